@@ -1,0 +1,75 @@
+"""What came back from the platform for one request, in words that no dialect owns."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dispatcher.domain.conversation import Conversation
+
+
+class Hint(StrEnum):
+    """What a refusal's body says beyond its status, as the dialect reads it."""
+
+    NONE = "none"
+    CLOSED = "closed"
+    """The session is closed (source: platform contract, notify)."""
+    CHANNEL = "channel"
+    """The channel has no proactive messages (source: platform contract, open linked)."""
+
+
+class Loss(StrEnum):
+    """Why there is no answer."""
+
+    NOT_SENT = "not_sent"
+    """Nothing left: refused, DNS, TLS, no connection from the pool."""
+    RESET = "reset"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The platform's own count of its rate window.
+
+    ``count`` requests of ``allowed`` are used; the window ends in ``reset`` seconds,
+    rounded by the platform (source: platform contract, rate limit headers).
+    """
+
+    count: int
+    allowed: int
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer that was read to its end, or as far as it came.
+
+    ``from_platform`` is true where the body is the platform's own JSON and not a page of
+    something in between. ``conversation`` is set on a state check that succeeded;
+    ``message_id`` and ``conversation_id`` on a send that names them. ``address`` is the one
+    that a closed-session refusal tells. ``retry_after`` is in seconds; ``limit_key`` names
+    the limit that a 429 ran into, where that is not the token's rate. ``words`` is the
+    platform's message for people.
+    """
+
+    status: int
+    from_platform: bool = False
+    hint: Hint = Hint.NONE
+    conversation: Conversation | None = None
+    message_id: str | None = None
+    conversation_id: str | None = None
+    address: str | None = None
+    retry_after: float | None = None
+    limit_key: str | None = None
+    words: str = ""
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """A request without an answer; ``detail`` tells people why."""
+
+    loss: Loss
+    detail: str = ""
+
+
+Result = Answer | NoAnswer
+"""What one request comes to."""

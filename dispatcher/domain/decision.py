@@ -1,0 +1,110 @@
+"""What to do with a contact once its conversation's state is known."""
+
+from dataclasses import dataclass, field
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.status import Reason, RetryReason, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Send into the session that is still open."""
+
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Start a new conversation; ``previous`` is the closed one, or none for an unlinked one."""
+
+    target: Target
+    external_contact_id: str
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing is sent: the contact is final."""
+
+    status: Status
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: look again after a while."""
+
+    reason: RetryReason
+
+
+Decision = Notify | Open | Finish | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decided for the whole campaign."""
+
+    open_unlinked_when_gone: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+def decide(
+    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
+) -> Decision:
+    """Pick the right call for ``contact``; ``now`` is in seconds since the epoch."""
+    match conversation.state:
+        case State.OPEN:
+            return Notify(conversation.id)
+        case State.GONE:
+            return _when_gone(contact, progress, rules)
+        case State.UNKNOWN:
+            if progress.unknown + 1 >= rules.retry.max_attempts:
+                return Finish(Status.PARKED, Reason.UNKNOWN_STATE)
+            return Wait(RetryReason.UNKNOWN_STATE)
+        case State.CLOSED | State.ENDED:
+            return _when_closed(contact, conversation, progress, rules, now)
+
+
+def open_with(
+    contact: Contact, conversation: Conversation | None, progress: Progress, previous: str | None
+) -> Open | Finish:
+    """Collect what an open needs, or say what is missing, before anything is sent.
+
+    The target is the state check's, else the one a closed session's refusal told, else the
+    row's address. The row's external contact id and the platform's must agree: a link with
+    one that belongs to somebody else is refused.
+    """
+    told = conversation.external_contact_id if conversation else progress.external_contact_id
+    identity = contact.external_contact_id or told
+    if identity is None:
+        return Finish(Status.REJECTED, Reason.NO_IDENTITY)
+    if told is not None and told != identity:
+        return Finish(Status.PARKED, Reason.IDENTITY)
+    target = (conversation.target if conversation else None) or progress.target
+    if target is None and contact.address:
+        target = Target(contact.address, is_guest_id=False)
+    if target is None:
+        return Finish(Status.REJECTED, Reason.NO_ADDRESS)
+    return Open(target, identity, previous)
+
+
+def _when_gone(contact: Contact, progress: Progress, rules: Rules) -> Decision:
+    if rules.open_unlinked_when_gone:
+        return open_with(contact, None, progress, None)
+    return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
+
+
+def _when_closed(
+    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
+) -> Decision:
+    if not conversation.proactive:
+        return Finish(Status.REJECTED, Reason.CHANNEL)
+    decision = open_with(contact, conversation, progress, conversation.id)
+    if isinstance(decision, Finish) or conversation.state is State.ENDED:
+        return decision
+    since = progress.not_ended_since
+    if since is not None and now - since >= rules.retry.not_ended_max_seconds:
+        return Finish(Status.PARKED, Reason.NEVER_ENDED)
+    return Wait(RetryReason.NOT_ENDED)

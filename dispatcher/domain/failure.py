@@ -1,0 +1,90 @@
+"""What the platform's answer means. The table of this project, as a pure function."""
+
+from enum import StrEnum
+
+from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer, Result
+from dispatcher.domain.status import Step
+
+
+class Kind(StrEnum):
+    """What an answer means for the contact and for the run."""
+
+    ACCEPTED = "accepted"
+    """A state was read, or a message was taken."""
+    UNAUTHORIZED = "unauthorized"
+    """The token is gone, or a scope error (401)."""
+    FORBIDDEN = "forbidden"
+    """A scope or permission is missing, or this contact is out of reach (403)."""
+    CONFLICT = "conflict"
+    """409 on a send: a masked scope error until a newer token proves otherwise."""
+    CLOSED = "closed"
+    """The session closed after the state check (400 with its own words)."""
+    CHANNEL = "channel"
+    """The channel has no proactive messages."""
+    THROTTLED = "throttled"
+    """Over quota (429)."""
+    GONE = "gone"
+    """The old conversation's id is not valid any more (404 on the state check)."""
+    STALE = "stale"
+    """The state that was read is no longer true (404 on notify)."""
+    REFUSED = "refused"
+    """This contact cannot be sent: any other 4xx, and every 3xx."""
+    NOT_SENT = "not_sent"
+    """No byte of the request left."""
+    PASSING = "passing"
+    """A fault on a read that is likely to pass."""
+    NOT_TAKEN = "not_taken"
+    """The platform itself says that it did not take the send (503 with its own body)."""
+    IN_DOUBT = "in_doubt"
+    """The send may have taken effect and nobody said so."""
+
+
+def classify(step: Step, result: Result) -> Kind:
+    """Tell what ``result`` of ``step`` means."""
+    if isinstance(result, NoAnswer):
+        return _without_answer(step, result)
+    if 200 <= result.status < 300:
+        return _success(step, result)
+    always = _ALWAYS.get(result.status)
+    if always is not None:
+        return always
+    return _read(result) if step is Step.CHECK else _send(step, result)
+
+
+_ALWAYS = {401: Kind.UNAUTHORIZED, 403: Kind.FORBIDDEN, 429: Kind.THROTTLED}
+
+
+def _without_answer(step: Step, result: NoAnswer) -> Kind:
+    if result.loss is Loss.NOT_SENT:
+        return Kind.NOT_SENT
+    return Kind.IN_DOUBT if step.is_send else Kind.PASSING
+
+
+def _success(step: Step, answer: Answer) -> Kind:
+    if step is Step.CHECK:
+        return Kind.ACCEPTED if answer.conversation is not None else Kind.PASSING
+    return Kind.ACCEPTED if answer.conversation_id is not None else Kind.IN_DOUBT
+
+
+def _read(answer: Answer) -> Kind:
+    if answer.status == 404:
+        return Kind.GONE if answer.from_platform else Kind.PASSING
+    if answer.status >= 500 or answer.status == 408:
+        return Kind.PASSING
+    return Kind.REFUSED
+
+
+def _send(step: Step, answer: Answer) -> Kind:
+    if answer.status == 409:
+        return Kind.CONFLICT
+    if answer.status == 404 and step is Step.NOTIFY:
+        return Kind.STALE
+    if answer.status == 400 and answer.hint is Hint.CLOSED and step is Step.NOTIFY:
+        return Kind.CLOSED
+    if answer.status == 400 and answer.hint is Hint.CHANNEL:
+        return Kind.CHANNEL
+    if answer.status == 503 and answer.from_platform:
+        return Kind.NOT_TAKEN
+    if answer.status >= 500 or answer.status == 408:
+        return Kind.IN_DOUBT
+    return Kind.REFUSED

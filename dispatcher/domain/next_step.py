@@ -1,0 +1,158 @@
+"""The next step after an outcome: settle, look at the state again, or wait in the ledger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dispatcher.domain.answer import Answer, NoAnswer, Result
+from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.decision import Open
+from dispatcher.domain.failure import Kind
+from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.status import Reason, RetryReason, Status, Step
+
+SUCCESS = 2
+"""The first digit of an HTTP status that tells success."""
+
+Jitter = Callable[[], float]
+"""Gives a number from 0 to 1; random in a run, fixed in a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The contact is final."""
+
+    status: Status
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Put the contact back into the ledger for ``seconds``."""
+
+    seconds: float
+    reason: RetryReason
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Read the state again, at once."""
+
+    progress: Progress
+
+
+Next = Settle | Defer | Recheck
+
+
+def wait(
+    reason: RetryReason, progress: Progress, policy: RetryPolicy, now: float, jitter: Jitter
+) -> Defer:
+    """Follow a decision to wait: for a session to end, or for a state to become known."""
+    if reason is RetryReason.NOT_ENDED:
+        since = now if progress.not_ended_since is None else progress.not_ended_since
+        return Defer(policy.not_ended_seconds, reason, replace(progress, not_ended_since=since))
+    unknown = progress.unknown + 1
+    return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
+
+
+def after_read(
+    result: Result, kind: Kind, progress: Progress, policy: RetryPolicy, jitter: Jitter
+) -> Next:
+    """Follow a state check that told no state."""
+    if kind is Kind.REFUSED:
+        return Settle(Status.REJECTED, Reason.REFUSED)
+    if kind is Kind.NOT_SENT:
+        return _not_sent(progress, policy, jitter)
+    return _attempt(_passing_reason(result), progress, policy, jitter, None)
+
+
+def after_send(
+    result: Result,
+    kind: Kind,
+    step: Step,
+    progress: Progress,
+    policy: RetryPolicy,
+    jitter: Jitter,
+) -> Next:
+    """Follow a send that was not accepted, where no question to the platform is needed."""
+    match kind:
+        case Kind.NOT_SENT:
+            return _not_sent(progress, policy, jitter)
+        case Kind.NOT_TAKEN:
+            told = result.retry_after if isinstance(result, Answer) else None
+            return _attempt(RetryReason.NOT_TAKEN, progress, policy, jitter, told)
+        case Kind.CHANNEL:
+            return Settle(Status.REJECTED, Reason.CHANNEL)
+        case Kind.IN_DOUBT:
+            return Settle(Status.PARKED, Reason.IN_DOUBT)
+        case Kind.STALE | Kind.CONFLICT:
+            return stale(step, progress, policy)
+        case _:
+            return Settle(Status.REJECTED, Reason.REFUSED)
+
+
+def closed(
+    conversation: Conversation | None, answer: Answer, progress: Progress, policy: RetryPolicy
+) -> Next:
+    """Follow a notify that found the session closed: open linked is next, without a check.
+
+    What is known of the guest is kept: the state check's guest stands before the address that
+    the refusal tells.
+    """
+    counted = progress.refused(Step.NOTIFY)
+    if counted.refusals(Step.NOTIFY) >= policy.loop_after:
+        return Settle(Status.PARKED, Reason.RETRY_LOOP)
+    told = conversation.target if conversation else progress.target
+    if told is None and answer.address:
+        told = Target(answer.address, is_guest_id=False)
+    identity = conversation.external_contact_id if conversation else progress.external_contact_id
+    learnt = replace(counted, open_next=True, target=told, external_contact_id=identity)
+    return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, learnt)
+
+
+def stale(step: Step, progress: Progress, policy: RetryPolicy) -> Next:
+    """Follow a notify that shows that the state read is no longer true."""
+    counted = progress.refused(step)
+    if counted.refusals(step) >= policy.loop_after:
+        return Settle(Status.PARKED, Reason.RETRY_LOOP)
+    return Recheck(replace(counted, open_next=False))
+
+
+def after_conflict(
+    sent: Open, seen: Conversation, progress: Progress, policy: RetryPolicy
+) -> Next | None:
+    """Judge a refused link by the state as it is read afterwards.
+
+    ``None`` means that the state explains the refusal, and an ordinary decision follows.
+    """
+    if seen.state is not State.ENDED:
+        return None
+    if seen.external_contact_id != sent.external_contact_id:
+        return Settle(Status.PARKED, Reason.IDENTITY)
+    counted = progress.refused(Step.OPEN)
+    if counted.refusals(Step.OPEN) >= policy.loop_after:
+        return Settle(Status.PARKED, Reason.RETRY_LOOP)
+    again = replace(
+        counted, open_next=True, target=seen.target, external_contact_id=seen.external_contact_id
+    )
+    return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, again)
+
+
+def _passing_reason(result: Result) -> RetryReason:
+    if isinstance(result, NoAnswer):
+        return RetryReason.NO_ANSWER
+    return RetryReason.NONSENSE if result.status // 100 == SUCCESS else RetryReason.SERVER_ERROR
+
+
+def _not_sent(progress: Progress, policy: RetryPolicy, jitter: Jitter) -> Defer:
+    return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
+
+
+def _attempt(
+    reason: RetryReason, progress: Progress, policy: RetryPolicy, jitter: Jitter, told: float | None
+) -> Next:
+    attempts = progress.attempts + 1
+    if attempts >= policy.max_attempts:
+        return Settle(Status.PARKED, Reason.EXHAUSTED)
+    seconds = told if told is not None else policy.backoff(attempts, jitter)
+    return Defer(seconds, reason, replace(progress, attempts=attempts))

@@ -1,0 +1,66 @@
+"""How far a contact has come over all its attempts, and what an outcome makes of that."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.status import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the ledger remembers of a contact between two claims.
+
+    ``attempts`` counts passing faults, ``refusals_notify`` and ``refusals_open`` count refusals
+    although the state that was read permitted the step, ``unknown`` counts unknown states,
+    ``not_ended_since`` (seconds since the epoch) is when it was first found closed but not
+    ended. With ``open_next`` the next step is open linked without another state check, with
+    what the closed session's refusal and the check before it told: ``target`` and
+    ``external_contact_id``. ``sends`` counts the requests that left, ``forbidden_at`` (seconds
+    since the epoch) is when the contact was refused with 403 although scopes were fine.
+    """
+
+    attempts: int = 0
+    refusals_notify: int = 0
+    refusals_open: int = 0
+    unknown: int = 0
+    not_ended_since: float | None = None
+    open_next: bool = False
+    target: Target | None = field(default=None, repr=False)
+    external_contact_id: str | None = None
+    sends: int = 0
+    forbidden_at: float | None = None
+
+    def refused(self, step: Step) -> "Progress":
+        """Count one refusal of ``step`` that the state read did not explain."""
+        if step is Step.NOTIFY:
+            return replace(self, refusals_notify=self.refusals_notify + 1)
+        return replace(self, refusals_open=self.refusals_open + 1)
+
+    def refusals(self, step: Step) -> int:
+        """Tell how often ``step`` was refused although the state permitted it."""
+        return self.refusals_notify if step is Step.NOTIFY else self.refusals_open
+
+
+NEW = Progress()
+"""The progress of a contact that nothing was done for yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The bounds of all retrying; times in seconds."""
+
+    max_attempts: int = 8
+    loop_after: int = 3
+    not_ended_seconds: float = 5.0
+    not_ended_max_seconds: float = 3600.0
+    backoff_seconds: float = 1.0
+    backoff_max_seconds: float = 300.0
+
+    def backoff(self, attempt: int, jitter: Callable[[], float]) -> float:
+        """Seconds to wait before attempt ``attempt`` + 1: exponential, jittered by half.
+
+        ``jitter`` gives a number from 0 to 1.
+        """
+        full = min(self.backoff_max_seconds, self.backoff_seconds * 2.0 ** min(attempt - 1, 30))
+        return full * (0.5 + 0.5 * jitter())

@@ -1,0 +1,95 @@
+"""Statuses of a contact in the ledger, and the closed enums of reasons."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a contact stands. The last five are final."""
+
+    READY = "ready"
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    NOTIFIED = "notified"
+    OPENED = "opened"
+    SKIPPED = "skipped"
+    REJECTED = "rejected"
+    PARKED = "parked"
+
+
+FINAL = frozenset({Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED})
+
+
+class Reason(StrEnum):
+    """Why a contact has its final status."""
+
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+    CONVERSATION_GONE = "conversation_gone"
+    CHANNEL = "channel"
+    NO_IDENTITY = "no_identity"
+    NO_ADDRESS = "no_address"
+    REFUSED = "refused"
+    NEVER_ENDED = "never_ended"
+    IDENTITY = "identity"
+    RETRY_LOOP = "retry_loop"
+    FORBIDDEN_CONTACT = "forbidden_contact"
+    UNKNOWN_STATE = "unknown_state"
+    EXHAUSTED = "exhausted"
+    IN_DOUBT = "in_doubt"
+
+
+class Relation(StrEnum):
+    """Which conversation continues which, and how."""
+
+    NOTIFIED = "notified"
+    LINKED = "linked"
+    THREADED = "threaded"
+    UNLINKED = "unlinked"
+
+
+class Step(StrEnum):
+    """The calls that one contact can take; ``endpoint`` in metrics."""
+
+    CHECK = "check"
+    NOTIFY = "notify"
+    OPEN = "open"
+
+    @property
+    def is_send(self) -> bool:
+        """Whether the step can make a message take effect."""
+        return self is not Step.CHECK
+
+
+class HaltReason(StrEnum):
+    """Why the whole run stands still."""
+
+    UNAUTHORIZED = "unauthorized"
+    SCOPE = "scope"
+    FORBIDDEN = "forbidden"
+    CREDENTIALS = "credentials"
+    PLATFORM_DOWN = "platform_down"
+
+
+class ScopeSource(StrEnum):
+    """Which answer showed that a scope or a permission is missing."""
+
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    MASKED_CONFLICT = "masked_conflict"
+
+
+class RetryReason(StrEnum):
+    """Why a contact is tried again later."""
+
+    NOT_SENT = "not_sent"
+    SERVER_ERROR = "server_error"
+    NO_ANSWER = "no_answer"
+    NONSENSE = "nonsense"
+    NOT_TAKEN = "not_taken"
+    NOT_ENDED = "not_ended"
+    UNKNOWN_STATE = "unknown_state"
+    STALE_STATE = "stale_state"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    FORBIDDEN = "forbidden"

@@ -1,0 +1,1 @@
+"""The heart: intake, claim, workers, pacing, halts and drain."""

@@ -1,0 +1,1 @@
+"""The platforms' dialects over HTTP."""

@@ -1,0 +1,1 @@
+"""Where contacts are read from: CSV and JSON Lines files, folders, standard input."""

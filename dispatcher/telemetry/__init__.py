@@ -1,0 +1,1 @@
+"""What operators see: DogStatsD metrics, structured logs, health."""
