@@ -198,6 +198,10 @@ class Ledger(Protocol):
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
         ...
 
+    async def release(self, ids: Sequence[int]) -> None:
+        """Put claimed contacts back as they were, due at once."""
+        ...
+
     async def backlog(self, now: float) -> Backlog:
         """Count what is not final."""
         ...
@@ -208,26 +212,42 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenUse:
+    """Which token a request carried, without the token.
+
+    Tokens are numbered from 1 as they are issued; ``age`` is in seconds, at the send.
+    """
+
+    number: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One request's end, as the platform adapter saw it.
 
     ``seconds`` is how long it took, ``reading`` the platform's count of its rate window if it
-    told, ``clock`` the platform's own time (its Date header, seconds since the epoch) if it
-    told, ``token`` the number of the token that was used, counted from 1.
+    told, ``clock`` how far the platform's clock (its Date header) is ahead of ours in seconds,
+    if it told.
     """
 
     result: Result
     seconds: float
-    token: int
+    token: TokenUse
     reading: Reading | None = None
     clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What a token grants. ``token`` is its number; ``missing`` names scopes it lacks."""
+    """What a token grants, as the platform said when it issued it.
+
+    ``token`` is its number, ``granted`` its scopes, ``missing`` tells what the sends or the
+    checks would need and do not have.
+    """
 
     token: int
+    granted: tuple[str, ...]
     missing: tuple[str, ...]
 
 
@@ -258,10 +278,17 @@ class Platform(Protocol):
         """Start a new conversation, linked where the decision names a previous one."""
         ...
 
-    async def authorize(self, newer_than: int) -> Authority:
-        """Return what a token issued after this call and after number ``newer_than`` grants.
+    async def renew(self, number: int) -> Authority:
+        """Return what a token with a higher number grants; one is issued if there is none.
 
-        However many callers ask, one renewal serves all that asked before it began.
+        However many callers ask, one renewal serves them all.
+        """
+        ...
+
+    async def verify(self) -> Authority:
+        """Return what a token grants that is issued after this call.
+
+        One renewal serves all that asked before it began.
         """
         ...
 

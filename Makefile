@@ -1,0 +1,77 @@
+# Every target sets itself up: `make demo` and `make test` are all that a fresh clone needs.
+#   make demo   send 2,000 contacts through a local sandbox        make bench  measure
+#   make test   all checks and all tests                           make fmt    format the code
+#   make check  format, lint, types, import contracts              make lock   pin requirements anew
+#   make clean  remove what the targets above made
+# Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+WORKERS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+INSTALL = $(BIN)/python -m pip install --quiet
+LOCKED = $(INSTALL) --require-hashes -r requirements/build.txt
+PROJECT = PYTHONWARNINGS=ignore $(INSTALL) --no-deps --no-build-isolation -e .
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-config $(UPGRADE) \
+	--generate-hashes --strip-extras --allow-unsafe --no-emit-options \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test check bench fmt lock clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+demo: $(VENV)/.run
+	@$(BIN)/dispatcher demo $(ARGS)
+
+test: check
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+fmt: $(VENV)/.dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# `make lock UPGRADE=--upgrade` takes the newest versions, without it pins that still fit stay.
+lock: $(VENV)/.dev
+	$(COMPILE) --all-build-deps --only-build-deps -o requirements/build.txt pyproject.toml
+	$(COMPILE) -o requirements/base.txt pyproject.toml
+	$(COMPILE) --extra dev -c requirements/base.txt -c requirements/build.txt \
+		-o requirements/dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist var dispatcher.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+	find dispatcher tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 2; }
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot create a virtual environment; is its venv module installed?" >&2; \
+		exit 2; }
+
+# The packages of a run; .dev has these and the tools, so that it serves both.
+$(VENV)/.run: requirements/build.txt requirements/base.txt pyproject.toml | $(BIN)/python
+	@if [ ! -e $(VENV)/.dev ]; then echo "Installing what a run needs ..."; \
+		$(LOCKED) -r requirements/base.txt && $(PROJECT); \
+	else $(MAKE) --no-print-directory $(VENV)/.dev; fi
+	@touch $@
+
+$(VENV)/.dev: requirements/build.txt requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what a run, the checks and the tests need ..."
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(PROJECT)
+	@touch $@

@@ -1,0 +1,15 @@
+"""The program as a whole: where settings become objects, and what a command line can ask for."""
+
+from dispatcher.app.online import Finding, check_online
+from dispatcher.app.run import ProgressView, RunOptions, RunResult, run
+from dispatcher.engine.pipeline import Ending
+
+__all__ = [
+    "Ending",
+    "Finding",
+    "ProgressView",
+    "RunOptions",
+    "RunResult",
+    "check_online",
+    "run",
+]

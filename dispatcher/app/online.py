@@ -1,0 +1,79 @@
+"""Whether the platform answers, and whether it lets this client do its work."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import uvloop
+
+from dispatcher.app.wiring import make_platform
+from dispatcher.domain.answer import Answer, NoAnswer
+from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.status import Step
+from dispatcher.engine.clock import SystemClock
+from dispatcher.platforms.messaging import MessagingPlatform
+from dispatcher.ports import CredentialsError, TokenUnavailableError
+from dispatcher.settings import Settings
+
+PROBE_ID = "dispatcher-check-online"
+"""A conversation that does not exist: a 404 for it proves that state checks are let in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``detail`` says what was seen, and what to do."""
+
+    ok: bool
+    what: str
+    detail: str
+
+
+def check_online(settings: Settings) -> list[Finding]:
+    """Ask for a token, look at its scopes, and make one state check; nothing is sent."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_look(settings))
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    async with AsyncExitStack() as stack:
+        platform = await make_platform(settings, SystemClock(), stack)
+        try:
+            authority = await platform.renew(0)
+        except CredentialsError as error:
+            return [_bad("token", str(error))]
+        except TokenUnavailableError as error:
+            detail = f"no answer from {settings.platform.base_url}: {error}"
+            return [_bad("platform", detail)]
+        granted = " ".join(authority.granted) or "nothing"
+        findings = [_good("token", "issued")]
+        if authority.missing:
+            lacking = " and ".join(authority.missing)
+            detail = f"missing: {lacking}; granted: {granted}. Grant it to the OAuth client"
+            findings.append(_bad("scopes", detail))
+        else:
+            findings.append(_good("scopes", f"granted: {granted}"))
+        findings.append(await _state_check(platform))
+        return findings
+
+
+async def _state_check(platform: MessagingPlatform) -> Finding:
+    reply = await platform.check(PROBE_ID)
+    result = reply.result
+    if isinstance(result, NoAnswer):
+        return _bad("state check", result.detail)
+    if classify(Step.CHECK, result) in (Kind.GONE, Kind.ACCEPTED):
+        return _good("state check", f"the platform answered {result.status}")
+    return _bad("state check", _refusal(result))
+
+
+def _good(what: str, detail: str) -> Finding:
+    return Finding(ok=True, what=what, detail=detail)
+
+
+def _bad(what: str, detail: str) -> Finding:
+    return Finding(ok=False, what=what, detail=detail)
+
+
+def _refusal(answer: Answer) -> str:
+    words = f": {answer.words[:200]}" if answer.words else ""
+    return f"the platform answered {answer.status}{words} ({answer.correlation_id})"

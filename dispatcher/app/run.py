@@ -1,0 +1,225 @@
+"""One run: its parts, its signals, and what ends with it."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import structlog
+import uvloop
+
+from dispatcher.app.wiring import make_pacer, make_platform, make_rules, make_source
+from dispatcher.domain.status import HaltReason, Step
+from dispatcher.engine.clock import SystemClock
+from dispatcher.engine.delivery import Delivery
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.halts import Halts
+from dispatcher.engine.intake import Intake
+from dispatcher.engine.pipeline import Ending, Pipeline, Plan
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ledgers.holding import Recovered
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.platforms.messaging import MessagingPlatform
+from dispatcher.ports import Clock, EventSink, Source, TokenUnavailableError, Totals
+from dispatcher.settings import Settings
+from dispatcher.telemetry.agent import find_agent
+from dispatcher.telemetry.fanout import Fanout
+from dispatcher.telemetry.health import HealthServer
+from dispatcher.telemetry.logs import configure
+from dispatcher.telemetry.logsink import LogSink
+from dispatcher.telemetry.report import as_json
+from dispatcher.telemetry.statsd import StatsdSink
+from dispatcher.telemetry.tally import Snapshot, Tally
+
+VIEW_SECONDS = 0.5
+"""How often the progress view is brought up to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a command line adds to the settings; ``wait_limit`` in seconds."""
+
+    once: bool = False
+    limit: int | None = None
+    wait_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended: ``ending`` is None when a second signal ended it at once."""
+
+    ending: Ending | None
+    snapshot: Snapshot
+    totals: Totals
+
+
+class ProgressView(Protocol):
+    """What shows a run to a person while it goes on."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Show how things stand."""
+        ...
+
+
+def run(settings: Settings, options: RunOptions, view: ProgressView | None = None) -> RunResult:
+    """Run the dispatcher until it is done or told to stop.
+
+    Raises:
+        SourceError: the source cannot be read.
+        LedgerError: the ledger cannot be used, or has failed.
+        CredentialsError: the platform refuses the client id and secret at the start.
+        HealthAddressError: the health address is taken.
+
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Run(settings, options, view).run())
+
+
+class _Run:
+    """One run: its parts in the order in which they are opened, closed in reverse."""
+
+    def __init__(self, settings: Settings, options: RunOptions, view: ProgressView | None) -> None:
+        self._settings = settings
+        self._options = options
+        self._view = view
+        self._clock: Clock = SystemClock()
+        self._tally = Tally()
+        self._log = structlog.get_logger()
+        self._signals = 0
+
+    async def run(self) -> RunResult:
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            events = self._telemetry(stack)
+            source = make_source(settings, once=self._options.once)
+            ledger = await SqliteLedger.open(Path(settings.ledger.path), settings.campaign)
+            stack.push_async_callback(ledger.close)
+            self._tell_start(await ledger.recover())
+            platform = await make_platform(settings, self._clock, stack)
+            desk = Desk(ledger, events, self._clock)
+            halts = Halts(platform, events, self._clock, settings.engine.probe_seconds)
+            await self._preflight(platform, halts)
+            turnstile = Turnstile(make_pacer(settings, self._clock), halts)
+            pipeline = self._pipeline(platform, turnstile, desk, source)
+            await self._serve_health(stack, halts, pipeline)
+            ending = await self._until_ended(stack, pipeline)
+            totals = await ledger.totals()
+        return RunResult(ending, self._tally.snapshot(), totals)
+
+    def _telemetry(self, stack: AsyncExitStack) -> EventSink:
+        given = self._settings.telemetry
+        path = Path(given.log_file) if given.log_file else None
+        logs = configure(given.log_format, path=path, level=given.log_level)
+        stack.callback(logs.close)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, logs.reopen)
+        campaign = self._settings.campaign
+        agent = find_agent(given.statsd_host, given.statsd_port, given.statsd_socket or None)
+        statsd = StatsdSink(agent, campaign=campaign, dialect=self._settings.platform.dialect)
+        stack.callback(statsd.close)
+        return Fanout([self._tally, statsd, LogSink(campaign=campaign)])
+
+    def _tell_start(self, recovered: Recovered) -> None:
+        self._log.info(
+            "run.started",
+            campaign=self._settings.campaign,
+            released=recovered.released,
+            in_doubt=recovered.in_doubt,
+        )
+
+    async def _preflight(self, platform: MessagingPlatform, halts: Halts) -> None:
+        """Find out before the first send whether a scope is missing.
+
+        A platform that does not answer yet is no reason not to start: the halts take care.
+        """
+        try:
+            authority = await platform.renew(0)
+        except TokenUnavailableError as error:
+            halts.halt(HaltReason.PLATFORM_DOWN, str(error))
+            return
+        if authority.missing:
+            lacking = " and ".join(authority.missing)
+            halts.halt(HaltReason.SCOPE, f"the token lacks {lacking}", Step.OPEN)
+
+    def _pipeline(
+        self, platform: MessagingPlatform, turnstile: Turnstile, desk: Desk, source: Source
+    ) -> Pipeline:
+        settings, options = self._settings, self._options
+        wait_limit = options.wait_limit
+        plan = Plan(
+            workers=settings.engine.workers,
+            once=options.once,
+            wait_limit=settings.engine.wait_limit_seconds if wait_limit is None else wait_limit,
+            drain_seconds=settings.engine.drain_seconds,
+        )
+        delivery = Delivery(
+            platform, turnstile, desk, make_rules(settings), random.random,
+            settings.engine.probe_seconds,
+        )  # fmt: skip
+        return Pipeline(Intake(source, desk, options.limit), delivery, turnstile, desk, plan)
+
+    async def _serve_health(self, stack: AsyncExitStack, halts: Halts, pipeline: Pipeline) -> None:
+        given = self._settings.telemetry
+        if not given.health_port:
+            return
+        server = HealthServer(
+            given.health_host,
+            given.health_port,
+            status=lambda: self._status(pipeline),
+            ready=lambda: halts.reason is None,
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+
+    def _status(self, pipeline: Pipeline) -> Mapping[str, object]:
+        return {
+            "campaign": self._settings.campaign,
+            "in_flight": pipeline.in_flight,
+            **as_json(self._tally.snapshot()),
+        }
+
+    async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> Ending | None:
+        """Run the pipeline; one signal drains it, a second one ends it at once."""
+        running = asyncio.ensure_future(pipeline.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, pipeline, running)
+        shown: asyncio.Future[None] | None = None
+        if self._view is not None:
+            stack.enter_context(self._view)
+            shown = asyncio.ensure_future(self._show(self._view))
+        try:
+            return await running
+        except asyncio.CancelledError:
+            if not self._signals:
+                raise
+            return None
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            if shown is not None:
+                shown.cancel()
+                await asyncio.gather(shown, return_exceptions=True)
+
+    def _signalled(self, pipeline: Pipeline, running: "asyncio.Future[Ending]") -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._log.info("run.draining", in_flight=pipeline.in_flight)
+            pipeline.stop()
+        else:
+            self._log.warning("run.stopped", in_flight=pipeline.in_flight)
+            running.cancel()
+
+    async def _show(self, view: ProgressView) -> None:
+        while True:
+            view.update(self._tally.snapshot())
+            await asyncio.sleep(VIEW_SECONDS)

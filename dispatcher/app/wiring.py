@@ -1,0 +1,91 @@
+"""Settings become objects, here and nowhere else."""
+
+from contextlib import AsyncExitStack
+from zoneinfo import ZoneInfo
+
+from yarl import URL
+
+from dispatcher.domain.decision import Rules
+from dispatcher.domain.progress import RetryPolicy
+from dispatcher.engine.pacing import QuotaPacer
+from dispatcher.platforms.http import HttpClient, HttpOptions
+from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
+from dispatcher.platforms.token import TokenKeeper, TokenOptions
+from dispatcher.ports import Clock, Source
+from dispatcher.settings import Settings
+from dispatcher.sources.opening import open_source
+from dispatcher.sources.rules import Layout, RowRules, Timing
+
+
+def make_source(settings: Settings, *, once: bool) -> Source:
+    """Return the source of the settings; it is not opened yet."""
+    given = settings.source
+    rules = RowRules(
+        columns={str(meaning): name for meaning, name in given.columns.items()},
+        keep=given.filter,
+        text=settings.message.text or None,
+        subject=settings.message.subject or None,
+        zone=ZoneInfo(given.timezone),
+    )
+    return open_source(
+        given.path,
+        rules,
+        watch=given.watch,
+        once=once,
+        layout=Layout(format=given.format, delimiter=given.delimiter),
+        timing=Timing(given.poll_seconds, given.stable_seconds) if given.watch else None,
+    )
+
+
+async def make_platform(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> MessagingPlatform:
+    """Return the platform; the stack closes its connections."""
+    given = settings.platform
+    options = HttpOptions(
+        timeout=given.timeout_seconds,
+        connect_timeout=given.connect_timeout_seconds,
+        connections=given.max_connections or settings.engine.workers,
+        proxy=given.proxy or None,
+        ca_bundle=given.ca_bundle or None,
+    )
+    http = await stack.enter_async_context(HttpClient(options, clock))
+    tokens = TokenKeeper(http, token_options(settings), clock)
+    stack.push_async_callback(tokens.close)
+    return MessagingPlatform(http, tokens, given.base_url, clock)
+
+
+def token_options(settings: Settings) -> TokenOptions:
+    """Return what to ask the token endpoint for."""
+    given = settings.platform
+    return TokenOptions(
+        url=URL(given.base_url.rstrip("/") + TOKEN_PATH),
+        client_id=settings.client_id.get_secret_value(),
+        client_secret=settings.client_secret.get_secret_value(),
+        scopes=given.scopes,
+        write_any_of=given.write_scopes_any_of,
+        read_any_of=given.read_scopes_any_of,
+    )
+
+
+def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
+    """Return the pacer: requests a minute become requests a window."""
+    given = settings.platform
+    requests = given.requests_per_minute * given.window_seconds / 60.0
+    return QuotaPacer(max(1, int(requests)), given.window_seconds, clock)
+
+
+def make_rules(settings: Settings) -> Rules:
+    """Return what the operator decided, as the domain has it."""
+    given = settings.retry
+    return Rules(
+        open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
+        retry=RetryPolicy(
+            max_attempts=given.max_attempts,
+            loop_after=given.loop_after,
+            not_ended_seconds=given.not_ended_seconds,
+            not_ended_max_seconds=given.not_ended_max_minutes * 60.0,
+            backoff_seconds=given.backoff_seconds,
+            backoff_max_seconds=given.backoff_max_seconds,
+        ),
+    )

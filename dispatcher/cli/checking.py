@@ -1,0 +1,30 @@
+"""``dispatcher check``: everything that is wrong with a configuration, at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from dispatcher.cli.exits import Exit, say
+from dispatcher.cli.running import from_options
+from dispatcher.settings import Settings, warnings
+
+
+def check_command(given: Mapping[str, Any]) -> int:
+    """Check the settings, and with --online the platform; return the exit code."""
+    settings = from_options(given, purpose="check")
+    for warning in warnings(settings):
+        say(f"warning: {warning}")
+    if given["show"]:
+        click.echo(settings.describe())
+    click.echo(f"The configuration of campaign {settings.campaign} is fine.")
+    return _online(settings) if given["online"] else Exit.DONE
+
+
+def _online(settings: Settings) -> int:
+    from dispatcher import app  # noqa: PLC0415 - needed with --online alone
+
+    findings = app.check_online(settings)
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+    return Exit.DONE if all(finding.ok for finding in findings) else Exit.PLATFORM

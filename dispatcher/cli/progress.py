@@ -1,0 +1,196 @@
+"""How a run shows that it goes on: a live view at a terminal, plain lines elsewhere."""
+
+import io
+import sys
+import time
+from collections.abc import Mapping
+from typing import BinaryIO, Protocol, Self, cast
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from dispatcher.cli import figures
+from dispatcher.domain.status import Status
+from dispatcher.telemetry.tally import Snapshot
+
+LINE_SECONDS = 10.0
+"""How often a plain line is printed."""
+
+_BAR = 24
+_BUSY = 0.95
+
+
+class View(Protocol):
+    """What shows the progress of a run."""
+
+    @property
+    def stream(self) -> BinaryIO | None:
+        """Where logs go that would otherwise run into the view; None: where they always go."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        *_: object,
+    ) -> None: ...
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Show how things stand."""
+        ...
+
+
+def view(console: Console, campaign: str, *, live: bool) -> View:
+    """Return the view that fits."""
+    return LiveView(console, campaign) if live else PlainView(console)
+
+
+class PlainView:
+    """One line every ten seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = time.monotonic()
+
+    @property
+    def stream(self) -> BinaryIO | None:
+        """Logs go where they always go."""
+        return None
+
+    def __enter__(self) -> Self:
+        self._last = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        *_: object,
+    ) -> None:
+        """Leave the lines as they are."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Print a line if it is time for one."""
+        now = time.monotonic()
+        if now - self._last >= LINE_SECONDS:
+            self._last = now
+            self._console.out(line(snapshot), highlight=False)
+
+
+class LiveView:
+    """Some lines at the end of the terminal, kept up to date."""
+
+    def __init__(self, console: Console, campaign: str) -> None:
+        self._campaign = campaign
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        aside = console.is_terminal and sys.stderr.isatty()
+        self._stream = cast("BinaryIO", _Above(console)) if aside else None
+
+    @property
+    def stream(self) -> BinaryIO | None:
+        """Logs that would go to the same terminal are printed above the view."""
+        return self._stream
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        *_: object,
+    ) -> None:
+        """Take the view away: the summary follows."""
+        self._live.stop()
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Draw the view anew."""
+        self._live.update(panel(self._campaign, snapshot), refresh=True)
+
+
+class _Above(io.RawIOBase):
+    """A stream whose lines appear above the live view."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def isatty(self) -> bool:
+        """Tell that it ends at a terminal."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Print whole lines."""
+        raw = bytes(cast("bytes", data))
+        self._console.print(Text.from_ansi(raw.decode("utf-8", "replace").rstrip("\n")))
+        return len(raw)
+
+
+def line(snapshot: Snapshot) -> str:
+    """Write the progress as one line."""
+    gauges = snapshot.gauges
+    settled = figures.count(snapshot.settled_total)
+    by_status = f"settled {settled}: " + ", ".join(
+        f"{status} {figures.count(number)}"
+        for status, number in figures.outcomes(snapshot.settled).items()
+    )
+    parts = [
+        f"{figures.duration(snapshot.seconds)}: {by_status}",
+        f"waiting {figures.count(figures.waiting(snapshot))}",
+        f"{snapshot.rates.settled_10:.1f}/s",
+        f"left {figures.remaining(snapshot)}",
+        f"quota {gauges.quota_used:.0%}" if gauges else "quota -",
+        *(f"{name} {number}" for name, number in figures.failures(snapshot).items()),
+        *(f"HALTED: {reason}" for reason in snapshot.halts),
+    ]
+    return "; ".join(parts)
+
+
+def panel(campaign: str, snapshot: Snapshot) -> Group:
+    """Draw the progress as some lines."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", justify="right")
+    table.add_column()
+    table.add_row("campaign", Text(f"{campaign}  {figures.duration(snapshot.seconds)}"))
+    table.add_row("contacts", _contacts(snapshot))
+    table.add_row("settled", _counts(figures.outcomes(snapshot.settled)))
+    table.add_row("requests", _requests(snapshot))
+    table.add_row("failures", _counts(figures.failures(snapshot), alarm=True))
+    halts = [
+        Text(f"HALTED: {reason}, for {figures.duration(time.time() - since)}", style="bold red")
+        for reason, since in snapshot.halts.items()
+    ]
+    return Group(table, *halts)
+
+
+def _contacts(snapshot: Snapshot) -> Text:
+    return Text(
+        f"{figures.count(snapshot.settled_total)} settled, "
+        f"{figures.count(figures.waiting(snapshot))} waiting, "
+        f"{snapshot.rates.settled_10:.1f}/s, left {figures.remaining(snapshot)}"
+    )
+
+
+def _counts(counts: Mapping[Status, int] | Mapping[str, int], *, alarm: bool = False) -> Text:
+    text = Text()
+    for name, number in counts.items():
+        style = "bold yellow" if alarm and number else "bold" if number else "dim"
+        text.append(f"{name} ").append(f"{figures.count(number)}   ", style=style)
+    return text
+
+
+def _requests(snapshot: Snapshot) -> Text:
+    text = Text(f"{figures.count(snapshot.requests_total)}, {snapshot.rates.requests_10:.1f}/s  ")
+    gauges = snapshot.gauges
+    if gauges is not None:
+        used = min(1.0, max(0.0, gauges.quota_used))
+        full = round(used * _BAR)
+        text.append("█" * full, style="green" if used >= _BUSY else "cyan")
+        text.append("░" * (_BAR - full), style="dim")
+        text.append(f" {used:.0%} of the quota, pace {gauges.pace:.1f}/s")
+    if snapshot.throttled:
+        text.append(f", 429: {snapshot.throttled}", style="bold yellow")
+    return text

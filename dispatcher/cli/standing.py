@@ -1,0 +1,1 @@
+"""``dispatcher status``: how a campaign stands, read from its ledger."""

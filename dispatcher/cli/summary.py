@@ -1,0 +1,77 @@
+"""The summary of a campaign: every row of the source in exactly one line, and what it took."""
+
+from collections.abc import Iterator, Mapping
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dispatcher.cli import figures
+from dispatcher.domain.status import FINAL
+from dispatcher.ports import Totals
+from dispatcher.telemetry.tally import Snapshot
+
+Line = tuple[str, str, int]
+"""What became of rows, why, and of how many."""
+
+
+def lines(totals: Totals) -> Iterator[Line]:
+    """Yield the lines of the summary: together they are all rows of the source."""
+    for status in figures.OUTCOMES:
+        found = ((reason, n) for (s, reason), n in totals.by_status.items() if s is status and n)
+        for reason, number in sorted(found, key=lambda pair: (-pair[1], str(pair[0]))):
+            yield str(status), str(reason or ""), number
+    for (status, _), number in totals.by_status.items():
+        if status not in FINAL and number:
+            yield "waiting", f"{status}, not final", number
+    yield "duplicate", "already in the campaign", totals.duplicates
+    for word, number in sorted(totals.rejected.items(), key=lambda pair: (-pair[1], pair[0])):
+        yield "rejected row", word, number
+    yield "filtered", "kept out by source.filter", totals.filtered
+
+
+def show_totals(console: Console, campaign: str, totals: Totals) -> None:
+    """Print what became of every row."""
+    table = _table(f"Campaign {campaign}, all runs", "became", "reason", "rows")
+    found = [found for found in lines(totals) if found[2]]
+    for became, reason, number in found:
+        table.add_row(became, reason, figures.count(number))
+    table.add_section()
+    table.add_row("all rows", "", figures.count(totals.rows), style="bold")
+    console.print(table)
+    missing = totals.rows - sum(number for _, _, number in found)
+    if missing:
+        console.print(f"The lines differ from the rows by {missing:,}: please report it as a bug.")
+
+
+def show_run(console: Console, snapshot: Snapshot) -> None:
+    """Print the requests of this run, and its failures by kind."""
+    table = _table("This run", "requests", "answer", "number")
+    for (step, status), number in sorted(snapshot.requests.items()):
+        table.add_row(str(step), status, figures.count(number))
+    table.add_section()
+    for name, tags in figures.failures_by_tag(snapshot).items():
+        table.add_row(name, _words(tags), figures.count(sum(tags.values())))
+    console.print(table)
+    console.print(_pace(snapshot), highlight=False)
+
+
+def _pace(snapshot: Snapshot) -> str:
+    settled, requests = snapshot.settled_total, snapshot.requests_total
+    each = f"{requests / settled:.2f} requests per contact" if settled else "no contact settled"
+    return (
+        f"{figures.count(settled)} contacts settled in {figures.duration(snapshot.seconds)}, "
+        f"{figures.count(requests)} requests, {each}."
+    )
+
+
+def _words(tags: Mapping[str, int]) -> str:
+    return ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for column in columns[:-1]:
+        table.add_column(column, overflow="fold")
+    table.add_column(columns[-1], justify="right")
+    return table

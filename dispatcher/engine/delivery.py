@@ -1,0 +1,208 @@
+"""One contact, one straight path: state check, decision, intent, send, outcome, settle."""
+
+from dataclasses import replace
+
+from dispatcher.domain.answer import Answer
+from dispatcher.domain.conversation import Conversation, State
+from dispatcher.domain.decision import (
+    Decision,
+    Finish,
+    Notify,
+    Open,
+    Rules,
+    Wait,
+    decide,
+    open_with,
+)
+from dispatcher.domain.events import ClosedConflict, InDoubt
+from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.next_step import (
+    Defer,
+    Jitter,
+    Next,
+    Recheck,
+    Settle,
+    after_conflict,
+    after_read,
+    after_send,
+    closed,
+    wait,
+)
+from dispatcher.domain.status import Reason, RetryReason, Status, Step
+from dispatcher.engine.desk import Desk, Work
+from dispatcher.engine.exchange import Exchange
+from dispatcher.engine.refusals import LONG_HOLD_SECONDS, Refusals
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ports import Claim, Platform, Reply
+
+STALE_STATE_SECONDS = 30.0
+"""A state that had to wait for longer is read again before a send rests on it."""
+
+
+class Delivery:
+    """Delivers contacts.
+
+    A contact's failures are values; an exception from here is a bug or a lost ledger.
+    """
+
+    def __init__(
+        self, platform: Platform, turnstile: Turnstile, desk: Desk, rules: Rules, jitter: Jitter,
+        probe_seconds: float,
+    ) -> None:  # fmt: skip
+        self._platform = platform
+        self._turnstile = turnstile
+        self._desk = desk
+        self._rules = rules
+        self._jitter = jitter
+        self._exchange = Exchange(turnstile, desk)
+        self._refusals = Refusals(platform, turnstile, desk, probe_seconds)
+
+    async def deliver(self, claim: Claim) -> None:
+        """Take a contact as far as it gets now: settled, deferred, or released by a drain."""
+        work = Work(claim, self._desk.clock.monotonic())
+        try:
+            while not work.done:
+                decision = await self._decision(work)
+                if decision is not None:
+                    await self._follow(work, decision)
+        finally:
+            self._turnstile.halts.leave(claim.id)
+
+    async def _decision(self, work: Work) -> Decision | None:
+        """Come to a decision; None when the contact has left, or must go round again."""
+        now, contact = self._desk.clock.time(), work.contact
+        if contact.expires_at is not None and now >= contact.expires_at:
+            return Finish(Status.SKIPPED, Reason.EXPIRED)
+        if work.kept is not None:
+            return work.take_kept(self._desk.clock.monotonic() - STALE_STATE_SECONDS)
+        if work.progress.open_next:
+            learnt, work.progress = work.progress, replace(work.progress, open_next=False)
+            return open_with(contact, None, learnt, contact.conversation_id)
+        conversation = await self._read_state(work)
+        if conversation is None or await self._judged(work, conversation):
+            return None
+        return decide(contact, conversation, work.progress, self._rules, now)
+
+    async def _read_state(self, work: Work) -> Conversation | None:
+        checked = work.contact.conversation_id
+        reply = await self._exchange.read(work, lambda: self._platform.check(checked))
+        if reply is None:
+            return None
+        result = reply.result
+        kind = classify(Step.CHECK, result)
+        if isinstance(result, Answer):
+            if kind is Kind.ACCEPTED and result.conversation is not None:
+                self._turnstile.halts.passed(work.id, Step.CHECK, work.sent_at)
+                return self._saw(work, result.conversation)
+            if kind is Kind.GONE:
+                return self._saw(work, Conversation(checked, State.GONE))
+            if await self._run_refused(work, Step.CHECK, kind, reply):
+                return None
+        policy = self._rules.retry
+        after = after_read(result, kind, work.progress, policy, self._jitter)
+        await self._go(work, after, Step.CHECK, reply)
+        return None
+
+    def _saw(self, work: Work, conversation: Conversation) -> Conversation:
+        work.saw(conversation, self._desk.clock.monotonic())
+        return conversation
+
+    async def _judged(self, work: Work, seen: Conversation) -> bool:
+        """Judge a link that was refused by the state read since; True if that decides."""
+        sent, work.conflict = work.conflict, None
+        if sent is None:
+            return False
+        judged = after_conflict(sent, seen, work.progress, self._rules.retry)
+        if judged is None:
+            return False
+        await self._go(work, judged, Step.OPEN, None)
+        return True
+
+    async def _follow(self, work: Work, decision: Decision) -> None:
+        match decision:
+            case Finish(status, reason):
+                await self._desk.settle(work, status, reason)
+            case Wait(reason):
+                policy, now = self._rules.retry, self._desk.clock.time()
+                later = wait(reason, work.progress, policy, now, self._jitter)
+                await self._desk.defer(work, later)
+            case Notify():
+                await self._send(work, Step.NOTIFY, decision)
+            case Open():
+                await self._send(work, Step.OPEN, decision)
+
+    async def _send(self, work: Work, step: Step, decision: Notify | Open) -> None:
+        held = self._turnstile.held_alone(step)
+        if held > LONG_HOLD_SECONDS:
+            await self._desk.defer(work, Defer(held, RetryReason.THROTTLED, work.progress))
+            return
+        reply = await self._call(work, step, decision)
+        if reply is None:
+            return
+        kind = classify(step, reply.result)
+        if kind is Kind.ACCEPTED and isinstance(reply.result, Answer):
+            self._turnstile.halts.passed(work.id, step, work.sent_at)
+            await self._desk.settle_sent(work, decision, reply.result)
+        elif await self._run_refused(work, step, kind, reply):
+            await self._keep(work, decision)
+        else:
+            await self._refused(work, step, kind, decision, reply)
+
+    async def _call(self, work: Work, step: Step, decision: Notify | Open) -> Reply | None:
+        platform, contact = self._platform, work.contact
+        if isinstance(decision, Notify):
+            return await self._exchange.send(
+                work, step, decision, lambda: platform.notify(contact, decision)
+            )
+        return await self._exchange.send(
+            work, step, decision, lambda: platform.open(contact, decision)
+        )
+
+    async def _run_refused(self, work: Work, step: Step, kind: Kind, reply: Reply) -> bool:
+        work.token = reply.token
+        if not isinstance(reply.result, Answer):
+            return False
+        return await self._refusals.took(work, step, kind, reply.result)
+
+    async def _keep(self, work: Work, decision: Notify | Open) -> None:
+        if not work.done:
+            await self._exchange.turn_back(work, decision)
+
+    async def _refused(
+        self, work: Work, step: Step, kind: Kind, decision: Notify | Open, reply: Reply
+    ) -> None:
+        """Follow a send that was refused to this contact, or is in doubt."""
+        result, policy = reply.result, self._rules.retry
+        if isinstance(result, Answer) and kind in (Kind.CLOSED, Kind.CONFLICT):
+            key, correlation = work.contact.key, result.correlation_id
+            self._desk.events.emit(ClosedConflict(step, result.status, key, correlation))
+        if kind is Kind.CLOSED and isinstance(result, Answer):
+            after: Next = closed(work.conversation, result, work.progress, policy)
+        elif kind is Kind.CONFLICT and isinstance(decision, Open):
+            work.conflict = decision
+            after = Recheck(work.progress)
+        else:
+            after = after_send(result, kind, step, work.progress, policy, self._jitter)
+        await self._go(work, after, step, reply)
+
+    async def _go(self, work: Work, after: Next, step: Step, reply: Reply | None) -> None:
+        answer = reply.result if reply and isinstance(reply.result, Answer) else None
+        match after:
+            case Settle(status, reason):
+                await self._desk.settle(work, status, reason, step, answer)
+                if reason is Reason.IN_DOUBT:
+                    self._tell_doubt(work, step, answer)
+            case Recheck(progress):
+                work.progress = progress
+                await self._desk.retract(work)
+            case Defer(seconds, _, progress) if seconds <= 0:
+                work.progress = progress
+                await self._desk.retract(work)
+            case Defer():
+                await self._desk.defer(work, after)
+
+    def _tell_doubt(self, work: Work, step: Step, answer: Answer | None) -> None:
+        contact, correlation = work.contact, answer.correlation_id if answer else ""
+        self._desk.events.emit(
+            InDoubt("parked", step, contact.key, contact.conversation_id, correlation)
+        )

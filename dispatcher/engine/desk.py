@@ -1,0 +1,168 @@
+"""A contact in hand, and the ways in which it leaves the hand: each committed, then told."""
+
+from dispatcher.domain.answer import Answer
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Conversation
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.events import Deferred, RetryLoop, Settled
+from dispatcher.domain.next_step import Defer
+from dispatcher.domain.progress import Progress
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ports import Claim, Clock, EventSink, Ledger, Settlement, TokenUse
+
+
+class Work:
+    """What is known of a contact while a worker has it.
+
+    ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` a link
+    that was refused and waits to be judged by the state. ``sending`` tells that the intent is
+    committed. ``token`` is the one that the last request carried, ``refused_token`` the last
+    one that got a 401.
+    """
+
+    __slots__ = (
+        "conflict",
+        "contact",
+        "conversation",
+        "done",
+        "id",
+        "kept",
+        "progress",
+        "refused_token",
+        "sending",
+        "sent_at",
+        "started",
+        "state_at",
+        "token",
+        "unauthorized",
+    )
+
+    def __init__(self, claim: Claim, started: float) -> None:
+        self.id = claim.id
+        self.contact: Contact = claim.contact
+        self.progress: Progress = claim.progress
+        self.started = started
+        self.done = False
+        self.sending = False
+        self.conversation: Conversation | None = None
+        self.state_at = 0.0
+        self.sent_at = 0.0
+        self.kept: Notify | Open | None = None
+        self.conflict: Open | None = None
+        self.unauthorized = 0
+        self.token = TokenUse(0, 0.0)
+        self.refused_token: TokenUse | None = None
+
+    def saw(self, conversation: Conversation, now: float) -> None:
+        """Remember the state that was read; ``now`` is monotonic."""
+        self.conversation, self.state_at = conversation, now
+
+    def take_kept(self, oldest: float) -> Notify | Open | None:
+        """Return the decision that waits, unless its state was read before ``oldest``."""
+        kept, self.kept = self.kept, None
+        if self.conversation is not None and self.state_at < oldest:
+            return None
+        return kept
+
+
+class Desk:
+    """Writes what becomes of a contact into the ledger, and tells telemetry once it is so."""
+
+    def __init__(self, ledger: Ledger, events: EventSink, clock: Clock) -> None:
+        self.ledger = ledger
+        self.events = events
+        self.clock = clock
+        self.next_due = float("inf")
+        """The earliest due time that was written since the feeder last asked the ledger."""
+
+    async def settle(
+        self, work: Work, status: Status, reason: Reason, step: Step = Step.CHECK,
+        answer: Answer | None = None,
+    ) -> None:  # fmt: skip
+        """Make a contact final that no message was taken for."""
+        await self._write(
+            work,
+            Settlement(
+                id=work.id,
+                status=status,
+                reason=reason,
+                at=self.clock.time(),
+                progress=work.progress,
+                words=answer.words if answer else "",
+                correlation_id=answer.correlation_id if answer else "",
+            ),
+        )
+        if reason is Reason.RETRY_LOOP:
+            self.events.emit(RetryLoop(step, work.contact.key))
+
+    async def settle_sent(self, work: Work, decision: Notify | Open, answer: Answer) -> None:
+        """Make a contact final whose message was taken, with its lineage."""
+        seen = work.conversation
+        opened = isinstance(decision, Open)
+        identity = decision.external_contact_id if isinstance(decision, Open) else None
+        await self._write(
+            work,
+            Settlement(
+                id=work.id,
+                status=Status.OPENED if opened else Status.NOTIFIED,
+                reason=Reason.DELIVERED,
+                at=self.clock.time(),
+                progress=work.progress,
+                relation=relation(decision, answer.conversation_id),
+                conversation_id=answer.conversation_id,
+                message_id=answer.message_id,
+                external_contact_id=identity or (seen.external_contact_id if seen else None),
+                state_seen=seen.state if seen else None,
+                state_at=self._wall(work.state_at) if seen else None,
+                correlation_id=answer.correlation_id,
+            ),
+        )
+
+    async def defer(self, work: Work, later: Defer) -> None:
+        """Put a contact back until later."""
+        due = self.clock.time() + later.seconds
+        work.done = True
+        await self.ledger.defer(work.id, due, later.progress)
+        self.next_due = min(self.next_due, due)
+        key, conversation = work.contact.key, work.contact.conversation_id
+        self.events.emit(Deferred(key, conversation, later.reason, later.seconds))
+
+    async def release(self, work: Work) -> None:
+        """Put a contact back as it was, with what was learnt, because the run drains."""
+        work.done = True
+        await self.ledger.defer(work.id, self.clock.time(), work.progress)
+
+    async def retract(self, work: Work) -> None:
+        """Take an intent back: the message was not taken, or never left."""
+        if work.sending:
+            work.sending = False
+            await self.ledger.retract(work.id)
+
+    async def _write(self, work: Work, settlement: Settlement) -> None:
+        work.done = True
+        await self.ledger.settle(settlement)
+        self.events.emit(
+            Settled(
+                contact_key=work.contact.key,
+                previous_conversation_id=work.contact.conversation_id,
+                status=settlement.status,
+                reason=settlement.reason,
+                relation=settlement.relation,
+                conversation_id=settlement.conversation_id,
+                message_id=settlement.message_id,
+                correlation_id=settlement.correlation_id,
+                seconds=self.clock.monotonic() - work.started,
+            )
+        )
+
+    def _wall(self, monotonic: float) -> float:
+        return self.clock.time() - (self.clock.monotonic() - monotonic)
+
+
+def relation(decision: Notify | Open, conversation_id: str | None) -> Relation:
+    """Tell how the conversation that took the message continues the earlier one."""
+    if isinstance(decision, Notify):
+        return Relation.NOTIFIED
+    if decision.previous is None:
+        return Relation.UNLINKED
+    return Relation.THREADED if conversation_id == decision.previous else Relation.LINKED

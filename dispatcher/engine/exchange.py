@@ -1,0 +1,113 @@
+"""One permitted request: the permit, for a send the intent, the call, and the books."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from dispatcher.domain.answer import Answer, Loss, NoAnswer
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.events import Answered, StateAged
+from dispatcher.domain.next_step import Defer
+from dispatcher.domain.status import HaltReason, RetryReason, Step
+from dispatcher.engine.desk import Desk, Work
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ports import CredentialsError, Intent, Permit, Reply, TokenUnavailableError
+
+Call = Callable[[], Awaitable[Reply]]
+UNREACHABLE_SECONDS = 1.0
+"""When a contact is due again whose request could not be made for want of a token."""
+
+
+class Exchange:
+    """Makes requests for contacts."""
+
+    def __init__(self, turnstile: Turnstile, desk: Desk) -> None:
+        self._turnstile = turnstile
+        self._halts = turnstile.halts
+        self._desk = desk
+        self._clock = desk.clock
+        self._ahead = 0.0
+
+    async def read(self, work: Work, call: Call) -> Reply | None:
+        """Make a state check; None when it was not made and the contact may have left."""
+        permit = await self._permit(work, Step.CHECK)
+        if permit is None:
+            return None
+        return await self._request(work, Step.CHECK, permit, call)
+
+    async def send(
+        self, work: Work, step: Step, decision: Notify | Open, call: Call
+    ) -> Reply | None:
+        """Commit the intent and make the send; None as for `read`."""
+        permit = await self._permit(work, step)
+        if permit is None:
+            return None
+        work.progress = replace(work.progress, sends=work.progress.sends + 1)
+        at = self._clock.time() + self._ahead
+        try:
+            await self._desk.ledger.intend(Intent(work.id, step, decision, at, work.progress))
+        except BaseException:
+            permit.unused()
+            raise
+        work.sending = True
+        if not self._halts.open_for(work.id):
+            permit.unused()
+            await self.turn_back(work, decision)
+            return None
+        if work.conversation is not None:
+            age = self._clock.monotonic() - work.state_at
+            self._desk.events.emit(StateAged(age))
+        return await self._request(work, step, permit, call)
+
+    async def turn_back(self, work: Work, decision: Notify | Open) -> None:
+        """Keep a decision whose message was not taken, for when the way is open again."""
+        work.kept = decision
+        await self._desk.retract(work)
+
+    async def _permit(self, work: Work, step: Step) -> Permit | None:
+        permit = await self._turnstile.permit(step, work.id)
+        if permit is None:
+            await self._desk.release(work)
+        return permit
+
+    async def _request(self, work: Work, step: Step, permit: Permit, call: Call) -> Reply | None:
+        work.sent_at = self._clock.time()
+        try:
+            reply = await call()
+        except CredentialsError as error:
+            permit.unused()
+            self._halts.halt(HaltReason.CREDENTIALS, str(error))
+            await self._desk.retract(work)
+            return None
+        except TokenUnavailableError as error:
+            permit.unused()
+            self._halts.unreachable(str(error))
+            later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
+            await self._desk.defer(work, later)
+            return None
+        permit.answered(reply.reading)
+        self._enter(work, step, reply)
+        return reply
+
+    def _enter(self, work: Work, step: Step, reply: Reply) -> None:
+        if reply.clock is not None:
+            self._ahead = reply.clock
+        result = reply.result
+        if isinstance(result, Answer):
+            self._halts.reached()
+        elif result.loss is Loss.NOT_SENT:
+            self._halts.unreachable(result.detail)
+        self._desk.events.emit(_answered(work, step, reply))
+
+
+def _answered(work: Work, step: Step, reply: Reply) -> Answered:
+    result, contact = reply.result, work.contact
+    if isinstance(result, NoAnswer):
+        return Answered(
+            step, result.loss.value, reply.seconds, contact.key, contact.conversation_id,
+            "", failed=True, words=result.detail,
+        )  # fmt: skip
+    failed = result.status // 100 != 2  # noqa: PLR2004 - HTTP's class of success
+    return Answered(
+        step, str(result.status), reply.seconds, contact.key, contact.conversation_id,
+        result.correlation_id, failed=failed, words=result.words,
+    )  # fmt: skip

@@ -1,0 +1,206 @@
+"""When the whole run stands still, and the one contact that finds out whether it still must."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dispatcher.domain.events import Halted, Probed, Resumed
+from dispatcher.domain.status import HaltReason, Step
+from dispatcher.ports import Clock, CredentialsError, EventSink, Platform, TokenUnavailableError
+
+BREAKER = 5
+"""Requests in a row that could not leave, before the platform is taken to be down."""
+FIRST_PROBE_SECONDS = 1.0
+"""After this the first probe of a platform that is down follows; the wait doubles from there."""
+
+
+class Halts:
+    """Holds every request back while a scope is missing or the platform is down.
+
+    A halted run asks again each ``probe_seconds``: first for a fresh token, which alone tells
+    the truth about scopes, then with one ordinary contact, another each time. A run is merely
+    suspended, without a word to anybody, for as long as it takes to find out whether a refusal
+    means a halt.
+    """
+
+    def __init__(
+        self, platform: Platform, events: EventSink, clock: Clock, probe_seconds: float
+    ) -> None:
+        self._platform = platform
+        self._events = events
+        self._clock = clock
+        self._probe_seconds = probe_seconds
+        self.reason: HaltReason | None = None
+        self.since = 0.0
+        self._suspended = 0
+        self._doubted: Step | None = None
+        self._probe: int | None = None
+        self._vacant = False
+        self._waiting: dict[int, tuple[Step, asyncio.Future[None]]] = {}
+        self._halted = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._unreachable = 0
+        self._passed: dict[bool, float] = {}
+        self.on_close: Callable[[], None] = lambda: None
+        """Called whenever the way is closed, so that whoever queues behind it looks again."""
+
+    def open_for(self, who: int) -> bool:
+        """Tell whether ``who`` may make a request now."""
+        return (self.reason is None and not self._suspended) or self._probe == who
+
+    async def turn(self, who: int, step: Step) -> None:
+        """Wait until something changed for ``who``."""
+        if self._vacant:
+            self._vacant, self._probe = False, who
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[who] = (step, future)
+        try:
+            await future
+        finally:
+            self._waiting.pop(who, None)
+
+    def wake_all(self) -> None:
+        """Let everybody who waits look again."""
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_result(None)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Close the way while a question is open that may end in a halt."""
+        self._suspended += 1
+        self.on_close()
+        try:
+            yield
+        finally:
+            self._suspended -= 1
+            if not self._suspended and self.reason is None:
+                self.wake_all()
+
+    def halt(self, reason: HaltReason, detail: str, step: Step | None = None) -> None:
+        """Stand still; the reason that is learnt last is the one that holds.
+
+        ``step`` is the request that was refused: only one like it proves that it is let in
+        again; with None any answer does.
+        """
+        if step is not None:
+            self._doubted = step
+        if self.reason is reason:
+            return
+        if self.reason is not None:
+            self._events.emit(Resumed(self.reason, self._clock.monotonic() - self.since))
+        self.reason, self.since = reason, self._clock.monotonic()
+        self._resumed.clear()
+        self._events.emit(Halted(reason, detail))
+        self._halted.set()
+        self.on_close()
+
+    def leave(self, who: int) -> None:
+        """Tell that ``who`` makes no more requests; if it was the probe, the next can come."""
+        if self._probe == who:
+            self._probe = None
+
+    def passed(self, who: int, step: Step, sent_at: float) -> None:
+        """Tell that a request of ``who``, sent at that wall-clock time, was let in and done.
+
+        It ends the halt if it was the probe and proves what the halt doubts.
+        """
+        self._passed[step.is_send] = sent_at
+        if self._probe == who and self._proves(step):
+            self._resume()
+
+    def passed_since(self, step: Step, moment: float) -> bool:
+        """Tell whether a request of that kind, sent after ``moment``, was taken."""
+        return self._passed.get(step.is_send, 0.0) > moment
+
+    def reached(self) -> None:
+        """Tell that the platform gave an answer, whichever."""
+        self._unreachable = 0
+        if self.reason is HaltReason.PLATFORM_DOWN:
+            self._resume()
+
+    def unreachable(self, detail: str) -> None:
+        """Tell that a request could not leave."""
+        self._unreachable += 1
+        if self._unreachable >= BREAKER and self.reason is None:
+            self.halt(HaltReason.PLATFORM_DOWN, detail)
+
+    async def run(self) -> None:
+        """Probe while halted; ends when it is cancelled."""
+        while True:
+            await self._halted.wait()
+            pause = self._first_pause()
+            while not await self._resumed_within(pause):
+                if self._probe is None:
+                    await self._try()
+                pause = self._next_pause(pause)
+            if self.reason is None:
+                self._halted.clear()
+
+    def _first_pause(self) -> float:
+        if self.reason is HaltReason.PLATFORM_DOWN:
+            return min(FIRST_PROBE_SECONDS, self._probe_seconds)
+        return 0.0 if self.reason is HaltReason.FORBIDDEN else self._probe_seconds
+
+    def _next_pause(self, pause: float) -> float:
+        if self.reason is HaltReason.PLATFORM_DOWN:
+            return min(pause * 2, self._probe_seconds)
+        return self._probe_seconds
+
+    async def _resumed_within(self, seconds: float) -> bool:
+        waiter = asyncio.ensure_future(self._resumed.wait())
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((waiter, timer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            timer.cancel()
+        return self._resumed.is_set()
+
+    async def _try(self) -> None:
+        reason = self.reason
+        if reason is None:
+            return
+        self._events.emit(Probed(reason))
+        if await self._authorized():
+            self._choose()
+
+    async def _authorized(self) -> bool:
+        try:
+            missing = (await self._platform.verify()).missing
+        except CredentialsError as error:
+            self.halt(HaltReason.CREDENTIALS, str(error))
+            return False
+        except TokenUnavailableError:
+            return False
+        if missing:
+            self.halt(HaltReason.SCOPE, "missing: " + ", ".join(missing))
+        return not missing
+
+    def _proves(self, step: Step) -> bool:
+        return self._doubted is None or step.is_send or not self._doubted.is_send
+
+    def _choose(self) -> None:
+        """Let one contact through: one that can prove it now, else the first that comes by.
+
+        A contact that stands before its state check proves nothing about sends yet, but its
+        own send will.
+        """
+        waiting = [
+            (who, step) for who, (step, future) in self._waiting.items() if not future.done()
+        ]
+        proving = [who for who, step in waiting if self._proves(step)]
+        chosen = (proving or [who for who, _ in waiting])[:1]
+        self._vacant = not chosen
+        for who in chosen:
+            self._probe = who
+            self._waiting[who][1].set_result(None)
+
+    def _resume(self) -> None:
+        reason, self.reason, self._probe = self.reason, None, None
+        self._doubted, self._vacant = None, False
+        if reason is not None:
+            self._events.emit(Resumed(reason, self._clock.monotonic() - self.since))
+        self._resumed.set()
+        self.wake_all()

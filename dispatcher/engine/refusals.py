@@ -1,0 +1,142 @@
+"""Refusals that are not the contact's fault: the token, the scopes, the quota."""
+
+from dataclasses import replace
+
+from dispatcher.domain.answer import Answer
+from dispatcher.domain.events import ScopeError, Throttled
+from dispatcher.domain.failure import Kind
+from dispatcher.domain.next_step import Defer
+from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.engine.desk import Desk, Work
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ports import Authority, CredentialsError, Platform, TokenUnavailableError
+
+LONG_HOLD_SECONDS = 10.0
+"""A contact whose endpoint is held for longer waits in the ledger, not at a worker."""
+DEFAULT_HOLD_SECONDS = 5.0
+"""How long a 429 holds that does not say."""
+YOUNG_TOKEN_SECONDS = 2.0
+"""A refused token that is younger did not just expire: it lacks something."""
+MAX_UNAUTHORIZED = 5
+"""401 answers to one contact, each to a newer token, after which no renewal will help."""
+
+
+class Refusals:
+    """Judges what concerns the whole run, and holds or halts it."""
+
+    def __init__(
+        self, platform: Platform, turnstile: Turnstile, desk: Desk, probe_seconds: float
+    ) -> None:
+        self._platform = platform
+        self._turnstile = turnstile
+        self._halts = turnstile.halts
+        self._desk = desk
+        self._events = desk.events
+        self._probe_seconds = probe_seconds
+
+    async def took(self, work: Work, step: Step, kind: Kind, answer: Answer) -> bool:
+        """Take care of a refusal that is the run's; False if it is the contact's own."""
+        match kind:
+            case Kind.UNAUTHORIZED:
+                await self._unauthorized(work, step, answer)
+            case Kind.FORBIDDEN:
+                await self._forbidden(work, step, answer)
+            case Kind.THROTTLED:
+                await self._throttled(work, step, answer)
+            case Kind.CONFLICT:
+                return await self._masked(work, step, answer)
+            case _:
+                return False
+        return True
+
+    async def _unauthorized(self, work: Work, step: Step, answer: Answer) -> None:
+        """Renew the token once; a token issued after the first 401 must do, if it is fresh."""
+        refused, work.unauthorized = work.refused_token, work.unauthorized + 1
+        token = work.token
+        work.refused_token = token
+        newer = refused is not None and token.number > refused.number
+        if (newer and token.age < YOUNG_TOKEN_SECONDS) or work.unauthorized >= MAX_UNAUTHORIZED:
+            work.unauthorized = 0
+            work.refused_token = None
+            self._scope_error(work, step, answer, ScopeSource.UNAUTHORIZED)
+            words = "the platform refuses a token that it has just issued (401)"
+            self._halts.halt(HaltReason.UNAUTHORIZED, words, step)
+            return
+        try:
+            await self._platform.renew(token.number)
+        except CredentialsError as error:
+            self._halts.halt(HaltReason.CREDENTIALS, str(error))
+        except TokenUnavailableError as error:
+            self._halts.unreachable(str(error))
+
+    async def _forbidden(self, work: Work, step: Step, answer: Answer) -> None:
+        """Halt for a missing scope, else find out whether only this contact is out of reach."""
+        with self._halts.suspended():
+            authority = await self._authority()
+            if authority is None:
+                return
+            self._scope_error(work, step, answer, ScopeSource.FORBIDDEN, authority.missing)
+            if authority.missing:
+                self._halts.halt(HaltReason.SCOPE, _missing(authority), step)
+                return
+            if not self._again_while_others_pass(work, step):
+                words = f"403 on {step} although no scope is missing"
+                self._halts.halt(HaltReason.FORBIDDEN, words, step)
+        await self._set_aside(work, step, answer)
+
+    def _again_while_others_pass(self, work: Work, step: Step) -> bool:
+        first = work.progress.forbidden_at
+        return first is not None and self._halts.passed_since(step, first)
+
+    async def _set_aside(self, work: Work, step: Step, answer: Answer) -> None:
+        if self._again_while_others_pass(work, step):
+            await self._desk.settle(work, Status.PARKED, Reason.FORBIDDEN_CONTACT, step, answer)
+            return
+        refused = replace(work.progress, forbidden_at=self._desk.clock.time())
+        await self._desk.defer(work, Defer(self._probe_seconds, RetryReason.FORBIDDEN, refused))
+
+    async def _throttled(self, work: Work, step: Step, answer: Answer) -> None:
+        told = answer.retry_after
+        seconds = DEFAULT_HOLD_SECONDS if told is None else told
+        held = step if answer.limit_key else None
+        self._events.emit(Throttled(held, seconds, answer.limit_key or ""))
+        self._turnstile.hold(held, seconds)
+        if held is not None and seconds > LONG_HOLD_SECONDS:
+            await self._desk.defer(work, Defer(seconds, RetryReason.THROTTLED, work.progress))
+
+    async def _masked(self, work: Work, step: Step, answer: Answer) -> bool:
+        """Tell a missing scope behind a 409 by a token that is issued after it."""
+        with self._halts.suspended():
+            authority = await self._authority()
+            if authority is None:
+                later = Defer(self._probe_seconds, RetryReason.CONFLICT, work.progress)
+            elif not authority.missing:
+                return False
+            else:
+                source = ScopeSource.MASKED_CONFLICT
+                self._scope_error(work, step, answer, source, authority.missing)
+                self._halts.halt(HaltReason.SCOPE, _missing(authority), step)
+                return True
+        await self._desk.defer(work, later)
+        return True
+
+    async def _authority(self) -> Authority | None:
+        """Ask what a token grants that is issued now; None if none can be had."""
+        try:
+            return await self._platform.verify()
+        except CredentialsError as error:
+            self._halts.halt(HaltReason.CREDENTIALS, str(error))
+        except TokenUnavailableError as error:
+            self._halts.unreachable(str(error))
+        return None
+
+    def _scope_error(
+        self, work: Work, step: Step, answer: Answer, source: ScopeSource,
+        missing: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        key, correlation = work.contact.key, answer.correlation_id
+        self._events.emit(ScopeError(source, step, key, correlation, missing))
+
+
+def _missing(authority: Authority) -> str:
+    return "the token lacks " + " and ".join(authority.missing)

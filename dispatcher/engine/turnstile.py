@@ -1,0 +1,59 @@
+"""The one way to a request: not halted, not draining, and within the pace."""
+
+from dispatcher.domain.status import Step
+from dispatcher.engine.halts import Halts
+from dispatcher.ports import Pacer, Permit
+
+
+class Turnstile:
+    """Lets requests through one by one."""
+
+    def __init__(self, pacer: Pacer, halts: Halts) -> None:
+        self.pacer = pacer
+        self.halts = halts
+        self._draining = False
+        halts.on_close = self._look_again
+
+    async def permit(self, step: Step, who: int) -> Permit | None:
+        """Wait for the right to make one request; None if the run drains instead.
+
+        A drain lets no more checks through. It still lets a send through whose state was
+        read, unless it would have to wait for a halt or for the platform's hold.
+        """
+        while not self.barred(step):
+            if not self.halts.open_for(who):
+                await self.halts.turn(who, step)
+                continue
+            permit = await self.pacer.permit(step)
+            if permit is None:
+                continue
+            if self.halts.open_for(who):
+                return permit
+            permit.unused()
+        return None
+
+    def hold(self, step: Step | None, seconds: float) -> None:
+        """Obey a 429; whoever would have to wait for it while the run drains, leaves."""
+        self.pacer.hold(step, seconds)
+        if self._draining:
+            self.pacer.break_off(checks_only=False)
+
+    def held_alone(self, step: Step) -> float:
+        """Seconds for which ``step`` is held beyond what holds every request; 0 if it is not."""
+        own = self.pacer.held(step)
+        return own if own > self.pacer.held(Step.CHECK) else 0.0
+
+    def drain(self) -> None:
+        """Let no more contact begin."""
+        self._draining = True
+        self._look_again()
+        self.halts.wake_all()
+
+    def barred(self, step: Step) -> bool:
+        """Tell whether a draining run has no place for ``step`` any more."""
+        if not self._draining:
+            return False
+        return step is Step.CHECK or self.halts.reason is not None or self.pacer.held(step) > 0
+
+    def _look_again(self) -> None:
+        self.pacer.break_off(checks_only=False)

@@ -1,0 +1,83 @@
+"""Writing a batch of the source: contacts, rejected rows, counters and position."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from dispatcher.domain.contact import Contact
+from dispatcher.ledgers.codec import contact_row
+from dispatcher.ledgers.named import SQL, many
+from dispatcher.ports import Admitted, Batch, Claim, Position
+
+_CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small enough to keep
+
+
+def admit(
+    connection: sqlite3.Connection,
+    campaign: int,
+    ids: Iterator[int],
+    batch: Batch,
+    now: float,
+    claim: int,
+) -> Admitted:
+    """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
+    fresh = _fresh(connection, campaign, batch.contacts)
+    rows: list[Sequence[Any]] = []
+    claims: list[Claim] = []
+    for contact, id_ in zip(fresh, ids, strict=False):
+        due = now if contact.not_before is None else contact.not_before
+        if due <= now and len(claims) < claim:
+            claims.append(Claim(id_, contact))
+            rows.append(contact_row(id_, campaign, "claimed", None, contact))
+        else:
+            rows.append(contact_row(id_, campaign, "ready", due, contact))
+    _insert(connection, "add_contacts", rows)
+    duplicates = len(batch.contacts) - len(fresh)
+    counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
+    connection.execute(SQL["count_rows"], counts)
+    _reject(connection, campaign, batch, now)
+    if batch.position is not None:
+        _put(connection, campaign, batch.position)
+    return Admitted(len(fresh), duplicates, claims)
+
+
+def _fresh(
+    connection: sqlite3.Connection, campaign: int, contacts: Sequence[Contact]
+) -> list[Contact]:
+    """Leave out what is in the ledger, and what comes twice in the batch."""
+    first: dict[str, Contact] = {}
+    for contact in contacts:
+        first.setdefault(contact.key, contact)
+    keys = list(first)
+    for start in range(0, len(keys), _CHUNK):
+        chunk = keys[start : start + _CHUNK]
+        sql = many("known_keys", len(chunk))
+        (known,) = connection.execute(sql, (campaign, *chunk)).fetchone()
+        for key in orjson.loads(known):
+            del first[key]
+    return list(first.values())
+
+
+def _reject(connection: sqlite3.Connection, campaign: int, batch: Batch, now: float) -> None:
+    rows = [
+        (campaign, row.file, row.line, row.reason, row.detail, row.raw, now)
+        for row in batch.rejected
+    ]
+    _insert(connection, "add_rejected", rows)
+    counts = Counter(row.reason for row in batch.rejected)
+    _insert(connection, "count_rejected", [(campaign, *pair) for pair in counts.items()])
+
+
+def _put(connection: sqlite3.Connection, campaign: int, at: Position) -> None:
+    row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
+    connection.execute(SQL["put_position"], row)
+
+
+def _insert(connection: sqlite3.Connection, name: str, rows: Sequence[Sequence[Any]]) -> None:
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        values = [value for row in chunk for value in row]
+        connection.execute(many(name, len(chunk), len(chunk[0])), values)

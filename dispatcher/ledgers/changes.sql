@@ -1,0 +1,107 @@
+-- What the writer may do to one contact, as triggers of a view that holds nothing. So a whole
+-- group of changes is one statement, carried out in its order, and it is all or nothing.
+-- ``fields`` is a JSON array whose first two elements are ``kind`` and ``id``.
+
+CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
+
+-- fields: step, at, conversation, external contact, target, is guest id, progress
+CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
+BEGIN
+    UPDATE contact SET
+        status = 'sending',
+        intent_step = new.fields ->> 2,
+        intent_at = new.fields ->> 3,
+        intent_conversation_id = new.fields ->> 4,
+        intent_external_contact_id = new.fields ->> 5,
+        intent_target = new.fields ->> 6,
+        intent_target_is_guest_id = new.fields ->> 7,
+        progress = new.fields ->> 8
+    WHERE id = new.id AND status = 'claimed';
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+CREATE TEMP TRIGGER retract INSTEAD OF INSERT ON change WHEN new.kind = 'retract'
+BEGIN
+    UPDATE contact SET
+        status = 'claimed',
+        intent_step = NULL,
+        intent_at = NULL,
+        intent_conversation_id = NULL,
+        intent_external_contact_id = NULL,
+        intent_target = NULL,
+        intent_target_is_guest_id = NULL
+    WHERE id = new.id AND status = 'sending';
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+-- fields: due, progress
+CREATE TEMP TRIGGER defer INSTEAD OF INSERT ON change WHEN new.kind = 'defer'
+BEGIN
+    UPDATE contact SET
+        status = 'ready',
+        due = new.fields ->> 2,
+        progress = new.fields ->> 3,
+        intent_step = NULL,
+        intent_at = NULL,
+        intent_conversation_id = NULL,
+        intent_external_contact_id = NULL,
+        intent_target = NULL,
+        intent_target_is_guest_id = NULL
+    WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+-- fields: due
+CREATE TEMP TRIGGER release INSTEAD OF INSERT ON change WHEN new.kind = 'release'
+BEGIN
+    UPDATE contact SET status = 'ready', due = new.fields ->> 2
+    WHERE id = new.id AND status = 'claimed';
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+-- fields: status, reason, at, correlation id, words, progress, and for a message that was
+-- taken: relation, conversation, message, external contact, state seen, state at
+CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind = 'settle'
+BEGIN
+    UPDATE contact SET
+        status = new.fields ->> 2,
+        reason = new.fields ->> 3,
+        settled_at = new.fields ->> 4,
+        correlation_id = new.fields ->> 5,
+        words = new.fields ->> 6,
+        progress = new.fields ->> 7,
+        intent_target = NULL,
+        intent_target_is_guest_id = NULL,
+        subject = NULL,
+        address = NULL,
+        text = NULL
+    WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+CREATE TEMP TRIGGER park INSTEAD OF INSERT ON change WHEN new.kind = 'park'
+BEGIN
+    UPDATE contact SET
+        status = new.fields ->> 2,
+        reason = new.fields ->> 3,
+        settled_at = new.fields ->> 4,
+        correlation_id = new.fields ->> 5,
+        words = new.fields ->> 6,
+        progress = new.fields ->> 7
+    WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+CREATE TEMP TRIGGER trace INSTEAD OF INSERT ON change
+WHEN new.kind = 'settle' AND new.fields ->> 8 IS NOT NULL
+BEGIN
+    INSERT INTO lineage (
+        contact_id, relation, conversation_id, message_id, external_contact_id,
+        state_seen, state_at, sent_at, correlation_id
+    )
+    SELECT
+        id, new.fields ->> 8, new.fields ->> 9, new.fields ->> 10,
+        COALESCE(new.fields ->> 11, intent_external_contact_id, external_contact_id),
+        new.fields ->> 12, new.fields ->> 13, intent_at, new.fields ->> 5
+    FROM contact WHERE id = new.id;
+END;

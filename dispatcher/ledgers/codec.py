@@ -1,0 +1,119 @@
+"""Rows of the ledger from and to the facts that the rest of the program knows."""
+
+from dataclasses import fields
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.decision import Notify
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Status
+from dispatcher.ports import Claim, Intent, Settlement
+
+Fields = list[Any]
+"""One change as a JSON array: its kind, the contact's id, and what changes.sql says follows."""
+
+_NAMES = tuple(each.name for each in fields(Progress))
+_VALUES = attrgetter(*_NAMES)
+_DEFAULTS = _VALUES(NEW)
+
+
+def progress_fields(progress: Progress) -> dict[str, Any] | None:
+    """Return what differs from a contact that nothing was done for yet."""
+    if progress == NEW:
+        return None
+    both = zip(_NAMES, _VALUES(progress), _DEFAULTS, strict=True)
+    return {name: value for name, value, default in both if value != default}
+
+
+def progress_of(stored: str | None) -> Progress:
+    """Read progress back."""
+    if stored is None:
+        return NEW
+    values = orjson.loads(stored)
+    if "target" in values:
+        values["target"] = Target(**values["target"])
+    return Progress(**values)
+
+
+def intend_fields(intent: Intent) -> Fields:
+    """Write an intent as a change."""
+    decision = intent.decision
+    head: Fields = ["intend", intent.id, intent.step, intent.at]
+    if isinstance(decision, Notify):
+        to: Fields = [decision.conversation_id, None, None, None]
+    else:
+        target = decision.target
+        to = [
+            decision.previous,
+            decision.external_contact_id,
+            target.value,
+            int(target.is_guest_id),
+        ]
+    return [*head, *to, progress_fields(intent.progress)]
+
+
+def settle_fields(settlement: Settlement) -> Fields:
+    """Write a settlement as a change; what names a person is left out of a final one."""
+    progress = progress_fields(settlement.progress)
+    parked = settlement.status is Status.PARKED
+    if progress is not None and not parked:
+        progress.pop("target", None)
+    return [
+        "park" if parked else "settle",
+        settlement.id,
+        settlement.status,
+        settlement.reason,
+        settlement.at,
+        settlement.correlation_id,
+        settlement.words or None,
+        progress,
+        settlement.relation,
+        settlement.conversation_id,
+        settlement.message_id,
+        settlement.external_contact_id,
+        settlement.state_seen,
+        settlement.state_at,
+    ]
+
+
+def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
+    """Write a new contact in the order of the columns of ``add_contacts``."""
+    attributes = orjson.dumps(dict(it.attributes)).decode() if it.attributes else None
+    return [
+        id_,
+        campaign,
+        status,
+        due,
+        it.key,
+        it.conversation_id,
+        it.external_contact_id,
+        it.not_before,
+        it.expires_at,
+        sha256(it.text.encode()).digest(),
+        attributes,
+        it.subject,
+        it.address,
+        it.text,
+    ]
+
+
+def claim_of(row: Fields) -> Claim:
+    """Read a claimed contact from the columns of ``due_contacts``."""
+    (id_, progress, key, conversation, text, external, address, subject, after, until, more) = row
+    contact = Contact(
+        key,
+        conversation,
+        text,
+        external_contact_id=external,
+        address=address,
+        subject=subject,
+        not_before=after,
+        expires_at=until,
+        attributes=orjson.loads(more) if more else {},
+    )
+    return Claim(id_, contact, progress_of(progress))

@@ -1,0 +1,125 @@
+"""Opening the ledger's file: is it one, is it of this version, and how it is to be written."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from dispatcher.ledgers.faults import explain, wrong
+from dispatcher.ledgers.lock import MODE
+from dispatcher.ledgers.named import script
+
+APPLICATION_ID = 0x44537061
+"""Marks a SQLite file as a ledger of the dispatcher."""
+
+MIGRATIONS = ("schema.sql",)
+"""Scripts that lead from each version to the next; the first one from nothing to version 1."""
+
+OLDEST_SQLITE = (3, 38, 0)
+"""The first SQLite whose JSON operators the ledger can use."""
+
+_CHECKPOINT_PAGES = 4000
+_WAL_LIMIT = 64 << 20
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",  # macOS: down to the platter; no effect elsewhere
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -32000",
+    f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    f"PRAGMA journal_size_limit = {_WAL_LIMIT}",
+    "PRAGMA analysis_limit = 400",
+)
+_BUSY_SECONDS = 10.0
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the ledger, making or migrating it where needed.
+
+    Raises:
+        LedgerError: the file cannot be opened, is no ledger, or is of a newer version.
+
+    """
+    _check_library(path)
+    _create(path)
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+    except sqlite3.Error as error:
+        raise explain(path, error) from None
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise explain(path, error) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def check_identity(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's version, 0 for an empty file.
+
+    Raises:
+        LedgerError: the file is a database of something else, or of a newer dispatcher.
+
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise wrong(path, "this database belongs to something else; set ledger.path to another")
+    if version > len(MIGRATIONS):
+        raise wrong(
+            path,
+            f"it was written by a newer dispatcher (schema {version}, this one knows "
+            f"{len(MIGRATIONS)}); install that one, or set ledger.path to another file",
+        )
+    return int(version)
+
+
+def _check_library(path: Path) -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE[:2]))
+        raise wrong(
+            path,
+            f"this Python comes with SQLite {sqlite3.sqlite_version}, and {oldest} or newer is "
+            "needed; use a newer Python",
+        )
+
+
+def _create(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise wrong(
+            path,
+            f"it cannot be opened for writing ({reason}); check that it is a file this user may "
+            "write, or set ledger.path to another one",
+        ) from None
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = check_identity(connection, path)
+    for setting in _SETTINGS:
+        connection.execute(setting).fetchone()
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        raise wrong(
+            path, "its file system has no shared memory; put it on a local disk (ledger.path)"
+        )
+    for number, name in enumerate(MIGRATIONS[version:], version + 1):
+        _migrate(connection, name, number)
+    connection.executescript(script("changes.sql"))
+
+
+def _migrate(connection: sqlite3.Connection, name: str, number: int) -> None:
+    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
+    connection.executescript(f"BEGIN IMMEDIATE; {script(name)} {marks} COMMIT;")

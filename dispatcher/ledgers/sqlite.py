@@ -1,0 +1,203 @@
+"""The ledger in a SQLite file: write-ahead log, synchronous, one writer, group commit."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dispatcher.domain.progress import Progress
+from dispatcher.ledgers import admission, holding, sums
+from dispatcher.ledgers.codec import intend_fields, progress_fields, settle_fields
+from dispatcher.ledgers.faults import explain
+from dispatcher.ledgers.holding import Recovered, Replayed
+from dispatcher.ledgers.lock import Lock
+from dispatcher.ledgers.named import SQL
+from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.writer import Writer
+from dispatcher.ports import (
+    Admitted,
+    Backlog,
+    Batch,
+    Claim,
+    Intent,
+    Position,
+    Settlement,
+    Totals,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that is ours, with its lock: what the thread that opens it hands over."""
+
+    path: Path
+    lock: Lock
+    connection: sqlite3.Connection
+    campaign: int
+    last_id: int
+
+
+class SqliteLedger:
+    """One campaign's contacts in the ledger at a path; made by `open`.
+
+    A contact that is told to do what its status does not permit (an intent for one that is
+    not claimed, say) raises `LedgerError`, and nothing else is harmed. Times are seconds
+    since the epoch.
+    """
+
+    def __init__(self, opened: _Opened, now: Callable[[], float]) -> None:
+        self._lock = opened.lock
+        self._campaign = opened.campaign
+        self._ids = count(opened.last_id + 1)
+        self._now = now
+        self._writer = Writer(opened.connection, opened.path)
+
+    @classmethod
+    async def open(
+        cls, path: str | Path, campaign: str, *, now: Callable[[], float] = time.time
+    ) -> Self:
+        """Take the ledger at ``path`` for this process, making it where there is none.
+
+        Raises:
+            LedgerError: another process holds it, or it cannot be used; the message says
+                what to do.
+
+        """
+        opening = asyncio.ensure_future(asyncio.to_thread(_open, Path(path), campaign, now()))
+        try:
+            opened = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_give_back)
+            raise
+        return cls(opened, now)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Write what is queued, close the file and free it for other processes."""
+        await self._writer.close()
+        self._lock.release()
+
+    async def recover(self) -> Recovered:
+        """Take up what a daemon that died left behind; to be called once, before any work.
+
+        Claimed contacts are ready again. For sending ones nobody knows whether the message
+        left: they are in doubt, and parked with that reason and with their intents.
+        """
+        return await self._writer.job(
+            partial(holding.recover, campaign=self._campaign, now=self._now())
+        )
+
+    async def positions(self) -> Mapping[str, Position]:
+        """Return how far each file of the campaign was read, by fingerprint."""
+        return await self._writer.job(partial(sums.positions, campaign=self._campaign))
+
+    async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
+        """Write new contacts, rejected rows and the position in one transaction."""
+        return await self._writer.job(
+            lambda connection: admission.admit(
+                connection, self._campaign, self._ids, batch, now, claim
+            )
+        )
+
+    async def claim(self, limit: int, now: float) -> Sequence[Claim]:
+        """Take up to ``limit`` ready contacts that are due, the earliest due first."""
+        return await self._writer.job(
+            partial(holding.claim, campaign=self._campaign, limit=limit, now=now)
+        )
+
+    async def release(self, ids: Iterable[int]) -> None:
+        """Make claimed contacts ready and due now: nobody works on them after all.
+
+        Raises:
+            LedgerError: one of them is not claimed; the others are released all the same.
+
+        """
+        due = self._now()
+        changes = [self._writer.change(["release", id_, due]) for id_ in ids]
+        answers = await asyncio.gather(*changes, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def replay(self, ids: Iterable[int]) -> Replayed:
+        """Put parked contacts back: ready with fresh progress, or in doubt if parked so.
+
+        Ids of contacts that are not parked in this campaign are left alone.
+        """
+        return await self._writer.job(
+            partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
+        )
+
+    async def intend(self, intent: Intent) -> None:
+        """Turn a claimed contact into a sending one."""
+        await self._writer.change(intend_fields(intent))
+
+    async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
+        """Turn a sending contact back into a claimed one: nothing left after all."""
+        await self._writer.change(["retract", id])
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Write the final status and the lineage in one transaction.
+
+        The message, its subject and the address are removed, except from a parked contact,
+        which can be replayed; the message's SHA-256 stays.
+        """
+        await self._writer.change(settle_fields(settlement))
+
+    async def defer(self, id: int, due: float, progress: Progress) -> None:  # noqa: A002 - as above
+        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
+        await self._writer.change(["defer", id, due, progress_fields(progress)])
+
+    async def backlog(self, now: float) -> Backlog:
+        """Count what is not final."""
+        return await self._writer.job(partial(sums.backlog, campaign=self._campaign, now=now))
+
+    async def totals(self) -> Totals:
+        """Sum the campaign up."""
+        return await self._writer.job(partial(sums.totals, campaign=self._campaign))
+
+
+def _open(path: Path, campaign: str, now: float) -> _Opened:
+    lock = Lock(path)
+    try:
+        connection = open_for_writing(path)
+        try:
+            found = _campaign_id(connection, campaign, now)
+            (last_id,) = connection.execute(SQL["last_id"]).fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            raise explain(path, error) from None
+    except BaseException:
+        lock.release()
+        raise
+    return _Opened(path, lock, connection, found, last_id)
+
+
+def _campaign_id(connection: sqlite3.Connection, name: str, now: float) -> int:
+    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
+    if row is None:
+        return int(connection.execute(SQL["add_campaign"], (name, now)).lastrowid or 0)
+    return int(row[0])
+
+
+def _give_back(opening: "asyncio.Future[_Opened]") -> None:
+    """Close what was opened for a caller that was cancelled meanwhile."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().connection.close()
+        opening.result().lock.release()

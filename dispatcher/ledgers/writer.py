@@ -1,0 +1,152 @@
+"""The one thread that writes: operations gather while a commit runs, and share the next one."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+from dispatcher.ledgers.codec import Fields
+from dispatcher.ledgers.faults import explain, wrong
+from dispatcher.ledgers.group import Change, Job, Operation, commit
+from dispatcher.ports import LedgerError
+
+T = TypeVar("T")
+Group = list[Operation]
+
+
+class Writer:
+    """Takes operations on the event loop and answers each once its commit is durable.
+
+    All state belongs to the event loop; the thread sees one group at a time. While it writes
+    one, the next gathers, so the busier the disk the larger the groups.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._groups: SimpleQueue[Group | None] = SimpleQueue()
+        self._gathering: Group = []
+        self._busy = False
+        self._refuse: str | None = None
+        self._closed: asyncio.Future[None] | None = None
+        self._thread = Thread(target=self._work, name="ledger", daemon=True)
+        self._thread.start()
+
+    def change(self, fields: Fields) -> "asyncio.Future[None]":
+        """Change one contact; cancelling what is returned takes nothing back.
+
+        Raises:
+            LedgerError: the ledger is closed or has failed.
+
+        """
+        caller: asyncio.Future[None] = self._loop.create_future()
+        self._take(Change(fields, caller))
+        return caller
+
+    def job(self, run: "Callable[[sqlite3.Connection], T]") -> "asyncio.Future[T]":
+        """Let ``run`` read or write in the writer's thread, within a transaction.
+
+        It may be called twice: a second time, alone, where the group that it was in failed.
+
+        Raises:
+            LedgerError: the ledger is closed or has failed.
+
+        """
+        caller: asyncio.Future[T] = self._loop.create_future()
+        self._take(Job(run, caller))
+        return caller
+
+    async def close(self) -> None:
+        """Write what is queued, and end the thread. More than once does no harm."""
+        if self._closed is None:
+            self._closed = self._loop.create_future()
+            self._refuse = self._refuse or f"ledger {self._path}: it is closed"
+            if not self._busy:
+                self._groups.put(None)
+        await asyncio.shield(self._closed)
+        self._thread.join()
+
+    def _take(self, operation: Operation) -> None:
+        if self._refuse is not None:
+            raise LedgerError(self._refuse)
+        self._gathering.append(operation)
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        group, self._gathering = self._gathering, []
+        self._groups.put(group)
+
+    def _answered(self, group: Group, answers: list[Any]) -> None:
+        for operation, answer in zip(group, answers, strict=True):
+            _answer(operation.caller, answer)
+        self._next()
+
+    def _failed(self, group: Group, error: LedgerError) -> None:
+        self._refuse = str(error)
+        for operation in (*group, *self._gathering):
+            _answer(operation.caller, LedgerError(self._refuse))
+        self._gathering = []
+        self._next()
+
+    def _next(self) -> None:
+        if self._gathering:
+            self._dispatch()
+            return
+        self._busy = False
+        if self._closed is not None:
+            self._groups.put(None)
+
+    def _ended(self) -> None:
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+
+    def _work(self) -> None:
+        """Run in the thread: one group after the other, until None ends it."""
+        while (group := self._groups.get()) is not None:
+            try:
+                answers = commit(self._connection, self._path, group)
+            except Exception as error:  # noqa: BLE001 - whatever it is, callers are waiting
+                told = self._tell(self._failed, group, _words(self._path, error))
+            else:
+                told = self._tell(self._answered, group, answers)
+            if not told:
+                break
+        _close(self._connection)
+        self._tell(self._ended)
+
+    def _tell(self, callback: Callable[..., None], *arguments: Any) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(callback, *arguments)
+        except RuntimeError:
+            return False  # the event loop is gone: nobody is left to answer
+        return True
+
+
+def _words(path: Path, error: Exception) -> LedgerError:
+    if isinstance(error, sqlite3.Error):
+        return explain(path, error)
+    return wrong(path, f"a write failed ({error}); start again, and report this")
+
+
+def _answer(caller: "asyncio.Future[Any]", answer: Any) -> None:
+    if caller.done():
+        return
+    if isinstance(answer, Exception):
+        caller.set_exception(answer)
+    else:
+        caller.set_result(answer)
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    """End the connection; what was committed is durable whatever goes wrong here."""
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA optimize")
+    with suppress(sqlite3.Error):
+        connection.close()

@@ -1,0 +1,160 @@
+"""The bearer token: client credentials, renewed before it expires, one renewal for all."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aiohttp import encode_basic_auth
+from yarl import URL
+
+from dispatcher.domain.answer import NoAnswer
+from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.ports import Authority, Clock, CredentialsError, TokenUnavailableError
+
+DEFAULT_LIFE = 300.0
+"""Seconds that a token is taken to live whose answer does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An issued token. Times are monotonic seconds; ``headers`` carry it."""
+
+    number: int
+    headers: dict[str, str] = field(repr=False)
+    issued: float
+    refresh_at: float
+    expires_at: float
+    granted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOptions:
+    """What to ask for, and what the calls need.
+
+    ``scopes`` are asked for (none: whatever the client has). A token permits sends if it has
+    any of ``write_any_of``, and checks if it has any of ``read_any_of`` (empty: not judged).
+    """
+
+    url: URL
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    scopes: Sequence[str] = ()
+    write_any_of: Sequence[str] = ()
+    read_any_of: Sequence[str] = ()
+
+
+class TokenKeeper:
+    """Keeps one valid token and tells what it grants."""
+
+    def __init__(self, http: HttpClient, options: TokenOptions, clock: Clock) -> None:
+        self._http = http
+        self._options = options
+        self._clock = clock
+        self._token: Token | None = None
+        self._issued = 0
+        self._waiting: asyncio.Task[Token] | None = None
+        self._running: asyncio.Task[Token] | None = None
+
+    async def current(self) -> Token:
+        """Return a token that has not expired; renew it in the background before it does.
+
+        Raises:
+            CredentialsError: the platform refuses the client id and secret.
+            TokenUnavailableError: no token can be had just now.
+
+        """
+        token, now = self._token, self._clock.monotonic()
+        if token is None or now >= token.expires_at:
+            return await self._shared()
+        if now >= token.refresh_at and self._running is None and self._waiting is None:
+            self._schedule()
+        return token
+
+    async def renew(self, number: int) -> Authority:
+        """See `dispatcher.ports.Platform.renew`."""
+        if self._token is not None and self._token.number > number:
+            return self._authority(self._token)
+        return self._authority(await self._shared())
+
+    async def verify(self) -> Authority:
+        """See `dispatcher.ports.Platform.verify`."""
+        return self._authority(await asyncio.shield(self._schedule()))
+
+    async def close(self) -> None:
+        """End a renewal that is under way."""
+        tasks = [task for task in (self._running, self._waiting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _shared(self) -> Token:
+        return await asyncio.shield(self._running or self._schedule())
+
+    def _schedule(self) -> "asyncio.Task[Token]":
+        """Return the renewal that has not begun yet; make it if there is none."""
+        if self._waiting is None:
+            self._waiting = asyncio.create_task(self._turn(self._running))
+            self._waiting.add_done_callback(_retrieve)
+        return self._waiting
+
+    async def _turn(self, before: "asyncio.Task[Token] | None") -> Token:
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._waiting = self._waiting, None
+        try:
+            self._token = await self._issue()
+            return self._token
+        finally:
+            self._running = None
+
+    async def _issue(self) -> Token:
+        options = self._options
+        form = "grant_type=client_credentials"
+        if options.scopes:
+            form += "&scope=" + "%20".join(options.scopes)
+        headers = {
+            "Authorization": encode_basic_auth(options.client_id, options.client_secret),
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        start = self._clock.monotonic()
+        result, _ = await self._http.request("POST", options.url, headers, form.encode())
+        return self._read(result, start)
+
+    def _read(self, result: Exchange | NoAnswer, start: float) -> Token:
+        if isinstance(result, NoAnswer):
+            raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
+        body = result.body or {}
+        value = body.get("access_token")
+        if result.status in (400, 401, 403):
+            raise CredentialsError(
+                f"the platform refused the client credentials ({result.status}"
+                f" {str(body.get('error', ''))[:60]}): check DISPATCHER_CLIENT_ID and"
+                " DISPATCHER_CLIENT_SECRET"
+            )
+        if result.status != 200 or not isinstance(value, str) or not value:  # noqa: PLR2004 - HTTP's OK
+            raise TokenUnavailableError(f"the token endpoint answered {result.status}")
+        self._issued += 1
+        told = body.get("expires_in")
+        life = float(told) if isinstance(told, int | float) and told > 0 else DEFAULT_LIFE
+        scope = body.get("scope")
+        return Token(
+            number=self._issued,
+            headers={"Authorization": f"Bearer {value}"},
+            issued=start,
+            refresh_at=start + life - min(60.0, life * 0.3),
+            expires_at=start + life - min(5.0, life * 0.05),
+            granted=tuple(scope.split()) if isinstance(scope, str) else (),
+        )
+
+    def _authority(self, token: Token) -> Authority:
+        missing = [
+            " or ".join(any_of)
+            for any_of in (self._options.read_any_of, self._options.write_any_of)
+            if any_of and not set(any_of) & set(token.granted)
+        ]
+        return Authority(token.number, token.granted, tuple(missing))
+
+
+def _retrieve(task: "asyncio.Task[Token]") -> None:
+    if not task.cancelled():
+        task.exception()

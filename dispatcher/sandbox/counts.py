@@ -1,0 +1,67 @@
+"""What the sandbox counted, in the shape in which it tells it."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TypedDict
+
+from dispatcher.sandbox.quota import LimitGate, Window
+
+_KEPT_TIMES = 10_000
+
+Nested = dict[str, dict[str, int]]
+
+
+class ScopelessRequest(TypedDict):
+    """One request that came while the client had no write scope."""
+
+    wall: float
+    monotonic: float
+    endpoint: str
+
+
+class Counts:
+    """Counters of one run; an answer counts when it was delivered, and its cause with it."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.pending_effects = 0
+        """Effects that are still to come after a reset."""
+        self.answers: Counter[tuple[str, int]] = Counter()
+        self.causes: Counter[tuple[str, str]] = Counter()
+        self.faults: Counter[tuple[str, str]] = Counter()
+        self.undelivered: Counter[str] = Counter()
+        self.scopeless: list[ScopelessRequest] = []
+
+    def note_scopeless(self, endpoint: str, now: float, wall: float) -> None:
+        """Remember a request that came while the client had no write scope."""
+        if len(self.scopeless) < _KEPT_TIMES:
+            self.scopeless.append({"wall": wall, "monotonic": now, "endpoint": endpoint})
+
+    def report(
+        self, windows: list[Window], limits: list[LimitGate], effects: int
+    ) -> dict[str, object]:
+        """Return everything as JSON can carry it."""
+        return {
+            "answers": _nested({(e, str(s)): n for (e, s), n in self.answers.items()}),
+            "faults": _nested(self.faults),
+            "causes": _nested(self.causes),
+            "undelivered": dict(self.undelivered),
+            "windows": [asdict(window) for window in windows],
+            "limits": {
+                gate.limit.key: {"taken": gate.taken, "refused": gate.refused} for gate in limits
+            },
+            "effects": effects,
+            "pending_effects": self.pending_effects,
+            "requests": self.requests,
+            "cpu_seconds": time.process_time(),
+            "api_request_times": self.scopeless,
+        }
+
+
+def _nested(flat: Mapping[tuple[str, str], int]) -> Nested:
+    nested: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (outer, inner), number in sorted(flat.items()):
+        nested[str(outer)][str(inner)] = number  # an enum's value: JSON takes no other keys
+    return dict(nested)

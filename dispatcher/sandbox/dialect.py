@@ -1,0 +1,75 @@
+"""What a dialect is to the rest of the sandbox: routes, and answers on one and the same world."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dispatcher.sandbox.answers import Answer
+from dispatcher.sandbox.effects import Effect, EffectLog
+from dispatcher.sandbox.grants import Grants, Token
+from dispatcher.sandbox.history import History
+from dispatcher.sandbox.http import Request
+from dispatcher.sandbox.world import World
+
+
+class Call:
+    """One request on its way through the sandbox; ``now`` is monotonic, ``wall`` the epoch's."""
+
+    __slots__ = (
+        "conversation_id",
+        "correlation",
+        "endpoint",
+        "now",
+        "rate_lines",
+        "request",
+        "token",
+        "wall",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        endpoint: str,
+        conversation_id: str,
+        correlation: str,
+        now: float,
+        wall: float,
+    ) -> None:
+        self.request = request
+        self.endpoint = endpoint
+        self.conversation_id = conversation_id
+        self.correlation = correlation
+        self.now = now
+        self.wall = wall
+        self.token: Token | None = None
+        self.rate_lines = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What a dialect works on."""
+
+    world: World
+    grants: Grants
+    log: EffectLog
+    history: History
+    strange: Callable[[str], bool]
+    """Whether the check of this conversation carries fields that nobody has heard of."""
+
+    def effect(self, effect: Effect) -> str:
+        """Let a message take effect; return its id."""
+        message_id = self.log.add(effect)
+        self.history.add(effect, message_id)
+        return message_id
+
+
+class Dialect(Protocol):
+    """The API of one platform; a request that it answers has a good token and is within quota."""
+
+    def route(self, method: bytes, target: bytes) -> tuple[str, str]:
+        """Return the name of the endpoint (``other`` if there is none) and the id in the path."""
+        ...
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a call, and let it take effect."""
+        ...

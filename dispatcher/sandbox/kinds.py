@@ -1,0 +1,110 @@
+"""The kinds of conversation that the world knows: what each is like, and how it should end."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+OPEN_STATES = frozenset({"active", "ringing"})
+UNKNOWN_STATE = "hibernating"
+
+
+class Verdict(StrEnum):
+    """What the platform makes of a send; its value is the name of the cause in the counts."""
+
+    TAKEN = "taken"
+    CLOSED = "closed"
+    NOT_ACTIVE = "not_active"
+    GONE = "gone"
+    CONTACT_FORBIDDEN = "contact_forbidden"
+    REFUSED = "refused"
+    REDIRECTED = "redirected"
+    PREVIOUS_OPEN = "previous_open"
+    NOT_ENDED = "not_ended"
+    IDENTITY = "identity"
+    LOOP = "loop"
+    CHANNEL = "channel"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of conversation; the defaults are those of an ended one with nothing special."""
+
+    name: str
+    expected: tuple[str, str] = ("opened", "delivered")
+    """Final status and reason that a right dispatcher reaches with the file's row."""
+    state: str = "ended"
+    """The state before anything moved it."""
+    mixed: bool = False
+    """Half of the ids are active and half ended, by the id."""
+    moves: bool = False
+    """Whether the state changes by time or by what was asked; see the world's movers."""
+    proactive: bool = True
+    """Whether the channel really lets the organisation write first."""
+    shows_proactive: bool = True
+    """What the state check says of that."""
+    known: bool = True
+    """Whether the platform holds an external contact id."""
+    reachable: bool = True
+    """Whether the platform knows the guest and the address."""
+    file_identity: Literal["right", "wrong", "empty"] = "right"
+    """The external contact id in a file of contacts."""
+    verdict: Verdict | None = None
+    """What every send gets, whatever the state."""
+
+
+_NOTIFIED = ("notified", "delivered")
+_IDENTITY = ("parked", "identity")
+_LOOP = ("parked", "retry_loop")
+_CHANNEL = ("rejected", "channel")
+_REFUSED = ("rejected", "refused")
+
+_ALL = (
+    Kind("active", _NOTIFIED, "active"),
+    Kind("ringing", _NOTIFIED, "ringing"),
+    Kind("ended"),
+    Kind("closed", state="closed", moves=True),
+    Kind("closing", state="active", moves=True),
+    Kind("leaving", _NOTIFIED, "active", moves=True),
+    Kind("returning", _NOTIFIED, moves=True),
+    Kind("neverends", ("parked", "never_ended"), "closed"),
+    Kind("gone", ("rejected", "conversation_gone")),
+    Kind("stranger", _IDENTITY, known=False, file_identity="wrong"),
+    Kind("noidentity", ("rejected", "no_identity"), known=False, file_identity="empty"),
+    Kind("swapped", _IDENTITY, file_identity="wrong"),
+    Kind("loop", _LOOP),
+    Kind("stubborn", _LOOP, "active"),
+    Kind("notactive", _NOTIFIED, "active", moves=True),
+    Kind("channel", _CHANNEL, proactive=False, shows_proactive=False),
+    Kind("channelopen", _NOTIFIED, "active", proactive=False, shows_proactive=False),
+    Kind("hidden", _CHANNEL, proactive=False),
+    Kind("unknown", ("parked", "unknown_state"), UNKNOWN_STATE),
+    Kind("waking", state=UNKNOWN_STATE, moves=True),
+    Kind(
+        "forbidden", ("parked", "forbidden_contact"), mixed=True, verdict=Verdict.CONTACT_FORBIDDEN
+    ),
+    Kind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
+    Kind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
+    Kind("noaddress", ("rejected", "no_address"), reachable=False),
+    Kind("vanished", state="active", moves=True),
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+"""Every kind by its name: the part of a conversation id before the first ``-``."""
+
+NEW_KIND = Kind("new", _NOTIFIED, "active")
+"""A conversation that an open linked made."""
+
+
+def kind_name(conversation_id: str) -> str:
+    """Return the kind that an id names, empty if it names none."""
+    name = conversation_id.partition("-")[0]
+    return name if name in KINDS else ""
+
+
+def expected(kind: str) -> tuple[str, str]:
+    """Return the final status and reason that a contact of this kind should reach.
+
+    For ``leaving`` it holds when the contact is sent to before the guest leaves.
+    """
+    return KINDS[kind].expected

@@ -1,0 +1,158 @@
+"""One request's way through the sandbox: token, limits, quota, fault, dialect, latency, answer."""
+
+import asyncio
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dispatcher.sandbox import refusals
+from dispatcher.sandbox.answers import Answer, Stamp, render
+from dispatcher.sandbox.counts import Counts
+from dispatcher.sandbox.dialect import Call, Dialect, Estate
+from dispatcher.sandbox.disturbance import Disturbance
+from dispatcher.sandbox.effects import EffectLog
+from dispatcher.sandbox.faults import FaultPlan
+from dispatcher.sandbox.grants import Grants
+from dispatcher.sandbox.history import History
+from dispatcher.sandbox.http import Connection, Request
+from dispatcher.sandbox.latency import Latency
+from dispatcher.sandbox.messaging import Messaging
+from dispatcher.sandbox.quota import LimitGate, Quota
+from dispatcher.sandbox.scenario import Scenario
+from dispatcher.sandbox.seeding import share
+from dispatcher.sandbox.times import Times
+from dispatcher.sandbox.world import View, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Platform:
+    """The whole platform behind a connection; made inside a running event loop."""
+
+    def __init__(self, scenario: Scenario, log_path: Path | None) -> None:
+        seed = scenario.seed
+        now = time.monotonic()
+        self._wall_offset = time.time() - now
+        self._first: float | None = None
+        self._seed = seed
+        self._stamp = Stamp(seed)
+        self.on_first_request: Callable[[], None] = lambda: None
+        self.counts = Counts()
+        self.world = World(scenario.world, seed)
+        self.grants = Grants(scenario.token)
+        self.log = EffectLog(log_path, with_text=scenario.log_text)
+        self.quota = Quota(scenario.rate, seed, now, self._wall_offset)
+        self.limits = [LimitGate(limit) for limit in scenario.limits]
+        self.faults = FaultPlan(scenario.faults, seed)
+        self._gates: defaultdict[str, list[LimitGate]] = defaultdict(list)
+        for gate in self.limits:
+            self._gates[gate.limit.endpoint].append(gate)
+        self._latency = Latency(scenario.latency, seed)
+        self._disturbance = Disturbance(self, seed)
+        self._dialect: Dialect = self._messaging(scenario, now)
+
+    def _messaging(self, scenario: Scenario, now: float) -> Dialect:
+        extra = scenario.world.extra_fields_share
+        estate = Estate(
+            self.world,
+            self.grants,
+            self.log,
+            History(scenario.analytics, scenario.seed),
+            lambda conversation_id: share(self._seed, "extra", conversation_id) < extra,
+        )
+        return Messaging(estate, Times(now + self._wall_offset))
+
+    def serve(self, request: Request, connection: Connection) -> None:
+        """Answer a request, now or after its latency; or disturb it."""
+        now = time.monotonic()
+        call = self._call(request, now)
+        refused = self._admit(call)
+        if refused is None:
+            fault = self.faults.draw(call.endpoint, now - (self._first or now))
+            if fault is not None:
+                self.counts.faults[call.endpoint, fault.kind] += 1
+                self._disturbance.apply(fault, call, connection)
+                return
+            refused = self._dialect.answer(call)
+        self.reply(call, connection, refused, self._latency.draw(call.endpoint))
+
+    def _call(self, request: Request, now: float) -> Call:
+        self.counts.requests += 1
+        if self._first is None:
+            self._first = now
+            self.on_first_request()
+        wall = now + self._wall_offset
+        endpoint, conversation_id = self._dialect.route(request.method, request.target)
+        if not self.grants.may_write:
+            self.counts.note_scopeless(endpoint, now, wall)
+        return Call(request, endpoint, conversation_id, self._stamp.correlation(), now, wall)
+
+    def _admit(self, call: Call) -> Answer | None:
+        if call.endpoint == "token":
+            return None
+        call.token = self.grants.find(call.request.authorization, call.now)
+        if call.token is None:
+            return refusals.unauthorized(call.correlation, "token")
+        refused = self._limited(call)
+        if refused is None and not self.quota.take(call.now):
+            refused = refusals.over_rate(call.correlation, self.quota.reset_after(call.now))
+        call.rate_lines = self.quota.header_lines(call.now)
+        return refused
+
+    def _limited(self, call: Call) -> Answer | None:
+        for gate in self._gates.get(call.endpoint, ()):
+            seconds = gate.take(call.now)
+            if seconds:
+                limit = gate.limit
+                body: dict[str, object] = {
+                    "key": limit.key,
+                    "namespace": limit.namespace,
+                    "value": limit.value,
+                }
+                return refusals.over_limit(call.correlation, seconds, body)
+        return None
+
+    def answer(self, call: Call) -> Answer:
+        """Let the dialect answer, with the time that it is now."""
+        call.now = time.monotonic()
+        call.wall = call.now + self._wall_offset
+        return self._dialect.answer(call)
+
+    def encode(self, call: Call, answer: Answer, *, keep_alive: bool) -> bytes:
+        """Return an answer's bytes on the wire."""
+        date = self._stamp.date(call.wall)
+        return render(answer, call.correlation, date, call.rate_lines, keep_alive=keep_alive)
+
+    def reply(self, call: Call, connection: Connection, answer: Answer, delay: float) -> None:
+        """Send an answer after ``delay`` seconds; it counts when it is delivered."""
+        if delay > 0.0:
+            loop = asyncio.get_running_loop()
+            loop.call_later(delay, self._deliver, call, connection, answer)
+        else:
+            self._deliver(call, connection, answer)
+
+    def _deliver(self, call: Call, connection: Connection, answer: Answer) -> None:
+        keep_alive = call.request.keep_alive
+        data = self.encode(call, answer, keep_alive=keep_alive)
+        if not connection.send(data, close=not keep_alive):
+            self.counts.undelivered[call.endpoint] += 1
+            return
+        self.counts.answers[call.endpoint, answer.status] += 1
+        if answer.cause is not None:
+            self.counts.causes[answer.cause, call.endpoint] += 1
+
+    def look(self, conversation_id: str) -> View | None:
+        """Return a conversation as it is now."""
+        return self.world.peek(conversation_id, time.monotonic())
+
+    def change_rate(self, allowed: int | None, window_seconds: float | None) -> None:
+        """Change the quota; a new window begins now."""
+        self.quota.change(allowed, window_seconds, time.monotonic())
+
+    def report(self) -> dict[str, object]:
+        """Return the counts; the effect log is complete up to them."""
+        self.log.flush()
+        windows = self.quota.windows(time.monotonic())
+        return self.counts.report(windows, self.limits, self.log.count)

@@ -1,0 +1,150 @@
+"""The fixed rate window of the OAuth client, the other program in it, and limits of endpoints."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+
+from dispatcher.sandbox.parts import Limit, Other, Rate
+from dispatcher.sandbox.seeding import generator
+
+_KEPT_WINDOWS = 20_000
+
+
+@dataclass(slots=True)
+class Window:
+    """What one fixed window saw; ``start`` is a wall time, ``complete`` tells a whole window."""
+
+    start: float
+    seconds: float
+    allowed: int
+    accepted: int = 0
+    refused: int = 0
+    other: int = 0
+    complete: bool = False
+
+
+class Quota:
+    """Fixed windows over all calls of the client except token requests (platform contract)."""
+
+    def __init__(self, rate: Rate, seed: int, now: float, wall_offset: float) -> None:
+        self.headers = rate.headers
+        self._allowed = rate.allowed
+        self._seconds = rate.window_seconds
+        self._random = generator(seed, "quota")
+        self._wall_offset = wall_offset
+        self._past: deque[Window] = deque(maxlen=_KEPT_WINDOWS)
+        age = self._random.random() * self._seconds if rate.phase is None else rate.phase
+        self._other = _OtherProgram(rate.other, self._random)
+        self._begin(now - age % self._seconds)
+        self._whole = False
+
+    def _begin(self, start: float) -> None:
+        self._start = start
+        self._end = start + self._seconds
+        self._whole = True
+        self._other.begin()
+        self._window = Window(start + self._wall_offset, self._seconds, self._allowed)
+
+    def _finish(self) -> None:
+        window = self._window
+        window.other += self._other.takes(1.0, self._allowed - window.accepted - window.other)
+        window.complete = self._whole
+        self._past.append(window)
+
+    def _roll(self, now: float) -> None:
+        skipped = int((now - self._end) / self._seconds) - _KEPT_WINDOWS
+        self._finish()
+        self._begin(self._end + max(0, skipped) * self._seconds)
+        while now >= self._end:
+            self._finish()
+            self._begin(self._end)
+
+    def take(self, now: float) -> bool:
+        """Count one request; false if the window has nothing left."""
+        if now >= self._end:
+            self._roll(now)
+        window = self._window
+        if self._other.wants:
+            left = self._allowed - window.accepted - window.other
+            window.other += self._other.takes((now - self._start) / self._seconds, left)
+        if window.accepted + window.other >= self._allowed:
+            window.refused += 1
+            return False
+        window.accepted += 1
+        return True
+
+    def reset_after(self, now: float) -> int:
+        """Return the whole seconds until the window ends, rounded up."""
+        return max(1, math.ceil(self._end - now))
+
+    def header_lines(self, now: float) -> bytes:
+        """Return the three rate headers of the contract."""
+        if not self.headers:
+            return b""
+        return (
+            b"inin-ratelimit-count: %d\r\n"
+            b"inin-ratelimit-allowed: %d\r\n"
+            b"inin-ratelimit-reset: %d\r\n"
+        ) % (self._window.accepted + self._window.other, self._allowed, self.reset_after(now))
+
+    def change(self, allowed: int | None, window_seconds: float | None, now: float) -> None:
+        """Start a new window now, with another quota; the one that was running is not complete."""
+        if now >= self._end:
+            self._roll(now)
+        self._whole = False
+        self._finish()
+        self._allowed = self._allowed if allowed is None else allowed
+        self._seconds = self._seconds if window_seconds is None else window_seconds
+        self._begin(now)
+
+    def windows(self, now: float) -> list[Window]:
+        """Return the windows so far, the one that is running as the last."""
+        if now >= self._end:
+            self._roll(now)
+        return [*self._past, self._window]
+
+
+class _OtherProgram:
+    """The other user of the same client: evenly, or all of it at one moment of each window."""
+
+    def __init__(self, rules: Other, random: Random) -> None:
+        self.wants = rules.per_window
+        self._burst = rules.mode == "burst"
+        self._random = random
+        self.begin()
+
+    def begin(self) -> None:
+        self._asked = 0
+        self._moment = self._random.random() if self._burst else 0.0
+
+    def takes(self, elapsed: float, left: int) -> int:
+        """Return how many it takes, at this share of the window, of what is left."""
+        if self._burst:
+            due = self.wants if elapsed >= self._moment else 0
+        else:
+            due = min(self.wants, int(self.wants * elapsed))
+        asked, self._asked = due - self._asked, due
+        return min(asked, left)
+
+
+@dataclass(slots=True)
+class LimitGate:
+    """A limit of one endpoint, such as a daily one; it opens again after its own time."""
+
+    limit: Limit
+    taken: int = 0
+    refused: int = 0
+    _opens: float | None = field(default=None, repr=False)
+
+    def take(self, now: float) -> int:
+        """Count one request; return 0, or the whole seconds after which to try again."""
+        if self._opens is not None and now >= self._opens:
+            self._opens, self.taken = None, 0
+        if self.taken < self.limit.value:
+            self.taken += 1
+            return 0
+        if self._opens is None:
+            self._opens = now + self.limit.retry_after
+        self.refused += 1
+        return max(1, math.ceil(self._opens - now))

@@ -1,0 +1,36 @@
+"""Everything that a user can set: read, checked, and every mistake told at once.
+
+Values come, in rising order, from their defaults, the configuration file (TOML), environment
+variables ``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flags of a command.
+The client id and secret come from the environment alone.
+"""
+
+from dispatcher.settings.checks import warnings
+from dispatcher.settings.loading import Purpose, load
+from dispatcher.settings.mistakes import Mistake, SettingsError
+from dispatcher.settings.model import (
+    Engine,
+    Ledger,
+    Message,
+    Platform,
+    Retry,
+    Settings,
+    Source,
+    Telemetry,
+)
+
+__all__ = [
+    "Engine",
+    "Ledger",
+    "Message",
+    "Mistake",
+    "Platform",
+    "Purpose",
+    "Retry",
+    "Settings",
+    "SettingsError",
+    "Source",
+    "Telemetry",
+    "load",
+    "warnings",
+]

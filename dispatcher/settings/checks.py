@@ -1,0 +1,117 @@
+"""Checks that look at several settings together, or at the world around them."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dispatcher.settings.fields import is_loopback
+from dispatcher.settings.keys import KeyPath
+from dispatcher.settings.mistakes import Mistake
+from dispatcher.settings.model import Settings
+
+STDIN = "-"
+"""The source path that means standard input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule: it is asked only when none of the keys that it needs is wrong in itself.
+
+    ``test`` returns what is wrong and a hint, or None; the first key is the one that is named.
+    """
+
+    needs: tuple[str, ...]
+    test: Callable[[Settings], tuple[str, str] | None]
+
+
+def _backoff(s: Settings) -> tuple[str, str] | None:
+    if s.retry.backoff_seconds <= s.retry.backoff_max_seconds:
+        return None
+    return f"must not be below backoff_seconds ({s.retry.backoff_seconds:g})", ""
+
+
+def _stdin(s: Settings) -> tuple[str, str] | None:
+    if s.source.watch and s.source.path == STDIN:
+        return "cannot be true for standard input", "name a folder in source.path"
+    return None
+
+
+def _source(s: Settings) -> tuple[str, str] | None:
+    path = s.source.path
+    if path == STDIN or (any(sign in path for sign in "*?[") and not s.source.watch):
+        return None
+    here = Path(path)
+    if s.source.watch and not here.is_dir():
+        return f'must be a folder that exists, not "{path}"', "source.watch = true watches a folder"
+    if not here.exists():
+        return f'does not exist: "{path}"', f"paths count from {os.curdir}, where the command runs"
+    if here.is_dir() and not s.source.watch:
+        return f'is a folder: "{path}"', f'set source.watch = true, or write "{path}/*.csv"'
+    return None
+
+
+def _bundle(s: Settings) -> tuple[str, str] | None:
+    if not s.platform.ca_bundle or Path(s.platform.ca_bundle).is_file():
+        return None
+    return f'is no file: "{s.platform.ca_bundle}"', "a file of PEM certificates"
+
+
+def _ledger(s: Settings) -> tuple[str, str] | None:
+    path = s.ledger.path
+    if path.is_dir():
+        return f'is a folder: "{path}"', "name a file; it is made when it is not there"
+    if not path.parent.is_dir():
+        return f'lies in a folder that does not exist: "{path.parent}"', "make the folder first"
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return f'cannot be written to: "{path}"', ""
+    return None
+
+
+TOGETHER = (
+    Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
+    Check(("source.watch", "source.path"), _stdin),
+)
+"""What must fit together."""
+
+WORLD = (
+    Check(("source.path", "source.watch"), _source),
+    Check(("platform.ca_bundle",), _bundle),
+)
+"""What a run needs to find."""
+
+LEDGER = (Check(("ledger.path",), _ledger),)
+"""What the ledger tells by itself once it is opened, told before."""
+
+
+def apply(
+    checks: tuple[Check, ...], settings: Settings, wrong: frozenset[str]
+) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield the key, the problem and the hint of each rule that is broken."""
+    for check in checks:
+        answer = None if wrong.intersection(check.needs) else check.test(settings)
+        if answer is not None:
+            yield tuple(check.needs[0].split(".")), *answer
+
+
+def credential_mistakes(env: Mapping[str, str]) -> list[Mistake]:
+    """Name each of the two secrets that the environment does not have."""
+    return [
+        Mistake("environment", name, "is not set", f"export {name}=... before the command")
+        for name in ("DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET")
+        if not env.get(name, "").strip()
+    ]
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return what is allowed, but perhaps not meant."""
+    found = []
+    if not settings.message.text:
+        found.append("message.text is empty: every row must bring a text of its own")
+    if settings.telemetry.health_port and not is_loopback(settings.telemetry.health_host):
+        found.append(
+            "telemetry.health_host is not loopback: whoever reaches the port can read the status"
+        )
+    if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
+        found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
+    return found

@@ -1,0 +1,58 @@
+"""Values from all places, laid over each other key by key."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dispatcher.settings.keys import KeyPath, is_table, sections
+from dispatcher.settings.mistakes import Mistake, Origin
+
+
+@dataclass(slots=True)
+class Layers:
+    """Values by key, the latest one winning, and where each came from."""
+
+    values: dict[KeyPath, object] = field(default_factory=dict)
+    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def put(self, path: KeyPath, value: object, origin: Origin) -> None:
+        """Set one key, in place of what an earlier layer said."""
+        for part, inner in _flat(path, value):
+            self.origins.pop(part, None)
+            self.values[part] = inner
+            self.origins[part] = origin
+
+    def wrong(self, origin: Origin, key: str, problem: str, hint: str = "") -> None:
+        """Note a mistake."""
+        self.mistakes.append(Mistake(origin.where, key, problem, hint, origin.line))
+
+    def nested(self) -> dict[str, object]:
+        """Return all values as the tables that they came from."""
+        root: dict[str, object] = {}
+        for path, value in self.values.items():
+            table = root
+            for part in path[:-1]:
+                inner = table.get(part)
+                if not isinstance(inner, dict):
+                    inner = table[part] = {}
+                table = inner
+            table[path[-1]] = value
+        return root
+
+    def origin(self, path: KeyPath) -> Origin | None:
+        """Return where a key, or else something inside of it, was set."""
+        if path in self.origins:
+            return self.origins[path]
+        inside = [o for key, o in self.origins.items() if key[: len(path)] == path]
+        return inside[-1] if inside else None
+
+
+def _flat(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
+    if isinstance(value, Mapping) and (path in _TABLES or is_table(path)):
+        for key, inner in value.items():
+            yield from _flat((*path, key), inner)
+    else:
+        yield path, value
+
+
+_TABLES = frozenset((name,) for name in sections())

@@ -1,0 +1,126 @@
+"""Settings from all their places, or every mistake in them at once."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr, ValidationError
+
+from dispatcher.settings import checks, problems, reading
+from dispatcher.settings.keys import KeyPath, hint_for_unknown
+from dispatcher.settings.layers import Layers
+from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
+from dispatcher.settings.model import SECRETS, Settings
+
+Purpose = Literal["run", "check", "status"]
+"""What the settings are for; it decides how much of the world must be in order."""
+
+_RULES: dict[Purpose, tuple[checks.Check, ...]] = {
+    "run": checks.TOGETHER + checks.WORLD,
+    "check": checks.TOGETHER + checks.WORLD + checks.LEDGER,
+    "status": checks.TOGETHER,
+}
+
+_STAND_INS = {
+    ("campaign",): "none",
+    ("source", "path"): checks.STDIN,
+    ("platform", "base_url"): "https://localhost",
+}
+"""What stands in for a required key that is wrong, while the others are checked."""
+
+
+def load(
+    config: Path | None = None,
+    *,
+    env: Mapping[str, str],
+    sets: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+    purpose: Purpose = "run",
+) -> Settings:
+    """Read and check all settings.
+
+    ``env`` is the environment, ``sets`` the texts of ``--set``, ``flags`` values by key that a
+    command's own flags gave (None: not given). For the purpose "status" it is enough that the
+    ledger can be named: credentials, source and platform may be missing. "check" looks at the
+    ledger's place, too; a run finds that out when it opens it.
+
+    Raises:
+        SettingsError: names everything that is wrong.
+
+    """
+    layers = _read(config, env, sets, flags or {})
+    if purpose == "status":
+        _stand_in(layers)
+    wrong = [*layers.mistakes, *_take_out_secrets(layers)]
+    settings, invalid = _validate(layers)
+    keys = frozenset(mistake.key for mistake in invalid)
+    wrong += invalid
+    wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys)]
+    wrong += checks.credential_mistakes(env) if purpose != "status" else []
+    if wrong:
+        raise SettingsError(sorted(wrong, key=_order))
+    return _finish(settings, layers, env)
+
+
+def _read(
+    config: Path | None, env: Mapping[str, str], sets: Sequence[str], flags: Mapping[str, object]
+) -> Layers:
+    layers = Layers()
+    if config is not None:
+        reading.read_file(layers, config)
+    reading.read_environment(layers, env)
+    reading.read_sets(layers, sets)
+    reading.read_flags(layers, flags)
+    return layers
+
+
+def _stand_in(layers: Layers) -> None:
+    for path, value in _STAND_INS.items():
+        layers.values.setdefault(path, value)
+
+
+def _take_out_secrets(layers: Layers) -> list[Mistake]:
+    """Refuse client_id and client_secret as keys of a file, wherever they stand on top."""
+    found = []
+    for name in SECRETS:
+        if layers.values.pop((name,), None) is not None:
+            origin = layers.origins.pop((name,))
+            hint = hint_for_unknown((name,))
+            found.append(Mistake(origin.where, name, "is not known", hint, origin.line))
+    return found
+
+
+def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
+    """Check each value; where some are wrong, go on with their defaults to check the others."""
+    try:
+        return Settings.model_validate(layers.nested()), []
+    except ValidationError as error:
+        invalid = problems.mistakes(error, layers)
+    usable = deepcopy(layers)
+    for mistake in invalid:
+        _drop(usable, tuple(mistake.key.split(".")))
+    _stand_in(usable)
+    return Settings.model_validate(usable.nested()), invalid
+
+
+def _drop(layers: Layers, path: KeyPath) -> None:
+    for key in [key for key in layers.values if key[: len(path)] == path]:
+        del layers.values[key]
+
+
+def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> Mistake:
+    origin = layers.origin(path) or Origin(DEFAULTS)
+    return Mistake(origin.where, ".".join(path), problem, hint, origin.line)
+
+
+def _order(mistake: Mistake) -> tuple[bool, str, int]:
+    return mistake.where == "environment", mistake.where, mistake.line or 0
+
+
+def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
+    secrets = {
+        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
+    }
+    whole = settings.model_copy(update=secrets)
+    return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})

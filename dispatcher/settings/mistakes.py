@@ -1,0 +1,49 @@
+"""What is wrong with the settings, told so that it can be put right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DEFAULTS = "defaults"
+"""Where a value comes from that nobody set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was set: a file and its line, ``environment``, ``--set`` or a flag."""
+
+    where: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.where if self.line is None else f"{self.where}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong: where it was set, which key, what is wrong and what to do."""
+
+    where: str
+    key: str
+    problem: str
+    hint: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{Origin(self.where, self.line)}: {self.key} {self.problem}{hint}"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; ``mistakes`` names everything that is wrong with them."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class WrongValueError(ValueError):
+    """A value that a field does not take, with a hint what to write instead."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(problem)

@@ -1,0 +1,214 @@
+"""The settings themselves: every key, its default and its bounds."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from dispatcher.settings.fields import (
+    BaseUrl,
+    Campaign,
+    Delimiter,
+    Filter,
+    Port,
+    Proxy,
+    TemplateText,
+    Text,
+    Texts,
+    Timezone,
+    without_userinfo,
+)
+from dispatcher.settings.mistakes import Origin
+
+Column = Literal[
+    "conversation_id",
+    "contact_key",
+    "external_contact_id",
+    "address",
+    "text",
+    "subject",
+    "not_before",
+    "expires_at",
+]
+"""The columns that have a meaning; every other one is an attribute."""
+
+
+class Section(BaseModel):
+    """One table of the configuration file."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+
+class Message(Section):
+    """What is sent when the row brings no text of its own; empty: every row must bring one."""
+
+    text: TemplateText = ""
+    subject: TemplateText = ""
+
+
+class Source(Section):
+    """Where contacts are read from."""
+
+    path: Text
+    format: Literal["auto", "csv", "jsonl"] = "auto"
+    watch: bool = False
+    poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
+    stable_seconds: float = Field(default=2.0, ge=0, le=86400)
+    delimiter: Delimiter = "auto"
+    max_record_lines: int = Field(default=100, ge=1, le=100_000)
+    timezone: Timezone = "UTC"
+    columns: dict[Column, Text] = Field(default_factory=dict)
+    filter: Filter = Field(default_factory=dict)
+
+
+class Platform(Section):
+    """The API that is called, and its quota."""
+
+    dialect: Literal["messaging"] = "messaging"
+    base_url: BaseUrl
+    requests_per_minute: int = Field(default=300, ge=1, le=10_000_000)
+    window_seconds: float = Field(default=60.0, ge=0.1, le=86400)
+    timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)
+    connect_timeout_seconds: float = Field(default=5.0, ge=0.05, le=600)
+    write_scopes_any_of: Texts = (
+        "conversations:messaging:write",
+        "messaging:conversation:write",
+    )
+    read_scopes_any_of: Texts = ()
+    scopes: Texts = ()
+    missing_conversation: Literal["reject", "open-unlinked"] = "reject"
+    proxy: Proxy = Field(default="", repr=False)
+    ca_bundle: str = ""
+    max_connections: int = Field(default=0, ge=0, le=10_000)
+
+
+class Ledger(Section):
+    """Where the durable record of every contact's progress is kept."""
+
+    path: Path = Field(default=Path("ledger.db"), strict=False)
+
+
+class Engine(Section):
+    """How much is done at a time, and how long a stop or a halt may take."""
+
+    workers: int = Field(default=64, ge=1, le=10_000)
+    drain_seconds: float = Field(default=30.0, ge=0, le=3600)
+    probe_seconds: float = Field(default=15.0, ge=0.05, le=3600)
+    wait_limit_seconds: float = Field(default=60.0, ge=0, le=604_800)
+
+
+class Retry(Section):
+    """The bounds of all retrying."""
+
+    max_attempts: int = Field(default=8, ge=1, le=1000)
+    loop_after: int = Field(default=3, ge=1, le=100)
+    not_ended_seconds: float = Field(default=5.0, ge=0, le=86400)
+    not_ended_max_minutes: float = Field(default=60.0, ge=0, le=10_080)
+    backoff_seconds: float = Field(default=1.0, ge=0.001, le=3600)
+    backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
+
+
+class Telemetry(Section):
+    """Metrics, logs and the health address."""
+
+    statsd_host: str = "127.0.0.1"
+    statsd_port: Port = 8125
+    statsd_socket: str = ""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_file: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    health_host: Text = "127.0.0.1"
+    health_port: int = Field(default=0, ge=0, le=65535)
+
+
+class Settings(Section):
+    """All settings of one run; made by `dispatcher.settings.load`."""
+
+    campaign: Campaign
+    message: Message = Message()
+    source: Source
+    platform: Platform
+    ledger: Ledger = Ledger()
+    engine: Engine = Engine()
+    retry: Retry = Retry()
+    telemetry: Telemetry = Telemetry()
+    client_id: SecretStr = SecretStr("")
+    client_secret: SecretStr = SecretStr("")
+    _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
+
+    def with_origins(self, origins: Mapping[str, Origin]) -> "Settings":
+        """Return these settings, with where each key was set."""
+        copy = self.model_copy()
+        copy._origins = dict(origins)  # noqa: SLF001 - a copy of its own kind
+        return copy
+
+    def origin(self, key: str) -> Origin | None:
+        """Return where ``key`` (as in ``platform.base_url``) was set; None: it is the default."""
+        below = f"{key}."
+        found = [o for k, o in self._origins.items() if k == key or k.startswith(below)]
+        return found[-1] if found else None
+
+    def described(self) -> Iterator[tuple[str, str, str]]:
+        """Yield every key, its value as TOML writes it, and where it was set. No secrets."""
+        for name, value in self:
+            if name in SECRETS:
+                yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
+            elif isinstance(value, Section):
+                for field, inner in value:
+                    yield self._described(f"{name}.{field}", inner)
+            else:
+                yield self._described(name, value)
+
+    def describe(self) -> str:
+        """Return all settings as text, one a line, each with where it was set. No secrets."""
+        rows = list(self.described())
+        width = max(len(f"{key} = {value}") for key, value, _ in rows if len(value) < _WIDE)
+        lines = (f"{f'{key} = {value}':<{width}}  # {place}" for key, value, place in rows)
+        return "\n".join(lines)
+
+    def _described(self, key: str, value: object) -> tuple[str, str, str]:
+        origin = self.origin(key)
+        shown = without_userinfo(value) if key == "platform.proxy" else value  # type: ignore[arg-type]
+        return key, as_toml(shown), str(origin) if origin else "default"
+
+
+SECRETS = ("client_id", "client_secret")
+"""The fields that are no keys of a file: they come from the environment alone."""
+
+_WIDE = 48
+_PLAIN = 10**6
+
+
+def as_toml(value: object) -> str:
+    """Write a value as TOML does."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"{value:g}" if abs(value) < _PLAIN and value == int(value) else str(value)
+        case tuple() | list():
+            return f"[{', '.join(as_toml(item) for item in value)}]"
+        case Mapping():
+            inner = ", ".join(f"{_key(k)} = {as_toml(v)}" for k, v in value.items())
+            return f"{{ {inner} }}" if inner else "{}"
+        case _:
+            return _quoted(str(value))
+
+
+def _key(name: str) -> str:
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if plain else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    inner = "".join(escapes.get(c, c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
+    return f'"{inner}"'

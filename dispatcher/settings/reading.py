@@ -1,0 +1,131 @@
+"""The places that values come from, each read into the layers."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from pathlib import Path
+
+from dispatcher.settings.keys import KeyPath, is_table, takes_text
+from dispatcher.settings.layers import Layers
+from dispatcher.settings.mistakes import Origin
+
+PREFIX = "DISPATCHER__"
+ENVIRONMENT = Origin("environment")
+SET = Origin("--set")
+
+FLAGS = {
+    "campaign": "--campaign",
+    "source.path": "--source",
+    "ledger.path": "--ledger",
+    "platform.base_url": "--platform-url",
+    "engine.wait_limit_seconds": "--wait-limit",
+    "telemetry.log_format": "--log-format",
+}
+"""The keys that have a flag of their own."""
+
+_HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
+_ASSIGNMENT = re.compile(
+    r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
+)
+_PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
+
+
+def read_file(layers: Layers, config: Path) -> None:
+    """Read the configuration file."""
+    here = Origin(str(config))
+    try:
+        text = config.read_bytes().decode("utf-8-sig")
+        data = tomllib.loads(text)
+    except OSError as error:
+        layers.wrong(here, "the file", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        layers.wrong(here, "the file", "is not written in UTF-8")
+    except tomllib.TOMLDecodeError as error:
+        layers.wrong(here, "the file", f"is not valid TOML: {error}", _toml_hint(error))
+    else:
+        lines = _lines(text)
+        for key, value in data.items():
+            layers.put((key,), value, here)
+        for path in list(layers.origins):
+            layers.origins[path] = Origin(here.where, _line(lines, path))
+
+
+def read_environment(layers: Layers, env: Mapping[str, str]) -> None:
+    """Read every variable ``DISPATCHER__SECTION__KEY``."""
+    for name in sorted(env):
+        if not name.startswith(PREFIX):
+            continue
+        parts = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if all(parts):
+            layers.put(parts, _value(parts, env[name]), ENVIRONMENT)
+        else:
+            layers.wrong(
+                ENVIRONMENT, name, "names no key", "for example DISPATCHER__ENGINE__WORKERS"
+            )
+
+
+def read_sets(layers: Layers, sets: Sequence[str]) -> None:
+    """Read every ``--set section.key=value``."""
+    for text in sets:
+        key, equals, raw = text.partition("=")
+        path = _path(key.strip())
+        if not equals or not all(path):
+            layers.wrong(SET, key, "has no value", "write --set section.key=value")
+        else:
+            layers.put(path, _value(path, raw.strip()), SET)
+
+
+def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
+    """Take the values of a command's own flags, by key; None is a flag that was not given."""
+    for key, value in flags.items():
+        if value is not None:
+            layers.put(_path(key), value, Origin(FLAGS.get(key, key)))
+
+
+def _path(key: str) -> KeyPath:
+    parts = key.split(".")
+    if is_table(tuple(parts[:2])) and len(parts) > 2:  # noqa: PLR2004 - section, table, column
+        return parts[0], parts[1], ".".join(parts[2:])
+    return tuple(parts)
+
+
+def _value(path: KeyPath, raw: str) -> object:
+    try:
+        document = tomllib.loads(f"value = {raw}")
+    except tomllib.TOMLDecodeError:
+        return raw
+    value = document["value"]
+    several = isinstance(value, list) and is_table(path[:-1])
+    of_its_own = (isinstance(value, str) or several) and len(document) == 1
+    if isinstance(value, date | datetime | time) or (takes_text(path) and not of_its_own):
+        return raw
+    return value
+
+
+def _toml_hint(error: tomllib.TOMLDecodeError) -> str:
+    return "texts stand in quotes" if "Invalid value" in str(error) else ""
+
+
+def _lines(text: str) -> dict[KeyPath, int]:
+    """Find the line of each key, roughly: a key inside of a longer text may mislead it."""
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _parts(header.group(1))
+            found.setdefault(table, number)
+        elif assignment := _ASSIGNMENT.match(line):
+            found.setdefault((*table, *_parts(assignment.group(1))), number)
+    return found
+
+
+def _parts(text: str) -> KeyPath:
+    return tuple(part.strip("\"'") for part in _PART.findall(text))
+
+
+def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
+    for end in range(len(path), 0, -1):
+        if path[:end] in lines:
+            return lines[path[:end]]
+    return None

@@ -1,0 +1,26 @@
+"""Dates of the input."""
+
+from datetime import datetime, tzinfo
+
+_BASIC_DATE = 8  # digits of a date without separators: 20261122
+
+
+def seconds(value: str, zone: tzinfo) -> float:
+    """Return an ISO 8601 date as seconds since the epoch.
+
+    A date without an offset is in ``zone``; one without a time is that day's midnight.
+
+    Raises:
+        ValueError: it is no such date. A bare number of seconds is none either: read as a
+            date it could come out centuries off.
+
+    """
+    if value.isdigit() and len(value) != _BASIC_DATE:
+        raise ValueError("a number is no date")
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    try:
+        return moment.timestamp()
+    except OverflowError as error:
+        raise ValueError("out of range") from error

@@ -1,0 +1,96 @@
+"""Compressed content, taken apart as it comes."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Literal, Protocol
+
+import zstandard
+
+Compression = Literal["gzip", "zstd"]
+
+_SLICE = 1 << 10
+"""Compressed bytes per step: a bomb then yields some tens of MiB at the very most at once."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
+_MAGIC_BYTES = 4
+
+
+class DamagedError(Exception):
+    """Compressed content that is cut short or corrupt; what came before is good."""
+
+
+class _Unit(Protocol):
+    """One gzip member or zstd frame."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def compression_of(head: bytes) -> Compression | None:
+    """Tell by its first bytes how content is compressed, if it is."""
+    if head.startswith(_GZIP_MAGIC):
+        return "gzip"
+    if head.startswith(_ZSTD_MAGIC) or (
+        head[1:_MAGIC_BYTES] == _ZSTD_SKIPPABLE and head[0] >> 4 == 0x5  # noqa: PLR2004 - 0x50 to 0x5f begin a skippable frame
+    ):
+        return "zstd"
+    return None
+
+
+def decompressed(raw: Iterator[bytes], compression: Compression | None) -> Iterator[bytes]:
+    """Decompress, over any number of members or frames.
+
+    Raises:
+        DamagedError: while iterating, behind all that could be decompressed.
+
+    """
+    if compression is None:
+        return raw
+    return _units(raw, _gzip_unit if compression == "gzip" else _zstd_unit)
+
+
+def sniffed(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress if the first bytes say that the content is compressed."""
+    head = b""
+    for chunk in raw:
+        head += chunk
+        if len(head) >= _MAGIC_BYTES:
+            break
+    return decompressed(chain((head,), raw), compression_of(head))
+
+
+def _gzip_unit() -> _Unit:
+    return zlib.decompressobj(wbits=31)
+
+
+def _zstd_unit() -> _Unit:
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+def _units(raw: Iterator[bytes], new_unit: Callable[[], _Unit]) -> Iterator[bytes]:
+    first = True
+    slices = (chunk[at : at + _SLICE] for chunk in raw for at in range(0, len(chunk), _SLICE))
+    for data in slices:
+        rest = data
+        while rest.strip(b"\0") or first:  # zeros behind a member are padding
+            first, unit = False, new_unit()
+            for piece in chain((rest,), slices):
+                yield _step(unit, piece)
+                if unit.eof:
+                    break
+            if not unit.eof:
+                raise DamagedError("the compressed content is cut short")
+            rest = unit.unused_data
+
+
+def _step(unit: _Unit, piece: bytes) -> bytes:
+    try:
+        return unit.decompress(piece)
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise DamagedError(f"the compressed content is corrupt ({error})") from error

@@ -1,0 +1,113 @@
+"""The names of all metrics, their tags, and the series that exist from the start."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import product
+
+from dispatcher.domain.status import (
+    Reason,
+    RetryReason,
+    ScopeSource,
+    Status,
+    Step,
+)
+
+PREFIX = "dispatcher"
+"""Stands before every name, with a dot."""
+
+Key = tuple[str, ...]
+"""One series: the metric's name, then the values of its tags in the order of the tables."""
+
+COUNTS: Mapping[str, tuple[str, ...]] = {
+    "contacts.admitted": (),
+    "contacts.duplicate": (),
+    "contacts.rejected_rows": (),
+    "contacts.settled": ("status", "reason"),
+    "scope_errors": ("source",),
+    "closed_session_conflicts": ("step", "status"),
+    "retry_loops": ("step",),
+    "retries": ("reason",),
+    "in_doubt": ("resolution",),
+    "api.requests": ("endpoint", "status"),
+    "api.throttled": (),
+}
+"""Counts and the names of their tags."""
+
+DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
+    "api.latency": ("endpoint",),
+    "contact.latency": (),
+    "state.age": (),
+}
+"""Distributions, all in milliseconds, and the names of their tags."""
+
+GAUGES: Mapping[str, tuple[str, ...]] = {
+    "in_flight": (),
+    "backlog": (),
+    "oldest_due": (),
+    "pace": (),
+    "quota.used": (),
+    "halted": ("reason",),
+}
+"""Gauges and the names of their tags."""
+
+METRICS: Mapping[str, tuple[str, ...]] = {**COUNTS, **DISTRIBUTIONS, **GAUGES}
+"""Everything that can be sent."""
+
+OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
+    Status.NOTIFIED: (Reason.DELIVERED,),
+    Status.OPENED: (Reason.DELIVERED,),
+    Status.SKIPPED: (Reason.EXPIRED,),
+    Status.REJECTED: (
+        Reason.CONVERSATION_GONE,
+        Reason.CHANNEL,
+        Reason.NO_IDENTITY,
+        Reason.NO_ADDRESS,
+        Reason.REFUSED,
+    ),
+    Status.PARKED: (
+        Reason.NEVER_ENDED,
+        Reason.IDENTITY,
+        Reason.RETRY_LOOP,
+        Reason.FORBIDDEN_CONTACT,
+        Reason.UNKNOWN_STATE,
+        Reason.EXHAUSTED,
+        Reason.IN_DOUBT,
+    ),
+}
+"""Which reasons a final status comes with."""
+
+_WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}")
+_SENDS = tuple(step for step in Step if step.is_send)
+_REFUSALS = ((Step.NOTIFY, "400"), (Step.NOTIFY, "409"), (Step.OPEN, "409"))
+
+
+def zeros() -> Iterator[Key]:
+    """Yield the counts that are sent as 0 at the start, so that monitors know them.
+
+    Of tags whose values the dispatcher does not choose (an HTTP status), only those that an
+    operator waits for.
+    """
+    yield from ((name,) for name, tags in COUNTS.items() if not tags)
+    for status, reasons in OUTCOMES.items():
+        yield from product(("contacts.settled",), (status,), reasons)
+    yield from product(("scope_errors",), ScopeSource)
+    yield from (("closed_session_conflicts", *refusal) for refusal in _REFUSALS)
+    yield from product(("retry_loops",), _SENDS)
+    yield from product(("retries",), RetryReason)
+    yield ("in_doubt", Status.PARKED)
+    yield from product(("api.requests",), Step, ("429",))
+
+
+@lru_cache(maxsize=4096)
+def tags_of(key: Key) -> list[str]:
+    """Return a series' tags as DogStatsD takes them.
+
+    A value that is neither one lower-case word nor an HTTP status becomes ``other``: nothing
+    that a platform makes up, and no id, gets into a tag.
+    """
+    names = METRICS[key[0]]
+    return [
+        f"{name}:{value if _WORD.fullmatch(value) else 'other'}"
+        for name, value in zip(names, key[1:], strict=True)
+    ]

@@ -1,0 +1,203 @@
+"""What every source guarantees, checked against each of them."""
+
+import asyncio
+import gzip
+import os
+import threading
+from contextlib import aclosing
+
+import pytest
+import zstandard
+
+from dispatcher.sources import RowRules, StreamSource, Timing, open_source
+
+ROWS = 2000
+RULES = RowRules(text="Hello {n}", keep={"status": ["open"]})
+
+
+def csv():
+    lines = ["conversation_id,n,status"]
+    for number in range(ROWS):
+        lines.append(f"c{number},{number},{'open' if number % 5 else 'done'}")
+        if number % 10 == 3:
+            lines[-1] = "bad"
+    return "\n".join(lines).encode()
+
+
+def json_lines():
+    row = '{{"conversation_id":"c{0}","n":{0},"status":"{1}"}}'
+    lines = [
+        "bad" if number % 10 == 3 else row.format(number, "open" if number % 5 else "done")
+        for number in range(ROWS)
+    ]
+    return "\n".join(lines).encode()
+
+
+EXPECTED = [f"c{n}" for n in range(ROWS) if n % 5 and n % 10 != 3]
+
+
+class OneFile:
+    """A path, in one format and compression."""
+
+    resumes = True
+
+    def __init__(self, folder, name, data):
+        self.path = folder / name
+        self.path.write_bytes(data)
+
+    def source(self):
+        return open_source(str(self.path), RULES)
+
+    def close(self):
+        """Nothing to give back."""
+
+
+class Glob(OneFile):
+    """The rows split over two files."""
+
+    def __init__(self, folder):
+        lines = csv().split(b"\n")
+        super().__init__(folder, "1.csv", b"\n".join(lines[:801]))
+        super().__init__(folder, "2.csv", b"\n".join([lines[0], *lines[801:]]))
+
+    def source(self):
+        return open_source(str(self.path.parent / "*.csv"), RULES)
+
+
+class Folder(OneFile):
+    """A watched folder that ends when it is empty."""
+
+    def source(self):
+        return open_source(
+            str(self.path.parent), RULES, watch=True, once=True, timing=Timing(0.01, 0.02)
+        )
+
+
+class Stream:
+    """Standard input, fed from a pipe of its own each time."""
+
+    resumes = False
+
+    def __init__(self):
+        self.pipes = []
+
+    def source(self):
+        read_end, write_end = os.pipe()
+        self.pipes.append(read_end)
+
+        def feed():
+            try:
+                with os.fdopen(write_end, "wb") as writer:
+                    writer.write(csv())
+            except BrokenPipeError:
+                return
+
+        threading.Thread(target=feed, name="feed").start()
+        return StreamSource("-", RULES, descriptor=read_end)
+
+    def close(self):
+        end_readers()
+        for pipe in self.pipes:
+            os.close(pipe)
+        for thread in threading.enumerate():
+            if thread.name == "feed":
+                thread.join(5)
+
+
+MAKERS = {
+    "csv": lambda folder: OneFile(folder, "a.csv", csv()),
+    "csv.gz": lambda folder: OneFile(folder, "a.csv.gz", gzip.compress(csv())),
+    "csv.zst": lambda folder: OneFile(folder, "a.csv.zst", zstandard.compress(csv())),
+    "jsonl": lambda folder: OneFile(folder, "a.jsonl", json_lines()),
+    "jsonl.gz": lambda folder: OneFile(folder, "a.jsonl.gz", gzip.compress(json_lines())),
+    "glob": Glob,
+    "folder": lambda folder: Folder(folder, "a.csv", csv()),
+    "stream": lambda _folder: Stream(),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def case(request, tmp_path):
+    made = MAKERS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def end_readers():
+    """Wait until no reading thread is left; return whether that is so."""
+    readers = [thread for thread in threading.enumerate() if thread.name == "source"]
+    for reader in readers:
+        reader.join(5)
+    return not any(reader.is_alive() for reader in readers)
+
+
+def ids(batches):
+    return [contact.conversation_id for batch in batches for contact in batch.contacts]
+
+
+async def drained(source, known=()):
+    return [batch async for batch in source.batches(dict(known))]
+
+
+async def test_every_row_is_in_exactly_one_place(case):
+    """Contacts in their order, rejected and filtered rows: together all rows, once."""
+    batches = await drained(case.source())
+    assert ids(batches) == EXPECTED
+    assert sum(len(batch.rejected) for batch in batches) == ROWS // 10
+    assert sum(batch.rows for batch in batches) == ROWS
+
+
+async def test_a_position_covers_its_batch(case):
+    """From every position exactly the rest follows; behind the last one, nothing."""
+    batches = await drained(case.source())
+    if not case.resumes:
+        assert {batch.position for batch in batches} == {None}
+        return
+    known = {}
+    for number, batch in enumerate(batches, 1):
+        known[batch.position.fingerprint] = batch.position
+        rest = await drained(case.source(), known)
+        assert ids(rest) == ids(batches[number:])
+        assert sum(one.rows for one in rest) == sum(one.rows for one in batches[number:])
+    assert batches[-1].position.done
+    assert await drained(case.source(), known) == []
+
+
+async def test_the_event_loop_goes_on(case):
+    """Other tasks run between any two batches."""
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await drained(case.source())
+    task.cancel()
+    assert turns > 10
+
+
+async def test_closing_early_ends_the_reading(case):
+    """A consumer that goes away in the middle leaves no thread behind."""
+    async with aclosing(case.source().batches({})) as batches:
+        await anext(batches)
+    assert await asyncio.to_thread(end_readers)
+
+
+async def test_cancelling_ends_the_reading(case):
+    """A consumer that is cancelled while it waits leaves no thread behind."""
+    task = asyncio.create_task(drained(case.source()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(end_readers)
+
+
+async def test_a_source_can_be_read_again(case):
+    """Two readings at a time do not disturb one another."""
+    source, other = case.source(), case.source()
+    first, second = await asyncio.gather(drained(source), drained(other))
+    assert ids(first) == ids(second) == EXPECTED

@@ -1,0 +1,390 @@
+"""Metrics as they arrive at an agent, over real sockets."""
+
+import socket
+import threading
+import time
+from collections import Counter
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dispatcher.domain import events as e
+from dispatcher.domain.status import (
+    HaltReason,
+    Reason,
+    Relation,
+    RetryReason,
+    ScopeSource,
+    Status,
+    Step,
+)
+from dispatcher.telemetry.agent import Agent, find_agent
+from dispatcher.telemetry.metrics import METRICS, OUTCOMES
+from dispatcher.telemetry.statsd import MOST_SAMPLES, StatsdSink
+from tests.support import statsd
+
+VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DATADOG_TAGS")
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def sink_for(receiver, **more):
+    return StatsdSink(
+        Agent(receiver.host, receiver.port), campaign="cart-2026-11", dialect="messaging", **more
+    )
+
+
+def sent(*facts, **more):
+    """Emit facts, close, and return the receiver."""
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver, **more)
+        for fact in facts:
+            sink.emit(fact)
+        assert sink.close()
+        receiver.settle(0.1)
+    return receiver
+
+
+def answered(step=Step.CHECK, status="200", seconds=0.0125, ids="i"):
+    return e.Answered(step, status, seconds, ids, ids, ids, failed=False)
+
+
+def settled(status=Status.OPENED, reason=Reason.DELIVERED, ids="i"):
+    return e.Settled(ids, ids, status, reason, Relation.LINKED, ids, ids, ids, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("fact", "name", "tags", "count"),
+    [
+        (e.RowsRead(10, 4, 3, 2, 1), "contacts.admitted", [], 4),
+        (e.RowsRead(10, 4, 3, 2, 1), "contacts.duplicate", [], 3),
+        (e.RowsRead(10, 4, 3, 2, 1), "contacts.rejected_rows", [], 2),
+        (settled(), "contacts.settled", ["status:opened", "reason:delivered"], 1),
+        (answered(), "api.requests", ["endpoint:check", "status:200"], 1),
+        (answered(Step.OPEN, "timeout"), "api.requests", ["endpoint:open", "status:timeout"], 1),
+        (
+            e.ScopeError(ScopeSource.MASKED_CONFLICT, Step.OPEN, "k", "r"),
+            "scope_errors",
+            ["source:masked_conflict"],
+            1,
+        ),
+        (
+            e.ClosedConflict(Step.NOTIFY, 400, "k", "r"),
+            "closed_session_conflicts",
+            ["step:notify", "status:400"],
+            1,
+        ),
+        (e.RetryLoop(Step.OPEN, "k"), "retry_loops", ["step:open"], 1),
+        (e.Deferred("k", "c", RetryReason.NOT_ENDED, 5), "retries", ["reason:not_ended"], 1),
+        (e.InDoubt("parked", Step.OPEN, "k", "c", "r"), "in_doubt", ["resolution:parked"], 1),
+        (e.Throttled(Step.OPEN, 5, "key"), "api.throttled", [], 1),
+    ],
+)
+def test_each_event_has_its_count(fact, name, tags, count):
+    """An event adds to the count with the tags of the table, and to no other series of it."""
+    receiver = sent(fact)
+    assert receiver.total(f"dispatcher.{name}", *tags) == count
+    assert receiver.total(f"dispatcher.{name}") == count
+    series = {m.tags for m in receiver.metrics if m.name == f"dispatcher.{name}"}
+    assert {"campaign:cart-2026-11", "dialect:messaging", *tags} in series
+
+
+def test_the_three_failures_never_mix():
+    """One event of each of the three failures makes each counter 1, and no other count."""
+    facts = (
+        e.ScopeError(ScopeSource.FORBIDDEN, Step.OPEN, "k", "r"),
+        e.ClosedConflict(Step.OPEN, 409, "k", "r"),
+        e.RetryLoop(Step.OPEN, "k"),
+    )
+    receiver = sent(*facts)
+    counts = {m.name for m in receiver.metrics if m.kind == "c" and m.value}
+    assert counts == {
+        "dispatcher.scope_errors",
+        "dispatcher.closed_session_conflicts",
+        "dispatcher.retry_loops",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fact", "name", "tags", "milliseconds"),
+    [
+        (answered(Step.NOTIFY, "202"), "api.latency", ["endpoint:notify"], 12.5),
+        (settled(), "contact.latency", [], 250.0),
+        (e.StateAged(0.0321), "state.age", [], 32.1),
+    ],
+)
+def test_times_are_distributions_in_milliseconds(fact, name, tags, milliseconds):
+    """Times arrive as distributions, not histograms, and in milliseconds."""
+    receiver = sent(fact)
+    assert receiver.samples(f"dispatcher.{name}", *tags) == [milliseconds]
+
+
+def test_gauges():
+    """The engine's gauges arrive under their names."""
+    receiver = sent(e.Gauges(7, 1000, 12.5, 5.0, 0.875))
+    names = ("in_flight", "backlog", "oldest_due", "pace", "quota.used")
+    values = [receiver.gauge(f"dispatcher.{name}") for name in names]
+    assert values == [7, 1000, 12.5, 5.0, 0.875]
+
+
+def test_halted_is_told_for_every_reason():
+    """Every reason is 0 from the start; the one that halts is 1 until the run goes on."""
+    receiver = sent()
+    assert {receiver.gauge("dispatcher.halted", f"reason:{r}") for r in HaltReason} == {0.0}
+
+    halt = e.Halted(HaltReason.SCOPE, "detail")
+    receiver = sent(halt)
+    assert receiver.gauge("dispatcher.halted", "reason:scope") == 1
+    assert receiver.gauge("dispatcher.halted", "reason:platform_down") == 0
+
+    receiver = sent(halt, e.Resumed(HaltReason.SCOPE, 3.0))
+    assert receiver.gauge("dispatcher.halted", "reason:scope") == 0
+
+
+def test_halted_is_sent_again_with_the_gauges():
+    """A graph of a long halt never goes stale: each `Gauges` sends all reasons again."""
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver, flush_seconds=0.05)
+        sink.emit(e.Halted(HaltReason.FORBIDDEN, ""))
+        receiver.wait_for(lambda r: r.gauge("dispatcher.halted", "reason:forbidden") == 1)
+        receiver.datagrams.clear()
+        sink.emit(e.Gauges(0, 0, 0, 0, 0))
+        receiver.wait_for(lambda r: r.gauge("dispatcher.halted", "reason:forbidden") == 1)
+        assert {receiver.gauge("dispatcher.halted", f"reason:{r}") for r in HaltReason} == {0, 1}
+        assert sink.close()
+
+
+def test_counts_start_with_zero():
+    """Graphs and monitors know every count, and every outcome, before anything happened."""
+    receiver = sent()
+    counts = {m.name for m in receiver.metrics if m.kind == "c"}
+    names = {
+        "dispatcher.contacts.settled",
+        "dispatcher.scope_errors",
+        "dispatcher.retry_loops",
+        "dispatcher.closed_session_conflicts",
+        "dispatcher.in_doubt",
+    }
+    assert names <= counts
+    assert receiver.series("dispatcher.contacts.settled", "status", "reason").keys() == {
+        (status.value, reason.value) for status, reasons in OUTCOMES.items() for reason in reasons
+    }
+    assert all(m.value == 0 for m in receiver.metrics)
+
+
+def test_nothing_undocumented_is_sent():
+    """Only metrics of the table leave, each with its tags and the constant ones, no more."""
+    receiver = sent(settled(), answered(), e.StateAged(1.0), e.Gauges(1, 1, 1, 1, 1))
+    for metric in receiver.metrics:
+        own = METRICS[metric.name.removeprefix("dispatcher.")]
+        assert {tag.split(":")[0] for tag in metric.tags} == {*own, "campaign", "dialect"}
+
+
+def test_counts_are_exact_under_load():
+    """Sixty thousand events from two threads arrive to the last one, by tag."""
+    expected: Counter[tuple[str, ...]] = Counter()
+    facts = []
+    for number in range(30_000):
+        step, status = list(Step)[number % 3], ("200", "409", "500", "reset")[number % 4]
+        facts.append(answered(step, status))
+        expected[step.value, status] += 2
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver, flush_seconds=0.02)
+
+        def emit():
+            for fact in facts:
+                sink.emit(fact)
+
+        threads = [threading.Thread(target=emit) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sink.close()
+        receiver.settle()
+    assert receiver.series("dispatcher.api.requests", "endpoint", "status") == expected
+    assert receiver.sampled("dispatcher.api.latency") == pytest.approx(60_000, rel=1e-6)
+    assert len(receiver.samples("dispatcher.api.latency")) < 60_000
+
+
+def test_few_samples_all_arrive():
+    """Up to the bound of a flush, every single sample arrives, at full rate."""
+    receiver = sent(*[e.StateAged(n / 1000) for n in range(MOST_SAMPLES)], flush_seconds=60)
+    assert sorted(receiver.samples("dispatcher.state.age")) == list(range(MOST_SAMPLES))
+    assert receiver.sampled("dispatcher.state.age") == MOST_SAMPLES
+
+
+def test_close_sends_what_is_left_and_stops_its_threads():
+    """All that was emitted before `close` is on the wire after it; no thread stays."""
+    before = set(threading.enumerate())
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver, flush_seconds=60)
+        for _ in range(100):
+            sink.emit(settled())
+        started = time.monotonic()
+        assert sink.close()
+        assert time.monotonic() - started < 1.0
+        receiver.settle(0.1)
+        assert receiver.total("dispatcher.contacts.settled", "status:opened") == 100
+        sink.emit(settled())
+        assert sink.close()
+        seen = len(receiver.datagrams)
+        receiver.settle(0.1)
+        assert len(receiver.datagrams) == seen
+    assert not [t for t in set(threading.enumerate()) - before if t.is_alive()]
+
+
+@pytest.mark.parametrize("prefix", ["", "unix://", "unixgram://"])
+def test_a_unix_socket(tmp_path, prefix):
+    """The agent's Unix socket is served as well, by path or URL, without a loss."""
+    path = tmp_path / "dsd.socket"
+    with statsd.unix(path) as receiver:
+        agent = Agent(socket_path=f"{prefix}{path}")
+        sink = StatsdSink(agent, campaign="c", dialect="d", flush_seconds=0.02)
+        for number in range(20_000):
+            sink.emit(answered(status=str(100 + number % 500)))
+        assert sink.close()
+        receiver.settle(0.1)
+    assert receiver.total("dispatcher.api.requests") == 20_000
+
+
+def dead_agents(tmp_path):
+    """Yield agents that take nothing, and what keeps them so."""
+    closed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    closed.bind(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    deaf = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    deaf.bind(str(tmp_path / "deaf"))
+    mute = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mute.bind(str(tmp_path / "mute"))
+    mute.listen(1)
+    return {
+        "nobody": Agent("127.0.0.1", port),
+        "missing": Agent(socket_path=str(tmp_path / "missing")),
+        "deaf": Agent(socket_path=str(tmp_path / "deaf")),
+        "mute": Agent(socket_path=f"unixstream://{tmp_path / 'mute'}"),
+        "unknown": Agent("agent.invalid", 8125),
+    }, (deaf, mute)
+
+
+@pytest.mark.parametrize("which", ["nobody", "missing", "deaf", "mute", "unknown"])
+def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd):
+    """Emitting never waits, nothing is printed, and closing takes below 2 seconds.
+
+    Whether nobody is at the port, the socket is missing, or nobody reads it.
+    """
+    agents, sockets = dead_agents(tmp_path)
+    with structlog.testing.capture_logs() as logs:
+        sink = StatsdSink(agents[which], campaign="c", dialect="d", flush_seconds=0.01)
+        slow = 0
+        for number in range(20_000):
+            started = time.perf_counter()
+            sink.emit(answered(status=str(100 + number % 500)))
+            slow += time.perf_counter() - started > 0.2
+        started = time.monotonic()
+        sink.close()
+        assert time.monotonic() - started < 2.0
+    for sock in sockets:
+        sock.close()
+    assert slow <= 1, "one may be the machine's fault"
+    assert len([line for line in logs if line["event"] == "statsd.undelivered"]) <= 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_agent_is_logged_once(tmp_path):
+    """However many packets cannot be delivered, the log says so once a minute at most."""
+    with structlog.testing.capture_logs() as logs:
+        agent = Agent(socket_path=str(tmp_path / "missing"))
+        sink = StatsdSink(agent, campaign="c", dialect="d", flush_seconds=0.01)
+        for _ in range(20):
+            sink.emit(answered())
+            time.sleep(0.02)
+        sink.close()
+    assert [line["event"] for line in logs] == ["statsd.undelivered"]
+    assert "No such file" in logs[0]["detail"]
+
+
+def test_a_flush_that_fails_is_not_the_last():
+    """A fault in one flush is logged; the next one is sent."""
+    with statsd.udp() as receiver, structlog.testing.capture_logs() as logs:
+        sink = sink_for(receiver, flush_seconds=0.02)
+        sink._pending.count(("no.such.metric",))
+        deadline = time.monotonic() + 5
+        while not logs and time.monotonic() < deadline:
+            time.sleep(0.01)
+        sink.emit(settled())
+        assert sink.close()
+        receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
+    assert [line["event"] for line in logs] == ["statsd.flush_failed"]
+
+
+def test_an_agent_that_comes_back_is_served(tmp_path):
+    """Once the agent's socket is there, metrics arrive without a restart."""
+    path = tmp_path / "late"
+    sink = StatsdSink(Agent(socket_path=str(path)), campaign="c", dialect="d", flush_seconds=0.02)
+    sink.emit(answered())
+    time.sleep(0.1)
+    with statsd.unix(path) as receiver:
+        sink.emit(settled())
+        receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
+        assert sink.close()
+
+
+def test_datadog_tags_come_from_the_environment(monkeypatch):
+    """DD_ENV, DD_SERVICE and DD_VERSION are on every series."""
+    monkeypatch.setenv("DD_ENV", "prod")
+    monkeypatch.setenv("DD_SERVICE", "outreach")
+    monkeypatch.setenv("DD_VERSION", "1.2.3")
+    receiver = sent(settled())
+    wanted = {"env:prod", "service:outreach", "version:1.2.3", "campaign:cart-2026-11"}
+    assert all(wanted <= metric.tags for metric in receiver.metrics)
+
+
+def test_datadog_address_comes_from_the_environment(monkeypatch):
+    """DD_AGENT_HOST and DD_DOGSTATSD_PORT win over what the settings say."""
+    with statsd.udp() as receiver:
+        monkeypatch.setenv("DD_AGENT_HOST", receiver.host)
+        monkeypatch.setenv("DD_DOGSTATSD_PORT", str(receiver.port))
+        sink = StatsdSink(find_agent("192.0.2.1", 9), campaign="c", dialect="d")
+        sink.emit(settled())
+        assert sink.close()
+        receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
+
+
+def test_the_address_that_was_found_is_the_one_used(monkeypatch):
+    """The package reads no address by itself: an explicit agent is where metrics go."""
+    monkeypatch.setenv("DD_DOGSTATSD_URL", "udp://192.0.2.1:9")
+    monkeypatch.setenv("DD_AGENT_HOST", "192.0.2.1")
+    assert sent(settled()).total("dispatcher.contacts.settled") == 1
+
+
+ids = st.text(alphabet="ghijkXYZ0123456789-+@", min_size=6, max_size=24).map(lambda s: f"Q{s}")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ids, min_size=6, max_size=6, unique=True), st.text(max_size=40))
+def test_no_id_and_no_text_is_in_any_datagram(some, text):
+    """Whatever ids and words are in events, none of them leaves in a metric."""
+    a, b, c, d, f, g = some
+    words = f"Q{text}"
+    receiver = sent(
+        e.Answered(Step.OPEN, "409", 0.1, a, b, c, failed=True, words=words),
+        e.Settled(a, b, Status.OPENED, Reason.DELIVERED, Relation.LINKED, d, f, c, 1.0),
+        e.Deferred(a, b, RetryReason.CONFLICT, 1.0),
+        e.ScopeError(ScopeSource.FORBIDDEN, Step.OPEN, a, c, (g,)),
+        e.ClosedConflict(Step.OPEN, 409, a, c),
+        e.RetryLoop(Step.OPEN, a),
+        e.InDoubt("parked", Step.OPEN, a, b, c),
+        e.Throttled(None, 1.0, g),
+        e.Halted(HaltReason.SCOPE, words),
+        answered(status=g),
+    )
+    assert "Q" not in receiver.text
+    assert not any(value in receiver.text for value in some)

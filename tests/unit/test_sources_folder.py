@@ -1,0 +1,143 @@
+"""The watched folder."""
+
+import asyncio
+import os
+from contextlib import aclosing
+from types import SimpleNamespace
+
+import pytest
+
+from dispatcher.ports import SourceError
+from dispatcher.sources import RowRules, Timing, open_source
+from dispatcher.sources.arrivals import Arrivals
+
+RULES = RowRules(text="Hello")
+QUICK = Timing(poll_seconds=0.01, stable_seconds=0.05)
+
+
+def stat(size=1, changed=1000.0, inode=1):
+    return SimpleNamespace(
+        st_size=size, st_mtime=changed, st_mtime_ns=int(changed * 1e9), st_ino=inode, st_dev=1
+    )
+
+
+def write(path, *rows, header="conversation_id"):
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+def watch(folder, known=None, **options):
+    return open_source(str(folder), RULES, watch=True, timing=QUICK, **options).batches(known or {})
+
+
+def ids(batches):
+    return [contact.conversation_id for batch in batches for contact in batch.contacts]
+
+
+def test_a_file_is_taken_once_it_has_been_stable():
+    """Every change of size, time or inode starts the wait anew; it is taken once."""
+    arrivals = Arrivals(2.0)
+    assert arrivals.look({"a": stat(1)}, 0.0, 1000.0) == []
+    assert arrivals.look({"a": stat(2)}, 1.0, 1001.0) == []
+    assert arrivals.look({"a": stat(2)}, 2.9, 1003.0) == []
+    assert arrivals.pending
+    assert arrivals.look({"a": stat(2)}, 3.0, 1003.0) == ["a"]
+    assert arrivals.look({"a": stat(2)}, 9.0, 1009.0) == []
+    assert not arrivals.pending
+    assert arrivals.look({"a": stat(3)}, 10.0, 1010.0) == []
+    assert arrivals.look({"a": stat(3)}, 12.0, 1012.0) == ["a"]
+
+
+def test_a_file_that_is_renamed_into_place_is_taken_at_once():
+    """The same inode under a temporary name before means that writing has ended."""
+    arrivals = Arrivals(2.0)
+    for name in (".a.csv", "a.csv.tmp", "a.csv.part", "a.csv.partial", "a.CRDOWNLOAD"):
+        assert arrivals.look({name: stat(inode=7)}, 0.0, 1000.0) == []
+        assert not arrivals.pending
+        assert arrivals.look({"a.csv": stat(inode=7)}, 0.1, 1000.0) == ["a.csv"]
+        assert arrivals.look({}, 0.2, 1000.0) == []
+
+
+def test_an_old_file_is_taken_at_first_sight():
+    """What did not change for a minute needs no watching; a clock ahead is no reason."""
+    arrivals = Arrivals(2.0)
+    entries = {"b": stat(changed=900.0), "a": stat(changed=940.0), "c": stat(changed=1030.0)}
+    assert arrivals.look(entries, 0.0, 1000.0) == ["a", "b"]
+
+
+async def test_once_takes_what_is_there_and_ends(tmp_path):
+    """Sorted by name; temporary names, folders and done files are passed over."""
+    for name in ("b.csv", "a.csv", ".c.csv", "d.csv.part"):
+        write(tmp_path / name, f"from-{name}")
+    (tmp_path / "folder.csv").mkdir()
+    batches = [batch async for batch in watch(tmp_path, once=True)]
+    assert ids(batches) == ["from-a.csv", "from-b.csv"]
+    known = {batch.position.fingerprint: batch.position for batch in batches}
+    assert [batch async for batch in watch(tmp_path, known, once=True)] == []
+
+
+async def test_once_with_an_empty_folder(tmp_path):
+    """Nothing there is nothing to do, and no mistake."""
+    assert [batch async for batch in watch(tmp_path, once=True)] == []
+
+
+async def test_files_are_taken_as_they_come(tmp_path):
+    """A file that is put there later, one renamed into place, and one that is overwritten."""
+    async with aclosing(watch(tmp_path)) as batches:
+        write(tmp_path / "a.csv", "c1")
+        assert ids([await anext(batches)]) == ["c1"]
+        write(tmp_path / "b.tmp", "c2").rename(tmp_path / "b.csv")
+        assert ids([await anext(batches)]) == ["c2"]
+        write(tmp_path / "a.csv", "c3", "c4")
+        assert ids([await anext(batches)]) == ["c3", "c4"]
+
+
+async def test_a_bad_header_stops_nothing(tmp_path):
+    """It is one rejected row, and the file is done."""
+    write(tmp_path / "a.csv", "x,y@example.com", header="id,mail")
+    write(tmp_path / "b.csv", "c1")
+    bad, good = [batch async for batch in watch(tmp_path, once=True)]
+    (row,) = bad.rejected
+    assert (row.file, row.line, row.reason) == (str(tmp_path / "a.csv"), 1, "header")
+    assert row.raw == b"id,mail"
+    assert bad.position.done
+    assert ids([good]) == ["c1"]
+
+
+async def test_an_unreadable_file_stops_nothing(tmp_path, monkeypatch):
+    """It is one rejected row without a position; a file that is gone is nothing at all."""
+    gone = write(tmp_path / "a.csv", "c0")
+    write(tmp_path / "b.csv", "c1")
+    write(tmp_path / "c.csv", "c2")
+    real = os.fstat
+
+    def refusing(descriptor):
+        found = real(descriptor)
+        for name in ("a.csv", "b.csv"):
+            if (tmp_path / name).exists() and found.st_ino == (tmp_path / name).stat().st_ino:
+                gone.unlink(missing_ok=True)
+                raise PermissionError(13, "Permission denied")
+        return found
+
+    monkeypatch.setattr("dispatcher.sources.contents.os.fstat", refusing)
+    bad, good = [batch async for batch in watch(tmp_path, once=True)]
+    assert [(row.file, row.reason) for row in bad.rejected] == [
+        (str(tmp_path / "b.csv"), "unreadable")
+    ]
+    assert bad.position is None
+    assert ids([good]) == ["c2"]
+
+
+async def test_a_folder_that_is_not_there(tmp_path):
+    """The error names it and says what to do."""
+    with pytest.raises(SourceError, match="absent: the folder cannot be listed"):
+        await anext(watch(tmp_path / "absent"))
+
+
+async def test_cancelling_a_watch(tmp_path):
+    """An empty folder is watched for ever, and left at once when asked."""
+    task = asyncio.ensure_future(anext(watch(tmp_path)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

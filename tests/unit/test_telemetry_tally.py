@@ -1,0 +1,146 @@
+"""Counts in memory."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain import events as e
+from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.telemetry.report import as_json
+from dispatcher.telemetry.tally import Tally
+
+small = st.integers(0, 500)
+few = st.floats(0, 100)
+rows = st.builds(
+    lambda a, d, r, f: e.RowsRead(a + d + r + f, a, d, r, f), small, small, small, small
+)
+answered = st.builds(
+    lambda step, status: e.Answered(step, status, 0.1, "k", "c", "r", failed=False),
+    st.sampled_from(Step),
+    st.sampled_from(["200", "202", "409", "timeout"]),
+)
+settled = st.builds(
+    lambda status, reason: e.Settled("k", "c", status, reason, None, None, None, "r", 1.0),
+    st.sampled_from([Status.NOTIFIED, Status.PARKED]),
+    st.sampled_from(Reason),
+)
+facts = st.lists(
+    st.one_of(
+        rows,
+        answered,
+        settled,
+        st.builds(e.StateAged, few),
+        st.builds(lambda r: e.Deferred("k", "c", r, 1.0), st.sampled_from(RetryReason)),
+        st.builds(
+            lambda s: e.ScopeError(s, Step.OPEN, "k", "r"),
+            st.sampled_from(ScopeSource),
+        ),
+        st.builds(
+            lambda s, c: e.ClosedConflict(s, c, "k", "r"),
+            st.sampled_from(Step),
+            st.sampled_from([400, 409]),
+        ),
+        st.builds(lambda s: e.RetryLoop(s, "k"), st.sampled_from(Step)),
+        st.just(e.InDoubt("parked", Step.OPEN, "k", "c", "r")),
+        st.just(e.Throttled(None, 1.0, "")),
+        st.just(e.Probed(HaltReason.SCOPE)),
+    )
+)
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(facts)
+def test_it_adds_up(given_facts):
+    """Every row is in one of the four kinds, and every fact is counted exactly once."""
+    tally = Tally()
+    for fact in given_facts:
+        tally.emit(fact)
+    shot = tally.snapshot()
+
+    def count(kind):
+        return sum(isinstance(fact, kind) for fact in given_facts)
+
+    assert shot.rows == shot.admitted + shot.duplicates + shot.rejected_rows + shot.filtered
+    assert shot.rows == sum(f.rows for f in given_facts if isinstance(f, e.RowsRead))
+    assert shot.settled_total == count(e.Settled)
+    assert shot.requests_total == count(e.Answered)
+    assert sum(shot.retries.values()) == count(e.Deferred)
+    assert sum(shot.scope_errors.values()) == count(e.ScopeError)
+    assert sum(shot.closed_session_conflicts.values()) == count(e.ClosedConflict)
+    assert sum(shot.retry_loops.values()) == count(e.RetryLoop)
+    assert sum(shot.in_doubt.values()) == count(e.InDoubt)
+    assert shot.throttled == count(e.Throttled)
+    assert orjson.loads(orjson.dumps(as_json(shot)))["rows"]["read"] == shot.rows
+
+
+def test_a_snapshot_stays_as_it_was():
+    """What is counted later does not change a snapshot that was taken before."""
+    tally = Tally()
+    before = tally.snapshot()
+    tally.emit(e.RetryLoop(Step.OPEN, "k"))
+    assert before.retry_loops == {}
+    assert tally.snapshot().retry_loops == {Step.OPEN: 1}
+
+
+def test_halts_are_those_that_last():
+    """A halt is there with its first time until it is over; two of them do not mix."""
+    clock = Time()
+    tally = Tally(epoch=clock)
+    tally.emit(e.Halted(HaltReason.SCOPE, ""))
+    clock.now = 1005.0
+    tally.emit(e.Halted(HaltReason.SCOPE, ""))
+    tally.emit(e.Halted(HaltReason.PLATFORM_DOWN, ""))
+    assert tally.snapshot().halts == {HaltReason.SCOPE: 1000.0, HaltReason.PLATFORM_DOWN: 1005.0}
+    tally.emit(e.Resumed(HaltReason.SCOPE, 5.0))
+    assert tally.snapshot().halts == {HaltReason.PLATFORM_DOWN: 1005.0}
+
+
+def test_rates_follow_the_last_seconds():
+    """The 10-second rate forgets what the 60-second rate still knows; in the end both do."""
+    clock = Time()
+    tally = Tally(monotonic=clock)
+    fact = e.Settled(
+        "k", "c", Status.NOTIFIED, Reason.DELIVERED, None, None, None, "r", seconds=1.0
+    )
+    for second in range(100):
+        clock.now = 1000.5 + second
+        for _ in range(5):
+            tally.emit(fact)
+    clock.now = 1100.0
+    rates = tally.snapshot().rates
+    assert rates.settled_10 == pytest.approx(5.0)
+    assert rates.settled_60 == pytest.approx(5.0)
+    clock.now = 1120.0
+    rates = tally.snapshot().rates
+    assert rates.settled_10 == 0
+    assert 3.0 < rates.settled_60 < 4.0
+    clock.now = 99999.0
+    assert tally.snapshot().rates.settled_60 == 0
+
+
+def test_rates_at_the_start():
+    """Before ten seconds have passed, the rate is over those that have."""
+    clock = Time()
+    tally = Tally(monotonic=clock)
+    for _ in range(8):
+        tally.emit(e.Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False))
+    clock.now = 1004.0
+    assert tally.snapshot().rates.requests_10 == pytest.approx(2.0)
+
+
+def test_gauges_are_the_last_ones():
+    """The last gauges are in the snapshot and in the JSON."""
+    tally = Tally()
+    assert as_json(tally.snapshot())["gauges"] is None
+    gauges = e.Gauges(3, 100, 1.5, 5.0, 0.9)
+    tally.emit(e.Gauges(1, 1, 1, 1, 1))
+    tally.emit(gauges)
+    assert tally.snapshot().gauges == gauges
+    assert as_json(tally.snapshot())["gauges"]["backlog"] == 100
