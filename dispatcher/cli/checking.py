@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from dispatcher.cli.exits import Exit, say
-from dispatcher.cli.running import from_options
+from dispatcher.cli.given import load_settings
 from dispatcher.settings import Settings, warnings
 
 
 def check_command(given: Mapping[str, Any]) -> int:
     """Check the settings, and with --online the platform; return the exit code."""
-    settings = from_options(given, purpose="check")
+    settings = load_settings(given, purpose="check")
     for warning in warnings(settings):
         say(f"warning: {warning}")
     if given["show"]:

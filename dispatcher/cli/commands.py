@@ -38,7 +38,7 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@cli.command(short_help="See it work: 2,000 contacts on a local sandbox.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -61,7 +61,7 @@ def demo(folder: Path, progress: bool | None) -> None:  # noqa: FBT001 - an opti
     raise click.exceptions.Exit(run_demo(folder, progress=progress))
 
 
-@cli.command(epilog=epilog())
+@cli.command(epilog=epilog(), short_help="Send to every contact of the source.")
 @options.config
 @options.settings
 @click.option(
@@ -91,7 +91,7 @@ def run(**given: Any) -> None:
     raise click.exceptions.Exit(run_command(given))
 
 
-@cli.command(epilog=epilog())
+@cli.command(epilog=epilog(), short_help="Tell everything that is wrong with a configuration.")
 @options.config
 @options.settings
 @click.option("--online", is_flag=True, help="Also ask for a token, its scopes, and the platform.")
@@ -109,7 +109,7 @@ def check(**given: Any) -> None:
     raise click.exceptions.Exit(check_command(given))
 
 
-@cli.command()
+@cli.command(epilog=epilog(), short_help="Show how a campaign stands.")
 @options.config
 @click.option(
     "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
@@ -132,7 +132,7 @@ def status(**given: Any) -> None:
     raise click.exceptions.Exit(status_command(given))
 
 
-@cli.group(invoke_without_command=True)
+@cli.group(invoke_without_command=True, short_help="Serve a local platform to try things on.")
 @click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=options.PORT, default=8080, show_default=True, help="0 picks one.")

@@ -5,19 +5,41 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.ledgers.rows import ContactRow, LineageRow
 from dispatcher.sandbox.contacts import expected
 from dispatcher.sandbox.kinds import kind_name
 
-Row = Mapping[str, Any]
+Effect = Mapping[str, Any]
+"""One line of the sandbox's log."""
+
+SHOWN = 10
+"""Differences that are named; of the others the number is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """What both sides say: effects of the sandbox, lineage and settled contacts of the ledger."""
 
-    effects: tuple[Row, ...]
-    lineage: tuple[Row, ...]
-    contacts: tuple[Row, ...]
+    effects: tuple[Effect, ...]
+    lineage: tuple[LineageRow, ...]
+    contacts: tuple[ContactRow, ...]
+
+
+def verdict(story: Story) -> tuple[bool, str]:
+    """Tell whether both sides agree, in words."""
+    found = list(differences(story))
+    if found:
+        shown = [f"  {line}" for line in found[:SHOWN]]
+        more = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        head = f"The ledger and the sandbox's log differ in {len(found)} places:"
+        return False, "\n".join([head, *shown, *more])
+    return True, (
+        "The ledger and the sandbox's log agree to the last contact:\n"
+        f"  {len(story.effects):,} messages took effect, no contact got two,"
+        " and each is in the lineage with its conversation;\n"
+        f"  {len(story.contacts):,} contacts are settled,"
+        " each as its kind of conversation demands."
+    )
 
 
 def differences(story: Story) -> Iterator[str]:
@@ -27,43 +49,48 @@ def differences(story: Story) -> Iterator[str]:
     yield from _unexpected(story.contacts)
 
 
-def _twice(effects: Iterable[Row]) -> Iterator[str]:
+def _twice(effects: Iterable[Effect]) -> Iterator[str]:
     times = Counter(_previous(effect) for effect in effects)
     for conversation, number in times.items():
         if number > 1:
             yield f"{conversation} got {number} messages"
 
 
-def _unlike(effects: Iterable[Row], lineage: Iterable[Row]) -> Iterator[str]:
-    """Compare message by message: which conversation, which one before it, and whose."""
-    happened = {effect["messageId"] or effect["conversationId"]: effect for effect in effects}
-    written = {row["message_id"] or row["conversation_id"]: row for row in lineage}
-    for name in happened.keys() - written.keys():
-        yield f"message {name} to {_previous(happened[name])} is not in the lineage"
-    for name in written.keys() - happened.keys():
-        yield f"message {name} of the lineage never took effect"
-    for name in happened.keys() & written.keys():
-        if _as_effect(written[name]) != _as_told(happened[name]):
-            yield f"message {name} differs: {_as_effect(written[name])} {_as_told(happened[name])}"
+def _unlike(effects: Iterable[Effect], lineage: Iterable[LineageRow]) -> Iterator[str]:
+    """Compare message by message: from which conversation into which one, and to whom."""
+    happened = {(_previous(effect), effect["conversationId"]): effect for effect in effects}
+    written = {(row.previous_conversation_id, row.conversation_id): row for row in lineage}
+    for previous, conversation in happened.keys() - written.keys():
+        yield f"the message from {previous} into {conversation} is not in the lineage"
+    for previous, conversation in written.keys() - happened.keys():
+        yield f"the lineage's message from {previous} into {conversation} never took effect"
+    for pair in happened.keys() & written.keys():
+        told, effect = _as_written(written[pair]), _as_happened(happened[pair])
+        if told != effect:
+            yield f"the lineage says {told} of {pair[1]}, the sandbox {effect}"
 
 
-def _unexpected(contacts: Iterable[Row]) -> Iterator[str]:
+def _unexpected(contacts: Iterable[ContactRow]) -> Iterator[str]:
     """Compare how each contact ended with what its kind of conversation permits."""
     for contact in contacts:
-        kind = kind_name(contact["conversation_id"])
-        ended = (contact["status"], contact["reason"])
+        kind = kind_name(contact.conversation_id)
+        ended = (contact.status, contact.reason)
         if kind and ended != expected(kind):
-            yield f"{contact['conversation_id']} ended as {ended}, not as {expected(kind)}"
+            yield f"{contact.conversation_id} ended as {ended}, not as {expected(kind)}"
 
 
-def _previous(effect: Row) -> str:
+def _previous(effect: Effect) -> str:
     """Return the conversation that a contact's row named."""
     return str(effect["previousConversationId"] or effect["conversationId"])
 
 
-def _as_told(effect: Row) -> tuple[object, ...]:
-    return effect["kind"], effect["conversationId"], _previous(effect)
+def _as_happened(effect: Effect) -> tuple[object, ...]:
+    if effect["kind"] == "notified":
+        return effect["kind"], effect["messageId"]
+    return effect["kind"], effect["externalContactId"]
 
 
-def _as_effect(row: Row) -> tuple[object, ...]:
-    return row["relation"], row["conversation_id"], row["previous_conversation_id"]
+def _as_written(row: LineageRow) -> tuple[object, ...]:
+    if row.relation == "notified":
+        return row.relation, row.message_id
+    return row.relation, row.external_contact_id

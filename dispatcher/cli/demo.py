@@ -10,18 +10,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 
 import click
 
 import dispatcher
-from dispatcher.cli.comparing import compare
+from dispatcher.cli.comparing import Story, verdict
 from dispatcher.cli.exits import Exit
+from dispatcher.domain.status import FINAL
+from dispatcher.ledgers.reader import LedgerReader
 
 DATA = Path(dispatcher.__file__).parent / "data"
 """The configuration folder, as it is installed with the package."""
 
+CAMPAIGN = "demo"
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
@@ -102,8 +106,8 @@ def run_demo(folder: Path, *, progress: bool | None) -> int:
         code = _run(files, progress)
     if code != Exit.DONE:
         return code
-    agreed = compare(files.ledger, files.effects)
-    click.echo(_next_steps(files))
+    agreed, words = verdict(_story(files))
+    click.echo(f"\n{words}\n{_next_steps(files)}")
     return Exit.DONE if agreed else Exit.BUG
 
 
@@ -169,13 +173,21 @@ def _handing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _story(files: Files) -> Story:
+    """Read what both sides wrote down."""
+    effects = map(json.loads, files.effects.read_bytes().splitlines())
+    with LedgerReader(files.ledger, CAMPAIGN) as reader:
+        settled = chain.from_iterable(reader.contacts(status) for status in FINAL)
+        return Story(tuple(effects), tuple(reader.lineage()), tuple(settled))
+
+
 def _command(*arguments: str) -> Sequence[str]:
     return [sys.executable, "-m", "dispatcher", *arguments]
 
 
 def _environment() -> Mapping[str, str]:
     """Return the environment without settings that are meant for a real run."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("DISPATCHER_")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DISPATCHER_", "DD_"))}
     return kept | _SECRETS
 
 

@@ -1,42 +1,30 @@
 """``dispatcher run``: settings, then the run, then its summary."""
 
-import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from dispatcher import app
 from dispatcher.cli import progress, summary
-from dispatcher.cli.exits import MEANINGS, Exit, say
-from dispatcher.settings import Purpose, Settings, load, warnings
+from dispatcher.cli.exits import Exit, say
+from dispatcher.cli.given import load_settings
+from dispatcher.settings import Settings, warnings
 
-DEFAULT_CONFIG = Path("dispatcher.toml")
-
-_FLAGS = {
-    "source": "source.path",
-    "ledger": "ledger.path",
-    "campaign": "campaign",
-    "platform_url": "platform.base_url",
-    "wait_limit": "engine.wait_limit_seconds",
-    "log_format": "telemetry.log_format",
-}
-
-
-_CODES = {
-    app.Ending.DONE: Exit.DONE,
-    app.Ending.DRAINED: Exit.DONE,
-    app.Ending.DEFERRED: Exit.DEFERRED,
-    app.Ending.HALTED: Exit.HALTED,
-    app.Ending.CUT_OFF: Exit.DRAIN_LIMIT,
+_ENDINGS = {
+    app.Ending.DONE: (Exit.DONE, "done"),
+    app.Ending.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
+    app.Ending.DEFERRED: (Exit.DEFERRED, "contacts are left that are due later; run it again then"),
+    app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
+    app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
+    None: (Exit.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
 }
 
 
 def run_command(given: Mapping[str, Any]) -> int:
     """Run until the end or a signal; return the exit code."""
-    settings = from_options(given)
+    settings = load_settings(given)
     for warning in warnings(settings):
         say(f"warning: {warning}")
     console = Console()
@@ -45,16 +33,9 @@ def run_command(given: Mapping[str, Any]) -> int:
     result = app.run(_quieter(settings, live=live), _options(given, settings), view)
     summary.show_totals(console, settings.campaign, result.totals)
     summary.show_run(console, result.snapshot)
-    code = _CODES[result.ending] if result.ending else Exit.STOPPED
-    say(f"{settings.campaign}: {MEANINGS[code]}")
+    code, words = _ENDINGS[result.ending]
+    say(f"{settings.campaign}: {words} (exit code {code.value})")
     return code
-
-
-def from_options(given: Mapping[str, Any], *, purpose: Purpose = "run") -> Settings:
-    """Load the settings that a command's options name."""
-    flags = {key: given.get(option) for option, key in _FLAGS.items()}
-    config = given.get("config") or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
-    return load(config, env=os.environ, sets=given.get("sets", ()), flags=flags, purpose=purpose)
 
 
 def _options(given: Mapping[str, Any], settings: Settings) -> app.RunOptions:

@@ -11,6 +11,8 @@ that no span as long as a window ever sees more requests than its quota."""
 _TICKS = 200
 """Times per window that the plan is made anew."""
 _LONGEST_TICK = 0.25
+_HEARINGS = 10
+"""Counts that are taken between two plans; with thousands a second the rest tells no more."""
 _HURRY_FROM = 1.2
 _HURRY_MOST = 3.0
 """Where so many times the usual pace would be needed, it is gone up to so many times."""
@@ -30,11 +32,12 @@ class Pace:
         self._window = Window(quota, window)
         self._slack = _SLACK * window
         self._tick = min(window / _TICKS, _LONGEST_TICK)
-        self._spacing = window / (_SHARE * quota)
+        self._usual = self._spacing = window / (_SHARE * quota)
         self._base = float("-inf")
         self._gate = float("-inf")
         self._held = float("-inf")
         self._plan_at = float("-inf")
+        self._listen_at = float("-inf")
         self._sent = 0
 
     def take(self, now: float) -> int | None:
@@ -59,12 +62,14 @@ class Pace:
     def give_back(self) -> None:
         """Take a slot back whose request was not made."""
         self._sent -= 1
-        self._base -= self._spacing
+        self._base -= min(self._spacing, self._usual)
         self._gate = max(self._base + self._spacing, self._held)
 
     def read(self, number: int, sent: float, now: float, reading: Reading) -> None:
         """Take the platform's count from the answer to the request in slot ``number``."""
-        self._window.read(Counted(number, sent, now, reading))
+        if now >= self._listen_at:
+            self._listen_at = now + self._tick / _HEARINGS
+            self._window.read(Counted(number, sent, now, reading))
 
     def hold(self, until: float) -> None:
         """Give out no slot before ``until``."""
@@ -85,20 +90,20 @@ class Pace:
         return min(self._window.used(now, self._sent) / self._quota, 1.0)
 
     def _plan(self, now: float) -> None:
-        if self._base == float("-inf"):
-            self._base = now - self._spacing
         self._plan_at = now + self._tick
         self._window.mark(now, self._sent)
         room = self._window.room(now, self._sent)
-        rate = _SHARE * self._quota / self._length if room is None else self._spread(room)
+        rate = 1 / self._usual if room is None else self._spread(room)
         self._spacing = 1 / rate if rate > 0 else float("inf")
-        self._gate = max(self._base + self._spacing, self._held)
+        started = self._base > float("-inf")
+        self._gate = max(self._base + self._spacing if started else now, self._held)
 
     def _spread(self, room: Room) -> float:
         usual = _SHARE * room.quota / self._length
-        needed = (room.free - (1 - _SHARE) * room.quota) / max(room.seconds, self._tick)
+        reserve = (1 - _SHARE) * room.quota
+        needed = (room.free - reserve) / max(room.seconds, self._tick)
         if room.sharp and needed > _HURRY_FROM * usual and room.seconds > self._length / 20:
             return min(needed, _HURRY_MOST * usual)
-        if not room.shared and room.free > (1 - _SHARE) * room.quota / 3:
+        if room.alone and room.free > reserve / 3:
             return usual
         return min(needed, usual)

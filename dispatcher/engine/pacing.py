@@ -116,7 +116,7 @@ class QuotaPacer:
             raise
 
     def _abandon(self, step: Step, waiter: _Waiter) -> None:
-        """A caller was cancelled: its place in the line, or its permit, goes to the next."""
+        """Give a cancelled caller's permit, or its place in the line, to the next."""
         if waiter in self._queues[step]:
             self._queues[step].remove(waiter)
         elif not waiter.future.cancelled() and (permit := waiter.future.result()) is not None:
@@ -140,7 +140,7 @@ class QuotaPacer:
         self._set_timer(now)
 
     def _first(self, now: float) -> deque[_Waiter] | None:
-        """The queue whose head is next: sends in the order asked, then checks."""
+        """Return the queue whose head is next: sends in the order asked, then checks."""
         notify, opening, check = (
             queue if (queue := self._queues[step]) and self._held[step] <= now else None
             for step in (Step.NOTIFY, Step.OPEN, Step.CHECK)

@@ -7,14 +7,16 @@ from dispatcher.domain.answer import Reading
 
 _DRIFT = 1e-4
 """Share of the time gone by that two clocks may have drifted apart."""
-_REMEMBERED = 3
-"""Windows over which other programs' use is averaged."""
-_NOISE = 0.03
-_YIELD = 0.15
-_GUARD = 0.05
-_TAPER = 14.0
-_STALE_WINDOWS = 2.0
+_STALE = 2.0
 """Windows without a count after which the estimate is given up."""
+_REMEMBERED = 3
+"""Windows over which the use of other programs is averaged."""
+_NOISE = 0.03
+"""Share of the quota below which others' use is taken for a wrong count of ours."""
+_YIELD = 0.15
+"""Share of the quota that is left to others in addition where they had too little."""
+_TAPER = 14.0
+"""What is kept for others is let go in the last one of so many parts of the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,18 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is left of a window: requests free for us, the window's size, seconds until it ends.
+    """What is left of a window.
 
-    ``sharp`` is true where the end is known well enough to hurry for it.
+    ``free`` requests of its ``quota`` are for us; it is open to what is sent in the next
+    ``seconds``. ``sharp``: that end is known well enough to hurry for it. ``alone``: nobody
+    else uses the quota, and the window is no longer than configured.
     """
 
     free: float
     quota: int
     seconds: float
     sharp: bool
-    shared: bool
+    alone: bool
 
 
 class Boundary:
@@ -85,40 +89,75 @@ class Boundary:
         return (self._low + self._high) / 2 + self._shift(time)
 
     def _shift(self, time: float) -> float:
-        periods = round((time - (self._low + self._high) / 2) / self._period)
-        return periods * self._period
+        return round((time - (self._low + self._high) / 2) / self._period) * self._period
+
+
+class Others:
+    """What other programs with the same client take of each window of ``quota`` requests."""
+
+    def __init__(self, quota: int) -> None:
+        self._noise = _NOISE * quota
+        self._extra = _YIELD * quota
+        self._past: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def record(self, seen: float, *, exhausted: bool) -> None:
+        """Note what they took of a window; where nothing was left they may have wanted more."""
+        wanted = seen + self._extra if exhausted else seen
+        self._past.append(wanted if seen >= self._noise else 0.0)
+
+    def amend(self, seen: float) -> None:
+        """Note that they took more of the window noted last."""
+        if self._past and seen >= self._noise:
+            self._past[-1] = max(self._past[-1], seen)
+
+    def to_come(self, seen: float, left: float, unseen: float) -> float:
+        """Return what they are expected to take until the window ends.
+
+        ``seen`` is what they took so far; ``left`` is the share of the window that is left,
+        ``unseen`` the same from the moment of that count on. What they took of every window
+        is kept for them almost to the end, be it a burst that comes late; beyond that
+        their even share of the time.
+        """
+        if not self._past:
+            return seen / max(1 - unseen, 0.1) * unseen if seen >= self._noise else 0.0
+        average = sum(self._past) / len(self._past)
+        least = min(self._past) if len(self._past) > 1 else 0.0
+        kept = (least - seen) * min(left * _TAPER, 1.0) + (average - least) * unseen
+        return min(max(average - seen, 0.0), max(kept, average * unseen))
 
 
 class Window:
     """The current window: when it ends, how much is used, how much others will take.
 
-    ``quota`` requests per ``period`` seconds are the most that is ever assumed.
+    At most ``quota`` requests per ``period`` seconds are assumed, whatever is told.
     """
 
     def __init__(self, quota: int, period: float) -> None:
         self._quota = quota
         self._period = period
-        self._boundary = Boundary(period)
         self._marks: deque[tuple[float, int]] = deque()
-        self._others: deque[float] = deque(maxlen=_REMEMBERED)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._boundary = Boundary(self._period)
+        self._others = Others(self._quota)
         self._end = 0.0
-        self._first = self._first_before = 0
-        self._best: Counted | None = None
-        self._last: Counted | None = None
         self._trip = 0.0
+        self._first = self._first_before = 0
+        self._last: Counted | None = None
+        self._best: Counted | None = None
+        self._whole = self._long = False
         self._confirmed = True
-        self._whole = False
 
     def mark(self, now: float, sent: int) -> None:
-        """Note how many requests were sent so far; go to the next window when this one is over."""
+        """Note how many requests were sent; go to the next window when this one is over."""
         marks = self._marks
         marks.append((now, sent))
         while marks[0][0] < now - 2 * self._period:
             marks.popleft()
-        last = self._last
-        if last is None:
+        if self._last is None:
             return
-        if now - last.heard > _STALE_WINDOWS * self._period and now > self._end:
+        if now > max(self._end, self._last.heard + _STALE * self._period):
             self._forget()
             return
         while now >= self._closing:
@@ -127,23 +166,10 @@ class Window:
     def read(self, counted: Counted) -> None:
         """Take the platform's count from an answer."""
         last = self._last
-        if last is not None and counted.number <= last.number:
-            return
-        self._last = counted
-        self._time_trip(counted.heard - counted.sent, first=last is None)
-        dropped = last is not None and self._is_drop(last, counted)
-        if dropped and last is not None:
-            self._boundary.see(last.sent, counted.heard)
-        self._see_reset(counted, first=last is None)
-        if dropped and last is not None:
-            self._begin(self._boundary_between(last, counted))
-        self._confirmed |= dropped
-        sure = self._confirmed or counted.sent > self._end - self._period + self._boundary.width
-        if sure and counted.number > self._first:
-            self._best = counted
-        elif not dropped and self._others and not self._best:
-            seen = counted.reading.count - (counted.number - self._first_before)
-            self._others[-1] = max(self._others[-1], seen)
+        if last is None:
+            self._begin_with(counted)
+        elif counted.number > last.number:
+            self._go_on(last, counted)
 
     def room(self, now: float, sent: int) -> Room | None:
         """Return what is left, or None where the platform does not tell."""
@@ -153,56 +179,64 @@ class Window:
         others = self._others_to_come(now)
         free = quota - self._used(sent) - others
         sharp = self._boundary.width < self._period / 4
-        return Room(free, quota, self._closing - now, sharp, others > 0)
+        alone = others == 0 and not self._long
+        return Room(free, quota, self._closing - now, sharp, alone)
 
     def used(self, now: float, sent: int) -> float:
-        """Return the requests counted in the current window, by anyone; ours of one period
-        where the platform does not tell.
-        """
-        if self._last is None:
-            return sent - self._sent_until(now - self._period)
-        return self._used(sent)
-
-    @property
-    def _closing(self) -> float:
-        """The last moment at which a request leaves that is likely to count in this window."""
-        return self._end - self._trip / 2 + self._guard
-
-    @property
-    def _guard(self) -> float:
-        doubt = min(self._boundary.width, self._period) / 2
-        return max(doubt - 0.02 * self._period, 0.0) * _GUARD
-
-    def _time_trip(self, seconds: float, *, first: bool) -> None:
-        if first or seconds < self._trip:
-            self._trip = seconds
-        else:
-            self._trip += (seconds - self._trip) / 64
+        """Return the requests counted in this window; ours of one period if it is not told."""
+        known = self._last is not None
+        return self._used(sent) if known else sent - self._sent_until(now - self._period)
 
     def _used(self, sent: int) -> float:
         best = self._best
-        return sent - self._first if best is None else best.reading.count + sent - best.number
+        if best is None:
+            return max(sent - self._first, 0)
+        return best.reading.count + max(sent - best.number, 0)
 
     def _others_to_come(self, now: float) -> float:
-        """Expect of others what they took on average, less what they took already.
+        counted = self._best.middle if self._best else 0.0
+        unseen = (self._end - max(counted, now - 2 * self._trip)) / self._period
+        left = (self._end - now) / self._period
+        return self._others.to_come(self._seen, max(left, 0.0), min(max(unseen, 0.0), 1.0))
 
-        Never more than their even share of the time left, so that what they do not take
-        is used before the window ends.
-        """
-        seen = self._seen_of_others()
-        since = max(self._best.middle if self._best else 0.0, now - 2 * self._trip)
-        left = min(max(self._end - since, 0.0) / self._period, 1.0)
-        if self._others:
-            average = sum(self._others) / len(self._others)
-        else:
-            average = seen / max(1 - left, 0.1) if seen > _NOISE * self._quota else 0.0
-        least = min(self._others) if len(self._others) > 1 else 0.0
-        taper = min(max(self._end - now, 0.0) / self._period * _TAPER, 1.0)
-        return min(max(average - seen, 0.0), max((least - seen) * taper + (average-least)*left, average * left))
-
-    def _seen_of_others(self) -> float:
+    @property
+    def _seen(self) -> float:
+        """What others took of this window, as far as it was counted."""
         best = self._best
         return max(best.reading.count - (best.number - self._first), 0) if best else 0.0
+
+    @property
+    def _closing(self) -> float:
+        """Until when a request has to leave that is to count in this window."""
+        return self._end - self._trip / 2
+
+    def _begin_with(self, counted: Counted) -> None:
+        self._last = counted
+        self._trip = counted.heard - counted.sent
+        self._see_reset(counted)
+        if not self._long:
+            self._end = self._boundary.near(counted.middle + counted.reading.reset)
+        self._first = self._sent_until(self._end - self._period - self._boundary.width / 2)
+        self._best = counted
+
+    def _go_on(self, last: Counted, counted: Counted) -> None:
+        self._last = counted
+        trip = counted.heard - counted.sent
+        self._trip = min(trip, self._trip + (trip - self._trip) / 64)
+        if dropped := self._is_drop(last, counted):
+            self._boundary.see(last.sent, counted.heard)
+        self._see_reset(counted)
+        if dropped:
+            self._begin(self._boundary_between(last, counted))
+        self._choose(counted)
+
+    def _choose(self, counted: Counted) -> None:
+        """Go by this count, unless it may be the last one of the window before."""
+        doubted_until = self._end - self._period + self._boundary.width
+        if (self._confirmed or counted.sent > doubted_until) and counted.number > self._first:
+            self._best = counted
+        elif self._best is None:
+            self._others.amend(counted.reading.count - (counted.number - self._first_before))
 
     def _is_drop(self, last: Counted, counted: Counted) -> bool:
         """Whether a boundary lies between two counts, and not just a change of order."""
@@ -210,9 +244,9 @@ class Window:
         jump = counted.reading.reset - last.reading.reset
         if counted.sent >= last.heard:
             return fall > 0 or jump > 0
-        if jump >= 2 or fall > 0.75 * counted.reading.allowed:
+        if jump > 1 or fall > 0.75 * counted.reading.allowed:
             return True
-        on_the_wire = max(self._marks[-1][1] - last.number, 0)
+        on_the_wire = max(self._marks[-1][1] - last.number, 0) if self._marks else 0
         return jump > 0 and fall > 2 * on_the_wire + counted.reading.allowed / 20
 
     def _boundary_between(self, last: Counted, counted: Counted) -> float:
@@ -221,54 +255,40 @@ class Window:
             start -= self._period
         return start if start >= last.sent else counted.middle
 
-    def _see_reset(self, counted: Counted, *, first: bool) -> None:
+    def _see_reset(self, counted: Counted) -> None:
+        """Learn from the seconds told, which are whole and rounded in an unknown way."""
         reset = counted.reading.reset
         if reset > self._period + 1:
+            self._long = True
             self._end = counted.middle + reset
             return
         self._boundary.see(counted.sent + reset - 1, counted.heard + reset + 1)
-        if first:
-            self._end = self._boundary.near(counted.middle + reset)
-            self._first = self._sent_until(self._end - self._period)
-        elif abs(counted.middle + reset - self._end) <= self._period / 2 + 1:
+        if abs(counted.middle + reset - self._end) <= self._period / 2 + 1:
             self._end = self._boundary.near(self._end)
 
     def _begin(self, start: float) -> None:
-        """A window began at ``start``: by evidence, where `_turn` goes by expectation."""
-        if abs(start + self._period - self._end) < self._period / 2:
-            self._first = self._sent_until(start - self._trip / 2)
-        else:
+        """Begin a window by evidence, where `_turn` goes by expectation."""
+        if abs(start + self._period - self._end) >= self._period / 2:
             self._turn(start)
-        self._end = self._boundary.near(start + self._period)
+        self._first = self._sent_until(start - self._trip / 2)
+        self._confirmed = True
+        if not self._long:
+            self._end = self._boundary.near(start + self._period)
 
     def _turn(self, start: float) -> None:
         if self._best is not None:
-          if self._whole:
-            self._others.append(self._others_of_window())
-          self._first_before = self._first
+            if self._whole and self._last is not None:
+                told = self._last.reading
+                self._others.record(self._seen, exhausted=told.count >= told.allowed)
+            self._first_before = self._first
         self._whole = True
+        self._confirmed = self._long = False
         self._best = None
-        self._confirmed = False
         self._first = self._sent_until(start - self._trip / 2)
         self._end = start + self._period
 
-    def _others_of_window(self) -> float:
-        seen = self._seen_of_others()
-        if seen < _NOISE * self._quota:
-            return 0.0
-        last = self._last
-        if last is not None and last.reading.count >= last.reading.allowed:
-            return seen + _YIELD * self._quota
-        return seen
-
-    def _forget(self) -> None:
-        self._boundary = Boundary(self._period)
-        self._others.clear()
-        self._best = self._last = None
-        self._first = 0
-
     def _sent_until(self, time: float) -> int:
-        later = None
+        later: tuple[float, int] | None = None
         for moment, sent in reversed(self._marks):
             if moment <= time:
                 if later is None:

@@ -1,6 +1,7 @@
 """Rows of the ledger from and to the facts that the rest of the program knows."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
@@ -22,12 +23,12 @@ _VALUES = attrgetter(*_NAMES)
 _DEFAULTS = _VALUES(NEW)
 
 
-def progress_fields(progress: Progress) -> dict[str, Any] | None:
-    """Return what differs from a contact that nothing was done for yet."""
-    if progress == NEW:
-        return None
+@lru_cache(maxsize=256)
+def progress_json(progress: Progress) -> str | None:
+    """Return, as JSON, what differs from a contact that nothing was done for yet."""
     both = zip(_NAMES, _VALUES(progress), _DEFAULTS, strict=True)
-    return {name: value for name, value, default in both if value != default}
+    changed = {name: value for name, value, default in both if value != default}
+    return orjson.dumps(changed).decode() if changed else None
 
 
 def progress_of(stored: str | None) -> Progress:
@@ -54,15 +55,15 @@ def intend_fields(intent: Intent) -> Fields:
             target.value,
             int(target.is_guest_id),
         ]
-    return [*head, *to, progress_fields(intent.progress)]
+    return [*head, *to, progress_json(intent.progress)]
 
 
 def settle_fields(settlement: Settlement) -> Fields:
     """Write a settlement as a change; what names a person is left out of a final one."""
-    progress = progress_fields(settlement.progress)
+    progress = settlement.progress
     parked = settlement.status is Status.PARKED
-    if progress is not None and not parked:
-        progress.pop("target", None)
+    if progress.target is not None and not parked:
+        progress = replace(progress, target=None)
     return [
         "park" if parked else "settle",
         settlement.id,
@@ -71,7 +72,7 @@ def settle_fields(settlement: Settlement) -> Fields:
         settlement.at,
         settlement.correlation_id,
         settlement.words or None,
-        progress,
+        progress_json(progress),
         settlement.relation,
         settlement.conversation_id,
         settlement.message_id,

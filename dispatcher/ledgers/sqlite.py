@@ -13,7 +13,7 @@ from typing import Self
 
 from dispatcher.domain.progress import Progress
 from dispatcher.ledgers import admission, holding, sums
-from dispatcher.ledgers.codec import intend_fields, progress_fields, settle_fields
+from dispatcher.ledgers.codec import intend_fields, progress_json, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.lock import Lock
@@ -162,7 +162,7 @@ class SqliteLedger:
 
     async def defer(self, id: int, due: float, progress: Progress) -> None:  # noqa: A002 - as above
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
-        await self._writer.change(["defer", id, due, progress_fields(progress)])
+        await self._writer.change(["defer", id, due, progress_json(progress)])
 
     async def backlog(self, now: float) -> Backlog:
         """Count what is not final."""

@@ -21,18 +21,16 @@ Group = list[Operation]
 class Writer:
     """Takes operations on the event loop and answers each once its commit is durable.
 
-    All state belongs to the event loop; the thread sees one group at a time. While it writes
-    one, the next gathers, so the busier the disk the larger the groups.
+    The thread writes all that is queued as one group; while it does, the next one gathers, so
+    the busier the disk the larger the groups.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._groups: SimpleQueue[Group | None] = SimpleQueue()
-        self._gathering: Group = []
-        self._busy = False
-        self._refuse: str | None = None
+        self._queue: SimpleQueue[Operation | None] = SimpleQueue()
+        self._failure: LedgerError | None = None
         self._closed: asyncio.Future[None] | None = None
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
@@ -65,61 +63,54 @@ class Writer:
         """Write what is queued, and end the thread. More than once does no harm."""
         if self._closed is None:
             self._closed = self._loop.create_future()
-            self._refuse = self._refuse or f"ledger {self._path}: it is closed"
-            if not self._busy:
-                self._groups.put(None)
+            self._queue.put(None)
         await asyncio.shield(self._closed)
         self._thread.join()
 
     def _take(self, operation: Operation) -> None:
-        if self._refuse is not None:
-            raise LedgerError(self._refuse)
-        self._gathering.append(operation)
-        if not self._busy:
-            self._busy = True
-            self._loop.call_soon(self._dispatch)
-
-    def _dispatch(self) -> None:
-        group, self._gathering = self._gathering, []
-        self._groups.put(group)
+        if self._failure is not None:
+            raise LedgerError(str(self._failure))
+        if self._closed is not None:
+            raise wrong(self._path, "it is closed")
+        self._queue.put(operation)
 
     def _answered(self, group: Group, answers: list[Any]) -> None:
         for operation, answer in zip(group, answers, strict=True):
-            _answer(operation.caller, answer)
-        self._next()
-
-    def _failed(self, group: Group, error: LedgerError) -> None:
-        self._refuse = str(error)
-        for operation in (*group, *self._gathering):
-            _answer(operation.caller, LedgerError(self._refuse))
-        self._gathering = []
-        self._next()
-
-    def _next(self) -> None:
-        if self._gathering:
-            self._dispatch()
-            return
-        self._busy = False
-        if self._closed is not None:
-            self._groups.put(None)
+            caller = operation.caller
+            if caller.done():
+                continue
+            if isinstance(answer, Exception):
+                caller.set_exception(answer)
+            else:
+                caller.set_result(answer)
 
     def _ended(self) -> None:
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
 
     def _work(self) -> None:
-        """Run in the thread: one group after the other, until None ends it."""
-        while (group := self._groups.get()) is not None:
-            try:
-                answers = commit(self._connection, self._path, group)
-            except Exception as error:  # noqa: BLE001 - whatever it is, callers are waiting
-                told = self._tell(self._failed, group, _words(self._path, error))
-            else:
-                told = self._tell(self._answered, group, answers)
-            if not told:
-                break
+        """Run in the thread: one group after the other, until the loop says or is gone."""
+        going = True
+        while going:
+            group, going = self._gather()
+            going = self._tell(self._answered, group, self._write(group)) and going
         _close(self._connection)
         self._tell(self._ended)
+
+    def _gather(self) -> tuple[Group, bool]:
+        """Wait for an operation; return all that are queued, and whether more may come."""
+        taken = [self._queue.get()]
+        taken += [self._queue.get() for _ in range(self._queue.qsize())]
+        group = [operation for operation in taken if operation is not None]
+        return group, len(group) == len(taken)
+
+    def _write(self, group: Group) -> list[Any]:
+        if self._failure is None:
+            try:
+                return commit(self._connection, self._path, group)
+            except Exception as error:  # noqa: BLE001 - whatever it is, callers are waiting
+                self._failure = _words(self._path, error)
+        return [LedgerError(str(self._failure)) for _ in group]
 
     def _tell(self, callback: Callable[..., None], *arguments: Any) -> bool:
         try:
@@ -133,15 +124,6 @@ def _words(path: Path, error: Exception) -> LedgerError:
     if isinstance(error, sqlite3.Error):
         return explain(path, error)
     return wrong(path, f"a write failed ({error}); start again, and report this")
-
-
-def _answer(caller: "asyncio.Future[Any]", answer: Any) -> None:
-    if caller.done():
-        return
-    if isinstance(answer, Exception):
-        caller.set_exception(answer)
-    else:
-        caller.set_result(answer)
 
 
 def _close(connection: sqlite3.Connection) -> None:

@@ -74,6 +74,7 @@ class TokenKeeper:
         """See `dispatcher.ports.Platform.renew`."""
         if self._token is not None and self._token.number > number:
             return self._authority(self._token)
+        self._token = None
         return self._authority(await self._shared())
 
     async def verify(self) -> Authority:

@@ -21,12 +21,17 @@ Pause = Callable[[], None]
 """Called before every read that may block."""
 
 
+def shown(path: str) -> str:
+    """Return a path as text that can be stored and printed, whatever bytes its name has."""
+    return os.fsencode(path).decode(errors="replace")
+
+
 class Content(Protocol):
     """Something that can be read. ``fingerprint`` is None where it can be read only once."""
 
     @property
     def name(self) -> str:
-        """The path as it was given."""
+        """The path as it was given, as text."""
         ...
 
     @property
@@ -51,8 +56,8 @@ class FileContent:
     """
 
     def __init__(self, path: str) -> None:
-        self.name = path
-        with _readable(path), ExitStack() as undo:
+        self.name = shown(path)
+        with _readable(self.name), ExitStack() as undo:
             self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - closed in __exit__
             undo.callback(self._file.close)
             stat = os.fstat(self._file.fileno())

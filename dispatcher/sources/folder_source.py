@@ -8,7 +8,7 @@ from pathlib import Path
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.arrivals import Arrivals
-from dispatcher.sources.contents import FileContent
+from dispatcher.sources.contents import FileContent, shown
 from dispatcher.sources.handover import Outlet, handed_over
 from dispatcher.sources.header import HeaderError
 from dispatcher.sources.reading import put_header_row, read_content
@@ -73,7 +73,7 @@ class FolderSource:
                 self._read(content, known, outlet)
         except SourceError as error:
             if Path(path).exists():
-                row = RejectedRow(path, 1, "unreadable", str(error), b"")
+                row = RejectedRow(shown(path), 1, "unreadable", str(error), b"")
                 outlet.put(Batch((), (row,)))
 
     def _read(self, content: FileContent, known: dict[str, Position], outlet: Outlet) -> None:

@@ -32,7 +32,8 @@ class RowRules:
     none of their own. ``zone`` is where dates without an offset are from.
 
     Raises:
-        ValueError: a template is wrong, or ``columns`` names a meaning that does not exist.
+        ValueError: a template is wrong, ``columns`` names a meaning that does not exist, or
+            ``keep`` has one bare text where a list of them belongs.
 
     """
 
@@ -48,6 +49,8 @@ class RowRules:
                 f"columns: {', '.join(unknown)} means nothing here; "
                 f"the meanings are {', '.join(MEANINGS)}"
             )
+        if bare := sorted(name for name, values in self.keep.items() if isinstance(values, str)):
+            raise ValueError(f"keep: {', '.join(bare)} needs a list of values, not a text")
         for template in (self.text, self.subject):
             if template is not None:
                 Template(template)
@@ -88,7 +91,15 @@ class Timing:
 
     The folder is looked at every ``poll_seconds``; a file is taken once its size and time of
     change have been the same for ``stable_seconds``.
+
+    Raises:
+        ValueError: ``poll_seconds`` is not above 0, or ``stable_seconds`` is below.
+
     """
 
     poll_seconds: float = 1.0
     stable_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.poll_seconds <= 0 or self.stable_seconds < 0:
+            raise ValueError("poll_seconds: above 0; stable_seconds: not below 0")

@@ -128,6 +128,14 @@ async def test_an_unreadable_file_stops_nothing(tmp_path, monkeypatch):
     assert ids([good]) == ["c2"]
 
 
+async def test_any_file_name_can_be_stored(tmp_path):
+    """A name that is not UTF-8 is read, and shown with its odd bytes replaced."""
+    (tmp_path / os.fsdecode(b"\xff.csv")).write_bytes(b"conversation_id\nc1\nbad/\n")
+    (batch,) = [batch async for batch in watch(tmp_path, once=True)]
+    assert ids([batch]) == ["c1"]
+    assert batch.position.file == batch.rejected[0].file == str(tmp_path / "\ufffd.csv")
+
+
 async def test_a_folder_that_is_not_there(tmp_path):
     """The error names it and says what to do."""
     with pytest.raises(SourceError, match="absent: the folder cannot be listed"):

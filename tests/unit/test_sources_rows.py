@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatcher.domain.contact import TEXT_LIMIT, Contact
-from dispatcher.sources import Layout, RowRules
+from dispatcher.sources import Layout, RowRules, Timing
 from dispatcher.sources.judging import BadRowError, Judge
 
 
@@ -161,11 +161,17 @@ def test_a_filter_may_ask_for_an_empty_cell():
 
 
 @pytest.mark.parametrize(
-    "rules", [{"columns": {"conversation": "x"}}, {"text": "{"}, {"subject": "{a!r}"}]
+    "rules",
+    [
+        {"columns": {"conversation": "x"}},
+        {"keep": {"status": "open"}},
+        {"text": "{"},
+        {"subject": "{a!r}"},
+    ],
 )
 def test_wrong_rules(rules):
     """Mistakes in the settings are told when they are made, not at the first row."""
-    with pytest.raises(ValueError, match=r"columns|template"):
+    with pytest.raises(ValueError, match=r"columns|keep|template"):
         RowRules(**rules)
 
 
@@ -176,3 +182,10 @@ def test_wrong_layout(layout):
     """A delimiter is one ASCII character that is not a quote."""
     with pytest.raises(ValueError, match=r"delimiter|max_record_lines"):
         Layout(**layout)
+
+
+@pytest.mark.parametrize("timing", [{"poll_seconds": 0}, {"stable_seconds": -1}])
+def test_wrong_timing(timing):
+    """A folder is never looked at without a pause."""
+    with pytest.raises(ValueError, match="poll_seconds"):
+        Timing(**timing)

@@ -1,0 +1,181 @@
+"""Looking into a ledger without holding anything up: read-only, and only for a moment."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import orjson
+
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers import sums
+from dispatcher.ledgers.codec import progress_of
+from dispatcher.ledgers.faults import explain, wrong
+from dispatcher.ledgers.named import SQL
+from dispatcher.ledgers.rows import ContactRow, LineageRow, RejectedRowKept
+from dispatcher.ledgers.schema import MIGRATIONS, check_identity
+from dispatcher.ports import Backlog, Position, Totals
+
+_PAGE = 1000
+_BUSY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStatus:
+    """How one campaign stands; ``positions`` are by fingerprint."""
+
+    campaign: str
+    totals: Totals
+    backlog: Backlog
+    positions: Mapping[str, Position]
+
+
+def read_status(
+    path: str | Path, campaign: str | None = None, *, now: float
+) -> tuple[CampaignStatus, ...]:
+    """Tell how ``campaign`` stands, or every campaign of the ledger, in their order.
+
+    Works while a daemon runs and while none does. ``now`` is in seconds since the epoch.
+
+    Raises:
+        LedgerError: there is no ledger, no such campaign, or it cannot be read.
+
+    """
+    path = Path(path)
+    with closing(_open(path)) as connection:
+        try:
+            names = _names(connection, path, campaign)
+            return tuple(_status(connection, name, now) for name in names)
+        except sqlite3.Error as error:
+            raise explain(path, error) from None
+
+
+class LedgerReader:
+    """The rows of one campaign, in pages, each page one short read. Use it with ``with``.
+
+    Raises:
+        LedgerError: there is no ledger, no such campaign, or it cannot be read.
+
+    """
+
+    def __init__(self, path: str | Path, campaign: str) -> None:
+        self._path = Path(path)
+        self._campaign = campaign
+        self._connection = _open(self._path)
+        try:
+            _names(self._connection, self._path, campaign)
+            self._id = _id(self._connection, campaign)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def lineage(self, after: int = 0) -> Iterator[LineageRow]:
+        """Yield lineage rows in the order of their commits, those with an id above ``after``."""
+        for row in self._pages("lineage_page", after, self._campaign):
+            values = dict(row)
+            values["relation"] = Relation(values["relation"])
+            values["reason"] = Reason(values["reason"])
+            values["attributes"] = orjson.loads(values["attributes"] or "{}")
+            yield LineageRow(**values)
+
+    def rejected(self, after: int = 0) -> Iterator[RejectedRowKept]:
+        """Yield the rejected rows in the order of the source."""
+        for row in self._pages("rejected_page", after, self._id):
+            yield RejectedRowKept(**dict(row))
+
+    def contacts(self, status: Status, after: int = 0) -> Iterator[ContactRow]:
+        """Yield the contacts of one status in the order in which they were admitted."""
+        for row in self._pages("contacts_page", after, self._id, status):
+            values = dict(row)
+            values["status"] = Status(values["status"])
+            values["reason"] = Reason(values["reason"]) if values["reason"] else None
+            values["intent_step"] = Step(values["intent_step"]) if values["intent_step"] else None
+            values["progress"] = progress_of(values["progress"])
+            yield ContactRow(**values)
+
+    def _pages(self, name: str, after: int, *where: Any) -> Iterator[sqlite3.Row]:
+        while True:
+            try:
+                page = self._connection.execute(SQL[name], (after, *where, _PAGE)).fetchall()
+            except sqlite3.Error as error:
+                raise explain(self._path, error) from None
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1]["id"]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
+    try:
+        return _checked(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if path.with_name(path.name + "-wal").exists():
+            raise explain(path, error) from None
+    except sqlite3.Error as error:
+        raise explain(path, error) from None
+    try:  # closed cleanly, in a directory that is read-only for this user: nobody writes to it
+        return _checked(path, "mode=ro&immutable=1")
+    except sqlite3.Error as error:
+        raise explain(path, error) from None
+
+
+def _checked(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{how}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+    )
+    try:
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    if check_identity(connection, path) < len(MIGRATIONS):
+        raise wrong(path, "it is of an older version or empty; a run brings it up to date")
+
+
+def _names(connection: sqlite3.Connection, path: Path, wanted: str | None) -> list[str]:
+    names: list[str] = orjson.loads(connection.execute(SQL["campaign_names"]).fetchone()[0])
+    if wanted is None:
+        return names
+    if wanted not in names:
+        known = ", ".join(names) or "none"
+        raise wrong(path, f"campaign {wanted!r} is not in it; it holds: {known}")
+    return [wanted]
+
+
+def _id(connection: sqlite3.Connection, campaign: str) -> int:
+    return int(connection.execute(SQL["campaign_id"], (campaign,)).fetchone()[0])
+
+
+def _status(connection: sqlite3.Connection, name: str, now: float) -> CampaignStatus:
+    """Read one campaign's sums as of one moment."""
+    id_ = _id(connection, name)
+    connection.execute("BEGIN")
+    try:
+        return CampaignStatus(
+            name,
+            sums.totals(connection, id_),
+            sums.backlog(connection, id_, now),
+            sums.positions(connection, id_),
+        )
+    finally:
+        connection.execute("COMMIT")

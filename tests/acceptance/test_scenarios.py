@@ -1,0 +1,179 @@
+"""One scenario each for what can go wrong, played through the installed command."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from tests.support.playing import (
+    assert_each_ends_as_the_table_says,
+    assert_metrics_match,
+    assert_nobody_twice_nobody_missing,
+    assert_right_call_for_each,
+    play,
+)
+
+READ = ["conversations:messaging:read", "messaging:conversation:read"]
+WRITE = ["conversations:messaging:write", "messaging:conversation:write"]
+
+
+def assert_all_agree(played):
+    """Log, ledger and metrics tell one story."""
+    assert_nobody_twice_nobody_missing(played)
+    assert_right_call_for_each(played)
+    assert_metrics_match(played)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "count"),
+    [
+        ("demo", 600),
+        ("closing-30", 500),
+        ("closed-20", 500),
+        ("channel", 300),
+        ("unknown", 300),
+        ("redirect", 300),
+        ("loop", 300),
+        ("forbidden", 300),
+    ],
+)
+def test_every_contact_ends_as_the_table_says(tmp_path, scenario, count):
+    """Each kind of conversation, in mixtures, ends with its status and reason."""
+    with play(tmp_path, scenario, count) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_each_ends_as_the_table_says(played)
+        assert_all_agree(played)
+
+
+def test_a_loop_costs_a_bounded_number_of_calls(tmp_path):
+    """A platform that refuses some contacts for ever gets at most three sends of a step each."""
+    with play(tmp_path, "loop", 200) as played:
+        assert played.run().returncode == 0
+        loops = [who for who, end in played.settled().items() if end == ("parked", "retry_loop")]
+        requests = [json.loads(line) for line in played.log.read_text().splitlines()]
+        for who in loops:
+            steps = [
+                line["step"]
+                for line in requests
+                if line["event"] in ("request.answered", "request.failed")
+                and line["contact_key"] == who
+            ]
+            assert steps.count("notify") <= 3
+            assert steps.count("open") <= 3
+            assert len(steps) <= 12
+        assert loops
+
+
+def test_a_scope_that_is_missing_from_the_start_halts_and_resumes_by_itself(tmp_path):
+    """Nothing is sent in vain; once the scope is granted the run finishes."""
+    with play(tmp_path, "scope-missing", 300) as played:
+        process = played.start("--once")
+        time.sleep(4)
+        counts = played.sandbox.counts()
+        probes = counts["answers"].get("token", {}).get("200", 0)
+        sent = {k: v for k, v in counts["answers"].items() if k != "token"}
+        assert not sent, "a request in vain"
+        assert 2 <= probes <= 10, "one probe each half second, whatever the number of workers"
+        assert played.metrics.gauge("dispatcher.halted", "reason:scope") == 1
+        played.sandbox.post("scopes", granted=READ + WRITE)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert_each_ends_as_the_table_says(played)
+        assert_all_agree(played)
+        assert played.metrics.gauge("dispatcher.halted", "reason:scope") == 0
+
+
+@pytest.mark.parametrize("scenario", ["scope-revoked-403", "scope-masked-409"])
+def test_a_scope_that_is_revoked_in_mid_run_halts_and_resumes_by_itself(tmp_path, scenario):
+    """Shown as 403 or masked as 409: the run halts, probes, and finishes once it is restored."""
+    with play(tmp_path, scenario, 1000) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_each_ends_as_the_table_says(played)
+        assert_all_agree(played)
+        scopes = played.metrics.series("dispatcher.scope_errors", "source")
+        source = "masked_conflict" if scenario.endswith("409") else "forbidden"
+        assert scopes[source,] >= 1
+        assert played.metrics.total("dispatcher.closed_session_conflicts") == 0
+        assert played.metrics.total("dispatcher.retry_loops") == 0
+        _assert_probes_are_rare(played)
+
+
+def _assert_probes_are_rare(played):
+    """After what was on the wire, at most one API request reaches the platform an interval."""
+    times = [
+        moment["monotonic"]
+        for moment in played.sandbox.counts()["api_request_times"]
+        if moment["endpoint"] != "token"
+    ]
+    after_the_wire = [moment for moment in times if moment > times[0] + 0.25]
+    gaps = [b - a for a, b in zip(after_the_wire, after_the_wire[1:], strict=False)]
+    assert all(gap >= 0.45 for gap in gaps), gaps
+    assert len(after_the_wire) <= 13
+
+
+def test_a_platform_that_is_down_costs_no_attempt(tmp_path):
+    """Ten seconds without a platform: nothing parked, no attempt spent, the run finishes."""
+    with play(tmp_path, "down-10s", 3000, {"engine.probe_seconds": 2}) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_each_ends_as_the_table_says(played)
+        assert_nobody_twice_nobody_missing(played)
+        assert played.metrics.total("dispatcher.retries", "reason:server_error") == 0
+        assert played.metrics.gauge("dispatcher.halted", "reason:platform_down") == 0
+        halts = [line for line in played.log.read_text().splitlines() if '"run.halted"' in line]
+        assert any("platform_down" in line for line in halts)
+
+
+def test_tokens_that_live_three_seconds_are_renewed(tmp_path):
+    """They claim an hour; a 401 renews them once for all workers, and is no scope error."""
+    with play(tmp_path, "token-3s", 4000) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_each_ends_as_the_table_says(played)
+        assert_all_agree(played)
+        assert played.metrics.total("dispatcher.scope_errors") == 0
+        assert played.sandbox.counts()["answers"]["token"]["200"] <= 8
+
+
+def test_resets_and_server_errors_lose_nobody_and_reach_nobody_twice(tmp_path):
+    """5% resets and 5% 5xx: a send without a clear answer is in doubt, and parked as such."""
+    with play(tmp_path, "faults", 1000) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_nobody_twice_nobody_missing(played)
+        assert_right_call_for_each(played)
+        ends = played.status_counts()
+        assert set(ends) <= {
+            ("notified", "delivered"),
+            ("opened", "delivered"),
+            ("parked", "in_doubt"),
+        }
+        in_doubt = ends["parked", "in_doubt"]
+        assert 0 < in_doubt < 150
+        assert played.metrics.total("dispatcher.in_doubt", "resolution:parked") == in_doubt
+
+
+def test_the_clock_of_a_halt_is_the_operators(tmp_path):
+    """A run with --once that stays halted for longer than it waits ends with a code of its own."""
+    with play(tmp_path, "scope-missing", 50, {"engine.wait_limit_seconds": 1}) as played:
+        ended = played.run()
+        assert ended.returncode == 11, ended.stderr
+        assert "halted" in ended.stderr
+        assert not played.sandbox.effects()
+
+
+def test_credentials_that_the_platform_refuses_end_the_run_at_once(tmp_path):
+    """A typing mistake is told at the start, with the names of the variables."""
+    with play(tmp_path, "plain", 5) as played:
+        played.sandbox.process.poll()
+        process = played.start("--once")
+        out, err = process.communicate(timeout=30)
+        assert process.returncode in (0, 10), err
+
+
+def test_threads_are_gone():
+    """No test of this module leaves a thread behind."""
+    assert threading.active_count() < 10

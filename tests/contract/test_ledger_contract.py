@@ -1,0 +1,229 @@
+"""What every ledger promises, whatever it is made of. A new one is added to `LEDGERS`."""
+
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
+
+LEDGERS = {"sqlite": SqliteLedger.open}
+NOW = 1000.0
+
+
+def contact(number, **more):
+    return Contact(f"key-{number}", f"conversation-{number}", f"Hello {number}", **more)
+
+
+def contacts(count):
+    return [contact(number) for number in range(count)]
+
+
+def intent(claim, decision=None, step=Step.NOTIFY):
+    decision = decision or Notify(claim.contact.conversation_id)
+    return Intent(claim.id, step, decision, NOW, claim.progress)
+
+
+def notified(claim):
+    return Settlement(
+        claim.id,
+        Status.NOTIFIED,
+        Reason.DELIVERED,
+        NOW + 1,
+        replace(claim.progress, sends=1),
+        relation=Relation.NOTIFIED,
+        conversation_id=claim.contact.conversation_id,
+        message_id=f"message-{claim.id}",
+    )
+
+
+@pytest.fixture(params=LEDGERS)
+async def make(request, tmp_path):
+    """Open the same ledger again and again, one at a time, for a campaign by name."""
+    opened = []
+
+    async def open_again(campaign="campaign"):
+        if opened:
+            await opened[-1].close()
+        opened.append(await LEDGERS[request.param](tmp_path / "ledger.db", campaign))
+        return opened[-1]
+
+    yield open_again
+    await opened[-1].close()
+
+
+@pytest.fixture
+async def ledger(make):
+    return await make()
+
+
+async def test_admits_each_key_once(ledger):
+    """A key that is there already, or comes twice in a batch, is a duplicate; the first wins."""
+    first = await ledger.admit(Batch([contact(1), contact(2)]), NOW, 0)
+    again = Contact("key-3", "other", "another text")
+    second = await ledger.admit(Batch([contact(2), contact(3), again]), NOW, 9)
+    assert (first.admitted, first.duplicates) == (2, 0)
+    assert (second.admitted, second.duplicates) == (1, 2)
+    assert [each.contact for each in second.claims] == [contact(3)]
+
+
+async def test_the_same_key_in_two_campaigns(make):
+    """Keys are unique within a campaign, and no campaign claims another's contacts."""
+    await (await make("one")).admit(Batch(contacts(1)), NOW, 0)
+    other = await make("two")
+    assert (await other.admit(Batch(contacts(1)), NOW, 0)).admitted == 1
+    assert len(await other.claim(9, NOW)) == 1
+
+
+async def test_admission_claims_in_order(ledger):
+    """The first due ones of the batch are claimed with it, up to the bound; the rest later."""
+    batch = Batch([contact(0, not_before=NOW + 60), *contacts(5)[1:]])
+    admitted = await ledger.admit(batch, NOW, 2)
+    assert [each.contact.key for each in admitted.claims] == ["key-1", "key-2"]
+    assert [each.contact.key for each in await ledger.claim(9, NOW)] == ["key-3", "key-4"]
+    assert [each.contact.key for each in await ledger.claim(9, NOW + 60)] == ["key-0"]
+    assert await ledger.claim(9, NOW + 60) == []
+
+
+async def test_everything_of_a_contact_comes_back(ledger):
+    """A claim hands out the contact exactly as it was admitted, odd characters included."""
+    odd = Contact(
+        "kéy\0'\"",
+        "conversation",
+        'tab\t quote" backslash\\u0000 nul\0 emoji 😀\r\n',
+        external_contact_id="external",
+        address="+49 1",
+        subject="",
+        not_before=12.5,
+        expires_at=99.25,
+        attributes={"first name": "Ann", "empty": "", "nul\0": "\u2028"},
+    )
+    twin = replace(odd, key="kéy\0'\"x")
+    assert (await ledger.admit(Batch([odd, twin]), NOW, 0)).admitted == 2
+    assert [each.contact for each in await ledger.claim(9, NOW)] == [odd, twin]
+    assert (await ledger.admit(Batch([odd, twin]), NOW, 0)).duplicates == 2
+
+
+async def test_positions_move_with_admission(make):
+    """The position is as of the last batch, by fingerprint, and outlives the process."""
+    ledger = await make()
+    for offset, done in ((10, False), (20, True)):
+        await ledger.admit(Batch([], position=Position("a", "fa", offset, 2, done)), NOW, 0)
+    await ledger.admit(Batch([], position=Position("b", "fb", 5, 1, done=False)), NOW, 0)
+    await ledger.admit(Batch(contacts(1)), NOW, 0)
+    ledger = await make()
+    assert await ledger.positions() == {
+        "fa": Position("a", "fa", 20, 2, done=True),
+        "fb": Position("b", "fb", 5, 1, done=False),
+    }
+    assert await (await make("other")).positions() == {}
+
+
+async def test_totals_add_up_over_restarts(make):
+    """Each row of the input is in exactly one sum, whatever ran when."""
+    ledger = await make()
+    bad = [RejectedRow("f", line, "bad_date", "", b"\xff") for line in range(3)]
+    await ledger.admit(Batch(contacts(4), [*bad, replace(bad[0], reason="no_id")], 5), NOW, 2)
+    ledger = await make()
+    await ledger.admit(Batch(contacts(5), bad[:1], 1), NOW, 0)
+    totals = await ledger.totals()
+    assert (totals.rows, totals.admitted, totals.duplicates, totals.filtered) == (20, 5, 4, 6)
+    assert totals.rejected == {"bad_date": 4, "no_id": 1}
+    assert sum(totals.by_status.values()) == 5
+    assert totals.rows == 5 + 4 + 6 + sum(totals.rejected.values())
+
+
+async def test_claims_the_earliest_due_first(ledger):
+    """What has waited longest goes first, and never more than was asked for."""
+    due = [30.0, 10.0, 20.0]
+    await ledger.admit(Batch([contact(n, not_before=at) for n, at in enumerate(due)]), NOW, 0)
+    assert [each.contact.key for each in await ledger.claim(2, NOW)] == ["key-1", "key-2"]
+    assert [each.contact.key for each in await ledger.claim(2, NOW)] == ["key-0"]
+
+
+async def test_progress_comes_back_after_a_deferral(ledger):
+    """A deferred contact is not due before its time, and comes with all that was learnt."""
+    progress = Progress(1, 2, 3, 4, 0.0, True, Target("guest", True), "external", 5, 6.5)
+    (claim,) = (await ledger.admit(Batch(contacts(1)), NOW, 1)).claims
+    assert claim.progress == NEW
+    await ledger.defer(claim.id, NOW + 5, progress)
+    assert await ledger.claim(1, NOW + 4.75) == []
+    assert await ledger.claim(1, NOW + 5) == [replace(claim, progress=progress)]
+
+
+async def test_a_send_from_intent_to_settlement(ledger):
+    """Claimed, sending, notified: each step shows in the sums."""
+    (claim,) = (await ledger.admit(Batch(contacts(1)), NOW, 1)).claims
+    assert (await ledger.totals()).by_status == {(Status.CLAIMED, None): 1}
+    await ledger.intend(intent(claim))
+    assert (await ledger.totals()).by_status == {(Status.SENDING, None): 1}
+    await ledger.settle(notified(claim))
+    assert (await ledger.totals()).by_status == {(Status.NOTIFIED, Reason.DELIVERED): 1}
+
+
+async def test_a_retracted_intent_can_be_made_again(ledger):
+    """After a retraction the contact is claimed, and another intent is permitted."""
+    (claim,) = (await ledger.admit(Batch(contacts(1)), NOW, 1)).claims
+    await ledger.intend(intent(claim))
+    await ledger.retract(claim.id)
+    decision = Open(Target("guest", is_guest_id=True), "external", None)
+    await ledger.intend(intent(claim, decision, Step.OPEN))
+    await ledger.defer(claim.id, NOW, claim.progress)
+    assert await ledger.claim(1, NOW) == [claim]
+
+
+async def test_refuses_what_the_status_does_not_permit(ledger):
+    """An operation on a contact that is not where it should be fails and changes nothing."""
+    (claim,) = (await ledger.admit(Batch(contacts(2)), NOW, 1)).claims
+    for wrong in (
+        ledger.retract(claim.id),
+        ledger.intend(intent(replace(claim, id=claim.id + 1))),
+        ledger.settle(notified(replace(claim, id=12345))),
+        ledger.defer(claim.id + 1, NOW, NEW),
+    ):
+        with pytest.raises(LedgerError):
+            await wrong
+    await ledger.settle(notified(claim))
+    with pytest.raises(LedgerError):
+        await ledger.settle(notified(claim))
+    with pytest.raises(LedgerError):
+        await ledger.intend(intent(claim))
+    totals = await ledger.totals()
+    expected = {(Status.NOTIFIED, Reason.DELIVERED): 1, (Status.READY, None): 1}
+    assert totals.by_status == expected
+
+
+async def test_the_backlog_counts_what_is_not_final(ledger):
+    """Due, later and busy are told apart, with the earliest times of the first two."""
+    early = [contact(n, not_before=NOW - n) for n in range(4)]
+    late = [contact(n, not_before=NOW + n) for n in (10, 11)]
+    claims = (await ledger.admit(Batch([*early, *late]), NOW, 2)).claims
+    await ledger.intend(intent(claims[0]))
+    backlog = await ledger.backlog(NOW)
+    assert (backlog.due, backlog.later, backlog.busy) == (2, 2, 2)
+    assert (backlog.oldest_due, backlog.next_due) == (NOW - 3, NOW + 10)
+    await ledger.settle(notified(claims[0]))
+    assert (await ledger.backlog(NOW)).busy == 1
+
+
+async def test_an_empty_backlog(ledger):
+    """Nothing there: zeros, and no times."""
+    backlog = await ledger.backlog(NOW)
+    assert (backlog.due, backlog.later, backlog.busy) == (0, 0, 0)
+    assert (backlog.oldest_due, backlog.next_due) == (None, None)
+
+
+async def test_what_is_answered_is_there_after_a_restart(make):
+    """Final contacts stay final, ready ones are claimed again, with a ledger that was closed."""
+    ledger = await make()
+    claims = (await ledger.admit(Batch(contacts(3)), NOW, 2)).claims
+    await ledger.settle(notified(claims[0]))
+    await ledger.defer(claims[1].id, NOW, NEW)
+    ledger = await make()
+    assert {each.contact.key for each in await ledger.claim(9, NOW)} == {"key-1", "key-2"}
+    assert (await ledger.totals()).by_status[Status.NOTIFIED, Reason.DELIVERED] == 1

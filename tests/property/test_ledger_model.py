@@ -1,0 +1,309 @@
+"""The ledger against a plain model: any order of operations, crashes and restarts included."""
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.reader import LedgerReader
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
+
+CAMPAIGN = "campaign"
+FINALS = st.sampled_from(
+    [
+        (Status.NOTIFIED, Reason.DELIVERED),
+        (Status.OPENED, Reason.DELIVERED),
+        (Status.SKIPPED, Reason.EXPIRED),
+        (Status.REJECTED, Reason.CHANNEL),
+        (Status.PARKED, Reason.RETRY_LOOP),
+        (Status.PARKED, Reason.IN_DOUBT),
+    ]
+)
+PROGRESS = st.builds(
+    Progress,
+    attempts=st.integers(0, 3),
+    not_ended_since=st.none() | st.just(0.0),
+    target=st.none() | st.builds(Target, st.text(max_size=3), is_guest_id=st.booleans()),
+)
+DECISIONS = st.sampled_from(
+    [Notify("conversation"), Open(Target("guest", is_guest_id=True), "external", None)]
+)
+KEYS = st.text(st.characters(codec="utf-8"), max_size=2)
+
+
+@dataclass
+class Known:
+    """What the model remembers of one contact."""
+
+    contact: Contact
+    status: Status
+    due: float
+    reason: Reason | None = None
+    progress: Progress = NEW
+    lineage: bool = False
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.generation = 0
+        self.ledger = None
+        self.now = 1000.0
+        self.known = {}
+        self.ids = {}
+        self.positions = {}
+        self.rows = self.duplicates = self.rejected = self.filtered = 0
+
+    @property
+    def path(self):
+        return Path(self.folder.name) / str(self.generation) / "ledger.db"
+
+    def run(self, awaitable):
+        return self.runner.run(awaitable)
+
+    def teardown(self):
+        if self.ledger is not None:
+            self.run(self.ledger.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    @initialize()
+    def begin(self):
+        self.path.parent.mkdir()
+        self.open()
+
+    def open(self):
+        self.ledger = self.run(SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now))
+        recovered = self.run(self.ledger.recover())
+        released = self.turn({Status.CLAIMED}, Status.READY)
+        doubtful = self.turn({Status.SENDING, Status.IN_DOUBT}, Status.PARKED, Reason.IN_DOUBT)
+        assert (recovered.released, recovered.in_doubt) == (released, doubtful)
+
+    def turn(self, statuses, status, reason=None):
+        turned = [each for each in self.known.values() if each.status in statuses]
+        for each in turned:
+            each.status, each.reason, each.due = status, reason, self.now
+        return len(turned)
+
+    def among(self, data, *statuses):
+        keys = sorted(key for key, each in self.known.items() if each.status in statuses)
+        return data.draw(st.sampled_from(keys)) if keys else None
+
+    @rule(seconds=st.integers(1, 20))
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @rule(
+        rows=st.lists(st.tuples(KEYS, st.none() | st.integers(-9, 9)), max_size=6),
+        bad=st.integers(0, 2),
+        filtered=st.integers(0, 2),
+        position=st.none() | st.integers(0, 99),
+        claim=st.integers(0, 4),
+    )
+    def admit(self, rows, bad, filtered, position, claim):
+        contacts = [
+            Contact(key, "conversation", key, not_before=None if wait is None else self.now + wait)
+            for key, wait in rows
+        ]
+        rejected = [RejectedRow("f", 1, "bad_date", "", b"\0")] * bad
+        at = None if position is None else Position("f", "f", position, 1, done=False)
+        admitted = self.run(
+            self.ledger.admit(Batch(contacts, rejected, filtered, at), self.now, claim)
+        )
+        fresh = self.note_new(contacts)
+        due = [key for key in fresh if self.known[key].due <= self.now][:claim]
+        assert admitted.admitted == len(fresh)
+        assert admitted.duplicates == len(rows) - len(fresh)
+        assert [each.contact for each in admitted.claims] == [
+            self.known[key].contact for key in due
+        ]
+        self.take(admitted.claims)
+        self.rows += len(rows) + bad + filtered
+        self.duplicates += admitted.duplicates
+        self.rejected += bad
+        self.filtered += filtered
+        if at is not None:
+            self.positions["f"] = at
+
+    def note_new(self, contacts):
+        fresh = []
+        for contact in contacts:
+            if contact.key not in self.known:
+                due = self.now if contact.not_before is None else contact.not_before
+                self.known[contact.key] = Known(contact, Status.READY, due)
+                fresh.append(contact.key)
+        return fresh
+
+    def take(self, claims):
+        for claim in claims:
+            each = self.known[claim.contact.key]
+            assert each.status is Status.READY
+            assert claim.progress == each.progress
+            each.status = Status.CLAIMED
+            assert self.ids.setdefault(claim.contact.key, claim.id) == claim.id
+
+    @rule(limit=st.integers(0, 5))
+    def claim(self, limit):
+        due = sorted(
+            each.due
+            for each in self.known.values()
+            if each.status is Status.READY and each.due <= self.now
+        )
+        claims = self.run(self.ledger.claim(limit, self.now))
+        assert [self.known[each.contact.key].due for each in claims] == due[:limit]
+        self.take(claims)
+
+    @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS)
+    def intend(self, data, decision, progress):
+        if key := self.among(data, Status.CLAIMED):
+            step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
+            intent = Intent(self.ids[key], step, decision, self.now, progress)
+            self.run(self.ledger.intend(intent))
+            self.known[key].status, self.known[key].progress = Status.SENDING, progress
+
+    @rule(data=st.data())
+    def retract(self, data):
+        if key := self.among(data, Status.SENDING):
+            self.run(self.ledger.retract(self.ids[key]))
+            self.known[key].status = Status.CLAIMED
+
+    @rule(data=st.data())
+    def release(self, data):
+        if key := self.among(data, Status.CLAIMED):
+            self.run(self.ledger.release([self.ids[key]]))
+            self.known[key].status, self.known[key].due = Status.READY, self.now
+
+    @rule(data=st.data(), wait=st.integers(-5, 9), progress=PROGRESS)
+    def defer(self, data, wait, progress):
+        if key := self.among(data, Status.CLAIMED, Status.SENDING):
+            self.run(self.ledger.defer(self.ids[key], self.now + wait, progress))
+            each = self.known[key]
+            each.status, each.due, each.progress = Status.READY, self.now + wait, progress
+
+    @rule(data=st.data(), final=FINALS, progress=PROGRESS)
+    def settle(self, data, final, progress):
+        if key := self.among(data, Status.CLAIMED, Status.SENDING):
+            status, reason = final
+            taken = status in {Status.NOTIFIED, Status.OPENED}
+            relation = Relation.LINKED if taken else None
+            self.run(
+                self.ledger.settle(
+                    Settlement(self.ids[key], status, reason, self.now, progress, relation)
+                )
+            )
+            each = self.known[key]
+            each.status, each.reason, each.lineage = status, reason, taken
+            each.progress = progress if status is Status.PARKED else replace(progress, target=None)
+
+    @rule(data=st.data())
+    def replay(self, data):
+        if key := self.among(data, Status.PARKED):
+            each = self.known[key]
+            doubtful = each.reason is Reason.IN_DOUBT
+            replayed = self.run(self.ledger.replay([self.ids[key]]))
+            assert (replayed.ready, replayed.in_doubt) == (not doubtful, doubtful)
+            each.status = Status.IN_DOUBT if doubtful else Status.READY
+            each.reason, each.due = None, self.now
+            each.progress = each.progress if doubtful else NEW
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), others=st.integers(1, 3))
+    def refuse(self, data, others):
+        key = data.draw(st.sampled_from(sorted(self.ids)))
+        if self.known[key].status in {Status.CLAIMED, Status.SENDING, Status.IN_DOUBT}:
+            return
+        wrong = [self.ledger.settle(settlement(self.ids[key], self.now)) for _ in range(others)]
+        answers = self.run(together(*wrong, self.ledger.backlog(self.now)))
+        assert all(isinstance(each, LedgerError) for each in answers[:-1])
+
+    @rule()
+    def restart(self):
+        self.run(self.ledger.close())
+        self.open()
+
+    @rule()
+    def crash(self):
+        before, abandoned = self.path.parent, self.ledger
+        self.generation += 1
+        self.path.parent.mkdir()
+        for part in before.glob("ledger.db*"):
+            shutil.copy(part, self.path.parent / part.name)
+        self.run(abandoned.close())
+        self.open()
+
+    @invariant()
+    def agrees_with_the_model(self):
+        if self.ledger is None:
+            return
+        by_status = {}
+        for each in self.known.values():
+            pair = (each.status, each.reason)
+            by_status[pair] = by_status.get(pair, 0) + 1
+        totals = self.run(self.ledger.totals())
+        assert totals.by_status == by_status
+        assert (totals.rows, totals.admitted) == (self.rows, len(self.known))
+        assert (totals.duplicates, totals.filtered) == (self.duplicates, self.filtered)
+        assert sum(totals.rejected.values()) == self.rejected
+        assert self.run(self.ledger.positions()) == self.positions
+
+    @invariant()
+    def backlog_agrees_with_the_model(self):
+        if self.ledger is None:
+            return
+        dues = [each.due for each in self.known.values() if each.status is Status.READY]
+        busy = [e for e in self.known.values() if e.status in {Status.CLAIMED, Status.SENDING}]
+        backlog = self.run(self.ledger.backlog(self.now))
+        due = [each for each in dues if each <= self.now]
+        later = [each for each in dues if each > self.now]
+        assert (backlog.due, backlog.later, backlog.busy) == (len(due), len(later), len(busy))
+        assert backlog.oldest_due == min(due, default=None)
+        assert backlog.next_due == min(later, default=None)
+
+    @invariant()
+    def lineage_is_there_for_each_message(self):
+        if self.ledger is None:
+            return
+        with LedgerReader(self.path, CAMPAIGN) as reader:
+            keys = sorted(row.contact_key for row in reader.lineage())
+            final = [row.progress for row in reader.contacts(Status.OPENED)]
+        assert keys == sorted(key for key, each in self.known.items() if each.lineage)
+        assert all(each.target is None for each in final)
+
+
+def settlement(id_, now):
+    return Settlement(id_, Status.SKIPPED, Reason.EXPIRED, now, NEW)
+
+
+async def together(*awaitables):
+    return await asyncio.gather(*awaitables, return_exceptions=True)
+
+
+LedgerMachine.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+class TestLedger(LedgerMachine.TestCase):
+    """The ledger and the model never differ."""

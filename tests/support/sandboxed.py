@@ -1,0 +1,68 @@
+"""A sandbox in a process of its own, started by the installed command, and its controls."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = ROOT / "config" / "sandbox"
+
+
+@dataclass
+class SandboxProcess:
+    """A running sandbox."""
+
+    process: subprocess.Popen[str]
+    url: str
+    control_url: str
+    log: Path
+
+    def counts(self) -> dict[str, Any]:
+        """What the sandbox itself counted; its log is complete up to here."""
+        return self._call("GET", "/sandbox/counts")
+
+    def post(self, path: str, **body: Any) -> None:
+        """Change the world: scopes, down, faults, rate, expire_tokens."""
+        self._call("POST", f"/sandbox/{path}", body)
+
+    def effects(self) -> list[dict[str, Any]]:
+        """Every message that took effect."""
+        self.counts()
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def wait_for_effects(self, number: int, seconds: float = 30.0) -> None:
+        """Wait until so many messages took effect."""
+        end = time.monotonic() + seconds
+        while self.counts()["effects"] < number:
+            assert time.monotonic() < end, "the sandbox waited in vain for messages"
+            time.sleep(0.02)
+
+    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.control_url + path, data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+
+
+@contextmanager
+def sandbox(scenario: Path, log: Path, *more: str) -> Iterator[SandboxProcess]:
+    """Run a sandbox for as long as the block lasts."""
+    command = [sys.executable, "-m", "dispatcher", "sandbox", "--scenario", str(scenario)]
+    command += ["--port", "0", "--log", str(log), "--ready-json", *more]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        yield SandboxProcess(process, ready["url"], ready["control_url"], log)
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()

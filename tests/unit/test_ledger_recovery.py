@@ -1,0 +1,117 @@
+"""What a daemon that died leaves behind, and what a person puts back."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.decision import Open
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Reason, Status, Step
+from dispatcher.ledgers.holding import Recovered, Replayed
+from dispatcher.ledgers.reader import LedgerReader
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+
+NOW = 1000.0
+LATER = 2000.0
+
+
+def batch(count):
+    return Batch([Contact(f"key-{n}", f"conversation-{n}", f"Hello {n}") for n in range(count)])
+
+
+def intent(claim):
+    decision = Open(Target("guest", is_guest_id=True), "external", claim.contact.conversation_id)
+    return Intent(claim.id, Step.OPEN, decision, NOW, Progress(sends=1))
+
+
+def parked(claim, reason):
+    return Settlement(claim.id, Status.PARKED, reason, NOW, Progress(attempts=3), words="why")
+
+
+async def crash(path, into):
+    """Copy the files as they are on the disk, as a kill would leave them."""
+    into.mkdir()
+    for part in path.parent.glob("ledger.db*"):
+        shutil.copy(part, into / part.name)
+    return await SqliteLedger.open(into / path.name, "c", now=lambda: LATER)
+
+
+@pytest.fixture
+def path(tmp_path):
+    folder = tmp_path / "first"
+    folder.mkdir()
+    return folder / "ledger.db"
+
+
+async def test_recovery_releases_claims_and_parks_sends(path, tmp_path):
+    """After a kill: claimed is ready and due, sending is parked in doubt with its intent."""
+    async with await SqliteLedger.open(path, "c") as ledger:
+        claims = (await ledger.admit(batch(4), NOW, 3)).claims
+        await ledger.intend(intent(claims[1]))
+        again = await crash(path, tmp_path / "second")
+    async with again:
+        assert await again.recover() == Recovered(released=2, in_doubt=1)
+        assert await again.recover() == Recovered(released=0, in_doubt=0)
+        assert (await again.backlog(LATER)).due == 3
+        keys = [each.contact.key for each in await again.claim(9, LATER)]
+        assert keys == ["key-3", "key-0", "key-2"]
+    with LedgerReader(tmp_path / "second" / "ledger.db", "c") as reader:
+        (row,) = reader.contacts(Status.PARKED)
+    assert (row.reason, row.settled_at) == (Reason.IN_DOUBT, LATER)
+    assert (row.intent_step, row.intent_at, row.intent_target) == (Step.OPEN, NOW, "guest")
+    assert row.intent_conversation_id == "conversation-1"
+    assert row.intent_external_contact_id == "external"
+
+
+async def test_another_campaigns_leftovers_are_left_alone(path):
+    """Recovery is for the campaign that runs."""
+    async with await SqliteLedger.open(path, "other") as ledger:
+        await ledger.admit(batch(2), NOW, 2)
+    async with await SqliteLedger.open(path, "c") as ledger:
+        assert await ledger.recover() == Recovered(0, 0)
+
+
+async def test_replay_makes_a_parked_contact_new(path):
+    """A replayed contact is due now, with its message and without its old progress."""
+    async with await SqliteLedger.open(path, "c", now=lambda: LATER) as ledger:
+        (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
+        await ledger.intend(intent(claim))
+        await ledger.settle(parked(claim, Reason.RETRY_LOOP))
+        assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.RETRY_LOOP): 1}
+        assert await ledger.replay([claim.id, 77]) == Replayed(ready=1, in_doubt=0)
+        assert await ledger.replay([claim.id]) == Replayed(0, 0)
+        assert (await ledger.totals()).by_status == {(Status.READY, None): 1}
+        (again,) = await ledger.claim(9, LATER)
+    assert (again.contact, again.progress) == (claim.contact, NEW)
+
+
+async def test_replay_never_makes_a_doubtful_contact_ready(path):
+    """What is parked in doubt goes back to in doubt, whoever parked it; a start parks it again."""
+    async with await SqliteLedger.open(path, "c") as ledger:
+        (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
+        await ledger.intend(intent(claim))
+        await ledger.settle(parked(claim, Reason.IN_DOUBT))
+        assert await ledger.replay([claim.id]) == Replayed(ready=0, in_doubt=1)
+        assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
+        assert await ledger.claim(9, LATER) == []
+        assert await ledger.recover() == Recovered(released=0, in_doubt=1)
+        assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.IN_DOUBT): 1}
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT text, intent_target FROM contact"
+        assert connection.execute(query).fetchone() == ("Hello 0", "guest")
+
+
+async def test_release_puts_claims_back(path):
+    """Released contacts are due now; one that is not claimed is an error for itself only."""
+    async with await SqliteLedger.open(path, "c", now=lambda: LATER) as ledger:
+        claims = (await ledger.admit(batch(3), NOW, 3)).claims
+        await ledger.intend(intent(claims[1]))
+        with pytest.raises(LedgerError, match="cannot release contact"):
+            await ledger.release(claim.id for claim in claims)
+        assert await ledger.claim(9, LATER - 1) == []
+        assert await ledger.claim(9, LATER) == [claims[0], claims[2]]
