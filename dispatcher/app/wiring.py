@@ -32,7 +32,11 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         rules,
         watch=given.watch,
         once=once,
-        layout=Layout(format=given.format, delimiter=given.delimiter),
+        layout=Layout(
+            format=given.format,
+            delimiter=given.delimiter,
+            max_record_lines=given.max_record_lines,
+        ),
         timing=Timing(given.poll_seconds, given.stable_seconds) if given.watch else None,
     )
 

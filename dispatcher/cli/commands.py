@@ -17,7 +17,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.version_option(__version__, package_name="dispatcher", message="dispatcher %(version)s")
 @options.debug
 def cli() -> None:
-    r"""Write once to every person whose web-messaging session ended.
+    """Write once to every person whose web-messaging session ended.
 
     The dispatcher reads contacts from a file, asks the platform for the state of each session,
     sends into the open ones, opens a linked conversation for the closed ones, and keeps a ledger
@@ -73,7 +73,7 @@ def demo(folder: Path, progress: bool | None) -> None:  # noqa: FBT001 - an opti
 @options.progress
 @options.debug
 def run(**given: Any) -> None:
-    r"""Send to every contact of the source, and to those that the ledger still holds.
+    """Send to every contact of the source, and to those that the ledger still holds.
 
     The first SIGTERM or SIGINT drains: nothing new is begun, what is in flight is settled, and
     the exit code is 0. A second one stops at once. Either way the next run goes on from there.
@@ -81,7 +81,7 @@ def run(**given: Any) -> None:
     \b
     Examples:
       dispatcher run --config dispatcher.toml --once
-      dispatcher run --source 'exports/*.csv.gz' --campaign cart-2026-11 \
+      dispatcher run --source 'exports/*.csv.gz' --campaign cart-2026-11 \\
           --platform-url https://api.example.com --once
       zcat contacts.csv.gz | dispatcher run --source - --once
       dispatcher run --set platform.requests_per_minute=600 --set engine.workers=16
@@ -120,7 +120,7 @@ def check(**given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.debug
 def status(**given: Any) -> None:
-    r"""Show how a campaign stands, from its ledger; a dispatcher that runs is not disturbed.
+    """Show how a campaign stands, from its ledger; a dispatcher that runs is not disturbed.
 
     \b
     Examples:
@@ -147,7 +147,7 @@ def status(**given: Any) -> None:
 @options.debug
 @click.pass_context
 def sandbox(ctx: click.Context, /, **given: Any) -> None:
-    r"""Serve a local platform that behaves like the real one, until it is stopped.
+    """Serve a local platform that behaves like the real one, until it is stopped.
 
     The same seed gives the same world. Client id and secret are sandbox-client and
     sandbox-secret unless the scenario says otherwise. config/sandbox/ holds scenarios.
@@ -183,7 +183,7 @@ def contacts(**given: Any) -> None:
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print the completion script of a shell.
+    """Print the completion script of a shell.
 
     \b
     Examples:

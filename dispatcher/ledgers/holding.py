@@ -6,17 +6,27 @@ from dataclasses import dataclass
 
 import orjson
 
+from dispatcher.domain.status import Step
 from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.named import SQL
 from dispatcher.ports import Claim
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A contact whose send nobody knows the end of; ``step`` is the send that was intended."""
+
+    contact_key: str
+    conversation_id: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a dead daemon left: contacts that are ready again, and those parked in doubt."""
+    """What a dead daemon left: how many contacts are ready again, and those parked in doubt."""
 
     released: int
-    in_doubt: int
+    in_doubt: tuple[Doubt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +49,13 @@ def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float)
 
 def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recovered:
     """Release what was claimed, park what was sending or in doubt."""
-    parked = connection.execute(SQL["park_sending"], (now, campaign)).rowcount
+    doubts = tuple(
+        Doubt(key, conversation_id, Step(step))
+        for key, conversation_id, step in connection.execute(SQL["sending"], (campaign,))
+    )
+    connection.execute(SQL["park_sending"], (now, campaign))
     released = connection.execute(SQL["release_claimed"], (now, campaign)).rowcount
-    return Recovered(released, parked)
+    return Recovered(released, doubts)
 
 
 def replay(

@@ -70,6 +70,10 @@ UPDATE contact SET status = 'claimed', due = NULL WHERE id IN (SELECT value FROM
 UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
 WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status = 'claimed'
 
+-- name: sending
+SELECT key, conversation_id, intent_step FROM contact INDEXED BY contact_open
+WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status IN ('sending', 'in_doubt')
+
 -- name: park_sending
 UPDATE contact INDEXED BY contact_open
 SET status = 'parked', reason = 'in_doubt', settled_at = ?

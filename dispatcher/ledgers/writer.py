@@ -21,15 +21,17 @@ Group = list[Operation]
 class Writer:
     """Takes operations on the event loop and answers each once its commit is durable.
 
-    The thread writes all that is queued as one group; while it does, the next one gathers, so
-    the busier the disk the larger the groups.
+    What one turn of the event loop brings is handed over together, since every hand-over wakes
+    the thread. The thread writes all that is queued as one group; while it does, the next one
+    gathers, so the busier the disk the larger the groups.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Operation | None] = SimpleQueue()
+        self._queue: SimpleQueue[Group | None] = SimpleQueue()
+        self._gathered: Group = []
         self._failure: LedgerError | None = None
         self._closed: asyncio.Future[None] | None = None
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
@@ -63,6 +65,7 @@ class Writer:
         """Write what is queued, and end the thread. More than once does no harm."""
         if self._closed is None:
             self._closed = self._loop.create_future()
+            self._hand_over()
             self._queue.put(None)
         await asyncio.shield(self._closed)
         self._thread.join()
@@ -72,7 +75,14 @@ class Writer:
             raise LedgerError(str(self._failure))
         if self._closed is not None:
             raise wrong(self._path, "it is closed")
-        self._queue.put(operation)
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(operation)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def _answered(self, group: Group, answers: list[Any]) -> None:
         for operation, answer in zip(group, answers, strict=True):
@@ -98,11 +108,11 @@ class Writer:
         self._tell(self._ended)
 
     def _gather(self) -> tuple[Group, bool]:
-        """Wait for an operation; return all that are queued, and whether more may come."""
+        """Wait for operations; return all that are queued, and whether more may come."""
         taken = [self._queue.get()]
         taken += [self._queue.get() for _ in range(self._queue.qsize())]
-        group = [operation for operation in taken if operation is not None]
-        return group, len(group) == len(taken)
+        groups = [group for group in taken if group is not None]
+        return [operation for group in groups for operation in group], len(groups) == len(taken)
 
     def _write(self, group: Group) -> list[Any]:
         if self._failure is None:

@@ -1,9 +1,11 @@
 """One HTTP exchange: no retry, no redirect, and foreign exceptions become values here."""
 
+import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import Self
 
 import aiohttp
@@ -32,8 +34,20 @@ class HttpOptions:
     timeout: float = 10.0
     connect_timeout: float = 5.0
     connections: int = 64
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that does not go out on a connection on which something came unasked.
+
+    aiohttp would take what is waiting there for this request's answer.
+    """
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        if conn.protocol is None or conn.protocol.should_close:
+            raise aiohttp.ClientConnectionError("the kept connection has an answer to no request")
+        return await super().send(conn)
 
 
 class HttpClient:
@@ -49,13 +63,12 @@ class HttpClient:
         connector = aiohttp.TCPConnector(
             limit=options.connections, ssl=verify, keepalive_timeout=15.0, ttl_dns_cache=60
         )
-        timeout = aiohttp.ClientTimeout(
-            total=options.timeout + options.connect_timeout,
-            connect=options.connect_timeout,
-            sock_read=options.timeout,
-        )
+        connect = min(options.connect_timeout, options.timeout * 0.9)
+        timeout = aiohttp.ClientTimeout(total=options.timeout, connect=connect)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            request_class=_Request,
+            trace_configs=[_departures()],
             timeout=timeout,
             proxy=options.proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -77,35 +90,63 @@ class HttpClient:
         """Make one request and read its answer; return it with the seconds that it took."""
         start = self._clock.monotonic()
         result: Exchange | NoAnswer
+        left: list[bool] = []
         try:
             async with self._session.request(
-                method, url, headers=headers, data=data, allow_redirects=False
+                method,
+                url,
+                headers=headers,
+                data=data,
+                allow_redirects=False,
+                trace_request_ctx=left,
             ) as response:
                 body = await response.read()
                 result = Exchange(response.status, response.headers, _json_object(body))
-        except (
-            aiohttp.ClientConnectorError,
-            aiohttp.ConnectionTimeoutError,
-            aiohttp.ClientHttpProxyError,
-        ) as error:
-            result = NoAnswer(Loss.NOT_SENT, _words(error))
-        except TimeoutError as error:
-            result = NoAnswer(Loss.TIMEOUT, _words(error))
         except (aiohttp.ClientError, OSError) as error:
-            result = NoAnswer(Loss.RESET, _words(error))
+            result = _no_answer(error, left=bool(left))
         return result, self._clock.monotonic() - start
+
+
+def _departures() -> aiohttp.TraceConfig:
+    """Note in a request's context that its first byte is about to leave."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_departs)
+    return trace
+
+
+async def _departs(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.append(True)
+
+
+def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
+    if not left:
+        return NoAnswer(Loss.NOT_SENT, _words(error))
+    # aiohttp's timeouts are TimeoutErrors too, which are OSErrors
+    loss = Loss.TIMEOUT if isinstance(error, TimeoutError) else Loss.RESET
+    return NoAnswer(loss, _words(error))
 
 
 def reading(headers: Mapping[str, str]) -> Reading | None:
     """Read the rate window's headers (source: platform contract, rate limit)."""
-    try:
-        return Reading(
-            count=int(headers["inin-ratelimit-count"]),
-            allowed=int(headers["inin-ratelimit-allowed"]),
-            reset=float(headers["inin-ratelimit-reset"]),
-        )
-    except (KeyError, ValueError):
+    names = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
+    count, allowed, reset = (number(headers.get(name)) for name in names)
+    if count is None or allowed is None or reset is None or allowed < 1:
         return None
+    return Reading(int(count), int(allowed), reset)
+
+
+def number(value: str | None) -> float | None:
+    """Read a header that counts something; None where it is no number that can be counted to."""
+    try:
+        told = float(value) if value is not None else math.nan
+    except ValueError:
+        return None
+    return max(0.0, told) if math.isfinite(told) else None
+
+
+def sound(text: str) -> str:
+    """Replace what was no UTF-8 on the wire, so that a text can be written anywhere."""
+    return text.encode(errors="replace").decode()
 
 
 class PlatformClock:
@@ -123,7 +164,7 @@ class PlatformClock:
             self._seen = date
             try:
                 self._ahead = parsedate_to_datetime(date).timestamp() - self._clock.time()
-            except ValueError:
+            except (ValueError, OverflowError):
                 return self._ahead
         return self._ahead
 
@@ -136,5 +177,8 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
+def _words(error: Exception) -> str:
+    told: object = error
+    if isinstance(error, aiohttp.ClientResponseError):  # its own words hold the proxy's password
+        told = f"{error.status} {error.message}"
+    return sound(f"{type(error).__name__}: {told}"[:200])

@@ -11,7 +11,15 @@ from dispatcher.domain.answer import Answer, Hint, NoAnswer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.platforms.http import JSON_TYPE, Exchange, HttpClient, PlatformClock, reading
+from dispatcher.platforms.http import (
+    JSON_TYPE,
+    Exchange,
+    HttpClient,
+    PlatformClock,
+    number,
+    reading,
+    sound,
+)
 from dispatcher.platforms.token import Token, TokenKeeper
 from dispatcher.ports import Authority, Clock, Reply, TokenUse
 
@@ -30,7 +38,7 @@ STATES = {
     "closed": State.CLOSED,
     "ended": State.ENDED,
 }
-_SAFE_ID = re.compile(r"[A-Za-z0-9._~:@-]+")
+_SAFE_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@=+-]+")
 
 
 class MessagingPlatform:
@@ -95,7 +103,7 @@ class MessagingPlatform:
 def read_answer(exchange: Exchange, checked: str | None) -> Result:
     """Turn an exchange into an answer; ``checked`` is the id that a state check asked for."""
     body = exchange.body
-    correlation = exchange.headers.get("ININ-Correlation-Id", "")
+    correlation = sound(exchange.headers.get("ININ-Correlation-Id", ""))
     if body is None:
         return Answer(exchange.status, correlation_id=correlation)
     if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
@@ -141,7 +149,7 @@ def _refusal(exchange: Exchange, body: Mapping[str, object], correlation: str) -
         from_platform="message" in body or "code" in body,
         hint=_hint(words),
         address=_text(body.get("from"), "address"),
-        retry_after=_seconds(exchange.headers.get("Retry-After")),
+        retry_after=number(exchange.headers.get("Retry-After")),
         limit_key=None if (key or "") in RATE_KEYS else key,
         words=words,
         correlation_id=correlation,
@@ -183,15 +191,8 @@ def _text(value: object, key: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _seconds(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value is not None else None
-    except ValueError:
-        return None
-
-
 def _path_part(conversation_id: str) -> str:
     """Guard the path: an id is one part of it, whatever the source let through."""
-    if not _SAFE_ID.fullmatch(conversation_id) or set(conversation_id) == {"."}:
+    if not _SAFE_ID.fullmatch(conversation_id):
         raise ValueError("a conversation id with characters that a path cannot hold")
     return conversation_id

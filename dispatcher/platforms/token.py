@@ -1,10 +1,11 @@
 """The bearer token: client credentials, renewed before it expires, one renewal for all."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
 
-from aiohttp import encode_basic_auth
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
@@ -13,6 +14,8 @@ from dispatcher.ports import Authority, Clock, CredentialsError, TokenUnavailabl
 
 DEFAULT_LIFE = 300.0
 """Seconds that a token is taken to live whose answer does not say."""
+RENEW_AGAIN_SECONDS = 1.0
+"""Pause after a renewal that failed while the token before it still lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class TokenKeeper:
         self._clock = clock
         self._token: Token | None = None
         self._issued = 0
+        self._renew_again_at = 0.0
         self._waiting: asyncio.Task[Token] | None = None
         self._running: asyncio.Task[Token] | None = None
 
@@ -66,7 +70,8 @@ class TokenKeeper:
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.expires_at:
             return await self._shared()
-        if now >= token.refresh_at and self._running is None and self._waiting is None:
+        idle = self._running is None and self._waiting is None
+        if idle and now >= max(token.refresh_at, self._renew_again_at):
             self._schedule()
         return token
 
@@ -103,40 +108,46 @@ class TokenKeeper:
             await asyncio.wait([before])
         self._running, self._waiting = self._waiting, None
         try:
-            self._token = await self._issue()
-            return self._token
+            token = await self._issue()
+        except (CredentialsError, TokenUnavailableError):
+            self._renew_again_at = self._clock.monotonic() + RENEW_AGAIN_SECONDS
+            raise
+        else:
+            self._token = token
+            return token
         finally:
             self._running = None
 
     async def _issue(self) -> Token:
         options = self._options
-        form = "grant_type=client_credentials"
+        form = {"grant_type": "client_credentials"}
         if options.scopes:
-            form += "&scope=" + "%20".join(options.scopes)
+            form["scope"] = " ".join(options.scopes)
+        data = urlencode(form, quote_via=quote, safe=":").encode()
+        pair = f"{options.client_id}:{options.client_secret}"
         headers = {
-            "Authorization": encode_basic_auth(options.client_id, options.client_secret),
+            "Authorization": "Basic " + b64encode(pair.encode(errors="surrogateescape")).decode(),
             "Content-Type": "application/x-www-form-urlencoded",
         }
         start = self._clock.monotonic()
-        result, _ = await self._http.request("POST", options.url, headers, form.encode())
+        result, _ = await self._http.request("POST", options.url, headers, data)
         return self._read(result, start)
 
     def _read(self, result: Exchange | NoAnswer, start: float) -> Token:
         if isinstance(result, NoAnswer):
             raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
-        body = result.body or {}
-        value = body.get("access_token")
-        if result.status in (400, 401, 403):
+        body = result.body
+        if body is not None and result.status in (400, 401, 403):
             raise CredentialsError(
                 f"the platform refused the client credentials ({result.status}"
-                f" {str(body.get('error', ''))[:60]}): check DISPATCHER_CLIENT_ID and"
+                f" {_printable(body.get('error'))[:60]}): check DISPATCHER_CLIENT_ID and"
                 " DISPATCHER_CLIENT_SECRET"
             )
-        if result.status != 200 or not isinstance(value, str) or not value:  # noqa: PLR2004 - HTTP's OK
+        value = _printable(body.get("access_token")) if body is not None else ""
+        if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
         self._issued += 1
-        told = body.get("expires_in")
-        life = float(told) if isinstance(told, int | float) and told > 0 else DEFAULT_LIFE
+        life = _life(body.get("expires_in"))
         scope = body.get("scope")
         return Token(
             number=self._issued,
@@ -154,6 +165,17 @@ class TokenKeeper:
             if any_of and not set(any_of) & set(token.granted)
         ]
         return Authority(token.number, token.granted, tuple(missing))
+
+
+def _life(told: object) -> float:
+    if isinstance(told, bool) or not isinstance(told, int | float) or told <= 0:
+        return DEFAULT_LIFE
+    return float(told)
+
+
+def _printable(value: object) -> str:
+    """Return a text that a header can carry and a terminal can show; empty for all else."""
+    return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
 
 
 def _retrieve(task: "asyncio.Task[Token]") -> None:

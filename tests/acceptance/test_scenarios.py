@@ -1,8 +1,8 @@
 """One scenario each for what can go wrong, played through the installed command."""
 
 import json
-import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_a_scope_that_is_missing_from_the_start_halts_and_resumes_by_itself(tmp_
         assert 2 <= probes <= 10, "one probe each half second, whatever the number of workers"
         assert played.metrics.gauge("dispatcher.halted", "reason:scope") == 1
         played.sandbox.post("scopes", granted=READ + WRITE)
-        out, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert_each_ends_as_the_table_says(played)
         assert_all_agree(played)
@@ -109,7 +109,7 @@ def _assert_probes_are_rare(played):
         if moment["endpoint"] != "token"
     ]
     after_the_wire = [moment for moment in times if moment > times[0] + 0.25]
-    gaps = [b - a for a, b in zip(after_the_wire, after_the_wire[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(after_the_wire)]
     assert all(gap >= 0.45 for gap in gaps), gaps
     assert len(after_the_wire) <= 13
 
@@ -166,14 +166,12 @@ def test_the_clock_of_a_halt_is_the_operators(tmp_path):
 
 
 def test_credentials_that_the_platform_refuses_end_the_run_at_once(tmp_path):
-    """A typing mistake is told at the start, with the names of the variables."""
-    with play(tmp_path, "plain", 5) as played:
-        played.sandbox.process.poll()
-        process = played.start("--once")
-        out, err = process.communicate(timeout=30)
-        assert process.returncode in (0, 10), err
-
-
-def test_threads_are_gone():
-    """No test of this module leaves a thread behind."""
-    assert threading.active_count() < 10
+    """A typing mistake is told at the start, with the names of the variables, and no secret."""
+    scenario = tmp_path / "other.toml"
+    scenario.write_text('[token]\nclient_secret = "another"\n[world.shares]\nended = 1\n')
+    with play(tmp_path, scenario, 5) as played:
+        ended = played.run(seconds=30)
+        assert ended.returncode == 5
+        assert "DISPATCHER_CLIENT_SECRET" in ended.stderr
+        assert "sandbox-secret" not in ended.stderr + ended.stdout
+        assert "Traceback" not in ended.stderr

@@ -151,7 +151,9 @@ def kind_of(conversation_id: str) -> str:
 def assert_nobody_twice_nobody_missing(played: Play) -> None:
     """The sandbox's log and the ledger agree to the last contact."""
     effects = played.sandbox.effects()
-    reached = Counter(effect["previousConversationId"] or effect["conversationId"] for effect in effects)
+    reached = Counter(
+        effect["previousConversationId"] or effect["conversationId"] for effect in effects
+    )
     settled, rows = played.settled(), played.rows()
     assert not {who: times for who, times in reached.items() if times > 1}, "somebody twice"
     assert set(settled) == set(rows), "somebody is not in the ledger"

@@ -110,9 +110,7 @@ def test_a_read_state_is_accepted():
 
 
 @pytest.mark.parametrize("step", list(Step))
-@pytest.mark.parametrize("status", range(100, 600))
-def test_no_answer_is_without_a_meaning(step, status):
-    """Whatever status comes, it is classified, and no send that is not 2xx is accepted."""
-    kind = classify(step, own(status))
-    assert isinstance(kind, Kind)
-    assert (kind is Kind.ACCEPTED) is False
+def test_no_answer_is_without_a_meaning(step):
+    """Whatever status comes, it is classified, and without ids or a state none is accepted."""
+    for status in range(100, 600):
+        assert classify(step, own(status)) in set(Kind) - {Kind.ACCEPTED}

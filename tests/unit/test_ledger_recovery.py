@@ -55,8 +55,9 @@ async def test_recovery_releases_claims_and_parks_sends(path, tmp_path):
         await ledger.intend(intent(claims[1]))
         again = await crash(path, tmp_path / "second")
     async with again:
-        assert await again.recover() == Recovered(released=2, in_doubt=1)
-        assert await again.recover() == Recovered(released=0, in_doubt=0)
+        recovered = await again.recover()
+        assert (recovered.released, len(recovered.in_doubt)) == (2, 1)
+        assert await again.recover() == Recovered(released=0, in_doubt=())
         assert (await again.backlog(LATER)).due == 3
         keys = [each.contact.key for each in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]
@@ -73,7 +74,7 @@ async def test_another_campaigns_leftovers_are_left_alone(path):
     async with await SqliteLedger.open(path, "other") as ledger:
         await ledger.admit(batch(2), NOW, 2)
     async with await SqliteLedger.open(path, "c") as ledger:
-        assert await ledger.recover() == Recovered(0, 0)
+        assert await ledger.recover() == Recovered(0, ())
 
 
 async def test_replay_makes_a_parked_contact_new(path):
@@ -99,7 +100,8 @@ async def test_replay_never_makes_a_doubtful_contact_ready(path):
         assert await ledger.replay([claim.id]) == Replayed(ready=0, in_doubt=1)
         assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
         assert await ledger.claim(9, LATER) == []
-        assert await ledger.recover() == Recovered(released=0, in_doubt=1)
+        recovered = await ledger.recover()
+        assert (recovered.released, len(recovered.in_doubt)) == (0, 1)
         assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.IN_DOUBT): 1}
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT text, intent_target FROM contact"

@@ -1,0 +1,96 @@
+"""What every benchmark needs: a world, measured processes, medians, and results as JSON."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dispatcher.sandbox.contacts import write_contacts
+from tests.support.playing import CREDENTIALS, clean_environment
+from tests.support.sandboxed import ROOT, SandboxProcess
+
+RESULTS = ROOT / "var" / "benchmarks"
+
+CONFIG = """
+campaign = "bench"
+[message]
+text = "Hello {{first_name}}"
+[source]
+path = "{contacts}"
+[platform]
+base_url = "{url}"
+requests_per_minute = 10000000
+[ledger]
+path = "{ledger}"
+[engine]
+workers = {workers}
+[telemetry]
+statsd_port = {statsd_port}
+log_format = "json"
+log_file = "{log}"
+"""
+
+
+def write_config(folder: Path, name: str, **values: object) -> Path:
+    """Write a configuration with everything on, and return its path."""
+    path = folder / f"{name}.toml"
+    given = {"ledger": folder / f"{name}.db", "log": folder / f"{name}.log", **values}
+    path.write_text(CONFIG.format(**given))
+    return path
+
+
+def contacts(folder: Path, name: str, count: int, seed: int) -> Path:
+    """Write contacts, half with open and half with ended sessions."""
+    path = folder / f"{name}.csv"
+    write_contacts(path, count=count, shares={"active": 1, "ended": 1}, seed=seed)
+    return path
+
+
+def measured(script: str, *arguments: object) -> dict[str, Any]:
+    """Run a script of this folder in a process of its own and return what it prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    environment = {**clean_environment(), **CREDENTIALS, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+    if done.returncode:
+        raise RuntimeError(f"{script} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def cpu_share(sandbox: SandboxProcess, since: tuple[float, float]) -> float:
+    """Return the share of one core that the sandbox took since a `mark`."""
+    wall, cpu = mark(sandbox)
+    return (cpu - since[1]) / (wall - since[0])
+
+
+def mark(sandbox: SandboxProcess) -> tuple[float, float]:
+    """Return wall-clock and CPU seconds of the sandbox, now."""
+    return time.perf_counter(), sandbox.counts()["cpu_seconds"]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table; the first row is its head."""
+    head, *body = [[str(cell) for cell in row] for row in rows]
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def keep(name: str, result: Mapping[str, Any]) -> Path:
+    """Write a benchmark's result with where it was measured; return the file."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    machine = {"python": platform.python_version(), "cores": os.cpu_count()}
+    path.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
+    return path

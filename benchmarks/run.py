@@ -1,0 +1,33 @@
+"""Run the benchmarks: ``make bench`` for all, ``make bench ARGS="overhead"`` for one.
+
+Results are printed as Markdown tables and kept as JSON in var/benchmarks/.
+"""
+
+import argparse
+
+from benchmarks import memory, overhead, quota
+
+NAMES = ("overhead", "quota", "memory")
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which ones; all by default")
+    parser.add_argument("--contacts", type=int, default=20_000, help="of each overhead run")
+    parser.add_argument("--repeats", type=int, default=5, help="of the overhead pair")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each quota case")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="the larger memory run")
+    given = parser.parse_args()
+    for name in given.names or NAMES:
+        print(f"\n## {name}\n", flush=True)
+        if name == "overhead":
+            overhead.run(given.contacts, given.repeats)
+        elif name == "quota":
+            quota.run(given.seconds)
+        else:
+            memory.run((10_000, given.rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Signals to the installed command: what is in flight is settled, and the next run goes on."""
+
+import signal
+import time
+
+import pytest
+
+from tests.support.playing import (
+    assert_each_ends_as_the_table_says,
+    assert_nobody_twice_nobody_missing,
+    assert_right_call_for_each,
+    play,
+)
+
+COUNT = 3000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_drains_and_the_next_run_finishes(tmp_path, number):
+    """Exit code 0 within the drain limit; afterwards nobody twice, nobody missing."""
+    with play(tmp_path, "demo", COUNT, {"engine.drain_seconds": 10}) as played:
+        process = played.start("--once")
+        played.sandbox.wait_for_effects(400)
+        process.send_signal(number)
+        asked = time.monotonic()
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - asked < 10
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
+        assert 400 <= len(played.sandbox.effects()) < COUNT / 2
+        assert not [end for end in played.settled().values() if end[0] in ("claimed", "sending")]
+        assert played.run().returncode == 0
+        assert_each_ends_as_the_table_says(played)
+        assert_nobody_twice_nobody_missing(played)
+        assert_right_call_for_each(played)
+
+
+@pytest.mark.parametrize("latency", [2, 300])
+def test_two_signals_stop_at_once_and_the_next_run_finishes(tmp_path, latency):
+    """Out at once; what was on the wire is parked in doubt by the next run, nobody is lost."""
+    scenario = tmp_path / "slow.toml"
+    scenario.write_text(
+        "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
+        f'[latency.default]\nkind = "fixed"\nms = {latency}\n'
+        "[world.shares]\nactive = 1\nended = 1\n"
+    )
+    with play(tmp_path, scenario, 1500) as played:
+        process = played.start("--once")
+        played.sandbox.wait_for_effects(300)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)  # two of the same signal at once are one to a process
+        process.send_signal(signal.SIGINT)
+        asked = time.monotonic()
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - asked < 3
+        assert process.returncode in (0, 130), err
+        assert "Traceback" not in err
+        assert played.run().returncode == 0
+        assert_nobody_twice_nobody_missing(played)
+        ends = played.status_counts()
+        assert ends["parked", "in_doubt"] <= 64
+        played.metrics.settle()
+        in_doubt = played.metrics.total("dispatcher.in_doubt", "resolution:parked")
+        assert in_doubt == ends["parked", "in_doubt"]
+        assert sum(ends.values()) == 1500
+
+
+def test_a_drain_limit_that_is_too_short_has_its_own_exit_code(tmp_path):
+    """What the limit cut off is in the ledger, in doubt."""
+    scenario = tmp_path / "stuck.toml"
+    scenario.write_text(
+        "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
+        '[latency.notify]\nkind = "fixed"\nms = 5000\n'
+        "[world.shares]\nactive = 1\n"
+    )
+    with play(tmp_path, scenario, 200, {"engine.drain_seconds": 0.5}) as played:
+        process = played.start("--once")
+        played.sandbox.wait_for_effects(10)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 12, err
+        played.sandbox.post("faults", faults=[])
+
+
+def test_a_drain_does_not_wait_for_the_quota(tmp_path):
+    """A run that the platform holds for a minute ends at once all the same."""
+    scenario = tmp_path / "tight.toml"
+    scenario.write_text(
+        "[rate]\nallowed = 60\nwindow_seconds = 60.0\nphase = 0.0\nheaders = false\n"
+        '[rate.other]\nper_window = 55\nmode = "burst"\n[world.shares]\nactive = 1\n'
+    )
+    settings = {"platform.requests_per_minute": 6000, "platform.window_seconds": 60}
+    with play(tmp_path, scenario, 500, settings) as played:
+        process = played.start("--once")
+        end = time.monotonic() + 20
+        while not played.metrics.total("dispatcher.api.throttled"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - asked < 3
+        assert process.returncode == 0, err
