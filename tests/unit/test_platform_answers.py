@@ -1,0 +1,434 @@
+"""What the `messaging` dialect makes of an answer, whatever is in it."""
+
+import json
+import math
+import re
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from dispatcher.domain.answer import Answer, Hint, Reading
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import State, Target
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.status import Step
+from dispatcher.platforms.http import Exchange, PlatformClock, _json_object, number, reading
+from dispatcher.platforms.messaging import MessagingPlatform, read_answer
+from dispatcher.platforms.token import Token
+from tests.support.rawserver import FakeClock
+
+CHECKED = "c-1"
+STATE = {
+    "id": CHECKED,
+    "state": "ended",
+    "externalContactId": "x-1",
+    "guest": {"id": "g-1", "type": "guest"},
+    "from": {"address": "a-1"},
+    "to": {"address": "deployment"},
+    "channel": {"type": "webmessaging", "proactive": True},
+    "previousConversationId": None,
+    "startTime": "2026-01-01T00:00:00Z",
+    "endTime": None,
+}
+ERROR = {"contextId": "k", "details": [], "errors": []}
+
+
+def answered(status, body, checked=None, **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return read_answer(Exchange(status, CIMultiDict(named), body), checked)
+
+
+def conversation(**changes):
+    return answered(200, {k: v for k, v in (STATE | changes).items() if v != "absent"}, CHECKED)
+
+
+def test_a_state_check():
+    """Everything that a decision needs is in it."""
+    found = conversation().conversation
+    assert (found.id, found.state, found.external_contact_id) == (CHECKED, State.ENDED, "x-1")
+    assert (found.target, found.proactive) == (Target("g-1", is_guest_id=True), True)
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("active", State.OPEN),
+        ("ringing", State.OPEN),
+        ("closed", State.CLOSED),
+        ("ended", State.ENDED),
+        ("hibernating", State.UNKNOWN),
+        ("Active", State.UNKNOWN),
+        ("ended ", State.UNKNOWN),
+    ],
+)
+def test_states(told, state):
+    """The four that the contract names, and anything else is one that nobody knows."""
+    answer = conversation(state=told)
+    assert answer.conversation.state is state
+    assert classify(Step.CHECK, answer) is Kind.ACCEPTED
+
+
+@pytest.mark.parametrize("state", ["absent", None, "", 5, True, [], {}, ["ended"]])
+def test_a_state_check_without_a_state_is_nonsense(state):
+    """It is asked again, and nothing is decided on it."""
+    answer = conversation(state=state)
+    assert answer.conversation is None
+    assert classify(Step.CHECK, answer) is Kind.PASSING
+
+
+@pytest.mark.parametrize("told", ["absent", None, "c-2", 1, [CHECKED], "C-1"])
+def test_the_state_of_another_conversation_is_nonsense(told):
+    """An answer that is not about the conversation asked for decides nothing."""
+    assert conversation(id=told).conversation is None
+
+
+NOTHINGS = ["absent", None, "", 5, True, [], ["x"], {"id": 5, "address": None}, {}]
+
+
+@pytest.mark.parametrize("nothing", NOTHINGS)
+def test_fields_that_are_missing_or_of_another_type_are_not_there(nothing):
+    """Each for itself: the others are read all the same."""
+    by_address = conversation(guest=nothing).conversation
+    assert by_address.target == Target("a-1", is_guest_id=False)
+    nobody = conversation(**{"guest": nothing, "from": nothing}).conversation
+    assert (nobody.target, nobody.state) == (None, State.ENDED)
+    assert conversation(externalContactId=nothing).conversation.external_contact_id is None
+    assert conversation(channel=nothing).conversation.proactive is True
+
+
+@pytest.mark.parametrize(
+    ("told", "proactive"), [(False, False), (True, True), (None, True), (0, True), ("false", True)]
+)
+def test_only_a_plain_no_closes_a_channel(told, proactive):
+    """Where the state check does not say, the refusal will."""
+    assert conversation(channel={"proactive": told}).conversation.proactive is proactive
+
+
+def test_unknown_fields_are_left_alone():
+    """Fields come and go."""
+    assert conversation(novelty={"a": [1]}, wrapUp="x").conversation == conversation().conversation
+
+
+def test_a_notification_that_was_taken():
+    """Both ids are the platform's."""
+    found = answered(202, {"id": "m-1", "conversationId": "c-1"})
+    assert (found.message_id, found.conversation_id) == ("m-1", "c-1")
+    assert classify(Step.NOTIFY, found) is Kind.ACCEPTED
+
+
+def test_a_conversation_that_was_opened():
+    """It has no message id; its own id is the new conversation."""
+    body = {"id": "n-1", "state": "active", "externalContactId": "x", "previousConversationId": "c"}
+    found = answered(201, body)
+    assert (found.message_id, found.conversation_id) == (None, "n-1")
+    assert classify(Step.OPEN, found) is Kind.ACCEPTED
+
+
+@pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
+@pytest.mark.parametrize("told", [None, "", 5, [], {"id": "m"}, True])
+def test_a_send_without_a_readable_id_is_in_doubt(step, told):
+    """2xx alone does not say what was taken."""
+    for body in ({"id": told, "conversationId": "c-1"}, {"conversationId": "c-1"}, {}):
+        assert classify(step, answered(202, body)) is Kind.IN_DOUBT
+
+
+def refusal(status, message="no", **more):
+    headers = more.pop("headers", {})
+    return answered(status, ERROR | {"message": message, "status": status} | more, **headers)
+
+
+def test_a_notification_into_a_closed_session():
+    """The words tell it, and the answer brings the address."""
+    words = "Cannot send notification to closed conversation"
+    found = refusal(400, words, code="bad.request", **{"from": {"address": "a-9"}})
+    assert (found.hint, found.address, found.words) == (Hint.CLOSED, "a-9", words)
+    assert classify(Step.NOTIFY, found) is Kind.CLOSED
+    assert classify(Step.OPEN, found) is Kind.REFUSED
+    for sender in NOTHINGS:
+        without = refusal(400, words, **{"from": sender})
+        assert (without.address, classify(Step.NOTIFY, without)) == (None, Kind.CLOSED)
+
+
+@pytest.mark.parametrize("message", ["Text too long", "", None, 5, ["closed conversation"]])
+def test_another_400_refuses_the_contact(message):
+    """Only the contract's own words mean that a session is closed."""
+    found = refusal(400, message)
+    assert (found.hint, classify(Step.NOTIFY, found)) == (Hint.NONE, Kind.REFUSED)
+    assert found.words == (message if isinstance(message, str) else "")
+
+
+@pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
+def test_a_channel_without_proactive_messages(step):
+    """The words tell it."""
+    found = refusal(400, "Channel does not support proactive initiation")
+    assert (found.hint, classify(step, found)) == (Hint.CHANNEL, Kind.CHANNEL)
+
+
+@pytest.mark.parametrize("status", [409, 403, 401, 404, 418, 422])
+def test_refusals_keep_their_words_and_their_number(status):
+    """What a person needs to ask the platform's support."""
+    found = refusal(status, "Conflict", headers={"ININ_Correlation_Id": "corr-1"})
+    expected = (status, True, "Conflict", "corr-1", Hint.NONE)
+    told = (found.status, found.from_platform, found.words, found.correlation_id, found.hint)
+    assert told == expected
+
+
+@pytest.mark.parametrize("header", ["ININ_Correlation_Id", "inin_correlation_id"])
+@pytest.mark.parametrize(
+    ("status", "body", "checked"),
+    [(200, STATE, CHECKED), (202, {"id": "m"}, None), (502, None, None), (404, {}, CHECKED)],
+)
+def test_every_answer_carries_the_correlation_id(status, body, checked, header):
+    """Also a page of something in between, and in any case of the header."""
+    assert answered(status, body, checked, **{header: "corr-2"}).correlation_id == "corr-2"
+    assert answered(status, body, checked).correlation_id == ""
+
+
+@pytest.mark.parametrize("key", ["", "token.rate.per.minute", "client.rate.per.minute"])
+def test_a_429_of_the_tokens_rate_names_no_limit(key):
+    """It holds everything."""
+    body = {"limit": {"key": key, "namespace": "platform.api", "value": 300}}
+    found = refusal(429, headers={"Retry_After": "17"}, **body)
+    assert (found.limit_key, found.retry_after) == (None, 17.0)
+    assert classify(Step.OPEN, found) is Kind.THROTTLED
+
+
+def test_a_429_of_another_limit_names_it():
+    """A daily limit on one endpoint does not stop the others."""
+    found = refusal(429, headers={"Retry_After": "5400"}, limit={"key": "agentless.day"})
+    assert (found.limit_key, found.retry_after) == ("agentless.day", 5400.0)
+
+
+@pytest.mark.parametrize("limit", [None, "x", 5, [], {}, {"key": None}, {"key": 5}])
+def test_a_429_whose_limit_cannot_be_read_is_the_tokens(limit):
+    """The careful reading."""
+    assert refusal(429, limit=limit).limit_key is None
+
+
+SAID = [("0", 0.0), ("3", 3.0), ("2.5", 2.5), ("-4", 0.0), (" 7 ", 7.0)]
+UNREADABLE = ["", "soon", "inf", "-inf", "nan", "1e999", "Wed, 21 Oct 2026 07:28:00 GMT", None]
+
+
+@pytest.mark.parametrize(("said", "seconds"), SAID + [(said, None) for said in UNREADABLE])
+def test_seconds_of_a_header(said, seconds):
+    """A number that can be waited for, or none: never for ever, and never nan."""
+    assert number(said) == seconds
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("said", UNREADABLE)
+def test_the_rate_windows_headers(at, said):
+    """All three, or none of them."""
+    names = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
+    headers = dict(zip(names, ("12", "300", "41"), strict=True))
+    assert reading(CIMultiDict(headers)) == Reading(12, 300, 41.0)
+    if said is None:
+        del headers[names[at]]
+    else:
+        headers[names[at]] = said
+    assert reading(CIMultiDict(headers)) is None
+
+
+def test_a_quota_of_nothing_is_not_believed():
+    """It would stop the run for ever without a word."""
+    headers = {"inin-ratelimit-count": "0", "inin-ratelimit-reset": "5"}
+    assert reading(CIMultiDict(headers | {"inin-ratelimit-allowed": "0"})) is None
+
+
+def dated(seconds):
+    day = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][seconds // 86400 % 7]
+    clock = f"{seconds % 86400 // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
+    return {"Date": f"{day}, 14 Nov 2023 {clock} GMT"}
+
+
+def test_the_platforms_clock():
+    """How far it is ahead is taken when a date is new, and kept where none can be read."""
+    clock = FakeClock(epoch=1_700_000_000.0)  # 2023-11-14 22:13:20
+    platform = PlatformClock(clock)
+    assert platform.ahead({}) is None
+    assert platform.ahead(dated(1_700_000_030)) == 30.0
+    clock.pass_by(0.7)
+    assert platform.ahead(dated(1_700_000_030)) == 30.0, "the same date again tells nothing"
+    assert platform.ahead({}) == 30.0
+    assert platform.ahead({"Date": "yesterday"}) == 30.0
+    assert platform.ahead(dated(1_700_000_020)) == pytest.approx(19.3)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2020 00:00:00 +99999999999999",
+        "Mon, 99 Jan 2020 25:00:00 GMT",
+        "\x00",
+        "0",
+    ],
+)
+def test_a_date_that_is_none_tells_nothing(date):
+    """Years and zones beyond all bounds included."""
+    assert PlatformClock(FakeClock()).ahead({"Date": date}) is None
+
+
+DATES = st.from_regex(
+    re.compile(r"\w{3}, \d{1,9} (Jan|Dec) -?\d{1,12} \d+:\d+:\d+ [+-]?\w+", re.ASCII)
+)
+
+
+@given(DATES | st.text())
+def test_no_date_raises(date):
+    """A header is the platform's; whatever it holds, the answer is read."""
+    ahead = PlatformClock(FakeClock()).ahead({"Date": date})
+    assert ahead is None or math.isfinite(ahead)
+
+
+@given(st.text() | st.from_regex(r"\A[-+]?[0-9._]*(e[0-9]+)?\Z"))
+def test_no_number_raises(said):
+    """The same for what is counted."""
+    told = number(said)
+    assert told is None or (math.isfinite(told) and told >= 0)
+    reading(dict.fromkeys([f"inin-ratelimit-{n}" for n in ("count", "allowed", "reset")], said))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = (
+    *("id", "state", "externalContactId", "guest", "from", "channel", "conversationId"),
+    *("message", "code", "limit", "address", "proactive", "key"),
+)
+NAMED = st.dictionaries(st.sampled_from(FIELDS), VALUES)
+BODIES = NAMED | st.dictionaries(st.sampled_from(FIELDS), VALUES | NAMED)
+
+
+@given(
+    st.integers(200, 599),
+    BODIES | st.none(),
+    st.sampled_from([None, CHECKED, ""]),
+    st.sampled_from(list(Step)),
+)
+def test_any_body_yields_an_answer_that_can_be_classified(status, body, checked, step):
+    """Any JSON object with any status: nothing raises, and texts are texts."""
+    found = answered(status, body, checked)
+    assert isinstance(found, Answer)
+    assert found.status == status
+    assert classify(step, found) in Kind
+    texts = (found.message_id, found.conversation_id, found.address, found.limit_key)
+    assert all(text is None or (isinstance(text, str) and text) for text in texts)
+    assert isinstance(found.words, str)
+    if found.conversation is not None:
+        assert (found.conversation.id, found.status // 100) == (checked, 2)
+        assert isinstance(found.conversation.state, State)
+
+
+@given(VALUES)
+def test_any_json_value_is_an_object_or_nothing(value):
+    """A list, a text or a number is as good as no body."""
+    found = _json_object(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
+    assert found is None or isinstance(value, dict)
+    assert isinstance(answered(200, found, CHECKED), Answer)
+
+
+@given(st.binary())
+def test_any_bytes_are_an_object_or_nothing(body):
+    """Nothing raises."""
+    assert _json_object(body) is None or body.lstrip().startswith(b"{")
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 100_000, b'{"a": 1' + b"0" * 400 + b"}"]
+)
+def test_hostile_json_is_nothing(body):
+    """Neither depth nor size brings the reader down."""
+    assert _json_object(body) is None
+
+
+class Wire:
+    """Stands for the HTTP client: keeps what is asked, and answers with what it was given."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def request(self, method, url, headers, data=None):
+        self.asked.append((method, str(url), data))
+        return Exchange(500, {}, None), 0.0
+
+
+class OneToken:
+    """A keeper of tokens that has one."""
+
+    async def current(self):
+        return Token(3, {"Authorization": "Bearer t"}, 900.0, 9e9, 9e9, ())
+
+
+def platform(wire):
+    return MessagingPlatform(wire, OneToken(), "https://api.example.com/", FakeClock())
+
+
+BAD_IDS = [
+    *("", ".", "..", "...", "a/b", "/", "a?b", "a#b", "a%2Fb", "a b", "a\n", "\r\n", "a\\b"),
+    *("é", "a\x00", "a;b", "a&b", "\u202e", "a'b", "{id}", "a,b"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_IDS)
+async def test_an_id_that_could_change_the_path_is_refused(bad):
+    """Whatever a source let through: no request is made, and no token is asked for."""
+    wire = Wire()
+    with pytest.raises(ValueError, match="path"):
+        await platform(wire).check(bad)
+    with pytest.raises(ValueError, match="path"):
+        await platform(wire).notify(Contact("k", bad, "Hello"), Notify(bad))
+    assert wire.asked == []
+
+
+@given(st.text(max_size=8) | st.text("./?#%:@~=+ \n", max_size=5))
+def test_an_id_is_one_part_of_the_path_or_refused(conversation_id):
+    """There is nothing in between."""
+    wire = Wire()
+    call = platform(wire).check(conversation_id)
+    try:
+        with pytest.raises(StopIteration):
+            call.send(None)
+    except ValueError:
+        assert wire.asked == []
+        return
+    ((method, url, _),) = wire.asked
+    base = "https://api.example.com/api/v2/conversations/messaging/"
+    assert (method, url) == ("GET", base + conversation_id)
+    assert conversation_id.strip(".")
+    assert not set(conversation_id) & set("/?#%\\ \r\n")
+
+
+@pytest.mark.parametrize("good", ["c-1", "1a2b.~:@_-", "a..b", "x" * 500])
+async def test_ids_that_a_path_can_hold(good):
+    """They are not changed on their way."""
+    wire = Wire()
+    await platform(wire).notify(Contact("k", good, "Hi"), Notify(good))
+    assert wire.asked[0][1].endswith(f"/messaging/{good}/notifications")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
+def test_texts_arrive_as_they_are(text, linked):
+    """In a body of JSON, whatever characters they are made of."""
+    wire = Wire()
+    contact = Contact("k", "c-1", text, subject=text)
+    call = platform(wire).open(
+        contact, Open(Target(text, is_guest_id=linked), text, text if linked else None)
+    )
+    with pytest.raises(StopIteration):
+        call.send(None)
+    sent = orjson.loads(wire.asked[0][2])
+    assert sent == json.loads(wire.asked[0][2])
+    expected = {
+        "to": {"id" if linked else "address": text, "type": "guest"},
+        "externalContactId": text,
+        "message": {"text": text},
+    }
+    expected |= {"previousConversationId": text} if linked else {}
+    assert sent == expected | ({"subject": text} if text else {})
