@@ -3,9 +3,9 @@
 import math
 import ssl
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
 from typing import Self
 
 import aiohttp
@@ -38,15 +38,21 @@ class HttpOptions:
     ca_bundle: str | None = None
 
 
-class _Request(aiohttp.ClientRequest):
-    """A request that does not go out on a connection on which something came unasked.
+_departed: ContextVar[list[bool]] = ContextVar("departed")
+"""Of the request that the current task makes: not empty once its first byte is about to leave."""
 
-    aiohttp would take what is waiting there for this request's answer.
+
+class _Request(aiohttp.ClientRequest):
+    """A request that tells when it leaves, and stays where an answer waits that is not its own.
+
+    aiohttp would take what came unasked on a kept connection for this request's answer. A
+    proxy's CONNECT is another request, of aiohttp's own class: with it nothing has left yet.
     """
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         if conn.protocol is None or conn.protocol.should_close:
             raise aiohttp.ClientConnectionError("the kept connection has an answer to no request")
+        _departed.get().append(True)
         return await super().send(conn)
 
 
@@ -68,7 +74,6 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             request_class=_Request,
-            trace_configs=[_departures()],
             timeout=timeout,
             proxy=options.proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -91,6 +96,7 @@ class HttpClient:
         start = self._clock.monotonic()
         result: Exchange | NoAnswer
         left: list[bool] = []
+        _departed.set(left)
         try:
             async with self._session.request(
                 method,
@@ -98,24 +104,12 @@ class HttpClient:
                 headers=headers,
                 data=data,
                 allow_redirects=False,
-                trace_request_ctx=left,
             ) as response:
                 body = await response.read()
                 result = Exchange(response.status, response.headers, _json_object(body))
         except (aiohttp.ClientError, OSError) as error:
             result = _no_answer(error, left=bool(left))
         return result, self._clock.monotonic() - start
-
-
-def _departures() -> aiohttp.TraceConfig:
-    """Note in a request's context that its first byte is about to leave."""
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_departs)
-    return trace
-
-
-async def _departs(_session: object, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.append(True)
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
