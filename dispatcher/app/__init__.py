@@ -2,6 +2,7 @@
 
 from dispatcher.app.online import Finding, check_online
 from dispatcher.app.run import ProgressView, RunOptions, RunResult, run
+from dispatcher.app.wiring import make_agent
 from dispatcher.engine.pipeline import Ending
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "RunOptions",
     "RunResult",
     "check_online",
+    "make_agent",
     "run",
 ]

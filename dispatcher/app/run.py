@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol, Self
 import structlog
 import uvloop
 
-from dispatcher.app.wiring import make_pacer, make_platform, make_rules, make_source
+from dispatcher.app.wiring import make_agent, make_pacer, make_platform, make_rules, make_source
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clock import SystemClock
@@ -28,7 +28,6 @@ from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.ports import Clock, EventSink, Source, TokenUnavailableError, Totals
 from dispatcher.settings import Settings
-from dispatcher.telemetry.agent import find_agent
 from dispatcher.telemetry.fanout import Fanout
 from dispatcher.telemetry.health import HealthServer
 from dispatcher.telemetry.logs import configure
@@ -117,7 +116,7 @@ class _Run:
         self._view = view
         self._clock: Clock = SystemClock()
         self._tally = Tally()
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger(campaign=settings.campaign)
         self._signals = 0
 
     async def run(self) -> RunResult:
@@ -147,7 +146,7 @@ class _Run:
         stack.callback(logs.close)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, logs.reopen)
         campaign = self._settings.campaign
-        agent = find_agent(given.statsd_host, given.statsd_port, given.statsd_socket or None)
+        agent = make_agent(self._settings)
         statsd = StatsdSink(agent, campaign=campaign, dialect=self._settings.platform.dialect)
         stack.callback(statsd.close)
         return Fanout([self._tally, statsd, LogSink(campaign=campaign)])
@@ -155,7 +154,6 @@ class _Run:
     def _tell_start(self, events: EventSink, recovered: Recovered) -> None:
         self._log.info(
             "run.started",
-            campaign=self._settings.campaign,
             released=recovered.released,
             in_doubt=len(recovered.in_doubt),
         )

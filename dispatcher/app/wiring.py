@@ -12,9 +12,10 @@ from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
 from dispatcher.ports import Clock, Source
-from dispatcher.settings import Settings
+from dispatcher.settings import Mistake, Settings, SettingsError
 from dispatcher.sources.opening import open_source
 from dispatcher.sources.rules import Layout, RowRules, Timing
+from dispatcher.telemetry.agent import Agent, find_agent
 
 
 def make_source(settings: Settings, *, once: bool) -> Source:
@@ -77,6 +78,22 @@ def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
     given = settings.platform
     requests = given.requests_per_minute * given.window_seconds / 60.0
     return QuotaPacer(max(1, int(requests)), given.window_seconds, clock)
+
+
+def make_agent(settings: Settings) -> Agent:
+    """Return where metrics go.
+
+    Raises:
+        SettingsError: a DD_ variable, or the setting that it overrules, is no address.
+
+    """
+    given = settings.telemetry
+    try:
+        return find_agent(given.statsd_host, given.statsd_port, given.statsd_socket or None)
+    except ValueError as error:
+        key, _, problem = str(error).partition(" ")
+        where = "environment" if key.startswith("DD_") else str(settings.origin(key) or "defaults")
+        raise SettingsError([Mistake(where, key, problem)]) from None
 
 
 def make_rules(settings: Settings) -> Rules:

@@ -12,7 +12,10 @@ from dispatcher.settings import Settings, warnings
 
 def check_command(given: Mapping[str, Any]) -> int:
     """Check the settings, and with --online the platform; return the exit code."""
+    from dispatcher import app  # noqa: PLC0415 - help is quick
+
     settings = load_settings(given, purpose="check")
+    app.make_agent(settings)
     for warning in warnings(settings):
         say(f"warning: {warning}")
     if given["show"]:
@@ -22,7 +25,7 @@ def check_command(given: Mapping[str, Any]) -> int:
 
 
 def _online(settings: Settings) -> int:
-    from dispatcher import app  # noqa: PLC0415 - needed with --online alone
+    from dispatcher import app  # noqa: PLC0415 - help is quick
 
     findings = app.check_online(settings)
     for finding in findings:

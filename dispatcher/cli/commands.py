@@ -65,7 +65,7 @@ def demo(folder: Path, progress: bool | None) -> None:  # noqa: FBT001 - an opti
 @options.config
 @options.settings
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="Take at most so many contacts, then end."
+    "--limit", type=click.IntRange(min=1), help="Take so many contacts out of the ledger, then end."
 )
 @click.option("--once", is_flag=True, help="End when the source and the ledger are exhausted.")
 @options.wait_limit
@@ -74,6 +74,8 @@ def demo(folder: Path, progress: bool | None) -> None:  # noqa: FBT001 - an opti
 @options.debug
 def run(**given: Any) -> None:
     """Send to every contact of the source, and to those that the ledger still holds.
+
+    Without --once it runs until it is told to stop, and takes up what becomes due meanwhile.
 
     The first SIGTERM or SIGINT drains: nothing new is begun, what is in flight is settled, and
     the exit code is 0. A second one stops at once. Either way the next run goes on from there.

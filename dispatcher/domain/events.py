@@ -51,7 +51,7 @@ class StateAged:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A contact is final, committed. ``seconds`` is the time since its first claim here."""
+    """A contact is final, committed. ``seconds`` is the time since it was claimed last."""
 
     contact_key: str
     previous_conversation_id: str

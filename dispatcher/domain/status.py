@@ -89,7 +89,6 @@ class RetryReason(StrEnum):
     NOT_TAKEN = "not_taken"
     NOT_ENDED = "not_ended"
     UNKNOWN_STATE = "unknown_state"
-    STALE_STATE = "stale_state"
     CONFLICT = "conflict"
     THROTTLED = "throttled"
     FORBIDDEN = "forbidden"

@@ -1,6 +1,7 @@
 """Checks that look at several settings together, or at the world around them."""
 
 import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,13 +53,30 @@ def _source(s: Settings) -> tuple[str, str] | None:
 
 
 def _bundle(s: Settings) -> tuple[str, str] | None:
-    if not s.platform.ca_bundle or Path(s.platform.ca_bundle).is_file():
+    path, hint = s.platform.ca_bundle, "a file of PEM certificates"
+    if not path:
         return None
-    return f'is no file: "{s.platform.ca_bundle}"', "a file of PEM certificates"
+    if not Path(path).is_file():
+        return f'is no file: "{path}"', hint
+    try:
+        ssl.create_default_context(cafile=path)
+    except (ssl.SSLError, OSError) as error:
+        reason = getattr(error, "reason", None) or error.strerror or "unreadable"
+        return f'holds no certificates that can be read: "{path}" ({reason})', hint
+    return None
+
+
+def _log_file(s: Settings) -> tuple[str, str] | None:
+    if not s.telemetry.log_file:
+        return None
+    return _writable(Path(s.telemetry.log_file))
 
 
 def _ledger(s: Settings) -> tuple[str, str] | None:
-    path = s.ledger.path
+    return _writable(s.ledger.path)
+
+
+def _writable(path: Path) -> tuple[str, str] | None:
     if path.is_dir():
         return f'is a folder: "{path}"', "name a file; it is made when it is not there"
     if not path.parent.is_dir():
@@ -77,6 +95,7 @@ TOGETHER = (
 WORLD = (
     Check(("source.path", "source.watch"), _source),
     Check(("platform.ca_bundle",), _bundle),
+    Check(("telemetry.log_file",), _log_file),
 )
 """What a run needs to find."""
 

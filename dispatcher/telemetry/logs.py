@@ -19,6 +19,10 @@ event                  level    says
 ``run.probe``          info     a halted run lets one probe through
 ``run.resumed``        info     the run goes on
 ``run.gauges``         debug    how the run stands
+``run.started``        info     what was found in the ledger at the start
+``run.draining``       info     the first signal came; what is in flight is settled
+``run.stopped``        warning  the second one came
+``statsd.undelivered`` warning  the agent did not take metrics
 =====================  =======  ===========================================================
 
 Ids are in the log, so that a contact can be followed; message texts, addresses and secrets
