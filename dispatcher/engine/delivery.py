@@ -35,8 +35,8 @@ from dispatcher.engine.refusals import LONG_HOLD_SECONDS, Refusals
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Claim, Platform, Reply
 
-STALE_STATE_SECONDS = 30.0
-"""A state that had to wait for longer is read again before a send rests on it."""
+_NOT_TAKEN = (Kind.NOT_SENT, Kind.NOT_TAKEN)
+"""What says nothing about the conversation: the same send is still next."""
 
 
 class Delivery:
@@ -74,10 +74,9 @@ class Delivery:
         if contact.expires_at is not None and now >= contact.expires_at:
             return Finish(Status.SKIPPED, Reason.EXPIRED)
         if work.kept is not None:
-            return work.take_kept(self._desk.clock.monotonic() - STALE_STATE_SECONDS)
+            return work.take_kept()
         if work.progress.open_next:
-            learnt, work.progress = work.progress, replace(work.progress, open_next=False)
-            return open_with(contact, None, learnt, contact.conversation_id)
+            return open_with(contact, None, work.progress, contact.conversation_id)
         conversation = await self._read_state(work)
         if conversation is None or await self._judged(work, conversation):
             return None
@@ -173,12 +172,14 @@ class Delivery:
     ) -> None:
         """Follow a send that was refused to this contact, or is in doubt."""
         result, policy = reply.result, self._rules.retry
+        if kind not in _NOT_TAKEN:
+            work.progress = replace(work.progress, open_next=False)
         if isinstance(result, Answer) and kind in (Kind.CLOSED, Kind.CONFLICT):
             key, correlation = work.contact.key, result.correlation_id
             self._desk.events.emit(ClosedConflict(step, result.status, key, correlation))
         if kind is Kind.CLOSED and isinstance(result, Answer):
             after: Next = closed(work.conversation, result, work.progress, policy)
-        elif kind is Kind.CONFLICT and isinstance(decision, Open):
+        elif kind is Kind.CONFLICT and isinstance(decision, Open) and decision.previous is not None:
             work.conflict = decision
             after = Recheck(work.progress)
         else:

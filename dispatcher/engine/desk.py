@@ -1,5 +1,7 @@
 """A contact in hand, and the ways in which it leaves the hand: each committed, then told."""
 
+from dataclasses import replace
+
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
@@ -57,12 +59,18 @@ class Work:
         """Remember the state that was read; ``now`` is monotonic."""
         self.conversation, self.state_at = conversation, now
 
-    def take_kept(self, oldest: float) -> Notify | Open | None:
-        """Return the decision that waits, unless its state was read before ``oldest``."""
+    def take_kept(self) -> Notify | Open | None:
+        """Return the decision that waits."""
         kept, self.kept = self.kept, None
-        if self.conversation is not None and self.state_at < oldest:
-            return None
         return kept
+
+    def forget_state_before(self, oldest: float) -> bool:
+        """Forget a state that was read before ``oldest``; the next decision reads it again."""
+        if self.conversation is None or self.state_at >= oldest:
+            return False
+        self.conversation = None
+        self.progress = replace(self.progress, open_next=False)
+        return True
 
 
 class Desk:

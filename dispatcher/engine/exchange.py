@@ -13,6 +13,8 @@ from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import CredentialsError, Intent, Permit, Reply, TokenUnavailableError
 
 Call = Callable[[], Awaitable[Reply]]
+STALE_STATE_SECONDS = 30.0
+"""A state that had to wait for longer is read again before a send rests on it."""
 UNREACHABLE_SECONDS = 1.0
 """When a contact is due again whose request could not be made for want of a token."""
 
@@ -41,10 +43,13 @@ class Exchange:
         permit = await self._permit(work, step)
         if permit is None:
             return None
-        work.progress = replace(work.progress, sends=work.progress.sends + 1)
+        if work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS):
+            permit.unused()
+            return None
+        counted = replace(work.progress, sends=work.progress.sends + 1, open_next=False)
         at = self._clock.time() + self._ahead
         try:
-            await self._desk.ledger.intend(Intent(work.id, step, decision, at, work.progress))
+            await self._desk.ledger.intend(Intent(work.id, step, decision, at, counted))
         except BaseException:
             permit.unused()
             raise
@@ -76,6 +81,7 @@ class Exchange:
         except CredentialsError as error:
             permit.unused()
             self._halts.halt(HaltReason.CREDENTIALS, str(error))
+            self._halts.leave(work.id)
             await self._desk.retract(work)
             return None
         except TokenUnavailableError as error:
@@ -84,6 +90,9 @@ class Exchange:
             later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
             await self._desk.defer(work, later)
             return None
+        except BaseException:
+            permit.answered(None)
+            raise
         permit.answered(reply.reading)
         self._enter(work, step, reply)
         return reply
@@ -91,11 +100,14 @@ class Exchange:
     def _enter(self, work: Work, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
             self._ahead = reply.clock
-        result = reply.result
+        result, left = reply.result, True
         if isinstance(result, Answer):
             self._halts.reached()
         elif result.loss is Loss.NOT_SENT:
+            left = False
             self._halts.unreachable(result.detail)
+        if step.is_send and left:
+            work.progress = replace(work.progress, sends=work.progress.sends + 1)
         self._desk.events.emit(_answered(work, step, reply))
 
 

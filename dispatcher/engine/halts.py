@@ -91,13 +91,14 @@ class Halts:
         if self.reason is not None:
             self._events.emit(Resumed(self.reason, self._clock.monotonic() - self.since))
         self.reason, self.since = reason, self._clock.monotonic()
+        self._vacant = False
         self._resumed.clear()
         self._events.emit(Halted(reason, detail))
         self._halted.set()
         self.on_close()
 
     def leave(self, who: int) -> None:
-        """Tell that ``who`` makes no more requests; if it was the probe, the next can come."""
+        """Tell that ``who`` is done or was refused; if it was the probe, the next can come."""
         if self._probe == who:
             self._probe = None
 
@@ -106,7 +107,7 @@ class Halts:
 
         It ends the halt if it was the probe and proves what the halt doubts.
         """
-        self._passed[step.is_send] = sent_at
+        self._passed[step.is_send] = max(sent_at, self._passed.get(step.is_send, 0.0))
         if self._probe == who and self._proves(step):
             self._resume()
 
@@ -152,11 +153,11 @@ class Halts:
         waiter = asyncio.ensure_future(self._resumed.wait())
         timer = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            await asyncio.wait((waiter, timer), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((waiter, timer), return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiter.cancel()
             timer.cancel()
-        return self._resumed.is_set()
+        return waiter in done or self._resumed.is_set()
 
     async def _try(self) -> None:
         reason = self.reason

@@ -11,7 +11,7 @@ from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.intake import NEVER, Intake, Room
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import Claim
+from dispatcher.ports import Claim, SourceError
 
 IDLE_SECONDS = 0.25
 """The longest that the feeder sleeps before it looks at the clock and the source again."""
@@ -84,7 +84,7 @@ class Pipeline:
 
         Raises:
             LedgerError: the ledger is lost; the daemon must stop.
-            SourceError: the source cannot be read.
+            SourceError: the source cannot be read; what was in flight was settled.
 
         """
         try:
@@ -97,7 +97,11 @@ class Pipeline:
                     group.create_task(self._work(), name=f"worker-{number}")
                     for number in range(self._plan.workers)
                 ]
-                ending = await self._feed()
+                try:
+                    ending = await self._feed()
+                except SourceError:
+                    await self._drain(workers)
+                    raise
                 if not await self._drain(workers):
                     ending = Ending.CUT_OFF
                 for helper in helpers:
@@ -138,8 +142,10 @@ class Pipeline:
         return 0 if self._queue.qsize() > size // 2 else size - self._queue.qsize()
 
     def _idle(self) -> bool:
-        read = self._intake.exhausted or self._intake.limited
-        return read and self._queue.empty() and not self._busy
+        return self._read() and self._queue.empty() and not self._busy
+
+    def _read(self) -> bool:
+        return self._intake.exhausted or self._intake.limited
 
     def _over(self, now: float, deadline: float) -> Ending | None:
         due = self._intake.next_due
@@ -149,7 +155,9 @@ class Pipeline:
             return None
         if due == NEVER:
             return Ending.DONE
-        return Ending.DEFERRED if due > deadline else None
+        if due <= deadline:
+            return None
+        return Ending.HALTED if self._turnstile.halts.reason else Ending.DEFERRED
 
     def _halted_too_long(self) -> bool:
         halts = self._turnstile.halts
@@ -159,14 +167,17 @@ class Pipeline:
 
     async def _pause(self) -> None:
         """Wait until the workers want more, something is due, or the source has a batch."""
-        due = self._intake.next_due - self._desk.clock.time()
-        seconds = min(IDLE_SECONDS, max(0.001, due))
-        if self._room_left() > 0 and not self._idle() and not self._intake.exhausted:
-            await self._intake.more(min(seconds, 0.02))
-            return
+        seconds = IDLE_SECONDS
+        if self._room_left() > 0:
+            due = self._intake.next_due - self._desk.clock.time()
+            seconds = min(seconds, max(0.001, due))
+            if not self._read():
+                await self._intake.more(min(seconds, 0.02))
+                return
         self._wanted.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wanted.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
 
     # working
 

@@ -60,12 +60,12 @@ class Refusals:
             work.refused_token = None
             self._scope_error(work, step, answer, ScopeSource.UNAUTHORIZED)
             words = "the platform refuses a token that it has just issued (401)"
-            self._halts.halt(HaltReason.UNAUTHORIZED, words, step)
+            self._halt(work, HaltReason.UNAUTHORIZED, words, step)
             return
         try:
             await self._platform.renew(token.number)
         except CredentialsError as error:
-            self._halts.halt(HaltReason.CREDENTIALS, str(error))
+            self._halt(work, HaltReason.CREDENTIALS, str(error))
         except TokenUnavailableError as error:
             self._halts.unreachable(str(error))
 
@@ -73,15 +73,18 @@ class Refusals:
         """Halt for a missing scope, else find out whether only this contact is out of reach."""
         with self._halts.suspended():
             authority = await self._authority()
-            if authority is None:
+            missing = authority.missing if authority else ()
+            self._scope_error(work, step, answer, ScopeSource.FORBIDDEN, missing)
+            if authority is not None and authority.missing:
+                self._halt(work, HaltReason.SCOPE, _missing(authority), step)
                 return
-            self._scope_error(work, step, answer, ScopeSource.FORBIDDEN, authority.missing)
-            if authority.missing:
-                self._halts.halt(HaltReason.SCOPE, _missing(authority), step)
-                return
-            if not self._again_while_others_pass(work, step):
+            if authority is not None and not self._again_while_others_pass(work, step):
                 words = f"403 on {step} although no scope is missing"
-                self._halts.halt(HaltReason.FORBIDDEN, words, step)
+                self._halt(work, HaltReason.FORBIDDEN, words, step)
+        if authority is None:
+            later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
+            await self._desk.defer(work, later)
+            return
         await self._set_aside(work, step, answer)
 
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
@@ -101,6 +104,7 @@ class Refusals:
         held = step if answer.limit_key else None
         self._events.emit(Throttled(held, seconds, answer.limit_key or ""))
         self._turnstile.hold(held, seconds)
+        self._halts.leave(work.id)
         if held is not None and seconds > LONG_HOLD_SECONDS:
             await self._desk.defer(work, Defer(seconds, RetryReason.THROTTLED, work.progress))
 
@@ -109,13 +113,14 @@ class Refusals:
         with self._halts.suspended():
             authority = await self._authority()
             if authority is None:
-                later = Defer(self._probe_seconds, RetryReason.CONFLICT, work.progress)
+                unjudged = replace(work.progress, open_next=False)
+                later = Defer(self._probe_seconds, RetryReason.CONFLICT, unjudged)
             elif not authority.missing:
                 return False
             else:
                 source = ScopeSource.MASKED_CONFLICT
                 self._scope_error(work, step, answer, source, authority.missing)
-                self._halts.halt(HaltReason.SCOPE, _missing(authority), step)
+                self._halt(work, HaltReason.SCOPE, _missing(authority), step)
                 return True
         await self._desk.defer(work, later)
         return True
@@ -129,6 +134,11 @@ class Refusals:
         except TokenUnavailableError as error:
             self._halts.unreachable(str(error))
         return None
+
+    def _halt(self, work: Work, reason: HaltReason, words: str, step: Step | None = None) -> None:
+        """Halt, or go on halting: a probe that was refused makes room for the next."""
+        self._halts.halt(reason, words, step)
+        self._halts.leave(work.id)
 
     def _scope_error(
         self, work: Work, step: Step, answer: Answer, source: ScopeSource,

@@ -47,7 +47,6 @@ class Turnstile:
         """Let no more contact begin."""
         self._draining = True
         self._look_again()
-        self.halts.wake_all()
 
     def barred(self, step: Step) -> bool:
         """Tell whether a draining run has no place for ``step`` any more."""
@@ -57,3 +56,5 @@ class Turnstile:
 
     def _look_again(self) -> None:
         self.pacer.break_off(checks_only=False)
+        if self._draining:
+            self.halts.wake_all()

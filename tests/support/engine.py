@@ -1,0 +1,131 @@
+"""The engine put together with fakes around it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.decision import Rules
+from dispatcher.domain.events import (
+    ClosedConflict,
+    Deferred,
+    Halted,
+    InDoubt,
+    Resumed,
+    RetryLoop,
+    ScopeError,
+    Throttled,
+)
+from dispatcher.domain.progress import NEW, RetryPolicy
+from dispatcher.domain.status import Status
+from dispatcher.engine.delivery import Delivery
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.halts import Halts
+from dispatcher.engine.intake import Intake
+from dispatcher.engine.pipeline import Pipeline, Plan
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ports import Batch
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.scripted import EventList, ListSource, OpenPacer, ScriptedPlatform
+from tests.support.virtual import VirtualClock
+
+PROBE_SECONDS = 15.0
+POLICY = RetryPolicy(
+    max_attempts=3, loop_after=3, not_ended_seconds=5, not_ended_max_seconds=60,
+    backoff_seconds=1,
+)  # fmt: skip
+
+
+def contact(number=1, **more):
+    return Contact(f"key-{number}", f"conversation-{number}", f"Hello {number}", **more)
+
+
+def contacts(count, first=1):
+    return [contact(number) for number in range(first, first + count)]
+
+
+class Bench:
+    """All parts of one engine; jitter takes nothing away."""
+
+    def __init__(self, answer=None, rules=None, pacer=None, latency=0.05):
+        self.clock = VirtualClock()
+        self.events = EventList()
+        self.ledger = MemoryLedger()
+        self.pacer = pacer or OpenPacer()
+        self.platform = ScriptedPlatform(answer, latency)
+        self.desk = Desk(self.ledger, self.events, self.clock)
+        self.halts = Halts(self.platform, self.events, self.clock, PROBE_SECONDS)
+        self.turnstile = Turnstile(self.pacer, self.halts)
+        self.delivery = Delivery(
+            self.platform, self.turnstile, self.desk, rules or Rules(retry=POLICY),
+            lambda: 1.0, PROBE_SECONDS,
+        )  # fmt: skip
+
+    async def deliver(self, given=None, progress=NEW):
+        """Deliver one contact as far as it gets in one go; return its row of the ledger."""
+        given = given or contact()
+        self.ledger.put(given, due=self.clock.time(), progress=progress)
+        return await self.again(given.key)
+
+    async def again(self, key="key-1"):
+        """Wait until the contact is due, and deliver it once more."""
+        row = self.ledger.row(key)
+        await asyncio.sleep(max(0.0, row.due - self.clock.time()))
+        (claim,) = await self.ledger.claim(1, self.clock.time())
+        await self.delivery.deliver(claim)
+        return row
+
+    async def until_final(self, given=None, progress=NEW):
+        """Deliver one contact over all its delays."""
+        row = await self.deliver(given, progress)
+        while row.status is Status.READY:
+            await self.again(row.contact.key)
+        return row
+
+    @asynccontextmanager
+    async def working(self, *given, probing=True):
+        """Deliver contacts side by side while the test looks on."""
+        ids = [self.ledger.put(each, due=self.clock.time()) for each in given]
+        claims = await self.ledger.claim(len(ids), self.clock.time())
+        tasks = [asyncio.create_task(self.delivery.deliver(claim)) for claim in claims]
+        probes = [asyncio.create_task(self.halts.run())] if probing else []
+        try:
+            yield tasks
+        finally:
+            for task in (*tasks, *probes):
+                task.cancel()
+            results = await asyncio.gather(*tasks, *probes, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def pipeline(self, *batches, limit=None, source=None, **plan):
+        """The whole stream over batches of contacts."""
+        given = [Batch(batch) if isinstance(batch, list) else batch for batch in batches]
+        self.source = source or ListSource(*given)
+        self.intake = Intake(self.source, self.desk, limit)
+        whole = Plan(**{"workers": 4, "once": True, **plan})
+        return Pipeline(self.intake, self.delivery, self.turnstile, self.desk, whole)
+
+
+def told(events):
+    """The facts that matter for the failure table, each as one word."""
+    return [word for event in events if (word := _word(event))]
+
+
+def _word(event):
+    match event:
+        case ScopeError(source, step):
+            return f"scope:{source}:{step}"
+        case ClosedConflict(step, status):
+            return f"conflict:{step}:{status}"
+        case RetryLoop(step):
+            return f"loop:{step}"
+        case InDoubt(resolution, step):
+            return f"doubt:{step}:{resolution}"
+        case Throttled(step):
+            return f"throttled:{step or 'all'}"
+        case Halted(reason):
+            return f"halted:{reason}"
+        case Resumed(reason=reason) | Deferred(reason=reason):
+            return f"{type(event).__name__.lower()}:{reason}"
+    return None

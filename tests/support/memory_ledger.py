@@ -1,0 +1,156 @@
+"""A ledger in memory that keeps the port's guarantees, and refuses what the port forbids."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import FINAL, Status
+from dispatcher.ports import Admitted, Backlog, Claim, LedgerError, Totals
+
+
+@dataclass
+class Row:
+    contact: Contact
+    due: float
+    status: Status = Status.READY
+    progress: Progress = NEW
+    intent: object = None
+    settlement: object = None
+    history: list = field(default_factory=list)
+    """The names of all writes to this contact."""
+
+
+class MemoryLedger:
+    """Writes at once, so that cancelling cancels no write; answers after ``commit_seconds``.
+
+    ``before`` is awaited with the name of each call before it writes anything.
+    """
+
+    def __init__(self, commit_seconds=0.001):
+        self.rows: dict[int, Row] = {}
+        self.files = {}
+        self.commit_seconds = commit_seconds
+        self.calls = Counter()
+        self.most_ready = 0
+        self.failure: LedgerError | None = None
+
+    async def before(self, name):
+        """Replaced by tests that hold a call up."""
+
+    async def positions(self):
+        await self._begin("positions")
+        return dict(self.files)
+
+    async def admit(self, batch, now, claim):
+        await self._begin("admit")
+        given = {each.key: each for each in reversed(batch.contacts)}
+        known = {row.contact.key for row in self.rows.values()}
+        new = [each for each in reversed(given.values()) if each.key not in known]
+        ids = [self.put(contact, due=max(now, contact.not_before or 0.0)) for contact in new]
+        due = [each for each in ids if self.rows[each].due <= now]
+        if batch.position is not None:
+            self.files[batch.position.fingerprint] = batch.position
+        claims = [self._claimed(each) for each in due[:claim]]
+        return await self._end(Admitted(len(new), len(batch.contacts) - len(new), claims))
+
+    async def claim(self, limit, now):
+        await self._begin("claim")
+        due = sorted(
+            (row.due, each)
+            for each, row in self.rows.items()
+            if row.status is Status.READY and row.due <= now
+        )
+        return await self._end([self._claimed(each) for _, each in due[:limit]])
+
+    async def intend(self, intent):
+        await self._begin("intend")
+        row = self._change("intend", intent.id, Status.SENDING, Status.CLAIMED)
+        row.intent, row.progress = intent, intent.progress
+        await self._end(None)
+
+    async def retract(self, id):  # noqa: A002 - the port's word
+        await self._begin("retract")
+        self._change("retract", id, Status.CLAIMED, Status.SENDING).intent = None
+        await self._end(None)
+
+    async def settle(self, settlement):
+        await self._begin("settle")
+        held = (Status.CLAIMED, Status.SENDING)
+        row = self._change("settle", settlement.id, settlement.status, *held)
+        assert settlement.status in FINAL
+        row.settlement, row.progress = settlement, settlement.progress
+        await self._end(None)
+
+    async def defer(self, id, due, progress):  # noqa: A002 - the port's word
+        await self._begin("defer")
+        row = self._change("defer", id, Status.READY, Status.CLAIMED, Status.SENDING)
+        row.due, row.progress, row.intent = due, progress, None
+        await self._end(None)
+
+    async def release(self, ids):
+        await self._begin("release")
+        for each in ids:
+            self._change("release", each, Status.READY, Status.CLAIMED)
+        await self._end(None)
+
+    async def backlog(self, now):
+        await self._begin("backlog")
+        ready = [row.due for row in self.rows.values() if row.status is Status.READY]
+        due, later = [x for x in ready if x <= now], [x for x in ready if x > now]
+        busy = sum(row.status in (Status.CLAIMED, Status.SENDING) for row in self.rows.values())
+        return await self._end(
+            Backlog(len(due), len(later), busy, min(due, default=None), min(later, default=None))
+        )
+
+    async def totals(self):
+        return Totals(0, len(self.rows), 0, 0, {}, {})
+
+    def put(self, contact, *, due=0.0, progress=NEW):
+        """Write a ready contact without ceremony; return its id."""
+        number = len(self.rows) + 1
+        self.rows[number] = Row(contact, due, progress=progress)
+        self.most_ready = max(self.most_ready, self.count(Status.READY))
+        return number
+
+    def count(self, *statuses):
+        return sum(row.status in statuses for row in self.rows.values())
+
+    def row(self, key):
+        return next(row for row in self.rows.values() if row.contact.key == key)
+
+    def end(self, key):
+        """Status and reason of a contact that is final."""
+        row = self.row(key)
+        return row.status, row.settlement and row.settlement.reason
+
+    def recover(self):
+        """Do what the next run does first."""
+        for row in self.rows.values():
+            if row.status is Status.CLAIMED:
+                row.status = Status.READY
+            elif row.status is Status.SENDING:
+                row.status = Status.PARKED
+
+    def _claimed(self, number):
+        row = self._change("claim", number, Status.CLAIMED, Status.READY)
+        return Claim(number, row.contact, row.progress)
+
+    def _change(self, name, number, after, *before):
+        row = self.rows[number]
+        if row.status not in before:
+            raise LedgerError(f"{name} of a contact that is {row.status}")
+        row.history.append(name)
+        row.status = after
+        return row
+
+    async def _begin(self, name):
+        self.calls[name] += 1
+        if self.failure is not None:
+            raise self.failure
+        await self.before(name)
+
+    async def _end(self, result):
+        await asyncio.sleep(self.commit_seconds)
+        return result

@@ -1,0 +1,224 @@
+"""What the engine talks to, played by the test: platform, pacer, source and a list of events."""
+
+import asyncio
+from dataclasses import dataclass
+
+from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer
+from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.status import Step
+from dispatcher.ports import Authority, Reply, TokenUse
+
+GUEST = Target("guest-1", is_guest_id=True)
+RESET, TIMEOUT = NoAnswer(Loss.RESET), NoAnswer(Loss.TIMEOUT)
+NOT_SENT = NoAnswer(Loss.NOT_SENT, "connection refused")
+CLOSED_400 = Answer(400, from_platform=True, hint=Hint.CLOSED, address="told@example.org")
+CHANNEL_400 = Answer(400, from_platform=True, hint=Hint.CHANNEL)
+TAKEN = Answer(202, from_platform=True, message_id="message-1", conversation_id="conversation-1")
+OPENED = Answer(201, from_platform=True, conversation_id="new-1", correlation_id="corr-1")
+
+
+def refused(status, **more):
+    """An answer of the platform's own with that status."""
+    return Answer(status, from_platform=True, words=f"words of {status}", **more)
+
+
+def throttled(seconds=3.0, key=None):
+    return Answer(429, from_platform=True, retry_after=seconds, limit_key=key)
+
+
+def seen(state=State.ENDED, identity="person-1", target=GUEST, *, proactive=True):
+    """A state check that succeeded."""
+    conversation = Conversation("conversation-1", state, identity, target, proactive)
+    return Answer(200, from_platform=True, conversation=conversation)
+
+
+OPEN, ENDED, NOT_ENDED = seen(State.OPEN), seen(State.ENDED), seen(State.CLOSED)
+UNKNOWN = seen(State.UNKNOWN)
+GOOD = {Step.CHECK: ENDED, Step.NOTIFY: TAKEN, Step.OPEN: OPENED}
+
+
+@dataclass
+class Request:
+    step: Step
+    conversation_id: str | None
+    at: float
+    decision: object = None
+    token: int = 0
+    result: object = None
+
+
+class ScriptedPlatform:
+    """Answers what ``answer(request)`` says, after ``latency`` seconds.
+
+    An exception among the answers is raised. ``missing`` is what `verify` finds missing, or
+    the exception that it raises. A renewal takes no time; the tokens are only numbers.
+    """
+
+    def __init__(self, answer=None, latency=0.05):
+        self.answer = answer or (lambda request: GOOD[request.step])
+        self.latency = latency
+        self.requests: list[Request] = []
+        self.missing = ()
+        self.verified: list[float] = []
+        self.token, self.issued = 1, 0.0
+        self.on_wire = lambda _: None
+        self.most_at_once = self._at_once = 0
+
+    async def check(self, conversation_id):
+        return await self._request(Step.CHECK, conversation_id, None)
+
+    async def notify(self, contact, decision):
+        return await self._request(Step.NOTIFY, contact.conversation_id, decision)
+
+    async def open(self, contact, decision):
+        return await self._request(Step.OPEN, contact.conversation_id, decision)
+
+    async def renew(self, number):
+        if self.token <= number:
+            return await self.verify()
+        return self._authority(())
+
+    async def verify(self):
+        self.verified.append(self._now())
+        missing = self.missing() if callable(self.missing) else self.missing
+        if isinstance(missing, Exception):
+            raise missing
+        self.token, self.issued = self.token + 1, self._now()
+        await asyncio.sleep(0)
+        return self._authority(missing)
+
+    def steps(self, since=0.0):
+        return [request.step for request in self.requests if request.at >= since]
+
+    async def _request(self, step, conversation_id, decision):
+        request = Request(step, conversation_id, self._now(), decision, self.token)
+        result = request.result = self.answer(request)
+        if isinstance(result, Exception):
+            raise result
+        token = TokenUse(self.token, self._now() - self.issued)
+        self.requests.append(request)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            self.on_wire(request)
+            await asyncio.sleep(self.latency)
+            self.on_wire(request)
+        finally:
+            self._at_once -= 1
+        return Reply(result, self.latency, token)
+
+    def _authority(self, missing):
+        return Authority(self.token, ("write",), tuple(missing))
+
+    def _now(self):
+        return asyncio.get_running_loop().time()
+
+
+def in_turn(*script):
+    """Answer what is written, and fail on a request that is not the one written."""
+    left = list(script)
+
+    def answer(request):
+        assert left, f"a request too many: {request}"
+        step, result = left.pop(0)
+        assert request.step is step
+        return result
+
+    answer.left = left
+    return answer
+
+
+class Permit:
+    def __init__(self, pacer, step):
+        self.step, self.end, self._pacer = step, None, pacer
+
+    def answered(self, reading):
+        self._finish("answered")
+
+    def unused(self):
+        self._finish("unused")
+
+    def _finish(self, end):
+        assert self.end is None, "a permit is used once"
+        self.end = end
+
+
+class OpenPacer:
+    """Permits at once, unless the step is held; ``shut`` keeps everybody in the queue."""
+
+    pace, quota_used = 1.0, 0.5
+
+    def __init__(self):
+        self.permits: list[Permit] = []
+        self.shut = False
+        self.waiting: list[asyncio.Future] = []
+        self._until = {}
+
+    async def permit(self, step):
+        while self.shut or self.held(step) > 0:
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            self.waiting.append(future)
+            if not self.shut:
+                loop.call_later(self.held(step), _wake, future, True)
+            go_on = await future
+            self.waiting.remove(future)
+            if not go_on:
+                return None
+        permit = Permit(self, step)
+        self.permits.append(permit)
+        return permit
+
+    def hold(self, step, seconds):
+        until = asyncio.get_running_loop().time() + seconds
+        self._until[step] = max(until, self._until.get(step, 0.0))
+
+    def held(self, step):
+        until = max(self._until.get(step, 0.0), self._until.get(None, 0.0))
+        return max(0.0, until - asyncio.get_running_loop().time())
+
+    def break_off(self, *, checks_only):
+        for future in self.waiting:
+            _wake(future, False)
+
+    def let_in(self):
+        self.shut = False
+        for future in self.waiting:
+            _wake(future, True)
+
+
+def _wake(future, result):
+    if not future.done():
+        future.set_result(result)
+
+
+class EventList(list):
+    """A sink that keeps what it takes."""
+
+    def emit(self, event):
+        self.append(event)
+
+    def of(self, *kinds):
+        return [event for event in self if isinstance(event, kinds)]
+
+
+class ListSource:
+    """Yields batches, each after a while; an exception among them is raised."""
+
+    def __init__(self, *batches, seconds=0.0):
+        self.given, self.seconds = batches, seconds
+        self.known = None
+        self.yielded = 0
+        self.closed = False
+
+    async def batches(self, known):
+        self.known = known
+        try:
+            for batch in self.given:
+                await asyncio.sleep(self.seconds)
+                if isinstance(batch, Exception):
+                    raise batch
+                self.yielded += 1
+                yield batch
+        finally:
+            self.closed = True

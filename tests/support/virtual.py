@@ -1,0 +1,91 @@
+"""Virtual time: an event loop that jumps to its next timer instead of waiting for it."""
+
+import asyncio
+import functools
+import selectors
+
+START = 1_000_000.0
+"""The wall clock's reading when a test begins."""
+MOST_TURNS = 20_000
+"""Turns of the loop without any time going by, after which something is spinning."""
+
+
+class StuckError(AssertionError):
+    """Nothing will ever happen again, or things happen for ever in no time."""
+
+
+class _Jumping(selectors.SelectSelector):
+    """Takes waiting as time gone by."""
+
+    loop: "VirtualLoop"
+
+    def select(self, timeout=None):
+        loop = self.loop
+        loop.turns += 1
+        loop.still = 0 if timeout else loop.still + 1
+        ready = super().select(0)
+        if loop.stopping or ready:
+            return ready
+        if timeout is None:
+            loop.stopping = True
+            raise StuckError("everybody waits for somebody else: a wake-up was lost")
+        if loop.still > MOST_TURNS:
+            loop.stopping = True
+            raise StuckError("a busy loop: much happens and no time goes by")
+        loop.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop with a time of its own; ``turns`` counts how often it went round."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.turns = self.still = 0
+        self.stopping = False
+        selector = _Jumping()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self):
+        return self.now
+
+    async def shutdown_default_executor(self, *_):
+        """There is none: a thread would know another time."""
+
+
+def in_virtual_time(test):
+    """Make a plain test of a coroutine function, run in virtual time."""
+
+    @functools.wraps(test)
+    def plain(*args, **kwargs):
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(test(*args, **kwargs))
+
+    return plain
+
+
+class VirtualClock:
+    """The running loop's time; it counts how often somebody slept."""
+
+    def __init__(self):
+        self.sleeps = 0
+
+    def time(self):
+        return START + self.monotonic()
+
+    def monotonic(self):
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds):
+        self.sleeps += 1
+        await asyncio.sleep(seconds)
+
+
+async def until(condition, seconds=1000.0):
+    """Let time go by until something is so."""
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never became so")
