@@ -1,6 +1,6 @@
 """What came back from the platform for one request, in words that no dialect owns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dispatcher.domain.conversation import Conversation
@@ -56,7 +56,7 @@ class Answer:
     conversation: Conversation | None = None
     message_id: str | None = None
     conversation_id: str | None = None
-    address: str | None = None
+    address: str | None = field(default=None, repr=False)
     retry_after: float | None = None
     limit_key: str | None = None
     words: str = ""

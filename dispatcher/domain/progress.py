@@ -31,6 +31,21 @@ class Progress:
     sends: int = 0
     forbidden_at: float | None = None
 
+    def sent(self) -> "Progress":
+        """Count a send; whether the next one needs a state check is open again."""
+        return Progress(
+            self.attempts,
+            self.refusals_notify,
+            self.refusals_open,
+            self.unknown,
+            self.not_ended_since,
+            False,  # noqa: FBT003 - by place, since this is made for every contact
+            self.target,
+            self.external_contact_id,
+            self.sends + 1,
+            self.forbidden_at,
+        )
+
     def refused(self, step: Step) -> "Progress":
         """Count one refusal of ``step`` that the state read did not explain."""
         if step is Step.NOTIFY:

@@ -7,13 +7,8 @@ import time
 class SystemClock:
     """Time as the machine has it."""
 
-    def time(self) -> float:
-        """See `dispatcher.ports.Clock.time`."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """See `dispatcher.ports.Clock.monotonic`."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)
 
     async def sleep(self, seconds: float) -> None:
         """See `dispatcher.ports.Clock.sleep`."""

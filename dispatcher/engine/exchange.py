@@ -46,7 +46,7 @@ class Exchange:
         if work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS):
             permit.unused()
             return None
-        counted = replace(work.progress, sends=work.progress.sends + 1, open_next=False)
+        counted = work.progress.sent()
         at = self._clock.time() + self._ahead
         try:
             await self._desk.ledger.intend(Intent(work.id, step, decision, at, counted))
@@ -107,7 +107,9 @@ class Exchange:
             left = False
             self._halts.unreachable(result.detail)
         if step.is_send and left:
-            work.progress = replace(work.progress, sends=work.progress.sends + 1)
+            opens = work.progress.open_next
+            counted = work.progress.sent()
+            work.progress = replace(counted, open_next=True) if opens else counted
         self._desk.events.emit(_answered(work, step, reply))
 
 

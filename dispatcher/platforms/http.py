@@ -77,7 +77,6 @@ class HttpClient:
             timeout=timeout,
             proxy=options.proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent",),
             headers={"Accept": JSON_TYPE, "User-Agent": "dispatcher"},
         )
         self._session._retry_connection = False  # noqa: SLF001 - there is no public switch for it
@@ -122,8 +121,12 @@ def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
 
 def reading(headers: Mapping[str, str]) -> Reading | None:
     """Read the rate window's headers (source: platform contract, rate limit)."""
-    names = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
-    count, allowed, reset = (number(headers.get(name)) for name in names)
+    told = headers.get("inin-ratelimit-count")
+    if told is None:
+        return None
+    count = number(told)
+    allowed = number(headers.get("inin-ratelimit-allowed"))
+    reset = number(headers.get("inin-ratelimit-reset"))
     if count is None or allowed is None or reset is None or allowed < 1:
         return None
     return Reading(int(count), int(allowed), reset)
@@ -140,7 +143,7 @@ def number(value: str | None) -> float | None:
 
 def sound(text: str) -> str:
     """Replace what was no UTF-8 on the wire, so that a text can be written anywhere."""
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 class PlatformClock:

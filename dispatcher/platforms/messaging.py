@@ -49,18 +49,18 @@ class MessagingPlatform:
         self._tokens = tokens
         self._clock = clock
         self._platform_clock = PlatformClock(clock)
-        self._base = base_url.rstrip("/") + PATH
-        self._open_url = URL(self._base, encoded=True)
+        self._root = URL(base_url)
+        self._open_url = self._root.with_path(PATH)
 
     async def check(self, conversation_id: str) -> Reply:
         """See `dispatcher.ports.Platform.check`."""
-        url = URL(f"{self._base}/{_path_part(conversation_id)}", encoded=True)
+        url = self._root.with_path(f"{PATH}/{_path_part(conversation_id)}", encoded=True)
         return await self._call("GET", url, None, conversation_id)
 
     async def notify(self, contact: Contact, decision: Notify) -> Reply:
         """See `dispatcher.ports.Platform.notify`."""
         part = _path_part(decision.conversation_id)
-        url = URL(f"{self._base}/{part}/notifications", encoded=True)
+        url = self._root.with_path(f"{PATH}/{part}/notifications", encoded=True)
         return await self._call("POST", url, orjson.dumps({"text": contact.text}), None)
 
     async def open(self, contact: Contact, decision: Open) -> Reply:
@@ -187,7 +187,7 @@ def _target(body: Mapping[str, object]) -> Target | None:
 
 
 def _text(value: object, key: str) -> str | None:
-    found = cast("dict[str, object]", value).get(key) if isinstance(value, Mapping) else None
+    found = cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
     return found if isinstance(found, str) and found else None
 
 

@@ -1,5 +1,6 @@
 """Events as log lines; their names are listed in `dispatcher.telemetry.logs`."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ class LogSink:
 
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
+        self._tells_all = self._log.is_enabled_for(logging.DEBUG)
         self._handlers: Mapping[type[Event], Callable[[Any], None]] = {
             RowsRead: self._rows_read,
             Answered: self._answered,
@@ -62,6 +64,8 @@ class LogSink:
         )
 
     def _answered(self, event: Answered) -> None:
+        if not event.failed and not self._tells_all:
+            return
         told = {"words": words(event.words)} if event.words else {}
         log = self._log.warning if event.failed else self._log.debug
         log(
