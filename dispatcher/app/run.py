@@ -102,7 +102,6 @@ def _calm_collector() -> None:
     What a contact leaves behind is freed by reference counts; looking for cycles among all the
     modules' objects as often as Python does by default cost a fifth of a run's CPU time.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 100)
 
