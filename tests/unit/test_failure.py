@@ -98,7 +98,9 @@ def test_redirects_and_other_refusals_end_the_contact(step, status):
     assert classify(step, own(status)) is Kind.REFUSED
 
 
-@pytest.mark.parametrize("result", [own(500), Answer(502), NoAnswer(Loss.RESET), own(200), own(408)])
+@pytest.mark.parametrize(
+    "result", [own(500), Answer(502), NoAnswer(Loss.RESET), own(200), own(408)]
+)
 def test_a_read_that_fails_is_likely_to_pass(result):
     """A read has no effect, so every fault on it may be tried again."""
     assert classify(Step.CHECK, result) is Kind.PASSING
