@@ -153,7 +153,8 @@ async def test_many_callers_that_come_and_go_share_the_whole_pace():
         nonlocal served
         while True:
             try:
-                permit = await asyncio.wait_for(it.permit(Step.CHECK), patience)
+                async with asyncio.timeout(patience):
+                    permit = await it.permit(Step.CHECK)
             except TimeoutError:
                 continue
             served += 1
