@@ -4,6 +4,7 @@ Results are printed as Markdown tables and kept as JSON in var/benchmarks/.
 """
 
 import argparse
+import sys
 
 from benchmarks import memory, overhead, quota
 
@@ -19,14 +20,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each quota case")
     parser.add_argument("--rows", type=int, default=1_000_000, help="the larger memory run")
     given = parser.parse_args()
+    worse = []
     for name in given.names or NAMES:
         print(f"\n## {name}\n", flush=True)
         if name == "overhead":
-            overhead.run(given.contacts, given.repeats)
+            result = overhead.run(given.contacts, given.repeats)
         elif name == "quota":
-            quota.run(given.seconds)
+            result = quota.run(given.seconds)
         else:
-            memory.run((10_000, given.rows))
+            result = memory.run((10_000, given.rows))
+        if not result["holds"]:
+            worse.append(name)
+    if worse:
+        sys.exit(f"worse than promised: {', '.join(worse)}")
 
 
 if __name__ == "__main__":

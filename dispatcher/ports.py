@@ -320,6 +320,10 @@ class Pacer(Protocol):
         """Seconds for which ``step`` is held from now on; 0 if it is not."""
         ...
 
+    def held_alone(self, step: Step) -> float:
+        """Seconds for which ``step`` is held by a limit of its own; 0 if it is not."""
+        ...
+
     def break_off(self, *, checks_only: bool) -> None:
         """Let every waiting caller (or every one that waits for a check) return with None."""
         ...

@@ -40,6 +40,8 @@ COLLECT_AFTER = 20_000
 """New objects after which the garbage collector looks for cycles among them."""
 GAUGE_SECONDS = 2.0
 """How often the gauges are told."""
+AT_ONCE = 2
+"""So many signals end a run at once."""
 VIEW_SECONDS = 0.5
 """How often the progress view is brought up to date."""
 
@@ -55,11 +57,14 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended: ``ending`` is None when a second signal ended it at once."""
+    """How a run ended: ``ending`` is None when a second signal ended it at once.
+
+    ``totals`` is None when a signal came before the ledger was there to be summed up.
+    """
 
     ending: Ending | None
     snapshot: Snapshot
-    totals: Totals
+    totals: Totals | None
 
 
 class ProgressView(Protocol):
@@ -117,8 +122,24 @@ class _Run:
         self._tally = Tally()
         self._log = structlog.get_logger(campaign=settings.campaign)
         self._signals = 0
+        self._running: asyncio.Future[RunResult] | asyncio.Future[Ending] | None = None
+        self._current: Pipeline | None = None
 
     async def run(self) -> RunResult:
+        """Run; a signal that comes before the first contact is taken ends it cleanly, too."""
+        self._running = starting = asyncio.ensure_future(self._run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        try:
+            return await starting
+        except asyncio.CancelledError:
+            if not self._signals:
+                raise
+            ending = Ending.DRAINED if self._signals == 1 else None
+            return RunResult(ending, self._tally.snapshot(), None)
+
+    async def _run(self) -> RunResult:
         settings = self._settings
         async with AsyncExitStack() as stack:
             events = self._telemetry(stack)
@@ -213,11 +234,9 @@ class _Run:
         }
 
     async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> Ending | None:
-        """Run the pipeline; one signal drains it, a second one ends it at once."""
+        """Run the pipeline, shown to whoever looks on; None if a second signal ended it."""
         running = asyncio.ensure_future(pipeline.run())
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, pipeline, running)
+        self._current, self._running = pipeline, running
         shown: asyncio.Future[None] | None = None
         if self._view is not None:
             stack.enter_context(self._view)
@@ -225,7 +244,7 @@ class _Run:
         try:
             return await running
         except asyncio.CancelledError:
-            if not self._signals:
+            if self._signals < AT_ONCE:
                 raise
             return None
         finally:
@@ -233,14 +252,15 @@ class _Run:
                 shown.cancel()
                 await asyncio.gather(shown, return_exceptions=True)
 
-    def _signalled(self, pipeline: Pipeline, running: "asyncio.Future[Ending]") -> None:
+    def _signalled(self) -> None:
+        """Drain at the first signal; end at once at the second, or before there is work."""
         self._signals += 1
-        if self._signals == 1:
-            self._log.info("run.draining", in_flight=pipeline.in_flight)
-            pipeline.stop()
-        else:
-            self._log.warning("run.stopped", in_flight=pipeline.in_flight)
-            running.cancel()
+        if self._current is not None and self._signals < AT_ONCE:
+            self._log.info("run.draining", in_flight=self._current.in_flight)
+            self._current.stop()
+        elif self._running is not None:
+            self._log.warning("run.stopped", signals=self._signals)
+            self._running.cancel()
 
     async def _show(self, view: ProgressView) -> None:
         while True:

@@ -17,6 +17,10 @@ from dispatcher.sources.opening import open_source
 from dispatcher.sources.rules import Layout, RowRules, Timing
 from dispatcher.telemetry.agent import Agent, find_agent
 
+SPARE_CONNECTIONS = 4
+"""Besides one for each worker: for tokens. No request ever waits for a connection, so what was
+permitted leaves at once."""
+
 
 def make_source(settings: Settings, *, once: bool) -> Source:
     """Return the source of the settings; it is not opened yet."""
@@ -50,7 +54,7 @@ async def make_platform(
     options = HttpOptions(
         timeout=given.timeout_seconds,
         connect_timeout=given.connect_timeout_seconds,
-        connections=given.max_connections or settings.engine.workers,
+        connections=settings.engine.workers + SPARE_CONNECTIONS,
         proxy=given.proxy or None,
         ca_bundle=given.ca_bundle or None,
     )

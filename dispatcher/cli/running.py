@@ -31,7 +31,8 @@ def run_command(given: Mapping[str, Any]) -> int:
     live = console.is_terminal if given["progress"] is None else given["progress"]
     view = progress.view(console, settings.campaign, live=live)
     result = app.run(_quieter(settings, live=live), _options(given, settings), view)
-    summary.show_totals(console, settings.campaign, result.totals)
+    if result.totals is not None:
+        summary.show_totals(console, settings.campaign, result.totals)
     summary.show_run(console, result.snapshot)
     code, words = _ENDINGS[result.ending]
     say(f"{settings.campaign}: {words} (exit code {code.value})")

@@ -59,7 +59,7 @@ class Answer:
     address: str | None = field(default=None, repr=False)
     retry_after: float | None = None
     limit_key: str | None = None
-    words: str = ""
+    words: str = field(default="", repr=False)
     correlation_id: str = ""
 
 

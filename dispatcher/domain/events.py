@@ -1,6 +1,6 @@
 """Facts that the engine tells to telemetry, each once, when it is so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatcher.domain.status import (
     HaltReason,
@@ -39,7 +39,7 @@ class Answered:
     conversation_id: str
     correlation_id: str
     failed: bool
-    words: str = ""
+    words: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

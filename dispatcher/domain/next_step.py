@@ -13,6 +13,9 @@ from dispatcher.domain.status import Reason, RetryReason, Status, Step
 SUCCESS = 2
 """The first digit of an HTTP status that tells success."""
 
+AGAIN_SECONDS = 1.0
+"""How soon a session is looked at again that has not ended, where the setting is 0."""
+
 Jitter = Callable[[], float]
 """Gives a number from 0 to 1; random in a run, fixed in a test."""
 
@@ -50,7 +53,8 @@ def wait(
     """Follow a decision to wait: for a session to end, or for a state to become known."""
     if reason is RetryReason.NOT_ENDED:
         since = now if progress.not_ended_since is None else progress.not_ended_since
-        return Defer(policy.not_ended_seconds, reason, replace(progress, not_ended_since=since))
+        seconds = policy.not_ended_seconds or AGAIN_SECONDS
+        return Defer(seconds, reason, replace(progress, not_ended_since=since))
     unknown = progress.unknown + 1
     return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
 

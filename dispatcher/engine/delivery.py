@@ -28,10 +28,10 @@ from dispatcher.domain.next_step import (
     closed,
     wait,
 )
-from dispatcher.domain.status import Reason, RetryReason, Status, Step
+from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.engine.desk import Desk, Work
 from dispatcher.engine.exchange import Exchange
-from dispatcher.engine.refusals import LONG_HOLD_SECONDS, Refusals
+from dispatcher.engine.refusals import Refusals
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Claim, Platform, Reply
 
@@ -94,6 +94,7 @@ class Delivery:
                 self._turnstile.halts.passed(work.id, Step.CHECK, work.sent_at)
                 return self._saw(work, result.conversation)
             if kind is Kind.GONE:
+                self._turnstile.halts.passed(work.id, Step.CHECK, work.sent_at)
                 return self._saw(work, Conversation(checked, State.GONE))
             if await self._run_refused(work, Step.CHECK, kind, reply):
                 return None
@@ -131,10 +132,6 @@ class Delivery:
                 await self._send(work, Step.OPEN, decision)
 
     async def _send(self, work: Work, step: Step, decision: Notify | Open) -> None:
-        held = self._turnstile.held_alone(step)
-        if held > LONG_HOLD_SECONDS:
-            await self._desk.defer(work, Defer(held, RetryReason.THROTTLED, work.progress))
-            return
         reply = await self._call(work, step, decision)
         if reply is None:
             return

@@ -96,7 +96,7 @@ class Desk:
                 reason=reason,
                 at=self.clock.time(),
                 progress=work.progress,
-                words=answer.words if answer else "",
+                words=discreet(answer.words, work) if answer else "",
                 correlation_id=answer.correlation_id if answer else "",
             ),
         )
@@ -165,6 +165,18 @@ class Desk:
 
     def _wall(self, monotonic: float) -> float:
         return self.clock.time() - (self.clock.monotonic() - monotonic)
+
+
+def discreet(words: str, work: Work) -> str:
+    """Take out of foreign words what names or was written to a person."""
+    if not words:
+        return ""
+    contact, conversation = work.contact, work.conversation
+    target = (conversation.target if conversation else None) or work.progress.target
+    for secret in (contact.text, contact.subject, contact.address, target and target.value):
+        if secret:
+            words = words.replace(secret, "[redacted]")
+    return words
 
 
 def relation(decision: Notify | Open, conversation_id: str | None) -> Relation:

@@ -8,7 +8,7 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Answered, StateAged
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, RetryReason, Step
-from dispatcher.engine.desk import Desk, Work
+from dispatcher.engine.desk import Desk, Work, discreet
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import CredentialsError, Intent, Permit, Reply, TokenUnavailableError
 
@@ -43,7 +43,7 @@ class Exchange:
         permit = await self._permit(work, step)
         if permit is None:
             return None
-        if work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS):
+        if self._too_late(work):
             permit.unused()
             return None
         counted = work.progress.sent()
@@ -68,11 +68,24 @@ class Exchange:
         work.kept = decision
         await self._desk.retract(work)
 
+    def _too_late(self, work: Work) -> bool:
+        """Tell whether the wait for the permit outlived the contact, or what was read of it."""
+        expires = work.contact.expires_at
+        if expires is not None and self._clock.time() >= expires:
+            return True
+        return work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS)
+
     async def _permit(self, work: Work, step: Step) -> Permit | None:
+        """Wait for a permit; a contact that would have to wait for long leaves its worker."""
         permit = await self._turnstile.permit(step, work.id)
-        if permit is None:
+        if permit is not None:
+            return permit
+        held = self._turnstile.held_long(step)
+        if held > 0:
+            await self._desk.defer(work, Defer(held, RetryReason.THROTTLED, work.progress))
+        else:
             await self._desk.release(work)
-        return permit
+        return None
 
     async def _request(self, work: Work, step: Step, permit: Permit, call: Call) -> Reply | None:
         work.sent_at = self._clock.time()
@@ -118,10 +131,10 @@ def _answered(work: Work, step: Step, reply: Reply) -> Answered:
     if isinstance(result, NoAnswer):
         return Answered(
             step, result.loss.value, reply.seconds, contact.key, contact.conversation_id,
-            "", failed=True, words=result.detail,
+            "", failed=True, words=discreet(result.detail, work),
         )  # fmt: skip
     failed = result.status // 100 != 2  # noqa: PLR2004 - HTTP's class of success
     return Answered(
         step, str(result.status), reply.seconds, contact.key, contact.conversation_id,
-        result.correlation_id, failed=failed, words=result.words,
+        result.correlation_id, failed=failed, words=discreet(result.words, work),
     )  # fmt: skip

@@ -164,8 +164,11 @@ class Halts:
         if reason is None:
             return
         self._events.emit(Probed(reason))
-        if await self._authorized():
-            self._choose()
+        if not await self._authorized():
+            return
+        if reason is HaltReason.SCOPE:
+            self._doubted = None  # the token has the scope: any request that passes will do
+        self._choose()
 
     async def _authorized(self) -> bool:
         try:

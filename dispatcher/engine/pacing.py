@@ -75,6 +75,10 @@ class QuotaPacer:
         now = self._now()
         return max(self._held[step] - now, self._pace.held(now))
 
+    def held_alone(self, step: Step) -> float:
+        """Seconds for which ``step`` is held by a limit of its own; 0 if it is not."""
+        return max(self._held[step] - self._now(), 0.0)
+
     def break_off(self, *, checks_only: bool) -> None:
         """Let every waiting caller (or every one that waits for a check) return with None."""
         for step in (Step.CHECK,) if checks_only else Step:

@@ -1,12 +1,12 @@
 """The heart, and the map of the whole stream: intake, claims, N workers, drain."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dispatcher.domain.events import Gauges
+from dispatcher.domain.status import Step
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.intake import NEVER, Intake, Room
@@ -66,8 +66,6 @@ class Pipeline:
         self._busy = 0
         self._finished = 0
         self._wanted = asyncio.Event()
-        self.on_gauges: Callable[[], None] = lambda: None
-        """Called after each round of gauges."""
 
     def stop(self) -> None:
         """Begin the drain."""
@@ -134,6 +132,8 @@ class Pipeline:
                     continue
             if self._halted_too_long():
                 return Ending.HALTED
+            if self._held_too_long():
+                return Ending.DEFERRED
             await self._pause()
         return Ending.DRAINED
 
@@ -164,6 +164,10 @@ class Pipeline:
         if not self._plan.once or halts.reason is None:
             return False
         return self._desk.clock.monotonic() - halts.since > self._plan.wait_limit
+
+    def _held_too_long(self) -> bool:
+        """Tell whether the platform holds all requests for longer than the run waits."""
+        return self._plan.once and self._turnstile.pacer.held(Step.CHECK) > self._plan.wait_limit
 
     async def _pause(self) -> None:
         """Wait until the workers want more, something is due, or the source has a batch."""
@@ -232,7 +236,6 @@ class Pipeline:
                 quota_used=pacer.quota_used,
             )
         )
-        self.on_gauges()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -8,11 +8,9 @@ from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.engine.desk import Desk, Work
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.turnstile import LONG_HOLD_SECONDS, Turnstile
 from dispatcher.ports import Authority, CredentialsError, Platform, TokenUnavailableError
 
-LONG_HOLD_SECONDS = 10.0
-"""A contact whose endpoint is held for longer waits in the ledger, not at a worker."""
 DEFAULT_HOLD_SECONDS = 5.0
 """How long a 429 holds that does not say."""
 YOUNG_TOKEN_SECONDS = 2.0

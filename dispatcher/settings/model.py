@@ -87,7 +87,6 @@ class Platform(Section):
     missing_conversation: Literal["reject", "open-unlinked"] = "reject"
     proxy: Proxy = Field(default="", repr=False)
     ca_bundle: str = ""
-    max_connections: int = Field(default=0, ge=0, le=10_000)
 
 
 class Ledger(Section):

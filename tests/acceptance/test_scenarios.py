@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -121,7 +122,10 @@ def test_a_platform_that_is_down_costs_no_attempt(tmp_path):
         assert ended.returncode == 0, ended.stderr
         assert_each_ends_as_the_table_says(played)
         assert_nobody_twice_nobody_missing(played)
-        assert played.metrics.total("dispatcher.retries", "reason:server_error") == 0
+        retried = played.metrics.series("dispatcher.retries", "reason")
+        spent = {reason for (reason,), number in retried.items() if number} - {"not_sent"}
+        assert not spent, "an attempt was spent"
+        assert_metrics_match(played)
         assert played.metrics.gauge("dispatcher.halted", "reason:platform_down") == 0
         halts = [line for line in played.log.read_text().splitlines() if '"run.halted"' in line]
         assert any("platform_down" in line for line in halts)
@@ -154,6 +158,9 @@ def test_resets_and_server_errors_lose_nobody_and_reach_nobody_twice(tmp_path):
         in_doubt = ends["parked", "in_doubt"]
         assert 0 < in_doubt < 150
         assert played.metrics.total("dispatcher.in_doubt", "resolution:parked") == in_doubt
+        assert_metrics_match(played)
+        for failure in ("scope_errors", "closed_session_conflicts", "retry_loops"):
+            assert played.metrics.total(f"dispatcher.{failure}") == 0
 
 
 def test_the_clock_of_a_halt_is_the_operators(tmp_path):
@@ -175,3 +182,56 @@ def test_credentials_that_the_platform_refuses_end_the_run_at_once(tmp_path):
         assert "DISPATCHER_CLIENT_SECRET" in ended.stderr
         assert "sandbox-secret" not in ended.stderr + ended.stdout
         assert "Traceback" not in ended.stderr
+
+
+def test_a_restored_scope_resumes_a_run_that_has_nothing_to_send(tmp_path):
+    """The new token proves the scope; contacts that end without a send do not hold the run up."""
+    scenario = tmp_path / "nothing.toml"
+    granted = ", ".join(f'"{scope}"' for scope in READ)
+    scenario.write_text(f"[token]\ngranted = [{granted}]\n[world.shares]\ngone = 1\nchannel = 1\n")
+    with play(tmp_path, scenario, 60) as played:
+        process = played.start("--once")
+        time.sleep(2)
+        played.sandbox.post("scopes", granted=READ + WRITE)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert_each_ends_as_the_table_says(played)
+
+
+def test_nothing_is_sent_after_its_time_however_long_a_halt_took(tmp_path):
+    """Contacts that expire while the run is halted are skipped, not sent when it resumes."""
+    with play(tmp_path, "closing-30", 40) as played:
+        rows = played.contacts.read_text().splitlines()
+        expires = datetime.fromtimestamp(time.time() + 4, UTC).isoformat()
+        dated = [f"{rows[0]},expires_at", *(f"{row},{expires}" for row in rows[1:])]
+        played.contacts.write_text("\n".join(dated) + "\n")
+        played.sandbox.post("scopes", granted=READ)
+        process = played.start("--once")
+        time.sleep(6)
+        played.sandbox.post("scopes", granted=READ + WRITE)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert not played.sandbox.effects()
+        assert set(played.settled().values()) == {("skipped", "expired")}
+
+
+@pytest.mark.parametrize("endpoint", ["check", "notify"])
+def test_a_daily_limit_on_one_endpoint_leaves_contacts_for_later(tmp_path, endpoint):
+    """They wait in the ledger, the other endpoint goes on, and a run with --once ends."""
+    scenario = tmp_path / "limit.toml"
+    scenario.write_text(
+        "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
+        f'[[limit]]\nendpoint = "{endpoint}"\nkey = "messaging.{endpoint}.per.day"\n'
+        "value = 50\nretry_after = 3600\n[world.shares]\nactive = 1\nended = 1\n"
+    )
+    with play(tmp_path, scenario, 300, {"engine.wait_limit_seconds": 2}) as played:
+        ended = played.run(seconds=30)
+        assert ended.returncode == 10, ended.stderr
+        ends = played.status_counts()
+        if endpoint == "notify":
+            assert ends["notified", "delivered"] == 50
+            assert ends["opened", "delivered"] == sum(
+                who.startswith("ended") for who in played.rows()
+            )
+        assert not [status for status, _ in ends if status in ("claimed", "sending")]
+        assert sum(ends.values()) == (300 if endpoint == "notify" else len(played.settled()))

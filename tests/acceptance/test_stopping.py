@@ -70,16 +70,37 @@ def test_a_drain_limit_that_is_too_short_has_its_own_exit_code(tmp_path):
     scenario = tmp_path / "stuck.toml"
     scenario.write_text(
         "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
-        '[latency.notify]\nkind = "fixed"\nms = 5000\n'
+        '[latency.notify]\nkind = "fixed"\nms = 2000\n'
         "[world.shares]\nactive = 1\n"
     )
-    with play(tmp_path, scenario, 200, {"engine.drain_seconds": 0.5}) as played:
+    with play(tmp_path, scenario, 100, {"engine.drain_seconds": 0.5}) as played:
         process = played.start("--once")
         played.sandbox.wait_for_effects(10)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
         assert process.returncode == 12, err
-        played.sandbox.post("faults", faults=[])
+        assert played.run("--set", "platform.timeout_seconds=20", seconds=110).returncode == 0
+        assert_nobody_twice_nobody_missing(played)
+        assert 0 < played.status_counts()["parked", "in_doubt"] <= 64
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_first_contact_ends_the_run_cleanly(tmp_path, number):
+    """While the run still waits for its first token, one signal is enough, and the code is 0."""
+    scenario = tmp_path / "late.toml"
+    scenario.write_text('[latency.token]\nkind = "fixed"\nms = 8000\n[world.shares]\nactive = 1\n')
+    with play(tmp_path, scenario, 5) as played:
+        process = played.start("--once")
+        end = time.monotonic() + 20
+        while not (played.log.exists() and "run.started" in played.log.read_text()):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(number)
+        asked = time.monotonic()
+        _, err = process.communicate(timeout=20)
+        assert time.monotonic() - asked < 3
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
 
 
 def test_a_drain_does_not_wait_for_the_quota(tmp_path):

@@ -177,6 +177,9 @@ class OpenPacer:
         until = max(self._until.get(step, 0.0), self._until.get(None, 0.0))
         return max(0.0, until - asyncio.get_running_loop().time())
 
+    def held_alone(self, step):
+        return max(0.0, self._until.get(step, 0.0) - asyncio.get_running_loop().time())
+
     def break_off(self, *, checks_only):
         for future in self.waiting:
             _wake(future, False)
