@@ -1,6 +1,6 @@
 """What the engine needs of the world: small Protocols that state their guarantees."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -266,15 +266,15 @@ class Platform(Protocol):
     was made. Everything else that can go wrong is a value in the `Reply`.
     """
 
-    async def check(self, conversation_id: str) -> Reply:
+    def check(self, conversation_id: str) -> Awaitable[Reply]:
         """Read a conversation's state."""
         ...
 
-    async def notify(self, contact: Contact, decision: Notify) -> Reply:
+    def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
         """Send into an open session."""
         ...
 
-    async def open(self, contact: Contact, decision: Open) -> Reply:
+    def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """Start a new conversation, linked where the decision names a previous one."""
         ...
 

@@ -1,5 +1,6 @@
 """One contact, one straight path: state check, decision, intent, send, outcome, settle."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from dispatcher.domain.answer import Answer
@@ -118,18 +119,18 @@ class Delivery:
         await self._go(work, judged, Step.OPEN, None)
         return True
 
-    async def _follow(self, work: Work, decision: Decision) -> None:
+    def _follow(self, work: Work, decision: Decision) -> Awaitable[None]:
         match decision:
             case Finish(status, reason):
-                await self._desk.settle(work, status, reason)
+                return self._desk.settle(work, status, reason)
             case Wait(reason):
                 policy, now = self._rules.retry, self._desk.clock.time()
                 later = wait(reason, work.progress, policy, now, self._jitter)
-                await self._desk.defer(work, later)
+                return self._desk.defer(work, later)
             case Notify():
-                await self._send(work, Step.NOTIFY, decision)
+                return self._send(work, Step.NOTIFY, decision)
             case Open():
-                await self._send(work, Step.OPEN, decision)
+                return self._send(work, Step.OPEN, decision)
 
     async def _send(self, work: Work, step: Step, decision: Notify | Open) -> None:
         reply = await self._call(work, step, decision)
@@ -144,15 +145,13 @@ class Delivery:
         else:
             await self._refused(work, step, kind, decision, reply)
 
-    async def _call(self, work: Work, step: Step, decision: Notify | Open) -> Reply | None:
+    def _call(self, work: Work, step: Step, decision: Notify | Open) -> Awaitable[Reply | None]:
         platform, contact = self._platform, work.contact
         if isinstance(decision, Notify):
-            return await self._exchange.send(
+            return self._exchange.send(
                 work, step, decision, lambda: platform.notify(contact, decision)
             )
-        return await self._exchange.send(
-            work, step, decision, lambda: platform.open(contact, decision)
-        )
+        return self._exchange.send(work, step, decision, lambda: platform.open(contact, decision))
 
     async def _run_refused(self, work: Work, step: Step, kind: Kind, reply: Reply) -> bool:
         work.token = reply.token

@@ -1,7 +1,7 @@
 """The `messaging` dialect: its paths, bodies and words, turned into the domain's answers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import cast
 
 import orjson
@@ -52,18 +52,18 @@ class MessagingPlatform:
         self._root = URL(base_url)
         self._open_url = self._root.with_path(PATH)
 
-    async def check(self, conversation_id: str) -> Reply:
+    def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
         url = self._root.with_path(f"{PATH}/{_path_part(conversation_id)}", encoded=True)
-        return await self._call("GET", url, None, conversation_id)
+        return self._call("GET", url, None, conversation_id)
 
-    async def notify(self, contact: Contact, decision: Notify) -> Reply:
+    def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.notify`."""
         part = _path_part(decision.conversation_id)
         url = self._root.with_path(f"{PATH}/{part}/notifications", encoded=True)
-        return await self._call("POST", url, orjson.dumps({"text": contact.text}), None)
+        return self._call("POST", url, orjson.dumps({"text": contact.text}), None)
 
-    async def open(self, contact: Contact, decision: Open) -> Reply:
+    def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.open`."""
         name = "id" if decision.target.is_guest_id else "address"
         body: dict[str, object] = {
@@ -75,7 +75,7 @@ class MessagingPlatform:
             body["previousConversationId"] = decision.previous
         if contact.subject:
             body["subject"] = contact.subject
-        return await self._call("POST", self._open_url, orjson.dumps(body), None)
+        return self._call("POST", self._open_url, orjson.dumps(body), None)
 
     async def renew(self, number: int) -> Authority:
         """See `dispatcher.ports.Platform.renew`."""

@@ -391,8 +391,8 @@ async def test_an_id_that_could_change_the_path_is_refused(bad):
 def test_an_id_is_one_part_of_the_path_or_refused(conversation_id):
     """There is nothing in between."""
     wire = Wire()
-    call = platform(wire).check(conversation_id)
     try:
+        call = platform(wire).check(conversation_id)
         with pytest.raises(StopIteration):
             call.send(None)
     except ValueError:
