@@ -97,18 +97,22 @@ class HttpClient:
         left: list[bool] = []
         _departed.set(left)
         try:
-            async with self._session.request(
-                method,
-                url,
-                headers=headers,
-                data=data,
-                allow_redirects=False,
-            ) as response:
-                body = await response.read()
-                result = Exchange(response.status, response.headers, _json_object(body))
+            response = await self._session.request(
+                method, url, headers=headers, data=data, allow_redirects=False
+            )
+            result = Exchange(response.status, response.headers, await _read(response))
         except (aiohttp.ClientError, OSError) as error:
             result = _no_answer(error, left=bool(left))
         return result, self._clock.monotonic() - start
+
+
+async def _read(response: aiohttp.ClientResponse) -> dict[str, object] | None:
+    """Read a body to its end, or drop the connection that it came on."""
+    try:
+        return _json_object(await response.read())
+    except BaseException:
+        response.close()
+        raise
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:

@@ -86,7 +86,7 @@ class MessagingPlatform:
         return await self._tokens.verify()
 
     async def _call(self, method: str, url: URL, data: bytes | None, checked: str | None) -> Reply:
-        token = await self._tokens.current()
+        token = self._tokens.fresh() or await self._tokens.current()
         use = TokenUse(token.number, self._clock.monotonic() - token.issued)
         result, seconds = await self._http.request(method, url, _headers(token, data), data)
         if isinstance(result, NoAnswer):

@@ -67,9 +67,14 @@ class TokenKeeper:
             TokenUnavailableError: no token can be had just now.
 
         """
+        token = self.fresh()
+        return await self._shared() if token is None else token
+
+    def fresh(self) -> Token | None:
+        """Return a token that has not expired, if there is one; renew it before it does."""
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.expires_at:
-            return await self._shared()
+            return None
         idle = self._running is None and self._waiting is None
         if idle and now >= max(token.refresh_at, self._renew_again_at):
             self._schedule()

@@ -1,16 +1,22 @@
 """One sink made of several, none of which can harm another."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
 from dispatcher.domain.events import Event
 from dispatcher.ports import EventSink
 
+Taker = Callable[[Any], None]
+"""What takes one kind of event."""
+
 
 class Fanout:
     """Gives each event to every sink, in their order.
+
+    A sink that has ``handlers``, by kind of event, is not asked for any other kind.
 
     A sink that raises stops neither the others nor the caller: its first error is logged,
     every one is counted in `failures`.
@@ -19,12 +25,17 @@ class Fanout:
     def __init__(self, sinks: Sequence[EventSink]) -> None:
         self._sinks = tuple(sinks)
         self._failures: dict[int, int] = {}
+        self._takers: dict[type[Event], list[tuple[int, Taker]]] = {}
 
     def emit(self, event: Event) -> None:
-        """Give the event to every sink."""
-        for place, sink in enumerate(self._sinks):
+        """Give the event to every sink that makes something of its kind."""
+        kind = type(event)
+        takers = self._takers.get(kind)
+        if takers is None:
+            takers = self._takers[kind] = self._find_takers(kind)
+        for place, take in takers:
             try:
-                sink.emit(event)
+                take(event)
             except Exception as error:  # noqa: BLE001 - telemetry never stops the run
                 self._failed(place, event, error)
 
@@ -36,6 +47,15 @@ class Fanout:
             name = type(self._sinks[place]).__name__
             counts[name] = counts.get(name, 0) + count
         return counts
+
+    def _find_takers(self, kind: type[Event]) -> list[tuple[int, Taker]]:
+        takers = []
+        for place, sink in enumerate(self._sinks):
+            handlers = getattr(sink, "handlers", None)
+            take = sink.emit if handlers is None else handlers.get(kind)
+            if take is not None:
+                takers.append((place, take))
+        return takers
 
     def _failed(self, place: int, event: Event, error: Exception) -> None:
         self._failures[place] = self._failures.get(place, 0) + 1

@@ -31,7 +31,7 @@ class LogSink:
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
         self._tells_all = self._log.is_enabled_for(logging.DEBUG)
-        self._handlers: Mapping[type[Event], Callable[[Any], None]] = {
+        self.handlers: Mapping[type[Event], Callable[[Any], None]] = {
             RowsRead: self._rows_read,
             Answered: self._answered,
             Settled: self._settled,
@@ -49,7 +49,7 @@ class LogSink:
 
     def emit(self, event: Event) -> None:
         """Take one fact."""
-        handler = self._handlers.get(type(event))
+        handler = self.handlers.get(type(event))
         if handler is not None:
             handler(event)
 

@@ -54,7 +54,7 @@ class StatsdSink:
         self._client = Client(agent, [f"campaign:{campaign}", f"dialect:{dialect}"])
         self._pending = Pending()
         self._halted = dict.fromkeys(HaltReason, 0)
-        self._handlers = self._table()
+        self.handlers = self._table()
         self._flush_seconds = flush_seconds
         self._closed = Flag()
         for key in zeros():
@@ -65,7 +65,7 @@ class StatsdSink:
 
     def emit(self, event: Event) -> None:
         """Take one fact; whatever comes after `close` is dropped."""
-        handler = self._handlers.get(type(event))
+        handler = self.handlers.get(type(event))
         if handler is not None:
             handler(event)
 

@@ -96,11 +96,11 @@ class Tally:
         self._halts: dict[HaltReason, float] = {}
         self._gauges: Gauges | None = None
         self._settled_rate, self._request_rate = Rate(self._started), Rate(self._started)
-        self._handlers = self._table()
+        self.handlers = self._table()
 
     def emit(self, event: Event) -> None:
         """Take one fact."""
-        handler = self._handlers.get(type(event))
+        handler = self.handlers.get(type(event))
         if handler is not None:
             handler(event)
 

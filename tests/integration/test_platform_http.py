@@ -57,7 +57,7 @@ class OneToken:
 
     token = Token(1, {"Authorization": "Bearer t-1"}, 0.0, 9e9, 9e9, ())
 
-    async def current(self):
+    def fresh(self):
         return self.token
 
 

@@ -362,7 +362,7 @@ class Wire:
 class OneToken:
     """A keeper of tokens that has one."""
 
-    async def current(self):
+    def fresh(self):
         return Token(3, {"Authorization": "Bearer t"}, 900.0, 9e9, 9e9, ())
 
 
