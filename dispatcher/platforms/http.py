@@ -1,15 +1,17 @@
 """One HTTP exchange: no retry, no redirect, and foreign exceptions become values here."""
 
+import asyncio
 import math
 import ssl
 from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Self
 
 import aiohttp
 import orjson
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from dispatcher.domain.answer import Loss, NoAnswer, Reading
@@ -38,81 +40,121 @@ class HttpOptions:
     ca_bundle: str | None = None
 
 
-_departed: ContextVar[list[bool]] = ContextVar("departed")
-"""Of the request that the current task makes: not empty once its first byte is about to leave."""
+class Host:
+    """An origin to ask: what its connections are found by, and what every request begins with."""
 
+    def __init__(self, url: URL, proxy: URL | None) -> None:
+        origin = url.origin()
+        self.asked = aiohttp.ClientRequest("GET", origin, proxy=proxy)
+        self._before_target = ""
+        self._common = (
+            f" HTTP/1.1\r\nHost: {self.asked.headers['Host']}\r\n"
+            f"Accept: {JSON_TYPE}\r\nUser-Agent: dispatcher\r\n"
+        )
+        if proxy is not None and not self.asked.is_ssl():
+            self._before_target = str(origin)
+            self._common += _proxy_authorization(proxy)
 
-class _Request(aiohttp.ClientRequest):
-    """A request that tells when it leaves, and stays where an answer waits that is not its own.
-
-    aiohttp would take what came unasked on a kept connection for this request's answer. A
-    proxy's CONNECT is another request, of aiohttp's own class: with it nothing has left yet.
-    """
-
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        if conn.protocol is None or conn.protocol.should_close:
-            raise aiohttp.ClientConnectionError("the kept connection has an answer to no request")
-        _departed.get().append(True)
-        return await super().send(conn)
+    def head(self, method: str, target: str, headers: Mapping[str, str], length: int | None) -> str:
+        """Return a request's head, with the empty line; ``length`` is its body's in bytes."""
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        if length is not None:
+            lines.append(f"Content-Length: {length}\r\n")
+        return f"{method} {self._before_target}{target}{self._common}{''.join(lines)}\r\n"
 
 
 class HttpClient:
     """A pool of connections to the platform.
 
-    aiohttp would send an idempotent request a second time when a kept-alive connection turns
-    out to be dead; that would be a request that nobody counted, so it is switched off.
+    Connections (names, TLS, proxies, keep-alive) and the reading of answers are aiohttp's. Its
+    session is left out: cookies, redirects, netrc, and above all requests that are sent a
+    second time are what a dispatcher must not have, and they are two thirds of its time.
     """
 
     def __init__(self, options: HttpOptions, clock: Clock) -> None:
         self._clock = clock
         verify = ssl.create_default_context(cafile=options.ca_bundle)
-        connector = aiohttp.TCPConnector(
+        self._connector = aiohttp.TCPConnector(
             limit=options.connections, ssl=verify, keepalive_timeout=15.0, ttl_dns_cache=60
         )
         connect = min(options.connect_timeout, options.timeout * 0.9)
-        timeout = aiohttp.ClientTimeout(total=options.timeout, connect=connect)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            request_class=_Request,
-            timeout=timeout,
-            proxy=options.proxy,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": JSON_TYPE, "User-Agent": "dispatcher"},
-        )
-        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch for it
+        self._timeout = aiohttp.ClientTimeout(connect=connect)
+        self._options = options
 
     async def __aenter__(self) -> Self:
         """Return itself; leaving closes every connection."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self._connector.close()
+
+    def host(self, url: URL) -> Host:
+        """Return the origin of a URL, for `request`."""
+        proxy = self._options.proxy
+        return Host(url, URL(proxy) if proxy else None)
 
     async def request(
-        self, method: str, url: URL, headers: Mapping[str, str], data: bytes | None = None
+        self,
+        host: Host,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
     ) -> tuple[Exchange | NoAnswer, float]:
-        """Make one request and read its answer; return it with the seconds that it took."""
+        """Make one request and read its answer; return it with the seconds that it took.
+
+        ``target`` (path and query) and ``headers`` go out as they are: the caller vouches that
+        there is no line end in them.
+        """
         start = self._clock.monotonic()
+        head = host.head(method, target, headers, None if data is None else len(data))
+        sent = head.encode("latin-1") + (data or b"")
         result: Exchange | NoAnswer
-        left: list[bool] = []
-        _departed.set(left)
+        left = False
         try:
-            response = await self._session.request(
-                method, url, headers=headers, data=data, allow_redirects=False
-            )
-            result = Exchange(response.status, response.headers, await _read(response))
-        except (aiohttp.ClientError, OSError) as error:
-            result = _no_answer(error, left=bool(left))
+            async with asyncio.timeout(self._options.timeout):
+                connection = await self._connector.connect(host.asked, [], self._timeout)
+                try:
+                    protocol, transport = _fresh(connection)
+                    left = True
+                    transport.write(sent)
+                    result = await _answer(protocol)
+                except BaseException:
+                    connection.close()
+                    raise
+                connection.release()
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            result = _no_answer(error, left=left)
         return result, self._clock.monotonic() - start
 
 
-async def _read(response: aiohttp.ClientResponse) -> dict[str, object] | None:
-    """Read a body to its end, or drop the connection that it came on."""
-    try:
-        return _json_object(await response.read())
-    except BaseException:
-        response.close()
-        raise
+def _proxy_authorization(proxy: URL) -> str:
+    if proxy.user is None:
+        return ""
+    value = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+    return f"Proxy-Authorization: {value}\r\n"
+
+
+def _fresh(
+    connection: aiohttp.connector.Connection,
+) -> tuple[ResponseHandler, asyncio.Transport]:
+    """Return the connection, ready for one request.
+
+    A kept connection on which something came unasked is not: it would be taken for the answer.
+    """
+    protocol = connection.protocol
+    transport = None if protocol is None else protocol.transport
+    if protocol is None or transport is None or protocol.should_close:
+        raise aiohttp.ClientConnectionError("the kept connection has an answer to no request")
+    protocol.set_response_params(read_until_eof=True)
+    return protocol, transport
+
+
+async def _answer(protocol: ResponseHandler) -> Exchange:
+    message, payload = await protocol.read()
+    while message.code // 100 == 1:  # HTTP's class of answers that another one follows
+        message, payload = await protocol.read()
+    return Exchange(message.code, message.headers, _json_object(await payload.read()))
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
@@ -182,4 +224,6 @@ def _words(error: Exception) -> str:
     told: object = error
     if isinstance(error, aiohttp.ClientResponseError):  # its own words hold the proxy's password
         told = f"{error.status} {error.message}"
+    elif isinstance(error, HttpProcessingError):
+        told = f"{error.code} {error.message}"
     return sound(f"{type(error).__name__}: {told}"[:200])

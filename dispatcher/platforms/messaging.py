@@ -49,19 +49,17 @@ class MessagingPlatform:
         self._tokens = tokens
         self._clock = clock
         self._platform_clock = PlatformClock(clock)
-        self._root = URL(base_url)
-        self._open_url = self._root.with_path(PATH)
+        self._host = http.host(URL(base_url))
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
-        url = self._root.with_path(f"{PATH}/{_path_part(conversation_id)}", encoded=True)
-        return self._call("GET", url, None, conversation_id)
+        target = f"{PATH}/{_path_part(conversation_id)}"
+        return self._call("GET", target, None, conversation_id)
 
     def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.notify`."""
-        part = _path_part(decision.conversation_id)
-        url = self._root.with_path(f"{PATH}/{part}/notifications", encoded=True)
-        return self._call("POST", url, orjson.dumps({"text": contact.text}), None)
+        target = f"{PATH}/{_path_part(decision.conversation_id)}/notifications"
+        return self._call("POST", target, orjson.dumps({"text": contact.text}), None)
 
     def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.open`."""
@@ -75,7 +73,7 @@ class MessagingPlatform:
             body["previousConversationId"] = decision.previous
         if contact.subject:
             body["subject"] = contact.subject
-        return self._call("POST", self._open_url, orjson.dumps(body), None)
+        return self._call("POST", PATH, orjson.dumps(body), None)
 
     async def renew(self, number: int) -> Authority:
         """See `dispatcher.ports.Platform.renew`."""
@@ -85,10 +83,14 @@ class MessagingPlatform:
         """See `dispatcher.ports.Platform.verify`."""
         return await self._tokens.verify()
 
-    async def _call(self, method: str, url: URL, data: bytes | None, checked: str | None) -> Reply:
+    async def _call(
+        self, method: str, target: str, data: bytes | None, checked: str | None
+    ) -> Reply:
         token = self._tokens.fresh() or await self._tokens.current()
         use = TokenUse(token.number, self._clock.monotonic() - token.issued)
-        result, seconds = await self._http.request(method, url, _headers(token, data), data)
+        result, seconds = await self._http.request(
+            self._host, method, target, _headers(token, data), data
+        )
         if isinstance(result, NoAnswer):
             return Reply(result, seconds, use)
         return Reply(

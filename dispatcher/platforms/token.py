@@ -52,6 +52,7 @@ class TokenKeeper:
     def __init__(self, http: HttpClient, options: TokenOptions, clock: Clock) -> None:
         self._http = http
         self._options = options
+        self._host = http.host(options.url)
         self._clock = clock
         self._token: Token | None = None
         self._issued = 0
@@ -135,7 +136,9 @@ class TokenKeeper:
             "Content-Type": "application/x-www-form-urlencoded",
         }
         start = self._clock.monotonic()
-        result, _ = await self._http.request("POST", options.url, headers, data)
+        result, _ = await self._http.request(
+            self._host, "POST", options.url.raw_path_qs, headers, data
+        )
         return self._read(result, start)
 
     def _read(self, result: Exchange | NoAnswer, start: float) -> Token:

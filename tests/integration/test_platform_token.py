@@ -515,7 +515,9 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
         it.desk.changes = {"id": "c-1", "state": "active"}
         reply = await platform.check("c-1")
         authority = await it.keeper.verify()
-        exchange, _ = await it.http.request("POST", URL(it.server.url), token.headers)
+        exchange, _ = await it.http.request(
+            it.http.host(URL(it.server.url)), "POST", "/", token.headers
+        )
         told = [options, token, reply, authority, exchange, platform, it.keeper, it.http]
         it.desk.said = REFUSALS["invalid_client"]
         with pytest.raises(CredentialsError) as caught:

@@ -354,8 +354,11 @@ class Wire:
     def __init__(self):
         self.asked = []
 
-    async def request(self, method, url, headers, data=None):
-        self.asked.append((method, str(url), data))
+    def host(self, url):
+        return str(url.origin())
+
+    async def request(self, host, method, target, headers, data=None):
+        self.asked.append((method, host + target, data))
         return Exchange(500, {}, None), 0.0
 
 
