@@ -17,12 +17,16 @@ from dispatcher.ports import LedgerError
 T = TypeVar("T")
 Group = list[Operation]
 
+MOST_GATHERED = 16
+"""Operations that are handed over at once."""
+
 
 class Writer:
     """Takes operations on the event loop and answers each once its commit is durable.
 
     What one turn of the event loop brings is handed over together, since every hand-over wakes
-    the thread. The thread writes all that is queued as one group; while it does, the next one
+    the thread; a long turn in several parts, so that the thread works while the turn goes on. The
+    thread writes all that is queued as one group; while it does, the next one
     gathers, so the busier the disk the larger the groups.
     """
 
@@ -78,6 +82,8 @@ class Writer:
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
         self._gathered.append(operation)
+        if len(self._gathered) >= MOST_GATHERED:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         if self._gathered:
