@@ -25,6 +25,11 @@ class Reason(StrEnum):
 
     DELIVERED = "delivered"
     EXPIRED = "expired"
+    SAME_PERSON = "same_person"
+    CAPPED = "capped"
+    SUPPRESSED = "suppressed"
+    DROPPED = "dropped"
+    FORGOTTEN = "forgotten"
     CONVERSATION_GONE = "conversation_gone"
     CHANNEL = "channel"
     NO_IDENTITY = "no_identity"
@@ -54,11 +59,12 @@ class Step(StrEnum):
     CHECK = "check"
     NOTIFY = "notify"
     OPEN = "open"
+    LOOK_BACK = "look_back"
 
     @property
     def is_send(self) -> bool:
         """Whether the step can make a message take effect."""
-        return self is not Step.CHECK
+        return self is Step.NOTIFY or self is Step.OPEN
 
 
 class HaltReason(StrEnum):
@@ -69,6 +75,8 @@ class HaltReason(StrEnum):
     FORBIDDEN = "forbidden"
     CREDENTIALS = "credentials"
     PLATFORM_DOWN = "platform_down"
+    FAILURES = "failures"
+    PAUSED = "paused"
 
 
 class ScopeSource(StrEnum):
@@ -77,6 +85,30 @@ class ScopeSource(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     MASKED_CONFLICT = "masked_conflict"
+
+
+class Hindrance(StrEnum):
+    """Why the ledger does not let a send begin."""
+
+    BUSY = "busy"
+    """Another send to the same conversation or person has no known end yet."""
+    SAME_PERSON = "same_person"
+    """The person was written to in this campaign."""
+    CAPPED = "capped"
+    """The person was written to often enough of late, in whichever campaign."""
+
+
+class Resolution(StrEnum):
+    """What was made of a send in doubt; a metric's tag."""
+
+    FOUND = "found"
+    """The platform shows the message: settled."""
+    ABSENT = "absent"
+    """The platform shows that it never took it: back to the state check."""
+    RESENT = "resent"
+    """Not shown in time, and sent again by the policy at-least-once."""
+    PARKED = "parked"
+    """The platform cannot tell: for a person to look at."""
 
 
 class RetryReason(StrEnum):
@@ -92,3 +124,6 @@ class RetryReason(StrEnum):
     CONFLICT = "conflict"
     THROTTLED = "throttled"
     FORBIDDEN = "forbidden"
+    BUSY = "busy"
+    QUIET_HOURS = "quiet_hours"
+    NOT_FOUND = "not_found"

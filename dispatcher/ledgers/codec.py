@@ -82,6 +82,11 @@ def settle_fields(settlement: Settlement) -> Fields:
     ]
 
 
+def person_of(external_contact_id: str) -> str:
+    """Return what the ledger knows a person by: a hash, so that it can outlive the id."""
+    return sha256(external_contact_id.encode()).hexdigest()[:32]
+
+
 def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
     """Write a new contact in the order of the columns of ``add_contacts``."""
     attributes = orjson.dumps(dict(it.attributes)).decode() if it.attributes else None

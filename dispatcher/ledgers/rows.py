@@ -27,6 +27,8 @@ class LineageRow:
     attempts: int
     sends: int
     correlation_id: str
+    verified: str | None
+    verified_at: float | None
     attributes: Mapping[str, str] = field(repr=False)
 
 

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.faults import explain, wrong
 from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.named import script
@@ -11,7 +12,7 @@ from dispatcher.ledgers.named import script
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
 
-MIGRATIONS = ("schema.sql",)
+MIGRATIONS = ("schema.sql", "schema_2.sql")
 """Scripts that lead from each version to the next; the first one from nothing to version 1."""
 
 OLDEST_SQLITE = (3, 38, 0)
@@ -115,6 +116,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise wrong(
             path, "its file system has no shared memory; put it on a local disk (ledger.path)"
         )
+    connection.create_function("person_of", 1, person_of, deterministic=True)
     for number, name in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, name, number)
     connection.executescript(script("changes.sql"))

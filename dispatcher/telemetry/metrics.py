@@ -7,6 +7,7 @@ from itertools import product
 
 from dispatcher.domain.status import (
     Reason,
+    Resolution,
     RetryReason,
     ScopeSource,
     Status,
@@ -57,7 +58,14 @@ METRICS: Mapping[str, tuple[str, ...]] = {**COUNTS, **DISTRIBUTIONS, **GAUGES}
 OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
     Status.NOTIFIED: (Reason.DELIVERED,),
     Status.OPENED: (Reason.DELIVERED,),
-    Status.SKIPPED: (Reason.EXPIRED,),
+    Status.SKIPPED: (
+        Reason.EXPIRED,
+        Reason.SAME_PERSON,
+        Reason.CAPPED,
+        Reason.SUPPRESSED,
+        Reason.DROPPED,
+        Reason.FORGOTTEN,
+    ),
     Status.REJECTED: (
         Reason.CONVERSATION_GONE,
         Reason.CHANNEL,
@@ -95,7 +103,7 @@ def zeros() -> Iterator[Key]:
     yield from (("closed_session_conflicts", *refusal) for refusal in _REFUSALS)
     yield from product(("retry_loops",), _SENDS)
     yield from product(("retries",), RetryReason)
-    yield ("in_doubt", Status.PARKED)
+    yield from product(("in_doubt",), Resolution)
     yield from product(("api.requests",), Step, ("429",))
 
 

@@ -1,0 +1,59 @@
+"""What the engine needs of the world: small Protocols that state their guarantees."""
+
+from dispatcher.ports.ledger import (
+    Admitted,
+    Backlog,
+    Claim,
+    Intent,
+    Ledger,
+    LedgerError,
+    Settlement,
+    Totals,
+)
+from dispatcher.ports.pacer import (
+    Pacer,
+    Permit,
+)
+from dispatcher.ports.platform import (
+    Authority,
+    CredentialsError,
+    Platform,
+    Reply,
+    TokenUnavailableError,
+    TokenUse,
+)
+from dispatcher.ports.source import (
+    Batch,
+    Position,
+    Source,
+    SourceError,
+)
+from dispatcher.ports.surroundings import (
+    Clock,
+    EventSink,
+)
+
+__all__ = [
+    "Admitted",
+    "Authority",
+    "Backlog",
+    "Batch",
+    "Claim",
+    "Clock",
+    "CredentialsError",
+    "EventSink",
+    "Intent",
+    "Ledger",
+    "LedgerError",
+    "Pacer",
+    "Permit",
+    "Platform",
+    "Position",
+    "Reply",
+    "Settlement",
+    "Source",
+    "SourceError",
+    "TokenUnavailableError",
+    "TokenUse",
+    "Totals",
+]

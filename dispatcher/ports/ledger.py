@@ -1,0 +1,155 @@
+"""The durable record of every contact's progress."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ports.source import Batch, Position
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used or has failed; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A contact that a worker holds. ``id`` is the ledger's own number for it."""
+
+    id: int
+    contact: Contact
+    progress: Progress = NEW
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became of a batch: how many were new, and those claimed in the same write."""
+
+    admitted: int
+    duplicates: int
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be sent, written down before the request leaves.
+
+    ``at`` is seconds since the epoch by the platform's clock.
+    """
+
+    id: int
+    step: Step
+    decision: Notify | Open
+    at: float
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A contact's end. ``relation`` and the ids after it are set where a message was taken.
+
+    ``at`` is seconds since the epoch; ``words`` is the platform's message on a rejection.
+    """
+
+    id: int
+    status: Status
+    reason: Reason
+    at: float
+    progress: Progress
+    relation: Relation | None = None
+    conversation_id: str | None = None
+    message_id: str | None = None
+    external_contact_id: str | None = None
+    state_seen: str | None = None
+    state_at: float | None = None
+    correlation_id: str = ""
+    words: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Contacts that are not final. Times are seconds since the epoch.
+
+    ``due`` are ready and due now, ``later`` ready but not yet due; ``busy`` are claimed or
+    sending. ``oldest_due`` is the earliest due time of a ready contact that is due,
+    ``next_due`` the earliest of one that is not.
+    """
+
+    due: int
+    later: int
+    busy: int
+    oldest_due: float | None
+    next_due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums of one campaign over all its runs: they add up to ``rows``.
+
+    ``rows`` = admitted + duplicates + rejected rows + filtered, and the contacts in
+    ``by_status`` (keys: status and, for a final one, its reason) are the admitted ones.
+    ``rejected`` counts rejected rows by reason.
+    """
+
+    rows: int
+    admitted: int
+    duplicates: int
+    filtered: int
+    rejected: Mapping[str, int]
+    by_status: Mapping[tuple[Status, Reason | None], int]
+
+
+class Ledger(Protocol):
+    """The durable record of every contact's progress.
+
+    Every method returns once its write is committed and durable. An operation that fails
+    rolls back alone; a commit that fails raises `LedgerError` for all and for every later
+    call. Cancelling a caller cancels no write.
+    """
+
+    async def positions(self) -> Mapping[str, Position]:
+        """Return how far each file of the campaign was read, by fingerprint."""
+        ...
+
+    async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
+        """Write new contacts, rejected rows and the position in one transaction.
+
+        Up to ``claim`` of the new contacts that are due are claimed in the same write.
+        A contact whose (campaign, key) is there already is counted as a duplicate.
+        """
+        ...
+
+    async def claim(self, limit: int, now: float) -> Sequence[Claim]:
+        """Take up to ``limit`` ready contacts that are due, the earliest due first."""
+        ...
+
+    async def intend(self, intent: Intent) -> None:
+        """Turn a claimed contact into a sending one."""
+        ...
+
+    async def retract(self, id: int) -> None:  # noqa: A002 - the ledger's word for it
+        """Turn a sending contact back into a claimed one: nothing left after all."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Write the final status and the lineage in one transaction; the text is removed."""
+        ...
+
+    async def defer(self, id: int, due: float, progress: Progress) -> None:  # noqa: A002 - as above
+        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
+        ...
+
+    async def release(self, ids: Sequence[int]) -> None:
+        """Put claimed contacts back as they were, due at once."""
+        ...
+
+    async def backlog(self, now: float) -> Backlog:
+        """Count what is not final."""
+        ...
+
+    async def totals(self) -> Totals:
+        """Sum the campaign up."""
+        ...

@@ -1,0 +1,52 @@
+"""Keeping to the quota."""
+
+from typing import Protocol
+
+from dispatcher.domain.answer import Reading
+from dispatcher.domain.status import Step
+
+
+class Permit(Protocol):
+    """The right to make one request now. Exactly one of the methods is called, once."""
+
+    def answered(self, reading: Reading | None) -> None:
+        """Tell that the request came to an end, and the platform's count if it told."""
+        ...
+
+    def unused(self) -> None:
+        """Give the right back: the request was not made."""
+        ...
+
+
+class Pacer(Protocol):
+    """Keeps to the quota: permits in the order asked, sends before checks."""
+
+    async def permit(self, step: Step) -> Permit | None:
+        """Wait for the right to make one request; None when waiting was broken off."""
+        ...
+
+    def hold(self, step: Step | None, seconds: float) -> None:
+        """Permit nothing for ``step`` (None: nothing at all) for so long."""
+        ...
+
+    def held(self, step: Step) -> float:
+        """Seconds for which ``step`` is held from now on; 0 if it is not."""
+        ...
+
+    def held_alone(self, step: Step) -> float:
+        """Seconds for which ``step`` is held by a limit of its own; 0 if it is not."""
+        ...
+
+    def break_off(self, *, checks_only: bool) -> None:
+        """Let every waiting caller (or every one that waits for a check) return with None."""
+        ...
+
+    @property
+    def pace(self) -> float:
+        """Requests per second at which permits are given just now."""
+        ...
+
+    @property
+    def quota_used(self) -> float:
+        """Share of the current window's quota that is used, from 0 to 1."""
+        ...

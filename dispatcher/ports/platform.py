@@ -1,0 +1,91 @@
+"""The API that is called, in one dialect."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dispatcher.domain.answer import Reading, Result
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.decision import Notify, Open
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """Which token a request carried, without the token.
+
+    Tokens are numbered from 1 as they are issued; ``age`` is in seconds, at the send.
+    """
+
+    number: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One request's end, as the platform adapter saw it.
+
+    ``seconds`` is how long it took, ``reading`` the platform's count of its rate window if it
+    told, ``clock`` how far the platform's clock (its Date header) is ahead of ours in seconds,
+    if it told.
+    """
+
+    result: Result
+    seconds: float
+    token: TokenUse
+    reading: Reading | None = None
+    clock: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What a token grants, as the platform said when it issued it.
+
+    ``token`` is its number, ``granted`` its scopes, ``missing`` tells what the sends or the
+    checks would need and do not have.
+    """
+
+    token: int
+    granted: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class CredentialsError(Exception):
+    """The platform refuses the client id and secret; the message says what to do."""
+
+
+class TokenUnavailableError(Exception):
+    """No token can be had just now: the platform does not answer. Nothing was sent."""
+
+
+class Platform(Protocol):
+    """The API that is called, in one dialect. It retries nothing and follows no redirect.
+
+    Every call may raise `CredentialsError` or `TokenUnavailableError`, and then no request
+    was made. Everything else that can go wrong is a value in the `Reply`.
+    """
+
+    def check(self, conversation_id: str) -> Awaitable[Reply]:
+        """Read a conversation's state."""
+        ...
+
+    def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
+        """Send into an open session."""
+        ...
+
+    def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
+        """Start a new conversation, linked where the decision names a previous one."""
+        ...
+
+    async def renew(self, number: int) -> Authority:
+        """Return what a token with a higher number grants; one is issued if there is none.
+
+        However many callers ask, one renewal serves them all.
+        """
+        ...
+
+    async def verify(self) -> Authority:
+        """Return what a token grants that is issued after this call.
+
+        One renewal serves all that asked before it began.
+        """
+        ...
