@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dispatcher.domain.conversation import Conversation
+from dispatcher.domain.history import PastConversation
 
 
 class Hint(StrEnum):
@@ -44,16 +45,17 @@ class Answer:
 
     ``from_platform`` is true where the body is the platform's own JSON and not a page of
     something in between. ``conversation`` is set on a state check that succeeded;
-    ``message_id`` and ``conversation_id`` on a send that names them. ``address`` is the one
-    that a closed-session refusal tells. ``retry_after`` is in seconds; ``limit_key`` names
-    the limit that a 429 ran into, where that is not the token's rate. ``words`` is the
-    platform's message for people.
+    ``history`` on a look back; ``message_id`` and ``conversation_id`` on a send that names
+    them. ``address`` is the one that a closed-session refusal tells. ``retry_after`` is in
+    seconds; ``limit_key`` names the limit that a 429 ran into, where that is not the token's
+    rate. ``words`` is the platform's message for people.
     """
 
     status: int
     from_platform: bool = False
     hint: Hint = Hint.NONE
     conversation: Conversation | None = None
+    history: tuple[PastConversation, ...] | None = None
     message_id: str | None = None
     conversation_id: str | None = None
     address: str | None = field(default=None, repr=False)

@@ -48,7 +48,7 @@ def classify(step: Step, result: Result) -> Kind:
     always = _ALWAYS.get(result.status)
     if always is not None:
         return always
-    return _read(result) if step is Step.CHECK else _send(step, result)
+    return _send(step, result) if step.is_send else _read(step, result)
 
 
 _ALWAYS = {401: Kind.UNAUTHORIZED, 403: Kind.FORBIDDEN, 429: Kind.THROTTLED}
@@ -63,11 +63,13 @@ def _without_answer(step: Step, result: NoAnswer) -> Kind:
 def _success(step: Step, answer: Answer) -> Kind:
     if step is Step.CHECK:
         return Kind.ACCEPTED if answer.conversation is not None else Kind.PASSING
+    if step is Step.LOOK_BACK:
+        return Kind.ACCEPTED if answer.history is not None else Kind.PASSING
     return Kind.ACCEPTED if answer.conversation_id is not None else Kind.IN_DOUBT
 
 
-def _read(answer: Answer) -> Kind:
-    if answer.status == 404:
+def _read(step: Step, answer: Answer) -> Kind:
+    if answer.status == 404 and step is Step.CHECK:
         return Kind.GONE if answer.from_platform else Kind.PASSING
     if answer.status >= 500 or answer.status == 408:
         return Kind.PASSING

@@ -1,7 +1,8 @@
 """The `messaging` dialect: its paths, bodies and words, turned into the domain's answers."""
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import cast
 
 import orjson
@@ -11,6 +12,8 @@ from dispatcher.domain.answer import Answer, Hint, NoAnswer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.status import Step
 from dispatcher.platforms.http import (
     JSON_TYPE,
     Exchange,
@@ -24,6 +27,7 @@ from dispatcher.platforms.token import Token, TokenKeeper
 from dispatcher.ports import Authority, Clock, Reply, TokenUse
 
 PATH = "/api/v2/conversations/messaging"
+LOOK_BACK_PATH = "/api/v2/analytics/conversations/details/query"
 TOKEN_PATH = "/api/v2/oauth/token"  # noqa: S105 - a path, not a secret
 CLOSED_WORDS = "closed conversation"
 """Of the 400 that a notification into a closed session gets (source: platform contract)."""
@@ -54,12 +58,12 @@ class MessagingPlatform:
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
         target = f"{PATH}/{_path_part(conversation_id)}"
-        return self._call("GET", target, None, conversation_id)
+        return self._call(Step.CHECK, "GET", target, None, conversation_id)
 
     def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.notify`."""
         target = f"{PATH}/{_path_part(decision.conversation_id)}/notifications"
-        return self._call("POST", target, orjson.dumps({"text": contact.text}), None)
+        return self._call(Step.NOTIFY, "POST", target, orjson.dumps({"text": contact.text}))
 
     def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.open`."""
@@ -73,7 +77,13 @@ class MessagingPlatform:
             body["previousConversationId"] = decision.previous
         if contact.subject:
             body["subject"] = contact.subject
-        return self._call("POST", PATH, orjson.dumps(body), None)
+        return self._call(Step.OPEN, "POST", PATH, orjson.dumps(body))
+
+    def look_back(self, conversations: Sequence[str], previous: Sequence[str]) -> Awaitable[Reply]:
+        """See `dispatcher.ports.Platform.look_back`."""
+        asked = {"conversationIds": conversations, "previousConversationIds": previous}
+        body = {name: list(ids) for name, ids in asked.items() if ids}
+        return self._call(Step.LOOK_BACK, "POST", LOOK_BACK_PATH, orjson.dumps(body))
 
     async def renew(self, number: int) -> Authority:
         """See `dispatcher.ports.Platform.renew`."""
@@ -84,7 +94,7 @@ class MessagingPlatform:
         return await self._tokens.verify()
 
     async def _call(
-        self, method: str, target: str, data: bytes | None, checked: str | None
+        self, step: Step, method: str, target: str, data: bytes | None, checked: str = ""
     ) -> Reply:
         token = self._tokens.fresh() or await self._tokens.current()
         use = TokenUse(token.number, self._clock.monotonic() - token.issued)
@@ -94,7 +104,7 @@ class MessagingPlatform:
         if isinstance(result, NoAnswer):
             return Reply(result, seconds, use)
         return Reply(
-            read_answer(result, checked),
+            read_answer(step, result, checked),
             seconds,
             use,
             reading(result.headers),
@@ -102,7 +112,7 @@ class MessagingPlatform:
         )
 
 
-def read_answer(exchange: Exchange, checked: str | None) -> Result:
+def read_answer(step: Step, exchange: Exchange, checked: str = "") -> Result:
     """Turn an exchange into an answer; ``checked`` is the id that a state check asked for."""
     body = exchange.body
     correlation = sound(exchange.headers.get("ININ-Correlation-Id", ""))
@@ -110,7 +120,14 @@ def read_answer(exchange: Exchange, checked: str | None) -> Result:
         return Answer(exchange.status, correlation_id=correlation)
     if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
         return _refusal(exchange, body, correlation)
-    if checked is not None:
+    if step is Step.LOOK_BACK:
+        return Answer(
+            exchange.status,
+            from_platform=True,
+            history=_history(body),
+            correlation_id=correlation,
+        )
+    if step is Step.CHECK:
         return Answer(
             exchange.status,
             from_platform=True,
@@ -178,6 +195,42 @@ def _conversation(body: Mapping[str, object], checked: str) -> Conversation | No
         target=_target(body),
         proactive=proactive,
     )
+
+
+def _history(body: Mapping[str, object]) -> tuple[PastConversation, ...] | None:
+    """Read a look back; None where it is not one. What is unreadable in it is left out."""
+    conversations = body.get("conversations")
+    if not isinstance(conversations, list):
+        return None
+    return tuple(
+        PastConversation(
+            id=id_,
+            previous=_text(each, "previousConversationId"),
+            external_contact_id=_text(each, "externalContactId"),
+            messages=_messages(each),
+        )
+        for each in conversations
+        if (id_ := _text(each, "conversationId")) is not None
+    )
+
+
+def _messages(conversation: Mapping[str, object]) -> tuple[PastMessage, ...]:
+    listed = conversation.get("messages")
+    found = [_message(each) for each in listed] if isinstance(listed, list) else []
+    return tuple(each for each in found if each is not None)
+
+
+def _message(each: object) -> PastMessage | None:
+    id_, at, text = _text(each, "id"), _text(each, "time"), _text(each, "text")
+    if id_ is None or at is None or text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return PastMessage(id_, _text(each, "direction") == "outbound", moment.timestamp(), text)
 
 
 def _target(body: Mapping[str, object]) -> Target | None:

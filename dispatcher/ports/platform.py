@@ -1,12 +1,15 @@
 """The API that is called, in one dialect."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.domain.answer import Reading, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
+
+LOOK_BACK_IDS = 100
+"""Ids that one look back may ask for (source: platform contract, looking back)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,14 @@ class Platform(Protocol):
 
     def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """Start a new conversation, linked where the decision names a previous one."""
+        ...
+
+    def look_back(self, conversations: Sequence[str], previous: Sequence[str]) -> Awaitable[Reply]:
+        """Read what analytics show of conversations, and of those that continue others.
+
+        At most `LOOK_BACK_IDS` ids in both together. What the platform does not show (yet) is
+        left out of the answer's ``history``.
+        """
         ...
 
     async def renew(self, number: int) -> Authority:

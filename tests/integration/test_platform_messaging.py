@@ -218,7 +218,9 @@ async def test_each_kind_of_conversation_is_read_and_written_to(name):
         effects = world.counts()["effects"]
     kinds = [
         classify(step, reply.result)
-        for step, reply in zip(Step, (checked, notified, opened), strict=True)
+        for step, reply in zip(
+            (Step.CHECK, Step.NOTIFY, Step.OPEN), (checked, notified, opened), strict=True
+        )
     ]
     assert not set(kinds) & {Kind.IN_DOUBT, Kind.PASSING, Kind.NOT_SENT}
     assert kinds.count(Kind.ACCEPTED) - (kinds[0] is Kind.ACCEPTED) == effects

@@ -39,7 +39,8 @@ ERROR = {"contextId": "k", "details": [], "errors": []}
 
 def answered(status, body, checked=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return read_answer(Exchange(status, CIMultiDict(named), body), checked)
+    step = Step.CHECK if checked is not None else Step.NOTIFY
+    return read_answer(step, Exchange(status, CIMultiDict(named), body), checked or "")
 
 
 def conversation(**changes):

@@ -1,0 +1,23 @@
+"""What the platform's analytics show of the past; they lag behind by some seconds or more."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """One message; ``at`` is seconds since the epoch by the platform's clock."""
+
+    id: str
+    outbound: bool
+    at: float
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PastConversation:
+    """One conversation with those of its messages that have arrived in analytics."""
+
+    id: str
+    previous: str | None
+    external_contact_id: str | None
+    messages: tuple[PastMessage, ...] = ()
