@@ -18,11 +18,15 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What both sides say: effects of the sandbox, lineage and settled contacts of the ledger."""
+    """What all sides say: effects of the sandbox, lineage and settled contacts of the ledger.
+
+    ``swallowed`` are the numbers of the source's lines of which the ledger knows nothing.
+    """
 
     effects: tuple[Effect, ...]
     lineage: tuple[LineageRow, ...]
     contacts: tuple[ContactRow, ...]
+    swallowed: tuple[int, ...] = ()
 
 
 def verdict(story: Story) -> tuple[bool, str]:
@@ -47,6 +51,19 @@ def differences(story: Story) -> Iterator[str]:
     yield from _twice(story.effects)
     yield from _unlike(story.effects, story.lineage)
     yield from _unexpected(story.contacts)
+    yield from (f"line {line} of the contacts' file is nowhere" for line in story.swallowed)
+
+
+def swallowed(
+    rows: Iterable[tuple[int, str]], contacts: Iterable[ContactRow], rejected: Iterable[int]
+) -> tuple[int, ...]:
+    """Return the lines that became neither a contact nor a rejected row.
+
+    ``rows`` are the source's lines that its filter lets in, each with its conversation id.
+    """
+    known = {contact.conversation_id for contact in contacts}
+    kept = set(rejected)
+    return tuple(line for line, named in rows if named not in known and line not in kept)
 
 
 def _twice(effects: Iterable[Effect]) -> Iterator[str]:

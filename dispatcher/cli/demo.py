@@ -17,7 +17,7 @@ from types import FrameType
 import click
 
 import dispatcher
-from dispatcher.cli.comparing import Story, verdict
+from dispatcher.cli.comparing import Story, swallowed, verdict
 from dispatcher.cli.exits import Exit
 from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.reader import LedgerReader
@@ -26,6 +26,8 @@ DATA = Path(dispatcher.__file__).parent / "data"
 """The configuration folder, as it is installed with the package."""
 
 CAMPAIGN = "demo"
+LET_IN = "abandoned"
+"""The value of ``status`` that the demo's filter asks for."""
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
@@ -177,8 +179,18 @@ def _story(files: Files) -> Story:
     """Read what both sides wrote down."""
     effects = map(json.loads, files.effects.read_bytes().splitlines())
     with LedgerReader(files.ledger, CAMPAIGN) as reader:
-        settled = chain.from_iterable(reader.contacts(status) for status in FINAL)
-        return Story(tuple(effects), tuple(reader.lineage()), tuple(settled))
+        settled = tuple(chain.from_iterable(reader.contacts(status) for status in FINAL))
+        rejected = [row.line for row in reader.rejected()]
+        nowhere = swallowed(_rows(files.contacts), settled, rejected)
+        return Story(tuple(effects), tuple(reader.lineage()), settled, nowhere)
+
+
+def _rows(contacts: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that the demo's filter lets in; the bundled file has one row a line."""
+    for number, line in enumerate(contacts.read_bytes().splitlines()[1:], start=2):
+        fields = line.decode(errors="replace").split(",")
+        if fields[-1] == LET_IN:
+            yield number, fields[0]
 
 
 def _command(*arguments: str) -> Sequence[str]:

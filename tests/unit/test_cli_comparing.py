@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dispatcher.cli.comparing import SHOWN, Story, verdict
+from dispatcher.cli.comparing import SHOWN, Story, swallowed, verdict
 
 EFFECTS = (
     {"messageId": "m-1", "kind": "notified", "conversationId": "active-1",
@@ -50,6 +50,7 @@ def test_agreement_is_told_in_figures():
          "('notified', 'm-9') of active-1"),
         (Story(EFFECTS, LINEAGE, (other(CONTACTS[0], status="parked", reason="identity"),)),
          "active-1 ended as ('parked', 'identity')"),
+        (Story(EFFECTS, LINEAGE, CONTACTS, (17,)), "line 17 of the contacts' file is nowhere"),
     ],
 )  # fmt: skip
 def test_each_difference_is_found(story, words):
@@ -57,6 +58,12 @@ def test_each_difference_is_found(story, words):
     agreed, text = verdict(story)
     assert not agreed
     assert words in text
+
+
+def test_a_swallowed_row_is_found():
+    """A line is accounted for by its contact or its rejection, and by nothing else."""
+    rows = [(2, "active-1"), (3, "ended-2"), (4, "active-9"), (5, "")]
+    assert swallowed(rows, CONTACTS, rejected=[5]) == (4,)
 
 
 def test_many_differences_are_cut_short():
