@@ -30,7 +30,8 @@ MEANINGS = {
     Exit.USAGE: "usage or configuration is wrong; everything that is wrong is named",
     Exit.SOURCE: "the source cannot be read",
     Exit.LEDGER: "the ledger cannot be used, or another dispatcher has it",
-    Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem",
+    Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem; for "
+    "plan and lineage verify: it cannot be reached, or lets no reads in",
     Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
@@ -46,6 +47,7 @@ _KNOWN = {
     "dispatcher.ports.LedgerError": Exit.LEDGER,
     "dispatcher.ports.CredentialsError": Exit.PLATFORM,
     "dispatcher.ports.TokenUnavailableError": Exit.PLATFORM,
+    "dispatcher.engine.asking.AskingError": Exit.PLATFORM,
 }
 
 

@@ -118,6 +118,16 @@ class LedgerReader:
             after = page[-1]["id"]
 
 
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a ledger to look into it; its rows come by name.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
+    return _open(path)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
