@@ -21,6 +21,7 @@ class Exit(IntEnum):
     DEFERRED = 10
     HALTED = 11
     DRAIN_LIMIT = 12
+    UNCONFIRMED = 13
     STOPPED = 130
 
 
@@ -35,6 +36,7 @@ MEANINGS = {
     Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
+    Exit.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
     Exit.STOPPED: "stopped at once by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
@@ -43,6 +45,8 @@ _KNOWN = {
     "dispatcher.settings.SettingsError": Exit.USAGE,
     "dispatcher.sandbox.scenario.ScenarioError": Exit.USAGE,
     "dispatcher.telemetry.health.HealthAddressError": Exit.USAGE,
+    "dispatcher.app.lineage_out.FormatError": Exit.USAGE,
+    "dispatcher.app.exporting.OutputError": Exit.USAGE,
     "dispatcher.ports.SourceError": Exit.SOURCE,
     "dispatcher.ports.LedgerError": Exit.LEDGER,
     "dispatcher.ports.CredentialsError": Exit.PLATFORM,

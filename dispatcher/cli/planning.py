@@ -1,5 +1,6 @@
 """``dispatcher plan``: what a run would do, as people and as programs read it."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -40,7 +40,7 @@ def plan_command(given: Mapping[str, Any]) -> int:
     seconds = duration(plan, settings)
     if given["as_json"]:
         report = as_json(settings, plan, seconds, time.time())
-        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        click.echo(json.dumps(report, indent=2))
     else:
         _print(Console(), settings, plan, seconds, given["ended_after"])
     return Exit.DONE

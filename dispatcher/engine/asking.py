@@ -9,7 +9,7 @@ from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Step
 from dispatcher.engine.halts import BREAKER
 from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
-from dispatcher.ports import Authority, Clock, Pacer, Platform, Reply
+from dispatcher.ports import Authority, Clock, Pacer, Platform, Reply, TokenUnavailableError
 
 TRIES = 4
 """How often one read is made that fails for a passing reason."""
@@ -43,11 +43,14 @@ class Asking:
         """Get a token that grants all that a run needs.
 
         Raises:
-            AskingError: a scope is missing.
-            CredentialsError, TokenUnavailableError: as the platform raises them.
+            AskingError: a scope is missing, or the platform does not answer.
+            CredentialsError: the platform refuses the client id and secret.
 
         """
-        return _complete(await self._platform.renew(0))
+        try:
+            return _complete(await self._platform.renew(0))
+        except TokenUnavailableError as error:
+            raise _unreachable(str(error)) from None
 
     async def read(self, step: Step, call: Callable[[], Awaitable[Reply]]) -> Answer | None:
         """Make a read until it tells something; None if it does not after some tries.
@@ -125,10 +128,14 @@ class Asking:
             return
         self._unreachable += 1
         if self._unreachable >= BREAKER:
-            raise AskingError(
-                f"the platform cannot be reached ({result.detail}); check platform.base_url and "
-                "the network, and try again"
-            )
+            raise _unreachable(result.detail)
+
+
+def _unreachable(detail: str) -> AskingError:
+    return AskingError(
+        f"the platform cannot be reached ({detail}); check platform.base_url and the network, "
+        "and try again"
+    )
 
 
 def _complete(authority: Authority) -> Authority:

@@ -152,7 +152,10 @@ INSERT INTO seen VALUES many ON CONFLICT DO NOTHING RETURNING key
 SELECT * FROM lineage_row WHERE id > ? ORDER BY id LIMIT ?
 
 -- name: unverified_page
-SELECT * FROM lineage_row
+SELECT
+    id, relation, previous_conversation_id, conversation_id, message_id, external_contact_id,
+    sent_at
+FROM lineage_row
 WHERE
     id > ? AND settled_at <= ? AND (verified IS NULL OR verified <> 'confirmed')
     AND (? IS NULL OR campaign = ?)
