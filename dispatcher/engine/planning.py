@@ -138,11 +138,15 @@ class Planner:
             if self._needs_asking(claim):
                 yield claim
         batches = self._source.batches(self._standing.positions())
-        async for batch in batches:
-            for contact in self._new(batch):
-                claim = Claim(0, contact)
-                if self._needs_asking(claim):
-                    yield claim
+        try:
+            async for batch in batches:
+                for claim in map(_as_claim, self._new(batch)):
+                    if self._needs_asking(claim):
+                        yield claim
+        finally:
+            aclose = getattr(batches, "aclose", None)
+            if aclose is not None:
+                await aclose()
         self.seen.at_end = True
 
     def _new(self, batch: Batch) -> Sequence[Contact]:
@@ -221,3 +225,7 @@ class Planner:
             return Foreseen(Status.REJECTED, Reason.REFUSED, checks=1)
         now, after = self._clock.time(), self._options.ended_after
         return foresee(contact, seen, progress, self._rules, now, after)
+
+
+def _as_claim(contact: Contact) -> Claim:
+    return Claim(0, contact)

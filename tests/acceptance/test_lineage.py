@@ -1,19 +1,18 @@
-"""The lineage out of the ledger, and asked back from the platform, by the installed command."""
+"""The lineage after real runs: out of the ledger, and asked back from the platform."""
 
 import csv
 import io
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import datetime
 
 import pytest
+from click.testing import CliRunner
 from pyarrow import parquet
 
-from tests.support.playing import CREDENTIALS, clean_environment, play
-from tests.support.sandboxed import ROOT
+from dispatcher.cli import cli
+from tests.support.playing import CREDENTIALS, play
 
 
 @pytest.fixture
@@ -25,17 +24,13 @@ def scenario(tmp_path):
     return path
 
 
-def lineage(played, *more, code=0, text=True):
-    """Run a command of the group; return what it printed."""
-    command = [sys.executable, "-m", "dispatcher", "lineage", *more, "--ledger", str(played.ledger)]
-    ended = subprocess.run(
-        command, capture_output=True, cwd=ROOT, timeout=60, check=False,
-        env={**clean_environment(), **CREDENTIALS},
-    )  # fmt: skip
-    err = ended.stderr.decode()
-    assert ended.returncode == code, err
-    assert "Traceback" not in err
-    return (ended.stdout.decode() if text else ended.stdout), err
+def lineage(played, *more, code=0):
+    """Run a command of the group; return what it printed, and what it told."""
+    given = ["lineage", *more, "--ledger", str(played.ledger)]
+    ended = CliRunner(env=CREDENTIALS).invoke(cli, given)
+    assert ended.exit_code == code, ended.output
+    assert "Traceback" not in ended.output
+    return ended.stdout_bytes.decode(), ended.stderr
 
 
 def verified(played, *more, code=0):
@@ -122,6 +117,8 @@ def _assert_links_are_judged(played):
         f"WHERE id = {of('active')}",
     )
     assert verified(played, code=13) == {"confirmed": "0", "missing": "1", "different": "1"}
+    calls = played.sandbox.counts()["answers"]["analytics"]["200"]
+    assert calls == 1 + 2 + 1, "one look back serves a hundred links"
     marks = [row.verified for row in played.lineage().values()]
     assert (marks.count("different"), marks.count("missing")) == (1, 1)
     assert all(row.verified_at is not None for row in played.lineage().values())
@@ -138,10 +135,9 @@ def test_young_links_are_left_for_later_and_a_ledger_in_use_is_left_alone(tmp_pa
         assert out.count("\r\n") > 1, "an export disturbs nobody"
         process.terminate()
         process.communicate(timeout=20)
-        before = played.sandbox.counts()["answers"].get("look_back", {})
         young = verified(played, "--min-age", "300")
         assert set(young.values()) == {"0"}
-        assert played.sandbox.counts()["answers"].get("look_back", {}) == before
+        assert "analytics" not in played.sandbox.counts()["answers"]
 
 
 def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path, scenario):
