@@ -31,8 +31,8 @@ MEANINGS = {
     Exit.USAGE: "usage or configuration is wrong; everything that is wrong is named",
     Exit.SOURCE: "the source cannot be read",
     Exit.LEDGER: "the ledger cannot be used, or another dispatcher has it",
-    Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem; for "
-    "plan and lineage verify: it cannot be reached, or lets no reads in",
+    Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem; or "
+    "plan or lineage verify cannot read from it",
     Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",

@@ -53,5 +53,5 @@ def verify_command(given: Mapping[str, Any]) -> int:
         )
     for verified in Verified:
         click.echo(f"{verified.value}: {figures.count(done.counts[verified])}")
-    say(f"last link: {done.last}")
+    say(f"next cursor: {done.last}")
     return Exit.DONE if done.counts[Verified.CONFIRMED] == done.asked else Exit.UNCONFIRMED

@@ -115,6 +115,11 @@ class Span:
         return Span(self.number + more, self.low + more, self.high + more)
 
 
+def exactly(number: int) -> Span:
+    """Return a number that chance has no part in."""
+    return Span(number, number, number)
+
+
 def share_of(hits: int, sample: int, whole: int) -> Span:
     """Estimate how many of ``whole`` are like ``hits`` of a random ``sample``.
 
@@ -140,7 +145,7 @@ def sum_of(total: int, squares: int, sample: int, whole: int) -> Span:
     twice the mean: a sample in which all are alike does not prove that all are.
     """
     if not sample or sample >= whole:
-        return Span(total, total, total)
+        return exactly(total)
     mean = total / sample
     variance = max(squares / sample - mean**2, 0.0) + 2 * mean**2 / sample
     spread = DEVIATIONS * sqrt(variance / sample * (1 - sample / whole)) * whole
@@ -180,6 +185,8 @@ class Sums:
     def estimate(self, whole: int) -> "Estimate":
         """Take what was added for a random sample of ``whole`` contacts."""
         sample = self.contacts
+        if whole and not sample:
+            return without_states(whole)
 
         def total(name: str) -> Span:
             return sum_of(self._totals[name], self._squares[name], sample, whole)
@@ -187,7 +194,8 @@ class Sums:
         return Estimate(
             outcomes={key: share_of(n, sample, whole) for key, n in self.outcomes.items()},
             waits={key: share_of(n, sample, whole) for key, n in self.waits.items()},
-            checks=total("checks"),
+            # where each contact of a sample takes a first check, each of the others does, too
+            checks=exactly(whole) if self._totals["checks"] == sample else total("checks"),
             rechecks=total("rechecks"),
             sends=total("sends"),
             requests=total("requests"),
@@ -210,7 +218,7 @@ class Estimate:
         exact = known.estimate(known.contacts)
         outcomes = dict(self.outcomes)
         for key, span in exact.outcomes.items():
-            outcomes[key] = outcomes.get(key, Span(0, 0, 0)) + span.number
+            outcomes[key] = outcomes.get(key, exactly(0)) + span.number
         return Estimate(
             outcomes,
             self.waits,
@@ -226,8 +234,8 @@ def without_states(contacts: int) -> Estimate:
     return Estimate(
         {},
         {},
-        Span(contacts, contacts, contacts),
-        Span(0, 0, 0),
+        exactly(contacts),
+        exactly(0),
         Span(contacts, 0, contacts),
         Span(2 * contacts, contacts, 2 * contacts),
     )

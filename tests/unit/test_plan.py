@@ -120,3 +120,13 @@ def test_a_reservoir_takes_each_with_the_same_chance():
         assert (len(reservoir.kept), reservoir.offered) == (5, 50)
         taken.update(reservoir.kept)
     assert all(300 < taken[number] < 500 for number in range(50))
+
+
+def test_first_checks_are_certain_and_without_any_answer_there_are_only_bounds():
+    """Each contact of a sample takes one; where none could be read, requests lie between two."""
+    sums = Sums()
+    for _ in range(10):
+        sums.add(Foreseen(Status.NOTIFIED, Reason.DELIVERED, checks=1, sends=1))
+    assert sums.estimate(1000).checks == Span(1000, 1000, 1000)
+    assert Sums().estimate(1000).requests == Span(2000, 1000, 2000)
+    assert Sums().estimate(0).requests == Span(0, 0, 0)
