@@ -28,6 +28,7 @@ def cli() -> None:
       dispatcher demo                                see it work, on a local sandbox
       dispatcher check --config dispatcher.toml      everything that is wrong with a config
       dispatcher check --config dispatcher.toml --online
+      dispatcher plan --config dispatcher.toml       what a run would do
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml
       dispatcher status --config dispatcher.toml
