@@ -190,7 +190,7 @@ def _shown(
     console: Console, asked: planning.PlanAsked, *, live: bool
 ) -> Iterator[Callable[[Seen], None]]:
     if not live:
-        yield _lines()
+        yield _lines(asked)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -216,7 +216,7 @@ def _total(seen: Seen, asked: planning.PlanAsked) -> int | None:
     return seen.to_ask if asked.sample is None else min(asked.sample, seen.to_ask)
 
 
-def _lines() -> Callable[[Seen], None]:
+def _lines(given: planning.PlanAsked) -> Callable[[Seen], None]:
     """Return what prints a line on standard error every ten seconds."""
     last = time.monotonic()
 
@@ -224,7 +224,9 @@ def _lines() -> Callable[[Seen], None]:
         nonlocal last
         if time.monotonic() - last >= _LINE_SECONDS:
             last = time.monotonic()
-            rows, asked = figures.count(seen.rows), figures.count(seen.asked + seen.unread)
-            say(f"rows read {rows}, states asked {asked} of {figures.count(seen.to_ask)}")
+            asked, total = seen.asked + seen.unread, _total(seen, given)
+            of = "" if total is None else f" of {figures.count(total)}"
+            states = "" if given.sample == 0 else f", states asked {figures.count(asked)}{of}"
+            say(f"rows read {figures.count(seen.rows)}{states}")
 
     return show

@@ -66,7 +66,8 @@ def test_the_following_run_does_what_was_planned(tmp_path, mixture):
 
     And afterwards there is nothing left to plan.
     """
-    with play(tmp_path, mixture, 700, {"retry.not_ended_seconds": 1}) as played:
+    patience = {"retry.not_ended_seconds": 0.5, "retry.not_ended_max_minutes": 0.025}
+    with play(tmp_path, mixture, 700, patience) as played:
         with played.contacts.open("a") as more:
             first = played.contacts.read_text().splitlines()[1]
             more.write(f"{first}\n,nobody,Ada,1,abandoned\n")
