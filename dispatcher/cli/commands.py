@@ -7,6 +7,8 @@ import click
 
 from dispatcher import __version__
 from dispatcher.cli import options
+from dispatcher.cli.commands_lineage import lineage
+from dispatcher.cli.commands_plan import plan
 from dispatcher.cli.exits import epilog
 from dispatcher.cli.group import Commands
 
@@ -28,6 +30,7 @@ def cli() -> None:
       dispatcher demo                                see it work, on a local sandbox
       dispatcher check --config dispatcher.toml      everything that is wrong with a config
       dispatcher check --config dispatcher.toml --online
+      dispatcher plan --config dispatcher.toml       what a run would do
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml
       dispatcher status --config dispatcher.toml
@@ -132,6 +135,10 @@ def status(**given: Any) -> None:
     from dispatcher.cli.standing import status_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(status_command(given))
+
+
+cli.add_command(plan)
+cli.add_command(lineage)
 
 
 @cli.group(invoke_without_command=True, short_help="Serve a local platform to try things on.")

@@ -21,6 +21,7 @@ class Exit(IntEnum):
     DEFERRED = 10
     HALTED = 11
     DRAIN_LIMIT = 12
+    UNCONFIRMED = 13
     STOPPED = 130
 
 
@@ -30,10 +31,12 @@ MEANINGS = {
     Exit.USAGE: "usage or configuration is wrong; everything that is wrong is named",
     Exit.SOURCE: "the source cannot be read",
     Exit.LEDGER: "the ledger cannot be used, or another dispatcher has it",
-    Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem",
+    Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem; or "
+    "plan or lineage verify cannot read from it",
     Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
+    Exit.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
     Exit.STOPPED: "stopped at once by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
@@ -42,10 +45,13 @@ _KNOWN = {
     "dispatcher.settings.SettingsError": Exit.USAGE,
     "dispatcher.sandbox.scenario.ScenarioError": Exit.USAGE,
     "dispatcher.telemetry.health.HealthAddressError": Exit.USAGE,
+    "dispatcher.app.lineage_out.FormatError": Exit.USAGE,
+    "dispatcher.app.exporting.OutputError": Exit.USAGE,
     "dispatcher.ports.SourceError": Exit.SOURCE,
     "dispatcher.ports.LedgerError": Exit.LEDGER,
     "dispatcher.ports.CredentialsError": Exit.PLATFORM,
     "dispatcher.ports.TokenUnavailableError": Exit.PLATFORM,
+    "dispatcher.engine.asking.AskingError": Exit.PLATFORM,
 }
 
 

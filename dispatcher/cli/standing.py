@@ -19,7 +19,7 @@ from dispatcher.ports import Backlog
 
 def status_command(given: Mapping[str, Any]) -> int:
     """Print how the campaigns of a ledger stand; return the exit code."""
-    ledger, campaign = _place(given)
+    ledger, campaign = place(given)
     report = read_status(ledger, campaign, now=time.time())
     if given["as_json"]:
         click.echo(json.dumps([as_json(standing) for standing in report], indent=2))
@@ -65,7 +65,7 @@ def waiting(backlog: Backlog, now: float) -> str:
     return f"Not final: {', '.join(parts)}."
 
 
-def _place(given: Mapping[str, Any]) -> tuple[Path, str | None]:
+def place(given: Mapping[str, Any]) -> tuple[Path, str | None]:
     """Find the ledger: named by itself, or by a configuration with its campaign."""
     if given["ledger"] and not given["config"]:
         return Path(given["ledger"]), given["campaign"]

@@ -32,7 +32,7 @@ def lines(totals: Totals) -> Iterator[Line]:
 
 def show_totals(console: Console, campaign: str, totals: Totals) -> None:
     """Print what became of every row."""
-    table = _table(f"Campaign {campaign}, all runs", "became", "reason", "rows")
+    table = new_table(f"Campaign {campaign}, all runs", "became", "reason", "rows")
     found = [found for found in lines(totals) if found[2]]
     for became, reason, number in found:
         table.add_row(became, reason, figures.count(number))
@@ -46,7 +46,7 @@ def show_totals(console: Console, campaign: str, totals: Totals) -> None:
 
 def show_run(console: Console, snapshot: Snapshot) -> None:
     """Print the requests of this run, and its failures by kind."""
-    table = _table("This run", "requests", "answer", "number")
+    table = new_table("This run", "requests", "answer", "number")
     for (step, status), number in sorted(snapshot.requests.items()):
         table.add_row(str(step), status, figures.count(number))
     table.add_section()
@@ -69,7 +69,8 @@ def _words(tags: Mapping[str, int]) -> str:
     return ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """Return an empty table whose last column holds figures."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for column in columns[:-1]:
         table.add_column(column, overflow="fold")

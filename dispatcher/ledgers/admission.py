@@ -24,7 +24,7 @@ def admit(
     claim: int,
 ) -> Admitted:
     """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
-    fresh = _fresh(connection, campaign, batch.contacts)
+    fresh = unknown(connection, campaign, batch.contacts)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
     for contact, id_ in zip(fresh, ids, strict=False):
@@ -44,7 +44,7 @@ def admit(
     return Admitted(len(fresh), duplicates, claims)
 
 
-def _fresh(
+def unknown(
     connection: sqlite3.Connection, campaign: int, contacts: Sequence[Contact]
 ) -> list[Contact]:
     """Leave out what is in the ledger, and what comes twice in the batch."""

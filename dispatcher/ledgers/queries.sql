@@ -132,3 +132,34 @@ SELECT
     intent_conversation_id, intent_external_contact_id, intent_target, correlation_id, words
 FROM contact
 WHERE id > ? AND campaign_id = ? AND status = ? ORDER BY id LIMIT ?
+
+-- name: waiting_ids
+SELECT id FROM contact INDEXED BY contact_open
+WHERE campaign_id = ? AND reason IS NULL AND status IN ('ready', 'claimed')
+
+-- name: waiting_contacts
+SELECT json_group_array(json_array(
+    id, progress, key, conversation_id, '', external_contact_id, address, NULL,
+    COALESCE(due, not_before), expires_at, NULL
+))
+FROM contact
+WHERE id IN (SELECT value FROM json_each(?)) AND status IN ('ready', 'claimed')
+
+-- name: add_seen_keys
+INSERT INTO seen VALUES many ON CONFLICT DO NOTHING RETURNING key
+
+-- name: lineage_page_of_all
+SELECT * FROM lineage_row WHERE id > ? ORDER BY id LIMIT ?
+
+-- name: unverified_page
+SELECT
+    id, relation, previous_conversation_id, conversation_id, message_id, external_contact_id,
+    sent_at
+FROM lineage_row
+WHERE
+    id > ? AND settled_at <= ? AND (verified IS NULL OR verified <> 'confirmed')
+    AND (? IS NULL OR campaign = ?)
+ORDER BY id LIMIT ?
+
+-- name: mark_verified
+UPDATE lineage SET verified = ?, verified_at = ? WHERE id = ?

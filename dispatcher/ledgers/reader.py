@@ -85,11 +85,7 @@ class LedgerReader:
     def lineage(self, after: int = 0) -> Iterator[LineageRow]:
         """Yield lineage rows in the order of their commits, those with an id above ``after``."""
         for row in self._pages("lineage_page", after, self._campaign):
-            values = dict(row)
-            values["relation"] = Relation(values["relation"])
-            values["reason"] = Reason(values["reason"])
-            values["attributes"] = orjson.loads(values["attributes"] or "{}")
-            yield LineageRow(**values)
+            yield _lineage_row(row)
 
     def rejected(self, after: int = 0) -> Iterator[RejectedRowKept]:
         """Yield the rejected rows in the order of the source."""
@@ -107,15 +103,69 @@ class LedgerReader:
             yield ContactRow(**values)
 
     def _pages(self, name: str, after: int, *where: Any) -> Iterator[sqlite3.Row]:
-        while True:
-            try:
-                page = self._connection.execute(SQL[name], (after, *where, _PAGE)).fetchall()
-            except sqlite3.Error as error:
-                raise explain(self._path, error) from None
-            yield from page
-            if len(page) < _PAGE:
-                return
-            after = page[-1]["id"]
+        return _pages(self._connection, self._path, name, after, *where)
+
+
+def _pages(
+    connection: sqlite3.Connection, path: Path, name: str, after: int, *where: Any
+) -> Iterator[sqlite3.Row]:
+    while True:
+        try:
+            page = connection.execute(SQL[name], (after, *where, _PAGE)).fetchall()
+        except sqlite3.Error as error:
+            raise explain(path, error) from None
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1]["id"]
+
+
+def _lineage_row(row: sqlite3.Row) -> LineageRow:
+    values = dict(row)
+    values["relation"] = Relation(values["relation"])
+    values["reason"] = Reason(values["reason"])
+    values["attributes"] = orjson.loads(values["attributes"] or "{}")
+    return LineageRow(**values)
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a ledger to look into it; its rows come by name.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
+    return _open(path)
+
+
+def check_campaign(path: Path, campaign: str | None) -> None:
+    """Make sure that a ledger can be read and, where one is named, holds a campaign.
+
+    Raises:
+        LedgerError: it cannot, or does not.
+
+    """
+    with closing(_open(path)) as connection:
+        try:
+            _names(connection, path, campaign)
+        except sqlite3.Error as error:
+            raise explain(path, error) from None
+
+
+def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[LineageRow]:
+    """Yield lineage rows of a campaign, or of all, with ids above ``after``, in their order.
+
+    Each page is one short read, so that a daemon that runs is not held up.
+
+    Raises:
+        LedgerError: the ledger cannot be read, or there is no such campaign.
+
+    """
+    check_campaign(path, campaign)
+    with closing(_open(path)) as connection:
+        name, where = ("lineage_page", (campaign,)) if campaign else ("lineage_page_of_all", ())
+        for row in _pages(connection, path, name, after, *where):
+            yield _lineage_row(row)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,6 +1,6 @@
 """Settings from all their places, or every mistake in them at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Literal
@@ -13,13 +13,14 @@ from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
 from dispatcher.settings.model import SECRETS, Settings
 
-Purpose = Literal["run", "check", "status"]
+Purpose = Literal["run", "check", "status", "verify"]
 """What the settings are for; it decides how much of the world must be in order."""
 
 _RULES: dict[Purpose, tuple[checks.Check, ...]] = {
     "run": checks.TOGETHER + checks.WORLD,
     "check": checks.TOGETHER + checks.WORLD + checks.LEDGER,
     "status": checks.TOGETHER,
+    "verify": checks.TOGETHER,
 }
 
 _STAND_INS = {
@@ -28,6 +29,12 @@ _STAND_INS = {
     ("platform", "base_url"): "https://localhost",
 }
 """What stands in for a required key that is wrong, while the others are checked."""
+
+_WITHOUT: dict[Purpose, tuple[KeyPath, ...]] = {
+    "status": tuple(_STAND_INS),
+    "verify": (("campaign",), ("source", "path")),
+}
+"""Required keys that a purpose can do without."""
 
 
 def load(
@@ -42,16 +49,16 @@ def load(
 
     ``env`` is the environment, ``sets`` the texts of ``--set``, ``flags`` values by key that a
     command's own flags gave (None: not given). For the purpose "status" it is enough that the
-    ledger can be named: credentials, source and platform may be missing. "check" looks at the
-    ledger's place, too; a run finds that out when it opens it.
+    ledger can be named: credentials, source and platform may be missing; for "verify" the source
+    may be. "check" looks at the ledger's place, too; a run finds that out when it opens it.
 
     Raises:
         SettingsError: names everything that is wrong.
 
     """
     layers = _read(config, env, sets, flags or {})
-    if purpose == "status":
-        _stand_in(layers)
+    if purpose in _WITHOUT:
+        _stand_in(layers, _WITHOUT[purpose])
     wrong = [*layers.mistakes, *_take_out_secrets(layers)]
     settings, invalid = _validate(layers)
     keys = frozenset(mistake.key for mistake in invalid)
@@ -75,9 +82,9 @@ def _read(
     return layers
 
 
-def _stand_in(layers: Layers) -> None:
-    for path, value in _STAND_INS.items():
-        layers.values.setdefault(path, value)
+def _stand_in(layers: Layers, paths: Iterable[KeyPath] = tuple(_STAND_INS)) -> None:
+    for path in paths:
+        layers.values.setdefault(path, _STAND_INS[path])
 
 
 def _take_out_secrets(layers: Layers) -> list[Mistake]:

@@ -1,0 +1,77 @@
+"""``dispatcher plan`` in words: every figure with its interval, and what it rests on."""
+
+import json
+from collections import Counter
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.app import planning
+from dispatcher.cli import cli
+from dispatcher.domain.plan import Foreseen, Sums
+from dispatcher.domain.status import Reason, RetryReason, Status
+from dispatcher.engine.planning import Plan, Seen
+
+
+def made(asked=50, to_ask=1000):
+    sums = Sums()
+    for number in range(asked):
+        late = number % 10 == 0
+        waits = RetryReason.NOT_ENDED if late else None
+        sums.add(Foreseen(Status.OPENED, Reason.DELIVERED, 3 if late else 1, 1, waits, 10.0 * late))
+    seen = Seen(
+        rows=1010, contacts=to_ask, duplicates=6, rejected=Counter(no_id=4), to_ask=to_ask,
+        asked=asked, at_end=True,
+    )  # fmt: skip
+    return Plan(seen, sums.estimate(to_ask), in_doubt=3, longest_wait=10.0)
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path):
+    """Run the command with a plan that is made already; return its result and what was asked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "contacts.csv").write_text("conversation_id\nc-1\n")
+    asked = []
+
+    def run(plan, *more):
+        monkeypatch.setattr(planning, "plan", lambda *given: asked.append(given[1]) or plan)
+        given = ["--source", "contacts.csv", "--campaign", "carts", *more]
+        secrets = {"DISPATCHER_CLIENT_ID": "a", "DISPATCHER_CLIENT_SECRET": "b"}
+        url = ["--platform-url", "https://api.example.com", "--set", "message.text=Hi"]
+        return CliRunner(env=secrets).invoke(cli, ["plan", *given, *url]), asked
+
+    return run
+
+
+def test_people_read_what_it_rests_on(invoke):
+    """The sample, the assumption, the end at this quota, and that nothing was sent."""
+    result, (asked,) = invoke(made(), "--sample", "50", "--seed", "3")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert "States read: 50 of 1,000 contacts." in words
+    assert "within 60 s (--ended-after)" in words
+    assert "in doubt, not planned 3" in words
+    assert "At 300 requests a minute it takes" in words
+    assert "Nothing was sent, and nothing was written." in words
+    assert (asked.sample, asked.seed, asked.ended_after) == (50, 3, 60.0)
+
+
+def test_programs_read_every_estimate_with_its_bounds(invoke):
+    """2.2 requests each for 1,000 contacts, at 98% of 300 a minute."""
+    result, _ = invoke(made(), "--json")
+    plan = json.loads(result.stdout)
+    assert plan["rows"]["rejected"] == {"no_id": 4}
+    assert plan["ledger"] == {"waiting": 0, "in_doubt": 3}
+    every = plan["requests"]["all"]
+    assert every["low"] < every["estimate"] == 2200 < every["high"]
+    assert plan["deferred"]["not_ended"]["estimate"] == 100
+    assert plan["duration_seconds"]["estimate"] == pytest.approx(2200 / 4.9)
+    assert plan["ends_at"]["low"] < plan["ends_at"]["estimate"] < plan["ends_at"]["high"]
+
+
+def test_all_and_none_exclude_each_other(invoke):
+    """A mistake in the options is told at once."""
+    result, asked = invoke(made(), "--all", "--no-checks")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.output
+    assert not asked
