@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import SecretStr, ValidationError
 
-from dispatcher.settings import checks, problems, reading
+from dispatcher.settings import campaigns, checks, problems, reading
 from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
@@ -22,12 +22,8 @@ _RULES: dict[Purpose, tuple[checks.Check, ...]] = {
     "status": checks.TOGETHER,
 }
 
-_STAND_INS = {
-    ("campaign",): "none",
-    ("source", "path"): checks.STDIN,
-    ("platform", "base_url"): "https://localhost",
-}
-"""What stands in for a required key that is wrong, while the others are checked."""
+_PLATFORM = (("platform", "base_url"), "https://localhost")
+"""What stands in for the platform where it is wrong, while the others are checked."""
 
 
 def load(
@@ -50,17 +46,18 @@ def load(
 
     """
     layers = _read(config, env, sets, flags or {})
-    if purpose == "status":
-        _stand_in(layers)
-    wrong = [*layers.mistakes, *_take_out_secrets(layers)]
+    chosen = campaigns.take_choice(layers)
+    wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
+    _stand_in(layers, complete=purpose == "status")
     settings, invalid = _validate(layers)
     keys = frozenset(mistake.key for mistake in invalid)
     wrong += invalid
-    wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys)]
+    views = campaigns.views(settings, layers, chosen)
+    wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
     wrong += checks.credential_mistakes(env) if purpose != "status" else []
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
-    return _finish(settings, layers, env)
+    return _finish(campaigns.chosen_alone(settings, chosen), layers, env)
 
 
 def _read(
@@ -75,9 +72,10 @@ def _read(
     return layers
 
 
-def _stand_in(layers: Layers) -> None:
-    for path, value in _STAND_INS.items():
-        layers.values.setdefault(path, value)
+def _stand_in(layers: Layers, *, complete: bool = True) -> None:
+    campaigns.stand_in(layers, complete=complete)
+    if complete:
+        layers.values.setdefault(*_PLATFORM)
 
 
 def _take_out_secrets(layers: Layers) -> list[Mistake]:
@@ -94,14 +92,14 @@ def _take_out_secrets(layers: Layers) -> list[Mistake]:
 def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
     """Check each value; where some are wrong, go on with their defaults to check the others."""
     try:
-        return Settings.model_validate(layers.nested()), []
+        return campaigns.complete(Settings.model_validate(layers.nested())), []
     except ValidationError as error:
         invalid = problems.mistakes(error, layers)
     usable = deepcopy(layers)
     for mistake in invalid:
         _drop(usable, tuple(mistake.key.split(".")))
     _stand_in(usable)
-    return Settings.model_validate(usable.nested()), invalid
+    return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
 def _drop(layers: Layers, path: KeyPath) -> None:
