@@ -1,4 +1,4 @@
-"""One campaign's lane: what it takes in, what lies ready of it, and what is in its workers' hands."""
+"""One campaign's lane: what it takes in, what lies ready of it, and what workers hold of it."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -11,12 +11,14 @@ from dispatcher.engine.intake import NEVER
 from dispatcher.engine.lane import Lane
 from dispatcher.engine.sharing import ByPriority, Fair, Sharing
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import Claim, SourceError
+from dispatcher.ports import Batch, Claim, SourceError
 
 IDLE_SECONDS = 0.25
 """The longest that the feeder sleeps before it looks at the clock and the source again."""
 BATCH_SECONDS = 0.02
 """The longest that it waits for a batch of a source before it looks at the rest."""
+_TAKE, _STOP = True, False
+"""What a worker is told: take the next contact, or end."""
 
 
 class Ending(StrEnum):
@@ -66,7 +68,7 @@ class Pipeline:
         self._plan = plan
         self._sharing = _sharing(lanes, plan)
         self._fed = sorted(lanes, key=lambda lane: -lane.priority) if plan.by_priority else lanes
-        self._queue: asyncio.Queue[bool] = asyncio.Queue()  # one True for each claim that is ready
+        self._queue: asyncio.Queue[bool] = asyncio.Queue()  # a _TAKE for each claim that is ready
         self._asked = asyncio.Event()
         self._wanted = asyncio.Event()
 
@@ -170,7 +172,7 @@ class Pipeline:
                 continue
             lane.ready.extend(claims)
             for _ in claims:
-                self._queue.put_nowait(True)
+                self._queue.put_nowait(_TAKE)
             got = got or bool(claims)
         return got
 
@@ -200,7 +202,7 @@ class Pipeline:
     async def _rest(self) -> None:
         """Wait until the workers want more, something is due, or a source has a batch."""
         seconds, now = IDLE_SECONDS, self._clock.time()
-        batches = []
+        batches: list[asyncio.Task[Batch | None]] = []
         for lane in self._lanes:
             if lane.room_left() > 0:
                 seconds = min(seconds, max(0.001, lane.next_due - now))
@@ -208,9 +210,7 @@ class Pipeline:
                     seconds = min(seconds, BATCH_SECONDS)
                     batches += lane.intake.reading
         if batches:
-            await asyncio.wait(
-                batches, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(batches, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             return
         self._wanted.clear()
         with suppress(TimeoutError):
@@ -221,7 +221,7 @@ class Pipeline:
 
     async def _work(self) -> None:
         workers = self._plan.workers
-        while await self._queue.get():
+        while await self._queue.get() is _TAKE:
             lane = self._next()
             claim = lane.ready.popleft()
             lane.busy += 1
@@ -247,7 +247,7 @@ class Pipeline:
         for lane, claims in ready:
             await lane.give_back(claims)
         for _ in workers:
-            self._queue.put_nowait(False)
+            self._queue.put_nowait(_STOP)
         _, unfinished = await asyncio.wait(workers, timeout=self._plan.drain_seconds)
         for worker in unfinished:
             worker.cancel()
@@ -285,7 +285,9 @@ def _sharing(lanes: Sequence[Lane], plan: Plan) -> Sharing | None:
     if len(lanes) == 1:
         return None
     shares = [lane.share for lane in lanes]
-    return ByPriority([lane.priority for lane in lanes], shares) if plan.by_priority else Fair(shares)
+    return (
+        ByPriority([lane.priority for lane in lanes], shares) if plan.by_priority else Fair(shares)
+    )
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -43,9 +43,9 @@ class ByPriority:
 
     def __init__(self, priorities: Sequence[int], shares: Sequence[float]) -> None:
         self._priorities = tuple(priorities)
-        self._fair = Fair(shares)
+        self._fair = {priority: Fair(shares) for priority in priorities}
 
     def next(self, waiting: Sequence[int]) -> int:
         """Choose among those of the highest priority that has anything."""
         highest = max(self._priorities[lane] for lane in waiting)
-        return self._fair.next([n for n in waiting if self._priorities[n] == highest])
+        return self._fair[highest].next([n for n in waiting if self._priorities[n] == highest])

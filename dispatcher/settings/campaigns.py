@@ -23,7 +23,9 @@ def stand_in(layers: Layers, *, complete: bool) -> None:
     """
     needed = dict(_NEEDED) if layers.listed or complete else {}
     if complete:
-        needed.update({(name, *path): value for name in layers.items for path, value in _OWN.items()})
+        needed.update(
+            {(name, *path): value for name in layers.items for path, value in _OWN.items()}
+        )
     for path, value in needed.items():
         layers.values.setdefault(path, value)
 

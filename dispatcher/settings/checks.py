@@ -12,6 +12,7 @@ from dispatcher.settings.keys import KeyPath
 from dispatcher.settings.mistakes import Mistake
 from dispatcher.settings.model import OF_A_CAMPAIGN, Settings
 
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule: it is asked only when none of the keys that it needs is wrong in itself.

@@ -67,7 +67,7 @@ def test_plain_line_tells_everything(snapshot):
 
 def test_panel_tells_the_same(snapshot):
     """The live view has the same figures."""
-    text = printed(lambda console: console.print(progress.panel("c1", snapshot)))
+    text = printed(lambda console: console.print(progress.panel({"c1": snapshot})))
     for words in ("c1", "3 settled", "42 waiting", "87% of the quota", "HALTED: scope"):
         assert words in text
     assert re.search(r"scope errors 1 +closed-session conflicts 2 +retry loops 1", text)
@@ -78,10 +78,10 @@ def test_plain_view_prints_every_ten_seconds(snapshot, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("dispatcher.cli.progress.time.monotonic", lambda: now[0])
     out = io.StringIO()
-    with progress.view(Console(file=out, width=40), "c1", live=False) as view:
+    with progress.view(Console(file=out, width=40), live=False) as view:
         for _ in range(50):
             now[0] += 0.5
-            view.update(snapshot)
+            view.update({"c1": snapshot})
     assert len(out.getvalue().splitlines()) == 2
     assert view.stream is None
 
@@ -90,8 +90,8 @@ def test_live_view_cleans_up(snapshot):
     """At a terminal the view is drawn in place, and gone at the end."""
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True)
-    with progress.view(console, "c1", live=True) as view:
-        view.update(snapshot)
+    with progress.view(console, live=True) as view:
+        view.update({"c1": snapshot})
         assert "3 settled" in out.getvalue()
     assert out.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))
 
