@@ -135,7 +135,7 @@ def lines(snapshots: Mapping[str, Snapshot]) -> Iterator[str]:
     yield line(together(list(snapshots.values())))
     if len(snapshots) > 1:
         for campaign, snapshot in snapshots.items():
-            yield f"  {campaign}: {'; '.join(_own(snapshot))}"
+            yield f"  {campaign}: {'; '.join([*_own(snapshot), *figures.halts(snapshot)])}"
 
 
 def line(snapshot: Snapshot) -> str:

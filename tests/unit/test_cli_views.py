@@ -152,3 +152,24 @@ def test_summary_of_a_run(snapshot):
 def test_durations_are_short(seconds, text):
     """Durations are read at a glance."""
     assert figures.duration(seconds) == text
+
+
+def test_several_campaigns_stand_beside_their_sum(snapshot):
+    """The line, the panel and the summary add them up, and tell which one is paused."""
+    tally = Tally()
+    tally.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
+    both = {"carts": snapshot, "questions": tally.snapshot()}
+    first, carts, questions = progress.lines(both)
+    assert "settled 3: notified 1, opened 2" in first
+    assert "HALTED" not in first
+    assert carts.startswith("  carts: settled 3: notified 1, opened 2")
+    assert questions.startswith("  questions: settled 0: ")
+    assert questions.endswith("; PAUSED")
+    text = printed(lambda console: console.print(progress.panel(both)))
+    assert re.search(r"campaign +2 campaigns", text)
+    assert re.search(r"carts +3 settled, .*HALTED: scope", text)
+    assert re.search(r"questions +0 settled, .*PAUSED", text)
+    table = printed(summary.show_campaigns, both)
+    assert re.search(r"carts +HALTED: scope +4 +3\b", table)
+    assert re.search(r"questions +PAUSED +0 +0\b", table)
+    assert printed(summary.show_campaigns, {"carts": snapshot}) == ""
