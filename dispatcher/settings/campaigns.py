@@ -65,10 +65,16 @@ def complete(settings: Settings) -> Settings:
     return first.model_copy(update={"campaigns": campaigns})
 
 
-def chosen_alone(settings: Settings, chosen: str | None) -> Settings:
-    """Leave out every campaign but the chosen one."""
-    found = [each for each in settings.campaigns if each.name == chosen]
-    return settings.only(found[0]) if found else settings
+def chosen_alone(settings: Settings, layers: Layers, chosen: str | None) -> Settings:
+    """Leave out every campaign but the chosen one, which becomes the first."""
+    for name, campaign in zip(layers.items, settings.campaigns, strict=False):
+        if campaign.name == chosen:
+            origins = [(path, origin) for path, origin in layers.origins.items() if path[0] == name]
+            for path in [path for path in layers.origins if path[0] in layers.items]:
+                del layers.origins[path]
+            layers.origins.update({(item(1), *path[1:]): origin for path, origin in origins})
+            return settings.only(campaign)
+    return settings
 
 
 def views(settings: Settings, layers: Layers, chosen: str | None) -> list[tuple[str, Settings]]:

@@ -57,7 +57,7 @@ def load(
     wrong += checks.credential_mistakes(env) if purpose != "status" else []
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
-    return _finish(campaigns.chosen_alone(settings, chosen), layers, env)
+    return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
 
 
 def _read(

@@ -210,12 +210,14 @@ class Settings(Section):
     def _described_campaigns(self) -> Iterator[tuple[str, str, str]]:
         for number, campaign in enumerate(self.campaigns, 1):
             for name, value in campaign:
-                inner = value if isinstance(value, Section) else {None: value}.items()
-                for field, found in inner:
-                    key = f"{name}.{field}" if field else name
-                    place = self.origin(f"campaigns[{number}].{key}") or self.origin(key)
-                    shown = as_toml(found)
-                    yield f"campaigns[{number}].{key}", shown, str(place) if place else "default"
+                own = f"campaigns[{number}].{name}"
+                if not isinstance(value, Section):
+                    yield own, as_toml(value), str(self.origin(own) or "default")
+                    continue
+                front = own if self.origin(own) else name
+                for field, found in value:
+                    place = self.origin(f"{front}.{field}")
+                    yield f"{own}.{field}", as_toml(found), str(place or "default")
 
     def _described(self, key: str, value: object) -> tuple[str, str, str]:
         origin = self.origin(key)

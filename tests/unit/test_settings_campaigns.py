@@ -68,6 +68,8 @@ def test_the_flag_chooses_one_of_the_list(config):
     settings = read(config, text, campaign="questions")
     assert [each.name for each in settings.campaigns] == ["questions"]
     assert settings.campaign == "questions"
+    assert settings.origin("campaigns[1].name").line == 14
+    assert "campaigns[2]" not in settings.describe()
     mistake = wrong(config, TWO, campaign="question")["campaign"]
     assert (mistake.where, mistake.hint) == ("--campaign", "there are: carts, questions")
 
@@ -83,6 +85,14 @@ def test_show_prints_every_campaign_with_its_places(config):
     assert 'text = "Hello"' in inherited
     assert inherited.endswith(f"# {config}:4")
     assert not [each for each in text.splitlines() if each.startswith(("campaign ", "source."))]
+    subject = TWO.replace('text = "Hello"', 'subject = "S"')
+    (first, second) = (
+        each.split("# ")
+        for each in read(config, subject).describe().splitlines()
+        if each.startswith("campaigns") and "message.subject" in each
+    )
+    assert ('= ""' in first[0], first[1]) == (True, "default")
+    assert ('= "S"' in second[0], second[1]) == (True, f"{config}:4")
 
 
 def test_all_mistakes_of_a_list_at_once(config):
