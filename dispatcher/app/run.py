@@ -18,7 +18,8 @@ from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.halts import Halts
 from dispatcher.engine.lane import Lane
-from dispatcher.engine.pipeline import Ending, Pipeline, Plan
+from dispatcher.engine.pipeline import Pipeline
+from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.ports import Clock, TokenUnavailableError, Totals

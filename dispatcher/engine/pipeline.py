@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 
 from dispatcher.domain.status import Step
 from dispatcher.engine.intake import NEVER
 from dispatcher.engine.lane import Lane
+from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.sharing import ByPriority, Fair, Sharing
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Batch, Claim, SourceError
@@ -19,40 +18,6 @@ BATCH_SECONDS = 0.02
 """The longest that it waits for a batch of a source before it looks at the rest."""
 _TAKE, _STOP = True, False
 """What a worker is told: take the next contact, or end."""
-
-
-class Ending(StrEnum):
-    """How a run ended."""
-
-    DONE = "done"
-    """Source and ledger are exhausted, or the run's limit of contacts is reached."""
-    DEFERRED = "deferred"
-    """Exhausted but for contacts that are due later than the run waits."""
-    HALTED = "halted"
-    """The run stood still for longer than it waits."""
-    PAUSED = "paused"
-    """Exhausted but for campaigns that are paused."""
-    DRAINED = "drained"
-    """Asked to stop; what was in flight was settled."""
-    CUT_OFF = "cut_off"
-    """Asked to stop; the drain limit was over before all in flight was settled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a run goes; times in seconds.
-
-    With ``once`` it ends when source and ledger are exhausted; what is due later than
-    ``wait_limit`` after that stays in the ledger. ``by_priority``: a campaign gets workers only
-    when none of a higher priority has anything ready, else they share them.
-    """
-
-    workers: int = 64
-    once: bool = False
-    wait_limit: float = 60.0
-    drain_seconds: float = 30.0
-    gauge_seconds: float = 10.0
-    by_priority: bool = False
 
 
 class Pipeline:
@@ -75,6 +40,12 @@ class Pipeline:
     def stop(self) -> None:
         """Begin the drain."""
         self._asked.set()
+        self._wanted.set()
+
+    def wake(self) -> None:
+        """Look for contacts that are due now: somebody else has put them into the ledger."""
+        for lane in self._lanes:
+            lane.desk.next_due = 0.0
         self._wanted.set()
 
     async def pause(self, campaign: str) -> None:

@@ -8,7 +8,8 @@ from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.intake import Allowance, Intake
 from dispatcher.engine.lane import Lane
-from dispatcher.engine.pipeline import Pipeline, Plan
+from dispatcher.engine.pipeline import Pipeline
+from dispatcher.engine.plan import Plan
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, PROBE_SECONDS, Bench

@@ -22,7 +22,8 @@ from dispatcher.engine.desk import Desk
 from dispatcher.engine.halts import Halts
 from dispatcher.engine.intake import Allowance, Intake
 from dispatcher.engine.lane import Lane
-from dispatcher.engine.pipeline import Pipeline, Plan
+from dispatcher.engine.pipeline import Pipeline
+from dispatcher.engine.plan import Plan
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Batch
 from tests.support.memory_ledger import MemoryLedger

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import HaltReason, Status, Step
-from dispatcher.engine.pipeline import Ending
+from dispatcher.engine.plan import Ending
 from dispatcher.ports import SourceError
 from tests.support.campaigns import Run, people
 from tests.support.virtual import START, in_virtual_time, until
@@ -154,6 +154,19 @@ async def test_a_campaign_that_is_not_there():
     for act in (stream.pause, stream.resume):
         with pytest.raises(LookupError, match="no campaign c; it has: a, b"):
             await act("c")
+
+
+@in_virtual_time
+async def test_what_somebody_else_put_into_the_ledger_is_looked_for_when_told():
+    """A run that has nothing to do finds it at once, in whichever campaign."""
+    run = Run().add("a").add("b")
+    running = asyncio.create_task(run.pipeline(once=False).run())
+    await asyncio.sleep(60)
+    run.ledgers["b"].put(people("b", 1)[0])
+    run.stream.wake()
+    await until(lambda: run.opened("b") == 1, seconds=2)
+    run.stream.stop()
+    assert await running is Ending.DRAINED
 
 
 @in_virtual_time
