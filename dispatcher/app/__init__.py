@@ -3,7 +3,7 @@
 from dispatcher.app.online import Finding, check_online
 from dispatcher.app.run import ProgressView, RunOptions, RunResult, run
 from dispatcher.app.wiring import make_agent
-from dispatcher.engine.pipeline import Ending
+from dispatcher.engine.plan import Ending
 
 __all__ = [
     "Ending",

@@ -2,39 +2,30 @@
 
 import asyncio
 import gc
-import random
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
 import structlog
 import uvloop
 
-from dispatcher.app.wiring import make_agent, make_pacer, make_platform, make_rules, make_source
-from dispatcher.domain.events import InDoubt
+from dispatcher.app.lanes import make_lanes, open_campaigns
+from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
+from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.desk import Desk
 from dispatcher.engine.halts import Halts
-from dispatcher.engine.intake import Intake
-from dispatcher.engine.pipeline import Ending, Pipeline, Plan
+from dispatcher.engine.lane import Lane
+from dispatcher.engine.pipeline import Pipeline
+from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ledgers.holding import Recovered
-from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.platforms.messaging import MessagingPlatform
-from dispatcher.ports import Clock, EventSink, Source, TokenUnavailableError, Totals
+from dispatcher.ports import Clock, TokenUnavailableError, Totals
 from dispatcher.settings import Settings
-from dispatcher.telemetry.fanout import Fanout
 from dispatcher.telemetry.health import HealthServer
-from dispatcher.telemetry.logs import configure
-from dispatcher.telemetry.logsink import LogSink
-from dispatcher.telemetry.report import as_json
-from dispatcher.telemetry.statsd import StatsdSink
-from dispatcher.telemetry.tally import Snapshot, Tally
+from dispatcher.telemetry.tally import Snapshot
 
 COLLECT_AFTER = 20_000
 """New objects after which the garbage collector looks for cycles among them."""
@@ -59,12 +50,13 @@ class RunOptions:
 class RunResult:
     """How a run ended: ``ending`` is None when a second signal ended it at once.
 
-    ``totals`` is None when a signal came before the ledger was there to be summed up.
+    By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which is empty when a
+    signal came before the ledger was there to be summed up.
     """
 
     ending: Ending | None
-    snapshot: Snapshot
-    totals: Totals | None
+    snapshots: Mapping[str, Snapshot]
+    totals: Mapping[str, Totals]
 
 
 class ProgressView(Protocol):
@@ -81,8 +73,8 @@ class ProgressView(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Show how things stand."""
+    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Show how each campaign stands."""
         ...
 
 
@@ -119,8 +111,9 @@ class _Run:
         self._options = options
         self._view = view
         self._clock: Clock = SystemClock()
-        self._tally = Tally()
-        self._log = structlog.get_logger(campaign=settings.campaign)
+        self._observation = Observation(settings)
+        several = len(settings.campaigns) > 1
+        self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
         self._running: asyncio.Future[RunResult] | asyncio.Future[Ending] | None = None
         self._current: Pipeline | None = None
@@ -137,49 +130,25 @@ class _Run:
             if not self._signals:
                 raise
             ending = Ending.DRAINED if self._signals == 1 else None
-            return RunResult(ending, self._tally.snapshot(), None)
+            return RunResult(ending, self._observation.snapshots(), {})
 
     async def _run(self) -> RunResult:
-        settings = self._settings
+        settings, observation = self._settings, self._observation
         async with AsyncExitStack() as stack:
-            events = self._telemetry(stack)
-            source = make_source(settings, once=self._options.once)
-            ledger = await SqliteLedger.open(Path(settings.ledger.path), settings.campaign)
-            stack.push_async_callback(ledger.close)
-            self._tell_start(events, await ledger.recover())
+            observation.open(stack, self._view.stream if self._view is not None else None)
+            once, limit = self._options.once, self._options.limit
+            opened = await open_campaigns(settings, observation, stack, once=once)
             platform = await make_platform(settings, self._clock, stack)
-            desk = Desk(ledger, events, self._clock)
-            halts = Halts(platform, events, self._clock, settings.engine.probe_seconds)
+            probe_seconds = settings.engine.probe_seconds
+            halts = Halts(platform, observation.everybody, self._clock, probe_seconds)
             await self._preflight(platform, halts)
             turnstile = Turnstile(make_pacer(settings, self._clock), halts)
-            pipeline = self._pipeline(platform, turnstile, desk, source)
+            lanes = make_lanes(opened, platform, turnstile, self._clock, limit)
+            pipeline = self._pipeline(lanes, turnstile)
             await self._serve_health(stack, halts, pipeline)
             ending = await self._until_ended(stack, pipeline)
-            totals = await ledger.totals()
-        return RunResult(ending, self._tally.snapshot(), totals)
-
-    def _telemetry(self, stack: AsyncExitStack) -> EventSink:
-        given = self._settings.telemetry
-        path = Path(given.log_file) if given.log_file else None
-        stream = self._view.stream if self._view is not None else None
-        logs = configure(given.log_format, path=path, stream=stream, level=given.log_level)
-        stack.callback(logs.close)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, logs.reopen)
-        campaign = self._settings.campaign
-        agent = make_agent(self._settings)
-        statsd = StatsdSink(agent, campaign=campaign, dialect=self._settings.platform.dialect)
-        stack.callback(statsd.close)
-        return Fanout([self._tally, statsd, LogSink(campaign=campaign)])
-
-    def _tell_start(self, events: EventSink, recovered: Recovered) -> None:
-        self._log.info(
-            "run.started",
-            released=recovered.released,
-            in_doubt=len(recovered.in_doubt),
-        )
-        for doubt in recovered.in_doubt:
-            key, conversation_id = doubt.contact_key, doubt.conversation_id
-            events.emit(InDoubt("parked", doubt.step, key, conversation_id, ""))
+            totals = {each.campaign.name: await each.ledger.totals() for each in opened}
+        return RunResult(ending, observation.snapshots(), totals)
 
     async def _preflight(self, platform: MessagingPlatform, halts: Halts) -> None:
         """Find out before the first send whether a scope is missing.
@@ -195,23 +164,18 @@ class _Run:
             lacking = " and ".join(authority.missing)
             halts.halt(HaltReason.SCOPE, f"the token lacks {lacking}", Step.OPEN)
 
-    def _pipeline(
-        self, platform: MessagingPlatform, turnstile: Turnstile, desk: Desk, source: Source
-    ) -> Pipeline:
-        settings, options = self._settings, self._options
+    def _pipeline(self, lanes: Sequence[Lane], turnstile: Turnstile) -> Pipeline:
+        engine, options = self._settings.engine, self._options
         wait_limit = options.wait_limit
         plan = Plan(
-            workers=settings.engine.workers,
+            workers=engine.workers,
             once=options.once,
-            wait_limit=settings.engine.wait_limit_seconds if wait_limit is None else wait_limit,
-            drain_seconds=settings.engine.drain_seconds,
+            wait_limit=engine.wait_limit_seconds if wait_limit is None else wait_limit,
+            drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
+            by_priority=engine.sharing == "priority",
         )
-        delivery = Delivery(
-            platform, turnstile, desk, make_rules(settings), random.random,
-            settings.engine.probe_seconds,
-        )  # fmt: skip
-        return Pipeline(Intake(source, desk, options.limit), delivery, turnstile, desk, plan)
+        return Pipeline(lanes, turnstile, plan)
 
     async def _serve_health(self, stack: AsyncExitStack, halts: Halts, pipeline: Pipeline) -> None:
         given = self._settings.telemetry
@@ -220,18 +184,11 @@ class _Run:
         server = HealthServer(
             given.health_host,
             given.health_port,
-            status=lambda: self._status(pipeline),
+            status=lambda: self._observation.status(pipeline.in_flight),
             ready=lambda: halts.reason is None,
         )
         await server.start()
         stack.push_async_callback(server.stop)
-
-    def _status(self, pipeline: Pipeline) -> Mapping[str, object]:
-        return {
-            "campaign": self._settings.campaign,
-            "in_flight": pipeline.in_flight,
-            **as_json(self._tally.snapshot()),
-        }
 
     async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> Ending | None:
         """Run the pipeline, shown to whoever looks on; None if a second signal ended it."""
@@ -264,5 +221,5 @@ class _Run:
 
     async def _show(self, view: ProgressView) -> None:
         while True:
-            view.update(self._tally.snapshot())
+            view.update(self._observation.snapshots())
             await asyncio.sleep(VIEW_SECONDS)

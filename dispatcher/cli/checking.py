@@ -20,7 +20,8 @@ def check_command(given: Mapping[str, Any]) -> int:
         say(f"warning: {warning}")
     if given["show"]:
         click.echo(settings.describe())
-    click.echo(f"The configuration of campaign {settings.campaign} is fine.")
+    campaigns = "campaigns" if len(settings.campaigns) > 1 else "campaign"
+    click.echo(f"The configuration of {campaigns} {settings.title} is fine.")
     return _online(settings) if given["online"] else Exit.DONE
 
 

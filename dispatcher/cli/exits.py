@@ -21,7 +21,8 @@ class Exit(IntEnum):
     DEFERRED = 10
     HALTED = 11
     DRAIN_LIMIT = 12
-    UNCONFIRMED = 13
+    PAUSED = 13
+    UNCONFIRMED = 15
     STOPPED = 130
 
 
@@ -36,6 +37,7 @@ MEANINGS = {
     Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
+    Exit.PAUSED: "with --once: all that is left belongs to campaigns that are paused",
     Exit.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
     Exit.STOPPED: "stopped at once by a second signal: nothing is lost",
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dispatcher.domain.status import Reason, Status
+from dispatcher.domain.status import HaltReason, Reason, Status
 from dispatcher.telemetry.tally import Snapshot
 
 OUTCOMES = (Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED)
@@ -47,6 +47,14 @@ def remaining(snapshot: Snapshot) -> str:
     if not left:
         return "-"
     return duration(left / rate) if rate else "unknown"
+
+
+def halts(snapshot: Snapshot) -> list[str]:
+    """Return why nothing is sent just now; empty where something is."""
+    return [
+        "PAUSED" if reason is HaltReason.PAUSED else f"HALTED: {reason}"
+        for reason in snapshot.halts
+    ]
 
 
 def failures(snapshot: Snapshot) -> dict[str, int]:

@@ -62,7 +62,7 @@ def settings(command: F) -> F:
         click.option(
             "--platform-url", help="The platform's address, such as https://api.example.com"
         ),
-        click.option("--campaign", help="The campaign's name: nobody is written to twice in one."),
+        click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
         click.option("--ledger", type=click.Path(), help="The file of the ledger."),
         click.option("--source", help='A file, a glob, a folder to watch, or "-".'),
     ):

@@ -3,7 +3,7 @@
 import io
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Protocol, Self, cast
 
 from rich.console import Console, Group
@@ -14,6 +14,7 @@ from rich.text import Text
 from dispatcher.cli import figures
 from dispatcher.domain.status import Status
 from dispatcher.telemetry.tally import Snapshot
+from dispatcher.telemetry.together import together
 
 LINE_SECONDS = 10.0
 """How often a plain line is printed."""
@@ -37,18 +38,18 @@ class View(Protocol):
         *_: object,
     ) -> None: ...
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Show how things stand."""
+    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Show how each campaign stands."""
         ...
 
 
-def view(console: Console, campaign: str, *, live: bool) -> View:
+def view(console: Console, *, live: bool) -> View:
     """Return the view that fits."""
-    return LiveView(console, campaign) if live else PlainView(console)
+    return LiveView(console) if live else PlainView(console)
 
 
 class PlainView:
-    """One line every ten seconds."""
+    """One line every ten seconds, and one for each campaign where there are several."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -69,19 +70,19 @@ class PlainView:
     ) -> None:
         """Leave the lines as they are."""
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Print a line if it is time for one."""
+    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Print the lines if it is time for them."""
         now = time.monotonic()
         if now - self._last >= LINE_SECONDS:
             self._last = now
-            self._console.out(line(snapshot), highlight=False)
+            for text in lines(snapshots):
+                self._console.out(text, highlight=False)
 
 
 class LiveView:
     """Some lines at the end of the terminal, kept up to date."""
 
-    def __init__(self, console: Console, campaign: str) -> None:
-        self._campaign = campaign
+    def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
         aside = console.is_terminal and sys.stderr.isatty()
         self._stream = cast("BinaryIO", _Above(console)) if aside else None
@@ -102,9 +103,9 @@ class LiveView:
         """Take the view away: the summary follows."""
         self._live.stop()
 
-    def update(self, snapshot: Snapshot) -> None:
+    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Draw the view anew."""
-        self._live.update(panel(self._campaign, snapshot), refresh=True)
+        self._live.update(panel(snapshots), refresh=True)
 
 
 class _Above(io.RawIOBase):
@@ -129,41 +130,66 @@ class _Above(io.RawIOBase):
         return len(raw)
 
 
+def lines(snapshots: Mapping[str, Snapshot]) -> Iterator[str]:
+    """Write the progress of the run as one line, and of several campaigns as one each."""
+    yield line(together(list(snapshots.values())))
+    if len(snapshots) > 1:
+        for campaign, snapshot in snapshots.items():
+            yield f"  {campaign}: {'; '.join([*_own(snapshot), *figures.halts(snapshot)])}"
+
+
 def line(snapshot: Snapshot) -> str:
     """Write the progress as one line."""
     gauges = snapshot.gauges
-    settled = figures.count(snapshot.settled_total)
-    by_status = f"settled {settled}: " + ", ".join(
-        f"{status} {figures.count(number)}"
-        for status, number in figures.outcomes(snapshot.settled).items()
-    )
+    settled, *waiting = _own(snapshot)
     parts = [
-        f"{figures.duration(snapshot.seconds)}: {by_status}",
-        f"waiting {figures.count(figures.waiting(snapshot))}",
-        f"{snapshot.rates.settled_10:.1f}/s",
+        f"{figures.duration(snapshot.seconds)}: {settled}",
+        *waiting,
         f"left {figures.remaining(snapshot)}",
         f"quota {gauges.quota_used:.0%}" if gauges else "quota -",
         *(f"{name} {number}" for name, number in figures.failures(snapshot).items()),
-        *(f"HALTED: {reason}" for reason in snapshot.halts),
+        *figures.halts(snapshot),
     ]
     return "; ".join(parts)
 
 
-def panel(campaign: str, snapshot: Snapshot) -> Group:
+def _own(snapshot: Snapshot) -> list[str]:
+    settled = figures.count(snapshot.settled_total)
+    by_status = ", ".join(
+        f"{status} {figures.count(number)}"
+        for status, number in figures.outcomes(snapshot.settled).items()
+    )
+    return [
+        f"settled {settled}: {by_status}",
+        f"waiting {figures.count(figures.waiting(snapshot))}",
+        f"{snapshot.rates.settled_10:.1f}/s",
+    ]
+
+
+def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     """Draw the progress as some lines."""
+    snapshot = together(list(snapshots.values()))
+    several = snapshots if len(snapshots) > 1 else {}
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
     table.add_column()
-    table.add_row("campaign", Text(f"{campaign}  {figures.duration(snapshot.seconds)}"))
+    title = f"{len(several)} campaigns" if several else next(iter(snapshots))
+    table.add_row("campaign", Text(f"{title}  {figures.duration(snapshot.seconds)}"))
+    for campaign, own in several.items():
+        table.add_row(campaign, _contacts(own).append_text(_halted(own)))
     table.add_row("contacts", _contacts(snapshot))
     table.add_row("settled", _counts(figures.outcomes(snapshot.settled)))
     table.add_row("requests", _requests(snapshot))
     table.add_row("failures", _counts(figures.failures(snapshot), alarm=True))
     halts = [
-        Text(f"HALTED: {reason}, for {figures.duration(time.time() - since)}", style="bold red")
-        for reason, since in snapshot.halts.items()
+        Text(f"{words}, for {figures.duration(time.time() - since)}", style="bold red")
+        for words, since in zip(figures.halts(snapshot), snapshot.halts.values(), strict=True)
     ]
     return Group(table, *halts)
+
+
+def _halted(snapshot: Snapshot) -> Text:
+    return Text("".join(f", {words}" for words in figures.halts(snapshot)), style="bold red")
 
 
 def _contacts(snapshot: Snapshot) -> Text:

@@ -11,12 +11,14 @@ from dispatcher.cli import progress, summary
 from dispatcher.cli.exits import Exit, say
 from dispatcher.cli.given import load_settings
 from dispatcher.settings import Settings, warnings
+from dispatcher.telemetry.together import together
 
 _ENDINGS = {
     app.Ending.DONE: (Exit.DONE, "done"),
     app.Ending.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
     app.Ending.DEFERRED: (Exit.DEFERRED, "contacts are left that are due later; run it again then"),
     app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
+    app.Ending.PAUSED: (Exit.PAUSED, "what is left is paused; resume it, and run it again"),
     app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
     None: (Exit.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
 }
@@ -29,13 +31,14 @@ def run_command(given: Mapping[str, Any]) -> int:
         say(f"warning: {warning}")
     console = Console()
     live = console.is_terminal if given["progress"] is None else given["progress"]
-    view = progress.view(console, settings.campaign, live=live)
+    view = progress.view(console, live=live)
     result = app.run(_quieter(settings, live=live), _options(given, settings), view)
-    if result.totals is not None:
-        summary.show_totals(console, settings.campaign, result.totals)
-    summary.show_run(console, result.snapshot)
+    for campaign, totals in result.totals.items():
+        summary.show_totals(console, campaign, totals)
+    summary.show_campaigns(console, result.snapshots)
+    summary.show_run(console, together(list(result.snapshots.values())))
     code, words = _ENDINGS[result.ending]
-    say(f"{settings.campaign}: {words} (exit code {code.value})")
+    say(f"{settings.title}: {words} (exit code {code.value})")
     return code
 
 

@@ -66,9 +66,9 @@ def waiting(backlog: Backlog, now: float) -> str:
 
 
 def place(given: Mapping[str, Any]) -> tuple[Path, str | None]:
-    """Find the ledger: named by itself, or by a configuration with its campaign."""
+    """Find the ledger: named by itself, or by a configuration with its one campaign."""
     if given["ledger"] and not given["config"]:
         return Path(given["ledger"]), given["campaign"]
     settings = load_settings(given, purpose="status")
-    named = settings.origin("campaign") is not None
+    named = settings.origin("campaign") is not None and len(settings.campaigns) == 1
     return settings.ledger.path, settings.campaign if named else None

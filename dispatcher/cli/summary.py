@@ -56,6 +56,18 @@ def show_run(console: Console, snapshot: Snapshot) -> None:
     console.print(_pace(snapshot), highlight=False)
 
 
+def show_campaigns(console: Console, snapshots: Mapping[str, Snapshot]) -> None:
+    """Print what each of several campaigns took of this run."""
+    if len(snapshots) == 1:
+        return
+    table = new_table("This run, by campaign", "campaign", "state", "requests", "contacts settled")
+    for campaign, snapshot in snapshots.items():
+        state = ", ".join(figures.halts(snapshot))
+        requests, settled = snapshot.requests_total, snapshot.settled_total
+        table.add_row(campaign, state, figures.count(requests), figures.count(settled))
+    console.print(table)
+
+
 def _pace(snapshot: Snapshot) -> str:
     settled, requests = snapshot.settled_total, snapshot.requests_total
     each = f"{requests / settled:.2f} requests per contact" if settled else "no contact settled"

@@ -125,7 +125,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The run stands still."""
+    """The run stands still, or one campaign where it is paused."""
 
     reason: HaltReason
     detail: str
@@ -133,7 +133,7 @@ class Halted:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The run goes on after a halt of ``seconds``."""
+    """The run, or a campaign that was paused, goes on after ``seconds``."""
 
     reason: HaltReason
     seconds: float

@@ -11,6 +11,13 @@ from dispatcher.ports import Batch, Claim, Source
 NEVER = float("inf")
 
 
+class Allowance:
+    """How many contacts a run may still take out of the ledger, in all its campaigns."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.left = limit if limit is not None else NEVER
+
+
 class Intake:
     """Hands out claims: contacts that are due in the ledger first, then new ones.
 
@@ -18,11 +25,11 @@ class Intake:
     bounded by the batch, whatever the length of the source.
     """
 
-    def __init__(self, source: Source, desk: Desk, limit: int | None) -> None:
+    def __init__(self, source: Source, desk: Desk, allowance: Allowance) -> None:
         self._source = source
         self._desk = desk
         self._ledger = desk.ledger
-        self._left = limit if limit is not None else NEVER
+        self._allowance = allowance
         self._batches: AsyncIterator[Batch] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
         self.exhausted = False
@@ -31,12 +38,12 @@ class Intake:
     @property
     def next_due(self) -> float:
         """When the next contact in the ledger is due (seconds since the epoch); inf if none."""
-        return NEVER if self._left <= 0 else self._desk.next_due
+        return NEVER if self._allowance.left <= 0 else self._desk.next_due
 
     @property
     def limited(self) -> bool:
         """Whether as many contacts were taken as this run may take."""
-        return self._left <= 0
+        return self._allowance.left <= 0
 
     async def start(self) -> None:
         """Open the source where the ledger left it."""
@@ -45,7 +52,7 @@ class Intake:
 
     async def claims(self, room: int) -> list[Claim]:
         """Take up to ``room`` contacts that are due now; empty if there are none just now."""
-        room = int(min(room, self._left))
+        room = int(min(room, self._allowance.left))
         if room <= 0:
             return []
         taken: list[Claim] = []
@@ -53,15 +60,13 @@ class Intake:
             taken.extend(await self._due(room))
         if len(taken) < room and not self.exhausted:
             taken.extend(await self._admitted(room - len(taken)))
-        self._left -= len(taken)
+        self._allowance.left -= len(taken)
         return taken
 
-    async def more(self, seconds: float) -> None:
-        """Wait until the source has another batch, but no longer than ``seconds``."""
-        if self._reading is None:
-            await self._desk.clock.sleep(seconds)
-            return
-        await asyncio.wait((self._reading,), timeout=seconds)
+    @property
+    def reading(self) -> tuple[asyncio.Task[Batch | None], ...]:
+        """What is done once the source has another batch; empty while nobody asked for one."""
+        return () if self._reading is None else (self._reading,)
 
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again next time."""

@@ -1,70 +1,40 @@
 """The heart, and the map of the whole stream: intake, claims, N workers, drain."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 
-from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import Step
-from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.desk import Desk
-from dispatcher.engine.intake import NEVER, Intake, Room
+from dispatcher.engine.intake import NEVER
+from dispatcher.engine.lane import Lane
+from dispatcher.engine.plan import Ending, Plan
+from dispatcher.engine.sharing import ByPriority, Fair, Sharing
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import Claim, SourceError
+from dispatcher.ports import Batch, Claim, SourceError
 
 IDLE_SECONDS = 0.25
 """The longest that the feeder sleeps before it looks at the clock and the source again."""
-MOST_READY = 1024
-"""The most contacts that lie ready for the workers."""
-
-
-class Ending(StrEnum):
-    """How a run ended."""
-
-    DONE = "done"
-    """Source and ledger are exhausted, or the run's limit of contacts is reached."""
-    DEFERRED = "deferred"
-    """Exhausted but for contacts that are due later than the run waits."""
-    HALTED = "halted"
-    """The run stood still for longer than it waits."""
-    DRAINED = "drained"
-    """Asked to stop; what was in flight was settled."""
-    CUT_OFF = "cut_off"
-    """Asked to stop; the drain limit was over before all in flight was settled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a run goes; times in seconds.
-
-    With ``once`` it ends when source and ledger are exhausted; what is due later than
-    ``wait_limit`` after that stays in the ledger.
-    """
-
-    workers: int = 64
-    once: bool = False
-    wait_limit: float = 60.0
-    drain_seconds: float = 30.0
-    gauge_seconds: float = 10.0
+BATCH_SECONDS = 0.02
+"""The longest that it waits for a batch of a source before it looks at the rest."""
+_TAKE, _STOP = True, False
+"""What a worker is told: take the next contact, or end."""
 
 
 class Pipeline:
-    """Streams contacts from the source through the workers until it ends or must drain."""
+    """Streams contacts from the sources through the workers until it ends or must drain.
 
-    def __init__(
-        self, intake: Intake, delivery: Delivery, turnstile: Turnstile, desk: Desk, plan: Plan
-    ) -> None:
-        self._intake = intake
-        self._delivery = delivery
+    Each campaign has a lane of its own; workers, permits and halts are everybody's.
+    """
+
+    def __init__(self, lanes: Sequence[Lane], turnstile: Turnstile, plan: Plan) -> None:
+        self._lanes = tuple(lanes)
         self._turnstile = turnstile
-        self._desk = desk
+        self._clock = lanes[0].desk.clock
         self._plan = plan
-        self._queue: asyncio.Queue[Claim | None] = asyncio.Queue()
+        self._sharing = _sharing(lanes, plan)
+        self._fed = sorted(lanes, key=lambda lane: -lane.priority) if plan.by_priority else lanes
+        self._queue: asyncio.Queue[bool] = asyncio.Queue()  # a _TAKE for each claim that is ready
         self._asked = asyncio.Event()
-        self._room = Room(plan.workers, MOST_READY)
-        self._busy = 0
-        self._finished = 0
         self._wanted = asyncio.Event()
 
     def stop(self) -> None:
@@ -72,10 +42,37 @@ class Pipeline:
         self._asked.set()
         self._wanted.set()
 
+    def wake(self) -> None:
+        """Look for contacts that are due now: somebody else has put them into the ledger."""
+        for lane in self._lanes:
+            lane.desk.next_due = 0.0
+        self._wanted.set()
+
+    async def pause(self, campaign: str) -> None:
+        """Let a campaign take nothing new, now and after a restart; what is in flight finishes.
+
+        Raises:
+            LookupError: this run has no such campaign.
+            LedgerError: the ledger is lost.
+
+        """
+        lane = self._lane(campaign)
+        lane.hold()
+        await lane.give_back(self._take_back(lane))
+        await lane.desk.ledger.pause(self._clock.time())
+        self._wanted.set()
+
+    async def resume(self, campaign: str) -> None:
+        """Let a paused campaign go on; errors as for `pause`."""
+        lane = self._lane(campaign)
+        await lane.desk.ledger.resume()
+        lane.go_on()
+        self._wanted.set()
+
     @property
     def in_flight(self) -> int:
         """Contacts that a worker holds."""
-        return self._busy
+        return sum(lane.busy for lane in self._lanes)
 
     async def run(self) -> Ending:
         """Run to the end.
@@ -107,7 +104,8 @@ class Pipeline:
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from group_error
         finally:
-            await self._intake.close()
+            for lane in self._lanes:
+                await lane.intake.close()
         await self._gauges()
         return ending
 
@@ -115,46 +113,49 @@ class Pipeline:
 
     async def _feed(self) -> Ending:
         """Keep the workers supplied until the run is over."""
-        await self._intake.start()
+        for lane in self._lanes:
+            await lane.start(self._plan.workers)
         deadline = NEVER
         while not self._asked.is_set():
-            if self._room_left() > 0:
-                claims = await self._intake.claims(self._room_left())
-                for claim in claims:
-                    self._queue.put_nowait(claim)
-                if not claims and self._idle():
-                    now = self._desk.clock.time()
-                    deadline = min(deadline, now + self._plan.wait_limit)
-                    ending = self._over(now, deadline)
-                    if ending is not None:
-                        return ending
-                if claims:
-                    continue
+            if await self._supply():
+                continue
+            if all(lane.idle for lane in self._lanes):
+                now = self._clock.time()
+                deadline = min(deadline, now + self._plan.wait_limit)
+                ending = self._over(now, deadline)
+                if ending is not None:
+                    return ending
             if self._halted_too_long():
                 return Ending.HALTED
             if self._held_too_long():
                 return Ending.DEFERRED
-            await self._pause()
+            await self._rest()
         return Ending.DRAINED
 
-    def _room_left(self) -> int:
-        size = self._room.size(self._desk.clock.monotonic(), self._finished)
-        return 0 if self._queue.qsize() > size // 2 else size - self._queue.qsize()
-
-    def _idle(self) -> bool:
-        return self._read() and self._queue.empty() and not self._busy
-
-    def _read(self) -> bool:
-        return self._intake.exhausted or self._intake.limited
+    async def _supply(self) -> bool:
+        """Let each lane claim what it has room for; True if any got something."""
+        got = False
+        for lane in self._fed:
+            room = lane.room_left()
+            claims = await lane.intake.claims(room) if room > 0 else ()
+            if lane.paused_at is not None:
+                await lane.give_back(claims)
+                continue
+            lane.ready.extend(claims)
+            for _ in claims:
+                self._queue.put_nowait(_TAKE)
+            got = got or bool(claims)
+        return got
 
     def _over(self, now: float, deadline: float) -> Ending | None:
-        due = self._intake.next_due
-        if self._intake.limited:
+        due = min(lane.next_due for lane in self._lanes)
+        if any(lane.intake.limited for lane in self._lanes):
             return Ending.DONE
         if not self._plan.once or due <= now:
             return None
         if due == NEVER:
-            return Ending.DONE
+            held_back = any(lane.held_back for lane in self._lanes)
+            return Ending.PAUSED if held_back else Ending.DONE
         if due <= deadline:
             return None
         return Ending.HALTED if self._turnstile.halts.reason else Ending.DEFERRED
@@ -163,21 +164,25 @@ class Pipeline:
         halts = self._turnstile.halts
         if not self._plan.once or halts.reason is None:
             return False
-        return self._desk.clock.monotonic() - halts.since > self._plan.wait_limit
+        return self._clock.monotonic() - halts.since > self._plan.wait_limit
 
     def _held_too_long(self) -> bool:
         """Tell whether the platform holds all requests for longer than the run waits."""
         return self._plan.once and self._turnstile.pacer.held(Step.CHECK) > self._plan.wait_limit
 
-    async def _pause(self) -> None:
-        """Wait until the workers want more, something is due, or the source has a batch."""
-        seconds = IDLE_SECONDS
-        if self._room_left() > 0:
-            due = self._intake.next_due - self._desk.clock.time()
-            seconds = min(seconds, max(0.001, due))
-            if not self._read():
-                await self._intake.more(min(seconds, 0.02))
-                return
+    async def _rest(self) -> None:
+        """Wait until the workers want more, something is due, or a source has a batch."""
+        seconds, now = IDLE_SECONDS, self._clock.time()
+        batches: list[asyncio.Task[Batch | None]] = []
+        for lane in self._lanes:
+            if lane.room_left() > 0:
+                seconds = min(seconds, max(0.001, lane.next_due - now))
+                if not lane.read:
+                    seconds = min(seconds, BATCH_SECONDS)
+                    batches += lane.intake.reading
+        if batches:
+            await asyncio.wait(batches, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            return
         self._wanted.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -186,56 +191,74 @@ class Pipeline:
     # working
 
     async def _work(self) -> None:
-        while True:
-            claim = await self._queue.get()
-            if claim is None:
-                return
-            self._busy += 1
+        workers = self._plan.workers
+        while await self._queue.get() is _TAKE:
+            lane = self._next()
+            claim = lane.ready.popleft()
+            lane.busy += 1
             try:
-                await self._delivery.deliver(claim)
+                await lane.delivery.deliver(claim)
             finally:
-                self._busy -= 1
-                self._finished += 1
-            if self._queue.qsize() <= self._plan.workers or not self._busy:
+                lane.busy -= 1
+                lane.finished += 1
+            if len(lane.ready) <= workers or not lane.busy:
                 self._wanted.set()
+
+    def _next(self) -> Lane:
+        """Choose the lane whose contact is next; at least one has something ready."""
+        if self._sharing is None:
+            return self._lanes[0]
+        waiting = [number for number, lane in enumerate(self._lanes) if lane.ready]
+        return self._lanes[self._sharing.next(waiting)]
 
     async def _drain(self, workers: list[asyncio.Task[None]]) -> bool:
         """Stop the intake, give back what lies ready, let the workers finish; False if cut off."""
         self._turnstile.drain()
-        ready: list[int] = []
-        while not self._queue.empty():
-            claim = self._queue.get_nowait()
-            if claim is not None:
-                ready.append(claim.id)
-        if ready:
-            await self._desk.ledger.release(ready)
+        ready = [(lane, self._take_back(lane)) for lane in self._lanes]
+        for lane, claims in ready:
+            await lane.give_back(claims)
         for _ in workers:
-            self._queue.put_nowait(None)
+            self._queue.put_nowait(_STOP)
         _, unfinished = await asyncio.wait(workers, timeout=self._plan.drain_seconds)
         for worker in unfinished:
             worker.cancel()
         return not unfinished
+
+    def _take_back(self, lane: Lane) -> list[Claim]:
+        """Take from the workers what lies ready of a lane."""
+        claims = list(lane.ready)
+        lane.ready.clear()
+        for _ in claims:
+            self._queue.get_nowait()
+        return claims
+
+    def _lane(self, campaign: str) -> Lane:
+        for lane in self._lanes:
+            if lane.campaign == campaign:
+                return lane
+        known = ", ".join(lane.campaign for lane in self._lanes)
+        raise LookupError(f"this run has no campaign {campaign}; it has: {known}")
 
     # telling
 
     async def _tell_gauges(self) -> None:
         while True:
             await self._gauges()
-            await self._desk.clock.sleep(self._plan.gauge_seconds)
+            await self._clock.sleep(self._plan.gauge_seconds)
 
     async def _gauges(self) -> None:
-        now = self._desk.clock.time()
-        backlog = await self._desk.ledger.backlog(now)
-        pacer = self._turnstile.pacer
-        self._desk.events.emit(
-            Gauges(
-                in_flight=self._busy,
-                backlog=backlog.due + backlog.later,
-                oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
-                pace=pacer.pace,
-                quota_used=pacer.quota_used,
-            )
-        )
+        for lane in self._lanes:
+            await lane.tell_gauges(self._turnstile.pacer)
+
+
+def _sharing(lanes: Sequence[Lane], plan: Plan) -> Sharing | None:
+    """Return how several campaigns share the workers; None where there is but one."""
+    if len(lanes) == 1:
+        return None
+    shares = [lane.share for lane in lanes]
+    return (
+        ByPriority([lane.priority for lane in lanes], shares) if plan.by_priority else Fair(shares)
+    )
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

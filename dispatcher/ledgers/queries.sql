@@ -15,6 +15,15 @@ SELECT json_group_array(name) FROM (SELECT name FROM campaign ORDER BY id)
 -- name: add_campaign
 INSERT INTO campaign (name, created_at) VALUES (?, ?)
 
+-- name: paused_at
+SELECT paused_at FROM campaign WHERE id = ?
+
+-- name: pause
+UPDATE campaign SET paused_at = COALESCE(paused_at, ?) WHERE id = ?
+
+-- name: resume
+UPDATE campaign SET paused_at = NULL WHERE id = ?
+
 -- name: last_id
 SELECT COALESCE(MAX(id), 0) FROM contact
 

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from dispatcher.domain.progress import Progress
-from dispatcher.ledgers import admission, holding, sums
+from dispatcher.ledgers import admission, holding, pausing, sums
 from dispatcher.ledgers.codec import intend_fields, progress_json, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
@@ -57,6 +58,7 @@ class SqliteLedger:
         self._ids = count(opened.last_id + 1)
         self._now = now
         self._writer = Writer(opened.connection, opened.path)
+        self._opener = True
 
     @classmethod
     async def open(
@@ -88,8 +90,22 @@ class SqliteLedger:
     ) -> None:
         await self.close()
 
+    async def another(self, campaign: str) -> Self:
+        """Return another campaign of the same file; it closes with this one, and only so.
+
+        Raises:
+            LedgerError: the ledger is closed or has failed.
+
+        """
+        found = await self._writer.job(partial(_campaign_id, name=campaign, now=self._now()))
+        other = copy(self)
+        other._campaign, other._opener = found, False  # noqa: SLF001 - a copy of its own kind
+        return other
+
     async def close(self) -> None:
         """Write what is queued, close the file and free it for other processes."""
+        if not self._opener:
+            return
         await self._writer.close()
         self._lock.release()
 
@@ -171,6 +187,18 @@ class SqliteLedger:
     async def totals(self) -> Totals:
         """Sum the campaign up."""
         return await self._writer.job(partial(sums.totals, campaign=self._campaign))
+
+    async def paused(self) -> float | None:
+        """Return since when the campaign is paused; None if it is not."""
+        return await self._writer.job(partial(pausing.paused, campaign=self._campaign))
+
+    async def pause(self, now: float) -> None:
+        """Note that the campaign takes nothing new from ``now`` on, or since it was paused."""
+        await self._writer.job(partial(pausing.pause, campaign=self._campaign, now=now))
+
+    async def resume(self) -> None:
+        """Note that the campaign goes on."""
+        await self._writer.job(partial(pausing.resume, campaign=self._campaign))
 
 
 def _open(path: Path, campaign: str, now: float) -> _Opened:

@@ -153,3 +153,15 @@ class Ledger(Protocol):
     async def totals(self) -> Totals:
         """Sum the campaign up."""
         ...
+
+    async def paused(self) -> float | None:
+        """Return since when the campaign is paused (seconds since the epoch); None if it is not."""
+        ...
+
+    async def pause(self, now: float) -> None:
+        """Note that the campaign takes nothing new from ``now`` on, or since it was paused."""
+        ...
+
+    async def resume(self) -> None:
+        """Note that the campaign goes on."""
+        ...

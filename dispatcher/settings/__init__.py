@@ -9,6 +9,7 @@ from dispatcher.settings.checks import warnings
 from dispatcher.settings.loading import Purpose, load
 from dispatcher.settings.mistakes import Mistake, SettingsError
 from dispatcher.settings.model import (
+    CampaignSettings,
     Engine,
     Ledger,
     Message,
@@ -20,6 +21,7 @@ from dispatcher.settings.model import (
 )
 
 __all__ = [
+    "CampaignSettings",
     "Engine",
     "Ledger",
     "Message",

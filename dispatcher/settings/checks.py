@@ -2,17 +2,15 @@
 
 import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.fields import is_loopback
 from dispatcher.settings.keys import KeyPath
 from dispatcher.settings.mistakes import Mistake
-from dispatcher.settings.model import Settings
-
-STDIN = "-"
-"""The source path that means standard input."""
+from dispatcher.settings.model import OF_A_CAMPAIGN, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +102,23 @@ LEDGER = (Check(("ledger.path",), _ledger),)
 
 
 def apply(
-    checks: tuple[Check, ...], settings: Settings, wrong: frozenset[str]
+    checks: tuple[Check, ...],
+    settings: Settings,
+    wrong: frozenset[str],
+    views: Sequence[tuple[str, Settings]],
 ) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield the key, the problem and the hint of each rule that is broken."""
+    """Yield the key, the problem and the hint of each rule that is broken.
+
+    ``views`` are the settings as each campaign has them, with what stands in front of its keys;
+    a rule about what each has of its own is asked for each.
+    """
     for check in checks:
-        answer = None if wrong.intersection(check.needs) else check.test(settings)
-        if answer is not None:
-            yield tuple(check.needs[0].split(".")), *answer
+        own = check.needs[0].split(".")[0] in OF_A_CAMPAIGN
+        for front, view in views if own else [("", settings)]:
+            needs = [front + key for key in check.needs]
+            answer = None if wrong.intersection(needs) else check.test(view)
+            if answer is not None:
+                yield tuple(needs[0].split(".")), *answer
 
 
 def credential_mistakes(env: Mapping[str, str]) -> list[Mistake]:
@@ -125,8 +133,12 @@ def credential_mistakes(env: Mapping[str, str]) -> list[Mistake]:
 def warnings(settings: Settings) -> list[str]:
     """Return what is allowed, but perhaps not meant."""
     found = []
-    if not settings.message.text:
-        found.append("message.text is empty: every row must bring a text of its own")
+    for campaign in settings.campaigns:
+        if not campaign.message.text:
+            which = f"campaign {campaign.name}: " if len(settings.campaigns) > 1 else ""
+            found.append(f"{which}message.text is empty: every row must bring a text of its own")
+    if settings.engine.sharing == "fair" and any(each.priority for each in settings.campaigns):
+        found.append('engine.sharing is "fair": priorities count for nothing')
     if settings.telemetry.health_port and not is_loopback(settings.telemetry.health_host):
         found.append(
             "telemetry.health_host is not loopback: whoever reaches the port can read the status"

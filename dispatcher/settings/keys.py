@@ -1,5 +1,6 @@
 """Which keys there are, what they take, and which one was probably meant."""
 
+import re
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -7,23 +8,57 @@ from typing import Literal, get_origin
 
 from pydantic.fields import FieldInfo
 
-from dispatcher.settings.model import SECRETS, Section, Settings
+from dispatcher.settings.model import OF_A_CAMPAIGN, SECRETS, CampaignSettings, Section, Settings
 
 KeyPath = tuple[str, ...]
-"""A key in its parts: ("platform", "base_url"); tables of columns have a third part."""
+"""A key in its parts: ("platform", "base_url"); tables of columns have a third part.
+
+Keys of ``[[campaigns]]`` have one more in front, which counts from 1: ("campaigns[1]", "name").
+"""
+
+LIST = "campaigns"
+"""The one key that is a list of tables."""
+_ALL_KEYS = "config/dispatcher.toml shows every key"
+_ITEM = re.compile(rf"{LIST}\[([1-9][0-9]*)\]")
 
 
 @cache
 def known() -> dict[KeyPath, FieldInfo]:
-    """Return every key that can be set."""
+    """Return every key that can be set, but for those of ``[[campaigns]]``."""
     keys: dict[KeyPath, FieldInfo] = {}
     for name, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
-        elif name not in SECRETS:
+        elif name not in (*SECRETS, LIST):
             keys[name,] = field
     return keys
+
+
+@cache
+def _known_in_campaigns() -> dict[KeyPath, FieldInfo]:
+    whole = {path: info for path, info in known().items() if path[0] in OF_A_CAMPAIGN}
+    own = CampaignSettings.model_fields.items()
+    return whole | {(name,): info for name, info in own if name not in OF_A_CAMPAIGN}
+
+
+def item(number: int) -> str:
+    """Return the first part of the keys of one of ``[[campaigns]]``, counted from 1."""
+    return f"{LIST}[{number}]"
+
+
+def item_number(path: KeyPath) -> int | None:
+    """Return which of ``[[campaigns]]`` a key belongs to, counted from 1; None if to none."""
+    found = _ITEM.fullmatch(path[0])
+    return int(found.group(1)) if found else None
+
+
+def holds_keys(path: KeyPath) -> bool:
+    """Tell whether a table at this place holds keys, each with a place of its own."""
+    if item_number(path) is not None:
+        path = path[1:]
+        return not path or path in _SECTIONS_OF_A_CAMPAIGN or is_table(path)
+    return path in _SECTIONS or is_table(path)
 
 
 @cache
@@ -34,6 +69,8 @@ def sections() -> frozenset[str]:
 
 def is_table(path: KeyPath) -> bool:
     """Tell whether the key holds a table of the user's own names."""
+    if path and item_number(path) is not None:
+        path = path[1:]
     field = known().get(path)
     return field is not None and get_origin(field.annotation) is dict
 
@@ -52,12 +89,16 @@ def hint_for_unknown(path: KeyPath) -> str:
     """Suggest the key that was probably meant."""
     if path[-1] in SECRETS or any(word in path[-1] for word in ("secret", "password", "token")):
         return "secrets are read from DISPATCHER_CLIENT_ID and DISPATCHER_CLIENT_SECRET alone"
+    if item_number(path) is not None:
+        names = [key[-1] for key in _known_in_campaigns()]
+        meant = get_close_matches(path[-1], [*OF_A_CAMPAIGN, *names], n=1)
+        return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
     if len(path) == 1:
         close = get_close_matches(path[0], [*sections(), "campaign"], n=1)
         if close and close[0] in sections():
             return f"did you mean the section [{close[0]}]?"
     near = _nearest(path)
-    return f"did you mean {near}?" if near else "config/dispatcher.toml shows every key"
+    return f"did you mean {near}?" if near else _ALL_KEYS
 
 
 def _nearest(path: KeyPath) -> str | None:
@@ -71,3 +112,7 @@ def _nearest(path: KeyPath) -> str | None:
         if close:
             return ".".join(names[close[0]])
     return None
+
+
+_SECTIONS = frozenset((name,) for name in sections())
+_SECTIONS_OF_A_CAMPAIGN = frozenset((name,) for name in OF_A_CAMPAIGN)

@@ -3,17 +3,22 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.settings.keys import KeyPath, is_table, sections
+from dispatcher.settings.keys import LIST, KeyPath, holds_keys, item
 from dispatcher.settings.mistakes import Mistake, Origin
 
 
 @dataclass(slots=True)
 class Layers:
-    """Values by key, the latest one winning, and where each came from."""
+    """Values by key, the latest one winning, and where each came from.
+
+    ``listed`` tells whether campaigns were given as a list, ``campaigns`` how many.
+    """
 
     values: dict[KeyPath, object] = field(default_factory=dict)
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    listed: bool = False
+    campaigns: int = 0
 
     def put(self, path: KeyPath, value: object, origin: Origin) -> None:
         """Set one key, in place of what an earlier layer said."""
@@ -37,7 +42,14 @@ class Layers:
                     inner = table[part] = {}
                 table = inner
             table[path[-1]] = value
+        if self.listed:
+            root[LIST] = [root.pop(name, {}) for name in self.items]
         return root
+
+    @property
+    def items(self) -> list[str]:
+        """The first parts of the keys of each of ``[[campaigns]]``."""
+        return [item(number) for number in range(1, self.campaigns + 1)]
 
     def origin(self, path: KeyPath) -> Origin | None:
         """Return where a key, or else something inside of it, was set."""
@@ -48,11 +60,8 @@ class Layers:
 
 
 def _flat(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
-    if isinstance(value, Mapping) and (path in _TABLES or is_table(path)):
+    if isinstance(value, Mapping) and holds_keys(path):
         for key, inner in value.items():
             yield from _flat((*path, key), inner)
     else:
         yield path, value
-
-
-_TABLES = frozenset((name,) for name in sections())

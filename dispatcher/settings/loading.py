@@ -1,13 +1,13 @@
 """Settings from all their places, or every mistake in them at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
 from pydantic import SecretStr, ValidationError
 
-from dispatcher.settings import checks, problems, reading
+from dispatcher.settings import campaigns, checks, problems, reading
 from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
@@ -23,18 +23,11 @@ _RULES: dict[Purpose, tuple[checks.Check, ...]] = {
     "verify": checks.TOGETHER,
 }
 
-_STAND_INS = {
-    ("campaign",): "none",
-    ("source", "path"): checks.STDIN,
-    ("platform", "base_url"): "https://localhost",
-}
-"""What stands in for a required key that is wrong, while the others are checked."""
+_PLATFORM = (("platform", "base_url"), "https://localhost")
+"""What stands in for the platform where it is wrong, while the others are checked."""
 
-_WITHOUT: dict[Purpose, tuple[KeyPath, ...]] = {
-    "status": tuple(_STAND_INS),
-    "verify": (("campaign",), ("source", "path")),
-}
-"""Required keys that a purpose can do without."""
+_WITHOUT_SOURCE: tuple[Purpose, ...] = ("status", "verify")
+"""Purposes for which a campaign and its source may be missing."""
 
 
 def load(
@@ -57,17 +50,20 @@ def load(
 
     """
     layers = _read(config, env, sets, flags or {})
-    if purpose in _WITHOUT:
-        _stand_in(layers, _WITHOUT[purpose])
-    wrong = [*layers.mistakes, *_take_out_secrets(layers)]
+    chosen = campaigns.take_choice(layers)
+    wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
+    campaigns.stand_in(layers, complete=purpose in _WITHOUT_SOURCE)
+    if purpose == "status":
+        layers.values.setdefault(*_PLATFORM)
     settings, invalid = _validate(layers)
     keys = frozenset(mistake.key for mistake in invalid)
     wrong += invalid
-    wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys)]
+    views = campaigns.views(settings, layers, chosen)
+    wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
     wrong += checks.credential_mistakes(env) if purpose != "status" else []
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
-    return _finish(settings, layers, env)
+    return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
 
 
 def _read(
@@ -82,9 +78,6 @@ def _read(
     return layers
 
 
-def _stand_in(layers: Layers, paths: Iterable[KeyPath] = tuple(_STAND_INS)) -> None:
-    for path in paths:
-        layers.values.setdefault(path, _STAND_INS[path])
 
 
 def _take_out_secrets(layers: Layers) -> list[Mistake]:
@@ -101,14 +94,15 @@ def _take_out_secrets(layers: Layers) -> list[Mistake]:
 def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
     """Check each value; where some are wrong, go on with their defaults to check the others."""
     try:
-        return Settings.model_validate(layers.nested()), []
+        return campaigns.complete(Settings.model_validate(layers.nested())), []
     except ValidationError as error:
         invalid = problems.mistakes(error, layers)
     usable = deepcopy(layers)
     for mistake in invalid:
         _drop(usable, tuple(mistake.key.split(".")))
-    _stand_in(usable)
-    return Settings.model_validate(usable.nested()), invalid
+    campaigns.stand_in(usable, complete=True)
+    usable.values.setdefault(*_PLATFORM)
+    return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
 def _drop(layers: Layers, path: KeyPath) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
@@ -69,6 +69,19 @@ class Source(Section):
     filter: Filter = Field(default_factory=dict)
 
 
+class CampaignSettings(Section):
+    """One of ``[[campaigns]]``: what is its own, and what it gets of the workers.
+
+    ``share`` counts among campaigns that share fairly, ``priority`` where the highest goes first.
+    """
+
+    name: Campaign
+    source: Source
+    message: Message = Message()
+    priority: int = Field(default=0, ge=-1000, le=1000)
+    share: float = Field(default=1.0, ge=0.001, le=1000)
+
+
 class Platform(Section):
     """The API that is called, and its quota."""
 
@@ -102,6 +115,7 @@ class Engine(Section):
     drain_seconds: float = Field(default=30.0, ge=0, le=3600)
     probe_seconds: float = Field(default=15.0, ge=0.05, le=3600)
     wait_limit_seconds: float = Field(default=60.0, ge=0, le=604_800)
+    sharing: Literal["fair", "priority"] = "fair"
 
 
 class Retry(Section):
@@ -129,7 +143,11 @@ class Telemetry(Section):
 
 
 class Settings(Section):
-    """All settings of one run; made by `dispatcher.settings.load`."""
+    """All settings of one run; made by `dispatcher.settings.load`.
+
+    ``campaigns`` is never empty. ``campaign`` and the sections of one campaign are those of the
+    first; `only` gives the settings as they are for another.
+    """
 
     campaign: Campaign
     message: Message = Message()
@@ -139,6 +157,7 @@ class Settings(Section):
     engine: Engine = Engine()
     retry: Retry = Retry()
     telemetry: Telemetry = Telemetry()
+    campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
@@ -149,6 +168,16 @@ class Settings(Section):
         copy._origins = dict(origins)  # noqa: SLF001 - a copy of its own kind
         return copy
 
+    def only(self, campaign: CampaignSettings) -> "Settings":
+        """Return these settings as they are for one campaign."""
+        own = {name: getattr(campaign, name) for name in OF_A_CAMPAIGN}
+        return self.model_copy(update={"campaign": campaign.name, "campaigns": (campaign,), **own})
+
+    @property
+    def title(self) -> str:
+        """The names of all campaigns, for people."""
+        return ", ".join(campaign.name for campaign in self.campaigns)
+
     def origin(self, key: str) -> Origin | None:
         """Return where ``key`` (as in ``platform.base_url``) was set; None: it is the default."""
         below = f"{key}."
@@ -157,8 +186,13 @@ class Settings(Section):
 
     def described(self) -> Iterator[tuple[str, str, str]]:
         """Yield every key, its value as TOML writes it, and where it was set. No secrets."""
+        listed = any(key.startswith("campaigns[") for key in self._origins)
         for name, value in self:
-            if name in SECRETS:
+            if name in ("campaign", "source") if listed else name == "campaigns":
+                continue
+            if name == "campaigns":
+                yield from self._described_campaigns()
+            elif name in SECRETS:
                 yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
             elif isinstance(value, Section):
                 for field, inner in value:
@@ -173,6 +207,18 @@ class Settings(Section):
         lines = (f"{f'{key} = {value}':<{width}}  # {place}" for key, value, place in rows)
         return "\n".join(lines)
 
+    def _described_campaigns(self) -> Iterator[tuple[str, str, str]]:
+        for number, campaign in enumerate(self.campaigns, 1):
+            for name, value in campaign:
+                own = f"campaigns[{number}].{name}"
+                if not isinstance(value, Section):
+                    yield own, as_toml(value), str(self.origin(own) or "default")
+                    continue
+                front = own if self.origin(own) else name
+                for field, found in value:
+                    place = self.origin(f"{front}.{field}")
+                    yield f"{own}.{field}", as_toml(found), str(place or "default")
+
     def _described(self, key: str, value: object) -> tuple[str, str, str]:
         origin = self.origin(key)
         shown = without_userinfo(value) if key == "platform.proxy" else value  # type: ignore[arg-type]
@@ -181,6 +227,12 @@ class Settings(Section):
 
 SECRETS = ("client_id", "client_secret")
 """The fields that are no keys of a file: they come from the environment alone."""
+
+OF_A_CAMPAIGN = ("source", "message")
+"""The sections that each of ``[[campaigns]]`` has; in the short form they stand on top."""
+
+INHERITED = ("message",)
+"""Those of them that a campaign without one of its own takes from the top."""
 
 _WIDE = 48
 _PLAIN = 10**6

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dispatcher.settings.keys import KeyPath, hint_for_unknown, known, sections
+from dispatcher.settings.keys import LIST, KeyPath, hint_for_unknown, item, known, sections
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Mistake, Origin, WrongValueError
 from dispatcher.settings.model import as_toml
@@ -32,6 +32,8 @@ _BOUNDS = {
 _EXAMPLES = {
     "campaign": 'campaign = "cart-2026-11"',
     "source.path": '[source] path = "contacts.csv"',
+    "campaigns.name": 'name = "cart-2026-11"',
+    "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
     "platform.base_url": '[platform] base_url = "https://api.example.com"',
 }
 _NOT_SHOWN = ("platform.base_url", "platform.proxy")
@@ -41,30 +43,29 @@ def mistakes(error: ValidationError, layers: Layers) -> list[Mistake]:
     """Turn each of pydantic's errors into a mistake with its place."""
     found: dict[KeyPath, Mistake] = {}
     for detail in error.errors(include_url=False):
-        if (
-            detail["type"] == "missing"
-            and len(detail["loc"]) == 1
-            and detail["loc"][0] in sections()
-        ):
-            inner = [
-                p for p, info in known().items() if p[0] == detail["loc"][0] and info.is_required()
-            ]
-            found.update({path: _missing(path) for path in inner})
+        path = _where(detail)
+        if detail["type"] == "missing" and path[-1] in sections():
+            inner = [p for p, info in known().items() if p[0] == path[-1] and info.is_required()]
+            whole = [(*path[:-1], *each) for each in inner]
+            found.update({each: _missing(each, layers) for each in whole})
         else:
-            path = _where(detail)
             found.setdefault(path, _mistake(detail, path, layers))
     return list(found.values())
 
 
 def _where(detail: ErrorDetails) -> KeyPath:
     """Return the key of an error, without the places inside of a list."""
-    path = tuple(str(part) for part in detail["loc"] if isinstance(part, str) and part != "[key]")
-    return path[:3]
+    loc = detail["loc"]
+    front: KeyPath = ()
+    if loc[0] == LIST and len(loc) > 1:
+        loc, front = loc[2:], (item(int(loc[1]) + 1),)
+    path = tuple(str(part) for part in loc if isinstance(part, str) and part != "[key]")
+    return (*front, *path[:3])
 
 
 def _mistake(detail: ErrorDetails, path: KeyPath, layers: Layers) -> Mistake:
     if detail["type"] == "missing":
-        return _missing(path)
+        return _missing(path, layers)
     origin = layers.origin(path) or Origin("defaults")
     if detail["type"] == "extra_forbidden":
         return Mistake(
@@ -78,8 +79,12 @@ def _name(path: KeyPath) -> str:
     return ".".join(path)
 
 
-def _missing(path: KeyPath) -> Mistake:
+def _missing(path: KeyPath, layers: Layers) -> Mistake:
     key = _name(path)
+    if path[0] in layers.items:
+        here = layers.origins[path[:1]]
+        hint = _EXAMPLES.get(_name((LIST, *path[1:])), "set it")
+        return Mistake(here.where, key, "is missing", hint, here.line)
     flag = f", or {FLAGS[key]}" if key in FLAGS else ""
     return Mistake("settings", key, "is missing", f"{_EXAMPLES.get(key, 'set it')}{flag}")
 
@@ -104,7 +109,7 @@ def _choices(context: Mapping[str, object]) -> str:
 
 
 def _choice_hint(key: str) -> str:
-    if key.startswith("source.columns."):
+    if "source.columns." in key:
         return 'columns maps a meaning to your file\'s column: conversation_id = "CONVERSATIONID"'
     return ""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from dispatcher.settings.keys import KeyPath, is_table, takes_text
+from dispatcher.settings.keys import LIST, KeyPath, is_table, item, item_number, takes_text
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Origin
 
@@ -24,6 +24,8 @@ FLAGS = {
 }
 """The keys that have a flag of their own."""
 
+_IN_THE_FILE = ("can be set in the configuration file alone", "write [[campaigns]] there")
+_ITEM_HEADER = re.compile(rf"\s*\[\[\s*{LIST}\s*\]\]\s*(#.*)?$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _ASSIGNMENT = re.compile(
     r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
@@ -46,9 +48,23 @@ def read_file(layers: Layers, config: Path) -> None:
     else:
         lines = _lines(text)
         for key, value in data.items():
-            layers.put((key,), value, here)
+            if key == LIST:
+                _read_campaigns(layers, value, Origin(here.where, _line(lines, (LIST,))))
+            else:
+                layers.put((key,), value, here)
         for path in list(layers.origins):
             layers.origins[path] = Origin(here.where, _line(lines, path))
+
+
+def _read_campaigns(layers: Layers, given: object, here: Origin) -> None:
+    layers.listed = True
+    if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
+        layers.wrong(here, LIST, "must be a list of tables", "write [[campaigns]] above each")
+        return
+    layers.campaigns = len(given)
+    for name, table in zip(layers.items, given, strict=True):
+        layers.put((name,), table, here)
+        layers.origins[name,] = here
 
 
 def read_environment(layers: Layers, env: Mapping[str, str]) -> None:
@@ -57,7 +73,9 @@ def read_environment(layers: Layers, env: Mapping[str, str]) -> None:
         if not name.startswith(PREFIX):
             continue
         parts = tuple(name.removeprefix(PREFIX).lower().split("__"))
-        if all(parts):
+        if all(parts) and _of_list(parts):
+            layers.wrong(ENVIRONMENT, name, *_IN_THE_FILE)
+        elif all(parts):
             layers.put(parts, _value(parts, env[name]), ENVIRONMENT)
         else:
             layers.wrong(
@@ -72,6 +90,8 @@ def read_sets(layers: Layers, sets: Sequence[str]) -> None:
         path = _path(key.strip())
         if not equals or not all(path):
             layers.wrong(SET, key, "has no value", "write --set section.key=value")
+        elif _of_list(path):
+            layers.wrong(SET, key, *_IN_THE_FILE)
         else:
             layers.put(path, _value(path, raw.strip()), SET)
 
@@ -81,6 +101,10 @@ def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
     for key, value in flags.items():
         if value is not None:
             layers.put(_path(key), value, Origin(FLAGS.get(key, key)))
+
+
+def _of_list(path: KeyPath) -> bool:
+    return path[0] == LIST or item_number(path) is not None
 
 
 def _path(key: str) -> KeyPath:
@@ -111,9 +135,17 @@ def _lines(text: str) -> dict[KeyPath, int]:
     """Find the line of each key, roughly: a key inside of a longer text may mislead it."""
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
+    items = 0
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
+        if _ITEM_HEADER.match(line):
+            items += 1
+            table = (item(items),)
+            found.setdefault(table, number)
+            found.setdefault((LIST,), number)
+        elif header := _HEADER.match(line):
             table = _parts(header.group(1))
+            if items and table[0] == LIST:
+                table = (item(items), *table[1:])
             found.setdefault(table, number)
         elif assignment := _ASSIGNMENT.match(line):
             found.setdefault((*table, *_parts(assignment.group(1))), number)
@@ -128,4 +160,4 @@ def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
-    return None
+    return lines.get((LIST,)) if item_number(path) is not None else None

@@ -22,6 +22,7 @@ from dispatcher.domain.events import (
     Settled,
     Throttled,
 )
+from dispatcher.domain.status import HaltReason
 from dispatcher.telemetry.rendering import words
 
 
@@ -143,9 +144,15 @@ class LogSink:
         )
 
     def _halted(self, event: Halted) -> None:
+        if event.reason is HaltReason.PAUSED:
+            self._log.info("campaign.paused")
+            return
         self._log.error("run.halted", reason=event.reason, detail=words(event.detail))
 
     def _resumed(self, event: Resumed) -> None:
+        if event.reason is HaltReason.PAUSED:
+            self._log.info("campaign.resumed", seconds=round(event.seconds, 3))
+            return
         self._log.info("run.resumed", reason=event.reason, seconds=round(event.seconds, 3))
 
     def _probed(self, event: Probed) -> None:

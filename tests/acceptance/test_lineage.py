@@ -116,7 +116,7 @@ def _assert_links_are_judged(played):
         "UPDATE lineage SET verified = NULL, message_id = 'm-never-sent' "
         f"WHERE id = {of('active')}",
     )
-    assert verified(played, code=13) == {"confirmed": "0", "missing": "1", "different": "1"}
+    assert verified(played, code=15) == {"confirmed": "0", "missing": "1", "different": "1"}
     calls = played.sandbox.counts()["answers"]["analytics"]["200"]
     assert calls == 1 + 2 + 1, "one look back serves a hundred links"
     marks = [row.verified for row in played.lineage().values()]

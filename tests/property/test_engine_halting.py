@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.pipeline import Ending
+from dispatcher.engine.plan import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, Bench, contacts
 from tests.support.scripted import GOOD, NOT_SENT, EventList, refused, throttled

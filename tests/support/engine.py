@@ -20,8 +20,10 @@ from dispatcher.domain.status import Status
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.halts import Halts
-from dispatcher.engine.intake import Intake
-from dispatcher.engine.pipeline import Pipeline, Plan
+from dispatcher.engine.intake import Allowance, Intake
+from dispatcher.engine.lane import Lane
+from dispatcher.engine.pipeline import Pipeline
+from dispatcher.engine.plan import Plan
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Batch
 from tests.support.memory_ledger import MemoryLedger
@@ -102,9 +104,10 @@ class Bench:
         """The whole stream over batches of contacts."""
         given = [Batch(batch) if isinstance(batch, list) else batch for batch in batches]
         self.source = source or ListSource(*given)
-        self.intake = Intake(self.source, self.desk, limit)
+        self.intake = Intake(self.source, self.desk, Allowance(limit))
         whole = Plan(**{"workers": 4, "once": True, **plan})
-        return Pipeline(self.intake, self.delivery, self.turnstile, self.desk, whole)
+        lane = Lane("play", self.intake, self.delivery, self.desk)
+        return Pipeline([lane], self.turnstile, whole)
 
 
 def told(events):

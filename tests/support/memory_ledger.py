@@ -28,9 +28,11 @@ class MemoryLedger:
     ``before`` is awaited with the name of each call before it writes anything.
     """
 
-    def __init__(self, commit_seconds=0.001):
+    def __init__(self, commit_seconds=0.001, first_id=1):
         self.rows: dict[int, Row] = {}
         self.files = {}
+        self.first_id = first_id
+        self.paused_at = None
         self.commit_seconds = commit_seconds
         self.calls = Counter()
         self.most_ready = 0
@@ -107,9 +109,23 @@ class MemoryLedger:
     async def totals(self):
         return Totals(0, len(self.rows), 0, 0, {}, {})
 
+    async def paused(self):
+        await self._begin("paused")
+        return await self._end(self.paused_at)
+
+    async def pause(self, now):
+        await self._begin("pause")
+        self.paused_at = self.paused_at or now
+        await self._end(None)
+
+    async def resume(self):
+        await self._begin("resume")
+        self.paused_at = None
+        await self._end(None)
+
     def put(self, contact, *, due=0.0, progress=NEW):
         """Write a ready contact without ceremony; return its id."""
-        number = len(self.rows) + 1
+        number = len(self.rows) + self.first_id
         self.rows[number] = Row(contact, due, progress=progress)
         self.most_ready = max(self.most_ready, self.count(Status.READY))
         return number

@@ -67,7 +67,7 @@ def test_plain_line_tells_everything(snapshot):
 
 def test_panel_tells_the_same(snapshot):
     """The live view has the same figures."""
-    text = printed(lambda console: console.print(progress.panel("c1", snapshot)))
+    text = printed(lambda console: console.print(progress.panel({"c1": snapshot})))
     for words in ("c1", "3 settled", "42 waiting", "87% of the quota", "HALTED: scope"):
         assert words in text
     assert re.search(r"scope errors 1 +closed-session conflicts 2 +retry loops 1", text)
@@ -78,10 +78,10 @@ def test_plain_view_prints_every_ten_seconds(snapshot, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("dispatcher.cli.progress.time.monotonic", lambda: now[0])
     out = io.StringIO()
-    with progress.view(Console(file=out, width=40), "c1", live=False) as view:
+    with progress.view(Console(file=out, width=40), live=False) as view:
         for _ in range(50):
             now[0] += 0.5
-            view.update(snapshot)
+            view.update({"c1": snapshot})
     assert len(out.getvalue().splitlines()) == 2
     assert view.stream is None
 
@@ -90,8 +90,8 @@ def test_live_view_cleans_up(snapshot):
     """At a terminal the view is drawn in place, and gone at the end."""
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True)
-    with progress.view(console, "c1", live=True) as view:
-        view.update(snapshot)
+    with progress.view(console, live=True) as view:
+        view.update({"c1": snapshot})
         assert "3 settled" in out.getvalue()
     assert out.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))
 
@@ -152,3 +152,24 @@ def test_summary_of_a_run(snapshot):
 def test_durations_are_short(seconds, text):
     """Durations are read at a glance."""
     assert figures.duration(seconds) == text
+
+
+def test_several_campaigns_stand_beside_their_sum(snapshot):
+    """The line, the panel and the summary add them up, and tell which one is paused."""
+    tally = Tally()
+    tally.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
+    both = {"carts": snapshot, "questions": tally.snapshot()}
+    first, carts, questions = progress.lines(both)
+    assert "settled 3: notified 1, opened 2" in first
+    assert "HALTED" not in first
+    assert carts.startswith("  carts: settled 3: notified 1, opened 2")
+    assert questions.startswith("  questions: settled 0: ")
+    assert questions.endswith("; PAUSED")
+    text = printed(lambda console: console.print(progress.panel(both)))
+    assert re.search(r"campaign +2 campaigns", text)
+    assert re.search(r"carts +3 settled, .*HALTED: scope", text)
+    assert re.search(r"questions +0 settled, .*PAUSED", text)
+    table = printed(summary.show_campaigns, both)
+    assert re.search(r"carts +HALTED: scope +4 +3\b", table)
+    assert re.search(r"questions +PAUSED +0 +0\b", table)
+    assert printed(summary.show_campaigns, {"carts": snapshot}) == ""

@@ -1,0 +1,94 @@
+"""The lanes of a run: one for each campaign, all over one ledger."""
+
+import random
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from dispatcher.app.observing import Observation
+from dispatcher.app.wiring import make_rules, make_source
+from dispatcher.domain.events import InDoubt
+from dispatcher.engine.delivery import Delivery
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.intake import Allowance, Intake
+from dispatcher.engine.lane import Lane
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ledgers.holding import Recovered
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Clock, EventSink, Platform, Source
+from dispatcher.settings import CampaignSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A campaign whose source is known and whose ledger is open.
+
+    ``settings`` are those of the run as they are for this campaign alone.
+    """
+
+    campaign: CampaignSettings
+    settings: Settings
+    source: Source
+    ledger: SqliteLedger
+    events: EventSink
+
+
+async def open_campaigns(
+    settings: Settings, observation: Observation, stack: AsyncExitStack, *, once: bool
+) -> list[Opened]:
+    """Open every campaign, and take up what a daemon that died left of it.
+
+    Raises:
+        SourceError: a source cannot be read.
+        LedgerError: the ledger cannot be used.
+
+    """
+    views = [settings.only(campaign) for campaign in settings.campaigns]
+    sources = [make_source(view, once=once) for view in views]
+    first = await SqliteLedger.open(settings.ledger.path, views[0].campaign)
+    stack.push_async_callback(first.close)
+    opened = []
+    for view, source in zip(views, sources, strict=True):
+        ledger = first if view is views[0] else await first.another(view.campaign)
+        events = observation.of(view.campaign)
+        _tell_start(view.campaign, events, await ledger.recover())
+        opened.append(Opened(view.campaigns[0], view, source, ledger, events))
+    return opened
+
+
+def make_lanes(
+    opened: Sequence[Opened], platform: Platform, turnstile: Turnstile, clock: Clock,
+    limit: int | None,
+) -> list[Lane]:  # fmt: skip
+    """Return the lanes of all campaigns; ``limit`` bounds what they take together."""
+    allowance = Allowance(limit)
+    return [_lane(each, platform, turnstile, clock, allowance) for each in opened]
+
+
+def _lane(
+    opened: Opened, platform: Platform, turnstile: Turnstile, clock: Clock, allowance: Allowance
+) -> Lane:
+    settings, campaign = opened.settings, opened.campaign
+    desk = Desk(opened.ledger, opened.events, clock)
+    rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
+    return Lane(
+        campaign.name,
+        Intake(opened.source, desk, allowance),
+        Delivery(platform, turnstile, desk, rules, random.random, probe_seconds),
+        desk,
+        share=campaign.share,
+        priority=campaign.priority,
+    )
+
+
+def _tell_start(campaign: str, events: EventSink, recovered: Recovered) -> None:
+    structlog.get_logger(campaign=campaign).info(
+        "run.started",
+        released=recovered.released,
+        in_doubt=len(recovered.in_doubt),
+    )
+    for doubt in recovered.in_doubt:
+        key, conversation_id = doubt.contact_key, doubt.conversation_id
+        events.emit(InDoubt("parked", doubt.step, key, conversation_id, ""))

@@ -1,0 +1,80 @@
+"""Facts of a run with several campaigns: whose metrics they become, and what is logged."""
+
+import json
+from contextlib import AsyncExitStack
+
+import pytest
+
+from dispatcher.app.observing import Observation
+from dispatcher.domain.events import Halted, Resumed, Settled
+from dispatcher.domain.status import HaltReason, Reason, Status
+from dispatcher.settings import load
+from tests.support import statsd
+
+SETTLED = Settled("k", "c", Status.OPENED, Reason.DELIVERED, None, None, None, "r", 1.0)
+ONE = 'campaign = "a"\n[source]\npath = "-"\n'
+TWO = "".join(
+    f'[[campaigns]]\nname = "{name}"\n[campaigns.source]\npath = "{name}*"\n' for name in "ab"
+)
+
+
+@pytest.fixture
+def observed(tmp_path):
+    """Open an observation, let it see facts, and return metrics and log lines."""
+    config, log = tmp_path / "dispatcher.toml", tmp_path / "log"
+
+    async def watch(text, *facts):
+        config.write_text(text + '[platform]\nbase_url = "https://api.example.com"\n')
+        with statsd.udp() as receiver:
+            sets = [f"telemetry.statsd_port={receiver.port}", f"telemetry.log_file={log}"]
+            secrets = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
+            observation = Observation(load(config, env=secrets, sets=sets))
+            async with AsyncExitStack() as stack:
+                observation.open(stack, None)
+                for campaign, fact in facts:
+                    sink = observation.of(campaign) if campaign else observation.everybody
+                    sink.emit(fact)
+            receiver.settle()
+        return receiver, [json.loads(line) for line in log.read_text().splitlines()], observation
+
+    return watch
+
+
+async def test_a_halt_concerns_every_campaign_and_is_logged_once(observed):
+    """The gauge of each is 1; the log has one line, of none of them."""
+    received, lines, observation = await observed(TWO, (None, Halted(HaltReason.SCOPE, "why")))
+    for name in "ab":
+        assert received.gauge("dispatcher.halted", "reason:scope", f"campaign:{name}") == 1
+        assert list(observation.snapshots()[name].halts) == [HaltReason.SCOPE]
+    assert [(line["event"], line["campaign"]) for line in lines] == [("run.halted", "*")]
+
+
+async def test_a_pause_concerns_one_campaign(observed):
+    """Its gauge alone is 1, and its name is in the log."""
+    halted, resumed = Halted(HaltReason.PAUSED, "-"), Resumed(HaltReason.PAUSED, 2.0)
+    facts = [("a", halted), ("b", halted), ("b", resumed)]
+    received, lines, _ = await observed(TWO, *facts)
+    gauges = [
+        received.gauge("dispatcher.halted", "reason:paused", f"campaign:{name}") for name in "ab"
+    ]
+    assert gauges == [1, 0]
+    assert [(line["event"], line["campaign"]) for line in lines] == [
+        ("campaign.paused", "a"),
+        ("campaign.paused", "b"),
+        ("campaign.resumed", "b"),
+    ]
+
+
+async def test_a_contact_is_counted_for_its_campaign_alone(observed):
+    """The sum over all campaigns is the run's."""
+    received, lines, _ = await observed(TWO, ("b", SETTLED))
+    name = "dispatcher.contacts.settled"
+    assert [received.total(name, f"campaign:{each}") for each in "ab"] == [0, 1]
+    assert [line["campaign"] for line in lines] == ["b"]
+
+
+async def test_with_one_campaign_everything_is_its_own(observed):
+    """What concerns the run is logged with the campaign's name, as ever."""
+    received, lines, _ = await observed(ONE, (None, Halted(HaltReason.SCOPE, "why")))
+    assert received.gauge("dispatcher.halted", "reason:scope", "campaign:a") == 1
+    assert [(line["event"], line["campaign"]) for line in lines] == [("run.halted", "a")]

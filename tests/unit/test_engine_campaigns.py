@@ -1,0 +1,215 @@
+"""Several campaigns in one stream: sharing, pausing, and how such a run ends."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.domain.events import Gauges
+from dispatcher.domain.status import HaltReason, Status, Step
+from dispatcher.engine.plan import Ending
+from dispatcher.ports import SourceError
+from tests.support.campaigns import Run, people
+from tests.support.virtual import START, in_virtual_time, until
+
+
+@pytest.mark.parametrize(("share", "of_four"), [(1, 2), (3, 3)])
+@in_virtual_time
+async def test_a_fair_share_of_the_workers(share, of_four):
+    """While both have contacts, each is begun as often as its share says."""
+    run = Run().add("a", people("a", 400), share=share).add("b", people("b", 400))
+    assert await run.pipeline().run() is Ending.DONE
+    both = run.checked()[20:400]
+    assert Counter(both)["a"] == pytest.approx(len(both) * of_four / 4, abs=4)
+    assert (run.opened("a"), run.opened("b")) == (400, 400)
+
+
+@in_virtual_time
+async def test_who_has_nothing_leaves_everything_to_the_other():
+    """A small campaign does not slow a large one down, nor does one that waits for rows."""
+    run = Run().add("a", people("a", 300))
+    run.add("b", people("b-early", 4), people("b-late", 4), seconds=2.0)
+    assert await run.pipeline().run() is Ending.DONE
+    assert (run.opened("a"), run.opened("b")) == (300, 8)
+    assert run.bench.clock.monotonic() == pytest.approx(300 / 4 * 0.1, abs=0.5)
+
+
+@in_virtual_time
+async def test_priority():
+    """The lower one is begun when the higher one has nothing more, and has to wait for it."""
+    run = Run().add("low", people("low", 100)).add("high", people("high", 100), priority=1)
+    assert await run.pipeline(by_priority=True).run() is Ending.DONE
+    begun = run.checked()
+    assert begun.index("low") >= 90
+    assert Counter(begun) == {"low": 100, "high": 100}
+
+
+@in_virtual_time
+async def test_a_higher_campaign_comes_between_as_soon_as_it_has_something():
+    """Rows that arrive later go before those of a lower priority that lie ready already."""
+    run = Run().add("low", people("low", 400))
+    run.add("high", people("high", 20), seconds=3.0, priority=1)
+    assert await run.pipeline(by_priority=True).run() is Ending.DONE
+    begun = run.checked()
+    first = begun.index("high")
+    assert begun[first : first + 20] == ["high"] * 20
+    assert 0 < first < 380
+
+
+@in_virtual_time
+async def test_a_paused_campaign_takes_nothing_new_and_goes_on_when_resumed():
+    """What a worker holds is finished, what lay ready is due again; the other goes on alone."""
+    run = Run().add("a", people("a", 200)).add("b", people("b", 200))
+    running = asyncio.create_task(run.pipeline(workers=4).run())
+    await until(lambda: run.opened("a") >= 20)
+    await run.stream.pause("a")
+    at = run.bench.clock.monotonic()
+    assert run.ledgers["a"].paused_at == pytest.approx(START + at, abs=0.01)
+    await asyncio.sleep(1)
+    begun_late = [r for r in run.bench.platform.requests if r.at > at and r.step is Step.CHECK]
+    assert {r.conversation_id.split("-")[0] for r in begun_late} == {"b"}
+    assert run.ledgers["a"].count(Status.CLAIMED, Status.SENDING) == 0
+    assert run.opened("b") > 40
+    await run.stream.resume("a")
+    assert await running is Ending.DONE
+    assert run.ledgers["a"].paused_at is None
+    assert (run.opened("a"), run.opened("b")) == (200, 200)
+    assert set(Counter(r.conversation_id for r in run.bench.platform.requests).values()) == {2}
+    paused = HaltReason.PAUSED
+    assert run.told("a") == [("Halted", paused), ("Resumed", paused)]
+    assert run.told("b") == []
+
+
+@in_virtual_time
+async def test_a_campaign_that_the_ledger_has_paused_is_not_begun():
+    """The flag outlives the daemon: its source is not even read, and the other one finishes."""
+    run = Run().add("a", people("a", 10)).add("b", people("b", 10))
+    await run.ledgers["a"].pause(START - 60)
+    assert await run.pipeline().run() is Ending.PAUSED
+    assert (run.ledgers["a"].rows, run.opened("b")) == ({}, 10)
+    assert run.sources["a"].yielded == 0
+    assert run.told("a") == [("Halted", HaltReason.PAUSED)]
+    assert run.bench.clock.monotonic() < 2
+
+
+@in_virtual_time
+async def test_a_pause_that_is_noticed_by_nobody_else():
+    """With all campaigns paused a run with --once ends, one without it waits to be resumed."""
+    run = Run().add("a", people("a", 10))
+    await run.ledgers["a"].pause(START)
+    running = asyncio.create_task(run.pipeline(once=False).run())
+    await asyncio.sleep(3600)
+    assert run.bench.platform.requests == []
+    await run.stream.resume("a")
+    await until(lambda: run.opened("a") == 10, seconds=5)
+    run.stream.stop()
+    assert await running is Ending.DRAINED
+
+
+@in_virtual_time
+async def test_a_finished_campaign_may_be_paused():
+    """A run ends as paused only for what it would still have to do."""
+    run = Run().add("a", people("a", 2)).add("b", people("b", 100))
+    running = asyncio.create_task(run.pipeline().run())
+    await until(lambda: run.opened("a") == 2 and run.lanes[0].read)
+    await asyncio.sleep(0.5)
+    await run.stream.pause("a")
+    assert await running is Ending.DONE
+
+
+@in_virtual_time
+async def test_pausing_twice_and_in_the_middle_of_a_claim():
+    """A claim that comes back after the pause is given back; nobody is lost or sent to twice."""
+    run = Run().add("a", people("a", 60))
+    held = asyncio.Event()
+
+    async def before(name):
+        if name == "claim" and run.opened("a") >= 10 and not held.is_set():
+            held.set()
+            await asyncio.sleep(0.2)
+
+    run.ledgers["a"].before = before
+    for each in people("a", 60):
+        run.ledgers["a"].put(each)
+    running = asyncio.create_task(run.pipeline(workers=8, once=False).run())
+    await held.wait()
+    await asyncio.gather(run.stream.pause("a"), run.stream.pause("a"))
+    await asyncio.sleep(1)
+    assert run.ledgers["a"].count(Status.CLAIMED, Status.SENDING) == 0
+    assert 10 <= run.opened("a") < 60
+    await run.stream.resume("a")
+    await run.stream.resume("a")
+    await until(lambda: run.opened("a") == 60, seconds=10)
+    run.stream.stop()
+    assert await running is Ending.DRAINED
+    assert len(run.told("a")) == 2
+
+
+@in_virtual_time
+async def test_a_campaign_that_is_not_there():
+    """Pausing an unknown one names those that the run has."""
+    run = Run().add("a").add("b")
+    stream = run.pipeline()
+    for act in (stream.pause, stream.resume):
+        with pytest.raises(LookupError, match="no campaign c; it has: a, b"):
+            await act("c")
+
+
+@in_virtual_time
+async def test_what_somebody_else_put_into_the_ledger_is_looked_for_when_told():
+    """A run that has nothing to do finds it at once, in whichever campaign."""
+    run = Run().add("a").add("b")
+    running = asyncio.create_task(run.pipeline(once=False).run())
+    await asyncio.sleep(60)
+    run.ledgers["b"].put(people("b", 1)[0])
+    run.stream.wake()
+    await until(lambda: run.opened("b") == 1, seconds=2)
+    run.stream.stop()
+    assert await running is Ending.DRAINED
+
+
+@in_virtual_time
+async def test_a_limit_is_that_of_the_run():
+    """--limit bounds what all campaigns take together."""
+    run = Run(limit=7).add("a", people("a", 50)).add("b", people("b", 50))
+    assert await run.pipeline().run() is Ending.DONE
+    assert run.opened("a") + run.opened("b") == 7
+
+
+@in_virtual_time
+async def test_a_drain_puts_back_what_lies_ready_of_each():
+    """Nothing stays claimed in any campaign, and nothing new begins."""
+    run = Run().add("a", people("a", 300)).add("b", people("b", 300))
+    running = asyncio.create_task(run.pipeline(workers=8).run())
+    await until(lambda: run.opened("a") > 20 and run.opened("b") > 20)
+    run.stream.stop()
+    assert await running is Ending.DRAINED
+    for ledger in run.ledgers.values():
+        assert ledger.count(Status.CLAIMED, Status.SENDING) == 0
+    assert all(source.closed for source in run.sources.values())
+
+
+@in_virtual_time
+async def test_a_source_that_fails_ends_the_run_of_all():
+    """What is in flight is settled; nobody has to find out from the logs that one stands still."""
+    broken = SourceError("b.csv cannot be read")
+    run = Run().add("a", people("a", 300)).add("b", people("b", 4), broken, seconds=1.0)
+    with pytest.raises(SourceError, match=r"b\.csv"):
+        await run.pipeline().run()
+    assert run.opened("a") > 0
+    assert run.ledgers["a"].count(Status.CLAIMED, Status.SENDING) == 0
+
+
+@in_virtual_time
+async def test_gauges_are_each_campaigns_own():
+    """Backlog and contacts in flight add up to the run's; pace and quota are the run's."""
+    run = Run().add("a", people("a", 40)).add("b", people("b", 10))
+    later = [replace(each, not_before=START + 1000) for each in people("b-later", 5)]
+    run.add("c", later)
+    assert await run.pipeline(gauge_seconds=0.1).run() is Ending.DEFERRED
+    last = {name: events.of(Gauges)[-1] for name, events in run.events.items()}
+    assert {name: gauges.backlog for name, gauges in last.items()} == {"a": 0, "b": 0, "c": 5}
+    assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(1.0, 0.5)}
+    most = max(each.in_flight for each in run.events["a"].of(Gauges))
+    assert 0 < most <= 4

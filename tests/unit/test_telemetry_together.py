@@ -1,0 +1,102 @@
+"""The campaigns of one run, added up."""
+
+import pytest
+
+from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
+from dispatcher.domain.events import (
+    Answered,
+    Gauges,
+    Halted,
+    Resumed,
+    RowsRead,
+    ScopeError,
+    Settled,
+    Throttled,
+)
+from dispatcher.domain.status import HaltReason, Reason, ScopeSource, Status, Step
+from dispatcher.settings import load
+from dispatcher.settings.fields import _CAMPAIGN
+from dispatcher.telemetry.tally import Tally
+from dispatcher.telemetry.together import together
+
+CHECKED = Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False)
+OPENED = Settled("k", "c", Status.OPENED, Reason.DELIVERED, None, None, None, "r", 1.0)
+
+
+@pytest.fixture
+def tallies():
+    first, second = Tally(lambda: 10.0, lambda: 100.0), Tally(lambda: 10.0, lambda: 200.0)
+    for tally, times in ((first, 1), (second, 2)):
+        tally.emit(RowsRead(10, 7, 1, 1, 1))
+        for _ in range(times):
+            tally.emit(CHECKED)
+            tally.emit(OPENED)
+            tally.emit(ScopeError(ScopeSource.FORBIDDEN, Step.CHECK, "k", "r"))
+    second.emit(Throttled(None, 1.0, ""))
+    return first, second
+
+
+def whole(tallies):
+    return together([tally.snapshot() for tally in tallies])
+
+
+def test_counts_are_sums(tallies):
+    """Rows, contacts, requests and failures of a run are those of all its campaigns."""
+    found = whole(tallies)
+    assert (found.rows, found.admitted, found.duplicates) == (20, 14, 2)
+    assert found.settled == {(Status.OPENED, Reason.DELIVERED): 3}
+    assert found.requests == {(Step.CHECK, "200"): 3}
+    assert found.scope_errors == {ScopeSource.FORBIDDEN: 3}
+    assert found.throttled == 1
+    assert found.rates.settled_10 == sum(t.snapshot().rates.settled_10 for t in tallies)
+
+
+def test_gauges_that_are_the_runs_are_no_sums(tallies):
+    """Contacts add up; pace and quota are one client's, and the oldest is the oldest of all."""
+    assert whole(tallies).gauges is None
+    tallies[0].emit(Gauges(3, 40, 5.0, 12.0, 0.9))
+    assert whole(tallies).gauges == Gauges(3, 40, 5.0, 12.0, 0.9)
+    tallies[1].emit(Gauges(1, 2, 50.0, 12.0, 0.9))
+    assert whole(tallies).gauges == Gauges(4, 42, 50.0, 12.0, 0.9)
+
+
+def test_a_run_stands_still_when_all_campaigns_do(tallies):
+    """One that is paused is no halt of the run; all of them are, since the last one was."""
+    tallies[0].emit(Halted(HaltReason.PAUSED, ""))
+    assert whole(tallies).halts == {}
+    tallies[1].emit(Halted(HaltReason.PAUSED, ""))
+    assert whole(tallies).halts == {HaltReason.PAUSED: 200.0}
+    tallies[0].emit(Resumed(HaltReason.PAUSED, 1.0))
+    assert whole(tallies).halts == {}
+
+
+def test_one_campaign_is_the_run(tallies):
+    """Nothing is added to what it says."""
+    snapshot = tallies[0].snapshot()
+    assert together([snapshot]) is snapshot
+
+
+def test_no_campaign_can_be_called_like_all_of_them():
+    """What the log says of every campaign is the name of none."""
+    assert not _CAMPAIGN.fullmatch(EVERY_CAMPAIGN)
+
+
+def test_status_of_one_and_of_several(minimal):
+    """One campaign stands by itself; several stand beside their sum."""
+    one = Observation(minimal('campaign = "c1"\n[source]\npath = "-"\n')).status(4)
+    assert (one["campaign"], one["in_flight"], "campaigns" in one) == ("c1", 4, False)
+    listed = '[[campaigns]]\nname = "{0}"\n[campaigns.source]\npath = "{0}*"\n'
+    two = Observation(minimal(listed.format("a") + listed.format("b"))).status(4)
+    assert (list(two["campaigns"]), "campaign" in two, two["in_flight"]) == (["a", "b"], False, 4)
+    assert two["campaigns"]["a"]["rows"]["read"] == 0
+
+
+@pytest.fixture
+def minimal(tmp_path):
+    def make(text):
+        path = tmp_path / "dispatcher.toml"
+        path.write_text(text + '[platform]\nbase_url = "https://api.example.com"\n')
+        secrets = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
+        return load(path, env=secrets)
+
+    return make
