@@ -66,6 +66,18 @@ FROM (
 -- name: mark_claimed
 UPDATE contact SET status = 'claimed', due = NULL WHERE id IN (SELECT value FROM json_each(?))
 
+-- name: tell_restart
+UPDATE contact INDEXED BY contact_open
+SET story = COALESCE(story || ',', '') || json_array(CAST(? * 1000 AS INTEGER), 'restart', status)
+WHERE
+    campaign_id = ? AND reason IS NULL AND due IS NULL AND status IN ('claimed', 'sending')
+
+-- name: tell_replay
+UPDATE contact SET
+    story = COALESCE(story || ',', '')
+    || json_array(CAST(? * 1000 AS INTEGER), 'replayed', status, reason)
+WHERE id IN (SELECT value FROM json_each(?)) AND campaign_id = ? AND status = 'parked'
+
 -- name: release_claimed
 UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
 WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status = 'claimed'

@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from dispatcher.domain.progress import Progress
+from dispatcher.domain.story import Entry
 from dispatcher.ledgers import admission, holding, sums
-from dispatcher.ledgers.codec import intend_fields, progress_json, settle_fields
+from dispatcher.ledgers.codec import defer_fields, intend_fields, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.lock import Lock
@@ -160,9 +161,15 @@ class SqliteLedger:
         """
         await self._writer.change(settle_fields(settlement))
 
-    async def defer(self, id: int, due: float, progress: Progress) -> None:  # noqa: A002 - as above
+    async def defer(
+        self,
+        id: int,  # noqa: A002 - as above
+        due: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
-        await self._writer.change(["defer", id, due, progress_json(progress)])
+        await self._writer.change(defer_fields(id, due, progress, story))
 
     async def backlog(self, now: float) -> Backlog:
         """Count what is not final."""
