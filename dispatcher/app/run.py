@@ -13,6 +13,7 @@ from typing import BinaryIO, Protocol, Self
 import structlog
 import uvloop
 
+from dispatcher.app import orders
 from dispatcher.app.wiring import make_agent, make_pacer, make_platform, make_rules, make_source
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.status import HaltReason, Step
@@ -94,6 +95,7 @@ def run(settings: Settings, options: RunOptions, view: ProgressView | None = Non
         LedgerError: the ledger cannot be used, or has failed.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
+        ControlAddressError: the control socket cannot be made.
 
     """
     _calm_collector()
@@ -124,6 +126,7 @@ class _Run:
         self._signals = 0
         self._running: asyncio.Future[RunResult] | asyncio.Future[Ending] | None = None
         self._current: Pipeline | None = None
+        self._desk: Desk | None = None
 
     async def run(self) -> RunResult:
         """Run; a signal that comes before the first contact is taken ends it cleanly, too."""
@@ -147,8 +150,9 @@ class _Run:
             ledger = await SqliteLedger.open(Path(settings.ledger.path), settings.campaign)
             stack.push_async_callback(ledger.close)
             self._tell_start(events, await ledger.recover())
+            await orders.serve(stack, ledger, settings.ledger.path, settings.control.socket, self)
             platform = await make_platform(settings, self._clock, stack)
-            desk = Desk(ledger, events, self._clock)
+            desk = self._desk = Desk(ledger, events, self._clock)
             halts = Halts(platform, events, self._clock, settings.engine.probe_seconds)
             await self._preflight(platform, halts)
             turnstile = Turnstile(make_pacer(settings, self._clock), halts)
@@ -232,6 +236,24 @@ class _Run:
             "in_flight": pipeline.in_flight,
             **as_json(self._tally.snapshot()),
         }
+
+    def live(self) -> Mapping[str, object]:
+        """Tell how the run stands, for its control socket."""
+        platform = self._settings.platform
+        return {
+            "in_flight": self._current.in_flight if self._current else 0,
+            "requests_per_second": platform.requests_per_minute / 60,
+            **as_json(self._tally.snapshot()),
+        }
+
+    def wake(self) -> None:
+        """Look for contacts that are due now; a run that has not begun does so by itself."""
+        if self._desk is not None:
+            self._desk.next_due = 0.0
+
+    def steering(self, verb: str) -> orders.Steering | None:  # noqa: ARG002 - no run can be paused yet
+        """Return what pauses a campaign of this run, or lets it go on."""
+        return None
 
     async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> Ending | None:
         """Run the pipeline, shown to whoever looks on; None if a second signal ended it."""

@@ -29,8 +29,8 @@ FIRST_KEPT, LAST_KEPT = 10, 40
 MILLISECONDS = 1000
 """Of a second."""
 
-DROPPED = "dropped"
-"""The word of the entry that stands for those that a long story lost, with their number."""
+OMITTED = "omitted"
+"""The word of the entry that stands for those a long story left out, with their number."""
 
 _WORDS: dict[type, str] = {Notify: "notify", Open: "open", Wait: "wait", Finish: "finish"}
 
@@ -71,12 +71,12 @@ def settled(at: float, status: Status, reason: Reason) -> Entry:
 
 
 def shorten(story: list[Entry]) -> None:
-    """Drop from the middle of a story that has grown to twice of what is kept."""
+    """Leave out the middle of a story that has grown to twice of what is kept."""
     if len(story) < 2 * (FIRST_KEPT + LAST_KEPT):
         return
     middle = story[FIRST_KEPT:-LAST_KEPT]
-    dropped = sum(entry[2] if entry[1] == DROPPED else 1 for entry in middle)
-    story[FIRST_KEPT:-LAST_KEPT] = [[None, DROPPED, dropped]]
+    omitted = sum(entry[2] if entry[1] == OMITTED else 1 for entry in middle)
+    story[FIRST_KEPT:-LAST_KEPT] = [[None, OMITTED, omitted]]
 
 
 _UNDECIDED = 6

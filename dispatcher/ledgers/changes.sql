@@ -123,7 +123,7 @@ BEGIN
 END;
 
 -- A story that has grown long keeps its first 10 entries and its last 40; between them stands
--- how many were dropped: [null, "dropped", number].
+-- how many were left out: [null, "omitted", number].
 CREATE TEMP TRIGGER shorten AFTER UPDATE OF story ON main.contact
 WHEN LENGTH(new.story) > 10000
 BEGIN
@@ -133,8 +133,8 @@ BEGIN
                 SELECT key AS place, value AS entry FROM JSON_EACH('[' || new.story || ']')
                 WHERE key < 10
                 UNION ALL
-                SELECT 10, JSON_ARRAY(NULL, 'dropped', SUM(
-                    CASE value ->> 1 WHEN 'dropped' THEN value ->> 2 ELSE 1 END
+                SELECT 10, JSON_ARRAY(NULL, 'omitted', SUM(
+                    CASE value ->> 1 WHEN 'omitted' THEN value ->> 2 ELSE 1 END
                 ))
                 FROM JSON_EACH('[' || new.story || ']')
                 WHERE key BETWEEN 10 AND JSON_ARRAY_LENGTH('[' || new.story || ']') - 41

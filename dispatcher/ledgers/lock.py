@@ -5,16 +5,34 @@ import os
 from pathlib import Path
 
 from dispatcher.ledgers.faults import wrong
+from dispatcher.ports import LedgerError
 
 MODE = 0o600
 """Owner only: the ledger holds messages and addresses."""
+
+
+_MOST_TOLD = 4096
+"""Bytes of a lock file that are read: a pid, and the path of a socket."""
+
+
+class LockedError(LedgerError):
+    """Another process holds the lock.
+
+    ``pid`` is its id as it wrote it, ``socket`` where it takes orders; empty if it told none.
+    """
+
+    def __init__(self, message: str, pid: str, socket: str) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.socket = socket
 
 
 class Lock:
     """Holds the lock from its making until `release`; the kernel frees it if we are killed.
 
     Raises:
-        LedgerError: another process holds it, or the file cannot be made.
+        LockedError: another process holds it.
+        LedgerError: the file cannot be made.
 
     """
 
@@ -36,15 +54,22 @@ class Lock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            told = os.fsdecode(os.pread(self._fd, _MOST_TOLD, 0)).split("\n")
+            holder, socket = told[0].strip() or "unknown", "".join(told[1:2])
             os.close(self._fd)
-            raise wrong(
-                ledger,
-                f"another dispatcher (pid {holder}) works on it and holds {path}; wait for it or "
-                "stop it, or give this run a ledger of its own with ledger.path",
+            raise LockedError(
+                f"ledger {ledger}: another dispatcher (pid {holder}) works on it and holds {path}; "
+                "wait for it or stop it, or give this run a ledger of its own with ledger.path",
+                holder,
+                socket,
             ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def tell_socket(self, path: str) -> None:
+        """Write down where the holder takes orders, for those who find the lock held."""
+        head = f"{os.getpid()}\n".encode()
+        os.pwrite(self._fd, os.fsencode(path) + b"\n", len(head))
 
     def release(self) -> None:
         """Let another process have the ledger; more than once does no harm."""

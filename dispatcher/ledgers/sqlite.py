@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.story import Entry
@@ -31,6 +31,8 @@ from dispatcher.ports import (
     Settlement,
     Totals,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,17 @@ class SqliteLedger:
         return await self._writer.job(
             partial(holding.recover, campaign=self._campaign, now=self._now())
         )
+
+    def tell_socket(self, path: str) -> None:
+        """Write down, in the lock's file, where this process takes orders."""
+        self._lock.tell_socket(path)
+
+    async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Let ``run`` read or write in the writer's thread, within a transaction of its own group.
+
+        An exception of its own undoes what it wrote, and harms nothing else.
+        """
+        return await self._writer.job(run)
 
     async def positions(self) -> Mapping[str, Position]:
         """Return how far each file of the campaign was read, by fingerprint."""
