@@ -37,8 +37,7 @@ class Lock:
     """
 
     def __init__(self, ledger: Path) -> None:
-        real = ledger.resolve()  # two names of one ledger share its lock
-        path = real.with_name(real.name + ".lock")
+        path = _path(ledger)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
         except OSError as error:
@@ -54,13 +53,12 @@ class Lock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            told = os.fsdecode(os.pread(self._fd, _MOST_TOLD, 0)).split("\n")
-            holder, socket = told[0].strip() or "unknown", "".join(told[1:2])
+            pid, socket = _told(os.pread(self._fd, _MOST_TOLD, 0))
             os.close(self._fd)
             raise LockedError(
-                f"ledger {ledger}: another dispatcher (pid {holder}) works on it and holds {path}; "
+                f"ledger {ledger}: another dispatcher (pid {pid}) works on it and holds {path}; "
                 "wait for it or stop it, or give this run a ledger of its own with ledger.path",
-                holder,
+                pid,
                 socket,
             ) from None
         os.ftruncate(self._fd, 0)
@@ -76,3 +74,23 @@ class Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def holder(ledger: Path) -> tuple[str, str]:
+    """Return pid and socket of who held the lock last, which may be over; empty if nobody did."""
+    try:
+        with _path(ledger).open("rb") as file:
+            return _told(file.read(_MOST_TOLD))
+    except OSError:
+        return "", ""
+
+
+def _path(ledger: Path) -> Path:
+    real = ledger.resolve()  # two names of one ledger share its lock
+    return real.with_name(real.name + ".lock")
+
+
+def _told(content: bytes) -> tuple[str, str]:
+    """Read what `Lock` wrote: the pid, and behind it where its holder takes orders."""
+    lines = os.fsdecode(content).split("\n")
+    return lines[0].strip() or "unknown", "".join(lines[1:2])
