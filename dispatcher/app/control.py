@@ -177,7 +177,8 @@ def _take_away(path: Path) -> None:
 
 
 def _json(status: int, body: Mapping[str, object]) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+    data = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # enums that are text are keys, too
+    return web.Response(status=status, body=data, content_type="application/json")
 
 
 def _error(status: int, words: str) -> web.Response:

@@ -22,6 +22,10 @@ class CallError(Exception):
     """The running dispatcher did not answer, or could not carry the order out."""
 
 
+class GoneError(CallError):
+    """Nobody is at the socket, or nobody any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What came of an order, and ``by`` whom, for people."""
@@ -55,7 +59,7 @@ def standing(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
     _, where = holder(ledger)
     try:
         return ask(where, "status", {"campaign": campaign}) if where else None
-    except CallError:  # it is about to end: the ledger itself tells as much
+    except GoneError:  # the ledger itself tells as much
         return None
 
 
@@ -72,7 +76,7 @@ def ask(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
         connection.connect()
     except OSError as error:
         connection.close()
-        raise CallError(
+        raise GoneError(
             f"no dispatcher answers on {where} ({error.strerror or error}); nothing was done. It "
             "has ended, or is about to: try again"
         ) from None
@@ -81,7 +85,7 @@ def ask(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = connection.getresponse()
         return _read(answer.status, answer.read())
     except (OSError, http.client.HTTPException) as error:
-        raise CallError(
+        raise GoneError(
             f"the dispatcher on {where} ended before it answered ({type(error).__name__}). The "
             "order was carried out as a whole or not at all; to give it again does no harm"
         ) from None
