@@ -11,7 +11,7 @@ from typing import Any
 import click
 import orjson
 
-from dispatcher.cli import calling, tables
+from dispatcher.cli import calling, figures, tables
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.standing import place
 from dispatcher.domain.status import Reason
@@ -70,8 +70,8 @@ def put_back_command(given: Mapping[str, Any], *, verb: str) -> int:
 
 def _words(verb: str, answer: Mapping[str, Any]) -> str:
     if verb == "drop":
-        return f"{answer['dropped']:,} contacts dropped"
-    words = f"{answer['ready'] + answer['in_doubt']:,} contacts replayed"
+        return f"{figures.contacts(answer['dropped'])} dropped"
+    words = f"{figures.contacts(answer['ready'] + answer['in_doubt'])} replayed"
     if answer["in_doubt"]:
         words += f" ({answer['in_doubt']:,} of them in doubt: the platform is asked first)"
     return words
@@ -83,7 +83,7 @@ def _confirm(verb: str, meant: Mapping[str, int], *, sure: bool) -> None:
     if number == 1 or sure:
         return
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(meant.items()))
-    if not sys.stdin.isatty():
+    if not _at_terminal():
         raise click.UsageError(
             f"{number:,} parked contacts are meant ({reasons}); say --yes to {verb} them all, or "
             "name fewer with --reason, --older-than, --limit or their keys"
@@ -91,6 +91,10 @@ def _confirm(verb: str, meant: Mapping[str, int], *, sure: bool) -> None:
     click.echo(f"{number:,} parked contacts are meant ({reasons}).")
     if click.prompt(f"Type their number to {verb} them", type=int) != number:
         raise click.Abort
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _selection(given: Mapping[str, Any], campaign: str | None) -> byhand.Selection:

@@ -16,11 +16,17 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
         for row in (columns, *rows):
             click.echo("\t".join(_plain(cell) for cell in row))
         return
+    _print_table(title, columns, [[_plain(cell) for cell in row] for row in rows])
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table without the columns that are empty: a terminal is narrow."""
+    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place in kept:
+        table.add_column(columns[place], overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*(row[place] for place in kept))
     Console(highlight=False, markup=False).print(table)
 
 

@@ -41,11 +41,7 @@ BEGIN
         status = 'ready',
         due = new.fields ->> 2,
         progress = new.fields ->> 3,
-        story = COALESCE(
-            COALESCE(story || ',', '')
-            || SUBSTR(new.fields -> 4, 2, LENGTH(new.fields -> 4) - 2),
-            story
-        ),
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 4), story),
         intent_step = NULL,
         intent_at = NULL,
         intent_conversation_id = NULL,
@@ -76,11 +72,7 @@ BEGIN
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
-        story = COALESCE(
-            COALESCE(story || ',', '')
-            || SUBSTR(new.fields -> 14, 2, LENGTH(new.fields -> 14) - 2),
-            story
-        ),
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 14), story),
         intent_target = NULL,
         intent_target_is_guest_id = NULL,
         subject = NULL,
@@ -99,11 +91,7 @@ BEGIN
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
-        story = COALESCE(
-            COALESCE(story || ',', '')
-            || SUBSTR(new.fields -> 14, 2, LENGTH(new.fields -> 14) - 2),
-            story
-        )
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 14), story)
     WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;

@@ -83,7 +83,7 @@ def settle_fields(settlement: Settlement) -> Fields:
         settlement.state_at,
     ]
     if settlement.story:
-        settled.append(settlement.story)
+        settled.append(orjson.dumps(settlement.story)[1:-1].decode())
     return settled
 
 
@@ -91,7 +91,7 @@ def defer_fields(id_: int, due: float, progress: Progress, story: Sequence[Entry
     """Write a deferral as a change."""
     deferred: Fields = ["defer", id_, due, progress_json(progress)]
     if story:
-        deferred.append(story)
+        deferred.append(orjson.dumps(story)[1:-1].decode())
     return deferred
 
 

@@ -89,7 +89,7 @@ def test_parked_contacts_are_seen_and_put_back_with_and_without_a_dispatcher(pla
     assert [entry["answer"] for entry in told["story"] if entry["what"] == "check"] == [500, 500]
     assert all(entry["correlation_id"] for entry in told["story"] if entry["what"] == "check")
     assert "exhausted" in operator("parked", "show", first)
-    assert "1 contacts dropped, in the ledger itself" in operator("parked", "drop", third)
+    assert "1 contact dropped, in the ledger itself" in operator("parked", "drop", third)
     assert "--yes" in operator("parked", "replay", first, second, code=2)
     assert "2 contacts replayed, in the ledger itself" in operator(
         "parked", "replay", first, second, "--yes"
@@ -144,7 +144,7 @@ def test_a_killed_dispatcher_leaves_nothing_in_the_way(played, operator):
     try:
         wait_until(lambda: operator.json("explain", first)[0]["status"] in ("notified", "opened"))
         os.kill(again.pid, signal.SIGSTOP)
-        assert "1 contacts replayed" not in _killed_while_asked(operator, again, second)
+        assert "1 contact replayed" not in _killed_while_asked(operator, again, second)
     finally:
         again.kill()
         again.communicate(timeout=20)
