@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ from dispatcher.cli.exits import Exit, say
 from dispatcher.cli.given import load_settings
 from dispatcher.cli.standing import place
 from dispatcher.ledgers.byhand import OrderError, campaigns
-from dispatcher.ledgers.reader import LedgerReader, reading
+from dispatcher.ledgers.reader import LedgerReader, read_status, reading
 from dispatcher.ledgers.rows import RejectedRowKept
 from dispatcher.ports import SourceError
 from dispatcher.sources.heading import heading
@@ -21,6 +21,7 @@ from dispatcher.sources.lines import RAW_LIMIT
 from dispatcher.sources.rules import Layout
 
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")
+JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _NO_ROWS = frozenset({"header", "unreadable"})
 """Reasons that stand for a whole file, or for its rest."""
 _MODE = 0o600
@@ -52,6 +53,7 @@ class _Export:
     out: Path
     layout: Layout
     given_header: Path | None
+    fingerprints: Collection[str]
     headings: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     outs: dict[tuple[bytes, ...], _Out] = field(default_factory=dict)
     reasons: list[tuple[Any, ...]] = field(default_factory=list)
@@ -73,27 +75,45 @@ class _Export:
         return self.headings[row.file]
 
     def _found_heading(self, row: RejectedRowKept) -> tuple[bytes, ...]:
+        is_json = row.raw.lstrip().startswith(b"{") and self.layout.format != "csv"
         if self.given_header is not None:
-            return heading(str(self.given_header), self.layout)
-        if row.raw.lstrip().startswith(b"{") and self.layout.format != "csv":
-            return ()
+            return () if is_json else heading(str(self.given_header), self.layout)[0]
         try:
-            return heading(row.file, self.layout)
+            lines, fingerprint = heading(row.file, self.layout)
         except SourceError as error:
+            if is_json:
+                return ()
             raise SourceError(
                 f"{error}. The header of its rows is needed: name a file that has the same one "
                 "with --header"
             ) from None
+        if fingerprint not in self.fingerprints:
+            say(
+                f"warning: {row.file} is not the file any more that was read; if its columns have "
+                "changed, name a file with the old header with --header"
+            )
+        return lines
 
     def _of(self, head: tuple[bytes, ...]) -> _Out:
         if head not in self.outs:
-            number = len(self.outs) + 1
-            name = self.out.name if number == 1 else f"{self.out.stem}-{number}{self.out.suffix}"
-            path = self.out.with_name(name)
+            path = self._path(len(self.outs) + 1, is_json=not head)
             file = _made(path)
             file.writelines(line + b"\n" for line in head)
             self.outs[head] = _Out(path, file, len(head))
         return self.outs[head]
+
+    def _path(self, number: int, *, is_json: bool) -> Path:
+        """Name a file so that it is read as what it is."""
+        suffix = self.out.suffix
+        if is_json != (suffix in JSON_SUFFIXES):
+            suffix = ".jsonl" if is_json else ".csv"
+        return self.out.with_name(f"{self.out.stem}{f'-{number}' if number > 1 else ''}{suffix}")
+
+    def undo(self) -> None:
+        """Take away what was written so far."""
+        for out in self.outs.values():
+            out.file.close()
+            out.path.unlink()
 
     def finish(self) -> Path:
         """Close the files, and write the list of what is wrong beside the first."""
@@ -118,12 +138,17 @@ def export_command(given: Mapping[str, Any]) -> int:
         raise OrderError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
-    export = _Export(given["out"], _layout(given), given["header"])
-    with LedgerReader(ledger, names[0]) as reader:
-        for row in reader.rejected():
-            if given["reason"] in (None, row.reason):
-                export.take(row)
-    _tell(export)
+    (standing,) = read_status(ledger, names[0], now=0.0)
+    export = _Export(given["out"], _layout(given), given["header"], standing.positions)
+    try:
+        with LedgerReader(ledger, names[0]) as reader:
+            for row in reader.rejected():
+                if given["reason"] in (None, row.reason):
+                    export.take(row)
+        _tell(export)
+    except BaseException:
+        export.undo()
+        raise
     return Exit.DONE
 
 

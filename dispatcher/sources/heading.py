@@ -10,8 +10,10 @@ from dispatcher.sources.rules import Layout
 _SEPARATOR_LINE = re.compile(rb'"?sep=[^"\r\n]"?\r?', re.IGNORECASE)
 
 
-def heading(path: str, layout: Layout) -> tuple[bytes, ...]:
-    """Return the lines that stand before the rows of a file; none where it is JSON Lines.
+def heading(path: str, layout: Layout) -> tuple[tuple[bytes, ...], str]:
+    """Return the lines that stand before the rows of a file, and the file's fingerprint.
+
+    There are no such lines where it is JSON Lines.
 
     Raises:
         SourceError: the file cannot be read.
@@ -20,14 +22,14 @@ def heading(path: str, layout: Layout) -> tuple[bytes, ...]:
     with FileContent(path) as content:
         reader = LineReader(content.chunks(0, _go_on))
         if is_json_lines(content.name, layout, reader):
-            return ()
+            return (), content.fingerprint
         lines: list[bytes] = []
         while (line := reader.take()) is not None:
             if line.strip(b" \r"):
                 lines.append(line)
                 if not _SEPARATOR_LINE.fullmatch(line):
                     break
-        return tuple(lines)
+        return tuple(lines), content.fingerprint
 
 
 def _go_on() -> None:
