@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.ledgers.byhand import ORDERS, OrderError
-from dispatcher.ledgers.lock import LockedError, holder
+from dispatcher.ledgers.lock import HeldError, last_holder
 from dispatcher.ledgers.offline import writing
 
 SECONDS = 60.0
@@ -47,16 +47,18 @@ def carry_out(ledger: Path, name: str, order: Mapping[str, Any]) -> Carried:
     try:
         with writing(ledger) as connection:
             answer = ORDERS[name](connection, order, time.time())
-    except LockedError as held:
+    except HeldError as held:
         if not held.socket:
             raise CallError(f"{held}; it takes no orders yet, or no more: try again") from None
-        return Carried(ask(held.socket, name, order), f"by the running dispatcher (pid {held.pid})")
+        return Carried(
+            ask(held.socket, name, order), f"by the running dispatcher (pid {held.holder})"
+        )
     return Carried(answer, "in the ledger itself: no dispatcher runs on it")
 
 
 def standing(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
     """Return what the running dispatcher tells of itself; None where none answers."""
-    _, where = holder(ledger)
+    _, where = last_holder(ledger)
     try:
         return ask(where, "status", {"campaign": campaign}) if where else None
     except GoneError:  # the ledger itself tells as much

@@ -50,6 +50,8 @@ def asked(at: float, step: Step, result: Result, kind: Kind, state: State | None
 
 def decide(story: list[Entry], decision: Decision) -> None:
     """Add a decision to the state check that it follows from, if that was the last thing."""
+    if not story:
+        return
     last = story[-1]
     if last[1] is Step.CHECK and len(last) == _UNDECIDED:
         last.append(_WORDS[type(decision)])

@@ -21,7 +21,8 @@ class Work:
     ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` a link
     that was refused and waits to be judged by the state. ``sending`` tells that the intent is
     committed. ``token`` is the one that the last request carried, ``refused_token`` the last
-    one that got a 401. ``story`` is what was done since the claim.
+    one that got a 401. ``story`` is what was done since the claim, which was at ``now`` (seconds
+    since the epoch); None: nobody claimed it.
     """
 
     __slots__ = (
@@ -42,7 +43,7 @@ class Work:
         "unauthorized",
     )
 
-    def __init__(self, claim: Claim, started: float, now: float) -> None:
+    def __init__(self, claim: Claim, started: float, now: float | None = None) -> None:
         self.id = claim.id
         self.contact: Contact = claim.contact
         self.progress: Progress = claim.progress
@@ -57,7 +58,7 @@ class Work:
         self.unauthorized = 0
         self.token = TokenUse(0, 0.0)
         self.refused_token: TokenUse | None = None
-        self.story: list[story.Entry] = [story.claimed(now)]
+        self.story: list[story.Entry] = [] if now is None else [story.claimed(now)]
 
     def saw(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""

@@ -61,8 +61,8 @@ BEGIN
 END;
 
 -- fields: status, reason, at, correlation id, words, progress, and for a message that was
--- taken: relation, conversation, message, external contact, state seen, state at; then, where
--- there is any, story
+-- taken: relation, conversation, message, external contact, state seen, state at; then one that
+-- is not used, and where there is any, story
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind = 'settle'
 BEGIN
     UPDATE contact SET
@@ -72,7 +72,7 @@ BEGIN
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 14), story),
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 15), story),
         intent_target = NULL,
         intent_target_is_guest_id = NULL,
         subject = NULL,
@@ -91,7 +91,7 @@ BEGIN
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 14), story)
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 15), story)
     WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;

@@ -81,6 +81,7 @@ def settle_fields(settlement: Settlement) -> Fields:
         settlement.external_contact_id,
         settlement.state_seen,
         settlement.state_at,
+        None,
     ]
     if settlement.story:
         settled.append(orjson.dumps(settlement.story)[1:-1].decode())

@@ -15,15 +15,15 @@ _MOST_TOLD = 4096
 """Bytes of a lock file that are read: a pid, and the path of a socket."""
 
 
-class LockedError(LedgerError):
-    """Another process holds the lock.
+class HeldError(LedgerError):
+    """Another process has the ledger; ``holder`` is its process id, or "unknown".
 
-    ``pid`` is its id as it wrote it, ``socket`` where it takes orders; empty if it told none.
+    ``socket`` is where it takes orders; empty if it told none.
     """
 
-    def __init__(self, message: str, pid: str, socket: str) -> None:
-        super().__init__(message)
-        self.pid = pid
+    def __init__(self, words: str, holder: str, socket: str) -> None:
+        super().__init__(words)
+        self.holder = holder
         self.socket = socket
 
 
@@ -31,7 +31,7 @@ class Lock:
     """Holds the lock from its making until `release`; the kernel frees it if we are killed.
 
     Raises:
-        LockedError: another process holds it.
+        HeldError: another process holds it.
         LedgerError: the file cannot be made.
 
     """
@@ -55,7 +55,7 @@ class Lock:
         except OSError:
             pid, socket = _told(os.pread(self._fd, _MOST_TOLD, 0))
             os.close(self._fd)
-            raise LockedError(
+            raise HeldError(
                 f"ledger {ledger}: another dispatcher (pid {pid}) works on it and holds {path}; "
                 "wait for it or stop it, or give this run a ledger of its own with ledger.path",
                 pid,
@@ -76,7 +76,7 @@ class Lock:
             self._fd = -1
 
 
-def holder(ledger: Path) -> tuple[str, str]:
+def last_holder(ledger: Path) -> tuple[str, str]:
     """Return pid and socket of who held the lock last, which may be over; empty if nobody did."""
     try:
         with _path(ledger).open("rb") as file:

@@ -15,7 +15,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     """Hold the ledger for one transaction, which is committed at the end of the block.
 
     Raises:
-        LockedError: a dispatcher works on it.
+        HeldError: a dispatcher works on it.
         LedgerError: there is no ledger, or it cannot be written.
 
     """

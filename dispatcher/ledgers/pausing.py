@@ -23,5 +23,5 @@ def resume(connection: sqlite3.Connection, campaign: int) -> float | None:
 
 def paused(connection: sqlite3.Connection, campaign: int) -> float | None:
     """Return since when the campaign is paused, None if it is not."""
-    row = connection.execute(SQL["paused"], (campaign,)).fetchone()
+    row = connection.execute(SQL["paused_at"], (campaign,)).fetchone()
     return None if row is None or row[0] is None else float(row[0])

@@ -173,7 +173,7 @@ UPDATE campaign SET paused_at = COALESCE(paused_at, ?) WHERE id = ?
 -- name: resume
 UPDATE campaign SET paused_at = NULL WHERE id = ?
 
--- name: paused
+-- name: paused_at
 SELECT paused_at FROM campaign WHERE id = ?
 
 -- name: contact_by_key

@@ -9,7 +9,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.byhand import ORDERS, OrderError, Selection, parked
-from dispatcher.ledgers.lock import LockedError
+from dispatcher.ledgers.lock import HeldError
 from dispatcher.ledgers.offline import writing
 from dispatcher.ledgers.reader import reading
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -125,11 +125,11 @@ def test_an_order_that_is_wrong_changes_nothing(path, given, words):
 async def test_a_ledger_in_use_tells_who_has_it_and_where_to_ask(path):
     """The lock's holder is named with its socket; without one there is none to name."""
     async with await SqliteLedger.open(path, "a") as ledger:
-        with pytest.raises(LockedError) as held, writing(path):
+        with pytest.raises(HeldError) as held, writing(path):
             pass
         assert held.value.socket == ""
         ledger.tell_socket("/somewhere/ledger.sock")
-        with pytest.raises(LockedError) as held, writing(path):
+        with pytest.raises(HeldError) as held, writing(path):
             pass
         assert held.value.socket == "/somewhere/ledger.sock"
 
