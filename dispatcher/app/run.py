@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol, Self
 import structlog
 import uvloop
 
+from dispatcher.app import orders
 from dispatcher.app.lanes import make_lanes, open_campaigns
 from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
 from dispatcher.app.wiring import make_pacer, make_platform
@@ -86,6 +87,7 @@ def run(settings: Settings, options: RunOptions, view: ProgressView | None = Non
         LedgerError: the ledger cannot be used, or has failed.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
+        ControlAddressError: the control socket cannot be made.
 
     """
     _calm_collector()
@@ -138,6 +140,8 @@ class _Run:
             observation.open(stack, self._view.stream if self._view is not None else None)
             once, limit = self._options.once, self._options.limit
             opened = await open_campaigns(settings, observation, stack, once=once)
+            ledger, control = opened[0].ledger, settings.control.socket
+            await orders.serve(stack, ledger, settings.ledger.path, control, self)
             platform = await make_platform(settings, self._clock, stack)
             probe_seconds = settings.engine.probe_seconds
             halts = Halts(platform, observation.everybody, self._clock, probe_seconds)
@@ -189,6 +193,25 @@ class _Run:
         )
         await server.start()
         stack.push_async_callback(server.stop)
+
+    def live(self) -> Mapping[str, object]:
+        """Tell how the run stands, for its control socket."""
+        in_flight = self._current.in_flight if self._current else 0
+        return {
+            "requests_per_second": self._settings.platform.requests_per_minute / 60,
+            **self._observation.status(in_flight),
+        }
+
+    def wake(self) -> None:
+        """Look for contacts that are due now; a run that has not begun does so by itself."""
+        if self._current is not None:
+            self._current.wake()
+
+    def steering(self, verb: str) -> orders.Steering | None:
+        """Return what pauses a campaign of this run, or lets it go on."""
+        if self._current is None:
+            return None
+        return self._current.pause if verb == "pause" else self._current.resume
 
     async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> Ending | None:
         """Run the pipeline, shown to whoever looks on; None if a second signal ended it."""

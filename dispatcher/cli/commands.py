@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from dispatcher import __version__
-from dispatcher.cli import options
+from dispatcher.cli import hand, options
 from dispatcher.cli.commands_lineage import lineage
 from dispatcher.cli.commands_plan import plan
 from dispatcher.cli.exits import epilog
@@ -34,6 +34,7 @@ def cli() -> None:
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml
       dispatcher status --config dispatcher.toml
+      dispatcher explain CONTACT --config dispatcher.toml
 
     \b
     Client id and secret are read from the environment alone:
@@ -123,14 +124,19 @@ def check(**given: Any) -> None:
     "--campaign", help="Only this campaign; without it, the one of the configuration or all."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Look again every 2 seconds, until interrupted.")
 @options.debug
 def status(**given: Any) -> None:
-    """Show how a campaign stands, from its ledger; a dispatcher that runs is not disturbed.
+    """Show how a campaign stands: told by the dispatcher that runs, else read from the ledger.
+
+    Contacts by status and reason, what is due and since when, halts, pauses, rates, and how long
+    the contacts of the ledger take at the quota. A dispatcher that runs is not disturbed.
 
     \b
     Examples:
       dispatcher status --config dispatcher.toml
       dispatcher status --ledger ledger.db --json
+      dispatcher status --watch
     """
     from dispatcher.cli.standing import status_command  # noqa: PLC0415 - help is quick
 
@@ -139,6 +145,8 @@ def status(**given: Any) -> None:
 
 cli.add_command(plan)
 cli.add_command(lineage)
+for command in hand.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.group(invoke_without_command=True, short_help="Serve a local platform to try things on.")

@@ -16,6 +16,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def contacts(number: int) -> str:
+    """Write a number of contacts: 1 contact, 2,000 contacts."""
+    return f"{count(number)} contact{'s' if number != 1 else ''}"
+
+
 def duration(seconds: float) -> str:
     """Write a duration: 12 s, 3:05 min, 2:03 h."""
     whole = round(seconds)

@@ -1,54 +1,87 @@
-"""``dispatcher status``: how campaigns stand, read from their ledger."""
+"""``dispatcher status``: how campaigns stand, from the running dispatcher or from the ledger."""
 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from dispatcher.cli import figures, summary
+from dispatcher.cli import calling, figures, summary, tables
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.given import load_settings
-from dispatcher.ledgers.reader import CampaignStatus, read_status
+from dispatcher.ledgers import report
+from dispatcher.ledgers.reader import reading
+from dispatcher.ledgers.report import Standing
 from dispatcher.ports import Backlog
+
+WATCH_SECONDS = 2.0
+"""How often --watch looks again."""
+
+REQUESTS_EACH = 2.0
+"""Requests that a contact is taken to need before a run has shown its own figure."""
+
+Told = Mapping[str, Any]
 
 
 def status_command(given: Mapping[str, Any]) -> int:
     """Print how the campaigns of a ledger stand; return the exit code."""
     ledger, campaign = place(given)
-    report = read_status(ledger, campaign, now=time.time())
-    if given["as_json"]:
-        click.echo(json.dumps([as_json(standing) for standing in report], indent=2))
-        return Exit.DONE
-    console = Console()
-    for standing in report:
-        summary.show_totals(console, standing.campaign, standing.totals)
-        console.print(waiting(standing.backlog, time.time()), highlight=False)
-    return Exit.DONE
+    quota = _quota(given)
+    while True:
+        told = tell(ledger, campaign, quota)
+        if given["watch"]:
+            click.clear()
+        if given["as_json"]:
+            click.echo(json.dumps(told, indent=2))
+        else:
+            show(told, time.time())
+        if not given["watch"]:
+            return Exit.DONE
+        time.sleep(WATCH_SECONDS)
 
 
-def as_json(standing: CampaignStatus) -> dict[str, object]:
-    """Return a campaign's standing as plain values."""
-    totals = standing.totals
-    statuses: dict[str, dict[str, int]] = {}
-    for (status, reason), number in totals.by_status.items():
-        statuses.setdefault(status, {})[reason or "not_final"] = number
+def tell(ledger: Path, campaign: str | None, quota: float | None = None) -> dict[str, Any]:
+    """Return how things stand, as plain values; ``quota`` is in requests per second.
+
+    Raises:
+        OrderError: the campaign is not in the ledger.
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
+    asked = calling.standing(ledger, campaign)
+    if asked is not None:
+        run: Told | None = asked["run"]
+        campaigns, source = asked["campaigns"], f"dispatcher {asked['pid']}"
+        quota = asked["run"]["requests_per_second"]
+    else:
+        run, source = None, "ledger"
+        with reading(ledger) as connection:
+            campaigns = report.standings(connection, campaign, time.time())
+    left = sum(_left(told["backlog"]) for told in campaigns)
+    each = _requests_each(run)
     return {
-        "campaign": standing.campaign,
-        "rows": {
-            "read": totals.rows,
-            "admitted": totals.admitted,
-            "duplicates": totals.duplicates,
-            "rejected": dict(totals.rejected),
-            "filtered": totals.filtered,
-        },
-        "contacts": statuses,
-        "backlog": asdict(standing.backlog),
+        "source": source,
+        "campaigns": campaigns,
+        "left": left,
+        "requests_per_contact": round(each, 2),
+        "requests_per_second": quota,
+        "eta_seconds": round(left * each / quota, 1) if quota else None,
+        "run": run,
     }
+
+
+def show(told: Told, now: float) -> None:
+    """Print how things stand, for people."""
+    console = Console(highlight=False)
+    for plain in told["campaigns"]:
+        standing = report.of_json(plain)
+        summary.show_totals(console, standing.campaign, standing.totals)
+        console.print(waiting(standing.backlog, now), *_pause(standing, now))
+    for line in (*_eta(told), *_run(told, now)):
+        console.print(line)
 
 
 def waiting(backlog: Backlog, now: float) -> str:
@@ -60,6 +93,8 @@ def waiting(backlog: Backlog, now: float) -> str:
         f"{figures.count(backlog.later)} due later",
         f"{figures.count(backlog.busy)} in the hands of a run",
     ]
+    if backlog.oldest_due is not None:
+        parts.append(f"the oldest due for {figures.duration(max(0.0, now - backlog.oldest_due))}")
     if backlog.next_due is not None:
         parts.append(f"the next in {figures.duration(max(0.0, backlog.next_due - now))}")
     return f"Not final: {', '.join(parts)}."
@@ -72,3 +107,58 @@ def place(given: Mapping[str, Any]) -> tuple[Path, str | None]:
     settings = load_settings(given, purpose="status")
     named = settings.origin("campaign") is not None and len(settings.campaigns) == 1
     return settings.ledger.path, settings.campaign if named else None
+
+
+def _quota(given: Mapping[str, Any]) -> float | None:
+    """Return the quota in requests per second, where a configuration tells it."""
+    if given["ledger"] and not given["config"]:
+        return None
+    return load_settings(given, purpose="status").platform.requests_per_minute / 60
+
+
+def _left(backlog: Mapping[str, Any]) -> int:
+    return int(backlog["due"] + backlog["later"] + backlog["busy"])
+
+
+def _requests_each(run: Told | None) -> float:
+    """Return how many requests a contact takes, by the run so far."""
+    if run is None:
+        return REQUESTS_EACH
+    settled = sum(number for reasons in run["settled"].values() for number in reasons.values())
+    requests = sum(number for answers in run["requests"].values() for number in answers.values())
+    return requests / settled if settled and requests else REQUESTS_EACH
+
+
+def _pause(standing: Standing, now: float) -> list[str]:
+    if standing.paused_since is None:
+        return []
+    return [f"Paused for {figures.duration(max(0.0, now - standing.paused_since))}."]
+
+
+def _eta(told: Told) -> list[str]:
+    if not told["left"] or told["eta_seconds"] is None:
+        return []
+    per_minute = told["requests_per_second"] * 60
+    words = (
+        f"At {per_minute:,.0f} requests a minute and {told['requests_per_contact']:g} requests per "
+        f"contact, what the ledger holds takes {figures.duration(told['eta_seconds'])} at least."
+    )
+    return [words]
+
+
+def _run(told: Told, now: float) -> list[str]:
+    run = told["run"]
+    if run is None:
+        return ["No dispatcher runs on it: this is what the ledger says."]
+    rates, gauges = run["rates"], run["gauges"] or {}
+    words = (
+        f"Told by the running {told['source']}: {run['in_flight']} in flight; "
+        f"{rates['settled_10']:g} contacts and {rates['requests_10']:g} requests a second over 10 "
+        f"s, {rates['settled_60']:g} and {rates['requests_60']:g} over 60 s; "
+        f"{gauges.get('quota_used', 0.0):.0%} of the quota used."
+    )
+    halts = (
+        f"HALTED: {reason}, since {tables.moment(since)} ({figures.duration(now - since)})."
+        for reason, since in run["halted_since"].items()
+    )
+    return [words, *halts]

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import replace
 
+from dispatcher.domain import story
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import (
@@ -60,11 +61,12 @@ class Delivery:
 
     async def deliver(self, claim: Claim) -> None:
         """Take a contact as far as it gets now: settled, deferred, or released by a drain."""
-        work = Work(claim, self._desk.clock.monotonic())
+        work = Work(claim, self._desk.clock.monotonic(), self._desk.clock.time())
         try:
             while not work.done:
                 decision = await self._decision(work)
                 if decision is not None:
+                    story.decide(work.story, decision)
                     await self._follow(work, decision)
         finally:
             self._turnstile.halts.leave(claim.id)
@@ -90,6 +92,7 @@ class Delivery:
             return None
         result = reply.result
         kind = classify(Step.CHECK, result)
+        work.asked(Step.CHECK, result, kind)
         if isinstance(result, Answer):
             if kind is Kind.ACCEPTED and result.conversation is not None:
                 self._turnstile.halts.passed(work.id, Step.CHECK, work.sent_at)
@@ -137,6 +140,7 @@ class Delivery:
         if reply is None:
             return
         kind = classify(step, reply.result)
+        work.asked(step, reply.result, kind)
         if kind is Kind.ACCEPTED and isinstance(reply.result, Answer):
             self._turnstile.halts.passed(work.id, step, work.sent_at)
             await self._desk.settle_sent(work, decision, reply.result)

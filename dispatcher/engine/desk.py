@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
-from dispatcher.domain.answer import Answer
+from dispatcher.domain import story
+from dispatcher.domain.answer import Answer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
+from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
@@ -19,7 +21,8 @@ class Work:
     ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` a link
     that was refused and waits to be judged by the state. ``sending`` tells that the intent is
     committed. ``token`` is the one that the last request carried, ``refused_token`` the last
-    one that got a 401.
+    one that got a 401. ``story`` is what was done since the claim, which was at ``now`` (seconds
+    since the epoch); None: nobody claimed it.
     """
 
     __slots__ = (
@@ -35,11 +38,12 @@ class Work:
         "sent_at",
         "started",
         "state_at",
+        "story",
         "token",
         "unauthorized",
     )
 
-    def __init__(self, claim: Claim, started: float) -> None:
+    def __init__(self, claim: Claim, started: float, now: float | None = None) -> None:
         self.id = claim.id
         self.contact: Contact = claim.contact
         self.progress: Progress = claim.progress
@@ -54,10 +58,18 @@ class Work:
         self.unauthorized = 0
         self.token = TokenUse(0, 0.0)
         self.refused_token: TokenUse | None = None
+        self.story: list[story.Entry] = [] if now is None else [story.claimed(now)]
 
     def saw(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""
         self.conversation, self.state_at = conversation, now
+
+    def asked(self, step: Step, result: Result, kind: Kind) -> None:
+        """Write a request into the story, with the state where it told one."""
+        seen = result.conversation if isinstance(result, Answer) else None
+        state = seen.state if seen is not None else None
+        self.story.append(story.asked(self.sent_at, step, result, kind, state))
+        story.shorten(self.story)
 
     def take_kept(self) -> Notify | Open | None:
         """Return the decision that waits."""
@@ -88,16 +100,20 @@ class Desk:
         answer: Answer | None = None,
     ) -> None:  # fmt: skip
         """Make a contact final that no message was taken for."""
+        now = self.clock.time()
+        if status is Status.PARKED:  # it can be replayed, and then its columns tell it no more
+            work.story.append(story.settled(now, status, reason))
         await self._write(
             work,
             Settlement(
                 id=work.id,
                 status=status,
                 reason=reason,
-                at=self.clock.time(),
+                at=now,
                 progress=work.progress,
                 words=discreet(answer.words, work) if answer else "",
                 correlation_id=answer.correlation_id if answer else "",
+                story=work.story,
             ),
         )
         if reason is Reason.RETRY_LOOP:
@@ -123,22 +139,27 @@ class Desk:
                 state_seen=seen.state if seen else None,
                 state_at=self._wall(work.state_at) if seen else None,
                 correlation_id=answer.correlation_id,
+                story=work.story,
             ),
         )
 
     async def defer(self, work: Work, later: Defer) -> None:
         """Put a contact back until later."""
-        due = self.clock.time() + later.seconds
+        now = self.clock.time()
+        due = now + later.seconds
         work.done = True
-        await self.ledger.defer(work.id, due, later.progress)
+        work.story.append(story.deferred(now, later.reason, later.seconds))
+        await self.ledger.defer(work.id, due, later.progress, work.story)
         self.next_due = min(self.next_due, due)
         key, conversation = work.contact.key, work.contact.conversation_id
         self.events.emit(Deferred(key, conversation, later.reason, later.seconds))
 
     async def release(self, work: Work) -> None:
         """Put a contact back as it was, with what was learnt, because the run drains."""
+        now = self.clock.time()
         work.done = True
-        await self.ledger.defer(work.id, self.clock.time(), work.progress)
+        work.story.append(story.released(now))
+        await self.ledger.defer(work.id, now, work.progress, work.story)
 
     async def retract(self, work: Work) -> None:
         """Take an intent back: the message was not taken, or never left."""

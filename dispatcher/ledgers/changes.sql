@@ -34,13 +34,14 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- fields: due, progress
+-- fields: due, progress, and where there is any, story
 CREATE TEMP TRIGGER defer INSTEAD OF INSERT ON change WHEN new.kind = 'defer'
 BEGIN
     UPDATE contact SET
         status = 'ready',
         due = new.fields ->> 2,
         progress = new.fields ->> 3,
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 4), story),
         intent_step = NULL,
         intent_at = NULL,
         intent_conversation_id = NULL,
@@ -60,7 +61,8 @@ BEGIN
 END;
 
 -- fields: status, reason, at, correlation id, words, progress, and for a message that was
--- taken: relation, conversation, message, external contact, state seen, state at
+-- taken: relation, conversation, message, external contact, state seen, state at; then one that
+-- is not used, and where there is any, story
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind = 'settle'
 BEGIN
     UPDATE contact SET
@@ -70,6 +72,7 @@ BEGIN
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 15), story),
         intent_target = NULL,
         intent_target_is_guest_id = NULL,
         subject = NULL,
@@ -87,7 +90,8 @@ BEGIN
         settled_at = new.fields ->> 4,
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
-        progress = new.fields ->> 7
+        progress = new.fields ->> 7,
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 15), story)
     WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
@@ -104,4 +108,30 @@ BEGIN
         COALESCE(new.fields ->> 11, intent_external_contact_id, external_contact_id),
         new.fields ->> 12, new.fields ->> 13, intent_at, new.fields ->> 5
     FROM contact WHERE id = new.id;
+END;
+
+-- A story that has grown long keeps its first 10 entries and its last 40; between them stands
+-- how many were left out: [null, "omitted", number].
+CREATE TEMP TRIGGER shorten AFTER UPDATE OF story ON main.contact
+WHEN LENGTH(new.story) > 10000
+BEGIN
+    UPDATE contact SET story = (
+        SELECT GROUP_CONCAT(entry, ',') FROM (
+            SELECT entry FROM (
+                SELECT key AS place, value AS entry FROM JSON_EACH('[' || new.story || ']')
+                WHERE key < 10
+                UNION ALL
+                SELECT 10, JSON_ARRAY(NULL, 'omitted', SUM(
+                    CASE value ->> 1 WHEN 'omitted' THEN value ->> 2 ELSE 1 END
+                ))
+                FROM JSON_EACH('[' || new.story || ']')
+                WHERE key BETWEEN 10 AND JSON_ARRAY_LENGTH('[' || new.story || ']') - 41
+                HAVING COUNT(*) > 0
+                UNION ALL
+                SELECT key, value FROM JSON_EACH('[' || new.story || ']')
+                WHERE key >= 10 AND key > JSON_ARRAY_LENGTH('[' || new.story || ']') - 41
+            ) ORDER BY place
+        )
+    )
+    WHERE id = new.id;
 END;

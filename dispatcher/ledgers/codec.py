@@ -1,5 +1,6 @@
 """Rows of the ledger from and to the facts that the rest of the program knows."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -13,6 +14,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Status
+from dispatcher.domain.story import Entry
 from dispatcher.ports import Claim, Intent, Settlement
 
 Fields = list[Any]
@@ -64,7 +66,7 @@ def settle_fields(settlement: Settlement) -> Fields:
     parked = settlement.status is Status.PARKED
     if progress.target is not None and not parked:
         progress = replace(progress, target=None)
-    return [
+    settled: Fields = [
         "park" if parked else "settle",
         settlement.id,
         settlement.status,
@@ -79,7 +81,19 @@ def settle_fields(settlement: Settlement) -> Fields:
         settlement.external_contact_id,
         settlement.state_seen,
         settlement.state_at,
+        None,
     ]
+    if settlement.story:
+        settled.append(orjson.dumps(settlement.story)[1:-1].decode())
+    return settled
+
+
+def defer_fields(id_: int, due: float, progress: Progress, story: Sequence[Entry]) -> Fields:
+    """Write a deferral as a change."""
+    deferred: Fields = ["defer", id_, due, progress_json(progress)]
+    if story:
+        deferred.append(orjson.dumps(story)[1:-1].decode())
+    return deferred
 
 
 def person_of(external_contact_id: str) -> str:

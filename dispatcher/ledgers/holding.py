@@ -53,6 +53,7 @@ def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recove
         Doubt(key, conversation_id, Step(step))
         for key, conversation_id, step in connection.execute(SQL["sending"], (campaign,))
     )
+    connection.execute(SQL["tell_restart"], (now, campaign))
     connection.execute(SQL["park_sending"], (now, campaign))
     released = connection.execute(SQL["release_claimed"], (now, campaign)).rowcount
     return Recovered(released, doubts)
@@ -63,6 +64,7 @@ def replay(
 ) -> Replayed:
     """Put the parked ones among ``ids`` back; one in doubt is never made ready."""
     listed = orjson.dumps(ids).decode()
+    connection.execute(SQL["tell_replay"], (now, listed, campaign))
     doubtful = connection.execute(SQL["replay_in_doubt"], (listed, campaign)).rowcount
     ready = connection.execute(SQL["replay_ready"], (now, listed, campaign)).rowcount
     return Replayed(ready, doubtful)

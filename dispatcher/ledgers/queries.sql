@@ -75,6 +75,18 @@ FROM (
 -- name: mark_claimed
 UPDATE contact SET status = 'claimed', due = NULL WHERE id IN (SELECT value FROM json_each(?))
 
+-- name: tell_restart
+UPDATE contact INDEXED BY contact_open
+SET story = COALESCE(story || ',', '') || json_array(CAST(? * 1000 AS INTEGER), 'restart', status)
+WHERE
+    campaign_id = ? AND reason IS NULL AND due IS NULL AND status IN ('claimed', 'sending')
+
+-- name: tell_replay
+UPDATE contact SET
+    story = COALESCE(story || ',', '')
+    || json_array(CAST(? * 1000 AS INTEGER), 'replayed', status, reason)
+WHERE id IN (SELECT value FROM json_each(?)) AND campaign_id = ? AND status = 'parked'
+
 -- name: release_claimed
 UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
 WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status = 'claimed'
@@ -172,3 +184,47 @@ ORDER BY id LIMIT ?
 
 -- name: mark_verified
 UPDATE lineage SET verified = ?, verified_at = ? WHERE id = ?
+-- name: parked
+SELECT id, key, conversation_id, reason, settled_at, progress, correlation_id FROM contact
+WHERE
+    campaign_id = :campaign AND status = 'parked'
+    AND (:reason IS NULL OR reason = :reason) AND settled_at <= :before
+    AND (
+        :names IS NULL
+        OR key IN (SELECT value FROM json_each(:names))
+        OR conversation_id IN (SELECT value FROM json_each(:names))
+        OR external_contact_id IN (SELECT value FROM json_each(:names))
+    )
+ORDER BY id LIMIT :limit
+
+-- name: drop
+UPDATE contact SET
+    story = COALESCE(story || ',', '')
+    || json_array(CAST(:now * 1000 AS INTEGER), 'dropped', status, reason),
+    status = 'skipped', reason = 'dropped', settled_at = :now, words = NULL,
+    progress = json_remove(progress, '$.target'), intent_target = NULL,
+    intent_target_is_guest_id = NULL, subject = NULL, address = NULL, text = NULL
+WHERE id IN (SELECT value FROM json_each(:ids)) AND campaign_id = :campaign AND status = 'parked'
+
+-- name: contact_by_key
+SELECT id FROM contact WHERE campaign_id = ? AND key = ?
+
+-- name: contact_by_id
+SELECT id FROM contact WHERE campaign_id = ?1 AND (conversation_id = ?2 OR external_contact_id = ?2)
+UNION
+SELECT contact.id FROM lineage INNER JOIN contact ON lineage.contact_id = contact.id
+WHERE lineage.conversation_id = ?2 AND contact.campaign_id = ?1
+ORDER BY id
+
+-- name: told_contact
+SELECT
+    contact.id, campaign.name AS campaign, contact.key, contact.conversation_id,
+    contact.external_contact_id, contact.status, contact.reason, contact.due, contact.settled_at,
+    contact.not_before, contact.expires_at, contact.progress, contact.intent_step,
+    contact.intent_at, contact.correlation_id, contact.story, lineage.relation,
+    lineage.conversation_id AS new_conversation_id, lineage.message_id, lineage.state_seen,
+    lineage.state_at, lineage.sent_at
+FROM contact
+INNER JOIN campaign ON contact.campaign_id = campaign.id
+LEFT JOIN lineage ON lineage.contact_id = contact.id
+WHERE contact.id = ?

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +49,22 @@ def read_status(
         try:
             names = _names(connection, path, campaign)
             return tuple(_status(connection, name, now) for name in names)
+        except sqlite3.Error as error:
+            raise explain(path, error) from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read the ledger as of one moment; a dispatcher that runs is not disturbed.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
+    with closing(_open(path)) as connection:
+        try:
+            connection.execute("BEGIN")
+            yield connection
         except sqlite3.Error as error:
             raise explain(path, error) from None
 

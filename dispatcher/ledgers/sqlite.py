@@ -10,11 +10,12 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from dispatcher.domain.progress import Progress
+from dispatcher.domain.story import Entry
 from dispatcher.ledgers import admission, holding, pausing, sums
-from dispatcher.ledgers.codec import intend_fields, progress_json, settle_fields
+from dispatcher.ledgers.codec import defer_fields, intend_fields, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.lock import Lock
@@ -31,6 +32,8 @@ from dispatcher.ports import (
     Settlement,
     Totals,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,17 @@ class SqliteLedger:
             partial(holding.recover, campaign=self._campaign, now=self._now())
         )
 
+    def tell_socket(self, path: str) -> None:
+        """Write down, in the lock's file, where this process takes orders."""
+        self._lock.tell_socket(path)
+
+    async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Let ``run`` read or write in the writer's thread, within a transaction of its own group.
+
+        An exception of its own undoes what it wrote, and harms nothing else.
+        """
+        return await self._writer.job(run)
+
     async def positions(self) -> Mapping[str, Position]:
         """Return how far each file of the campaign was read, by fingerprint."""
         return await self._writer.job(partial(sums.positions, campaign=self._campaign))
@@ -176,9 +190,15 @@ class SqliteLedger:
         """
         await self._writer.change(settle_fields(settlement))
 
-    async def defer(self, id: int, due: float, progress: Progress) -> None:  # noqa: A002 - as above
+    async def defer(
+        self,
+        id: int,  # noqa: A002 - as above
+        due: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
-        await self._writer.change(["defer", id, due, progress_json(progress)])
+        await self._writer.change(defer_fields(id, due, progress, story))
 
     async def backlog(self, now: float) -> Backlog:
         """Count what is not final."""

@@ -8,6 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.domain.story import Entry
 from dispatcher.ports.source import Batch, Position
 
 
@@ -51,7 +52,8 @@ class Intent:
 class Settlement:
     """A contact's end. ``relation`` and the ids after it are set where a message was taken.
 
-    ``at`` is seconds since the epoch; ``words`` is the platform's message on a rejection.
+    ``at`` is seconds since the epoch; ``words`` is the platform's message on a rejection;
+    ``story`` is what was done since the contact was claimed.
     """
 
     id: int
@@ -67,6 +69,7 @@ class Settlement:
     state_at: float | None = None
     correlation_id: str = ""
     words: str = field(default="", repr=False)
+    story: Sequence[Entry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,17 @@ class Ledger(Protocol):
         """Write the final status and the lineage in one transaction; the text is removed."""
         ...
 
-    async def defer(self, id: int, due: float, progress: Progress) -> None:  # noqa: A002 - as above
-        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
+    async def defer(
+        self,
+        id: int,  # noqa: A002 - as above
+        due: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
+        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on.
+
+        ``story`` is what was done since it was claimed.
+        """
         ...
 
     async def release(self, ids: Sequence[int]) -> None:

@@ -78,8 +78,6 @@ def _read(
     return layers
 
 
-
-
 def _take_out_secrets(layers: Layers) -> list[Mistake]:
     """Refuse client_id and client_secret as keys of a file, wherever they stand on top."""
     found = []

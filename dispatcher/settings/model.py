@@ -108,6 +108,12 @@ class Ledger(Section):
     path: Path = Field(default=Path("ledger.db"), strict=False)
 
 
+class Control(Section):
+    """Where the running dispatcher takes orders."""
+
+    socket: str = ""
+
+
 class Engine(Section):
     """How much is done at a time, and how long a stop or a halt may take."""
 
@@ -154,6 +160,7 @@ class Settings(Section):
     source: Source
     platform: Platform
     ledger: Ledger = Ledger()
+    control: Control = Control()
     engine: Engine = Engine()
     retry: Retry = Retry()
     telemetry: Telemetry = Telemetry()

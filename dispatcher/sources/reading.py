@@ -141,7 +141,7 @@ def _rows(
     """Choose by the format, and read the header off; None where there are no rows."""
     judge = Judge(rules)
     suffix = _suffix(content.name)
-    if _format(suffix, layout, reader) == "jsonl":
+    if is_json_lines(content.name, layout, reader):
         return JsonRows(content.name, judge)
     delimiter = "\t" if layout.delimiter == "auto" and suffix == ".tsv" else layout.delimiter
     given = None if delimiter == "auto" else delimiter.encode()
@@ -149,6 +149,11 @@ def _rows(
     if header is None:
         return None
     return CsvRows(content.name, header, judge, layout.max_record_lines)
+
+
+def is_json_lines(name: str, layout: Layout, reader: LineReader) -> bool:
+    """Tell whether a content is JSON Lines, and not CSV; nothing is taken from the reader."""
+    return _format(_suffix(name), layout, reader) == "jsonl"
 
 
 def _suffix(name: str) -> str:

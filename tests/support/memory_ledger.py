@@ -20,6 +20,7 @@ class Row:
     settlement: object = None
     history: list = field(default_factory=list)
     """The names of all writes to this contact."""
+    story: list = field(default_factory=list)
 
 
 class MemoryLedger:
@@ -83,12 +84,14 @@ class MemoryLedger:
         row = self._change("settle", settlement.id, settlement.status, *held)
         assert settlement.status in FINAL
         row.settlement, row.progress = settlement, settlement.progress
+        row.story += settlement.story
         await self._end(None)
 
-    async def defer(self, id, due, progress):  # noqa: A002 - the port's word
+    async def defer(self, id, due, progress, story=()):  # noqa: A002 - the port's word
         await self._begin("defer")
         row = self._change("defer", id, Status.READY, Status.CLAIMED, Status.SENDING)
         row.due, row.progress, row.intent = due, progress, None
+        row.story += story
         await self._end(None)
 
     async def release(self, ids):

@@ -1,13 +1,16 @@
-"""``dispatcher status``: figures for people and for programs, and where the ledger is found."""
+"""``dispatcher status``: figures for people and for programs, and where they are found."""
 
 import json
-from dataclasses import dataclass
+import sqlite3
 
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.cli import cli, standing
+from dispatcher.cli import calling, cli, standing
 from dispatcher.domain.status import Reason, Status
+from dispatcher.ledgers import report
+from dispatcher.ledgers.report import Standing
+from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Backlog, Totals
 
 TOTALS = Totals(
@@ -23,71 +26,117 @@ TOTALS = Totals(
     },
 )
 BACKLOG = Backlog(due=1, later=1, busy=0, oldest_due=90.0, next_due=130.0)
-
-
-@dataclass
-class One:
-    campaign: str = "c1"
-    totals: Totals = TOTALS
-    backlog: Backlog = BACKLOG
+STANDING = Standing("c1", TOTALS, BACKLOG, paused_since=80.0)
+RUN = {
+    "in_flight": 3,
+    "requests_per_second": 5.0,
+    "settled": {"notified": {"delivered": 10}},
+    "requests": {"check": {"200": 20}, "notify": {"202": 10}},
+    "rates": {"settled_10": 1.5, "settled_60": 1.0, "requests_10": 4.0, "requests_60": 3.0},
+    "gauges": {"quota_used": 0.5},
+    "halted_since": {"scope": 60.0},
+}
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
-    """Answer for the ledger, and remember what was asked."""
-    calls = []
+async def ledger(monkeypatch, tmp_path):
+    """A ledger without contacts, of campaigns c1 and c2."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        standing, "read_status", lambda *given, **_now: calls.append(given) or [One()]
-    )
-    return calls
+    for campaign in ("c1", "c2"):
+        await (await SqliteLedger.open("ledger.db", campaign)).close()
+    return tmp_path / "ledger.db"
 
 
-def test_json_has_every_figure(asked):
-    """Programs get the same figures, by words."""
-    result = CliRunner().invoke(cli, ["status", "--ledger", "some.db", "--json"])
-    (campaign,) = json.loads(result.stdout)
-    assert campaign == {
-        "campaign": "c1",
-        "rows": {
-            "read": 9, "admitted": 5, "duplicates": 1, "rejected": {"no_id": 2}, "filtered": 1,
-        },
-        "contacts": {
-            "notified": {"delivered": 2}, "parked": {"identity": 1}, "ready": {"not_final": 2},
-        },
-        "backlog": {"due": 1, "later": 1, "busy": 0, "oldest_due": 90.0, "next_due": 130.0},
-    }  # fmt: skip
-    assert [(str(path), campaign) for path, campaign in asked] == [("some.db", None)]
+@pytest.fixture
+def running(monkeypatch, ledger):
+    """A dispatcher that tells how it stands."""
+    told = {"pid": 42, "campaigns": [report.as_json(STANDING)], "run": RUN}
+    monkeypatch.setattr(calling, "standing", lambda *_: told)
 
 
-def test_people_get_a_table_and_what_is_not_final(asked):
-    """Without --json the summary is printed, and what waits."""
-    result = CliRunner().invoke(cli, ["status", "--ledger", "some.db", "--campaign", "c1"])
-    assert result.exit_code == 0
-    assert "all rows" in result.stdout
-    assert "1 due now, 1 due later" in result.stdout
-    assert asked[0][1] == "c1"
+def invoke(*arguments):
+    return CliRunner().invoke(cli, ["status", *arguments])
 
 
-def test_ledger_and_campaign_come_from_a_configuration(asked, tmp_path):
-    """A configuration names both; the one in the working folder is taken by itself."""
-    (tmp_path / "dispatcher.toml").write_text('campaign = "c2"\nledger.path = "other.db"\n')
-    assert CliRunner().invoke(cli, ["status"]).exit_code == 0
+def test_a_standing_survives_the_way_over_the_socket():
+    """What a program reads is all that the table shows."""
+    assert report.of_json(json.loads(json.dumps(report.as_json(STANDING)))) == STANDING
+
+
+def test_json_has_every_figure(running):
+    """Programs get the same figures, by words, and what only the run knows."""
+    told = json.loads(invoke("--json").stdout)
+    assert told["source"] == "dispatcher 42"
+    assert told["campaigns"] == [
+        {
+            "campaign": "c1",
+            "rows": {
+                "read": 9, "admitted": 5, "duplicates": 1, "rejected": {"no_id": 2}, "filtered": 1,
+            },
+            "contacts": {
+                "notified": {"delivered": 2}, "parked": {"identity": 1}, "ready": {"not_final": 2},
+            },
+            "backlog": {"due": 1, "later": 1, "busy": 0, "oldest_due": 90.0, "next_due": 130.0},
+            "paused_since": 80.0,
+        }
+    ]  # fmt: skip
+    assert told["run"] == RUN
+
+
+def test_the_time_left_follows_from_the_quota_and_the_requests_so_far(running):
+    """Two contacts at three requests each, five requests a second: 1.2 s."""
+    told = standing.tell("ledger.db", None)
+    assert (told["left"], told["requests_per_contact"], told["eta_seconds"]) == (2, 3.0, 1.2)
+
+
+def test_people_see_halts_pauses_rates_and_what_waits(running, capsys):
+    """Each with since when."""
+    standing.show(standing.tell("ledger.db", None), now=120.0)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "all rows" in shown
+    assert "1 due now, 1 due later" in shown
+    assert "the oldest due for 30 s" in shown
+    assert "Paused for 40 s" in shown
+    assert "HALTED: scope, since 1970-01-01T00:01:00.000Z (1:00 min)" in shown
+    assert "3 in flight" in shown
+    assert "50% of the quota" in shown
+
+
+def test_ledger_and_campaign_come_from_a_configuration(ledger, tmp_path):
+    """A configuration names both, and the quota; the one in the working folder is taken."""
+    (tmp_path / "dispatcher.toml").write_text('campaign = "c2"\nplatform.requests_per_minute = 120')
+    told = json.loads(invoke("--json").stdout)
+    assert [each["campaign"] for each in told["campaigns"]] == ["c2"]
+    assert told["requests_per_second"] == 2.0
     (tmp_path / "dispatcher.toml").unlink()
-    assert CliRunner().invoke(cli, ["status"]).exit_code == 0
-    assert [(str(path), campaign) for path, campaign in asked] == [
-        ("other.db", "c2"),
-        ("ledger.db", None),
-    ]
+    told = json.loads(invoke("--ledger", str(ledger), "--json").stdout)
+    assert [each["campaign"] for each in told["campaigns"]] == ["c1", "c2"]
+    assert told["source"] == "ledger"
+    assert told["eta_seconds"] is None
 
 
-def test_a_ledger_that_is_not_there(monkeypatch, tmp_path):
-    """It is a sentence and exit code 4."""
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(cli, ["status", "--ledger", "some.db"])
+def test_a_ledger_or_a_campaign_that_is_not_there(ledger):
+    """Each is a sentence and an exit code."""
+    result = invoke("--ledger", "some.db")
     assert result.exit_code == 4
     assert result.stderr.startswith("dispatcher: ")
     assert "some.db" in result.stderr
+    result = invoke("--ledger", str(ledger), "--campaign", "c3")
+    assert result.exit_code == 2
+    assert "it holds: c1, c2" in result.stderr
+
+
+def test_a_ledger_that_is_damaged(ledger):
+    """The database's complaint is put into words."""
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    content = bytearray(ledger.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    ledger.write_bytes(content)
+    result = invoke("--ledger", str(ledger))
+    assert result.exit_code == 4
+    assert "damaged" in result.stderr
 
 
 def test_waiting_says_when_it_goes_on():

@@ -1,0 +1,43 @@
+"""Tables: for people at a terminal, and lines with tabs for everything else."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows: as a table at a terminal, else one line each, with tabs, under a header."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            click.echo("\t".join(_plain(cell) for cell in row))
+        return
+    _print_table(title, columns, [[_plain(cell) for cell in row] for row in rows])
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table without the columns that are empty: a terminal is narrow."""
+    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for place in kept:
+        table.add_column(columns[place], overflow="fold")
+    for row in rows:
+        table.add_row(*(row[place] for place in kept))
+    Console(highlight=False, markup=False).print(table)
+
+
+def moment(seconds: float | None) -> str:
+    """Write a time (seconds since the epoch) in UTC, to the millisecond; empty for none."""
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _plain(cell: object) -> str:
+    """Write a cell; what could break a line, or steer a terminal, is shown as its escape."""
+    text = "" if cell is None else str(cell)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

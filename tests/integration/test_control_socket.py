@@ -1,0 +1,195 @@
+"""The control socket: who may open it, what it answers, and what it leaves behind."""
+
+import asyncio
+import os
+import socket
+import stat
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dispatcher.app import control
+from dispatcher.app.control import ControlAddressError, ControlServer, place
+from dispatcher.app.orders import Orders
+from dispatcher.cli.calling import CallError, GoneError, ask, carry_out, standing
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.progress import NEW
+from dispatcher.domain.status import Reason, Status
+from dispatcher.ledgers.byhand import OrderError
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, LedgerError, Settlement
+
+
+class Run:
+    """A run that remembers what it was asked to do."""
+
+    def __init__(self):
+        self.woken = 0
+        self.steered = []
+        self.pausable = True
+
+    def live(self):
+        return {"in_flight": 7}
+
+    def wake(self):
+        self.woken += 1
+
+    def steering(self, verb):
+        async def steer(campaign):
+            self.steered.append((verb, campaign))
+            if campaign != "a":
+                raise LookupError(campaign)
+
+        return steer if self.pausable else None
+
+
+@asynccontextmanager
+async def serving(tmp_path, run):
+    """A ledger of two campaigns with one parked contact each, served."""
+    path = tmp_path / "ledger.db"
+    for campaign in ("b", "a"):
+        ledger = await SqliteLedger.open(path, campaign)
+        batch = Batch([Contact(f"key-{campaign}", "conversation", "Hi")])
+        (claim,) = (await ledger.admit(batch, 1.0, 1)).claims
+        await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW))
+        if campaign == "b":
+            await ledger.close()
+    server = ControlServer(place(path, ""), Orders(ledger, run).by_name())
+    await server.start()
+    ledger.tell_socket(str(place(path, "")))
+    try:
+        yield path
+    finally:
+        await server.stop()
+        await ledger.close()
+
+
+async def test_two_clients_give_orders_side_by_side(tmp_path):
+    """Each contact is replayed for one of them, and the run is told to look."""
+    run = Run()
+    async with serving(tmp_path, run) as path:
+        both = await asyncio.gather(
+            *(asyncio.to_thread(carry_out, path, "replay", {"before": 9.0}) for _ in range(2))
+        )
+        assert sorted(each.answer["ready"] for each in both) == [0, 2]
+        assert {each.by for each in both} == {f"by the running dispatcher (pid {os.getpid()})"}
+        assert run.woken == 2
+        told = await asyncio.to_thread(standing, path, None)
+    assert told["run"] == {"in_flight": 7}
+    assert [each["contacts"] for each in told["campaigns"]] == [{"ready": {"not_final": 1}}] * 2
+
+
+async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
+    """Mode 0600 while it is there; afterwards nothing is."""
+    async with serving(tmp_path, Run()) as path:
+        where = path.with_name("ledger.db.sock")
+        assert stat.S_IMODE(where.stat().st_mode) == 0o600
+    assert not where.exists()
+    assert standing(path, None) is None
+    with pytest.raises(GoneError, match="nothing was done"):
+        ask(str(where), "replay", {})
+
+
+async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
+    """No JSON, no object, no such order, wrong values: each is told, and nothing is done."""
+    async with serving(tmp_path, Run()) as path:
+        where = str(path) + ".sock"
+        for name, order, error, words in (
+            ("replay", {"before": "now"}, OrderError, "before"),
+            ("drop", {"before": 9.0, "campaign": "x"}, OrderError, "it holds: b, a"),
+            ("nonsense", {}, CallError, "no such order"),
+            ("replay", [], OrderError, "not a JSON object"),
+        ):
+            with pytest.raises(error, match=words):
+                await asyncio.to_thread(ask, where, name, order)
+        reader, writer = await asyncio.open_unix_connection(where)
+        writer.write(b"POST /replay HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{")
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        told = await asyncio.to_thread(standing, path, "a")
+    assert told["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
+
+
+async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
+    """Those of the ledger that the run has not are paused in the ledger alone."""
+    run = Run()
+    async with serving(tmp_path, run) as path:
+        done = await asyncio.to_thread(carry_out, path, "pause", {})
+        assert set(done.answer["paused"]) == {"a", "b"}
+        assert run.steered == [("pause", "b"), ("pause", "a")]
+        done = await asyncio.to_thread(carry_out, path, "resume", {"campaign": "a"})
+        assert set(done.answer["resumed"]) == {"a"}
+        run.pausable = False
+        with pytest.raises(CallError, match="cannot pause"):
+            await asyncio.to_thread(carry_out, path, "pause", {})
+
+
+async def test_a_ledger_that_is_held_by_somebody_without_a_socket(tmp_path):
+    """It is an error that says to try again, and the pid."""
+    async with await SqliteLedger.open(tmp_path / "ledger.db", "a"):
+        with pytest.raises(CallError, match=f"pid {os.getpid()}.*try again"):
+            await asyncio.to_thread(carry_out, tmp_path / "ledger.db", "resume", {})
+
+
+async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
+    """The order was done or not, as a whole; the message says so."""
+    where = str(tmp_path / "dead.sock")
+
+    async def die(_reader, writer):
+        writer.close()
+
+    async with await asyncio.start_unix_server(die, where):
+        with pytest.raises(GoneError, match="as a whole or not at all"):
+            await asyncio.to_thread(ask, where, "replay", {})
+
+
+async def test_a_ledger_that_is_lost_is_told(tmp_path):
+    """An order that the ledger cannot take is an error with the ledger's words."""
+
+    async def lost(_order):
+        raise LedgerError("ledger x: the disk is full")
+
+    server = ControlServer(tmp_path / "s", {"replay": lost})
+    await server.start()
+    try:
+        with pytest.raises(CallError, match="the disk is full"):
+            await asyncio.to_thread(ask, str(tmp_path / "s"), "replay", {})
+    finally:
+        await server.stop()
+
+
+async def test_a_socket_that_was_left_behind_is_replaced_and_nothing_else(tmp_path):
+    """A dead one goes; one that somebody listens on, and a file, stay."""
+    dead, file = tmp_path / "dead", tmp_path / "file"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(dead))
+    file.write_text("mine")
+    first = ControlServer(dead, {})
+    await first.start()
+    try:
+        with pytest.raises(ControlAddressError, match=r"cannot be made.*control\.socket"):
+            await ControlServer(file, {}).start()
+        with pytest.raises(ControlAddressError):
+            await ControlServer(dead, {}).start()
+        assert dead.is_socket()
+    finally:
+        await first.stop()
+    assert file.read_text() == "mine"
+
+
+def test_a_path_that_is_too_long_is_exchanged_or_refused(tmp_path, monkeypatch):
+    """The place beside the ledger gives way to a private one; one that was set does not."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    short = place(deep / "ledger.db", "")
+    assert short.parent == tmp_path / f"dispatcher-{os.getuid()}"
+    assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
+    assert place(deep / "ledger.db", "") == short
+    assert place(deep / "other.db", "") != short
+    with pytest.raises(ControlAddressError, match=r"control\.socket"):
+        place(tmp_path / "ledger.db", str(deep / "s"))
+    short.parent.chmod(0o755)
+    with pytest.raises(ControlAddressError, match="lets others in"):
+        place(deep / "ledger.db", "")
+    assert len(os.fsencode(short)) <= control.LONGEST_PATH

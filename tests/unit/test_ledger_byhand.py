@@ -1,0 +1,156 @@
+"""Orders of a person: which contacts they mean, and what becomes of them."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.progress import NEW
+from dispatcher.domain.status import Reason, Status
+from dispatcher.ledgers.byhand import ORDERS, OrderError, Selection, parked
+from dispatcher.ledgers.lock import HeldError
+from dispatcher.ledgers.offline import writing
+from dispatcher.ledgers.reader import reading
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.telling import told
+from dispatcher.ports import Batch, LedgerError, Settlement
+
+REASONS = [Reason.EXHAUSTED, Reason.EXHAUSTED, Reason.IN_DOUBT, Reason.IDENTITY]
+
+
+@pytest.fixture
+async def path(tmp_path):
+    """Two campaigns, each with a contact parked for each of the reasons, at 10, 20, 30, 40."""
+    path = tmp_path / "ledger.db"
+    for campaign in ("a", "b"):
+        async with await SqliteLedger.open(path, campaign) as ledger:
+            contacts = [
+                Contact(
+                    f"{campaign}{n}", f"conversation-{n}", "Hi Ada", f"external-{n}", "ada@home"
+                )
+                for n in range(len(REASONS))
+            ]
+            claims = (await ledger.admit(Batch(contacts), 1.0, 9)).claims
+            for claim, reason, at in zip(claims, REASONS, (10, 20, 30, 40), strict=True):
+                await ledger.settle(Settlement(claim.id, Status.PARKED, reason, at, NEW))
+    return path
+
+
+def order(path, name, **given):
+    with writing(path) as connection:
+        return ORDERS[name](connection, {"before": 99.0, **given}, 100.0)
+
+
+def columns(path, what, key):
+    with closing(sqlite3.connect(path)) as connection:
+        sql = f"SELECT {what} FROM contact WHERE key = ?"
+        return connection.execute(sql, (key,)).fetchone()
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({}, ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]),
+        ({"campaign": "b"}, ["b0", "b1", "b2", "b3"]),
+        ({"reason": Reason.EXHAUSTED}, ["a0", "a1", "b0", "b1"]),
+        ({"before": 20.0}, ["a0", "a1", "b0", "b1"]),
+        ({"limit": 5}, ["a0", "a1", "a2", "a3", "b0"]),
+        ({"names": ("a1", "conversation-2", "external-3")}, ["a1", "a2", "a3", "b2", "b3"]),
+        ({"names": ("nobody",)}, []),
+    ],
+)
+def test_a_selection_means_what_all_its_parts_name(path, given, keys):
+    """Campaign, reason, age, names and number narrow it down together."""
+    with reading(path) as connection:
+        found = parked(connection, Selection(**{"before": 99.0, **given}))
+        assert [row[1] for _, _, row in found] == keys
+
+
+def test_replay_makes_ready_but_never_one_in_doubt(path):
+    """Contacts parked in doubt are in doubt again: the platform is asked before a send."""
+    assert order(path, "replay", campaign="a") == {"ready": 3, "in_doubt": 1}
+    assert columns(path, "status, due, text", "a0") == ("ready", 100.0, "Hi Ada")
+    assert columns(path, "status", "a2") == ("in_doubt",)
+    assert columns(path, "status", "b0") == ("parked",)
+    assert order(path, "replay", campaign="a") == {"ready": 0, "in_doubt": 0}
+
+
+def test_drop_settles_and_removes_what_names_a_person(path):
+    """A dropped contact is skipped, counted so, and its message is gone."""
+    assert order(path, "drop", reason="exhausted") == {"dropped": 4}
+    assert columns(path, "status, reason, settled_at, text, address", "b1") == (
+        "skipped", "dropped", 100.0, None, None,
+    )  # fmt: skip
+    with closing(sqlite3.connect(path)) as connection:
+        sums = connection.execute(
+            "SELECT status, reason, SUM(contacts) FROM settled_sum GROUP BY 1, 2 ORDER BY 1, 2"
+        ).fetchall()
+    assert sums == [
+        ("parked", "exhausted", 0), ("parked", "identity", 2), ("parked", "in_doubt", 2),
+        ("skipped", "dropped", 4),
+    ]  # fmt: skip
+    with reading(path) as connection:
+        (found,) = told(connection, "b1", None)
+    assert found["story"][-1]["what"] == "dropped"
+    assert found["story"][-1]["means"] == "exhausted"
+
+
+def test_pause_is_kept_until_resume(path):
+    """A second pause leaves the first one's time; resume tells since when it was."""
+    assert order(path, "pause", campaign="a") == {"paused": {"a": 100.0}}
+    assert order(path, "pause") == {"paused": {"a": 100.0, "b": 100.0}}
+    assert order(path, "resume", campaign="a") == {"resumed": {"a": 100.0}}
+    assert order(path, "resume") == {"resumed": {"b": 100.0}}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"reason": "nonsense"}, "exhausted"),
+        ({"limit": 0}, "limit"),
+        ({"names": "a1"}, "names"),
+        ({"before": "now"}, "before"),
+        ({"campaign": "c"}, "it holds: a, b"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_an_order_that_is_wrong_changes_nothing(path, given, words):
+    """The message names what is wrong, and what there is."""
+    with pytest.raises(OrderError, match=words):
+        order(path, "drop", **given)
+    assert columns(path, "status", "a0") == ("parked",)
+
+
+async def test_a_ledger_in_use_tells_who_has_it_and_where_to_ask(path):
+    """The lock's holder is named with its socket; without one there is none to name."""
+    async with await SqliteLedger.open(path, "a") as ledger:
+        with pytest.raises(HeldError) as held, writing(path):
+            pass
+        assert held.value.socket == ""
+        ledger.tell_socket("/somewhere/ledger.sock")
+        with pytest.raises(HeldError) as held, writing(path):
+            pass
+        assert held.value.socket == "/somewhere/ledger.sock"
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path):
+    """A mistyped path is an error, and leaves no file behind."""
+    with pytest.raises(LedgerError, match="no such file"), writing(tmp_path / "typo.db"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a1", "conversation-1", "external-1"])
+def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
+    """The story's facts never hold the message or the address."""
+    with reading(path) as connection:
+        found = told(connection, name, "a")
+    assert [each["key"] for each in found] == ["a1"]
+    assert "ada" not in repr(found).lower()
+
+
+def test_a_contact_that_is_not_there(path):
+    """It is said what was looked for, and where."""
+    with reading(path) as connection, pytest.raises(OrderError, match=r"campaign 'a'.*'nobody'"):
+        told(connection, "nobody", "a")
