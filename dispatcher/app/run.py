@@ -14,7 +14,6 @@ import structlog
 import uvloop
 
 from dispatcher.app.wiring import make_agent, make_pacer, make_platform, make_rules, make_source
-from dispatcher.domain.events import InDoubt
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.delivery import Delivery
@@ -22,6 +21,7 @@ from dispatcher.engine.desk import Desk
 from dispatcher.engine.halts import Halts
 from dispatcher.engine.intake import Intake
 from dispatcher.engine.pipeline import Ending, Pipeline, Plan
+from dispatcher.engine.reconcile import Reconciler
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ledgers.holding import Recovered
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -146,7 +146,7 @@ class _Run:
             source = make_source(settings, once=self._options.once)
             ledger = await SqliteLedger.open(Path(settings.ledger.path), settings.campaign)
             stack.push_async_callback(ledger.close)
-            self._tell_start(events, await ledger.recover())
+            self._tell_start(await ledger.recover())
             platform = await make_platform(settings, self._clock, stack)
             desk = Desk(ledger, events, self._clock)
             halts = Halts(platform, events, self._clock, settings.engine.probe_seconds)
@@ -171,15 +171,8 @@ class _Run:
         stack.callback(statsd.close)
         return Fanout([self._tally, statsd, LogSink(campaign=campaign)])
 
-    def _tell_start(self, events: EventSink, recovered: Recovered) -> None:
-        self._log.info(
-            "run.started",
-            released=recovered.released,
-            in_doubt=len(recovered.in_doubt),
-        )
-        for doubt in recovered.in_doubt:
-            key, conversation_id = doubt.contact_key, doubt.conversation_id
-            events.emit(InDoubt("parked", doubt.step, key, conversation_id, ""))
+    def _tell_start(self, recovered: Recovered) -> None:
+        self._log.info("run.started", released=recovered.released, in_doubt=recovered.in_doubt)
 
     async def _preflight(self, platform: MessagingPlatform, halts: Halts) -> None:
         """Find out before the first send whether a scope is missing.
@@ -207,11 +200,11 @@ class _Run:
             drain_seconds=settings.engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
         )
-        delivery = Delivery(
-            platform, turnstile, desk, make_rules(settings), random.random,
-            settings.engine.probe_seconds,
-        )  # fmt: skip
-        return Pipeline(Intake(source, desk, options.limit), delivery, turnstile, desk, plan)
+        rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
+        delivery = Delivery(platform, turnstile, desk, rules, random.random, probe_seconds)
+        reconciler = Reconciler(platform, turnstile, desk, rules, probe_seconds)
+        intake = Intake(source, desk, options.limit)
+        return Pipeline(intake, delivery, reconciler, turnstile, desk, plan)
 
     async def _serve_health(self, stack: AsyncExitStack, halts: Halts, pipeline: Pipeline) -> None:
         given = self._settings.telemetry

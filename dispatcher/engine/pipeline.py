@@ -8,8 +8,9 @@ from enum import StrEnum
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import Step
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.desk import Desk
-from dispatcher.engine.intake import NEVER, Intake, Room
+from dispatcher.engine.desk import NEVER, Desk
+from dispatcher.engine.intake import Intake, Room
+from dispatcher.engine.reconcile import Reconciler
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Claim, SourceError
 
@@ -53,10 +54,12 @@ class Pipeline:
     """Streams contacts from the source through the workers until it ends or must drain."""
 
     def __init__(
-        self, intake: Intake, delivery: Delivery, turnstile: Turnstile, desk: Desk, plan: Plan
-    ) -> None:
+        self, intake: Intake, delivery: Delivery, reconciler: Reconciler, turnstile: Turnstile,
+        desk: Desk, plan: Plan,
+    ) -> None:  # fmt: skip
         self._intake = intake
         self._delivery = delivery
+        self._reconciler = reconciler
         self._turnstile = turnstile
         self._desk = desk
         self._plan = plan
@@ -90,6 +93,7 @@ class Pipeline:
                 helpers = [
                     group.create_task(self._turnstile.halts.run(), name="halts"),
                     group.create_task(self._tell_gauges(), name="gauges"),
+                    group.create_task(self._reconciler.run(), name="reconciler"),
                 ]
                 workers = [
                     group.create_task(self._work(), name=f"worker-{number}")
@@ -102,6 +106,7 @@ class Pipeline:
                     raise
                 if not await self._drain(workers):
                     ending = Ending.CUT_OFF
+                await self._reconciler.finish()
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as group_error:
@@ -148,7 +153,7 @@ class Pipeline:
         return self._intake.exhausted or self._intake.limited
 
     def _over(self, now: float, deadline: float) -> Ending | None:
-        due = self._intake.next_due
+        due = min(self._intake.next_due, self._reconciler.next_look)
         if self._intake.limited:
             return Ending.DONE
         if not self._plan.once or due <= now:

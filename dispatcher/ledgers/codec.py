@@ -79,6 +79,7 @@ def settle_fields(settlement: Settlement) -> Fields:
         settlement.external_contact_id,
         settlement.state_seen,
         settlement.state_at,
+        settlement.sent_at,
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.status import Step
-from dispatcher.ports import Authority, Reply, TokenUse
+from dispatcher.ports import LOOK_BACK_IDS, Authority, Reply, TokenUse
 
 GUEST = Target("guest-1", is_guest_id=True)
 RESET, TIMEOUT = NoAnswer(Loss.RESET), NoAnswer(Loss.TIMEOUT)
@@ -34,7 +34,8 @@ def seen(state=State.ENDED, identity="person-1", target=GUEST, *, proactive=True
 
 OPEN, ENDED, NOT_ENDED = seen(State.OPEN), seen(State.ENDED), seen(State.CLOSED)
 UNKNOWN = seen(State.UNKNOWN)
-GOOD = {Step.CHECK: ENDED, Step.NOTIFY: TAKEN, Step.OPEN: OPENED}
+NOTHING = Answer(200, from_platform=True, history=())
+GOOD = {Step.CHECK: ENDED, Step.NOTIFY: TAKEN, Step.OPEN: OPENED, Step.LOOK_BACK: NOTHING}
 
 
 @dataclass
@@ -72,6 +73,10 @@ class ScriptedPlatform:
 
     async def open(self, contact, decision):
         return await self._request(Step.OPEN, contact.conversation_id, decision)
+
+    async def look_back(self, conversations, previous):
+        assert 0 < len(conversations) + len(previous) <= LOOK_BACK_IDS
+        return await self._request(Step.LOOK_BACK, None, (tuple(conversations), tuple(previous)))
 
     async def renew(self, number):
         if self.token <= number:
