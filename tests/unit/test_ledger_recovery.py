@@ -48,22 +48,23 @@ def path(tmp_path):
     return folder / "ledger.db"
 
 
-async def test_recovery_releases_claims_and_parks_sends(path, tmp_path):
-    """After a kill: claimed is ready and due, sending is parked in doubt with its intent."""
+async def test_recovery_releases_claims_and_doubts_sends(path, tmp_path):
+    """After a kill: claimed is ready and due, sending is in doubt with its intent, and due."""
     async with await SqliteLedger.open(path, "c") as ledger:
         claims = (await ledger.admit(batch(4), NOW, 3)).claims
         await ledger.intend(intent(claims[1]))
         again = await crash(path, tmp_path / "second")
     async with again:
         recovered = await again.recover()
-        assert (recovered.released, len(recovered.in_doubt)) == (2, 1)
-        assert await again.recover() == Recovered(released=0, in_doubt=())
+        assert recovered == Recovered(released=2, in_doubt=1)
+        assert await again.recover() == Recovered(released=0, in_doubt=1)
+        assert await again.next_look() == LATER
         assert (await again.backlog(LATER)).due == 3
         keys = [each.contact.key for each in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]
     with LedgerReader(tmp_path / "second" / "ledger.db", "c") as reader:
-        (row,) = reader.contacts(Status.PARKED)
-    assert (row.reason, row.settled_at) == (Reason.IN_DOUBT, LATER)
+        (row,) = reader.contacts(Status.IN_DOUBT)
+    assert (row.reason, row.settled_at) == (None, None)
     assert (row.intent_step, row.intent_at, row.intent_target) == (Step.OPEN, NOW, "guest")
     assert row.intent_conversation_id == "conversation-1"
     assert row.intent_external_contact_id == "external"
@@ -74,7 +75,7 @@ async def test_another_campaigns_leftovers_are_left_alone(path):
     async with await SqliteLedger.open(path, "other") as ledger:
         await ledger.admit(batch(2), NOW, 2)
     async with await SqliteLedger.open(path, "c") as ledger:
-        assert await ledger.recover() == Recovered(0, ())
+        assert await ledger.recover() == Recovered(0, 0)
 
 
 async def test_replay_makes_a_parked_contact_new(path):
@@ -92,17 +93,17 @@ async def test_replay_makes_a_parked_contact_new(path):
 
 
 async def test_replay_never_makes_a_doubtful_contact_ready(path):
-    """What is parked in doubt goes back to in doubt, whoever parked it; a start parks it again."""
-    async with await SqliteLedger.open(path, "c") as ledger:
+    """What is parked in doubt goes back to in doubt, due for a look at once, over a restart."""
+    async with await SqliteLedger.open(path, "c", now=lambda: LATER) as ledger:
         (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
         assert await ledger.replay([claim.id]) == Replayed(ready=0, in_doubt=1)
         assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
         assert await ledger.claim(9, LATER) == []
-        recovered = await ledger.recover()
-        assert (recovered.released, len(recovered.in_doubt)) == (0, 1)
-        assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.IN_DOUBT): 1}
+        assert await ledger.recover() == Recovered(released=0, in_doubt=1)
+        (doubt,) = await ledger.doubts(9, LATER)
+        assert (doubt.id, doubt.intended.conversation_id) == (claim.id, "conversation-0")
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT text, intent_target FROM contact"
         assert connection.execute(query).fetchone() == ("Hello 0", "guest")
