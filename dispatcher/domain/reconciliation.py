@@ -177,13 +177,13 @@ def _attribute(
 ) -> Verdict:
     """Take the one message that no other send can have made; never guess between several."""
     rivals = [other for other in evidence.unsettled if _is_rival(intended, other)]
-    ours = [
-        each
+    ours = {
+        each: None  # a conversation may be shown twice: by its own id, and as a continuation
         for each in found
         if all(each.sent_at < rival.at - policy.clock_skew for rival in rivals)
-    ]
+    }
     if len(ours) == 1:
-        return ours[0]
+        return next(iter(ours))
     last = max(each.at for each in (intended, *rivals))
     return Park() if now > policy.bound(last) else LookAgain()
 
