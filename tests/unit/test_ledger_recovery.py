@@ -10,7 +10,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Reason, Status, Step
+from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -118,3 +118,34 @@ async def test_release_puts_claims_back(path):
             await ledger.release(claim.id for claim in claims)
         assert await ledger.claim(9, LATER - 1) == []
         assert await ledger.claim(9, LATER) == [claims[0], claims[2]]
+
+
+async def test_sends_of_another_campaign_to_the_same_conversation_are_known(path):
+    """A ledger is shared: what one campaign left in doubt counts for the other."""
+    async with await SqliteLedger.open(path, "other") as ledger:
+        (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
+        await ledger.intend(intent(claim))
+        await ledger.settle(parked(claim, Reason.IN_DOUBT))
+    async with await SqliteLedger.open(path, "c") as ledger:
+        known = await ledger.known_of(["conversation-0"])
+        assert [(each.id, each.step) for each in known.unsettled] == [(claim.id, Step.OPEN)]
+        assert await ledger.doubts(9, LATER) == []
+
+
+async def test_a_settled_doubt_keeps_the_time_that_the_platform_shows(path):
+    """The lineage has the message's own time, not that of the intent."""
+    async with await SqliteLedger.open(path, "c") as ledger:
+        (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
+        await ledger.intend(intent(claim))
+        await ledger.doubt(claim.id, NOW, Progress(sends=1))
+        await ledger.settle(
+            Settlement(
+                claim.id, Status.OPENED, Reason.DELIVERED, LATER, Progress(sends=1),
+                Relation.LINKED, "new-1", "m-1", "external", sent_at=NOW + 3,
+            )
+        )  # fmt: skip
+        with LedgerReader(path, "c") as reader:
+            (row,) = reader.lineage()
+    assert (row.sent_at, row.message_id, row.external_contact_id) == (NOW + 3, "m-1", "external")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT look_at FROM contact").fetchone() == (None,)
