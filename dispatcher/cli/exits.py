@@ -31,7 +31,7 @@ MEANINGS = {
     Exit.SOURCE: "the source cannot be read",
     Exit.LEDGER: "the ledger cannot be used, or another dispatcher has it",
     Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem",
-    Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
+    Exit.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
     Exit.STOPPED: "stopped at once by a second signal: nothing is lost",

@@ -15,7 +15,10 @@ from dispatcher.settings import Settings, warnings
 _ENDINGS = {
     app.Ending.DONE: (Exit.DONE, "done"),
     app.Ending.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
-    app.Ending.DEFERRED: (Exit.DEFERRED, "contacts are left that are due later; run it again then"),
+    app.Ending.DEFERRED: (
+        Exit.DEFERRED,
+        "contacts are left that are due later, or in doubt; run it again then",
+    ),
     app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
     app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
     None: (Exit.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
