@@ -400,3 +400,13 @@ async def test_a_continuation_of_another_person_is_never_ours():
     )
     assert await world.run(contacts(1), contacts(1, 2), seconds=BOUND + 2) is Ending.DONE
     assert world.resolutions() == [Resolution.ABSENT]
+
+
+@in_virtual_time
+async def test_a_look_back_that_passes_says_nothing_about_contacts():
+    """It must not make a contact that was refused with 403 look like the only one."""
+    halts = Bench().halts
+    halts.passed(-1, LOOK, 100.0)
+    assert not halts.passed_since(Step.CHECK, 0.0)
+    halts.passed(1, Step.CHECK, 100.0)
+    assert halts.passed_since(Step.CHECK, 99.0)

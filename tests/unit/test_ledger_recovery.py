@@ -11,6 +11,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers import schema
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -149,3 +150,23 @@ async def test_a_settled_doubt_keeps_the_time_that_the_platform_shows(path):
     assert (row.sent_at, row.message_id, row.external_contact_id) == (NOW + 3, "m-1", "external")
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT look_at FROM contact").fetchone() == (None,)
+
+
+async def test_what_the_first_version_parked_in_doubt_is_taken_up(path, monkeypatch):
+    """It is in doubt again, due for a look at once; other parked contacts stay parked."""
+    with monkeypatch.context() as first:
+        first.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        schema.open_for_writing(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO campaign (id, name, created_at) VALUES (1, 'c', 0)")
+        for number, reason in ((1, "in_doubt"), (2, "exhausted")):
+            connection.execute(
+                "INSERT INTO contact (id, campaign_id, status, reason, settled_at, intent_step,"
+                " intent_at, intent_conversation_id, key, conversation_id, text_sha256, text)"
+                " VALUES (?, 1, 'parked', ?, 5, 'notify', 4, 'c-1', ?, 'c-1', x'00', 'Hello')",
+                (number, reason, f"key-{number}"),
+            )
+    async with await SqliteLedger.open(path, "c") as ledger:
+        (doubt,) = await ledger.doubts(9, 0.0)
+        assert (doubt.id, doubt.intended.at, doubt.contact.text) == (1, 4.0, "Hello")
+        assert (await ledger.recover()).in_doubt == 1
