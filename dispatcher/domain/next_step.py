@@ -154,7 +154,7 @@ def after_absence(progress: Progress, policy: RetryPolicy) -> Settle | Defer:
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
         return Settle(Status.PARKED, Reason.EXHAUSTED)
-    again = replace(progress, attempts=attempts, open_next=False)
+    again = replace(progress, attempts=attempts, open_next=False, doubted_at=None)
     return Defer(0.0, RetryReason.NOT_FOUND, again)
 
 

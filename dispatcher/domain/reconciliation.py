@@ -30,10 +30,10 @@ class ReconcilePolicy:
     look_seconds: float = 10.0
     give_up_seconds: float = 86_400.0
 
-    def bound(self, intent_at: float) -> float:
-        """Return the moment after which a request of that time has had its effect, shown."""
-        reach = self.timeout + self.max_effect_delay + self.max_lag
-        return intent_at + reach + self.clock_skew
+    def bound(self, intended: "Intended") -> float:
+        """Return the moment after which a send has had its effect, if any, and it is shown."""
+        ended = max(intended.at + self.timeout, intended.ended_at or 0.0)
+        return ended + self.max_effect_delay + self.max_lag + self.clock_skew
 
     def first_look(self, *, linked: bool) -> float:
         """Seconds until the first look; a send that names no conversation has none to wait for."""
@@ -49,7 +49,8 @@ class Intended:
     """A send that nobody knows the end of; ``id`` is its contact's.
 
     ``conversation_id`` is the one that a notify went to, or the previous one that an open
-    named; None for an unlinked open. ``at`` is seconds since the epoch by the platform's clock.
+    named; None for an unlinked open. ``at`` is when it was intended, ``ended_at`` when its request
+    came to an end, where that is known: seconds since the epoch by the platform's clock.
     """
 
     id: int
@@ -58,6 +59,7 @@ class Intended:
     external_contact_id: str | None
     text_sha256: str
     at: float
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +142,17 @@ def judge(
     ``now`` is when the look back was asked for, by the platform's clock, in seconds since the
     epoch; ``waited`` is for how many seconds it has been looked for.
     """
-    over = now > policy.bound(intended.at)
+    bound = policy.bound(intended)
     if intended.conversation_id is None:  # nothing to be found by
         if not policy.resend:
             return Park()
-        return Resend() if over else LookAgain()
+        return Resend() if now > bound else LookAgain()
     fitting = _fitting(intended, evidence, policy)
     if fitting.found:
         return _attribute(intended, fitting.found, evidence, policy, now)
-    if not over:
+    if now <= bound:
         return LookAgain()
-    if evidence.caught_up > policy.bound(intended.at) and not fitting.unclear:
+    if evidence.caught_up > bound and not fitting.unclear:
         return Absent()
     if policy.resend:
         return Resend()
@@ -184,8 +186,8 @@ def _attribute(
     }
     if len(ours) == 1:
         return next(iter(ours))
-    last = max(each.at for each in (intended, *rivals))
-    return Park() if now > policy.bound(last) else LookAgain()
+    last = max(policy.bound(each) for each in (intended, *rivals))
+    return Park() if now > last else LookAgain()
 
 
 def _is_rival(intended: Intended, other: Intended) -> bool:

@@ -182,8 +182,9 @@ class Delivery:
         else:
             after = after_send(result, kind, step, work.progress, policy, self._jitter)
         if isinstance(after, Doubted):
-            work.progress, linked = after.progress, _is_linked(decision)
-            await self._desk.doubt(work, self._rules.reconcile.first_look(linked=linked))
+            seconds = self._rules.reconcile.first_look(linked=_is_linked(decision))
+            work.progress = replace(after.progress, doubted_at=self._desk.platform_time())
+            await self._desk.doubt(work, seconds)
         else:
             await self._go(work, after, step, reply)
 

@@ -132,7 +132,7 @@ class Reconciler:
             bound
             for doubt in due
             if doubt.intended.conversation_id is not None
-            and (bound := self._policy.bound(doubt.intended.at)) < now
+            and (bound := self._policy.bound(doubt.intended)) < now
             and bound >= self._caught_up
         ]
         found: dict[Witness, None] = {}
@@ -217,7 +217,7 @@ class Reconciler:
     def _next(self, doubt: Doubt, now: float) -> float:
         """Return when to look again: at growing intervals, and as soon as the bound is over."""
         pause = self._policy.pause(now - self._since.setdefault(doubt.id, now))
-        left = self._policy.bound(doubt.intended.at) - now
+        left = self._policy.bound(doubt.intended) - now
         if left > 0:
             pause = min(pause, left + 0.001)
         return self._desk.clock.time() + pause

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -70,7 +71,8 @@ def _first_after(connection: sqlite3.Connection, after: float) -> int:
 def _doubt(row: Fields) -> Doubt:
     claim = claim_of(row[:_CLAIM_WIDTH])
     intended = _intended([claim.id, *row[_CLAIM_WIDTH:]])
-    return Doubt(claim.id, claim.contact, claim.progress, intended)
+    known = replace(intended, ended_at=claim.progress.doubted_at)
+    return Doubt(claim.id, claim.contact, claim.progress, known)
 
 
 def _intended(row: Fields) -> Intended:

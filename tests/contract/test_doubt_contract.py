@@ -63,11 +63,12 @@ def end(claim, conversation, message, relation=Relation.NOTIFIED, **more):
 async def test_a_doubt_has_all_that_it_is_judged_by(ledger):
     """The contact with its text, what was learnt, and what was intended."""
     (claim,) = await sending(ledger, contact(1), linked=True)
-    await ledger.doubt(claim.id, NOW + 5, Progress(sends=1))
+    learnt = Progress(sends=1, doubted_at=NOW + 2)
+    await ledger.doubt(claim.id, NOW + 5, learnt)
     assert await ledger.doubts(9, NOW + 4.9) == []
-    intended = Intended(claim.id, Step.OPEN, "c-1", "person", digest("Hello 1"), NOW)
+    intended = Intended(claim.id, Step.OPEN, "c-1", "person", digest("Hello 1"), NOW, NOW + 2)
     found = await ledger.doubts(9, NOW + 5)
-    assert found == [Doubt(claim.id, contact(1), Progress(sends=1), intended)]
+    assert found == [Doubt(claim.id, contact(1), learnt, intended)]
     assert await ledger.claim(9, NOW + 99) == []
 
 

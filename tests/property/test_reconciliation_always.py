@@ -39,6 +39,7 @@ intents = st.builds(
     st.none() | NAMES,
     TEXTS.map(digest),
     TIMES,
+    st.none() | TIMES,
 )
 policies = st.builds(
     ReconcilePolicy,
@@ -65,7 +66,8 @@ waits = st.floats(0, 60)
 def test_no_verdict_without_its_proof(intended, given_, policy, now, waited):
     """Never absent early or without a witness, never found in what is somebody else's."""
     verdict = judge(intended, given_, policy, now, waited)
-    bound = policy.bound(intended.at)
+    bound = policy.bound(intended)
+    assert bound >= intended.at + policy.max_effect_delay + policy.max_lag
     match verdict:
         case Absent():
             assert now > bound

@@ -229,4 +229,5 @@ def _intended(number, row):
         None if notify else decision.external_contact_id,
         digest(row.contact.text),
         intent.at,
+        row.progress.doubted_at,
     )

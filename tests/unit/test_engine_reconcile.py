@@ -410,3 +410,20 @@ async def test_a_look_back_that_passes_says_nothing_about_contacts():
     assert not halts.passed_since(Step.CHECK, 0.0)
     halts.passed(1, Step.CHECK, 100.0)
     assert halts.passed_since(Step.CHECK, 99.0)
+
+
+@in_virtual_time
+async def test_a_slow_commit_of_the_intent_lengthens_the_wait():
+    """The request left long after its intent, so its effect may come long after it, too."""
+    world = World([1])
+
+    async def slow(name):
+        await asyncio.sleep(30 if name == "intend" and not world.sends(1) else 0)
+
+    world.ledger.before = slow
+    batches = [contacts(1), *(contacts(1, number) for number in range(2, 60))]
+    assert await world.run(*batches, seconds=1, wait_limit=1000) is Ending.DONE
+    assert world.resolutions() == [Resolution.ABSENT]
+    sent = [r.at for r in world.platform.requests if r.conversation_id == "conversation-1"]
+    first, again = sent[1], sent[-1]
+    assert again > first + BOUND - BOUNDS.timeout

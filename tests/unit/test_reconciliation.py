@@ -122,6 +122,15 @@ def test_absence_needs_the_time_and_a_witness(now, caught_up, verdict):
     assert judged(NOTIFIED, now=now, caught_up=caught_up) == verdict
 
 
+def test_a_request_that_left_late_has_its_effect_later():
+    """A commit or a token may hold it up: the time counts from its end, where that is known."""
+    late = replace(NOTIFIED, ended_at=AT + 31)
+    assert POLICY.bound(late) == BOUND + 30
+    assert judged(late, now=BOUND + 30, caught_up=BOUND + 99) == LookAgain()
+    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == Absent()
+    assert POLICY.bound(replace(NOTIFIED, ended_at=AT + 0.5)) == BOUND
+
+
 def test_without_a_witness_it_is_parked_in_the_end():
     """Nobody waits for ever."""
     assert judged(NOTIFIED, now=BOUND + 50, waited=99) == LookAgain()
@@ -217,7 +226,7 @@ def test_the_look_back_has_caught_up_to_the_newest_message_of_ours_that_it_shows
 def test_the_pauses_grow_between_two_bounds():
     """From the setting on, with the time waited, up to ten minutes."""
     assert [POLICY.pause(waited) for waited in (0, 10, 40, 10_000)] == [5, 5, 20, 600]
-    assert POLICY.bound(AT) == BOUND
+    assert POLICY.bound(NOTIFIED) == BOUND
     assert POLICY.first_look(linked=True) == 5
     assert POLICY.first_look(linked=False) == 0
     assert AT_LEAST_ONCE.first_look(linked=False) == 5
