@@ -71,8 +71,11 @@ UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
 WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status = 'claimed'
 
 -- name: doubt_sending
-UPDATE contact INDEXED BY contact_open SET status = 'in_doubt', look_at = ?
-WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status = 'sending'
+UPDATE contact INDEXED BY contact_open SET
+    status = 'in_doubt',
+    look_at = ?1,
+    progress = json_set(COALESCE(progress, '{}'), '$.doubted_at', ?1)
+WHERE campaign_id = ?2 AND reason IS NULL AND due IS NULL AND status = 'sending'
 
 -- name: count_doubts
 SELECT COUNT(*) FROM contact INDEXED BY contact_in_doubt

@@ -110,13 +110,14 @@ async def test_only_what_was_sending_can_be_in_doubt(ledger):
 
 
 async def test_a_restart_finds_sending_contacts_in_doubt(ledger):
-    """They are due for a look, with their intents; nothing claims them."""
+    """They are due for a look, with their intents; their requests had left by then."""
     await sending(ledger, contact(1))
     recovered = ledger.recover()
     if inspect.isawaitable(recovered):
         await recovered
     (doubt,) = await ledger.doubts(9, NOW)
-    assert doubt.intended.conversation_id == "c-1"
+    assert (doubt.intended.conversation_id, doubt.intended.at) == ("c-1", NOW)
+    assert doubt.intended.ended_at is not None
     assert await ledger.claim(9, NOW) == []
 
 

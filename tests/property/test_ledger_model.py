@@ -96,6 +96,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.run(SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now))
         recovered = self.run(self.ledger.recover())
         released = self.turn({Status.CLAIMED}, Status.READY)
+        for each in self.known.values():
+            if each.status is Status.SENDING:
+                each.progress = replace(each.progress, doubted_at=self.now)
         self.turn({Status.SENDING}, Status.IN_DOUBT)
         doubtful = [each for each in self.known.values() if each.status is Status.IN_DOUBT]
         assert (recovered.released, recovered.in_doubt) == (released, len(doubtful))

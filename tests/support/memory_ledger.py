@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW, Progress
@@ -188,6 +188,7 @@ class MemoryLedger:
                 row.status = Status.READY
             elif row.status is Status.SENDING:
                 row.status, row.look_at = Status.IN_DOUBT, now
+                row.progress = replace(row.progress, doubted_at=now)
 
     def _in_doubt(self):
         return [(n, row) for n, row in self.rows.items() if row.status is Status.IN_DOUBT]
