@@ -9,11 +9,12 @@ import structlog
 
 from dispatcher.app.observing import Observation
 from dispatcher.app.wiring import make_rules, make_source
-from dispatcher.domain.events import InDoubt
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.intake import Allowance, Intake
 from dispatcher.engine.lane import Lane
+from dispatcher.engine.reconcile import Reconciler
+from dispatcher.engine.sharing import Weight
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ledgers.holding import Recovered
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -53,7 +54,7 @@ async def open_campaigns(
     for view, source in zip(views, sources, strict=True):
         ledger = first if view is views[0] else await first.another(view.campaign)
         events = observation.of(view.campaign)
-        _tell_start(view.campaign, events, await ledger.recover())
+        _tell_start(view.campaign, await ledger.recover())
         opened.append(Opened(view.campaigns[0], view, source, ledger, events))
     return opened
 
@@ -77,18 +78,13 @@ def _lane(
         campaign.name,
         Intake(opened.source, desk, allowance),
         Delivery(platform, turnstile, desk, rules, random.random, probe_seconds),
+        Reconciler(platform, turnstile, desk, rules, probe_seconds),
         desk,
-        share=campaign.share,
-        priority=campaign.priority,
+        Weight(campaign.share, campaign.priority),
     )
 
 
-def _tell_start(campaign: str, events: EventSink, recovered: Recovered) -> None:
+def _tell_start(campaign: str, recovered: Recovered) -> None:
     structlog.get_logger(campaign=campaign).info(
-        "run.started",
-        released=recovered.released,
-        in_doubt=len(recovered.in_doubt),
+        "run.started", released=recovered.released, in_doubt=recovered.in_doubt
     )
-    for doubt in recovered.in_doubt:
-        key, conversation_id = doubt.contact_key, doubt.conversation_id
-        events.emit(InDoubt("parked", doubt.step, key, conversation_id, ""))

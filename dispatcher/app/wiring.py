@@ -7,6 +7,7 @@ from yarl import URL
 
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.progress import RetryPolicy
+from dispatcher.domain.reconciliation import ReconcilePolicy
 from dispatcher.engine.pacing import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
@@ -113,4 +114,18 @@ def make_rules(settings: Settings) -> Rules:
             backoff_seconds=given.backoff_seconds,
             backoff_max_seconds=given.backoff_max_seconds,
         ),
+        reconcile=_reconcile_policy(settings),
+    )
+
+
+def _reconcile_policy(settings: Settings) -> ReconcilePolicy:
+    given = settings.reconcile
+    return ReconcilePolicy(
+        resend=given.delivery == "at-least-once",
+        timeout=settings.platform.timeout_seconds,
+        max_effect_delay=given.max_effect_delay_seconds,
+        max_lag=given.max_lag_seconds,
+        clock_skew=given.clock_skew_seconds,
+        look_seconds=given.look_seconds,
+        give_up_seconds=given.give_up_hours * 3600.0,
     )

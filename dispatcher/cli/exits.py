@@ -34,7 +34,7 @@ MEANINGS = {
     Exit.LEDGER: "the ledger cannot be used, or another dispatcher has it",
     Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem; or "
     "plan or lineage verify cannot read from it",
-    Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
+    Exit.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
     Exit.PAUSED: "with --once: all that is left belongs to campaigns that are paused",

@@ -16,7 +16,10 @@ from dispatcher.telemetry.together import together
 _ENDINGS = {
     app.Ending.DONE: (Exit.DONE, "done"),
     app.Ending.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
-    app.Ending.DEFERRED: (Exit.DEFERRED, "contacts are left that are due later; run it again then"),
+    app.Ending.DEFERRED: (
+        Exit.DEFERRED,
+        "contacts are left that are due later, or in doubt; run it again then",
+    ),
     app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
     app.Ending.PAUSED: (Exit.PAUSED, "what is left is paused; resume it, and run it again"),
     app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),

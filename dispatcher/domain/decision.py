@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.reconciliation import ReconcilePolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
 
 
@@ -48,6 +49,7 @@ class Rules:
 
     open_unlinked_when_gone: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    reconcile: ReconcilePolicy = field(default_factory=ReconcilePolicy)
 
 
 def decide(

@@ -6,6 +6,7 @@ from dispatcher.domain.status import (
     HaltReason,
     Reason,
     Relation,
+    Resolution,
     RetryReason,
     ScopeSource,
     Status,
@@ -105,9 +106,9 @@ class RetryLoop:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """A send has no answer; ``resolution`` is what was made of it."""
+    """A send had no answer; ``resolution`` is what was made of it in the end."""
 
-    resolution: str
+    resolution: Resolution
     step: Step
     contact_key: str
     conversation_id: str

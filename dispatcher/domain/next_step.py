@@ -44,7 +44,14 @@ class Recheck:
     progress: Progress
 
 
-Next = Settle | Defer | Recheck
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """Nobody knows whether the message was taken: the platform is asked before anything else."""
+
+    progress: Progress
+
+
+Next = Settle | Defer | Recheck | Doubted
 
 
 def wait(
@@ -88,7 +95,7 @@ def after_send(
         case Kind.CHANNEL:
             return Settle(Status.REJECTED, Reason.CHANNEL)
         case Kind.IN_DOUBT:
-            return Settle(Status.PARKED, Reason.IN_DOUBT)
+            return Doubted(progress)
         case Kind.STALE | Kind.CONFLICT:
             return stale(step, progress, policy)
         case _:
@@ -140,6 +147,15 @@ def after_conflict(
         counted, open_next=True, target=seen.target, external_contact_id=seen.external_contact_id
     )
     return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, again)
+
+
+def after_absence(progress: Progress, policy: RetryPolicy) -> Settle | Defer:
+    """Follow a message that was not taken after all: the state is read again, with a bound."""
+    attempts = progress.attempts + 1
+    if attempts >= policy.max_attempts:
+        return Settle(Status.PARKED, Reason.EXHAUSTED)
+    again = replace(progress, attempts=attempts, open_next=False, doubted_at=None)
+    return Defer(0.0, RetryReason.NOT_FOUND, again)
 
 
 def _passing_reason(result: Result) -> RetryReason:

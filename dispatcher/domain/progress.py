@@ -17,7 +17,8 @@ class Progress:
     ended. With ``open_next`` the next step is open linked without another state check, with
     what the closed session's refusal and the check before it told: ``target`` and
     ``external_contact_id``. ``sends`` counts the requests that left, ``forbidden_at`` (seconds
-    since the epoch) is when the contact was refused with 403 although scopes were fine.
+    since the epoch) is when the contact was refused with 403 although scopes were fine,
+    ``doubted_at`` (the same, by the platform's clock) when the last send ended in doubt.
     """
 
     attempts: int = 0
@@ -30,6 +31,7 @@ class Progress:
     external_contact_id: str | None = None
     sends: int = 0
     forbidden_at: float | None = None
+    doubted_at: float | None = None
 
     def sent(self) -> "Progress":
         """Count a send; whether the next one needs a state check is open again."""

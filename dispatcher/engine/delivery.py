@@ -16,10 +16,11 @@ from dispatcher.domain.decision import (
     decide,
     open_with,
 )
-from dispatcher.domain.events import ClosedConflict, InDoubt
+from dispatcher.domain.events import ClosedConflict
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.next_step import (
     Defer,
+    Doubted,
     Jitter,
     Next,
     Recheck,
@@ -184,15 +185,18 @@ class Delivery:
             after = Recheck(work.progress)
         else:
             after = after_send(result, kind, step, work.progress, policy, self._jitter)
-        await self._go(work, after, step, reply)
+        if isinstance(after, Doubted):
+            seconds = self._rules.reconcile.first_look(linked=_is_linked(decision))
+            work.progress = replace(after.progress, doubted_at=self._desk.platform_time())
+            await self._desk.doubt(work, seconds)
+        else:
+            await self._go(work, after, step, reply)
 
     async def _go(self, work: Work, after: Next, step: Step, reply: Reply | None) -> None:
         answer = reply.result if reply and isinstance(reply.result, Answer) else None
         match after:
             case Settle(status, reason):
                 await self._desk.settle(work, status, reason, step, answer)
-                if reason is Reason.IN_DOUBT:
-                    self._tell_doubt(work, step, answer)
             case Recheck(progress):
                 work.progress = progress
                 await self._desk.retract(work)
@@ -202,8 +206,6 @@ class Delivery:
             case Defer():
                 await self._desk.defer(work, after)
 
-    def _tell_doubt(self, work: Work, step: Step, answer: Answer | None) -> None:
-        contact, correlation = work.contact, answer.correlation_id if answer else ""
-        self._desk.events.emit(
-            InDoubt("parked", step, contact.key, contact.conversation_id, correlation)
-        )
+
+def _is_linked(decision: Notify | Open) -> bool:
+    return isinstance(decision, Notify) or decision.previous is not None

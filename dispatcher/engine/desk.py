@@ -1,5 +1,6 @@
 """A contact in hand, and the ways in which it leaves the hand: each committed, then told."""
 
+import asyncio
 from dataclasses import replace
 
 from dispatcher.domain import story
@@ -11,8 +12,11 @@ from dispatcher.domain.events import Deferred, RetryLoop, Settled
 from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
+from dispatcher.domain.reconciliation import Found, Intended
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ports import Claim, Clock, EventSink, Ledger, Settlement, TokenUse
+
+NEVER = float("inf")
 
 
 class Work:
@@ -92,8 +96,23 @@ class Desk:
         self.ledger = ledger
         self.events = events
         self.clock = clock
-        self.next_due = float("inf")
+        self.next_due = NEVER
         """The earliest due time that was written since the feeder last asked the ledger."""
+        self.next_look = 0.0
+        """When the next contact in doubt is due for a look; 0 until the ledger was asked."""
+        self.doubted = asyncio.Event()
+        """Set when a contact came to be in doubt."""
+        self.ahead = 0.0
+        """Seconds that the platform's clock is ahead of ours, as it told last."""
+
+    def platform_time(self) -> float:
+        """Seconds since the epoch by the platform's clock, as far as it is known."""
+        return self.clock.time() + self.ahead
+
+    def look_at(self, at: float) -> None:
+        """Note that a contact in doubt is due for a look."""
+        self.next_look = min(self.next_look, at)
+        self.doubted.set()
 
     async def settle(
         self, work: Work, status: Status, reason: Reason, step: Step = Step.CHECK,
@@ -153,6 +172,32 @@ class Desk:
         self.next_due = min(self.next_due, due)
         key, conversation = work.contact.key, work.contact.conversation_id
         self.events.emit(Deferred(key, conversation, later.reason, later.seconds))
+
+    async def doubt(self, work: Work, seconds: float) -> None:
+        """Leave a contact whose send has no clear answer to be looked for after so long."""
+        at = self.clock.time() + seconds
+        work.done = True
+        await self.ledger.doubt(work.id, at, work.progress, work.story)
+        self.look_at(at)
+
+    async def settle_found(self, work: Work, intended: Intended, found: Found) -> None:
+        """Make a contact final whose message the platform shows, with the lineage found."""
+        opened = intended.step is Step.OPEN
+        await self._write(
+            work,
+            Settlement(
+                id=work.id,
+                status=Status.OPENED if opened else Status.NOTIFIED,
+                reason=Reason.DELIVERED,
+                at=self.clock.time(),
+                progress=work.progress,
+                relation=found.relation,
+                conversation_id=found.conversation_id,
+                message_id=found.message_id,
+                external_contact_id=intended.external_contact_id,
+                sent_at=found.sent_at,
+            ),
+        )
 
     async def release(self, work: Work) -> None:
         """Put a contact back as it was, with what was learnt, because the run drains."""

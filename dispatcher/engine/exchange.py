@@ -27,7 +27,6 @@ class Exchange:
         self._halts = turnstile.halts
         self._desk = desk
         self._clock = desk.clock
-        self._ahead = 0.0
 
     async def read(self, work: Work, call: Call) -> Reply | None:
         """Make a state check; None when it was not made and the contact may have left."""
@@ -47,7 +46,7 @@ class Exchange:
             permit.unused()
             return None
         counted = work.progress.sent()
-        at = self._clock.time() + self._ahead
+        at = self._desk.platform_time()
         try:
             await self._desk.ledger.intend(Intent(work.id, step, decision, at, counted))
         except BaseException:
@@ -62,6 +61,13 @@ class Exchange:
             age = self._clock.monotonic() - work.state_at
             self._desk.events.emit(StateAged(age))
         return await self._request(work, step, permit, call)
+
+    async def look_back(self, work: Work, call: Call) -> Reply | None:
+        """Make a look back for ``work``, which is nobody's contact; None if it was not made."""
+        permit = await self._turnstile.permit(Step.LOOK_BACK, work.id)
+        if permit is None:
+            return None
+        return await self._request(work, Step.LOOK_BACK, permit, call)
 
     async def turn_back(self, work: Work, decision: Notify | Open) -> None:
         """Keep a decision whose message was not taken, for when the way is open again."""
@@ -100,8 +106,9 @@ class Exchange:
         except TokenUnavailableError as error:
             permit.unused()
             self._halts.unreachable(str(error))
-            later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
-            await self._desk.defer(work, later)
+            if step is not Step.LOOK_BACK:
+                later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
+                await self._desk.defer(work, later)
             return None
         except BaseException:
             permit.answered(None)
@@ -112,7 +119,7 @@ class Exchange:
 
     def _enter(self, work: Work, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
-            self._ahead = reply.clock
+            self._desk.ahead = reply.clock
         result, left = reply.result, True
         if isinstance(result, Answer):
             self._halts.reached()

@@ -50,7 +50,7 @@ class Halts:
 
     async def turn(self, who: int, step: Step) -> None:
         """Wait until something changed for ``who``."""
-        if self._vacant:
+        if self._vacant and (step is not Step.LOOK_BACK or self._proves(step)):
             self._vacant, self._probe = False, who
             return
         future = asyncio.get_running_loop().create_future()
@@ -107,7 +107,8 @@ class Halts:
 
         It ends the halt if it was the probe and proves what the halt doubts.
         """
-        self._passed[step.is_send] = max(sent_at, self._passed.get(step.is_send, 0.0))
+        if step is not Step.LOOK_BACK:  # it says nothing about contacts
+            self._passed[step.is_send] = max(sent_at, self._passed.get(step.is_send, 0.0))
         if self._probe == who and self._proves(step):
             self._resume()
 
@@ -183,7 +184,9 @@ class Halts:
         return not missing
 
     def _proves(self, step: Step) -> bool:
-        return self._doubted is None or step.is_send or not self._doubted.is_send
+        if self._doubted is None or step is self._doubted:
+            return True
+        return step is not Step.LOOK_BACK and (step.is_send or not self._doubted.is_send)
 
     def _choose(self) -> None:
         """Let one contact through: one that can prove it now, else the first that comes by.
@@ -195,7 +198,8 @@ class Halts:
             (who, step) for who, (step, future) in self._waiting.items() if not future.done()
         ]
         proving = [who for who, step in waiting if self._proves(step)]
-        chosen = (proving or [who for who, _ in waiting])[:1]
+        leading = [who for who, step in waiting if step is not Step.LOOK_BACK]
+        chosen = (proving or leading)[:1]
         self._vacant = not chosen
         for who in chosen:
             self._probe = who

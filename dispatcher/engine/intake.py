@@ -5,10 +5,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from dispatcher.domain.events import RowsRead
-from dispatcher.engine.desk import Desk
+from dispatcher.engine.desk import NEVER, Desk
 from dispatcher.ports import Batch, Claim, Source
-
-NEVER = float("inf")
 
 
 class Allowance:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dispatcher.domain.events import Gauges, Halted, Resumed
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.desk import Desk
-from dispatcher.engine.intake import NEVER, Intake, Room
+from dispatcher.engine.desk import NEVER, Desk
+from dispatcher.engine.intake import Intake, Room
+from dispatcher.engine.reconcile import Reconciler
+from dispatcher.engine.sharing import EVEN, Weight
 from dispatcher.ports import Claim, Pacer
 
 MOST_READY = 1024
@@ -17,19 +19,19 @@ MOST_READY = 1024
 class Lane:
     """One campaign in the stream. ``desk.events`` goes to sinks of this campaign alone.
 
-    ``share`` and ``priority`` say what it gets of the workers where campaigns share them.
+    ``weight`` says what it gets of the workers where campaigns share them.
     """
 
     def __init__(
-        self, campaign: str, intake: Intake, delivery: Delivery, desk: Desk,
-        *, share: float = 1.0, priority: int = 0,
+        self, campaign: str, intake: Intake, delivery: Delivery, reconciler: Reconciler,
+        desk: Desk, weight: Weight = EVEN,
     ) -> None:  # fmt: skip
         self.campaign = campaign
         self.intake = intake
         self.delivery = delivery
+        self.reconciler = reconciler
         self.desk = desk
-        self.share = share
-        self.priority = priority
+        self.weight = weight
         self.ready: deque[Claim] = deque()
         """Claimed, and not yet in a worker's hands."""
         self.busy = 0

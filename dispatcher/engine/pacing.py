@@ -144,14 +144,14 @@ class QuotaPacer:
         self._set_timer(now)
 
     def _first(self, now: float) -> deque[_Waiter] | None:
-        """Return the queue whose head is next: sends in the order asked, then checks."""
-        notify, opening, check = (
+        """Return the queue whose head is next: sends as asked, then look backs, then checks."""
+        notify, opening, looking, check = (
             queue if (queue := self._queues[step]) and self._held[step] <= now else None
-            for step in (Step.NOTIFY, Step.OPEN, Step.CHECK)
+            for step in (Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, Step.CHECK)
         )
         if notify and opening:
             return min(notify, opening, key=lambda queue: queue[0].ticket)
-        return notify or opening or check
+        return notify or opening or looking or check
 
     def _set_timer(self, now: float) -> None:
         if self._timer is not None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dispatcher.domain.status import Step
-from dispatcher.engine.intake import NEVER
+from dispatcher.engine.desk import NEVER
 from dispatcher.engine.lane import Lane
 from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.sharing import ByPriority, Fair, Sharing
@@ -32,7 +32,9 @@ class Pipeline:
         self._clock = lanes[0].desk.clock
         self._plan = plan
         self._sharing = _sharing(lanes, plan)
-        self._fed = sorted(lanes, key=lambda lane: -lane.priority) if plan.by_priority else lanes
+        self._fed = (
+            sorted(lanes, key=lambda lane: -lane.weight.priority) if plan.by_priority else lanes
+        )
         self._queue: asyncio.Queue[bool] = asyncio.Queue()  # a _TAKE for each claim that is ready
         self._asked = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -87,6 +89,10 @@ class Pipeline:
                 helpers = [
                     group.create_task(self._turnstile.halts.run(), name="halts"),
                     group.create_task(self._tell_gauges(), name="gauges"),
+                    *(
+                        group.create_task(lane.reconciler.run(), name=f"doubts-{lane.campaign}")
+                        for lane in self._lanes
+                    ),
                 ]
                 workers = [
                     group.create_task(self._work(), name=f"worker-{number}")
@@ -99,6 +105,8 @@ class Pipeline:
                     raise
                 if not await self._drain(workers):
                     ending = Ending.CUT_OFF
+                for lane in self._lanes:
+                    await lane.reconciler.finish()
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as group_error:
@@ -148,7 +156,7 @@ class Pipeline:
         return got
 
     def _over(self, now: float, deadline: float) -> Ending | None:
-        due = min(lane.next_due for lane in self._lanes)
+        due = min(min(lane.next_due, lane.reconciler.next_look) for lane in self._lanes)
         if any(lane.intake.limited for lane in self._lanes):
             return Ending.DONE
         if not self._plan.once or due <= now:
@@ -255,9 +263,11 @@ def _sharing(lanes: Sequence[Lane], plan: Plan) -> Sharing | None:
     """Return how several campaigns share the workers; None where there is but one."""
     if len(lanes) == 1:
         return None
-    shares = [lane.share for lane in lanes]
+    shares = [lane.weight.share for lane in lanes]
     return (
-        ByPriority([lane.priority for lane in lanes], shares) if plan.by_priority else Fair(shares)
+        ByPriority([lane.weight.priority for lane in lanes], shares)
+        if plan.by_priority
+        else Fair(shares)
     )
 
 

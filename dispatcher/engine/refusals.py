@@ -37,6 +37,8 @@ class Refusals:
         match kind:
             case Kind.UNAUTHORIZED:
                 await self._unauthorized(work, step, answer)
+            case Kind.FORBIDDEN if step is Step.LOOK_BACK:
+                await self._look_forbidden(work, answer)
             case Kind.FORBIDDEN:
                 await self._forbidden(work, step, answer)
             case Kind.THROTTLED:
@@ -85,6 +87,15 @@ class Refusals:
             return
         await self._set_aside(work, step, answer)
 
+    async def _look_forbidden(self, work: Work, answer: Answer) -> None:
+        """Halt for a missing scope; without one the look back alone is out of reach."""
+        with self._halts.suspended():
+            authority = await self._authority()
+            missing = authority.missing if authority else ()
+            self._scope_error(work, Step.LOOK_BACK, answer, ScopeSource.FORBIDDEN, missing)
+            if authority is not None and missing:
+                self._halt(work, HaltReason.SCOPE, _missing(authority))
+
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
         first = work.progress.forbidden_at
         return first is not None and self._halts.passed_since(step, first)
@@ -103,7 +114,7 @@ class Refusals:
         self._events.emit(Throttled(held, seconds, answer.limit_key or ""))
         self._turnstile.hold(held, seconds)
         self._halts.leave(work.id)
-        if held is not None and seconds > LONG_HOLD_SECONDS:
+        if held not in (None, Step.LOOK_BACK) and seconds > LONG_HOLD_SECONDS:
             await self._desk.defer(work, Defer(seconds, RetryReason.THROTTLED, work.progress))
 
     async def _masked(self, work: Work, step: Step, answer: Answer) -> bool:

@@ -1,10 +1,22 @@
 """Whose contact is next, where several campaigns share one quota."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 CREDIT = 16.0
 """Contacts by which a lane that had nothing for a while may catch up, for a share of 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a lane gets of the workers: by ``share``, or by ``priority``, the higher the sooner."""
+
+    share: float = 1.0
+    priority: int = 0
+
+
+EVEN = Weight()
 
 
 class Sharing(Protocol):

@@ -14,7 +14,8 @@ class Turnstile:
     def __init__(self, pacer: Pacer, halts: Halts) -> None:
         self.pacer = pacer
         self.halts = halts
-        self._draining = False
+        self.draining = False
+        """Whether no contact may begin any more."""
         halts.on_close = self._look_again
 
     async def permit(self, step: Step, who: int) -> Permit | None:
@@ -40,7 +41,7 @@ class Turnstile:
     def hold(self, step: Step | None, seconds: float) -> None:
         """Obey a 429; whoever would have to wait for it while the run drains, leaves."""
         self.pacer.hold(step, seconds)
-        if self._draining or (step is not None and seconds > LONG_HOLD_SECONDS):
+        if self.draining or (step is not None and seconds > LONG_HOLD_SECONDS):
             self.pacer.break_off(checks_only=False)
 
     def held_long(self, step: Step) -> float:
@@ -50,16 +51,16 @@ class Turnstile:
 
     def drain(self) -> None:
         """Let no more contact begin."""
-        self._draining = True
+        self.draining = True
         self._look_again()
 
     def barred(self, step: Step) -> bool:
         """Tell whether a draining run has no place for ``step`` any more."""
-        if not self._draining:
+        if not self.draining:
             return False
-        return step is Step.CHECK or self.halts.reason is not None or self.pacer.held(step) > 0
+        return not step.is_send or self.halts.reason is not None or self.pacer.held(step) > 0
 
     def _look_again(self) -> None:
         self.pacer.break_off(checks_only=False)
-        if self._draining:
+        if self.draining:
             self.halts.wake_all()

@@ -40,6 +40,7 @@ BEGIN
     UPDATE contact SET
         status = 'ready',
         due = new.fields ->> 2,
+        look_at = NULL,
         progress = new.fields ->> 3,
         story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 4), story),
         intent_step = NULL,
@@ -52,6 +53,25 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
+-- fields: look at, progress, and where there is any, story
+CREATE TEMP TRIGGER doubt INSTEAD OF INSERT ON change WHEN new.kind = 'doubt'
+BEGIN
+    UPDATE contact SET
+        status = 'in_doubt',
+        look_at = new.fields ->> 2,
+        progress = new.fields ->> 3,
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 4), story)
+    WHERE id = new.id AND status = 'sending';
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
+-- fields: look at
+CREATE TEMP TRIGGER look_again INSTEAD OF INSERT ON change WHEN new.kind = 'look_again'
+BEGIN
+    UPDATE contact SET look_at = new.fields ->> 2 WHERE id = new.id AND status = 'in_doubt';
+    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+END;
+
 -- fields: due
 CREATE TEMP TRIGGER release INSTEAD OF INSERT ON change WHEN new.kind = 'release'
 BEGIN
@@ -61,14 +81,15 @@ BEGIN
 END;
 
 -- fields: status, reason, at, correlation id, words, progress, and for a message that was
--- taken: relation, conversation, message, external contact, state seen, state at; then one that
--- is not used, and where there is any, story
+-- taken: relation, conversation, message, external contact, state seen, state at, sent at; then,
+-- where there is any, story
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind = 'settle'
 BEGIN
     UPDATE contact SET
         status = new.fields ->> 2,
         reason = new.fields ->> 3,
         settled_at = new.fields ->> 4,
+        look_at = NULL,
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
@@ -88,6 +109,7 @@ BEGIN
         status = new.fields ->> 2,
         reason = new.fields ->> 3,
         settled_at = new.fields ->> 4,
+        look_at = NULL,
         correlation_id = new.fields ->> 5,
         words = new.fields ->> 6,
         progress = new.fields ->> 7,
@@ -106,7 +128,8 @@ BEGIN
     SELECT
         id, new.fields ->> 8, new.fields ->> 9, new.fields ->> 10,
         COALESCE(new.fields ->> 11, intent_external_contact_id, external_contact_id),
-        new.fields ->> 12, new.fields ->> 13, intent_at, new.fields ->> 5
+        new.fields ->> 12, new.fields ->> 13, COALESCE(new.fields ->> 14, intent_at),
+        new.fields ->> 5
     FROM contact WHERE id = new.id;
 END;
 

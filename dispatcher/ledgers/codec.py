@@ -81,19 +81,25 @@ def settle_fields(settlement: Settlement) -> Fields:
         settlement.external_contact_id,
         settlement.state_seen,
         settlement.state_at,
-        None,
+        settlement.sent_at,
     ]
-    if settlement.story:
-        settled.append(orjson.dumps(settlement.story)[1:-1].decode())
-    return settled
+    return _with_story(settled, settlement.story)
 
 
 def defer_fields(id_: int, due: float, progress: Progress, story: Sequence[Entry]) -> Fields:
     """Write a deferral as a change."""
-    deferred: Fields = ["defer", id_, due, progress_json(progress)]
+    return _with_story(["defer", id_, due, progress_json(progress)], story)
+
+
+def doubt_fields(id_: int, look_at: float, progress: Progress, story: Sequence[Entry]) -> Fields:
+    """Write as a change that nobody knows the end of a send."""
+    return _with_story(["doubt", id_, look_at, progress_json(progress)], story)
+
+
+def _with_story(fields: Fields, story: Sequence[Entry]) -> Fields:
     if story:
-        deferred.append(orjson.dumps(story)[1:-1].decode())
-    return deferred
+        fields.append(orjson.dumps(story)[1:-1].decode())
+    return fields
 
 
 def person_of(external_contact_id: str) -> str:

@@ -6,27 +6,17 @@ from dataclasses import dataclass
 
 import orjson
 
-from dispatcher.domain.status import Step
 from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.named import SQL
 from dispatcher.ports import Claim
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """A contact whose send nobody knows the end of; ``step`` is the send that was intended."""
-
-    contact_key: str
-    conversation_id: str
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a dead daemon left: how many contacts are ready again, and those parked in doubt."""
+    """What there is to take up: contacts that are ready again, and all that are in doubt."""
 
     released: int
-    in_doubt: tuple[Doubt, ...]
+    in_doubt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +38,12 @@ def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float)
 
 
 def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recovered:
-    """Release what was claimed, park what was sending or in doubt."""
-    doubts = tuple(
-        Doubt(key, conversation_id, Step(step))
-        for key, conversation_id, step in connection.execute(SQL["sending"], (campaign,))
-    )
+    """Release what was claimed; what was sending is in doubt, to be looked for at once."""
     connection.execute(SQL["tell_restart"], (now, campaign))
-    connection.execute(SQL["park_sending"], (now, campaign))
+    connection.execute(SQL["doubt_sending"], (now, campaign))
     released = connection.execute(SQL["release_claimed"], (now, campaign)).rowcount
-    return Recovered(released, doubts)
+    (in_doubt,) = connection.execute(SQL["count_doubts"], (campaign,)).fetchone()
+    return Recovered(released, in_doubt)
 
 
 def replay(
@@ -65,6 +52,6 @@ def replay(
     """Put the parked ones among ``ids`` back; one in doubt is never made ready."""
     listed = orjson.dumps(ids).decode()
     connection.execute(SQL["tell_replay"], (now, listed, campaign))
-    doubtful = connection.execute(SQL["replay_in_doubt"], (listed, campaign)).rowcount
+    doubtful = connection.execute(SQL["replay_in_doubt"], (now, listed, campaign)).rowcount
     ready = connection.execute(SQL["replay_ready"], (now, listed, campaign)).rowcount
     return Replayed(ready, doubtful)

@@ -91,17 +91,20 @@ WHERE id IN (SELECT value FROM json_each(?)) AND campaign_id = ? AND status = 'p
 UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
 WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status = 'claimed'
 
--- name: sending
-SELECT key, conversation_id, intent_step FROM contact INDEXED BY contact_open
-WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status IN ('sending', 'in_doubt')
+-- name: doubt_sending
+UPDATE contact INDEXED BY contact_open SET
+    status = 'in_doubt',
+    look_at = ?1,
+    progress = json_set(COALESCE(progress, '{}'), '$.doubted_at', ?1)
+WHERE campaign_id = ?2 AND reason IS NULL AND due IS NULL AND status = 'sending'
 
--- name: park_sending
-UPDATE contact INDEXED BY contact_open
-SET status = 'parked', reason = 'in_doubt', settled_at = ?
-WHERE campaign_id = ? AND reason IS NULL AND due IS NULL AND status IN ('sending', 'in_doubt')
+-- name: count_doubts
+SELECT COUNT(*) FROM contact INDEXED BY contact_in_doubt
+WHERE campaign_id = ? AND status = 'in_doubt'
 
 -- name: replay_in_doubt
-UPDATE contact SET status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL
+UPDATE contact
+SET status = 'in_doubt', look_at = ?, reason = NULL, settled_at = NULL, words = NULL
 WHERE
     id IN (SELECT value FROM json_each(?)) AND campaign_id = ?
     AND status = 'parked' AND reason = 'in_doubt'
@@ -115,6 +118,61 @@ UPDATE contact SET
 WHERE
     id IN (SELECT value FROM json_each(?)) AND campaign_id = ?
     AND status = 'parked' AND reason <> 'in_doubt'
+
+-- name: due_doubts
+SELECT json_group_array(json_array(
+    id, progress, key, conversation_id, text, external_contact_id, address, subject,
+    not_before, expires_at, attributes, intent_step, intent_conversation_id,
+    intent_external_contact_id, hex(text_sha256), intent_at
+))
+FROM (
+    SELECT * FROM contact INDEXED BY contact_in_doubt
+    WHERE campaign_id = ? AND status = 'in_doubt' AND look_at <= ?
+    ORDER BY look_at, id LIMIT ?
+)
+
+-- name: next_look
+SELECT MIN(look_at) FROM contact INDEXED BY contact_in_doubt
+WHERE campaign_id = ? AND status = 'in_doubt'
+
+-- name: lineage_of
+SELECT json_group_array(json_array(conversation_id, message_id, relation <> 'notified'))
+FROM lineage INDEXED BY lineage_conversation
+WHERE conversation_id IN (SELECT value FROM json_each(?))
+
+-- name: unsettled_of
+SELECT json_group_array(json_array(
+    id, intent_step, intent_conversation_id, intent_external_contact_id,
+    hex(text_sha256), intent_at
+))
+FROM (
+    SELECT * FROM contact INDEXED BY contact_sending
+    WHERE
+        status IN ('sending', 'in_doubt')
+        AND conversation_id IN (SELECT value FROM json_each(?))
+    UNION ALL
+    SELECT * FROM contact INDEXED BY contact_parked
+    WHERE
+        status = 'parked' AND reason = 'in_doubt'
+        AND campaign_id IN (SELECT campaign.id FROM campaign)
+        AND conversation_id IN (SELECT value FROM json_each(?))
+)
+
+-- name: lineage_ends
+SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) + 1 FROM lineage
+
+-- name: lineage_at
+SELECT id, sent_at FROM lineage WHERE id >= ? AND sent_at IS NOT NULL ORDER BY id LIMIT 1
+
+-- name: witnesses
+SELECT json_group_array(json_array(conversation_id, message_id, digest))
+FROM (
+    SELECT lineage.conversation_id, lineage.message_id, hex(contact.text_sha256) AS digest
+    FROM lineage
+    INNER JOIN contact ON lineage.contact_id = contact.id
+    WHERE lineage.id >= ? AND lineage.sent_at > ? AND lineage.conversation_id IS NOT NULL
+    ORDER BY lineage.id LIMIT ?
+)
 
 -- name: busy
 SELECT json_group_object(status, contacts) FROM (

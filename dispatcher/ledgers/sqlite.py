@@ -13,9 +13,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from dispatcher.domain.progress import Progress
+from dispatcher.domain.reconciliation import Witness
 from dispatcher.domain.story import Entry
 from dispatcher.ledgers import admission, holding, pausing, sums
-from dispatcher.ledgers.codec import defer_fields, intend_fields, settle_fields
+from dispatcher.ledgers import doubts as doubting
+from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.lock import Lock
@@ -27,7 +29,9 @@ from dispatcher.ports import (
     Backlog,
     Batch,
     Claim,
+    Doubt,
     Intent,
+    Known,
     Position,
     Settlement,
     Totals,
@@ -116,7 +120,7 @@ class SqliteLedger:
         """Take up what a daemon that died left behind; to be called once, before any work.
 
         Claimed contacts are ready again. For sending ones nobody knows whether the message
-        left: they are in doubt, and parked with that reason and with their intents.
+        left: they are in doubt, with their intents, and are looked for at once.
         """
         return await self._writer.job(
             partial(holding.recover, campaign=self._campaign, now=self._now())
@@ -199,6 +203,38 @@ class SqliteLedger:
     ) -> None:
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
         await self._writer.change(defer_fields(id, due, progress, story))
+
+    async def doubt(
+        self,
+        id: int,  # noqa: A002 - as above
+        look_at: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
+        """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
+        await self._writer.change(doubt_fields(id, look_at, progress, story))
+
+    async def look_again(self, id: int, at: float) -> None:  # noqa: A002 - as above
+        """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
+        await self._writer.change(["look_again", id, at])
+
+    async def doubts(self, limit: int, now: float) -> Sequence[Doubt]:
+        """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
+        return await self._writer.job(
+            partial(doubting.due_doubts, campaign=self._campaign, limit=limit, now=now)
+        )
+
+    async def next_look(self) -> float | None:
+        """Return when the next contact in doubt is due for a look; None if none is in doubt."""
+        return await self._writer.job(partial(doubting.next_look, campaign=self._campaign))
+
+    async def known_of(self, conversations: Sequence[str]) -> Known:
+        """Return what is known about these conversations, over all campaigns."""
+        return await self._writer.job(partial(doubting.known_of, conversations=conversations))
+
+    async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:
+        """Return the first messages that were taken after a time, of whichever campaign."""
+        return await self._writer.job(partial(doubting.witnesses, after=after, limit=limit))
 
     async def backlog(self, now: float) -> Backlog:
         """Count what is not final."""

@@ -1,5 +1,9 @@
 """What the engine needs of the world: small Protocols that state their guarantees."""
 
+from dispatcher.ports.doubts import (
+    Doubt,
+    Known,
+)
 from dispatcher.ports.ledger import (
     Admitted,
     Backlog,
@@ -15,6 +19,7 @@ from dispatcher.ports.pacer import (
     Permit,
 )
 from dispatcher.ports.platform import (
+    LOOK_BACK_IDS,
     Authority,
     CredentialsError,
     Platform,
@@ -34,6 +39,7 @@ from dispatcher.ports.surroundings import (
 )
 
 __all__ = [
+    "LOOK_BACK_IDS",
     "Admitted",
     "Authority",
     "Backlog",
@@ -41,8 +47,10 @@ __all__ = [
     "Claim",
     "Clock",
     "CredentialsError",
+    "Doubt",
     "EventSink",
     "Intent",
+    "Known",
     "Ledger",
     "LedgerError",
     "Pacer",

@@ -9,6 +9,7 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.domain.story import Entry
+from dispatcher.ports.doubts import Doubts
 from dispatcher.ports.source import Batch, Position
 
 
@@ -53,6 +54,7 @@ class Settlement:
     """A contact's end. ``relation`` and the ids after it are set where a message was taken.
 
     ``at`` is seconds since the epoch; ``words`` is the platform's message on a rejection;
+    ``sent_at`` is the message's time by the platform, where that is known; else the intent's.
     ``story`` is what was done since the contact was claimed.
     """
 
@@ -69,6 +71,7 @@ class Settlement:
     state_at: float | None = None
     correlation_id: str = ""
     words: str = field(default="", repr=False)
+    sent_at: float | None = None
     story: Sequence[Entry] = ()
 
 
@@ -105,7 +108,7 @@ class Totals:
     by_status: Mapping[tuple[Status, Reason | None], int]
 
 
-class Ledger(Protocol):
+class Ledger(Doubts, Protocol):
     """The durable record of every contact's progress.
 
     Every method returns once its write is committed and durable. An operation that fails

@@ -19,7 +19,7 @@ class Permit(Protocol):
 
 
 class Pacer(Protocol):
-    """Keeps to the quota: permits in the order asked, sends before checks."""
+    """Keeps to the quota: permits in the order asked; sends, then look backs, then checks."""
 
     async def permit(self, step: Step) -> Permit | None:
         """Wait for the right to make one request; None when waiting was broken off."""

@@ -135,6 +135,17 @@ class Retry(Section):
     backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
 
 
+class Reconcile(Section):
+    """What is assumed of the platform when a send had no clear answer."""
+
+    delivery: Literal["at-most-once", "at-least-once"] = "at-most-once"
+    max_effect_delay_seconds: float = Field(default=60.0, ge=0, le=86400)
+    max_lag_seconds: float = Field(default=120.0, ge=0, le=86400)
+    clock_skew_seconds: float = Field(default=5.0, ge=0, le=3600)
+    look_seconds: float = Field(default=10.0, ge=0.05, le=3600)
+    give_up_hours: float = Field(default=24.0, ge=0, le=8760)
+
+
 class Telemetry(Section):
     """Metrics, logs and the health address."""
 
@@ -163,6 +174,7 @@ class Settings(Section):
     control: Control = Control()
     engine: Engine = Engine()
     retry: Retry = Retry()
+    reconcile: Reconcile = Reconcile()
     telemetry: Telemetry = Telemetry()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")

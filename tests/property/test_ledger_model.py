@@ -45,6 +45,7 @@ PROGRESS = st.builds(
 DECISIONS = st.sampled_from(
     [Notify("conversation"), Open(Target("guest", is_guest_id=True), "external", None)]
 )
+HELD = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
 KEYS = st.text(st.characters(codec="utf-8"), max_size=2)
 
 
@@ -95,13 +96,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.run(SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now))
         recovered = self.run(self.ledger.recover())
         released = self.turn({Status.CLAIMED}, Status.READY)
-        doubtful = self.turn({Status.SENDING, Status.IN_DOUBT}, Status.PARKED, Reason.IN_DOUBT)
-        assert (recovered.released, len(recovered.in_doubt)) == (released, doubtful)
+        for each in self.known.values():
+            if each.status is Status.SENDING:
+                each.progress = replace(each.progress, doubted_at=self.now)
+        self.turn({Status.SENDING}, Status.IN_DOUBT)
+        doubtful = [each for each in self.known.values() if each.status is Status.IN_DOUBT]
+        assert (recovered.released, recovered.in_doubt) == (released, len(doubtful))
 
-    def turn(self, statuses, status, reason=None):
+    def turn(self, statuses, status):
         turned = [each for each in self.known.values() if each.status in statuses]
         for each in turned:
-            each.status, each.reason, each.due = status, reason, self.now
+            each.status, each.due = status, self.now
         return len(turned)
 
     def among(self, data, *statuses):
@@ -186,6 +191,19 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.ledger.retract(self.ids[key]))
             self.known[key].status = Status.CLAIMED
 
+    @rule(data=st.data(), wait=st.integers(0, 9), progress=PROGRESS)
+    def doubt(self, data, wait, progress):
+        if key := self.among(data, Status.SENDING):
+            self.run(self.ledger.doubt(self.ids[key], self.now + wait, progress))
+            each = self.known[key]
+            each.status, each.due, each.progress = Status.IN_DOUBT, self.now + wait, progress
+
+    @rule(data=st.data(), wait=st.integers(0, 9))
+    def look_again(self, data, wait):
+        if key := self.among(data, Status.IN_DOUBT):
+            self.run(self.ledger.look_again(self.ids[key], self.now + wait))
+            self.known[key].due = self.now + wait
+
     @rule(data=st.data())
     def release(self, data):
         if key := self.among(data, Status.CLAIMED):
@@ -194,14 +212,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), wait=st.integers(-5, 9), progress=PROGRESS)
     def defer(self, data, wait, progress):
-        if key := self.among(data, Status.CLAIMED, Status.SENDING):
+        if key := self.among(data, *HELD):
             self.run(self.ledger.defer(self.ids[key], self.now + wait, progress))
             each = self.known[key]
             each.status, each.due, each.progress = Status.READY, self.now + wait, progress
 
     @rule(data=st.data(), final=FINALS, progress=PROGRESS)
     def settle(self, data, final, progress):
-        if key := self.among(data, Status.CLAIMED, Status.SENDING):
+        if key := self.among(data, *HELD):
             status, reason = final
             taken = status in {Status.NOTIFIED, Status.OPENED}
             relation = Relation.LINKED if taken else None
@@ -229,7 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), others=st.integers(1, 3))
     def refuse(self, data, others):
         key = data.draw(st.sampled_from(sorted(self.ids)))
-        if self.known[key].status in {Status.CLAIMED, Status.SENDING, Status.IN_DOUBT}:
+        if self.known[key].status in HELD:
             return
         wrong = [self.ledger.settle(settlement(self.ids[key], self.now)) for _ in range(others)]
         answers = self.run(together(*wrong, self.ledger.backlog(self.now)))
@@ -277,6 +295,20 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (backlog.due, backlog.later, backlog.busy) == (len(due), len(later), len(busy))
         assert backlog.oldest_due == min(due, default=None)
         assert backlog.next_due == min(later, default=None)
+
+    @invariant()
+    def doubts_agree_with_the_model(self):
+        if self.ledger is None:
+            return
+        doubts = {k: each for k, each in self.known.items() if each.status is Status.IN_DOUBT}
+        due = sorted(each.due for each in doubts.values() if each.due <= self.now)
+        found = self.run(self.ledger.doubts(2, self.now))
+        assert [doubts[each.contact.key].due for each in found] == due[:2]
+        assert [doubts[each.contact.key].progress for each in found] == [
+            each.progress for each in found
+        ]
+        looks = min((each.due for each in doubts.values()), default=None)
+        assert self.run(self.ledger.next_look()) == looks
 
     @invariant()
     def lineage_is_there_for_each_message(self):

@@ -10,6 +10,8 @@ from dispatcher.engine.intake import Allowance, Intake
 from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.plan import Plan
+from dispatcher.engine.reconcile import Reconciler
+from dispatcher.engine.sharing import Weight
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, PROBE_SECONDS, Bench
@@ -44,7 +46,11 @@ class Run:
             bench.platform, bench.turnstile, desk, Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS
         )
         intake = Intake(source, desk, self.allowance)
-        self.lanes.append(Lane(campaign, intake, delivery, desk, share=share, priority=priority))
+        doubts = Reconciler(
+            bench.platform, bench.turnstile, desk, Rules(retry=POLICY), PROBE_SECONDS
+        )
+        weight = Weight(share, priority)
+        self.lanes.append(Lane(campaign, intake, delivery, doubts, desk, weight))
         return self
 
     def again(self):

@@ -24,6 +24,7 @@ from dispatcher.engine.intake import Allowance, Intake
 from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.plan import Plan
+from dispatcher.engine.reconcile import Reconciler
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Batch
 from tests.support.memory_ledger import MemoryLedger
@@ -61,6 +62,9 @@ class Bench:
             self.platform, self.turnstile, self.desk, rules or Rules(retry=POLICY),
             lambda: 1.0, PROBE_SECONDS,
         )  # fmt: skip
+        self.reconciler = Reconciler(
+            self.platform, self.turnstile, self.desk, rules or Rules(retry=POLICY), PROBE_SECONDS
+        )
 
     async def deliver(self, given=None, progress=NEW):
         """Deliver one contact as far as it gets in one go; return its row of the ledger."""
@@ -82,6 +86,18 @@ class Bench:
         while row.status is Status.READY:
             await self.again(row.contact.key)
         return row
+
+    @asynccontextmanager
+    async def reconciling(self):
+        """Look for contacts in doubt while the test looks on."""
+        task = asyncio.create_task(self.reconciler.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
 
     @asynccontextmanager
     async def working(self, *given, probing=True):
@@ -106,7 +122,7 @@ class Bench:
         self.source = source or ListSource(*given)
         self.intake = Intake(self.source, self.desk, Allowance(limit))
         whole = Plan(**{"workers": 4, "once": True, **plan})
-        lane = Lane("play", self.intake, self.delivery, self.desk)
+        lane = Lane("play", self.intake, self.delivery, self.reconciler, self.desk)
         return Pipeline([lane], self.turnstile, whole)
 
 

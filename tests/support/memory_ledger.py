@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import FINAL, Status
-from dispatcher.ports import Admitted, Backlog, Claim, LedgerError, Totals
+from dispatcher.domain.reconciliation import Intended, Witness, digest
+from dispatcher.domain.status import FINAL, Reason, Relation, Status, Step
+from dispatcher.ports import Admitted, Backlog, Claim, Doubt, Known, LedgerError, Totals
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Row:
     progress: Progress = NEW
     intent: object = None
     settlement: object = None
+    look_at: float = 0.0
     history: list = field(default_factory=list)
     """The names of all writes to this contact."""
     story: list = field(default_factory=list)
@@ -80,7 +82,7 @@ class MemoryLedger:
 
     async def settle(self, settlement):
         await self._begin("settle")
-        held = (Status.CLAIMED, Status.SENDING)
+        held = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
         row = self._change("settle", settlement.id, settlement.status, *held)
         assert settlement.status in FINAL
         row.settlement, row.progress = settlement, settlement.progress
@@ -89,10 +91,65 @@ class MemoryLedger:
 
     async def defer(self, id, due, progress, story=()):  # noqa: A002 - the port's word
         await self._begin("defer")
-        row = self._change("defer", id, Status.READY, Status.CLAIMED, Status.SENDING)
+        held = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
+        row = self._change("defer", id, Status.READY, *held)
         row.due, row.progress, row.intent = due, progress, None
         row.story += story
         await self._end(None)
+
+    async def doubt(self, id, look_at, progress, story=()):  # noqa: A002 - the port's word
+        await self._begin("doubt")
+        row = self._change("doubt", id, Status.IN_DOUBT, Status.SENDING)
+        row.look_at, row.progress = look_at, progress
+        row.story += story
+        await self._end(None)
+
+    async def doubts(self, limit, now):
+        await self._begin("doubts")
+        due = sorted((row.look_at, each) for each, row in self._in_doubt() if row.look_at <= now)
+        found = [(each, self.rows[each]) for _, each in due[:limit]]
+        return await self._end(
+            [Doubt(each, row.contact, row.progress, _intended(each, row)) for each, row in found]
+        )
+
+    async def look_again(self, id, at):  # noqa: A002 - the port's word
+        await self._begin("look_again")
+        self._change("look_again", id, Status.IN_DOUBT, Status.IN_DOUBT).look_at = at
+        await self._end(None)
+
+    async def next_look(self):
+        await self._begin("next_look")
+        return await self._end(min((row.look_at for _, row in self._in_doubt()), default=None))
+
+    async def known_of(self, conversations):
+        await self._begin("known_of")
+        asked, taken = set(conversations), self._taken()
+        unsettled = [
+            intended
+            for each, row in self.rows.items()
+            if row.status in (Status.SENDING, Status.IN_DOUBT)
+            or (row.settlement and row.settlement.reason is Reason.IN_DOUBT)
+            if (intended := _intended(each, row)).conversation_id in asked
+        ]
+        here = [end for end, _ in taken if end.conversation_id in asked]
+        return await self._end(
+            Known(
+                frozenset(end.message_id for end in here if end.message_id),
+                frozenset(
+                    end.conversation_id for end in here if end.relation is not Relation.NOTIFIED
+                ),
+                unsettled,
+            )
+        )
+
+    async def witnesses(self, after, limit):
+        await self._begin("witnesses")
+        found = [
+            Witness(end.conversation_id, end.message_id, digest(row.contact.text))
+            for end, row in self._taken()
+            if (row.intent.at if end.sent_at is None else end.sent_at) > after
+        ]
+        return await self._end(found[:limit])
 
     async def release(self, ids):
         await self._begin("release")
@@ -144,13 +201,21 @@ class MemoryLedger:
         row = self.row(key)
         return row.status, row.settlement and row.settlement.reason
 
-    def recover(self):
+    def recover(self, now=0.0):
         """Do what the next run does first."""
         for row in self.rows.values():
             if row.status is Status.CLAIMED:
                 row.status = Status.READY
             elif row.status is Status.SENDING:
-                row.status = Status.PARKED
+                row.status, row.look_at = Status.IN_DOUBT, now
+                row.progress = replace(row.progress, doubted_at=now)
+
+    def _in_doubt(self):
+        return [(n, row) for n, row in self.rows.items() if row.status is Status.IN_DOUBT]
+
+    def _taken(self):
+        ends = [(row.settlement, row) for row in self.rows.values() if row.settlement]
+        return [(end, row) for end, row in ends if end.relation]
 
     def _claimed(self, number):
         row = self._change("claim", number, Status.CLAIMED, Status.READY)
@@ -173,3 +238,17 @@ class MemoryLedger:
     async def _end(self, result):
         await asyncio.sleep(self.commit_seconds)
         return result
+
+
+def _intended(number, row):
+    intent, decision = row.intent, row.intent.decision
+    notify = intent.step is Step.NOTIFY
+    return Intended(
+        number,
+        intent.step,
+        decision.conversation_id if notify else decision.previous,
+        None if notify else decision.external_contact_id,
+        digest(row.contact.text),
+        intent.at,
+        row.progress.doubted_at,
+    )

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.status import Step
-from dispatcher.ports import Authority, Reply, TokenUse
+from dispatcher.ports import LOOK_BACK_IDS, Authority, Reply, TokenUse
+from tests.support.archive import Archive
+from tests.support.virtual import START
 
 GUEST = Target("guest-1", is_guest_id=True)
 RESET, TIMEOUT = NoAnswer(Loss.RESET), NoAnswer(Loss.TIMEOUT)
@@ -45,13 +47,16 @@ class Request:
     decision: object = None
     token: int = 0
     result: object = None
+    takes_effect: bool = False
+    """Set by a script whose answer gets lost although the message was taken."""
 
 
 class ScriptedPlatform:
     """Answers what ``answer(request)`` says, after ``latency`` seconds.
 
     An exception among the answers is raised. ``missing`` is what `verify` finds missing, or
-    the exception that it raises. A renewal takes no time; the tokens are only numbers.
+    the exception that it raises. A renewal takes no time; the tokens are only numbers. What was
+    taken is in its ``archive``, which answers the look backs unless ``look_answer`` is set.
     """
 
     def __init__(self, answer=None, latency=0.05):
@@ -62,16 +67,26 @@ class ScriptedPlatform:
         self.verified: list[float] = []
         self.token, self.issued = 1, 0.0
         self.on_wire = lambda _: None
+        self.archive = Archive()
+        self.look_answer = None
         self.most_at_once = self._at_once = 0
 
     async def check(self, conversation_id):
         return await self._request(Step.CHECK, conversation_id, None)
 
     async def notify(self, contact, decision):
-        return await self._request(Step.NOTIFY, contact.conversation_id, decision)
+        return await self._send(Step.NOTIFY, contact, decision)
 
     async def open(self, contact, decision):
-        return await self._request(Step.OPEN, contact.conversation_id, decision)
+        return await self._send(Step.OPEN, contact, decision)
+
+    async def look_back(self, conversations, previous):
+        assert 0 < len(conversations) + len(previous) <= LOOK_BACK_IDS
+        answer = self.look_answer or self.archive.show(conversations, previous, self._wall())
+        asked = (tuple(conversations), tuple(previous))
+        return await self._end(
+            Request(Step.LOOK_BACK, None, self._now(), asked, self.token), answer
+        )
 
     async def renew(self, number):
         if self.token <= number:
@@ -92,7 +107,28 @@ class ScriptedPlatform:
 
     async def _request(self, step, conversation_id, decision):
         request = Request(step, conversation_id, self._now(), decision, self.token)
-        result = request.result = self.answer(request)
+        return await self._end(request, self.answer(request))
+
+    async def _send(self, step, contact, decision):
+        request = Request(step, contact.conversation_id, self._now(), decision, self.token)
+        result = self.answer(request)
+        if (isinstance(result, Answer) and result.status // 100 == 2) or request.takes_effect:
+            self._take(step, contact, decision, result)
+        return await self._end(request, result)
+
+    def _take(self, step, contact, decision, result):
+        """Let a message take effect; what was not answered has ids of its own."""
+        told = result if isinstance(result, Answer) else Answer(0)
+        previous = None if step is Step.NOTIFY else decision.previous
+        identity = None if step is Step.NOTIFY else decision.external_contact_id
+        into = contact.conversation_id if step is Step.NOTIFY else told.conversation_id
+        self.archive.add(
+            into, contact.text, self._wall(), previous=previous, identity=identity,
+            name=told.message_id,
+        )  # fmt: skip
+
+    async def _end(self, request, result):
+        request.result = result
         if isinstance(result, Exception):
             raise result
         token = TokenUse(self.token, self._now() - self.issued)
@@ -109,6 +145,9 @@ class ScriptedPlatform:
 
     def _authority(self, missing):
         return Authority(self.token, ("write",), tuple(missing))
+
+    def _wall(self):
+        return START + self._now()
 
     def _now(self):
         return asyncio.get_running_loop().time()

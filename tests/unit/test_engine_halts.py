@@ -381,14 +381,14 @@ async def test_a_late_answer_from_before_the_halt_does_not_end_it():
 
 
 @in_virtual_time
-async def test_a_probe_in_doubt_is_parked_and_the_next_follows():
+async def test_a_probe_in_doubt_is_left_alone_and_the_next_follows():
     """A reset proves nothing about scopes."""
     bench = World(RESET).bench
     async with bench.working():
         bench.halts.halt(HaltReason.FORBIDDEN, "", LINK)
         async with bench.working(*contacts(3), probing=False):
             await asyncio.sleep(1.5 * PROBE_SECONDS)
-            assert bench.ledger.count(Status.PARKED) == 2
+            assert bench.ledger.count(Status.IN_DOUBT) == 2
             assert bench.halts.reason is HaltReason.FORBIDDEN
 
 

@@ -203,13 +203,14 @@ IN_DOUBT = [RESET, TIMEOUT, PAGE, *map(refused, (408, 500, 502, 504)), Answer(20
 @pytest.mark.parametrize("answer", IN_DOUBT, ids=str)
 @pytest.mark.parametrize(("state", "step"), [(OPEN, NOTIFY), (ENDED, LINK)], ids=["notify", "open"])
 @in_virtual_time
-async def test_a_send_in_doubt_is_parked_and_never_sent_again(answer, state, step):
+async def test_a_send_in_doubt_is_left_to_be_looked_for(answer, state, step):
     """Whatever may have taken effect is left for reconciling; nothing is resent."""
     bench = Bench(in_turn((CHECK, state), (step, answer)))
     row = await bench.until_final()
-    assert (row.status, row.settlement.reason) == parked(Reason.IN_DOUBT)
-    assert row.history == ["claim", "intend", "settle"]
-    assert told(bench.events) == [f"doubt:{step}:parked"]
+    assert row.status is Status.IN_DOUBT
+    assert row.history == ["claim", "intend", "doubt"]
+    assert row.look_at == pytest.approx(START + 10.1, abs=0.1)
+    assert told(bench.events) == []
 
 
 @in_virtual_time

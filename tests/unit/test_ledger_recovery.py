@@ -10,7 +10,8 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Reason, Status, Step
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers import schema
 from dispatcher.ledgers.holding import Recovered, Replayed
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -48,22 +49,23 @@ def path(tmp_path):
     return folder / "ledger.db"
 
 
-async def test_recovery_releases_claims_and_parks_sends(path, tmp_path):
-    """After a kill: claimed is ready and due, sending is parked in doubt with its intent."""
+async def test_recovery_releases_claims_and_doubts_sends(path, tmp_path):
+    """After a kill: claimed is ready and due, sending is in doubt with its intent, and due."""
     async with await SqliteLedger.open(path, "c") as ledger:
         claims = (await ledger.admit(batch(4), NOW, 3)).claims
         await ledger.intend(intent(claims[1]))
         again = await crash(path, tmp_path / "second")
     async with again:
         recovered = await again.recover()
-        assert (recovered.released, len(recovered.in_doubt)) == (2, 1)
-        assert await again.recover() == Recovered(released=0, in_doubt=())
+        assert recovered == Recovered(released=2, in_doubt=1)
+        assert await again.recover() == Recovered(released=0, in_doubt=1)
+        assert await again.next_look() == LATER
         assert (await again.backlog(LATER)).due == 3
         keys = [each.contact.key for each in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]
     with LedgerReader(tmp_path / "second" / "ledger.db", "c") as reader:
-        (row,) = reader.contacts(Status.PARKED)
-    assert (row.reason, row.settled_at) == (Reason.IN_DOUBT, LATER)
+        (row,) = reader.contacts(Status.IN_DOUBT)
+    assert (row.reason, row.settled_at) == (None, None)
     assert (row.intent_step, row.intent_at, row.intent_target) == (Step.OPEN, NOW, "guest")
     assert row.intent_conversation_id == "conversation-1"
     assert row.intent_external_contact_id == "external"
@@ -74,7 +76,7 @@ async def test_another_campaigns_leftovers_are_left_alone(path):
     async with await SqliteLedger.open(path, "other") as ledger:
         await ledger.admit(batch(2), NOW, 2)
     async with await SqliteLedger.open(path, "c") as ledger:
-        assert await ledger.recover() == Recovered(0, ())
+        assert await ledger.recover() == Recovered(0, 0)
 
 
 async def test_replay_makes_a_parked_contact_new(path):
@@ -92,17 +94,17 @@ async def test_replay_makes_a_parked_contact_new(path):
 
 
 async def test_replay_never_makes_a_doubtful_contact_ready(path):
-    """What is parked in doubt goes back to in doubt, whoever parked it; a start parks it again."""
-    async with await SqliteLedger.open(path, "c") as ledger:
+    """What is parked in doubt goes back to in doubt, due for a look at once, over a restart."""
+    async with await SqliteLedger.open(path, "c", now=lambda: LATER) as ledger:
         (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
         assert await ledger.replay([claim.id]) == Replayed(ready=0, in_doubt=1)
         assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
         assert await ledger.claim(9, LATER) == []
-        recovered = await ledger.recover()
-        assert (recovered.released, len(recovered.in_doubt)) == (0, 1)
-        assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.IN_DOUBT): 1}
+        assert await ledger.recover() == Recovered(released=0, in_doubt=1)
+        (doubt,) = await ledger.doubts(9, LATER)
+        assert (doubt.id, doubt.intended.conversation_id) == (claim.id, "conversation-0")
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT text, intent_target FROM contact"
         assert connection.execute(query).fetchone() == ("Hello 0", "guest")
@@ -117,3 +119,54 @@ async def test_release_puts_claims_back(path):
             await ledger.release(claim.id for claim in claims)
         assert await ledger.claim(9, LATER - 1) == []
         assert await ledger.claim(9, LATER) == [claims[0], claims[2]]
+
+
+async def test_sends_of_another_campaign_to_the_same_conversation_are_known(path):
+    """A ledger is shared: what one campaign left in doubt counts for the other."""
+    async with await SqliteLedger.open(path, "other") as ledger:
+        (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
+        await ledger.intend(intent(claim))
+        await ledger.settle(parked(claim, Reason.IN_DOUBT))
+    async with await SqliteLedger.open(path, "c") as ledger:
+        known = await ledger.known_of(["conversation-0"])
+        assert [(each.id, each.step) for each in known.unsettled] == [(claim.id, Step.OPEN)]
+        assert await ledger.doubts(9, LATER) == []
+
+
+async def test_a_settled_doubt_keeps_the_time_that_the_platform_shows(path):
+    """The lineage has the message's own time, not that of the intent."""
+    async with await SqliteLedger.open(path, "c") as ledger:
+        (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
+        await ledger.intend(intent(claim))
+        await ledger.doubt(claim.id, NOW, Progress(sends=1))
+        await ledger.settle(
+            Settlement(
+                claim.id, Status.OPENED, Reason.DELIVERED, LATER, Progress(sends=1),
+                Relation.LINKED, "new-1", "m-1", "external", sent_at=NOW + 3,
+            )
+        )  # fmt: skip
+        with LedgerReader(path, "c") as reader:
+            (row,) = reader.lineage()
+    assert (row.sent_at, row.message_id, row.external_contact_id) == (NOW + 3, "m-1", "external")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT look_at FROM contact").fetchone() == (None,)
+
+
+async def test_what_the_first_version_parked_in_doubt_is_taken_up(path, monkeypatch):
+    """It is in doubt again, due for a look at once; other parked contacts stay parked."""
+    with monkeypatch.context() as first:
+        first.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        schema.open_for_writing(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO campaign (id, name, created_at) VALUES (1, 'c', 0)")
+        for number, reason in ((1, "in_doubt"), (2, "exhausted")):
+            connection.execute(
+                "INSERT INTO contact (id, campaign_id, status, reason, settled_at, intent_step,"
+                " intent_at, intent_conversation_id, key, conversation_id, text_sha256, text)"
+                " VALUES (?, 1, 'parked', ?, 5, 'notify', 4, 'c-1', ?, 'c-1', x'00', 'Hello')",
+                (number, reason, f"key-{number}"),
+            )
+    async with await SqliteLedger.open(path, "c") as ledger:
+        (doubt,) = await ledger.doubts(9, 0.0)
+        assert (doubt.id, doubt.intended.at, doubt.contact.text) == (1, 4.0, "Hello")
+        assert (await ledger.recover()).in_doubt == 1

@@ -8,8 +8,10 @@ from dispatcher.domain.decision import Open
 from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import (
     Defer,
+    Doubted,
     Recheck,
     Settle,
+    after_absence,
     after_conflict,
     after_read,
     after_send,
@@ -62,7 +64,7 @@ def test_not_taken_waits_as_long_as_the_platform_says():
 def test_in_doubt_is_never_sent_again():
     """It is parked, with its reason."""
     step = after_send(RESET, Kind.IN_DOUBT, Step.NOTIFY, Progress(), POLICY, full)
-    assert step == Settle(Status.PARKED, Reason.IN_DOUBT)
+    assert step == Doubted(Progress())
 
 
 def test_a_closed_session_is_opened_next_with_what_is_known():
@@ -128,3 +130,12 @@ def test_backoff_is_bounded_and_never_shorter_than_half():
     policy = RetryPolicy(backoff_seconds=1, backoff_max_seconds=60)
     assert [policy.backoff(n, full) for n in (1, 2, 3, 10, 500)] == [1, 2, 4, 60, 60]
     assert policy.backoff(3, lambda: 0.0) == 2.0
+
+
+def test_a_message_that_was_not_taken_goes_back_to_the_state_check_with_a_bound():
+    """Sends that are lost again and again come to an end as passing faults do."""
+    before = Progress(open_next=True, sends=1)
+    again = Progress(attempts=1, sends=1)
+    assert after_absence(before, POLICY) == Defer(0.0, RetryReason.NOT_FOUND, again)
+    last = after_absence(Progress(attempts=2), POLICY)
+    assert last == Settle(Status.PARKED, Reason.EXHAUSTED)

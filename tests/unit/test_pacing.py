@@ -47,6 +47,13 @@ async def test_sends_stand_before_checks_and_each_in_the_order_asked():
     assert names(granted) == [1, 3, 4, 0, 2]
 
 
+async def test_look_backs_stand_behind_sends_and_before_checks():
+    it = pacer()
+    granted, tasks = await waiting(it, Step.CHECK, Step.LOOK_BACK, Step.OPEN, Step.NOTIFY)
+    await asyncio.gather(*tasks)
+    assert names(granted) == [2, 3, 1, 0]
+
+
 async def test_permits_are_spread_evenly():
     it = pacer(requests=200)
     started = time.monotonic()

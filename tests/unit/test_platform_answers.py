@@ -436,3 +436,108 @@ def test_texts_arrive_as_they_are(text, linked):
     }
     expected |= {"previousConversationId": text} if linked else {}
     assert sent == expected | ({"subject": text} if text else {})
+
+
+LOOKED = {
+    "conversations": [
+        {
+            "conversationId": "n-1",
+            "previousConversationId": "c-1",
+            "externalContactId": "x-1",
+            "state": "active",
+            "startTime": "2026-11-22T06:00:00Z",
+            "endTime": None,
+            "messages": [
+                {
+                    "id": "m-1",
+                    "direction": "outbound",
+                    "time": "2026-11-22T06:00:00.250Z",
+                    "text": "Hello\u00e9",
+                },
+                {
+                    "id": "m-2",
+                    "direction": "inbound",
+                    "time": "2026-11-22T07:00:01+01:00",
+                    "text": "Hi",
+                },
+            ],
+        }
+    ]
+}
+
+
+def looked_back(body, status=200):
+    return read_answer(Step.LOOK_BACK, Exchange(status, CIMultiDict(), body))
+
+
+def test_a_look_back():
+    """Conversations with what they continue, and messages with their times in any zone."""
+    (found,) = looked_back(LOOKED).history
+    assert (found.id, found.previous, found.external_contact_id) == ("n-1", "c-1", "x-1")
+    ours, theirs = found.messages
+    assert (ours.id, ours.outbound, ours.text) == ("m-1", True, "Hello\u00e9")
+    assert (theirs.outbound, theirs.at) == (False, ours.at + 0.75)
+    assert "Hello" not in repr(found)
+
+
+def test_a_look_back_that_shows_nothing_is_one_all_the_same():
+    """Nothing there (yet) is an answer; a body of another kind is none."""
+    assert looked_back({"conversations": []}).history == ()
+    assert classify(Step.LOOK_BACK, looked_back({"conversations": []})) is Kind.ACCEPTED
+    for body in ({}, {"conversations": None}, {"conversations": {}}):
+        assert classify(Step.LOOK_BACK, looked_back(body)) is Kind.PASSING
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
+def test_a_look_back_that_fails_is_a_passing_fault(status):
+    """It is a read: it can be made again."""
+    assert classify(Step.LOOK_BACK, looked_back({"message": "no"}, status)) is Kind.PASSING
+
+
+@pytest.mark.parametrize("key", ["id", "time", "text"])
+@pytest.mark.parametrize("value", [None, 7, "", "absent"])
+def test_a_message_without_id_time_or_text_is_left_out(key, value):
+    """Nothing can be matched with it; the others of its conversation stay."""
+    (conversation,) = LOOKED["conversations"]
+    first, second = conversation["messages"]
+    odd = {name: text for name, text in (first | {key: value}).items() if text != "absent"}
+    body = {"conversations": [conversation | {"messages": [odd, second]}]}
+    assert [each.id for each in looked_back(body).history[0].messages] == ["m-2"]
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-13-01T00:00:00Z", "12"])
+def test_a_message_with_a_time_that_is_none_is_left_out(time):
+    """It could have been any time."""
+    (conversation,) = LOOKED["conversations"]
+    odd = conversation["messages"][0] | {"time": time}
+    body = {"conversations": [conversation | {"messages": [odd]}]}
+    assert looked_back(body).history[0].messages == ()
+
+
+def test_a_conversation_without_an_id_is_left_out():
+    """And one without messages, or with odd ones, is shown without them."""
+    odd = [{"previousConversationId": "c-1"}, {"conversationId": "c-2", "messages": "none"}, 7]
+    assert [(each.id, each.messages) for each in looked_back({"conversations": odd}).history] == [
+        ("c-2", ())
+    ]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["conversations", "conversationId", "messages", "id", "time", "text"]
+                ),
+                inner,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_a_look_back_holds_is_read_without_a_fault(value):
+    """Unknown shapes come and go."""
+    history = looked_back({"conversations": value}).history
+    assert history is None or isinstance(history, tuple)

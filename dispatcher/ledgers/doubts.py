@@ -1,0 +1,83 @@
+"""Contacts in doubt: when each is looked for, and what else is known about its conversation."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+
+from dispatcher.domain.reconciliation import Intended, Witness
+from dispatcher.domain.status import Step
+from dispatcher.ledgers.codec import Fields, claim_of
+from dispatcher.ledgers.named import SQL
+from dispatcher.ports import Doubt, Known
+
+_CLAIM_WIDTH = 11  # columns of a row that are those of a claim
+
+
+def due_doubts(
+    connection: sqlite3.Connection, campaign: int, limit: int, now: float
+) -> list[Doubt]:
+    """Return contacts in doubt that are due for a look at ``now``, the earliest due first."""
+    (found,) = connection.execute(SQL["due_doubts"], (campaign, now, limit)).fetchone()
+    return [_doubt(row) for row in orjson.loads(found)]
+
+
+def next_look(connection: sqlite3.Connection, campaign: int) -> float | None:
+    """Return when the next contact in doubt is due for a look."""
+    (at,) = connection.execute(SQL["next_look"], (campaign,)).fetchone()
+    return None if at is None else float(at)
+
+
+def known_of(connection: sqlite3.Connection, conversations: Sequence[str]) -> Known:
+    """Return what is known about these conversations, over all campaigns."""
+    listed = orjson.dumps(list(conversations)).decode()
+    (traced,) = connection.execute(SQL["lineage_of"], (listed,)).fetchone()
+    (unsettled,) = connection.execute(SQL["unsettled_of"], (listed,) * 2).fetchone()
+    rows = orjson.loads(traced)
+    return Known(
+        messages=frozenset(message for _, message, _ in rows if message is not None),
+        conversations=frozenset(conversation for conversation, _, opened in rows if opened),
+        unsettled=[_intended(row) for row in orjson.loads(unsettled)],
+    )
+
+
+def witnesses(connection: sqlite3.Connection, after: float, limit: int) -> list[Witness]:
+    """Return the first messages that were taken after a time."""
+    start = _first_after(connection, after)
+    (found,) = connection.execute(SQL["witnesses"], (start, after, limit)).fetchone()
+    return [
+        Witness(conversation, message, digest.lower())
+        for conversation, message, digest in orjson.loads(found)
+    ]
+
+
+def _first_after(connection: sqlite3.Connection, after: float) -> int:
+    """Search for about the first lineage row of a message sent after a time.
+
+    Rows stand in the order of their commits, which is nearly that of the sends.
+    """
+    low, high = connection.execute(SQL["lineage_ends"]).fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(SQL["lineage_at"], (middle,)).fetchone()
+        if row is not None and row[1] <= after:
+            low = max(middle, row[0]) + 1
+        else:
+            high = middle
+    return int(low)
+
+
+def _doubt(row: Fields) -> Doubt:
+    claim = claim_of(row[:_CLAIM_WIDTH])
+    intended = _intended([claim.id, *row[_CLAIM_WIDTH:]])
+    known = replace(intended, ended_at=claim.progress.doubted_at)
+    return Doubt(claim.id, claim.contact, claim.progress, known)
+
+
+def _intended(row: Fields) -> Intended:
+    """Read an intent; without one there is nothing to be found by, as for an unlinked open."""
+    id_, step, conversation, identity, digest, at = row
+    return Intended(
+        id_, Step(step or Step.OPEN), conversation, identity, digest.lower(), float(at or 0.0)
+    )

@@ -1,0 +1,68 @@
+"""What the ledger knows of sends that nobody knows the end of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.progress import Progress
+from dispatcher.domain.reconciliation import Intended, Witness
+from dispatcher.domain.story import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A contact in doubt. ``id`` is the ledger's own number for it."""
+
+    id: int
+    contact: Contact
+    progress: Progress
+    intended: Intended
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows about some conversations, over all campaigns.
+
+    ``messages`` are those in them that settled contacts have in their lineage,
+    ``conversations`` those among them that settled contacts opened, ``unsettled`` the sends to
+    them whose end is not known: sending, in doubt, or parked in doubt.
+    """
+
+    messages: frozenset[str] = frozenset()
+    conversations: frozenset[str] = frozenset()
+    unsettled: Sequence[Intended] = ()
+
+
+class Doubts(Protocol):
+    """The part of the ledger that is about contacts in doubt; guarantees as in `Ledger`."""
+
+    async def doubt(
+        self,
+        id: int,  # noqa: A002 - the ledger's word for it
+        look_at: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
+        """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
+        ...
+
+    async def doubts(self, limit: int, now: float) -> Sequence[Doubt]:
+        """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
+        ...
+
+    async def look_again(self, id: int, at: float) -> None:  # noqa: A002 - as above
+        """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
+        ...
+
+    async def next_look(self) -> float | None:
+        """Return when the next contact in doubt is due for a look; None if none is in doubt."""
+        ...
+
+    async def known_of(self, conversations: Sequence[str]) -> Known:
+        """Return what is known about these conversations, over all campaigns."""
+        ...
+
+    async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:
+        """Return the first messages that were taken after a time, of whichever campaign."""
+        ...

@@ -1,0 +1,143 @@
+"""Sends without an answer, through the installed command: within the bounds and beyond them."""
+
+from collections import Counter
+
+from tests.support.playing import (
+    assert_each_ends_as_the_table_says,
+    assert_metrics_match,
+    assert_nobody_twice_nobody_missing,
+    assert_right_call_for_each,
+    play,
+)
+
+BOUNDS = {
+    "platform.timeout_seconds": 1,
+    "reconcile.max_effect_delay_seconds": 1,
+    "reconcile.max_lag_seconds": 1.2,
+    "reconcile.clock_skew_seconds": 1,
+    "reconcile.look_seconds": 0.2,
+}
+BOUND = 4.2
+FAULTS = """
+[rate]
+allowed = 2000
+window_seconds = 2.0
+
+[[fault]]
+kind = "reset_before"
+endpoints = ["check", "notify", "open"]
+probability = 0.025
+
+[[fault]]
+kind = "reset_after"
+endpoints = ["check", "notify", "open"]
+probability = 0.025
+
+[[fault]]
+kind = "late_effect"
+endpoints = ["notify", "open"]
+probability = 0.02
+delay = { kind = "uniform", low_ms = 100, high_ms = 800 }
+
+[[fault]]
+kind = "error_500"
+endpoints = ["check", "notify", "open"]
+probability = 0.02
+
+[[fault]]
+kind = "error_503_html"
+endpoints = ["check", "notify", "open"]
+probability = 0.01
+
+[world.shares]
+ended = 1
+active = 1
+
+[analytics]
+"""
+LATER = 40
+"""Contacts of the second run, whose messages prove what became of the first one's."""
+
+
+def written(folder, analytics):
+    path = folder / "scenario.toml"
+    path.write_text(FAULTS + analytics)
+    return path
+
+
+def split(played):
+    """Keep some contacts back for a second run; return both files."""
+    head, *rows = played.contacts.read_text().splitlines()
+    first, second = played.folder / "first.csv", played.folder / "second.csv"
+    first.write_text("\n".join([head, *rows[:-LATER]]) + "\n")
+    second.write_text("\n".join([head, *rows[-LATER:]]) + "\n")
+    return first, second
+
+
+def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_path):
+    """Found ones are settled; the others are sent again, once later messages are shown."""
+    scenario = written(
+        tmp_path, "lag_seconds = 0.3\nstraggler_share = 0.05\nstraggler_lag_seconds = 1.0\n"
+    )
+    with play(tmp_path, scenario, 800, BOUNDS) as played:
+        whole, (first, second) = played.contacts, split(played)
+        played.contacts = first
+        ended = played.run("--wait-limit", str(BOUND + 1))
+        assert ended.returncode == 10, ended.stderr
+        left = played.status_counts()
+        assert not [end for end in left if end[0] == "parked"]
+        assert 0 < left["in_doubt", None] < 100
+        played.sandbox.post("faults", faults=[])
+        played.contacts = second
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        played.contacts = whole
+        assert_nobody_twice_nobody_missing(played)
+        assert_right_call_for_each(played)
+        assert_each_ends_as_the_table_says(played)
+        assert_metrics_match(played)
+        made = played.metrics.series("dispatcher.in_doubt", "resolution")
+        assert made["absent",] == left["in_doubt", None]
+        assert made["found",] > 0
+        assert made["parked",] == made["resent",] == 0
+        for failure in ("scope_errors", "closed_session_conflicts", "retry_loops"):
+            assert played.metrics.total(f"dispatcher.{failure}") == 0
+
+
+def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path):
+    """Analytics that show nothing prove nothing: no send is repeated."""
+    scenario = written(tmp_path, "lag_seconds = 600\n")
+    settings = BOUNDS | {"reconcile.give_up_hours": 0.0005}
+    with play(tmp_path, scenario, 200, settings) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_nobody_twice_nobody_missing(played)
+        assert_right_call_for_each(played)
+        ends = played.status_counts()
+        delivered = {("notified", "delivered"), ("opened", "delivered")}
+        assert set(ends) == delivered | {("parked", "in_doubt")}
+        parked = played.metrics.total("dispatcher.in_doubt", "resolution:parked")
+        assert parked == ends["parked", "in_doubt"] > 0
+        assert played.metrics.total("dispatcher.in_doubt") == parked
+
+
+def test_at_least_once_leaves_nobody_out(tmp_path):
+    """What is not found in time is sent again, so some get two messages, and none gets none."""
+    scenario = written(tmp_path, "lag_seconds = 600\n")
+    settings = BOUNDS | {
+        "reconcile.delivery": "at-least-once",
+        "reconcile.max_effect_delay_seconds": 0.1,
+        "reconcile.max_lag_seconds": 0.1,
+        "reconcile.clock_skew_seconds": 0.5,
+    }
+    with play(tmp_path, scenario, 200, settings) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        assert_each_ends_as_the_table_says(played)
+        reached = Counter(
+            effect["previousConversationId"] or effect["conversationId"]
+            for effect in played.sandbox.effects()
+        )
+        assert set(reached) == set(played.rows())
+        assert max(reached.values()) > 1
+        assert played.metrics.total("dispatcher.in_doubt", "resolution:resent") > 0

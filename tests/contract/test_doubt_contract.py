@@ -1,0 +1,153 @@
+"""What every ledger promises about contacts in doubt. A new one is added to `LEDGERS`."""
+
+import inspect
+
+import pytest
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.progress import Progress
+from dispatcher.domain.reconciliation import Intended, Witness, digest
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Doubt, Intent, Known, LedgerError, Settlement
+from tests.support.memory_ledger import MemoryLedger
+
+NOW = 1000.0
+GUEST = Target("guest", is_guest_id=True)
+
+
+async def in_a_file(folder):
+    return await SqliteLedger.open(folder / "ledger.db", "c", now=lambda: NOW)
+
+
+async def in_memory(_folder):
+    return MemoryLedger()
+
+
+LEDGERS = {"sqlite": in_a_file, "memory": in_memory}
+
+
+@pytest.fixture(params=LEDGERS)
+async def ledger(request, tmp_path):
+    ledger = await LEDGERS[request.param](tmp_path)
+    yield ledger
+    if isinstance(ledger, SqliteLedger):
+        await ledger.close()
+
+
+def contact(number, conversation=None, text=None):
+    return Contact(f"key-{number}", conversation or f"c-{number}", text or f"Hello {number}")
+
+
+async def sending(ledger, *contacts, at=NOW, linked=False):
+    """Admit contacts, and write their intents down."""
+    claims = (await ledger.admit(Batch(contacts), NOW, len(contacts))).claims
+    for claim in claims:
+        conversation = claim.contact.conversation_id
+        decision = Open(GUEST, "person", conversation) if linked else Notify(conversation)
+        step = Step.OPEN if linked else Step.NOTIFY
+        await ledger.intend(Intent(claim.id, step, decision, at, claim.progress))
+    return claims
+
+
+def end(claim, conversation, message, relation=Relation.NOTIFIED, **more):
+    status = Status.NOTIFIED if relation is Relation.NOTIFIED else Status.OPENED
+    return Settlement(
+        claim.id, status, Reason.DELIVERED, NOW, Progress(sends=1), relation,
+        conversation, message, **more,
+    )  # fmt: skip
+
+
+async def test_a_doubt_has_all_that_it_is_judged_by(ledger):
+    """The contact with its text, what was learnt, and what was intended."""
+    (claim,) = await sending(ledger, contact(1), linked=True)
+    learnt = Progress(sends=1, doubted_at=NOW + 2)
+    await ledger.doubt(claim.id, NOW + 5, learnt)
+    assert await ledger.doubts(9, NOW + 4.9) == []
+    intended = Intended(claim.id, Step.OPEN, "c-1", "person", digest("Hello 1"), NOW, NOW + 2)
+    found = await ledger.doubts(9, NOW + 5)
+    assert found == [Doubt(claim.id, contact(1), learnt, intended)]
+    assert await ledger.claim(9, NOW + 99) == []
+
+
+async def test_doubts_come_in_the_order_of_their_looks(ledger):
+    """Those that wait longest come first, and no more than asked for."""
+    claims = await sending(ledger, contact(1), contact(2), contact(3))
+    assert await ledger.next_look() is None
+    for claim, at in zip(claims, (30.0, 10.0, 20.0), strict=True):
+        await ledger.doubt(claim.id, at, claim.progress)
+    assert [each.contact.key for each in await ledger.doubts(2, NOW)] == ["key-2", "key-3"]
+    assert await ledger.next_look() == 10.0
+    await ledger.look_again(claims[1].id, 40.0)
+    assert await ledger.next_look() == 20.0
+    assert [each.contact.key for each in await ledger.doubts(1, NOW)] == ["key-3"]
+
+
+async def test_a_doubt_ends_by_settling_or_deferring(ledger):
+    """Then nothing is looked for any more, and a deferred one can be claimed."""
+    claims = await sending(ledger, contact(1), contact(2), contact(3))
+    for claim in claims:
+        await ledger.doubt(claim.id, NOW, claim.progress)
+    await ledger.settle(end(claims[0], "c-1", "m-1", sent_at=NOW + 3))
+    parked = Settlement(claims[1].id, Status.PARKED, Reason.IN_DOUBT, NOW, Progress())
+    await ledger.settle(parked)
+    await ledger.defer(claims[2].id, NOW, Progress(attempts=1))
+    assert await ledger.next_look() is None
+    assert await ledger.doubts(9, NOW) == []
+    (again,) = await ledger.claim(9, NOW)
+    assert (again.contact, again.progress) == (contact(3), Progress(attempts=1))
+
+
+async def test_only_what_was_sending_can_be_in_doubt(ledger):
+    """A claimed contact has sent nothing; one that is not in doubt is not looked for."""
+    (claim,) = (await ledger.admit(Batch([contact(1)]), NOW, 1)).claims
+    for wrong in (ledger.doubt(claim.id, NOW, Progress()), ledger.look_again(claim.id, NOW)):
+        with pytest.raises(LedgerError):
+            await wrong
+    assert await ledger.next_look() is None
+
+
+async def test_a_restart_finds_sending_contacts_in_doubt(ledger):
+    """They are due for a look, with their intents; their requests had left by then."""
+    await sending(ledger, contact(1))
+    recovered = ledger.recover()
+    if inspect.isawaitable(recovered):
+        await recovered
+    (doubt,) = await ledger.doubts(9, NOW)
+    assert (doubt.intended.conversation_id, doubt.intended.at) == ("c-1", NOW)
+    assert doubt.intended.ended_at is not None
+    assert await ledger.claim(9, NOW) == []
+
+
+async def test_what_is_known_of_a_conversation(ledger):
+    """Messages and opened conversations of settled contacts, and sends of unknown end."""
+    twins = [contact(n, "c-1", "Hello") for n in range(1, 6)]
+    claims = await sending(ledger, *twins)
+    await ledger.settle(end(claims[0], "c-1", "m-1"))
+    await ledger.settle(end(claims[1], "new-1", None, Relation.LINKED))
+    await ledger.doubt(claims[2].id, NOW, Progress())
+    await ledger.settle(Settlement(claims[3].id, Status.PARKED, Reason.IN_DOUBT, NOW, Progress()))
+    known = await ledger.known_of(["c-1", "new-1"])
+    assert known.messages == {"m-1"}
+    assert known.conversations == {"new-1"}
+    assert sorted(each.id for each in known.unsettled) == [claim.id for claim in claims[2:]]
+    assert {each.text_sha256 for each in known.unsettled} == {digest("Hello")}
+    other = await ledger.known_of(["c-2"])
+    assert (other.messages, other.conversations, list(other.unsettled)) == (set(), set(), [])
+    assert await ledger.known_of([]) == Known(frozenset(), frozenset(), [])
+
+
+async def test_witnesses_are_the_first_messages_after_a_time(ledger):
+    """By the time of the message where it is known, else by that of the intent."""
+    assert await ledger.witnesses(0.0, 9) == []
+    for number in range(1, 8):
+        (claim,) = await sending(ledger, contact(number), at=NOW + number)
+        late = {"sent_at": NOW + 6.5} if number == 6 else {}
+        await ledger.settle(end(claim, f"c-{number}", f"m-{number}", **late))
+    found = await ledger.witnesses(NOW + 4, 2)
+    assert found == [Witness(f"c-{n}", f"m-{n}", digest(f"Hello {n}")) for n in (5, 6)]
+    assert [each.message_id for each in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
+    assert await ledger.witnesses(NOW + 7, 9) == []
+    assert len(await ledger.witnesses(0.0, 99)) == 7

@@ -1,0 +1,122 @@
+"""What no look back, however odd, may lead to."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.reconciliation import (
+    NEVER_SHOWN,
+    Absent,
+    Evidence,
+    Found,
+    Intended,
+    ReconcilePolicy,
+    Resend,
+    digest,
+    judge,
+)
+from dispatcher.domain.status import Step
+
+TEXTS = st.sampled_from(["Hello", "Hi"])
+NAMES = st.sampled_from(["a", "b", "c"])
+TIMES = st.floats(0, 60) | st.integers(0, 60).map(float)
+messages = st.builds(PastMessage, NAMES, st.booleans(), TIMES, TEXTS)
+shown = st.lists(
+    st.builds(
+        PastConversation,
+        NAMES,
+        st.none() | NAMES,
+        st.none() | NAMES,
+        st.lists(messages, max_size=3).map(tuple),
+    ),
+    max_size=4,
+)
+intents = st.builds(
+    Intended,
+    st.integers(1, 3),
+    st.sampled_from([Step.NOTIFY, Step.OPEN]),
+    st.none() | NAMES,
+    st.none() | NAMES,
+    TEXTS.map(digest),
+    TIMES,
+    st.none() | TIMES,
+)
+policies = st.builds(
+    ReconcilePolicy,
+    resend=st.booleans(),
+    timeout=st.integers(0, 5),
+    max_effect_delay=st.integers(0, 5),
+    max_lag=st.integers(0, 5),
+    clock_skew=st.integers(0, 3),
+    give_up_seconds=st.integers(0, 30),
+)
+evidence = st.builds(
+    Evidence,
+    shown=shown,
+    messages=st.frozensets(NAMES),
+    conversations=st.frozensets(NAMES),
+    unsettled=st.lists(intents, max_size=3),
+    caught_up=st.just(NEVER_SHOWN) | TIMES,
+)
+waits = st.floats(0, 60)
+
+
+@settings(max_examples=800, deadline=None, derandomize=True)
+@given(intended=intents, given_=evidence, policy=policies, now=TIMES, waited=waits)
+def test_no_verdict_without_its_proof(intended, given_, policy, now, waited):
+    """Never absent early or without a witness, never found in what is somebody else's."""
+    verdict = judge(intended, given_, policy, now, waited)
+    bound = policy.bound(intended)
+    assert bound >= intended.at + policy.max_effect_delay + policy.max_lag
+    match verdict:
+        case Absent():
+            assert now > bound
+            assert given_.caught_up > bound
+            assert intended.conversation_id is not None
+        case Resend():
+            assert policy.resend
+            assert now > bound
+        case Found():
+            assert verdict.message_id not in given_.messages
+            assert verdict.sent_at >= intended.at - policy.clock_skew
+            assert shows(given_, intended, verdict)
+            for other in given_.unsettled:
+                if other.id != intended.id and same(other, intended):
+                    assert verdict.sent_at < other.at - policy.clock_skew
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(one=intents, other=intents, given_=evidence, policy=policies, now=TIMES)
+def test_one_message_is_never_found_for_two(one, other, given_, policy, now):
+    """Two that wait at the same time, with everything else alike, never share a message."""
+    given_ = Evidence(
+        given_.shown, given_.messages, given_.conversations, [one, other], given_.caught_up
+    )
+    ends = [judge(each, given_, policy, now, 0.0) for each in (one, other)]
+    if one.id != other.id and same(one, other) and all(isinstance(e, Found) for e in ends):
+        assert ends[0] != ends[1]
+
+
+def same(one, other):
+    who = [each.external_contact_id if each.step is Step.OPEN else None for each in (one, other)]
+    fields = [(each.step, each.conversation_id, each.text_sha256) for each in (one, other)]
+    return who[0] == who[1] and fields[0] == fields[1]
+
+
+def shows(given_, intended, found):
+    """The platform shows that very message, ours, in or after that very conversation."""
+    for conversation in given_.shown:
+        if conversation.id != found.conversation_id:
+            continue
+        here = conversation.id == intended.conversation_id
+        after = (
+            intended.step is Step.OPEN
+            and conversation.previous == intended.conversation_id
+            and conversation.id not in given_.conversations
+            and conversation.external_contact_id == intended.external_contact_id
+        )
+        for message in conversation.messages:
+            fits = message.outbound and digest(message.text) == intended.text_sha256
+            if (here or after) and fits and message.id == found.message_id:
+                return True
+    return False

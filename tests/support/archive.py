@@ -1,0 +1,37 @@
+"""What a scripted platform's analytics show: every message that took effect, after a lag."""
+
+from dataclasses import dataclass
+
+from dispatcher.domain.answer import Answer
+from dispatcher.domain.history import PastConversation, PastMessage
+
+
+@dataclass(frozen=True)
+class Kept:
+    conversation: str
+    previous: str | None
+    identity: str | None
+    message: PastMessage
+
+
+class Archive:
+    """Keeps messages; one is shown ``lag`` seconds after its time."""
+
+    def __init__(self, lag=0.0):
+        self.lag = lag
+        self.kept: list[Kept] = []
+
+    def add(self, conversation, text, at, *, previous=None, identity=None, name=None):
+        number = len(self.kept) + 1
+        message = PastMessage(name or f"m-{number}", outbound=True, at=at, text=text)
+        self.kept.append(Kept(conversation or f"late-{number}", previous, identity, message))
+
+    def show(self, conversations, previous, now):
+        """Answer a look back."""
+        shown = [each for each in self.kept if each.message.at + self.lag <= now]
+        history = [
+            PastConversation(each.conversation, each.previous, each.identity, (each.message,))
+            for each in shown
+            if each.conversation in conversations or each.previous in previous
+        ]
+        return Answer(200, from_platform=True, history=tuple(history))

@@ -1,0 +1,237 @@
+"""What is concluded about a send in doubt, case by case."""
+
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.reconciliation import (
+    NEVER_SHOWN,
+    Absent,
+    Evidence,
+    Found,
+    Intended,
+    LookAgain,
+    Park,
+    ReconcilePolicy,
+    Resend,
+    Witness,
+    digest,
+    judge,
+    newest_shown,
+)
+from dispatcher.domain.status import Relation, Step
+
+AT = 1000.0
+POLICY = ReconcilePolicy(
+    timeout=1, max_effect_delay=2, max_lag=3, clock_skew=4, look_seconds=5, give_up_seconds=100
+)
+BOUND = AT + 10
+AT_LEAST_ONCE = replace(POLICY, resend=True)
+TEXT = "Hello"
+NOTIFIED = Intended(1, Step.NOTIFY, "c-1", None, digest(TEXT), AT)
+OPENED = Intended(1, Step.OPEN, "c-1", "x-1", digest(TEXT), AT)
+UNLINKED = replace(OPENED, conversation_id=None)
+
+
+def message(id_="m-1", at=AT + 1, text=TEXT, *, outbound=True):
+    return PastMessage(id_, outbound, at, text)
+
+
+def session(*messages, id_="c-1", previous=None, identity="x-1"):
+    return PastConversation(id_, previous, identity, messages)
+
+
+def continuation(*messages, id_="n-1", previous="c-1", identity="x-1"):
+    return session(*(messages or (message(),)), id_=id_, previous=previous, identity=identity)
+
+
+def judged(intended, *shown, policy=POLICY, now=AT + 5, waited=0.0, **known):
+    return judge(intended, Evidence(shown, **known), policy, now, waited)
+
+
+def test_a_notification_that_is_shown_is_found():
+    """Conversation, direction, text and time fit, and nobody else has it."""
+    found = judged(NOTIFIED, session(message()))
+    assert found == Found("c-1", "m-1", Relation.NOTIFIED, AT + 1)
+
+
+def test_an_opened_conversation_that_is_shown_is_found():
+    """It names the previous one and the same person; its first message is ours."""
+    shown = continuation(message("m-2", AT + 2), message("m-1", AT + 1))
+    assert judged(OPENED, shown) == Found("n-1", "m-1", Relation.LINKED, AT + 1)
+
+
+def test_an_open_that_the_platform_put_into_the_old_conversation_is_threaded():
+    """The message stands in the previous conversation itself."""
+    assert judged(OPENED, session(message())) == Found("c-1", "m-1", Relation.THREADED, AT + 1)
+
+
+NOT_OURS = {
+    "another conversation": session(message(), id_="c-2"),
+    "what the guest wrote": session(message(outbound=False)),
+    "another text": session(message(text="Hello.")),
+    "before the intent": session(message(at=AT - 4.01)),
+    "another's message": session(message("taken")),
+    "no message yet": session(),
+}
+NOT_OUR_CONTINUATION = {
+    "of another conversation": continuation(previous="c-2"),
+    "with another person": continuation(identity="x-2"),
+    "that another opened": continuation(id_="taken"),
+    "of another's message": continuation(message("taken")),
+    "with another text": continuation(message(text="Hi")),
+    "from before the intent": continuation(message(at=AT - 5)),
+    "without a message": session(id_="n-1", previous="c-1"),
+}
+CASES = [
+    *((NOTIFIED, name, shown) for name, shown in NOT_OURS.items()),
+    *((OPENED, name, shown) for name, shown in NOT_OUR_CONTINUATION.items()),
+]
+TAKEN = {"messages": frozenset({"taken"}), "conversations": frozenset({"taken"})}
+
+
+@pytest.mark.parametrize(
+    ("intended", "shown"),
+    [(intended, shown) for intended, _, shown in CASES],
+    ids=[f"{intended.step}: {name}" for intended, name, _ in CASES],
+)
+def test_what_does_not_fit_is_not_ours(intended, shown):
+    """It is waited for until the bound; then it is absent, if the look back has caught up."""
+    assert judged(intended, shown, **TAKEN) == LookAgain()
+    late = judged(intended, shown, now=BOUND + 1, caught_up=BOUND + 0.5, **TAKEN)
+    assert late == Absent()
+
+
+def test_the_clocks_may_differ_a_little():
+    """A message up to the skew before the intent is ours all the same."""
+    assert isinstance(judged(NOTIFIED, session(message(at=AT - 3.9))), Found)
+
+
+@pytest.mark.parametrize(
+    ("now", "caught_up", "verdict"),
+    [
+        (BOUND, BOUND + 99, LookAgain()),
+        (BOUND + 1, NEVER_SHOWN, LookAgain()),
+        (BOUND + 1, BOUND, LookAgain()),
+        (BOUND + 1, BOUND + 0.1, Absent()),
+    ],
+)
+def test_absence_needs_the_time_and_a_witness(now, caught_up, verdict):
+    """Asked after the bound, and a message of ours from after the bound is shown."""
+    assert judged(NOTIFIED, now=now, caught_up=caught_up) == verdict
+
+
+def test_a_request_that_left_late_has_its_effect_later():
+    """A commit or a token may hold it up: the time counts from its end, where that is known."""
+    late = replace(NOTIFIED, ended_at=AT + 31)
+    assert POLICY.bound(late) == BOUND + 30
+    assert judged(late, now=BOUND + 30, caught_up=BOUND + 99) == LookAgain()
+    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == Absent()
+    assert POLICY.bound(replace(NOTIFIED, ended_at=AT + 0.5)) == BOUND
+
+
+def test_without_a_witness_it_is_parked_in_the_end():
+    """Nobody waits for ever."""
+    assert judged(NOTIFIED, now=BOUND + 50, waited=99) == LookAgain()
+    assert judged(NOTIFIED, now=BOUND + 50, waited=100) == Park()
+
+
+def test_a_continuation_that_names_nobody_proves_neither_way():
+    """It may be ours: it is not settled, and it is no absence."""
+    shown = continuation(identity=None)
+    late = {"now": BOUND + 1, "caught_up": BOUND + 1}
+    assert judged(OPENED, shown, **late) == LookAgain()
+    assert judged(OPENED, shown, waited=100, **late) == Park()
+
+
+def test_an_unlinked_open_has_nothing_to_be_found_by():
+    """It is parked, whatever is shown."""
+    assert judged(UNLINKED, continuation(previous=None), now=AT) == Park()
+
+
+@pytest.mark.parametrize("intended", [NOTIFIED, OPENED, UNLINKED])
+def test_at_least_once_sends_again_after_the_bound(intended):
+    """No witness is asked for; before the bound it waits as well."""
+    assert judged(intended, policy=AT_LEAST_ONCE, now=BOUND) == LookAgain()
+    assert judged(intended, policy=AT_LEAST_ONCE, now=BOUND + 0.1) == Resend()
+
+
+def test_at_least_once_prefers_what_is_found_and_what_is_proved():
+    """The policy changes nothing where the platform tells."""
+    assert isinstance(judged(NOTIFIED, session(message()), policy=AT_LEAST_ONCE), Found)
+    late = {"now": BOUND + 1, "caught_up": BOUND + 1}
+    assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == Absent()
+
+
+TWICE = session(message("m-1", AT + 1), message("m-2", AT + 2))
+
+
+def test_between_two_messages_nothing_is_guessed():
+    """Both fit equally: it waits in case one turns out to be another's, then it is parked."""
+    assert judged(NOTIFIED, TWICE) == LookAgain()
+    assert judged(NOTIFIED, TWICE, now=BOUND + 1) == Park()
+    assert judged(NOTIFIED, TWICE, messages=frozenset({"m-1"})).message_id == "m-2"
+
+
+def test_one_message_for_two_that_wait_is_nobodys():
+    """Either may have sent it; both are parked once neither can get another."""
+    rival = replace(NOTIFIED, id=2, at=AT + 2)
+    one = session(message(at=AT + 3))
+    for mine, other in ((NOTIFIED, rival), (rival, NOTIFIED)):
+        assert judged(mine, one, unsettled=[other]) == LookAgain()
+        assert judged(mine, one, now=BOUND + 1, unsettled=[other]) == LookAgain()
+        assert judged(mine, one, now=BOUND + 3, unsettled=[other]) == Park()
+
+
+def test_a_message_from_before_the_other_send_is_the_first_ones():
+    """Two campaigns, the same person and text: each gets the message that only it can have made."""
+    first, second = NOTIFIED, replace(NOTIFIED, id=2, at=AT + 60)
+    shown = session(message("m-1", AT + 1), message("m-2", AT + 61))
+    assert judged(first, shown, now=AT + 70, unsettled=[second]).message_id == "m-1"
+    assert judged(second, shown, now=AT + 70, unsettled=[first]) == LookAgain()
+    taken = frozenset({"m-1"})
+    assert judged(second, shown, now=AT + 70, messages=taken).message_id == "m-2"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(NOTIFIED, id=2, conversation_id="c-2"),
+        replace(NOTIFIED, id=2, text_sha256=digest("another")),
+        replace(OPENED, id=2),
+        NOTIFIED,
+    ],
+    ids=["another conversation", "another text", "another step", "itself"],
+)
+def test_who_cannot_have_sent_it_is_no_rival(other):
+    """Only a send that is the same in all that can be seen makes a match doubtful."""
+    assert isinstance(judged(NOTIFIED, session(message()), unsettled=[other]), Found)
+
+
+def test_the_look_back_has_caught_up_to_the_newest_message_of_ours_that_it_shows():
+    """By conversation, message id where it is known, and text as it was sent."""
+    shown = [
+        session(message("m-1", 5.0), message("m-2", 9.0, "other"), id_="c-1"),
+        session(message("m-3", 7.0), message("m-4", 99.0, outbound=False), id_="c-2"),
+    ]
+    hello = digest(TEXT)
+    assert newest_shown(shown, [Witness("c-1", "m-1", hello)]) == 5.0
+    assert newest_shown(shown, [Witness("c-1", None, hello), Witness("c-2", None, hello)]) == 7.0
+    assert newest_shown(shown, [Witness("c-1", "m-2", hello)]) == NEVER_SHOWN
+    assert newest_shown(shown, [Witness("c-3", None, hello)]) == NEVER_SHOWN
+    assert newest_shown([], []) == NEVER_SHOWN
+
+
+def test_the_pauses_grow_between_two_bounds():
+    """From the setting on, with the time waited, up to ten minutes."""
+    assert [POLICY.pause(waited) for waited in (0, 10, 40, 10_000)] == [5, 5, 20, 600]
+    assert POLICY.bound(NOTIFIED) == BOUND
+    assert POLICY.first_look(linked=True) == 5
+    assert POLICY.first_look(linked=False) == 0
+    assert AT_LEAST_ONCE.first_look(linked=False) == 5
+
+
+def test_what_is_shown_twice_is_one_message():
+    """A conversation may come back for two of the ids that were asked."""
+    assert judged(OPENED, continuation(), continuation()).message_id == "m-1"
