@@ -7,14 +7,16 @@ import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
 import structlog
 import uvloop
 
+from dispatcher.app.house import open_house
 from dispatcher.app.wiring import make_agent, make_pacer, make_platform, make_rules, make_source
-from dispatcher.domain.events import InDoubt
+from dispatcher.domain.events import Halted, InDoubt
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.delivery import Delivery
@@ -148,7 +150,9 @@ class _Run:
             stack.push_async_callback(ledger.close)
             self._tell_start(events, await ledger.recover())
             platform = await make_platform(settings, self._clock, stack)
-            desk = Desk(ledger, events, self._clock)
+            stop = partial(self._too_many_failed, events)
+            house = await open_house(settings.rules, settings.campaign, stack, stop)
+            desk = Desk(ledger, events, self._clock, house)
             halts = Halts(platform, events, self._clock, settings.engine.probe_seconds)
             await self._preflight(platform, halts)
             turnstile = Turnstile(make_pacer(settings, self._clock), halts)
@@ -251,6 +255,16 @@ class _Run:
             if shown is not None:
                 shown.cancel()
                 await asyncio.gather(shown, return_exceptions=True)
+
+    def _too_many_failed(self, events: EventSink) -> None:
+        """Stop because of the contacts, which may all be wrong in the same way."""
+        given = self._settings.rules
+        share, of = given.stop_failed_share, given.stop_failed_of
+        detail = f"more than {share:.1%} of the last {of} contacts were parked or rejected"
+        self._log.error("run.too_many_failures", detail=detail)
+        events.emit(Halted(HaltReason.FAILURES, detail))
+        if self._current is not None:
+            self._current.stop(failed=True)
 
     def _signalled(self) -> None:
         """Drain at the first signal; end at once at the second, or before there is work."""

@@ -21,6 +21,7 @@ class Exit(IntEnum):
     DEFERRED = 10
     HALTED = 11
     DRAIN_LIMIT = 12
+    FAILURES = 13
     STOPPED = 130
 
 
@@ -34,6 +35,7 @@ MEANINGS = {
     Exit.DEFERRED: "with --once: contacts are left that are due later than the wait limit",
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
+    Exit.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",
     Exit.STOPPED: "stopped at once by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""

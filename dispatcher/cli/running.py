@@ -18,6 +18,10 @@ _ENDINGS = {
     app.Ending.DEFERRED: (Exit.DEFERRED, "contacts are left that are due later; run it again then"),
     app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
     app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
+    app.Ending.FAILED: (
+        Exit.FAILURES,
+        "stopped because too many of the last contacts failed; the log tells each one's reason",
+    ),
     None: (Exit.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
 }
 

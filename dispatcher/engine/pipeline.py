@@ -30,6 +30,8 @@ class Ending(StrEnum):
     """The run stood still for longer than it waits."""
     DRAINED = "drained"
     """Asked to stop; what was in flight was settled."""
+    FAILED = "failed"
+    """Stopped because too large a share of the last contacts failed."""
     CUT_OFF = "cut_off"
     """Asked to stop; the drain limit was over before all in flight was settled."""
 
@@ -62,13 +64,15 @@ class Pipeline:
         self._plan = plan
         self._queue: asyncio.Queue[Claim | None] = asyncio.Queue()
         self._asked = asyncio.Event()
+        self._failed = False
         self._room = Room(plan.workers, MOST_READY)
         self._busy = 0
         self._finished = 0
         self._wanted = asyncio.Event()
 
-    def stop(self) -> None:
-        """Begin the drain."""
+    def stop(self, *, failed: bool = False) -> None:
+        """Begin the drain; ``failed``: because too many contacts failed."""
+        self._failed = self._failed or failed
         self._asked.set()
         self._wanted.set()
 
@@ -109,7 +113,7 @@ class Pipeline:
         finally:
             await self._intake.close()
         await self._gauges()
-        return ending
+        return Ending.FAILED if self._failed else ending
 
     # feeding
 

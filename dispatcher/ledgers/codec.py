@@ -12,7 +12,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import Hindrance, Status
 from dispatcher.ports import Claim, Intent, Settlement
 
 Fields = list[Any]
@@ -55,7 +55,16 @@ def intend_fields(intent: Intent) -> Fields:
             target.value,
             int(target.is_guest_id),
         ]
-    return [*head, *to, progress_json(intent.progress)]
+    who, limits = intent.external_contact_id, intent.limits
+    return [
+        *head,
+        *to,
+        progress_json(intent.progress),
+        person_of(who) if who else None,
+        int(limits.one_per_person),
+        limits.cap,
+        limits.cap_since,
+    ]
 
 
 def settle_fields(settlement: Settlement) -> Fields:
@@ -82,9 +91,10 @@ def settle_fields(settlement: Settlement) -> Fields:
     ]
 
 
+@lru_cache(maxsize=4096)  # asked at admission, and again at the intent
 def person_of(external_contact_id: str) -> str:
     """Return what the ledger knows a person by: a hash, so that it can outlive the id."""
-    return sha256(external_contact_id.encode()).hexdigest()[:32]
+    return sha256(external_contact_id.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
@@ -98,6 +108,7 @@ def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Con
         it.key,
         it.conversation_id,
         it.external_contact_id,
+        person_of(it.external_contact_id) if it.external_contact_id else None,
         it.not_before,
         it.expires_at,
         sha256(it.text.encode()).digest(),
@@ -110,7 +121,10 @@ def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Con
 
 def claim_of(row: Fields) -> Claim:
     """Read a claimed contact from the columns of ``due_contacts``."""
-    (id_, progress, key, conversation, text, external, address, subject, after, until, more) = row
+    (
+        id_, progress, key, conversation, text, external, address, subject, after, until, more,
+        hindrance,
+    ) = row  # fmt: skip
     contact = Contact(
         key,
         conversation,
@@ -122,4 +136,4 @@ def claim_of(row: Fields) -> Claim:
         expires_at=until,
         attributes=orjson.loads(more) if more else {},
     )
-    return Claim(id_, contact, progress_of(progress))
+    return Claim(id_, contact, progress_of(progress), Hindrance(hindrance) if hindrance else None)

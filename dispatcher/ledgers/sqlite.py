@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from dispatcher.domain.progress import Progress
+from dispatcher.domain.status import Hindrance
 from dispatcher.ledgers import admission, holding, sums
 from dispatcher.ledgers.codec import intend_fields, progress_json, settle_fields
 from dispatcher.ledgers.faults import explain
@@ -144,9 +145,9 @@ class SqliteLedger:
             partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
         )
 
-    async def intend(self, intent: Intent) -> None:
-        """Turn a claimed contact into a sending one."""
-        await self._writer.change(intend_fields(intent))
+    async def intend(self, intent: Intent) -> Hindrance | None:
+        """Turn a claimed contact into a sending one, or say what stands against it."""
+        return await self._writer.change(intend_fields(intent))
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
         """Turn a sending contact back into a claimed one: nothing left after all."""

@@ -1,12 +1,14 @@
 """What the engine needs of the world: small Protocols that state their guarantees."""
 
 from dispatcher.ports.ledger import (
+    NO_LIMITS,
     Admitted,
     Backlog,
     Claim,
     Intent,
     Ledger,
     LedgerError,
+    Limits,
     Settlement,
     Totals,
 )
@@ -34,6 +36,7 @@ from dispatcher.ports.surroundings import (
 )
 
 __all__ = [
+    "NO_LIMITS",
     "Admitted",
     "Authority",
     "Backlog",
@@ -45,6 +48,7 @@ __all__ = [
     "Intent",
     "Ledger",
     "LedgerError",
+    "Limits",
     "Pacer",
     "Permit",
     "Platform",

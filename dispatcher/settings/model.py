@@ -13,6 +13,7 @@ from dispatcher.settings.fields import (
     Filter,
     Port,
     Proxy,
+    Quiet,
     TemplateText,
     Text,
     Texts,
@@ -115,6 +116,20 @@ class Retry(Section):
     backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
 
 
+class Rules(Section):
+    """Who of a campaign is not written to, or not now, and when the campaign stops."""
+
+    one_per_person: bool = True
+    quiet_hours: Quiet = ""
+    timezone: Timezone = "UTC"
+    timezone_column: str = ""
+    cap_messages: int = Field(default=0, ge=0, le=1000)
+    cap_hours: float = Field(default=24.0, gt=0, le=87_600)
+    suppression_file: str = ""
+    stop_failed_share: float = Field(default=0.0, ge=0, lt=1)
+    stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)
+
+
 class Telemetry(Section):
     """Metrics, logs and the health address."""
 
@@ -138,6 +153,7 @@ class Settings(Section):
     ledger: Ledger = Ledger()
     engine: Engine = Engine()
     retry: Retry = Retry()
+    rules: Rules = Rules()
     telemetry: Telemetry = Telemetry()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
