@@ -46,8 +46,8 @@ DECISIONS = st.sampled_from(
     [Notify("conversation"), Open(Target("guest", is_guest_id=True), "external", None)]
 )
 KEYS = st.text(st.characters(codec="utf-8"), max_size=2)
-TALKS = st.sampled_from(["conversation", "another", "a third"])
-PEOPLE = st.sampled_from([None, None, "a", "b", "c"])
+TALKS = st.sampled_from([None, None, None, "shared"])
+PEOPLE = st.sampled_from([None, "a", "a", "b"])
 LIMITS = st.builds(Limits, st.booleans(), st.integers(0, 2), st.floats(990, 1030))
 UNSETTLED = {Status.SENDING, Status.IN_DOUBT}
 
@@ -129,7 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
         contacts = [
             Contact(
                 key,
-                talk,
+                talk or f"talk-{key}",
                 key,
                 external_contact_id=person,
                 not_before=None if wait is None else self.now + wait,
