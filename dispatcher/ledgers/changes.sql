@@ -58,7 +58,7 @@ WHEN CASE old.status
     WHEN 'in_doubt' THEN new.status NOT IN ('notified', 'opened', 'sending')
 END
 BEGIN
-    INSERT INTO reached
+    INSERT OR REPLACE INTO reached
     SELECT new.person, new.id, new.campaign_id, new.intent_at
     WHERE new.status = 'sending' AND new.person IS NOT NULL;
     DELETE FROM reached
