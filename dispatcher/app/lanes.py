@@ -1,16 +1,19 @@
 """The lanes of a run: one for each campaign, all over one ledger."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
+from dispatcher.app.house import open_house
 from dispatcher.app.observing import Observation
 from dispatcher.app.wiring import make_rules, make_source
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
+from dispatcher.engine.house_rules import HouseRules
 from dispatcher.engine.intake import Allowance, Intake
 from dispatcher.engine.lane import Lane
 from dispatcher.engine.reconcile import Reconciler
@@ -34,12 +37,16 @@ class Opened:
     source: Source
     ledger: SqliteLedger
     events: EventSink
+    house: HouseRules
 
 
 async def open_campaigns(
-    settings: Settings, observation: Observation, stack: AsyncExitStack, *, once: bool
-) -> list[Opened]:
+    settings: Settings, observation: Observation, stack: AsyncExitStack,
+    on_too_many: Callable[[CampaignSettings], None], *, once: bool,
+) -> list[Opened]:  # fmt: skip
     """Open every campaign, and take up what a daemon that died left of it.
+
+    ``on_too_many`` is told the campaign of which too large a share of contacts failed.
 
     Raises:
         SourceError: a source cannot be read.
@@ -55,7 +62,10 @@ async def open_campaigns(
         ledger = first if view is views[0] else await first.another(view.campaign)
         events = observation.of(view.campaign)
         _tell_start(view.campaign, await ledger.recover())
-        opened.append(Opened(view.campaigns[0], view, source, ledger, events))
+        campaign = view.campaigns[0]
+        too_many = partial(on_too_many, campaign)
+        house = await open_house(view.rules, view.campaign, stack, too_many)
+        opened.append(Opened(campaign, view, source, ledger, events, house))
     return opened
 
 
@@ -72,7 +82,7 @@ def _lane(
     opened: Opened, platform: Platform, turnstile: Turnstile, clock: Clock, allowance: Allowance
 ) -> Lane:
     settings, campaign = opened.settings, opened.campaign
-    desk = Desk(opened.ledger, opened.events, clock)
+    desk = Desk(opened.ledger, opened.events, clock, opened.house)
     rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
     return Lane(
         campaign.name,

@@ -15,6 +15,7 @@ from dispatcher.app import orders
 from dispatcher.app.lanes import make_lanes, open_campaigns
 from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
 from dispatcher.app.wiring import make_pacer, make_platform
+from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.halts import Halts
@@ -24,7 +25,7 @@ from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.ports import Clock, TokenUnavailableError, Totals
-from dispatcher.settings import Settings
+from dispatcher.settings import CampaignSettings, Settings
 from dispatcher.telemetry.health import HealthServer
 from dispatcher.telemetry.tally import Snapshot
 
@@ -139,7 +140,10 @@ class _Run:
         async with AsyncExitStack() as stack:
             observation.open(stack, self._view.stream if self._view is not None else None)
             once, limit = self._options.once, self._options.limit
-            opened = await open_campaigns(settings, observation, stack, once=once)
+            campaigns = open_campaigns(
+                settings, observation, stack, self._too_many_failed, once=once
+            )
+            opened = await campaigns
             ledger, control = opened[0].ledger, settings.control.socket
             await orders.serve(stack, ledger, settings.ledger.path, control, self)
             platform = await make_platform(settings, self._clock, stack)
@@ -231,6 +235,16 @@ class _Run:
             if shown is not None:
                 shown.cancel()
                 await asyncio.gather(shown, return_exceptions=True)
+
+    def _too_many_failed(self, campaign: CampaignSettings) -> None:
+        """Stop because of the contacts, which may all be wrong in the same way."""
+        share, of = campaign.rules.stop_failed_share, campaign.rules.stop_failed_of
+        detail = f"more than {share:.1%} of the last {of} contacts were parked or rejected"
+        log = structlog.get_logger(campaign=campaign.name)
+        log.error("run.too_many_failures", detail=detail)
+        self._observation.of(campaign.name).emit(Halted(HaltReason.FAILURES, detail))
+        if self._current is not None:
+            self._current.stop(failed=True)
 
     def _signalled(self) -> None:
         """Drain at the first signal; end at once at the second, or before there is work."""

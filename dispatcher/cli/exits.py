@@ -22,6 +22,7 @@ class Exit(IntEnum):
     HALTED = 11
     DRAIN_LIMIT = 12
     PAUSED = 13
+    FAILURES = 14
     UNCONFIRMED = 15
     STOPPED = 130
 
@@ -38,6 +39,7 @@ MEANINGS = {
     Exit.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
     Exit.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
     Exit.PAUSED: "with --once: all that is left belongs to campaigns that are paused",
+    Exit.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",
     Exit.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
     Exit.STOPPED: "stopped at once by a second signal: nothing is lost",
 }

@@ -23,6 +23,10 @@ _ENDINGS = {
     app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
     app.Ending.PAUSED: (Exit.PAUSED, "what is left is paused; resume it, and run it again"),
     app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
+    app.Ending.FAILED: (
+        Exit.FAILURES,
+        "stopped because too many of the last contacts failed; the log tells each one's reason",
+    ),
     None: (Exit.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
 }
 

@@ -15,6 +15,7 @@ from dispatcher.domain.answer import NoAnswer, Result
 from dispatcher.domain.conversation import State
 from dispatcher.domain.decision import Decision, Finish, Notify, Open, Wait
 from dispatcher.domain.failure import Kind
+from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 
 Entry = list[Any]
@@ -32,7 +33,13 @@ MILLISECONDS = 1000
 OMITTED = "omitted"
 """The word of the entry that stands for those a long story left out, with their number."""
 
-_WORDS: dict[type, str] = {Notify: "notify", Open: "open", Wait: "wait", Finish: "finish"}
+_WORDS: dict[type, str] = {
+    Notify: "notify",
+    Open: "open",
+    Wait: "wait",
+    Defer: "wait",
+    Finish: "finish",
+}
 
 
 def claimed(at: float) -> Entry:
@@ -48,7 +55,7 @@ def asked(at: float, step: Step, result: Result, kind: Kind, state: State | None
     return [int(at * MILLISECONDS), step, result.status, kind, state, correlation]
 
 
-def decide(story: list[Entry], decision: Decision) -> None:
+def decide(story: list[Entry], decision: Decision | Defer) -> None:
     """Add a decision to the state check that it follows from, if that was the last thing."""
     if not story:
         return

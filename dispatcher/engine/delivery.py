@@ -72,11 +72,12 @@ class Delivery:
         finally:
             self._turnstile.halts.leave(claim.id)
 
-    async def _decision(self, work: Work) -> Decision | None:
+    async def _decision(self, work: Work) -> Decision | Defer | None:
         """Come to a decision; None when the contact has left, or must go round again."""
         now, contact = self._desk.clock.time(), work.contact
-        if contact.expires_at is not None and now >= contact.expires_at:
-            return Finish(Status.SKIPPED, Reason.EXPIRED)
+        barred = self._barred(work, now)
+        if barred is not None:
+            return barred
         if work.kept is not None:
             return work.take_kept()
         if work.progress.open_next:
@@ -85,6 +86,18 @@ class Delivery:
         if conversation is None or await self._judged(work, conversation):
             return None
         return decide(contact, conversation, work.progress, self._rules, now)
+
+    def _barred(self, work: Work, now: float) -> Finish | Defer | None:
+        """Tell what stands against any request for this contact."""
+        contact, house = work.contact, self._desk.house
+        if contact.expires_at is not None and now >= contact.expires_at:
+            return Finish(Status.SKIPPED, Reason.EXPIRED)
+        hindrance, work.hindrance = work.hindrance, None
+        if hindrance is not None:
+            after = house.follow(hindrance, work.progress)
+            if after is not None:
+                return after
+        return house.bars(contact, work.conversation, work.progress, now)
 
     async def _read_state(self, work: Work) -> Conversation | None:
         checked = work.contact.conversation_id
@@ -123,8 +136,10 @@ class Delivery:
         await self._go(work, judged, Step.OPEN, None)
         return True
 
-    def _follow(self, work: Work, decision: Decision) -> Awaitable[None]:
+    def _follow(self, work: Work, decision: Decision | Defer) -> Awaitable[None]:
         match decision:
+            case Defer():
+                return self._desk.defer(work, decision)
             case Finish(status, reason):
                 return self._desk.settle(work, status, reason)
             case Wait(reason):

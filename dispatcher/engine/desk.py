@@ -13,7 +13,8 @@ from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import Found, Intended
-from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.engine.house_rules import HouseRules
 from dispatcher.ports import Claim, Clock, EventSink, Ledger, Settlement, TokenUse
 
 NEVER = float("inf")
@@ -23,7 +24,8 @@ class Work:
     """What is known of a contact while a worker has it.
 
     ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` a link
-    that was refused and waits to be judged by the state. ``sending`` tells that the intent is
+    that was refused and waits to be judged by the state, ``hindrance`` what the ledger told that
+    stands against a send and waits to be followed. ``sending`` tells that the intent is
     committed. ``token`` is the one that the last request carried, ``refused_token`` the last
     one that got a 401. ``story`` is what was done since the claim, which was at ``now`` (seconds
     since the epoch); None: nobody claimed it.
@@ -34,6 +36,7 @@ class Work:
         "contact",
         "conversation",
         "done",
+        "hindrance",
         "id",
         "kept",
         "progress",
@@ -54,6 +57,7 @@ class Work:
         self.started = started
         self.done = False
         self.sending = False
+        self.hindrance: Hindrance | None = claim.hindrance
         self.conversation: Conversation | None = None
         self.state_at = 0.0
         self.sent_at = 0.0
@@ -75,6 +79,13 @@ class Work:
         self.story.append(story.asked(self.sent_at, step, result, kind, state))
         story.shorten(self.story)
 
+    @property
+    def external_contact_id(self) -> str | None:
+        """Who the person is, as far as it is known: the platform's word, else the row's."""
+        seen = self.conversation
+        told = seen.external_contact_id if seen else self.progress.external_contact_id
+        return told or self.contact.external_contact_id
+
     def take_kept(self) -> Notify | Open | None:
         """Return the decision that waits."""
         kept, self.kept = self.kept, None
@@ -92,7 +103,10 @@ class Work:
 class Desk:
     """Writes what becomes of a contact into the ledger, and tells telemetry once it is so."""
 
-    def __init__(self, ledger: Ledger, events: EventSink, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, events: EventSink, clock: Clock, house: HouseRules | None = None
+    ) -> None:
+        self.house = house or HouseRules()
         self.ledger = ledger
         self.events = events
         self.clock = clock
@@ -228,6 +242,7 @@ class Desk:
                 seconds=self.clock.monotonic() - work.started,
             )
         )
+        self.house.ended(settlement.status)
 
     def _wall(self, monotonic: float) -> float:
         return self.clock.time() - (self.clock.monotonic() - monotonic)

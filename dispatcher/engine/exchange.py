@@ -48,10 +48,18 @@ class Exchange:
         counted = work.progress.sent()
         at = self._desk.platform_time()
         try:
-            await self._desk.ledger.intend(Intent(work.id, step, decision, at, counted))
+            work.hindrance = await self._desk.ledger.intend(
+                Intent(
+                    work.id, step, decision, at, counted,
+                    work.external_contact_id, self._desk.house.limits(at),
+                )
+            )  # fmt: skip
         except BaseException:
             permit.unused()
             raise
+        if work.hindrance is not None:
+            permit.unused()
+            return None
         work.sending = True
         if not self._halts.open_for(work.id):
             permit.unused()
@@ -75,9 +83,14 @@ class Exchange:
         await self._desk.retract(work)
 
     def _too_late(self, work: Work) -> bool:
-        """Tell whether the wait for the permit outlived the contact, or what was read of it."""
-        expires = work.contact.expires_at
-        if expires is not None and self._clock.time() >= expires:
+        """Tell whether the wait for the permit outlived the contact, or what was read of it.
+
+        So does a rule of the campaign that bars it now, or now that the platform told who it is.
+        """
+        now, expires = self._clock.time(), work.contact.expires_at
+        if expires is not None and now >= expires:
+            return True
+        if self._desk.house.bars(work.contact, work.conversation, work.progress, now) is not None:
             return True
         return work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS)
 

@@ -37,10 +37,12 @@ class Pipeline:
         )
         self._queue: asyncio.Queue[bool] = asyncio.Queue()  # a _TAKE for each claim that is ready
         self._asked = asyncio.Event()
+        self._failed = False
         self._wanted = asyncio.Event()
 
-    def stop(self) -> None:
-        """Begin the drain."""
+    def stop(self, *, failed: bool = False) -> None:
+        """Begin the drain; ``failed``: because too many contacts failed."""
+        self._failed = self._failed or failed
         self._asked.set()
         self._wanted.set()
 
@@ -115,7 +117,7 @@ class Pipeline:
             for lane in self._lanes:
                 await lane.intake.close()
         await self._gauges()
-        return ending
+        return Ending.FAILED if self._failed else ending
 
     # feeding
 

@@ -17,6 +17,8 @@ class Ending(StrEnum):
     """Exhausted but for campaigns that are paused."""
     DRAINED = "drained"
     """Asked to stop; what was in flight was settled."""
+    FAILED = "failed"
+    """Stopped because too large a share of the last contacts failed."""
     CUT_OFF = "cut_off"
     """Asked to stop; the drain limit was over before all in flight was settled."""
 

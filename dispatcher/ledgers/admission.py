@@ -3,12 +3,14 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from dispatcher.domain.contact import Contact
-from dispatcher.ledgers.codec import contact_row
+from dispatcher.domain.status import Hindrance
+from dispatcher.ledgers.codec import contact_row, person_of
 from dispatcher.ledgers.named import SQL, many
 from dispatcher.ports import Admitted, Batch, Claim, Position
 
@@ -35,6 +37,7 @@ def admit(
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
+    claims = _hindered(connection, campaign, claims)
     duplicates = len(batch.contacts) - len(fresh)
     counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
@@ -59,6 +62,26 @@ def unknown(
         for key in orjson.loads(known):
             del first[key]
     return list(first.values())
+
+
+def _hindered(connection: sqlite3.Connection, campaign: int, claims: list[Claim]) -> list[Claim]:
+    """Mark the claims whose person was written to in this campaign."""
+    persons = {
+        each.id: person_of(each.contact.external_contact_id)
+        for each in claims
+        if each.contact.external_contact_id
+    }
+    if not persons:
+        return claims
+    listed = orjson.dumps(list(persons.values())).decode()
+    (found,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
+    reached = set(orjson.loads(found))
+    if not reached:
+        return claims
+    return [
+        replace(each, hindrance=Hindrance.SAME_PERSON) if persons.get(each.id) in reached else each
+        for each in claims
+    ]
 
 
 def _reject(connection: sqlite3.Connection, campaign: int, batch: Batch, now: float) -> None:

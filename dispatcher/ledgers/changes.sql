@@ -4,9 +4,36 @@
 
 CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
 
--- fields: step, at, conversation, external contact, target, is guest id, progress
+-- Contacts that a send was not permitted for, and why, until the group has read them.
+CREATE TEMP TABLE hindered (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
+
+-- fields: step, at, conversation, external contact, target, is guest id, progress, person,
+-- one per person, cap, cap since
 CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
 BEGIN
+    INSERT OR REPLACE INTO hindered
+    SELECT id, CASE
+        WHEN EXISTS (
+            SELECT 1 FROM contact AS other
+            WHERE
+                other.conversation_id = contact.conversation_id
+                AND other.status IN ('sending', 'in_doubt') AND other.id <> new.id
+        ) THEN 'busy'
+        ELSE (
+            SELECT CASE
+                WHEN MAX(other.status IN ('sending', 'in_doubt')) THEN 'busy'
+                WHEN new.fields ->> 10 AND MAX(reached.campaign_id = contact.campaign_id)
+                    THEN 'same_person'
+                WHEN
+                    new.fields ->> 11 > 0
+                    AND SUM(reached.at >= new.fields ->> 12) >= new.fields ->> 11
+                    THEN 'capped'
+            END
+            FROM reached LEFT JOIN contact AS other ON other.id = reached.contact_id
+            WHERE reached.person = new.fields ->> 9 AND reached.contact_id <> new.id
+        )
+    END AS why
+    FROM contact WHERE id = new.id AND status = 'claimed' AND why IS NOT NULL;
     UPDATE contact SET
         status = 'sending',
         intent_step = new.fields ->> 2,
@@ -15,9 +42,29 @@ BEGIN
         intent_external_contact_id = new.fields ->> 5,
         intent_target = new.fields ->> 6,
         intent_target_is_guest_id = new.fields ->> 7,
-        progress = new.fields ->> 8
-    WHERE id = new.id AND status = 'claimed';
-    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
+        progress = new.fields ->> 8,
+        person = COALESCE(new.fields ->> 9, person)
+    WHERE id = new.id AND status = 'claimed' AND changes() = 0;
+    SELECT RAISE(ABORT, 'refused')
+    WHERE changes() = 0 AND new.id NOT IN (SELECT id FROM hindered);
+END;
+
+-- A person is reached from the intent on, until the send ends without a message that was taken
+-- or may have been, whatever ends it.
+CREATE TEMP TRIGGER reach AFTER UPDATE OF status ON contact
+WHEN CASE old.status
+    WHEN 'claimed' THEN new.status = 'sending'
+    WHEN 'sending' THEN new.status NOT IN ('notified', 'opened', 'in_doubt')
+    WHEN 'in_doubt' THEN new.status NOT IN ('notified', 'opened', 'sending')
+END
+BEGIN
+    INSERT OR REPLACE INTO reached
+    SELECT new.person, new.id, new.campaign_id, new.intent_at
+    WHERE new.status = 'sending' AND new.person IS NOT NULL;
+    DELETE FROM reached
+    WHERE
+        person = old.person AND contact_id = old.id
+        AND new.status <> 'sending' AND new.reason IS NOT 'in_doubt';
 END;
 
 CREATE TEMP TRIGGER retract INSTEAD OF INSERT ON change WHEN new.kind = 'retract'

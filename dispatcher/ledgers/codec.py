@@ -13,7 +13,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import Hindrance, Status
 from dispatcher.domain.story import Entry
 from dispatcher.ports import Claim, Intent, Settlement
 
@@ -57,7 +57,16 @@ def intend_fields(intent: Intent) -> Fields:
             target.value,
             int(target.is_guest_id),
         ]
-    return [*head, *to, progress_json(intent.progress)]
+    who, limits = intent.external_contact_id, intent.limits
+    return [
+        *head,
+        *to,
+        progress_json(intent.progress),
+        person_of(who) if who else None,
+        int(limits.one_per_person),
+        limits.cap,
+        limits.cap_since,
+    ]
 
 
 def settle_fields(settlement: Settlement) -> Fields:
@@ -102,9 +111,10 @@ def _with_story(fields: Fields, story: Sequence[Entry]) -> Fields:
     return fields
 
 
+@lru_cache(maxsize=4096)  # asked at admission, and again at the intent
 def person_of(external_contact_id: str) -> str:
     """Return what the ledger knows a person by: a hash, so that it can outlive the id."""
-    return sha256(external_contact_id.encode()).hexdigest()[:32]
+    return sha256(external_contact_id.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
@@ -118,6 +128,7 @@ def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Con
         it.key,
         it.conversation_id,
         it.external_contact_id,
+        person_of(it.external_contact_id) if it.external_contact_id else None,
         it.not_before,
         it.expires_at,
         sha256(it.text.encode()).digest(),
@@ -128,8 +139,8 @@ def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Con
     ]
 
 
-def claim_of(row: Fields) -> Claim:
-    """Read a claimed contact from the columns of ``due_contacts``."""
+def claim_of(row: Fields, hindrance: str | None = None) -> Claim:
+    """Read a claimed contact from the columns of ``due_contacts``, but for the last one."""
     (id_, progress, key, conversation, text, external, address, subject, after, until, more) = row
     contact = Contact(
         key,
@@ -142,4 +153,4 @@ def claim_of(row: Fields) -> Claim:
         expires_at=until,
         attributes=orjson.loads(more) if more else {},
     )
-    return Claim(id_, contact, progress_of(progress))
+    return Claim(id_, contact, progress_of(progress), Hindrance(hindrance) if hindrance else None)

@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from dispatcher.domain.status import Hindrance
 from dispatcher.ledgers.codec import Fields
 from dispatcher.ledgers.faults import is_fatal, wrong
 from dispatcher.ledgers.named import SQL
@@ -17,7 +18,10 @@ from dispatcher.ports import LedgerError
 
 @dataclass(slots=True, eq=False)
 class Change:
-    """What becomes of one contact, as changes.sql knows it; its answer is that it is durable."""
+    """What becomes of one contact, as changes.sql knows it.
+
+    Its answer is None once it is durable, or for an intent what stands against it.
+    """
 
     fields: Fields
     caller: asyncio.Future[Any]
@@ -32,6 +36,9 @@ class Job:
 
 
 Operation = Change | Job
+Hindered = Mapping[int, Hindrance]
+"""What stands against intents, by the contact's id."""
+_NOTHING: Mapping[Operation, Any] = {}
 
 
 def commit(connection: sqlite3.Connection, path: Path, group: Sequence[Operation]) -> list[Any]:
@@ -60,14 +67,28 @@ def commit(connection: sqlite3.Connection, path: Path, group: Sequence[Operation
 def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> list[Any]:
     changes = [each.fields for each in group if isinstance(each, Change)]
     if len(changes) == len(group):
-        _change(connection, changes)  # one statement outside a transaction commits by itself
-        return [None] * len(group)
+        # one statement outside a transaction commits by itself
+        hindered = _change(connection, changes)
+        return _answers(group, hindered) if hindered else [None] * len(group)
     connection.execute("BEGIN IMMEDIATE")
-    if changes:
-        _change(connection, changes)
-    answers = [each.run(connection) if isinstance(each, Job) else None for each in group]
+    hindered = _change(connection, changes) if changes else {}
+    done: dict[Operation, Any]
+    done = {each: each.run(connection) for each in group if isinstance(each, Job)}
     connection.execute("COMMIT")
-    return answers
+    return _answers(group, hindered, done)
+
+
+def _answers(
+    group: Sequence[Operation], hindered: Hindered, done: Mapping[Operation, Any] = _NOTHING
+) -> list[Any]:
+    """Put answers into the order of ``group``: a job's own, a change's None or its hindrance."""
+    return [
+        done[each] if isinstance(each, Job) else _hindrance(each.fields, hindered) for each in group
+    ]
+
+
+def _hindrance(fields: Fields, hindered: Hindered) -> Hindrance | None:
+    return hindered.get(fields[1]) if fields[0] == "intend" else None
 
 
 def _one_by_one(
@@ -84,11 +105,11 @@ def _one_by_one(
 def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> Any:
     connection.execute("SAVEPOINT operation")
     try:
-        answer = None
+        answer: Any
         if isinstance(operation, Job):
             answer = operation.run(connection)
         else:
-            _change(connection, [operation.fields])
+            answer = _hindrance(operation.fields, _change(connection, [operation.fields]))
     except Exception as error:
         if is_fatal(error):
             raise
@@ -98,11 +119,17 @@ def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> 
     return answer
 
 
-def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> None:
+def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> Hindered:
+    """Carry changes out; return the intents that were not permitted, by the contact's id."""
     payload = orjson.dumps(changes)
     if b"\\u0000" in payload:  # SQLite's JSON ends a string there; the platform's words may not
         payload = payload.replace(b"\\u0000", b"\\ufffd")
     connection.execute(SQL["change"], (payload.decode(),))
+    found = connection.execute(SQL["hindered"]).fetchall()
+    if not found:
+        return {}
+    connection.execute(SQL["forget_hindered"])
+    return {id_: Hindrance(why) for id_, why in found}
 
 
 def _refusal(

@@ -30,7 +30,7 @@ class Replayed:
 def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float) -> list[Claim]:
     """Claim up to ``limit`` contacts that are due at ``now``, the earliest due first."""
     (found,) = connection.execute(SQL["due_contacts"], (campaign, now, limit)).fetchone()
-    claims = [claim_of(row) for row in orjson.loads(found)]
+    claims = [claim_of(row[:-1], row[-1]) for row in orjson.loads(found)]
     if claims:
         ids = orjson.dumps([each.id for each in claims]).decode()
         connection.execute(SQL["mark_claimed"], (ids,))

@@ -32,7 +32,7 @@ SELECT json_group_array(key) FROM contact WHERE campaign_id = ? AND key IN (many
 
 -- name: add_contacts
 INSERT INTO contact (
-    id, campaign_id, status, due, key, conversation_id, external_contact_id,
+    id, campaign_id, status, due, key, conversation_id, external_contact_id, person,
     not_before, expires_at, text_sha256, attributes, subject, address, text
 ) VALUES many
 
@@ -61,16 +61,49 @@ ON CONFLICT DO UPDATE SET
 SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
 FROM position WHERE campaign_id = ?
 
+-- name: hindered
+SELECT id, why FROM temp.hindered
+
+-- name: forget_hindered
+DELETE FROM temp.hindered
+
 -- name: due_contacts
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, text, external_contact_id, address, subject,
-    not_before, expires_at, attributes
+    not_before, expires_at, attributes,
+    CASE
+        WHEN EXISTS (
+            SELECT 1 FROM contact AS other INDEXED BY contact_sending
+            WHERE
+                other.conversation_id = it.conversation_id
+                AND other.status IN ('sending', 'in_doubt')
+        ) THEN 'busy'
+        ELSE (
+            SELECT MIN(iif(other.status IN ('sending', 'in_doubt'), 'busy', 'same_person'))
+            FROM reached LEFT JOIN contact AS other ON other.id = reached.contact_id
+            WHERE
+                reached.person = it.person AND reached.contact_id <> it.id
+                AND (
+                    reached.campaign_id = it.campaign_id
+                    OR other.status IN ('sending', 'in_doubt')
+                )
+        )
+    END
 ))
 FROM (
     SELECT * FROM contact INDEXED BY contact_open
     WHERE campaign_id = ? AND reason IS NULL AND due <= ?
     ORDER BY due, id LIMIT ?
-)
+) AS it
+
+-- name: reached_persons
+SELECT json_group_array(person) FROM reached
+WHERE
+    campaign_id = ? AND person IN (SELECT value FROM json_each(?))
+    AND NOT EXISTS (
+        SELECT 1 FROM contact
+        WHERE contact.id = reached.contact_id AND contact.status IN ('sending', 'in_doubt')
+    )
 
 -- name: mark_claimed
 UPDATE contact SET status = 'claimed', due = NULL WHERE id IN (SELECT value FROM json_each(?))

@@ -77,3 +77,12 @@ INNER JOIN campaign ON contact.campaign_id = campaign.id;
 UPDATE contact
 SET status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL, look_at = 0
 WHERE status = 'parked' AND reason = 'in_doubt';
+
+-- Who is still to be written to, and who may have been.
+UPDATE contact
+SET person = person_of(COALESCE(intent_external_contact_id, external_contact_id))
+WHERE reason IS NULL AND COALESCE(intent_external_contact_id, external_contact_id) IS NOT NULL;
+
+INSERT OR IGNORE INTO reached
+SELECT person, id, campaign_id, COALESCE(intent_at, 0) FROM contact
+WHERE status IN ('sending', 'in_doubt') AND person IS NOT NULL;

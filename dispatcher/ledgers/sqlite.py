@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import Witness
+from dispatcher.domain.status import Hindrance
 from dispatcher.domain.story import Entry
 from dispatcher.ledgers import admission, holding, pausing, sums
 from dispatcher.ledgers import doubts as doubting
@@ -178,9 +179,9 @@ class SqliteLedger:
             partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
         )
 
-    async def intend(self, intent: Intent) -> None:
-        """Turn a claimed contact into a sending one."""
-        await self._writer.change(intend_fields(intent))
+    async def intend(self, intent: Intent) -> Hindrance | None:
+        """Turn a claimed contact into a sending one, or say what stands against it."""
+        return await self._writer.change(intend_fields(intent))
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
         """Turn a sending contact back into a claimed one: nothing left after all."""

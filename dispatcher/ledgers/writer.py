@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from dispatcher.domain.status import Hindrance
 from dispatcher.ledgers.codec import Fields
 from dispatcher.ledgers.faults import explain, wrong
 from dispatcher.ledgers.group import Change, Job, Operation, commit
@@ -41,14 +42,16 @@ class Writer:
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
-    def change(self, fields: Fields) -> "asyncio.Future[None]":
+    def change(self, fields: Fields) -> "asyncio.Future[Hindrance | None]":
         """Change one contact; cancelling what is returned takes nothing back.
+
+        The answer to an intent is what stands against it, if anything; to all else None.
 
         Raises:
             LedgerError: the ledger is closed or has failed.
 
         """
-        caller: asyncio.Future[None] = self._loop.create_future()
+        caller: asyncio.Future[Hindrance | None] = self._loop.create_future()
         self._take(Change(fields, caller))
         return caller
 

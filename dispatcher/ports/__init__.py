@@ -5,12 +5,14 @@ from dispatcher.ports.doubts import (
     Known,
 )
 from dispatcher.ports.ledger import (
+    NO_LIMITS,
     Admitted,
     Backlog,
     Claim,
     Intent,
     Ledger,
     LedgerError,
+    Limits,
     Settlement,
     Totals,
 )
@@ -40,6 +42,7 @@ from dispatcher.ports.surroundings import (
 
 __all__ = [
     "LOOK_BACK_IDS",
+    "NO_LIMITS",
     "Admitted",
     "Authority",
     "Backlog",
@@ -53,6 +56,7 @@ __all__ = [
     "Known",
     "Ledger",
     "LedgerError",
+    "Limits",
     "Pacer",
     "Permit",
     "Platform",

@@ -7,7 +7,7 @@ from typing import Protocol
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
 from dispatcher.domain.story import Entry
 from dispatcher.ports.doubts import Doubts
 from dispatcher.ports.source import Batch, Position
@@ -19,11 +19,16 @@ class LedgerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A contact that a worker holds. ``id`` is the ledger's own number for it."""
+    """A contact that a worker holds. ``id`` is the ledger's own number for it.
+
+    ``hindrance`` is what the ledger knew at the claim that stands against a send, as far as it
+    knows the person: never more than a hint, for the intent asks again.
+    """
 
     id: int
     contact: Contact
     progress: Progress = NEW
+    hindrance: Hindrance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,28 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How often one person may be written to.
+
+    ``cap`` is the most messages since ``cap_since`` (seconds since the epoch) in all campaigns;
+    0: no cap.
+    """
+
+    one_per_person: bool = False
+    cap: int = 0
+    cap_since: float = 0.0
+
+
+NO_LIMITS = Limits()
+"""As often as there are contacts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What is about to be sent, written down before the request leaves.
 
-    ``at`` is seconds since the epoch by the platform's clock.
+    ``at`` is seconds since the epoch by the platform's clock. ``external_contact_id`` is who
+    the person is, as far as it is known: the platform's word, else the row's.
     """
 
     id: int
@@ -47,6 +70,8 @@ class Intent:
     decision: Notify | Open
     at: float
     progress: Progress
+    external_contact_id: str | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +157,14 @@ class Ledger(Doubts, Protocol):
         """Take up to ``limit`` ready contacts that are due, the earliest due first."""
         ...
 
-    async def intend(self, intent: Intent) -> None:
-        """Turn a claimed contact into a sending one."""
+    async def intend(self, intent: Intent) -> Hindrance | None:
+        """Turn a claimed contact into a sending one, or say what stands against it.
+
+        One conversation and one person have at most one send at a time whose end is not known,
+        in all campaigns; a contact that has to wait for another's, or that ``limits`` hold
+        back, stays claimed. From here on the person counts as reached, until a retraction, a
+        deferral or a settlement shows that the message was not taken.
+        """
         ...
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the ledger's word for it

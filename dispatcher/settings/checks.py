@@ -5,12 +5,15 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.fields import is_loopback
 from dispatcher.settings.keys import KeyPath
 from dispatcher.settings.mistakes import Mistake
-from dispatcher.settings.model import OF_A_CAMPAIGN, Settings
+from dispatcher.settings.model import OF_A_CAMPAIGN, Column, Settings
+
+_MEANINGS: tuple[str, ...] = get_args(Column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,25 @@ def _bundle(s: Settings) -> tuple[str, str] | None:
     return None
 
 
+def _zone_column(s: Settings) -> tuple[str, str] | None:
+    column, columns = s.rules.timezone_column, s.source.columns
+    taken = {name for name in _MEANINGS if name not in columns} | set(columns.values())
+    if column not in taken:
+        return None
+    return f'is a column with another meaning: "{column}"', "name one that only tells the zone"
+
+
+def _suppression(s: Settings) -> tuple[str, str] | None:
+    path, hint = s.rules.suppression_file, "a file with one value a line; empty for none"
+    if not path:
+        return None
+    if not Path(path).is_file():
+        return f'is no file: "{path}"', hint
+    if not os.access(path, os.R_OK):
+        return f'cannot be read: "{path}"', hint
+    return None
+
+
 def _log_file(s: Settings) -> tuple[str, str] | None:
     if not s.telemetry.log_file:
         return None
@@ -87,12 +109,14 @@ def _writable(path: Path) -> tuple[str, str] | None:
 TOGETHER = (
     Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
     Check(("source.watch", "source.path"), _stdin),
+    Check(("rules.timezone_column", "source.columns"), _zone_column),
 )
 """What must fit together."""
 
 WORLD = (
     Check(("source.path", "source.watch"), _source),
     Check(("platform.ca_bundle",), _bundle),
+    Check(("rules.suppression_file",), _suppression),
     Check(("telemetry.log_file",), _log_file),
 )
 """What a run needs to find."""
@@ -143,6 +167,8 @@ def warnings(settings: Settings) -> list[str]:
         found.append(
             "telemetry.health_host is not loopback: whoever reaches the port can read the status"
         )
+    if settings.rules.timezone_column and not settings.rules.quiet_hours:
+        found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
     return found

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.quiet import QuietHours
 from dispatcher.settings.mistakes import WrongValueError
 from dispatcher.sources.template import Template
 
@@ -109,6 +110,16 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _quiet(value: str) -> str:
+    if not value:
+        return value
+    try:
+        QuietHours.parse(value)
+    except ValueError as error:
+        raise WrongValueError(str(error), 'for example "21:00-08:00"; empty for none') from error
+    return value
+
+
 def _one_or_many(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
@@ -126,6 +137,7 @@ TemplateText = Annotated[str, AfterValidator(_template)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
+Quiet = Annotated[str, AfterValidator(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]

@@ -13,6 +13,7 @@ from dispatcher.settings.fields import (
     Filter,
     Port,
     Proxy,
+    Quiet,
     TemplateText,
     Text,
     Texts,
@@ -69,6 +70,20 @@ class Source(Section):
     filter: Filter = Field(default_factory=dict)
 
 
+class Rules(Section):
+    """Who of a campaign is not written to, or not now, and when the campaign stops."""
+
+    one_per_person: bool = True
+    quiet_hours: Quiet = ""
+    timezone: Timezone = "UTC"
+    timezone_column: str = ""
+    cap_messages: int = Field(default=0, ge=0, le=1000)
+    cap_hours: float = Field(default=24.0, gt=0, le=87_600)
+    suppression_file: str = ""
+    stop_failed_share: float = Field(default=0.0, ge=0, lt=1)
+    stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)
+
+
 class CampaignSettings(Section):
     """One of ``[[campaigns]]``: what is its own, and what it gets of the workers.
 
@@ -78,6 +93,7 @@ class CampaignSettings(Section):
     name: Campaign
     source: Source
     message: Message = Message()
+    rules: Rules = Rules()
     priority: int = Field(default=0, ge=-1000, le=1000)
     share: float = Field(default=1.0, ge=0.001, le=1000)
 
@@ -175,6 +191,7 @@ class Settings(Section):
     engine: Engine = Engine()
     retry: Retry = Retry()
     reconcile: Reconcile = Reconcile()
+    rules: Rules = Rules()
     telemetry: Telemetry = Telemetry()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
@@ -247,10 +264,10 @@ class Settings(Section):
 SECRETS = ("client_id", "client_secret")
 """The fields that are no keys of a file: they come from the environment alone."""
 
-OF_A_CAMPAIGN = ("source", "message")
+OF_A_CAMPAIGN = ("source", "message", "rules")
 """The sections that each of ``[[campaigns]]`` has; in the short form they stand on top."""
 
-INHERITED = ("message",)
+INHERITED = ("message", "rules")
 """Those of them that a campaign without one of its own takes from the top."""
 
 _WIDE = 48

@@ -28,6 +28,7 @@ _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
     "greater_than": ("more than", "gt"),
+    "less_than": ("less than", "lt"),
 }
 _EXAMPLES = {
     "campaign": 'campaign = "cart-2026-11"',

@@ -25,6 +25,9 @@ event                  level    says
 ``statsd.undelivered`` warning  the agent did not take metrics
 =====================  =======  ===========================================================
 
+The campaign rules tell ``run.too_many_failures`` (error), ``suppression.read`` (info: how many
+values) and ``suppression.kept_last`` (warning: the list cannot be read any more).
+
 Ids are in the log, so that a contact can be followed; message texts, addresses and secrets
 are not. What the platform says is cut to 200 characters.
 """

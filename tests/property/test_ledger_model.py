@@ -20,10 +20,10 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
-from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
+from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
 
 CAMPAIGN = "campaign"
 FINALS = st.sampled_from(
@@ -47,6 +47,10 @@ DECISIONS = st.sampled_from(
 )
 HELD = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
 KEYS = st.text(st.characters(codec="utf-8"), max_size=2)
+TALKS = st.sampled_from([None, None, None, "shared"])
+PEOPLE = st.sampled_from([None, "a", "a", "b"])
+LIMITS = st.builds(Limits, st.booleans(), st.integers(0, 2), st.floats(990, 1030))
+UNSETTLED = {Status.SENDING, Status.IN_DOUBT}
 
 
 @dataclass
@@ -59,6 +63,8 @@ class Known:
     reason: Reason | None = None
     progress: Progress = NEW
     lineage: bool = False
+    person: str | None = None
+    reached: float | None = None
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -118,7 +124,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now += seconds
 
     @rule(
-        rows=st.lists(st.tuples(KEYS, st.none() | st.integers(-9, 9)), max_size=6),
+        rows=st.lists(st.tuples(KEYS, st.none() | st.integers(-9, 9), TALKS, PEOPLE), max_size=6),
         bad=st.integers(0, 2),
         filtered=st.integers(0, 2),
         position=st.none() | st.integers(0, 99),
@@ -126,8 +132,14 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def admit(self, rows, bad, filtered, position, claim):
         contacts = [
-            Contact(key, "conversation", key, not_before=None if wait is None else self.now + wait)
-            for key, wait in rows
+            Contact(
+                key,
+                talk or f"talk-{key}",
+                key,
+                external_contact_id=person,
+                not_before=None if wait is None else self.now + wait,
+            )
+            for key, wait, talk, person in rows
         ]
         rejected = [RejectedRow("f", 1, "bad_date", "", b"\0")] * bad
         at = None if position is None else Position("f", "f", position, 1, done=False)
@@ -141,7 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [each.contact for each in admitted.claims] == [
             self.known[key].contact for key in due
         ]
-        self.take(admitted.claims)
+        self.take(admitted.claims, {Hindrance.SAME_PERSON})
         self.rows += len(rows) + bad + filtered
         self.duplicates += admitted.duplicates
         self.rejected += bad
@@ -154,13 +166,27 @@ class LedgerMachine(RuleBasedStateMachine):
         for contact in contacts:
             if contact.key not in self.known:
                 due = self.now if contact.not_before is None else contact.not_before
-                self.known[contact.key] = Known(contact, Status.READY, due)
+                who = contact.external_contact_id
+                self.known[contact.key] = Known(contact, Status.READY, due, person=who)
                 fresh.append(contact.key)
         return fresh
 
-    def take(self, claims):
+    def hindrance(self, me, person, limits):
+        others = [each for each in self.known.values() if each is not me]
+        reached = [e for e in others if person and e.person == person and e.reached is not None]
+        talking = [e for e in others if e.contact.conversation_id == me.contact.conversation_id]
+        if any(each.status in UNSETTLED for each in talking + reached):
+            return Hindrance.BUSY
+        if limits.one_per_person and reached:
+            return Hindrance.SAME_PERSON
+        late = sum(each.reached >= limits.cap_since for each in reached)
+        return Hindrance.CAPPED if 0 < limits.cap <= late else None
+
+    def take(self, claims, told=frozenset(Hindrance)):
         for claim in claims:
             each = self.known[claim.contact.key]
+            hint = self.hindrance(each, each.person, Limits(one_per_person=True))
+            assert claim.hindrance == (hint if hint in told else None)
             assert each.status is Status.READY
             assert claim.progress == each.progress
             each.status = Status.CLAIMED
@@ -177,19 +203,24 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [self.known[each.contact.key].due for each in claims] == due[:limit]
         self.take(claims)
 
-    @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS)
-    def intend(self, data, decision, progress):
+    @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS, told=PEOPLE, limits=LIMITS)
+    def intend(self, data, decision, progress, told, limits):
         if key := self.among(data, Status.CLAIMED):
             step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
-            intent = Intent(self.ids[key], step, decision, self.now, progress)
-            self.run(self.ledger.intend(intent))
-            self.known[key].status, self.known[key].progress = Status.SENDING, progress
+            each = self.known[key]
+            who = told or each.person
+            intent = Intent(self.ids[key], step, decision, self.now, progress, who, limits)
+            expected = self.hindrance(each, who, limits)
+            assert self.run(self.ledger.intend(intent)) == expected
+            if expected is None:
+                each.status, each.progress = Status.SENDING, progress
+                each.person, each.reached = who, self.now
 
     @rule(data=st.data())
     def retract(self, data):
         if key := self.among(data, Status.SENDING):
             self.run(self.ledger.retract(self.ids[key]))
-            self.known[key].status = Status.CLAIMED
+            self.known[key].status, self.known[key].reached = Status.CLAIMED, None
 
     @rule(data=st.data(), wait=st.integers(0, 9), progress=PROGRESS)
     def doubt(self, data, wait, progress):
@@ -216,6 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.ledger.defer(self.ids[key], self.now + wait, progress))
             each = self.known[key]
             each.status, each.due, each.progress = Status.READY, self.now + wait, progress
+            each.reached = None
 
     @rule(data=st.data(), final=FINALS, progress=PROGRESS)
     def settle(self, data, final, progress):
@@ -230,6 +262,8 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             each = self.known[key]
             each.status, each.reason, each.lineage = status, reason, taken
+            if not taken and reason is not Reason.IN_DOUBT:
+                each.reached = None
             each.progress = progress if status is Status.PARKED else replace(progress, target=None)
 
     @rule(data=st.data())

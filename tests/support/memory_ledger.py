@@ -1,14 +1,24 @@
 """A ledger in memory that keeps the port's guarantees, and refuses what the port forbids."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.reconciliation import Intended, Witness, digest
-from dispatcher.domain.status import FINAL, Reason, Relation, Status, Step
-from dispatcher.ports import Admitted, Backlog, Claim, Doubt, Known, LedgerError, Totals
+from dispatcher.domain.status import FINAL, Hindrance, Reason, Relation, Status, Step
+from dispatcher.ports import (
+    NO_LIMITS,
+    Admitted,
+    Backlog,
+    Claim,
+    Doubt,
+    Known,
+    LedgerError,
+    Limits,
+    Totals,
+)
 
 
 @dataclass
@@ -20,6 +30,9 @@ class Row:
     intent: object = None
     settlement: object = None
     look_at: float = 0.0
+    campaign: str = "campaign"
+    person: str | None = None
+    reached_at: float | None = None
     history: list = field(default_factory=list)
     """The names of all writes to this contact."""
     story: list = field(default_factory=list)
@@ -28,11 +41,14 @@ class Row:
 class MemoryLedger:
     """Writes at once, so that cancelling cancels no write; answers after ``commit_seconds``.
 
-    ``before`` is awaited with the name of each call before it writes anything.
+    ``before`` is awaited with the name of each call before it writes anything. A ledger
+    ``beside`` another one is another campaign of the same ledger.
     """
 
-    def __init__(self, commit_seconds=0.001, first_id=1):
-        self.rows: dict[int, Row] = {}
+    def __init__(self, commit_seconds=0.001, campaign="campaign", beside=None, first_id=1):
+        self.campaign = campaign
+        self.rows: dict[int, Row] = beside.rows if beside else {}
+        self.alike = beside.alike if beside else defaultdict(set)
         self.files = {}
         self.first_id = first_id
         self.paused_at = None
@@ -51,13 +67,13 @@ class MemoryLedger:
     async def admit(self, batch, now, claim):
         await self._begin("admit")
         given = {each.key: each for each in reversed(batch.contacts)}
-        known = {row.contact.key for row in self.rows.values()}
+        known = {row.contact.key for row in self._own()}
         new = [each for each in reversed(given.values()) if each.key not in known]
         ids = [self.put(contact, due=max(now, contact.not_before or 0.0)) for contact in new]
         due = [each for each in ids if self.rows[each].due <= now]
         if batch.position is not None:
             self.files[batch.position.fingerprint] = batch.position
-        claims = [self._claimed(each) for each in due[:claim]]
+        claims = [self._claimed(each, (Hindrance.SAME_PERSON,)) for each in due[:claim]]
         return await self._end(Admitted(len(new), len(batch.contacts) - len(new), claims))
 
     async def claim(self, limit, now):
@@ -65,19 +81,26 @@ class MemoryLedger:
         due = sorted(
             (row.due, each)
             for each, row in self.rows.items()
-            if row.status is Status.READY and row.due <= now
+            if row.status is Status.READY and row.due <= now and row.campaign == self.campaign
         )
         return await self._end([self._claimed(each) for _, each in due[:limit]])
 
     async def intend(self, intent):
         await self._begin("intend")
+        person = intent.external_contact_id
+        hindrance = self._hindrance(intent.id, person, intent.limits)
+        if hindrance is not None and self.rows[intent.id].status is Status.CLAIMED:
+            return await self._end(hindrance)
         row = self._change("intend", intent.id, Status.SENDING, Status.CLAIMED)
         row.intent, row.progress = intent, intent.progress
-        await self._end(None)
+        row.person, row.reached_at = person or row.person, intent.at
+        self.alike["person", row.person].add(intent.id)
+        return await self._end(None)
 
     async def retract(self, id):  # noqa: A002 - the port's word
         await self._begin("retract")
-        self._change("retract", id, Status.CLAIMED, Status.SENDING).intent = None
+        row = self._change("retract", id, Status.CLAIMED, Status.SENDING)
+        row.intent = row.reached_at = None
         await self._end(None)
 
     async def settle(self, settlement):
@@ -87,13 +110,16 @@ class MemoryLedger:
         assert settlement.status in FINAL
         row.settlement, row.progress = settlement, settlement.progress
         row.story += settlement.story
+        taken = settlement.status in (Status.NOTIFIED, Status.OPENED)
+        if not taken and settlement.reason is not Reason.IN_DOUBT:
+            row.reached_at = None
         await self._end(None)
 
     async def defer(self, id, due, progress, story=()):  # noqa: A002 - the port's word
         await self._begin("defer")
         held = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
         row = self._change("defer", id, Status.READY, *held)
-        row.due, row.progress, row.intent = due, progress, None
+        row.due, row.progress, row.intent, row.reached_at = due, progress, None, None
         row.story += story
         await self._end(None)
 
@@ -159,9 +185,9 @@ class MemoryLedger:
 
     async def backlog(self, now):
         await self._begin("backlog")
-        ready = [row.due for row in self.rows.values() if row.status is Status.READY]
+        ready = [row.due for row in self._own() if row.status is Status.READY]
         due, later = [x for x in ready if x <= now], [x for x in ready if x > now]
-        busy = sum(row.status in (Status.CLAIMED, Status.SENDING) for row in self.rows.values())
+        busy = sum(row.status in (Status.CLAIMED, Status.SENDING) for row in self._own())
         return await self._end(
             Backlog(len(due), len(later), busy, min(due, default=None), min(later, default=None))
         )
@@ -186,7 +212,9 @@ class MemoryLedger:
     def put(self, contact, *, due=0.0, progress=NEW):
         """Write a ready contact without ceremony; return its id."""
         number = len(self.rows) + self.first_id
-        self.rows[number] = Row(contact, due, progress=progress)
+        self.rows[number] = Row(contact, due, progress=progress, campaign=self.campaign)
+        self.rows[number].person = contact.external_contact_id
+        self.alike["conversation", contact.conversation_id].add(number)
         self.most_ready = max(self.most_ready, self.count(Status.READY))
         return number
 
@@ -217,9 +245,29 @@ class MemoryLedger:
         ends = [(row.settlement, row) for row in self.rows.values() if row.settlement]
         return [(end, row) for end, row in ends if end.relation]
 
-    def _claimed(self, number):
+    def _own(self):
+        return [row for row in self.rows.values() if row.campaign == self.campaign]
+
+    def _claimed(self, number, told=(Hindrance.BUSY, Hindrance.SAME_PERSON)):
         row = self._change("claim", number, Status.CLAIMED, Status.READY)
-        return Claim(number, row.contact, row.progress)
+        hindrance = self._hindrance(number, row.person, Limits(one_per_person=True))
+        return Claim(number, row.contact, row.progress, hindrance if hindrance in told else None)
+
+    def _hindrance(self, number, person, limits=NO_LIMITS):
+        """What stands against a send to ``person``, in the words of the port."""
+        me = self.rows[number]
+        talking = self.alike["conversation", me.contact.conversation_id]
+        alike = self.alike["person", person] if person else set()
+        others = [self.rows[each] for each in talking | alike if each != number]
+        if any(row.status in (Status.SENDING, Status.IN_DOUBT) for row in others):
+            return Hindrance.BUSY
+        reached = [
+            row for row in others if row.reached_at is not None and person and row.person == person
+        ]
+        if limits.one_per_person and any(row.campaign == me.campaign for row in reached):
+            return Hindrance.SAME_PERSON
+        late = sum(row.reached_at >= limits.cap_since for row in reached)
+        return Hindrance.CAPPED if limits.cap and late >= limits.cap else None
 
     def _change(self, name, number, after, *before):
         row = self.rows[number]

@@ -1,7 +1,7 @@
 """What the engine talks to, played by the test: platform, pacer, source and a list of events."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer
 from dispatcher.domain.conversation import Conversation, State, Target
@@ -72,7 +72,8 @@ class ScriptedPlatform:
         self.most_at_once = self._at_once = 0
 
     async def check(self, conversation_id):
-        return await self._request(Step.CHECK, conversation_id, None)
+        reply = await self._request(Step.CHECK, conversation_id, None)
+        return replace(reply, result=_own(reply.result, conversation_id))
 
     async def notify(self, contact, decision):
         return await self._send(Step.NOTIFY, contact, decision)
@@ -227,6 +228,15 @@ class OpenPacer:
         self.shut = False
         for future in self.waiting:
             _wake(future, True)
+
+
+def _own(result, conversation_id):
+    """Let each conversation have a person of its own, where the script does not care."""
+    seen = getattr(result, "conversation", None)
+    if seen is None or seen.external_contact_id != "person-1":
+        return result
+    identity = conversation_id.replace("conversation", "person")
+    return replace(result, conversation=replace(seen, external_contact_id=identity))
 
 
 def _wake(future, result):

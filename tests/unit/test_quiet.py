@@ -1,0 +1,119 @@
+"""Quiet hours, by the clocks of three zones that change them in different ways."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain.quiet import QuietHours
+
+BERLIN, NEW_YORK, LORD_HOWE, APIA = (
+    ZoneInfo(name)
+    for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")
+)
+NIGHT = QuietHours.parse("21:00-08:00")
+
+
+def utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def read(moment):
+    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(" ", "minutes")
+
+
+def quiet(window, zone, moment):
+    """When the quiet time around a moment begins and ends, in UTC; None if it is loud."""
+    span = QuietHours.parse(window).span(utc(moment), zone)
+    return (read(span.begin), read(span.end)) if span.quiet else None
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "bounds"),
+    [
+        (BERLIN, "2026-03-29 02:00", ("2026-03-28 20:00", "2026-03-29 06:00")),
+        (BERLIN, "2026-10-25 02:00", ("2026-10-24 19:00", "2026-10-25 07:00")),
+        (NEW_YORK, "2026-03-08 08:00", ("2026-03-08 02:00", "2026-03-08 12:00")),
+        (NEW_YORK, "2026-11-01 08:00", ("2026-11-01 01:00", "2026-11-01 13:00")),
+        (LORD_HOWE, "2026-10-03 16:00", ("2026-10-03 10:30", "2026-10-03 21:00")),
+        (LORD_HOWE, "2026-04-04 16:00", ("2026-04-04 10:00", "2026-04-04 21:30")),
+    ],
+)
+def test_a_night_is_as_long_as_the_clocks_make_it(zone, moment, bounds):
+    """An hour (on Lord Howe half an hour) shorter in spring, longer in autumn."""
+    assert quiet("21:00-08:00", zone, moment) == bounds
+
+
+@pytest.mark.parametrize(
+    ("zone", "window", "moment", "bounds"),
+    [
+        # spring: 02:00 to 03:00 (on Lord Howe to 02:30) is leapt over
+        (BERLIN, "22:00-02:30", "2026-03-29 00:30", ("2026-03-28 21:00", "2026-03-29 01:00")),
+        (BERLIN, "02:30-05:00", "2026-03-29 01:00", ("2026-03-29 01:00", "2026-03-29 03:00")),
+        (NEW_YORK, "22:00-02:30", "2026-03-08 06:30", ("2026-03-08 03:00", "2026-03-08 07:00")),
+        (LORD_HOWE, "22:00-02:15", "2026-10-03 15:00", ("2026-10-03 11:30", "2026-10-03 15:30")),
+        # autumn: 02:00 to 03:00 (in New York 01:00 to 02:00) comes twice
+        (BERLIN, "22:00-02:30", "2026-10-25 01:15", ("2026-10-24 20:00", "2026-10-25 01:30")),
+        (BERLIN, "02:30-05:00", "2026-10-25 01:15", ("2026-10-25 00:30", "2026-10-25 04:00")),
+        (NEW_YORK, "22:00-01:30", "2026-11-01 06:15", ("2026-11-01 02:00", "2026-11-01 06:30")),
+        (LORD_HOWE, "22:00-01:45", "2026-04-04 15:00", ("2026-04-04 11:00", "2026-04-04 15:15")),
+    ],
+)
+def test_a_bound_inside_of_the_change(zone, window, moment, bounds):
+    """What the clock leaps over is taken at the leap; what it shows twice is quiet throughout."""
+    assert quiet(window, zone, moment) == bounds
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [
+        (BERLIN, "2026-03-29 06:00"),  # 08:00, an hour earlier than the day before
+        (BERLIN, "2026-03-28 19:59"),
+        (BERLIN, "2026-10-25 07:00"),
+        (LORD_HOWE, "2026-04-04 21:30"),
+        (NEW_YORK, "2026-11-01 13:00"),
+    ],
+)
+def test_the_day_begins_on_time(zone, moment):
+    """The end is no longer quiet, nor is the last minute before the beginning."""
+    assert quiet("21:00-08:00", zone, moment) is None
+
+
+def test_a_window_within_a_day_and_one_up_to_midnight():
+    """A window need not go over midnight."""
+    noon = ("2026-06-01 10:00", "2026-06-01 11:30")
+    assert quiet("12:00-13:30", BERLIN, "2026-06-01 10:00") == noon
+    assert quiet("12:00-13:30", BERLIN, "2026-06-01 11:30") is None
+    late = ("2026-06-01 20:00", "2026-06-01 22:00")
+    assert quiet("22:00-00:00", BERLIN, "2026-06-01 21:59") == late
+    assert quiet("22:00-00:00", BERLIN, "2026-06-01 22:00") is None
+
+
+def test_a_day_that_a_zone_left_out():
+    """Samoa had no 30 December 2011: the night over it ends no later than any other."""
+    _, end = quiet("21:00-08:00", APIA, "2011-12-30 12:00")
+    assert end == "2011-12-30 18:00"
+
+
+@pytest.mark.parametrize("text", ["21-8", "21:00-24:00", "21:00 - 08:00", "08:00-08:00", "x"])
+def test_what_is_no_window(text):
+    """A window is written in one way, and has a length."""
+    with pytest.raises(ValueError, match=r"window|begins"):
+        QuietHours.parse(text)
+
+
+@given(
+    moment=st.integers(1_700_000_000, 1_900_000_000),
+    zone=st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE]),
+)
+def test_spans_follow_each_other_without_a_gap(moment, zone):
+    """Where a quiet span ends a loud one begins, by the same bound; and the wall clock agrees."""
+    span = NIGHT.span(moment, zone)
+    after = NIGHT.span(span.end, zone)
+    assert span.begin <= moment < span.end == after.begin
+    assert after.quiet is not span.quiet
+    hour = datetime.fromtimestamp(moment, zone).hour
+    assert span.quiet is (hour >= 21 or hour < 8)
+    assert timedelta(hours=9) < timedelta(seconds=span.end - span.begin) < timedelta(hours=14)
