@@ -9,6 +9,7 @@ from dispatcher import __version__
 from dispatcher.cli import options
 from dispatcher.cli.exits import epilog
 from dispatcher.cli.group import Commands
+from dispatcher.cli.ledger_commands import ledger
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -132,6 +133,9 @@ def status(**given: Any) -> None:
     from dispatcher.cli.standing import status_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(status_command(given))
+
+
+cli.add_command(ledger)
 
 
 @cli.group(invoke_without_command=True, short_help="Serve a local platform to try things on.")

@@ -5,16 +5,26 @@ import os
 from pathlib import Path
 
 from dispatcher.ledgers.faults import wrong
+from dispatcher.ports import LedgerError
 
 MODE = 0o600
 """Owner only: the ledger holds messages and addresses."""
+
+
+class HeldError(LedgerError):
+    """Another process has the ledger; ``holder`` is its process id, or "unknown"."""
+
+    def __init__(self, words: str, holder: str) -> None:
+        super().__init__(words)
+        self.holder = holder
 
 
 class Lock:
     """Holds the lock from its making until `release`; the kernel frees it if we are killed.
 
     Raises:
-        LedgerError: another process holds it, or the file cannot be made.
+        HeldError: another process holds it.
+        LedgerError: the file cannot be made.
 
     """
 
@@ -38,10 +48,10 @@ class Lock:
         except OSError:
             holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._fd)
-            raise wrong(
-                ledger,
-                f"another dispatcher (pid {holder}) works on it and holds {path}; wait for it or "
-                "stop it, or give this run a ledger of its own with ledger.path",
+            raise HeldError(
+                f"ledger {ledger}: another dispatcher (pid {holder}) works on it and holds {path}; "
+                "wait for it or stop it, or give this run a ledger of its own with ledger.path",
+                holder,
             ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)

@@ -45,7 +45,7 @@ def read_status(
 
     """
     path = Path(path)
-    with closing(_open(path)) as connection:
+    with closing(open_for_reading(path)) as connection:
         try:
             names = _names(connection, path, campaign)
             return tuple(_status(connection, name, now) for name in names)
@@ -64,7 +64,7 @@ class LedgerReader:
     def __init__(self, path: str | Path, campaign: str) -> None:
         self._path = Path(path)
         self._campaign = campaign
-        self._connection = _open(self._path)
+        self._connection = open_for_reading(self._path)
         try:
             _names(self._connection, self._path, campaign)
             self._id = _id(self._connection, campaign)
@@ -118,7 +118,13 @@ class LedgerReader:
             after = page[-1]["id"]
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the ledger at ``path``, which this version must know, without ever writing to it.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
     if not path.is_file():
         raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
     try:

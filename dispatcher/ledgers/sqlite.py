@@ -9,10 +9,11 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from dispatcher.domain.progress import Progress
 from dispatcher.ledgers import admission, holding, sums
+from dispatcher.ledgers.care.work import Work
 from dispatcher.ledgers.codec import intend_fields, progress_json, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
@@ -30,6 +31,8 @@ from dispatcher.ports import (
     Settlement,
     Totals,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,22 @@ class SqliteLedger:
         return await self._writer.job(
             partial(holding.recover, campaign=self._campaign, now=self._now())
         )
+
+    async def tend(self, work: Work[T]) -> T:
+        """Do long work while a run goes on: one of its jobs after the other, among the writes.
+
+        Raises:
+            LedgerError: the ledger has failed, or the work cannot be done.
+
+        """
+        answer = None
+        while True:
+            try:
+                job = work.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = await self._writer.job(job)
 
     async def positions(self) -> Mapping[str, Position]:
         """Return how far each file of the campaign was read, by fingerprint."""
