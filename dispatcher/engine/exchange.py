@@ -27,7 +27,7 @@ class Exchange:
         self._halts = turnstile.halts
         self._desk = desk
         self._clock = desk.clock
-        self._ahead = 0.0
+        self._platform_time: float | None = None  # when the monotonic clock was at 0
 
     async def read(self, work: Work, call: Call) -> Reply | None:
         """Make a state check; None when it was not made and the contact may have left."""
@@ -47,7 +47,7 @@ class Exchange:
             permit.unused()
             return None
         counted = work.progress.sent()
-        at = self._clock.time() + self._ahead
+        at = self._platform_now()
         try:
             await self._desk.ledger.intend(Intent(work.id, step, decision, at, counted))
         except BaseException:
@@ -67,6 +67,12 @@ class Exchange:
         """Keep a decision whose message was not taken, for when the way is open again."""
         work.kept = decision
         await self._desk.retract(work)
+
+    def _platform_now(self) -> float:
+        """Return the platform's time, which goes on evenly where our own clock jumps."""
+        if self._platform_time is None:
+            return self._clock.time()
+        return self._platform_time + self._clock.monotonic()
 
     def _too_late(self, work: Work) -> bool:
         """Tell whether the wait for the permit outlived the contact, or what was read of it."""
@@ -112,7 +118,8 @@ class Exchange:
 
     def _enter(self, work: Work, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
-            self._ahead = reply.clock
+            zero = self._clock.time() - self._clock.monotonic()
+            self._platform_time = zero + reply.clock
         result, left = reply.result, True
         if isinstance(result, Answer):
             self._halts.reached()
