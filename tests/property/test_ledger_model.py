@@ -21,6 +21,8 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.care.pruning import PruneOrder, prune
+from dispatcher.ledgers.care.verifying import verify
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
@@ -45,7 +47,7 @@ PROGRESS = st.builds(
 DECISIONS = st.sampled_from(
     [Notify("conversation"), Open(Target("guest", is_guest_id=True), "external", None)]
 )
-KEYS = st.text(st.characters(codec="utf-8"), max_size=2)
+KEYS = st.sampled_from("abcdef") | st.text(st.characters(codec="utf-8"), max_size=2)
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Known:
     reason: Reason | None = None
     progress: Progress = NEW
     lineage: bool = False
+    settled_at: float = 0.0
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -69,7 +72,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = None
         self.now = 1000.0
         self.known = {}
+        self.gone = {}
         self.ids = {}
+        self.newest = self.newest_lineage = None
+        self.bad_at = []
         self.positions = {}
         self.rows = self.duplicates = self.rejected = self.filtered = 0
 
@@ -83,6 +89,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self):
         if self.ledger is not None:
             self.run(self.ledger.close())
+            assert self.findings() == []
         self.runner.close()
         self.folder.cleanup()
 
@@ -102,7 +109,13 @@ class LedgerMachine(RuleBasedStateMachine):
         turned = [each for each in self.known.values() if each.status in statuses]
         for each in turned:
             each.status, each.reason, each.due = status, reason, self.now
+            each.settled_at = self.now
         return len(turned)
+
+    def findings(self):
+        found = [each.name for each in verify(self.path) if each.count]
+        # Nothing looks after contacts in doubt here, so none of them says when it is due.
+        return [name for name in found if name != "doubt_without_look_at"]
 
     def among(self, data, *statuses):
         keys = sorted(key for key, each in self.known.items() if each.status in statuses)
@@ -140,6 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.rows += len(rows) + bad + filtered
         self.duplicates += admitted.duplicates
         self.rejected += bad
+        self.bad_at += [self.now] * bad
         self.filtered += filtered
         if at is not None:
             self.positions["f"] = at
@@ -147,10 +161,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def note_new(self, contacts):
         fresh = []
         for contact in contacts:
-            if contact.key not in self.known:
+            if contact.key not in self.known and contact.key not in self.gone:
                 due = self.now if contact.not_before is None else contact.not_before
                 self.known[contact.key] = Known(contact, Status.READY, due)
                 fresh.append(contact.key)
+                self.newest = contact.key
         return fresh
 
     def take(self, claims):
@@ -201,8 +216,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), final=FINALS, progress=PROGRESS)
     def settle(self, data, final, progress):
-        if key := self.among(data, Status.CLAIMED, Status.SENDING):
-            status, reason = final
+        status, reason = final
+        held = {Status.SENDING} if reason is Reason.IN_DOUBT else {Status.CLAIMED, Status.SENDING}
+        if key := self.among(data, *held):
             taken = status in {Status.NOTIFIED, Status.OPENED}
             relation = Relation.LINKED if taken else None
             self.run(
@@ -212,6 +228,8 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             each = self.known[key]
             each.status, each.reason, each.lineage = status, reason, taken
+            each.settled_at = self.now
+            self.newest_lineage = key if taken else self.newest_lineage
             each.progress = progress if status is Status.PARKED else replace(progress, target=None)
 
     @rule(data=st.data())
@@ -235,6 +253,29 @@ class LedgerMachine(RuleBasedStateMachine):
         answers = self.run(together(*wrong, self.ledger.backlog(self.now)))
         assert all(isinstance(each, LedgerError) for each in answers[:-1])
 
+    @rule(age=st.integers(-1, 20), parked=st.booleans())
+    def prune(self, age, parked):
+        before = self.now - age
+        kept = {self.newest, self.newest_lineage}
+        old = [
+            key
+            for key, each in self.known.items()
+            if each.reason and each.settled_at < before and key not in kept
+            if parked or each.status is not Status.PARKED
+        ]
+        bad = [at for at in self.bad_at[:-1] if at < before]
+        pruned = self.run(self.ledger.tend(prune(PruneOrder(before, parked=parked))))
+        assert (pruned.contacts, pruned.rejected) == (len(old), len(bad))
+        assert pruned.lineage == sum(self.known[key].lineage for key in old)
+        for key in old:
+            self.gone[key] = self.known.pop(key)
+            self.ids.pop(key)
+        self.bad_at = self.bad_at[len(bad) :]
+
+    @rule()
+    def verify(self):
+        assert self.findings() == []
+
     @rule()
     def restart(self):
         self.run(self.ledger.close())
@@ -255,12 +296,12 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.ledger is None:
             return
         by_status = {}
-        for each in self.known.values():
+        for each in (*self.known.values(), *self.gone.values()):
             pair = (each.status, each.reason)
             by_status[pair] = by_status.get(pair, 0) + 1
         totals = self.run(self.ledger.totals())
         assert totals.by_status == by_status
-        assert (totals.rows, totals.admitted) == (self.rows, len(self.known))
+        assert (totals.rows, totals.admitted) == (self.rows, len(self.known) + len(self.gone))
         assert (totals.duplicates, totals.filtered) == (self.duplicates, self.filtered)
         assert sum(totals.rejected.values()) == self.rejected
         assert self.run(self.ledger.positions()) == self.positions
