@@ -272,6 +272,16 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ids.pop(key)
         self.bad_at = self.bad_at[len(bad) :]
 
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data())
+    def admit_what_was_pruned(self, data):
+        key = data.draw(st.sampled_from(sorted(self.gone)))
+        again = Batch([Contact(key, "conversation", key)])
+        admitted = self.run(self.ledger.admit(again, self.now, 9))
+        assert (admitted.admitted, admitted.duplicates, admitted.claims) == (0, 1, [])
+        self.rows += 1
+        self.duplicates += 1
+
     @rule()
     def verify(self):
         assert self.findings() == []

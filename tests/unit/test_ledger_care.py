@@ -14,7 +14,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.care import backup, forgetting, pruning, verifying
+from dispatcher.ledgers.care import backup, forgetting, pruning, verifying, work
 from dispatcher.ledgers.care.work import carry_out, empty_log, held
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
@@ -400,3 +400,34 @@ async def test_verify_finds_a_damaged_page(filled):
     assert result.exit_code == 4
     assert "places where the file is damaged: keep a copy of the file" in result.stdout
     assert "ok" not in result.stdout
+
+
+@pytest.mark.parametrize("jobs", [2, 4, 6])
+@pytest.mark.parametrize("kind", ["prune", "forget"])
+async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, kind, jobs):
+    """Stopped after any of its jobs, the ledger is sound, and doing it again completes it."""
+    monkeypatch.setattr(work, "SPAN", 1)
+    with held(filled) as connection:
+        carry_out(connection, filled, stopped(started(kind), jobs))
+    assert findings(filled) == {}
+    with held(filled) as connection:
+        carry_out(connection, filled, started(kind))
+    assert rows(filled, "SELECT COUNT(*) FROM contact WHERE key = 'key-0'") == [(0,)]
+    assert rows(
+        filled, "SELECT COUNT(*) FROM lineage WHERE contact_id = 1 AND message_id > ''"
+    ) == [(0,)]
+    assert findings(filled) == {}
+
+
+def started(kind):
+    if kind == "prune":
+        return pruning.prune(pruning.PruneOrder(CUT))
+    return forgetting.forget(forgetting.Whom("external-0", is_external=True), NOW)
+
+
+def stopped(whole, jobs):
+    """Do the first jobs of some work, and no more."""
+    answer = None
+    for _ in range(jobs):
+        answer = yield whole.send(answer)
+    whole.close()
