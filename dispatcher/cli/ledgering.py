@@ -18,7 +18,7 @@ from dispatcher.cli.given import load_settings
 from dispatcher.ledgers.care import forgetting, pruning
 from dispatcher.ledgers.care.backup import back_up
 from dispatcher.ledgers.care.verifying import verify
-from dispatcher.ledgers.care.work import Tell, carry_out, empty_log, held
+from dispatcher.ledgers.care.work import LONG_SPAN, Tell, carry_out, empty_log, held
 from dispatcher.ledgers.faults import explain, wrong
 from dispatcher.ledgers.lock import HeldError
 from dispatcher.ledgers.named import SQL
@@ -40,7 +40,7 @@ def prune_command(given: Mapping[str, Any]) -> int:
         campaign = _campaign(connection, path, given["campaign"])
         order = pruning.PruneOrder(before, campaign, given["parked"], given["dry_run"])
         begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = carry_out(connection, path, pruning.prune(order, tell), begin=begin)
+        pruned = carry_out(connection, path, pruning.prune(order, tell, LONG_SPAN), begin=begin)
         if given["vacuum"] and not order.dry:
             _vacuum(connection, path)
         left = pruning.space(connection)

@@ -47,6 +47,7 @@ PROGRESS = st.builds(
 DECISIONS = st.sampled_from(
     [Notify("conversation"), Open(Target("guest", is_guest_id=True), "external", None)]
 )
+HELD = {Status.CLAIMED, Status.SENDING}
 KEYS = st.sampled_from("abcdef") | st.text(st.characters(codec="utf-8"), max_size=2)
 
 
@@ -61,6 +62,15 @@ class Known:
     progress: Progress = NEW
     lineage: bool = False
     settled_at: float = 0.0
+
+
+def where(*statuses):
+    """A precondition: some contact has one of the statuses."""
+    return precondition(lambda self: any(e.status in statuses for e in self.known.values()))
+
+
+def anybody(self):
+    return bool(self.known or self.gone)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -176,6 +186,7 @@ class LedgerMachine(RuleBasedStateMachine):
             each.status = Status.CLAIMED
             assert self.ids.setdefault(claim.contact.key, claim.id) == claim.id
 
+    @where(Status.READY)
     @rule(limit=st.integers(0, 5))
     def claim(self, limit):
         due = sorted(
@@ -187,6 +198,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [self.known[each.contact.key].due for each in claims] == due[:limit]
         self.take(claims)
 
+    @where(Status.CLAIMED)
     @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS)
     def intend(self, data, decision, progress):
         if key := self.among(data, Status.CLAIMED):
@@ -195,18 +207,21 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.ledger.intend(intent))
             self.known[key].status, self.known[key].progress = Status.SENDING, progress
 
+    @where(Status.SENDING)
     @rule(data=st.data())
     def retract(self, data):
         if key := self.among(data, Status.SENDING):
             self.run(self.ledger.retract(self.ids[key]))
             self.known[key].status = Status.CLAIMED
 
+    @where(Status.CLAIMED)
     @rule(data=st.data())
     def release(self, data):
         if key := self.among(data, Status.CLAIMED):
             self.run(self.ledger.release([self.ids[key]]))
             self.known[key].status, self.known[key].due = Status.READY, self.now
 
+    @where(*HELD)
     @rule(data=st.data(), wait=st.integers(-5, 9), progress=PROGRESS)
     def defer(self, data, wait, progress):
         if key := self.among(data, Status.CLAIMED, Status.SENDING):
@@ -214,24 +229,32 @@ class LedgerMachine(RuleBasedStateMachine):
             each = self.known[key]
             each.status, each.due, each.progress = Status.READY, self.now + wait, progress
 
+    @where(*HELD)
     @rule(data=st.data(), final=FINALS, progress=PROGRESS)
     def settle(self, data, final, progress):
-        status, reason = final
-        held = {Status.SENDING} if reason is Reason.IN_DOUBT else {Status.CLAIMED, Status.SENDING}
+        held = {Status.SENDING} if final[1] is Reason.IN_DOUBT else HELD
         if key := self.among(data, *held):
-            taken = status in {Status.NOTIFIED, Status.OPENED}
-            relation = Relation.LINKED if taken else None
-            self.run(
-                self.ledger.settle(
-                    Settlement(self.ids[key], status, reason, self.now, progress, relation)
-                )
-            )
-            each = self.known[key]
-            each.status, each.reason, each.lineage = status, reason, taken
-            each.settled_at = self.now
-            self.newest_lineage = key if taken else self.newest_lineage
-            each.progress = progress if status is Status.PARKED else replace(progress, target=None)
+            self.end(key, final, progress)
 
+    @where(*HELD)
+    @rule(data=st.data())
+    def settle_all(self, data):
+        finals = FINALS.filter(lambda final: final[1] is not Reason.IN_DOUBT)
+        for key in [key for key, each in self.known.items() if each.status in HELD]:
+            self.end(key, data.draw(finals), NEW)
+
+    def end(self, key, final, progress):
+        (status, reason), each = final, self.known[key]
+        taken = status in {Status.NOTIFIED, Status.OPENED}
+        relation = Relation.LINKED if taken else None
+        settled = Settlement(self.ids[key], status, reason, self.now, progress, relation)
+        self.run(self.ledger.settle(settled))
+        each.status, each.reason, each.lineage = status, reason, taken
+        each.settled_at = self.now
+        self.newest_lineage = key if taken else self.newest_lineage
+        each.progress = progress if status is Status.PARKED else replace(progress, target=None)
+
+    @where(Status.PARKED)
     @rule(data=st.data())
     def replay(self, data):
         if key := self.among(data, Status.PARKED):
@@ -253,7 +276,8 @@ class LedgerMachine(RuleBasedStateMachine):
         answers = self.run(together(*wrong, self.ledger.backlog(self.now)))
         assert all(isinstance(each, LedgerError) for each in answers[:-1])
 
-    @rule(age=st.integers(-1, 20), parked=st.booleans())
+    @precondition(anybody)
+    @rule(age=st.integers(-1, 5), parked=st.booleans())
     def prune(self, age, parked):
         before = self.now - age
         kept = {self.newest, self.newest_lineage}
@@ -271,26 +295,27 @@ class LedgerMachine(RuleBasedStateMachine):
             self.gone[key] = self.known.pop(key)
             self.ids.pop(key)
         self.bad_at = self.bad_at[len(bad) :]
+        self.admit_again(old)
 
-    @precondition(lambda self: self.gone)
-    @rule(data=st.data())
-    def admit_what_was_pruned(self, data):
-        key = data.draw(st.sampled_from(sorted(self.gone)))
-        again = Batch([Contact(key, "conversation", key)])
+    def admit_again(self, keys):
+        again = Batch([Contact(key, "conversation", key) for key in keys])
         admitted = self.run(self.ledger.admit(again, self.now, 9))
-        assert (admitted.admitted, admitted.duplicates, admitted.claims) == (0, 1, [])
-        self.rows += 1
-        self.duplicates += 1
+        assert (admitted.admitted, admitted.duplicates, admitted.claims) == (0, len(keys), [])
+        self.rows += len(keys)
+        self.duplicates += len(keys)
 
+    @precondition(anybody)
     @rule()
     def verify(self):
         assert self.findings() == []
 
+    @precondition(anybody)
     @rule()
     def restart(self):
         self.run(self.ledger.close())
         self.open()
 
+    @precondition(anybody)
     @rule()
     def crash(self):
         before, abandoned = self.path.parent, self.ledger

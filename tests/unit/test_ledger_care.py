@@ -421,7 +421,7 @@ async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, ki
 
 def started(kind):
     if kind == "prune":
-        return pruning.prune(pruning.PruneOrder(CUT))
+        return pruning.prune(pruning.PruneOrder(CUT), span=1)
     return forgetting.forget(forgetting.Whom("external-0", is_external=True), NOW)
 
 

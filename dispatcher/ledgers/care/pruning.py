@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from dispatcher.ledgers.care.statements import CARE
-from dispatcher.ledgers.care.work import Tell, Work, quietly, spans
+from dispatcher.ledgers.care.work import SPAN, Tell, Work, quietly, spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,17 @@ class Pruned:
     rejected: int
 
 
-def prune(order: PruneOrder, tell: Tell = quietly) -> Work[Pruned]:
+def prune(order: PruneOrder, tell: Tell = quietly, span: int = SPAN) -> Work[Pruned]:
     """Remove old final contacts with their lineage and story, and old rejected rows.
+
+    ``span`` is how many contacts one job looks at.
 
     The newest row of each table stays whatever its age: numbers are never given twice, since
     readers remember how far they came by them.
     """
     first, last, kept = yield lambda connection: connection.execute(CARE["contact_ends"]).fetchone()
     contacts = lineage = rejected = 0
-    for after, until in spans(first, last - 1):
+    for after, until in spans(first, last - 1, span):
         found = yield partial(_contacts, order=order, after=after, until=until, kept=kept)
         contacts, lineage = contacts + found[0], lineage + found[1]
         tell(until - first + 1, last - first)

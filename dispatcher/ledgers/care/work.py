@@ -22,17 +22,23 @@ Tell = Callable[[int, int], None]
 """Is told how far work has come: done, of how much."""
 
 SPAN = 2_000
-"""Ids that one job looks at."""
+"""Ids that one job looks at, so that a daemon's writes wait for moments alone."""
+
+LONG_SPAN = 50_000
+"""Ids that one job looks at where nobody waits: each page of an index is written less often."""
+
+_CACHE = "PRAGMA cache_size = -200000"  # KiB: as above
 
 
 def quietly(_done: int, _whole: int) -> None:
     """Tell nobody."""
 
 
-def spans(first: int, last: int) -> Iterator[tuple[int, int]]:
+def spans(first: int, last: int, length: int = 0) -> Iterator[tuple[int, int]]:
     """Cut the ids from ``first`` to ``last`` into spans: above the one, up to the other."""
-    for after in range(first - 1, last, SPAN):
-        yield after, min(after + SPAN, last)
+    length = length or SPAN
+    for after in range(first - 1, last, length):
+        yield after, min(after + length, last)
 
 
 @contextmanager
@@ -48,6 +54,7 @@ def held(path: Path) -> Iterator[sqlite3.Connection]:
     lock = Lock(path)
     try:
         with closing(open_for_writing(path)) as connection:
+            connection.execute(_CACHE)
             yield connection
     finally:
         lock.release()
