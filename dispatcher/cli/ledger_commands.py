@@ -7,13 +7,16 @@ import click
 
 from dispatcher.cli import options
 from dispatcher.cli.exits import epilog
+from dispatcher.cli.group import Commands
 
 _WHICH = click.option(
     "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
 )
 
 
-@click.group(name="ledger", short_help="Prune, verify, copy a ledger, or forget a person.")
+@click.group(
+    cls=Commands, name="ledger", short_help="Prune, verify, copy a ledger, or forget a person."
+)
 def ledger() -> None:
     """Look after the ledger: prune it, verify it, copy it, or forget a person.
 

@@ -1,6 +1,7 @@
 """What can be wrong with a ledger: the words that the user sees, and no message after the fault."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sqlite3
@@ -108,6 +109,9 @@ def unprivileged(played):
 
 
 def give_away(played):
+    """Let the files belong to whom the command runs as; without privileges they do already."""
+    if os.geteuid() != 0:
+        return
     for each in [played.folder, *played.folder.iterdir()]:
         shutil.chown(each, NOBODY, NOBODY)
 
