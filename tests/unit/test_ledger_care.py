@@ -335,6 +335,23 @@ def write(path):
         connection.execute("INSERT INTO campaign (name, created_at) VALUES ('meanwhile', 0)")
 
 
+async def test_a_damaged_ledger_is_not_taken_for_a_backup(filled, tmp_path):
+    """The copy is verified before it takes its name; the one of before stays."""
+    target = tmp_path / "backup.db"
+    target.write_text("yesterday's")
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        await ledger.admit(Batch([person(n) for n in range(99, 2000)]), NOW, 9)
+    content = bytearray(filled.read_bytes())
+    content[-9 * 4096 : -8 * 4096] = b"\xa5" * 4096
+    filled.write_bytes(content)
+    command = ["ledger", "backup", str(target), "--force", "--ledger", str(filled)]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 4
+    assert "its copy is damaged; run `dispatcher ledger verify`" in result.stderr
+    assert target.read_text() == "yesterday's"
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+
+
 async def test_the_ledger_is_no_place_for_its_copy(filled):
     """Not even with --force."""
     result = CliRunner().invoke(

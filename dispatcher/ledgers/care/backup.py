@@ -65,16 +65,18 @@ def _copy(path: Path, part: Path, tell: Tell) -> None:
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
     with closing(open_for_reading(path)) as source:
         try:
+            source.execute("BEGIN")
+            source.execute("SELECT COUNT(*) FROM campaign").fetchone()
+        except sqlite3.Error as error:
+            raise explain(path, error) from None
+        try:
             with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-                source.execute("BEGIN")
-                source.execute("SELECT COUNT(*) FROM campaign").fetchone()
                 source.backup(
                     copy,
                     pages=PAGES,
                     progress=lambda _status, left, whole: tell(whole - left, whole),
                     sleep=PAUSE_SECONDS,
                 )
-                source.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise explain(part, error) from None
     _sync(part)
