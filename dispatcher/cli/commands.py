@@ -11,6 +11,7 @@ from dispatcher.cli.commands_lineage import lineage
 from dispatcher.cli.commands_plan import plan
 from dispatcher.cli.exits import epilog
 from dispatcher.cli.group import Commands
+from dispatcher.cli.ledger_commands import ledger
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -147,6 +148,7 @@ cli.add_command(plan)
 cli.add_command(lineage)
 for command in hand.COMMANDS:
     cli.add_command(command)
+cli.add_command(ledger)
 
 
 @cli.group(invoke_without_command=True, short_help="Serve a local platform to try things on.")

@@ -32,7 +32,7 @@ MEANINGS = {
     Exit.BUG: "a bug: please report it with the output of --debug",
     Exit.USAGE: "usage or configuration is wrong; everything that is wrong is named",
     Exit.SOURCE: "the source cannot be read",
-    Exit.LEDGER: "the ledger cannot be used, or another dispatcher has it",
+    Exit.LEDGER: "the ledger cannot be used or is not whole, or another dispatcher has it",
     Exit.PLATFORM: "the platform refuses the credentials, or check --online found a problem; or "
     "plan or lineage verify cannot read from it",
     Exit.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",

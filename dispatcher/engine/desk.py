@@ -116,12 +116,20 @@ class Desk:
         """When the next contact in doubt is due for a look; 0 until the ledger was asked."""
         self.doubted = asyncio.Event()
         """Set when a contact came to be in doubt."""
-        self.ahead = 0.0
-        """Seconds that the platform's clock is ahead of ours, as it told last."""
+        self._platform_zero: float | None = None  # its time when the monotonic clock was at 0
+
+    def note_platform_clock(self, ahead: float) -> None:
+        """Note by how many seconds the platform's clock is ahead of ours just now."""
+        self._platform_zero = self.clock.time() - self.clock.monotonic() + ahead
 
     def platform_time(self) -> float:
-        """Seconds since the epoch by the platform's clock, as far as it is known."""
-        return self.clock.time() + self.ahead
+        """Seconds since the epoch by the platform's clock, as far as it is known.
+
+        It goes on evenly where our own clock jumps.
+        """
+        if self._platform_zero is None:
+            return self.clock.time()
+        return self._platform_zero + self.clock.monotonic()
 
     def look_at(self, at: float) -> None:
         """Note that a contact in doubt is due for a look."""

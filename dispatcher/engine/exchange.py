@@ -132,7 +132,7 @@ class Exchange:
 
     def _enter(self, work: Work, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
-            self._desk.ahead = reply.clock
+            self._desk.note_platform_clock(reply.clock)
         result, left = reply.result, True
         if isinstance(result, Answer):
             self._halts.reached()

@@ -158,7 +158,7 @@ class Reconciler:
                 return None
             if kind is Kind.ACCEPTED and result.history is not None:
                 self._turnstile.halts.passed(work.id, Step.LOOK_BACK, work.sent_at)
-                return _Look(work.sent_at + self._desk.ahead, result.history)
+                return _Look(self._desk.platform_time() - reply.seconds, result.history)
             work.token = reply.token
             await self._refusals.took(work, Step.LOOK_BACK, kind, result)
             return None

@@ -10,7 +10,7 @@ import orjson
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import Hindrance
-from dispatcher.ledgers.codec import contact_row, person_of
+from dispatcher.ledgers.codec import contact_row, key_hash, person_of
 from dispatcher.ledgers.named import SQL, many
 from dispatcher.ports import Admitted, Batch, Claim, Position
 
@@ -50,7 +50,7 @@ def admit(
 def unknown(
     connection: sqlite3.Connection, campaign: int, contacts: Sequence[Contact]
 ) -> list[Contact]:
-    """Leave out what is in the ledger, and what comes twice in the batch."""
+    """Leave out what is or was in the ledger, and what comes twice in the batch."""
     first: dict[str, Contact] = {}
     for contact in contacts:
         first.setdefault(contact.key, contact)
@@ -61,7 +61,20 @@ def unknown(
         (known,) = connection.execute(sql, (campaign, *chunk)).fetchone()
         for key in orjson.loads(known):
             del first[key]
-    return list(first.values())
+    (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
+    return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
+
+
+def _unpruned(
+    connection: sqlite3.Connection, campaign: int, contacts: dict[str, Contact]
+) -> list[Contact]:
+    """Leave out those of which the ledger holds a hash alone."""
+    by_hash = {key_hash(key): contact for key, contact in contacts.items()}
+    hashes = orjson.dumps(list(by_hash)).decode()
+    (gone,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
+    for known in orjson.loads(gone):
+        del by_hash[known]
+    return list(by_hash.values())
 
 
 def _hindered(connection: sqlite3.Connection, campaign: int, claims: list[Claim]) -> list[Claim]:

@@ -117,6 +117,11 @@ def person_of(external_contact_id: str) -> str:
     return sha256(external_contact_id.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
+def key_hash(key: str) -> str:
+    """Return what is left of a contact's key once the contact was pruned or forgotten."""
+    return sha256(key.encode()).hexdigest()[:32]
+
+
 def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
     """Write a new contact in the order of the columns of ``add_contacts``."""
     attributes = orjson.dumps(dict(it.attributes)).decode() if it.attributes else None

@@ -11,7 +11,8 @@ def script(name: str) -> str:
     return files(__package__).joinpath(name).read_text("utf-8")
 
 
-def _by_name(text: str) -> dict[str, str]:
+def by_name(text: str) -> dict[str, str]:
+    """Return the statements of a file's text, each by its name."""
     found = {}
     for part in text.split(_MARK)[1:]:
         name, _, statement = part.partition("\n")
@@ -19,7 +20,7 @@ def _by_name(text: str) -> dict[str, str]:
     return found
 
 
-SQL = _by_name(script("queries.sql"))
+SQL = by_name(script("queries.sql"))
 """Every named statement."""
 
 

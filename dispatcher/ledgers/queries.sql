@@ -30,6 +30,13 @@ SELECT COALESCE(MAX(id), 0) FROM contact
 -- name: known_keys
 SELECT json_group_array(key) FROM contact WHERE campaign_id = ? AND key IN (many)
 
+-- name: any_pruned
+SELECT EXISTS (SELECT 1 FROM pruned WHERE campaign_id = ?)
+
+-- name: pruned_keys
+SELECT json_group_array(key_hash) FROM pruned
+WHERE campaign_id = ? AND key_hash IN (SELECT value FROM json_each(?))
+
 -- name: add_contacts
 INSERT INTO contact (
     id, campaign_id, status, due, key, conversation_id, external_contact_id, person,

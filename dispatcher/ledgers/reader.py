@@ -45,7 +45,7 @@ def read_status(
 
     """
     path = Path(path)
-    with closing(_open(path)) as connection:
+    with closing(open_for_reading(path)) as connection:
         try:
             names = _names(connection, path, campaign)
             return tuple(_status(connection, name, now) for name in names)
@@ -61,7 +61,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with closing(_open(path)) as connection:
+    with closing(open_for_reading(path)) as connection:
         try:
             connection.execute("BEGIN")
             yield connection
@@ -80,7 +80,7 @@ class LedgerReader:
     def __init__(self, path: str | Path, campaign: str) -> None:
         self._path = Path(path)
         self._campaign = campaign
-        self._connection = _open(self._path)
+        self._connection = open_for_reading(self._path)
         try:
             _names(self._connection, self._path, campaign)
             self._id = _id(self._connection, campaign)
@@ -144,16 +144,6 @@ def _lineage_row(row: sqlite3.Row) -> LineageRow:
     return LineageRow(**values)
 
 
-def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a ledger to look into it; its rows come by name.
-
-    Raises:
-        LedgerError: there is no ledger, or it cannot be read.
-
-    """
-    return _open(path)
-
-
 def check_campaign(path: Path, campaign: str | None) -> None:
     """Make sure that a ledger can be read and, where one is named, holds a campaign.
 
@@ -161,7 +151,7 @@ def check_campaign(path: Path, campaign: str | None) -> None:
         LedgerError: it cannot, or does not.
 
     """
-    with closing(_open(path)) as connection:
+    with closing(open_for_reading(path)) as connection:
         try:
             _names(connection, path, campaign)
         except sqlite3.Error as error:
@@ -178,13 +168,19 @@ def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[Linea
 
     """
     check_campaign(path, campaign)
-    with closing(_open(path)) as connection:
+    with closing(open_for_reading(path)) as connection:
         name, where = ("lineage_page", (campaign,)) if campaign else ("lineage_page_of_all", ())
         for row in _pages(connection, path, name, after, *where):
             yield _lineage_row(row)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the ledger at ``path``, which this version must know, without ever writing to it.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
     if not path.is_file():
         raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
     try:

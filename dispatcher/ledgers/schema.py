@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.codec import key_hash, person_of
 from dispatcher.ledgers.faults import explain, wrong
 from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.named import script
@@ -117,6 +117,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             path, "its file system has no shared memory; put it on a local disk (ledger.path)"
         )
     connection.create_function("person_of", 1, person_of, deterministic=True)
+    connection.create_function("key_hash", 1, key_hash, deterministic=True)
     for number, name in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, name, number)
     connection.executescript(script("changes.sql"))

@@ -18,6 +18,7 @@ from dispatcher.domain.status import Hindrance
 from dispatcher.domain.story import Entry
 from dispatcher.ledgers import admission, holding, pausing, sums
 from dispatcher.ledgers import doubts as doubting
+from dispatcher.ledgers.care.work import Work
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
@@ -137,6 +138,22 @@ class SqliteLedger:
         An exception of its own undoes what it wrote, and harms nothing else.
         """
         return await self._writer.job(run)
+
+    async def tend(self, work: Work[T]) -> T:
+        """Do long work while a run goes on: one of its jobs after the other, among the writes.
+
+        Raises:
+            LedgerError: the ledger has failed, or the work cannot be done.
+
+        """
+        answer = None
+        while True:
+            try:
+                job = work.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = await self._writer.job(job)
 
     async def positions(self) -> Mapping[str, Position]:
         """Return how far each file of the campaign was read, by fingerprint."""

@@ -15,7 +15,7 @@ from dispatcher.ledgers.admission import unknown
 from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.named import SQL, many
-from dispatcher.ledgers.reader import open_read_only
+from dispatcher.ledgers.reader import open_for_reading
 from dispatcher.ports import Claim, Position
 
 _PAGE = 500
@@ -35,7 +35,7 @@ class Survey:
 
     def __init__(self, path: str | Path, campaign: str) -> None:
         self._path = Path(path)
-        self._ledger = open_read_only(self._path) if self._path.exists() else None
+        self._ledger = open_for_reading(self._path) if self._path.exists() else None
         self._seen = sqlite3.connect("", isolation_level=None)
         try:
             self._campaign = self._find(campaign)

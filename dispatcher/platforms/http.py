@@ -198,18 +198,24 @@ class PlatformClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen = ""
-        self._ahead: float | None = None
+        self._offset: float | None = None
 
     def ahead(self, headers: Mapping[str, str]) -> float | None:
-        """Return seconds ahead of our clock, as of the last Date header that was new."""
+        """Return seconds ahead of our clock, as of the last Date header that was new.
+
+        Between two of them time goes by as the monotonic clock has it, so a jump of ours does
+        not move the platform's.
+        """
+        ours = self._clock.time() - self._clock.monotonic()
         date = headers.get("Date", "")
         if date and date != self._seen:
             self._seen = date
             try:
-                self._ahead = parsedate_to_datetime(date).timestamp() - self._clock.time()
+                theirs = parsedate_to_datetime(date).timestamp()
+                self._offset = theirs - self._clock.monotonic()
             except (ValueError, OverflowError):
-                return self._ahead
-        return self._ahead
+                pass  # what was known before is still the best
+        return None if self._offset is None else self._offset - ours
 
 
 def _json_object(body: bytes) -> dict[str, object] | None:

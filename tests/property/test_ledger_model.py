@@ -21,6 +21,8 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.ledgers.care.pruning import PruneOrder, prune
+from dispatcher.ledgers.care.verifying import verify
 from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
@@ -45,12 +47,13 @@ PROGRESS = st.builds(
 DECISIONS = st.sampled_from(
     [Notify("conversation"), Open(Target("guest", is_guest_id=True), "external", None)]
 )
-HELD = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
-KEYS = st.text(st.characters(codec="utf-8"), max_size=2)
+HELD = {Status.CLAIMED, Status.SENDING, Status.IN_DOUBT}
+KEYS = st.sampled_from("abcdef") | st.text(st.characters(codec="utf-8"), max_size=2)
 TALKS = st.sampled_from([None, None, None, "shared"])
 PEOPLE = st.sampled_from([None, "a", "a", "b"])
 LIMITS = st.builds(Limits, st.booleans(), st.integers(0, 2), st.floats(990, 1030))
 UNSETTLED = {Status.SENDING, Status.IN_DOUBT}
+AFTER_A_SEND = {Reason.DELIVERED, Reason.IN_DOUBT}
 
 
 @dataclass
@@ -65,6 +68,16 @@ class Known:
     lineage: bool = False
     person: str | None = None
     reached: float | None = None
+    settled_at: float = 0.0
+
+
+def where(*statuses):
+    """A precondition: some contact has one of the statuses."""
+    return precondition(lambda self: any(e.status in statuses for e in self.known.values()))
+
+
+def anybody(self):
+    return bool(self.known or self.gone)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -76,7 +89,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = None
         self.now = 1000.0
         self.known = {}
+        self.gone = {}
         self.ids = {}
+        self.newest = self.newest_lineage = None
+        self.bad_at = []
         self.positions = {}
         self.rows = self.duplicates = self.rejected = self.filtered = 0
 
@@ -88,10 +104,13 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.runner.run(awaitable)
 
     def teardown(self):
-        if self.ledger is not None:
-            self.run(self.ledger.close())
-        self.runner.close()
-        self.folder.cleanup()
+        try:
+            if self.ledger is not None:
+                self.run(self.ledger.close())
+                assert self.findings() == []
+        finally:
+            self.runner.close()
+            self.folder.cleanup()
 
     @initialize()
     def begin(self):
@@ -114,6 +133,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for each in turned:
             each.status, each.due = status, self.now
         return len(turned)
+
+    def findings(self):
+        return [each.name for each in verify(self.path) if each.count]
 
     def among(self, data, *statuses):
         keys = sorted(key for key, each in self.known.items() if each.status in statuses)
@@ -157,6 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.rows += len(rows) + bad + filtered
         self.duplicates += admitted.duplicates
         self.rejected += bad
+        self.bad_at += [self.now] * bad
         self.filtered += filtered
         if at is not None:
             self.positions["f"] = at
@@ -164,15 +187,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def note_new(self, contacts):
         fresh = []
         for contact in contacts:
-            if contact.key not in self.known:
+            if contact.key not in self.known and contact.key not in self.gone:
                 due = self.now if contact.not_before is None else contact.not_before
                 who = contact.external_contact_id
                 self.known[contact.key] = Known(contact, Status.READY, due, person=who)
                 fresh.append(contact.key)
+                self.newest = contact.key
         return fresh
 
     def hindrance(self, me, person, limits):
-        others = [each for each in self.known.values() if each is not me]
+        everybody = (*self.known.values(), *self.gone.values())
+        others = [each for each in everybody if each is not me]
         reached = [e for e in others if person and e.person == person and e.reached is not None]
         talking = [e for e in others if e.contact.conversation_id == me.contact.conversation_id]
         if any(each.status in UNSETTLED for each in talking + reached):
@@ -192,6 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
             each.status = Status.CLAIMED
             assert self.ids.setdefault(claim.contact.key, claim.id) == claim.id
 
+    @where(Status.READY)
     @rule(limit=st.integers(0, 5))
     def claim(self, limit):
         due = sorted(
@@ -203,6 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [self.known[each.contact.key].due for each in claims] == due[:limit]
         self.take(claims)
 
+    @where(Status.CLAIMED)
     @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS, told=PEOPLE, limits=LIMITS)
     def intend(self, data, decision, progress, told, limits):
         if key := self.among(data, Status.CLAIMED):
@@ -216,6 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 each.status, each.progress = Status.SENDING, progress
                 each.person, each.reached = who, self.now
 
+    @where(Status.SENDING)
     @rule(data=st.data())
     def retract(self, data):
         if key := self.among(data, Status.SENDING):
@@ -235,12 +263,14 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.ledger.look_again(self.ids[key], self.now + wait))
             self.known[key].due = self.now + wait
 
+    @where(Status.CLAIMED)
     @rule(data=st.data())
     def release(self, data):
         if key := self.among(data, Status.CLAIMED):
             self.run(self.ledger.release([self.ids[key]]))
             self.known[key].status, self.known[key].due = Status.READY, self.now
 
+    @where(*HELD)
     @rule(data=st.data(), wait=st.integers(-5, 9), progress=PROGRESS)
     def defer(self, data, wait, progress):
         if key := self.among(data, *HELD):
@@ -249,23 +279,36 @@ class LedgerMachine(RuleBasedStateMachine):
             each.status, each.due, each.progress = Status.READY, self.now + wait, progress
             each.reached = None
 
+    @where(*HELD)
     @rule(data=st.data(), final=FINALS, progress=PROGRESS)
     def settle(self, data, final, progress):
-        if key := self.among(data, *HELD):
-            status, reason = final
-            taken = status in {Status.NOTIFIED, Status.OPENED}
-            relation = Relation.LINKED if taken else None
-            self.run(
-                self.ledger.settle(
-                    Settlement(self.ids[key], status, reason, self.now, progress, relation)
-                )
-            )
-            each = self.known[key]
-            each.status, each.reason, each.lineage = status, reason, taken
-            if not taken and reason is not Reason.IN_DOUBT:
-                each.reached = None
-            each.progress = progress if status is Status.PARKED else replace(progress, target=None)
+        held = UNSETTLED if final[1] in AFTER_A_SEND else HELD
+        if key := self.among(data, *held):
+            self.end(key, final, progress)
 
+    @where(*HELD)
+    @rule(data=st.data())
+    def settle_all(self, data):
+        finals = FINALS.filter(lambda final: final[1] is not Reason.IN_DOUBT)
+        unsent = FINALS.filter(lambda final: final[1] not in AFTER_A_SEND)
+        for key, each in list(self.known.items()):
+            if each.status in HELD:
+                self.end(key, data.draw(finals if each.status in UNSETTLED else unsent), NEW)
+
+    def end(self, key, final, progress):
+        (status, reason), each = final, self.known[key]
+        taken = status in {Status.NOTIFIED, Status.OPENED}
+        relation = Relation.LINKED if taken else None
+        settled = Settlement(self.ids[key], status, reason, self.now, progress, relation)
+        self.run(self.ledger.settle(settled))
+        each.status, each.reason, each.lineage = status, reason, taken
+        if not taken and reason is not Reason.IN_DOUBT:
+            each.reached = None
+        each.settled_at = self.now
+        self.newest_lineage = key if taken else self.newest_lineage
+        each.progress = progress if status is Status.PARKED else replace(progress, target=None)
+
+    @where(Status.PARKED)
     @rule(data=st.data())
     def replay(self, data):
         if key := self.among(data, Status.PARKED):
@@ -287,11 +330,46 @@ class LedgerMachine(RuleBasedStateMachine):
         answers = self.run(together(*wrong, self.ledger.backlog(self.now)))
         assert all(isinstance(each, LedgerError) for each in answers[:-1])
 
+    @precondition(anybody)
+    @rule(age=st.integers(-1, 5), parked=st.booleans())
+    def prune(self, age, parked):
+        before = self.now - age
+        kept = {self.newest, self.newest_lineage}
+        old = [
+            key
+            for key, each in self.known.items()
+            if each.reason and each.settled_at < before and key not in kept
+            if parked or each.status is not Status.PARKED
+        ]
+        bad = [at for at in self.bad_at[:-1] if at < before]
+        pruned = self.run(self.ledger.tend(prune(PruneOrder(before, parked=parked))))
+        assert (pruned.contacts, pruned.rejected) == (len(old), len(bad))
+        assert pruned.lineage == sum(self.known[key].lineage for key in old)
+        for key in old:
+            self.gone[key] = self.known.pop(key)
+            self.ids.pop(key)
+        self.bad_at = self.bad_at[len(bad) :]
+        self.admit_again(old)
+
+    def admit_again(self, keys):
+        again = Batch([Contact(key, "conversation", key) for key in keys])
+        admitted = self.run(self.ledger.admit(again, self.now, 9))
+        assert (admitted.admitted, admitted.duplicates, admitted.claims) == (0, len(keys), [])
+        self.rows += len(keys)
+        self.duplicates += len(keys)
+
+    @precondition(anybody)
+    @rule()
+    def verify(self):
+        assert self.findings() == []
+
+    @precondition(anybody)
     @rule()
     def restart(self):
         self.run(self.ledger.close())
         self.open()
 
+    @precondition(anybody)
     @rule()
     def crash(self):
         before, abandoned = self.path.parent, self.ledger
@@ -307,12 +385,12 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.ledger is None:
             return
         by_status = {}
-        for each in self.known.values():
+        for each in (*self.known.values(), *self.gone.values()):
             pair = (each.status, each.reason)
             by_status[pair] = by_status.get(pair, 0) + 1
         totals = self.run(self.ledger.totals())
         assert totals.by_status == by_status
-        assert (totals.rows, totals.admitted) == (self.rows, len(self.known))
+        assert (totals.rows, totals.admitted) == (self.rows, len(self.known) + len(self.gone))
         assert (totals.duplicates, totals.filtered) == (self.duplicates, self.filtered)
         assert sum(totals.rejected.values()) == self.rejected
         assert self.run(self.ledger.positions()) == self.positions

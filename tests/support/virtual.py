@@ -66,13 +66,17 @@ def in_virtual_time(test):
 
 
 class VirtualClock:
-    """The running loop's time; it counts how often somebody slept."""
+    """The running loop's time; it counts how often somebody slept.
+
+    ``jumped`` is by how many seconds somebody has put the wall clock forward.
+    """
 
     def __init__(self):
         self.sleeps = 0
+        self.jumped = 0.0
 
     def time(self):
-        return START + self.monotonic()
+        return START + self.jumped + self.monotonic()
 
     def monotonic(self):
         return asyncio.get_running_loop().time()

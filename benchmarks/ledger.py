@@ -1,0 +1,179 @@
+"""(d) A ledger with ten million settled contacts against an empty one, side by side."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from benchmarks.filled import fill
+from benchmarks.harness import RESULTS, contacts, keep, measured, median, table, write_config
+from dispatcher.domain.contact import Contact
+from dispatcher.ledgers import admission, holding
+from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ports import Batch
+from tests.support.playing import CREDENTIALS, clean_environment
+from tests.support.sandboxed import ROOT, SCENARIOS, SandboxProcess, sandbox
+
+WORKERS = 64
+SIDES = ("empty", "filled")
+FIRST_SEND_SECONDS = 2.0
+STATUS_SECONDS = 1.0
+CLAIM = 1.2
+"""By so much a claim may take longer than from an empty ledger."""
+WHOLE = 1.1
+"""By so much a whole run may take longer than with an empty ledger."""
+Measure = Callable[[Path, SandboxProcess], float]
+
+_READY = 20_000
+_CLAIMS = 100
+_POLL_SECONDS = 0.002
+
+
+def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
+    """Measure, print the table, and return the result."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=RESULTS) as name:
+        folder = Path(name)
+        filled = folder / "filled.db"
+        began = time.perf_counter()
+        fill(filled, "bench", rows)
+        size = filled.stat().st_size / (1 << 30)
+        print(f"{rows:,} rows, {size:.2f} GiB, written in {time.perf_counter() - began:.0f} s")
+        figures: dict[str, dict[str, list[float]]] = {}
+        figures["status"] = {"filled": [_status(filled) for _ in range(repeats)]}
+        with sandbox(SCENARIOS / "bench.toml", folder / "effects.jsonl") as world:
+            figures["first send"] = _each(folder, filled, repeats, world, 200, _first_send)
+            figures["whole run"] = _each(folder, filled, repeats, world, count, _whole)
+        figures["claim"] = _claims(folder, filled, repeats)
+    return _report(rows, figures)
+
+
+def _each(
+    folder: Path, filled: Path, repeats: int, world: SandboxProcess, count: int, measure: Measure
+) -> dict[str, list[float]]:
+    """Measure one side after the other, after a first pair that only warms up."""
+    found: dict[str, list[float]] = {side: [] for side in SIDES}
+    for number in range(-1, repeats):
+        for side in SIDES:
+            name = f"{measure.__name__}-{side}-{number}"
+            source = contacts(folder, name, count, crc32(name.encode()))
+            ledger = filled if side == "filled" else folder / f"{name}.db"
+            config = write_config(
+                folder, name, contacts=source, url=world.url, workers=WORKERS, statsd_port=9,
+                ledger=ledger,
+            )  # fmt: skip
+            before = world.counts()["effects"]
+            seconds = measure(config, world)
+            sent = world.counts()["effects"] - before
+            if sent != count:
+                raise RuntimeError(f"{sent} of {count} contacts were sent")
+            if number >= 0:
+                found[side].append(seconds)
+    return found
+
+
+def _first_send(config: Path, world: SandboxProcess) -> float:
+    """Return seconds from the start of the real command until a message took effect."""
+    before = world.counts()["effects"]
+    command = [sys.executable, "-m", "dispatcher", "run", "--config", str(config), "--once"]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT,
+        env={**clean_environment(), **CREDENTIALS},
+    )  # fmt: skip
+    while world.counts()["effects"] == before and process.poll() is None:
+        time.sleep(_POLL_SECONDS)
+    seconds = time.perf_counter() - began
+    _, err = process.communicate(timeout=120)
+    if process.returncode:
+        raise RuntimeError(f"the run failed:\n{err.decode()}")
+    return seconds
+
+
+def _whole(config: Path, _world: SandboxProcess) -> float:
+    """Return seconds of a whole run; modules are imported before the clock starts."""
+    return float(measured("whole.py", config)["seconds"])
+
+
+def _status(ledger: Path) -> float:
+    """Return seconds that the real ``dispatcher status`` takes."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "dispatcher", "status", "--ledger", str(ledger), "--json"],
+        check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=clean_environment(),
+    )  # fmt: skip
+    return time.perf_counter() - began
+
+
+def _claims(folder: Path, filled: Path, repeats: int) -> dict[str, list[float]]:
+    """Return seconds of a claim of 100, without its commit, which is the disk's alone."""
+    found: dict[str, list[float]] = {side: [] for side in SIDES}
+    paths = {"empty": folder / "claims.db", "filled": filled}
+    for number in range(-1, repeats):
+        for side, path in paths.items():
+            seconds = _claim(path, number)
+            if number >= 0:
+                found[side].append(seconds)
+    return found
+
+
+def _claim(path: Path, number: int) -> float:
+    with closing(open_for_writing(path)) as connection:
+        connection.execute("INSERT OR IGNORE INTO campaign (name, created_at) VALUES ('bench', 0)")
+        (campaign,) = connection.execute("SELECT id FROM campaign").fetchone()
+        (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM contact").fetchone()
+        keys = [f"claim-{number}-{each}" for each in range(_READY)]
+        batch = Batch([Contact(key, key, "Hello somebody") for key in keys])
+        connection.execute("BEGIN IMMEDIATE")
+        admission.admit(connection, campaign, iter(range(last + 1, last + 1 + _READY)), batch, 0, 0)
+        connection.execute("COMMIT")
+        times = []
+        for _ in range(_CLAIMS):
+            connection.execute("BEGIN IMMEDIATE")
+            began = time.perf_counter()
+            taken = holding.claim(connection, campaign, 100, 1.0)
+            times.append(time.perf_counter() - began)
+            connection.execute("COMMIT")
+            if len(taken) != 100:
+                raise RuntimeError(f"{len(taken)} contacts were claimed")
+        connection.execute("DELETE FROM contact WHERE reason IS NULL")
+        connection.execute("UPDATE campaign SET admitted = admitted - ?", (_READY,))
+    return median(times)
+
+
+def _report(rows: int, figures: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    ratios = {
+        name: median([f / e for e, f in zip(sides["empty"], sides["filled"], strict=True)])
+        for name, sides in figures.items()
+        if "empty" in sides
+    }
+    shown: list[list[object]] = [["", "empty", "filled", "filled / empty", "promised"]]
+    promises = {
+        "status": f"< {STATUS_SECONDS:.0f} s",
+        "first send": f"< {FIRST_SEND_SECONDS:.0f} s",
+        "whole run": f"<= {WHOLE}",
+        "claim": f"<= {CLAIM}",
+    }
+    for name, sides in figures.items():
+        times = [_figure(median(sides[side])) if side in sides else "-" for side in SIDES]
+        ratio = f"{ratios[name]:.2f}" if name in ratios else "-"
+        shown.append([name, *times, ratio, promises[name]])
+    print(table(shown))
+    holds = (
+        median(figures["status"]["filled"]) < STATUS_SECONDS
+        and median(figures["first send"]["filled"]) < FIRST_SEND_SECONDS
+        and ratios["whole run"] <= WHOLE
+        and ratios["claim"] <= CLAIM
+    )
+    result = {"holds": holds, "rows": rows, "ratios": ratios, "seconds": figures}
+    keep("ledger", result)
+    return result
+
+
+def _figure(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1e3:.2f} ms"

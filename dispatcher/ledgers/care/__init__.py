@@ -1,0 +1,1 @@
+"""Looking after a ledger: pruning, verifying, copying, and forgetting a person."""

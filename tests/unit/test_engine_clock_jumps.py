@@ -1,0 +1,127 @@
+"""A wall clock that is put forward or back in mid-run: nobody twice, nobody lost, no standstill."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.domain.status import Status, Step
+from dispatcher.engine.pipeline import Ending
+from dispatcher.platforms.http import PlatformClock
+from tests.support.engine import Bench, contacts
+from tests.support.rawserver import FakeClock
+from tests.support.scripted import GOOD, NOT_ENDED, ScriptedPlatform
+from tests.support.virtual import START, in_virtual_time
+
+HOUR, DAY = 3600.0, 86400.0
+JUMPS = [HOUR / 2, DAY, -HOUR / 2, -2 * DAY]
+PLATFORM_AHEAD = 5.0
+
+
+def sent(bench):
+    return Counter(r.conversation_id for r in bench.platform.requests if r.step is Step.OPEN)
+
+
+def jumping(bench, seconds, *, at=20):
+    """Answer as usual, put some back once, and put the clock forward at one of the requests."""
+    checked = Counter()
+
+    def answer(request):
+        if len(bench.platform.requests) == at:
+            bench.clock.jumped += seconds
+        checked[request.conversation_id] += request.step is Step.CHECK
+        slow = request.conversation_id.endswith(("3", "7"))
+        first = checked[request.conversation_id] == 1 and request.step is Step.CHECK
+        return NOT_ENDED if slow and first else GOOD[request.step]
+
+    return answer
+
+
+@pytest.mark.parametrize("seconds", [HOUR, DAY, -HOUR / 2])
+@in_virtual_time
+async def test_a_jump_in_mid_run_sends_nobody_twice(seconds):
+    """A daemon goes on; what was put back waits at most as long as the clock was put back."""
+    bench = Bench()
+    bench.platform.answer = jumping(bench, seconds)
+    running = bench.pipeline(contacts(40), once=False)
+    task = asyncio.ensure_future(running.run())
+    while bench.ledger.count(Status.OPENED) < 40 and bench.clock.monotonic() < HOUR:  # noqa: ASYNC110 - virtual time
+        await asyncio.sleep(5)
+    running.stop()
+    await task
+    assert set(sent(bench).values()) == {1}
+    assert len(sent(bench)) == 40
+    assert bench.clock.monotonic() < max(0.0, -seconds) + 60
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+@in_virtual_time
+async def test_a_jump_in_a_run_that_ends(seconds):
+    """With --once the run ends, done or with contacts left for the next one; none is sent twice."""
+    bench = Bench()
+    bench.platform.answer = jumping(bench, seconds)
+    ending = await bench.pipeline(contacts(40)).run()
+    left = bench.ledger.count(Status.READY)
+    assert (ending, left) == (Ending.DONE, 0) or (ending is Ending.DEFERRED and left)
+    assert bench.ledger.count(Status.OPENED) == 40 - left
+    assert set(sent(bench).values()) == {1}
+    assert bench.clock.monotonic() < 90
+
+
+class Told(ScriptedPlatform):
+    """A platform whose answers say what time it is there."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+
+    async def _request(self, *given):
+        reply = await super()._request(*given)
+        return replace(reply, clock=platform_now(self.clock) - self.clock.time())
+
+
+def platform_now(clock):
+    return START + PLATFORM_AHEAD + clock.monotonic()
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+@in_virtual_time
+async def test_an_intent_has_the_platforms_time_whatever_ours_does(seconds):
+    """Between the state check and the intent our clock jumps; a look-back must still find it."""
+    bench = Bench()
+    platform = Told(bench.clock)
+    bench.delivery._platform = platform
+    intents = []
+
+    async def before(name):
+        if name == "intend":
+            intents.append(platform_now(bench.clock))
+
+    def answer(request):
+        return GOOD[request.step]
+
+    platform.answer = answer
+    bench.ledger.before = before
+    first = bench.delivery._exchange._enter
+
+    def jump(*given):
+        first(*given)
+        if given[1] is Step.CHECK:
+            bench.clock.jumped += seconds
+
+    bench.delivery._exchange._enter = jump
+    row = await bench.deliver()
+    assert row.status is Status.OPENED
+    assert row.intent.at == pytest.approx(intents[0], abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+def test_the_platforms_clock_does_not_jump_with_ours(seconds):
+    """Between two Date headers it goes by as the monotonic clock has it."""
+    clock = FakeClock()
+    platform = PlatformClock(clock)
+    date = {"Date": "Tue, 14 Nov 2023 22:13:50 GMT"}
+    assert platform.ahead(date) == 30.0
+    clock.epoch += seconds
+    assert platform.ahead(date) == 30.0 - seconds

@@ -1,0 +1,452 @@
+"""A ledger that is looked after: pruned, verified, copied, and made to forget a person."""
+
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.cli import cli
+from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.conversation import Target
+from dispatcher.domain.decision import Open
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.care import backup, forgetting, pruning, verifying, work
+from dispatcher.ledgers.care.work import carry_out, empty_log, held
+from dispatcher.ledgers.reader import LedgerReader
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+
+OLD = 1000.0
+NOW = OLD + 1_000_000.0
+CUT = OLD + 500_000.0
+
+
+def person(number, **more):
+    return Contact(
+        f"key-{number}",
+        f"conversation-{number}",
+        f"text-{number}",
+        external_contact_id=f"external-{number}",
+        address=f"address-{number}",
+        subject=f"subject-{number}",
+        attributes={"name": f"name-{number}"},
+        **more,
+    )
+
+
+async def deliver(ledger, claim, at=OLD):
+    who = claim.contact
+    told = Progress(target=Target(who.address, is_guest_id=False), sends=1,
+                    external_contact_id=who.external_contact_id)  # fmt: skip
+    await ledger.intend(
+        Intent(claim.id, Step.OPEN, Open(told.target, who.external_contact_id, None), at, told)
+    )
+    await ledger.settle(
+        Settlement(
+            claim.id, Status.OPENED, Reason.DELIVERED, at, told, Relation.LINKED,
+            f"new-{who.key}", f"message-{who.key}", who.external_contact_id, "ended", at,
+            f"correlation-{who.key}",
+        )
+    )  # fmt: skip
+
+
+async def settle(ledger, claim, status, reason, at=OLD):
+    await ledger.settle(Settlement(claim.id, status, reason, at, NEW, words=f"w-{claim.id}"))
+
+
+def findings(path):
+    return {each.name: each.count for each in verifying.verify(path) if each.count}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+async def filled(path):
+    """Old ones: delivered 0, rejected 1, parked 2; new: delivered 3, ready 4 and 5; bad rows."""
+    async with await SqliteLedger.open(path, "c", now=lambda: OLD) as ledger:
+        bad = RejectedRow("f.csv", 7, "no_id", "about external-0", b"x,external-0,secret\n")
+        batch = Batch([person(n) for n in range(6)], [bad])
+        claims = (await ledger.admit(batch, OLD, 4)).claims
+        await deliver(ledger, claims[0])
+        await settle(ledger, claims[1], Status.REJECTED, Reason.REFUSED)
+        await settle(ledger, claims[2], Status.PARKED, Reason.IDENTITY)
+        await deliver(ledger, claims[3], at=NOW)
+        more = RejectedRow("f.csv", 9, "no_id", "", b"external-00,other\n")
+        await ledger.admit(Batch([], [more]), NOW, 0)
+    return path
+
+
+def pruned(path, **more):
+    with held(path) as connection:
+        return carry_out(connection, path, pruning.prune(pruning.PruneOrder(CUT, **more)))
+
+
+def rows(path, sql):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def test_pruning_removes_what_is_old_and_final(filled):
+    """Old final contacts, their lineage and rejected rows go; parked, new and open ones stay."""
+    assert pruned(filled) == pruning.Pruned(contacts=2, lineage=1, rejected=1)
+    assert rows(filled, "SELECT key FROM contact ORDER BY id") == [
+        ("key-2",), ("key-3",), ("key-4",), ("key-5",),
+    ]  # fmt: skip
+    assert rows(filled, "SELECT COUNT(*) FROM lineage") == [(1,)]
+    assert b"name-0" not in filled.read_bytes()
+    assert findings(filled) == {}
+
+
+async def test_the_sums_stay_true_after_pruning(filled):
+    """What was admitted and settled is told as before; parked ones go where that is asked for."""
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        before = await ledger.totals()
+    assert pruned(filled, parked=True).contacts == 3
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        assert await ledger.totals() == before
+    assert findings(filled) == {}
+
+
+async def test_nobody_becomes_new_by_pruning(filled):
+    """The same rows again are duplicates, each once; another key is new."""
+    pruned(filled)
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        again = await ledger.admit(Batch([person(n) for n in (0, 1, 2, 0, 9)]), NOW, 9)
+        assert (again.admitted, again.duplicates) == (1, 4)
+        assert [claim.contact.key for claim in again.claims] == ["key-9"]
+    async with await SqliteLedger.open(filled, "other") as ledger:
+        assert (await ledger.admit(Batch([person(0)]), NOW, 9)).admitted == 1
+    assert findings(filled) == {}
+
+
+async def test_who_was_reached_outlives_its_contact(filled):
+    """What the caps ask for is there after pruning, also from lineage that nobody marked."""
+    pruned(filled)
+    assert rows(filled, "SELECT contact_id, campaign_id, at FROM reached WHERE at = 1000") == [
+        (1, 1, OLD)
+    ]
+
+
+async def test_numbers_are_never_given_twice(path):
+    """After everything was pruned, new contacts and lineage have higher numbers than ever."""
+    async with await SqliteLedger.open(path, "c") as ledger:
+        for claim in (await ledger.admit(Batch([person(n) for n in range(3)]), OLD, 3)).claims:
+            await deliver(ledger, claim)
+    assert pruned(path).contacts == 2
+    async with await SqliteLedger.open(path, "c") as ledger:
+        (claim,) = (await ledger.admit(Batch([person(7)]), NOW, 1)).claims
+        await deliver(ledger, claim)
+    assert claim.id == 4
+    with LedgerReader(path, "c") as reader:
+        assert [row.id for row in reader.lineage(after=3)] == [4]
+
+
+async def test_a_trial_changes_nothing(filled):
+    """--dry-run tells the same figures, also while a daemon runs, and leaves the file alone."""
+    async with await SqliteLedger.open(filled, "c"):
+        command = ["ledger", "prune", "--ledger", str(filled), "--older-than", "1d", "--dry-run"]
+        result = CliRunner().invoke(cli, command)
+        assert "2 contacts, 1 lineage rows and 1 rejected rows would be removed" in result.stdout
+    assert rows(filled, "SELECT COUNT(*) FROM contact") == [(6,)]
+
+
+async def test_only_the_campaign_that_is_named(filled):
+    """Other campaigns keep what they have."""
+    async with await SqliteLedger.open(filled, "other") as ledger:
+        (claim,) = (await ledger.admit(Batch([person(0)]), OLD, 1)).claims
+        await deliver(ledger, claim)
+    assert pruned(filled, campaign=2).contacts == 0  # the newest row of all stays
+    assert pruned(filled, campaign=1).contacts == 2
+    assert rows(filled, "SELECT key FROM contact WHERE campaign_id = 2") == [("key-0",)]
+
+
+async def test_pruning_and_forgetting_while_a_run_goes_on(filled):
+    """Inside a daemon both share its writer; what it holds is refused."""
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        assert (await ledger.tend(pruning.prune(pruning.PruneOrder(CUT)))).contacts == 2
+        await ledger.claim(1, NOW)
+        whom = forgetting.Whom("key-4")
+        told = await ledger.tend(forgetting.forget(whom, NOW, running=True))
+        assert (told.contacts, [each.id for each in told.refused]) == (0, [5])
+        await ledger.release([5])
+        assert (await ledger.tend(forgetting.forget(whom, NOW, running=True))).contacts == 1
+        totals = await ledger.totals()
+        assert totals.by_status[Status.SKIPPED, Reason.FORGOTTEN] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["prune", "--older-than", "3x"], "write 90d, 12w or 36h"),
+        (["prune", "--older-than", "2h"], "may still be needed to tell what became of a send"),
+        (["prune", "--older-than", "9d", "--campaign", "no"], "campaign 'no' is not in it"),
+        (["forget"], "name either CONTACT or --external-contact ID"),
+        (["forget", "nobody"], "nothing in it names 'nobody'; check the key or the id"),
+    ],
+)
+async def test_mistakes_are_named(filled, arguments, words):
+    """What is wrong and what to do, and nothing is changed."""
+    result = CliRunner().invoke(cli, ["ledger", *arguments, "--ledger", str(filled)])
+    assert result.exit_code in (2, 4)
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize("command", [["prune", "--older-than", "90d"], ["forget", "key-0"]])
+async def test_a_running_dispatcher_keeps_its_ledger(filled, command):
+    """The commands that write say who has the ledger and what to do."""
+    async with await SqliteLedger.open(filled, "c"):
+        result = CliRunner().invoke(cli, ["ledger", *command, "--ledger", str(filled)])
+    assert result.exit_code == 4
+    assert "works on it; stop it, run `dispatcher ledger" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["prune", "--older-than", "90d"], ["forget", "key-0"]])
+def test_no_ledger_is_made(tmp_path, command):
+    """A path that is wrong is named, and nothing appears there."""
+    missing = tmp_path / "missing.db"
+    result = CliRunner().invoke(cli, ["ledger", *command, "--ledger", str(missing)])
+    assert (result.exit_code, list(tmp_path.iterdir())) == (4, [])
+    assert "there is no such file" in result.stderr
+
+
+async def test_pruning_makes_room(filled):
+    """The command tells what is free, and --vacuum gives it back."""
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        claims = (await ledger.admit(Batch([person(n) for n in range(50, 900)]), OLD, 900)).claims
+        for claim in claims:
+            await settle(ledger, claim, Status.REJECTED, Reason.REFUSED)
+    size = filled.stat().st_size
+    command = ["ledger", "prune", "--older-than", "1d", "--vacuum", "--ledger", str(filled)]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    assert "0.0 MiB of them are free" in result.stdout
+    assert filled.stat().st_size < size / 2
+    assert findings(filled) == {}
+
+
+def forgotten(path, name, **more):
+    with held(path) as connection:
+        told = carry_out(connection, path, forgetting.forget(forgetting.Whom(name, **more), NOW))
+    assert empty_log(path)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "is_external"),
+    [("key-0", False), ("conversation-0", False), ("new-key-0", False), ("external-0", True)],
+)
+async def test_no_byte_of_a_forgotten_person_is_left(filled, name, is_external):
+    """By key, either conversation, or external id: nothing that names them is in the files."""
+    async with await SqliteLedger.open(filled, "other", now=lambda: OLD) as ledger:
+        same = Contact("other-key", "new-key-0", "text-0", attributes={"name": "name-0"})
+        await ledger.admit(Batch([same]), OLD, 0)
+    told = forgotten(filled, name, is_external=is_external)
+    assert (told.contacts, told.rejected, told.refused) == (2, 1, ())
+    left = b"".join(each.read_bytes() for each in filled.parent.iterdir())
+    secrets = ["key-0", "conversation-0", "external-0,", "text-0", "address-0", "subject-0",
+               "name-0", "message-key-0", "correlation-key-0", "other-key"]  # fmt: skip
+    assert [each for each in secrets if each.encode() in left] == []
+    assert b"name-3" in left
+    assert b"external-00,other" in left
+    assert findings(filled) == {}
+    assert forgotten(filled, "external-0", is_external=True).before
+
+
+async def test_what_stays_of_a_forgotten_person(filled):
+    """Delivered stays delivered, unsent and parked are skipped; hashes and times stay."""
+    for number in (0, 2, 4):
+        assert forgotten(filled, f"key-{number}").contacts == 1
+    assert rows(filled, "SELECT status, reason FROM contact WHERE key LIKE 'forgotten:%'") == [
+        ("opened", "delivered"), ("skipped", "forgotten"), ("skipped", "forgotten"),
+    ]  # fmt: skip
+    assert rows(filled, "SELECT COUNT(*) FROM reached WHERE contact_id = 1") == [(1,)]
+    assert findings(filled) == {}
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        again = await ledger.admit(Batch([person(n) for n in (0, 2, 4)]), NOW, 9)
+        assert (again.admitted, again.duplicates) == (0, 3)
+        assert [each.contact.key for each in await ledger.claim(9, NOW)] == ["key-5"]
+        totals = await ledger.totals()
+    assert totals.by_status[Status.SKIPPED, Reason.FORGOTTEN] == 2
+    assert pruned(filled).contacts == 3
+    assert findings(filled) == {}
+
+
+async def test_a_send_under_way_is_not_forgotten(filled):
+    """What is sending or in doubt is kept, with the reason; the rest of the person goes."""
+    async with await SqliteLedger.open(filled, "other", now=lambda: OLD) as ledger:
+        (claim,) = (await ledger.admit(Batch([person(0)]), OLD, 1)).claims
+        decision = Open(Target("guest", is_guest_id=True), "external-0", "conversation-0")
+        await ledger.intend(Intent(claim.id, Step.OPEN, decision, OLD, NEW))
+    command = ["ledger", "forget", "--external-contact", "external-0", "--ledger", str(filled)]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 4
+    assert "1 contacts and 1 rejected rows were erased" in result.stdout
+    assert "of campaign other was kept: a message to it is on its way" in result.stderr
+
+
+async def test_a_key_of_two_people(filled):
+    """A key that means another person in another campaign is not guessed at."""
+    async with await SqliteLedger.open(filled, "other", now=lambda: OLD) as ledger:
+        other = Contact("key-4", "another", "text", external_contact_id="another")
+        await ledger.admit(Batch([other]), OLD, 0)
+    with pytest.raises(LedgerError, match="names more than one person"):
+        forgotten(filled, "key-4")
+    assert forgotten(filled, "key-4", campaign=1).contacts == 1
+    assert rows(filled, "SELECT text FROM contact WHERE conversation_id = 'another'") == [("text",)]
+
+
+async def test_a_copy_while_a_run_goes_on(filled, tmp_path):
+    """The copy is of one moment, verified, its owner's alone, and no copy is overwritten."""
+    target = tmp_path / "backup.db"
+    steps = []
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        claims = (await ledger.admit(Batch([person(n) for n in range(99, 4000)]), NOW, 9)).claims
+
+        def meanwhile(done, whole):
+            if not steps:
+                worker = threading.Thread(target=write, args=(filled,))
+                worker.start()
+                worker.join()
+            steps.append((done, whole))
+
+        assert backup.back_up(filled, target, tell=meanwhile) == []
+        await deliver(ledger, claims[0])
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert rows(filled, "SELECT name FROM campaign") == [("c",), ("meanwhile",)]
+    assert rows(target, "SELECT name FROM campaign") == [("c",)]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "backup.db", "ledger.db", "ledger.db.lock",
+    ]  # fmt: skip
+    with pytest.raises(LedgerError, match="it is there already; name another file, or add --force"):
+        backup.back_up(filled, target)
+    backup.back_up(filled, target, overwrite=True)
+    assert rows(target, "SELECT name FROM campaign") == [("c",), ("meanwhile",)]
+
+
+def write(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO campaign (name, created_at) VALUES ('meanwhile', 0)")
+
+
+async def test_a_damaged_ledger_is_not_taken_for_a_backup(filled, tmp_path):
+    """The copy is verified before it takes its name; the one of before stays."""
+    target = tmp_path / "backup.db"
+    target.write_text("yesterday's")
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        await ledger.admit(Batch([person(n) for n in range(99, 2000)]), NOW, 9)
+    content = bytearray(filled.read_bytes())
+    content[-9 * 4096 : -8 * 4096] = b"\xa5" * 4096
+    filled.write_bytes(content)
+    command = ["ledger", "backup", str(target), "--force", "--ledger", str(filled)]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 4
+    assert "its copy is damaged; run `dispatcher ledger verify`" in result.stderr
+    assert target.read_text() == "yesterday's"
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+
+
+async def test_the_ledger_is_no_place_for_its_copy(filled):
+    """Not even with --force."""
+    result = CliRunner().invoke(
+        cli, ["ledger", "backup", str(filled), "--force", "--ledger", str(filled)]
+    )
+    assert result.exit_code == 4
+    assert "this is the ledger itself" in result.stderr
+
+
+DAMAGE = {
+    "status_unknown": "UPDATE contact SET status = 'lost' WHERE id = 5",
+    "reason_unknown": "UPDATE contact SET reason = 'why' WHERE id = 1",
+    "final_without_reason": "UPDATE contact SET settled_at = NULL WHERE id = 1",
+    "ready_without_due": "UPDATE contact SET due = NULL WHERE id = 5",
+    "final_with_due": "UPDATE contact SET due = 1 WHERE id = 1",
+    "doubt_without_look_at": "UPDATE contact SET look_at = 1 WHERE id = 1",
+    "sending_without_intent": "UPDATE contact SET status = 'sending', due = NULL WHERE id = 5",
+    "text_kept": "UPDATE contact SET address = 'street' WHERE id = 1",
+    "text_missing": "UPDATE contact SET text = NULL WHERE id = 5",
+    "json_unreadable": "UPDATE contact SET attributes = '{' WHERE id = 5",
+    "lineage_missing": "DELETE FROM lineage WHERE contact_id = 1",
+    "lineage_alone": "UPDATE lineage SET contact_id = 2 WHERE contact_id = 1",
+    "message_twice": "UPDATE lineage SET message_id = 'one'",
+    "person_not_reached": "UPDATE contact SET person = 'hash' WHERE id = 1",
+    "settled_sums_differ": "UPDATE settled_sum SET contacts = 9",
+    "admitted_differs": "DELETE FROM contact WHERE id = 5",
+    "rows_differ": "UPDATE campaign SET rows_read = 99",
+    "rejected_sums_differ": "UPDATE rejected_sum SET row_count = 0",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+async def test_each_wrong_thing_is_found(filled, name):
+    """For each thing that must not be: it is not in a sound ledger, and found in a wrong one."""
+    assert findings(filled) == {}
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute(DAMAGE[name])
+    assert name in findings(filled)
+
+
+def test_nothing_is_looked_for_without_an_example():
+    """The examples above are all that verify looks for."""
+    assert set(DAMAGE) == set(verifying._WORDS)
+
+
+async def test_verify_tells_and_exits(filled):
+    """Exit code 0 and each thing told; 4 and what to do where something is wrong."""
+    sound = CliRunner().invoke(cli, ["ledger", "verify", "--ledger", str(filled)])
+    assert (sound.exit_code, sound.stdout.count("ok    no ")) == (0, len(DAMAGE) + 1)
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute(DAMAGE["lineage_missing"])
+    wrong = CliRunner().invoke(cli, ["ledger", "verify", "--quick", "--ledger", str(filled)])
+    assert wrong.exit_code == 4
+    assert "FAIL  1 delivered contacts without a lineage row: stop the run" in wrong.stdout
+
+
+async def test_verify_finds_a_damaged_page(filled):
+    """Noise in the file is told with what to do, and nothing else is looked for in it."""
+    async with await SqliteLedger.open(filled, "c") as ledger:
+        await ledger.admit(Batch([person(n) for n in range(99, 2000)]), NOW, 9)
+    content = bytearray(filled.read_bytes())
+    content[-9 * 4096 : -8 * 4096] = b"\xa5" * 4096
+    filled.write_bytes(content)
+    result = CliRunner().invoke(cli, ["ledger", "verify", "--ledger", str(filled)])
+    assert result.exit_code == 4
+    assert "places where the file is damaged: keep a copy of the file" in result.stdout
+    assert "ok" not in result.stdout
+
+
+@pytest.mark.parametrize("jobs", [2, 4, 6])
+@pytest.mark.parametrize("kind", ["prune", "forget"])
+async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, kind, jobs):
+    """Stopped after any of its jobs, the ledger is sound, and doing it again completes it."""
+    monkeypatch.setattr(work, "SPAN", 1)
+    with held(filled) as connection:
+        carry_out(connection, filled, stopped(started(kind), jobs))
+    assert findings(filled) == {}
+    with held(filled) as connection:
+        carry_out(connection, filled, started(kind))
+    assert rows(filled, "SELECT COUNT(*) FROM contact WHERE key = 'key-0'") == [(0,)]
+    assert rows(
+        filled, "SELECT COUNT(*) FROM lineage WHERE contact_id = 1 AND message_id > ''"
+    ) == [(0,)]
+    assert findings(filled) == {}
+
+
+def started(kind):
+    if kind == "prune":
+        return pruning.prune(pruning.PruneOrder(CUT), span=1)
+    return forgetting.forget(forgetting.Whom("external-0", is_external=True), NOW)
+
+
+def stopped(whole, jobs):
+    """Do the first jobs of some work, and no more."""
+    answer = None
+    for _ in range(jobs):
+        answer = yield whole.send(answer)
+    whole.close()
