@@ -1,0 +1,307 @@
+"""A world in which runs are killed: a sandbox, a ledger, files of contacts, and who kills."""
+
+import csv
+import itertools
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dispatcher.sandbox.contacts import write_contacts
+from dispatcher.settings.model import Settings
+from tests.support.crash_points import CHECKPOINT, DRAIN, FOLDER, POINTS, ROTATION, START
+from tests.support.crash_verdict import Verdict, compare
+from tests.support.playing import CREDENTIALS, QUICK, clean_environment
+from tests.support.sandboxed import ROOT, SandboxProcess, sandbox
+
+SOURCES = ("file", "glob", "folder")
+TIMEOUT_SECONDS = 1.0
+LATE_SECONDS = 1.0
+"""The longest delay of a late effect while it is within the bounds."""
+LAG_SECONDS = 1.0
+"""The longest lag of the platform's own records while it is within the bounds."""
+SKEW_SECONDS = 1.0
+BEYOND_SECONDS = 15.0
+"""The delay and the lag beyond the bounds."""
+NO_STATSD = 9
+ROTATED_ROWS = 600
+"""Rows of a file that is renamed in the middle: more than one batch."""
+
+SHARES = {"active": 8, "ended": 8, "closing": 3, "closed": 2, "returning": 1, "channel": 1}
+
+_FAULTS = (
+    ("reset_before", ["check", "notify", "open"], 0.01, ""),
+    ("reset_after", ["notify", "open"], 0.01, ""),
+    ("late_effect", ["notify", "open"], 0.01, "delay"),
+    ("error_500", ["check", "notify", "open"], 0.01, ""),
+    ("error_502", ["notify", "open"], 0.005, "effect = true\n"),
+    ("error_503_json", ["check", "notify", "open"], 0.01, ""),
+    ("error_503_html", ["check", "notify", "open"], 0.005, ""),
+    ("cut_body", ["check", "notify", "open"], 0.005, ""),
+    ("no_answer", ["check", "notify", "open"], 0.001, "effect = true\n"),
+)
+
+
+def scenario(*, beyond: bool = False, seed: int = 1) -> str:
+    """Write a platform with every fault; ``beyond``: some come later than the bounds permit."""
+    late = BEYOND_SECONDS if beyond else LATE_SECONDS
+    text = (
+        f"seed = {seed}\n[rate]\nallowed = 20000\nwindow_seconds = 1.0\n"
+        '[latency.default]\nkind = "lognormal"\nms = 4.0\nsigma = 0.5\nmax_ms = 100\n'
+        f"[analytics]\nlag_seconds = {LAG_SECONDS / 2}\nstraggler_share = 0.02\n"
+        f"straggler_lag_seconds = {BEYOND_SECONDS if beyond else LAG_SECONDS}\n"
+        "[world]\nended_after = 0.3\n"
+    )
+    for kind, endpoints, probability, more in _FAULTS:
+        delay = f'delay = {{ kind = "uniform", low_ms = 100, high_ms = {late * 1000:.0f} }}\n'
+        text += f'[[fault]]\nkind = "{kind}"\nendpoints = {json.dumps(endpoints)}\n'
+        text += f"probability = {probability}\n{delay if more == 'delay' else more}"
+    weights = "".join(f"{kind} = {weight}\n" for kind, weight in SHARES.items())
+    return f"{text}[world.shares]\n{weights}"
+
+
+class Launcher:
+    """The process that forks one run after the other."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.crashing", "--serve"],
+            stdin=pipe, stdout=pipe, cwd=ROOT, env={**clean_environment(), **CREDENTIALS},
+            bufsize=0,
+        )  # fmt: skip
+        self.pid = 0
+
+    def start(self, request: Mapping[str, Any]) -> None:
+        """Fork a run."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.pid = self._number()
+
+    def ended(self, seconds: float) -> int | None:
+        """Return the exit code of the run, negative for a signal; None if it still runs."""
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            return None
+        self.pid = 0
+        return self._number()
+
+    def kill(self) -> None:
+        """End the run from outside."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the run, if there is one, and the launcher."""
+        self.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        self._process.wait(20)
+
+    def _number(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+
+@dataclass
+class World:
+    """One ledger, and all that happens to the runs that work on it."""
+
+    folder: Path
+    sandbox: SandboxProcess
+    launcher: Launcher
+    source: str
+    campaigns: tuple[str, ...] = ("crash",)
+    per_cycle: int = 100
+    broken: str = ""
+    power_cut: bool = False
+    seed: int = 1
+    kills: int = 0
+    fed: int = 0
+    killed_at: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+        self.inputs.mkdir()
+        self._turn = itertools.cycle(self.campaigns)
+
+    @property
+    def inputs(self) -> Path:
+        """Where the files of contacts are."""
+        return self.folder / "in"
+
+    @property
+    def ledger(self) -> Path:
+        """Where the ledger is."""
+        return self.folder / "ledger.db"
+
+    def feed(self, count: int | None = None, name: str = "") -> Path:
+        """Put a file of contacts where the source looks for it, by renaming it."""
+        number = next(self._numbers)
+        path = self.inputs / (name or f"{number:05}.csv")
+        count = self.per_cycle if count is None else count
+        self.fed += count
+        shares = {kind: float(weight) for kind, weight in SHARES.items()}
+        part = path.with_name(path.name + ".part")
+        write_contacts(part, count=count, shares=shares, seed=self.seed * 100_000 + number)
+        part.rename(path)
+        return path
+
+    def kill(self, point: str = "", nth: int = 1, settles: int = 0, seconds: float = 20.0) -> bool:
+        """Run until the point, or until a random moment without one; True if it was killed."""
+        if self.source != "file":
+            self.feed(ROTATED_ROWS if point in ROTATION else None)
+        spec = f"{point}:{nth}@{settles}" if point else "none"
+        self._start(spec, ["--once"] if self._ends(point) else [])
+        code = self._see_through(point, time.monotonic() + seconds)
+        if code == -signal.SIGKILL:
+            self.kills += 1
+            self.killed_at.add(point or "random")
+            return True
+        assert code in (0, 10), self._told(f"{spec}: ended with {code}")
+        return False
+
+    def finish(self) -> Verdict:
+        """Switch the faults off, let every campaign come to its end, and compare."""
+        self.sandbox.post("faults", faults=[])
+        while self.sandbox.counts()["pending_effects"]:
+            time.sleep(0.1)
+        if "reconcile" in Settings.model_fields:
+            time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + LAG_SECONDS + SKEW_SECONDS)
+        control = self.feed(20, "control.csv" if self.source != "file" else "z-control.csv")
+        for campaign in self.campaigns:
+            if self.source == "file":
+                self._complete(campaign, str(self.inputs / "all.csv"))
+            self._complete(campaign, str(control) if self.source == "file" else "")
+        return compare(self.ledger, self.campaigns, self._rows(), self.sandbox.effects())
+
+    def _complete(self, campaign: str, source: str) -> None:
+        for _ in range(3):
+            self._start("none", ["--once"], campaign, source)
+            code = self.launcher.ended(120.0)
+            if code == 0:
+                return
+            assert code == 10, self._told(f"the last run ended with {code}")
+        raise AssertionError(self._told("the last run leaves contacts for later"))
+
+    def _see_through(self, point: str, deadline: float) -> int | None:
+        """Do to a run what its point needs, and kill it from outside if it has none."""
+        code = self.launcher.ended(0.05 + self.dice.random() * 0.6 if not point else 0.0)
+        if code is None and not point:
+            self.launcher.kill()
+        while code is None and time.monotonic() < deadline:
+            code = self.launcher.ended(0.2)
+            if code is None and point.startswith("token."):
+                self.sandbox.post("expire_tokens")
+            if code is None and self.source == "folder":
+                self._trickle()
+        if code is None:
+            self.launcher.kill()
+            code = self.launcher.ended(10.0)
+        return code
+
+    def _trickle(self) -> None:
+        """Let a file be written under a temporary name, and take its own while a run looks on."""
+        part = self.inputs / "slow.csv.part"
+        if part.exists():
+            part.rename(self.inputs / f"slow-{next(self._numbers):05}.csv")
+            return
+        shares = {kind: float(weight) for kind, weight in SHARES.items()}
+        seed = self.seed * 100_000 + next(self._numbers)
+        write_contacts(part, count=20, shares=shares, seed=seed)
+        self.fed += 20
+
+    def _ends(self, point: str) -> bool:
+        return point not in DRAIN and self.source != "folder"
+
+    def _start(self, spec: str, more: list[str], campaign: str = "", source: str = "") -> None:
+        given = {
+            **QUICK,
+            "message.text": "Hello {first_name}",
+            "platform.timeout_seconds": TIMEOUT_SECONDS,
+            "platform.connect_timeout_seconds": TIMEOUT_SECONDS,
+            "platform.requests_per_minute": 1_200_000,
+            "platform.window_seconds": 1,
+            "telemetry.statsd_port": NO_STATSD,
+            "telemetry.log_file": str(self.folder / "dispatcher.log"),
+            "telemetry.log_level": "error",
+            "source.watch": str(self.source == "folder").lower(),
+            "retry.max_attempts": 12,
+            "retry.not_ended_max_minutes": 5,
+            **(_FOLDER if self.source == "folder" else {}),
+            **_reconcile(),
+        }
+        argv = ["run", "--ledger", str(self.ledger), "--campaign", campaign or next(self._turn)]
+        argv += ["--source", source or self._path(), "--platform-url", self.sandbox.url]
+        argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+        request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
+        self.launcher.start({**request, "broken": self.broken, "power_cut": self.power_cut})
+
+    def _path(self) -> str:
+        patterns = {"file": "all.csv", "glob": "*.csv*", "folder": ""}
+        return str(self.inputs / patterns[self.source])
+
+    def _rows(self) -> Iterator[str]:
+        for path in self.inputs.iterdir():
+            with path.open(newline="") as lines:
+                yield from (row["conversation_id"] for row in csv.DictReader(lines))
+
+    def _told(self, words: str) -> str:
+        output = self.folder / "output.txt"
+        return f"{words}\n{output.read_text()[-2000:] if output.exists() else ''}"
+
+
+_FOLDER = {"source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
+
+
+def _reconcile() -> dict[str, Any]:
+    """The bounds of reconciliation, short, where the dispatcher has them."""
+    if "reconcile" not in Settings.model_fields:
+        return {}
+    return {
+        "reconcile.max_effect_delay_seconds": LATE_SECONDS,
+        "reconcile.max_lag_seconds": LAG_SECONDS,
+        "reconcile.clock_skew_seconds": SKEW_SECONDS,
+        "reconcile.look_seconds": 0.3,
+    }
+
+
+@contextmanager
+def world(folder: Path, source: str, *, beyond: bool = False, **more: Any) -> Iterator[World]:
+    """Set a world up; a ``file`` gets all its contacts now, ``contacts`` of them."""
+    contacts = more.pop("contacts", 0)
+    path = folder / "scenario.toml"
+    path.write_text(scenario(beyond=beyond, seed=more.get("seed", 1)))
+    launcher = Launcher()
+    try:
+        with sandbox(path, folder / "effects.jsonl") as running:
+            made = World(folder, running, launcher, source, **more)
+            if source == "file":
+                made.feed(contacts, "all.csv")
+            yield made
+    finally:
+        launcher.close()
+
+
+def points_for(source: str) -> list[str]:
+    """The points that a run over this kind of source passes."""
+    others = {"folder": ROTATION, "glob": FOLDER, "file": FOLDER | ROTATION}[source]
+    return [name for name in POINTS if name not in others]
+
+
+def settles_before(point: str, per_cycle: int, dice: random.Random) -> int:
+    """How many contacts are settled before a kill at this point, so that each run gets on."""
+    if point in START | FOLDER | ROTATION | CHECKPOINT or point == "positions.after":
+        return 0
+    return dice.randrange(max(1, per_cycle))
