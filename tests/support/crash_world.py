@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +30,15 @@ LATE_SECONDS = 1.0
 LAG_SECONDS = 1.0
 """The longest lag of the platform's own records while it is within the bounds."""
 SKEW_SECONDS = 1.0
-BEYOND_SECONDS = 15.0
-"""The delay and the lag beyond the bounds."""
+BEYOND_SECONDS = 60.0
+"""The lag of every message beyond the bounds: no run sees one of its own in time."""
+DOUBT_ALLOWED = True
+"""Whether a contact may end parked in doubt while delay and lag are within the bounds."""
 NO_STATSD = 9
-ROTATED_ROWS = 600
-"""Rows of a file that is renamed in the middle: more than one batch."""
+RANDOM_SECONDS = 0.6
+"""The time within which a random kill comes."""
+LARGE_FILE = 600
+"""Rows of a file that is renamed in its middle, or whose rows a drain finds waiting."""
 
 SHARES = {"active": 8, "ended": 8, "closing": 3, "closed": 2, "returning": 1, "channel": 1}
 
@@ -52,12 +56,13 @@ _FAULTS = (
 
 
 def scenario(*, beyond: bool = False, seed: int = 1) -> str:
-    """Write a platform with every fault; ``beyond``: some come later than the bounds permit."""
-    late = BEYOND_SECONDS if beyond else LATE_SECONDS
+    """Write a platform with every fault; ``beyond``: its records lag beyond the bounds."""
+    late = LATE_SECONDS * (5 if beyond else 1)
     text = (
         f"seed = {seed}\n[rate]\nallowed = 20000\nwindow_seconds = 1.0\n"
         '[latency.default]\nkind = "lognormal"\nms = 4.0\nsigma = 0.5\nmax_ms = 100\n'
-        f"[analytics]\nlag_seconds = {LAG_SECONDS / 2}\nstraggler_share = 0.02\n"
+        f"[analytics]\nlag_seconds = {BEYOND_SECONDS if beyond else LAG_SECONDS / 2}\n"
+        "straggler_share = 0.02\n"
         f"straggler_lag_seconds = {BEYOND_SECONDS if beyond else LAG_SECONDS}\n"
         "[world]\nended_after = 0.3\n"
     )
@@ -159,18 +164,24 @@ class World:
         return path
 
     def kill(self, point: str = "", nth: int = 1, settles: int = 0, seconds: float = 20.0) -> bool:
-        """Run until the point, or until a random moment without one; True if it was killed."""
+        """Run until the point, or until a random moment without one; True if it died there.
+
+        A run that does not end in time is killed all the same, at no point of its own.
+        """
         if self.source != "file":
-            self.feed(ROTATED_ROWS if point in ROTATION else None)
+            self.feed(LARGE_FILE if point in ROTATION | DRAIN else None)
         spec = f"{point}:{nth}@{settles}" if point else "none"
         self._start(spec, ["--once"] if self._ends(point) else [])
-        code = self._see_through(point, time.monotonic() + seconds)
-        if code == -signal.SIGKILL:
-            self.kills += 1
-            self.killed_at.add(point or "random")
-            return True
-        assert code in (0, 10), self._told(f"{spec}: ended with {code}")
-        return False
+        code = self._see_through(point, time.monotonic() + (seconds if point else 0.0))
+        at_point = code == -signal.SIGKILL
+        if code is None:
+            self.launcher.kill()
+            code = self.launcher.ended(10.0)
+        assert code in (0, 10, -signal.SIGKILL), self._told(f"{spec}: ended with {code}")
+        self.kills += code < 0
+        if at_point:
+            self.killed_at.add(point)
+        return at_point or not point
 
     def finish(self) -> Verdict:
         """Switch the faults off, let every campaign come to its end, and compare."""
@@ -179,6 +190,8 @@ class World:
             time.sleep(0.1)
         if "reconcile" in Settings.model_fields:
             time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + LAG_SECONDS + SKEW_SECONDS)
+        for part in self.inputs.glob("*.part"):
+            part.rename(part.with_suffix(""))
         control = self.feed(20, "control.csv" if self.source != "file" else "z-control.csv")
         for campaign in self.campaigns:
             if self.source == "file":
@@ -196,19 +209,14 @@ class World:
         raise AssertionError(self._told("the last run leaves contacts for later"))
 
     def _see_through(self, point: str, deadline: float) -> int | None:
-        """Do to a run what its point needs, and kill it from outside if it has none."""
-        code = self.launcher.ended(0.05 + self.dice.random() * 0.6 if not point else 0.0)
-        if code is None and not point:
-            self.launcher.kill()
+        """Do to a run what its point needs; None if it still runs in the end."""
+        code = self.launcher.ended(0.0 if point else 0.05 + self.dice.random() * RANDOM_SECONDS)
         while code is None and time.monotonic() < deadline:
-            code = self.launcher.ended(0.2)
+            code = self.launcher.ended(0.1)
             if code is None and point.startswith("token."):
                 self.sandbox.post("expire_tokens")
             if code is None and self.source == "folder":
                 self._trickle()
-        if code is None:
-            self.launcher.kill()
-            code = self.launcher.ended(10.0)
         return code
 
     def _trickle(self) -> None:
@@ -292,6 +300,21 @@ def world(folder: Path, source: str, *, beyond: bool = False, **more: Any) -> It
             yield made
     finally:
         launcher.close()
+
+
+def kill_everywhere(lived: World, points: Sequence[str], random_kills: int) -> None:
+    """Kill once at each of ``points`` and so many times at random, in any order.
+
+    Raises:
+        AssertionError: a run ended without reaching its point.
+
+    """
+    order = [*points, *[""] * random_kills]
+    lived.dice.shuffle(order)
+    for point in order:
+        settles = settles_before(point, lived.per_cycle // 2, lived.dice)
+        killed = lived.kill(point, settles=settles)
+        assert killed or not point, f"{point} was not reached"
 
 
 def points_for(source: str) -> list[str]:

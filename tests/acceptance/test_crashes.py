@@ -1,0 +1,101 @@
+"""Runs that are killed at every point where one can stop, and what the next one makes of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.broken_builds import BROKEN
+from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
+from tests.support.crash_verdict import Verdict
+from tests.support.crash_world import DOUBT_ALLOWED, kill_everywhere, points_for, world
+
+PER_CYCLE = 100
+FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
+FOLDER_POINTS = (*sorted(FOLDER), "admit.before", "admit.after", "send.after", "drain.begun")
+WORKERS = 64
+TELLING = {
+    "intent-not-committed": ("send.left", "send.after", "settle.before"),
+    "settle-lost": ("settle.after",),
+    "position-before-admission": ("admit.after",),
+    "power-cut": ("send.left", "send.after", "settle.after"),
+}
+"""Points at which each broken build does its harm."""
+
+
+def assert_promise_kept(verdict: Verdict, doubt_allowed: bool = DOUBT_ALLOWED):
+    """Nobody twice, nobody lost, and all accounts agree."""
+    assert not verdict.problems(doubt_allowed=doubt_allowed), verdict.per_million()
+    assert verdict.effects > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "points", "random_kills"),
+    [
+        ("glob", points_for("glob"), 10),
+        ("file", FILE_POINTS, 5),
+        ("folder", FOLDER_POINTS, 5),
+    ],
+)
+def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody(
+    tmp_path, source, points, random_kills
+):
+    """With faults on, over a file, rotated files and a watched folder; each point is reached."""
+    with world(tmp_path, source, per_cycle=PER_CYCLE, contacts=4000) as lived:
+        kill_everywhere(lived, points, random_kills)
+        verdict = lived.finish()
+        assert lived.killed_at >= set(points)
+        assert_promise_kept(verdict)
+        assert verdict.contacts == lived.fed
+        assert len(verdict.in_doubt) <= lived.kills * WORKERS + 0.1 * lived.fed
+
+
+def test_every_point_is_played():
+    """No point has a name alone."""
+    assert {*points_for("glob"), *FOLDER_POINTS} == set(POINTS)
+    assert ROTATION | DRAIN < set(points_for("glob"))
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_the_harness_fails_for_a_broken_build(tmp_path, broken):
+    """An intent, a settle or a batch that is not written, or not synced, is found out."""
+    with world(tmp_path, "glob", per_cycle=PER_CYCLE, broken=broken) as lived:
+        for point in TELLING[broken] * 3:
+            lived.kill(point, settles=0 if point == "admit.after" else lived.dice.randrange(20))
+        verdict = lived.finish()
+        assert lived.kills >= 3
+        assert verdict.twice or verdict.lost
+        if broken in ("intent-not-committed", "power-cut"):
+            assert verdict.twice
+        else:
+            assert verdict.missing or verdict.unfinished
+
+
+def test_a_power_cut_takes_nothing_that_was_promised(tmp_path):
+    """The real build survives the power cuts that the one without syncs does not."""
+    points = [*TELLING["power-cut"], "group.middle", "group.uncommitted", "intend.after"]
+    with world(tmp_path, "glob", per_cycle=PER_CYCLE, power_cut=True) as lived:
+        kill_everywhere(lived, points, 0)
+        assert_promise_kept(lived.finish())
+
+
+def test_two_campaigns_with_the_same_people_reach_each_of_them_once_for_each(tmp_path):
+    """Same conversations, same text, killed by turns: attributed rightly, or parked."""
+    points = ["intend.after", "send.before", "send.left", "send.after", "settle.before"]
+    with world(tmp_path, "glob", per_cycle=PER_CYCLE, campaigns=("one", "two")) as lived:
+        kill_everywhere(lived, [*points, *points], 2)
+        verdict = lived.finish()
+        assert verdict.contacts == 2 * lived.fed
+        assert_promise_kept(verdict)
+
+
+def test_the_comparison_names_what_is_wrong():
+    """Each problem has a line, and those in doubt are one where they are not allowed."""
+    whole = Verdict(contacts=4, effects=4)
+    assert not whole.problems(doubt_allowed=False)
+    wrong = replace(whole, twice=["a"], denied=["b"], in_doubt=["c", "d"])
+    assert wrong.problems(doubt_allowed=True) == ["1 twice: a", "1 denied: b"]
+    assert wrong.problems(doubt_allowed=False)[-1] == "2 in doubt: c, d"
+    assert wrong.per_million() == (
+        "per million contacts: twice 250,000, lost 250,000, in doubt 500,000"
+    )
