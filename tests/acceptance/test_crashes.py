@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.ledgers.reader import LedgerReader
 from tests.support.broken_builds import BROKEN
 from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
 from tests.support.crash_verdict import Verdict
@@ -99,3 +100,28 @@ def test_the_comparison_names_what_is_wrong():
     assert wrong.per_million() == (
         "per million contacts: twice 250,000, lost 250,000, in doubt 500,000"
     )
+
+
+def test_a_file_that_changes_between_a_kill_and_the_next_run_is_named(tmp_path):
+    """The run after the kill reads it anew; nobody is written to again, and it says so."""
+    with world(tmp_path, "file", per_cycle=PER_CYCLE, contacts=1500) as lived:
+        assert lived.kill("source.batch", nth=3, settles=10)
+        lived.append(200)
+        verdict = lived.finish()
+        assert_promise_kept(verdict)
+        assert verdict.contacts == lived.fed
+        with LedgerReader(lived.ledger, "crash") as reader:
+            assert [row.reason for row in reader.rejected()] == ["changed"]
+
+
+def test_a_half_written_last_line_reaches_nobody_until_it_is_whole(tmp_path):
+    """A run reads the file as far as it is; its last row is rejected, then read when complete."""
+    with world(tmp_path, "glob", per_cycle=PER_CYCLE) as lived:
+        path = lived.feed(300)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: whole.rindex(b",")])
+        assert lived.kill("settle.after", settles=20)
+        path.write_bytes(whole)
+        verdict = lived.finish()
+        assert_promise_kept(verdict)
+        assert verdict.contacts == lived.fed

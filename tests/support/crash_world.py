@@ -163,6 +163,13 @@ class World:
         part.rename(path)
         return path
 
+    def append(self, count: int) -> None:
+        """Let the one file of contacts grow in its place."""
+        more = self.feed(count, "more.part")
+        with (self.inputs / "all.csv").open("a", newline="") as file:
+            file.writelines(more.read_text().splitlines(keepends=True)[1:])
+        more.unlink()
+
     def kill(self, point: str = "", nth: int = 1, settles: int = 0, seconds: float = 20.0) -> bool:
         """Run until the point, or until a random moment without one; True if it died there.
 
