@@ -23,9 +23,10 @@ def put_replaced(
 ) -> Position:
     """Put out one rejected row, ``changed``, that names what is not read any more.
 
-    Return the old position as it is kept from now on. Nothing is put out if one of ``others`` has that content now: it was only renamed, and goes on
-    there. The row leaves together with a position of the new content, so that it is told once;
-    the old position stays, in case that content comes back.
+    Return the old position as it is kept from now on. Nothing is put out if one of ``others``
+    has that content now: it was only renamed, and goes on there. The row leaves together with
+    a position of the new content, so that it is told once; the old position stays, in case that
+    content comes back.
     """
     if any(_has(path, before.fingerprint) for path in others):
         return before

@@ -22,6 +22,7 @@ from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.platforms import http
 from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper
+from dispatcher.settings import Settings
 from dispatcher.sources import folder_source
 from dispatcher.sources.arrivals import Arrivals
 from dispatcher.sources.contents import FileContent
@@ -69,8 +70,16 @@ POINTS = {
 }
 """Every point by its name, and what is true when it is reached."""
 
+LOOKING = {
+    "look.before": "the platform is about to be asked what became of sends in doubt",
+    "look.after": "its records are read, and nothing is concluded",
+}
+if "reconcile" in Settings.model_fields:
+    POINTS |= LOOKING
+
 START = frozenset({"recover.before", "recover.after", "start.recovered", "positions.after"})
 """Points that each run passes once, before its first contact."""
+INTAKE = frozenset({"admit.before", "admit.after", "source.batch"})
 DRAIN = frozenset(name for name in POINTS if name.startswith("drain."))
 FOLDER = frozenset(name for name in POINTS if name.startswith("folder."))
 ROTATION = frozenset(name for name in POINTS if name.startswith("rotation."))
@@ -80,6 +89,7 @@ COMMITS_PER_CHECKPOINT = 10
 STEPS_IN_A_GROUP = 200
 """Steps of SQLite's machine after which a group of changes is taken to be in its middle."""
 
+_REQUESTS = {"check": "check", "notify": "send", "open": "send", "look_back": "look"}
 _SETTLES = ("settle", "park")
 _sending: ContextVar[bool] = ContextVar("sending", default=False)
 
@@ -235,8 +245,8 @@ def _checkpoint(connection: Any, killer: Killer) -> None:
 
 
 def _wrap_requests(killer: Killer) -> None:
-    for name in ("check", "notify", "open"):
-        _wrap_request(name, "check" if name == "check" else "send", killer)
+    for name, step in _REQUESTS.items():
+        _wrap_request(name, step, killer)
     answer = http._answer
 
     async def answered(protocol: Any) -> Any:
@@ -326,7 +336,6 @@ def _wrap_drain(killer: Killer) -> None:
 def _wrap_sources(killer: Killer) -> None:
     put, look, opened = Outlet.put, Arrivals.look, FileContent.__enter__
     take_content = folder_source.read_content
-    current: list[str] = []
 
     def putting(self: Outlet, batch: Any) -> None:
         put(self, batch)
@@ -346,7 +355,6 @@ def _wrap_sources(killer: Killer) -> None:
         return ready
 
     def entering(self: FileContent) -> FileContent:
-        current[:] = [self.name]
         killer.reached("folder.opened")
         return opened(self)
 

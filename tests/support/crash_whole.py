@@ -14,7 +14,9 @@ from tests.support.crash_verdict import Verdict
 from tests.support.crash_world import (
     DOUBT_ALLOWED,
     SOURCES,
+    Launcher,
     World,
+    launching,
     points_for,
     settles_before,
     world,
@@ -41,7 +43,11 @@ class Plan:
     @property
     def title(self) -> str:
         """What the progress calls it."""
-        kind = {"power_cut": "power cuts", "campaigns": "two campaigns"}
+        kind = {
+            "power_cut": "power cuts",
+            "campaigns": "two campaigns",
+            "beyond": "records that lag beyond the bounds",
+        }
         return ", ".join([self.source, *(kind[name] for name in self.more)])
 
 
@@ -50,20 +56,21 @@ def plans(kills: int, contacts: int) -> Iterator[Plan]:
     kinds: list[tuple[str, dict[str, Any]]] = [(source, {}) for source in SOURCES] * ROUNDS
     kinds += [(source, {"power_cut": True}) for source in POWER_CUTS]
     kinds.append(("glob", {"campaigns": CAMPAIGNS}))
+    kinds.append(("folder", {"beyond": True}))
     shares = len(kinds)
     for seed, (source, more) in enumerate(kinds, 1):
         yield Plan(source, seed, -(-kills // shares), -(-contacts // shares), more)
 
 
-def play(plan: Plan, folder: Path) -> tuple[Verdict, World]:
+def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
     """Kill as often as planned, finish, and compare."""
     per_cycle = plan.contacts // plan.kills
     settings = {"per_cycle": per_cycle, "seed": plan.seed, **plan.more}
-    with world(folder, plan.source, contacts=plan.contacts, **settings) as lived:
+    with world(folder, plan.source, launcher, contacts=plan.contacts, **settings) as lived:
         for point in _order(plan, lived):
             if lived.kills >= plan.kills:
                 break
-            lived.kill(point, settles=settles_before(point, per_cycle, lived.dice))
+            lived.kill(point, settles=settles_before(point, lived, per_cycle))
         return lived.finish(), lived
 
 
@@ -87,9 +94,9 @@ def run(kills: int, contacts: int, *, doubt_allowed: bool) -> bool:
     whole, number, reached, kept = Verdict(), 0, set[str](), True
     start = time.monotonic()
     for plan in plans(kills, contacts):
-        with tempfile.TemporaryDirectory() as folder:
-            verdict, lived = play(plan, Path(folder))
-        problems = verdict.problems(doubt_allowed=doubt_allowed)
+        with tempfile.TemporaryDirectory() as folder, launching() as launcher:
+            verdict, lived = play(plan, Path(folder), launcher)
+        problems = verdict.problems(doubt_allowed=doubt_allowed or "beyond" in plan.more)
         kept, number = kept and not problems, number + lived.kills
         whole.add(verdict)
         reached |= lived.killed_at

@@ -90,7 +90,8 @@ def test_a_watched_file_that_changes_while_it_is_read_is_taken_again(tmp_path):
                 if len(batches) == 1:
                     path.write_text(rows("b", 300))
                 if batch.position and batch.position.done:
-                    return batches
+                    break
+        return batches
 
     batches = asyncio.run(watch())
     assert rejected(batches) == [(str(path), 1, "changed")]
