@@ -6,11 +6,12 @@ import pytest
 
 from dispatcher.ledgers.reader import LedgerReader
 from tests.support.broken_builds import BROKEN
+from tests.support.crash_launcher import launching
 from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
 from tests.support.crash_verdict import Verdict
-from tests.support.crash_world import DOUBT_ALLOWED, kill_everywhere, launching, points_for, world
+from tests.support.crash_world import DOUBT_ALLOWED, kill_everywhere, points_for, world
 
-PER_CYCLE = 100
+PER_CYCLE = 80
 FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
 FOLDER_POINTS = (*sorted(FOLDER), "admit.before", "admit.after", "send.after", "drain.begun")
 WORKERS = 64
@@ -37,6 +38,7 @@ def assert_promise_kept(verdict: Verdict, doubt_allowed: bool = DOUBT_ALLOWED):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("source", "points", "random_kills"),
     [

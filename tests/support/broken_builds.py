@@ -30,9 +30,9 @@ def _position_before_admission(_killer: Killer) -> None:
     """The source's position is committed first, its contacts afterwards."""
     real = SqliteLedger.admit
 
-    async def admit(self: SqliteLedger, batch: Batch, now: float, claim: int) -> Any:
-        await real(self, Batch((), position=batch.position), now, 0)
-        return await real(self, replace(batch, position=None), now, claim)
+    async def admit(self: SqliteLedger, batch: Batch, *args: Any, **named: Any) -> Any:
+        await real(self, Batch((), position=batch.position), *args, **named)
+        return await real(self, replace(batch, position=None), *args, **named)
 
     SqliteLedger.admit = admit  # type: ignore[method-assign]
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.crash_launcher import Launcher, launching
 from tests.support.crash_points import POINTS
 from tests.support.crash_verdict import Verdict
 from tests.support.crash_world import (
     DOUBT_ALLOWED,
     SOURCES,
-    Launcher,
     World,
-    launching,
     points_for,
     settles_before,
     world,

@@ -2,36 +2,33 @@
 
 import csv
 import itertools
-import json
-import os
 import random
-import select
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dispatcher.sandbox.contacts import write_contacts
-from dispatcher.settings.model import Settings
+from dispatcher.settings import Settings
+from tests.support.crash_launcher import Launcher
+from tests.support.crash_platform import (
+    LAG_SECONDS,
+    LATE_SECONDS,
+    SHARES,
+    SKEW_SECONDS,
+    TIMEOUT_SECONDS,
+    reconcile_settings,
+    scenario,
+)
 from tests.support.crash_points import CHECKPOINT, DRAIN, FOLDER, INTAKE, POINTS, ROTATION, START
 from tests.support.crash_verdict import Verdict, compare
-from tests.support.playing import CREDENTIALS, QUICK, clean_environment
-from tests.support.sandboxed import ROOT, SandboxProcess, sandbox
+from tests.support.playing import QUICK
+from tests.support.sandboxed import SandboxProcess, sandbox
 
 SOURCES = ("file", "glob", "folder")
-TIMEOUT_SECONDS = 1.0
-LATE_SECONDS = 1.0
-"""The longest delay of a late effect while it is within the bounds."""
-LAG_SECONDS = 1.0
-"""The longest lag of the platform's own records while it is within the bounds."""
-SKEW_SECONDS = 1.0
-BEYOND_SECONDS = 3600.0
-"""The lag of every message beyond the bounds: no run sees one of its own in time."""
 DOUBT_ALLOWED = True
 """Whether a contact may end parked in doubt while delay and lag are within the bounds."""
 NO_STATSD = 9
@@ -40,85 +37,8 @@ SETTLED_AT_PACE = 100
 TRIES = 3
 RANDOM_SECONDS = 0.5
 """The time within which a random kill comes."""
-LARGE_FILE = 600
+LARGE_FILE = 400
 """Rows of a file that is renamed in its middle, or whose rows a drain finds waiting."""
-
-SHARES = {"active": 8, "ended": 8, "closing": 3, "closed": 2, "returning": 1, "channel": 1}
-
-_FAULTS = (
-    ("reset_before", ["check", "notify", "open"], 0.01, ""),
-    ("reset_after", ["notify", "open"], 0.01, ""),
-    ("late_effect", ["notify", "open"], 0.01, "delay"),
-    ("error_500", ["check", "notify", "open"], 0.01, ""),
-    ("error_502", ["notify", "open"], 0.005, "effect = true\n"),
-    ("error_503_json", ["check", "notify", "open"], 0.01, "retry_after = 1\n"),
-    ("error_503_html", ["check", "notify", "open"], 0.005, ""),
-    ("cut_body", ["check", "notify", "open"], 0.005, ""),
-    ("no_answer", ["check", "notify", "open"], 0.001, "effect = true\n"),
-)
-
-
-def scenario(*, beyond: bool = False, seed: int = 1) -> str:
-    """Write a platform with every fault; ``beyond``: its records lag beyond the bounds."""
-    late = LATE_SECONDS * (5 if beyond else 1)
-    text = (
-        f"seed = {seed}\n[rate]\nallowed = 20000\nwindow_seconds = 1.0\n"
-        '[latency.default]\nkind = "lognormal"\nms = 4.0\nsigma = 0.5\nmax_ms = 100\n'
-        f"[analytics]\nlag_seconds = {BEYOND_SECONDS if beyond else LAG_SECONDS / 2}\n"
-        "straggler_share = 0.02\n"
-        f"straggler_lag_seconds = {BEYOND_SECONDS if beyond else LAG_SECONDS}\n"
-        "[world]\nended_after = 0.3\n"
-    )
-    for kind, endpoints, probability, more in _FAULTS:
-        delay = f'delay = {{ kind = "uniform", low_ms = 100, high_ms = {late * 1000:.0f} }}\n'
-        text += f'[[fault]]\nkind = "{kind}"\nendpoints = {json.dumps(endpoints)}\n'
-        text += f"probability = {probability}\n{delay if more == 'delay' else more}"
-    weights = "".join(f"{kind} = {weight}\n" for kind, weight in SHARES.items())
-    return f"{text}[world.shares]\n{weights}"
-
-
-class Launcher:
-    """The process that forks one run after the other."""
-
-    def __init__(self) -> None:
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.crashing", "--serve"],
-            stdin=pipe, stdout=pipe, cwd=ROOT, env={**clean_environment(), **CREDENTIALS},
-            bufsize=0,
-        )  # fmt: skip
-        self.pid = 0
-
-    def start(self, request: Mapping[str, Any]) -> None:
-        """Fork a run."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self.pid = self._number()
-
-    def ended(self, seconds: float) -> int | None:
-        """Return the exit code of the run, negative for a signal; None if it still runs."""
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
-            return None
-        self.pid = 0
-        return self._number()
-
-    def kill(self) -> None:
-        """End the run from outside."""
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """End the launcher, which ends once its run has ended."""
-        self.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            stream.close()
-        self._process.wait(20)
-
-    def _number(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
 
 
 @dataclass
@@ -265,7 +185,7 @@ class World:
             "retry.not_ended_max_minutes": 5,
             **(_FOLDER if self.source == "folder" else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
-            **_reconcile(),
+            **reconcile_settings(),
         }
         argv = ["run", "--ledger", str(self.ledger), "--campaign", campaign or next(self._turn)]
         argv += ["--source", source or self._path(), "--platform-url", self.sandbox.url]
@@ -290,28 +210,6 @@ class World:
 _FEW = {"engine.workers": 8}
 """Few workers leave much lying ready, which a drain then gives back."""
 _FOLDER = {"source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
-
-
-def _reconcile() -> dict[str, Any]:
-    """The bounds of reconciliation, short, where the dispatcher has them."""
-    if "reconcile" not in Settings.model_fields:
-        return {}
-    return {
-        "reconcile.max_effect_delay_seconds": LATE_SECONDS,
-        "reconcile.max_lag_seconds": LAG_SECONDS,
-        "reconcile.clock_skew_seconds": SKEW_SECONDS,
-        "reconcile.look_seconds": 0.3,
-    }
-
-
-@contextmanager
-def launching() -> Iterator[Launcher]:
-    """Have a launcher for as long as the block lasts."""
-    launcher = Launcher()
-    try:
-        yield launcher
-    finally:
-        launcher.close()
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import dispatcher.cli.running
 import dispatcher.sources.stream_source  # noqa: F401 - loaded once, before the forks
 from dispatcher.cli import main
 from tests.support.broken_builds import BROKEN, cut_power
-from tests.support.crash_points import Killer, install
+from tests.support.crash_points import Killer
+from tests.support.crash_wraps import install
 
 
 def killer_of(spec: str) -> Killer:
