@@ -8,7 +8,7 @@ from dispatcher.ledgers.reader import LedgerReader
 from tests.support.broken_builds import BROKEN
 from tests.support.crash_launcher import launching
 from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
-from tests.support.crash_verdict import Verdict
+from tests.support.crash_verdict import Verdict, compare
 from tests.support.crash_world import DOUBT_ALLOWED, kill_everywhere, points_for, world
 
 PER_CYCLE = 80
@@ -107,6 +107,28 @@ def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(tmp_p
         verdict = lived.finish()
         assert_promise_kept(verdict, doubt_allowed=True)
         assert verdict.in_doubt
+
+
+def test_the_comparison_finds_every_kind_of_difference(tmp_path, launcher):
+    """A message more or less, one in another conversation, a contact that is not there."""
+    with world(tmp_path, "glob", launcher) as lived:
+        assert_promise_kept(lived.finish())
+        effects, rows = lived.sandbox.effects(), list(lived.rows())
+        notified = next(effect for effect in effects if effect["kind"] == "notified")
+        linked = next(effect for effect in effects if effect["kind"] == "linked")
+        others = [effect for effect in effects if effect is not linked]
+
+        def found(seen, wanted=rows):
+            return compare(lived.ledger, lived.campaigns, wanted, seen)
+
+        (gone,) = found(others).imagined
+        assert gone == linked["previousConversationId"]
+        assert found([*others, {**linked, "externalContactId": "x-other"}]).imagined == [gone]
+        twice = {**notified, "messageId": "another"}
+        assert found([*effects, twice]).twice == [notified["conversationId"]]
+        nobody = {**twice, "conversationId": "nobody"}
+        assert found([*effects, nobody]).denied == ["nobody"]
+        assert found(effects, [*rows, "absent"]).missing == ["absent"]
 
 
 def test_the_comparison_names_what_is_wrong():

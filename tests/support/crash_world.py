@@ -133,7 +133,7 @@ class World:
             if self.source == "file":
                 self._complete(campaign, str(self.inputs / "all.csv"))
             self._complete(campaign, str(control) if self.source == "file" else "")
-        return compare(self.ledger, self.campaigns, self._rows(), self.sandbox.effects())
+        return compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
 
     def _complete(self, campaign: str, source: str) -> None:
         for _ in range(3):
@@ -197,7 +197,8 @@ class World:
         patterns = {"file": "all.csv", "glob": "*.csv*", "folder": ""}
         return str(self.inputs / patterns[self.source])
 
-    def _rows(self) -> Iterator[str]:
+    def rows(self) -> Iterator[str]:
+        """The conversations of all files of contacts."""
         for path in self.inputs.iterdir():
             with path.open(newline="") as lines:
                 yield from (row["conversation_id"] for row in csv.DictReader(lines))
