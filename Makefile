@@ -2,7 +2,7 @@
 #   make demo   send 2,000 contacts through a local sandbox        make bench  measure
 #   make test   all checks and all tests                           make fmt    format the code
 #   make check  format, lint, types, import contracts              make lock   pin requirements anew
-#   make clean  remove what the targets above made
+#   make clean  remove what the targets made                       make crash  kill runs, compare
 # Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench fmt lock clean
+.PHONY: help demo test check bench crash fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -38,6 +38,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+crash: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.crash_whole $(ARGS)
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .

@@ -26,6 +26,10 @@ def shown(path: str) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
+class ChangedError(SourceError):
+    """A file is not the one any more that reading began with."""
+
+
 class Content(Protocol):
     """Something that can be read. ``fingerprint`` is None where it can be read only once."""
 
@@ -49,9 +53,12 @@ class FileContent:
 
     The fingerprint covers the first 64 KiB, the size and the time of change, as they are when
     the file is opened. ``.gz`` and ``.zst`` are decompressed, and so is what begins like them.
+    What is read while size or time of change stay the same is of one piece; nothing is
+    yielded that was read after a change.
 
     Raises:
         SourceError: the file cannot be opened or read.
+        ChangedError: it has changed since it was opened.
 
     """
 
@@ -60,10 +67,10 @@ class FileContent:
         with _readable(self.name), ExitStack() as undo:
             self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - closed in __exit__
             undo.callback(self._file.close)
-            stat = os.fstat(self._file.fileno())
+            self._stat = os.fstat(self._file.fileno())
             head = self._file.read(_HEAD)
             undo.pop_all()
-        told = f"\0{stat.st_size}\0{stat.st_mtime_ns}".encode()
+        told = f"\0{self._stat.st_size}\0{self._stat.st_mtime_ns}".encode()
         self.fingerprint = hashlib.sha256(head + told).hexdigest()
         self._compression = _COMPRESSIONS.get(Path(path).suffix.lower(), compression_of(head))
 
@@ -86,9 +93,21 @@ class FileContent:
             pause()
             with _readable(self.name):
                 chunk = self._file.read(_CHUNK)
+                now = os.fstat(self._file.fileno())
+            self._check_same(now)
             if not chunk:
                 return
             yield chunk
+
+    def _check_same(self, now: os.stat_result) -> None:
+        before = self._stat
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise ChangedError(
+                f"{self.name}: it changed while it was read ({before.st_size:,} bytes before, "
+                f"{now.st_size:,} now); once it is complete run again: it is then read from its "
+                "beginning, and rows that are known are duplicates. Write under another name "
+                "and rename, and this cannot happen"
+            )
 
 
 class PipeContent:

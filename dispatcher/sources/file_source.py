@@ -1,13 +1,14 @@
 """Files that are there: one by its path, or many by a glob."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from glob import glob, has_magic
 from pathlib import Path
 
 from dispatcher.ports import Batch, Position, SourceError
-from dispatcher.sources.contents import FileContent
+from dispatcher.sources.contents import FileContent, shown
 from dispatcher.sources.handover import Outlet, handed_over
 from dispatcher.sources.reading import read_content
+from dispatcher.sources.replacing import put_replaced, replaced
 from dispatcher.sources.rules import Layout, RowRules
 
 
@@ -15,7 +16,8 @@ class FileSource:
     """Reads a file, or all files that a glob matches when reading begins, sorted by path.
 
     Each file goes on from its known position; one that is done is passed over. A path that
-    exists is a path, whatever characters it has.
+    exists is a path, whatever characters it has. A match that is gone when its turn comes was
+    renamed: the glob is matched again for it.
     """
 
     def __init__(self, path: str, rules: RowRules, layout: Layout | None = None) -> None:
@@ -33,11 +35,35 @@ class FileSource:
         return handed_over(lambda outlet: self._read(known, outlet))
 
     def _read(self, known: Mapping[str, Position], outlet: Outlet) -> None:
-        for path in self._paths():
-            with FileContent(path) as content:
-                start = known.get(content.fingerprint)
-                if start is None or not start.done:
-                    read_content(content, start, self._rules, self._layout, outlet)
+        read: set[str] = set()
+        complete = False
+        while not complete:
+            complete = True
+            for path in self._paths():
+                try:
+                    content = FileContent(path)
+                except SourceError:
+                    if path == self._path or Path(path).exists():
+                        raise
+                    complete = False
+                    continue
+                with content:
+                    if content.fingerprint not in read:
+                        self._read_one(content, known, outlet)
+                    read.add(content.fingerprint)
+
+    def _read_one(
+        self, content: FileContent, known: Mapping[str, Position], outlet: Outlet
+    ) -> None:
+        start = known.get(content.fingerprint)
+        before = replaced(content, known) if start is None else None
+        if before is not None:
+            put_replaced(content, before, self._others(content), outlet)
+        if start is None or not start.done:
+            read_content(content, start, self._rules, self._layout, outlet)
+
+    def _others(self, content: FileContent) -> Iterator[str]:
+        return (path for path in self._paths() if shown(path) != content.name)
 
     def _paths(self) -> list[str]:
         if Path(self._path).is_dir():

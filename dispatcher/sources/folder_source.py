@@ -2,16 +2,17 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.arrivals import Arrivals
-from dispatcher.sources.contents import FileContent, shown
+from dispatcher.sources.contents import ChangedError, FileContent, shown
 from dispatcher.sources.handover import Outlet, handed_over
 from dispatcher.sources.header import HeaderError
 from dispatcher.sources.reading import put_header_row, read_content
+from dispatcher.sources.replacing import put_replaced, replaced
 from dispatcher.sources.rules import Layout, RowRules, Timing
 
 
@@ -21,7 +22,8 @@ class FolderSource:
     With ``once`` it takes what is there and ends; files that are still being written then are
     left for the next time. Folders within are not looked into. A file that cannot be read or
     whose header lacks a column is one rejected row and stops nothing: ``header`` files are
-    done; ``unreadable`` ones are tried again when they change, or after a restart.
+    done; ``unreadable`` ones are tried again when they change, or after a restart, and those
+    that ``changed`` while they were read once they are complete.
     """
 
     def __init__(
@@ -73,7 +75,8 @@ class FolderSource:
                 self._read(content, known, outlet)
         except SourceError as error:
             if Path(path).exists():
-                row = RejectedRow(shown(path), 1, "unreadable", str(error), b"")
+                reason = "changed" if isinstance(error, ChangedError) else "unreadable"
+                row = RejectedRow(shown(path), 1, reason, str(error), b"")
                 outlet.put(Batch((), (row,)))
 
     def _read(self, content: FileContent, known: dict[str, Position], outlet: Outlet) -> None:
@@ -81,12 +84,20 @@ class FolderSource:
         start = known.get(content.fingerprint)
         if start is not None and start.done:
             return
+        before = replaced(content, known) if start is None else None
+        if before is not None:
+            aside = put_replaced(content, before, self._others(content), outlet)
+            known[aside.fingerprint] = aside
         try:
             read_content(content, start, self._rules, self._layout, outlet)
         except HeaderError as error:
             row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
             put_header_row(content, row, outlet)
         known[content.fingerprint] = Position(content.name, content.fingerprint, 0, 0, done=True)
+
+    def _others(self, content: FileContent) -> Iterator[str]:
+        paths = (str(Path(self._path) / name) for name in _entries(self._path))
+        return (path for path in paths if shown(path) != content.name)
 
 
 def _entries(path: str) -> dict[str, os.stat_result]:

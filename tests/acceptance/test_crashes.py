@@ -1,0 +1,168 @@
+"""Runs that are killed at every point where one can stop, and what the next one makes of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from dispatcher.ledgers.reader import LedgerReader
+from tests.support.broken_builds import BROKEN
+from tests.support.crash_launcher import launching
+from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
+from tests.support.crash_verdict import Verdict, compare
+from tests.support.crash_world import DOUBT_ALLOWED, kill_everywhere, points_for, world
+
+PER_CYCLE = 80
+FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
+FOLDER_POINTS = (*sorted(FOLDER), "admit.before", "admit.after", "send.after", "drain.begun")
+WORKERS = 64
+TELLING = {
+    "intent-not-committed": ("send.left", "send.after", "settle.before"),
+    "settle-lost": ("settle.after",),
+    "position-before-admission": ("admit.after",),
+    "power-cut": ("send.left", "send.after", "settle.after"),
+}
+"""Points at which each broken build does its harm."""
+
+
+@pytest.fixture(scope="module")
+def launcher():
+    """One process forks the runs of all tests."""
+    with launching() as made:
+        yield made
+
+
+def assert_promise_kept(verdict: Verdict, doubt_allowed: bool = DOUBT_ALLOWED):
+    """Nobody twice, nobody lost, and all accounts agree."""
+    assert not verdict.problems(doubt_allowed=doubt_allowed), verdict.per_million()
+    assert verdict.effects > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("source", "points", "random_kills"),
+    [
+        ("glob", points_for("glob"), 8),
+        ("file", FILE_POINTS, 6),
+        ("folder", FOLDER_POINTS, 6),
+    ],
+)
+def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody(
+    tmp_path, launcher, source, points, random_kills
+):
+    """With faults on, over a file, rotated files and a watched folder; each point is reached."""
+    with world(tmp_path, source, launcher, per_cycle=PER_CYCLE, contacts=3000) as lived:
+        kill_everywhere(lived, points, random_kills)
+        verdict = lived.finish()
+        assert lived.killed_at >= set(points)
+        assert_promise_kept(verdict)
+        assert verdict.contacts == lived.fed
+        assert len(verdict.in_doubt) <= lived.kills * WORKERS + 0.1 * lived.fed
+
+
+def test_every_point_is_played():
+    """No point has a name alone."""
+    assert {*points_for("glob"), *FOLDER_POINTS} == set(POINTS)
+    assert set(points_for("glob")) > ROTATION | DRAIN
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
+    """An intent, a settle or a batch that is not written, or not synced, is found out."""
+    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, broken=broken) as lived:
+        for point in TELLING[broken] * 3:
+            lived.kill(point, settles=0 if point == "admit.after" else lived.dice.randrange(20))
+        verdict = lived.finish()
+        assert lived.kills >= 3
+        assert verdict.twice or verdict.lost
+        if broken in ("intent-not-committed", "power-cut"):
+            assert verdict.twice
+        else:
+            assert verdict.missing or verdict.unfinished
+
+
+def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher):
+    """The real build survives the power cuts that the one without syncs does not."""
+    points = [*TELLING["power-cut"], "group.middle", "group.uncommitted", "intend.after"]
+    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, power_cut=True) as lived:
+        kill_everywhere(lived, points, 0)
+        assert_promise_kept(lived.finish())
+
+
+def test_two_campaigns_with_the_same_people_reach_each_of_them_once_for_each(tmp_path, launcher):
+    """Same conversations, same text, killed by turns: attributed rightly, or parked."""
+    points = ["intend.after", "send.before", "send.left", "send.after", "settle.before"]
+    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, campaigns=("one", "two")) as lived:
+        kill_everywhere(lived, points, 2)
+        verdict = lived.finish()
+        assert verdict.contacts == 2 * lived.fed
+        assert_promise_kept(verdict)
+
+
+def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(tmp_path, launcher):
+    """The platform's records show nothing in time, and effects come later than assumed."""
+    points = ["send.left", "send.after", "settle.before"]
+    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, beyond=True) as lived:
+        kill_everywhere(lived, points, 1)
+        verdict = lived.finish()
+        assert_promise_kept(verdict, doubt_allowed=True)
+        assert verdict.in_doubt
+
+
+def test_the_comparison_finds_every_kind_of_difference(tmp_path, launcher):
+    """A message more or less, one in another conversation, a contact that is not there."""
+    with world(tmp_path, "glob", launcher) as lived:
+        assert_promise_kept(lived.finish())
+        effects, rows = lived.sandbox.effects(), list(lived.rows())
+        notified = next(effect for effect in effects if effect["kind"] == "notified")
+        linked = next(effect for effect in effects if effect["kind"] == "linked")
+        others = [effect for effect in effects if effect is not linked]
+
+        def found(seen, wanted=rows):
+            return compare(lived.ledger, lived.campaigns, wanted, seen)
+
+        (gone,) = found(others).imagined
+        assert gone == linked["previousConversationId"]
+        assert found([*others, {**linked, "externalContactId": "x-other"}]).imagined == [gone]
+        twice = {**notified, "messageId": "another"}
+        assert found([*effects, twice]).twice == [notified["conversationId"]]
+        nobody = {**twice, "conversationId": "nobody"}
+        assert found([*effects, nobody]).denied == ["nobody"]
+        assert found(effects, [*rows, "absent"]).missing == ["absent"]
+
+
+def test_the_comparison_names_what_is_wrong():
+    """Each problem has a line, and those in doubt are one where they are not allowed."""
+    whole = Verdict(contacts=4, effects=4)
+    assert not whole.problems(doubt_allowed=False)
+    wrong = replace(whole, twice=["a"], denied=["b"], in_doubt=["c", "d"])
+    assert wrong.problems(doubt_allowed=True) == ["1 twice: a", "1 denied: b"]
+    assert wrong.problems(doubt_allowed=False)[-1] == "2 in doubt: c, d"
+    assert wrong.per_million() == (
+        "per million contacts: twice 250,000, lost 250,000, in doubt 500,000"
+    )
+
+
+def test_a_file_that_changes_between_a_kill_and_the_next_run_is_named(tmp_path, launcher):
+    """The run after the kill reads it anew; nobody is written to again, and it says so."""
+    with world(tmp_path, "file", launcher, per_cycle=PER_CYCLE, contacts=1500) as lived:
+        assert lived.kill("admit.after", nth=2)
+        lived.append(200)
+        verdict = lived.finish()
+        assert_promise_kept(verdict)
+        assert verdict.contacts == lived.fed
+        with LedgerReader(lived.ledger, "crash") as reader:
+            assert [row.reason for row in reader.rejected()] == ["changed"]
+
+
+def test_a_half_written_last_line_reaches_nobody_until_it_is_whole(tmp_path, launcher):
+    """A run reads the file as far as it is; its last row is rejected, then read when complete."""
+    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE) as lived:
+        path = lived.feed(300)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: whole.rindex(b",")])
+        assert lived.kill("settle.after", settles=20)
+        path.write_bytes(whole)
+        verdict = lived.finish()
+        assert_promise_kept(verdict)
+        assert verdict.contacts == lived.fed

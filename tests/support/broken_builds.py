@@ -1,0 +1,103 @@
+"""Builds that break the promise on purpose, and the power cut that tells two of them apart."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dispatcher.ledgers import schema, sqlite, writer
+from dispatcher.ledgers.group import Change
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch
+from tests.support.crash_points import Killer
+
+_FULL = 2
+"""SQLite's number for `synchronous = FULL`: each commit is synced before it is acknowledged."""
+
+
+def _intent_not_committed(_killer: Killer) -> None:
+    """Intents are acknowledged and not written."""
+    _drop("intend", "retract")
+
+
+def _settle_lost(_killer: Killer) -> None:
+    """Settles are acknowledged and not written."""
+    _drop("settle", "park")
+
+
+def _position_before_admission(_killer: Killer) -> None:
+    """The source's position is committed first, its contacts afterwards."""
+    real = SqliteLedger.admit
+
+    async def admit(self: SqliteLedger, batch: Batch, *args: Any, **named: Any) -> Any:
+        await real(self, Batch((), position=batch.position), *args, **named)
+        return await real(self, replace(batch, position=None), *args, **named)
+
+    SqliteLedger.admit = admit  # type: ignore[method-assign]
+
+
+def _unsynced(killer: Killer) -> None:
+    """Commits are acknowledged before they are synced, and a kill is a power cut."""
+    schema._SETTINGS = (*schema._SETTINGS, "PRAGMA synchronous = OFF")
+    cut_power(killer)
+
+
+def cut_power(killer: Killer) -> None:
+    """Let a kill take with it what was written to the write-ahead log and not synced.
+
+    No checkpoint runs meanwhile, so that the log only grows, and its length at the last commit
+    that was synced is what a disk would still have.
+    """
+    schema._SETTINGS = (*schema._SETTINGS, "PRAGMA wal_autocheckpoint = 0")
+    opening, commit = sqlite._open, writer.commit
+    kept: dict[Path, int] = {}
+
+    def synced(connection: Any, log: Path) -> None:
+        (level,) = connection.execute("PRAGMA synchronous").fetchone()
+        if level >= _FULL or log not in kept:
+            kept[log] = log.stat().st_size if log.exists() else 0
+
+    def opened(path: Path, *args: Any) -> Any:
+        log = path.with_name(path.name + "-wal")
+        found = opening(path, *args)
+        synced(found.connection, log)
+        return found
+
+    def committed(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
+        answers = commit(connection, path, group)
+        synced(connection, path.with_name(path.name + "-wal"))
+        return answers
+
+    def cut() -> None:
+        for log, length in kept.items():
+            if log.exists():
+                os.truncate(log, length)
+
+    sqlite._open = opened
+    writer.commit = committed
+    killer.at_death = cut
+
+
+BROKEN: dict[str, Callable[[Killer], None]] = {
+    "intent-not-committed": _intent_not_committed,
+    "position-before-admission": _position_before_admission,
+    "settle-lost": _settle_lost,
+    "power-cut": _unsynced,
+}
+"""Each broken build by its name."""
+
+
+def _drop(*kinds: str) -> None:
+    real = writer.commit
+
+    def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
+        left = [each for each in group if not _is(each, kinds)]
+        answers = dict(zip(left, real(connection, path, left), strict=True)) if left else {}
+        return [answers.get(each) for each in group]
+
+    writer.commit = commit  # type: ignore[assignment]
+
+
+def _is(operation: Any, kinds: Sequence[str]) -> bool:
+    return isinstance(operation, Change) and operation.fields[0] in kinds

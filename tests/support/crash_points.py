@@ -1,0 +1,111 @@
+"""The points at which a run can be killed, each reached from outside of the product.
+
+Nothing in the product knows of them: its functions are wrapped, and a wrapper that is passed for
+the n-th time ends the process with SIGKILL.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from dispatcher.settings import Settings
+
+POINTS = {
+    "recover.before": "the start's look at what a dead run left is not committed",
+    "recover.after": "it is committed, and the run has done nothing else",
+    "start.recovered": "the ledger is recovered, the platform was not asked for a token yet",
+    "positions.after": "the positions are read, the source is not opened",
+    "admit.before": "a batch is written and not committed",
+    "admit.after": "a batch is committed, and the engine does not know it",
+    "source.batch": "a batch has left the source's thread; the next one is not read",
+    "claim.before": "contacts are claimed and not committed",
+    "claim.after": "the claim is committed, and no worker has it",
+    "check.before": "the state check is permitted and has not left",
+    "check.after": "the state is known, nothing is decided",
+    "intend.before": "the intent is made and not committed",
+    "group.middle": "in the middle of a group of changes",
+    "group.uncommitted": "a whole group is carried out and not committed",
+    "intend.after": "the intent is committed, and the worker does not know it",
+    "send.before": "the worker knows that the intent is committed; the request has not left",
+    "send.left": "the request has left, the answer is not read",
+    "send.after": "the answer is read, nothing is settled",
+    "settle.before": "the settle is made and not committed",
+    "settle.after": "the settle is committed, and nobody was told",
+    "defer.before": "a contact is to be put back, and that is not committed",
+    "defer.after": "a contact is back in the ledger, and nobody was told",
+    "retract.before": "an intent is to be taken back, and that is not committed",
+    "retract.after": "an intent is taken back, and the worker does not know it",
+    "token.before": "a token is about to be asked for, in mid run",
+    "token.after": "a token was issued, and nobody has it",
+    "drain.begun": "the drain has begun",
+    "drain.released": "the drain has given back what lay ready",
+    "drain.settled": "the first contact is settled in the drain",
+    "checkpoint.before": "the write-ahead log is about to be carried over into the ledger's file",
+    "checkpoint.middle": "it is being carried over",
+    "checkpoint.after": "it was carried over",
+    "folder.seen": "a file under its temporary name was seen in the watched folder",
+    "folder.arrived": "a complete file was seen, and not opened",
+    "folder.opened": "a file of the folder was opened, and nothing of it read",
+    "folder.read": "a file was read to its end, and the folder does not know it",
+    "rotation.before": "in mid file, right before it is renamed",
+    "rotation.after": "in mid file, right after it was renamed under the reader",
+}
+"""Every point by its name, and what is true when it is reached."""
+
+LOOKING = {
+    "look.before": "the platform is about to be asked what became of sends in doubt",
+    "look.after": "its records are read, and nothing is concluded",
+}
+if "reconcile" in Settings.model_fields:
+    POINTS |= LOOKING
+
+START = frozenset({"recover.before", "recover.after", "start.recovered", "positions.after"})
+"""Points that each run passes once, before its first contact."""
+INTAKE = frozenset({"admit.before", "admit.after", "source.batch"})
+DRAIN = frozenset(name for name in POINTS if name.startswith("drain."))
+FOLDER = frozenset(name for name in POINTS if name.startswith("folder."))
+ROTATION = frozenset(name for name in POINTS if name.startswith("rotation."))
+CHECKPOINT = frozenset(name for name in POINTS if name.startswith("checkpoint."))
+
+
+class Killer:
+    """Ends the process at one point: the ``nth`` time it is reached once enough is settled.
+
+    ``at_death`` is called right before, while no commit runs.
+    """
+
+    def __init__(self, point: str, nth: int = 1, settles: int = 0) -> None:
+        if point and point not in POINTS:
+            raise SystemExit(f"no such point: {point}; there are {', '.join(POINTS)}")
+        self.point = point
+        self.commits = threading.RLock()
+        self.at_death: Callable[[], None] = lambda: None
+        self._nth = nth
+        self._settles = settles
+        self._seen = 0
+
+    def settled(self, number: int) -> None:
+        """Count what was settled."""
+        self._settles -= number
+
+    @property
+    def armed(self) -> bool:
+        """Whether enough was settled."""
+        return self._settles <= 0
+
+    def reached(self, *names: str) -> None:
+        """Die, if the point is one of ``names`` and its time has come."""
+        if self.point not in names or not self.armed:
+            return
+        self._seen += 1
+        if self._seen >= self._nth:
+            self.die()
+
+    def die(self) -> None:
+        """End as a power cut or the kernel ends a process: without a word."""
+        with self.commits:
+            self.at_death()
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)

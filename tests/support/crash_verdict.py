@@ -1,0 +1,143 @@
+"""The comparison at the end: the sandbox's log of what took effect, against the ledger."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dispatcher.domain.status import Reason, Relation, Status
+from dispatcher.ledgers.reader import LedgerReader, LineageRow
+
+DELIVERED = (Status.NOTIFIED, Status.OPENED)
+_SHOWN = 5
+"""Cases of one problem that are named."""
+
+
+@dataclass
+class Verdict:
+    """What the comparison found; the lists name conversations."""
+
+    contacts: int = 0
+    effects: int = 0
+    twice: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """In the source and not in the ledger."""
+    unfinished: list[str] = field(default_factory=list)
+    """In the ledger and not final."""
+    denied: list[str] = field(default_factory=list)
+    """A message took effect, and the ledger says that none was sent."""
+    imagined: list[str] = field(default_factory=list)
+    """The ledger has a message that never took effect, or in another conversation."""
+    in_doubt: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> list[str]:
+        """Everybody whom the ledger does not tell the truth about."""
+        return [*self.missing, *self.unfinished, *self.denied, *self.imagined]
+
+    def problems(self, *, doubt_allowed: bool) -> list[str]:
+        """Say what is wrong, one line for each kind of problem."""
+        found = {
+            "twice": self.twice,
+            "missing": self.missing,
+            "unfinished": self.unfinished,
+            "denied": self.denied,
+            "imagined": self.imagined,
+            "in doubt": [] if doubt_allowed else self.in_doubt,
+        }
+        return [
+            f"{len(who)} {name}: {', '.join(who[:_SHOWN])}" for name, who in found.items() if who
+        ]
+
+    def add(self, other: "Verdict") -> None:
+        """Add another world's findings."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def per_million(self) -> str:
+        """Give the counts for a million contacts."""
+        counts = {"twice": self.twice, "lost": self.lost, "in doubt": self.in_doubt}
+        share = 1_000_000 / max(1, self.contacts)
+        shown = [f"{name} {len(who) * share:,.0f}" for name, who in counts.items()]
+        return f"per million contacts: {', '.join(shown)}"
+
+
+def compare(
+    ledger: Path, campaigns: Sequence[str], rows: Iterable[str], effects: Sequence[Mapping]
+) -> Verdict:
+    """Compare ``effects`` with the ledger; ``rows`` are the conversations of the source.
+
+    Every campaign had the same rows. A message belongs to the contact whose lineage has its id;
+    one that is in nobody's lineage must be of a contact in doubt.
+    """
+    verdict, wanted = Verdict(effects=len(effects)), set(rows)
+    lineage: list[LineageRow] = []
+    doubts: Counter[str] = Counter()
+    for campaign in campaigns:
+        with LedgerReader(ledger, campaign) as reader:
+            found = [row for status in Status for row in reader.contacts(status)]
+            lineage += reader.lineage()
+        verdict.contacts += len(found)
+        verdict.missing += sorted(wanted - {row.conversation_id for row in found})
+        for row in found:
+            if row.status is Status.IN_DOUBT or row.reason is Reason.IN_DOUBT:
+                doubts[row.conversation_id] += 1
+            elif row.reason is None:
+                verdict.unfinished.append(row.conversation_id)
+        delivered = {row.conversation_id for row in found if row.status in DELIVERED}
+        traced = {row.previous_conversation_id for row in lineage if row.campaign == campaign}
+        verdict.imagined += sorted(delivered ^ traced)
+    verdict.in_doubt = sorted(doubts.elements())
+    _attribute(verdict, lineage, effects)
+    _account(verdict, doubts, effects, {_trace(row) for row in lineage}, len(campaigns))
+    return verdict
+
+
+def _attribute(
+    verdict: Verdict, lineage: Iterable[LineageRow], effects: Iterable[Mapping[str, Any]]
+) -> None:
+    """Each message of the lineage took effect, once, in the conversation that it names."""
+    happened = {_id(effect): effect for effect in effects}
+    for row in lineage:
+        effect = happened.pop(_trace(row), None)
+        if effect is None or not _same(row, effect):
+            verdict.imagined.append(row.previous_conversation_id)
+
+
+def _id(effect: Mapping[str, Any]) -> str:
+    """Return what tells a message from all others: the answer to an open has no message's id."""
+    return str(effect["messageId" if effect["kind"] == "notified" else "conversationId"])
+
+
+def _trace(row: LineageRow) -> str | None:
+    return row.message_id if row.relation is Relation.NOTIFIED else row.conversation_id
+
+
+def _same(row: LineageRow, effect: Mapping[str, Any]) -> bool:
+    if effect["conversationId"] != row.conversation_id or effect["kind"] != row.relation:
+        return False
+    if effect["kind"] != "linked":
+        return effect["conversationId"] == row.previous_conversation_id
+    identity = effect["externalContactId"] == row.external_contact_id
+    return identity and effect["previousConversationId"] == row.previous_conversation_id
+
+
+def _account(
+    verdict: Verdict,
+    doubts: Mapping[str, int],
+    effects: Iterable[Mapping[str, Any]],
+    traced: set[str | None],
+    most: int,
+) -> None:
+    """Nobody was reached twice in one campaign; who was reached is delivered or in doubt."""
+    reached: defaultdict[str, list[bool]] = defaultdict(list)
+    for effect in effects:
+        who = effect["previousConversationId"] or effect["conversationId"]
+        reached[who].append(_id(effect) in traced)
+    for who, known in reached.items():
+        unknown = known.count(False)
+        if len(known) > most:
+            verdict.twice.append(who)
+        elif unknown > doubts.get(who, 0):
+            verdict.denied.append(who)

@@ -1,0 +1,133 @@
+"""The whole crash harness: `make crash`. Many worlds, hundreds of kills, one comparison each."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.crash_launcher import Launcher, launching
+from tests.support.crash_points import POINTS
+from tests.support.crash_verdict import Verdict
+from tests.support.crash_world import (
+    DOUBT_ALLOWED,
+    SOURCES,
+    World,
+    points_for,
+    settles_before,
+    world,
+)
+
+KILLS = 540
+CONTACTS = 216_000
+ROUNDS = 4
+RANDOM_SHARE = 0.25
+POWER_CUTS = ("glob", "file")
+CAMPAIGNS = ("one", "two")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One world's part."""
+
+    source: str
+    seed: int
+    kills: int
+    contacts: int
+    more: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What the progress calls it."""
+        kind = {
+            "power_cut": "power cuts",
+            "campaigns": "two campaigns",
+            "beyond": "records that lag beyond the bounds",
+        }
+        return ", ".join([self.source, *(kind[name] for name in self.more)])
+
+
+def plans(kills: int, contacts: int) -> Iterator[Plan]:
+    """Split the whole over the worlds: each source several times, each world with a seed."""
+    kinds: list[tuple[str, dict[str, Any]]] = [(source, {}) for source in SOURCES] * ROUNDS
+    kinds += [(source, {"power_cut": True}) for source in POWER_CUTS]
+    kinds.append(("glob", {"campaigns": CAMPAIGNS}))
+    kinds.append(("folder", {"beyond": True}))
+    shares = len(kinds)
+    for seed, (source, more) in enumerate(kinds, 1):
+        yield Plan(source, seed, -(-kills // shares), -(-contacts // shares), more)
+
+
+def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
+    """Kill as often as planned, finish, and compare."""
+    per_cycle = plan.contacts // plan.kills
+    settings = {"per_cycle": per_cycle, "seed": plan.seed, **plan.more}
+    with world(folder, plan.source, launcher, contacts=plan.contacts, **settings) as lived:
+        for point in _order(plan, lived):
+            if lived.kills >= plan.kills:
+                break
+            lived.kill(point, settles=settles_before(point, lived, per_cycle))
+        return lived.finish(), lived
+
+
+def _order(plan: Plan, lived: World) -> Iterator[str]:
+    """Every point in turn, in an order of chance, with random moments between them.
+
+    A power cut is played at named points alone: nobody tells a kill from outside what is synced.
+    """
+    share = 0.0 if lived.power_cut else RANDOM_SHARE
+    while True:
+        points = points_for(plan.source)
+        lived.dice.shuffle(points)
+        for point in points:
+            if lived.dice.random() < share:
+                yield ""
+            yield point
+
+
+def run(kills: int, contacts: int, *, doubt_allowed: bool) -> bool:
+    """Play all worlds; True if the promise was kept in every one."""
+    whole, number, reached, kept = Verdict(), 0, set[str](), True
+    start = time.monotonic()
+    for plan in plans(kills, contacts):
+        with tempfile.TemporaryDirectory() as folder, launching() as launcher:
+            verdict, lived = play(plan, Path(folder), launcher)
+        problems = verdict.problems(doubt_allowed=doubt_allowed or "beyond" in plan.more)
+        kept, number = kept and not problems, number + lived.kills
+        whole.add(verdict)
+        reached |= lived.killed_at
+        _say(
+            f"{time.monotonic() - start:6.0f} s  {number:4} kills  {whole.contacts:7,} contacts  "
+            f"{len(verdict.in_doubt):5} in doubt  {plan.title}: {'; '.join(problems) or 'kept'}"
+        )
+    missed = sorted(set(POINTS) - reached)
+    _say(f"{number} kills over {whole.contacts:,} contacts, {whole.effects:,} messages")
+    _say(whole.per_million())
+    if missed:
+        _say(f"never reached: {', '.join(missed)}")
+    return kept and not missed and number >= kills and whole.contacts >= contacts
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--contacts", type=int, default=CONTACTS)
+    parser.add_argument(
+        "--no-doubt", action="store_true", help="fail if anybody ends parked in doubt"
+    )
+    given = parser.parse_args(arguments)
+    allowed = DOUBT_ALLOWED and not given.no_doubt
+    return 0 if run(given.kills, given.contacts, doubt_allowed=allowed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

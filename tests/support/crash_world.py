@@ -1,0 +1,266 @@
+"""A world in which runs are killed: a sandbox, a ledger, files of contacts, and who kills."""
+
+import csv
+import itertools
+import random
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dispatcher.sandbox.contacts import write_contacts
+from dispatcher.settings import Settings
+from tests.support.crash_launcher import Launcher
+from tests.support.crash_platform import (
+    LAG_SECONDS,
+    LATE_SECONDS,
+    SHARES,
+    SKEW_SECONDS,
+    TIMEOUT_SECONDS,
+    reconcile_settings,
+    scenario,
+)
+from tests.support.crash_points import CHECKPOINT, DRAIN, FOLDER, INTAKE, POINTS, ROTATION, START
+from tests.support.crash_verdict import Verdict, compare
+from tests.support.playing import QUICK
+from tests.support.sandboxed import SandboxProcess, sandbox
+
+SOURCES = ("file", "glob", "folder")
+DOUBT_ALLOWED = False
+"""Whether a contact may end parked in doubt while delay and lag are within the bounds."""
+NO_STATSD = 9
+SETTLED_AT_PACE = 100
+"""Contacts after which a run has found its pace, and much lies ready for its workers."""
+TRIES = 3
+RANDOM_SECONDS = 0.5
+"""The time within which a random kill comes."""
+LARGE_FILE = 400
+"""Rows of a file that is renamed in its middle, or whose rows a drain finds waiting."""
+
+
+@dataclass
+class World:
+    """One ledger, and all that happens to the runs that work on it."""
+
+    folder: Path
+    sandbox: SandboxProcess
+    launcher: Launcher
+    source: str
+    campaigns: tuple[str, ...] = ("crash",)
+    per_cycle: int = 100
+    broken: str = ""
+    power_cut: bool = False
+    seed: int = 1
+    kills: int = 0
+    fed: int = 0
+    killed_at: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+        self.inputs.mkdir()
+        self._turn = itertools.cycle(self.campaigns)
+
+    @property
+    def inputs(self) -> Path:
+        """Where the files of contacts are."""
+        return self.folder / "in"
+
+    @property
+    def ledger(self) -> Path:
+        """Where the ledger is."""
+        return self.folder / "ledger.db"
+
+    def feed(self, count: int | None = None, name: str = "") -> Path:
+        """Put a file of contacts where the source looks for it, by renaming it."""
+        number = next(self._numbers)
+        path = self.inputs / (name or f"{number:05}.csv")
+        count = self.per_cycle if count is None else count
+        self.fed += count
+        shares = {kind: float(weight) for kind, weight in SHARES.items()}
+        part = path.with_name(path.name + ".part")
+        write_contacts(part, count=count, shares=shares, seed=self.seed * 100_000 + number)
+        part.rename(path)
+        return path
+
+    def append(self, count: int) -> None:
+        """Let the one file of contacts grow in its place."""
+        more = self.feed(count, "more.part")
+        with (self.inputs / "all.csv").open("a", newline="") as file:
+            file.writelines(more.read_text().splitlines(keepends=True)[1:])
+        more.unlink()
+
+    def kill(self, point: str = "", nth: int = 1, settles: int = 0, seconds: float = 20.0) -> bool:
+        """Run until the point, or until a random moment without one; True if it died there.
+
+        A run that does not end in time is killed all the same, at no point of its own.
+        """
+        if self.source != "file":
+            self.feed(LARGE_FILE if point in ROTATION | DRAIN else None)
+        spec = f"{point}:{nth}@{settles}" if point else "none"
+        self._start(spec, ["--once"] if self._ends(point) else [])
+        code = self._see_through(point, time.monotonic() + (seconds if point else 0.0))
+        at_point = code == -signal.SIGKILL
+        if code is None:
+            self.launcher.kill()
+            code = self.launcher.ended(10.0) or 0
+        assert code in (0, 10, -signal.SIGKILL), self._told(f"{spec}: ended with {code}")
+        self.kills += code < 0
+        if at_point:
+            self.killed_at.add(point)
+        return at_point or not point
+
+    def end(self) -> None:
+        """End a run that is under way, whatever it does."""
+        if self.launcher.pid:
+            self.launcher.kill()
+            self.launcher.ended(10.0)
+
+    def finish(self) -> Verdict:
+        """Switch the faults off, let every campaign come to its end, and compare."""
+        self.sandbox.post("faults", faults=[])
+        while self.sandbox.counts()["pending_effects"]:
+            time.sleep(0.1)
+        if "reconcile" in Settings.model_fields:
+            time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + LAG_SECONDS + SKEW_SECONDS)
+        for part in self.inputs.glob("*.part"):
+            part.rename(part.with_suffix(""))
+        control = self.feed(20, "control.csv" if self.source != "file" else "z-control.csv")
+        for campaign in self.campaigns:
+            if self.source == "file":
+                self._complete(campaign, str(self.inputs / "all.csv"))
+            self._complete(campaign, str(control) if self.source == "file" else "")
+        return compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
+
+    def _complete(self, campaign: str, source: str) -> None:
+        for _ in range(3):
+            self._start("none", ["--once"], campaign, source)
+            code = self.launcher.ended(120.0)
+            if code == 0:
+                return
+            assert code == 10, self._told(f"the last run ended with {code}")
+        raise AssertionError(self._told("the last run leaves contacts for later"))
+
+    def _see_through(self, point: str, deadline: float) -> int | None:
+        """Do to a run what its point needs; None if it still runs in the end."""
+        code = self.launcher.ended(0.0 if point else 0.05 + self.dice.random() * RANDOM_SECONDS)
+        while code is None and time.monotonic() < deadline:
+            code = self.launcher.ended(0.1)
+            if code is None and point.startswith("token."):
+                self.sandbox.post("expire_tokens")
+            if code is None and self.source == "folder":
+                self._trickle()
+        return code
+
+    def _trickle(self) -> None:
+        """Let a file be written under a temporary name, and take its own while a run looks on."""
+        part = self.inputs / "slow.csv.part"
+        if part.exists():
+            part.rename(self.inputs / f"slow-{next(self._numbers):05}.csv")
+            return
+        shares = {kind: float(weight) for kind, weight in SHARES.items()}
+        seed = self.seed * 100_000 + next(self._numbers)
+        write_contacts(part, count=20, shares=shares, seed=seed)
+        self.fed += 20
+
+    def _ends(self, point: str) -> bool:
+        return point not in DRAIN and self.source != "folder"
+
+    def _start(self, spec: str, more: list[str], campaign: str = "", source: str = "") -> None:
+        given = {
+            **QUICK,
+            "message.text": "Hello {first_name}",
+            "platform.timeout_seconds": TIMEOUT_SECONDS,
+            "platform.connect_timeout_seconds": TIMEOUT_SECONDS,
+            "platform.requests_per_minute": 1_200_000,
+            "platform.window_seconds": 1,
+            "telemetry.statsd_port": NO_STATSD,
+            "telemetry.log_file": str(self.folder / "dispatcher.log"),
+            "telemetry.log_level": "error",
+            "source.watch": str(self.source == "folder").lower(),
+            "retry.max_attempts": 12,
+            "retry.not_ended_max_minutes": 5,
+            **(_FOLDER if self.source == "folder" else {}),
+            **(_FEW if spec.partition(":")[0] in DRAIN else {}),
+            **reconcile_settings(),
+        }
+        argv = ["run", "--ledger", str(self.ledger), "--campaign", campaign or next(self._turn)]
+        argv += ["--source", source or self._path(), "--platform-url", self.sandbox.url]
+        argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+        request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
+        self.launcher.start({**request, "broken": self.broken, "power_cut": self.power_cut})
+
+    def _path(self) -> str:
+        patterns = {"file": "all.csv", "glob": "*.csv*", "folder": ""}
+        return str(self.inputs / patterns[self.source])
+
+    def rows(self) -> Iterator[str]:
+        """The conversations of all files of contacts."""
+        for path in self.inputs.iterdir():
+            with path.open(newline="") as lines:
+                yield from (row["conversation_id"] for row in csv.DictReader(lines))
+
+    def _told(self, words: str) -> str:
+        output = self.folder / "output.txt"
+        return f"{words}\n{output.read_text()[-2000:] if output.exists() else ''}"
+
+
+_FEW = {"engine.workers": 8}
+"""Few workers leave much lying ready, which a drain then gives back."""
+_FOLDER = {"source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
+
+
+@contextmanager
+def world(
+    folder: Path, source: str, launcher: Launcher, *, beyond: bool = False, **more: Any
+) -> Iterator[World]:
+    """Set a world up; a ``file`` gets all its contacts now, ``contacts`` of them."""
+    contacts = more.pop("contacts", 0)
+    path = folder / "scenario.toml"
+    path.write_text(scenario(beyond=beyond, seed=more.get("seed", 1)))
+    with sandbox(path, folder / "effects.jsonl") as running:
+        made = World(folder, running, launcher, source, **more)
+        if source == "file":
+            made.feed(contacts, "all.csv")
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def kill_everywhere(lived: World, points: Sequence[str], random_kills: int) -> None:
+    """Kill once at each of ``points`` and so many times at random, in any order.
+
+    A run may end before its point comes, a drain for one; then the next run is to reach it.
+
+    Raises:
+        AssertionError: no run reached a point.
+
+    """
+    order = [*points, *[""] * random_kills]
+    lived.dice.shuffle(order)
+    for point in order:
+        settles = settles_before(point, lived, lived.per_cycle // 2)
+        killed = any(lived.kill(point, settles=settles) for _ in range(TRIES))
+        assert killed, f"{point} was not reached"
+
+
+def points_for(source: str) -> list[str]:
+    """The points that a run over this kind of source passes."""
+    others = {"folder": ROTATION, "glob": FOLDER, "file": FOLDER | ROTATION}[source]
+    return [name for name in POINTS if name not in others]
+
+
+def settles_before(point: str, lived: World, most: int) -> int:
+    """How many contacts are settled before a kill at this point, so that each run gets on.
+
+    None for what a run may pass but once, near its start: a small file is admitted at once.
+    """
+    once = START | FOLDER | ROTATION | CHECKPOINT
+    if point in once or (point in INTAKE and lived.source != "file"):
+        return 0
+    least = SETTLED_AT_PACE if point in DRAIN else 0
+    return least + lived.dice.randrange(max(1, most))

@@ -1,0 +1,265 @@
+"""How each point is reached: the product's functions, wrapped from outside."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ledgers import admission, holding, schema, sums, writer
+from dispatcher.ledgers.group import Change
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.platforms import http
+from dispatcher.platforms.messaging import MessagingPlatform
+from dispatcher.platforms.token import TokenKeeper
+from dispatcher.sources import folder_source
+from dispatcher.sources.arrivals import Arrivals
+from dispatcher.sources.contents import FileContent
+from dispatcher.sources.handover import Outlet
+from tests.support.crash_points import CHECKPOINT, DRAIN, ROTATION, Killer
+
+COMMITS_PER_CHECKPOINT = 10
+STEPS_IN_A_GROUP = 200
+"""Steps of SQLite's machine after which a group of changes is taken to be in its middle."""
+
+_REQUESTS = {"check": "check", "notify": "send", "open": "send", "look_back": "look"}
+_SETTLES = ("settle", "park")
+_sending: ContextVar[bool] = ContextVar("sending", default=False)
+
+
+def install(killer: Killer) -> None:
+    """Wrap the product's functions."""
+    _wrap_commits(killer)
+    _wrap_requests(killer)
+    _wrap_sources(killer)
+    _after(SqliteLedger, "recover", killer, "start.recovered")
+    _wrap_tokens(killer)
+    if killer.point in DRAIN:
+        _wrap_drain(killer)
+
+
+# commits
+
+
+class _Transaction:
+    """The writer's connection, watched: what a group does, and its middle and end."""
+
+    def __init__(self, connection: Any, killer: Killer, kinds: set[str]) -> None:
+        self._connection = connection
+        self._killer = killer
+        self.kinds = kinds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run one statement; the point lies before the commit, where there is one."""
+        if sql == "COMMIT":
+            self._killer.reached("group.uncommitted", *(f"{kind}.before" for kind in self.kinds))
+        if "temp.change" not in sql or self._killer.point != "group.middle":
+            return self._connection.execute(sql, parameters)
+        self._connection.set_progress_handler(self._middle, STEPS_IN_A_GROUP)
+        try:
+            return self._connection.execute(sql, parameters)
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+    def _middle(self) -> int:
+        self._killer.reached("group.middle")
+        return 0
+
+
+def _wrap_commits(killer: Killer) -> None:
+    real, transaction = writer.commit, threading.local()
+    if killer.point in CHECKPOINT:
+        schema._SETTINGS = (*schema._SETTINGS, "PRAGMA wal_autocheckpoint = 0")
+    counted = 0
+
+    def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
+        nonlocal counted
+        changes = [each.fields[0] for each in group if isinstance(each, Change)]
+        kinds = {"settle" if kind in _SETTLES else kind for kind in changes}
+        transaction.kinds = kinds
+        with killer.commits:
+            if len(changes) == len(group):  # one statement, which commits by itself
+                killer.reached(*(f"{kind}.before" for kind in kinds))
+            answers = real(_Transaction(connection, killer, kinds), path, group)
+            killer.settled(sum(kind in _SETTLES for kind in changes))
+            killer.reached(*(f"{kind}.after" for kind in kinds), *_draining(kinds))
+            counted += 1
+            if killer.point in CHECKPOINT and counted % COMMITS_PER_CHECKPOINT == 0:
+                _checkpoint(connection, killer)
+        return answers
+
+    writer.commit = commit  # type: ignore[assignment]
+    for module, name, kind in (
+        (admission, "admit", "admit"),
+        (holding, "claim", "claim"),
+        (holding, "recover", "recover"),
+        (sums, "positions", "positions"),
+    ):
+        _note(module, name, kind, transaction)
+
+
+def _note(module: Any, name: str, kind: str, transaction: threading.local) -> None:
+    """Let a job tell the commit around it what kind it is of."""
+    real = getattr(module, name)
+
+    @wraps(real)
+    def noted(*args: Any, **named: Any) -> Any:
+        answer = real(*args, **named)
+        if kind != "claim" or answer:
+            transaction.kinds.add(kind)
+        return answer
+
+    setattr(module, name, noted)
+
+
+def _draining(kinds: set[str]) -> list[str]:
+    if not _Drained.begun:
+        return []
+    return [f"drain.{name}d" for name in ("release", "settle") if name in kinds]
+
+
+def _checkpoint(connection: Any, killer: Killer) -> None:
+    """Carry the write-ahead log over, as SQLite does by itself when it is long."""
+    if killer.point == "checkpoint.middle" and killer.armed:
+        threading.Timer(0.0002, killer.reached, ("checkpoint.middle",)).start()
+        for _ in range(100):
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        return
+    killer.reached("checkpoint.before")
+    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    killer.reached("checkpoint.after")
+
+
+# requests and tokens
+
+
+def _wrap_requests(killer: Killer) -> None:
+    for name, step in _REQUESTS.items():
+        _wrap_request(name, step, killer)
+    answer = http._answer
+
+    async def answered(protocol: Any) -> Any:
+        if _sending.get() and killer.point == "send.left" and killer.armed:
+            for _ in range(3):  # the bytes leave at the end of the event loop's turn
+                await asyncio.sleep(0)
+            killer.reached("send.left")
+        return await answer(protocol)
+
+    http._answer = answered
+
+
+def _wrap_request(name: str, step: str, killer: Killer) -> None:
+    real = getattr(MessagingPlatform, name)
+
+    async def request(*args: Any) -> Any:
+        killer.reached(f"{step}.before")
+        token = _sending.set(step == "send")
+        try:
+            reply = await real(*args)
+        finally:
+            _sending.reset(token)
+        killer.reached(f"{step}.after")
+        return reply
+
+    setattr(MessagingPlatform, name, request)
+
+
+def _wrap_tokens(killer: Killer) -> None:
+    """A token in mid run: the first one of a run does not count."""
+    real, issued = TokenKeeper._issue, 0
+
+    async def issue(self: TokenKeeper) -> Any:
+        nonlocal issued
+        issued += 1
+        if issued == 1:
+            return await real(self)
+        killer.reached("token.before")
+        token = await real(self)
+        killer.reached("token.after")
+        return token
+
+    TokenKeeper._issue = issue  # type: ignore[method-assign]
+
+
+def _after(owner: Any, name: str, killer: Killer, point: str) -> None:
+    real = getattr(owner, name)
+
+    @wraps(real)
+    async def wrapped(*args: Any, **named: Any) -> Any:
+        answer = await real(*args, **named)
+        killer.reached(point)
+        return answer
+
+    setattr(owner, name, wrapped)
+
+
+# drain
+
+
+class _Drained:
+    begun = False
+
+
+def _wrap_drain(killer: Killer) -> None:
+    """Ask for the drain as an operator does, once enough is settled."""
+    real_drain, real_settled = Turnstile.drain, killer.settled
+
+    def settled(number: int) -> None:
+        before = killer.armed
+        real_settled(number)
+        if number and killer.armed and not before:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def drain(self: Turnstile) -> None:
+        real_drain(self)
+        _Drained.begun = True
+        killer.reached("drain.begun")
+
+    killer.settled = settled  # type: ignore[method-assign]
+    Turnstile.drain = drain  # type: ignore[method-assign]
+
+
+# sources
+
+
+def _wrap_sources(killer: Killer) -> None:
+    put, look, opened = Outlet.put, Arrivals.look, FileContent.__enter__
+    take_content = folder_source.read_content
+
+    def putting(self: Outlet, batch: Any) -> None:
+        put(self, batch)
+        killer.reached("source.batch")
+        position = batch.position
+        if killer.point in ROTATION and killer.armed and position and not position.done:
+            killer.reached("rotation.before")
+            Path(position.file).rename(f"{position.file}.1")
+            killer.reached("rotation.after")
+
+    def looking(self: Arrivals, *args: Any) -> list[str]:
+        ready = look(self, *args)
+        if self._unfinished:
+            killer.reached("folder.seen")
+        if ready:
+            killer.reached("folder.arrived")
+        return ready
+
+    def entering(self: FileContent) -> FileContent:
+        killer.reached("folder.opened")
+        return opened(self)
+
+    def reading(*args: Any, **named: Any) -> None:
+        take_content(*args, **named)
+        killer.reached("folder.read")
+
+    Outlet.put = putting  # type: ignore[method-assign]
+    Arrivals.look = looking  # type: ignore[method-assign]
+    FileContent.__enter__ = entering  # type: ignore[method-assign]
+    folder_source.read_content = reading

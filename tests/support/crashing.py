@@ -1,0 +1,92 @@
+"""Start the real command line in a process that kills itself at a named point.
+
+`python -m tests.support.crashing POINT[:N][@SETTLES] [--broken BUILD] [--power-cut] -- run ...`
+dies when POINT is reached for the N-th time after SETTLES contacts were settled; `none` never
+does. With `--serve` it forks one such run for each line of JSON on standard input, which saves
+the time that imports take.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import dispatcher.app.run
+import dispatcher.cli.running
+import dispatcher.sources.stream_source  # noqa: F401 - loaded once, before the forks
+from dispatcher.cli import main
+from tests.support.broken_builds import BROKEN, cut_power
+from tests.support.crash_points import Killer
+from tests.support.crash_wraps import install
+
+
+def killer_of(spec: str) -> Killer:
+    """Read ``POINT[:N][@SETTLES]``."""
+    place, _, settles = spec.partition("@")
+    point, _, nth = place.partition(":")
+    return Killer("" if point == "none" else point, int(nth or 1), int(settles or 0))
+
+
+def run(spec: str, argv: Sequence[str], broken: str = "", *, power_cut: bool = False) -> None:
+    """Run the command line in this process, as it is or broken, until the point or its end."""
+    killer = killer_of(spec)
+    if broken:
+        BROKEN[broken](killer)
+    elif power_cut:
+        cut_power(killer)
+    install(killer)
+    sys.argv = ["dispatcher", *argv]
+    main()
+
+
+def serve() -> None:
+    """Fork a run for each request; answer with its pid, and with its status once it ended."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _child(request)
+        _tell(pid)
+        _, status = os.waitpid(pid, 0)
+        _tell(os.waitstatus_to_exitcode(status))
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+def _child(request: dict[str, Any]) -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    code: int | str | None = 1
+    try:
+        run(
+            request["spec"],
+            request["argv"],
+            request.get("broken", ""),
+            power_cut=request.get("power_cut", False),
+        )
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _main(arguments: Sequence[str]) -> None:
+    if "--serve" in arguments:
+        serve()
+        return
+    place = arguments.index("--")
+    ours, argv = arguments[:place], arguments[place + 1 :]
+    broken = ours[ours.index("--broken") + 1] if "--broken" in ours else ""
+    run(ours[0], argv, broken, power_cut="--power-cut" in ours)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])
