@@ -72,7 +72,7 @@ def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
     with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, broken=broken) as lived:
         for point in TELLING[broken] * 3:
             lived.kill(point, settles=0 if point == "admit.after" else lived.dice.randrange(20))
-        verdict = lived.finish()
+        verdict = lived.finish(rounds=1)
         assert lived.kills >= 3
         assert verdict.twice or verdict.lost
         if broken in ("intent-not-committed", "power-cut"):
@@ -104,7 +104,7 @@ def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(tmp_p
     points = ["send.left", "send.after", "settle.before"]
     with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, beyond=True) as lived:
         kill_everywhere(lived, points, 1)
-        verdict = lived.finish()
+        verdict = lived.finish(rounds=1)
         assert_promise_kept(verdict, doubt_allowed=True)
         assert verdict.in_doubt
 

@@ -18,7 +18,7 @@ _FULL = 2
 
 def _intent_not_committed(_killer: Killer) -> None:
     """Intents are acknowledged and not written."""
-    _drop("intend", "retract")
+    _drop("intend", "retract", "doubt")
 
 
 def _settle_lost(_killer: Killer) -> None:

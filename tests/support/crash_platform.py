@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-from dispatcher.settings import Settings
-
 TIMEOUT_SECONDS = 1.0
 LATE_SECONDS = 1.0
 """The longest delay of a late effect while it is within the bounds."""
@@ -48,9 +46,7 @@ def scenario(*, beyond: bool = False, seed: int = 1) -> str:
 
 
 def reconcile_settings() -> dict[str, Any]:
-    """The bounds of reconciliation, short, where the dispatcher has them."""
-    if "reconcile" not in Settings.model_fields:
-        return {}
+    """The bounds of reconciliation, short."""
     return {
         "reconcile.max_effect_delay_seconds": LATE_SECONDS,
         "reconcile.max_lag_seconds": LAG_SECONDS,

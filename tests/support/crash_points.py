@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from dispatcher.settings import Settings
-
 POINTS = {
     "recover.before": "the start's look at what a dead run left is not committed",
     "recover.after": "it is committed, and the run has done nothing else",
@@ -58,8 +56,7 @@ LOOKING = {
     "look.before": "the platform is about to be asked what became of sends in doubt",
     "look.after": "its records are read, and nothing is concluded",
 }
-if "reconcile" in Settings.model_fields:
-    POINTS |= LOOKING
+POINTS |= LOOKING
 
 START = frozenset({"recover.before", "recover.after", "start.recovered", "positions.after"})
 """Points that each run passes once, before its first contact."""
