@@ -24,7 +24,8 @@ def main(config: Path, out: Path | None) -> None:
     seconds = time.perf_counter() - start
     delivered = sum(
         number
-        for (status, _), number in (result.totals.by_status if result.totals else {}).items()
+        for totals in result.totals.values()
+        for (status, _), number in totals.by_status.items()
         if status in ("notified", "opened")
     )
     print(

@@ -143,7 +143,7 @@ def test_two_campaigns_with_the_same_people(tmp_path):
         assert "This run, by campaign" in ended.stdout
         sent = sum(played.sandbox.counts()["answers"]["check"].values())
         requests = played.metrics.series("dispatcher.api.requests", "endpoint", "status")
-        assert requests["check", "200"] == sent == 600
+        assert requests["check", "200"] == sent >= 600, "who is being written to waits its turn"
 
 
 def test_the_quota_is_shared_by_share(tmp_path):

@@ -108,7 +108,7 @@ def test_too_many_failures_end_the_run_with_a_code_of_its_own(tmp_path):
     with play(tmp_path, "plain", 1, {**QUICKLY, **rules}) as played:
         write(played, *(f"channel-{n:04d}-0,k{n},,Ada" for n in range(400)))
         ended = played.run(seconds=40)
-        assert ended.returncode == 13, ended.stderr
+        assert ended.returncode == 14, ended.stderr
         assert "too many of the last contacts failed" in ended.stderr
         assert "Traceback" not in ended.stderr
         assert 11 <= len(ends(played)) <= 40
