@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from dispatcher.app.house import open_house
 from dispatcher.app.wiring import make_pacer, make_platform, make_rules, make_source
 from dispatcher.engine.asking import Asking
 from dispatcher.engine.clock import SystemClock
@@ -50,7 +51,9 @@ async def _plan(settings: Settings, asked: PlanAsked, show: Callable[[Seen], Non
     clock, rules = SystemClock(), make_rules(settings)
     async with AsyncExitStack() as stack:
         survey = stack.enter_context(Survey(settings.ledger.path, settings.campaign))
-        options = PlanOptions(asked.sample, settings.engine.workers, asked.ended_after)
+        house = await open_house(settings.rules, settings.campaign, stack, lambda: None)
+        workers = settings.engine.workers
+        options = PlanOptions(asked.sample, workers, asked.ended_after, house)
         below = random.Random(asked.seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
         planner = Planner(source, survey, rules, clock, options, below)

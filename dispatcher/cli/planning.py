@@ -29,6 +29,8 @@ _LINE_SECONDS = 10.0
 def plan_command(given: Mapping[str, Any]) -> int:
     """Make a plan and print it; return the exit code."""
     settings = load_settings(given)
+    if len(settings.campaigns) > 1:
+        raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
     sample = None if given["all_"] else given["sample"]
     if given["no_checks"]:
         sample = 0

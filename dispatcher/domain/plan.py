@@ -45,8 +45,7 @@ def foresee_unasked(
 ) -> Foreseen | None:
     """Tell what becomes of a contact that needs no state check; None where it needs one.
 
-    This is the place for every rule that decides without the platform. ``now`` is in seconds
-    since the epoch.
+    ``now`` is in seconds since the epoch.
     """
     del rules
     if contact.expires_at is not None and now >= contact.expires_at:

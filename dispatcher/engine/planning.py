@@ -10,7 +10,7 @@ from typing import Protocol
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import Finish, Rules
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.plan import (
     Estimate,
@@ -24,6 +24,7 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.engine.asking import Asking
+from dispatcher.engine.house_rules import HouseRules
 from dispatcher.ports import Batch, Claim, Clock, Platform, Position, Source
 
 
@@ -43,6 +44,10 @@ class Standing(Protocol):
         """Leave out those whose keys are in the ledger, or were given to this method before."""
         ...
 
+    def reached(self, external_contact_id: str) -> bool:
+        """Tell whether the person was written to in the campaign, or was asked about before."""
+        ...
+
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts of the ledger that a run would take up, without their messages."""
         ...
@@ -53,12 +58,14 @@ class PlanOptions:
     """How much is asked: ``sample`` contacts, None for all, 0 for none.
 
     ``workers`` is how many reads are under way at most, ``ended_after`` how many seconds a
-    closed session is assumed to take until it is ended.
+    closed session is assumed to take until it is ended. ``house`` are the campaign's rules; of
+    those about people a plan sees what the rows and the ledger tell.
     """
 
     sample: int | None
     workers: int
     ended_after: float
+    house: HouseRules = field(default_factory=HouseRules)
 
 
 @dataclass(slots=True)
@@ -161,6 +168,7 @@ class Planner:
     def _needs_asking(self, claim: Claim) -> bool:
         now, seen = self._clock.time(), self.seen
         unasked = foresee_unasked(claim.contact, claim.progress, self._rules, now)
+        unasked = unasked or self._barred(claim, now)
         if unasked is not None:
             self._known.add(unasked)
             return False
@@ -170,6 +178,18 @@ class Planner:
             seen.last_due = max(seen.last_due, due)
         seen.to_ask += 1
         return True
+
+    def _barred(self, claim: Claim, now: float) -> Foreseen | None:
+        """Apply the campaign's rules, as far as they need no state check."""
+        house, identity = self._options.house, claim.contact.external_contact_id
+        after = house.bars(claim.contact, None, claim.progress, now)
+        if isinstance(after, Finish):
+            return Foreseen(after.status, after.reason)
+        if after is not None:
+            self.seen.last_due = max(self.seen.last_due, now + after.seconds)
+        if house.one_per_person and identity and self._standing.reached(identity):
+            return Foreseen(Status.SKIPPED, Reason.SAME_PERSON)
+        return None
 
     async def _chosen(self) -> AsyncGenerator[Claim, None]:
         if self._options.sample is None:

@@ -267,6 +267,9 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status IN ('ready', 'claimed')
 -- name: add_seen_keys
 INSERT INTO seen VALUES many ON CONFLICT DO NOTHING RETURNING key
 
+-- name: add_person
+INSERT INTO person VALUES (?) ON CONFLICT DO NOTHING
+
 -- name: lineage_page_of_all
 SELECT * FROM lineage_row WHERE id > ? ORDER BY id LIMIT ?
 

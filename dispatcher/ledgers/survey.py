@@ -12,7 +12,7 @@ import orjson
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import sums
 from dispatcher.ledgers.admission import unknown
-from dispatcher.ledgers.codec import claim_of
+from dispatcher.ledgers.codec import claim_of, person_of
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.named import SQL, many
 from dispatcher.ledgers.reader import open_for_reading
@@ -41,7 +41,8 @@ class Survey:
             self._campaign = self._find(campaign)
             for setting in ("PRAGMA journal_mode = OFF", _CACHE):
                 self._seen.execute(setting).fetchone()
-            self._seen.execute("CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID")
+            for table in ("seen", "person"):
+                self._seen.execute(f"CREATE TABLE {table} (key TEXT PRIMARY KEY) WITHOUT ROWID")
         except sqlite3.Error as error:
             self.close()
             raise explain(self._path, error) from None
@@ -81,6 +82,18 @@ class Survey:
             if self._ledger is not None and self._campaign is not None:
                 contacts = unknown(self._ledger, self._campaign, contacts)
             return self._first(contacts)
+
+    def reached(self, external_contact_id: str) -> bool:
+        """Tell whether the person was written to in the campaign, or was asked about before."""
+        person = person_of(external_contact_id)
+        with self._explained():
+            if self._ledger is not None and self._campaign is not None:
+                listed = orjson.dumps([person]).decode()
+                query = (self._campaign, listed)
+                (found,) = self._ledger.execute(SQL["reached_persons"], query).fetchone()
+                if orjson.loads(found):
+                    return True
+            return not self._seen.execute(SQL["add_person"], (person,)).rowcount
 
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts that a run would take up, without their messages.

@@ -1,6 +1,7 @@
 """Reads outside of a run: they wait for what passes, and end where a run would halt."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from dispatcher.domain.decision import Rules
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.engine.asking import Asking, AskingError
+from dispatcher.engine.house_rules import HouseRules
 from dispatcher.engine.planning import Planner, PlanOptions
 from dispatcher.ports import Batch, Claim, SourceError, TokenUnavailableError
 from tests.support.scripted import (
@@ -114,7 +116,7 @@ class Ledger:
     in_doubt = 2
 
     def __init__(self, *waiting, known=()):
-        self._waiting, self._known = waiting, set(known)
+        self._waiting, self._known, self._people = waiting, set(known), set()
 
     def positions(self):
         return {"fingerprint": "position"}
@@ -123,6 +125,11 @@ class Ledger:
         new = [contact for contact in contacts if contact.key not in self._known]
         self._known.update(contact.key for contact in new)
         return new
+
+    def reached(self, external_contact_id):
+        before = external_contact_id in self._people
+        self._people.add(external_contact_id)
+        return before
 
     def waiting(self):
         yield from self._waiting
@@ -134,8 +141,8 @@ def contacts(*numbers, **more):
     ]
 
 
-async def planned(source, ledger, platform, sample=None):
-    options = PlanOptions(sample, workers=4, ended_after=60.0)
+async def planned(source, ledger, platform, sample=None, house=None):
+    options = PlanOptions(sample, workers=4, ended_after=60.0, house=house or HouseRules())
     below = random.Random(1).randrange
     planner = Planner(source, ledger, Rules(), VirtualClock(), options, below)
     return await planner.plan(platform, asking(platform)[0])
@@ -167,6 +174,23 @@ async def test_every_row_is_counted_once_and_by_what_it_is():
     assert plan.estimate.requests.number == 10
     assert (plan.in_doubt, seen.at_end) == (2, True)
     assert 490 < plan.longest_wait <= 500
+
+
+@in_virtual_time
+async def test_the_rules_that_need_no_state_check_are_foreseen():
+    """Somebody who stands twice is written to once, who is suppressed never: none is asked."""
+    twice = [replace(one, external_contact_id="same") for one in contacts(1, 2, 3)]
+    source = ListSource(Batch([*twice, *contacts(4)]))
+    house = HouseRules(one_per_person=True, suppressed=lambda names: "k3" in names)
+    platform = ScriptedPlatform(lambda _: OPEN)
+    plan = await planned(source, Ledger(), platform, house=house)
+    assert sorted(request.conversation_id for request in platform.requests) == ["c1", "c4"]
+    skipped = {
+        reason: span.number
+        for (status, reason), span in plan.estimate.outcomes.items()
+        if status is Status.SKIPPED
+    }
+    assert skipped == {Reason.SAME_PERSON: 1, Reason.SUPPRESSED: 1}
 
 
 @in_virtual_time
