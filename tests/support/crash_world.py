@@ -65,7 +65,13 @@ class World:
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         self.inputs.mkdir()
-        self._turn = itertools.cycle(self.campaigns)
+        if len(self.campaigns) > 1:
+            self._config.write_text(
+                "".join(
+                    f'[[campaigns]]\nname = "{name}"\n[campaigns.source]\npath = "{self._path()}"\n'
+                    for name in self.campaigns
+                )
+            )
 
     @property
     def inputs(self) -> Path:
@@ -76,6 +82,10 @@ class World:
     def ledger(self) -> Path:
         """Where the ledger is."""
         return self.folder / "ledger.db"
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / "campaigns.toml"
 
     def feed(self, count: int | None = None, name: str = "") -> Path:
         """Put a file of contacts where the source looks for it, by renaming it."""
@@ -143,15 +153,14 @@ class World:
         """Let every campaign run to its end; True if contacts are left for later."""
         if self.source != "file":
             self.feed(20, f"control-{number}.csv")
-            return any([self._left(campaign, "") for campaign in self.campaigns])  # noqa: C419 - all are run
+            return self._left("")
         control = self.feed(20, f"z-control-{number}.csv")
-        sources = (str(control), str(self.inputs / "all.csv"))
-        runs = itertools.product(sources, self.campaigns)
-        return any([self._left(campaign, source) for source, campaign in runs])  # noqa: C419 - as above
+        left = [self._left(source) for source in (str(control), str(self.inputs / "all.csv"))]
+        return any(left)
 
-    def _left(self, campaign: str, source: str) -> bool:
+    def _left(self, source: str) -> bool:
         """Run to the end; True if contacts are left for later, or it comes to no end."""
-        self._start("none", ["--once"], campaign, source)
+        self._start("none", ["--once", "--wait-limit", "6"], source)
         code = self.launcher.ended(LAST_RUN_SECONDS)
         if code is None:
             self.end()
@@ -184,7 +193,7 @@ class World:
     def _ends(self, point: str) -> bool:
         return point not in DRAIN and self.source != "folder"
 
-    def _start(self, spec: str, more: list[str], campaign: str = "", source: str = "") -> None:
+    def _start(self, spec: str, more: list[str], source: str = "") -> None:
         given = {
             **QUICK,
             "message.text": "Hello {first_name}",
@@ -195,7 +204,6 @@ class World:
             "telemetry.statsd_port": NO_STATSD,
             "telemetry.log_file": str(self.folder / "dispatcher.log"),
             "telemetry.log_level": "error",
-            "source.watch": str(self.source == "folder").lower(),
             "retry.max_attempts": 12,
             "engine.wait_limit_seconds": 3,
             "retry.not_ended_max_minutes": 5,
@@ -203,8 +211,11 @@ class World:
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
             **reconcile_settings(),
         }
-        argv = ["run", "--ledger", str(self.ledger), "--campaign", campaign or next(self._turn)]
-        argv += ["--source", source or self._path(), "--platform-url", self.sandbox.url]
+        argv = ["run", "--ledger", str(self.ledger), "--platform-url", self.sandbox.url]
+        if len(self.campaigns) > 1:
+            argv += ["--config", str(self._config)]
+        else:
+            argv += ["--campaign", *self.campaigns, "--source", source or self._path()]
         argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
         self.launcher.start({**request, "broken": self.broken, "power_cut": self.power_cut})
@@ -226,7 +237,7 @@ class World:
 
 _FEW = {"engine.workers": 8}
 """Few workers leave much lying ready, which a drain then gives back."""
-_FOLDER = {"source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
+_FOLDER = {"source.watch": "true", "source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
 
 
 @contextmanager
