@@ -86,6 +86,10 @@ def ask(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
         connection.request("POST", f"/{name}", json.dumps(order))
         answer = connection.getresponse()
         return _read(answer.status, answer.read())
+    except TimeoutError:
+        raise CallError(
+            f"the dispatcher on {where} does not answer; the order may still be carried out"
+        ) from None
     except (OSError, http.client.HTTPException) as error:
         raise GoneError(
             f"the dispatcher on {where} ended before it answered ({type(error).__name__}). The "

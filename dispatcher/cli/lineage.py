@@ -41,7 +41,8 @@ def verify_command(given: Mapping[str, Any]) -> int:
     from dispatcher.domain.verifying import Verified  # noqa: PLC0415 - as above
 
     settings = load_settings(given, purpose="verify")
-    campaign = settings.campaign if settings.origin("campaign") is not None else None
+    named = given.get("campaign") or settings.origin("campaign") is not None
+    campaign = settings.campaign if named else None
     asked = verifying.VerifyAsked(campaign, given["since"], given["limit"], given["min_age"])
     done = verifying.verify_lineage(
         settings, asked, lambda so_far: say(f"{figures.count(so_far.asked)} links asked about")

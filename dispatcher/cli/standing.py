@@ -12,6 +12,7 @@ from rich.console import Console
 from dispatcher.cli import calling, figures, summary, tables
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.given import load_settings
+from dispatcher.domain.status import Status
 from dispatcher.ledgers import report
 from dispatcher.ledgers.reader import reading
 from dispatcher.ledgers.report import Standing
@@ -79,19 +80,21 @@ def show(told: Told, now: float) -> None:
     for plain in told["campaigns"]:
         standing = report.of_json(plain)
         summary.show_totals(console, standing.campaign, standing.totals)
-        console.print(waiting(standing.backlog, now), *_pause(standing, now))
+        in_doubt = standing.totals.by_status.get((Status.IN_DOUBT, None), 0)
+        console.print(waiting(standing.backlog, in_doubt, now), *_pause(standing, now))
     for line in (*_eta(told), *_run(told, now)):
         console.print(line)
 
 
-def waiting(backlog: Backlog, now: float) -> str:
+def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
     """Tell what is not final, and when it goes on."""
-    if not backlog.due + backlog.later + backlog.busy:
+    if not backlog.due + backlog.later + backlog.busy + in_doubt:
         return "Every contact is final."
     parts = [
         f"{figures.count(backlog.due)} due now",
         f"{figures.count(backlog.later)} due later",
         f"{figures.count(backlog.busy)} in the hands of a run",
+        f"{figures.count(in_doubt)} in doubt",
     ]
     if backlog.oldest_due is not None:
         parts.append(f"the oldest due for {figures.duration(max(0.0, now - backlog.oldest_due))}")
@@ -105,6 +108,8 @@ def place(given: Mapping[str, Any]) -> tuple[Path, str | None]:
     if given["ledger"] and not given["config"]:
         return Path(given["ledger"]), given["campaign"]
     settings = load_settings(given, purpose="status")
+    if given.get("campaign"):
+        return settings.ledger.path, given["campaign"]
     named = settings.origin("campaign") is not None and len(settings.campaigns) == 1
     return settings.ledger.path, settings.campaign if named else None
 

@@ -95,6 +95,7 @@ class Lane:
     async def give_back(self, claims: Sequence[Claim]) -> None:
         """Let go of claims that no worker has taken."""
         if claims:
+            self.desk.next_due = 0.0
             await self.desk.ledger.release([claim.id for claim in claims])
 
     async def tell_gauges(self, pacer: Pacer) -> None:

@@ -50,6 +50,7 @@ class Pipeline:
         """Look for contacts that are due now: somebody else has put them into the ledger."""
         for lane in self._lanes:
             lane.desk.next_due = 0.0
+            lane.desk.look_at(0.0)
         self._wanted.set()
 
     async def pause(self, campaign: str) -> None:

@@ -186,6 +186,7 @@ class Planner:
         if isinstance(after, Finish):
             return Foreseen(after.status, after.reason)
         if after is not None:
+            self.seen.later += 1
             self.seen.last_due = max(self.seen.last_due, now + after.seconds)
         if house.one_per_person and identity and self._standing.reached(identity):
             return Foreseen(Status.SKIPPED, Reason.SAME_PERSON)

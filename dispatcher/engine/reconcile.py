@@ -223,17 +223,20 @@ class Reconciler:
         return self._desk.clock.time() + pause
 
     async def _put_off(self, due: Sequence[Doubt]) -> None:
-        """Look later: the platform told nothing."""
-        desk, held = self._desk, self._turnstile.held_long(Step.LOOK_BACK)
-        now = desk.platform_time()
-        await asyncio.gather(
-            *(
-                desk.ledger.look_again(
-                    doubt.id, max(self._next(doubt, now), desk.clock.time() + held)
-                )
-                for doubt in due
-            )
-        )
+        """Look later: the platform told nothing. Who waits in vain does not wait for ever."""
+        now = self._desk.platform_time()
+        async with self._acting:
+            await asyncio.gather(*(self._without_look(doubt, now) for doubt in due))
+
+    async def _without_look(self, doubt: Doubt, now: float) -> None:
+        waited = now - self._since.setdefault(doubt.id, now)
+        if doubt.intended.conversation_id is None or waited >= self._policy.give_up_seconds:
+            verdict = judge(doubt.intended, Evidence(), self._policy, now, waited)
+            await self._act(doubt, verdict, now)
+            return
+        held = self._turnstile.held_long(Step.LOOK_BACK)
+        at = max(self._next(doubt, now), self._desk.clock.time() + held)
+        await self._desk.ledger.look_again(doubt.id, at)
 
     def _work(self, doubt: Doubt) -> Work:
         """Take a contact in hand; what it took counts from its send."""

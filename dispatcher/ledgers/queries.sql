@@ -259,7 +259,7 @@ WHERE campaign_id = ? AND reason IS NULL AND status IN ('ready', 'claimed')
 -- name: waiting_contacts
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, '', external_contact_id, address, NULL,
-    COALESCE(due, not_before), expires_at, NULL
+    COALESCE(due, not_before), expires_at, attributes
 ))
 FROM contact
 WHERE id IN (SELECT value FROM json_each(?)) AND status IN ('ready', 'claimed')
@@ -280,6 +280,7 @@ SELECT
 FROM lineage_row
 WHERE
     id > ? AND settled_at <= ? AND (verified IS NULL OR verified <> 'confirmed')
+    AND conversation_id IS NOT NULL  -- it is only where the person was forgotten
     AND (? IS NULL OR campaign = ?)
 ORDER BY id LIMIT ?
 

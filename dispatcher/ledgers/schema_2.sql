@@ -76,7 +76,7 @@ INNER JOIN campaign ON contact.campaign_id = campaign.id;
 -- What the first version parked in doubt is taken up: nobody had asked the platform yet.
 UPDATE contact
 SET status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL, look_at = 0
-WHERE status = 'parked' AND reason = 'in_doubt';
+WHERE (status = 'parked' AND reason = 'in_doubt') OR status = 'in_doubt';
 
 -- Who is still to be written to, and who may have been.
 UPDATE contact

@@ -123,7 +123,8 @@ class Bench:
         self.intake = Intake(self.source, self.desk, Allowance(limit))
         whole = Plan(**{"workers": 4, "once": True, **plan})
         lane = Lane("play", self.intake, self.delivery, self.reconciler, self.desk)
-        return Pipeline([lane], self.turnstile, whole)
+        self.stream = Pipeline([lane], self.turnstile, whole)
+        return self.stream
 
 
 def told(events):

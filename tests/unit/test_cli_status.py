@@ -54,6 +54,20 @@ def running(monkeypatch, ledger):
     monkeypatch.setattr(calling, "standing", lambda *_: told)
 
 
+def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
+    """An order for one campaign of a list is none for the others; without a name it is for all."""
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(
+        "".join(
+            f'[[campaigns]]\nname = "{name}"\n[campaigns.source]\npath = "{name}.csv"\n'
+            for name in ("a", "b")
+        )
+    )
+    given = {"config": config, "ledger": None}
+    assert standing.place({**given, "campaign": "b"})[1] == "b"
+    assert standing.place({**given, "campaign": None})[1] is None
+
+
 def invoke(*arguments):
     return CliRunner().invoke(cli, ["status", *arguments])
 
@@ -141,5 +155,6 @@ def test_a_ledger_that_is_damaged(ledger):
 
 def test_waiting_says_when_it_goes_on():
     """What is not final is told with the time until the next is due."""
-    assert "the next in 30 s" in standing.waiting(BACKLOG, 100.0)
-    assert standing.waiting(Backlog(0, 0, 0, None, None), 1.0) == "Every contact is final."
+    assert "the next in 30 s" in standing.waiting(BACKLOG, 0, 100.0)
+    assert standing.waiting(Backlog(0, 0, 0, None, None), 0, 1.0) == "Every contact is final."
+    assert "2 in doubt" in standing.waiting(Backlog(0, 0, 0, None, None), 2, 1.0)

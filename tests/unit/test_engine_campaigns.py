@@ -94,6 +94,18 @@ async def test_a_campaign_that_the_ledger_has_paused_is_not_begun():
 
 
 @in_virtual_time
+async def test_a_campaign_that_is_paused_with_its_last_contacts_is_not_taken_for_finished():
+    """What lay ready is given back and left over: the run says so."""
+    run = Run().add("a", people("a", 40))
+    running = asyncio.create_task(run.pipeline(workers=2).run())
+    (lane,) = run.lanes
+    await until(lambda: lane.intake.exhausted and lane.ready)
+    await run.stream.pause("a")
+    assert await running is Ending.PAUSED
+    assert run.ledgers["a"].count(Status.READY) > 0
+
+
+@in_virtual_time
 async def test_a_pause_that_is_noticed_by_nobody_else():
     """With all campaigns paused a run with --once ends, one without it waits to be resumed."""
     run = Run().add("a", people("a", 10))

@@ -293,6 +293,30 @@ async def test_a_look_back_that_is_forbidden_alone_halts_nothing():
 
 
 @in_virtual_time
+async def test_look_backs_that_fail_for_good_park_in_the_end():
+    """The time after which a person has to look at it goes by without any answer, too."""
+    world = World([1], [1], give_up_seconds=60.0)
+    world.platform.look_answer = refused(403)
+    assert await world.run(contacts(1), wait_limit=1000) is Ending.DONE
+    assert world.ledger.row("key-1").status is Status.PARKED
+    assert world.resolutions() == [Resolution.PARKED]
+
+
+@in_virtual_time
+async def test_what_is_replayed_in_doubt_is_looked_for_by_the_run_that_goes_on():
+    """Somebody else put it back: the run is woken, and asks the platform."""
+    world = World([1], [1])
+    running = asyncio.create_task(world.run(contacts(2), once=False))
+    await until(lambda: world.ledger.count(Status.OPENED) == 2)
+    row = world.ledger.row("key-1")
+    row.status, row.settlement, row.look_at = Status.IN_DOUBT, None, 0.0
+    world.bench.stream.wake()
+    await until(lambda: row.status is Status.OPENED, seconds=30)
+    world.bench.stream.stop()
+    assert await running is Ending.DRAINED
+
+
+@in_virtual_time
 async def test_a_look_back_is_no_probe_of_what_it_does_not_prove():
     """A halt for a refused send is ended by a send alone."""
     world = World([1], [1])
