@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-WORKERS ?= 4
+WORKERS ?= 5
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 INSTALL = $(BIN)/python -m pip install --quiet
