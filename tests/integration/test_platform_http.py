@@ -49,7 +49,9 @@ TAKEN = (Kind.ACCEPTED, Kind.ACCEPTED, Kind.ACCEPTED)
 REFUSED = (Kind.REFUSED, Kind.REFUSED, Kind.REFUSED)
 NOT_SENT = (Kind.NOT_SENT, Kind.NOT_SENT, Kind.NOT_SENT)
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="makes a certificate with openssl")
+needs_openssl = pytest.mark.skipif(
+    OPENSSL is None, reason="there is no openssl here to make a certificate with"
+)
 
 
 class OneToken:
