@@ -12,7 +12,7 @@ from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.platforms.messaging import MessagingPlatform
-from dispatcher.ports import CredentialsError, TokenUnavailableError
+from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
 from dispatcher.settings import Settings
 
 PROBE_ID = "dispatcher-check-online"
@@ -57,7 +57,10 @@ async def _look(settings: Settings) -> list[Finding]:
 
 
 async def _state_check(platform: MessagingPlatform) -> Finding:
-    reply = await platform.check(PROBE_ID)
+    try:
+        reply = await platform.check(PROBE_ID)
+    except TokenExpiredError:
+        return _bad("state check", "the token expired as soon as it was issued")
     result = reply.result
     if isinstance(result, NoAnswer):
         return _bad("state check", result.detail)

@@ -9,7 +9,15 @@ from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Step
 from dispatcher.engine.halts import BREAKER
 from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
-from dispatcher.ports import Authority, Clock, Pacer, Platform, Reply, TokenUnavailableError
+from dispatcher.ports import (
+    Authority,
+    Clock,
+    Pacer,
+    Platform,
+    Reply,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
 
 TRIES = 4
 """How often one read is made that fails for a passing reason."""
@@ -81,16 +89,21 @@ class Asking:
         return None
 
     async def _permitted(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
-        permit = None
-        while permit is None:  # checks and look backs are all there is here: one line for both
-            permit = await self._pacer.permit(Step.CHECK)
-        try:
-            reply = await call()
-        except BaseException:
-            permit.answered(None)
-            raise
-        permit.answered(reply.reading)
-        return reply
+        while True:
+            permit = await self._pacer.permit(Step.CHECK)  # look backs stand in the same line
+            if permit is None:
+                continue
+            try:
+                reply = await call()
+            except TokenExpiredError as expired:
+                permit.unused()
+                await self._platform.renew(expired.number)
+                continue
+            except BaseException:
+                permit.answered(None)
+                raise
+            permit.answered(reply.reading)
+            return reply
 
     async def _renew(self, reply: Reply, times: int) -> None:
         if times >= MAX_UNAUTHORIZED:

@@ -57,7 +57,7 @@ class Delivery:
         self._desk = desk
         self._rules = rules
         self._jitter = jitter
-        self._exchange = Exchange(turnstile, desk)
+        self._exchange = Exchange(platform, turnstile, desk)
         self._refusals = Refusals(platform, turnstile, desk, probe_seconds)
 
     async def deliver(self, claim: Claim) -> None:

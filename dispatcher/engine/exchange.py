@@ -10,7 +10,15 @@ from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, RetryReason, Step
 from dispatcher.engine.desk import Desk, Work, discreet
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import CredentialsError, Intent, Permit, Reply, TokenUnavailableError
+from dispatcher.ports import (
+    CredentialsError,
+    Intent,
+    Permit,
+    Platform,
+    Reply,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
 
 Call = Callable[[], Awaitable[Reply]]
 STALE_STATE_SECONDS = 30.0
@@ -22,18 +30,26 @@ UNREACHABLE_SECONDS = 1.0
 class Exchange:
     """Makes requests for contacts."""
 
-    def __init__(self, turnstile: Turnstile, desk: Desk) -> None:
+    def __init__(self, platform: Platform, turnstile: Turnstile, desk: Desk) -> None:
+        self._platform = platform
         self._turnstile = turnstile
         self._halts = turnstile.halts
         self._desk = desk
         self._clock = desk.clock
 
     async def read(self, work: Work, call: Call) -> Reply | None:
-        """Make a state check; None when it was not made and the contact may have left."""
+        """Make a state check; None when it was not made.
+
+        Then the contact has left, or goes round again by the way that all requests take.
+        """
         permit = await self._permit(work, Step.CHECK)
         if permit is None:
             return None
-        return await self._request(work, Step.CHECK, permit, call)
+        try:
+            return await self._request(work, Step.CHECK, permit, call)
+        except TokenExpiredError as expired:
+            await self._renewed(work, Step.CHECK, expired.number)
+            return None
 
     async def send(
         self, work: Work, step: Step, decision: Notify | Open, call: Call
@@ -68,14 +84,25 @@ class Exchange:
         if work.conversation is not None:
             age = self._clock.monotonic() - work.state_at
             self._desk.events.emit(StateAged(age))
-        return await self._request(work, step, permit, call)
+        try:
+            return await self._request(work, step, permit, call)
+        except TokenExpiredError as expired:
+            await self.turn_back(work, decision)
+            await self._renewed(work, step, expired.number)
+            return None
 
     async def look_back(self, work: Work, call: Call) -> Reply | None:
         """Make a look back for ``work``, which is nobody's contact; None if it was not made."""
-        permit = await self._turnstile.permit(Step.LOOK_BACK, work.id)
-        if permit is None:
-            return None
-        return await self._request(work, Step.LOOK_BACK, permit, call)
+        renewed = True
+        while renewed:
+            permit = await self._turnstile.permit(Step.LOOK_BACK, work.id)
+            if permit is None:
+                return None
+            try:
+                return await self._request(work, Step.LOOK_BACK, permit, call)
+            except TokenExpiredError as expired:
+                renewed = await self._renewed(work, Step.LOOK_BACK, expired.number)
+        return None
 
     async def turn_back(self, work: Work, decision: Notify | Open) -> None:
         """Keep a decision whose message was not taken, for when the way is open again."""
@@ -106,29 +133,35 @@ class Exchange:
             await self._desk.release(work)
         return None
 
-    async def _request(self, work: Work, step: Step, permit: Permit, call: Call) -> Reply | None:
+    async def _request(self, work: Work, step: Step, permit: Permit, call: Call) -> Reply:
         work.sent_at = self._clock.time()
         try:
             reply = await call()
-        except CredentialsError as error:
+        except TokenExpiredError:
             permit.unused()
-            self._halts.halt(HaltReason.CREDENTIALS, str(error))
-            self._halts.leave(work.id)
-            await self._desk.retract(work)
-            return None
-        except TokenUnavailableError as error:
-            permit.unused()
-            self._halts.unreachable(str(error))
-            if step is not Step.LOOK_BACK:
-                later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
-                await self._desk.defer(work, later)
-            return None
+            raise
         except BaseException:
             permit.answered(None)
             raise
         permit.answered(reply.reading)
         self._enter(work, step, reply)
         return reply
+
+    async def _renewed(self, work: Work, step: Step, number: int) -> bool:
+        """Wait for a token, without a permit: a halt may begin meanwhile."""
+        try:
+            await self._platform.renew(number)
+        except CredentialsError as error:
+            self._halts.halt(HaltReason.CREDENTIALS, str(error))
+            self._halts.leave(work.id)
+        except TokenUnavailableError as error:
+            self._halts.unreachable(str(error))
+            if step is not Step.LOOK_BACK:
+                later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
+                await self._desk.defer(work, later)
+        else:
+            return True
+        return False
 
     def _enter(self, work: Work, step: Step, reply: Reply) -> None:
         if reply.clock is not None:

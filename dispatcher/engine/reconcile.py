@@ -64,7 +64,7 @@ class Reconciler:
         self._desk = desk
         self._rules = rules
         self._policy = rules.reconcile
-        self._exchange = Exchange(turnstile, desk)
+        self._exchange = Exchange(platform, turnstile, desk)
         self._refusals = Refusals(platform, turnstile, desk, probe_seconds)
         self._name = next(_NAMES)
         self._caught_up = NEVER_SHOWN

@@ -96,7 +96,7 @@ class MessagingPlatform:
     async def _call(
         self, step: Step, method: str, target: str, data: bytes | None, checked: str = ""
     ) -> Reply:
-        token = self._tokens.fresh() or await self._tokens.current()
+        token = self._tokens.fresh()
         use = TokenUse(token.number, self._clock.monotonic() - token.issued)
         result, seconds = await self._http.request(
             self._host, method, target, _headers(token, data), data

@@ -10,7 +10,13 @@ from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.platforms.http import Exchange, HttpClient
-from dispatcher.ports import Authority, Clock, CredentialsError, TokenUnavailableError
+from dispatcher.ports import (
+    Authority,
+    Clock,
+    CredentialsError,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
 
 DEFAULT_LIFE = 300.0
 """Seconds that a token is taken to live whose answer does not say."""
@@ -60,22 +66,16 @@ class TokenKeeper:
         self._waiting: asyncio.Task[Token] | None = None
         self._running: asyncio.Task[Token] | None = None
 
-    async def current(self) -> Token:
+    def fresh(self) -> Token:
         """Return a token that has not expired; renew it in the background before it does.
 
         Raises:
-            CredentialsError: the platform refuses the client id and secret.
-            TokenUnavailableError: no token can be had just now.
+            TokenExpiredError: there is none just now.
 
         """
-        token = self.fresh()
-        return await self._shared() if token is None else token
-
-    def fresh(self) -> Token | None:
-        """Return a token that has not expired, if there is one; renew it before it does."""
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.expires_at:
-            return None
+            raise TokenExpiredError(self._issued)
         idle = self._running is None and self._waiting is None
         if idle and now >= max(token.refresh_at, self._renew_again_at):
             self._schedule()

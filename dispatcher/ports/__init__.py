@@ -26,6 +26,7 @@ from dispatcher.ports.platform import (
     CredentialsError,
     Platform,
     Reply,
+    TokenExpiredError,
     TokenUnavailableError,
     TokenUse,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Settlement",
     "Source",
     "SourceError",
+    "TokenExpiredError",
     "TokenUnavailableError",
     "TokenUse",
     "Totals",

@@ -60,11 +60,24 @@ class TokenUnavailableError(Exception):
     """No token can be had just now: the platform does not answer. Nothing was sent."""
 
 
+class TokenExpiredError(Exception):
+    """There is no token that lives; nothing was sent. `Platform.renew` of ``number`` gets one.
+
+    A call does not wait for a token by itself: while it waits, the run may come to a halt, and
+    its permit would be spent on a request that nobody wants any more.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__("the token has expired")
+        self.number = number
+
+
 class Platform(Protocol):
     """The API that is called, in one dialect. It retries nothing and follows no redirect.
 
-    Every call may raise `CredentialsError` or `TokenUnavailableError`, and then no request
-    was made. Everything else that can go wrong is a value in the `Reply`.
+    Every call may raise `TokenExpiredError`, and then no request was made. Everything else that
+    can go wrong with it is a value in the `Reply`. A renewal may raise `CredentialsError` or
+    `TokenUnavailableError`.
     """
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:

@@ -17,7 +17,7 @@ from dispatcher.engine.clock import SystemClock
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import PATH, TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
-from dispatcher.ports import CredentialsError, TokenUnavailableError
+from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
 from dispatcher.sandbox.kinds import KINDS
 from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.scenario import load
@@ -30,15 +30,19 @@ ADDRESS = Target("a-1", is_guest_id=False)
 
 
 @asynccontextmanager
-async def connected(url, *, secret="sandbox-secret", clock=None, **options):
+async def connected(url, *, secret="sandbox-secret", clock=None, token=True, **options):
+    """The adapter, with a token unless the test gets its own."""
     clock = clock or SystemClock()
     async with HttpClient(HttpOptions(timeout=5.0, **options), clock) as http:
         given = TokenOptions(
             URL(url + TOKEN_PATH), "sandbox-client", secret, (), WRITE_SCOPES, READ_SCOPES
         )
         keeper = TokenKeeper(http, given, clock)
+        platform = MessagingPlatform(http, keeper, url, clock)
         try:
-            yield MessagingPlatform(http, keeper, url, clock)
+            if token:
+                await platform.renew(0)
+            yield platform
         finally:
             await keeper.close()
 
@@ -143,10 +147,10 @@ async def test_words_that_are_no_text_are_made_one():
     refusing = tunnel(b"HTTP/1.1 407 N\xff\r\nContent-Length: 0\r\n\r\n")
     async with (
         raw_server(refusing) as proxy,
-        connected("https://platform.invalid", proxy=proxy.url) as platform,
+        connected("https://platform.invalid", proxy=proxy.url, token=False) as platform,
     ):
         with pytest.raises(TokenUnavailableError) as caught:
-            await platform.check("c-1")
+            await platform.renew(0)
     assert str(caught.value).encode()
 
 
@@ -187,7 +191,7 @@ async def in_sandbox(scenario=None, **options):
 
 async def test_the_sandboxs_token():
     """What it grants is what the sends need."""
-    async with in_sandbox() as (platform, world):
+    async with in_sandbox(token=False) as (platform, world):
         first, second = await platform.verify(), await platform.renew(1)
         assert (first.token, second.token, second.missing) == (1, 2, ())
         world.set_scopes(READ_SCOPES)
@@ -197,9 +201,11 @@ async def test_the_sandboxs_token():
 
 async def test_the_sandbox_refuses_the_wrong_secret():
     """No request is made without a token."""
-    async with in_sandbox(secret="wrong") as (platform, world):
-        with pytest.raises(CredentialsError, match="invalid_client"):
+    async with in_sandbox(secret="wrong", token=False) as (platform, world):
+        with pytest.raises(TokenExpiredError) as expired:
             await platform.check("active-1")
+        with pytest.raises(CredentialsError, match="invalid_client"):
+            await platform.renew(expired.value.number)
         assert "check" not in world.counts()["answers"]
 
 

@@ -15,7 +15,7 @@ from dispatcher.domain.status import Step
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import DEFAULT_LIFE, TokenKeeper, TokenOptions
-from dispatcher.ports import CredentialsError, TokenUnavailableError
+from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
 from tests.support.rawserver import (
     FakeClock,
     RawServer,
@@ -50,6 +50,15 @@ class Desk:
         await peer.say(self.said or json_answer(200, granted))
 
 
+async def current(keeper):
+    """The token that a caller would use who waits for one."""
+    try:
+        return keeper.fresh()
+    except TokenExpiredError as expired:
+        await keeper.renew(expired.number)
+        return keeper.fresh()
+
+
 @dataclass
 class Scene:
     """A keeper, its endpoint, and its clock."""
@@ -63,6 +72,9 @@ class Scene:
     @property
     def asked(self):
         return len(self.server.requests)
+
+    async def current(self):
+        return await current(self.keeper)
 
     async def quiet(self):
         """Let a renewal in the background come to its end."""
@@ -93,7 +105,7 @@ def bearer(token):
 async def test_the_request_for_a_token():
     """Basic authentication, a form, and the scopes only where there are some."""
     async with scene(scopes=(READ, WRITE)) as it:
-        token = await it.keeper.current()
+        token = await it.current()
         request = it.server.requests[0]
     assert (request.method, request.target) == ("POST", TOKEN_PATH)
     assert request.headers["authorization"].split()[0] == "Basic"
@@ -103,14 +115,14 @@ async def test_the_request_for_a_token():
     assert request.body == expected + b"messaging:conversation:write"
     assert (token.number, bearer(token), token.granted) == (1, "Bearer token-1", (READ, WRITE))
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         assert it.server.requests[0].body == b"grant_type=client_credentials"
 
 
 async def test_scopes_with_signs_of_their_own_arrive_whole():
     """A scope is a value of a form, whatever is in it."""
     async with scene(scopes=("a&b=c", "https://api/x+y", "50%")) as it:
-        await it.keeper.current()
+        await it.current()
         fields = parse_qs(it.server.requests[0].body.decode())
     assert fields["scope"] == ["a&b=c https://api/x+y 50%"]
 
@@ -121,7 +133,7 @@ async def test_scopes_with_signs_of_their_own_arrive_whole():
 async def test_odd_credentials_are_for_the_platform_to_judge(name, secret):
     """Whatever the environment holds is sent; it is no reason to fall over."""
     async with scene(client_id=name, client_secret=secret) as it:
-        await it.keeper.current()
+        await it.current()
         sent = b64decode(it.server.requests[0].headers["authorization"].split()[1])
     assert sent == f"{name}:{secret}".encode(errors="surrogateescape")
 
@@ -135,7 +147,7 @@ async def test_one_renewal_serves_64_callers():
             if begin == "401":
                 found = await asyncio.gather(*(it.keeper.renew(2) for _ in range(64)))
                 assert {authority.token for authority in found} == {3}
-            found = await asyncio.gather(*(it.keeper.current() for _ in range(64)))
+            found = await asyncio.gather(*(it.current() for _ in range(64)))
             assert {(token.number, bearer(token)) for token in found} == {
                 (number, f"Bearer token-{number}")
             }
@@ -145,35 +157,35 @@ async def test_one_renewal_serves_64_callers():
 async def test_a_token_is_renewed_in_the_background_before_it_expires():
     """Nobody waits for it: the old token is used while the new one is on its way."""
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         it.clock.pass_by(539)
-        await it.keeper.current()
+        await it.current()
         assert it.asked == 1, "too early"
         it.clock.pass_by(2)
         it.desk.open.clear()
-        assert [(await it.keeper.current()).number for _ in range(5)] == [1] * 5
+        assert [(await it.current()).number for _ in range(5)] == [1] * 5
         await it.server.until(2)
         it.desk.open.set()
         await it.quiet()
-        assert ((await it.keeper.current()).number, it.asked) == (2, 2)
+        assert ((await it.current()).number, it.asked) == (2, 2)
 
 
 @pytest.mark.parametrize("life", [3, 10, 60, 600, 86400])
 async def test_no_token_is_used_beyond_its_life(life):
     """Some time before its end it is held back, and renewed before that, however short it is."""
     async with scene(changes={"expires_in": life}) as it:
-        token = await it.keeper.current()
+        token = await it.current()
         issued = it.clock.now
         assert issued < token.refresh_at < token.expires_at < issued + life
         it.clock.now = token.expires_at
-        assert (await it.keeper.current()).number == 2
+        assert (await it.current()).number == 2
 
 
 @pytest.mark.parametrize("told", [None, 0, -5, "600", True, [], {}])
 async def test_a_life_that_is_not_told_is_a_short_one(told):
     """A token whose answer does not say how long it lives is taken to live for minutes."""
     async with scene(changes={"expires_in": told}) as it:
-        token = await it.keeper.current()
+        token = await it.current()
         assert token.expires_at - it.clock.now == pytest.approx(DEFAULT_LIFE, abs=5)
 
 
@@ -181,7 +193,7 @@ async def test_a_life_begins_when_the_token_was_asked_for():
     """An answer that took its time has used up some of the life."""
     async with scene() as it:
         it.desk.open.clear()
-        asking = asyncio.create_task(it.keeper.current())
+        asking = asyncio.create_task(it.current())
         await it.server.until(1)
         start = it.clock.now
         it.clock.pass_by(4)
@@ -192,28 +204,28 @@ async def test_a_life_begins_when_the_token_was_asked_for():
 async def test_a_renewal_in_the_background_that_fails_is_not_repeated_with_every_request():
     """While the old token lives, a failing endpoint is asked about once a second, not each time."""
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         it.desk.said = answer(500)
         it.clock.pass_by(550)
         for _ in range(20):
-            assert (await it.keeper.current()).number == 1
+            assert (await it.current()).number == 1
             await it.quiet()
         assert it.asked == 2
         it.clock.pass_by(1)
-        await it.keeper.current()
+        await it.current()
         await it.quiet()
         assert it.asked == 3
         it.clock.pass_by(50)
         with pytest.raises(TokenUnavailableError):
-            await it.keeper.current()
+            await it.current()
         it.desk.said = None
-        assert (await it.keeper.current()).number == 2
+        assert (await it.current()).number == 2
 
 
 async def test_renew_takes_what_is_there_already():
     """A late 401 of an older token costs no renewal."""
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         assert (await it.keeper.renew(0)).token == 1
         assert (await it.keeper.renew(1)).token == 2
         assert (await it.keeper.renew(1)).token == 2
@@ -223,10 +235,10 @@ async def test_renew_takes_what_is_there_already():
 async def test_renew_shares_a_renewal_that_is_under_way():
     """One that began before the 401 was heard gives a higher number too."""
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         it.clock.pass_by(550)
         it.desk.open.clear()
-        await it.keeper.current()
+        await it.current()
         await it.server.until(2)
         both = asyncio.gather(it.keeper.renew(1), it.keeper.renew(1))
         await asyncio.sleep(0)
@@ -237,11 +249,11 @@ async def test_renew_shares_a_renewal_that_is_under_way():
 async def test_a_token_that_was_refused_is_not_used_while_it_is_replaced():
     """After a 401 everybody waits for the new token."""
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         it.desk.open.clear()
         renewing = asyncio.create_task(it.keeper.renew(1))
         await it.server.until(2)
-        asking = asyncio.create_task(it.keeper.current())
+        asking = asyncio.create_task(it.current())
         await asyncio.sleep(0)
         assert not asking.done()
         it.desk.open.set()
@@ -251,16 +263,16 @@ async def test_a_token_that_was_refused_is_not_used_while_it_is_replaced():
 async def test_verify_always_asks_anew():
     """What an older token says proves nothing: also with one that was issued a moment ago."""
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         assert [(await it.keeper.verify()).token for _ in range(3)] == [2, 3, 4]
-        assert ((await it.keeper.current()).number, it.asked) == (4, 4)
+        assert ((await it.current()).number, it.asked) == (4, 4)
 
 
 async def test_verify_during_a_renewal_waits_for_the_one_after_it():
     """The renewal under way may have been answered before the scope was taken away."""
     async with scene(write_any_of=(WRITE, OTHER_WRITE)) as it:
         it.desk.open.clear()
-        first = asyncio.create_task(it.keeper.current())
+        first = asyncio.create_task(it.current())
         await it.server.until(1)
         verifying = [asyncio.create_task(it.keeper.verify()) for _ in range(8)]
         await asyncio.sleep(0)
@@ -279,7 +291,7 @@ async def test_verify_after_a_renewal_that_fails_still_asks():
     async with scene() as it:
         it.desk.open.clear()
         it.desk.said = answer(500)
-        first = asyncio.create_task(it.keeper.current())
+        first = asyncio.create_task(it.current())
         await it.server.until(1)
         verifying = asyncio.create_task(it.keeper.verify())
         await asyncio.sleep(0)
@@ -330,7 +342,7 @@ async def test_refused_credentials_name_the_variables_and_tell_no_secret(name):
     """The message says what to do, in one line; the next caller may find them mended."""
     async with scene(said=REFUSALS[name]) as it:
         found = await asyncio.gather(
-            it.keeper.current(), it.keeper.renew(0), it.keeper.verify(), return_exceptions=True
+            it.current(), it.keeper.renew(0), it.keeper.verify(), return_exceptions=True
         )
         assert {type(error) for error in found} == {CredentialsError}
         told = str(found[0])
@@ -339,7 +351,7 @@ async def test_refused_credentials_name_the_variables_and_tell_no_secret(name):
         assert ("invalid_client" in told) == (name == "invalid_client")
         assert_no_secret(*map(repr, found), *(repr(e.__cause__ or e.__context__) for e in found))
         it.desk.said = None
-        assert (await it.keeper.current()).number == 1
+        assert (await it.current()).number == 1
 
 
 UNAVAILABLE = {
@@ -366,7 +378,7 @@ async def test_no_token_just_now(name):
     """What does not look like the platform's own refusal is no reason to doubt the credentials."""
     async with scene(said=UNAVAILABLE[name], http={"timeout": 0.3}) as it:
         with pytest.raises(TokenUnavailableError) as caught:
-            await it.keeper.current()
+            await it.current()
         assert it.asked == 1
         assert_no_secret(repr(caught.value), str(caught.value))
 
@@ -379,15 +391,13 @@ async def test_no_token_without_a_connection(how):
     url = "http://platform.invalid" if how == "dns" else f"http://127.0.0.1:{port}"
     async with scene(url=url) as it:
         with pytest.raises(TokenUnavailableError, match=r"platform\.invalid|127\.0\.0\.1"):
-            await it.keeper.current()
+            await it.current()
 
 
 async def test_a_failed_renewal_fails_for_all_who_wait_and_is_not_repeated():
     """64 callers, one request, 64 errors."""
     async with scene(said=answer(500)) as it:
-        found = await asyncio.gather(
-            *(it.keeper.current() for _ in range(64)), return_exceptions=True
-        )
+        found = await asyncio.gather(*(it.current() for _ in range(64)), return_exceptions=True)
         assert ({type(error) for error in found}, it.asked) == ({TokenUnavailableError}, 1)
 
 
@@ -395,7 +405,7 @@ async def test_a_waiter_that_is_cancelled_takes_nobody_along():
     """The renewal goes on for the others, and also when nobody waits any more."""
     async with scene() as it:
         it.desk.open.clear()
-        waiters = [asyncio.create_task(it.keeper.current()) for _ in range(3)]
+        waiters = [asyncio.create_task(it.current()) for _ in range(3)]
         await it.server.until(1)
         waiters[0].cancel()
         await asyncio.wait(waiters[:1])
@@ -409,7 +419,7 @@ async def test_a_waiter_that_is_cancelled_takes_nobody_along():
         await asyncio.wait([verifying])
         it.desk.open.set()
         await it.quiet()
-        assert ((await it.keeper.current()).number, it.asked) == (2, 2)
+        assert ((await it.current()).number, it.asked) == (2, 2)
 
 
 @pytest.mark.parametrize("waiting", [False, True])
@@ -420,7 +430,7 @@ async def test_close_ends_renewals_that_are_under_way(begun, waiting):
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     async with scene() as it:
         it.desk.open.clear()
-        callers = [asyncio.create_task(it.keeper.current())]
+        callers = [asyncio.create_task(it.current())]
         if begun:
             await it.server.until(1)
         if waiting:
@@ -449,10 +459,10 @@ async def test_a_failed_renewal_that_nobody_waits_for_warns_of_nothing():
     unheard = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     async with scene() as it:
-        await it.keeper.current()
+        await it.current()
         it.desk.said = REFUSALS["invalid_client"]
         it.clock.pass_by(550)
-        await it.keeper.current()
+        await it.current()
         await it.quiet()
         waiter = asyncio.create_task(it.keeper.verify())
         await asyncio.sleep(0)
@@ -482,7 +492,7 @@ async def test_an_early_401_is_followed_by_a_renewal_of_that_very_token():
             it.clock,
         )
         platform = MessagingPlatform(it.http, keeper, server.url, it.clock)
-        await keeper.current()
+        await current(keeper)
         it.clock.pass_by(7)
         replies = await asyncio.gather(*(platform.check("c-1") for _ in range(16)))
         assert {reply.result.status for reply in replies} == {401}
@@ -510,7 +520,7 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
     asyncio.get_running_loop().set_debug(True)
     options = TokenOptions(URL("http://127.0.0.1:1"), CLIENT_ID, SECRET)
     async with scene(http={"proxy": None}) as it:
-        token = await it.keeper.current()
+        token = await it.current()
         platform = MessagingPlatform(it.http, it.keeper, it.server.url, it.clock)
         it.desk.changes = {"id": "c-1", "state": "active"}
         reply = await platform.check("c-1")

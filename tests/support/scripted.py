@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.status import Step
-from dispatcher.ports import LOOK_BACK_IDS, Authority, Reply, TokenUse
+from dispatcher.ports import LOOK_BACK_IDS, Authority, Reply, TokenExpiredError, TokenUse
 from tests.support.archive import Archive
 from tests.support.virtual import START
 
@@ -54,9 +54,10 @@ class Request:
 class ScriptedPlatform:
     """Answers what ``answer(request)`` says, after ``latency`` seconds.
 
-    An exception among the answers is raised. ``missing`` is what `verify` finds missing, or
-    the exception that it raises. A renewal takes no time; the tokens are only numbers. What was
-    taken is in its ``archive``, which answers the look backs unless ``look_answer`` is set.
+    An exception among the answers says that the token has expired, and ends its renewal.
+    ``missing`` is what `verify` finds missing, or the exception that it raises. A renewal takes
+    ``renewal`` seconds; the tokens are only numbers. What was taken is in its ``archive``, which
+    answers the look backs unless ``look_answer`` is set.
     """
 
     def __init__(self, answer=None, latency=0.05):
@@ -69,19 +70,27 @@ class ScriptedPlatform:
         self.on_wire = lambda _: None
         self.archive = Archive()
         self.look_answer = None
+        self.expired = False
+        """Set by a script whose token dies; a renewal, which takes ``renewal``, ends it."""
+        self.renewal = 0.0
+        self._failed: Exception | None = None
         self.most_at_once = self._at_once = 0
 
     async def check(self, conversation_id):
+        self._alive()
         reply = await self._request(Step.CHECK, conversation_id, None)
         return replace(reply, result=_own(reply.result, conversation_id))
 
     async def notify(self, contact, decision):
+        self._alive()
         return await self._send(Step.NOTIFY, contact, decision)
 
     async def open(self, contact, decision):
+        self._alive()
         return await self._send(Step.OPEN, contact, decision)
 
     async def look_back(self, conversations, previous):
+        self._alive()
         assert 0 < len(conversations) + len(previous) <= LOOK_BACK_IDS
         answer = self.look_answer or self.archive.show(conversations, previous, self._wall())
         asked = (tuple(conversations), tuple(previous))
@@ -90,6 +99,12 @@ class ScriptedPlatform:
         )
 
     async def renew(self, number):
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
+        if self.expired:
+            await asyncio.sleep(self.renewal)
+            self.expired = False
         if self.token <= number:
             return await self.verify()
         return self._authority(())
@@ -106,6 +121,10 @@ class ScriptedPlatform:
     def steps(self, since=0.0):
         return [request.step for request in self.requests if request.at >= since]
 
+    def _alive(self):
+        if self.expired:
+            raise TokenExpiredError(self.token)
+
     async def _request(self, step, conversation_id, decision):
         request = Request(step, conversation_id, self._now(), decision, self.token)
         return await self._end(request, self.answer(request))
@@ -113,7 +132,8 @@ class ScriptedPlatform:
     async def _send(self, step, contact, decision):
         request = Request(step, contact.conversation_id, self._now(), decision, self.token)
         result = self.answer(request)
-        if (isinstance(result, Answer) and result.status // 100 == 2) or request.takes_effect:
+        taken = isinstance(result, Answer) and result.status // 100 == 2
+        if taken or request.takes_effect:
             self._take(step, contact, decision, result)
         return await self._end(request, result)
 
@@ -131,7 +151,8 @@ class ScriptedPlatform:
     async def _end(self, request, result):
         request.result = result
         if isinstance(result, Exception):
-            raise result
+            self._failed = result
+            raise TokenExpiredError(self.token)
         token = TokenUse(self.token, self._now() - self.issued)
         self.requests.append(request)
         self._at_once += 1

@@ -53,6 +53,17 @@ async def test_passing_faults_a_429_and_an_expired_token_are_got_over():
 
 
 @in_virtual_time
+async def test_a_token_that_expired_is_renewed_without_a_permit():
+    """The permit goes back unused; the read is made once, with the new token."""
+    platform = script(ENDED)
+    platform.expired = True
+    asker, pacer = asking(platform)
+    assert await read(platform, asker) == ENDED
+    assert [permit.end for permit in pacer.permits] == ["unused", "answered"]
+    assert platform.steps() == [Step.CHECK]
+
+
+@in_virtual_time
 async def test_a_read_that_fails_again_and_again_is_given_up_alone():
     """None is the answer for this one; the next is made all the same."""
     platform = script(RESET, RESET, RESET, RESET, ENDED)

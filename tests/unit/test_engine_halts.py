@@ -433,3 +433,35 @@ async def test_whoever_waits_while_a_question_is_open_goes_on_once_it_is_answere
         await asyncio.wait(first)
     assert bench.ledger.end("key-2") == (Status.OPENED, Reason.DELIVERED)
     assert bench.events.of(Halted) == []
+
+
+@pytest.mark.parametrize("step", [CHECK, LINK])
+@in_virtual_time
+async def test_who_waits_for_a_token_when_the_run_halts_makes_no_request(step):
+    """The permit was given before the halt; the way is asked for anew once the token is there."""
+    world = World(refused(403), missing=("write",))
+    bench, platform = world.bench, world.bench.platform
+    platform.renewal, platform.missing = 1.0, ()
+
+    def expire(request):
+        """Let the token die under all others as soon as the first link is on the wire."""
+        if request.step is LINK and not platform.missing:
+            platform.missing, platform.expired = ("write",), True
+
+    platform.on_wire = expire
+    late = asyncio.create_task(asyncio.sleep(0.06 if step is CHECK else 0))
+    async with bench.working(contact(0)):
+        await late
+        async with bench.working(*contacts(20), probing=False):
+            await until(lambda: bench.halts.reason is HaltReason.SCOPE)
+            before = platform.steps()
+            assert platform.expired
+            assert before.count(LINK) == 1
+            await asyncio.sleep(PROBE_SECONDS - 2)
+            assert not platform.expired
+            assert platform.steps() == before
+            assert bench.ledger.count(Status.CLAIMED) == 21
+            world.restore()
+            await until(lambda: bench.ledger.count(Status.OPENED) == 21)
+    assert platform.steps().count(CHECK) == 21
+    assert platform.steps().count(LINK) == 22
