@@ -15,6 +15,16 @@ class Hint(StrEnum):
     """The session is closed (source: platform contract, notify)."""
     CHANNEL = "channel"
     """The channel has no proactive messages (source: platform contract, open linked)."""
+    ACTIVE = "active"
+    """The person may be in an open conversation again; only its state can tell."""
+
+
+class Lack(StrEnum):
+    """What a 403 says is missing, where its body tells."""
+
+    SCOPE = "scope"
+    PERMISSION = "permission"
+    DIVISION = "division"
 
 
 class Loss(StrEnum):
@@ -48,7 +58,7 @@ class Answer:
     ``history`` on a look back; ``message_id`` and ``conversation_id`` on a send that names
     them. ``address`` is the one that a closed-session refusal tells. ``retry_after`` is in
     seconds; ``limit_key`` names the limit that a 429 ran into, where that is not the token's
-    rate. ``words`` is the platform's message for people.
+    rate. ``words`` is the platform's message for people; ``lack`` what a 403 says is missing.
     """
 
     status: int
@@ -63,6 +73,7 @@ class Answer:
     limit_key: str | None = None
     words: str = field(default="", repr=False)
     correlation_id: str = ""
+    lack: Lack | None = None
 
 
 @dataclass(frozen=True, slots=True)

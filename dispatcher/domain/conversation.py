@@ -13,6 +13,8 @@ class State(StrEnum):
     """Closed but not yet ended: neither a message nor a link is accepted."""
     ENDED = "ended"
     """A new conversation may name it as its previous one."""
+    RESUMABLE = "resumable"
+    """Ended a while ago: the platform puts a new message into it again."""
     GONE = "gone"
     """The platform no longer knows the id."""
     UNKNOWN = "unknown"
@@ -32,7 +34,8 @@ class Conversation:
     """One answer of the state check.
 
     ``proactive`` tells whether the channel lets the organisation write first; it matters for
-    a new conversation only.
+    a new conversation only. ``engaged`` tells that a bot or an agent talks with the person: a
+    message into the open session would break in.
     """
 
     id: str
@@ -40,3 +43,4 @@ class Conversation:
     external_contact_id: str | None = None
     target: Target | None = None
     proactive: bool = True
+    engaged: bool = False

@@ -1,6 +1,7 @@
 """What to do with a contact once its conversation's state is known."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
@@ -43,11 +44,30 @@ class Wait:
 Decision = Notify | Open | Finish | Wait
 
 
+class BargeIn(StrEnum):
+    """Whether a message may go into a session that is open."""
+
+    NEVER = "never"
+    CUSTOMER_ONLY = "customer-only"
+    """Only where neither a bot nor an agent is connected."""
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator decided for the whole campaign."""
+    """What the operator decided for the whole campaign, and what the platform's calls need.
+
+    A contact whose session is open, and may not be written into, is looked at again each
+    ``engaged_seconds``, for ``engaged_max_seconds`` at most. ``needs_identity`` and
+    ``needs_address`` tell what a new conversation cannot be opened without.
+    """
 
     open_unlinked_when_gone: bool = False
+    barge_in: BargeIn = BargeIn.ALWAYS
+    engaged_seconds: float = 60.0
+    engaged_max_seconds: float = 86_400.0
+    needs_identity: bool = True
+    needs_address: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     reconcile: ReconcilePolicy = field(default_factory=ReconcilePolicy)
 
@@ -65,7 +85,7 @@ def decide(
             if progress.unknown + 1 >= rules.retry.max_attempts:
                 return Finish(Status.PARKED, Reason.UNKNOWN_STATE)
             return Wait(RetryReason.UNKNOWN_STATE)
-        case State.CLOSED | State.ENDED:
+        case State.CLOSED | State.ENDED | State.RESUMABLE:
             return _when_closed(contact, conversation, progress, rules, now)
 
 
@@ -104,7 +124,7 @@ def _when_closed(
     if not conversation.proactive:
         return Finish(Status.REJECTED, Reason.CHANNEL)
     decision = open_with(contact, conversation, progress, conversation.id)
-    if isinstance(decision, Finish) or conversation.state is State.ENDED:
+    if isinstance(decision, Finish) or conversation.state is not State.CLOSED:
         return decision
     since = progress.not_ended_since
     if since is not None and now - since >= rules.retry.not_ended_max_seconds:

@@ -5,19 +5,26 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class PastMessage:
-    """One message; ``at`` is seconds since the epoch by the platform's clock."""
+    """One message; ``at`` is seconds since the epoch by the platform's clock.
+
+    ``text`` is None where the platform does not show texts.
+    """
 
     id: str
     outbound: bool
     at: float
-    text: str = field(repr=False)
+    text: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PastConversation:
-    """One conversation with those of its messages that have arrived in analytics."""
+    """One conversation with those of its messages that have arrived in analytics.
+
+    Without ``tells_previous`` the platform knows no links: then None in ``previous`` says nothing.
+    """
 
     id: str
     previous: str | None
     external_contact_id: str | None
     messages: tuple[PastMessage, ...] = ()
+    tells_previous: bool = True

@@ -129,9 +129,9 @@ class _Fitting:
     unclear: int = 0
 
 
-def digest(text: str) -> str:
-    """Return what texts are compared by."""
-    return sha256(text.encode()).hexdigest()
+def digest(text: str | None) -> str | None:
+    """Return what texts are compared by; None for one that is not shown."""
+    return None if text is None else sha256(text.encode()).hexdigest()
 
 
 def judge(

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     RETRY_LOOP = "retry_loop"
     FORBIDDEN_CONTACT = "forbidden_contact"
     UNKNOWN_STATE = "unknown_state"
+    ENGAGED = "engaged"
     EXHAUSTED = "exhausted"
     IN_DOUBT = "in_doubt"
 
@@ -72,6 +73,8 @@ class HaltReason(StrEnum):
 
     UNAUTHORIZED = "unauthorized"
     SCOPE = "scope"
+    PERMISSION = "permission"
+    DIVISION = "division"
     FORBIDDEN = "forbidden"
     CREDENTIALS = "credentials"
     PLATFORM_DOWN = "platform_down"
@@ -84,6 +87,8 @@ class ScopeSource(StrEnum):
 
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+    PERMISSION = "permission"
+    DIVISION = "division"
     MASKED_CONFLICT = "masked_conflict"
 
 
@@ -127,3 +132,4 @@ class RetryReason(StrEnum):
     BUSY = "busy"
     QUIET_HOURS = "quiet_hours"
     NOT_FOUND = "not_found"
+    ENGAGED = "engaged"

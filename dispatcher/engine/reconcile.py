@@ -31,7 +31,7 @@ from dispatcher.engine.desk import NEVER, Desk, Work
 from dispatcher.engine.exchange import Exchange
 from dispatcher.engine.refusals import Refusals
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import LOOK_BACK_IDS, Claim, Doubt, Platform
+from dispatcher.ports import LOOK_BACK_IDS, Asked, Claim, Doubt, Platform
 
 WITNESSES = 3
 """Messages that tell how far the look back has caught up, for each of two moments."""
@@ -141,16 +141,14 @@ class Reconciler:
         return list(found)
 
     async def _look(self, due: Sequence[Doubt], witnesses: Sequence[Witness]) -> _Look | None:
-        asked = list(_asked(due, Step.NOTIFY))
-        asked = list(dict.fromkeys([*asked, *(each.conversation_id for each in witnesses)]))
-        previous = list(dict.fromkeys(_asked(due, Step.OPEN)))
-        if not asked and not previous:
+        asked = list(_asked(due, self._policy.clock_skew))
+        since = min((each.since for each in asked), default=0.0)
+        asked += [Asked(each.conversation_id, since) for each in witnesses]
+        if not asked:
             return _Look(self._desk.platform_time(), ())
         work = Work(Claim(self._name, Contact("", "", "")), self._desk.clock.monotonic())
         try:
-            reply = await self._exchange.look_back(
-                work, lambda: self._platform.look_back(asked, previous)
-            )
+            reply = await self._exchange.look_back(work, lambda: self._platform.look_back(asked))
             if reply is None:
                 return None
             result, kind = reply.result, classify(Step.LOOK_BACK, reply.result)
@@ -249,8 +247,12 @@ class Reconciler:
         self._desk.events.emit(InDoubt(resolution, step, contact.key, contact.conversation_id, ""))
 
 
-def _asked(due: Sequence[Doubt], step: Step) -> Iterator[str]:
-    for doubt in due:
-        intended = doubt.intended
-        if intended.step is step and intended.conversation_id is not None:
-            yield intended.conversation_id
+def _asked(due: Sequence[Doubt], skew: float) -> Iterator[Asked]:
+    for intended in (doubt.intended for doubt in due):
+        if intended.conversation_id is not None:
+            yield Asked(
+                intended.conversation_id,
+                intended.at - skew,
+                continued=intended.step is Step.OPEN,
+                external_contact_id=intended.external_contact_id,
+            )

@@ -8,7 +8,7 @@ from typing import Protocol
 from dispatcher.domain.status import Step
 from dispatcher.domain.verifying import Link, Verified, judge
 from dispatcher.engine.asking import Asking, AskingError
-from dispatcher.ports import Clock, Platform
+from dispatcher.ports import Asked, Clock, Platform
 from dispatcher.ports.platform import LOOK_BACK_IDS
 
 
@@ -81,8 +81,9 @@ async def verify(
 async def _ask(
     page: Sequence[Link], platform: Platform, asking: Asking
 ) -> list[tuple[Link, Verified]]:
-    ids = list(dict.fromkeys(link.asked for link in page))
-    answer = await asking.read(Step.LOOK_BACK, lambda: platform.look_back(ids, ()))
+    sent = {link.asked: link.sent_at or 0.0 for link in page}
+    asked = [Asked(conversation, at) for conversation, at in sent.items()]
+    answer = await asking.read(Step.LOOK_BACK, lambda: platform.look_back(asked))
     if answer is None or answer.history is None:
         status = "nothing" if answer is None else f"{answer.status} {answer.words[:200]}".strip()
         correlation = f" ({answer.correlation_id})" if answer and answer.correlation_id else ""

@@ -24,7 +24,7 @@ from dispatcher.platforms.http import (
     sound,
 )
 from dispatcher.platforms.token import Token, TokenKeeper
-from dispatcher.ports import Authority, Clock, Reply, TokenUse
+from dispatcher.ports import Asked, Authority, Clock, Reply, TokenUse
 
 PATH = "/api/v2/conversations/messaging"
 LOOK_BACK_PATH = "/api/v2/analytics/conversations/details/query"
@@ -79,10 +79,13 @@ class MessagingPlatform:
             body["subject"] = contact.subject
         return self._call(Step.OPEN, "POST", PATH, orjson.dumps(body))
 
-    def look_back(self, conversations: Sequence[str], previous: Sequence[str]) -> Awaitable[Reply]:
+    def look_back(self, asked: Sequence[Asked]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
-        asked = {"conversationIds": conversations, "previousConversationIds": previous}
-        body = {name: list(ids) for name, ids in asked.items() if ids}
+        lists: dict[str, list[str]] = {}
+        for each in asked:
+            name = "previousConversationIds" if each.continued else "conversationIds"
+            lists.setdefault(name, []).append(each.conversation_id)
+        body = {name: list(dict.fromkeys(ids)) for name, ids in lists.items()}
         return self._call(Step.LOOK_BACK, "POST", LOOK_BACK_PATH, orjson.dumps(body))
 
     async def renew(self, number: int) -> Authority:

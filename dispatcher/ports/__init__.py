@@ -22,6 +22,7 @@ from dispatcher.ports.pacer import (
 )
 from dispatcher.ports.platform import (
     LOOK_BACK_IDS,
+    Asked,
     Authority,
     CredentialsError,
     Platform,
@@ -45,6 +46,7 @@ __all__ = [
     "LOOK_BACK_IDS",
     "NO_LIMITS",
     "Admitted",
+    "Asked",
     "Authority",
     "Backlog",
     "Batch",

@@ -40,6 +40,21 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One question of a look back: about ``conversation_id``, or what continues it.
+
+    ``continued`` asks for conversations that continue it; then ``external_contact_id`` is the
+    person that they would be with. What matters is not older than ``since`` (seconds since the
+    epoch, by the platform's clock).
+    """
+
+    conversation_id: str
+    since: float
+    continued: bool = False
+    external_contact_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Authority:
     """What a token grants, as the platform said when it issued it.
 
@@ -92,11 +107,11 @@ class Platform(Protocol):
         """Start a new conversation, linked where the decision names a previous one."""
         ...
 
-    def look_back(self, conversations: Sequence[str], previous: Sequence[str]) -> Awaitable[Reply]:
+    def look_back(self, asked: Sequence[Asked]) -> Awaitable[Reply]:
         """Read what analytics show of conversations, and of those that continue others.
 
-        At most `LOOK_BACK_IDS` ids in both together. What the platform does not show (yet) is
-        left out of the answer's ``history``.
+        At most `LOOK_BACK_IDS` questions. What the platform does not show (yet) is left out of
+        the answer's ``history``; more may be shown than was asked for.
         """
         ...
 

@@ -79,6 +79,7 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
         Reason.RETRY_LOOP,
         Reason.FORBIDDEN_CONTACT,
         Reason.UNKNOWN_STATE,
+        Reason.ENGAGED,
         Reason.EXHAUSTED,
         Reason.IN_DOUBT,
     ),

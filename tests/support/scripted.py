@@ -89,11 +89,13 @@ class ScriptedPlatform:
         self._alive()
         return await self._send(Step.OPEN, contact, decision)
 
-    async def look_back(self, conversations, previous):
+    async def look_back(self, asked):
         self._alive()
-        assert 0 < len(conversations) + len(previous) <= LOOK_BACK_IDS
+        assert 0 < len(asked) <= LOOK_BACK_IDS
+        conversations = tuple(dict.fromkeys(q.conversation_id for q in asked if not q.continued))
+        previous = tuple(dict.fromkeys(q.conversation_id for q in asked if q.continued))
         answer = self.look_answer or self.archive.show(conversations, previous, self._wall())
-        asked = (tuple(conversations), tuple(previous))
+        asked = (conversations, previous)
         return await self._end(
             Request(Step.LOOK_BACK, None, self._now(), asked, self.token), answer
         )

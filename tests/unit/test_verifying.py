@@ -80,7 +80,8 @@ class Analytics:
         self.missing, self.fails_at = set(missing), fails_at
         self.calls = []
 
-    async def look_back(self, conversations, previous):
+    async def look_back(self, asked):
+        conversations = [each.conversation_id for each in asked]
         self.calls.append(conversations)
         if len(self.calls) == self.fails_at:
             return Reply(refused(400, correlation_id="corr"), 0.1, TokenUse(1, 0.0))
