@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.intended import Intended
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.reconciliation import Intended, Witness, digest
+from dispatcher.domain.reconciliation import Witness, digest
 from dispatcher.domain.status import FINAL, Hindrance, Reason, Relation, Status, Step
 from dispatcher.ports import (
     NO_LIMITS,
