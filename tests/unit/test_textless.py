@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.answer import Answer
+from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.history import PastConversation, PastMessage
@@ -26,7 +27,7 @@ from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
 from dispatcher.engine.pipeline import Ending
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, Bench, contact, contacts
-from tests.support.scripted import ENDED, OPEN, RESET, RESUMABLE, ListSource
+from tests.support.scripted import ENDED, OPEN, RESET, RESUMABLE, ListSource, refused, seen
 from tests.support.virtual import in_virtual_time
 
 AT = 1000.0
@@ -189,17 +190,23 @@ def test_a_witness_without_a_text_is_known_by_its_id():
 class World:
     """A platform without texts and links that loses the answers of some sends."""
 
-    def __init__(self, state, lost=(), effects=(), lands_in=None):
+    def __init__(self, state, lost=(), effects=(), lands_in=None, **bounds):
         self.state, self.lost, self.effects = state, set(lost), set(effects)
         self.lands_in = lands_in
-        policy = replace(BOUNDS, clock_skew=1, look_seconds=1, give_up_seconds=60)
-        self.bench = Bench(self.answer, Rules(retry=POLICY, reconcile=policy))
+        self.unnamed = set()
+        """Contacts whose messages the platform takes without telling an id."""
+        bounds = {"clock_skew": 1, "look_seconds": 1, "give_up_seconds": 60, **bounds}
+        rules = Rules(
+            open_unlinked_when_gone=True, retry=POLICY, reconcile=replace(BOUNDS, **bounds)
+        )
+        self.bench = Bench(self.answer, rules)
         self.platform, self.ledger = self.bench.platform, self.bench.ledger
         self.platform.archive.bare = True
 
     def answer(self, request):
         if request.step is Step.CHECK:
-            return self.state
+            state = self.state
+            return state[request.conversation_id] if isinstance(state, dict) else state
         number = int(request.conversation_id.removeprefix("conversation-"))
         if number in self.lost:
             self.lost.remove(number)
@@ -207,7 +214,8 @@ class World:
             request.lands_in = self.lands_in
             return RESET
         into = request.conversation_id if request.step is Step.NOTIFY else f"new-{number}"
-        return Answer(200, message_id=f"id-{number}", conversation_id=into)
+        id_ = None if number in self.unnamed else f"id-{number}"
+        return Answer(200, message_id=id_, conversation_id=into)
 
     async def run(self, *batches, seconds=0.0, **plan):
         source = ListSource(*(Batch(batch) for batch in batches), seconds=seconds)
@@ -263,3 +271,38 @@ async def test_what_stays_ambiguous_is_parked_and_never_sent_again():
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.resolutions() == [Resolution.PARKED]
     assert len(archive.kept) == 2
+
+
+@in_virtual_time
+async def test_what_a_parked_send_to_the_same_person_may_have_made_is_nobodys():
+    """Its effect may come while the next send to the person is looked for."""
+    shared = seen(identity="shared")
+    states = {"conversation-1": refused(404), "conversation-2": shared}
+    world = World(states, [1, 2], max_effect_delay=6)
+    archive = world.platform.archive
+    archive.add("late", "", world.platform._wall() + 4, identity="shared")
+    given = [
+        contact(number, external_contact_id="shared", address="a@example.org") for number in (1, 2)
+    ]
+    assert await world.run(given, wait_limit=200) is Ending.DONE
+    for key in ("key-1", "key-2"):
+        assert world.ledger.end(key) == (Status.PARKED, Reason.IN_DOUBT)
+    late = archive.kept[0].message.at
+    second = world.ledger.row("key-2").intent
+    assert second.at < late
+
+
+@in_virtual_time
+async def test_a_message_whose_id_was_not_told_makes_the_next_one_a_guess():
+    """Two campaigns write into one session; the second one's message is lost."""
+    world = World(OPEN, clock_skew=4)
+    world.unnamed = {1}
+    answers = iter((world.answer, lambda _: RESET))
+    world.platform.answer = lambda request: (
+        OPEN if request.step is Step.CHECK else next(answers)(request)
+    )
+    twin = Contact("key-2", "conversation-1", "Hello 2")
+    assert await world.run([contact(1), twin], wait_limit=200) is Ending.DONE
+    assert world.ledger.end("key-1") == (Status.NOTIFIED, Reason.DELIVERED)
+    assert world.ledger.end("key-2") == (Status.PARKED, Reason.IN_DOUBT)
+    assert len(world.platform.archive.kept) == 1
