@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from yarl import URL
 
 from dispatcher.domain.decision import Rules
+from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.reconciliation import ReconcilePolicy
 from dispatcher.engine.pacing import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform

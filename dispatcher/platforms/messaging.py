@@ -67,12 +67,12 @@ class MessagingPlatform:
 
     def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.open`."""
-        name = "id" if decision.target.is_guest_id else "address"
-        body: dict[str, object] = {
-            "to": {name: decision.target.value, "type": "guest"},
-            "externalContactId": decision.external_contact_id,
-            "message": {"text": contact.text},
-        }
+        body: dict[str, object] = {"message": {"text": contact.text}}
+        if decision.target is not None:
+            name = "id" if decision.target.is_guest_id else "address"
+            body["to"] = {name: decision.target.value, "type": "guest"}
+        if decision.external_contact_id is not None:
+            body["externalContactId"] = decision.external_contact_id
         if decision.previous is not None:
             body["previousConversationId"] = decision.previous
         if contact.subject:
