@@ -12,9 +12,15 @@ from dispatcher.domain.status import Reason, RetryReason, Status
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Send into the session that is still open."""
+    """Send into the session that is still open.
+
+    Whom it is with is what the row says, else what the state check told; there are platforms
+    that address people, not sessions.
+    """
 
     conversation_id: str
+    external_contact_id: str | None = field(default=None, compare=False)
+    target: Target | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,9 @@ def decide(
     """Pick the right call for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
         case State.OPEN:
-            return Notify(conversation.id)
+            told = conversation.external_contact_id
+            person = contact.external_contact_id or told
+            return Notify(conversation.id, person, conversation.target)
         case State.GONE:
             return _when_gone(contact, progress, rules)
         case State.UNKNOWN:

@@ -168,6 +168,7 @@ def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Witness]
         if (conversation := by_id.get(witness.conversation_id)) is not None
         for message in conversation.messages
         if message.outbound
+        and message.indexed
         and witness.message_id in (None, message.id)
         and digest(message.text) == witness.text_sha256
     ]

@@ -66,8 +66,13 @@ def refusal(exchange: Exchange, body: Body, hint: Callable[[Body, str], Hint]) -
     )
 
 
+def is_path_part(id_: str) -> bool:
+    """Tell whether an id can stand in a path as one part of it."""
+    return _SAFE_ID.fullmatch(id_) is not None
+
+
 def path_part(id_: str) -> str:
     """Guard the path: an id is one part of it, whatever the source let through."""
-    if not _SAFE_ID.fullmatch(id_):
+    if not is_path_part(id_):
         raise ValueError("a conversation id with characters that a path cannot hold")
     return id_
