@@ -16,6 +16,9 @@ from dispatcher.platforms.token import TokenKeeper
 from dispatcher.ports import Clock, Platform
 from dispatcher.settings import Settings
 
+LONGEST_PAUSE = 1.0
+"""Seconds at most between the requests of one look back, which go at the quota's pace."""
+
 
 def open_dialect(
     settings: Settings, http: HttpClient, tokens: TokenKeeper, clock: Clock, stack: AsyncExitStack
@@ -28,7 +31,8 @@ def open_dialect(
         given.from_address, given.messenger, given.template, given.template_parameter
     )
     base_url = given.base_url or api_url(given.region)
-    options = GenesysOptions(base_url, sender, given.lineage, _lineage_lost)
+    pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
+    options = GenesysOptions(base_url, sender, given.lineage, _lineage_lost, pause)
     platform = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(platform.close)
     return platform

@@ -33,13 +33,15 @@ from dispatcher.ports import Asked, Authority, Clock, Reply
 class GenesysOptions:
     """Where the API is, who writes, and what is written down there about it.
 
-    ``lost`` is told of a conversation whose lineage was not written, and why.
+    ``lost`` is told of a conversation whose lineage was not written, and why. ``pause`` is how
+    many seconds lie between the requests of one look back.
     """
 
     base_url: str
     sender: Sender
     lineage: Lineage
     lost: Lost
+    pause: float
 
 
 class GenesysPlatform:
@@ -52,7 +54,7 @@ class GenesysPlatform:
         self._sender = options.sender
         self._caller = Caller(http, tokens, options.base_url, clock)
         self._timeline = Timeline(self._caller, clock)
-        self._look_back = LookBack(self._caller, options.sender.from_address, clock)
+        self._look_back = LookBack(self._caller, options.sender.from_address, clock, options.pause)
         self._lineage = LineageWriter(self._caller, options.lineage, options.lost)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:

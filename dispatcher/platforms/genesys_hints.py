@@ -32,6 +32,8 @@ def send_hint(body: Body, words: str) -> Hint:
     conversation's state is read again, and that tells.
     """
     told = f"{text(body, 'code') or ''} {words}".lower()
+    if "proactive" in told:
+        return Hint.CHANNEL
     if "conversation" in told and any(each in told for each in _CONVERSATION_WORDS):
         return Hint.ACTIVE
     return Hint.NONE if any(each in told for each in _OTHER_MATTERS) else Hint.ACTIVE

@@ -45,8 +45,6 @@ AHEAD_SECONDS = 60.0
 MOST_PAGES = 10
 MOST_READS = 200
 """Conversations that one look back reads; where there are more it tells nothing."""
-READ_SECONDS = 0.25
-"""Pause between two of these requests: they have no permit of the pacer's."""
 LAG_SECONDS = 2.0
 """How long after its conversation's newest trace in analytics a message counts as shown there:
 a conversation begins a moment before its first message."""
@@ -78,9 +76,7 @@ class LookBack:
     fails makes the whole look back fail; nothing is concluded from a part.
     """
 
-    def __init__(
-        self, caller: Caller, from_address: str, clock: Clock, pause: float = READ_SECONDS
-    ) -> None:
+    def __init__(self, caller: Caller, from_address: str, clock: Clock, pause: float) -> None:
         self._caller = caller
         self._from = from_address
         self._clock = clock
