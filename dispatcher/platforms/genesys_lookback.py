@@ -69,6 +69,9 @@ class _FailedError(Exception):
 class LookBack:
     """Asks one or two queries, and then each conversation that they show.
 
+    Every person is asked for, not only those who were to get a new conversation: a message into
+    an open one finds itself in a new one if that closed on its way.
+
     Analytics know conversations, not messages; conversations know their messages, without the
     texts. Only what analytics show is read, so that nothing seems to have caught up that has not.
     A look back has one permit for all its requests: the others are spread in time, and the pacer
@@ -93,7 +96,7 @@ class LookBack:
         return replace(reply, seconds=self._clock.monotonic() - start)
 
     async def _look(self, requests: "_Requests", asked: Sequence[Asked]) -> Reply:
-        people = [each.external_contact_id for each in asked if each.continued]
+        people = [each.external_contact_id for each in asked]
         named = list(dict.fromkeys(each for each in people if each is not None))
         ids = list(dict.fromkeys(each.conversation_id for each in asked))
         interval = self._interval(asked)
