@@ -14,7 +14,7 @@ from dispatcher.domain.status import Reason, RetryReason, Status
 class Notify:
     """Send into the session that is still open.
 
-    Whom it is with is what the row says, else what the state check told; there are platforms
+    Whom it is with is what the state check told, else what the row says: there are platforms
     that address people, not sessions.
     """
 
@@ -85,7 +85,7 @@ def decide(
     match conversation.state:
         case State.OPEN:
             told = conversation.external_contact_id
-            person = contact.external_contact_id or told
+            person = told or contact.external_contact_id
             return Notify(conversation.id, person, conversation.target)
         case State.GONE:
             return _when_gone(contact, progress, rules)
