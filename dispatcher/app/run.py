@@ -23,8 +23,7 @@ from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.platforms.messaging import MessagingPlatform
-from dispatcher.ports import Clock, TokenUnavailableError, Totals
+from dispatcher.ports import Clock, Platform, TokenUnavailableError, Totals
 from dispatcher.settings import CampaignSettings, Settings
 from dispatcher.telemetry.health import HealthServer
 from dispatcher.telemetry.tally import Snapshot
@@ -158,7 +157,7 @@ class _Run:
             totals = {each.campaign.name: await each.ledger.totals() for each in opened}
         return RunResult(ending, observation.snapshots(), totals)
 
-    async def _preflight(self, platform: MessagingPlatform, halts: Halts) -> None:
+    async def _preflight(self, platform: Platform, halts: Halts) -> None:
         """Find out before the first send whether a scope is missing.
 
         A platform that does not answer yet is no reason not to start: the halts take care.
