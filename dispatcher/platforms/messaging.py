@@ -23,6 +23,7 @@ from dispatcher.platforms.http import (
     reading,
     sound,
 )
+from dispatcher.platforms.lacks import MESSAGING_PAGES, lacking
 from dispatcher.platforms.token import Token, TokenKeeper
 from dispatcher.ports import Asked, Authority, Clock, Reply, TokenUse
 
@@ -166,6 +167,7 @@ def _refusal(exchange: Exchange, body: Mapping[str, object], correlation: str) -
     words = _text(body, "message") or ""
     limit = body.get("limit")
     key = _text(limit, "key") if isinstance(limit, dict) else None
+    lacks = lacking(body, MESSAGING_PAGES) if exchange.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
     return Answer(
         exchange.status,
         from_platform="message" in body or "code" in body,
@@ -175,6 +177,8 @@ def _refusal(exchange: Exchange, body: Mapping[str, object], correlation: str) -
         limit_key=None if (key or "") in RATE_KEYS else key,
         words=words,
         correlation_id=correlation,
+        lack=lacks[0].kind if lacks else None,
+        lacking=lacks,
     )
 
 
