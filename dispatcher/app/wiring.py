@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from yarl import URL
 
+from dispatcher.app.needs import with_needs
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconciliation import ReconcilePolicy
@@ -68,7 +69,7 @@ async def make_platform(
 def token_options(settings: Settings) -> TokenOptions:
     """Return what to ask the token endpoint for."""
     given = settings.platform
-    return TokenOptions(
+    options = TokenOptions(
         url=URL(given.base_url.rstrip("/") + TOKEN_PATH),
         client_id=settings.client_id.get_secret_value(),
         client_secret=settings.client_secret.get_secret_value(),
@@ -76,6 +77,8 @@ def token_options(settings: Settings) -> TokenOptions:
         write_any_of=given.write_scopes_any_of,
         read_any_of=given.read_scopes_any_of,
     )
+    chosen = "write_scopes_any_of" in given.model_fields_set
+    return with_needs(options, given.dialect, scopes_chosen=chosen)
 
 
 def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:

@@ -69,8 +69,8 @@ together alike. Codes that say nothing, such as ``not.authorized``, are not here
 _PERMISSION_WORD = re.compile(r"\bpermissions?\b", re.IGNORECASE)
 _DIVISION_WORD = re.compile(r"\bdivisions?\b", re.IGNORECASE)
 _SCOPE_WORD = re.compile(r"\bscopes?\b", re.IGNORECASE)
-_NAME = re.compile(r"(?<![\w:])[A-Za-z][\w-]{0,63}(?::[\w-]{1,64}){1,3}(?![\w:])")
-_PLAIN = re.compile(r"[A-Za-z][\w:-]{0,127}")
+_NAME = re.compile(r"(?<![\w:])[A-Za-z][\w-]{0,63}(?::[A-Za-z*][\w-]{0,63}){1,3}(?![\w:])")
+_PLAIN = re.compile(r"[A-Za-z][\w:*-]{0,127}")
 _MOST_NAMES = 5
 
 
