@@ -12,8 +12,8 @@ def with_needs(
 ) -> TokenOptions:
     """Return options with what the dialect's calls need, and where that is granted.
 
-    The write scopes are the dialect's own unless the settings name others (``scopes_chosen``);
-    ``tags`` tells whether external tags are written.
+    The write scopes are the dialect's own unless the settings name other than the usual ones
+    (``scopes_chosen``); ``tags`` tells whether external tags are written.
     """
     if dialect != "genesys":
         return options

@@ -77,7 +77,8 @@ def token_options(settings: Settings) -> TokenOptions:
         write_any_of=given.write_scopes_any_of,
         read_any_of=given.read_scopes_any_of,
     )
-    chosen = "write_scopes_any_of" in given.model_fields_set
+    usual = type(given).model_fields["write_scopes_any_of"].default
+    chosen = given.write_scopes_any_of != usual
     return with_needs(options, given.dialect, scopes_chosen=chosen)
 
 
