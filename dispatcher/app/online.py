@@ -12,6 +12,7 @@ from dispatcher.domain.answer import Answer, NoAnswer
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
+from dispatcher.engine.lacking import told
 from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
 from dispatcher.settings import Settings
@@ -77,4 +78,5 @@ def _bad(what: str, detail: str) -> Finding:
 
 def _refusal(answer: Answer) -> str:
     words = f": {answer.words[:200]}" if answer.words else ""
-    return f"the platform answered {answer.status}{words} ({answer.correlation_id})"
+    lacks = f"; missing is {told(answer.lacking)}" if answer.lacking else ""
+    return f"the platform answered {answer.status}{words} ({answer.correlation_id}){lacks}"

@@ -157,7 +157,7 @@ def _unreachable(detail: str) -> AskingError:
 
 def _complete(authority: Authority) -> Authority:
     if authority.lacks:
-        granted = " ".join(authority.granted) or "nothing"
+        granted = " ".join(authority.granted) or "no scope that the platform tells"
         _, words = lacking.halt_for(authority)
         raise AskingError(f"{words}; granted: {granted}. A run would halt for it")
     return authority
