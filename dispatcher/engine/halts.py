@@ -188,7 +188,7 @@ class Halts:
         except TokenUnavailableError:
             return False
         if authority.lacks:
-            self.halt(*lacking.halt_for(authority))
+            self.halt(*lacking.halt_for(authority, self.reason))
         return not authority.lacks
 
     def _proves(self, step: Step) -> bool:

@@ -25,11 +25,16 @@ def told(lacks: Sequence[Lacking]) -> str:
     )
 
 
-def halt_for(authority: Authority) -> tuple[HaltReason, str]:
-    """Return why a run halts whose token lacks something, and the words."""
-    scopes = any(each.kind is Lack.SCOPE for each in authority.lacks)
-    reason = HaltReason.SCOPE if scopes else HaltReason.PERMISSION
-    return reason, f"the token lacks {told(authority.lacks)}"
+def halt_for(authority: Authority, known: HaltReason | None = None) -> tuple[HaltReason, str]:
+    """Return why a run halts whose token lacks something, and the words.
+
+    ``known`` is what a refusal's body or an earlier halt gave as the reason. A client without a
+    role lacks permissions and divisions alike: then that is kept.
+    """
+    words = f"the token lacks {told(authority.lacks)}"
+    if any(each.kind is Lack.SCOPE for each in authority.lacks):
+        return HaltReason.SCOPE, words
+    return HaltReason.DIVISION if known is HaltReason.DIVISION else HaltReason.PERMISSION, words
 
 
 def blamed(answer: Answer, authority: Authority | None) -> tuple[ScopeSource, HaltReason]:

@@ -80,11 +80,11 @@ class Refusals:
             source, reason = lacking.blamed(answer, authority)
             self._scope_error(work, step, answer, source, lacking.missing(answer, authority))
             if authority is not None and authority.lacks:
-                self._halt(work, *lacking.halt_for(authority), step)
+                self._halt(work, *lacking.halt_for(authority, reason), step)
                 return
             if authority is not None and not self._again_while_others_pass(work, step):
-                self._halts.halt(reason, lacking.refusal(step, answer), step, by_token=False)
-                self._halts.leave(work.id)
+                words = lacking.refusal(step, answer)
+                self._halt(work, reason, words, step, by_token=False)
         if authority is None:
             later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
             await self._desk.defer(work, later)
@@ -95,11 +95,11 @@ class Refusals:
         """Halt for a missing scope; without one the look back alone is out of reach."""
         with self._halts.suspended():
             authority = await self._authority()
-            source, _ = lacking.blamed(answer, authority)
+            source, reason = lacking.blamed(answer, authority)
             missing = lacking.missing(answer, authority)
             self._scope_error(work, Step.LOOK_BACK, answer, source, missing)
             if authority is not None and authority.lacks:
-                self._halt(work, *lacking.halt_for(authority))
+                self._halt(work, *lacking.halt_for(authority, reason))
 
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
         first = work.progress.forbidden_at
@@ -149,9 +149,12 @@ class Refusals:
             self._halts.unreachable(str(error))
         return None
 
-    def _halt(self, work: Work, reason: HaltReason, words: str, step: Step | None = None) -> None:
+    def _halt(
+        self, work: Work, reason: HaltReason, words: str, step: Step | None = None,
+        *, by_token: bool = True,
+    ) -> None:  # fmt: skip
         """Halt, or go on halting: a probe that was refused makes room for the next."""
-        self._halts.halt(reason, words, step)
+        self._halts.halt(reason, words, step, by_token=by_token)
         self._halts.leave(work.id)
 
     def _scope_error(

@@ -47,9 +47,11 @@ class Needs:
         scopes = (f"scope {' or '.join(group)}" for group in self.scopes if group)
         return (*scopes, *(f"permission {name}" for name in self.permissions))
 
-    def weigh(self, number: int, scopes: Sequence[str]) -> Authority:
-        """Judge a token by the scopes that it was issued with."""
-        return Authority(number, tuple(scopes), tuple(self._lacks(scopes, None)), self.told())
+    def weigh(self, number: int, scopes: Sequence[str] | None) -> Authority:
+        """Judge a token by the scopes that it was issued with; None: nobody told them."""
+        lacks = tuple(self._lacks(scopes, None))
+        told = scopes is not None
+        return Authority(number, tuple(scopes or ()), lacks, self.told(), told=told)
 
     def weigh_told(self, number: int, found: Granted | None) -> Authority:
         """Judge a token by what the platform tells about it; by nothing where it does not."""

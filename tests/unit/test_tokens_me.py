@@ -108,6 +108,20 @@ def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
 
 
 @pytest.mark.parametrize(
+    ("scopes", "missing", "known"),
+    [
+        (("messaging",), (), True),
+        ((), ("conversations or messaging",), True),
+        (None, (), False),
+    ],
+)
+def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, missing, known):
+    """None at all are none; only those that nobody told are not missing."""
+    authority = NEEDS.weigh(3, scopes)
+    assert (authority.missing, authority.told) == (missing, known)
+
+
+@pytest.mark.parametrize(
     "body",
     [{}, {"OAuthClient": None, "organization": 3}, {"OAuthClient": {"roleDivisions": None}}],
 )
