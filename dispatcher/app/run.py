@@ -12,11 +12,13 @@ import structlog
 import uvloop
 
 from dispatcher.app import orders
+from dispatcher.app.authority import log_authority
 from dispatcher.app.lanes import make_lanes, open_campaigns
 from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason, Step
+from dispatcher.engine import lacking
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.halts import Halts
 from dispatcher.engine.lane import Lane
@@ -158,7 +160,7 @@ class _Run:
         return RunResult(ending, observation.snapshots(), totals)
 
     async def _preflight(self, platform: Platform, halts: Halts) -> None:
-        """Find out before the first send whether a scope is missing.
+        """Find out before the first send whether a scope or all permissions are missing.
 
         A platform that does not answer yet is no reason not to start: the halts take care.
         """
@@ -167,9 +169,9 @@ class _Run:
         except TokenUnavailableError as error:
             halts.halt(HaltReason.PLATFORM_DOWN, str(error))
             return
-        if authority.missing:
-            lacking = " and ".join(authority.missing)
-            halts.halt(HaltReason.SCOPE, f"the token lacks {lacking}", Step.OPEN)
+        log_authority(self._log, authority)
+        if authority.lacks:
+            halts.halt(*lacking.halt_for(authority), Step.OPEN)
 
     def _pipeline(self, lanes: Sequence[Lane], turnstile: Turnstile) -> Pipeline:
         engine, options = self._settings.engine, self._options

@@ -25,6 +25,9 @@ from dispatcher.domain.events import (
 from dispatcher.domain.status import HaltReason
 from dispatcher.telemetry.rendering import words
 
+MOST_DETAIL = 800
+"""Characters of a halt's detail: it names what is missing, and where each is granted."""
+
 
 class LogSink:
     """Writes a line for every event but `StateAged`, which only metrics show."""
@@ -147,7 +150,8 @@ class LogSink:
         if event.reason is HaltReason.PAUSED:
             self._log.info("campaign.paused")
             return
-        self._log.error("run.halted", reason=event.reason, detail=words(event.detail))
+        detail = words(event.detail, MOST_DETAIL)
+        self._log.error("run.halted", reason=event.reason, detail=detail)
 
     def _resumed(self, event: Resumed) -> None:
         if event.reason is HaltReason.PAUSED:
