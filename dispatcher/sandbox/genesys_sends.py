@@ -119,7 +119,10 @@ class Agentless:
         return _bad(call, message if verdict is Verdict.CHANNEL else "Invalid text", verdict)
 
     def _place(self, ask: _Ask, root: str, view: View | None, now: float) -> _Place:
-        """Find where a message goes: into the session, into one that ended lately, or anew."""
+        """Find where a message goes: into the session, into one that ended lately, or anew.
+
+        The kind of effect tells it as seen from the conversation that the guest began.
+        """
         phase = Phase.EXPIRED if view is None else self._phases.of(root, view, now).phase
         if phase in (Phase.OPEN, Phase.RESUMABLE):
             return _Place(root, None, "notified" if ask.existing else "threaded")
@@ -130,7 +133,7 @@ class Agentless:
             gone = view is None
             return _Place(new, None if gone else root, "unlinked" if gone else "linked")
         self._phases.note(joined, now)
-        return _Place(joined, root, "threaded")
+        return _Place(joined, root, "linked")
 
     def _sent(self, call: Call, ask: _Ask, place: _Place) -> Answer:
         contact = ask.external_contact_id or naming.external_contact_id(place.conversation_id)

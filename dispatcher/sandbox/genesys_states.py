@@ -18,6 +18,7 @@ from dispatcher.sandbox.times import iso
 from dispatcher.sandbox.world import View
 
 _SCOPES = ("conversations:readonly", "conversations")
+_PERMISSION = "conversation:message:view"
 _CONTACTS = "/api/v2/externalcontacts/contacts/"
 _STATES = {
     Phase.OPEN: "connected",
@@ -47,6 +48,8 @@ class States:
         refused = genesys_refusals.unless_scope(call, _SCOPES)
         if refused is not None:
             return refused
+        if _PERMISSION not in self._estate.grants.permissions:
+            return genesys_refusals.missing_permission(call, _PERMISSION)
         conversation_id = call.conversation_id
         view = self._estate.world.check(conversation_id, call.now)
         if view is None:

@@ -95,7 +95,7 @@ _ALL = (
     Kind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
     Kind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
     Kind("noaddress", ("rejected", "no_address"), reachable=False, in_genesys=_OPENED),
-    Kind("vanished", state="active", moves=True),
+    Kind("vanished", state="active", moves=True, in_genesys=_NOTIFIED),
     Kind("botline", _NOTIFIED, "active", on_the_line="bot", in_genesys=_ENGAGED),
     Kind("agentline", _NOTIFIED, "active", on_the_line="agent", in_genesys=_ENGAGED),
     Kind(

@@ -32,6 +32,7 @@ PERMISSIONS = (
     "analytics:conversationDetail:view",
     "conversation:externalTag:edit",
     "conversation:message:create",
+    "conversation:message:view",
 )
 """What the roles of the client permit; only the dialect ``genesys`` asks."""
 DIVISION = "division-home"

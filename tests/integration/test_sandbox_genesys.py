@@ -214,7 +214,7 @@ async def test_the_three_cases_of_the_timeline(tmp_path):
         assert [m["messageId"] for m in sent[0]["messages"]] == ["m-00000002"]
         c.sandbox.counts()
         written = lines(log)
-    assert [line["kind"] for line in written] == ["notified", "threaded", "linked", "threaded"]
+    assert [line["kind"] for line in written] == ["notified", "threaded", "linked", "linked"]
     assert [line["previousConversationId"] for line in written] == [None, None] + ["ended-1"] * 2
     assert [line["externalContactId"] for line in written][:2] == ["x-active-1", "x-resumable-1"]
     assert {line["text"] for line in written} == {"Hello"}
@@ -281,7 +281,11 @@ async def test_contacts_that_are_refused_for_themselves():
     ("change", "code", "names"),
     [
         ({"granted": list(READ_SCOPES)}, "missing.scope", "conversations"),
-        ({"permissions": []}, "missing.permissions", "conversation:message:create"),
+        (
+            {"permissions": ["conversation:message:view"]},
+            "missing.permissions",
+            "conversation:message:create",
+        ),
         ({"divisions": []}, "missing.division.permission", "division"),
     ],
 )
@@ -308,6 +312,7 @@ async def test_other_permissions_and_scopes_stop_other_calls():
     async with client() as c:
         c.sandbox.set_roles(("conversation:message:create",), None)
         assert (await c.query())[1]["code"] == "missing.permissions"
+        assert (await c.check("ended-1"))[1]["code"] == "missing.permissions"
         tag = {"externalTag": "t"}
         status, body = await c.call("PUT", "/api/v2/conversations/ended-1/tags", tag)
         assert (status, body["code"]) == (403, "missing.any.permissions")
