@@ -26,6 +26,11 @@ def settings_for(dialect: str, url: str) -> dict[str, Any]:
     }
 
 
+def reads_states_to_look_back(dialect: str) -> bool:
+    """Tell whether a look back makes the requests of state checks, too."""
+    return dialect == "genesys"
+
+
 def about_contacts(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the sandbox's counts that are about contacts."""
     return {endpoint: counted for endpoint, counted in answers.items() if endpoint not in FREE}
