@@ -66,7 +66,7 @@ class Estate:
 class Dialect(Protocol):
     """The API of one platform; a request that it answers has a good token and is within quota."""
 
-    def route(self, method: bytes, target: bytes) -> tuple[str, str]:
+    def route(self, request: Request) -> tuple[str, str]:
         """Return the name of the endpoint (``other`` if there is none) and the id in the path."""
         ...
 
