@@ -160,11 +160,11 @@ class Sandbox:
         elif event.action == "grant":
             both = (*self._platform.grants.granted, *event.scopes)
             self.set_scopes(tuple(dict.fromkeys(both)), event.mask)
-        elif event.action in ("deny", "allow"):
-            self.set_denial(event.lack if event.action == "deny" else "no")
         elif event.action == "down":
             self.go_down(event.seconds)
         elif event.action == "expire_tokens":
             self.expire_tokens()
+        elif event.action in ("deny", "allow"):
+            self.set_denial(event.lack if event.action == "deny" else "no")
         else:
             self.set_rate(event.allowed, event.window_seconds)
