@@ -166,12 +166,12 @@ class Sandbox:
             self._change_grants(event, _without)
         elif event.action == "grant":
             self._change_grants(event, _with)
-        elif event.action in ("deny", "allow"):
-            self.set_denial(event.lack if event.action == "deny" else "no")
         elif event.action == "down":
             self.go_down(event.seconds)
         elif event.action == "expire_tokens":
             self.expire_tokens()
+        elif event.action in ("deny", "allow"):
+            self.set_denial(event.lack if event.action == "deny" else "no")
         else:
             self.set_rate(event.allowed, event.window_seconds)
 
