@@ -12,9 +12,15 @@ from dispatcher.domain.status import Reason, RetryReason, Status
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Send into the session that is still open."""
+    """Send into the session that is still open.
+
+    Whom it is with is what the state check told, else what the row says: there are platforms
+    that address people, not sessions.
+    """
 
     conversation_id: str
+    external_contact_id: str | None = field(default=None, compare=False)
+    target: Target | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def decide(
     """Pick the right call for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
         case State.OPEN:
-            return _when_open(conversation, progress, rules, now)
+            return _when_open(contact, conversation, progress, rules, now)
         case State.GONE:
             return _when_gone(contact, progress, rules)
         case State.UNKNOWN:
@@ -132,10 +138,11 @@ def open_with(
 
 
 def _when_open(
-    conversation: Conversation, progress: Progress, rules: Rules, now: float
+    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
 ) -> Decision:
     if permits_barge_in(rules, conversation):
-        return Notify(conversation.id)
+        person = conversation.external_contact_id or contact.external_contact_id
+        return Notify(conversation.id, person, conversation.target)
     since = progress.engaged_since
     if since is not None and now - since >= rules.engaged_max_seconds:
         return Finish(Status.PARKED, Reason.ENGAGED)

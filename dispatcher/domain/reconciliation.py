@@ -140,7 +140,7 @@ def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Witness]
         for witness in witnesses
         if (conversation := by_id.get(witness.conversation_id)) is not None
         for message in conversation.messages
-        if message.outbound and _is_witness(message, witness)
+        if message.outbound and message.indexed and _is_witness(message, witness)
     ]
     return max(times, default=NEVER_SHOWN)
 
