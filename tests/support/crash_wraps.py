@@ -15,6 +15,7 @@ from dispatcher.ledgers import admission, holding, schema, sums, writer
 from dispatcher.ledgers.group import Change
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.platforms import http
+from dispatcher.platforms.genesys import GenesysPlatform
 from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper
 from dispatcher.sources import folder_source
@@ -157,7 +158,12 @@ def _wrap_requests(killer: Killer) -> None:
 
 
 def _wrap_request(name: str, step: str, killer: Killer) -> None:
-    real = getattr(MessagingPlatform, name)
+    for dialect in (MessagingPlatform, GenesysPlatform):
+        _wrap_request_of(dialect, name, step, killer)
+
+
+def _wrap_request_of(dialect: type, name: str, step: str, killer: Killer) -> None:
+    real = getattr(dialect, name)
 
     async def request(*args: Any) -> Any:
         killer.reached(f"{step}.before")
@@ -169,7 +175,7 @@ def _wrap_request(name: str, step: str, killer: Killer) -> None:
         killer.reached(f"{step}.after")
         return reply
 
-    setattr(MessagingPlatform, name, request)
+    setattr(dialect, name, request)
 
 
 def _wrap_tokens(killer: Killer) -> None:
