@@ -26,16 +26,21 @@ def open_dialect(
     """Return the platform; the stack ends what it does in the background."""
     given = settings.platform
     if given.dialect == "messaging":
-        return messaging.MessagingPlatform(http, tokens, given.base_url, clock)
+        return messaging.MessagingPlatform(http, tokens, base_url(settings), clock)
     sender = genesys_bodies.Sender(
         given.from_address, given.messenger, given.template, given.template_parameter
     )
-    base_url = given.base_url or api_url(given.region)
     pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
-    options = GenesysOptions(base_url, sender, given.lineage, _lineage_lost, pause)
+    options = GenesysOptions(base_url(settings), sender, given.lineage, _lineage_lost, pause)
     platform = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(platform.close)
     return platform
+
+
+def base_url(settings: Settings) -> str:
+    """Return where calls go."""
+    given = settings.platform
+    return given.base_url or api_url(given.region)
 
 
 def token_url(settings: Settings) -> URL:
