@@ -1,0 +1,81 @@
+"""Blocking calls beside the event loop: few at a time, and none waited for without end."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from dispatcher.ports import CredentialsUnavailableError
+
+T = TypeVar("T")
+
+MOST_THREADS = 4
+"""Calls that may hang at a time; while so many do, no further one is begun."""
+
+
+class Aside:
+    """Runs blocking calls in threads that end with the process, whatever they wait for.
+
+    ``what`` names for people what is called. ``judge`` makes of an exception of a library the
+    one that is raised, which then carries nothing of what the library knew.
+    """
+
+    def __init__(
+        self, what: str, seconds: float, judge: Callable[[Exception], Exception] = lambda e: e
+    ) -> None:
+        self._what = what
+        self._seconds = seconds
+        self._judge = judge
+        self._running = threading.Semaphore(MOST_THREADS)
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns.
+
+        Raises:
+            CredentialsUnavailableError: it takes too long, or too many others still do.
+
+        """
+        if not self._running.acquire(blocking=False):
+            raise CredentialsUnavailableError(f"{self._what} still owes earlier answers")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        name = f"credentials {self._what}"
+        threading.Thread(target=self._run, args=(work, future), name=name, daemon=True).start()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await future
+        except TimeoutError:
+            pass
+        raise CredentialsUnavailableError(
+            f"{self._what} did not answer within {self._seconds:g} s: look whether it can be"
+            " reached from here, or raise credentials.timeout_seconds"
+        )
+
+    def _run(self, work: Callable[[], T], future: "asyncio.Future[T]") -> None:
+        try:
+            done = _Done(future, work())
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            done = _Done(future, failure=self._judge(error))
+        finally:
+            self._running.release()
+        with suppress(RuntimeError):  # the loop may have ended while the call hung
+            future.get_loop().call_soon_threadsafe(done.tell)
+
+
+class _Done:
+    """How a call ended, told in the event loop to whoever still waits."""
+
+    def __init__(
+        self, future: "asyncio.Future[T]", result: T | None = None, failure: Exception | None = None
+    ) -> None:
+        self._future = future
+        self._result = result
+        self._failure = failure
+
+    def tell(self) -> None:
+        if self._future.done():
+            return
+        if self._failure is not None:
+            self._future.set_exception(self._failure)
+        else:
+            self._future.set_result(self._result)
