@@ -12,7 +12,12 @@ from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.platforms.messaging import MessagingPlatform
-from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
+from dispatcher.ports import (
+    CredentialsError,
+    CredentialsUnavailableError,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
 from dispatcher.settings import Settings
 
 PROBE_ID = "dispatcher-check-online"
@@ -41,6 +46,8 @@ async def _look(settings: Settings) -> list[Finding]:
             authority = await platform.renew(0)
         except CredentialsError as error:
             return [_bad("token", str(error))]
+        except CredentialsUnavailableError as error:
+            return [_bad("credentials", str(error))]
         except TokenUnavailableError as error:
             detail = f"no answer from {settings.platform.base_url}: {error}"
             return [_bad("platform", detail)]

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from yarl import URL
 
+from dispatcher.app.credentials import make_credentials
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconciliation import ReconcilePolicy
@@ -60,7 +61,8 @@ async def make_platform(
         ca_bundle=given.ca_bundle or None,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    tokens = TokenKeeper(http, token_options(settings), clock)
+    credentials = make_credentials(settings.credentials, stack, settings.environment, clock)
+    tokens = TokenKeeper(http, token_options(settings), clock, credentials)
     stack.push_async_callback(tokens.close)
     return MessagingPlatform(http, tokens, given.base_url, clock)
 
@@ -70,8 +72,6 @@ def token_options(settings: Settings) -> TokenOptions:
     given = settings.platform
     return TokenOptions(
         url=URL(given.base_url.rstrip("/") + TOKEN_PATH),
-        client_id=settings.client_id.get_secret_value(),
-        client_secret=settings.client_secret.get_secret_value(),
         scopes=given.scopes,
         write_any_of=given.write_scopes_any_of,
         read_any_of=given.read_scopes_any_of,

@@ -52,30 +52,20 @@ class Aside:
         )
 
     def _run(self, work: Callable[[], T], future: "asyncio.Future[T]") -> None:
-        try:
-            done = _Done(future, work())
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            done = _Done(future, failure=self._judge(error))
-        finally:
-            self._running.release()
+        done = self._done(work, future)
+        self._running.release()
         with suppress(RuntimeError):  # the loop may have ended while the call hung
-            future.get_loop().call_soon_threadsafe(done.tell)
+            future.get_loop().call_soon_threadsafe(done)
 
-
-class _Done:
-    """How a call ended, told in the event loop to whoever still waits."""
-
-    def __init__(
-        self, future: "asyncio.Future[T]", result: T | None = None, failure: Exception | None = None
-    ) -> None:
-        self._future = future
-        self._result = result
-        self._failure = failure
-
-    def tell(self) -> None:
-        if self._future.done():
-            return
-        if self._failure is not None:
-            self._future.set_exception(self._failure)
-        else:
-            self._future.set_result(self._result)
+    def _done(self, work: Callable[[], T], future: "asyncio.Future[T]") -> Callable[[], None]:
+        """Do the work, and return what tells its end to whoever still waits."""
+        try:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - whoever waits gets it
+                failure = self._judge(error)
+            else:
+                return lambda: None if future.done() else future.set_result(result)
+        except Exception as error:  # noqa: BLE001 - a judge that fails must not leave anybody waiting
+            failure = error
+        return lambda: None if future.done() else future.set_exception(failure)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from dispatcher.ports import ClientCredentials, Credentials, CredentialsError
 
-CLIENT_ID, CLIENT_SECRET = "DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET"  # noqa: S105 - names
+CLIENT_ID, CLIENT_SECRET = "DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET"
 
 
 class EnvSource:
@@ -17,14 +17,15 @@ class EnvSource:
         self, env: Mapping[str, str], names: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET)
     ) -> None:
         self._names = names
-        self._values = tuple(env.get(name, "").strip() for name in names)
+        self._id, self._secret = (env.get(name, "").strip() for name in names)
 
     async def get(self) -> Credentials:
         """See `dispatcher.ports.CredentialSource.get`."""
-        missing = [n for n, value in zip(self._names, self._values, strict=True) if not value]
+        values = (self._id, self._secret)
+        missing = [name for name, value in zip(self._names, values, strict=True) if not value]
         if missing:
             raise CredentialsError(f"{' and '.join(missing)} is not set: export it")
-        return ClientCredentials(*self._values, where=" and ".join(self._names))
+        return ClientCredentials(self._id, self._secret, " and ".join(self._names))
 
     async def again(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
         """See `dispatcher.ports.CredentialSource.again`."""

@@ -19,6 +19,9 @@ class Fields:
     token: str = "token"  # noqa: S105 - the same
 
 
+USUAL_FIELDS = Fields()
+
+
 def credentials_of(secret: Mapping[str, object], fields: Fields, where: str) -> Credentials:
     """Read a secret's fields; ``where`` names for people where it is kept.
 

@@ -66,7 +66,13 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
-def _base_url(value: str) -> str:
+def base_url(value: str) -> str:
+    """Return the scheme, host and port of a URL that has nothing else.
+
+    Raises:
+        WrongValueError: it has, or what is sent there could be read on its way.
+
+    """
     parts = _split(value)
     if "@" in parts.netloc:
         raise WrongValueError(
@@ -134,7 +140,7 @@ def _not_blank(value: str) -> str:
 
 Campaign = Annotated[str, AfterValidator(_campaign)]
 TemplateText = Annotated[str, AfterValidator(_template)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Quiet = Annotated[str, AfterValidator(_quiet)]
