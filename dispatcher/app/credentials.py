@@ -39,7 +39,7 @@ def make_credentials(
         case "env":
             return EnvSource(env, names)
         case "file":
-            return FileSource(_files(section), section.timeout_seconds)
+            return FileSource(_files(section), section.wait_seconds)
         case "vault":
             vault = VaultSource(_vault_options(section, env), _login(section, env), clock)
             stack.push_async_callback(vault.close)
@@ -67,7 +67,7 @@ def _vault_options(section: CredentialsSettings, env: Mapping[str, str]) -> Vaul
         path=section.vault_path,
         namespace=section.vault_namespace or env.get("VAULT_NAMESPACE", "").strip(),
         ca_bundle=section.vault_ca_bundle,
-        timeout=section.timeout_seconds,
+        timeout=section.wait_seconds,
         fields=_fields(section),
     )
 
@@ -95,6 +95,6 @@ def _aws_options(section: CredentialsSettings) -> AwsOptions:
         secret_id=section.aws_secret_id,
         region=section.aws_region,
         endpoint_url=section.aws_endpoint_url,
-        timeout=section.timeout_seconds,
+        timeout=section.wait_seconds,
         fields=_fields(section),
     )

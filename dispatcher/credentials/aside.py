@@ -48,7 +48,7 @@ class Aside:
             pass
         raise CredentialsUnavailableError(
             f"{self._what} did not answer within {self._seconds:g} s: look whether it can be"
-            " reached from here, or raise credentials.timeout_seconds"
+            " reached from here, or raise credentials.wait_seconds"
         )
 
     def _run(self, work: Callable[[], T], future: "asyncio.Future[T]") -> None:

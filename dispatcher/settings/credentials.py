@@ -36,7 +36,7 @@ class CredentialsSettings(Section):
     """Where credentials are kept, and how to get in there."""
 
     source: Literal["env", "file", "vault", "aws"] = "env"
-    timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)
+    wait_seconds: float = Field(default=10.0, ge=0.05, le=600)
     client_id_file: str = ""
     client_secret_file: str = ""
     token_file: str = ""
