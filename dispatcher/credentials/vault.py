@@ -13,7 +13,7 @@ from dispatcher.ports import Clock, Credentials, CredentialsError, CredentialsUn
 
 RENEW_SHARE = 0.6
 """Part of a login's life after which it is renewed."""
-SHORTENED = 0.5
+SHORTENED = 0.9
 """A renewed login that lives for less than this part of a new one nears its last end."""
 RENEW_AGAIN_SECONDS = 5.0
 """Pause after a login that could not be renewed."""
@@ -196,7 +196,6 @@ class Session:
     def _log_in(self) -> None:
         client = self._connected()
         self._logging_in = True
-        self._lease = None
         lease = self._login.log_in(client)
         client.token = lease.token
         self._lease, self._whole = lease, lease.seconds
