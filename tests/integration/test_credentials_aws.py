@@ -60,6 +60,7 @@ async def test_a_client_and_its_rotation(aws):
 
 
 async def test_a_bearer_token(aws):
+    """With what it grants, and until when."""
     aws.write(NAME, {"token": "token-1", "scope": "a b", "expires_at": 1_795_341_600})
     async with source(aws) as it:
         assert await it.get() == BearerToken("token-1", ("a", "b"), 1_795_341_600.0)
@@ -75,6 +76,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_a_wrong_set_up_names_what_to_check(aws, name):
+    """In one line, without what is secret."""
     section, value, words = WRONG[name]
     aws.write(NAME, value)
     async with source(aws, **section) as it:
@@ -118,6 +120,7 @@ async def test_refusals_and_passing_faults(aws, code):
 
 
 async def test_an_endpoint_that_is_not_there(aws):
+    """It may be there later."""
     async with source(aws, aws_endpoint_url="http://127.0.0.1:1") as it:
         with pytest.raises(CredentialsUnavailableError, match="cannot be reached"):
             await it.get()
