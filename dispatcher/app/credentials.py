@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import structlog
 from pydantic import SecretStr
 
 from dispatcher.credentials.aws import AwsOptions, AwsSource
@@ -41,13 +42,18 @@ def make_credentials(
         case "file":
             return FileSource(_files(section), section.wait_seconds)
         case "vault":
-            vault = VaultSource(_vault_options(section, env), _login(section, env), clock)
+            options, login = _vault_options(section, env), _login(section, env)
+            vault = VaultSource(options, login, clock, _warn)
             stack.push_async_callback(vault.close)
             return vault
         case "aws":
             aws = AwsSource(_aws_options(section), clock)
             stack.push_async_callback(aws.close)
             return aws
+
+
+def _warn(words: str) -> None:
+    structlog.get_logger().warning("credentials.login_not_renewed", detail=words)
 
 
 def _files(section: CredentialsSettings) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """Credentials from HashiCorp Vault or OpenBao: a secret of a KV version 2 engine."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ RENEW_SHARE = 0.6
 """Part of a login's life after which it is renewed."""
 SHORTENED = 0.9
 """A renewed login that lives for less than this part of a new one nears its last end."""
-RENEW_AGAIN_SECONDS = 5.0
-"""Pause after a login that could not be renewed."""
+RENEW_AGAIN_SECONDS = (5.0, 60.0)
+"""Pause after a login that could not be renewed: it doubles from the first to the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,19 @@ class VaultOptions:
 
 
 class VaultSource:
-    """Reads the secret when it is asked for, and keeps its login alive in between."""
+    """Reads the secret when it is asked for, and keeps its login alive in between.
 
-    def __init__(self, options: VaultOptions, login: Login, clock: Clock) -> None:
+    ``warn`` is told, once, that the login could not be renewed, which nobody waits for.
+    """
+
+    def __init__(
+        self,
+        options: VaultOptions,
+        login: Login,
+        clock: Clock,
+        warn: Callable[[str], None] = lambda _words: None,
+    ) -> None:
+        self._warn = warn
         self._clock = clock
         self._session = Session(options, login)
         what = f"Vault at {options.address}"
@@ -80,15 +91,18 @@ class VaultSource:
 
     async def _renew(self) -> None:
         """Renew the login in time; one that cannot be renewed is replaced by the next read."""
-        pause = self._session.pause
+        first, most = RENEW_AGAIN_SECONDS
+        pause, failed = self._session.pause, 0.0
         while pause is not None:
             await self._clock.sleep(pause)
             async with self._turn:
                 try:
                     await self._aside.call(self._session.renew)
-                    pause = self._session.pause
-                except (CredentialsError, CredentialsUnavailableError):
-                    pause = RENEW_AGAIN_SECONDS
+                    pause, failed = self._session.pause, 0.0
+                except (CredentialsError, CredentialsUnavailableError) as error:
+                    if not failed:
+                        self._warn(str(error))
+                    pause = failed = min(most, failed * 2 or first)
                 self._logins = self._session.logins
 
 

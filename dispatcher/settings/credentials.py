@@ -86,12 +86,19 @@ def secret_hint(name: str) -> str:
     )
 
 
-def mistakes(given: CredentialsSettings, env: Mapping[str, str]) -> Iterator[Found]:
-    """Yield what is wrong with the section as a whole, and with what it needs around it."""
+def mistakes(
+    given: CredentialsSettings,
+    env: Mapping[str, str],
+    variables: tuple[str, str] = CLIENT_VARIABLES,
+) -> Iterator[Found]:
+    """Yield what is wrong with the section as a whole, and with what it needs around it.
+
+    ``variables`` are those that a client's id and secret are read from.
+    """
     yield from _strangers(given)
     match given.source:
         case "env":
-            yield from _environment(env)
+            yield from _environment(env, variables)
         case "file":
             yield from _files(given)
         case "vault":
@@ -127,8 +134,8 @@ def _set(
             yield name, problem, hint
 
 
-def _environment(env: Mapping[str, str]) -> Iterator[Found]:
-    for name in CLIENT_VARIABLES:
+def _environment(env: Mapping[str, str], variables: tuple[str, str]) -> Iterator[Found]:
+    for name in variables:
         if not env.get(name, "").strip():
             yield name, "is not set", f"export {name}=... before the command"
 

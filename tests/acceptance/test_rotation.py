@@ -1,10 +1,13 @@
-"""The client's secret changes twice in mid-run, by the installed command and a real OpenBao."""
+"""Credentials that change in mid-run, by the installed command and a real OpenBao."""
 
+import base64
+import json
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
-from tests.support.openbao import openbao
+from tests.support.openbao import openbao, sealable, unseal
 from tests.support.playing import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
@@ -74,6 +77,63 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
     assert [("credentials" in line, PATH in line) for line in halts] == [(True, True)]
     told = written + out + err + arguments + shown
     assert not [secret for secret in [*SECRETS, secret_id] if secret in told]
+
+
+def test_a_sealed_vault_at_the_start_is_waited_for(tmp_path):
+    """The run says what is sealed, stands still, and begins by itself after the unsealing."""
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text(WORLD)
+    folder = tmp_path / "bao"
+    folder.mkdir()
+    with sealable(folder) as bao, play(tmp_path, scenario, 20) as played:
+        bao.write(PATH, client_id="sandbox-client", client_secret=SECRETS[0])
+        played.settings = {"credentials.source": "vault", "credentials.vault_path": PATH}
+        played.environment = {"VAULT_ADDR": bao.url, "VAULT_TOKEN": bao.admin.token}
+        bao.admin.sys.seal()
+        process = played.start("--once")
+        waited(process, played.log, "is sealed (503): unseal it")
+        assert not played.sandbox.effects()
+        unseal(bao)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert_nobody_twice_nobody_missing(played)
+        assert bao.admin.token not in out + err + played.log.read_text()
+
+
+def test_a_bearer_token_that_something_else_keeps_fresh(tmp_path):
+    """The dispatcher never asks for one; when it ends the run waits for the next one."""
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text(WORLD)
+    file = tmp_path / "token"
+    with play(tmp_path, scenario, 120) as played:
+        played.settings = {"credentials.source": "file", "credentials.token_file": file}
+        played.environment = {}
+        tokens = [issued(played.sandbox)]
+        file.write_text(tokens[0])
+        process = played.start("--once")
+        played.sandbox.wait_for_effects(30)
+        played.sandbox.post("expire_tokens")
+        waited(process, played.log, "run.halted")
+        tokens.append(issued(played.sandbox))
+        file.write_text(tokens[1] + "\n")
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        assert_nobody_twice_nobody_missing(played)
+        assert played.sandbox.counts()["answers"]["token"] == {"200": 2}
+        told = out + err + played.log.read_text()
+    assert "look at what should keep it fresh" in told
+    assert not [token for token in tokens if token in told]
+
+
+def issued(sandbox):
+    """A token, as whatever keeps it fresh gets one."""
+    request = urllib.request.Request(
+        f"{sandbox.url}/api/v2/oauth/token", data=b"grant_type=client_credentials"
+    )
+    pair = base64.b64encode(f"sandbox-client:{SECRETS[0]}".encode()).decode()
+    request.add_header("Authorization", f"Basic {pair}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["access_token"]
 
 
 def described(bao, folder):
