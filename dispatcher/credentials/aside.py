@@ -11,11 +11,11 @@ from dispatcher.ports import CredentialsUnavailableError
 T = TypeVar("T")
 
 MOST_THREADS = 4
-"""Calls that may hang at a time; while so many do, no further one is begun."""
+"""Calls that may hang although they were given up; while so many do, no further one is begun."""
 
 
 class Aside:
-    """Runs blocking calls in threads that end with the process, whatever they wait for.
+    """Runs blocking calls, one at a time, in threads that end with the process at the latest.
 
     ``what`` names for people what is called. ``judge`` makes of an exception of a library the
     one that is raised, which then carries nothing of what the library knew.
@@ -27,15 +27,20 @@ class Aside:
         self._what = what
         self._seconds = seconds
         self._judge = judge
+        self._turn = asyncio.Lock()
         self._running = threading.Semaphore(MOST_THREADS)
 
     async def call(self, work: Callable[[], T]) -> T:
-        """Return what ``work`` returns.
+        """Return what ``work`` returns; one call follows the other.
 
         Raises:
-            CredentialsUnavailableError: it takes too long, or too many others still do.
+            CredentialsUnavailableError: it takes too long, or too many that were given up still do.
 
         """
+        async with self._turn:
+            return await self._call(work)
+
+    async def _call(self, work: Callable[[], T]) -> T:
         if not self._running.acquire(blocking=False):
             raise CredentialsUnavailableError(f"{self._what} still owes earlier answers")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
