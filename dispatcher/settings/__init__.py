@@ -2,10 +2,11 @@
 
 Values come, in rising order, from their defaults, the configuration file (TOML), environment
 variables ``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flags of a command.
-The client id and secret come from the environment alone.
+Secrets are no settings: ``[credentials]`` says where they are kept.
 """
 
 from dispatcher.settings.checks import warnings
+from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.loading import Purpose, load
 from dispatcher.settings.mistakes import Mistake, SettingsError
 from dispatcher.settings.model import (
@@ -23,6 +24,7 @@ from dispatcher.settings.model import (
 
 __all__ = [
     "CampaignSettings",
+    "CredentialsSettings",
     "Engine",
     "Ledger",
     "Message",

@@ -8,7 +8,9 @@ from typing import Literal, get_origin
 
 from pydantic.fields import FieldInfo
 
-from dispatcher.settings.model import OF_A_CAMPAIGN, SECRETS, CampaignSettings, Section, Settings
+from dispatcher.settings.credentials import secret_hint
+from dispatcher.settings.model import OF_A_CAMPAIGN, SECRETS, CampaignSettings, Settings
+from dispatcher.settings.section import Section
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
@@ -88,7 +90,7 @@ def takes_text(path: KeyPath) -> bool:
 def hint_for_unknown(path: KeyPath) -> str:
     """Suggest the key that was probably meant."""
     if path[-1] in SECRETS or any(word in path[-1] for word in ("secret", "password", "token")):
-        return "secrets are read from DISPATCHER_CLIENT_ID and DISPATCHER_CLIENT_SECRET alone"
+        return secret_hint(path[-1])
     if item_number(path) is not None:
         names = [key[-1] for key in _known_in_campaigns()]
         meant = get_close_matches(path[-1], [*OF_A_CAMPAIGN, *names], n=1)

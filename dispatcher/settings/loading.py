@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import SecretStr, ValidationError
 
-from dispatcher.settings import campaigns, checks, problems, reading
+from dispatcher.settings import campaigns, checks, credentials, problems, reading
+from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
@@ -56,7 +57,8 @@ def load(
     wrong += invalid
     views = campaigns.views(settings, layers, chosen)
     wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
-    wrong += checks.credential_mistakes(env) if purpose != "status" else []
+    if purpose != "status" and "credentials.source" not in keys:
+        wrong += _credentials(settings, layers, env, keys)
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
     return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
@@ -109,6 +111,20 @@ def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> Mistake:
     return Mistake(origin.where, ".".join(path), problem, hint, origin.line)
 
 
+def _credentials(
+    settings: Settings, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
+) -> list[Mistake]:
+    front = "credentials"
+    found = credentials.mistakes(settings.credentials, env)
+    return [
+        _at(layers, (front, key), problem, hint)
+        if key in CredentialsSettings.model_fields
+        else Mistake("environment", key, problem, hint)
+        for key, problem, hint in found
+        if f"{front}.{key}" not in wrong
+    ]
+
+
 def _order(mistake: Mistake) -> tuple[bool, str, int]:
     return mistake.where == "environment", mistake.where, mistake.line or 0
 
@@ -117,5 +133,5 @@ def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Setti
     secrets = {
         name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
     }
-    whole = settings.model_copy(update=secrets)
+    whole = settings.model_copy(update=secrets).with_environment(env)
     return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from dispatcher.platforms.genesys_bodies import Lineage, Messenger
+from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.fields import (
     BaseUrl,
     Campaign,
@@ -23,6 +24,7 @@ from dispatcher.settings.fields import (
     without_userinfo,
 )
 from dispatcher.settings.mistakes import Origin
+from dispatcher.settings.section import Section
 
 Column = Literal[
     "conversation_id",
@@ -35,19 +37,6 @@ Column = Literal[
     "expires_at",
 ]
 """The columns that have a meaning; every other one is an attribute."""
-
-
-class Section(BaseModel):
-    """One table of the configuration file."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        validate_default=True,
-        hide_input_in_errors=True,
-    )
 
 
 class Message(Section):
@@ -196,6 +185,7 @@ class Settings(Section):
     message: Message = Message()
     source: Source
     platform: Platform = Platform()
+    credentials: CredentialsSettings = CredentialsSettings()
     ledger: Ledger = Ledger()
     control: Control = Control()
     engine: Engine = Engine()
@@ -207,6 +197,19 @@ class Settings(Section):
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
+    _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
+
+    def with_environment(self, env: Mapping[str, str]) -> "Settings":
+        """Return these settings, with the variables that credential sources may read."""
+        copy = self.model_copy()
+        found = {name: SecretStr(env[name]) for name in env if name.startswith(SECRET_VARIABLES)}
+        copy._environment = found  # noqa: SLF001 - a copy of its own kind
+        return copy
+
+    @property
+    def environment(self) -> Mapping[str, SecretStr]:
+        """The variables that credential sources may read."""
+        return self._environment
 
     def with_origins(self, origins: Mapping[str, Origin]) -> "Settings":
         """Return these settings, with where each key was set."""
@@ -238,6 +241,8 @@ class Settings(Section):
                 continue
             if name == "campaigns":
                 yield from self._described_campaigns()
+            elif name in SECRETS and self.credentials.source != "env":
+                continue
             elif name in SECRETS:
                 yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
             elif isinstance(value, Section):
@@ -273,6 +278,9 @@ class Settings(Section):
 
 SECRETS = ("client_id", "client_secret")
 """The fields that are no keys of a file: they come from the environment alone."""
+
+SECRET_VARIABLES = ("DISPATCHER_CLIENT_", "VAULT_")
+"""How the variables begin that credential sources may read."""
 
 OF_A_CAMPAIGN = ("source", "message", "rules")
 """The sections that each of ``[[campaigns]]`` has; in the short form they stand on top."""
