@@ -122,7 +122,10 @@ class Session:
     def pause(self) -> float | None:
         """Seconds until the login should be renewed; None for one that has no end."""
         lease = self._lease
-        return lease.seconds * RENEW_SHARE if lease is not None and lease.seconds else None
+        if lease is None or not lease.seconds:
+            return None
+        certain = max(lease.seconds - 1.0, lease.seconds / 2)  # it is told in rounded seconds
+        return certain * RENEW_SHARE
 
     def read(self) -> Credentials:
         """Read the secret; log in anew where the login is refused."""

@@ -90,7 +90,8 @@ def takes_text(path: KeyPath) -> bool:
 def hint_for_unknown(path: KeyPath) -> str:
     """Suggest the key that was probably meant."""
     if path[-1] in SECRETS or any(word in path[-1] for word in ("secret", "password", "token")):
-        return secret_hint(path[-1])
+        meant = get_close_matches(path[-1], _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
+        return f"did you mean credentials.{meant[0]}?" if meant else secret_hint(path[-1])
     if item_number(path) is not None:
         names = [key[-1] for key in _known_in_campaigns()]
         meant = get_close_matches(path[-1], [*OF_A_CAMPAIGN, *names], n=1)
@@ -116,5 +117,7 @@ def _nearest(path: KeyPath) -> str | None:
     return None
 
 
+_NAMED_LIKE_SECRETS = [key[-1] for key in known() if key[0] == "credentials"]
+"""Keys that say where a secret is: one that is written wrongly is no secret."""
 _SECTIONS = frozenset((name,) for name in sections())
 _SECTIONS_OF_A_CAMPAIGN = frozenset((name,) for name in OF_A_CAMPAIGN)

@@ -8,8 +8,8 @@ from pydantic_core import ErrorDetails
 from dispatcher.settings.keys import LIST, KeyPath, hint_for_unknown, item, known, sections
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Mistake, Origin, WrongValueError
-from dispatcher.settings.model import as_toml
 from dispatcher.settings.reading import FLAGS
+from dispatcher.settings.writing import as_toml
 
 _TYPES = {
     "string_type": "must be a text",

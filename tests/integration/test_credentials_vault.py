@@ -13,6 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.app.credentials import make_credentials
+from dispatcher.credentials.vault import VaultOptions, VaultSource
+from dispatcher.credentials.vault_logins import AppRoleLogin
 from dispatcher.engine.clock import SystemClock
 from dispatcher.ports import (
     BearerToken,
@@ -115,6 +117,22 @@ async def test_a_login_that_is_refused_is_made_again(bao):
         found = await it.get()
         bao.revoke(bao.logins() - before)
         assert await it.again(found) == found
+
+
+async def test_a_login_that_cannot_be_renewed_is_told_once(bao):
+    """Nobody waits for it, so it would come to light only with the next rotation."""
+    bao.write(PATH, **PAIR)
+    role_id, secret_id = bao.approle("lapsed", token_ttl="1s", secret_id_num_uses=1)
+    options = VaultOptions(bao.url, "secret", PATH, ca_bundle=bao.ca_bundle)
+    told, before = asyncio.Queue(), bao.logins()
+    login = AppRoleLogin(role_id, lambda: secret_id, "approle")
+    it = VaultSource(options, login, SystemClock(), told.put_nowait)
+    await it.get()
+    bao.revoke(bao.logins() - before)
+    async with asyncio.timeout(10):
+        assert "refuses the login: check credentials.vault_role_id" in await told.get()
+    await it.close()
+    assert told.empty()
 
 
 async def test_a_token_file_is_read_anew_when_its_token_has_ended(bao, tmp_path):

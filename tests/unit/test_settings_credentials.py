@@ -116,6 +116,7 @@ def test_an_address_without_encryption_or_with_a_password(url):
         ("vault_token", "VAULT_TOKEN"),
         ("vault_secret_id", "VAULT_SECRET_ID"),
         ("token", "never stand in this file"),
+        ("vault_tokenfile", "did you mean credentials.vault_token_file?"),
     ],
 )
 def test_a_secret_in_the_file_is_told_where_it_belongs(tmp_path, key, words):
