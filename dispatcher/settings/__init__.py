@@ -6,6 +6,8 @@ The client id and secret come from the environment alone.
 """
 
 from dispatcher.settings.checks import warnings
+from dispatcher.settings.clients import each_alone as each_client
+from dispatcher.settings.clients import requests_per_minute
 from dispatcher.settings.loading import Purpose, load
 from dispatcher.settings.mistakes import Mistake, SettingsError
 from dispatcher.settings.model import (
@@ -35,6 +37,8 @@ __all__ = [
     "SettingsError",
     "Source",
     "Telemetry",
+    "each_client",
     "load",
+    "requests_per_minute",
     "warnings",
 ]

@@ -145,11 +145,11 @@ def apply(
                 yield tuple(needs[0].split(".")), *answer
 
 
-def credential_mistakes(env: Mapping[str, str]) -> list[Mistake]:
-    """Name each of the two secrets that the environment does not have."""
+def credential_mistakes(env: Mapping[str, str], needed: Sequence[str]) -> list[Mistake]:
+    """Name each of the secrets that the environment does not have."""
     return [
         Mistake("environment", name, "is not set", f"export {name}=... before the command")
-        for name in ("DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET")
+        for name in needed
         if not env.get(name, "").strip()
     ]
 

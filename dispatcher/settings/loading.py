@@ -5,9 +5,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
-from dispatcher.settings import campaigns, checks, problems, reading
+from dispatcher.settings import campaigns, checks, clients, problems, reading
 from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
@@ -52,6 +52,7 @@ def load(
     layers = _read(config, env, sets, flags or {})
     chosen = campaigns.take_choice(layers)
     wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
+    wrong += clients.mistakes(layers)
     campaigns.stand_in(layers, complete=purpose in _WITHOUT_SOURCE)
     if purpose == "status":
         layers.values.setdefault(*_PLATFORM)
@@ -60,7 +61,8 @@ def load(
     wrong += invalid
     views = campaigns.views(settings, layers, chosen)
     wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
-    wrong += checks.credential_mistakes(env) if purpose != "status" else []
+    if purpose != "status":
+        wrong += checks.credential_mistakes(env, clients.needed(settings, layers))
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
     return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
@@ -99,6 +101,7 @@ def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
     for mistake in invalid:
         _drop(usable, tuple(mistake.key.split(".")))
     campaigns.stand_in(usable, complete=True)
+    clients.stand_in(usable)
     usable.values.setdefault(*_PLATFORM)
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
@@ -118,8 +121,5 @@ def _order(mistake: Mistake) -> tuple[bool, str, int]:
 
 
 def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
-    secrets = {
-        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
-    }
-    whole = settings.model_copy(update=secrets)
+    whole = clients.with_secrets(settings, env)
     return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})

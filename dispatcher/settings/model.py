@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from dispatcher.settings.fields import (
+    Alias,
     BaseUrl,
     Campaign,
     Delimiter,
@@ -118,6 +119,15 @@ class Platform(Section):
     ca_bundle: str = ""
 
 
+class ClientSettings(Section):
+    """One of ``[[clients]]``; without a quota of its own it has that of ``[platform]``."""
+
+    name: Alias
+    requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
+    client_id: SecretStr = SecretStr("")
+    client_secret: SecretStr = SecretStr("")
+
+
 class Ledger(Section):
     """Where the durable record of every contact's progress is kept."""
 
@@ -179,7 +189,8 @@ class Settings(Section):
     """All settings of one run; made by `dispatcher.settings.load`.
 
     ``campaigns`` is never empty. ``campaign`` and the sections of one campaign are those of the
-    first; `only` gives the settings as they are for another.
+    first; `only` gives the settings as they are for another. ``clients`` is empty where there is
+    but one OAuth client.
     """
 
     campaign: Campaign
@@ -194,6 +205,7 @@ class Settings(Section):
     rules: Rules = Rules()
     telemetry: Telemetry = Telemetry()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
+    clients: Annotated[tuple[ClientSettings, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
@@ -228,7 +240,11 @@ class Settings(Section):
                 continue
             if name == "campaigns":
                 yield from self._described_campaigns()
+            elif name == "clients":
+                yield from self._described_clients()
             elif name in SECRETS:
+                if self.clients:
+                    continue
                 yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
             elif isinstance(value, Section):
                 for field, inner in value:
@@ -254,6 +270,16 @@ class Settings(Section):
                 for field, found in value:
                     place = self.origin(f"{front}.{field}")
                     yield f"{own}.{field}", as_toml(found), str(place or "default")
+
+    def _described_clients(self) -> Iterator[tuple[str, str, str]]:
+        for number, client in enumerate(self.clients, 1):
+            for name, value in client:
+                own = f"clients[{number}].{name}"
+                if isinstance(value, SecretStr):
+                    yield own, "(set)" if value.get_secret_value() else "(not set)", "environment"
+                    continue
+                shown = self.platform.requests_per_minute if value is None else value
+                yield own, as_toml(shown), str(self.origin(own) or "default")
 
     def _described(self, key: str, value: object) -> tuple[str, str, str]:
         origin = self.origin(key)
