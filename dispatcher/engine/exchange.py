@@ -151,7 +151,8 @@ class Exchange:
         """Wait for a token, without a permit: a halt may begin meanwhile."""
         client = work.client
         try:
-            await client.platform.renew(number)
+            with self._turnstile.renewing(client):
+                await client.platform.renew(number)
         except CredentialsError as error:
             client.halts.halt(HaltReason.CREDENTIALS, str(error))
             client.halts.leave(work.id)

@@ -44,7 +44,7 @@ class Halts:
         self._unreachable = 0
         self._passed: dict[bool, float] = {}
         self.on_change: Callable[[], None] = lambda: None
-        """Called whenever the way is closed or wants a probe: whoever queues looks again."""
+        """Called when the way is closed or opened, or a probe wanted: who queues looks again."""
 
     def open_for(self, who: int) -> bool:
         """Tell whether ``who`` may make a request now."""
@@ -85,6 +85,7 @@ class Halts:
         finally:
             self._suspended -= 1
             if not self._suspended and self.reason is None:
+                self.on_change()
                 self.wake_all()
 
     def halt(self, reason: HaltReason, detail: str, step: Step | None = None) -> None:
@@ -222,6 +223,7 @@ class Halts:
         if reason is not None:
             self._tell_end(reason)
         self._resumed.set()
+        self.on_change()
         self.wake_all()
 
     def _tell_end(self, reason: HaltReason) -> None:

@@ -58,7 +58,8 @@ class Refusals:
             return
         work.refused[client] = times + 1, token
         try:
-            await client.platform.renew(token.number)
+            with self._turnstile.renewing(client):
+                await client.platform.renew(token.number)
         except CredentialsError as error:
             self._halt(work, HaltReason.CREDENTIALS, str(error))
         except TokenUnavailableError as error:

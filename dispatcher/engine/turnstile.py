@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from dispatcher.domain.status import Step
@@ -63,6 +64,10 @@ class Turnstile:
         """Tell that ``who`` is done; if it was a probe, the next can come."""
         for client in self.clients:
             client.halts.leave(who)
+
+    def renewing(self, client: Client) -> AbstractContextManager[None]:
+        """Send everybody another way, where there is one, while a token is waited for."""
+        return nullcontext() if self._only is not None else client.halts.suspended()
 
     def hold(self, client: Client, step: Step | None, seconds: float) -> None:
         """Obey a 429; whoever would have to wait for it while the run drains, leaves."""

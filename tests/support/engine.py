@@ -105,7 +105,9 @@ class Bench:
         ids = [self.ledger.put(each, due=self.clock.time()) for each in given]
         claims = await self.ledger.claim(len(ids), self.clock.time())
         tasks = [asyncio.create_task(self.delivery.deliver(claim)) for claim in claims]
-        probes = [asyncio.create_task(self.halts.run())] if probing else []
+        probes = [
+            asyncio.create_task(client.halts.run()) for client in self.turnstile.clients if probing
+        ]
         try:
             yield tasks
         finally:
