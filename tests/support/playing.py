@@ -53,6 +53,8 @@ class Play:
     contacts: Path
     settings: dict[str, Any] = field(default_factory=dict)
     campaign: str = "play"
+    config: Path | None = None
+    credentials: Mapping[str, str] = field(default_factory=lambda: CREDENTIALS)
 
     @property
     def ledger(self) -> Path:
@@ -78,6 +80,8 @@ class Play:
         command = [sys.executable, "-m", "dispatcher", "run", "--source", str(self.contacts)]
         command += ["--ledger", str(self.ledger), "--campaign", self.campaign]
         command += ["--platform-url", self.sandbox.url]
+        if self.config is not None:
+            command += ["--config", str(self.config)]
         for key, value in given.items():
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["--set", f"{key}={shown}"]
@@ -86,7 +90,7 @@ class Play:
     def start(self, *more: str) -> subprocess.Popen[str]:
         """Start a run and return its process."""
         pipe = subprocess.PIPE
-        environment = {**clean_environment(), **CREDENTIALS}
+        environment = {**clean_environment(), **self.credentials}
         return subprocess.Popen(
             self.command(*more), stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment
         )
