@@ -17,12 +17,13 @@ PLENTY = 60_000
 class PoolBench(Bench):
     """One engine over clients by name; ``quotas`` are requests a minute."""
 
-    def __init__(self, *names, quotas=None, latency=0.05):
+    def __init__(self, *names, quotas=None, latency=0.05, platforms=None):
         super().__init__(latency=latency)
-        self.platforms = {name: ScriptedPlatform(latency=latency) for name in names}
+        self.platforms = platforms or {name: ScriptedPlatform(latency=latency) for name in names}
         for platform in self.platforms.values():
-            platform.archive = self.platforms[names[0]].archive
-        self.clients = {name: self._client(name, (quotas or {}).get(name)) for name in names}
+            platform.archive = self.platform.archive
+        quotas = quotas or {}
+        self.clients = {name: self._client(name, quotas.get(name)) for name in self.platforms}
         self.turnstile = Turnstile(list(self.clients.values()))
         rules = Rules(retry=POLICY)
         self.delivery = Delivery(self.turnstile, self.desk, rules, lambda: 1.0, PROBE_SECONDS)
