@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from dispatcher.sandbox.answers import Answer, answer
 from dispatcher.sandbox.grants import Grants
-from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES, Rate, TokenRules
+from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES, Other, Rate, TokenRules
 from dispatcher.sandbox.quota import Quota
 from dispatcher.sandbox.reading import Table
 
@@ -105,7 +105,7 @@ def make_clients(
             client_secret=each.client_secret,
             granted=each.granted,
         )
-        limit = replace(rate, allowed=each.allowed or rate.allowed)
+        limit = replace(rate, allowed=each.allowed or rate.allowed, other=Other())
         quota = Quota(limit, seed + number, now, wall_offset)
         made.append(Client(each.client_id, Grants(own), quota))
     return Clients(made)
