@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import uvloop
 
+from dispatcher.app.dialects import token_url
 from dispatcher.app.wiring import make_platform
 from dispatcher.domain.answer import Answer, NoAnswer
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
-from dispatcher.platforms.messaging import MessagingPlatform
-from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
+from dispatcher.ports import (
+    CredentialsError,
+    Platform,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
 from dispatcher.settings import Settings, each_client
 
 PROBE_ID = "dispatcher-check-online"
@@ -52,7 +57,7 @@ async def _look_at(settings: Settings) -> list[Finding]:
         except CredentialsError as error:
             return [_bad("token", str(error))]
         except TokenUnavailableError as error:
-            detail = f"no answer from {settings.platform.base_url}: {error}"
+            detail = f"no answer from {token_url(settings).origin()}: {error}"
             return [_bad("platform", detail)]
         granted = " ".join(authority.granted) or "nothing"
         findings = [_good("token", "issued")]
@@ -66,7 +71,7 @@ async def _look_at(settings: Settings) -> list[Finding]:
         return findings
 
 
-async def _state_check(platform: MessagingPlatform) -> Finding:
+async def _state_check(platform: Platform) -> Finding:
     try:
         reply = await platform.check(PROBE_ID)
     except TokenExpiredError:

@@ -3,16 +3,14 @@
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
-from yarl import URL
-
+from dispatcher.app.dialects import for_dialect, open_dialect, text_limit, token_url
 from dispatcher.domain.decision import Rules
+from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.reconciliation import ReconcilePolicy
 from dispatcher.engine.pacing import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
-from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
-from dispatcher.ports import Clock, Source
+from dispatcher.ports import Clock, Platform, Source
 from dispatcher.settings import Mistake, Settings, SettingsError
 from dispatcher.sources.opening import open_source
 from dispatcher.sources.rules import Layout, RowRules, Timing
@@ -32,6 +30,7 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         text=settings.message.text or None,
         subject=settings.message.subject or None,
         zone=ZoneInfo(given.timezone),
+        text_limit=text_limit(settings),
     )
     return open_source(
         given.path,
@@ -47,10 +46,8 @@ def make_source(settings: Settings, *, once: bool) -> Source:
     )
 
 
-async def make_platform(
-    settings: Settings, clock: Clock, stack: AsyncExitStack
-) -> MessagingPlatform:
-    """Return the platform; the stack closes its connections."""
+async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Platform:
+    """Return the platform in its dialect; the stack closes its connections."""
     given = settings.platform
     options = HttpOptions(
         timeout=given.timeout_seconds,
@@ -62,19 +59,23 @@ async def make_platform(
     http = await stack.enter_async_context(HttpClient(options, clock))
     tokens = TokenKeeper(http, token_options(settings), clock)
     stack.push_async_callback(tokens.close)
-    return MessagingPlatform(http, tokens, given.base_url, clock)
+    return open_dialect(settings, http, tokens, clock, stack)
 
 
 def token_options(settings: Settings) -> TokenOptions:
-    """Return what to ask the token endpoint for."""
+    """Return what to ask the token endpoint for.
+
+    Only the dialect `messaging` asks for scopes by name and is told by name what it got.
+    """
     given = settings.platform
+    named = given.dialect == "messaging"
     return TokenOptions(
-        url=URL(given.base_url.rstrip("/") + TOKEN_PATH),
+        url=token_url(settings),
         client_id=settings.client_id.get_secret_value(),
         client_secret=settings.client_secret.get_secret_value(),
-        scopes=given.scopes,
-        write_any_of=given.write_scopes_any_of,
-        read_any_of=given.read_scopes_any_of,
+        scopes=given.scopes if named else (),
+        write_any_of=given.write_scopes_any_of if named else (),
+        read_any_of=given.read_scopes_any_of if named else (),
     )
 
 
@@ -104,7 +105,7 @@ def make_agent(settings: Settings) -> Agent:
 def make_rules(settings: Settings) -> Rules:
     """Return what the operator decided, as the domain has it."""
     given = settings.retry
-    return Rules(
+    rules = Rules(
         open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
         retry=RetryPolicy(
             max_attempts=given.max_attempts,
@@ -116,6 +117,7 @@ def make_rules(settings: Settings) -> Rules:
         ),
         reconcile=_reconcile_policy(settings),
     )
+    return for_dialect(rules, settings)
 
 
 def _reconcile_policy(settings: Settings) -> ReconcilePolicy:

@@ -18,6 +18,7 @@ from dispatcher.cli.exits import Exit, say
 from dispatcher.cli.given import load_settings
 from dispatcher.cli.summary import new_table
 from dispatcher.domain.plan import Estimate, Span
+from dispatcher.domain.status import RetryReason
 from dispatcher.engine.planning import Plan, Seen
 from dispatcher.settings import Settings, requests_per_minute
 
@@ -170,7 +171,9 @@ def _words(
         yield f"States read: {checked} contacts{unread}."
     elif seen.to_ask:
         yield "States were not read: a contact takes one request or two, and which is not known."
-    if plan.estimate.waits:
+    if RetryReason.ENGAGED in plan.estimate.waits:
+        yield "Open sessions that are not written into are taken to be over at the next look."
+    if RetryReason.NOT_ENDED in plan.estimate.waits:
         yield (
             f"Sessions that are not ended are taken to be so within {ended_after:g} s "
             "(--ended-after)."

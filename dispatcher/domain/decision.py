@@ -5,24 +5,34 @@ from enum import StrEnum
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.progress import Progress, RetryPolicy
-from dispatcher.domain.reconciliation import ReconcilePolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Send into the session that is still open."""
+    """Send into the session that is still open.
+
+    Whom it is with is what the state check told, else what the row says: there are platforms
+    that address people, not sessions.
+    """
 
     conversation_id: str
+    external_contact_id: str | None = field(default=None, compare=False)
+    target: Target | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Start a new conversation; ``previous`` is the closed one, or none for an unlinked one."""
+    """Start a new conversation; ``previous`` is the closed one, or none for an unlinked one.
 
-    target: Target
-    external_contact_id: str
+    ``target`` and ``external_contact_id`` tell whom with: both, or the one that the platform
+    needs, and the other where it is known.
+    """
+
+    target: Target | None
+    external_contact_id: str | None
     previous: str | None
 
 
@@ -78,7 +88,7 @@ def decide(
     """Pick the right call for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
         case State.OPEN:
-            return Notify(conversation.id)
+            return _when_open(contact, conversation, progress, rules, now)
         case State.GONE:
             return _when_gone(contact, progress, rules)
         case State.UNKNOWN:
@@ -89,10 +99,25 @@ def decide(
             return _when_closed(contact, conversation, progress, rules, now)
 
 
+def permits_barge_in(rules: Rules, conversation: Conversation) -> bool:
+    """Tell whether a message may go into ``conversation``, which is open."""
+    match rules.barge_in:
+        case BargeIn.ALWAYS:
+            return True
+        case BargeIn.CUSTOMER_ONLY:
+            return not conversation.engaged
+        case BargeIn.NEVER:
+            return False
+
+
 def open_with(
-    contact: Contact, conversation: Conversation | None, progress: Progress, previous: str | None
+    contact: Contact,
+    conversation: Conversation | None,
+    progress: Progress,
+    previous: str | None,
+    rules: Rules,
 ) -> Open | Finish:
-    """Collect what an open needs, or say what is missing, before anything is sent.
+    """Collect what an open needs by ``rules``, or say what is missing, before anything is sent.
 
     The target is the state check's, else the one a closed session's refusal told, else the
     row's address. The row's external contact id and the platform's must agree: a link with
@@ -100,21 +125,33 @@ def open_with(
     """
     told = conversation.external_contact_id if conversation else progress.external_contact_id
     identity = contact.external_contact_id or told
-    if identity is None:
+    if identity is None and rules.needs_identity:
         return Finish(Status.REJECTED, Reason.NO_IDENTITY)
     if told is not None and told != identity:
         return Finish(Status.PARKED, Reason.IDENTITY)
     target = (conversation.target if conversation else None) or progress.target
     if target is None and contact.address:
         target = Target(contact.address, is_guest_id=False)
-    if target is None:
+    if target is None and (rules.needs_address or identity is None):
         return Finish(Status.REJECTED, Reason.NO_ADDRESS)
     return Open(target, identity, previous)
 
 
+def _when_open(
+    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
+) -> Decision:
+    if permits_barge_in(rules, conversation):
+        person = conversation.external_contact_id or contact.external_contact_id
+        return Notify(conversation.id, person, conversation.target)
+    since = progress.engaged_since
+    if since is not None and now - since >= rules.engaged_max_seconds:
+        return Finish(Status.PARKED, Reason.ENGAGED)
+    return Wait(RetryReason.ENGAGED)
+
+
 def _when_gone(contact: Contact, progress: Progress, rules: Rules) -> Decision:
     if rules.open_unlinked_when_gone:
-        return open_with(contact, None, progress, None)
+        return open_with(contact, None, progress, None, rules)
     return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
 
 
@@ -123,7 +160,7 @@ def _when_closed(
 ) -> Decision:
     if not conversation.proactive:
         return Finish(Status.REJECTED, Reason.CHANNEL)
-    decision = open_with(contact, conversation, progress, conversation.id)
+    decision = open_with(contact, conversation, progress, conversation.id, rules)
     if isinstance(decision, Finish) or conversation.state is not State.CLOSED:
         return decision
     since = progress.not_ended_since

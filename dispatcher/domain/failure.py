@@ -16,7 +16,11 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     """A scope or permission is missing, or this contact is out of reach (403)."""
     CONFLICT = "conflict"
-    """409 on a send: a masked scope error until a newer token proves otherwise."""
+    """The session may be in another state than the one that was read.
+
+    A 409 on a send, which is a masked scope error until a newer token proves otherwise; or a 400
+    to an open that says that the person may be in an open conversation.
+    """
     CLOSED = "closed"
     """The session closed after the state check (400 with its own words)."""
     CHANNEL = "channel"
@@ -83,6 +87,8 @@ def _send(step: Step, answer: Answer) -> Kind:
         return Kind.STALE
     if answer.status == 400 and answer.hint is Hint.CLOSED and step is Step.NOTIFY:
         return Kind.CLOSED
+    if answer.status == 400 and answer.hint is Hint.ACTIVE and step is Step.OPEN:
+        return Kind.CONFLICT
     if answer.status == 400 and answer.hint is Hint.CHANNEL:
         return Kind.CHANNEL
     if answer.status == 503 and answer.from_platform:

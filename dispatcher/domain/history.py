@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 class PastMessage:
     """One message; ``at`` is seconds since the epoch by the platform's clock.
 
-    ``text`` is None where the platform does not show texts.
+    ``text`` is None where the platform does not show texts. Without ``indexed`` it is shown by
+    the conversation itself and not by analytics yet: it does not tell how far they are.
     """
 
     id: str
     outbound: bool
     at: float
     text: str | None = field(repr=False)
+    indexed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer, NoAnswer, Result
+from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import Open
+from dispatcher.domain.decision import Open, Rules, permits_barge_in
 from dispatcher.domain.failure import Kind
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
@@ -14,7 +15,10 @@ SUCCESS = 2
 """The first digit of an HTTP status that tells success."""
 
 AGAIN_SECONDS = 1.0
-"""How soon a session is looked at again that has not ended, where the setting is 0."""
+"""How soon a session is looked at again that cannot be written to yet, where the setting is 0."""
+
+BAD_REQUEST = 400
+"""The HTTP status of a refusal that names its own cause: no scope is masked by it."""
 
 Jitter = Callable[[], float]
 """Gives a number from 0 to 1; random in a run, fixed in a test."""
@@ -64,6 +68,28 @@ def wait(
         return Defer(seconds, reason, replace(progress, not_ended_since=since))
     unknown = progress.unknown + 1
     return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
+
+
+def wait_engaged(contact: Contact, progress: Progress, rules: Rules, now: float) -> Defer:
+    """Follow a decision to wait while a session is open that is not to be written into.
+
+    The contact is due again when it expires, if that is earlier. ``now`` is in seconds since
+    the epoch.
+    """
+    since = now if progress.engaged_since is None else progress.engaged_since
+    seconds = rules.engaged_seconds or AGAIN_SECONDS
+    if contact.expires_at is not None:
+        seconds = max(0.0, min(seconds, contact.expires_at - now))
+    return Defer(seconds, RetryReason.ENGAGED, replace(progress, engaged_since=since))
+
+
+def forget_engaged(progress: Progress, seen: Conversation, rules: Rules) -> Progress:
+    """Forget since when a session was not to be written into, once it is ``seen`` otherwise."""
+    if progress.engaged_since is None:
+        return progress
+    if seen.state is State.OPEN and not permits_barge_in(rules, seen):
+        return progress
+    return replace(progress, engaged_since=None)
 
 
 def after_read(
@@ -129,16 +155,34 @@ def stale(step: Step, progress: Progress, policy: RetryPolicy) -> Next:
     return Recheck(replace(counted, open_next=False))
 
 
-def after_conflict(
-    sent: Open, seen: Conversation, progress: Progress, policy: RetryPolicy
-) -> Next | None:
-    """Judge a refused link by the state as it is read afterwards.
+def conflict(sent: Open, answer: Answer, progress: Progress, policy: RetryPolicy) -> Next:
+    """Follow an open that met a session in another state: that is read again and decides.
 
-    ``None`` means that the state explains the refusal, and an ordinary decision follows.
+    A 400 that the state explains each time has an end all the same: the person comes and goes.
     """
-    if seen.state is not State.ENDED:
+    if answer.status != BAD_REQUEST:
+        return Recheck(progress) if sent.previous else stale(Step.OPEN, progress, policy)
+    attempts = progress.attempts + 1
+    if sent.previous is None:  # no state can be read of a conversation that is gone
+        return Settle(Status.REJECTED, Reason.REFUSED)
+    if attempts >= policy.max_attempts:
+        return Settle(Status.PARKED, Reason.EXHAUSTED)
+    return Recheck(replace(progress, attempts=attempts))
+
+
+def after_conflict(
+    sent: Open, status: int, seen: Conversation, progress: Progress, policy: RetryPolicy
+) -> Next | None:
+    """Judge an open that was refused with ``status`` by the state as it is read afterwards.
+
+    ``None`` means that the state explains the refusal, and an ordinary decision follows. A 400
+    that it does not explain is meant for this contact.
+    """
+    if seen.state not in (State.ENDED, State.RESUMABLE):
         return None
-    if seen.external_contact_id != sent.external_contact_id:
+    if status == BAD_REQUEST:
+        return Settle(Status.REJECTED, Reason.REFUSED)
+    if sent.external_contact_id not in (None, seen.external_contact_id):
         return Settle(Status.PARKED, Reason.IDENTITY)
     counted = progress.refused(Step.OPEN)
     if counted.refusals(Step.OPEN) >= policy.loop_after:

@@ -8,7 +8,7 @@ from math import ceil, sqrt
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import Finish, Notify, Open, Rules, Wait, decide, open_with
-from dispatcher.domain.next_step import AGAIN_SECONDS
+from dispatcher.domain.next_step import AGAIN_SECONDS, wait_engaged
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, Status
 
@@ -47,12 +47,11 @@ def foresee_unasked(
 
     ``now`` is in seconds since the epoch.
     """
-    del rules
     if contact.expires_at is not None and now >= contact.expires_at:
         return Foreseen(Status.SKIPPED, Reason.EXPIRED)
     if not progress.open_next:
         return None
-    decision = open_with(contact, None, progress, contact.conversation_id)
+    decision = open_with(contact, None, progress, contact.conversation_id, rules)
     if isinstance(decision, Finish):
         return Foreseen(decision.status, decision.reason)
     return Foreseen(Status.OPENED, Reason.DELIVERED, sends=1)
@@ -64,7 +63,8 @@ def foresee(
 ) -> Foreseen:  # fmt: skip
     """Tell what becomes of a contact whose state check says ``seen``.
 
-    ``ended_after`` is how many seconds a closed session is assumed to take until it is ended.
+    ``ended_after`` is how many seconds a closed session is assumed to take until it is ended. A
+    session that is open and not to be written into is assumed to be over at the next look.
     What only a send would show, a refusal, is not foreseen.
     """
     decision = decide(contact, seen, progress, rules, now)
@@ -77,6 +77,8 @@ def foresee(
             return Foreseen(status, reason, checks=1)
         case Wait(RetryReason.NOT_ENDED):
             return _until_ended(progress, rules, now, ended_after)
+        case Wait(RetryReason.ENGAGED):
+            return _while_engaged(contact, progress, rules, now)
         case Wait(waits):
             return _while_unknown(progress, rules, waits)
 
@@ -91,6 +93,14 @@ def _until_ended(progress: Progress, rules: Rules, now: float, ended_after: floa
     if ended_after <= patience:
         return Foreseen(Status.OPENED, Reason.DELIVERED, 1 + again, 1, waits, again * pause)
     return Foreseen(Status.PARKED, Reason.NEVER_ENDED, 1 + again, 0, waits, again * pause)
+
+
+def _while_engaged(contact: Contact, progress: Progress, rules: Rules, now: float) -> Foreseen:
+    """Count one more check, unless the contact expires before."""
+    later = wait_engaged(contact, progress, rules, now)
+    if contact.expires_at is not None and now + later.seconds >= contact.expires_at:
+        return Foreseen(Status.SKIPPED, Reason.EXPIRED, 1, 0, later.reason, later.seconds)
+    return Foreseen(Status.OPENED, Reason.DELIVERED, 2, 1, later.reason, later.seconds)
 
 
 def _while_unknown(progress: Progress, rules: Rules, waits: RetryReason) -> Foreseen:

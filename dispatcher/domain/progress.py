@@ -18,7 +18,9 @@ class Progress:
     what the closed session's refusal and the check before it told: ``target`` and
     ``external_contact_id``. ``sends`` counts the requests that left, ``forbidden_at`` (seconds
     since the epoch) is when the contact was refused with 403 although scopes were fine,
-    ``doubted_at`` (the same, by the platform's clock) when the last send ended in doubt.
+    ``doubted_at`` (the same, by the platform's clock) when the last send ended in doubt,
+    ``engaged_since`` (the same) when its session was first found open and not to be written
+    into; another state, or a send, ends that.
     """
 
     attempts: int = 0
@@ -32,6 +34,7 @@ class Progress:
     sends: int = 0
     forbidden_at: float | None = None
     doubted_at: float | None = None
+    engaged_since: float | None = None
 
     def sent(self) -> "Progress":
         """Count a send; whether the next one needs a state check is open again."""

@@ -5,61 +5,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.intended import Intended, ReconcilePolicy
 from dispatcher.domain.status import Relation, Step
 
 NEVER_SHOWN = float("-inf")
 """How far the look back has caught up while it has shown no message of ours yet."""
-LONGEST_PAUSE_SECONDS = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReconcilePolicy:
-    """What is assumed of the platform, and what the operator wants; times in seconds.
-
-    A request may take effect until ``timeout`` and ``max_effect_delay`` after its intent, the
-    look back shows it ``max_lag`` later at most, and what is taken for the platform's clock is
-    off by ``clock_skew`` at most. With ``resend`` a message that is not found in that time is
-    sent again without further proof (at least once).
-    """
-
-    resend: bool = False
-    timeout: float = 10.0
-    max_effect_delay: float = 60.0
-    max_lag: float = 120.0
-    clock_skew: float = 5.0
-    look_seconds: float = 10.0
-    give_up_seconds: float = 86_400.0
-
-    def bound(self, intended: "Intended") -> float:
-        """Return the moment after which a send has had its effect, if any, and it is shown."""
-        ended = max(intended.at + self.timeout, intended.ended_at or 0.0)
-        return ended + self.max_effect_delay + self.max_lag + self.clock_skew
-
-    def first_look(self, *, linked: bool) -> float:
-        """Seconds until the first look; a send that names no conversation has none to wait for."""
-        return self.look_seconds if linked or self.resend else 0.0
-
-    def pause(self, waited: float) -> float:
-        """Seconds until the next look; they grow with the time waited so far."""
-        return max(self.look_seconds, min(waited / 2, LONGEST_PAUSE_SECONDS))
-
-
-@dataclass(frozen=True, slots=True)
-class Intended:
-    """A send that nobody knows the end of; ``id`` is its contact's.
-
-    ``conversation_id`` is the one that a notify went to, or the previous one that an open
-    named; None for an unlinked open. ``at`` is when it was intended, ``ended_at`` when its request
-    came to an end, where that is known: seconds since the epoch by the platform's clock.
-    """
-
-    id: int
-    step: Step
-    conversation_id: str | None
-    external_contact_id: str | None
-    text_sha256: str
-    at: float
-    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +26,10 @@ class Evidence:
     """What a look back showed, and what the ledger knows about it.
 
     ``messages`` and ``conversations`` are those that other contacts have in their lineage: the
-    message that was taken, the conversation that was opened. ``unsettled`` are all sends of
-    unknown end to the conversations concerned, in every campaign. ``caught_up`` is the newest
-    time, by the platform, of a message of ours that a look back has shown.
+    message that was taken, the conversation that was opened; ``unnamed`` the conversations that
+    took a message of theirs whose id is not known. ``unsettled`` are all sends of unknown end to
+    the conversations and people concerned, in every campaign. ``caught_up`` is the newest time, by
+    the platform, of a message of ours that a look back has shown.
     """
 
     shown: Sequence[PastConversation] = ()
@@ -86,6 +37,7 @@ class Evidence:
     conversations: frozenset[str] = frozenset()
     unsettled: Sequence[Intended] = ()
     caught_up: float = NEVER_SHOWN
+    unnamed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +73,33 @@ class Park:
 Verdict = Found | Absent | Resend | LookAgain | Park
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A message that may be the one intended; one without a text may be any send's of that time."""
+
+    found: Found
+    has_text: bool
+
+
 @dataclass(slots=True)
 class _Fitting:
-    """Messages that may be the one intended; ``unclear`` counts those with nobody named."""
+    """Messages that may be the one intended.
 
-    found: list[Found] = field(default_factory=list)
+    ``unclear`` counts those that prove neither that it was taken nor that it was not,
+    ``doubtful`` those among them that make any other match a guess.
+    """
+
+    found: list[_Fit] = field(default_factory=list)
     unclear: int = 0
+    doubtful: int = 0
+
+    def add(self, conversation: str, message: PastMessage, relation: Relation) -> None:
+        found = Found(conversation, message.id, relation, message.at)
+        self.found.append(_Fit(found, message.text is not None))
+
+    def doubt(self) -> None:
+        self.doubtful += 1
+        self.unclear += 1
 
 
 def digest(text: str | None) -> str | None:
@@ -149,10 +122,10 @@ def judge(
         return Resend() if now > bound else LookAgain()
     fitting = _fitting(intended, evidence, policy)
     if fitting.found:
-        return _attribute(intended, fitting.found, evidence, policy, now)
+        return _attribute(intended, fitting, evidence, policy, now)
     if now <= bound:
         return LookAgain()
-    if evidence.caught_up > bound and not fitting.unclear:
+    if evidence.caught_up > bound and not fitting.unclear and _would_be_shown(intended, evidence):
         return Absent()
     if policy.resend:
         return Resend()
@@ -160,39 +133,69 @@ def judge(
 
 
 def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Witness]) -> float:
-    """Return the newest time of a witness that is shown, text and all; else `NEVER_SHOWN`."""
+    """Return the newest time of a witness that is shown, as it was sent; else `NEVER_SHOWN`."""
     by_id = {conversation.id: conversation for conversation in shown}
     times = [
         message.at
         for witness in witnesses
         if (conversation := by_id.get(witness.conversation_id)) is not None
         for message in conversation.messages
-        if message.outbound
-        and witness.message_id in (None, message.id)
-        and digest(message.text) == witness.text_sha256
+        if message.outbound and message.indexed and _is_witness(message, witness)
     ]
     return max(times, default=NEVER_SHOWN)
 
 
+def _is_witness(message: PastMessage, witness: Witness) -> bool:
+    if message.text is None:
+        return witness.message_id == message.id
+    told = witness.message_id in (None, message.id)
+    return told and digest(message.text) == witness.text_sha256
+
+
+def _would_be_shown(intended: Intended, evidence: Evidence) -> bool:
+    """Tell whether a message that was taken would be among what was asked for.
+
+    What begins a conversation is found by its person, wherever the platform tells no links.
+    """
+    if intended.external_contact_id is not None:
+        return True
+    return intended.step is Step.NOTIFY and all(each.tells_previous for each in evidence.shown)
+
+
 def _attribute(
-    intended: Intended, found: list[Found], evidence: Evidence, policy: ReconcilePolicy, now: float
+    intended: Intended, fitting: _Fitting, evidence: Evidence, policy: ReconcilePolicy, now: float
 ) -> Verdict:
     """Take the one message that no other send can have made; never guess between several."""
-    rivals = [other for other in evidence.unsettled if _is_rival(intended, other)]
-    ours = {
-        each: None  # a conversation may be shown twice: by its own id, and as a continuation
-        for each in found
-        if all(each.sent_at < rival.at - policy.clock_skew for rival in rivals)
-    }
-    if len(ours) == 1:
+    others = [other for other in evidence.unsettled if other.id != intended.id]
+    rivals: dict[Intended, None] = {}
+    ours: dict[Found, None] = {}  # a conversation may be shown for several of the ids asked
+    for fit in fitting.found:
+        alike = [other for other in others if _is_rival(intended, fit, other)]
+        rivals.update(dict.fromkeys(alike))
+        if not any(_may_have_sent(other, fit, policy) for other in alike):
+            ours[fit.found] = None
+    if len(ours) == 1 and not fitting.doubtful:
         return next(iter(ours))
     last = max(policy.bound(each) for each in (intended, *rivals))
     return Park() if now > last else LookAgain()
 
 
-def _is_rival(intended: Intended, other: Intended) -> bool:
-    """Tell whether one and the same message could be either one's."""
-    return other.id != intended.id and _marks(other) == _marks(intended)
+def _is_rival(intended: Intended, fit: _Fit, other: Intended) -> bool:
+    """Tell whether one and the same message could be either one's, but for its time."""
+    if fit.has_text:
+        return _marks(other) == _marks(intended)
+    if other.conversation_id in (intended.conversation_id, fit.found.conversation_id):
+        return True
+    if other.external_contact_id is None:
+        return fit.found.relation is Relation.LINKED
+    return other.external_contact_id == intended.external_contact_id
+
+
+def _may_have_sent(other: Intended, fit: _Fit, policy: ReconcilePolicy) -> bool:
+    at = fit.found.sent_at
+    if at < other.at - policy.clock_skew:
+        return False
+    return fit.has_text or at <= policy.effect_bound(other)
 
 
 def _marks(intended: Intended) -> tuple[object, ...]:
@@ -206,24 +209,65 @@ def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) ->
         free = _free_messages(intended, conversation, evidence, policy)
         if conversation.id == intended.conversation_id:
             here = Relation.THREADED if intended.step is Step.OPEN else Relation.NOTIFIED
-            fitting.found += [Found(conversation.id, it.id, here, it.at) for it in free]
-        elif _continues(intended, conversation, evidence):
+            _fit_here(fitting, conversation, free, here, evidence)
+        elif not conversation.tells_previous:
+            _fit_elsewhere(fitting, intended, conversation, free, evidence)
+        elif _continues(intended, conversation, evidence, policy.clock_skew):
             first = min(free, key=lambda message: message.at, default=None)
             if first is None:
                 continue
             if conversation.external_contact_id is None:
                 fitting.unclear += 1
             elif conversation.external_contact_id == intended.external_contact_id:
-                opened = Found(conversation.id, first.id, Relation.LINKED, first.at)
-                fitting.found.append(opened)
+                fitting.add(conversation.id, first, Relation.LINKED)
     return fitting
 
 
-def _continues(intended: Intended, shown: PastConversation, evidence: Evidence) -> bool:
+def _fit_here(
+    fitting: _Fitting,
+    shown: PastConversation,
+    free: Sequence[PastMessage],
+    relation: Relation,
+    evidence: Evidence,
+) -> None:
+    """Take what fits in the very conversation that a send named."""
+    for message in free:
+        if message.text is None and shown.id in evidence.unnamed:
+            fitting.doubt()
+        else:
+            fitting.add(shown.id, message, relation)
+
+
+def _fit_elsewhere(
+    fitting: _Fitting,
+    intended: Intended,
+    shown: PastConversation,
+    free: Sequence[PastMessage],
+    evidence: Evidence,
+) -> None:
+    """Take what fits in a conversation that is ours only if our send began it, by its person."""
+    person = shown.external_contact_id
+    if not free or person not in (None, intended.external_contact_id):
+        return
+    first = min(shown.messages, key=lambda message: message.at)
+    begun = first in free
+    if person is None:
+        if begun and intended.external_contact_id is not None:  # nobody is named: it may be ours
+            fitting.doubt()
+    elif begun and shown.id not in evidence.conversations | evidence.unnamed:
+        fitting.add(shown.id, first, Relation.LINKED)
+    else:
+        fitting.doubt()
+
+
+def _continues(
+    intended: Intended, shown: PastConversation, evidence: Evidence, skew: float
+) -> bool:
     return (
         intended.step is Step.OPEN
         and shown.previous == intended.conversation_id
         and shown.id not in evidence.conversations
+        and all(message.at >= intended.at - skew for message in shown.messages)
     )
 
 
@@ -236,4 +280,9 @@ def _free_messages(
             if message.outbound and late_enough and message.id not in evidence.messages:
                 yield message
 
-    return [message for message in fit() if digest(message.text) == intended.text_sha256]
+    def is_ours(message: PastMessage) -> bool:
+        if message.text is None:  # any message fits, but for its time
+            return message.at <= policy.effect_bound(intended)
+        return digest(message.text) == intended.text_sha256
+
+    return [message for message in fit() if is_ours(message)]

@@ -46,6 +46,8 @@ def judge(link: Link, shown: Mapping[str, PastConversation]) -> Verified:
     found = shown.get(link.asked)
     if found is None or link.conversation_id is None:
         return Verified.MISSING
+    if not found.tells_previous:
+        return _judge_by_message(link, found)
     if link.relation in (Relation.NOTIFIED, Relation.THREADED):
         if _is_other(link.external_contact_id, found.external_contact_id):
             return Verified.DIFFERENT
@@ -54,6 +56,15 @@ def judge(link: Link, shown: Mapping[str, PastConversation]) -> Verified:
     told = found.previous, found.external_contact_id
     agrees = told == (previous, link.external_contact_id)
     return Verified.CONFIRMED if agrees else Verified.DIFFERENT
+
+
+def _judge_by_message(link: Link, found: PastConversation) -> Verified:
+    """Confirm by the person and by the message's id, where the platform knows no links."""
+    if _is_other(link.external_contact_id, found.external_contact_id):
+        return Verified.DIFFERENT
+    named = link.external_contact_id in (None, found.external_contact_id)
+    ours = link.message_id is not None and _shows_message(link, found)
+    return Verified.CONFIRMED if named and ours else Verified.MISSING
 
 
 def _is_other(ours: str | None, theirs: str | None) -> bool:

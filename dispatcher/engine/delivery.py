@@ -19,6 +19,7 @@ from dispatcher.domain.decision import (
 from dispatcher.domain.events import ClosedConflict
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.next_step import (
+    BAD_REQUEST,
     Defer,
     Doubted,
     Jitter,
@@ -29,9 +30,12 @@ from dispatcher.domain.next_step import (
     after_read,
     after_send,
     closed,
+    conflict,
+    forget_engaged,
     wait,
+    wait_engaged,
 )
-from dispatcher.domain.status import Reason, Status, Step
+from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.engine.desk import Desk, Work
 from dispatcher.engine.exchange import Exchange
 from dispatcher.engine.refusals import Refusals
@@ -79,10 +83,12 @@ class Delivery:
         if work.kept is not None:
             return work.take_kept()
         if work.progress.open_next:
-            return open_with(contact, None, work.progress, contact.conversation_id)
+            previous = contact.conversation_id
+            return open_with(contact, None, work.progress, previous, self._rules)
         conversation = await self._read_state(work)
         if conversation is None or await self._judged(work, conversation):
             return None
+        work.progress = forget_engaged(work.progress, conversation, self._rules)
         return decide(contact, conversation, work.progress, self._rules, now)
 
     def _barred(self, work: Work, now: float) -> Finish | Defer | None:
@@ -116,7 +122,8 @@ class Delivery:
                 return None
         policy = self._rules.retry
         after = after_read(result, kind, work.progress, policy, self._jitter)
-        await self._go(work, after, Step.CHECK, reply)
+        answer = result if isinstance(result, Answer) else None
+        await self._go(work, after, Step.CHECK, answer)
         return None
 
     def _saw(self, work: Work, conversation: Conversation) -> Conversation:
@@ -124,14 +131,16 @@ class Delivery:
         return conversation
 
     async def _judged(self, work: Work, seen: Conversation) -> bool:
-        """Judge a link that was refused by the state read since; True if that decides."""
-        sent, work.conflict = work.conflict, None
-        if sent is None:
+        """Judge an open that was refused by the state read since; True if that decides."""
+        refused, work.conflict = work.conflict, None
+        if refused is None:
             return False
-        judged = after_conflict(sent, seen, work.progress, self._rules.retry)
+        sent, answer = refused
+        policy = self._rules.retry
+        judged = after_conflict(sent, answer.status, seen, work.progress, policy)
         if judged is None:
             return False
-        await self._go(work, judged, Step.OPEN, None)
+        await self._go(work, judged, Step.OPEN, answer if answer.status == BAD_REQUEST else None)
         return True
 
     def _follow(self, work: Work, decision: Decision | Defer) -> Awaitable[None]:
@@ -140,6 +149,10 @@ class Delivery:
                 return self._desk.defer(work, decision)
             case Finish(status, reason):
                 return self._desk.settle(work, status, reason)
+            case Wait(RetryReason.ENGAGED):
+                now = self._desk.clock.time()
+                later = wait_engaged(work.contact, work.progress, self._rules, now)
+                return self._desk.defer(work, later)
             case Wait(reason):
                 policy, now = self._rules.retry, self._desk.clock.time()
                 later = wait(reason, work.progress, policy, now, self._jitter)
@@ -196,9 +209,9 @@ class Delivery:
             self._desk.events.emit(ClosedConflict(step, result.status, key, correlation, client))
         if kind is Kind.CLOSED and isinstance(result, Answer):
             after: Next = closed(work.conversation, result, work.progress, policy)
-        elif kind is Kind.CONFLICT and isinstance(decision, Open) and decision.previous is not None:
-            work.conflict = decision
-            after = Recheck(work.progress)
+        elif kind is Kind.CONFLICT and isinstance(decision, Open) and isinstance(result, Answer):
+            work.conflict = (decision, result) if decision.previous is not None else None
+            after = conflict(decision, result, work.progress, policy)
         else:
             after = after_send(result, kind, step, work.progress, policy, self._jitter)
         if isinstance(after, Doubted):
@@ -206,10 +219,9 @@ class Delivery:
             work.progress = replace(after.progress, doubted_at=self._desk.platform_time())
             await self._desk.doubt(work, seconds)
         else:
-            await self._go(work, after, step, reply)
+            await self._go(work, after, step, result if isinstance(result, Answer) else None)
 
-    async def _go(self, work: Work, after: Next, step: Step, reply: Reply | None) -> None:
-        answer = reply.result if reply and isinstance(reply.result, Answer) else None
+    async def _go(self, work: Work, after: Next, step: Step, answer: Answer | None) -> None:
         match after:
             case Settle(status, reason):
                 await self._desk.settle(work, status, reason, step, answer)

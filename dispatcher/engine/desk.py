@@ -10,9 +10,10 @@ from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
 from dispatcher.domain.failure import Kind
+from dispatcher.domain.intended import Intended
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Found, Intended
+from dispatcher.domain.reconciliation import Found
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
 from dispatcher.engine.client import Client
 from dispatcher.engine.house_rules import HouseRules
@@ -24,13 +25,13 @@ NEVER = float("inf")
 class Work:
     """What is known of a contact while a worker has it.
 
-    ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` a link
-    that was refused and waits to be judged by the state, ``hindrance`` what the ledger told that
-    stands against a send and waits to be followed. ``sending`` tells that the intent is
-    committed. ``client`` made the last request, and is unset before the first; ``token`` is the
-    one that it carried. ``refused`` has, by client, how many 401 came and the last token that
-    got one. ``story`` is what was done since the claim, which was at ``now`` (seconds
-    since the epoch); None: nobody claimed it.
+    ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` an open that
+    was refused, with the answer, and waits to be judged by the state, ``hindrance`` what the
+    ledger told that stands against a send and waits to be followed. ``sending`` tells that the
+    intent is committed. ``client`` made the last request, and is unset before the first;
+    ``token`` is the one that it carried. ``refused`` has, by client, how many 401 came and the
+    last token that got one. ``story`` is what was done since the claim, which was at ``now``
+    (seconds since the epoch); None: nobody claimed it.
     """
 
     __slots__ = (
@@ -64,7 +65,7 @@ class Work:
         self.state_at = 0.0
         self.sent_at = 0.0
         self.kept: Notify | Open | None = None
-        self.conflict: Open | None = None
+        self.conflict: tuple[Open, Answer] | None = None
         self.client: Client
         self.token = TokenUse(0, 0.0)
         self.refused: dict[Client, tuple[int, TokenUse]] = {}
@@ -166,7 +167,9 @@ class Desk:
         """Make a contact final whose message was taken, with its lineage."""
         seen = work.conversation
         opened = isinstance(decision, Open)
-        identity = decision.external_contact_id if isinstance(decision, Open) else None
+        told = decision.external_contact_id if isinstance(decision, Open) else None
+        identity = told or (seen.external_contact_id if seen else None)
+        known = identity or work.contact.external_contact_id
         await self._write(
             work,
             Settlement(
@@ -175,10 +178,10 @@ class Desk:
                 reason=Reason.DELIVERED,
                 at=self.clock.time(),
                 progress=work.progress,
-                relation=relation(decision, answer.conversation_id),
+                relation=relation(decision, answer.conversation_id, known),
                 conversation_id=answer.conversation_id,
                 message_id=answer.message_id,
-                external_contact_id=identity or (seen.external_contact_id if seen else None),
+                external_contact_id=identity,
                 state_seen=seen.state if seen else None,
                 state_at=self._wall(work.state_at) if seen else None,
                 correlation_id=answer.correlation_id,
@@ -270,10 +273,15 @@ def discreet(words: str, work: Work) -> str:
     return words
 
 
-def relation(decision: Notify | Open, conversation_id: str | None) -> Relation:
-    """Tell how the conversation that took the message continues the earlier one."""
+def relation(decision: Notify | Open, conversation_id: str | None, person: str | None) -> Relation:
+    """Tell how the conversation that took the message continues the earlier one.
+
+    Another one than a message was sent into continues it by its ``person``, where that is known.
+    """
     if isinstance(decision, Notify):
-        return Relation.NOTIFIED
+        if conversation_id == decision.conversation_id:
+            return Relation.NOTIFIED
+        return Relation.UNLINKED if person is None else Relation.LINKED
     if decision.previous is None:
         return Relation.UNLINKED
     return Relation.THREADED if conversation_id == decision.previous else Relation.LINKED

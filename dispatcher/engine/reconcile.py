@@ -166,14 +166,17 @@ class Reconciler:
         ours = [doubt.intended.conversation_id for doubt in due]
         concerned = {each for each in ours if each is not None}
         concerned.update(each.id for each in look.shown)
-        known = await self._desk.ledger.known_of(sorted(concerned))
+        people = {each.intended.external_contact_id for each in due}
+        known = await self._desk.ledger.known_of(
+            sorted(concerned), sorted(each for each in people if each is not None)
+        )
         messages, conversations = set(known.messages), set(known.conversations)
         unsettled = {each.id: each for each in known.unsettled}
         verdicts: list[tuple[Doubt, Verdict]] = []
         for doubt in sorted(due, key=lambda each: each.intended.at):
             evidence = Evidence(
                 look.shown, frozenset(messages), frozenset(conversations),
-                tuple(unsettled.values()), self._caught_up,
+                tuple(unsettled.values()), self._caught_up, known.unnamed,
             )  # fmt: skip
             waited = look.at - self._since.setdefault(doubt.id, look.at)
             verdict = judge(doubt.intended, evidence, self._policy, look.at, waited)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.events import ScopeError, Throttled
 from dispatcher.domain.failure import Kind
-from dispatcher.domain.next_step import Defer
+from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.engine.client import Client
 from dispatcher.engine.desk import Desk, Work
@@ -40,7 +40,7 @@ class Refusals:
                 await self._forbidden(work, step, answer)
             case Kind.THROTTLED:
                 await self._throttled(work, step, answer)
-            case Kind.CONFLICT:
+            case Kind.CONFLICT if answer.status != BAD_REQUEST:
                 return await self._masked(work, step, answer)
             case _:
                 return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dispatcher.domain.status import Step
-from dispatcher.domain.verifying import Link, Verified, judge
+from dispatcher.domain.verifying import CLOCK_SKEW_SECONDS, Link, Verified, judge
 from dispatcher.engine.asking import Asking, AskingError
 from dispatcher.ports import Asked, Clock, Platform
 from dispatcher.ports.platform import LOOK_BACK_IDS
@@ -81,8 +81,11 @@ async def verify(
 async def _ask(
     page: Sequence[Link], platform: Platform, asking: Asking
 ) -> list[tuple[Link, Verified]]:
-    sent = {link.asked: link.sent_at or 0.0 for link in page}
-    asked = [Asked(conversation, at) for conversation, at in sent.items()]
+    since: dict[str, float] = {}
+    for link in page:
+        at = (link.sent_at or 0.0) - CLOCK_SKEW_SECONDS
+        since[link.asked] = min(at, since.get(link.asked, at))
+    asked = [Asked(conversation, at) for conversation, at in since.items()]
     answer = await asking.read(Step.LOOK_BACK, lambda: platform.look_back(asked))
     if answer is None or answer.history is None:
         status = "nothing" if answer is None else f"{answer.status} {answer.words[:200]}".strip()

@@ -48,14 +48,14 @@ def intend_fields(intent: Intent) -> Fields:
     decision = intent.decision
     head: Fields = ["intend", intent.id, intent.step, intent.at]
     if isinstance(decision, Notify):
-        to: Fields = [decision.conversation_id, None, None, None]
+        to: Fields = [decision.conversation_id, intent.external_contact_id, None, None]
     else:
         target = decision.target
         to = [
             decision.previous,
             decision.external_contact_id,
-            target.value,
-            int(target.is_guest_id),
+            target.value if target else None,
+            int(target.is_guest_id) if target else None,
         ]
     who, limits = intent.external_contact_id, intent.limits
     return [

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import orjson
 
-from dispatcher.domain.reconciliation import Intended, Witness
+from dispatcher.domain.intended import Intended
+from dispatcher.domain.reconciliation import Witness
 from dispatcher.domain.status import Step
-from dispatcher.ledgers.codec import Fields, claim_of
+from dispatcher.ledgers.codec import Fields, claim_of, person_of
 from dispatcher.ledgers.named import SQL
 from dispatcher.ports import Doubt, Known
 
@@ -29,16 +30,23 @@ def next_look(connection: sqlite3.Connection, campaign: int) -> float | None:
     return None if at is None else float(at)
 
 
-def known_of(connection: sqlite3.Connection, conversations: Sequence[str]) -> Known:
-    """Return what is known about these conversations, over all campaigns."""
+def known_of(
+    connection: sqlite3.Connection, conversations: Sequence[str], people: Sequence[str] = ()
+) -> Known:
+    """Return what is known about these conversations and people, over all campaigns."""
     listed = orjson.dumps(list(conversations)).decode()
     (traced,) = connection.execute(SQL["lineage_of"], (listed,)).fetchone()
     (unsettled,) = connection.execute(SQL["unsettled_of"], (listed,) * 2).fetchone()
-    rows = orjson.loads(traced)
+    rows, sends = orjson.loads(traced), orjson.loads(unsettled)
+    if people:
+        persons = orjson.dumps([person_of(each) for each in people]).decode()
+        (more,) = connection.execute(SQL["unsettled_with"], (persons,)).fetchone()
+        sends += orjson.loads(more)
     return Known(
         messages=frozenset(message for _, message, _ in rows if message is not None),
         conversations=frozenset(conversation for conversation, _, opened in rows if opened),
-        unsettled=[_intended(row) for row in orjson.loads(unsettled)],
+        unsettled=list({row[0]: _intended(row) for row in sends}.values()),
+        unnamed=frozenset(conversation for conversation, message, _ in rows if message is None),
     )
 
 
@@ -77,7 +85,13 @@ def _doubt(row: Fields) -> Doubt:
 
 def _intended(row: Fields) -> Intended:
     """Read an intent; without one there is nothing to be found by, as for an unlinked open."""
-    id_, step, conversation, identity, digest, at = row
+    id_, step, conversation, identity, digest, at, *ended = row
     return Intended(
-        id_, Step(step or Step.OPEN), conversation, identity, digest.lower(), float(at or 0.0)
+        id_,
+        Step(step or Step.OPEN),
+        conversation,
+        identity,
+        digest.lower(),
+        float(at or 0.0),
+        ended[0] if ended else None,
     )

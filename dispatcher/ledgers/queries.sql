@@ -183,7 +183,7 @@ WHERE conversation_id IN (SELECT value FROM json_each(?))
 -- name: unsettled_of
 SELECT json_group_array(json_array(
     id, intent_step, intent_conversation_id, intent_external_contact_id,
-    hex(text_sha256), intent_at
+    hex(text_sha256), intent_at, progress ->> 'doubted_at'
 ))
 FROM (
     SELECT * FROM contact INDEXED BY contact_sending
@@ -197,6 +197,20 @@ FROM (
         AND campaign_id IN (SELECT campaign.id FROM campaign)
         AND conversation_id IN (SELECT value FROM json_each(?))
 )
+
+-- name: unsettled_with
+SELECT json_group_array(json_array(
+    contact.id, contact.intent_step, contact.intent_conversation_id,
+    contact.intent_external_contact_id, hex(contact.text_sha256), contact.intent_at,
+    contact.progress ->> 'doubted_at'
+))
+FROM reached INNER JOIN contact ON reached.contact_id = contact.id
+WHERE
+    reached.person IN (SELECT value FROM json_each(?))
+    AND (
+        contact.status IN ('sending', 'in_doubt')
+        OR (contact.status = 'parked' AND contact.reason = 'in_doubt')
+    )
 
 -- name: lineage_ends
 SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) + 1 FROM lineage

@@ -246,9 +246,11 @@ class SqliteLedger:
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
         return await self._writer.job(partial(doubting.next_look, campaign=self._campaign))
 
-    async def known_of(self, conversations: Sequence[str]) -> Known:
-        """Return what is known about these conversations, over all campaigns."""
-        return await self._writer.job(partial(doubting.known_of, conversations=conversations))
+    async def known_of(self, conversations: Sequence[str], people: Sequence[str] = ()) -> Known:
+        """Return what is known about these conversations and people, over all campaigns."""
+        return await self._writer.job(
+            partial(doubting.known_of, conversations=conversations, people=people)
+        )
 
     async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:
         """Return the first messages that were taken after a time, of whichever campaign."""

@@ -1,30 +1,20 @@
 """The `messaging` dialect: its paths, bodies and words, turned into the domain's answers."""
 
-import re
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import cast
 
 import orjson
-from yarl import URL
 
-from dispatcher.domain.answer import Answer, Hint, NoAnswer, Result
+from dispatcher.domain.answer import Answer, Hint, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.history import PastConversation, PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.http import (
-    JSON_TYPE,
-    Exchange,
-    HttpClient,
-    PlatformClock,
-    number,
-    reading,
-    sound,
-)
-from dispatcher.platforms.token import Token, TokenKeeper
-from dispatcher.ports import Asked, Authority, Clock, Reply, TokenUse
+from dispatcher.platforms.bodies import Body, correlation, listed, moment, path_part, refusal, text
+from dispatcher.platforms.calling import Caller
+from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.platforms.token import TokenKeeper
+from dispatcher.ports import Asked, Authority, Clock, Reply
 
 PATH = "/api/v2/conversations/messaging"
 LOOK_BACK_PATH = "/api/v2/analytics/conversations/details/query"
@@ -33,8 +23,6 @@ CLOSED_WORDS = "closed conversation"
 """Of the 400 that a notification into a closed session gets (source: platform contract)."""
 CHANNEL_WORDS = "proactive initiation"
 """Of the 400 of a channel without proactive messages (source: platform contract)."""
-RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
-"""Values of ``limit.key`` that mean the whole token's rate; any other one is an endpoint's."""
 
 STATES = {
     "active": State.OPEN,
@@ -42,37 +30,33 @@ STATES = {
     "closed": State.CLOSED,
     "ended": State.ENDED,
 }
-_SAFE_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@=+-]+")
 
 
 class MessagingPlatform:
     """The platform in its `messaging` dialect."""
 
     def __init__(self, http: HttpClient, tokens: TokenKeeper, base_url: str, clock: Clock) -> None:
-        self._http = http
         self._tokens = tokens
-        self._clock = clock
-        self._platform_clock = PlatformClock(clock)
-        self._host = http.host(URL(base_url))
+        self._caller = Caller(http, tokens, base_url, clock)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
-        target = f"{PATH}/{_path_part(conversation_id)}"
+        target = f"{PATH}/{path_part(conversation_id)}"
         return self._call(Step.CHECK, "GET", target, None, conversation_id)
 
     def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.notify`."""
-        target = f"{PATH}/{_path_part(decision.conversation_id)}/notifications"
+        target = f"{PATH}/{path_part(decision.conversation_id)}/notifications"
         return self._call(Step.NOTIFY, "POST", target, orjson.dumps({"text": contact.text}))
 
     def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.open`."""
-        name = "id" if decision.target.is_guest_id else "address"
-        body: dict[str, object] = {
-            "to": {name: decision.target.value, "type": "guest"},
-            "externalContactId": decision.external_contact_id,
-            "message": {"text": contact.text},
-        }
+        body: dict[str, object] = {"message": {"text": contact.text}}
+        if decision.target is not None:
+            name = "id" if decision.target.is_guest_id else "address"
+            body["to"] = {name: decision.target.value, "type": "guest"}
+        if decision.external_contact_id is not None:
+            body["externalContactId"] = decision.external_contact_id
         if decision.previous is not None:
             body["previousConversationId"] = decision.previous
         if contact.subject:
@@ -99,86 +83,53 @@ class MessagingPlatform:
     async def _call(
         self, step: Step, method: str, target: str, data: bytes | None, checked: str = ""
     ) -> Reply:
-        token = self._tokens.fresh()
-        use = TokenUse(token.number, self._clock.monotonic() - token.issued)
-        result, seconds = await self._http.request(
-            self._host, method, target, _headers(token, data), data
-        )
-        if isinstance(result, NoAnswer):
-            return Reply(result, seconds, use)
-        return Reply(
-            read_answer(step, result, checked),
-            seconds,
-            use,
-            reading(result.headers),
-            self._platform_clock.ahead(result.headers),
+        return await self._caller.call(
+            method, target, data, lambda exchange: read_answer(step, exchange, checked)
         )
 
 
 def read_answer(step: Step, exchange: Exchange, checked: str = "") -> Result:
     """Turn an exchange into an answer; ``checked`` is the id that a state check asked for."""
     body = exchange.body
-    correlation = sound(exchange.headers.get("ININ-Correlation-Id", ""))
+    found = correlation(exchange)
     if body is None:
-        return Answer(exchange.status, correlation_id=correlation)
+        return Answer(exchange.status, correlation_id=found)
     if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        return _refusal(exchange, body, correlation)
+        return refusal(exchange, body, _hint)
     if step is Step.LOOK_BACK:
         return Answer(
             exchange.status,
             from_platform=True,
             history=_history(body),
-            correlation_id=correlation,
+            correlation_id=found,
         )
     if step is Step.CHECK:
         return Answer(
             exchange.status,
             from_platform=True,
             conversation=_conversation(body, checked),
-            correlation_id=correlation,
+            correlation_id=found,
         )
-    return _accepted(exchange.status, body, correlation)
+    return _accepted(exchange.status, body, found)
 
 
-def _accepted(status: int, body: Mapping[str, object], correlation: str) -> Answer:
+def _accepted(status: int, body: Mapping[str, object], found: str) -> Answer:
     """Read who took the message: a notification names both ids, a new conversation its own.
 
     Without a readable ``id`` there is neither: whether a message was taken is in doubt.
     """
-    own = _text(body, "id")
-    inside = _text(body, "conversationId")
+    own = text(body, "id")
+    inside = text(body, "conversationId")
     return Answer(
         status,
         from_platform=True,
         message_id=own if inside is not None else None,
         conversation_id=None if own is None else inside or own,
-        correlation_id=correlation,
+        correlation_id=found,
     )
 
 
-def _headers(token: Token, data: bytes | None) -> dict[str, str]:
-    if data is None:
-        return token.headers
-    return {**token.headers, "Content-Type": JSON_TYPE}
-
-
-def _refusal(exchange: Exchange, body: Mapping[str, object], correlation: str) -> Answer:
-    words = _text(body, "message") or ""
-    limit = body.get("limit")
-    key = _text(limit, "key") if isinstance(limit, dict) else None
-    return Answer(
-        exchange.status,
-        from_platform="message" in body or "code" in body,
-        hint=_hint(words),
-        address=_text(body.get("from"), "address"),
-        retry_after=number(exchange.headers.get("Retry-After")),
-        limit_key=None if (key or "") in RATE_KEYS else key,
-        words=words,
-        correlation_id=correlation,
-    )
-
-
-def _hint(words: str) -> Hint:
+def _hint(_: Body, words: str) -> Hint:
     if CLOSED_WORDS in words:
         return Hint.CLOSED
     return Hint.CHANNEL if CHANNEL_WORDS in words else Hint.NONE
@@ -186,15 +137,15 @@ def _hint(words: str) -> Hint:
 
 def _conversation(body: Mapping[str, object], checked: str) -> Conversation | None:
     """Read a state check's body; None where it is not about the conversation asked for."""
-    state = _text(body, "state")
-    if state is None or _text(body, "id") != checked:
+    state = text(body, "state")
+    if state is None or text(body, "id") != checked:
         return None
     channel = body.get("channel")
     proactive = channel.get("proactive") is not False if isinstance(channel, dict) else True
     return Conversation(
         id=checked,
         state=STATES.get(state, State.UNKNOWN),
-        external_contact_id=_text(body, "externalContactId"),
+        external_contact_id=text(body, "externalContactId"),
         target=_target(body),
         proactive=proactive,
     )
@@ -208,49 +159,30 @@ def _history(body: Mapping[str, object]) -> tuple[PastConversation, ...] | None:
     return tuple(
         PastConversation(
             id=id_,
-            previous=_text(each, "previousConversationId"),
-            external_contact_id=_text(each, "externalContactId"),
+            previous=text(each, "previousConversationId"),
+            external_contact_id=text(each, "externalContactId"),
             messages=_messages(each),
         )
         for each in conversations
-        if (id_ := _text(each, "conversationId")) is not None
+        if (id_ := text(each, "conversationId")) is not None
     )
 
 
 def _messages(conversation: Mapping[str, object]) -> tuple[PastMessage, ...]:
-    listed = conversation.get("messages")
-    found = [_message(each) for each in listed] if isinstance(listed, list) else []
+    found = (_message(each) for each in listed(conversation, "messages"))
     return tuple(each for each in found if each is not None)
 
 
 def _message(each: object) -> PastMessage | None:
-    id_, at, text = _text(each, "id"), _text(each, "time"), _text(each, "text")
-    if id_ is None or at is None or text is None:
+    id_, at, said = text(each, "id"), moment(each, "time"), text(each, "text")
+    if id_ is None or at is None or said is None:
         return None
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return PastMessage(id_, _text(each, "direction") == "outbound", moment.timestamp(), text)
+    return PastMessage(id_, text(each, "direction") == "outbound", at, said)
 
 
 def _target(body: Mapping[str, object]) -> Target | None:
-    guest = _text(body.get("guest"), "id")
+    guest = text(body.get("guest"), "id")
     if guest is not None:
         return Target(guest, is_guest_id=True)
-    address = _text(body.get("from"), "address")
+    address = text(body.get("from"), "address")
     return None if address is None else Target(address, is_guest_id=False)
-
-
-def _text(value: object, key: str) -> str | None:
-    found = cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, str) and found else None
-
-
-def _path_part(conversation_id: str) -> str:
-    """Guard the path: an id is one part of it, whatever the source let through."""
-    if not _SAFE_ID.fullmatch(conversation_id):
-        raise ValueError("a conversation id with characters that a path cannot hold")
-    return conversation_id

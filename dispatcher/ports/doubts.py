@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.intended import Intended
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Intended, Witness
+from dispatcher.domain.reconciliation import Witness
 from dispatcher.domain.story import Entry
 
 
@@ -22,16 +23,18 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger knows about some conversations, over all campaigns.
+    """What the ledger knows about some conversations and people, over all campaigns.
 
     ``messages`` are those in them that settled contacts have in their lineage,
-    ``conversations`` those among them that settled contacts opened, ``unsettled`` the sends to
-    them whose end is not known: sending, in doubt, or parked in doubt.
+    ``conversations`` those among them that settled contacts opened, ``unnamed`` those that took a
+    settled contact's message whose id is not known, ``unsettled`` the sends to them whose end is
+    not known: sending, in doubt, or parked in doubt.
     """
 
     messages: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     unsettled: Sequence[Intended] = ()
+    unnamed: frozenset[str] = frozenset()
 
 
 class Doubts(Protocol):
@@ -59,8 +62,11 @@ class Doubts(Protocol):
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
         ...
 
-    async def known_of(self, conversations: Sequence[str]) -> Known:
-        """Return what is known about these conversations, over all campaigns."""
+    async def known_of(self, conversations: Sequence[str], people: Sequence[str] = ()) -> Known:
+        """Return what is known about these conversations, over all campaigns.
+
+        ``people`` are external contact ids: sends to them whose end is not known are told, too.
+        """
         ...
 
     async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:

@@ -43,9 +43,11 @@ class Reply:
 class Asked:
     """One question of a look back: about ``conversation_id``, or what continues it.
 
-    ``continued`` asks for conversations that continue it; then ``external_contact_id`` is the
-    person that they would be with. What matters is not older than ``since`` (seconds since the
-    epoch, by the platform's clock).
+    ``continued`` asks for what continues it: in it, where the platform puts a new message into the
+    old conversation, or in another one. ``external_contact_id`` is the person, where that is
+    known; a platform that tells no links shows the person's conversations, since a message can
+    end in another one than it was sent into. What matters is not older than ``since`` (seconds
+    since the epoch, by the platform's clock).
     """
 
     conversation_id: str

@@ -1,7 +1,7 @@
 """The kinds of values that settings have, each with its check."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.quiet import QuietHours
+from dispatcher.platforms.regions import REGIONS
 from dispatcher.settings.mistakes import WrongValueError
 from dispatcher.sources.template import Template
 
@@ -57,10 +58,15 @@ def _template(value: str) -> str:
         raise WrongValueError(
             f"is wrong at {problem}", "write {column} for a column's value, {{ and }} for braces"
         ) from error
-    least = len(value) - sum(len(name) + 2 for name in names)
-    if least - value.count("{{") - value.count("}}") > TEXT_LIMIT:
+    if too_long(value, names, TEXT_LIMIT):
         raise WrongValueError(f"is longer than the {TEXT_LIMIT} characters that a message may have")
     return value
+
+
+def too_long(template: str, names: Iterable[str], limit: int) -> bool:
+    """Tell whether a template is above the limit already where all its columns are empty."""
+    least = len(template) - sum(len(name) + 2 for name in names)
+    return least - template.count("{{") - template.count("}}") > limit
 
 
 def _split(value: str) -> SplitResult:
@@ -76,7 +82,15 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
+def _region(value: str) -> str:
+    if value and value not in REGIONS:
+        raise WrongValueError(f'is no region: "{value}"', f"there are: {', '.join(REGIONS)}")
+    return value
+
+
 def _base_url(value: str) -> str:
+    if not value:
+        return value
     parts = _split(value)
     if "@" in parts.netloc:
         raise WrongValueError(
@@ -147,6 +161,7 @@ Alias = Annotated[str, AfterValidator(_alias)]
 Campaign = Annotated[str, AfterValidator(_campaign)]
 TemplateText = Annotated[str, AfterValidator(_template)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Region = Annotated[str, AfterValidator(_region)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Quiet = Annotated[str, AfterValidator(_quiet)]

@@ -12,19 +12,17 @@ from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
 from dispatcher.settings.model import SECRETS, Settings
+from dispatcher.settings.platforms import MISSING, PLATFORM
 
 Purpose = Literal["run", "check", "status", "verify"]
 """What the settings are for; it decides how much of the world must be in order."""
 
 _RULES: dict[Purpose, tuple[checks.Check, ...]] = {
-    "run": checks.TOGETHER + checks.WORLD,
-    "check": checks.TOGETHER + checks.WORLD + checks.LEDGER,
+    "run": checks.TOGETHER + PLATFORM + checks.WORLD,
+    "check": checks.TOGETHER + PLATFORM + checks.WORLD + checks.LEDGER,
     "status": checks.TOGETHER,
-    "verify": checks.TOGETHER,
+    "verify": checks.TOGETHER + PLATFORM,
 }
-
-_PLATFORM = (("platform", "base_url"), "https://localhost")
-"""What stands in for the platform where it is wrong, while the others are checked."""
 
 _WITHOUT_SOURCE: tuple[Purpose, ...] = ("status", "verify")
 """Purposes for which a campaign and its source may be missing."""
@@ -54,8 +52,6 @@ def load(
     wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
     wrong += clients.mistakes(layers)
     campaigns.stand_in(layers, complete=purpose in _WITHOUT_SOURCE)
-    if purpose == "status":
-        layers.values.setdefault(*_PLATFORM)
     settings, invalid = _validate(layers)
     keys = frozenset(mistake.key for mistake in invalid)
     wrong += invalid
@@ -102,7 +98,6 @@ def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
         _drop(usable, tuple(mistake.key.split(".")))
     campaigns.stand_in(usable, complete=True)
     clients.stand_in(usable)
-    usable.values.setdefault(*_PLATFORM)
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
@@ -112,7 +107,8 @@ def _drop(layers: Layers, path: KeyPath) -> None:
 
 
 def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> Mistake:
-    origin = layers.origin(path) or Origin(DEFAULTS)
+    nowhere = Origin("settings" if problem == MISSING else DEFAULTS)
+    origin = layers.origin(path) or nowhere
     return Mistake(origin.where, ".".join(path), problem, hint, origin.line)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
+from dispatcher.platforms.genesys_bodies import Lineage, Messenger
 from dispatcher.settings.fields import (
     Alias,
     BaseUrl,
@@ -15,6 +16,7 @@ from dispatcher.settings.fields import (
     Port,
     Proxy,
     Quiet,
+    Region,
     TemplateText,
     Text,
     Texts,
@@ -102,8 +104,16 @@ class CampaignSettings(Section):
 class Platform(Section):
     """The API that is called, and its quota."""
 
-    dialect: Literal["messaging"] = "messaging"
-    base_url: BaseUrl
+    dialect: Literal["messaging", "genesys"] = "messaging"
+    base_url: BaseUrl = ""
+    region: Region = ""
+    login_url: BaseUrl = ""
+    from_address: str = ""
+    messenger: Messenger = "webmessaging"
+    template: str = ""
+    template_parameter: str = ""
+    barge_in: Literal["never", "customer-only", "always"] = "never"
+    lineage: Lineage = "none"
     requests_per_minute: int = Field(default=300, ge=1, le=10_000_000)
     window_seconds: float = Field(default=60.0, ge=0.1, le=86400)
     timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)
@@ -196,7 +206,7 @@ class Settings(Section):
     campaign: Campaign
     message: Message = Message()
     source: Source
-    platform: Platform
+    platform: Platform = Platform()
     ledger: Ledger = Ledger()
     control: Control = Control()
     engine: Engine = Engine()

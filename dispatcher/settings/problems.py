@@ -44,9 +44,8 @@ _EXAMPLES = {
     "campaigns.name": 'name = "cart-2026-11"',
     "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
     "clients.name": 'name = "main"',
-    "platform.base_url": '[platform] base_url = "https://api.example.com"',
 }
-_NOT_SHOWN = ("platform.base_url", "platform.proxy")
+_NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
 
 
 def mistakes(error: ValidationError, layers: Layers) -> list[Mistake]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import tzinfo
 
-from dispatcher.domain.contact import TEXT_LIMIT, Contact
+from dispatcher.domain.contact import Contact
 from dispatcher.sources.dates import seconds
 from dispatcher.sources.rules import MEANINGS, RowRules
 from dispatcher.sources.template import Template
@@ -38,6 +38,7 @@ class Judge:
         self._text = _template(rules.text, self._columns)
         self._subject = _template(rules.subject, self._columns)
         self._zone = rules.zone
+        self._limit = rules.text_limit
 
     def contact(self, row: dict[str, str]) -> Contact | None:
         """Return the row's contact, or None where the filter keeps it out. Uses the row up.
@@ -72,9 +73,9 @@ class Judge:
         text = row.get(self._columns["text"]) or _rendered(self._text, row)
         if text is None or not text or text.isspace():
             raise BadRowError("no_text", "neither a text of its own nor one from the template")
-        if len(text) > TEXT_LIMIT:
+        if len(text) > self._limit:
             raise BadRowError(
-                "text_too_long", f"{len(text)} characters, at most {TEXT_LIMIT} can be sent"
+                "text_too_long", f"{len(text)} characters, at most {self._limit} can be sent"
             )
         return text
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Literal
 
+from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.sources.template import Template
 
 MEANINGS = (
@@ -29,7 +30,8 @@ class RowRules:
     ``columns`` maps a meaning to the column's name in the file, where the two differ.
     ``keep`` maps a column's name in the file to the values that are let in; rows that do not
     match are counted as filtered. ``text`` and ``subject`` are templates for rows that bring
-    none of their own. ``zone`` is where dates without an offset are from.
+    none of their own. ``zone`` is where dates without an offset are from. ``text_limit`` is how
+    many characters a message may have.
 
     Raises:
         ValueError: a template is wrong, ``columns`` names a meaning that does not exist, or
@@ -42,6 +44,7 @@ class RowRules:
     text: str | None = None
     subject: str | None = None
     zone: tzinfo = UTC
+    text_limit: int = TEXT_LIMIT
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):

@@ -104,7 +104,7 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
 _WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}")
 _OF_THE_RUN = (HaltReason.PAUSED, HaltReason.FAILURES)
 _SENDS = tuple(step for step in Step if step.is_send)
-_REFUSALS = ((Step.NOTIFY, "400"), (Step.NOTIFY, "409"), (Step.OPEN, "409"))
+_REFUSALS = tuple(product((Step.NOTIFY, Step.OPEN), ("400", "409")))
 
 
 def zeros(clients: Sequence[str] = ()) -> Iterator[Key]:

@@ -7,8 +7,9 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.intended import Intended
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Intended, Witness, digest
+from dispatcher.domain.reconciliation import Witness, digest
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch, Doubt, Intent, Known, LedgerError, Settlement
@@ -140,6 +141,56 @@ async def test_what_is_known_of_a_conversation(ledger):
     other = await ledger.known_of(["c-2"])
     assert (other.messages, other.conversations, list(other.unsettled)) == (set(), set(), [])
     assert await ledger.known_of([]) == Known(frozenset(), frozenset(), [])
+
+
+async def test_what_is_known_of_a_person(ledger):
+    """Sends of unknown end, wherever they went; those of other people are not told."""
+    ids = []
+    for number, person, end_ in ((1, "x-1", "parked"), (2, "x-1", "doubt"), (3, "x-2", "doubt")):
+        (claim,) = (await ledger.admit(Batch([contact(number)]), NOW, 1)).claims
+        decision = Notify(f"c-{number}")
+        await ledger.intend(Intent(claim.id, Step.NOTIFY, decision, NOW, Progress(), person))
+        learnt = Progress(sends=1, doubted_at=NOW + 2)
+        if end_ == "doubt":
+            await ledger.doubt(claim.id, NOW, learnt)
+        else:
+            parked = Settlement(claim.id, Status.PARKED, Reason.IN_DOUBT, NOW, learnt)
+            await ledger.settle(parked)
+        ids.append(claim.id)
+    hashes = [digest(f"Hello {number}") for number in (1, 2)]
+    expected = [
+        Intended(id_, Step.NOTIFY, f"c-{number}", "x-1", text, NOW, NOW + 2)
+        for number, id_, text in zip((1, 2), ids, hashes, strict=False)
+    ]
+    known = await ledger.known_of([], ["x-1"])
+    assert sorted(known.unsettled, key=lambda each: each.id) == expected
+    both = await ledger.known_of(["c-1", "c-2"], ["x-1"])
+    assert sorted(both.unsettled, key=lambda each: each.id) == expected
+    assert (await ledger.known_of([], ["x-3"])).unsettled == []
+
+
+async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
+    """Without texts, any message in it could be that one."""
+    for number, message in ((1, "m-1"), (2, None)):
+        (claim,) = await sending(ledger, contact(number))
+        await ledger.settle(end(claim, f"c-{number}", message))
+    assert (await ledger.known_of(["c-1", "c-2"])).unnamed == {"c-2"}
+
+
+@pytest.mark.parametrize(
+    "decision", [Open(None, "x-1", "c-1"), Open(GUEST, None, "c-1"), Open(GUEST, None, None)]
+)
+async def test_an_open_may_lack_an_address_or_an_identity(ledger, decision):
+    """It is looked for by what it has, and settled as any other."""
+    (claim,) = (await ledger.admit(Batch([contact(1)]), NOW, 1)).claims
+    await ledger.intend(Intent(claim.id, Step.OPEN, decision, NOW, Progress()))
+    await ledger.doubt(claim.id, NOW, Progress(engaged_since=NOW - 5))
+    (doubt,) = await ledger.doubts(9, NOW)
+    told = doubt.intended.conversation_id, doubt.intended.external_contact_id
+    assert told == (decision.previous, decision.external_contact_id)
+    assert doubt.progress == Progress(engaged_since=NOW - 5)
+    await ledger.settle(end(claim, "new-1", "m-1", Relation.LINKED))
+    assert await ledger.next_look() is None
 
 
 async def test_witnesses_are_the_first_messages_after_a_time(ledger):

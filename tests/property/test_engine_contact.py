@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import State
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import BargeIn, Rules
 from dispatcher.domain.events import Answered, ClosedConflict, RetryLoop, ScopeError, Settled
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import FINAL, Status, Step
@@ -16,14 +16,17 @@ from dispatcher.engine.plan import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import POLICY, Bench, contact
 from tests.support.scripted import (
+    ACTIVE_400,
     CHANNEL_400,
     CLOSED_400,
     ENDED,
+    ENGAGED,
     GOOD,
     NOT_ENDED,
     NOT_SENT,
     OPEN,
     RESET,
+    RESUMABLE,
     TIMEOUT,
     UNKNOWN,
     refused,
@@ -40,17 +43,19 @@ PASSING = [NOT_SENT, refused(401), throttled(0), throttled(3), throttled(900, "o
 NO_TOKEN = [CredentialsError("refused"), TokenUnavailableError("down")]
 CHECKS = [OPEN, ENDED, NOT_ENDED, UNKNOWN, Answer(200), seen(identity=None), seen(target=None)]
 CHECKS += [seen(State.CLOSED, identity="person-2"), seen(proactive=False)]
-SENDS = [CLOSED_400, CHANNEL_400, Answer(201)]
+CHECKS += [RESUMABLE, ENGAGED]
+SENDS = [CLOSED_400, CHANNEL_400, ACTIVE_400, Answer(201)]
 
 # states and refusals of every kind alike, so that long ways are as likely as short ones
-checks = st.sampled_from([OPEN, ENDED, NOT_ENDED]) | st.sampled_from(
+checks = st.sampled_from([OPEN, ENDED, NOT_ENDED, ENGAGED]) | st.sampled_from(
     CHECKS + LASTING + PASSING + NO_TOKEN
 )
-sends = st.sampled_from([refused(409), CLOSED_400, refused(403), refused(401)]) | st.sampled_from(
-    SENDS + LASTING + PASSING + NO_TOKEN
-)
+sends = st.sampled_from(
+    [refused(409), CLOSED_400, ACTIVE_400, refused(403), refused(401)]
+) | st.sampled_from(SENDS + LASTING + PASSING + NO_TOKEN)
 scopes = st.sampled_from([(), (), ("write",), *NO_TOKEN])
 gone_rules = st.booleans()
+barge_ins = st.sampled_from(BargeIn)
 
 
 @dataclass
@@ -122,14 +127,15 @@ PROFILE = settings(
     send=st.lists(sends, max_size=8),
     missing=st.lists(scopes, max_size=8),
     unlinked=gone_rules,
+    barge_in=barge_ins,
     stop=st.none() | st.floats(0, 60),
 )
 @example(
     read=[ENDED] * 3, send=[refused(409)] * 3, missing=[("write",), (), ("write",)],
-    unlinked=False, stop=None,
+    unlinked=False, barge_in=BargeIn.ALWAYS, stop=None,
 )  # fmt: skip
 @in_virtual_time
-async def test_whatever_the_platform_answers(read, send, missing, unlinked, stop):
+async def test_whatever_the_platform_answers(read, send, missing, unlinked, barge_in, stop):
     """Sent at most once, each send intended and permitted, each failure counted once.
 
     After its first answers the platform behaves, so the run ends; a drain may come at any time.
@@ -137,7 +143,7 @@ async def test_whatever_the_platform_answers(read, send, missing, unlinked, stop
     answers = {Step.CHECK: iter(read), Step.NOTIFY: iter(send)}
     answers[Step.OPEN] = answers[Step.NOTIFY]
     authorities = iter(missing)
-    bench = Bench(rules=Rules(open_unlinked_when_gone=unlinked, retry=POLICY))
+    bench = Bench(rules=rules_of(unlinked, barge_in))
     bench.platform.missing = lambda: next(authorities, ())
     watch, results = watched(bench, lambda request: next(answers[request.step], GOOD[request.step]))
     pipeline = bench.pipeline([contact(external_contact_id=None)], wait_limit=2000, workers=2)
@@ -162,12 +168,18 @@ async def test_whatever_the_platform_answers(read, send, missing, unlinked, stop
     read=st.lists(st.sampled_from(CHECKS + LASTING), min_size=1, max_size=3),
     send=st.lists(st.sampled_from(SENDS + LASTING), min_size=1, max_size=3),
     unlinked=gone_rules,
+    barge_in=barge_ins,
     at_once=st.booleans(),
 )
-@example(read=[refused(404)], send=[refused(409)], unlinked=True, at_once=True)
+@example(
+    read=[refused(404)], send=[refused(409)], unlinked=True, barge_in=BargeIn.ALWAYS, at_once=True
+)
+@example(
+    read=[ENDED, ENGAGED], send=[ACTIVE_400], unlinked=False, barge_in=BargeIn.NEVER, at_once=True
+)
 @in_virtual_time
 async def test_answers_that_repeat_for_ever_cost_a_bounded_number_of_requests(
-    read, send, unlinked, at_once
+    read, send, unlinked, barge_in, at_once
 ):
     """Any short cycle of refusals and states, for ever: the contact still comes to its end."""
     turns = {Step.CHECK: 0, Step.NOTIFY: 0, Step.OPEN: 0}
@@ -178,7 +190,7 @@ async def test_answers_that_repeat_for_ever_cost_a_bounded_number_of_requests(
         return cycle[turns[request.step] % len(cycle)]
 
     policy = RULES[at_once]
-    bench = Bench(rules=Rules(open_unlinked_when_gone=unlinked, retry=policy))
+    bench = Bench(rules=rules_of(unlinked, barge_in, policy))
     watch, results = watched(bench, answer)
     given_contact = contact(external_contact_id="person-1", address="a@example.org")
     ending = await bench.pipeline([given_contact], wait_limit=600).run()
@@ -189,6 +201,13 @@ async def test_answers_that_repeat_for_ever_cost_a_bounded_number_of_requests(
     in_doubt = bench.ledger.rows[1].status is Status.IN_DOUBT
     assert ending is Ending.DONE or refused_for_itself or in_doubt
     assert len(results) <= 100
+
+
+def rules_of(unlinked, barge_in, policy=POLICY):
+    return Rules(
+        open_unlinked_when_gone=unlinked, barge_in=barge_in, engaged_seconds=20.0,
+        engaged_max_seconds=120.0, retry=policy,
+    )  # fmt: skip
 
 
 RULES = {False: POLICY, True: POLICY.__class__(3, 3, 1, 10, 0.1, 1)}
@@ -217,8 +236,9 @@ async def test_one_refusal_is_counted_in_one_failure_counter_or_in_none(step, re
         counted = bench.events.of(ScopeError, ClosedConflict, RetryLoop)
     status = result.status if isinstance(result, Answer) else 0
     closed = status == 400 and result is CLOSED_400 and step is Step.NOTIFY
+    active = result is ACTIVE_400 and step is Step.OPEN
     conflict = status == 409 and step.is_send
-    expected = status == 403 or closed
+    expected = status == 403 or closed or active
     if conflict:
         assert len(counted) == (not isinstance(missing, Exception))
         assert all(isinstance(each, ScopeError) == bool(missing) for each in counted)

@@ -1,6 +1,6 @@
 """What a scripted platform's analytics show: every message that took effect, after a lag."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.history import PastConversation, PastMessage
@@ -15,10 +15,15 @@ class Kept:
 
 
 class Archive:
-    """Keeps messages; one is shown ``lag`` seconds after its time."""
+    """Keeps messages; one is shown ``lag`` seconds after its time.
+
+    A ``bare`` one shows neither texts nor links, but whole conversations, and those of the people
+    that were asked about, too.
+    """
 
     def __init__(self, lag=0.0):
         self.lag = lag
+        self.bare = False
         self.kept: list[Kept] = []
 
     def add(self, conversation, text, at, *, previous=None, identity=None, name=None):
@@ -26,12 +31,27 @@ class Archive:
         message = PastMessage(name or f"m-{number}", outbound=True, at=at, text=text)
         self.kept.append(Kept(conversation or f"late-{number}", previous, identity, message))
 
-    def show(self, conversations, previous, now):
+    def show(self, conversations, previous, now, people=()):
         """Answer a look back."""
         shown = [each for each in self.kept if each.message.at + self.lag <= now]
+        if self.bare:
+            return _bare(shown, {*conversations, *previous}, people)
         history = [
             PastConversation(each.conversation, each.previous, each.identity, (each.message,))
             for each in shown
             if each.conversation in conversations or each.previous in previous
         ]
         return Answer(200, from_platform=True, history=tuple(history))
+
+
+def _bare(shown, conversations, people):
+    found = {}
+    for each in shown:
+        if each.conversation in conversations or each.identity in people:
+            message = replace(each.message, text=None)
+            found.setdefault((each.conversation, each.identity), []).append(message)
+    history = [
+        PastConversation(conversation, None, identity, tuple(messages), tells_previous=False)
+        for (conversation, identity), messages in found.items()
+    ]
+    return Answer(200, from_platform=True, history=tuple(history))

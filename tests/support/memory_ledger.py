@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.intended import Intended
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.reconciliation import Intended, Witness, digest
+from dispatcher.domain.reconciliation import Witness, digest
 from dispatcher.domain.status import FINAL, Hindrance, Reason, Relation, Status, Step
 from dispatcher.ports import (
     NO_LIMITS,
@@ -147,7 +148,7 @@ class MemoryLedger:
         await self._begin("next_look")
         return await self._end(min((row.look_at for _, row in self._in_doubt()), default=None))
 
-    async def known_of(self, conversations):
+    async def known_of(self, conversations, people=()):
         await self._begin("known_of")
         asked, taken = set(conversations), self._taken()
         unsettled = [
@@ -156,6 +157,7 @@ class MemoryLedger:
             if row.status in (Status.SENDING, Status.IN_DOUBT)
             or (row.settlement and row.settlement.reason is Reason.IN_DOUBT)
             if (intended := _intended(each, row)).conversation_id in asked
+            or (row.person is not None and row.person in people)
         ]
         here = [end for end, _ in taken if end.conversation_id in asked]
         return await self._end(
@@ -165,6 +167,7 @@ class MemoryLedger:
                     end.conversation_id for end in here if end.relation is not Relation.NOTIFIED
                 ),
                 unsettled,
+                frozenset(end.conversation_id for end in here if end.message_id is None),
             )
         )
 
@@ -295,7 +298,7 @@ def _intended(number, row):
         number,
         intent.step,
         decision.conversation_id if notify else decision.previous,
-        None if notify else decision.external_contact_id,
+        intent.external_contact_id if notify else decision.external_contact_id,
         digest(row.contact.text),
         intent.at,
         row.progress.doubted_at,

@@ -14,6 +14,7 @@ GUEST = Target("guest-1", is_guest_id=True)
 RESET, TIMEOUT = NoAnswer(Loss.RESET), NoAnswer(Loss.TIMEOUT)
 NOT_SENT = NoAnswer(Loss.NOT_SENT, "connection refused")
 CLOSED_400 = Answer(400, from_platform=True, hint=Hint.CLOSED, address="told@example.org")
+ACTIVE_400 = Answer(400, from_platform=True, hint=Hint.ACTIVE, words="a conversation is active")
 CHANNEL_400 = Answer(400, from_platform=True, hint=Hint.CHANNEL)
 TAKEN = Answer(202, from_platform=True, message_id="message-1", conversation_id="conversation-1")
 OPENED = Answer(201, from_platform=True, conversation_id="new-1", correlation_id="corr-1")
@@ -28,14 +29,15 @@ def throttled(seconds=3.0, key=None):
     return Answer(429, from_platform=True, retry_after=seconds, limit_key=key)
 
 
-def seen(state=State.ENDED, identity="person-1", target=GUEST, *, proactive=True):
+def seen(state=State.ENDED, identity="person-1", target=GUEST, *, proactive=True, engaged=False):
     """A state check that succeeded."""
-    conversation = Conversation("conversation-1", state, identity, target, proactive)
+    conversation = Conversation("conversation-1", state, identity, target, proactive, engaged)
     return Answer(200, from_platform=True, conversation=conversation)
 
 
 OPEN, ENDED, NOT_ENDED = seen(State.OPEN), seen(State.ENDED), seen(State.CLOSED)
-UNKNOWN = seen(State.UNKNOWN)
+UNKNOWN, RESUMABLE = seen(State.UNKNOWN), seen(State.RESUMABLE)
+ENGAGED = seen(State.OPEN, engaged=True)
 GOOD = {Step.CHECK: ENDED, Step.NOTIFY: TAKEN, Step.OPEN: OPENED}
 
 
@@ -49,6 +51,8 @@ class Request:
     result: object = None
     takes_effect: bool = False
     """Set by a script whose answer gets lost although the message was taken."""
+    lands_in: str | None = None
+    """Set by a script whose message ends in another conversation than the answer tells."""
 
 
 class ScriptedPlatform:
@@ -94,7 +98,10 @@ class ScriptedPlatform:
         assert 0 < len(asked) <= LOOK_BACK_IDS
         conversations = tuple(dict.fromkeys(q.conversation_id for q in asked if not q.continued))
         previous = tuple(dict.fromkeys(q.conversation_id for q in asked if q.continued))
-        answer = self.look_answer or self.archive.show(conversations, previous, self._wall())
+        people = {each.external_contact_id for each in asked} - {None}
+        answer = self.look_answer or self.archive.show(
+            conversations, previous, self._wall(), people
+        )
         asked = (conversations, previous)
         return await self._end(
             Request(Step.LOOK_BACK, None, self._now(), asked, self.token), answer
@@ -136,15 +143,19 @@ class ScriptedPlatform:
         result = self.answer(request)
         taken = isinstance(result, Answer) and result.status // 100 == 2
         if taken or request.takes_effect:
-            self._take(step, contact, decision, result)
+            self._take(request, contact, decision, result)
         return await self._end(request, result)
 
-    def _take(self, step, contact, decision, result):
+    def _take(self, request, contact, decision, result):
         """Let a message take effect; what was not answered has ids of its own."""
+        step = request.step
         told = result if isinstance(result, Answer) else Answer(0)
         previous = None if step is Step.NOTIFY else decision.previous
-        identity = None if step is Step.NOTIFY else decision.external_contact_id
+        identity = _person(contact.conversation_id) if step is Step.NOTIFY else (
+            decision.external_contact_id
+        )  # fmt: skip
         into = contact.conversation_id if step is Step.NOTIFY else told.conversation_id
+        into = request.lands_in or into
         self.archive.add(
             into, contact.text, self._wall(), previous=previous, identity=identity,
             name=told.message_id,
@@ -261,8 +272,12 @@ def _own(result, conversation_id):
     seen = getattr(result, "conversation", None)
     if seen is None or seen.external_contact_id != "person-1":
         return result
-    identity = conversation_id.replace("conversation", "person")
+    identity = _person(conversation_id)
     return replace(result, conversation=replace(seen, external_contact_id=identity))
+
+
+def _person(conversation_id):
+    return conversation_id.replace("conversation", "person")
 
 
 def _wake(future, result):

@@ -96,7 +96,7 @@ def test_the_address_is_the_checks_then_the_answers_then_the_rows():
     learnt = Target("answer", is_guest_id=False)
     told = Progress(target=learnt)
     seen = conversation(State.ENDED)
-    assert open_with(row, seen, told, "c-1") == Open(GUEST, "x-1", "c-1")
-    assert open_with(row, None, told, "c-1") == Open(learnt, "x-1", "c-1")
+    assert open_with(row, seen, told, "c-1", RULES) == Open(GUEST, "x-1", "c-1")
+    assert open_with(row, None, told, "c-1", RULES) == Open(learnt, "x-1", "c-1")
     by_row = Open(Target("row", is_guest_id=False), "x-1", "c-1")
-    assert open_with(row, None, Progress(), "c-1") == by_row
+    assert open_with(row, None, Progress(), "c-1", RULES) == by_row

@@ -8,7 +8,7 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
-from dispatcher.domain.reconciliation import ReconcilePolicy
+from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
 from dispatcher.engine.pipeline import Ending
 from dispatcher.engine.reconcile import MOST_DOUBTS

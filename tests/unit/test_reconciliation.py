@@ -5,15 +5,14 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.intended import Intended, ReconcilePolicy
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
     Evidence,
     Found,
-    Intended,
     LookAgain,
     Park,
-    ReconcilePolicy,
     Resend,
     Witness,
     digest,
@@ -83,6 +82,7 @@ NOT_OUR_CONTINUATION = {
     "with another text": continuation(message(text="Hi")),
     "from before the intent": continuation(message(at=AT - 5)),
     "without a message": session(id_="n-1", previous="c-1"),
+    "with a message from before": continuation(message("in", AT - 5, outbound=False), message()),
 }
 CASES = [
     *((NOTIFIED, name, shown) for name, shown in NOT_OURS.items()),

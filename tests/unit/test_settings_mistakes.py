@@ -91,7 +91,7 @@ def test_unknown_keys_are_told_what_was_meant(key, hint):
         ("source.watch=yes", "source.watch", "true or false"),
         ("platform.scopes=a", "platform.scopes", "list of texts"),
         ("platform.scopes=[1]", "platform.scopes", "must be a text"),
-        ("platform.dialect=smoke", "platform.dialect", '"messaging", not "smoke"'),
+        ("platform.dialect=smoke", "platform.dialect", '"genesys", not "smoke"'),
         ("platform.missing_conversation=ask", "platform.missing_conversation", "one of"),
         ("source.delimiter=;;", "source.delimiter", "single ASCII character"),
         ("source.timezone=Mars/Olympus", "source.timezone", "no time zone"),

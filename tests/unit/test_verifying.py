@@ -56,6 +56,30 @@ def test_a_link_is_confirmed_by_exactly_what_it_says(said, found, verdict):
     assert judge(said, {"c": found} if found else {}) is verdict
 
 
+def bare(person, *messages):
+    """A conversation as a platform shows it that knows no links."""
+    return PastConversation("c", None, person, messages, tells_previous=False)
+
+
+@pytest.mark.parametrize("relation", Relation)
+@pytest.mark.parametrize(
+    ("said", "found", "verdict"),
+    [
+        ({}, bare("p", OURS), CONFIRMED),
+        ({}, bare("p", EARLIER), MISSING),
+        ({}, bare("p", INBOUND), MISSING),
+        ({}, bare("other", OURS), DIFFERENT),
+        ({}, bare(None, OURS), MISSING),
+        ({"person": None}, bare("p", OURS), CONFIRMED),
+        ({"message": None}, bare("p", OURS), MISSING),
+        ({}, None, MISSING),
+    ],
+)
+def test_without_links_a_message_of_ours_confirms(relation, said, found, verdict):
+    """By its id, in a conversation with the right person."""
+    assert judge(link(relation, **said), {"c": found} if found else {}) is verdict
+
+
 class Links:
     """A ledger's links, in memory."""
 

@@ -1,0 +1,72 @@
+"""What the dialect in the settings makes of them."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import structlog
+from yarl import URL
+
+from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.decision import BargeIn, Rules
+from dispatcher.platforms import genesys_bodies, messaging
+from dispatcher.platforms.genesys import GenesysOptions, GenesysPlatform
+from dispatcher.platforms.http import HttpClient
+from dispatcher.platforms.regions import api_url, login_url
+from dispatcher.platforms.token import TokenKeeper
+from dispatcher.ports import Clock, Platform
+from dispatcher.settings import Settings
+
+LONGEST_PAUSE = 1.0
+"""Seconds at most between the requests of one look back, which go at the quota's pace."""
+
+
+def open_dialect(
+    settings: Settings, http: HttpClient, tokens: TokenKeeper, clock: Clock, stack: AsyncExitStack
+) -> Platform:
+    """Return the platform; the stack ends what it does in the background."""
+    given = settings.platform
+    if given.dialect == "messaging":
+        return messaging.MessagingPlatform(http, tokens, given.base_url, clock)
+    sender = genesys_bodies.Sender(
+        given.from_address, given.messenger, given.template, given.template_parameter
+    )
+    base_url = given.base_url or api_url(given.region)
+    pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
+    options = GenesysOptions(base_url, sender, given.lineage, _lineage_lost, pause)
+    platform = GenesysPlatform(http, tokens, options, clock)
+    stack.push_async_callback(platform.close)
+    return platform
+
+
+def token_url(settings: Settings) -> URL:
+    """Return where tokens are issued."""
+    given = settings.platform
+    if given.dialect == "messaging":
+        return URL(given.base_url.rstrip("/") + messaging.TOKEN_PATH)
+    of_region = login_url(given.region) if given.region else given.base_url
+    return URL((given.login_url or of_region) + genesys_bodies.TOKEN_PATH)
+
+
+def text_limit(settings: Settings) -> int:
+    """Return how many characters a message may have."""
+    if settings.platform.dialect == "messaging":
+        return TEXT_LIMIT
+    return genesys_bodies.text_limit(settings.platform.messenger)
+
+
+def for_dialect(rules: Rules, settings: Settings) -> Rules:
+    """Add what the platform's calls need, and what the operator decided for them."""
+    given = settings.platform
+    if given.dialect == "messaging":
+        return rules
+    return replace(
+        rules,
+        barge_in=BargeIn(given.barge_in),
+        needs_identity=genesys_bodies.needs_identity(given.messenger),
+        needs_address=genesys_bodies.needs_address(given.messenger),
+    )
+
+
+def _lineage_lost(conversation_id: str, why: str) -> None:
+    log = structlog.get_logger()
+    log.warning("lineage.not_written", conversation_id=conversation_id, detail=why)

@@ -1,0 +1,62 @@
+"""A send in doubt, and what is assumed of the platform while it is looked for."""
+
+from dataclasses import dataclass
+
+from dispatcher.domain.status import Step
+
+LONGEST_PAUSE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilePolicy:
+    """What is assumed of the platform, and what the operator wants; times in seconds.
+
+    A request may take effect until ``timeout`` and ``max_effect_delay`` after its intent, the
+    look back shows it ``max_lag`` later at most, and what is taken for the platform's clock is
+    off by ``clock_skew`` at most. With ``resend`` a message that is not found in that time is
+    sent again without further proof (at least once).
+    """
+
+    resend: bool = False
+    timeout: float = 10.0
+    max_effect_delay: float = 60.0
+    max_lag: float = 120.0
+    clock_skew: float = 5.0
+    look_seconds: float = 10.0
+    give_up_seconds: float = 86_400.0
+
+    def bound(self, intended: "Intended") -> float:
+        """Return the moment after which a send has had its effect, if any, and it is shown."""
+        return self.effect_bound(intended) + self.max_lag
+
+    def effect_bound(self, intended: "Intended") -> float:
+        """Return the moment after which a send has had its effect, if any."""
+        ended = max(intended.at + self.timeout, intended.ended_at or 0.0)
+        return ended + self.max_effect_delay + self.clock_skew
+
+    def first_look(self, *, linked: bool) -> float:
+        """Seconds until the first look; a send that names no conversation has none to wait for."""
+        return self.look_seconds if linked or self.resend else 0.0
+
+    def pause(self, waited: float) -> float:
+        """Seconds until the next look; they grow with the time waited so far."""
+        return max(self.look_seconds, min(waited / 2, LONGEST_PAUSE_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A send that nobody knows the end of; ``id`` is its contact's.
+
+    ``conversation_id`` is the one that a notify went to, or the previous one that an open
+    named; None for an unlinked open. ``external_contact_id`` is who it was for, where that is
+    known. ``at`` is when it was intended, ``ended_at`` when its request came to an end, where that
+    is known: seconds since the epoch by the platform's clock.
+    """
+
+    id: int
+    step: Step
+    conversation_id: str | None
+    external_contact_id: str | None
+    text_sha256: str
+    at: float
+    ended_at: float | None = None

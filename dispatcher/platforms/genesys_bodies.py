@@ -1,0 +1,138 @@
+"""What the `genesys` dialect sends: paths, and bodies as the platform's own models have them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from dispatcher.domain.contact import TEXT_LIMIT
+
+Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
+Lineage = Literal["none", "external-tag", "attributes"]
+
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, not a secret
+MESSAGES_PATH = "/api/v2/conversations/messages"
+AGENTLESS_PATH = f"{MESSAGES_PATH}/agentless"
+TIMELINE_PATH = "/api/v2/conversations/messaging/threadingtimeline"
+QUERY_PATH = "/api/v2/analytics/conversations/details/query"
+CONVERSATIONS_PATH = "/api/v2/conversations"
+
+TEXT_LIMITS: dict[str, int] = {"sms": 765}
+"""Characters that a text may have where it is not the usual figure (source: platform contract)."""
+BY_CONTACT = frozenset({"webmessaging", "sms", "open"})
+"""Types whose messages may name an external contact (source: the SDK's model of the request)."""
+ATTRIBUTE = "dispatcher.previousConversationId"
+"""The participant attribute that names the conversation which is continued."""
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes, and over which messenger.
+
+    ``from_address`` is a deployment id for web messaging, else a number or an integration's id.
+    ``template`` is a prepared response that WhatsApp needs, ``template_parameter`` the id of the
+    body parameter in it that takes a contact's text ("": it has none).
+    """
+
+    from_address: str
+    messenger: Messenger = "webmessaging"
+    template: str = ""
+    template_parameter: str = ""
+
+
+def text_limit(messenger: str) -> int:
+    """Return how many characters a message may have."""
+    return TEXT_LIMITS.get(messenger, TEXT_LIMIT)
+
+
+def needs_identity(messenger: str) -> bool:
+    """Tell whether nobody can be written to without an external contact id."""
+    return messenger == "webmessaging"
+
+
+def needs_address(messenger: str) -> bool:
+    """Tell whether nobody can be written to without an address."""
+    return messenger != "webmessaging"
+
+
+def agentless(
+    sender: Sender, text: str, person: str | None, address: str | None, *, existing: bool
+) -> dict[str, object]:
+    """Return the body of a send (source: platform contract, dialect genesys, send).
+
+    ``person`` is an external contact id; ``existing`` lets it go into an open conversation.
+    """
+    body: dict[str, object] = {
+        "fromAddress": sender.from_address,
+        "toAddressMessengerType": sender.messenger,
+        "useExistingActiveConversation": existing,
+    }
+    if person is not None and sender.messenger in BY_CONTACT:
+        body["externalContactId"] = person
+    if address is not None and needs_address(sender.messenger):
+        body["toAddress"] = address
+    if sender.messenger == "whatsapp":
+        body["messagingTemplate"] = _template(sender, text)
+    else:
+        body["textBody"] = text
+    return body
+
+
+def by_conversation(ids: Sequence[str], since: float, until: float, page: int) -> dict[str, object]:
+    """Return the query for conversations by their ids."""
+    predicates = [_predicate("conversationId", id_) for id_ in ids]
+    filters = {"conversationFilters": [{"type": "or", "predicates": predicates}]}
+    return {**filters, **_query(since, until, page)}
+
+
+def by_person(people: Sequence[str], since: float, until: float, page: int) -> dict[str, object]:
+    """Return the query for the conversations of external contacts.
+
+    It asks for the people alone. Direction and message type are dimensions too, but of which
+    participant's segment, and in which spelling, could not be found; a filter that fits nothing
+    would look like the proof that nothing was sent. They are read from the conversations instead.
+    """
+    predicates = [_predicate("externalContactId", person) for person in people]
+    filters = {"segmentFilters": [{"type": "or", "predicates": predicates}]}
+    return {**filters, **_query(since, until, page)}
+
+
+def tag(previous: str) -> dict[str, object]:
+    """Return the body that tags a conversation with the one that it continues."""
+    return {"externalTag": previous}
+
+
+def attributes(previous: str) -> dict[str, object]:
+    """Return the body that writes the same to a participant's attributes."""
+    return {"attributes": {ATTRIBUTE: previous}}
+
+
+def _template(sender: Sender, text: str) -> dict[str, object]:
+    body: dict[str, object] = {"responseId": sender.template}
+    if sender.template_parameter:
+        body["bodyParameters"] = [{"id": sender.template_parameter, "value": text}]
+    return body
+
+
+def _predicate(dimension: str, value: str) -> dict[str, object]:
+    return {
+        "type": "dimension",
+        "dimension": dimension,
+        "operator": "matches",
+        "value": value,
+    }
+
+
+def _query(since: float, until: float, page: int) -> dict[str, object]:
+    return {
+        "interval": f"{_instant(since)}/{_instant(until)}",
+        "order": "asc",
+        "orderBy": "conversationStart",
+        "paging": {"pageSize": PAGE_SIZE, "pageNumber": page},
+    }
+
+
+def _instant(at: float) -> str:
+    told = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return told.replace("+00:00", "Z")

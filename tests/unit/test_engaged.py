@@ -1,0 +1,280 @@
+"""Open sessions that are not written into, resumable ones, and refusals by a person's activity."""
+
+import pytest
+
+from dispatcher.domain.answer import Answer, Hint
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.decision import (
+    BargeIn,
+    Finish,
+    Notify,
+    Open,
+    Rules,
+    Wait,
+    decide,
+    open_with,
+)
+from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.next_step import (
+    Defer,
+    Recheck,
+    Settle,
+    after_conflict,
+    conflict,
+    forget_engaged,
+    wait_engaged,
+)
+from dispatcher.domain.plan import foresee
+from dispatcher.domain.progress import NEW, Progress, RetryPolicy
+from dispatcher.domain.status import Reason, Relation, RetryReason, Status, Step
+from tests.support.engine import POLICY, Bench, contact, told
+from tests.support.scripted import (
+    ACTIVE_400,
+    ENDED,
+    ENGAGED,
+    OPEN,
+    OPENED,
+    RESUMABLE,
+    TAKEN,
+    in_turn,
+    refused,
+    seen,
+)
+from tests.support.virtual import START, in_virtual_time
+
+GUEST = Target("g-1", is_guest_id=True)
+NOW = 1000.0
+CHECK, NOTIFY, OPENING = Step.CHECK, Step.NOTIFY, Step.OPEN
+NEVER = Rules(barge_in=BargeIn.NEVER, engaged_seconds=30, engaged_max_seconds=100, retry=POLICY)
+CUSTOMER_ONLY = Rules(barge_in=BargeIn.CUSTOMER_ONLY, engaged_seconds=30, retry=POLICY)
+ROW = Contact("k", "c-1", "hi")
+
+
+def session(state=State.OPEN, *, engaged=False, identity="x-1", target=GUEST):
+    return Conversation("c-1", state, identity, target, engaged=engaged)
+
+
+@pytest.mark.parametrize(
+    ("barge_in", "engaged", "sends"),
+    [
+        (BargeIn.ALWAYS, True, True),
+        (BargeIn.ALWAYS, False, True),
+        (BargeIn.CUSTOMER_ONLY, True, False),
+        (BargeIn.CUSTOMER_ONLY, False, True),
+        (BargeIn.NEVER, True, False),
+        (BargeIn.NEVER, False, False),
+    ],
+)
+def test_an_open_session_is_written_into_only_as_the_operator_permits(barge_in, engaged, sends):
+    """Bots and agents are not barged into by any policy but the last."""
+    decision = decide(ROW, session(engaged=engaged), NEW, Rules(barge_in=barge_in), NOW)
+    assert decision == (Notify("c-1") if sends else Wait(RetryReason.ENGAGED))
+
+
+def test_a_session_that_stays_engaged_is_parked_in_the_end():
+    """The bound counts from when it was first seen so."""
+    for since, end in (
+        (NOW - 99, Wait(RetryReason.ENGAGED)),
+        (NOW - 100, Finish(Status.PARKED, Reason.ENGAGED)),
+    ):
+        assert decide(ROW, session(), Progress(engaged_since=since), NEVER, NOW) == end
+
+
+def test_the_wait_ends_when_the_contact_expires():
+    """It is due again then, to be skipped as any other."""
+    first = wait_engaged(ROW, NEW, NEVER, NOW)
+    assert first == Defer(30, RetryReason.ENGAGED, Progress(engaged_since=NOW))
+    assert wait_engaged(ROW, first.progress, NEVER, NOW + 30).progress.engaged_since == NOW
+    soon = Contact("k", "c-1", "hi", expires_at=NOW + 12)
+    assert wait_engaged(soon, NEW, NEVER, NOW).seconds == 12
+
+
+def test_another_state_forgets_since_when_a_session_was_engaged():
+    """The next talk has a bound of its own; so has one after a send."""
+    talking = Progress(engaged_since=NOW)
+    assert forget_engaged(talking, session(engaged=True), CUSTOMER_ONLY) is talking
+    for other in (session(), session(State.ENDED), session(State.RESUMABLE, engaged=True)):
+        assert forget_engaged(talking, other, CUSTOMER_ONLY) == NEW
+    assert talking.sent() == Progress(sends=1)
+
+
+def test_a_resumable_session_is_opened_as_an_ended_one():
+    """Where the message goes is the platform's affair."""
+    assert decide(ROW, session(State.RESUMABLE), NEW, NEVER, NOW) == Open(GUEST, "x-1", "c-1")
+
+
+@pytest.mark.parametrize(
+    ("needs", "known", "decision"),
+    [
+        ((True, False), ("x-1", None), Open(None, "x-1", "c-1")),
+        ((True, False), (None, GUEST), Finish(Status.REJECTED, Reason.NO_IDENTITY)),
+        ((False, True), (None, GUEST), Open(GUEST, None, "c-1")),
+        ((False, True), ("x-1", None), Finish(Status.REJECTED, Reason.NO_ADDRESS)),
+        ((False, False), (None, None), Finish(Status.REJECTED, Reason.NO_ADDRESS)),
+    ],
+)
+def test_an_open_needs_what_the_platform_needs(needs, known, decision):
+    """An identity, an address, or both; never neither."""
+    rules = Rules(needs_identity=needs[0], needs_address=needs[1])
+    there = session(State.ENDED, identity=known[0], target=known[1])
+    assert open_with(ROW, there, NEW, "c-1", rules) == decision
+
+
+def test_an_open_that_meets_an_active_person_is_a_conflict():
+    """Only an open, and only with the platform's own hint."""
+    active = Answer(400, from_platform=True, hint=Hint.ACTIVE)
+    assert classify(OPENING, active) is Kind.CONFLICT
+    assert classify(NOTIFY, active) is Kind.REFUSED
+    assert classify(OPENING, Answer(400, from_platform=True)) is Kind.REFUSED
+
+
+@pytest.mark.parametrize("state", [State.ENDED, State.RESUMABLE])
+def test_a_400_that_the_state_does_not_explain_is_the_contacts_own(state):
+    """A 409 is tried again, a 400 is not."""
+    sent, policy = Open(GUEST, "x-1", "c-1"), RetryPolicy()
+    own = after_conflict(sent, 400, session(state), NEW, policy)
+    assert own == Settle(Status.REJECTED, Reason.REFUSED)
+    assert isinstance(after_conflict(sent, 409, session(state), NEW, policy), Defer)
+    nobody = Open(GUEST, None, "c-1")
+    assert isinstance(after_conflict(nobody, 409, session(state), NEW, policy), Defer)
+
+
+def test_a_person_who_comes_and_goes_costs_a_bounded_number_of_sends():
+    """Each 400 costs an attempt; of a conversation that is gone there is no state to read."""
+    sent, policy, progress = Open(GUEST, "x-1", "c-1"), RetryPolicy(max_attempts=3), NEW
+    for _ in range(2):
+        again = conflict(sent, ACTIVE_400, progress, policy)
+        assert isinstance(again, Recheck)
+        progress = again.progress
+    assert conflict(sent, ACTIVE_400, progress, policy) == Settle(Status.PARKED, Reason.EXHAUSTED)
+    unlinked = conflict(Open(GUEST, "x-1", None), ACTIVE_400, NEW, policy)
+    assert unlinked == Settle(Status.REJECTED, Reason.REFUSED)
+
+
+def test_a_plan_takes_a_talk_to_be_over_at_the_next_look():
+    """Unless the contact expires before."""
+    found = foresee(ROW, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
+    assert (found.status, found.checks, found.sends) == (Status.OPENED, 2, 1)
+    assert (found.waits, found.seconds) == (RetryReason.ENGAGED, 30)
+    soon = Contact("k", "c-1", "hi", expires_at=NOW + 12)
+    found = foresee(soon, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
+    assert (found.status, found.reason, found.sends) == (Status.SKIPPED, Reason.EXPIRED, 0)
+    assert found.seconds == 12
+
+
+ENDS = {
+    "open, never: waits, then opens": (
+        NEVER,
+        [(CHECK, OPEN), (CHECK, OPEN), (CHECK, ENDED), (OPENING, OPENED)],
+        (Status.OPENED, Reason.DELIVERED),
+        ["deferred:engaged"] * 2,
+    ),
+    "an agent leaves: notified": (
+        CUSTOMER_ONLY,
+        [(CHECK, ENGAGED), (CHECK, OPEN), (NOTIFY, TAKEN)],
+        (Status.NOTIFIED, Reason.DELIVERED),
+        ["deferred:engaged"],
+    ),
+    "talks for ever": (
+        NEVER,
+        [(CHECK, ENGAGED)] * 5,
+        (Status.PARKED, Reason.ENGAGED),
+        ["deferred:engaged"] * 4,
+    ),
+    "talks twice": (
+        NEVER,
+        [*[(CHECK, ENGAGED)] * 4, (CHECK, seen(State.UNKNOWN)), *[(CHECK, ENGAGED)] * 5],
+        (Status.PARKED, Reason.ENGAGED),
+        [*["deferred:engaged"] * 4, "deferred:unknown_state", *["deferred:engaged"] * 4],
+    ),
+    "400 on open: open again": (
+        CUSTOMER_ONLY,
+        [(CHECK, ENDED), (OPENING, ACTIVE_400), (CHECK, OPEN), (NOTIFY, TAKEN)],
+        (Status.NOTIFIED, Reason.DELIVERED),
+        ["conflict:open:400"],
+    ),
+    "400 on open: talks": (
+        NEVER,
+        [(CHECK, RESUMABLE), (OPENING, ACTIVE_400), (CHECK, ENGAGED), (CHECK, RESUMABLE),
+         (OPENING, OPENED)],
+        (Status.OPENED, Reason.DELIVERED),
+        ["conflict:open:400", "deferred:engaged"],
+    ),
+    "400 on open: nothing explains it": (
+        NEVER,
+        [(CHECK, ENDED), (OPENING, ACTIVE_400), (CHECK, ENDED)],
+        (Status.REJECTED, Reason.REFUSED),
+        ["conflict:open:400"],
+    ),
+    "409 on a resumable one": (
+        NEVER,
+        [(CHECK, RESUMABLE), (OPENING, refused(409)), (CHECK, RESUMABLE), (OPENING, OPENED)],
+        (Status.OPENED, Reason.DELIVERED),
+        ["conflict:open:409", "deferred:conflict"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "script", "end", "words"), ENDS.values(), ids=ENDS)
+@in_virtual_time
+async def test_what_follows_a_session_that_is_engaged(rules, script, end, words):
+    """What the ledger holds, what was told, and no request but those of the script."""
+    bench = Bench(in_turn(*script), rules)
+    await bench.until_final()
+    assert bench.ledger.end("key-1") == end
+    assert told(bench.events) == words
+    assert not bench.platform.answer.left
+    conflicts = [word for word in words if word.startswith("conflict:open:409")]
+    assert len(bench.platform.verified) == len(conflicts), "a token for each 409, for no 400"
+
+
+@in_virtual_time
+async def test_a_refusal_that_is_the_contacts_own_keeps_the_platforms_words():
+    """A person can read why."""
+    bench = Bench(in_turn((CHECK, ENDED), (OPENING, ACTIVE_400), (CHECK, ENDED)), NEVER)
+    row = await bench.until_final()
+    assert row.settlement.words == ACTIVE_400.words
+
+
+@in_virtual_time
+async def test_an_engaged_contact_is_skipped_when_it_expires():
+    """To the second, however long the pause between two looks is."""
+    bench = Bench(lambda _: ENGAGED, NEVER)
+    row = await bench.until_final(contact(expires_at=START + 40))
+    assert bench.ledger.end("key-1") == (Status.SKIPPED, Reason.EXPIRED)
+    assert bench.clock.time() == pytest.approx(START + 40, abs=0.2)
+    assert row.history.count("claim") == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "relation"),
+    [
+        (ENDED, Answer(200, conversation_id="conversation-1"), Relation.THREADED),
+        (RESUMABLE, Answer(200, conversation_id="conversation-1"), Relation.THREADED),
+        (ENDED, Answer(200, conversation_id="other"), Relation.LINKED),
+        (OPEN, Answer(200, conversation_id="conversation-1"), Relation.NOTIFIED),
+        (OPEN, Answer(200, conversation_id="other"), Relation.LINKED),
+        (seen(State.OPEN, identity=None), Answer(200, conversation_id="other"), Relation.UNLINKED),
+    ],
+)
+@in_virtual_time
+async def test_the_relation_tells_where_the_message_ended(state, answer, relation):
+    """A message may end in another conversation than the one it was sent into."""
+    bench = Bench(lambda request: state if request.step is CHECK else answer)
+    row = await bench.until_final()
+    assert (row.settlement.relation, row.settlement.conversation_id) == (
+        relation, answer.conversation_id,
+    )  # fmt: skip
+    person = None if relation is Relation.UNLINKED else "person-1"
+    assert row.settlement.external_contact_id == person
+
+
+@in_virtual_time
+async def test_an_open_without_an_identity_is_linked_all_the_same():
+    """The address alone is enough where the platform needs no more."""
+    rules = Rules(needs_identity=False, retry=POLICY)
+    bench = Bench(in_turn((CHECK, seen(identity=None)), (OPENING, OPENED)), rules)
+    row = await bench.until_final()
+    assert bench.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)
+    assert (row.settlement.relation, row.settlement.external_contact_id) == (Relation.LINKED, None)

@@ -1,0 +1,194 @@
+"""The settings of the `genesys` dialect: what it needs, and what does not go with it."""
+
+from pathlib import Path
+
+import pytest
+
+from dispatcher.app.dialects import text_limit, token_url
+from dispatcher.app.wiring import make_rules, make_source, token_options
+from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.decision import BargeIn
+from dispatcher.platforms.regions import REGIONS
+from dispatcher.settings import SettingsError, load
+
+SECRETS = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
+SHIPPED = Path(__file__).parents[2] / "config" / "genesys.toml"
+OWN = {
+    "campaign": "c1",
+    "source.path": "-",
+    "platform.dialect": "genesys",
+    "platform.region": "usw2.pure.cloud",
+    "platform.from_address": "deployment-1",
+}
+
+
+def settings(purpose="run", **changes):
+    given = OWN | {f"platform.{key}": value for key, value in changes.items()}
+    sets = [f"{key}={value}" for key, value in given.items() if value is not None]
+    return load(None, env=SECRETS, sets=sets, purpose=purpose)
+
+
+def mistakes(purpose="run", **changes):
+    with pytest.raises(SettingsError) as error:
+        settings(purpose, **changes)
+    return {each.key: each for each in error.value.mistakes}
+
+
+def test_ten_lines_are_enough(tmp_path, monkeypatch):
+    """The shipped example is accepted by the check as it is."""
+    monkeypatch.chdir(tmp_path)
+    Path("contacts.csv").write_text("conversation_id\nc-1\n")
+    found = load(SHIPPED, env=SECRETS, purpose="check")
+    assert len(SHIPPED.read_text().splitlines()) <= 10
+    assert (found.platform.dialect, found.platform.base_url) == ("genesys", "")
+    assert str(token_url(found)) == "https://login.mypurecloud.de/oauth/token"
+
+
+def test_no_scope_is_asked_for_and_none_is_missed():
+    """The platform names none when it issues a token."""
+    options = token_options(settings(scopes='["a"]'))
+    assert (options.scopes, options.write_any_of, options.read_any_of) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({"login_url": "https://login.example"}, "https://login.example/oauth/token"),
+        ({"base_url": "https://api.example"}, "https://login.usw2.pure.cloud/oauth/token"),
+        (
+            {"region": None, "base_url": "http://127.0.0.1:8090"},
+            "http://127.0.0.1:8090/oauth/token",
+        ),
+    ],
+)
+def test_where_tokens_are_issued(changes, url):
+    """The setting, else the region's host, else the API's own on this machine."""
+    assert str(token_url(settings(**changes))) == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        ({"region": "mypurecloud.fr"}, "platform.region", "mypurecloud.fr"),
+        ({"region": None}, "platform.region", "is missing"),
+        ({"from_address": None}, "platform.from_address", "is missing"),
+        ({"from_address": '" "'}, "platform.from_address", "is missing"),
+        (
+            {"region": None, "base_url": "https://api.example"},
+            "platform.login_url",
+            "is missing",
+        ),
+        ({"login_url": "http://login.example"}, "platform.login_url", "https://"),
+        ({"messenger": "pigeon"}, "platform.messenger", "one of"),
+        ({"barge_in": "true"}, "platform.barge_in", "one of"),
+        ({"lineage": "tag"}, "platform.lineage", "one of"),
+        ({"messenger": "whatsapp"}, "platform.template", "is missing"),
+        ({"template": "response-1"}, "platform.template", "whatsapp"),
+        ({"template_parameter": "1"}, "platform.template_parameter", "no effect"),
+    ],
+)
+@pytest.mark.parametrize("purpose", ["run", "check", "verify"])
+def test_mistakes(purpose, changes, key, words, tmp_path, monkeypatch):
+    """Each is named by its key; nothing else is wrong then."""
+    monkeypatch.chdir(tmp_path)
+    found = mistakes(purpose, **changes)
+    assert list(found) == [key]
+    assert words in found[key].problem
+
+
+def test_an_unknown_region_is_told_the_known_ones():
+    """All of them: one cannot be guessed."""
+    hint = mistakes(region="mypurecloud.fr")["platform.region"].hint
+    assert all(each in hint for each in REGIONS)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region(region):
+    """Each has its own host for tokens."""
+    assert token_url(settings(region=region)).host == f"login.{region}"
+
+
+def test_all_mistakes_at_once_with_file_and_line(tmp_path):
+    """What is missing has no line; what does not go together has."""
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(
+        'campaign = "c"\n[source]\npath = "-"\n[platform]\nregion = "mypurecloud.de"\n'
+        'barge_in = "always"\nmessenger = "sms"\n'
+    )
+    with pytest.raises(SettingsError) as error:
+        load(config, env=SECRETS)
+    found = {each.key: (Path(each.where).name, each.line) for each in error.value.mistakes}
+    assert found == {
+        "platform.base_url": ("settings", None),
+        "platform.region": ("dispatcher.toml", 5),
+        "platform.barge_in": ("dispatcher.toml", 6),
+        "platform.messenger": ("dispatcher.toml", 7),
+    }
+
+
+def test_where_it_stands_needs_no_platform():
+    """Status looks at the ledger alone."""
+    found = settings("status", region=None, from_address=None)
+    assert found.platform.dialect == "genesys"
+
+
+@pytest.mark.parametrize(
+    ("messenger", "identity", "address", "limit"),
+    [
+        ("webmessaging", True, False, 2000),
+        ("sms", False, True, 765),
+        ("open", False, True, 2000),
+        ("whatsapp", False, True, 2000),
+    ],
+)
+def test_what_a_messenger_needs(messenger, identity, address, limit):
+    """Who is written to, and how much."""
+    template = {"template": "response-1"} if messenger == "whatsapp" else {}
+    found = settings(messenger=messenger, **template)
+    rules = make_rules(found)
+    assert (rules.needs_identity, rules.needs_address) == (identity, address)
+    assert text_limit(found) == limit
+
+
+@pytest.mark.parametrize("barge_in", BargeIn)
+def test_barging_in_is_the_operators_choice(barge_in):
+    """And never by default."""
+    assert make_rules(settings(barge_in=barge_in.value)).barge_in is barge_in
+    assert make_rules(settings()).barge_in is BargeIn.NEVER
+
+
+def test_the_other_dialect_stays_as_it_is():
+    """It goes into open sessions, and needs a person and an address."""
+    sets = ["campaign=c", "source.path=-", "platform.base_url=https://api.example.com"]
+    found = load(None, env=SECRETS, sets=sets)
+    rules = make_rules(found)
+    assert (rules.barge_in, rules.needs_identity, rules.needs_address) == (
+        BargeIn.ALWAYS,
+        True,
+        True,
+    )
+    assert text_limit(found) == TEXT_LIMIT
+
+
+def test_a_template_that_is_too_long_for_sms():
+    """A row's own text is judged as it is read, the template at once."""
+    sets = [f"{key}={value}" for key, value in OWN.items()]
+    sets += ["platform.messenger=sms", f"message.text={'x' * 766}"]
+    with pytest.raises(SettingsError) as error:
+        load(None, env=SECRETS, sets=sets)
+    (mistake,) = error.value.mistakes
+    assert (mistake.key, "765" in mistake.problem) == ("message.text", True)
+
+
+async def test_a_row_that_is_too_long_for_sms(tmp_path):
+    """It is rejected before anything is asked or sent."""
+    rows = tmp_path / "contacts.csv"
+    rows.write_text(f"conversation_id,text\nc-1,{'x' * 765}\nc-2,{'x' * 766}\n")
+    sets = [f"{key}={value}" for key, value in OWN.items() if key != "source.path"]
+    sets += ["platform.messenger=sms", f"source.path={rows}"]
+    source = make_source(load(None, env=SECRETS, sets=sets), once=True)
+    kept, rejected = [], []
+    async for batch in source.batches({}):
+        kept += [each.conversation_id for each in batch.contacts]
+        rejected += [each.reason for each in batch.rejected]
+    assert (kept, rejected) == (["c-1"], ["text_too_long"])
