@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
+from dispatcher.app.authority import log_authority
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.status import HaltReason, Step
+from dispatcher.engine import lacking
 from dispatcher.engine.client import Client
 from dispatcher.engine.halts import Halts
 from dispatcher.ports import Clock, CredentialsError, EventSink, TokenUnavailableError
@@ -24,8 +27,8 @@ async def open_clients(
     return clients
 
 
-async def preflight(clients: Sequence[Client]) -> None:
-    """Find out before the first send which scopes are missing.
+async def preflight(clients: Sequence[Client], log: Any) -> None:
+    """Find out before the first send what each client lacks.
 
     A client whose id and secret are refused is halted, as long as there are others.
 
@@ -36,7 +39,7 @@ async def preflight(clients: Sequence[Client]) -> None:
     refused: list[tuple[Client, CredentialsError]] = []
     for client in clients:
         try:
-            await _preflight(client)
+            await _preflight(client, log.bind(client=client.name) if client.name else log)
         except CredentialsError as error:
             refused.append((client, error))
     if len(refused) == len(clients):
@@ -45,8 +48,8 @@ async def preflight(clients: Sequence[Client]) -> None:
         client.halts.halt(HaltReason.CREDENTIALS, str(refusal))
 
 
-async def _preflight(client: Client) -> None:
-    """Look at the first token.
+async def _preflight(client: Client, log: Any) -> None:
+    """Find out whether a scope or all permissions are missing.
 
     A platform that does not answer yet is no reason not to start: the halts take care.
     """
@@ -55,6 +58,6 @@ async def _preflight(client: Client) -> None:
     except TokenUnavailableError as error:
         client.halts.halt(HaltReason.PLATFORM_DOWN, str(error))
         return
-    if authority.missing:
-        lacking = " and ".join(authority.missing)
-        client.halts.halt(HaltReason.SCOPE, f"the token lacks {lacking}", Step.OPEN)
+    log_authority(log, authority)
+    if authority.lacks:
+        client.halts.halt(*lacking.halt_for(authority), Step.OPEN)

@@ -12,7 +12,8 @@ from dispatcher.platforms import genesys_bodies, messaging
 from dispatcher.platforms.genesys import GenesysOptions, GenesysPlatform
 from dispatcher.platforms.http import HttpClient
 from dispatcher.platforms.regions import api_url, login_url
-from dispatcher.platforms.token import TokenKeeper
+from dispatcher.platforms.token import Inspect, TokenKeeper
+from dispatcher.platforms.tokens_me import TokensMe
 from dispatcher.ports import Clock, Platform
 from dispatcher.settings import Settings
 
@@ -30,12 +31,23 @@ def open_dialect(
     sender = genesys_bodies.Sender(
         given.from_address, given.messenger, given.template, given.template_parameter
     )
-    base_url = given.base_url or api_url(given.region)
     pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
-    options = GenesysOptions(base_url, sender, given.lineage, _lineage_lost, pause)
+    options = GenesysOptions(genesys_url(settings), sender, given.lineage, _lineage_lost, pause)
     platform = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(platform.close)
     return platform
+
+
+def inspect_of(settings: Settings, http: HttpClient) -> Inspect | None:
+    """Return what tells about a new token, where the answer that issues it does not."""
+    if settings.platform.dialect == "messaging":
+        return None
+    return TokensMe(http, genesys_url(settings))
+
+
+def genesys_url(settings: Settings) -> str:
+    """Return where the API of the dialect `genesys` is."""
+    return settings.platform.base_url or api_url(settings.platform.region)
 
 
 def token_url(settings: Settings) -> URL:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import uvloop
 
+from dispatcher.app.authority import described
 from dispatcher.app.dialects import token_url
 from dispatcher.app.wiring import make_platform
 from dispatcher.domain.answer import Answer, NoAnswer
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
+from dispatcher.engine.lacking import told
 from dispatcher.ports import (
     CredentialsError,
     Platform,
@@ -34,7 +36,10 @@ class Finding:
 
 
 def check_online(settings: Settings) -> list[Finding]:
-    """Ask for a token, look at its scopes, and make one state check; nothing is sent."""
+    """Ask for a token, hold what it grants against what is required, and make one state check.
+
+    Nothing is sent.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_look(settings))
 
@@ -59,14 +64,8 @@ async def _look_at(settings: Settings) -> list[Finding]:
         except TokenUnavailableError as error:
             detail = f"no answer from {token_url(settings).origin()}: {error}"
             return [_bad("platform", detail)]
-        granted = " ".join(authority.granted) or "nothing"
         findings = [_good("token", "issued")]
-        if authority.missing:
-            lacking = " and ".join(authority.missing)
-            detail = f"missing: {lacking}; granted: {granted}. Grant it to the OAuth client"
-            findings.append(_bad("scopes", detail))
-        else:
-            findings.append(_good("scopes", f"granted: {granted}"))
+        findings += [Finding(*each) for each in described(authority)]
         findings.append(await _state_check(platform))
         return findings
 
@@ -94,4 +93,5 @@ def _bad(what: str, detail: str) -> Finding:
 
 def _refusal(answer: Answer) -> str:
     words = f": {answer.words[:200]}" if answer.words else ""
-    return f"the platform answered {answer.status}{words} ({answer.correlation_id})"
+    lacks = f"; missing is {told(answer.lacking)}" if answer.lacking else ""
+    return f"the platform answered {answer.status}{words} ({answer.correlation_id}){lacks}"

@@ -145,7 +145,7 @@ class _Run:
             ledger, control = opened[0].ledger, settings.control.socket
             await orders.serve(stack, ledger, settings.ledger.path, control, self)
             clients = await open_clients(settings, self._clock, stack, observation.everybody)
-            await preflight(clients)
+            await preflight(clients, self._log)
             turnstile = Turnstile(clients)
             lanes = make_lanes(opened, turnstile, self._clock, limit)
             pipeline = self._pipeline(lanes, turnstile)

@@ -3,7 +3,14 @@
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
-from dispatcher.app.dialects import for_dialect, open_dialect, text_limit, token_url
+from dispatcher.app.dialects import (
+    for_dialect,
+    inspect_of,
+    open_dialect,
+    text_limit,
+    token_url,
+)
+from dispatcher.app.needs import with_needs
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.progress import RetryPolicy
@@ -57,7 +64,7 @@ async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack)
         ca_bundle=given.ca_bundle or None,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    tokens = TokenKeeper(http, token_options(settings), clock)
+    tokens = TokenKeeper(http, token_options(settings), clock, inspect_of(settings, http))
     stack.push_async_callback(tokens.close)
     return open_dialect(settings, http, tokens, clock, stack)
 
@@ -69,14 +76,18 @@ def token_options(settings: Settings) -> TokenOptions:
     """
     given = settings.platform
     named = given.dialect == "messaging"
-    return TokenOptions(
+    options = TokenOptions(
         url=token_url(settings),
         client_id=settings.client_id.get_secret_value(),
         client_secret=settings.client_secret.get_secret_value(),
         scopes=given.scopes if named else (),
-        write_any_of=given.write_scopes_any_of if named else (),
-        read_any_of=given.read_scopes_any_of if named else (),
+        write_any_of=given.write_scopes_any_of,
+        read_any_of=given.read_scopes_any_of,
     )
+    usual = type(given).model_fields["write_scopes_any_of"].default
+    chosen = given.write_scopes_any_of != usual
+    tags = given.lineage == "external-tag"
+    return with_needs(options, given.dialect, scopes_chosen=chosen, tags=tags)
 
 
 def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:

@@ -27,6 +27,18 @@ class Lack(StrEnum):
     DIVISION = "division"
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """One thing that the client has not: its name, and where an administrator grants it.
+
+    Both are texts for people; ``name`` may tell alternatives, and is empty where nobody named it.
+    """
+
+    kind: Lack
+    name: str
+    where: str
+
+
 class Loss(StrEnum):
     """Why there is no answer."""
 
@@ -58,7 +70,8 @@ class Answer:
     ``history`` on a look back; ``message_id`` and ``conversation_id`` on a send that names
     them. ``address`` is the one that a closed-session refusal tells. ``retry_after`` is in
     seconds; ``limit_key`` names the limit that a 429 ran into, where that is not the token's
-    rate. ``words`` is the platform's message for people; ``lack`` what a 403 says is missing.
+    rate. ``words`` is the platform's message for people; ``lack`` what a 403 says is missing,
+    and ``lacking`` the same by name.
     """
 
     status: int
@@ -74,6 +87,7 @@ class Answer:
     words: str = field(default="", repr=False)
     correlation_id: str = ""
     lack: Lack | None = None
+    lacking: tuple[Lacking, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

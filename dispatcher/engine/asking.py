@@ -7,6 +7,7 @@ from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Step
+from dispatcher.engine import lacking
 from dispatcher.engine.halts import BREAKER
 from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
 from dispatcher.ports import (
@@ -84,7 +85,7 @@ class Asking:
                 self._failed(kind, reply.result)
                 await self._clock.sleep(self._policy.backoff(tries, self._jitter))
             elif isinstance(reply.result, Answer):
-                await self._let_in(kind)
+                await self._let_in(kind, reply.result)
                 return reply.result
         return None
 
@@ -113,16 +114,19 @@ class Asking:
             )
         await self._platform.renew(reply.token.number)
 
-    async def _let_in(self, kind: Kind) -> None:
+    async def _let_in(self, kind: Kind, answer: Answer) -> None:
         if kind is not Kind.FORBIDDEN:
             self._forbidden = 0
             return
         self._forbidden += 1
         _complete(await self._platform.verify())
         if self._forbidden >= BREAKER:
+            named = lacking.told(answer.lacking) or (
+                "a permission is; look at the OAuth client's roles and divisions"
+            )
             raise AskingError(
                 "the platform refuses one read after the other (403) although no scope is "
-                "missing: a permission is; look at the OAuth client's roles and divisions"
+                f"missing by its token: {named}"
             )
 
     def _throttled(self, result: Result) -> None:
@@ -152,11 +156,8 @@ def _unreachable(detail: str) -> AskingError:
 
 
 def _complete(authority: Authority) -> Authority:
-    if authority.missing:
-        lacking = " and ".join(authority.missing)
-        granted = " ".join(authority.granted) or "nothing"
-        raise AskingError(
-            f"the token lacks {lacking}; granted: {granted}. Grant it to the OAuth client: a run "
-            "would halt for it"
-        )
+    if authority.lacks:
+        granted = " ".join(authority.granted) or "no scope that the platform tells"
+        _, words = lacking.halt_for(authority)
+        raise AskingError(f"{words}; granted: {granted}. A run would halt for it")
     return authority

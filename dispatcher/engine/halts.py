@@ -6,12 +6,15 @@ from contextlib import contextmanager
 
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import HaltReason, Step
+from dispatcher.engine import lacking
 from dispatcher.ports import Clock, CredentialsError, EventSink, Platform, TokenUnavailableError
 
 BREAKER = 5
 """Requests in a row that could not leave, before the platform is taken to be down."""
 FIRST_PROBE_SECONDS = 1.0
 """After this the first probe of a platform that is down follows; the wait doubles from there."""
+_CONTACTS_OWN = (HaltReason.FORBIDDEN, HaltReason.PERMISSION, HaltReason.DIVISION)
+"""These may concern one contact alone: another one is asked at once."""
 
 
 class Halts:
@@ -36,6 +39,7 @@ class Halts:
         self.since = 0.0
         self._suspended = 0
         self._doubted: Step | None = None
+        self._by_token = True
         self._probe: int | None = None
         self._vacant = False
         self._waiting: dict[int, tuple[Step, asyncio.Future[None]]] = {}
@@ -88,12 +92,16 @@ class Halts:
                 self.on_change()
                 self.wake_all()
 
-    def halt(self, reason: HaltReason, detail: str, step: Step | None = None) -> None:
+    def halt(
+        self, reason: HaltReason, detail: str, step: Step | None = None, *, by_token: bool = True
+    ) -> None:
         """Stand still; the reason that is learnt last is the one that holds.
 
         ``step`` is the request that was refused: only one like it proves that it is let in
-        again; with None any answer does.
+        again; with None any answer does. A missing scope is proved by a newer token, unless
+        the refusal alone tells of it and not ``by_token``.
         """
+        self._by_token = by_token
         if step is not None:
             self._doubted = step
         if self.reason is reason:
@@ -153,7 +161,7 @@ class Halts:
     def _first_pause(self) -> float:
         if self.reason is HaltReason.PLATFORM_DOWN:
             return min(FIRST_PROBE_SECONDS, self._probe_seconds)
-        return 0.0 if self.reason is HaltReason.FORBIDDEN else self._probe_seconds
+        return 0.0 if self.reason in _CONTACTS_OWN else self._probe_seconds
 
     def _next_pause(self, pause: float) -> float:
         if self.reason is HaltReason.PLATFORM_DOWN:
@@ -177,21 +185,21 @@ class Halts:
         self._events.emit(Probed(reason, self._client))
         if not await self._authorized():
             return
-        if reason is HaltReason.SCOPE:
+        if reason is HaltReason.SCOPE and self._by_token:
             self._doubted = None  # the token has the scope: any request that passes will do
         self._choose()
 
     async def _authorized(self) -> bool:
         try:
-            missing = (await self._platform.verify()).missing
+            authority = await self._platform.verify()
         except CredentialsError as error:
             self.halt(HaltReason.CREDENTIALS, str(error))
             return False
         except TokenUnavailableError:
             return False
-        if missing:
-            self.halt(HaltReason.SCOPE, "missing: " + ", ".join(missing))
-        return not missing
+        if authority.lacks:
+            self.halt(*lacking.halt_for(authority, self.reason))
+        return not authority.lacks
 
     def _proves(self, step: Step) -> bool:
         if self._doubted is None or step is self._doubted:

@@ -7,6 +7,7 @@ from dispatcher.domain.events import ScopeError, Throttled
 from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.engine import lacking
 from dispatcher.engine.client import Client
 from dispatcher.engine.desk import Desk, Work
 from dispatcher.engine.turnstile import LONG_HOLD_SECONDS, Turnstile
@@ -66,17 +67,20 @@ class Refusals:
             client.halts.unreachable(str(error))
 
     async def _forbidden(self, work: Work, step: Step, answer: Answer) -> None:
-        """Halt for a missing scope, else find out whether only this contact is out of reach."""
+        """Halt for what the token lacks, else find out whether only this contact is out of reach.
+
+        Also where the body names a permission or a division: the client may have it elsewhere.
+        """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
-            missing = authority.missing if authority else ()
-            self._scope_error(work, step, answer, ScopeSource.FORBIDDEN, missing)
-            if authority is not None and authority.missing:
-                self._halt(work, HaltReason.SCOPE, _missing(authority), step)
+            source, reason = lacking.blamed(answer, authority)
+            self._scope_error(work, step, answer, source, lacking.missing(answer, authority))
+            if authority is not None and authority.lacks:
+                self._halt(work, *lacking.halt_for(authority, reason), step)
                 return
             if authority is not None and not self._again_while_others_pass(work, step):
-                words = f"403 on {step} although no scope is missing"
-                self._halt(work, HaltReason.FORBIDDEN, words, step)
+                words = lacking.refusal(step, answer)
+                self._halt(work, reason, words, step, by_token=False)
         if authority is None:
             later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
             await self._desk.defer(work, later)
@@ -87,10 +91,11 @@ class Refusals:
         """Halt for a missing scope; without one the look back alone is out of reach."""
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
-            missing = authority.missing if authority else ()
-            self._scope_error(work, Step.LOOK_BACK, answer, ScopeSource.FORBIDDEN, missing)
-            if authority is not None and missing:
-                self._halt(work, HaltReason.SCOPE, _missing(authority))
+            source, reason = lacking.blamed(answer, authority)
+            missing = lacking.missing(answer, authority)
+            self._scope_error(work, Step.LOOK_BACK, answer, source, missing)
+            if authority is not None and authority.lacks:
+                self._halt(work, *lacking.halt_for(authority, reason))
 
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
         first = work.progress.forbidden_at
@@ -124,12 +129,12 @@ class Refusals:
             if authority is None:
                 unjudged = replace(work.progress, open_next=False)
                 later = Defer(self._probe_seconds, RetryReason.CONFLICT, unjudged)
-            elif not authority.missing:
+            elif not authority.lacks:
                 return False
             else:
                 source = ScopeSource.MASKED_CONFLICT
                 self._scope_error(work, step, answer, source, authority.missing)
-                self._halt(work, HaltReason.SCOPE, _missing(authority), step)
+                self._halt(work, *lacking.halt_for(authority), step)
                 return True
         await self._desk.defer(work, later)
         return True
@@ -144,9 +149,12 @@ class Refusals:
             client.halts.unreachable(str(error))
         return None
 
-    def _halt(self, work: Work, reason: HaltReason, words: str, step: Step | None = None) -> None:
+    def _halt(
+        self, work: Work, reason: HaltReason, words: str, step: Step | None = None,
+        *, by_token: bool = True,
+    ) -> None:  # fmt: skip
         """Halt, or go on halting: a probe that was refused makes room for the next."""
-        work.client.halts.halt(reason, words, step)
+        work.client.halts.halt(reason, words, step, by_token=by_token)
         work.client.halts.leave(work.id)
 
     def _scope_error(
@@ -156,7 +164,3 @@ class Refusals:
         key, correlation = work.contact.key, answer.correlation_id
         name = work.client.name
         self._events.emit(ScopeError(source, step, key, correlation, missing, name))
-
-
-def _missing(authority: Authority) -> str:
-    return "the token lacks " + " and ".join(authority.missing)

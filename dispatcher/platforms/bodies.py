@@ -7,6 +7,7 @@ from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
 from dispatcher.platforms.http import Exchange, number, sound
+from dispatcher.platforms.lacks import AdminPages, lacking
 
 RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
 """Values of ``limit.key`` that mean the whole token's rate; any other one is an endpoint's."""
@@ -47,11 +48,15 @@ def correlation(exchange: Exchange) -> str:
     return sound(exchange.headers.get("ININ-Correlation-Id", ""))
 
 
-def refusal(exchange: Exchange, body: Body, hint: Callable[[Body, str], Hint]) -> Answer:
+def refusal(
+    exchange: Exchange, body: Body, hint: Callable[[Body, str], Hint], pages: AdminPages
+) -> Answer:
     """Read a refusal's body (source: platform contract, common to both).
 
-    ``hint`` reads what the dialect says in it, from the body and its message.
+    ``hint`` reads what the dialect says in it, from the body and its message; ``pages`` tell
+    where what a 403 misses is granted.
     """
+    lacks = lacking(body, pages) if exchange.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
     words = text(body, "message") or ""
     key = text(body.get("limit"), "key")
     return Answer(
@@ -63,6 +68,8 @@ def refusal(exchange: Exchange, body: Body, hint: Callable[[Body, str], Hint]) -
         limit_key=None if (key or "") in RATE_KEYS else key,
         words=words,
         correlation_id=correlation(exchange),
+        lack=lacks[0].kind if lacks else None,
+        lacking=lacks,
     )
 
 

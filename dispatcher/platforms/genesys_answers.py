@@ -11,6 +11,7 @@ from dispatcher.platforms.genesys_bodies import Sender, needs_address
 from dispatcher.platforms.genesys_hints import no_hint, send_hint
 from dispatcher.platforms.genesys_timeline import Windows
 from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.lacks import GENESYS_PAGES
 
 OVER = frozenset({"disconnected", "terminated"})
 THERE = frozenset(
@@ -85,7 +86,7 @@ def not_taken(exchange: Exchange, hint: Callable[[Body, str], Hint] = no_hint) -
     """Read an answer that is no success, or nothing that can be read."""
     if exchange.body is None:
         return Answer(exchange.status, correlation_id=correlation(exchange))
-    return refusal(exchange, exchange.body, hint)
+    return refusal(exchange, exchange.body, hint, GENESYS_PAGES)
 
 
 def conversation(

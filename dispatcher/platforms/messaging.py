@@ -13,6 +13,7 @@ from dispatcher.domain.status import Step
 from dispatcher.platforms.bodies import Body, correlation, listed, moment, path_part, refusal, text
 from dispatcher.platforms.calling import Caller
 from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.platforms.lacks import MESSAGING_PAGES
 from dispatcher.platforms.token import TokenKeeper
 from dispatcher.ports import Asked, Authority, Clock, Reply
 
@@ -95,7 +96,7 @@ def read_answer(step: Step, exchange: Exchange, checked: str = "") -> Result:
     if body is None:
         return Answer(exchange.status, correlation_id=found)
     if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        return refusal(exchange, body, _hint)
+        return refusal(exchange, body, _hint, MESSAGING_PAGES)
     if step is Step.LOOK_BACK:
         return Answer(
             exchange.status,

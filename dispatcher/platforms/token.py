@@ -2,14 +2,16 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode
 
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
+from dispatcher.platforms.granted import Granted, Needs
 from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.platforms.lacks import MESSAGING_PAGES, AdminPages
 from dispatcher.ports import (
     Authority,
     Clock,
@@ -26,7 +28,10 @@ RENEW_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An issued token. Times are monotonic seconds; ``headers`` carry it."""
+    """An issued token. Times are monotonic seconds; ``headers`` carry it.
+
+    ``found`` is what the platform told about it when it was asked.
+    """
 
     number: int
     headers: dict[str, str] = field(repr=False)
@@ -34,6 +39,7 @@ class Token:
     refresh_at: float
     expires_at: float
     granted: tuple[str, ...]
+    found: Granted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class TokenOptions:
 
     ``scopes`` are asked for (none: whatever the client has). A token permits sends if it has
     any of ``write_any_of``, and checks if it has any of ``read_any_of`` (empty: not judged).
+    ``permissions`` are needed besides, and ``pages`` tell where all of it is granted.
     """
 
     url: URL
@@ -50,16 +57,38 @@ class TokenOptions:
     scopes: Sequence[str] = ()
     write_any_of: Sequence[str] = ()
     read_any_of: Sequence[str] = ()
+    permissions: Sequence[str] = ()
+    pages: AdminPages = MESSAGING_PAGES
+
+    def needs(self) -> Needs:
+        """Return what a token is held against."""
+        return Needs((self.read_any_of, self.write_any_of), self.permissions, self.pages)
+
+
+Inspect = Callable[[dict[str, str]], Awaitable[Granted | None]]
+"""Tells by a new token's headers what it grants; None where that cannot be learnt just now."""
 
 
 class TokenKeeper:
-    """Keeps one valid token and tells what it grants."""
+    """Keeps one valid token and tells what it grants.
 
-    def __init__(self, http: HttpClient, options: TokenOptions, clock: Clock) -> None:
+    What it grants is what the answer said that issued it, or, with ``inspect``, what that tells:
+    it is asked once for each token, as a part of its renewal.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        options: TokenOptions,
+        clock: Clock,
+        inspect: Inspect | None = None,
+    ) -> None:
         self._http = http
         self._options = options
         self._host = http.host(options.url)
         self._clock = clock
+        self._inspect = inspect
+        self._needs = options.needs()
         self._token: Token | None = None
         self._issued = 0
         self._renew_again_at = 0.0
@@ -114,7 +143,7 @@ class TokenKeeper:
             await asyncio.wait([before])
         self._running, self._waiting = self._waiting, None
         try:
-            token = await self._issue()
+            token = await self._inspected(await self._issue())
         except (CredentialsError, TokenUnavailableError):
             self._renew_again_at = self._clock.monotonic() + RENEW_AGAIN_SECONDS
             raise
@@ -123,6 +152,11 @@ class TokenKeeper:
             return token
         finally:
             self._running = None
+
+    async def _inspected(self, token: Token) -> Token:
+        if self._inspect is None:
+            return token
+        return replace(token, found=await self._inspect(token.headers))
 
     async def _issue(self) -> Token:
         options = self._options
@@ -167,12 +201,9 @@ class TokenKeeper:
         )
 
     def _authority(self, token: Token) -> Authority:
-        missing = [
-            " or ".join(any_of)
-            for any_of in (self._options.read_any_of, self._options.write_any_of)
-            if any_of and not set(any_of) & set(token.granted)
-        ]
-        return Authority(token.number, token.granted, tuple(missing))
+        if self._inspect is None:
+            return self._needs.weigh(token.number, token.granted)
+        return self._needs.weigh_told(token.number, token.found)
 
 
 def _life(told: object) -> float:

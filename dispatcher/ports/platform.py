@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatcher.domain.answer import Reading, Result
+from dispatcher.domain.answer import Lacking, Reading, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
 
@@ -60,13 +60,23 @@ class Asked:
 class Authority:
     """What a token grants, as the platform said when it issued it.
 
-    ``token`` is its number, ``granted`` its scopes, ``missing`` tells what the sends or the
-    checks would need and do not have.
+    ``token`` is its number, ``granted`` its scopes; without ``told`` the platform did not say
+    which, or does not limit it by scopes. ``lacks`` is what the sends or the checks would need
+    and surely do not have. ``required`` and ``about`` (whose client it is, and what stands out)
+    are texts for people.
     """
 
     token: int
     granted: tuple[str, ...]
-    missing: tuple[str, ...]
+    lacks: tuple[Lacking, ...] = ()
+    required: tuple[str, ...] = ()
+    about: str = ""
+    told: bool = True
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of what it lacks."""
+        return tuple(each.name for each in self.lacks)
 
 
 class CredentialsError(Exception):

@@ -11,7 +11,7 @@ import orjson
 from dispatcher.sandbox import readers
 from dispatcher.sandbox.answers import Answer, Stamp, answer, render
 from dispatcher.sandbox.http import Connection, Request
-from dispatcher.sandbox.parts import Fault, Mask
+from dispatcher.sandbox.parts import Denial, Fault, Mask
 from dispatcher.sandbox.reading import Table
 from dispatcher.sandbox.scenario import ScenarioError, read_with
 from dispatcher.sandbox.world import View
@@ -32,6 +32,7 @@ class Levers(Protocol):
     def set_scopes(  # noqa: D102 - see Sandbox
         self, granted: tuple[str, ...], mask: Mask | None, client: str | None
     ) -> None: ...
+    def set_denial(self, lack: Denial) -> None: ...  # noqa: D102 - see Sandbox
     def set_faults(self, faults: tuple[Fault, ...]) -> None: ...  # noqa: D102 - see Sandbox
     def set_rate(self, allowed: int | None, window_seconds: float | None) -> None: ...  # noqa: D102 - see Sandbox
     def expire_tokens(self) -> None: ...  # noqa: D102 - see Sandbox
@@ -47,6 +48,7 @@ class Control:
         self._routes: dict[tuple[bytes, bytes], Callable[[bytes], Answer]] = {
             (b"GET", b"/sandbox/counts"): lambda _: answer(200, levers.counts()),
             (b"POST", b"/sandbox/scopes"): self._scopes,
+            (b"POST", b"/sandbox/denial"): self._denial,
             (b"POST", b"/sandbox/down"): self._down,
             (b"POST", b"/sandbox/faults"): self._faults,
             (b"POST", b"/sandbox/rate"): self._rate,
@@ -90,6 +92,12 @@ class Control:
             return table.texts("granted", ()), readers.mask(table), table.text("client", "") or None
 
         self._levers.set_scopes(*_read(body, read))
+        return _DONE
+
+    def _denial(self, body: bytes) -> Answer:
+        self._levers.set_denial(
+            _read(body, lambda table: readers.denial(table, "lack", "permission"))
+        )
         return _DONE
 
     def _down(self, body: bytes) -> Answer:

@@ -4,7 +4,7 @@ import secrets
 from base64 import b64encode
 from urllib.parse import parse_qs
 
-from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES, Mask, TokenRules
+from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES, Denial, Mask, TokenRules
 
 _KEEP_EXPIRED = 60.0
 
@@ -38,6 +38,8 @@ class Grants:
         self._rules = rules
         self.granted = rules.granted
         self.mask: Mask = rules.mask
+        self.denied: Denial = rules.deny
+        self.contact_denial: Denial = rules.contact_denial
         self._tokens: dict[bytes, Token] = {}
         pair = f"{rules.client_id}:{rules.client_secret}".encode()
         self._basic = b"Basic " + b64encode(pair)

@@ -26,7 +26,8 @@ FaultKind = Literal[
     "slow",
 ]
 Mask = Literal["no", "open", "all"]
-ActionName = Literal["revoke", "grant", "down", "expire_tokens", "set_rate"]
+Denial = Literal["no", "scope", "permission", "division"]
+ActionName = Literal["revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class TokenRules:
     """Where a missing write scope is answered with the plain 409 instead of 403."""
     unauthorized: bool = False
     """Whether a missing write scope is answered with 401."""
+    deny: Denial = "no"
+    """What the body of a 403 names that every send gets while the scopes are there."""
+    contact_denial: Denial = "no"
+    """What it names for a contact that is out of reach by itself; "no": it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ class Event:
     """Waits so long after the moment that the other two name."""
     scopes: tuple[str, ...] = WRITE_SCOPES
     mask: Mask | None = None
+    lack: Denial = "permission"
     seconds: float = 10.0
     allowed: int | None = None
     window_seconds: float | None = None

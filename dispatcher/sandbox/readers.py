@@ -9,6 +9,7 @@ from dispatcher.sandbox.parts import (
     WRITE_SCOPES,
     ActionName,
     Analytics,
+    Denial,
     Event,
     Fault,
     FaultKind,
@@ -41,6 +42,12 @@ def mask(table: Table, key: str = "mask") -> Mask | None:
     return None
 
 
+def denial(table: Table, key: str, usual: Denial) -> Denial:
+    """Read what the body of a 403 names."""
+    lacks: tuple[Denial, ...] = get_args(Denial)
+    return table.choice(key, lacks, usual)
+
+
 def token(root: Table) -> TokenRules:
     """Read ``[token]``."""
     usual = TokenRules()
@@ -53,6 +60,8 @@ def token(root: Table) -> TokenRules:
             granted=table.texts("granted", READ_SCOPES + WRITE_SCOPES),
             mask=mask(table) or "no",
             unauthorized=table.flag("unauthorized", default=False),
+            deny=denial(table, "deny", "no"),
+            contact_denial=denial(table, "contact_denial", "no"),
         )
         if rules.unauthorized and rules.mask != "no":
             table.mistake("unauthorized", "cannot be combined with mask")
@@ -195,6 +204,7 @@ def _event(table: Table) -> Event:
         delay_seconds=table.number("delay_seconds", 0.0),
         scopes=table.texts("scopes", WRITE_SCOPES),
         mask=mask(table),
+        lack=denial(table, "lack", "permission"),
         seconds=table.number("seconds", 10.0),
         allowed=allowed,
         window_seconds=window,

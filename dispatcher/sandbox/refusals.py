@@ -5,16 +5,30 @@ from collections.abc import Mapping
 import orjson
 
 from dispatcher.sandbox.answers import HTML, Answer
+from dispatcher.sandbox.parts import Denial
 
 _CODES = {
     400: "bad.request",
     401: "bad.credentials",
-    403: "missing.any.permissions",
+    403: "not.authorized",
     404: "not.found",
     409: "conflict",
     429: "too.many.requests.retry.after",
     500: "internal.server.error",
     503: "service.unavailable",
+}
+
+_UNABLE = "Unable to perform the requested action."
+_DENIALS: Mapping[Denial, tuple[str, str]] = {
+    "scope": ("insufficient_scope", "The token has not the scope conversations:messaging:write"),
+    "permission": (
+        "missing.permissions",
+        "You are missing the following permission(s): conversation:message:create",
+    ),
+    "division": (
+        "missing.division.permissions",
+        "You lack these permission(s) in this division: [conversation:message:create]",
+    ),
 }
 
 
@@ -58,9 +72,16 @@ def not_found(correlation: str, what: str) -> Answer:
 
 
 def forbidden(correlation: str, cause: str) -> Answer:
-    """Return the 403 of a missing scope or permission."""
-    message = "Unable to perform the requested action. You must have a permission that you lack"
+    """Return the 403 that does not tell what is missing."""
+    message = "You are not authorized to perform the requested action."
     return refusal(correlation, 403, message, cause=cause)
+
+
+def denied(correlation: str, lack: Denial) -> Answer:
+    """Return the 403 whose body names what is missing."""
+    code, message = _DENIALS[lack]
+    cause = f"{lack}_forbidden"
+    return refusal(correlation, 403, f"{_UNABLE} {message}", cause=cause, more={"code": code})
 
 
 def unauthorized(correlation: str, cause: str) -> Answer:

@@ -54,7 +54,7 @@ class Sends:
             return _bad_text(call)
         verdict, view = self._estate.world.try_notify(conversation_id, call.now)
         if verdict is not Verdict.TAKEN or view is None:
-            return _refused(call, verdict, view)
+            return self._turned_down(call, verdict, view)
         message_id = self._estate.effect(
             Effect(
                 "notified",
@@ -81,7 +81,7 @@ class Sends:
                 opening.previous_id, opening.external_contact_id, opening.target, call.now
             )
             if verdict is not Verdict.TAKEN:
-                return _refused(call, verdict, None)
+                return self._turned_down(call, verdict, None)
         return self._opened(call, opening)
 
     def _opened(self, call: Call, opening: _Opening) -> Answer:
@@ -122,10 +122,17 @@ class Sends:
         message = body.get("message", body)
         return self._notify(call, message if isinstance(message, Mapping) else {}, previous_id)
 
+    def _turned_down(self, call: Call, verdict: Verdict, view: View | None) -> Answer:
+        lack = self._estate.grants.contact_denial
+        if verdict is Verdict.CONTACT_FORBIDDEN and lack != "no":
+            return refusals.denied(call.correlation, lack)
+        return _refused(call, verdict, view)
+
     def _scope_refusal(self, call: Call) -> Answer | None:
-        if call.token is not None and call.token.can_write:
-            return None
         grants = self._estate.grants
+        if call.token is not None and call.token.can_write:
+            lack = grants.denied
+            return None if lack == "no" else refusals.denied(call.correlation, lack)
         if grants.unauthorized:
             return refusals.unauthorized(call.correlation, "scope_unauthorized")
         if grants.mask == "all" or (grants.mask == "open" and call.endpoint != "notify"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from dispatcher.sandbox.control import Control
 from dispatcher.sandbox.faults import FaultPlan
 from dispatcher.sandbox.listener import Listener
-from dispatcher.sandbox.parts import Event, Fault, Mask
+from dispatcher.sandbox.parts import Denial, Event, Fault, Mask
 from dispatcher.sandbox.platform import Platform
 from dispatcher.sandbox.scenario import Scenario, ScenarioError
 from dispatcher.sandbox.timeline import Timeline
@@ -137,6 +137,10 @@ class Sandbox:
             raise ScenarioError([f"request: client: is none of [[clients]]: {client!r}"])
         (other or self._platform).grants.change(granted, mask)
 
+    def set_denial(self, lack: Denial) -> None:
+        """Refuse every send with a 403 that names this; "no": let them in again."""
+        self._platform.grants.denied = lack
+
     def set_faults(self, faults: tuple[Fault, ...]) -> None:
         """Replace the faults; their counts and dice begin anew."""
         self._platform.faults = FaultPlan(faults, self._seed)
@@ -169,6 +173,8 @@ class Sandbox:
         elif event.action == "grant":
             both = (*self._platform.grants.granted, *event.scopes)
             self.set_scopes(tuple(dict.fromkeys(both)), event.mask)
+        elif event.action in ("deny", "allow"):
+            self.set_denial(event.lack if event.action == "deny" else "no")
         elif event.action == "down":
             self.go_down(event.seconds)
         elif event.action == "expire_tokens":

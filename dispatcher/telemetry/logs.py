@@ -23,6 +23,8 @@ event                  level    says
 ``client.resumed``     info     that client goes on
 ``run.gauges``         debug    how the run stands
 ``run.started``        info     what was found in the ledger at the start
+``authority``          info     what the token grants, what is required, what is missing and
+                                where it is granted; a warning if something is
 ``run.draining``       info     the first signal came; what is in flight is settled
 ``run.stopped``        warning  the second one came
 ``statsd.undelivered`` warning  the agent did not take metrics

@@ -25,6 +25,9 @@ from dispatcher.domain.events import (
 from dispatcher.domain.status import HaltReason
 from dispatcher.telemetry.rendering import words
 
+MOST_DETAIL = 800
+"""Characters of a halt's detail: it names what is missing, and where each is granted."""
+
 
 class LogSink:
     """Writes a line for every event but `StateAged`, which only metrics show."""
@@ -152,7 +155,7 @@ class LogSink:
             self._log.info("campaign.paused")
             return
         name = "client.halted" if event.client else "run.halted"
-        detail = words(event.detail)
+        detail = words(event.detail, MOST_DETAIL)
         self._log.error(name, reason=event.reason, detail=detail, **_client(event.client))
 
     def _resumed(self, event: Resumed) -> None:

@@ -70,11 +70,9 @@ class Clock:
         return f"{self._text}.{rest // 1_000_000:03d}Z"
 
 
-def words(text: str) -> str:
-    """Make a foreign text fit for a log: one line, 200 characters, no credential."""
-    return _CREDENTIAL.sub(rf"\1 {REDACTED}", _CONTROL.sub(" ", text[: 2 * MOST_WORDS]))[
-        :MOST_WORDS
-    ]
+def words(text: str, most: int = MOST_WORDS) -> str:
+    """Make a foreign text fit for a log: one line, ``most`` characters, no credential."""
+    return _CREDENTIAL.sub(rf"\1 {REDACTED}", _CONTROL.sub(" ", text[: 2 * most]))[:most]
 
 
 def redact(_logger: object, _method: str, fields: Fields) -> Fields:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.answer import Lack, Lacking
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
 from dispatcher.engine.plan import Ending
@@ -45,6 +46,22 @@ class Forbidden(Lost):
     missing = ()
 
 
+class Named(Forbidden):
+    """The same, and the refusal's body says what is missing."""
+
+    def __init__(self, lack):
+        self.lack = lack
+
+    def answer(self, request):
+        return refused(403, lack=self.lack) if request.step is Step.OPEN else GOOD[request.step]
+
+
+class NoRole(Named):
+    """The client has no role, and its token says so."""
+
+    missing = (Lacking(Lack.PERMISSION, "to send", "there"),)
+
+
 class Always(Fine):
     """One answer to everything."""
 
@@ -59,7 +76,12 @@ MODES = [
     Fine(), Lost(403), Lost(409), Forbidden(403), Always(NOT_SENT), Always(refused(401)),
     Always(NOT_SENT, TokenUnavailableError("down")), Always(throttled(2)),
     Always(CredentialsError("refused"), CredentialsError("refused")),
+    *map(Named, Lack), NoRole(Lack.PERMISSION),
 ]  # fmt: skip
+
+
+AT_ONCE = (HaltReason.FORBIDDEN, HaltReason.PERMISSION, HaltReason.DIVISION)
+"""May concern one contact alone: another one is asked at once."""
 
 
 class Timed(EventList):
@@ -146,7 +168,7 @@ def only_probes_while_halted(bench):
         until = end if end is not None else float("inf")
         during = [r for r in bench.platform.requests if begin < r.at < until]
         assert len(during) <= MOST_PER_PROBE * len(probes)
-        at_once = probes[:1] if reason is HaltReason.FORBIDDEN else []
+        at_once = probes[:1] if reason in AT_ONCE else []
         if reason is not HaltReason.PLATFORM_DOWN:
             spaced = [late - early for early, late in pairwise(probes)]
             assert all(gap > PROBE_SECONDS - 1e-6 for gap in spaced)
@@ -154,9 +176,13 @@ def only_probes_while_halted(bench):
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(forbidden=st.sets(st.integers(1, PEOPLE), max_size=4), workers=st.integers(1, 8))
+@given(
+    forbidden=st.sets(st.integers(1, PEOPLE), max_size=4),
+    workers=st.integers(1, 8),
+    lack=st.sampled_from([None, *Lack]),
+)
 @in_virtual_time
-async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, workers):
+async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, workers, lack):
     """Whoever else happens to be a probe; each of them is asked a few times at most.
 
     Where they are the last ones, nobody passes after them: that looks like a halt to the end.
@@ -164,7 +190,9 @@ async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, w
     names = {f"conversation-{number}" for number in forbidden}
     bench = Bench(
         lambda r: (
-            refused(403) if r.step is Step.OPEN and r.conversation_id in names else GOOD[r.step]
+            refused(403, lack=lack)
+            if r.step is Step.OPEN and r.conversation_id in names
+            else GOOD[r.step]
         )
     )
     ending = await bench.pipeline(contacts(PEOPLE), workers=workers, wait_limit=100).run()

@@ -229,6 +229,10 @@ def assert_metrics_match(played: Play) -> None:
         caused(endpoint, "scope_forbidden", "contact_forbidden", "read_scope")
         for endpoint in ("check", "notify", "open")
     )
+    for lack in ("permission", "division"):
+        assert scopes[lack,] == caused("notify", f"{lack}_forbidden") + caused(
+            "open", f"{lack}_forbidden"
+        )
     ends = played.status_counts()
     assert metrics.total("dispatcher.retry_loops") == ends["parked", "retry_loop"]
     settled = metrics.series("dispatcher.contacts.settled", "status", "reason")

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer
+from dispatcher.domain.answer import Answer, Hint, Lack, Lacking, Loss, NoAnswer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.status import Step
 from dispatcher.ports import LOOK_BACK_IDS, Authority, Reply, TokenExpiredError, TokenUse
@@ -179,7 +179,11 @@ class ScriptedPlatform:
         return Reply(result, self.latency, token)
 
     def _authority(self, missing):
-        return Authority(self.token, ("write",), tuple(missing))
+        lacks = (
+            each if isinstance(each, Lacking) else Lacking(Lack.SCOPE, each, "the admin pages")
+            for each in missing
+        )
+        return Authority(self.token, ("write",), tuple(lacks))
 
     def _wall(self):
         return START + self._now()

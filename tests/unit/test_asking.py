@@ -93,7 +93,7 @@ async def test_a_missing_scope_ends_it_and_one_forbidden_contact_does_not():
     with pytest.raises(AskingError, match="permission"):
         await read(platform, asker)
     platform.missing = ("messaging:read",)
-    with pytest.raises(AskingError, match="the token lacks messaging:read"):
+    with pytest.raises(AskingError, match="the token lacks scope messaging:read"):
         await read(platform, asker)
 
 

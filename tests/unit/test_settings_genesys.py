@@ -44,10 +44,11 @@ def test_ten_lines_are_enough(tmp_path, monkeypatch):
     assert str(token_url(found)) == "https://login.mypurecloud.de/oauth/token"
 
 
-def test_no_scope_is_asked_for_and_none_is_missed():
-    """The platform names none when it issues a token."""
+def test_no_scope_is_asked_for_and_the_dialects_own_are_needed():
+    """The platform takes no names when it issues a token; tokens/me tells them afterwards."""
     options = token_options(settings(scopes='["a"]'))
-    assert (options.scopes, options.write_any_of, options.read_any_of) == ((), (), ())
+    assert (options.scopes, options.read_any_of) == ((), ())
+    assert options.write_any_of == ("conversations", "messaging")
 
 
 @pytest.mark.parametrize(

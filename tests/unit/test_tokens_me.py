@@ -1,0 +1,167 @@
+"""What tokens/me tells, held against what the calls need."""
+
+from dataclasses import MISSING, fields
+
+import pytest
+
+from dispatcher.app.authority import described
+from dispatcher.app.needs import with_needs
+from dispatcher.domain.answer import Lack
+from dispatcher.engine.lacking import halt_for
+from dispatcher.platforms.genesys_needs import LOOK_BACK, READ, SCOPES, SEND, TAG
+from dispatcher.platforms.granted import Needs, RoleDivision
+from dispatcher.platforms.lacks import GENESYS_PAGES, MESSAGING_PAGES
+from dispatcher.platforms.token import TokenOptions
+from dispatcher.platforms.tokens_me import read_granted
+
+ROLES = [{"roleId": "r-1", "divisionId": "d-1"}, {"roleId": "r-1", "divisionId": "*"}]
+BODY = {
+    "organization": {"id": "o-1", "name": "Example Org"},
+    "homeOrganization": {"id": "o-1", "name": "Example Org"},
+    "authorizedScope": ["conversations", "analytics:readonly"],
+    "dateTokenIdles": "2026-11-22T10:00:00.000Z",
+    "OAuthClient": {
+        "id": "c-1",
+        "name": "dispatcher",
+        "authorizedGrantType": "CLIENT-CREDENTIALS",
+        "scope": ["conversations", "analytics:readonly"],
+        "roleDivisions": ROLES,
+        "state": "active",
+    },
+}
+NEEDS = Needs((SCOPES, ()), (SEND, READ), GENESYS_PAGES)
+
+
+def told(**changes):
+    """The body with changes to the client, and at the top where they have their names there."""
+    top = {key: changes.pop(key) for key in ("authorizedScope", "organization") if key in changes}
+    return {**BODY, **top, "OAuthClient": {**BODY["OAuthClient"], **changes}}
+
+
+def judged(body):
+    return NEEDS.weigh_told(7, read_granted(body))
+
+
+def test_a_whole_answer_is_read():
+    """Scopes, roles with their divisions, and whose client it is."""
+    granted = read_granted(BODY)
+    assert granted.scopes == ("conversations", "analytics:readonly")
+    assert granted.roles == (RoleDivision("r-1", "d-1"), RoleDivision("r-1", "*"))
+    about = "organisation Example Org (o-1), client dispatcher (c-1), 1 roles in 2 divisions"
+    assert granted.about == about
+    authority = judged(BODY)
+    assert (authority.token, authority.missing) == (7, ())
+    assert (authority.granted, authority.told) == (granted.scopes, True)
+    assert authority.required == (
+        "scope conversations or messaging",
+        f"permission {SEND}",
+        f"permission {READ}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("scopes", "missing"),
+    [
+        (["conversations"], ()),
+        (["messaging", "x"], ()),
+        (["conversations:readonly", "analytics"], ("conversations or messaging",)),
+    ],
+)
+def test_scopes_are_held_against_the_needed_ones(scopes, missing):
+    """Any one of the needed names will do, and nothing that only begins like it."""
+    authority = judged(told(authorizedScope=scopes, scope=[]))
+    assert authority.missing == missing
+    assert all(each.where == GENESYS_PAGES.scope for each in authority.lacks)
+
+
+@pytest.mark.parametrize("none", [[], None, "conversations", {}])
+def test_a_client_without_scopes_is_not_limited_by_them(none):
+    """Organisations do not enforce scopes unless they choose to; then roles alone decide."""
+    authority = judged(told(authorizedScope=none, scope=none))
+    assert (authority.missing, authority.told) == ((), False)
+
+
+def test_the_clients_own_scopes_stand_in_for_those_of_the_token():
+    """Where the token's are not told."""
+    assert judged(told(authorizedScope=None, scope=["analytics"])).missing == (
+        "conversations or messaging",
+    )
+
+
+def test_a_client_without_a_role_lacks_every_permission_for_sure():
+    """Which ones a role has cannot be read, but no role has none."""
+    authority = judged(told(roleDivisions=[]))
+    (lack,) = authority.lacks
+    assert (lack.kind, lack.where) == (Lack.PERMISSION, GENESYS_PAGES.permission)
+    assert SEND in lack.name
+    reason, words = halt_for(authority)
+    assert reason == "permission"
+    assert GENESYS_PAGES.permission in words
+
+
+def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
+    """Both are told; a scope can be proved by the next token."""
+    reason, words = halt_for(judged(told(roleDivisions=[], authorizedScope=["analytics"])))
+    assert reason == "scope"
+    assert SEND in words
+    assert "conversations or messaging" in words
+
+
+@pytest.mark.parametrize(
+    ("scopes", "missing", "known"),
+    [
+        (("messaging",), (), True),
+        ((), ("conversations or messaging",), True),
+        (None, (), False),
+    ],
+)
+def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, missing, known):
+    """None at all are none; only those that nobody told are not missing."""
+    authority = NEEDS.weigh(3, scopes)
+    assert (authority.missing, authority.told) == (missing, known)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"OAuthClient": None, "organization": 3}, {"OAuthClient": {"roleDivisions": None}}],
+)
+def test_what_is_not_told_is_not_missing(body):
+    """An answer that is thin, or no answer at all, is no proof of anything."""
+    assert judged(body).missing == ()
+    assert NEEDS.weigh_told(1, None).missing == ()
+    assert not NEEDS.weigh_told(1, None).told
+
+
+def test_a_client_that_is_not_active_stands_out_and_its_name_cannot_steer_a_terminal():
+    """Names are others' words."""
+    granted = read_granted(told(state="disabled", name="a\x1b[31m\nb"))
+    assert "the client is disabled" in granted.about
+    assert granted.about.isprintable()
+
+
+def test_each_lack_is_a_line_of_its_own_with_where_to_grant_it():
+    """As `check --online` shows them."""
+    lines = list(described(judged(told(roleDivisions=[], authorizedScope=["analytics"]))))
+    wrong = [(what, detail) for ok, what, detail in lines if not ok]
+    assert [what for what, _ in wrong] == ["scopes", "permissions"]
+    assert GENESYS_PAGES.scope in wrong[0][1]
+    assert GENESYS_PAGES.permission in wrong[1][1]
+    required = next(detail for _, what, detail in lines if what == "required")
+    assert SEND in required
+    assert "403" in required
+
+
+@pytest.mark.parametrize(
+    ("chosen", "scopes"), [(False, SCOPES), (True, ("messaging:conversation:write",))]
+)
+def test_the_dialect_decides_what_is_needed_unless_the_settings_do(chosen, scopes):
+    """Scopes by the dialect or by the settings; the permission for tags only if they are used."""
+    needed = {each.name: "x" for each in fields(TokenOptions) if each.default is MISSING}
+    given = TokenOptions(**needed, write_any_of=("messaging:conversation:write",))
+    found = with_needs(given, "genesys", scopes_chosen=chosen)
+    assert (tuple(found.write_any_of), found.pages) == (scopes, GENESYS_PAGES)
+    assert found.permissions == (SEND, READ, LOOK_BACK)
+    tagged = with_needs(given, "genesys", scopes_chosen=chosen, tags=True)
+    assert TAG in tagged.permissions
+    plain = with_needs(given, "messaging", scopes_chosen=chosen)
+    assert (plain, plain.pages) == (given, MESSAGING_PAGES)
