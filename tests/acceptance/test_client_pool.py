@@ -124,6 +124,24 @@ def test_a_run_whose_clients_are_all_halted_ends_as_halted(played):
     assert not played.sandbox.effects()
 
 
+def test_check_online_looks_at_each_client(played):
+    """What is missing is told with the alias, and is a finding of its own."""
+    played.sandbox.post("scopes", granted=[READ], client=SECOND_ID)
+    command = [sys.executable, "-m", "dispatcher", "check", "--online"]
+    command += ["--config", str(played.config), "--platform-url", played.sandbox.url]
+    command += ["--source", str(played.contacts), "--campaign", "play"]
+    command += ["--ledger", str(played.ledger), "--set", "message.text=Hello"]
+    checked = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+        env={**clean_environment(), **played.credentials},
+    )  # fmt: skip
+    told = checked.stdout + checked.stderr
+    assert checked.returncode == 5, told
+    (problem,) = [line for line in told.splitlines() if line.startswith("FAIL")]
+    assert f"client {SOUTH}: scopes: missing: {WRITE}" in problem
+    assert f"client {NORTH}: state check" in told
+
+
 def test_credentials_of_one_client_that_are_refused_halt_it_alone(played):
     """The start does not fail for it; with no client left it does, and names no secret."""
     wrong = {"DISPATCHER_CLIENT_SECRET__SOUTH": "mistyped-secret"}
