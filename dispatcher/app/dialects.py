@@ -27,12 +27,12 @@ def open_dialect(
     """Return the platform; the stack ends what it does in the background."""
     given = settings.platform
     if given.dialect == "messaging":
-        return messaging.MessagingPlatform(http, tokens, given.base_url, clock)
+        return messaging.MessagingPlatform(http, tokens, base_url(settings), clock)
     sender = genesys_bodies.Sender(
         given.from_address, given.messenger, given.template, given.template_parameter
     )
     pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
-    options = GenesysOptions(genesys_url(settings), sender, given.lineage, _lineage_lost, pause)
+    options = GenesysOptions(base_url(settings), sender, given.lineage, _lineage_lost, pause)
     platform = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(platform.close)
     return platform
@@ -42,12 +42,13 @@ def inspect_of(settings: Settings, http: HttpClient) -> Inspect | None:
     """Return what tells about a new token, where the answer that issues it does not."""
     if settings.platform.dialect == "messaging":
         return None
-    return TokensMe(http, genesys_url(settings))
+    return TokensMe(http, base_url(settings))
 
 
-def genesys_url(settings: Settings) -> str:
-    """Return where the API of the dialect `genesys` is."""
-    return settings.platform.base_url or api_url(settings.platform.region)
+def base_url(settings: Settings) -> str:
+    """Return where calls go."""
+    given = settings.platform
+    return given.base_url or api_url(given.region)
 
 
 def token_url(settings: Settings) -> URL:

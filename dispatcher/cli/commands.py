@@ -162,6 +162,11 @@ cli.add_command(ledger)
     help="Append one JSON line for each message that takes effect.",
 )
 @click.option("--seed", type=int, help="Another world of the same kind; the scenario's by default.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["messaging", "genesys"]),
+    help="The API that it speaks; the scenario's by default.",
+)
 @click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
 @options.debug
 @click.pass_context

@@ -20,6 +20,8 @@ def serve_command(given: Mapping[str, Any]) -> int:
     scenario = _scenario(given)
     if given["seed"] is not None:
         scenario = replace(scenario, seed=given["seed"])
+    if given["dialect"] is not None:
+        scenario = replace(scenario, dialect=given["dialect"])
     try:
         _run(scenario, given)
     except OSError as error:

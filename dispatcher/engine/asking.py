@@ -150,8 +150,8 @@ class Asking:
 
 def _unreachable(detail: str) -> AskingError:
     return AskingError(
-        f"the platform cannot be reached ({detail}); check platform.base_url and the network, "
-        "and try again"
+        f"the platform cannot be reached ({detail}); check platform.base_url or platform.region, "
+        "and the network, and try again"
     )
 
 

@@ -1,10 +1,10 @@
 """Further OAuth clients beside the one of ``[token]``, each with its own scopes and quota."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from dispatcher.sandbox.answers import Answer, answer
-from dispatcher.sandbox.grants import Grants
+from dispatcher.sandbox.grants import MESSAGING, Grants, Needs
 from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES, Other, Rate, TokenRules
 from dispatcher.sandbox.quota import Quota
 from dispatcher.sandbox.reading import Table
@@ -46,9 +46,13 @@ class Client:
 
 
 class Clients:
-    """All further clients; the first one is the sandbox's own."""
+    """All further clients; the first one is the sandbox's own.
 
-    def __init__(self, clients: Sequence[Client]) -> None:
+    ``tells_scopes``: an issued token comes with its scopes, as in the dialect ``messaging``.
+    """
+
+    def __init__(self, clients: Sequence[Client], *, tells_scopes: bool = True) -> None:
+        self._tells_scopes = tells_scopes
         self._by_id = {client.client_id: client for client in clients}
 
     def __bool__(self) -> bool:
@@ -73,6 +77,8 @@ class Clients:
                 issued = client.grants.issue(form, now)
                 if issued is None:
                     return answer(400, {"error": "unsupported_grant_type"})
+                if not self._tells_scopes:
+                    del issued["scope"]
                 return answer(200, issued)
         return None
 
@@ -93,10 +99,10 @@ class Clients:
 
 
 def make_clients(
-    rules: Sequence[ClientRules], token: TokenRules, rate: Rate, seed: int, now: float,
-    wall_offset: float,
+    rules: Sequence[ClientRules], token: TokenRules, needs: Needs, rate: Rate,
+    quota_of: Callable[[Rate, int], Quota],
 ) -> Clients:  # fmt: skip
-    """Return the further clients; the window of each has a phase of its own."""
+    """Return the further clients; ``quota_of`` makes the quota of the one with that number."""
     made = []
     for number, each in enumerate(rules, start=1):
         own = replace(
@@ -106,6 +112,5 @@ def make_clients(
             granted=each.granted,
         )
         limit = replace(rate, allowed=each.allowed or rate.allowed, other=Other())
-        quota = Quota(limit, seed + number, now, wall_offset)
-        made.append(Client(each.client_id, Grants(own), quota))
-    return Clients(made)
+        made.append(Client(each.client_id, Grants(own, needs), quota_of(limit, number)))
+    return Clients(made, tells_scopes=needs is MESSAGING)

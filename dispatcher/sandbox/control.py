@@ -33,6 +33,9 @@ class Levers(Protocol):
         self, granted: tuple[str, ...], mask: Mask | None, client: str | None
     ) -> None: ...
     def set_denial(self, lack: Denial) -> None: ...  # noqa: D102 - see Sandbox
+    def set_roles(  # noqa: D102 - see Sandbox
+        self, permissions: tuple[str, ...] | None, divisions: tuple[str, ...] | None
+    ) -> None: ...
     def set_faults(self, faults: tuple[Fault, ...]) -> None: ...  # noqa: D102 - see Sandbox
     def set_rate(self, allowed: int | None, window_seconds: float | None) -> None: ...  # noqa: D102 - see Sandbox
     def expire_tokens(self) -> None: ...  # noqa: D102 - see Sandbox
@@ -49,6 +52,7 @@ class Control:
             (b"GET", b"/sandbox/counts"): lambda _: answer(200, levers.counts()),
             (b"POST", b"/sandbox/scopes"): self._scopes,
             (b"POST", b"/sandbox/denial"): self._denial,
+            (b"POST", b"/sandbox/roles"): self._roles,
             (b"POST", b"/sandbox/down"): self._down,
             (b"POST", b"/sandbox/faults"): self._faults,
             (b"POST", b"/sandbox/rate"): self._rate,
@@ -98,6 +102,15 @@ class Control:
         self._levers.set_denial(
             _read(body, lambda table: readers.denial(table, "lack", "permission"))
         )
+        return _DONE
+
+    def _roles(self, body: bytes) -> Answer:
+        def read(table: Table) -> tuple[tuple[str, ...] | None, ...]:
+            names = ("permissions", "divisions")
+            return tuple(None if table.get(n) is None else table.texts(n, ()) for n in names)
+
+        permissions, divisions = _read(body, read)
+        self._levers.set_roles(permissions, divisions)
         return _DONE
 
     def _down(self, body: bytes) -> Answer:

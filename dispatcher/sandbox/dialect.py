@@ -19,6 +19,7 @@ class Call:
         "conversation_id",
         "correlation",
         "endpoint",
+        "grants",
         "now",
         "rate_lines",
         "request",
@@ -41,6 +42,8 @@ class Call:
         self.correlation = correlation
         self.now = now
         self.wall = wall
+        self.grants: Grants | None = None
+        """Those of the client that makes the call; None until that is known."""
         self.token: Token | None = None
         self.rate_lines = b""
 
@@ -66,7 +69,7 @@ class Estate:
 class Dialect(Protocol):
     """The API of one platform; a request that it answers has a good token and is within quota."""
 
-    def route(self, method: bytes, target: bytes) -> tuple[str, str]:
+    def route(self, request: Request) -> tuple[str, str]:
         """Return the name of the endpoint (``other`` if there is none) and the id in the path."""
         ...
 

@@ -11,7 +11,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EffectKind = Literal["notified", "linked", "unlinked"]
+EffectKind = Literal["notified", "threaded", "linked", "unlinked"]
 
 FLUSH_SECONDS = 0.1
 

@@ -25,6 +25,7 @@ class History:
         self._seed = seed
         self._messages: defaultdict[str, list[Message]] = defaultdict(list)
         self._continued: defaultdict[str, list[str]] = defaultdict(list)
+        self._known: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
     def add(self, effect: Effect, message_id: str) -> None:
         """Keep a message that took effect."""
@@ -32,6 +33,8 @@ class History:
             return
         message = Message(message_id, effect.text, effect.time, effect.time + self._lag(message_id))
         self._messages[effect.conversation_id].append(message)
+        if effect.external_contact_id is not None:
+            self._known[effect.external_contact_id][effect.conversation_id] = None
         if effect.kind == "linked" and effect.previous_id is not None:
             self._continued[effect.previous_id].append(effect.conversation_id)
 
@@ -44,6 +47,14 @@ class History:
         """Return the messages of a conversation that looking back shows at this time."""
         messages = self._messages.get(conversation_id, ())
         return [message for message in messages if message.visible <= now]
+
+    def with_contact(self, external_contact_id: str) -> list[str]:
+        """Return the conversations in which this person was written to."""
+        return list(self._known.get(external_contact_id, ()))
+
+    def written(self) -> list[str]:
+        """Return every conversation that has a message."""
+        return list(self._messages)
 
     def continuing(self, previous_id: str, now: float) -> list[str]:
         """Return the conversations that continue another one, as far as they are shown."""

@@ -51,6 +51,13 @@ class Kind:
     """The external contact id in a file of contacts."""
     verdict: Verdict | None = None
     """What every send gets, whatever the state."""
+    on_the_line: Literal["", "bot", "agent"] = ""
+    """Who talks with the guest while the session is open; only the dialect ``genesys`` shows it."""
+    threads: bool = False
+    """Whether it ended within the threading window, where ``messaging`` has it ended."""
+    in_genesys: tuple[str, str] | None = None
+    """What is expected in the dialect ``genesys`` with barge-in for customers only, where that
+    is something else."""
 
 
 _NOTIFIED = ("notified", "delivered")
@@ -58,18 +65,20 @@ _IDENTITY = ("parked", "identity")
 _LOOP = ("parked", "retry_loop")
 _CHANNEL = ("rejected", "channel")
 _REFUSED = ("rejected", "refused")
+_OPENED = ("opened", "delivered")
+_ENGAGED = ("parked", "engaged")
 
 _ALL = (
     Kind("active", _NOTIFIED, "active"),
     Kind("ringing", _NOTIFIED, "ringing"),
     Kind("ended"),
     Kind("closed", state="closed", moves=True),
-    Kind("closing", state="active", moves=True),
+    Kind("closing", state="active", moves=True, in_genesys=_NOTIFIED),
     Kind("leaving", _NOTIFIED, "active", moves=True),
-    Kind("returning", _NOTIFIED, moves=True),
-    Kind("neverends", ("parked", "never_ended"), "closed"),
+    Kind("returning", _NOTIFIED, moves=True, threads=True),
+    Kind("neverends", ("parked", "never_ended"), "closed", in_genesys=_OPENED),
     Kind("gone", ("rejected", "conversation_gone")),
-    Kind("stranger", _IDENTITY, known=False, file_identity="wrong"),
+    Kind("stranger", _IDENTITY, known=False, file_identity="wrong", in_genesys=_REFUSED),
     Kind("noidentity", ("rejected", "no_identity"), known=False, file_identity="empty"),
     Kind("swapped", _IDENTITY, file_identity="wrong"),
     Kind("loop", _LOOP),
@@ -85,8 +94,19 @@ _ALL = (
     ),
     Kind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
     Kind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
-    Kind("noaddress", ("rejected", "no_address"), reachable=False),
-    Kind("vanished", state="active", moves=True),
+    Kind("noaddress", ("rejected", "no_address"), reachable=False, in_genesys=_OPENED),
+    Kind("vanished", state="active", moves=True, in_genesys=_NOTIFIED),
+    Kind("botline", _NOTIFIED, "active", on_the_line="bot", in_genesys=_ENGAGED),
+    Kind("agentline", _NOTIFIED, "active", on_the_line="agent", in_genesys=_ENGAGED),
+    Kind(
+        "agentleaving",
+        _NOTIFIED,
+        "active",
+        moves=True,
+        on_the_line="agent",
+        in_genesys=_OPENED,
+    ),
+    Kind("resumable", threads=True),
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
@@ -102,9 +122,12 @@ def kind_name(conversation_id: str) -> str:
     return name if name in KINDS else ""
 
 
-def expected(kind: str) -> tuple[str, str]:
+def expected(kind: str, dialect: str = "messaging") -> tuple[str, str]:
     """Return the final status and reason that a contact of this kind should reach.
 
     For ``leaving`` it holds when the contact is sent to before the guest leaves.
     """
-    return KINDS[kind].expected
+    known = KINDS[kind]
+    if dialect == "genesys" and known.in_genesys is not None:
+        return known.in_genesys
+    return known.expected

@@ -7,6 +7,7 @@ import orjson
 from dispatcher.sandbox import refusals
 from dispatcher.sandbox.answers import Answer, answer
 from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.http import Request
 from dispatcher.sandbox.lookback import LookBack
 from dispatcher.sandbox.sends import Sends
 from dispatcher.sandbox.times import Times
@@ -40,9 +41,9 @@ class Messaging:
             "analytics": LookBack(estate, times).query,
         }
 
-    def route(self, method: bytes, target: bytes) -> tuple[str, str]:
+    def route(self, request: Request) -> tuple[str, str]:
         """Find the endpoint; a query string changes nothing."""
-        path = target.partition(b"?")[0]
+        method, path = request.method, request.target.partition(b"?")[0]
         fixed = _FIXED.get((method, path))
         if fixed is not None:
             return fixed, ""

@@ -5,6 +5,10 @@ guest of the conversation at the root of that chain.
 """
 
 NEW = "new-"
+SOMEBODY_ELSE = "x-somebody-else-"
+"""How the external contact ids begin that a file gets wrong."""
+_CONTACT = "x-"
+_ADDRESS = "a-"
 _MOST_DIGITS = 18
 
 
@@ -21,6 +25,23 @@ def address(conversation_id: str) -> str:
 def external_contact_id(conversation_id: str) -> str:
     """Return the external contact id that belongs to the conversation's guest."""
     return "x-" + root(conversation_id)
+
+
+def of_contact(external_contact_id: str) -> str | None:
+    """Return the oldest conversation of a person, None for an id that no platform gave."""
+    if external_contact_id.startswith(SOMEBODY_ELSE):
+        return None
+    return _rest(external_contact_id, _CONTACT)
+
+
+def of_address(address: str) -> str | None:
+    """Return the oldest conversation of the guest with this address, None for a strange one."""
+    return _rest(address, _ADDRESS)
+
+
+def _rest(text: str, prefix: str) -> str | None:
+    rest = text[len(prefix) :]
+    return rest if text.startswith(prefix) and rest and not rest.startswith(NEW) else None
 
 
 def root(conversation_id: str) -> str:

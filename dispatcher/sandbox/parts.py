@@ -8,8 +8,35 @@ READ_SCOPES = ("conversations:messaging:read", "messaging:conversation:read")
 WRITE_SCOPES = ("conversations:messaging:write", "messaging:conversation:write")
 """Either one permits sends (platform contract)."""
 
-ENDPOINTS = ("token", "check", "notify", "open", "messages", "analytics", "other")
-"""Names in counts, faults, limits and latencies; ``other`` is a path that does not exist."""
+ENDPOINTS = (
+    "token",
+    "check",
+    "notify",
+    "open",
+    "messages",
+    "analytics",
+    "details",
+    "me",
+    "timeline",
+    "tags",
+    "attributes",
+    "other",
+)
+"""Names in counts, faults, limits and latencies; ``other`` is a path that does not exist.
+
+The dialect ``genesys`` has one path for ``notify`` and ``open``: an agentless message is a
+``notify`` where it may use an active conversation.
+"""
+
+PERMISSIONS = (
+    "analytics:conversationDetail:view",
+    "conversation:externalTag:edit",
+    "conversation:message:create",
+    "conversation:message:view",
+)
+"""What the roles of the client permit; only the dialect ``genesys`` asks."""
+DIVISION = "division-home"
+"""The division that every conversation is in."""
 
 FaultKind = Literal[
     "reset_before",
@@ -27,6 +54,8 @@ FaultKind = Literal[
 ]
 Mask = Literal["no", "open", "all"]
 Denial = Literal["no", "scope", "permission", "division"]
+DialectName = Literal["messaging", "genesys"]
+Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
 ActionName = Literal["revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate"]
 
 
@@ -49,6 +78,9 @@ class TokenRules:
     """What the body of a 403 names that every send gets while the scopes are there."""
     contact_denial: Denial = "no"
     """What it names for a contact that is out of reach by itself; "no": it does not tell."""
+    permissions: tuple[str, ...] = PERMISSIONS
+    divisions: tuple[str, ...] = (DIVISION,)
+    """Where the roles of the client hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +164,8 @@ class Event:
     delay_seconds: float = 0.0
     """Waits so long after the moment that the other two name."""
     scopes: tuple[str, ...] = WRITE_SCOPES
+    permissions: tuple[str, ...] = ()
+    divisions: tuple[str, ...] = ()
     mask: Mask | None = None
     lack: Denial = "permission"
     seconds: float = 10.0
@@ -148,6 +182,22 @@ class Analytics:
     lag_seconds: float = 0.0
     straggler_share: float = 0.0
     straggler_lag_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GenesysRules:
+    """What only the dialect ``genesys`` has; what could not be found out is a setting here."""
+
+    messenger: Messenger = "webmessaging"
+    """What the conversations of the world are."""
+    deployments: tuple[str, ...] = ("deployment-1",)
+    """The addresses that a message can come from."""
+    threading_minutes: int = 4320
+    """How long after its end a conversation takes up a new message (platform contract)."""
+    active_status: Literal[400, 409] = 409
+    """What a message is refused with that may not use the conversation that is active."""
+    details_ids: int = 100
+    """Conversations in one call that reads many."""
 
 
 @dataclass(frozen=True, slots=True)

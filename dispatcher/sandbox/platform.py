@@ -14,7 +14,8 @@ from dispatcher.sandbox.dialect import Call, Dialect, Estate
 from dispatcher.sandbox.disturbance import Disturbance
 from dispatcher.sandbox.effects import EffectLog
 from dispatcher.sandbox.faults import FaultPlan
-from dispatcher.sandbox.grants import Grants
+from dispatcher.sandbox.genesys import GENESYS, Genesys
+from dispatcher.sandbox.grants import MESSAGING, Grants
 from dispatcher.sandbox.history import History
 from dispatcher.sandbox.http import Connection, Request
 from dispatcher.sandbox.latency import Latency
@@ -42,12 +43,14 @@ class Platform:
         self.on_first_request: Callable[[], None] = lambda: None
         self.counts = Counts()
         self.world = World(scenario.world, seed)
-        self.grants = Grants(scenario.token)
+        needs = GENESYS if scenario.dialect == "genesys" else MESSAGING
+        self.grants = Grants(scenario.token, needs)
         self.log = EffectLog(log_path, with_text=scenario.log_text)
         self.quota = Quota(scenario.rate, seed, now, self._wall_offset)
         self.others = make_clients(
-            scenario.clients, scenario.token, scenario.rate, seed, now, self._wall_offset
-        )
+            scenario.clients, scenario.token, needs, scenario.rate,
+            lambda rate, number: Quota(rate, seed + number, now, self._wall_offset),
+        )  # fmt: skip
         self.limits = [LimitGate(limit) for limit in scenario.limits]
         self.faults = FaultPlan(scenario.faults, seed)
         self._gates: defaultdict[str, list[LimitGate]] = defaultdict(list)
@@ -55,9 +58,9 @@ class Platform:
             self._gates[gate.limit.endpoint].append(gate)
         self._latency = Latency(scenario.latency, seed)
         self._disturbance = Disturbance(self, seed)
-        self._dialect: Dialect = self._messaging(scenario, now)
+        self._dialect: Dialect = self._make_dialect(scenario, now)
 
-    def _messaging(self, scenario: Scenario, now: float) -> Dialect:
+    def _make_dialect(self, scenario: Scenario, now: float) -> Dialect:
         extra = scenario.world.extra_fields_share
         estate = Estate(
             self.world,
@@ -66,6 +69,8 @@ class Platform:
             History(scenario.analytics, scenario.seed),
             lambda conversation_id: share(self._seed, "extra", conversation_id) < extra,
         )
+        if scenario.dialect == "genesys":
+            return Genesys(estate, scenario.genesys, now, self._wall_offset)
         return Messaging(estate, Times(now + self._wall_offset))
 
     def serve(self, request: Request, connection: Connection) -> None:
@@ -88,7 +93,7 @@ class Platform:
             self._first = now
             self.on_first_request()
         wall = now + self._wall_offset
-        endpoint, conversation_id = self._dialect.route(request.method, request.target)
+        endpoint, conversation_id = self._dialect.route(request)
         other = self.others.of(request.authorization, now) if self.others else None
         if other is not None:
             other.scopeless += not other.grants.may_write
@@ -101,6 +106,7 @@ class Platform:
         if call.endpoint == "token":
             return self.others.token(authorization, call.request.body, call.now)
         client = self.others.of(authorization, call.now) or self
+        call.grants = client.grants
         call.token = client.grants.find(authorization, call.now)
         if call.token is None:
             return refusals.unauthorized(call.correlation, "token")

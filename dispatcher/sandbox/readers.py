@@ -13,8 +13,10 @@ from dispatcher.sandbox.parts import (
     Event,
     Fault,
     FaultKind,
+    GenesysRules,
     Limit,
     Mask,
+    Messenger,
     Other,
     Rate,
     Spread,
@@ -62,6 +64,8 @@ def token(root: Table) -> TokenRules:
             unauthorized=table.flag("unauthorized", default=False),
             deny=denial(table, "deny", "no"),
             contact_denial=denial(table, "contact_denial", "no"),
+            permissions=table.texts("permissions", usual.permissions),
+            divisions=table.texts("divisions", usual.divisions),
         )
         if rules.unauthorized and rules.mask != "no":
             table.mistake("unauthorized", "cannot be combined with mask")
@@ -197,12 +201,15 @@ def _event(table: Table) -> Event:
     actions: tuple[ActionName, ...] = get_args(ActionName)
     table.required_text("action")
     allowed, window = rate_change(table)
+    permissions, divisions = table.texts("permissions", ()), table.texts("divisions", ())
     event = Event(
         action=table.choice("action", actions, "revoke"),
         at_seconds=table.optional_number("at_seconds"),
         after_effects=table.optional_integer("after_effects", 1),
         delay_seconds=table.number("delay_seconds", 0.0),
-        scopes=table.texts("scopes", WRITE_SCOPES),
+        permissions=permissions,
+        divisions=divisions,
+        scopes=table.texts("scopes", () if permissions or divisions else WRITE_SCOPES),
         mask=mask(table),
         lack=denial(table, "lack", "permission"),
         seconds=table.number("seconds", 10.0),
@@ -222,6 +229,23 @@ def analytics(root: Table) -> Analytics:
             lag_seconds=table.number("lag_seconds", 0.0),
             straggler_share=table.number("straggler_share", 0.0, 0.0, 1.0),
             straggler_lag_seconds=table.number("straggler_lag_seconds", 0.0),
+        )
+
+
+def genesys(root: Table) -> GenesysRules:
+    """Read ``[genesys]``."""
+    usual = GenesysRules()
+    messengers: tuple[Messenger, ...] = get_args(Messenger)
+    with root.table("genesys") as table:
+        status = table.integer("active_status", usual.active_status)
+        if status not in (400, 409):
+            table.mistake("active_status", f"must be 400 or 409, not {status}")
+        return GenesysRules(
+            messenger=table.choice("messenger", messengers, usual.messenger),
+            deployments=table.texts("deployments", usual.deployments),
+            threading_minutes=table.integer("threading_minutes", usual.threading_minutes),
+            active_status=400 if status == 400 else 409,  # noqa: PLR2004 - HTTP status
+            details_ids=table.integer("details_ids", usual.details_ids, 1),
         )
 
 

@@ -4,14 +4,16 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from dispatcher.sandbox import readers
 from dispatcher.sandbox.clients import ClientRules, clients
 from dispatcher.sandbox.parts import (
     Analytics,
+    DialectName,
     Event,
     Fault,
+    GenesysRules,
     Limit,
     Rate,
     Spread,
@@ -36,7 +38,7 @@ class Scenario:
     """One world of the sandbox; the empty one is a platform with the contract's own defaults."""
 
     seed: int = 1
-    dialect: str = "messaging"
+    dialect: DialectName = "messaging"
     log_text: bool = False
     """Whether the effect log carries the messages' texts beside their hashes."""
     token: TokenRules = field(default_factory=TokenRules)
@@ -50,6 +52,7 @@ class Scenario:
     events: tuple[Event, ...] = ()
     analytics: Analytics = field(default_factory=Analytics)
     world: WorldRules = field(default_factory=WorldRules)
+    genesys: GenesysRules = field(default_factory=GenesysRules)
 
 
 def load(source: Path | str | Mapping[str, object]) -> Scenario:
@@ -82,9 +85,10 @@ def read_with(read: Callable[[Table], T], data: object, name: str) -> T:
 
 
 def _scenario(table: Table) -> Scenario:
+    dialects: tuple[DialectName, ...] = get_args(DialectName)
     return Scenario(
         seed=table.integer("seed", 1),
-        dialect=table.choice("dialect", ("messaging",), "messaging"),
+        dialect=table.choice("dialect", dialects, "messaging"),
         log_text=table.flag("log_text", default=False),
         token=readers.token(table),
         rate=readers.rate(table),
@@ -95,4 +99,5 @@ def _scenario(table: Table) -> Scenario:
         events=readers.events(table),
         analytics=readers.analytics(table),
         world=readers.world(table),
+        genesys=readers.genesys(table),
     )

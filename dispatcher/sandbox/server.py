@@ -141,6 +141,14 @@ class Sandbox:
         """Refuse every send with a 403 that names this; "no": let them in again."""
         self._platform.grants.denied = lack
 
+    def set_roles(
+        self, permissions: tuple[str, ...] | None, divisions: tuple[str, ...] | None
+    ) -> None:
+        """Set what the client's roles permit, and where; None leaves it as it is."""
+        grants = self._platform.grants
+        grants.permissions = grants.permissions if permissions is None else permissions
+        grants.divisions = grants.divisions if divisions is None else divisions
+
     def set_faults(self, faults: tuple[Fault, ...]) -> None:
         """Replace the faults; their counts and dice begin anew."""
         self._platform.faults = FaultPlan(faults, self._seed)
@@ -168,16 +176,32 @@ class Sandbox:
 
     def _act(self, event: Event) -> None:
         if event.action == "revoke":
-            left = tuple(s for s in self._platform.grants.granted if s not in event.scopes)
-            self.set_scopes(left, event.mask)
+            self._change_grants(event, _without)
         elif event.action == "grant":
-            both = (*self._platform.grants.granted, *event.scopes)
-            self.set_scopes(tuple(dict.fromkeys(both)), event.mask)
-        elif event.action in ("deny", "allow"):
-            self.set_denial(event.lack if event.action == "deny" else "no")
+            self._change_grants(event, _with)
         elif event.action == "down":
             self.go_down(event.seconds)
         elif event.action == "expire_tokens":
             self.expire_tokens()
+        elif event.action in ("deny", "allow"):
+            self.set_denial(event.lack if event.action == "deny" else "no")
         else:
             self.set_rate(event.allowed, event.window_seconds)
+
+    def _change_grants(
+        self, event: Event, change: Callable[[tuple[str, ...], tuple[str, ...]], tuple[str, ...]]
+    ) -> None:
+        grants = self._platform.grants
+        self.set_scopes(change(grants.granted, grants.expand(event.scopes)), event.mask)
+        self.set_roles(
+            change(grants.permissions, event.permissions),
+            change(grants.divisions, event.divisions),
+        )
+
+
+def _without(had: tuple[str, ...], taken: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in had if each not in taken)
+
+
+def _with(had: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*had, *given)))

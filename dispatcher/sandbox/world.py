@@ -144,7 +144,7 @@ class World:
                 self._records[conversation_id] = record
         return record
 
-    def _touch(self, conversation_id: str, now: float) -> bool:
+    def touch(self, conversation_id: str, now: float) -> bool:
         """Set a conversation moving; true the first time."""
         record = self._record(conversation_id, now)
         first = record.touched is None
@@ -160,11 +160,11 @@ class World:
         name = view.kind.name
         if view.kind.verdict is not None:
             return view.kind.verdict, view
-        if name == "stubborn" or (name == "closing" and self._touch(conversation_id, now)):
+        if name == "stubborn" or (name == "closing" and self.touch(conversation_id, now)):
             return Verdict.CLOSED, view
-        if name == "notactive" and self._touch(conversation_id, now):
+        if name == "notactive" and self.touch(conversation_id, now):
             return Verdict.NOT_ACTIVE, view
-        if name == "vanished" and self._touch(conversation_id, now):
+        if name == "vanished" and self.touch(conversation_id, now):
             return Verdict.GONE, view
         return (Verdict.TAKEN if view.is_open else Verdict.CLOSED), view
 
@@ -177,9 +177,18 @@ class World:
             return Verdict.GONE
         if view.kind.verdict is not None:
             return view.kind.verdict
-        if view.kind.name == "returning" and self._touch(previous, now):
+        if view.kind.name == "returning" and self.touch(previous, now):
             return Verdict.PREVIOUS_OPEN
         return _judge_link(view, external_contact_id, target)
+
+    def ends_at(self, conversation_id: str) -> float | None:
+        """Return when a conversation that closed by itself is or was ended; None for others."""
+        record = self._records.get(conversation_id)
+        since = _CLOSED_SINCE.get(self.kind_of(conversation_id).name)
+        if record is None or since is None:
+            return None
+        closed = since(record, self._rules)
+        return None if closed is None else closed + self._rules.ended_after
 
     def open_linked(self, previous: str) -> str:
         """Make the conversation that continues the previous one; return its id."""
@@ -253,9 +262,16 @@ def _notactive(_record: _Record, _now: float, _rules: WorldRules) -> str:
 _MOVERS: dict[str, Callable[[_Record, float, WorldRules], str]] = {
     "closed": _closed,
     "leaving": _leaving,
+    "agentleaving": _leaving,
     "closing": _closing,
     "returning": _returning,
     "vanished": _vanished,
     "waking": _waking,
     "notactive": _notactive,
+}
+_CLOSED_SINCE: dict[str, Callable[[_Record, WorldRules], float | None]] = {
+    "closed": lambda record, _: record.first_seen,
+    "leaving": lambda record, rules: record.first_seen + rules.leaves_after,
+    "agentleaving": lambda record, rules: record.first_seen + rules.leaves_after,
+    "closing": lambda record, _: record.touched,
 }

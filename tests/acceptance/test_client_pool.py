@@ -23,10 +23,16 @@ ON_THE_WIRE = 64
 
 
 @pytest.fixture
-def played(tmp_path):
+def dialect():
+    """Which dialect is played, unless a test says otherwise."""
+    return "messaging"
+
+
+@pytest.fixture
+def played(tmp_path, dialect):
     """Two clients with 300 requests in 2 seconds each."""
     settings = {"platform.requests_per_minute": 9000, "control.socket": str(tmp_path / "orders")}
-    with play(tmp_path, "two-clients", 600, settings) as playing:
+    with play(tmp_path, "two-clients", 600, settings, dialect=dialect) as playing:
         yield use_two_clients(playing)
 
 
@@ -51,6 +57,7 @@ def status(played):
     return json.loads(told.stdout)["run"]
 
 
+@pytest.mark.parametrize("dialect", ["messaging", "genesys"])
 def test_one_client_loses_its_scope_and_the_other_goes_on(played):
     """The counters say which by its alias; once it is restored both finish the campaign."""
     process = played.start("--once")

@@ -48,10 +48,11 @@ def assert_promise_kept(verdict: Verdict, doubt_allowed: bool = DOUBT_ALLOWED):
     ],
 )
 def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody(
-    tmp_path, launcher, source, points, random_kills
+    tmp_path, launcher, dialect, source, points, random_kills
 ):
     """With faults on, over a file, rotated files and a watched folder; each point is reached."""
-    with world(tmp_path, source, launcher, per_cycle=PER_CYCLE, contacts=3000) as lived:
+    given = {"per_cycle": PER_CYCLE, "contacts": 3000, "dialect": dialect}
+    with world(tmp_path, source, launcher, **given) as lived:
         kill_everywhere(lived, points, random_kills)
         verdict = lived.finish()
         assert lived.killed_at >= set(points)
@@ -81,10 +82,11 @@ def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
             assert verdict.missing or verdict.unfinished
 
 
-def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher):
+def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher, dialect):
     """The real build survives the power cuts that the one without syncs does not."""
     points = [*TELLING["power-cut"], "group.middle", "group.uncommitted", "intend.after"]
-    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, power_cut=True) as lived:
+    given = {"per_cycle": PER_CYCLE, "power_cut": True, "dialect": dialect}
+    with world(tmp_path, "glob", launcher, **given) as lived:
         kill_everywhere(lived, points, 0)
         assert_promise_kept(lived.finish())
 
@@ -99,10 +101,13 @@ def test_two_campaigns_with_the_same_people_reach_each_of_them_once_for_each(tmp
         assert_promise_kept(verdict)
 
 
-def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(tmp_path, launcher):
+def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(
+    tmp_path, launcher, dialect
+):
     """The platform's records show nothing in time, and effects come later than assumed."""
     points = ["send.left", "send.after", "settle.before"]
-    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, beyond=True) as lived:
+    given = {"per_cycle": PER_CYCLE, "beyond": True, "dialect": dialect}
+    with world(tmp_path, "glob", launcher, **given) as lived:
         kill_everywhere(lived, points, 1)
         verdict = lived.finish(rounds=1)
         assert_promise_kept(verdict, doubt_allowed=True)

@@ -74,12 +74,12 @@ def split(played):
     return first, second
 
 
-def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_path):
+def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_path, dialect):
     """Found ones are settled; the others are sent again, once later messages are shown."""
     scenario = written(
         tmp_path, "lag_seconds = 0.3\nstraggler_share = 0.05\nstraggler_lag_seconds = 1.0\n"
     )
-    with play(tmp_path, scenario, 800, BOUNDS) as played:
+    with play(tmp_path, scenario, 800, BOUNDS, dialect=dialect) as played:
         whole, (first, second) = played.contacts, split(played)
         played.contacts = first
         ended = played.run("--wait-limit", str(BOUND + 1))
@@ -104,11 +104,14 @@ def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_pa
             assert played.metrics.total(f"dispatcher.{failure}") == 0
 
 
-def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path):
-    """Analytics that show nothing prove nothing: no send is repeated."""
+def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path, dialect):
+    """Analytics that show nothing prove nothing: no send is repeated.
+
+    In `genesys` an open conversation tells its messages itself, and those are found.
+    """
     scenario = written(tmp_path, "lag_seconds = 600\n")
     settings = BOUNDS | {"reconcile.give_up_hours": 0.0005}
-    with play(tmp_path, scenario, 200, settings) as played:
+    with play(tmp_path, scenario, 200, settings, dialect=dialect) as played:
         ended = played.run()
         assert ended.returncode == 0, ended.stderr
         assert_nobody_twice_nobody_missing(played)
@@ -116,12 +119,13 @@ def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path)
         ends = played.status_counts()
         delivered = {("notified", "delivered"), ("opened", "delivered")}
         assert set(ends) == delivered | {("parked", "in_doubt")}
-        parked = played.metrics.total("dispatcher.in_doubt", "resolution:parked")
-        assert parked == ends["parked", "in_doubt"] > 0
-        assert played.metrics.total("dispatcher.in_doubt") == parked
+        made = played.metrics.series("dispatcher.in_doubt", "resolution")
+        assert made["parked",] == ends["parked", "in_doubt"] > 0
+        told = {resolution for (resolution,), number in made.items() if number}
+        assert told <= ({"parked", "found"} if dialect == "genesys" else {"parked"})
 
 
-def test_at_least_once_leaves_nobody_out(tmp_path):
+def test_at_least_once_leaves_nobody_out(tmp_path, dialect):
     """What is not found in time is sent again, so some get two messages, and none gets none."""
     scenario = written(tmp_path, "lag_seconds = 600\n")
     settings = BOUNDS | {
@@ -130,7 +134,7 @@ def test_at_least_once_leaves_nobody_out(tmp_path):
         "reconcile.max_lag_seconds": 0.1,
         "reconcile.clock_skew_seconds": 0.5,
     }
-    with play(tmp_path, scenario, 200, settings) as played:
+    with play(tmp_path, scenario, 200, settings, dialect=dialect) as played:
         ended = played.run()
         assert ended.returncode == 0, ended.stderr
         assert_each_ends_as_the_table_says(played)

@@ -147,6 +147,15 @@ async def test_a_conversation_that_is_gone():
     assert classify(Step.CHECK, reply.result) is Kind.GONE
 
 
+@pytest.mark.parametrize("bad", ["", "..", "a/b", "a?b", "a#b", "a%2Fb", "a b", "a\r\n", "é"])
+async def test_an_id_that_could_change_the_path_is_refused(bad):
+    """Whatever a source let through: no request is made."""
+    async with org({}) as (platform, server):
+        with pytest.raises(ValueError, match="path"):
+            await platform.check(bad)
+        assert server.asked == [TOKEN, TIMELINE]
+
+
 async def test_a_timeline_that_cannot_be_read_is_the_documented_one():
     """72 hours, and it is asked for again a minute later, in the background."""
     over = customer("disconnected", endTime="2025-12-29T01:00:00Z")

@@ -107,6 +107,21 @@ async def test_an_open_on_the_wire(target, previous, subject):
     assert (reply.result.message_id, reply.result.conversation_id) == (None, "n-1")
 
 
+@pytest.mark.parametrize(
+    ("decision", "named"),
+    [
+        (Open(None, "x-1", "c-1"), {"externalContactId": "x-1"}),
+        (Open(GUEST, None, "c-1"), {"to": {"id": GUEST.value, "type": "guest"}}),
+    ],
+)
+async def test_an_open_leaves_out_what_is_not_known(decision, named):
+    """No null stands for an address or an identity."""
+    async with wire(json_answer(201, {"id": "n-1", "state": "active"})) as (platform, server):
+        await platform.open(Contact("k", "c-1", "Hello"), decision)
+        body = server.requests[1].json
+    assert body == {"previousConversationId": "c-1", "message": {"text": "Hello"}, **named}
+
+
 async def test_what_a_reply_tells_beside_its_result():
     """The rate window, the platform's clock, the correlation id."""
     clock = FakeClock(epoch=1_700_000_000.0)

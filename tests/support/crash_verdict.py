@@ -10,6 +10,8 @@ from dispatcher.domain.status import Reason, Relation, Status
 from dispatcher.ledgers.reader import LedgerReader, LineageRow
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)
+_IN_PLACE = (Relation.NOTIFIED, Relation.THREADED)
+"""A message that did not make a conversation of its own."""
 _SHOWN = 5
 """Cases of one problem that are named."""
 
@@ -89,35 +91,45 @@ def compare(
         traced = {row.previous_conversation_id for row in lineage if row.campaign == campaign}
         verdict.imagined += sorted(delivered ^ traced)
     verdict.in_doubt = sorted(doubts.elements())
-    _attribute(verdict, lineage, effects)
-    _account(verdict, doubts, effects, {_trace(row) for row in lineage}, len(campaigns))
+    traces = _traces(lineage, effects)
+    _attribute(verdict, lineage, traces, effects)
+    _account(verdict, doubts, effects, set(traces), len(campaigns))
     return verdict
 
 
 def _attribute(
-    verdict: Verdict, lineage: Iterable[LineageRow], effects: Iterable[Mapping[str, Any]]
+    verdict: Verdict,
+    lineage: Iterable[LineageRow],
+    traces: Iterable[str | None],
+    effects: Iterable[Mapping[str, Any]],
 ) -> None:
     """Each message of the lineage took effect, once, in the conversation that it names."""
-    happened = {_id(effect): effect for effect in effects}
-    for row in lineage:
-        effect = happened.pop(_trace(row), None)
+    happened = {effect["messageId"]: effect for effect in effects}
+    for row, trace in zip(lineage, traces, strict=True):
+        effect = happened.pop(trace, None)
         if effect is None or not _same(row, effect):
             verdict.imagined.append(row.previous_conversation_id)
 
 
-def _id(effect: Mapping[str, Any]) -> str:
-    """Return what tells a message from all others: the answer to an open has no message's id."""
-    return str(effect["messageId" if effect["kind"] == "notified" else "conversationId"])
+def _traces(
+    lineage: Iterable[LineageRow], effects: Iterable[Mapping[str, Any]]
+) -> list[str | None]:
+    """Return the message of each row.
 
-
-def _trace(row: LineageRow) -> str | None:
-    return row.message_id if row.relation is Relation.NOTIFIED else row.conversation_id
+    Where the platform's answer named no message, it is the one that made the conversation.
+    """
+    began = {
+        effect["conversationId"]: effect["messageId"]
+        for effect in effects
+        if effect["kind"] not in _IN_PLACE
+    }
+    return [row.message_id or began.get(row.conversation_id) for row in lineage]
 
 
 def _same(row: LineageRow, effect: Mapping[str, Any]) -> bool:
     if effect["conversationId"] != row.conversation_id or effect["kind"] != row.relation:
         return False
-    if effect["kind"] != "linked":
+    if effect["kind"] in _IN_PLACE:
         return effect["conversationId"] == row.previous_conversation_id
     identity = effect["externalContactId"] == row.external_contact_id
     return identity and effect["previousConversationId"] == row.previous_conversation_id
@@ -134,7 +146,7 @@ def _account(
     reached: defaultdict[str, list[bool]] = defaultdict(list)
     for effect in effects:
         who = effect["previousConversationId"] or effect["conversationId"]
-        reached[who].append(_id(effect) in traced)
+        reached[who].append(effect["messageId"] in traced)
     for who, known in reached.items():
         unknown = known.count(False)
         if len(known) > most:

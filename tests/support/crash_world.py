@@ -24,6 +24,7 @@ from tests.support.crash_platform import (
 )
 from tests.support.crash_points import CHECKPOINT, DRAIN, FOLDER, INTAKE, POINTS, ROTATION, START
 from tests.support.crash_verdict import Verdict, compare
+from tests.support.dialects import settings_for
 from tests.support.playing import QUICK
 from tests.support.sandboxed import SandboxProcess, sandbox
 
@@ -57,6 +58,7 @@ class World:
     broken: str = ""
     power_cut: bool = False
     seed: int = 1
+    dialect: str = "messaging"
     kills: int = 0
     fed: int = 0
     killed_at: set[str] = field(default_factory=set)
@@ -210,6 +212,7 @@ class World:
             **(_FOLDER if self.source == "folder" else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
             **reconcile_settings(),
+            **settings_for(self.dialect, self.sandbox.url),
         }
         argv = ["run", "--ledger", str(self.ledger), "--platform-url", self.sandbox.url]
         if len(self.campaigns) > 1:
@@ -248,7 +251,8 @@ def world(
     contacts = more.pop("contacts", 0)
     path = folder / "scenario.toml"
     path.write_text(scenario(beyond=beyond, seed=more.get("seed", 1)))
-    with sandbox(path, folder / "effects.jsonl") as running:
+    log, dialect = folder / "effects.jsonl", more.get("dialect", "messaging")
+    with sandbox(path, log, "--dialect", dialect) as running:
         made = World(folder, running, launcher, source, **more)
         if source == "file":
             made.feed(contacts, "all.csv")

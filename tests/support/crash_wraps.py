@@ -2,20 +2,22 @@
 
 import asyncio
 import os
+import pkgutil
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dispatcher import platforms
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ledgers import admission, holding, schema, sums, writer
 from dispatcher.ledgers.group import Change
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.platforms import http
-from dispatcher.platforms.messaging import MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper
 from dispatcher.sources import folder_source
 from dispatcher.sources.arrivals import Arrivals
@@ -142,8 +144,9 @@ def _checkpoint(connection: Any, killer: Killer) -> None:
 
 
 def _wrap_requests(killer: Killer) -> None:
-    for name, step in _REQUESTS.items():
-        _wrap_request(name, step, killer)
+    for platform in _platforms():
+        for name, step in _REQUESTS.items():
+            _wrap_request(platform, name, step, killer)
     answer = http._answer
 
     async def answered(protocol: Any) -> Any:
@@ -156,8 +159,18 @@ def _wrap_requests(killer: Killer) -> None:
     http._answer = answered
 
 
-def _wrap_request(name: str, step: str, killer: Killer) -> None:
-    real = getattr(MessagingPlatform, name)
+def _platforms() -> Iterator[type]:
+    """Find the class of each dialect: it makes all of the requests."""
+    for found in pkgutil.iter_modules(platforms.__path__):
+        module = import_module(f"{platforms.__name__}.{found.name}")
+        for each in vars(module).values():
+            ours = isinstance(each, type) and each.__module__ == module.__name__
+            if ours and all(hasattr(each, name) for name in _REQUESTS):
+                yield each
+
+
+def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:
+    real = getattr(platform, name)
 
     async def request(*args: Any) -> Any:
         killer.reached(f"{step}.before")
@@ -169,7 +182,7 @@ def _wrap_request(name: str, step: str, killer: Killer) -> None:
         killer.reached(f"{step}.after")
         return reply
 
-    setattr(MessagingPlatform, name, request)
+    setattr(platform, name, request)
 
 
 def _wrap_tokens(killer: Killer) -> None:

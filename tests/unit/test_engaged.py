@@ -1,5 +1,7 @@
 """Open sessions that are not written into, resumable ones, and refusals by a person's activity."""
 
+from dataclasses import replace
+
 import pytest
 
 from dispatcher.domain.answer import Answer, Hint
@@ -70,6 +72,15 @@ def test_an_open_session_is_written_into_only_as_the_operator_permits(barge_in, 
     """Bots and agents are not barged into by any policy but the last."""
     decision = decide(ROW, session(engaged=engaged), NEW, Rules(barge_in=barge_in), NOW)
     assert decision == (Notify("c-1") if sends else Wait(RetryReason.ENGAGED))
+
+
+def test_a_notification_knows_whom_it_is_for():
+    """The state check's word stands before the row's."""
+    row = replace(ROW, external_contact_id="x-row")
+    known = decide(row, session(), NEW, Rules(), NOW)
+    assert (known.external_contact_id, known.target) == ("x-1", GUEST)
+    unknown = decide(row, session(identity=None, target=None), NEW, Rules(), NOW)
+    assert (unknown.external_contact_id, unknown.target) == ("x-row", None)
 
 
 def test_a_session_that_stays_engaged_is_parked_in_the_end():

@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from dispatcher.sandbox.clients import ClientRules, make_clients
+from dispatcher.sandbox.grants import MESSAGING
 from dispatcher.sandbox.parts import READ_SCOPES, Rate, TokenRules
+from dispatcher.sandbox.quota import Quota
 from dispatcher.sandbox.scenario import ScenarioError, load
 
 FORM = b"grant_type=client_credentials"
@@ -18,7 +20,10 @@ def basic(client_id, secret):
 
 def two():
     rules = (ClientRules("b", "sb", allowed=3), ClientRules("c", "sc", granted=READ_SCOPES))
-    return make_clients(rules, TokenRules(), Rate(allowed=5, phase=0.0), 1, 100.0, 0.0)
+    rate = Rate(allowed=5, phase=0.0)
+    return make_clients(
+        rules, TokenRules(), MESSAGING, rate, lambda own, seed: Quota(own, seed, 100.0, 0.0)
+    )
 
 
 def bearer(clients, client_id, secret):

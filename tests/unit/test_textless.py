@@ -187,6 +187,14 @@ def test_a_witness_without_a_text_is_known_by_its_id():
     assert newest_shown(shown, [Witness("c-2", "m-1", hello)]) == NEVER_SHOWN
 
 
+def test_a_message_that_analytics_do_not_show_yet_is_no_witness():
+    """The conversation itself shows it; how far the others are, it does not tell."""
+    early = replace(message("m-1", 5.0), indexed=False)
+    hello = digest("Hello")
+    assert newest_shown([session(early)], [Witness("c-1", "m-1", hello)]) == NEVER_SHOWN
+    assert isinstance(judged(NOTIFIED, session(replace(message(), indexed=False))), Found)
+
+
 class World:
     """A platform without texts and links that loses the answers of some sends."""
 

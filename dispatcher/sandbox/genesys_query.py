@@ -1,0 +1,169 @@
+"""What a details query of the dialect ``genesys`` asks for: interval, filters, page."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+CONVERSATION_DIMENSIONS = ("conversationId", "externalTag", "originatingDirection", "divisionId")
+SEGMENT_DIMENSIONS = (
+    "externalContactId",
+    "messageType",
+    "direction",
+    "mediaType",
+    "purpose",
+    "addressFrom",
+    "addressTo",
+)
+MAX_PAGE = 100
+"""Conversations on one page."""
+_OPERATORS = ("matches", "exists", "notExists")
+
+Row = Mapping[str, object]
+"""The dimensions of one conversation, or of one session in it."""
+
+
+class QueryError(ValueError):
+    """The query is wrong; the text says how."""
+
+
+class Predicate(NamedTuple):
+    """One condition."""
+
+    dimension: str
+    operator: str
+    value: object
+
+    def holds(self, row: Row) -> bool:
+        """Tell whether a row meets it."""
+        had = row.get(self.dimension)
+        if self.operator == "matches":
+            return had is not None and had == self.value
+        return (had is not None) is (self.operator == "exists")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions that must hold together, or of which one must."""
+
+    every: bool
+    predicates: tuple[Predicate, ...]
+    clauses: tuple["Filter", ...] = ()
+
+    def holds(self, row: Row) -> bool:
+        """Tell whether a row passes."""
+        found = [each.holds(row) for each in self.predicates]
+        found += [each.holds(row) for each in self.clauses]
+        return all(found) if self.every else any(found)
+
+    def values(self, dimension: str) -> Iterator[str]:
+        """Return the values that any condition wants of a dimension."""
+        for each in self.predicates:
+            if each.dimension == dimension and isinstance(each.value, str):
+                yield each.value
+        for clause in self.clauses:
+            yield from clause.values(dimension)
+
+
+class Query(NamedTuple):
+    """A whole query; times in seconds since the epoch."""
+
+    since: float
+    until: float
+    conversation: tuple[Filter, ...]
+    segment: tuple[Filter, ...]
+    size: int
+    number: int
+    newest_first: bool
+
+    def values(self, dimension: str) -> list[str]:
+        """Return the values that any filter wants of a dimension."""
+        return [v for each in (*self.conversation, *self.segment) for v in each.values(dimension)]
+
+
+def read(body: Mapping[str, object]) -> Query:
+    """Read a query's body.
+
+    Raises:
+        QueryError: something in it is missing or wrong.
+
+    """
+    since, until = _interval(body.get("interval"))
+    paging = body.get("paging")
+    paging = paging if isinstance(paging, dict) else {}
+    order = body.get("order", "asc")
+    if order not in ("asc", "desc", "unordered"):
+        raise QueryError(f"order {order!r} is not known")
+    return Query(
+        since,
+        until,
+        tuple(_filters(body.get("conversationFilters"), CONVERSATION_DIMENSIONS)),
+        tuple(_filters(body.get("segmentFilters"), SEGMENT_DIMENSIONS)),
+        _whole(paging.get("pageSize", 25), "pageSize", MAX_PAGE),
+        _whole(paging.get("pageNumber", 1), "pageNumber", 1_000_000),
+        order == "desc",
+    )
+
+
+def passes(filters: Sequence[Filter], rows: Iterable[Row]) -> bool:
+    """Tell whether each filter is passed by one row at least."""
+    rows = list(rows)
+    return all(any(map(each.holds, rows)) for each in filters)
+
+
+def page_of(items: Sequence[Row], query: Query, key: Callable[[Row], str]) -> list[Row]:
+    """Return one page of what was found, in the order that is asked for."""
+    ordered = sorted(items, key=key, reverse=query.newest_first)
+    first = (query.number - 1) * query.size
+    return ordered[first : first + query.size]
+
+
+def _interval(value: object) -> tuple[float, float]:
+    parts = value.split("/") if isinstance(value, str) else []
+    try:
+        since, until = (datetime.fromisoformat(part).timestamp() for part in parts)
+    except ValueError:
+        raise QueryError("interval must be START/END, both as in ISO 8601") from None
+    if until <= since:
+        raise QueryError("interval ends before it starts")
+    return since, until
+
+
+def _filters(value: object, dimensions: tuple[str, ...]) -> Iterator[Filter]:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        raise QueryError("filters must be a list")
+    for each in value:
+        yield _filter(each, dimensions)
+
+
+def _filter(value: object, dimensions: tuple[str, ...]) -> Filter:
+    if not isinstance(value, dict) or value.get("type") not in ("and", "or"):
+        raise QueryError("a filter needs the type and or or")
+    predicates = value.get("predicates") or []
+    clauses = value.get("clauses") or []
+    if not predicates and not clauses:
+        raise QueryError("a filter needs predicates")
+    return Filter(
+        value["type"] == "and",
+        tuple(_predicate(each, dimensions) for each in predicates),
+        tuple(_filter(each, dimensions) for each in clauses),
+    )
+
+
+def _predicate(value: object, dimensions: tuple[str, ...]) -> Predicate:
+    if not isinstance(value, dict) or value.get("type", "dimension") != "dimension":
+        raise QueryError("a predicate must have the type dimension")
+    dimension, operator = value.get("dimension"), value.get("operator", "matches")
+    if dimension not in dimensions:
+        raise QueryError(f"dimension {dimension!r} is not known here")
+    if operator not in _OPERATORS:
+        raise QueryError(f"operator {operator!r} is not known")
+    return Predicate(str(dimension), operator, value.get("value"))
+
+
+def _whole(value: object, name: str, most: int) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise QueryError(f"{name} must be from 1 to {most}")
+    return value
