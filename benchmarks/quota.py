@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import keep, table
+from tests.support import two_clients
 from tests.support.playing import play
 
 STATE_AGE_SECONDS = 1.0
@@ -23,13 +24,14 @@ STATE_AGE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """What the platform allows in how many seconds, who else is there, and what is promised."""
+    """What the platform allows each client in how many seconds, who else is there, the promise."""
 
     name: str
     allowed: int = 600
     window: float = 2.0
     headers: bool = True
     others: str = ""
+    clients: int = 1
     used: float = 0.97
     throttled: float = 0.001
 
@@ -40,6 +42,8 @@ class Case:
         text += f"phase = {phase}\nheaders = {'true' if self.headers else 'false'}\n"
         if self.others:
             text += f'[rate.other]\nper_window = {self.allowed // 2}\nmode = "{self.others}"\n'
+        if self.clients > 1:
+            text += two_clients.SCENARIO
         text += '[latency.default]\nkind = "lognormal"\nms = 20.0\nmax_ms = 300.0\n'
         return text + "[world.shares]\nactive = 1\nended = 1\n"
 
@@ -49,6 +53,7 @@ CASES = (
     Case("no headers", headers=False),
     Case("other, steady", others="steady", used=0.90, throttled=0.01),
     Case("other, bursts", others="burst", used=0.90, throttled=0.01),
+    Case("two clients", allowed=300, clients=2),
     Case("300 a minute", allowed=300, window=60.0, used=0.0),
 )
 
@@ -92,8 +97,10 @@ def _measure(case: Case, seconds: float, seed: int) -> dict[str, Any]:
         folder = Path(name)
         path = folder / "scenario.toml"
         path.write_text(case.scenario(seed))
-        count = int(case.allowed / case.window * seconds) + 500
+        count = int(case.clients * case.allowed / case.window * seconds) + 500
         with play(folder, path, count, settings, seed=seed) as played:
+            if case.clients > 1:
+                two_clients.use_two_clients(played)
             process = played.start("--once")
             time.sleep(seconds + 1.0)
             counts = played.sandbox.counts()
@@ -105,12 +112,18 @@ def _measure(case: Case, seconds: float, seed: int) -> dict[str, Any]:
 
 
 def _shares(counts: dict[str, Any]) -> dict[str, float]:
-    """Share used and share refused, over complete windows that the run filled from the start."""
-    whole = [window for window in counts["windows"] if window["complete"]][1:]
+    """Share used and share refused, over complete windows that the run filled from the start.
+
+    Each client has windows of its own; the shares are those of all together.
+    """
+    others = counts.get("clients", {}).values()
+    each = [counts["windows"], *(client["windows"] for client in others)]
+    windows = [window for windows in each for window in windows]
+    whole = [w for windows in each for w in [w for w in windows if w["complete"]][1:]]
     offered = sum(window["allowed"] - window["other"] for window in whole)
     accepted = sum(window["accepted"] for window in whole)
-    refused = sum(window["refused"] for window in counts["windows"])
-    sent = refused + sum(window["accepted"] for window in counts["windows"])
+    refused = sum(window["refused"] for window in windows)
+    sent = refused + sum(window["accepted"] for window in windows)
     return {
         "windows": len(whole),
         "used": accepted / offered if offered else 0.0,

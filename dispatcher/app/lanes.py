@@ -21,7 +21,7 @@ from dispatcher.engine.sharing import Weight
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ledgers.holding import Recovered
 from dispatcher.ledgers.sqlite import SqliteLedger
-from dispatcher.ports import Clock, EventSink, Platform, Source
+from dispatcher.ports import Clock, EventSink, Source
 from dispatcher.settings import CampaignSettings, Settings
 
 
@@ -70,25 +70,22 @@ async def open_campaigns(
 
 
 def make_lanes(
-    opened: Sequence[Opened], platform: Platform, turnstile: Turnstile, clock: Clock,
-    limit: int | None,
-) -> list[Lane]:  # fmt: skip
+    opened: Sequence[Opened], turnstile: Turnstile, clock: Clock, limit: int | None
+) -> list[Lane]:
     """Return the lanes of all campaigns; ``limit`` bounds what they take together."""
     allowance = Allowance(limit)
-    return [_lane(each, platform, turnstile, clock, allowance) for each in opened]
+    return [_lane(each, turnstile, clock, allowance) for each in opened]
 
 
-def _lane(
-    opened: Opened, platform: Platform, turnstile: Turnstile, clock: Clock, allowance: Allowance
-) -> Lane:
+def _lane(opened: Opened, turnstile: Turnstile, clock: Clock, allowance: Allowance) -> Lane:
     settings, campaign = opened.settings, opened.campaign
     desk = Desk(opened.ledger, opened.events, clock, opened.house)
     rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
     return Lane(
         campaign.name,
         Intake(opened.source, desk, allowance),
-        Delivery(platform, turnstile, desk, rules, random.random, probe_seconds),
-        Reconciler(platform, turnstile, desk, rules, probe_seconds),
+        Delivery(turnstile, desk, rules, random.random, probe_seconds),
+        Reconciler(turnstile, desk, rules, probe_seconds),
         desk,
         Weight(campaign.share, campaign.priority),
     )

@@ -32,7 +32,8 @@ class Observation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._names = [campaign.name for campaign in settings.campaigns]
-        self._tallies = {name: Tally() for name in self._names}
+        self._clients = [client.name for client in settings.clients]
+        self._tallies = {name: Tally(clients=self._clients) for name in self._names}
         self._sinks: dict[str, Fanout] = {}
         self.everybody: EventSink = Fanout(())
 
@@ -71,6 +72,7 @@ class Observation:
 
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
         dialect = self._settings.platform.dialect
-        sink = StatsdSink(make_agent(self._settings), campaign=campaign, dialect=dialect)
+        agent, clients = make_agent(self._settings), self._clients
+        sink = StatsdSink(agent, campaign=campaign, dialect=dialect, clients=clients)
         stack.callback(sink.close)
         return sink

@@ -21,7 +21,7 @@ from dispatcher.ports import (
     TokenExpiredError,
     TokenUnavailableError,
 )
-from dispatcher.settings import Settings
+from dispatcher.settings import Settings, each_client
 
 PROBE_ID = "dispatcher-check-online"
 """A conversation that does not exist: a 404 for it proves that state checks are let in."""
@@ -46,8 +46,18 @@ def check_online(settings: Settings) -> list[Finding]:
 
 
 async def _look(settings: Settings) -> list[Finding]:
+    findings: list[Finding] = []
+    for client, own in each_client(settings):
+        found = await _look_at(own, client)
+        front = f"client {client}: " if client else ""
+        findings += [Finding(each.ok, front + each.what, each.detail) for each in found]
+    return findings
+
+
+async def _look_at(settings: Settings, client: str) -> list[Finding]:
+    """Look at one client."""
     async with AsyncExitStack() as stack:
-        platform = await make_platform(settings, SystemClock(), stack)
+        platform = await make_platform(settings, SystemClock(), stack, client)
         try:
             authority = await platform.renew(0)
         except CredentialsError as error:

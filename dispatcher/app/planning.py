@@ -14,7 +14,7 @@ from dispatcher.engine.asking import Asking
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.planning import Plan, Planner, PlanOptions, Seen
 from dispatcher.ledgers.survey import Survey
-from dispatcher.settings import Settings
+from dispatcher.settings import Settings, each_client
 
 SHOW_SECONDS = 0.2
 """How often whoever looks on is told how far it has come."""
@@ -60,8 +60,9 @@ async def _plan(settings: Settings, asked: PlanAsked, show: Callable[[Seen], Non
         stack.push_async_callback(_ended, asyncio.ensure_future(_show(planner.seen, show)))
         if asked.sample == 0:
             return await planner.plan(None, None)
-        platform = await make_platform(settings, clock, stack)
-        pacer = make_pacer(settings, clock)
+        client, own = next(each_client(settings))  # its quota alone is what a plan reads from
+        platform = await make_platform(own, clock, stack, client)
+        pacer = make_pacer(own, clock)
         asking = Asking(platform, pacer, clock, rules.retry, random.random)
         await asking.preflight()
         return await planner.plan(platform, asking)

@@ -12,21 +12,18 @@ import structlog
 import uvloop
 
 from dispatcher.app import orders
-from dispatcher.app.authority import log_authority
+from dispatcher.app.clients import open_clients, preflight
 from dispatcher.app.lanes import make_lanes, open_campaigns
 from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
-from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.events import Halted
-from dispatcher.domain.status import HaltReason, Step
-from dispatcher.engine import lacking
+from dispatcher.domain.status import HaltReason
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.halts import Halts
 from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.plan import Ending, Plan
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import Clock, Platform, TokenUnavailableError, Totals
-from dispatcher.settings import CampaignSettings, Settings
+from dispatcher.ports import Clock, Totals
+from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.telemetry.health import HealthServer
 from dispatcher.telemetry.tally import Snapshot
 
@@ -147,31 +144,15 @@ class _Run:
             opened = await campaigns
             ledger, control = opened[0].ledger, settings.control.socket
             await orders.serve(stack, ledger, settings.ledger.path, control, self)
-            platform = await make_platform(settings, self._clock, stack)
-            probe_seconds = settings.engine.probe_seconds
-            halts = Halts(platform, observation.everybody, self._clock, probe_seconds)
-            await self._preflight(platform, halts)
-            turnstile = Turnstile(make_pacer(settings, self._clock), halts)
-            lanes = make_lanes(opened, platform, turnstile, self._clock, limit)
+            clients = await open_clients(settings, self._clock, stack, observation.everybody)
+            await preflight(clients, self._log)
+            turnstile = Turnstile(clients)
+            lanes = make_lanes(opened, turnstile, self._clock, limit)
             pipeline = self._pipeline(lanes, turnstile)
-            await self._serve_health(stack, halts, pipeline)
+            await self._serve_health(stack, turnstile, pipeline)
             ending = await self._until_ended(stack, pipeline)
             totals = {each.campaign.name: await each.ledger.totals() for each in opened}
         return RunResult(ending, observation.snapshots(), totals)
-
-    async def _preflight(self, platform: Platform, halts: Halts) -> None:
-        """Find out before the first send whether a scope or all permissions are missing.
-
-        A platform that does not answer yet is no reason not to start: the halts take care.
-        """
-        try:
-            authority = await platform.renew(0)
-        except TokenUnavailableError as error:
-            halts.halt(HaltReason.PLATFORM_DOWN, str(error))
-            return
-        log_authority(self._log, authority)
-        if authority.lacks:
-            halts.halt(*lacking.halt_for(authority), Step.OPEN)
 
     def _pipeline(self, lanes: Sequence[Lane], turnstile: Turnstile) -> Pipeline:
         engine, options = self._settings.engine, self._options
@@ -186,7 +167,9 @@ class _Run:
         )
         return Pipeline(lanes, turnstile, plan)
 
-    async def _serve_health(self, stack: AsyncExitStack, halts: Halts, pipeline: Pipeline) -> None:
+    async def _serve_health(
+        self, stack: AsyncExitStack, turnstile: Turnstile, pipeline: Pipeline
+    ) -> None:
         given = self._settings.telemetry
         if not given.health_port:
             return
@@ -194,7 +177,7 @@ class _Run:
             given.health_host,
             given.health_port,
             status=lambda: self._observation.status(pipeline.in_flight),
-            ready=lambda: halts.reason is None,
+            ready=lambda: turnstile.halted_since is None,
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -203,7 +186,7 @@ class _Run:
         """Tell how the run stands, for its control socket."""
         in_flight = self._current.in_flight if self._current else 0
         return {
-            "requests_per_second": self._settings.platform.requests_per_minute / 60,
+            "requests_per_second": requests_per_minute(self._settings) / 60,
             **self._observation.status(in_flight),
         }
 

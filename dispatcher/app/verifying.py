@@ -13,7 +13,7 @@ from dispatcher.engine.asking import Asking
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.verifying import Verification, verify
 from dispatcher.ledgers.verifying import HeldLinks, Unverified
-from dispatcher.settings import Settings
+from dispatcher.settings import Settings, each_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ async def _verify(
     async with AsyncExitStack() as stack:
         which = Unverified(clock.time() - asked.min_age, asked.campaign)
         links = stack.enter_context(HeldLinks(settings.ledger.path, which))
-        platform = await make_platform(settings, clock, stack)
-        pacer, policy = make_pacer(settings, clock), make_rules(settings).retry
+        client, own = next(each_client(settings))  # one is enough: a look back serves many
+        platform = await make_platform(own, clock, stack, client)
+        pacer, policy = make_pacer(own, clock), make_rules(settings).retry
         asking = Asking(platform, pacer, clock, policy, random.random)
         await asking.preflight()
         await verify(links, platform, asking, clock, done, show)

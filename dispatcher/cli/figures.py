@@ -62,6 +62,14 @@ def halts(snapshot: Snapshot) -> list[str]:
     ]
 
 
+def clients(snapshot: Snapshot) -> dict[str, str]:
+    """Return the state of each of several clients; nothing where there is but one."""
+    return {
+        name: ", ".join(f"HALTED: {reason}" for reason in one.halts)
+        for name, one in snapshot.clients.items()
+    }
+
+
 def failures(snapshot: Snapshot) -> dict[str, int]:
     """Return the three counters that must never be mixed."""
     return {

@@ -20,7 +20,7 @@ from dispatcher.cli.summary import new_table
 from dispatcher.domain.plan import Estimate, Span
 from dispatcher.domain.status import RetryReason
 from dispatcher.engine.planning import Plan, Seen
-from dispatcher.settings import Settings
+from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
 """Share of the quota at which a run goes; see docs/architecture.md, pacing."""
@@ -51,7 +51,7 @@ def plan_command(given: Mapping[str, Any]) -> int:
 
 def duration(plan: Plan, settings: Settings) -> tuple[float, float, float]:
     """Return how many seconds the run takes at this quota: likely, at least, at most."""
-    rate = settings.platform.requests_per_minute / 60 * QUOTA_SHARE
+    rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
     requests = plan.estimate.requests
     likely, low, high = (n / rate for n in (requests.number, requests.low, requests.high))
     wait = plan.longest_wait
@@ -180,7 +180,7 @@ def _words(
         )
     if seen.later:
         yield f"Due later: {figures.count(seen.later)} contacts, the last {_iso(seen.last_due)}."
-    quota = f"{figures.count(settings.platform.requests_per_minute)} requests a minute"
+    quota = f"{figures.count(requests_per_minute(settings))} requests a minute"
     spread = f" ({figures.duration(low)} to {figures.duration(high)})" if low != high else ""
     end = datetime.fromtimestamp(time.time() + likely).astimezone()
     yield (

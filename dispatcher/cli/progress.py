@@ -13,6 +13,7 @@ from rich.text import Text
 
 from dispatcher.cli import figures
 from dispatcher.domain.status import Status
+from dispatcher.telemetry.clients import ClientStanding
 from dispatcher.telemetry.tally import Snapshot
 from dispatcher.telemetry.together import together
 
@@ -149,6 +150,7 @@ def line(snapshot: Snapshot) -> str:
         f"quota {gauges.quota_used:.0%}" if gauges else "quota -",
         *(f"{name} {number}" for name, number in figures.failures(snapshot).items()),
         *figures.halts(snapshot),
+        *(f"client {name} {state}" for name, state in figures.clients(snapshot).items() if state),
     ]
     return "; ".join(parts)
 
@@ -180,12 +182,23 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     table.add_row("contacts", _contacts(snapshot))
     table.add_row("settled", _counts(figures.outcomes(snapshot.settled)))
     table.add_row("requests", _requests(snapshot))
+    for name, one in snapshot.clients.items():
+        table.add_row(f"client {name}", _client(one))
     table.add_row("failures", _counts(figures.failures(snapshot), alarm=True))
     halts = [
         Text(f"{words}, for {figures.duration(time.time() - since)}", style="bold red")
         for words, since in zip(figures.halts(snapshot), snapshot.halts.values(), strict=True)
     ]
     return Group(table, *halts)
+
+
+def _client(one: ClientStanding) -> Text:
+    text = Text(f"{figures.count(one.requests)}, {one.quota_used:.0%} of its quota")
+    text.append(f", pace {one.pace:.1f}/s")
+    for reason, since in one.halts.items():
+        words = f", HALTED: {reason}, for {figures.duration(time.time() - since)}"
+        text.append(words, style="bold red")
+    return text
 
 
 def _halted(snapshot: Snapshot) -> Text:

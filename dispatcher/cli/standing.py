@@ -17,6 +17,7 @@ from dispatcher.ledgers import report
 from dispatcher.ledgers.reader import reading
 from dispatcher.ledgers.report import Standing
 from dispatcher.ports import Backlog
+from dispatcher.settings import requests_per_minute
 
 WATCH_SECONDS = 2.0
 """How often --watch looks again."""
@@ -118,7 +119,7 @@ def _quota(given: Mapping[str, Any]) -> float | None:
     """Return the quota in requests per second, where a configuration tells it."""
     if given["ledger"] and not given["config"]:
         return None
-    return load_settings(given, purpose="status").platform.requests_per_minute / 60
+    return requests_per_minute(load_settings(given, purpose="status")) / 60
 
 
 def _left(backlog: Mapping[str, Any]) -> int:
@@ -166,4 +167,18 @@ def _run(told: Told, now: float) -> list[str]:
         f"HALTED: {reason}, since {tables.moment(since)} ({figures.duration(now - since)})."
         for reason, since in run["halted_since"].items()
     )
-    return [words, *halts]
+    clients = (
+        f"Client {name}: {figures.count(one['requests'])} requests, {one['pace']:g}/s, "
+        f"{one['quota_used']:.0%} of its quota used."
+        for name, one in run.get("clients", {}).items()
+    )
+    return [words, *halts, *clients, *_halted_clients(run, now)]
+
+
+def _halted_clients(run: Told, now: float) -> list[str]:
+    return [
+        f"Client {name} HALTED: {reason}, since {tables.moment(since)} "
+        f"({figures.duration(now - since)})."
+        for name, one in run.get("clients", {}).items()
+        for reason, since in one["halted_since"].items()
+    ]

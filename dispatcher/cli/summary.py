@@ -53,7 +53,19 @@ def show_run(console: Console, snapshot: Snapshot) -> None:
     for name, tags in figures.failures_by_tag(snapshot).items():
         table.add_row(name, _words(tags), figures.count(sum(tags.values())))
     console.print(table)
+    _show_clients(console, snapshot)
     console.print(_pace(snapshot), highlight=False)
+
+
+def _show_clients(console: Console, snapshot: Snapshot) -> None:
+    if not snapshot.clients:
+        return
+    table = new_table("This run, by client", "client", "state", "429", "scope errors", "requests")
+    for name, state in figures.clients(snapshot).items():
+        one = snapshot.clients[name]
+        numbers = (one.throttled, one.scope_errors, one.requests)
+        table.add_row(name, state, *(figures.count(number) for number in numbers))
+    console.print(table)
 
 
 def show_campaigns(console: Console, snapshots: Mapping[str, Snapshot]) -> None:

@@ -1,4 +1,7 @@
-"""Facts that the engine tells to telemetry, each once, when it is so."""
+"""Facts that the engine tells to telemetry, each once, when it is so.
+
+``client`` is the alias of the OAuth client that a fact concerns, empty where there is but one.
+"""
 
 from dataclasses import dataclass, field
 
@@ -41,6 +44,7 @@ class Answered:
     correlation_id: str
     failed: bool
     words: str = field(default="", repr=False)
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class ScopeError:
     contact_key: str
     correlation_id: str
     missing: tuple[str, ...] = ()
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class ClosedConflict:
     status: int
     contact_key: str
     correlation_id: str
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,29 +128,42 @@ class Throttled:
     step: Step | None
     seconds: float
     limit_key: str
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The run stands still, or one campaign where it is paused."""
+    """The run stands still, or one client of several, or one campaign where it is paused."""
 
     reason: HaltReason
     detail: str
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The run, or a campaign that was paused, goes on after ``seconds``."""
+    """What was halted or paused goes on after ``seconds``."""
 
     reason: HaltReason
     seconds: float
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A halted run lets one probe through."""
+    """A halted run, or a halted client of several, lets one probe through."""
 
     reason: HaltReason
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPace:
+    """How one client of several stands; figures as in `Gauges`."""
+
+    client: str
+    pace: float
+    quota_used: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +171,7 @@ class Gauges:
     """How the run stands, some times a minute.
 
     ``oldest_due`` is in seconds, ``pace`` in requests per second, ``quota_used`` from 0 to 1.
+    ``clients`` has the pace and quota of each client where there are several.
     """
 
     in_flight: int
@@ -159,6 +179,7 @@ class Gauges:
     oldest_due: float
     pace: float
     quota_used: float
+    clients: tuple[ClientPace, ...] = ()
 
 
 Event = (

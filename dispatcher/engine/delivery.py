@@ -40,7 +40,7 @@ from dispatcher.engine.desk import Desk, Work
 from dispatcher.engine.exchange import Exchange
 from dispatcher.engine.refusals import Refusals
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import Claim, Platform, Reply
+from dispatcher.ports import Claim, Reply
 
 _NOT_TAKEN = (Kind.NOT_SENT, Kind.NOT_TAKEN)
 """What says nothing about the conversation: the same send is still next."""
@@ -53,16 +53,14 @@ class Delivery:
     """
 
     def __init__(
-        self, platform: Platform, turnstile: Turnstile, desk: Desk, rules: Rules, jitter: Jitter,
-        probe_seconds: float,
-    ) -> None:  # fmt: skip
-        self._platform = platform
+        self, turnstile: Turnstile, desk: Desk, rules: Rules, jitter: Jitter, probe_seconds: float
+    ) -> None:
         self._turnstile = turnstile
         self._desk = desk
         self._rules = rules
         self._jitter = jitter
-        self._exchange = Exchange(platform, turnstile, desk)
-        self._refusals = Refusals(platform, turnstile, desk, probe_seconds)
+        self._exchange = Exchange(turnstile, desk)
+        self._refusals = Refusals(turnstile, desk, probe_seconds)
 
     async def deliver(self, claim: Claim) -> None:
         """Take a contact as far as it gets now: settled, deferred, or released by a drain."""
@@ -74,7 +72,7 @@ class Delivery:
                     story.decide(work.story, decision)
                     await self._follow(work, decision)
         finally:
-            self._turnstile.halts.leave(claim.id)
+            self._turnstile.leave(claim.id)
 
     async def _decision(self, work: Work) -> Decision | Defer | None:
         """Come to a decision; None when the contact has left, or must go round again."""
@@ -107,7 +105,7 @@ class Delivery:
 
     async def _read_state(self, work: Work) -> Conversation | None:
         checked = work.contact.conversation_id
-        reply = await self._exchange.read(work, lambda: self._platform.check(checked))
+        reply = await self._exchange.read(work, lambda platform: platform.check(checked))
         if reply is None:
             return None
         result = reply.result
@@ -115,10 +113,10 @@ class Delivery:
         work.asked(Step.CHECK, result, kind)
         if isinstance(result, Answer):
             if kind is Kind.ACCEPTED and result.conversation is not None:
-                self._turnstile.halts.passed(work.id, Step.CHECK, work.sent_at)
+                work.client.halts.passed(work.id, Step.CHECK, work.sent_at)
                 return self._saw(work, result.conversation)
             if kind is Kind.GONE:
-                self._turnstile.halts.passed(work.id, Step.CHECK, work.sent_at)
+                work.client.halts.passed(work.id, Step.CHECK, work.sent_at)
                 return self._saw(work, Conversation(checked, State.GONE))
             if await self._run_refused(work, Step.CHECK, kind, reply):
                 return None
@@ -171,7 +169,7 @@ class Delivery:
         kind = classify(step, reply.result)
         work.asked(step, reply.result, kind)
         if kind is Kind.ACCEPTED and isinstance(reply.result, Answer):
-            self._turnstile.halts.passed(work.id, step, work.sent_at)
+            work.client.halts.passed(work.id, step, work.sent_at)
             await self._desk.settle_sent(work, decision, reply.result)
         elif await self._run_refused(work, step, kind, reply):
             await self._keep(work, decision)
@@ -179,12 +177,14 @@ class Delivery:
             await self._refused(work, step, kind, decision, reply)
 
     def _call(self, work: Work, step: Step, decision: Notify | Open) -> Awaitable[Reply | None]:
-        platform, contact = self._platform, work.contact
+        contact = work.contact
         if isinstance(decision, Notify):
             return self._exchange.send(
-                work, step, decision, lambda: platform.notify(contact, decision)
+                work, step, decision, lambda platform: platform.notify(contact, decision)
             )
-        return self._exchange.send(work, step, decision, lambda: platform.open(contact, decision))
+        return self._exchange.send(
+            work, step, decision, lambda platform: platform.open(contact, decision)
+        )
 
     async def _run_refused(self, work: Work, step: Step, kind: Kind, reply: Reply) -> bool:
         work.token = reply.token
@@ -205,7 +205,8 @@ class Delivery:
             work.progress = replace(work.progress, open_next=False)
         if isinstance(result, Answer) and kind in (Kind.CLOSED, Kind.CONFLICT):
             key, correlation = work.contact.key, result.correlation_id
-            self._desk.events.emit(ClosedConflict(step, result.status, key, correlation))
+            client = work.client.name
+            self._desk.events.emit(ClosedConflict(step, result.status, key, correlation, client))
         if kind is Kind.CLOSED and isinstance(result, Answer):
             after: Next = closed(work.conversation, result, work.progress, policy)
         elif kind is Kind.CONFLICT and isinstance(decision, Open) and isinstance(result, Answer):

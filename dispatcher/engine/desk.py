@@ -15,6 +15,7 @@ from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import Found
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.engine.client import Client
 from dispatcher.engine.house_rules import HouseRules
 from dispatcher.ports import Claim, Clock, EventSink, Ledger, Settlement, TokenUse
 
@@ -27,12 +28,14 @@ class Work:
     ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` an open that
     was refused, with the answer, and waits to be judged by the state, ``hindrance`` what the
     ledger told that stands against a send and waits to be followed. ``sending`` tells that the
-    intent is committed. ``token`` is the one that the last request carried, ``refused_token`` the
-    last one that got a 401. ``story`` is what was done since the claim, which was at ``now``
+    intent is committed. ``client`` made the last request, and is unset before the first;
+    ``token`` is the one that it carried. ``refused`` has, by client, how many 401 came and the
+    last token that got one. ``story`` is what was done since the claim, which was at ``now``
     (seconds since the epoch); None: nobody claimed it.
     """
 
     __slots__ = (
+        "client",
         "conflict",
         "contact",
         "conversation",
@@ -41,14 +44,13 @@ class Work:
         "id",
         "kept",
         "progress",
-        "refused_token",
+        "refused",
         "sending",
         "sent_at",
         "started",
         "state_at",
         "story",
         "token",
-        "unauthorized",
     )
 
     def __init__(self, claim: Claim, started: float, now: float | None = None) -> None:
@@ -64,9 +66,9 @@ class Work:
         self.sent_at = 0.0
         self.kept: Notify | Open | None = None
         self.conflict: tuple[Open, Answer] | None = None
-        self.unauthorized = 0
+        self.client: Client
         self.token = TokenUse(0, 0.0)
-        self.refused_token: TokenUse | None = None
+        self.refused: dict[Client, tuple[int, TokenUse]] = {}
         self.story: list[story.Entry] = [] if now is None else [story.claimed(now)]
 
     def saw(self, conversation: Conversation, now: float) -> None:

@@ -9,18 +9,18 @@ from dispatcher.domain.events import Answered, StateAged
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, RetryReason, Step
 from dispatcher.engine.desk import Desk, Work, discreet
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.turnstile import Pass, Turnstile
 from dispatcher.ports import (
     CredentialsError,
     Intent,
-    Permit,
     Platform,
     Reply,
     TokenExpiredError,
     TokenUnavailableError,
 )
 
-Call = Callable[[], Awaitable[Reply]]
+Call = Callable[[Platform], Awaitable[Reply]]
+"""A request, made through the platform of whichever client has the permit."""
 STALE_STATE_SECONDS = 30.0
 """A state that had to wait for longer is read again before a send rests on it."""
 UNREACHABLE_SECONDS = 1.0
@@ -30,10 +30,8 @@ UNREACHABLE_SECONDS = 1.0
 class Exchange:
     """Makes requests for contacts."""
 
-    def __init__(self, platform: Platform, turnstile: Turnstile, desk: Desk) -> None:
-        self._platform = platform
+    def __init__(self, turnstile: Turnstile, desk: Desk) -> None:
         self._turnstile = turnstile
-        self._halts = turnstile.halts
         self._desk = desk
         self._clock = desk.clock
 
@@ -42,11 +40,11 @@ class Exchange:
 
         Then the contact has left, or goes round again by the way that all requests take.
         """
-        permit = await self._permit(work, Step.CHECK)
-        if permit is None:
+        granted = await self._permit(work, Step.CHECK)
+        if granted is None:
             return None
         try:
-            return await self._request(work, Step.CHECK, permit, call)
+            return await self._request(work, Step.CHECK, granted, call)
         except TokenExpiredError as expired:
             await self._renewed(work, Step.CHECK, expired.number)
             return None
@@ -55,9 +53,10 @@ class Exchange:
         self, work: Work, step: Step, decision: Notify | Open, call: Call
     ) -> Reply | None:
         """Commit the intent and make the send; None as for `read`."""
-        permit = await self._permit(work, step)
-        if permit is None:
+        granted = await self._permit(work, step)
+        if granted is None:
             return None
+        client, permit = granted
         if self._too_late(work):
             permit.unused()
             return None
@@ -77,7 +76,7 @@ class Exchange:
             permit.unused()
             return None
         work.sending = True
-        if not self._halts.open_for(work.id):
+        if not client.halts.open_for(work.id):
             permit.unused()
             await self.turn_back(work, decision)
             return None
@@ -85,7 +84,7 @@ class Exchange:
             age = self._clock.monotonic() - work.state_at
             self._desk.events.emit(StateAged(age))
         try:
-            return await self._request(work, step, permit, call)
+            return await self._request(work, step, granted, call)
         except TokenExpiredError as expired:
             await self.turn_back(work, decision)
             await self._renewed(work, step, expired.number)
@@ -95,11 +94,11 @@ class Exchange:
         """Make a look back for ``work``, which is nobody's contact; None if it was not made."""
         renewed = True
         while renewed:
-            permit = await self._turnstile.permit(Step.LOOK_BACK, work.id)
-            if permit is None:
+            granted = await self._turnstile.permit(Step.LOOK_BACK, work.id)
+            if granted is None:
                 return None
             try:
-                return await self._request(work, Step.LOOK_BACK, permit, call)
+                return await self._request(work, Step.LOOK_BACK, granted, call)
             except TokenExpiredError as expired:
                 renewed = await self._renewed(work, Step.LOOK_BACK, expired.number)
         return None
@@ -121,11 +120,11 @@ class Exchange:
             return True
         return work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS)
 
-    async def _permit(self, work: Work, step: Step) -> Permit | None:
+    async def _permit(self, work: Work, step: Step) -> Pass | None:
         """Wait for a permit; a contact that would have to wait for long leaves its worker."""
-        permit = await self._turnstile.permit(step, work.id)
-        if permit is not None:
-            return permit
+        granted = await self._turnstile.permit(step, work.id)
+        if granted is not None:
+            return granted
         held = self._turnstile.held_long(step)
         if held > 0:
             await self._desk.defer(work, Defer(held, RetryReason.THROTTLED, work.progress))
@@ -133,10 +132,11 @@ class Exchange:
             await self._desk.release(work)
         return None
 
-    async def _request(self, work: Work, step: Step, permit: Permit, call: Call) -> Reply:
-        work.sent_at = self._clock.time()
+    async def _request(self, work: Work, step: Step, granted: Pass, call: Call) -> Reply:
+        client, permit = granted
+        work.client, work.sent_at = client, self._clock.time()
         try:
-            reply = await call()
+            reply = await call(client.platform)
         except TokenExpiredError:
             permit.unused()
             raise
@@ -149,13 +149,15 @@ class Exchange:
 
     async def _renewed(self, work: Work, step: Step, number: int) -> bool:
         """Wait for a token, without a permit: a halt may begin meanwhile."""
+        client = work.client
         try:
-            await self._platform.renew(number)
+            with self._turnstile.renewing(client):
+                await client.platform.renew(number)
         except CredentialsError as error:
-            self._halts.halt(HaltReason.CREDENTIALS, str(error))
-            self._halts.leave(work.id)
+            client.halts.halt(HaltReason.CREDENTIALS, str(error))
+            client.halts.leave(work.id)
         except TokenUnavailableError as error:
-            self._halts.unreachable(str(error))
+            client.halts.unreachable(str(error))
             if step is not Step.LOOK_BACK:
                 later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
                 await self._desk.defer(work, later)
@@ -168,10 +170,10 @@ class Exchange:
             self._desk.note_platform_clock(reply.clock)
         result, left = reply.result, True
         if isinstance(result, Answer):
-            self._halts.reached()
+            work.client.halts.reached()
         elif result.loss is Loss.NOT_SENT:
             left = False
-            self._halts.unreachable(result.detail)
+            work.client.halts.unreachable(result.detail)
         if step.is_send and left:
             opens = work.progress.open_next
             counted = work.progress.sent()
@@ -180,14 +182,15 @@ class Exchange:
 
 
 def _answered(work: Work, step: Step, reply: Reply) -> Answered:
-    result, contact = reply.result, work.contact
+    result, contact, client = reply.result, work.contact, work.client.name
     if isinstance(result, NoAnswer):
         return Answered(
             step, result.loss.value, reply.seconds, contact.key, contact.conversation_id,
-            "", failed=True, words=discreet(result.detail, work),
+            "", failed=True, words=discreet(result.detail, work), client=client,
         )  # fmt: skip
     failed = result.status // 100 != 2  # noqa: PLR2004 - HTTP's class of success
     return Answered(
         step, str(result.status), reply.seconds, contact.key, contact.conversation_id,
         result.correlation_id, failed=failed, words=discreet(result.words, work),
+        client=client,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""When the whole run stands still, and the one contact that finds out whether it still must."""
+"""When a client stands still, and the one contact that finds out whether it still must."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -18,18 +18,20 @@ _CONTACTS_OWN = (HaltReason.FORBIDDEN, HaltReason.PERMISSION, HaltReason.DIVISIO
 
 
 class Halts:
-    """Holds every request back while a scope is missing or the platform is down.
+    """Holds every request of one client back while it lacks a scope or the platform is down.
 
-    A halted run asks again each ``probe_seconds``: first for a fresh token, which alone tells
+    A halted client asks again each ``probe_seconds``: first for a fresh token, which alone tells
     the truth about scopes, then with one ordinary contact, another each time. A run is merely
     suspended, without a word to anybody, for as long as it takes to find out whether a refusal
     means a halt.
     """
 
     def __init__(
-        self, platform: Platform, events: EventSink, clock: Clock, probe_seconds: float
-    ) -> None:
+        self, platform: Platform, events: EventSink, clock: Clock, probe_seconds: float,
+        client: str = "",
+    ) -> None:  # fmt: skip
         self._platform = platform
+        self._client = client
         self._events = events
         self._clock = clock
         self._probe_seconds = probe_seconds
@@ -45,24 +47,31 @@ class Halts:
         self._resumed = asyncio.Event()
         self._unreachable = 0
         self._passed: dict[bool, float] = {}
-        self.on_close: Callable[[], None] = lambda: None
-        """Called whenever the way is closed, so that whoever queues behind it looks again."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when the way is closed or opened, or a probe wanted: who queues looks again."""
 
     def open_for(self, who: int) -> bool:
         """Tell whether ``who`` may make a request now."""
         return (self.reason is None and not self._suspended) or self._probe == who
 
-    async def turn(self, who: int, step: Step) -> None:
-        """Wait until something changed for ``who``."""
-        if self._vacant and (step is not Step.LOOK_BACK or self._proves(step)):
-            self._vacant, self._probe = False, who
-            return
-        future = asyncio.get_running_loop().create_future()
+    def is_probe(self, who: int) -> bool:
+        """Tell whether ``who`` is the one that finds out whether the halt still must be."""
+        return self._probe == who
+
+    def step_in(self, who: int, step: Step) -> bool:
+        """Make ``who`` the probe if one is wanted that was not at hand; tell whether it is."""
+        if not self._vacant or (step is Step.LOOK_BACK and not self._proves(step)):
+            return False
+        self._vacant, self._probe = False, who
+        return True
+
+    def queue(self, who: int, step: Step, future: asyncio.Future[None]) -> None:
+        """Let the future be done as soon as something changed for ``who``."""
         self._waiting[who] = (step, future)
-        try:
-            await future
-        finally:
-            self._waiting.pop(who, None)
+
+    def unqueue(self, who: int) -> None:
+        """Forget who waited."""
+        self._waiting.pop(who, None)
 
     def wake_all(self) -> None:
         """Let everybody who waits look again."""
@@ -74,12 +83,13 @@ class Halts:
     def suspended(self) -> Iterator[None]:
         """Close the way while a question is open that may end in a halt."""
         self._suspended += 1
-        self.on_close()
+        self.on_change()
         try:
             yield
         finally:
             self._suspended -= 1
             if not self._suspended and self.reason is None:
+                self.on_change()
                 self.wake_all()
 
     def halt(
@@ -97,13 +107,13 @@ class Halts:
         if self.reason is reason:
             return
         if self.reason is not None:
-            self._events.emit(Resumed(self.reason, self._clock.monotonic() - self.since))
+            self._tell_end(self.reason)
         self.reason, self.since = reason, self._clock.monotonic()
         self._vacant = False
         self._resumed.clear()
-        self._events.emit(Halted(reason, detail))
+        self._events.emit(Halted(reason, detail, self._client))
         self._halted.set()
-        self.on_close()
+        self.on_change()
 
     def leave(self, who: int) -> None:
         """Tell that ``who`` is done or was refused; if it was the probe, the next can come."""
@@ -172,7 +182,7 @@ class Halts:
         reason = self.reason
         if reason is None:
             return
-        self._events.emit(Probed(reason))
+        self._events.emit(Probed(reason, self._client))
         if not await self._authorized():
             return
         if reason is HaltReason.SCOPE and self._by_token:
@@ -212,11 +222,18 @@ class Halts:
         for who in chosen:
             self._probe = who
             self._waiting[who][1].set_result(None)
+        if not chosen:
+            self.on_change()
 
     def _resume(self) -> None:
         reason, self.reason, self._probe = self.reason, None, None
         self._doubted, self._vacant = None, False
         if reason is not None:
-            self._events.emit(Resumed(reason, self._clock.monotonic() - self.since))
+            self._tell_end(reason)
         self._resumed.set()
+        self.on_change()
         self.wake_all()
+
+    def _tell_end(self, reason: HaltReason) -> None:
+        seconds = self._clock.monotonic() - self.since
+        self._events.emit(Resumed(reason, seconds, self._client))

@@ -3,14 +3,15 @@
 from collections import deque
 from collections.abc import Sequence
 
-from dispatcher.domain.events import Gauges, Halted, Resumed
+from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
 from dispatcher.domain.status import HaltReason
+from dispatcher.engine.client import Client, quota_used
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import NEVER, Desk
 from dispatcher.engine.intake import Intake, Room
 from dispatcher.engine.reconcile import Reconciler
 from dispatcher.engine.sharing import EVEN, Weight
-from dispatcher.ports import Claim, Pacer
+from dispatcher.ports import Claim
 
 MOST_READY = 1024
 """The most contacts of a campaign that lie ready for the workers."""
@@ -98,8 +99,9 @@ class Lane:
             self.desk.next_due = 0.0
             await self.desk.ledger.release([claim.id for claim in claims])
 
-    async def tell_gauges(self, pacer: Pacer) -> None:
+    async def tell_gauges(self, clients: Sequence[Client]) -> None:
         """Tell how the campaign stands; pace and quota are those of the whole run."""
+        each = [ClientPace(c.name, c.pacer.pace, c.pacer.quota_used) for c in clients if c.name]
         now = self.desk.clock.time()
         backlog = await self.desk.ledger.backlog(now)
         self.desk.events.emit(
@@ -107,8 +109,9 @@ class Lane:
                 in_flight=self.busy,
                 backlog=backlog.due + backlog.later,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
-                pace=pacer.pace,
-                quota_used=pacer.quota_used,
+                pace=sum(client.pacer.pace for client in clients),
+                quota_used=quota_used(clients),
+                clients=tuple(each),
             )
         )
 

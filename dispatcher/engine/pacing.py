@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from dispatcher.domain.answer import Reading
 from dispatcher.domain.status import Step
 from dispatcher.engine.pace import Pace
-from dispatcher.ports import Clock, Permit
+from dispatcher.ports import Clock, Pacer, Permit
 
 _SHORTEST_WAIT = 0.001
 """Seconds; the granularity of event loop timers."""
@@ -35,6 +37,9 @@ class _Permit:
     def unused(self) -> None:
         self._pacer.give_back()
 
+    def of(self, pacer: Pacer) -> bool:
+        return self._pacer is pacer
+
 
 class QuotaPacer:
     """Permits at most ``requests`` per ``window`` seconds, spread evenly; see `ports.Pacer`.
@@ -59,6 +64,10 @@ class QuotaPacer:
             if number is not None:
                 return _Permit(self, number, now)
         return await self._wait(step)
+
+    def stand(self, step: Step, future: asyncio.Future[Permit | None]) -> Callable[[], None]:
+        """Stand in line with a future that may stand in other lines, too; see `ports.Pacer`."""
+        return partial(self._step_out, step, self._line_up(step, future))
 
     def hold(self, step: Step | None, seconds: float) -> None:
         """Permit nothing for ``step`` (None: nothing at all) for so long."""
@@ -108,16 +117,25 @@ class QuotaPacer:
 
     async def _wait(self, step: Step) -> Permit | None:
         future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
-        self._tickets += 1
-        waiter = _Waiter(self._tickets, future)
-        self._queues[step].append(waiter)
-        self._plain = False
-        self._pump()
+        waiter = self._line_up(step, future)
         try:
             return await future
         except asyncio.CancelledError:
             self._abandon(step, waiter)
             raise
+
+    def _line_up(self, step: Step, future: asyncio.Future[Permit | None]) -> _Waiter:
+        self._tickets += 1
+        waiter = _Waiter(self._tickets, future)
+        self._queues[step].append(waiter)
+        self._plain = False
+        self._pump()
+        return waiter
+
+    def _step_out(self, step: Step, waiter: _Waiter) -> None:
+        """Let somebody go who was served elsewhere."""
+        if waiter in self._queues[step]:
+            self._queues[step].remove(waiter)
 
     def _abandon(self, step: Step, waiter: _Waiter) -> None:
         """Give a cancelled caller's permit, or its place in the line, to the next."""

@@ -90,7 +90,10 @@ class Pipeline:
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [
-                    group.create_task(self._turnstile.halts.run(), name="halts"),
+                    *(
+                        group.create_task(client.halts.run(), name=f"halts-{client.name}")
+                        for client in self._turnstile.clients
+                    ),
                     group.create_task(self._tell_gauges(), name="gauges"),
                     *(
                         group.create_task(lane.reconciler.run(), name=f"doubts-{lane.campaign}")
@@ -169,17 +172,17 @@ class Pipeline:
             return Ending.PAUSED if held_back else Ending.DONE
         if due <= deadline:
             return None
-        return Ending.HALTED if self._turnstile.halts.reason else Ending.DEFERRED
+        return Ending.DEFERRED if self._turnstile.halted_since is None else Ending.HALTED
 
     def _halted_too_long(self) -> bool:
-        halts = self._turnstile.halts
-        if not self._plan.once or halts.reason is None:
+        since = self._turnstile.halted_since
+        if not self._plan.once or since is None:
             return False
-        return self._clock.monotonic() - halts.since > self._plan.wait_limit
+        return self._clock.monotonic() - since > self._plan.wait_limit
 
     def _held_too_long(self) -> bool:
         """Tell whether the platform holds all requests for longer than the run waits."""
-        return self._plan.once and self._turnstile.pacer.held(Step.CHECK) > self._plan.wait_limit
+        return self._plan.once and self._turnstile.held(Step.CHECK) > self._plan.wait_limit
 
     async def _rest(self) -> None:
         """Wait until the workers want more, something is due, or a source has a batch."""
@@ -259,7 +262,7 @@ class Pipeline:
 
     async def _gauges(self) -> None:
         for lane in self._lanes:
-            await lane.tell_gauges(self._turnstile.pacer)
+            await lane.tell_gauges(self._turnstile.clients)
 
 
 def _sharing(lanes: Sequence[Lane], plan: Plan) -> Sharing | None:

@@ -31,7 +31,7 @@ from dispatcher.engine.desk import NEVER, Desk, Work
 from dispatcher.engine.exchange import Exchange
 from dispatcher.engine.refusals import Refusals
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ports import LOOK_BACK_IDS, Asked, Claim, Doubt, Platform
+from dispatcher.ports import LOOK_BACK_IDS, Asked, Claim, Doubt
 
 WITNESSES = 3
 """Messages that tell how far the look back has caught up, for each of two moments."""
@@ -56,16 +56,14 @@ class Reconciler:
     """Settles contacts in doubt that are found, frees those proved absent, parks the others."""
 
     def __init__(
-        self, platform: Platform, turnstile: Turnstile, desk: Desk, rules: Rules,
-        probe_seconds: float,
-    ) -> None:  # fmt: skip
-        self._platform = platform
+        self, turnstile: Turnstile, desk: Desk, rules: Rules, probe_seconds: float
+    ) -> None:
         self._turnstile = turnstile
         self._desk = desk
         self._rules = rules
         self._policy = rules.reconcile
-        self._exchange = Exchange(platform, turnstile, desk)
-        self._refusals = Refusals(platform, turnstile, desk, probe_seconds)
+        self._exchange = Exchange(turnstile, desk)
+        self._refusals = Refusals(turnstile, desk, probe_seconds)
         self._name = next(_NAMES)
         self._caught_up = NEVER_SHOWN
         self._since: dict[int, float] = {}
@@ -148,20 +146,20 @@ class Reconciler:
             return _Look(self._desk.platform_time(), ())
         work = Work(Claim(self._name, Contact("", "", "")), self._desk.clock.monotonic())
         try:
-            reply = await self._exchange.look_back(work, lambda: self._platform.look_back(asked))
+            reply = await self._exchange.look_back(work, lambda platform: platform.look_back(asked))
             if reply is None:
                 return None
             result, kind = reply.result, classify(Step.LOOK_BACK, reply.result)
             if not isinstance(result, Answer):
                 return None
             if kind is Kind.ACCEPTED and result.history is not None:
-                self._turnstile.halts.passed(work.id, Step.LOOK_BACK, work.sent_at)
+                work.client.halts.passed(work.id, Step.LOOK_BACK, work.sent_at)
                 return _Look(self._desk.platform_time() - reply.seconds, result.history)
             work.token = reply.token
             await self._refusals.took(work, Step.LOOK_BACK, kind, result)
             return None
         finally:
-            self._turnstile.halts.leave(work.id)
+            self._turnstile.leave(work.id)
 
     async def _judged(self, due: Sequence[Doubt], look: _Look) -> list[tuple[Doubt, Verdict]]:
         """Judge each by itself; what is found for one is no other's."""

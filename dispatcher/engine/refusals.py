@@ -8,9 +8,10 @@ from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.engine import lacking
+from dispatcher.engine.client import Client
 from dispatcher.engine.desk import Desk, Work
 from dispatcher.engine.turnstile import LONG_HOLD_SECONDS, Turnstile
-from dispatcher.ports import Authority, CredentialsError, Platform, TokenUnavailableError
+from dispatcher.ports import Authority, CredentialsError, TokenUnavailableError
 
 DEFAULT_HOLD_SECONDS = 5.0
 """How long a 429 holds that does not say."""
@@ -21,20 +22,16 @@ MAX_UNAUTHORIZED = 5
 
 
 class Refusals:
-    """Judges what concerns the whole run, and holds or halts it."""
+    """Judges what concerns all requests of a client, and holds or halts it."""
 
-    def __init__(
-        self, platform: Platform, turnstile: Turnstile, desk: Desk, probe_seconds: float
-    ) -> None:
-        self._platform = platform
+    def __init__(self, turnstile: Turnstile, desk: Desk, probe_seconds: float) -> None:
         self._turnstile = turnstile
-        self._halts = turnstile.halts
         self._desk = desk
         self._events = desk.events
         self._probe_seconds = probe_seconds
 
     async def took(self, work: Work, step: Step, kind: Kind, answer: Answer) -> bool:
-        """Take care of a refusal that is the run's; False if it is the contact's own."""
+        """Take care of a refusal that is the client's; False if it is the contact's own."""
         match kind:
             case Kind.UNAUTHORIZED:
                 await self._unauthorized(work, step, answer)
@@ -52,31 +49,30 @@ class Refusals:
 
     async def _unauthorized(self, work: Work, step: Step, answer: Answer) -> None:
         """Renew the token once; a token issued after the first 401 must do, if it is fresh."""
-        refused, work.unauthorized = work.refused_token, work.unauthorized + 1
-        token = work.token
-        work.refused_token = token
-        newer = refused is not None and token.number > refused.number
-        if (newer and token.age < YOUNG_TOKEN_SECONDS) or work.unauthorized >= MAX_UNAUTHORIZED:
-            work.unauthorized = 0
-            work.refused_token = None
+        client, token = work.client, work.token
+        times, refused = work.refused.pop(client, (0, token))
+        newer = token.number > refused.number
+        if (newer and token.age < YOUNG_TOKEN_SECONDS) or times + 1 >= MAX_UNAUTHORIZED:
             self._scope_error(work, step, answer, ScopeSource.UNAUTHORIZED)
             words = "the platform refuses a token that it has just issued (401)"
             self._halt(work, HaltReason.UNAUTHORIZED, words, step)
             return
+        work.refused[client] = times + 1, token
         try:
-            await self._platform.renew(token.number)
+            with self._turnstile.renewing(client):
+                await client.platform.renew(token.number)
         except CredentialsError as error:
             self._halt(work, HaltReason.CREDENTIALS, str(error))
         except TokenUnavailableError as error:
-            self._halts.unreachable(str(error))
+            client.halts.unreachable(str(error))
 
     async def _forbidden(self, work: Work, step: Step, answer: Answer) -> None:
         """Halt for what the token lacks, else find out whether only this contact is out of reach.
 
         Also where the body names a permission or a division: the client may have it elsewhere.
         """
-        with self._halts.suspended():
-            authority = await self._authority()
+        with work.client.halts.suspended():
+            authority = await self._authority(work.client)
             source, reason = lacking.blamed(answer, authority)
             self._scope_error(work, step, answer, source, lacking.missing(answer, authority))
             if authority is not None and authority.lacks:
@@ -93,8 +89,8 @@ class Refusals:
 
     async def _look_forbidden(self, work: Work, answer: Answer) -> None:
         """Halt for a missing scope; without one the look back alone is out of reach."""
-        with self._halts.suspended():
-            authority = await self._authority()
+        with work.client.halts.suspended():
+            authority = await self._authority(work.client)
             source, reason = lacking.blamed(answer, authority)
             missing = lacking.missing(answer, authority)
             self._scope_error(work, Step.LOOK_BACK, answer, source, missing)
@@ -103,7 +99,7 @@ class Refusals:
 
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
         first = work.progress.forbidden_at
-        return first is not None and self._halts.passed_since(step, first)
+        return first is not None and work.client.halts.passed_since(step, first)
 
     async def _set_aside(self, work: Work, step: Step, answer: Answer) -> None:
         if self._again_while_others_pass(work, step):
@@ -116,16 +112,20 @@ class Refusals:
         told = answer.retry_after
         seconds = DEFAULT_HOLD_SECONDS if told is None else told
         held = step if answer.limit_key else None
-        self._events.emit(Throttled(held, seconds, answer.limit_key or ""))
-        self._turnstile.hold(held, seconds)
-        self._halts.leave(work.id)
-        if held not in (None, Step.LOOK_BACK) and seconds > LONG_HOLD_SECONDS:
-            await self._desk.defer(work, Defer(seconds, RetryReason.THROTTLED, work.progress))
+        client = work.client
+        self._events.emit(Throttled(held, seconds, answer.limit_key or "", client.name))
+        self._turnstile.hold(client, held, seconds)
+        client.halts.leave(work.id)
+        if held in (None, Step.LOOK_BACK) or seconds <= LONG_HOLD_SECONDS:
+            return
+        wait = min(seconds, self._turnstile.held_long(step))
+        if wait > 0:
+            await self._desk.defer(work, Defer(wait, RetryReason.THROTTLED, work.progress))
 
     async def _masked(self, work: Work, step: Step, answer: Answer) -> bool:
         """Tell a missing scope behind a 409 by a token that is issued after it."""
-        with self._halts.suspended():
-            authority = await self._authority()
+        with work.client.halts.suspended():
+            authority = await self._authority(work.client)
             if authority is None:
                 unjudged = replace(work.progress, open_next=False)
                 later = Defer(self._probe_seconds, RetryReason.CONFLICT, unjudged)
@@ -139,14 +139,14 @@ class Refusals:
         await self._desk.defer(work, later)
         return True
 
-    async def _authority(self) -> Authority | None:
+    async def _authority(self, client: Client) -> Authority | None:
         """Ask what a token grants that is issued now; None if none can be had."""
         try:
-            return await self._platform.verify()
+            return await client.platform.verify()
         except CredentialsError as error:
-            self._halts.halt(HaltReason.CREDENTIALS, str(error))
+            client.halts.halt(HaltReason.CREDENTIALS, str(error))
         except TokenUnavailableError as error:
-            self._halts.unreachable(str(error))
+            client.halts.unreachable(str(error))
         return None
 
     def _halt(
@@ -154,12 +154,13 @@ class Refusals:
         *, by_token: bool = True,
     ) -> None:  # fmt: skip
         """Halt, or go on halting: a probe that was refused makes room for the next."""
-        self._halts.halt(reason, words, step, by_token=by_token)
-        self._halts.leave(work.id)
+        work.client.halts.halt(reason, words, step, by_token=by_token)
+        work.client.halts.leave(work.id)
 
     def _scope_error(
         self, work: Work, step: Step, answer: Answer, source: ScopeSource,
         missing: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         key, correlation = work.contact.key, answer.correlation_id
-        self._events.emit(ScopeError(source, step, key, correlation, missing))
+        name = work.client.name
+        self._events.emit(ScopeError(source, step, key, correlation, missing, name))

@@ -1,5 +1,7 @@
 """Keeping to the quota."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from dispatcher.domain.answer import Reading
@@ -7,7 +9,7 @@ from dispatcher.domain.status import Step
 
 
 class Permit(Protocol):
-    """The right to make one request now. Exactly one of the methods is called, once."""
+    """The right to make one request now. `answered` or `unused` is called, once."""
 
     def answered(self, reading: Reading | None) -> None:
         """Tell that the request came to an end, and the platform's count if it told."""
@@ -17,12 +19,23 @@ class Permit(Protocol):
         """Give the right back: the request was not made."""
         ...
 
+    def of(self, pacer: "Pacer") -> bool:
+        """Tell whether that pacer gave it; not an end of the permit."""
+        ...
+
 
 class Pacer(Protocol):
     """Keeps to the quota: permits in the order asked; sends, then look backs, then checks."""
 
     async def permit(self, step: Step) -> Permit | None:
         """Wait for the right to make one request; None when waiting was broken off."""
+        ...
+
+    def stand(self, step: Step, future: "asyncio.Future[Permit | None]") -> Callable[[], None]:
+        """Stand in line with a future that may stand in other lines, too.
+
+        It gets what `permit` returns, unless it is done before. Return what leaves the line.
+        """
         ...
 
     def hold(self, step: Step | None, seconds: float) -> None:

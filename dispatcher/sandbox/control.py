@@ -29,7 +29,9 @@ class Levers(Protocol):
 
     def counts(self) -> dict[str, object]: ...  # noqa: D102 - see Sandbox
     def look(self, conversation_id: str) -> View | None: ...  # noqa: D102 - see Sandbox
-    def set_scopes(self, granted: tuple[str, ...], mask: Mask | None) -> None: ...  # noqa: D102 - see Sandbox
+    def set_scopes(  # noqa: D102 - see Sandbox
+        self, granted: tuple[str, ...], mask: Mask | None, client: str | None
+    ) -> None: ...
     def set_denial(self, lack: Denial) -> None: ...  # noqa: D102 - see Sandbox
     def set_roles(  # noqa: D102 - see Sandbox
         self, permissions: tuple[str, ...] | None, divisions: tuple[str, ...] | None
@@ -90,10 +92,10 @@ class Control:
         return answer(200, {"id": conversation_id, **view._asdict(), "kind": view.kind.name})
 
     def _scopes(self, body: bytes) -> Answer:
-        def read(table: Table) -> tuple[tuple[str, ...], Mask | None]:
+        def read(table: Table) -> tuple[tuple[str, ...], Mask | None, str | None]:
             if table.get("granted") is None:
                 table.mistake("granted", "is missing")
-            return table.texts("granted", ()), readers.mask(table)
+            return table.texts("granted", ()), readers.mask(table), table.text("client", "") or None
 
         self._levers.set_scopes(*_read(body, read))
         return _DONE

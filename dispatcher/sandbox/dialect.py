@@ -19,6 +19,7 @@ class Call:
         "conversation_id",
         "correlation",
         "endpoint",
+        "grants",
         "now",
         "rate_lines",
         "request",
@@ -41,6 +42,8 @@ class Call:
         self.correlation = correlation
         self.now = now
         self.wall = wall
+        self.grants: Grants | None = None
+        """Those of the client that makes the call; None until that is known."""
         self.token: Token | None = None
         self.rate_lines = b""
 

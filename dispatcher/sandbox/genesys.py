@@ -112,7 +112,7 @@ class Genesys:
         return answer(200, {name: value for name, value in issued.items() if name != "scope"})
 
     def _me(self, call: Call) -> Answer:
-        grants = self._estate.grants
+        grants = call.grants or self._estate.grants
         usable = call.token.usable if call.token is not None else frozenset()
         scopes = [scope for scope in grants.granted if scope in usable]
         return answer(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dispatcher.sandbox import refusals
 from dispatcher.sandbox.answers import Answer, Stamp, render
+from dispatcher.sandbox.clients import make_clients
 from dispatcher.sandbox.counts import Counts
 from dispatcher.sandbox.dialect import Call, Dialect, Estate
 from dispatcher.sandbox.disturbance import Disturbance
@@ -46,6 +47,10 @@ class Platform:
         self.grants = Grants(scenario.token, needs)
         self.log = EffectLog(log_path, with_text=scenario.log_text)
         self.quota = Quota(scenario.rate, seed, now, self._wall_offset)
+        self.others = make_clients(
+            scenario.clients, scenario.token, needs, scenario.rate,
+            lambda rate, number: Quota(rate, seed + number, now, self._wall_offset),
+        )  # fmt: skip
         self.limits = [LimitGate(limit) for limit in scenario.limits]
         self.faults = FaultPlan(scenario.faults, seed)
         self._gates: defaultdict[str, list[LimitGate]] = defaultdict(list)
@@ -89,20 +94,27 @@ class Platform:
             self.on_first_request()
         wall = now + self._wall_offset
         endpoint, conversation_id = self._dialect.route(request)
-        if not self.grants.may_write:
+        other = self.others.of(request.authorization, now) if self.others else None
+        if other is not None:
+            other.scopeless += not other.grants.may_write
+        elif not self.grants.may_write:
             self.counts.note_scopeless(endpoint, now, wall)
         return Call(request, endpoint, conversation_id, self._stamp.correlation(), now, wall)
 
     def _admit(self, call: Call) -> Answer | None:
+        authorization = call.request.authorization
         if call.endpoint == "token":
-            return None
-        call.token = self.grants.find(call.request.authorization, call.now)
+            return self.others.token(authorization, call.request.body, call.now)
+        client = self.others.of(authorization, call.now) or self
+        call.grants = client.grants
+        call.token = client.grants.find(authorization, call.now)
         if call.token is None:
             return refusals.unauthorized(call.correlation, "token")
         refused = self._limited(call)
-        if refused is None and not self.quota.take(call.now):
-            refused = refusals.over_rate(call.correlation, self.quota.reset_after(call.now))
-        call.rate_lines = self.quota.header_lines(call.now)
+        quota = client.quota
+        if refused is None and not quota.take(call.now):
+            refused = refusals.over_rate(call.correlation, quota.reset_after(call.now))
+        call.rate_lines = quota.header_lines(call.now)
         return refused
 
     def _limited(self, call: Call) -> Answer | None:
@@ -158,5 +170,6 @@ class Platform:
     def report(self) -> dict[str, object]:
         """Return the counts; the effect log is complete up to them."""
         self.log.flush()
-        windows = self.quota.windows(time.monotonic())
-        return self.counts.report(windows, self.limits, self.log.count)
+        now = time.monotonic()
+        report = self.counts.report(self.quota.windows(now), self.limits, self.log.count)
+        return {**report, "clients": self.others.report(now)} if self.others else report

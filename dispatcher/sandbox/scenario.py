@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 from dispatcher.sandbox import readers
+from dispatcher.sandbox.clients import ClientRules, clients
 from dispatcher.sandbox.parts import (
     Analytics,
     DialectName,
@@ -42,6 +43,8 @@ class Scenario:
     """Whether the effect log carries the messages' texts beside their hashes."""
     token: TokenRules = field(default_factory=TokenRules)
     rate: Rate = field(default_factory=Rate)
+    clients: tuple[ClientRules, ...] = ()
+    """OAuth clients beside the one of ``token``."""
     limits: tuple[Limit, ...] = ()
     latency: Mapping[str, Spread] = field(default_factory=dict)
     """By endpoint; ``default`` stands for the endpoints that are not named."""
@@ -89,6 +92,7 @@ def _scenario(table: Table) -> Scenario:
         log_text=table.flag("log_text", default=False),
         token=readers.token(table),
         rate=readers.rate(table),
+        clients=clients(table),
         limits=readers.limits(table),
         latency=readers.latency(table),
         faults=readers.faults(table),

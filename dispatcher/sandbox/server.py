@@ -10,7 +10,7 @@ from dispatcher.sandbox.faults import FaultPlan
 from dispatcher.sandbox.listener import Listener
 from dispatcher.sandbox.parts import Denial, Event, Fault, Mask
 from dispatcher.sandbox.platform import Platform
-from dispatcher.sandbox.scenario import Scenario
+from dispatcher.sandbox.scenario import Scenario, ScenarioError
 from dispatcher.sandbox.timeline import Timeline
 from dispatcher.sandbox.world import View
 
@@ -121,9 +121,21 @@ class Sandbox:
         """Return a conversation as it is now, without setting anything in motion; None if gone."""
         return self._platform.look(conversation_id)
 
-    def set_scopes(self, granted: tuple[str, ...], mask: Mask | None = None) -> None:
-        """Set what the client may do, from now on and for tokens already issued."""
-        self._platform.grants.change(granted, mask)
+    def set_scopes(
+        self, granted: tuple[str, ...], mask: Mask | None = None, client: str | None = None
+    ) -> None:
+        """Set what the client may do, from now on and for tokens already issued.
+
+        ``client`` is the id of one of ``[[clients]]``; None: of the one of ``[token]``.
+
+        Raises:
+            ScenarioError: there is no such client.
+
+        """
+        other = None if client is None else self._platform.others.named(client)
+        if client is not None and other is None:
+            raise ScenarioError([f"request: client: is none of [[clients]]: {client!r}"])
+        (other or self._platform).grants.change(granted, mask)
 
     def set_denial(self, lack: Denial) -> None:
         """Refuse every send with a 403 that names this; "no": let them in again."""
@@ -148,6 +160,7 @@ class Sandbox:
     def expire_tokens(self) -> None:
         """End the life of every token."""
         self._platform.grants.expire_all()
+        self._platform.others.expire_all()
 
     def set_client_secret(self, secret: str) -> None:
         """Change the secret that the client must have; tokens already issued live on."""

@@ -15,6 +15,7 @@ from dispatcher.platforms.regions import REGIONS
 from dispatcher.settings.mistakes import WrongValueError
 from dispatcher.sources.template import Template
 
+_ALIAS = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -36,6 +37,15 @@ def _campaign(value: str) -> str:
         raise WrongValueError(
             "must be 1 to 100 letters, digits, dots, dashes and underscores",
             'for example campaign = "cart-2026-11"',
+        )
+    return value
+
+
+def _alias(value: str) -> str:
+    if not _ALIAS.fullmatch(value):
+        raise WrongValueError(
+            "must be 1 to 32 lower-case letters, digits and underscores, a letter first",
+            'for example name = "main"',
         )
     return value
 
@@ -154,6 +164,8 @@ def _not_blank(value: str) -> str:
     return value
 
 
+Alias = Annotated[str, AfterValidator(_alias)]
+"""A client's name: fit for a metric's tag, and for the name of a variable."""
 Campaign = Annotated[str, AfterValidator(_campaign)]
 TemplateText = Annotated[str, AfterValidator(_template)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -8,31 +8,42 @@ from typing import Literal, get_origin
 
 from pydantic.fields import FieldInfo
 
-from dispatcher.settings.credentials import secret_hint
-from dispatcher.settings.model import OF_A_CAMPAIGN, SECRETS, CampaignSettings, Settings
+from dispatcher.settings.credentials import CredentialsSettings, secret_hint
+from dispatcher.settings.model import (
+    OF_A_CAMPAIGN,
+    SECRETS,
+    CampaignSettings,
+    ClientSettings,
+    Settings,
+)
 from dispatcher.settings.section import Section
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
 
-Keys of ``[[campaigns]]`` have one more in front, which counts from 1: ("campaigns[1]", "name").
+Keys of ``[[campaigns]]`` and ``[[clients]]`` have one more in front, which counts from 1:
+("campaigns[1]", "name").
 """
 
 LIST = "campaigns"
-"""The one key that is a list of tables."""
+"""The key that is a list of campaigns."""
+CLIENTS = "clients"
+"""The key that is a list of OAuth clients."""
+LISTS = (LIST, CLIENTS)
+"""The keys that are lists of tables."""
 _ALL_KEYS = "config/dispatcher.toml shows every key"
-_ITEM = re.compile(rf"{LIST}\[([1-9][0-9]*)\]")
+_ITEM = re.compile(rf"({LIST}|{CLIENTS})\[([1-9][0-9]*)\]")
 
 
 @cache
 def known() -> dict[KeyPath, FieldInfo]:
-    """Return every key that can be set, but for those of ``[[campaigns]]``."""
+    """Return every key that can be set, but for those inside of lists."""
     keys: dict[KeyPath, FieldInfo] = {}
     for name, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
-        elif name not in (*SECRETS, LIST):
+        elif name not in (*SECRETS, *LISTS):
             keys[name,] = field
     return keys
 
@@ -44,20 +55,22 @@ def _known_in_campaigns() -> dict[KeyPath, FieldInfo]:
     return whole | {(name,): info for name, info in own if name not in OF_A_CAMPAIGN}
 
 
-def item(number: int) -> str:
+def item(number: int, of: str = LIST) -> str:
     """Return the first part of the keys of one of ``[[campaigns]]``, counted from 1."""
-    return f"{LIST}[{number}]"
+    return f"{of}[{number}]"
 
 
-def item_number(path: KeyPath) -> int | None:
-    """Return which of ``[[campaigns]]`` a key belongs to, counted from 1; None if to none."""
+def item_list(path: KeyPath) -> str | None:
+    """Return the list that a key belongs to; None if to none."""
     found = _ITEM.fullmatch(path[0])
-    return int(found.group(1)) if found else None
+    return found.group(1) if found else None
 
 
 def holds_keys(path: KeyPath) -> bool:
     """Tell whether a table at this place holds keys, each with a place of its own."""
-    if item_number(path) is not None:
+    if item_list(path) == CLIENTS:
+        return path[1:] in ((), ("credentials",))
+    if item_list(path) is not None:
         path = path[1:]
         return not path or path in _SECTIONS_OF_A_CAMPAIGN or is_table(path)
     return path in _SECTIONS or is_table(path)
@@ -71,7 +84,7 @@ def sections() -> frozenset[str]:
 
 def is_table(path: KeyPath) -> bool:
     """Tell whether the key holds a table of the user's own names."""
-    if path and item_number(path) is not None:
+    if path and item_list(path) is not None:
         path = path[1:]
     field = known().get(path)
     return field is not None and get_origin(field.annotation) is dict
@@ -92,7 +105,11 @@ def hint_for_unknown(path: KeyPath) -> str:
     if path[-1] in SECRETS or any(word in path[-1] for word in ("secret", "password", "token")):
         meant = get_close_matches(path[-1], _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
         return f"did you mean credentials.{meant[0]}?" if meant else secret_hint(path[-1])
-    if item_number(path) is not None:
+    if item_list(path) == CLIENTS:
+        inside = CredentialsSettings if path[1:-1] else ClientSettings
+        meant = get_close_matches(path[-1], inside.model_fields, n=1)
+        return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
+    if item_list(path) is not None:
         names = [key[-1] for key in _known_in_campaigns()]
         meant = get_close_matches(path[-1], [*OF_A_CAMPAIGN, *names], n=1)
         return f"did you mean {meant[0]}?" if meant else _ALL_KEYS

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.settings.keys import LIST, KeyPath, holds_keys, item
+from dispatcher.settings.keys import CLIENTS, LIST, KeyPath, holds_keys, item
 from dispatcher.settings.mistakes import Mistake, Origin
 
 
@@ -11,7 +11,8 @@ from dispatcher.settings.mistakes import Mistake, Origin
 class Layers:
     """Values by key, the latest one winning, and where each came from.
 
-    ``listed`` tells whether campaigns were given as a list, ``campaigns`` how many.
+    ``listed`` tells whether campaigns were given as a list, ``campaigns`` how many; ``clients``
+    tells how many of these there are.
     """
 
     values: dict[KeyPath, object] = field(default_factory=dict)
@@ -19,6 +20,7 @@ class Layers:
     mistakes: list[Mistake] = field(default_factory=list)
     listed: bool = False
     campaigns: int = 0
+    clients: int = 0
 
     def put(self, path: KeyPath, value: object, origin: Origin) -> None:
         """Set one key, in place of what an earlier layer said."""
@@ -44,12 +46,19 @@ class Layers:
             table[path[-1]] = value
         if self.listed:
             root[LIST] = [root.pop(name, {}) for name in self.items]
+        if self.clients:
+            root[CLIENTS] = [root.pop(name, {}) for name in self.client_items]
         return root
 
     @property
     def items(self) -> list[str]:
         """The first parts of the keys of each of ``[[campaigns]]``."""
         return [item(number) for number in range(1, self.campaigns + 1)]
+
+    @property
+    def client_items(self) -> list[str]:
+        """The first parts of the keys of each of ``[[clients]]``."""
+        return [item(number, CLIENTS) for number in range(1, self.clients + 1)]
 
     def origin(self, path: KeyPath) -> Origin | None:
         """Return where a key, or else something inside of it, was set."""

@@ -5,9 +5,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
-from dispatcher.settings import campaigns, checks, credentials, problems, reading
+from dispatcher.settings import campaigns, checks, clients, credentials, problems, reading
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
@@ -51,14 +51,16 @@ def load(
     layers = _read(config, env, sets, flags or {})
     chosen = campaigns.take_choice(layers)
     wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
+    wrong += clients.mistakes(layers)
     campaigns.stand_in(layers, complete=purpose in _WITHOUT_SOURCE)
     settings, invalid = _validate(layers)
     keys = frozenset(mistake.key for mistake in invalid)
     wrong += invalid
     views = campaigns.views(settings, layers, chosen)
     wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
-    if purpose != "status" and "credentials.source" not in keys:
-        wrong += _credentials(settings, layers, env, keys)
+    if purpose != "status":
+        for place in clients.places(settings, layers):
+            wrong += _credentials(place, layers, env, keys)
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
     return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
@@ -97,6 +99,7 @@ def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
     for mistake in invalid:
         _drop(usable, tuple(mistake.key.split(".")))
     campaigns.stand_in(usable, complete=True)
+    clients.stand_in(usable)
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
@@ -112,12 +115,14 @@ def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> Mistake:
 
 
 def _credentials(
-    settings: Settings, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
+    place: clients.Place, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
 ) -> list[Mistake]:
-    front = "credentials"
-    found = credentials.mistakes(settings.credentials, env)
+    front = ".".join(place.path)
+    if f"{front}.source" in wrong:
+        return []
+    found = credentials.mistakes(place.section, env, place.variables)
     return [
-        _at(layers, (front, key), problem, hint)
+        _at(layers, (*place.path, key), problem, hint)
         if key in CredentialsSettings.model_fields
         else Mistake("environment", key, problem, hint)
         for key, problem, hint in found
@@ -130,8 +135,5 @@ def _order(mistake: Mistake) -> tuple[bool, str, int]:
 
 
 def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
-    secrets = {
-        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
-    }
-    whole = settings.model_copy(update=secrets).with_environment(env)
+    whole = clients.with_secrets(settings, env).with_environment(env)
     return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})

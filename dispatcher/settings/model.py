@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from dispatcher.platforms.genesys_bodies import Lineage, Messenger
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.fields import (
+    Alias,
     BaseUrl,
     Campaign,
     Delimiter,
@@ -118,6 +119,19 @@ class Platform(Section):
     ca_bundle: str = ""
 
 
+class ClientSettings(Section):
+    """One of ``[[clients]]``; without a quota of its own it has that of ``[platform]``.
+
+    Without ``credentials`` of its own its id and secret are in the environment.
+    """
+
+    name: Alias
+    requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
+    credentials: CredentialsSettings = CredentialsSettings()
+    client_id: SecretStr = SecretStr("")
+    client_secret: SecretStr = SecretStr("")
+
+
 class Ledger(Section):
     """Where the durable record of every contact's progress is kept."""
 
@@ -179,7 +193,8 @@ class Settings(Section):
     """All settings of one run; made by `dispatcher.settings.load`.
 
     ``campaigns`` is never empty. ``campaign`` and the sections of one campaign are those of the
-    first; `only` gives the settings as they are for another.
+    first; `only` gives the settings as they are for another. ``clients`` is empty where there is
+    but one OAuth client.
     """
 
     campaign: Campaign
@@ -195,6 +210,7 @@ class Settings(Section):
     rules: Rules = Rules()
     telemetry: Telemetry = Telemetry()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
+    clients: Annotated[tuple[ClientSettings, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
@@ -242,9 +258,11 @@ class Settings(Section):
                 continue
             if name == "campaigns":
                 yield from self._described_campaigns()
-            elif name in SECRETS and self.credentials.source != "env":
-                continue
+            elif name == "clients":
+                yield from self._described_clients()
             elif name in SECRETS:
+                if self.clients or self.credentials.source != "env":
+                    continue
                 yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
             elif isinstance(value, Section):
                 for field, inner in value:
@@ -270,6 +288,27 @@ class Settings(Section):
                 for field, found in value:
                     place = self.origin(f"{front}.{field}")
                     yield f"{own}.{field}", as_toml(found), str(place or "default")
+
+    def _described_clients(self) -> Iterator[tuple[str, str, str]]:
+        for number, client in enumerate(self.clients, 1):
+            for name, value in client:
+                own = f"clients[{number}].{name}"
+                if isinstance(value, Section):
+                    yield from self._described_section(own, value)
+                    continue
+                if name in SECRETS and client.credentials.source != "env":
+                    continue
+                if isinstance(value, SecretStr):
+                    yield own, "(set)" if value.get_secret_value() else "(not set)", "environment"
+                    continue
+                shown = self.platform.requests_per_minute if value is None else value
+                yield own, as_toml(shown), str(self.origin(own) or "default")
+
+    def _described_section(self, front: str, section: Section) -> Iterator[tuple[str, str, str]]:
+        """Describe what is set in a section whose defaults are described elsewhere."""
+        for name, value in section:
+            if self.origin(f"{front}.{name}"):
+                yield self._described(f"{front}.{name}", value)
 
     def _described(self, key: str, value: object) -> tuple[str, str, str]:
         origin = self.origin(key)

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dispatcher.settings.keys import LIST, KeyPath, hint_for_unknown, item, known, sections
+from dispatcher.settings.keys import (
+    LISTS,
+    KeyPath,
+    hint_for_unknown,
+    item,
+    item_list,
+    known,
+    sections,
+)
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Mistake, Origin, WrongValueError
 from dispatcher.settings.reading import FLAGS
@@ -35,6 +43,7 @@ _EXAMPLES = {
     "source.path": '[source] path = "contacts.csv"',
     "campaigns.name": 'name = "cart-2026-11"',
     "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
+    "clients.name": 'name = "main"',
 }
 _NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
 
@@ -57,8 +66,8 @@ def _where(detail: ErrorDetails) -> KeyPath:
     """Return the key of an error, without the places inside of a list."""
     loc = detail["loc"]
     front: KeyPath = ()
-    if loc[0] == LIST and len(loc) > 1:
-        loc, front = loc[2:], (item(int(loc[1]) + 1),)
+    if loc[0] in LISTS and len(loc) > 1:
+        loc, front = loc[2:], (item(int(loc[1]) + 1, str(loc[0])),)
     path = tuple(str(part) for part in loc if isinstance(part, str) and part != "[key]")
     return (*front, *path[:3])
 
@@ -81,9 +90,9 @@ def _name(path: KeyPath) -> str:
 
 def _missing(path: KeyPath, layers: Layers) -> Mistake:
     key = _name(path)
-    if path[0] in layers.items:
+    if (of := item_list(path)) is not None:
         here = layers.origins[path[:1]]
-        hint = _EXAMPLES.get(_name((LIST, *path[1:])), "set it")
+        hint = _EXAMPLES.get(_name((of, *path[1:])), "set it")
         return Mistake(here.where, key, "is missing", hint, here.line)
     flag = f", or {FLAGS[key]}" if key in FLAGS else ""
     return Mistake("settings", key, "is missing", f"{_EXAMPLES.get(key, 'set it')}{flag}")

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from dispatcher.settings.keys import LIST, KeyPath, is_table, item, item_number, takes_text
+from dispatcher.settings.keys import (
+    CLIENTS,
+    LIST,
+    LISTS,
+    KeyPath,
+    is_table,
+    item,
+    item_list,
+    takes_text,
+)
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Origin
 
@@ -24,8 +33,7 @@ FLAGS = {
 }
 """The keys that have a flag of their own."""
 
-_IN_THE_FILE = ("can be set in the configuration file alone", "write [[campaigns]] there")
-_ITEM_HEADER = re.compile(rf"\s*\[\[\s*{LIST}\s*\]\]\s*(#.*)?$")
+_ITEM_HEADER = re.compile(rf"\s*\[\[\s*({LIST}|{CLIENTS})\s*\]\]\s*(#.*)?$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _ASSIGNMENT = re.compile(
     r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
@@ -48,21 +56,24 @@ def read_file(layers: Layers, config: Path) -> None:
     else:
         lines = _lines(text)
         for key, value in data.items():
-            if key == LIST:
-                _read_campaigns(layers, value, Origin(here.where, _line(lines, (LIST,))))
+            if key in LISTS:
+                _read_list(layers, key, value, Origin(here.where, _line(lines, (key,))))
             else:
                 layers.put((key,), value, here)
         for path in list(layers.origins):
             layers.origins[path] = Origin(here.where, _line(lines, path))
 
 
-def _read_campaigns(layers: Layers, given: object, here: Origin) -> None:
-    layers.listed = True
+def _read_list(layers: Layers, key: str, given: object, here: Origin) -> None:
+    layers.listed = layers.listed or key == LIST
     if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
-        layers.wrong(here, LIST, "must be a list of tables", "write [[campaigns]] above each")
+        layers.wrong(here, key, "must be a list of tables", f"write [[{key}]] above each")
         return
-    layers.campaigns = len(given)
-    for name, table in zip(layers.items, given, strict=True):
+    if key == LIST:
+        layers.campaigns, names = len(given), [item(n + 1) for n in range(len(given))]
+    else:
+        layers.clients, names = len(given), [item(n + 1, key) for n in range(len(given))]
+    for name, table in zip(names, given, strict=True):
         layers.put((name,), table, here)
         layers.origins[name,] = here
 
@@ -73,8 +84,8 @@ def read_environment(layers: Layers, env: Mapping[str, str]) -> None:
         if not name.startswith(PREFIX):
             continue
         parts = tuple(name.removeprefix(PREFIX).lower().split("__"))
-        if all(parts) and _of_list(parts):
-            layers.wrong(ENVIRONMENT, name, *_IN_THE_FILE)
+        if all(parts) and (of := _of_list(parts)):
+            layers.wrong(ENVIRONMENT, name, *_in_the_file(of))
         elif all(parts):
             layers.put(parts, _value(parts, env[name]), ENVIRONMENT)
         else:
@@ -90,8 +101,8 @@ def read_sets(layers: Layers, sets: Sequence[str]) -> None:
         path = _path(key.strip())
         if not equals or not all(path):
             layers.wrong(SET, key, "has no value", "write --set section.key=value")
-        elif _of_list(path):
-            layers.wrong(SET, key, *_IN_THE_FILE)
+        elif of := _of_list(path):
+            layers.wrong(SET, key, *_in_the_file(of))
         else:
             layers.put(path, _value(path, raw.strip()), SET)
 
@@ -103,8 +114,12 @@ def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
             layers.put(_path(key), value, Origin(FLAGS.get(key, key)))
 
 
-def _of_list(path: KeyPath) -> bool:
-    return path[0] == LIST or item_number(path) is not None
+def _of_list(path: KeyPath) -> str | None:
+    return path[0] if path[0] in LISTS else item_list(path)
+
+
+def _in_the_file(of: str) -> tuple[str, str]:
+    return "can be set in the configuration file alone", f"write [[{of}]] there"
 
 
 def _path(key: str) -> KeyPath:
@@ -135,17 +150,18 @@ def _lines(text: str) -> dict[KeyPath, int]:
     """Find the line of each key, roughly: a key inside of a longer text may mislead it."""
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
-    items = 0
+    items: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        if _ITEM_HEADER.match(line):
-            items += 1
-            table = (item(items),)
+        if listed := _ITEM_HEADER.match(line):
+            of = listed.group(1)
+            items[of] = items.get(of, 0) + 1
+            table = (item(items[of], of),)
             found.setdefault(table, number)
-            found.setdefault((LIST,), number)
+            found.setdefault((of,), number)
         elif header := _HEADER.match(line):
             table = _parts(header.group(1))
-            if items and table[0] == LIST:
-                table = (item(items), *table[1:])
+            if table[0] in items:
+                table = (item(items[table[0]], table[0]), *table[1:])
             found.setdefault(table, number)
         elif assignment := _ASSIGNMENT.match(line):
             found.setdefault((*table, *_parts(assignment.group(1))), number)
@@ -160,4 +176,5 @@ def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
-    return lines.get((LIST,)) if item_number(path) is not None else None
+    of = item_list(path)
+    return lines.get((of,)) if of is not None else None

@@ -18,6 +18,9 @@ event                  level    says
 ``run.halted``         error    the whole run stands still, and why
 ``run.probe``          info     a halted run lets one probe through
 ``run.resumed``        info     the run goes on
+``client.halted``      error    one OAuth client of several stands still, and why
+``client.probe``       info     a halted client lets one probe through
+``client.resumed``     info     that client goes on
 ``run.gauges``         debug    how the run stands
 ``run.started``        info     what was found in the ledger at the start
 ``authority``          info     what the token grants, what is required, what is missing and

@@ -81,6 +81,7 @@ class LogSink:
             conversation_id=event.conversation_id,
             correlation_id=event.correlation_id,
             **told,
+            **_client(event.client),
         )
 
     def _settled(self, event: Settled) -> None:
@@ -114,6 +115,7 @@ class LogSink:
             missing=list(event.missing),
             contact_key=event.contact_key,
             correlation_id=event.correlation_id,
+            **_client(event.client),
         )
 
     def _closed_conflict(self, event: ClosedConflict) -> None:
@@ -123,6 +125,7 @@ class LogSink:
             step=event.step,
             status=event.status,
             correlation_id=event.correlation_id,
+            **_client(event.client),
         )
 
     def _retry_loop(self, event: RetryLoop) -> None:
@@ -144,23 +147,27 @@ class LogSink:
             step=event.step,
             seconds=round(event.seconds, 3),
             limit_key=event.limit_key,
+            **_client(event.client),
         )
 
     def _halted(self, event: Halted) -> None:
         if event.reason is HaltReason.PAUSED:
             self._log.info("campaign.paused")
             return
+        name = "client.halted" if event.client else "run.halted"
         detail = words(event.detail, MOST_DETAIL)
-        self._log.error("run.halted", reason=event.reason, detail=detail)
+        self._log.error(name, reason=event.reason, detail=detail, **_client(event.client))
 
     def _resumed(self, event: Resumed) -> None:
         if event.reason is HaltReason.PAUSED:
             self._log.info("campaign.resumed", seconds=round(event.seconds, 3))
             return
-        self._log.info("run.resumed", reason=event.reason, seconds=round(event.seconds, 3))
+        name, seconds = "client.resumed" if event.client else "run.resumed", round(event.seconds, 3)
+        self._log.info(name, reason=event.reason, seconds=seconds, **_client(event.client))
 
     def _probed(self, event: Probed) -> None:
-        self._log.info("run.probe", reason=event.reason)
+        name = "client.probe" if event.client else "run.probe"
+        self._log.info(name, reason=event.reason, **_client(event.client))
 
     def _gauges(self, event: Gauges) -> None:
         self._log.debug(
@@ -171,3 +178,7 @@ class LogSink:
             pace=round(event.pace, 3),
             quota_used=round(event.quota_used, 4),
         )
+
+
+def _client(alias: str) -> dict[str, str]:
+    return {"client": alias} if alias else {}

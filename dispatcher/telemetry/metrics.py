@@ -1,11 +1,12 @@
 """The names of all metrics, their tags, and the series that exist from the start."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 
 from dispatcher.domain.status import (
+    HaltReason,
     Reason,
     Resolution,
     RetryReason,
@@ -52,6 +53,20 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
 }
 """Gauges and the names of their tags."""
 
+PER_CLIENT = frozenset(
+    {
+        "scope_errors",
+        "closed_session_conflicts",
+        "api.requests",
+        "api.throttled",
+        "api.latency",
+        "pace",
+        "quota.used",
+        "halted",
+    }
+)
+"""Metrics that have the tag ``client`` behind their others, where there are several clients."""
+
 METRICS: Mapping[str, tuple[str, ...]] = {**COUNTS, **DISTRIBUTIONS, **GAUGES}
 """Everything that can be sent."""
 
@@ -87,16 +102,34 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
 """Which reasons a final status comes with."""
 
 _WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}")
+_OF_THE_RUN = (HaltReason.PAUSED, HaltReason.FAILURES)
 _SENDS = tuple(step for step in Step if step.is_send)
 _REFUSALS = tuple(product((Step.NOTIFY, Step.OPEN), ("400", "409")))
 
 
-def zeros() -> Iterator[Key]:
+def zeros(clients: Sequence[str] = ()) -> Iterator[Key]:
     """Yield the counts that are sent as 0 at the start, so that monitors know them.
 
     Of tags whose values the dispatcher does not choose (an HTTP status), only those that an
-    operator waits for.
+    operator waits for. ``clients`` are the aliases, where there are several.
     """
+    for key in _zeros():
+        if clients and key[0] in PER_CLIENT:
+            yield from ((*key, client) for client in clients)
+        else:
+            yield key
+
+
+def halts(clients: Sequence[str] = ()) -> Iterator[Key]:
+    """Yield the gauges of all halts: a client's own, where there are several, or the run's."""
+    for reason in HaltReason:
+        if clients and reason not in _OF_THE_RUN:
+            yield from (("halted", reason, client) for client in clients)
+        else:
+            yield "halted", reason
+
+
+def _zeros() -> Iterator[Key]:
     yield from ((name,) for name, tags in COUNTS.items() if not tags)
     for status, reasons in OUTCOMES.items():
         yield from product(("contacts.settled",), (status,), reasons)
@@ -113,10 +146,12 @@ def tags_of(key: Key) -> list[str]:
     """Return a series' tags as DogStatsD takes them.
 
     A value that is neither one lower-case word nor an HTTP status becomes ``other``: nothing
-    that a platform makes up, and no id, gets into a tag.
+    that a platform makes up, and no id, gets into a tag. One value more than there are names is
+    the alias of a client, which is the operator's own word.
     """
-    names = METRICS[key[0]]
+    names, values = METRICS[key[0]], key[1:]
+    client = [f"client:{values[-1]}"] if len(values) > len(names) else []
     return [
         f"{name}:{value if _WORD.fullmatch(value) else 'other'}"
-        for name, value in zip(names, key[1:], strict=True)
-    ]
+        for name, value in zip(names, values[: len(values) - len(client)], strict=True)
+    ] + client

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypeVar
 
+from dispatcher.domain.events import Gauges
+from dispatcher.telemetry import clients
 from dispatcher.telemetry.tally import Snapshot
 
 
 def as_json(snapshot: Snapshot) -> dict[str, object]:
-    """Return the snapshot with words as keys: ``{"settled": {"parked": {"identity": 2}}}``."""
-    return {
+    """Return the snapshot with words as keys: ``{"settled": {"parked": {"identity": 2}}}``.
+
+    ``clients`` is there where there are several.
+    """
+    told: dict[str, object] = {
         "seconds": round(snapshot.seconds, 3),
         "rows": {
             "read": snapshot.rows,
@@ -28,8 +33,18 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         "throttled": snapshot.throttled,
         "halted_since": _plain(snapshot.halts),
         "rates": {name: round(rate, 2) for name, rate in asdict(snapshot.rates).items()},
-        "gauges": asdict(snapshot.gauges) if snapshot.gauges else None,
+        "gauges": _gauges(snapshot.gauges) if snapshot.gauges else None,
     }
+    if snapshot.clients:
+        told["clients"] = clients.as_json(snapshot.clients)
+    return told
+
+
+def _gauges(gauges: Gauges) -> dict[str, float]:
+    """Return the run's own gauges; those of clients stand with the clients."""
+    told = asdict(gauges)
+    del told["clients"]
+    return told
 
 
 _Outer = TypeVar("_Outer", bound=str)

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
@@ -11,6 +11,7 @@ import structlog
 
 from dispatcher.domain.events import (
     Answered,
+    ClientPace,
     ClosedConflict,
     Deferred,
     Event,
@@ -25,10 +26,9 @@ from dispatcher.domain.events import (
     StateAged,
     Throttled,
 )
-from dispatcher.domain.status import HaltReason
 from dispatcher.telemetry.agent import Agent
 from dispatcher.telemetry.dogstatsd import Client
-from dispatcher.telemetry.metrics import Key, tags_of, zeros
+from dispatcher.telemetry.metrics import Key, halts, tags_of, zeros
 from dispatcher.telemetry.pending import Pending, Taken
 
 _CLOSE_SECONDS = 1.5
@@ -44,20 +44,22 @@ class StatsdSink:
 
     Counts and samples are added up here, and leave every ``flush_seconds``. Every count is
     sent as 0 at the start. ``halted`` is sent for every reason, as 0 or 1, at the start, when
-    it changes, and with each `Gauges`. An agent that is not there costs nothing but the
+    it changes, and with each `Gauges`. With ``clients``, the aliases of several, what concerns
+    one of them carries its alias as a tag. An agent that is not there costs nothing but the
     metrics; `close` sends what is left, takes at most 2 seconds, and stops all threads.
     """
 
     def __init__(
-        self, agent: Agent, *, campaign: str, dialect: str, flush_seconds: float = 0.5
-    ) -> None:
+        self, agent: Agent, *, campaign: str, dialect: str, clients: Sequence[str] = (),
+        flush_seconds: float = 0.5,
+    ) -> None:  # fmt: skip
         self._client = Client(agent, [f"campaign:{campaign}", f"dialect:{dialect}"])
         self._pending = Pending()
-        self._halted = dict.fromkeys(HaltReason, 0)
+        self._halted = dict.fromkeys(halts(clients), 0)
         self.handlers = self._table()
         self._flush_seconds = flush_seconds
         self._closed = Flag()
-        for key in zeros():
+        for key in zeros(clients):
             self._pending.count(key, 0)
         self._pending.gauge(self._halts())
         self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
@@ -112,12 +114,14 @@ class StatsdSink:
             Answered: self._answered,
             StateAged: lambda e: self._pending.sample(("state.age",), e.seconds * _MS),
             Settled: self._settled,
-            ScopeError: lambda e: count(("scope_errors", e.source)),
-            ClosedConflict: lambda e: count(("closed_session_conflicts", e.step, str(e.status))),
+            ScopeError: lambda e: count(_of(e.client, "scope_errors", e.source)),
+            ClosedConflict: lambda e: count(
+                _of(e.client, "closed_session_conflicts", e.step, str(e.status))
+            ),
             RetryLoop: lambda e: count(("retry_loops", e.step)),
             Deferred: lambda e: count(("retries", e.reason)),
             InDoubt: lambda e: count(("in_doubt", e.resolution)),
-            Throttled: lambda _: count(("api.throttled",)),
+            Throttled: lambda e: count(_of(e.client, "api.throttled")),
             Gauges: self._gauges,
             Halted: self._halt,
             Resumed: self._resume,
@@ -129,8 +133,9 @@ class StatsdSink:
         self._pending.count(("contacts.rejected_rows",), event.rejected)
 
     def _answered(self, event: Answered) -> None:
-        self._pending.count(("api.requests", event.step, event.status))
-        self._pending.sample(("api.latency", event.step), event.seconds * _MS)
+        client = event.client
+        self._pending.count(_of(client, "api.requests", event.step, event.status))
+        self._pending.sample(_of(client, "api.latency", event.step), event.seconds * _MS)
 
     def _settled(self, event: Settled) -> None:
         self._pending.count(("contacts.settled", event.status, event.reason))
@@ -141,18 +146,25 @@ class StatsdSink:
             ("in_flight",): event.in_flight,
             ("backlog",): event.backlog,
             ("oldest_due",): round(event.oldest_due, 3),
-            ("pace",): round(event.pace, 3),
-            ("quota.used",): round(event.quota_used, 4),
         }
+        whole = ClientPace("", event.pace, event.quota_used)
+        for each in event.clients or (whole,):
+            gauges[_of(each.client, "pace")] = round(each.pace, 3)
+            gauges[_of(each.client, "quota.used")] = round(each.quota_used, 4)
         self._pending.gauge(gauges | self._halts())
 
     def _halt(self, event: Halted) -> None:
-        self._halted[event.reason] = 1
+        self._halted[_of(event.client, "halted", event.reason)] = 1
         self._pending.gauge(self._halts())
 
     def _resume(self, event: Resumed) -> None:
-        self._halted[event.reason] = 0
+        self._halted[_of(event.client, "halted", event.reason)] = 0
         self._pending.gauge(self._halts())
 
     def _halts(self) -> dict[Key, float]:
-        return {("halted", reason): value for reason, value in self._halted.items()}
+        return dict(self._halted)
+
+
+def _of(client: str, *key: str) -> Key:
+    """Return the series of one client's; of the run's where there is but one client."""
+    return (*key, client) if client else key

@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dispatcher.domain.events import (
@@ -22,6 +22,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.telemetry.clients import Clients, ClientStanding
 from dispatcher.telemetry.rates import Rate
 
 
@@ -41,7 +42,8 @@ class Snapshot:
 
     ``rows`` = ``admitted`` + ``duplicates`` + ``rejected_rows`` + ``filtered``. ``halts`` are
     the reasons for which the run stands still, each with the time since when, in seconds since
-    the epoch. ``gauges`` is None until the engine told them once.
+    the epoch; of several clients all must. ``clients`` has each of several by its alias.
+    ``gauges`` is None until the engine told them once.
     """
 
     seconds: float
@@ -61,6 +63,7 @@ class Snapshot:
     halts: Mapping[HaltReason, float]
     rates: Rates
     gauges: Gauges | None
+    clients: Mapping[str, ClientStanding] = field(default_factory=dict)
 
     @property
     def settled_total(self) -> int:
@@ -80,7 +83,10 @@ class Tally:
         self,
         monotonic: Callable[[], float] = time.monotonic,
         epoch: Callable[[], float] = time.time,
+        *,
+        clients: Sequence[str] = (),
     ) -> None:
+        self._clients = Clients(clients)
         self._monotonic = monotonic
         self._epoch = epoch
         self._started = monotonic()
@@ -122,9 +128,10 @@ class Tally:
             retries=dict(self._retries),
             in_doubt=dict(self._in_doubt),
             throttled=self._throttled,
-            halts=dict(self._halts),
+            halts={**self._halts, **self._clients.halts()},
             rates=self._rates(now),
             gauges=self._gauges,
+            clients=self._clients.standing(),
         )
 
     def _rates(self, now: float) -> Rates:
@@ -140,8 +147,8 @@ class Tally:
             RowsRead: self._rows_read,
             Answered: self._answered,
             Settled: self._settle,
-            ScopeError: lambda e: self._scope_errors.update((e.source,)),
-            ClosedConflict: lambda e: self._conflicts.update(((e.step, e.status),)),
+            ScopeError: self._scope_error,
+            ClosedConflict: self._conflict,
             RetryLoop: lambda e: self._loops.update((e.step,)),
             Deferred: lambda e: self._retries.update((e.reason,)),
             InDoubt: lambda e: self._in_doubt.update((e.resolution,)),
@@ -161,19 +168,37 @@ class Tally:
     def _answered(self, event: Answered) -> None:
         self._requests[event.step, event.status] += 1
         self._request_rate.add(self._monotonic())
+        if event.client:
+            self._clients.answered(event)
 
     def _settle(self, event: Settled) -> None:
         self._settled[event.status, event.reason] += 1
         self._settled_rate.add(self._monotonic())
 
-    def _throttle(self, _event: Throttled) -> None:
+    def _scope_error(self, event: ScopeError) -> None:
+        self._scope_errors[event.source] += 1
+        self._clients.counted(event)
+
+    def _conflict(self, event: ClosedConflict) -> None:
+        self._conflicts[event.step, event.status] += 1
+        self._clients.counted(event)
+
+    def _throttle(self, event: Throttled) -> None:
         self._throttled += 1
+        self._clients.counted(event)
 
     def _halt(self, event: Halted) -> None:
-        self._halts.setdefault(event.reason, self._epoch())
+        if event.client:
+            self._clients.halted(event, self._epoch())
+        else:
+            self._halts.setdefault(event.reason, self._epoch())
 
     def _resume(self, event: Resumed) -> None:
-        self._halts.pop(event.reason, None)
+        if event.client:
+            self._clients.resumed(event)
+        else:
+            self._halts.pop(event.reason, None)
 
     def _gauge(self, event: Gauges) -> None:
         self._gauges = event
+        self._clients.paced(event)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import HaltReason
+from dispatcher.telemetry import clients
 from dispatcher.telemetry.tally import Rates, Snapshot
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -38,6 +39,7 @@ def together(snapshots: Sequence[Snapshot]) -> Snapshot:
         halts=_halts(snapshots),
         rates=_rates([each.rates for each in snapshots]),
         gauges=_gauges([each.gauges for each in snapshots if each.gauges is not None]),
+        clients=clients.together([each.clients for each in snapshots]),
     )
 
 
@@ -75,4 +77,5 @@ def _gauges(gauges: Sequence[Gauges]) -> Gauges | None:
         oldest_due=max(each.oldest_due for each in gauges),
         pace=gauges[-1].pace,
         quota_used=gauges[-1].quota_used,
+        clients=gauges[-1].clients,
     )

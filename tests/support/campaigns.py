@@ -42,20 +42,16 @@ class Run:
         )
         self.sources[campaign] = source
         desk = Desk(ledger, events, bench.clock)
-        delivery = Delivery(
-            bench.platform, bench.turnstile, desk, Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS
-        )
+        delivery = Delivery(bench.turnstile, desk, Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS)
         intake = Intake(source, desk, self.allowance)
-        doubts = Reconciler(
-            bench.platform, bench.turnstile, desk, Rules(retry=POLICY), PROBE_SECONDS
-        )
+        doubts = Reconciler(bench.turnstile, desk, Rules(retry=POLICY), PROBE_SECONDS)
         weight = Weight(share, priority)
         self.lanes.append(Lane(campaign, intake, delivery, doubts, desk, weight))
         return self
 
     def again(self):
         """The next run over the same ledgers and platform; the sources begin anew."""
-        self.bench.turnstile = Turnstile(self.bench.pacer, self.bench.halts)
+        self.bench.turnstile = Turnstile(self.bench.turnstile.clients)
         run = Run(bench=self.bench)
         for name, source in self.sources.items():
             run.add(name, *source.given, ledger=self.ledgers[name])

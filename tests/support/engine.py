@@ -17,6 +17,7 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.progress import NEW, RetryPolicy
 from dispatcher.domain.status import Status
+from dispatcher.engine.client import Client
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.halts import Halts
@@ -49,21 +50,20 @@ def contacts(count, first=1):
 class Bench:
     """All parts of one engine; jitter takes nothing away."""
 
-    def __init__(self, answer=None, rules=None, pacer=None, latency=0.05):
+    def __init__(self, answer=None, rules=None, pacer=None, latency=0.05, platform=None):
         self.clock = VirtualClock()
         self.events = EventList()
         self.ledger = MemoryLedger()
         self.pacer = pacer or OpenPacer()
-        self.platform = ScriptedPlatform(answer, latency)
+        self.platform = platform or ScriptedPlatform(answer, latency)
         self.desk = Desk(self.ledger, self.events, self.clock)
         self.halts = Halts(self.platform, self.events, self.clock, PROBE_SECONDS)
-        self.turnstile = Turnstile(self.pacer, self.halts)
+        self.turnstile = Turnstile([Client("", self.platform, self.pacer, self.halts)])
         self.delivery = Delivery(
-            self.platform, self.turnstile, self.desk, rules or Rules(retry=POLICY),
-            lambda: 1.0, PROBE_SECONDS,
-        )  # fmt: skip
+            self.turnstile, self.desk, rules or Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS
+        )
         self.reconciler = Reconciler(
-            self.platform, self.turnstile, self.desk, rules or Rules(retry=POLICY), PROBE_SECONDS
+            self.turnstile, self.desk, rules or Rules(retry=POLICY), PROBE_SECONDS
         )
 
     async def deliver(self, given=None, progress=NEW):
@@ -105,7 +105,9 @@ class Bench:
         ids = [self.ledger.put(each, due=self.clock.time()) for each in given]
         claims = await self.ledger.claim(len(ids), self.clock.time())
         tasks = [asyncio.create_task(self.delivery.deliver(claim)) for claim in claims]
-        probes = [asyncio.create_task(self.halts.run())] if probing else []
+        probes = [
+            asyncio.create_task(client.halts.run()) for client in self.turnstile.clients if probing
+        ]
         try:
             yield tasks
         finally:

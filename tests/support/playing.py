@@ -62,6 +62,7 @@ class Play:
     contacts: Path
     settings: dict[str, Any] = field(default_factory=dict)
     campaign: str = "play"
+    config: Path | None = None
     dialect: str = "messaging"
     environment: dict[str, str] = field(default_factory=CREDENTIALS.copy)
 
@@ -90,6 +91,8 @@ class Play:
         command = [sys.executable, "-m", "dispatcher", "run", "--source", str(self.contacts)]
         command += ["--ledger", str(self.ledger), "--campaign", self.campaign]
         command += ["--platform-url", self.sandbox.url]
+        if self.config is not None:
+            command += ["--config", str(self.config)]
         for key, value in given.items():
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["--set", f"{key}={shown}"]

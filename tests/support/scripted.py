@@ -216,6 +216,9 @@ class Permit:
     def unused(self):
         self._finish("unused")
 
+    def of(self, pacer):
+        return self._pacer is pacer
+
     def _finish(self, end):
         assert self.end is None, "a permit is used once"
         self.end = end

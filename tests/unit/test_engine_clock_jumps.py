@@ -89,9 +89,9 @@ def platform_now(clock):
 @in_virtual_time
 async def test_an_intent_has_the_platforms_time_whatever_ours_does(seconds):
     """Between the state check and the intent our clock jumps; a look-back must still find it."""
-    bench = Bench()
-    platform = Told(bench.clock)
-    bench.delivery._platform = platform
+    platform = Told(None)
+    bench = Bench(platform=platform)
+    platform.clock = bench.clock
     intents = []
 
     async def before(name):

@@ -1,0 +1,48 @@
+"""The engine with several OAuth clients, each with a platform's script, a quota and halts."""
+
+from dispatcher.domain.decision import Rules
+from dispatcher.engine.client import Client
+from dispatcher.engine.delivery import Delivery
+from dispatcher.engine.halts import Halts
+from dispatcher.engine.pacing import QuotaPacer
+from dispatcher.engine.reconcile import Reconciler
+from dispatcher.engine.turnstile import Turnstile
+from tests.support.engine import POLICY, PROBE_SECONDS, Bench
+from tests.support.scripted import ScriptedPlatform
+
+WINDOW = 60.0
+PLENTY = 60_000
+
+
+class PoolBench(Bench):
+    """One engine over clients by name; ``quotas`` are requests a minute."""
+
+    def __init__(self, *names, quotas=None, latency=0.05, platforms=None):
+        super().__init__(latency=latency)
+        self.platforms = platforms or {name: ScriptedPlatform(latency=latency) for name in names}
+        for platform in self.platforms.values():
+            platform.archive = self.platform.archive
+        quotas = quotas or {}
+        self.clients = {name: self._client(name, quotas.get(name)) for name in self.platforms}
+        self.turnstile = Turnstile(list(self.clients.values()))
+        rules = Rules(retry=POLICY)
+        self.delivery = Delivery(self.turnstile, self.desk, rules, lambda: 1.0, PROBE_SECONDS)
+        self.reconciler = Reconciler(self.turnstile, self.desk, rules, PROBE_SECONDS)
+
+    def _client(self, name, quota):
+        platform, requests = self.platforms[name], quota or PLENTY
+        pacer = QuotaPacer(requests, WINDOW, self.clock)
+        halts = Halts(platform, self.events, self.clock, PROBE_SECONDS, name)
+        return Client(name, platform, pacer, halts, requests)
+
+    def reason(self, name):
+        """Why a client stands still; None while it does not."""
+        return self.clients[name].halts.reason
+
+    def steps(self, name, since=0.0):
+        """What a client asked for."""
+        return self.platforms[name].steps(since)
+
+    def made(self, name, begin=0.0, end=float("inf")):
+        """How many requests a client made in that time."""
+        return sum(begin <= request.at < end for request in self.platforms[name].requests)

@@ -1,0 +1,70 @@
+"""Further OAuth clients of the sandbox: each its own secret, scopes and window."""
+
+from base64 import b64encode
+
+import orjson
+import pytest
+
+from dispatcher.sandbox.clients import ClientRules, make_clients
+from dispatcher.sandbox.grants import MESSAGING
+from dispatcher.sandbox.parts import READ_SCOPES, Rate, TokenRules
+from dispatcher.sandbox.quota import Quota
+from dispatcher.sandbox.scenario import ScenarioError, load
+
+FORM = b"grant_type=client_credentials"
+
+
+def basic(client_id, secret):
+    return b"Basic " + b64encode(f"{client_id}:{secret}".encode())
+
+
+def two():
+    rules = (ClientRules("b", "sb", allowed=3), ClientRules("c", "sc", granted=READ_SCOPES))
+    rate = Rate(allowed=5, phase=0.0)
+    return make_clients(
+        rules, TokenRules(), MESSAGING, rate, lambda own, seed: Quota(own, seed, 100.0, 0.0)
+    )
+
+
+def bearer(clients, client_id, secret):
+    issued = clients.token(basic(client_id, secret), FORM, 100.0)
+    return b"Bearer " + orjson.loads(issued.body)["access_token"].encode()
+
+
+def test_a_token_belongs_to_the_client_that_it_was_issued_to():
+    """A wrong secret, and a client of another name, are none of theirs."""
+    clients = two()
+    assert clients.of(bearer(clients, "b", "sb"), 101.0).client_id == "b"
+    found = clients.of(bearer(clients, "c", "sc"), 101.0)
+    assert (found.client_id, found.grants.may_write) == ("c", False)
+    assert clients.token(basic("b", "sc"), FORM, 100.0) is None
+    assert clients.token(basic("sandbox-client", "sandbox-secret"), FORM, 100.0) is None
+    assert clients.of(b"Bearer nobody", 101.0) is None
+
+
+def test_tokens_end_when_they_are_expired():
+    """As those of the sandbox's own client do."""
+    clients = two()
+    token = bearer(clients, "b", "sb")
+    clients.expire_all()
+    assert clients.of(token, 101.0) is None
+
+
+def test_each_client_has_a_window_of_its_own():
+    """What one takes is not missing to the other."""
+    clients = two()
+    taken = [clients.named("b").quota.take(101.0) for _ in range(5)]
+    assert taken == [True, True, True, False, False]
+    assert all(clients.named("c").quota.take(101.0) for _ in range(5))
+    (window,) = clients.report(101.0)["b"]["windows"]
+    assert (window["accepted"], window["refused"]) == (3, 2)
+
+
+def test_a_scenario_names_every_mistake_of_a_client():
+    """Id and secret are needed; an empty list is none."""
+    with pytest.raises(ScenarioError) as raised:
+        load({"clients": [{"client_id": "b", "alowed": 3}]})
+    told = "\n".join(raised.value.mistakes)
+    assert "clients[1].client_secret: is missing" in told
+    assert "did you mean 'allowed'?" in told
+    assert load({"clients": []}).clients == ()
