@@ -16,6 +16,7 @@ from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.lacking import told
 from dispatcher.ports import (
     CredentialsError,
+    CredentialsUnavailableError,
     Platform,
     TokenExpiredError,
     TokenUnavailableError,
@@ -61,6 +62,8 @@ async def _look_at(settings: Settings) -> list[Finding]:
             authority = await platform.renew(0)
         except CredentialsError as error:
             return [_bad("token", str(error))]
+        except CredentialsUnavailableError as error:
+            return [_bad("credentials", str(error))]
         except TokenUnavailableError as error:
             detail = f"no answer from {token_url(settings).origin()}: {error}"
             return [_bad("platform", detail)]

@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
+from dispatcher.app.credentials import make_credentials
 from dispatcher.app.dialects import (
     for_dialect,
     inspect_of,
@@ -18,7 +19,7 @@ from dispatcher.engine.pacing import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
 from dispatcher.ports import Clock, Platform, Source
-from dispatcher.settings import Mistake, Settings, SettingsError
+from dispatcher.settings import Mistake, Settings, SettingsError, variables_of
 from dispatcher.sources.opening import open_source
 from dispatcher.sources.rules import Layout, RowRules, Timing
 from dispatcher.telemetry.agent import Agent, find_agent
@@ -64,7 +65,10 @@ async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack)
         ca_bundle=given.ca_bundle or None,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    tokens = TokenKeeper(http, token_options(settings), clock, inspect_of(settings, http))
+    given_credentials, names = settings.credentials, variables_of(settings)
+    credentials = make_credentials(given_credentials, stack, settings.environment, clock, names)
+    inspect = inspect_of(settings, http)
+    tokens = TokenKeeper(http, token_options(settings), clock, credentials, inspect)
     stack.push_async_callback(tokens.close)
     return open_dialect(settings, http, tokens, clock, stack)
 
@@ -78,8 +82,6 @@ def token_options(settings: Settings) -> TokenOptions:
     named = given.dialect == "messaging"
     options = TokenOptions(
         url=token_url(settings),
-        client_id=settings.client_id.get_secret_value(),
-        client_secret=settings.client_secret.get_secret_value(),
         scopes=given.scopes if named else (),
         write_any_of=given.write_scopes_any_of,
         read_any_of=given.read_scopes_any_of,

@@ -38,7 +38,7 @@ def cli() -> None:
       dispatcher explain CONTACT --config dispatcher.toml
 
     \b
-    Client id and secret are read from the environment alone:
+    Client id and secret are read from the environment, or from where [credentials] says:
       DISPATCHER_CLIENT_ID, DISPATCHER_CLIENT_SECRET
     """
 

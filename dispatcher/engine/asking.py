@@ -13,6 +13,7 @@ from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
 from dispatcher.ports import (
     Authority,
     Clock,
+    CredentialsUnavailableError,
     Pacer,
     Platform,
     Reply,
@@ -58,6 +59,8 @@ class Asking:
         """
         try:
             return _complete(await self._platform.renew(0))
+        except CredentialsUnavailableError as error:
+            raise AskingError(str(error)) from None
         except TokenUnavailableError as error:
             raise _unreachable(str(error)) from None
 

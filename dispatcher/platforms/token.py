@@ -10,12 +10,17 @@ from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.platforms.granted import Granted, Needs
+from dispatcher.platforms.held import Held, Refusal
 from dispatcher.platforms.http import Exchange, HttpClient
 from dispatcher.platforms.lacks import MESSAGING_PAGES, AdminPages
 from dispatcher.ports import (
     Authority,
+    BearerToken,
+    ClientCredentials,
     Clock,
+    Credentials,
     CredentialsError,
+    CredentialSource,
     TokenExpiredError,
     TokenUnavailableError,
 )
@@ -30,7 +35,8 @@ RENEW_AGAIN_SECONDS = 1.0
 class Token:
     """An issued token. Times are monotonic seconds; ``headers`` carry it.
 
-    ``found`` is what the platform told about it when it was asked.
+    ``granted`` is what its own answer said, None where nobody told; ``found`` is what the platform
+    told about it when it was asked.
     """
 
     number: int
@@ -38,7 +44,7 @@ class Token:
     issued: float
     refresh_at: float
     expires_at: float
-    granted: tuple[str, ...]
+    granted: tuple[str, ...] | None
     found: Granted | None = None
 
 
@@ -52,8 +58,6 @@ class TokenOptions:
     """
 
     url: URL
-    client_id: str = field(repr=False)
-    client_secret: str = field(repr=False)
     scopes: Sequence[str] = ()
     write_any_of: Sequence[str] = ()
     read_any_of: Sequence[str] = ()
@@ -74,6 +78,9 @@ class TokenKeeper:
 
     What it grants is what the answer said that issued it, or, with ``inspect``, what that tells:
     it is asked once for each token, as a part of its renewal.
+
+    A client's id and secret are exchanged for a token; a bearer token is used as it is. Where
+    they are refused, ``credentials`` are asked once for newer ones.
     """
 
     def __init__(
@@ -81,9 +88,12 @@ class TokenKeeper:
         http: HttpClient,
         options: TokenOptions,
         clock: Clock,
+        credentials: CredentialSource,
         inspect: Inspect | None = None,
     ) -> None:
         self._http = http
+        self._credentials = credentials
+        self._held = Held(clock)
         self._options = options
         self._host = http.host(options.url)
         self._clock = clock
@@ -112,9 +122,13 @@ class TokenKeeper:
 
     async def renew(self, number: int) -> Authority:
         """See `dispatcher.ports.Platform.renew`."""
-        if self._token is not None and self._token.number > number:
-            return self._authority(self._token)
+        token = self._token
+        if token is not None and token.number > number:
+            return self._authority(token)
         self._token = None
+        if token is not None and self._held.refused(token.number, token.expires_at):
+            # one that is under way may bring the refused token once more
+            return self._authority(await asyncio.shield(self._schedule()))
         return self._authority(await self._shared())
 
     async def verify(self) -> Authority:
@@ -159,12 +173,45 @@ class TokenKeeper:
         return replace(token, found=await self._inspect(token.headers))
 
     async def _issue(self) -> Token:
+        credentials = await self._credentials.get()
+        token = await self._token_for(credentials)
+        if isinstance(token, Refusal):
+            newer = await self._credentials.again(credentials)
+            if newer != credentials:
+                token = await self._token_for(newer)
+        if isinstance(token, Refusal):
+            raise CredentialsError(token.words)
+        return token
+
+    async def _token_for(self, credentials: Credentials) -> Token | Refusal:
+        match credentials:
+            case ClientCredentials():
+                return await self._exchanged(credentials)
+            case BearerToken():
+                return self._taken(credentials)
+
+    def _taken(self, bearer: BearerToken) -> Token | Refusal:
+        """Take a bearer token for issued; it keeps its number for as long as it stays the same."""
+        use = self._held.take(bearer, self._issued + 1)
+        if isinstance(use, Refusal):
+            return use
+        self._issued = use.number
+        return Token(
+            number=use.number,
+            headers={"Authorization": f"Bearer {bearer.value}"},
+            issued=use.since,
+            refresh_at=use.look_again_at,
+            expires_at=use.expires_at,
+            granted=bearer.scopes,
+        )
+
+    async def _exchanged(self, client: ClientCredentials) -> Token | Refusal:
         options = self._options
         form = {"grant_type": "client_credentials"}
         if options.scopes:
             form["scope"] = " ".join(options.scopes)
         data = urlencode(form, quote_via=quote, safe=":").encode()
-        pair = f"{options.client_id}:{options.client_secret}"
+        pair = f"{client.client_id}:{client.client_secret}"
         headers = {
             "Authorization": "Basic " + b64encode(pair.encode(errors="surrogateescape")).decode(),
             "Content-Type": "application/x-www-form-urlencoded",
@@ -173,18 +220,15 @@ class TokenKeeper:
         result, _ = await self._http.request(
             self._host, "POST", options.url.raw_path_qs, headers, data
         )
-        return self._read(result, start)
+        return self._read(result, start, client.where)
 
-    def _read(self, result: Exchange | NoAnswer, start: float) -> Token:
+    def _read(self, result: Exchange | NoAnswer, start: float, where: str) -> Token | Refusal:
         if isinstance(result, NoAnswer):
             raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
         body = result.body
         if body is not None and result.status in (400, 401, 403):
-            raise CredentialsError(
-                f"the platform refused the client credentials ({result.status}"
-                f" {_printable(body.get('error'))[:60]}): check DISPATCHER_CLIENT_ID and"
-                " DISPATCHER_CLIENT_SECRET"
-            )
+            told = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
+            return Refusal(f"the platform refused the client credentials ({told}): check {where}")
         value = _printable(body.get("access_token")) if body is not None else ""
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")

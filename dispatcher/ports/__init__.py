@@ -1,5 +1,12 @@
 """What the engine needs of the world: small Protocols that state their guarantees."""
 
+from dispatcher.ports.credentials import (
+    BearerToken,
+    ClientCredentials,
+    Credentials,
+    CredentialSource,
+    CredentialsUnavailableError,
+)
 from dispatcher.ports.doubts import (
     Doubt,
     Known,
@@ -50,9 +57,14 @@ __all__ = [
     "Authority",
     "Backlog",
     "Batch",
+    "BearerToken",
     "Claim",
+    "ClientCredentials",
     "Clock",
+    "CredentialSource",
+    "Credentials",
     "CredentialsError",
+    "CredentialsUnavailableError",
     "Doubt",
     "EventSink",
     "Intent",

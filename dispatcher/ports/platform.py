@@ -80,7 +80,7 @@ class Authority:
 
 
 class CredentialsError(Exception):
-    """The platform refuses the client id and secret; the message says what to do."""
+    """The credentials are refused or cannot be used; the message says what to do."""
 
 
 class TokenUnavailableError(Exception):

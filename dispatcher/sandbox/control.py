@@ -39,6 +39,7 @@ class Levers(Protocol):
     def set_faults(self, faults: tuple[Fault, ...]) -> None: ...  # noqa: D102 - see Sandbox
     def set_rate(self, allowed: int | None, window_seconds: float | None) -> None: ...  # noqa: D102 - see Sandbox
     def expire_tokens(self) -> None: ...  # noqa: D102 - see Sandbox
+    def set_client_secret(self, secret: str) -> None: ...  # noqa: D102 - see Sandbox
     def go_down(self, seconds: float) -> None: ...  # noqa: D102 - see Sandbox
 
 
@@ -57,6 +58,7 @@ class Control:
             (b"POST", b"/sandbox/faults"): self._faults,
             (b"POST", b"/sandbox/rate"): self._rate,
             (b"POST", b"/sandbox/expire_tokens"): self._expire,
+            (b"POST", b"/sandbox/client_secret"): self._client_secret,
             (b"POST", b"/sandbox/shutdown"): self._shutdown,
         }
 
@@ -127,6 +129,11 @@ class Control:
 
     def _expire(self, _body: bytes) -> Answer:
         self._levers.expire_tokens()
+        return _DONE
+
+    def _client_secret(self, body: bytes) -> Answer:
+        secret = _read(body, lambda table: table.required_text("client_secret"))
+        self._levers.set_client_secret(secret)
         return _DONE
 
     def _shutdown(self, _body: bytes) -> Answer:

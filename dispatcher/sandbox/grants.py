@@ -61,8 +61,7 @@ class Grants:
         self.denied: Denial = rules.deny
         self.contact_denial: Denial = rules.contact_denial
         self._tokens: dict[bytes, Token] = {}
-        pair = f"{rules.client_id}:{rules.client_secret}".encode()
-        self._basic = b"Basic " + b64encode(pair)
+        self.change_secret(rules.client_secret)
 
     @property
     def may_write(self) -> bool:
@@ -102,6 +101,11 @@ class Grants:
         usable = frozenset(self.granted)
         for token in self._tokens.values():
             token.apply(usable, self._needs)
+
+    def change_secret(self, secret: str) -> None:
+        """Know the client by another secret; tokens already issued live on."""
+        pair = f"{self._rules.client_id}:{secret}".encode()
+        self._basic = b"Basic " + b64encode(pair)
 
     def find(self, authorization: bytes, now: float) -> Token | None:
         """Return the token of an Authorization header if it is known and lives."""

@@ -162,6 +162,10 @@ class Sandbox:
         self._platform.grants.expire_all()
         self._platform.others.expire_all()
 
+    def set_client_secret(self, secret: str) -> None:
+        """Change the secret that the client must have; tokens already issued live on."""
+        self._platform.grants.change_secret(secret)
+
     def go_down(self, seconds: float) -> None:
         """Close the API's port and break its connections; listen again on it after that time."""
         if self._outage is not None:

@@ -2,12 +2,13 @@
 
 Values come, in rising order, from their defaults, the configuration file (TOML), environment
 variables ``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flags of a command.
-The client id and secret come from the environment alone.
+Secrets are no settings: ``[credentials]`` says where they are kept.
 """
 
 from dispatcher.settings.checks import warnings
 from dispatcher.settings.clients import each_alone as each_client
-from dispatcher.settings.clients import requests_per_minute
+from dispatcher.settings.clients import requests_per_minute, variables_of
+from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.loading import Purpose, load
 from dispatcher.settings.mistakes import Mistake, SettingsError
 from dispatcher.settings.model import (
@@ -25,6 +26,7 @@ from dispatcher.settings.model import (
 
 __all__ = [
     "CampaignSettings",
+    "CredentialsSettings",
     "Engine",
     "Ledger",
     "Message",
@@ -40,5 +42,6 @@ __all__ = [
     "each_client",
     "load",
     "requests_per_minute",
+    "variables_of",
     "warnings",
 ]

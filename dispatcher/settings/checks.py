@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -10,7 +10,6 @@ from typing import get_args
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.fields import is_loopback
 from dispatcher.settings.keys import KeyPath
-from dispatcher.settings.mistakes import Mistake
 from dispatcher.settings.model import OF_A_CAMPAIGN, Column, Settings
 
 _MEANINGS: tuple[str, ...] = get_args(Column)
@@ -143,15 +142,6 @@ def apply(
             answer = None if wrong.intersection(needs) else check.test(view)
             if answer is not None:
                 yield tuple(needs[0].split(".")), *answer
-
-
-def credential_mistakes(env: Mapping[str, str], needed: Sequence[str]) -> list[Mistake]:
-    """Name each of the secrets that the environment does not have."""
-    return [
-        Mistake("environment", name, "is not set", f"export {name}=... before the command")
-        for name in needed
-        if not env.get(name, "").strip()
-    ]
 
 
 def warnings(settings: Settings) -> list[str]:

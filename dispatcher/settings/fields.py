@@ -89,8 +89,16 @@ def _region(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    if not value:
-        return value
+    return base_url(value) if value else value
+
+
+def base_url(value: str) -> str:
+    """Return the scheme, host and port of a URL that has nothing else.
+
+    Raises:
+        WrongValueError: it has, or what is sent there could be read on its way.
+
+    """
     parts = _split(value)
     if "@" in parts.netloc:
         raise WrongValueError(

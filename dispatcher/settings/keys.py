@@ -8,14 +8,15 @@ from typing import Literal, get_origin
 
 from pydantic.fields import FieldInfo
 
+from dispatcher.settings.credentials import CredentialsSettings, secret_hint
 from dispatcher.settings.model import (
     OF_A_CAMPAIGN,
     SECRETS,
     CampaignSettings,
     ClientSettings,
-    Section,
     Settings,
 )
+from dispatcher.settings.section import Section
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
@@ -102,9 +103,11 @@ def takes_text(path: KeyPath) -> bool:
 def hint_for_unknown(path: KeyPath) -> str:
     """Suggest the key that was probably meant."""
     if path[-1] in SECRETS or any(word in path[-1] for word in ("secret", "password", "token")):
-        return "secrets are read from DISPATCHER_CLIENT_ID and DISPATCHER_CLIENT_SECRET alone"
+        meant = get_close_matches(path[-1], _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
+        return f"did you mean credentials.{meant[0]}?" if meant else secret_hint(path[-1])
     if item_list(path) == CLIENTS:
-        meant = get_close_matches(path[-1], ClientSettings.model_fields, n=1)
+        names = [*ClientSettings.model_fields, *CredentialsSettings.model_fields]
+        meant = get_close_matches(path[-1], names, n=1)
         return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
     if item_list(path) is not None:
         names = [key[-1] for key in _known_in_campaigns()]
@@ -131,5 +134,7 @@ def _nearest(path: KeyPath) -> str | None:
     return None
 
 
+_NAMED_LIKE_SECRETS = [key[-1] for key in known() if key[0] == "credentials"]
+"""Keys that say where a secret is: one that is written wrongly is no secret."""
 _SECTIONS = frozenset((name,) for name in sections())
 _SECTIONS_OF_A_CAMPAIGN = frozenset((name,) for name in OF_A_CAMPAIGN)

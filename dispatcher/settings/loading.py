@@ -5,9 +5,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from dispatcher.settings import campaigns, checks, clients, problems, reading
+from dispatcher.settings import campaigns, checks, clients, credentials, problems, reading
+from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.keys import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin, SettingsError
@@ -58,7 +59,9 @@ def load(
     views = campaigns.views(settings, layers, chosen)
     wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
     if purpose != "status":
-        wrong += checks.credential_mistakes(env, clients.needed(settings, layers))
+        for place in clients.places(settings, layers):
+            if ".".join((*place.path, "source")) not in keys:
+                wrong += _credentials(place, layers, env, keys)
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
     return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
@@ -112,10 +115,27 @@ def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> Mistake:
     return Mistake(origin.where, ".".join(path), problem, hint, origin.line)
 
 
+def _credentials(
+    place: clients.Place, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
+) -> list[Mistake]:
+    front = ".".join(place.path)
+    found = credentials.mistakes(place.section, env, place.variables)
+    return [
+        _at(layers, (*place.path, key), problem, hint)
+        if key in CredentialsSettings.model_fields
+        else Mistake("environment", key, problem, hint)
+        for key, problem, hint in found
+        if f"{front}.{key}" not in wrong
+    ]
+
+
 def _order(mistake: Mistake) -> tuple[bool, str, int]:
     return mistake.where == "environment", mistake.where, mistake.line or 0
 
 
 def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
-    whole = clients.with_secrets(settings, env)
+    secrets = {
+        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
+    }
+    whole = settings.model_copy(update=secrets).with_environment(env)
     return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})

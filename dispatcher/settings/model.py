@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from dispatcher.platforms.genesys_bodies import Lineage, Messenger
+from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.fields import (
     Alias,
     BaseUrl,
@@ -24,6 +25,8 @@ from dispatcher.settings.fields import (
     without_userinfo,
 )
 from dispatcher.settings.mistakes import Origin
+from dispatcher.settings.section import Section
+from dispatcher.settings.writing import as_toml
 
 Column = Literal[
     "conversation_id",
@@ -36,19 +39,6 @@ Column = Literal[
     "expires_at",
 ]
 """The columns that have a meaning; every other one is an attribute."""
-
-
-class Section(BaseModel):
-    """One table of the configuration file."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        validate_default=True,
-        hide_input_in_errors=True,
-    )
 
 
 class Message(Section):
@@ -134,8 +124,7 @@ class ClientSettings(Section):
 
     name: Alias
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
-    client_id: SecretStr = SecretStr("")
-    client_secret: SecretStr = SecretStr("")
+    credentials: CredentialsSettings = CredentialsSettings()
 
 
 class Ledger(Section):
@@ -207,6 +196,7 @@ class Settings(Section):
     message: Message = Message()
     source: Source
     platform: Platform = Platform()
+    credentials: CredentialsSettings = CredentialsSettings()
     ledger: Ledger = Ledger()
     control: Control = Control()
     engine: Engine = Engine()
@@ -219,6 +209,19 @@ class Settings(Section):
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
+    _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
+
+    def with_environment(self, env: Mapping[str, str]) -> "Settings":
+        """Return these settings, with the variables that credential sources may read."""
+        copy = self.model_copy()
+        found = {name: SecretStr(env[name]) for name in env if name.startswith(SECRET_VARIABLES)}
+        copy._environment = found  # noqa: SLF001 - a copy of its own kind
+        return copy
+
+    @property
+    def environment(self) -> Mapping[str, SecretStr]:
+        """The variables that credential sources may read."""
+        return self._environment
 
     def with_origins(self, origins: Mapping[str, Origin]) -> "Settings":
         """Return these settings, with where each key was set."""
@@ -252,6 +255,8 @@ class Settings(Section):
                 yield from self._described_campaigns()
             elif name == "clients":
                 yield from self._described_clients()
+            elif name in SECRETS and self.credentials.source != "env":
+                continue
             elif name in SECRETS:
                 if self.clients:
                     continue
@@ -285,8 +290,10 @@ class Settings(Section):
         for number, client in enumerate(self.clients, 1):
             for name, value in client:
                 own = f"clients[{number}].{name}"
-                if isinstance(value, SecretStr):
-                    yield own, "(set)" if value.get_secret_value() else "(not set)", "environment"
+                if isinstance(value, Section):
+                    for field, inner in value:
+                        key = f"{own}.{field}"
+                        yield key, as_toml(inner), str(self.origin(key) or "default")
                     continue
                 shown = self.platform.requests_per_minute if value is None else value
                 yield own, as_toml(shown), str(self.origin(own) or "default")
@@ -300,6 +307,9 @@ class Settings(Section):
 SECRETS = ("client_id", "client_secret")
 """The fields that are no keys of a file: they come from the environment alone."""
 
+SECRET_VARIABLES = ("DISPATCHER_CLIENT_", "VAULT_")
+"""How the variables begin that credential sources may read."""
+
 OF_A_CAMPAIGN = ("source", "message", "rules")
 """The sections that each of ``[[campaigns]]`` has; in the short form they stand on top."""
 
@@ -307,31 +317,3 @@ INHERITED = ("message", "rules")
 """Those of them that a campaign without one of its own takes from the top."""
 
 _WIDE = 48
-_PLAIN = 10**6
-
-
-def as_toml(value: object) -> str:
-    """Write a value as TOML does."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return f"{value:g}" if abs(value) < _PLAIN and value == int(value) else str(value)
-        case tuple() | list():
-            return f"[{', '.join(as_toml(item) for item in value)}]"
-        case Mapping():
-            inner = ", ".join(f"{_key(k)} = {as_toml(v)}" for k, v in value.items())
-            return f"{{ {inner} }}" if inner else "{}"
-        case _:
-            return _quoted(str(value))
-
-
-def _key(name: str) -> str:
-    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return name if plain else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    inner = "".join(escapes.get(c, c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
-    return f'"{inner}"'

@@ -16,8 +16,8 @@ from dispatcher.settings.keys import (
 )
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Mistake, Origin, WrongValueError
-from dispatcher.settings.model import as_toml
 from dispatcher.settings.reading import FLAGS
+from dispatcher.settings.writing import as_toml
 
 _TYPES = {
     "string_type": "must be a text",

@@ -31,7 +31,8 @@ event                  level    says
 =====================  =======  ===========================================================
 
 The campaign rules tell ``run.too_many_failures`` (error), ``suppression.read`` (info: how many
-values) and ``suppression.kept_last`` (warning: the list cannot be read any more).
+values) and ``suppression.kept_last`` (warning: the list cannot be read any more). Vault tells
+``credentials.login_not_renewed`` (warning: the login to it may end).
 
 Ids are in the log, so that a contact can be followed; message texts, addresses and secrets
 are not. What the platform says is cut to 200 characters.

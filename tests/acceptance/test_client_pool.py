@@ -140,7 +140,7 @@ def test_check_online_looks_at_each_client(played):
     command += ["--ledger", str(played.ledger), "--set", "message.text=Hello"]
     checked = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
-        env={**clean_environment(), **played.credentials},
+        env={**clean_environment(), **played.environment},
     )  # fmt: skip
     told = checked.stdout + checked.stderr
     assert checked.returncode == 5, told
@@ -152,7 +152,7 @@ def test_check_online_looks_at_each_client(played):
 def test_credentials_of_one_client_that_are_refused_halt_it_alone(played):
     """The start does not fail for it; with no client left it does, and names no secret."""
     wrong = {"DISPATCHER_CLIENT_SECRET__SOUTH": "mistyped-secret"}
-    played.credentials = {**played.credentials, **wrong}
+    played.environment = {**played.environment, **wrong}
     process = played.start()
     played.metrics.wait_for(lambda _: halted(played, SOUTH, "credentials") == 1, 15)
     played.sandbox.wait_for_effects(20)
@@ -160,7 +160,7 @@ def test_credentials_of_one_client_that_are_refused_halt_it_alone(played):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     wrong["DISPATCHER_CLIENT_SECRET__NORTH"] = "mistyped-secret"
-    played.credentials = {**played.credentials, **wrong}
+    played.environment = {**played.environment, **wrong}
     ended = played.run(seconds=30)
     assert ended.returncode == 5, ended.stderr
     assert "mistyped-secret" not in ended.stderr + ended.stdout + played.log.read_text()

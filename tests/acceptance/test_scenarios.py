@@ -75,7 +75,8 @@ def test_a_scope_that_is_missing_from_the_start_halts_and_resumes_by_itself(tmp_
     """Nothing is sent in vain; once the scope is granted the run finishes."""
     with play(tmp_path, "scope-missing", 300, dialect=dialect) as played:
         process = played.start("--once")
-        time.sleep(4)
+        played.sandbox.wait_for_answers("token", 1)
+        time.sleep(3)
         counts = played.sandbox.counts()
         probes = counts["answers"].get("token", {}).get("200", 0)
         assert not about_contacts(counts["answers"]), "a request in vain"

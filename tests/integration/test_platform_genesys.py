@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 from yarl import URL
 
+from dispatcher.credentials.env import EnvSource
 from dispatcher.domain.answer import Hint, NoAnswer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import State, Target
@@ -66,8 +67,9 @@ async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
         raw_server(handler) as server,
         HttpClient(HttpOptions(timeout=5.0), clock) as http,
     ):
-        token_options = TokenOptions(URL(server.url + bodies.TOKEN_PATH), "id", "secret")
-        keeper = TokenKeeper(http, token_options, clock)
+        token_options = TokenOptions(URL(server.url + bodies.TOKEN_PATH))
+        given = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
+        keeper = TokenKeeper(http, token_options, clock, EnvSource(given))
         options = GenesysOptions(
             server.url, sender, lineage, lambda *each: lost.append(each), pause=0.0
         )

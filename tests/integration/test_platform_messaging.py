@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from yarl import URL
 
+from dispatcher.credentials.env import EnvSource
 from dispatcher.domain.answer import Hint, Reading
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import State, Target
@@ -34,10 +35,9 @@ async def connected(url, *, secret="sandbox-secret", clock=None, token=True, **o
     """The adapter, with a token unless the test gets its own."""
     clock = clock or SystemClock()
     async with HttpClient(HttpOptions(timeout=5.0, **options), clock) as http:
-        given = TokenOptions(
-            URL(url + TOKEN_PATH), "sandbox-client", secret, (), WRITE_SCOPES, READ_SCOPES
-        )
-        keeper = TokenKeeper(http, given, clock)
+        given = TokenOptions(URL(url + TOKEN_PATH), (), WRITE_SCOPES, READ_SCOPES)
+        client = {"DISPATCHER_CLIENT_ID": "sandbox-client", "DISPATCHER_CLIENT_SECRET": secret}
+        keeper = TokenKeeper(http, given, clock, EnvSource(client))
         platform = MessagingPlatform(http, keeper, url, clock)
         try:
             if token:

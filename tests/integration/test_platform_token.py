@@ -11,11 +11,18 @@ from urllib.parse import parse_qs
 import pytest
 from yarl import URL
 
+from dispatcher.credentials.env import EnvSource
 from dispatcher.domain.status import Step
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import DEFAULT_LIFE, TokenKeeper, TokenOptions
-from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
+from dispatcher.ports import (
+    BearerToken,
+    ClientCredentials,
+    CredentialsError,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
 from tests.support.rawserver import (
     FakeClock,
     RawServer,
@@ -48,6 +55,11 @@ class Desk:
         self.issued += 1
         granted = GRANTED | {"access_token": f"token-{self.issued}"} | self.changes
         await peer.say(self.said or json_answer(200, granted))
+
+
+def env_source(client_id=CLIENT_ID, secret=SECRET):
+    """The client as the environment gives it."""
+    return EnvSource({"DISPATCHER_CLIENT_ID": client_id, "DISPATCHER_CLIENT_SECRET": secret})
 
 
 async def current(keeper):
@@ -83,17 +95,19 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*, said=None, url=None, http=None, changes=None, **options):
+async def scene(
+    *, said=None, url=None, http=None, changes=None, client=(CLIENT_ID, SECRET), **options
+):
     clock, desk = FakeClock(), Desk(changes or {}, said)
     async with (
         raw_server(desk) as server,
-        HttpClient(HttpOptions(**{"timeout": 5.0} | (http or {})), clock) as client,
+        HttpClient(HttpOptions(**{"timeout": 5.0} | (http or {})), clock) as http_client,
     ):
-        given = {"client_id": CLIENT_ID, "client_secret": SECRET} | options
+        source = env_source(*client)
         where = URL((url or server.url) + TOKEN_PATH)
-        keeper = TokenKeeper(client, TokenOptions(url=where, **given), clock)
+        keeper = TokenKeeper(http_client, TokenOptions(url=where, **options), clock, source)
         try:
-            yield Scene(keeper, desk, server, clock, client)
+            yield Scene(keeper, desk, server, clock, http_client)
         finally:
             await keeper.close()
 
@@ -132,7 +146,7 @@ async def test_scopes_with_signs_of_their_own_arrive_whole():
 )
 async def test_odd_credentials_are_for_the_platform_to_judge(name, secret):
     """Whatever the environment holds is sent; it is no reason to fall over."""
-    async with scene(client_id=name, client_secret=secret) as it:
+    async with scene(client=(name, secret)) as it:
         await it.current()
         sent = b64decode(it.server.requests[0].headers["authorization"].split()[1])
     assert sent == f"{name}:{secret}".encode(errors="surrogateescape")
@@ -488,8 +502,9 @@ async def test_an_early_401_is_followed_by_a_renewal_of_that_very_token():
     async with scene() as it, raw_server(handler) as server:
         keeper = TokenKeeper(
             it.http,
-            TokenOptions(URL(server.url + TOKEN_PATH), CLIENT_ID, SECRET),
+            TokenOptions(URL(server.url + TOKEN_PATH)),
             it.clock,
+            env_source(),
         )
         platform = MessagingPlatform(it.http, keeper, server.url, it.clock)
         await current(keeper)
@@ -518,7 +533,8 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
     """Not of any object that holds one, and not at the level of debugging."""
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
-    options = TokenOptions(URL("http://127.0.0.1:1"), CLIENT_ID, SECRET)
+    options = TokenOptions(URL("http://127.0.0.1:1"))
+    held = env_source(), ClientCredentials(CLIENT_ID, SECRET), BearerToken(SECRET)
     async with scene(http={"proxy": None}) as it:
         token = await it.current()
         platform = MessagingPlatform(it.http, it.keeper, it.server.url, it.clock)
@@ -528,10 +544,10 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
         exchange, _ = await it.http.request(
             it.http.host(URL(it.server.url)), "POST", "/", token.headers
         )
-        told = [options, token, reply, authority, exchange, platform, it.keeper, it.http]
+        told = [*held, options, token, reply, authority, exchange, platform, it.keeper, it.http]
         it.desk.said = REFUSALS["invalid_client"]
         with pytest.raises(CredentialsError) as caught:
             await it.keeper.verify()
         tasks = [repr(task) for task in asyncio.all_tasks()]
     assert_no_secret(*map(repr, told), *map(str, told), repr(caught.value), caplog.text, *tasks)
-    assert CLIENT_ID not in repr(options)
+    assert CLIENT_ID not in repr(held)

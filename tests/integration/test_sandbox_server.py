@@ -430,6 +430,17 @@ async def test_the_control_api():
         assert (counts["requests"], counts["answers"]["check"]) == (2, {"401": 1})
 
 
+async def test_the_client_gets_another_secret():
+    """The old one is refused from then on, and tokens already issued live on."""
+    async with client() as c:
+        assert (await c.control("POST", "/client_secret", {"client_secret": "new"}))[0] == 200
+        assert (await c.check("active-1"))[0] == 200
+        assert (await c.token())[0] == 401
+        basic = b64encode(b"sandbox-client:new").decode()
+        assert (await c.token(headers={"Authorization": f"Basic {basic}"}))[0] == 200
+        assert (await c.control("POST", "/client_secret", {}))[0] == 400
+
+
 async def test_serve_tells_both_ports_and_ends_by_shutdown(tmp_path):
     ports = asyncio.Queue()
     stop = asyncio.Event()

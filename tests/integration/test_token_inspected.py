@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from yarl import URL
 
+from dispatcher.credentials.env import EnvSource
 from dispatcher.platforms.genesys_needs import SCOPES, SEND
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.lacks import GENESYS_PAGES
@@ -45,13 +46,13 @@ async def scene(**http):
     ):
         options = TokenOptions(
             url=URL(server.url + "/oauth/token"),
-            client_id="client-7",
-            client_secret="secret-7",
             write_any_of=SCOPES,
             permissions=(SEND,),
             pages=GENESYS_PAGES,
         )
-        keeper = TokenKeeper(client, options, clock, inspect=TokensMe(client, server.url))
+        given = {"DISPATCHER_CLIENT_ID": "client-7", "DISPATCHER_CLIENT_SECRET": "secret-7"}
+        inspect = TokensMe(client, server.url)
+        keeper = TokenKeeper(client, options, clock, EnvSource(given), inspect)
         try:
             yield SimpleNamespace(keeper=keeper, login=login, server=server)
         finally:

@@ -20,6 +20,7 @@ from tests.support.crash_world import (
     settles_before,
     world,
 )
+from tests.support.dialects import DIALECTS, tells_texts
 
 KILLS = 540
 CONTACTS = 216_000
@@ -38,6 +39,7 @@ class Plan:
     kills: int
     contacts: int
     more: dict[str, Any]
+    dialect: str = "messaging"
 
     @property
     def title(self) -> str:
@@ -49,8 +51,13 @@ class Plan:
         }
         return ", ".join([self.source, *(kind[name] for name in self.more)])
 
+    @property
+    def doubt_allowed(self) -> bool:
+        """Whether some contacts cannot but end in doubt."""
+        return "beyond" in self.more or ("campaigns" in self.more and not tells_texts(self.dialect))
 
-def plans(kills: int, contacts: int) -> Iterator[Plan]:
+
+def plans(kills: int, contacts: int, dialect: str) -> Iterator[Plan]:
     """Split the whole over the worlds: each source several times, each world with a seed."""
     kinds: list[tuple[str, dict[str, Any]]] = [(source, {}) for source in SOURCES] * ROUNDS
     kinds += [(source, {"power_cut": True}) for source in POWER_CUTS]
@@ -58,13 +65,13 @@ def plans(kills: int, contacts: int) -> Iterator[Plan]:
     kinds.append(("folder", {"beyond": True}))
     shares = len(kinds)
     for seed, (source, more) in enumerate(kinds, 1):
-        yield Plan(source, seed, -(-kills // shares), -(-contacts // shares), more)
+        yield Plan(source, seed, -(-kills // shares), -(-contacts // shares), more, dialect)
 
 
 def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
     """Kill as often as planned, finish, and compare."""
     per_cycle = plan.contacts // plan.kills
-    settings = {"per_cycle": per_cycle, "seed": plan.seed, **plan.more}
+    settings = {"per_cycle": per_cycle, "seed": plan.seed, "dialect": plan.dialect, **plan.more}
     with world(folder, plan.source, launcher, contacts=plan.contacts, **settings) as lived:
         for point in _order(plan, lived):
             if lived.kills >= plan.kills:
@@ -88,14 +95,14 @@ def _order(plan: Plan, lived: World) -> Iterator[str]:
             yield point
 
 
-def run(kills: int, contacts: int, *, doubt_allowed: bool) -> bool:
+def run(kills: int, contacts: int, *, doubt_allowed: bool, dialect: str = "messaging") -> bool:
     """Play all worlds; True if the promise was kept in every one."""
     whole, number, reached, kept = Verdict(), 0, set[str](), True
     start = time.monotonic()
-    for plan in plans(kills, contacts):
+    for plan in plans(kills, contacts, dialect):
         with tempfile.TemporaryDirectory() as folder, launching() as launcher:
             verdict, lived = play(plan, Path(folder), launcher)
-        problems = verdict.problems(doubt_allowed=doubt_allowed or "beyond" in plan.more)
+        problems = verdict.problems(doubt_allowed=doubt_allowed or plan.doubt_allowed)
         kept, number = kept and not problems, number + lived.kills
         whole.add(verdict)
         reached |= lived.killed_at
@@ -124,9 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-doubt", action="store_true", help="fail if anybody ends parked in doubt"
     )
+    parser.add_argument("--dialect", choices=DIALECTS, default="messaging")
     given = parser.parse_args(arguments)
     allowed = DOUBT_ALLOWED and not given.no_doubt
-    return 0 if run(given.kills, given.contacts, doubt_allowed=allowed) else 1
+    kept = run(given.kills, given.contacts, doubt_allowed=allowed, dialect=given.dialect)
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

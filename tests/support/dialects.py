@@ -31,6 +31,11 @@ def reads_states_to_look_back(dialect: str) -> bool:
     return dialect == "genesys"
 
 
+def tells_texts(dialect: str) -> bool:
+    """Tell whether a look back shows texts: they tell the messages of two campaigns apart."""
+    return dialect == "messaging"
+
+
 def about_contacts(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the sandbox's counts that are about contacts."""
     return {endpoint: counted for endpoint, counted in answers.items() if endpoint not in FREE}

@@ -63,8 +63,8 @@ class Play:
     settings: dict[str, Any] = field(default_factory=dict)
     campaign: str = "play"
     config: Path | None = None
-    credentials: Mapping[str, str] = field(default_factory=lambda: CREDENTIALS)
     dialect: str = "messaging"
+    environment: dict[str, str] = field(default_factory=CREDENTIALS.copy)
 
     @property
     def ledger(self) -> Path:
@@ -101,7 +101,7 @@ class Play:
     def start(self, *more: str) -> subprocess.Popen[str]:
         """Start a run and return its process."""
         pipe = subprocess.PIPE
-        environment = {**clean_environment(), **self.credentials}
+        environment = {**clean_environment(), **self.environment}
         return subprocess.Popen(
             self.command(*more), stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment
         )
@@ -143,7 +143,7 @@ class Play:
 
 def clean_environment() -> dict[str, str]:
     """The environment without anything that would steer the dispatcher or its metrics."""
-    steering = ("DD_", "DATADOG_", "DISPATCHER_")
+    steering = ("DD_", "DATADOG_", "DISPATCHER_", "VAULT_", "AWS_")
     return {key: value for key, value in os.environ.items() if not key.startswith(steering)}
 
 

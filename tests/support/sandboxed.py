@@ -44,6 +44,13 @@ class SandboxProcess:
             assert time.monotonic() < end, "the sandbox waited in vain for messages"
             time.sleep(0.02)
 
+    def wait_for_answers(self, endpoint: str, number: int, seconds: float = 30.0) -> None:
+        """Wait until so many requests of an endpoint were answered."""
+        end = time.monotonic() + seconds
+        while sum(self.counts()["answers"].get(endpoint, {}).values()) < number:
+            assert time.monotonic() < end, f"the sandbox waited in vain for {endpoint}"
+            time.sleep(0.02)
+
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.control_url + path, data=data, method=method)

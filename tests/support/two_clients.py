@@ -19,5 +19,5 @@ def use_two_clients(played):
     """Let a dispatcher have both clients."""
     config = Path(played.folder) / "clients.toml"
     config.write_text(f'[[clients]]\nname = "{NORTH}"\n\n[[clients]]\nname = "{SOUTH}"\n')
-    played.config, played.credentials = config, ENVIRONMENT
+    played.config, played.environment = config, dict(ENVIRONMENT)
     return played

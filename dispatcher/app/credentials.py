@@ -1,0 +1,106 @@
+"""``[credentials]`` becomes the source of credentials that it describes."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from dispatcher.credentials.aws import AwsOptions, AwsSource
+from dispatcher.credentials.env import CLIENT_ID, CLIENT_SECRET, EnvSource
+from dispatcher.credentials.file import FileSource
+from dispatcher.credentials.secret import Fields
+from dispatcher.credentials.vault import VaultOptions, VaultSource
+from dispatcher.credentials.vault_logins import (
+    AppRoleLogin,
+    KubernetesLogin,
+    Login,
+    TokenLogin,
+    from_env_or_file,
+)
+from dispatcher.ports import Clock, CredentialSource
+from dispatcher.settings import CredentialsSettings
+
+
+def make_credentials(
+    section: CredentialsSettings,
+    stack: AsyncExitStack,
+    environment: Mapping[str, SecretStr],
+    clock: Clock,
+    names: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET),
+) -> CredentialSource:
+    """Return where credentials are kept; the stack closes it.
+
+    ``environment`` has the variables that a source may read, ``names`` are those of the id and
+    the secret.
+    """
+    env = {name: value.get_secret_value() for name, value in environment.items()}
+    match section.source:
+        case "env":
+            return EnvSource(env, names)
+        case "file":
+            return FileSource(_files(section), section.wait_seconds)
+        case "vault":
+            options, login = _vault_options(section, env), _login(section, env)
+            vault = VaultSource(options, login, clock, _warn)
+            stack.push_async_callback(vault.close)
+            return vault
+        case "aws":
+            aws = AwsSource(_aws_options(section), clock)
+            stack.push_async_callback(aws.close)
+            return aws
+
+
+def _warn(words: str) -> None:
+    structlog.get_logger().warning("credentials.login_not_renewed", detail=words)
+
+
+def _files(section: CredentialsSettings) -> dict[str, Path]:
+    names = ("client_id_file", "client_secret_file", "token_file")
+    return {name: Path(getattr(section, name)) for name in names if getattr(section, name)}
+
+
+def _fields(section: CredentialsSettings) -> Fields:
+    return Fields(section.client_id_field, section.client_secret_field, section.token_field)
+
+
+def _vault_options(section: CredentialsSettings, env: Mapping[str, str]) -> VaultOptions:
+    address = section.vault_address or env.get("VAULT_ADDR", "").strip()
+    return VaultOptions(
+        address=address.rstrip("/"),
+        mount=section.vault_mount,
+        path=section.vault_path,
+        namespace=section.vault_namespace or env.get("VAULT_NAMESPACE", "").strip(),
+        ca_bundle=section.vault_ca_bundle,
+        timeout=section.wait_seconds,
+        fields=_fields(section),
+    )
+
+
+def _login(section: CredentialsSettings, env: Mapping[str, str]) -> Login:
+    mount = section.vault_auth_mount or section.vault_auth
+    match section.vault_auth:
+        case "token":
+            key, path = "vault_token_file", section.vault_token_file
+            return TokenLogin(_secret(env, "VAULT_TOKEN", path, key))
+        case "approle":
+            key, path = "vault_secret_id_file", section.vault_secret_id_file
+            secret_id = _secret(env, "VAULT_SECRET_ID", path, key)
+            return AppRoleLogin(section.vault_role_id, secret_id, mount)
+        case "kubernetes":
+            return KubernetesLogin(section.vault_role, section.vault_jwt_file, mount)
+
+
+def _secret(env: Mapping[str, str], variable: str, path: str, key: str) -> Callable[[], str]:
+    return from_env_or_file(env.get(variable, "").strip(), variable, path, key)
+
+
+def _aws_options(section: CredentialsSettings) -> AwsOptions:
+    return AwsOptions(
+        secret_id=section.aws_secret_id,
+        region=section.aws_region,
+        endpoint_url=section.aws_endpoint_url,
+        timeout=section.wait_seconds,
+        fields=_fields(section),
+    )

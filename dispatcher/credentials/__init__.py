@@ -1,0 +1,1 @@
+"""Where credentials are kept: one file for each kind of place."""

@@ -1,0 +1,28 @@
+"""Libraries that only some sources need, and their loggers."""
+
+import logging
+from importlib import import_module
+from types import ModuleType
+
+from dispatcher.ports import CredentialsError
+
+_TALKATIVE = ("boto3", "botocore", "hvac", "requests", "urllib3")
+
+
+def library(name: str, extra: str) -> ModuleType:
+    """Import a library of an extra, and keep its loggers from telling what it was told.
+
+    Raises:
+        CredentialsError: it is not installed.
+
+    """
+    for logger in _TALKATIVE:
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    try:
+        return import_module(name)
+    except ImportError:
+        pass
+    raise CredentialsError(
+        f'credentials.source = "{extra}" needs the library {name}:'
+        f" pip install 'dispatcher[{extra}]'"
+    )

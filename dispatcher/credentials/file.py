@@ -1,0 +1,56 @@
+"""Credentials from files, as Docker and Kubernetes mount their secrets."""
+
+from pathlib import Path
+
+from dispatcher.credentials.aside import Aside
+from dispatcher.credentials.secret import bearer
+from dispatcher.ports import ClientCredentials, Credentials, CredentialsError
+
+MOST_BYTES = 65_536
+"""No id, secret or token is longer."""
+
+
+class FileSource:
+    """An id and a secret in a file each, or one file with a bearer token.
+
+    Files are read anew each time: what mounts them may replace them at any moment. The keys of
+    ``files`` are ``client_id_file`` and ``client_secret_file``, or ``token_file``.
+    """
+
+    def __init__(self, files: dict[str, Path], seconds: float) -> None:
+        self._files = files
+        self._aside = Aside("the file with the credentials", seconds)
+
+    async def get(self) -> Credentials:
+        """See `dispatcher.ports.CredentialSource.get`."""
+        return await self._aside.call(self._read)
+
+    async def again(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
+        """See `dispatcher.ports.CredentialSource.again`."""
+        return await self._aside.call(self._read)
+
+    def _read(self) -> Credentials:
+        where = " and ".join(str(path) for path in self._files.values())
+        values = [secret_of(path, f"credentials.{key}") for key, path in self._files.items()]
+        if len(values) == 1:
+            return bearer(values[0], where)
+        return ClientCredentials(values[0], values[1], where)
+
+
+def secret_of(path: Path, key: str) -> str:
+    """Return a file's content without the white space around it; ``key`` is its setting.
+
+    Raises:
+        CredentialsError: it cannot be read, or there is nothing in it.
+
+    """
+    try:
+        with path.open("rb") as file:
+            value = file.read(MOST_BYTES).decode().strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not written in UTF-8"
+    else:
+        if value:
+            return value
+        reason = "empty"
+    raise CredentialsError(f"{key}: {path} cannot be used: {reason}")
