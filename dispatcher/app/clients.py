@@ -20,7 +20,7 @@ async def open_clients(
     """Return all clients; the stack closes their connections. ``events`` hears of their halts."""
     clients = []
     for name, own in each_client(settings):
-        platform = await make_platform(own, clock, stack, name)
+        platform = await make_platform(own, clock, stack)
         halts = Halts(platform, events, clock, settings.engine.probe_seconds, name)
         pacer = make_pacer(own, clock)
         clients.append(Client(name, platform, pacer, halts, own.platform.requests_per_minute))

@@ -48,16 +48,16 @@ def check_online(settings: Settings) -> list[Finding]:
 async def _look(settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     for client, own in each_client(settings):
-        found = await _look_at(own, client)
+        found = await _look_at(own)
         front = f"client {client}: " if client else ""
         findings += [Finding(each.ok, front + each.what, each.detail) for each in found]
     return findings
 
 
-async def _look_at(settings: Settings, client: str) -> list[Finding]:
+async def _look_at(settings: Settings) -> list[Finding]:
     """Look at one client."""
     async with AsyncExitStack() as stack:
-        platform = await make_platform(settings, SystemClock(), stack, client)
+        platform = await make_platform(settings, SystemClock(), stack)
         try:
             authority = await platform.renew(0)
         except CredentialsError as error:

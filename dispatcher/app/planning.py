@@ -60,8 +60,8 @@ async def _plan(settings: Settings, asked: PlanAsked, show: Callable[[Seen], Non
         stack.push_async_callback(_ended, asyncio.ensure_future(_show(planner.seen, show)))
         if asked.sample == 0:
             return await planner.plan(None, None)
-        client, own = next(each_client(settings))  # its quota alone is what a plan reads from
-        platform = await make_platform(own, clock, stack, client)
+        _, own = next(each_client(settings))  # reads of a plan are taken from one client's quota
+        platform = await make_platform(own, clock, stack)
         pacer = make_pacer(own, clock)
         asking = Asking(platform, pacer, clock, rules.retry, random.random)
         await asking.preflight()

@@ -51,8 +51,8 @@ async def _verify(
     async with AsyncExitStack() as stack:
         which = Unverified(clock.time() - asked.min_age, asked.campaign)
         links = stack.enter_context(HeldLinks(settings.ledger.path, which))
-        client, own = next(each_client(settings))  # one is enough: a look back serves many
-        platform = await make_platform(own, clock, stack, client)
+        _, own = next(each_client(settings))  # one client is enough: a look back serves many
+        platform = await make_platform(own, clock, stack)
         pacer, policy = make_pacer(own, clock), make_rules(settings).retry
         asking = Asking(platform, pacer, clock, policy, random.random)
         await asking.preflight()

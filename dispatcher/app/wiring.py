@@ -19,7 +19,7 @@ from dispatcher.engine.pacing import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
 from dispatcher.ports import Clock, Platform, Source
-from dispatcher.settings import Mistake, Settings, SettingsError, client_variables
+from dispatcher.settings import Mistake, Settings, SettingsError, variables_of
 from dispatcher.sources.opening import open_source
 from dispatcher.sources.rules import Layout, RowRules, Timing
 from dispatcher.telemetry.agent import Agent, find_agent
@@ -54,10 +54,8 @@ def make_source(settings: Settings, *, once: bool) -> Source:
     )
 
 
-async def make_platform(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, client: str = ""
-) -> Platform:
-    """Return the platform in its dialect, as ``client`` calls it; the stack closes it."""
+async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Platform:
+    """Return the platform in its dialect; the stack closes its connections."""
     given = settings.platform
     options = HttpOptions(
         timeout=given.timeout_seconds,
@@ -67,8 +65,8 @@ async def make_platform(
         ca_bundle=given.ca_bundle or None,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    section, env, names = settings.credentials, settings.environment, client_variables(client)
-    credentials = make_credentials(section, stack, env, clock, names)
+    given_credentials, names = settings.credentials, variables_of(settings)
+    credentials = make_credentials(given_credentials, stack, settings.environment, clock, names)
     inspect = inspect_of(settings, http)
     tokens = TokenKeeper(http, token_options(settings), clock, credentials, inspect)
     stack.push_async_callback(tokens.close)

@@ -7,8 +7,7 @@ Secrets are no settings: ``[credentials]`` says where they are kept.
 
 from dispatcher.settings.checks import warnings
 from dispatcher.settings.clients import each_alone as each_client
-from dispatcher.settings.clients import requests_per_minute
-from dispatcher.settings.clients import variables as client_variables
+from dispatcher.settings.clients import requests_per_minute, variables_of
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.loading import Purpose, load
 from dispatcher.settings.mistakes import Mistake, SettingsError
@@ -40,9 +39,9 @@ __all__ = [
     "SettingsError",
     "Source",
     "Telemetry",
-    "client_variables",
     "each_client",
     "load",
     "requests_per_minute",
+    "variables_of",
     "warnings",
 ]

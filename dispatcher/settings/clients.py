@@ -1,21 +1,33 @@
 """``[[clients]]``: several OAuth clients, each with an alias, a quota and credentials."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from pydantic import SecretStr
-
-from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.keys import CLIENTS, KeyPath, hint_for_unknown
+from dispatcher.settings.credentials import CLIENT_VARIABLES, CredentialsSettings
+from dispatcher.settings.keys import CLIENTS, KeyPath
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.mistakes import Mistake
-from dispatcher.settings.model import SECRETS, ClientSettings, Settings
+from dispatcher.settings.model import ClientSettings, Settings
+
+
+class Place(NamedTuple):
+    """A section of credentials: its key, and the variables that it may name."""
+
+    path: KeyPath
+    section: CredentialsSettings
+    variables: tuple[str, str]
 
 
 def variables(client: str = "") -> tuple[str, str]:
     """Return the names of the variables with a client's id and secret; "": of the only one."""
     behind = f"__{client.upper()}" if client else ""
-    return f"DISPATCHER_CLIENT_ID{behind}", f"DISPATCHER_CLIENT_SECRET{behind}"
+    client_id, client_secret = CLIENT_VARIABLES
+    return client_id + behind, client_secret + behind
+
+
+def variables_of(settings: Settings) -> tuple[str, str]:
+    """Return those of the client that `each_alone` gave these settings for."""
+    return variables(settings.clients[0].name if settings.clients else "")
 
 
 def stand_in(layers: Layers) -> None:
@@ -24,29 +36,13 @@ def stand_in(layers: Layers) -> None:
         layers.values.setdefault((item, "name"), f"client_{number}")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A section that says where a client's credentials are: its path, and what is in it."""
-
-    path: KeyPath
-    section: CredentialsSettings
-    variables: tuple[str, str]
-
-
 def places(settings: Settings, layers: Layers) -> Iterator[Place]:
-    """Yield the section of each client whose name is right; that of the only one on top."""
+    """Yield every section of credentials that a run needs, where the names of clients are right."""
     if not layers.clients:
         yield Place(("credentials",), settings.credentials, variables())
-        return
     for item, client in zip(layers.client_items, settings.clients, strict=False):
         if layers.values.get((item, "name")) == client.name:
             yield Place((item, "credentials"), client.credentials, variables(client.name))
-
-
-def with_secrets(settings: Settings, env: Mapping[str, str]) -> Settings:
-    """Return these settings with each client's id and secret."""
-    clients = tuple(each.model_copy(update=_secrets(each.name, env)) for each in settings.clients)
-    return settings.model_copy(update={"clients": clients, **_secrets("", env)})
 
 
 def each_alone(settings: Settings) -> Iterator[tuple[str, Settings]]:
@@ -63,28 +59,15 @@ def requests_per_minute(settings: Settings) -> int:
 
 
 def mistakes(layers: Layers) -> list[Mistake]:
-    """Name what is wrong with the list as a whole, and take out what does not belong there."""
-    return [*_secrets_in_file(layers), *_twice(layers)]
+    """Name what is wrong with the list as a whole."""
+    return list(_twice(layers))
 
 
 def _alone(settings: Settings, client: ClientSettings) -> Settings:
     own = client.requests_per_minute or settings.platform.requests_per_minute
     platform = settings.platform.model_copy(update={"requests_per_minute": own})
-    given = {"credentials": client.credentials, **{name: getattr(client, name) for name in SECRETS}}
-    return settings.model_copy(update={"clients": (), "platform": platform, **given})
-
-
-def _secrets(client: str, env: Mapping[str, str]) -> dict[str, SecretStr]:
-    values = (SecretStr(env.get(variable, "").strip()) for variable in variables(client))
-    return dict(zip(SECRETS, values, strict=True))
-
-
-def _secrets_in_file(layers: Layers) -> Iterator[Mistake]:
-    for path in [(item, name) for item in layers.client_items for name in SECRETS]:
-        if layers.values.pop(path, None) is not None:
-            origin = layers.origins.pop(path)
-            hint = hint_for_unknown(path)
-            yield Mistake(origin.where, ".".join(path), "is not known", hint, origin.line)
+    view = {"clients": (client,), "platform": platform, "credentials": client.credentials}
+    return settings.model_copy(update=view)
 
 
 def _twice(layers: Layers) -> Iterator[Mistake]:

@@ -106,8 +106,8 @@ def hint_for_unknown(path: KeyPath) -> str:
         meant = get_close_matches(path[-1], _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
         return f"did you mean credentials.{meant[0]}?" if meant else secret_hint(path[-1])
     if item_list(path) == CLIENTS:
-        inside = CredentialsSettings if path[1:-1] else ClientSettings
-        meant = get_close_matches(path[-1], inside.model_fields, n=1)
+        names = [*ClientSettings.model_fields, *CredentialsSettings.model_fields]
+        meant = get_close_matches(path[-1], names, n=1)
         return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
     if item_list(path) is not None:
         names = [key[-1] for key in _known_in_campaigns()]

@@ -5,7 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from dispatcher.settings import campaigns, checks, clients, credentials, problems, reading
 from dispatcher.settings.credentials import CredentialsSettings
@@ -60,7 +60,8 @@ def load(
     wrong += [_at(layers, *found) for found in checks.apply(_RULES[purpose], settings, keys, views)]
     if purpose != "status":
         for place in clients.places(settings, layers):
-            wrong += _credentials(place, layers, env, keys)
+            if ".".join((*place.path, "source")) not in keys:
+                wrong += _credentials(place, layers, env, keys)
     if wrong:
         raise SettingsError(sorted(wrong, key=_order))
     return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
@@ -118,8 +119,6 @@ def _credentials(
     place: clients.Place, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
 ) -> list[Mistake]:
     front = ".".join(place.path)
-    if f"{front}.source" in wrong:
-        return []
     found = credentials.mistakes(place.section, env, place.variables)
     return [
         _at(layers, (*place.path, key), problem, hint)
@@ -135,5 +134,8 @@ def _order(mistake: Mistake) -> tuple[bool, str, int]:
 
 
 def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
-    whole = clients.with_secrets(settings, env).with_environment(env)
+    secrets = {
+        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
+    }
+    whole = settings.model_copy(update=secrets).with_environment(env)
     return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})

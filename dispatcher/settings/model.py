@@ -120,16 +120,11 @@ class Platform(Section):
 
 
 class ClientSettings(Section):
-    """One of ``[[clients]]``; without a quota of its own it has that of ``[platform]``.
-
-    Without ``credentials`` of its own its id and secret are in the environment.
-    """
+    """One of ``[[clients]]``; without a quota of its own it has that of ``[platform]``."""
 
     name: Alias
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
     credentials: CredentialsSettings = CredentialsSettings()
-    client_id: SecretStr = SecretStr("")
-    client_secret: SecretStr = SecretStr("")
 
 
 class Ledger(Section):
@@ -260,8 +255,10 @@ class Settings(Section):
                 yield from self._described_campaigns()
             elif name == "clients":
                 yield from self._described_clients()
+            elif name in SECRETS and self.credentials.source != "env":
+                continue
             elif name in SECRETS:
-                if self.clients or self.credentials.source != "env":
+                if self.clients:
                     continue
                 yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
             elif isinstance(value, Section):
@@ -294,21 +291,12 @@ class Settings(Section):
             for name, value in client:
                 own = f"clients[{number}].{name}"
                 if isinstance(value, Section):
-                    yield from self._described_section(own, value)
-                    continue
-                if name in SECRETS and client.credentials.source != "env":
-                    continue
-                if isinstance(value, SecretStr):
-                    yield own, "(set)" if value.get_secret_value() else "(not set)", "environment"
+                    for field, inner in value:
+                        key = f"{own}.{field}"
+                        yield key, as_toml(inner), str(self.origin(key) or "default")
                     continue
                 shown = self.platform.requests_per_minute if value is None else value
                 yield own, as_toml(shown), str(self.origin(own) or "default")
-
-    def _described_section(self, front: str, section: Section) -> Iterator[tuple[str, str, str]]:
-        """Describe what is set in a section whose defaults are described elsewhere."""
-        for name, value in section:
-            if self.origin(f"{front}.{name}"):
-                yield self._described(f"{front}.{name}", value)
 
     def _described(self, key: str, value: object) -> tuple[str, str, str]:
         origin = self.origin(key)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.settings import SettingsError, each_client, load, requests_per_minute
+from dispatcher.settings import SettingsError, each_client, load, requests_per_minute, variables_of
 
 BASE = (
     'campaign = "c1"\n[source]\npath = "-"\n[message]\ntext = "Hi"\n'
@@ -38,11 +38,9 @@ def test_each_client_has_its_own_quota_and_secrets(tmp_path):
         "north": 240,
         "south": 60,
     }
-    assert {name: view.client_id.get_secret_value() for name, view in views.items()} == {
-        "north": "id-n",
-        "south": "id-s",
-    }
-    assert views["south"].client_secret.get_secret_value() == "secret-s"
+    assert set(variables_of(views["north"])) < set(SECRETS)
+    assert variables_of(views["south"])[1] == "DISPATCHER_CLIENT_SECRET__SOUTH"
+    assert views["south"].environment["DISPATCHER_CLIENT_ID__SOUTH"].get_secret_value() == "id-s"
     assert requests_per_minute(settings) == 300
 
 
@@ -61,7 +59,7 @@ def test_the_description_has_every_client_and_no_secret(tmp_path):
     assert 'clients[1].name = "north"' in text
     assert "clients[1].requests_per_minute = 240" in text
     assert "clients[2].requests_per_minute = 60" in text
-    assert "clients[2].client_secret = (set)" in text
+    assert 'clients[2].credentials.source = "env"' in text
     assert "secret-" not in text
     assert "id-" not in text
 
@@ -109,3 +107,20 @@ def test_the_list_is_set_in_the_file_alone(tmp_path, key):
     """A variable could not say which client it means."""
     found = wrong(tmp_path, sets=[f"{key}=x"])
     assert "[[clients]]" in found[key].hint
+
+
+def test_a_client_can_keep_its_credentials_elsewhere(tmp_path):
+    """Its own section counts, needs no variable, and its mistakes are named with its place."""
+    for name in ("id", "secret"):
+        (tmp_path / name).write_text("x")
+    section = (
+        f'[clients.credentials]\nsource = "file"\nclient_id_file = "{tmp_path}/id"\n'
+        f'client_secret_file = "{tmp_path}/secret"\n'
+    )
+    north = {name: value for name, value in SECRETS.items() if name.endswith("NORTH")}
+    views = dict(each_client(read(tmp_path, TWO + section, env=north)))
+    assert views["north"].credentials.source == "env"
+    assert views["south"].credentials.client_id_file == f"{tmp_path}/id"
+    found = wrong(tmp_path, TWO + section.replace("/secret", "/nowhere"), env=north)
+    assert list(found) == ["clients[2].credentials.client_secret_file"]
+    assert found["clients[2].credentials.client_secret_file"].line == 17
