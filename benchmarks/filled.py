@@ -27,7 +27,7 @@ _STATUS = """CASE n % 20
     ELSE CASE n % 2 WHEN 0 THEN 'opened' ELSE 'notified' END END"""
 _REASON = """CASE n % 20
     WHEN 0 THEN 'expired' WHEN 1 THEN 'refused' WHEN 2 THEN 'retry_loop' ELSE 'delivered' END"""
-_PERSON = "printf('%08x%024x', (n * 2654435761) % 4294967296, n)"
+_PERSON = "printf('%08x%08x', (n * 2654435761) % 4294967296, n)"
 _OLD = "printf('%08x-old-%022d', (n * 2246822519) % 4294967296, n)"
 _NEW = "printf('%08x-new-%022d', (n * 3266489917) % 4294967296, n)"
 _EXTERNAL = "printf('external-%027d', n)"

@@ -1,5 +1,7 @@
 """(d) A ledger with ten million settled contacts against an empty one, side by side."""
 
+import asyncio
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from benchmarks.harness import RESULTS, contacts, keep, measured, median, table,
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import admission, holding
 from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch
 from tests.support.playing import CREDENTIALS, clean_environment
 from tests.support.sandboxed import ROOT, SCENARIOS, SandboxProcess, sandbox
@@ -24,7 +27,7 @@ SIDES = ("empty", "filled")
 FIRST_SEND_SECONDS = 2.0
 STATUS_SECONDS = 1.0
 CLAIM = 1.2
-"""By so much a claim may take longer than from an empty ledger."""
+"""By so much a claim may take longer than from an empty ledger, in the one thread that writes."""
 WHOLE = 1.1
 """By so much a whole run may take longer than with an empty ledger."""
 Measure = Callable[[Path, SandboxProcess], float]
@@ -49,7 +52,8 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
         with sandbox(SCENARIOS / "bench.toml", folder / "effects.jsonl") as world:
             figures["first send"] = _each(folder, filled, repeats, world, 200, _first_send)
             figures["whole run"] = _each(folder, filled, repeats, world, count, _whole)
-        figures["claim"] = _claims(folder, filled, repeats)
+        figures["claim"] = _claims(folder, filled, repeats, _claim)
+        figures["claim, answered"] = _claims(folder, filled, repeats, _answered_claim)
     return _report(rows, figures)
 
 
@@ -110,27 +114,35 @@ def _status(ledger: Path) -> float:
     return time.perf_counter() - began
 
 
-def _claims(folder: Path, filled: Path, repeats: int) -> dict[str, list[float]]:
-    """Return seconds of a claim of 100, without its commit, which is the disk's alone."""
+def _claims(
+    folder: Path, filled: Path, repeats: int, measure: Callable[[Path, int], float]
+) -> dict[str, list[float]]:
+    """Measure a claim of 100 on one side after the other."""
     found: dict[str, list[float]] = {side: [] for side in SIDES}
-    paths = {"empty": folder / "claims.db", "filled": filled}
+    paths = {"empty": folder / f"{measure.__name__}.db", "filled": filled}
     for number in range(-1, repeats):
         for side, path in paths.items():
-            seconds = _claim(path, number)
+            seconds = measure(path, number)
             if number >= 0:
                 found[side].append(seconds)
     return found
 
 
+def _people(number: int) -> list[Contact]:
+    keys = [f"claim-{number}-{each}" for each in range(_READY)]
+    return [Contact(key, key, "Hello somebody", external_contact_id=key) for key in keys]
+
+
 def _claim(path: Path, number: int) -> float:
+    """Return seconds that a claim takes the writer without its commit, which is the disk's."""
     with closing(open_for_writing(path)) as connection:
         connection.execute("INSERT OR IGNORE INTO campaign (name, created_at) VALUES ('bench', 0)")
         (campaign,) = connection.execute("SELECT id FROM campaign").fetchone()
         (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM contact").fetchone()
-        keys = [f"claim-{number}-{each}" for each in range(_READY)]
-        batch = Batch([Contact(key, key, "Hello somebody") for key in keys])
         connection.execute("BEGIN IMMEDIATE")
-        admission.admit(connection, campaign, iter(range(last + 1, last + 1 + _READY)), batch, 0, 0)
+        ids = iter(range(last + 1, last + 1 + _READY))
+        batch = Batch(_people(number))
+        admission.admit(connection, campaign, ids, batch, admission.Claiming(0, 0))
         connection.execute("COMMIT")
         times = []
         for _ in range(_CLAIMS):
@@ -141,9 +153,32 @@ def _claim(path: Path, number: int) -> float:
             connection.execute("COMMIT")
             if len(taken) != 100:
                 raise RuntimeError(f"{len(taken)} contacts were claimed")
-        connection.execute("DELETE FROM contact WHERE reason IS NULL")
-        connection.execute("UPDATE campaign SET admitted = admitted - ?", (_READY,))
+        _forget(connection)
     return median(times)
+
+
+def _answered_claim(path: Path, number: int) -> float:
+    """Return seconds until a claim is answered: with its commit, and with its people looked up."""
+    times = asyncio.run(_answers(path, number))
+    with closing(open_for_writing(path)) as connection:
+        _forget(connection)
+    return median(times)
+
+
+async def _answers(path: Path, number: int) -> list[float]:
+    times = []
+    async with await SqliteLedger.open(path, "bench") as ledger:
+        await ledger.admit(Batch(_people(number)), 0.0, 0)
+        for _ in range(_CLAIMS):
+            began = time.perf_counter()
+            await ledger.claim(100, 1.0)
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def _forget(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM contact WHERE reason IS NULL")
+    connection.execute("UPDATE campaign SET admitted = admitted - ?", (_READY,))
 
 
 def _report(rows: int, figures: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
@@ -162,7 +197,7 @@ def _report(rows: int, figures: dict[str, dict[str, list[float]]]) -> dict[str, 
     for name, sides in figures.items():
         times = [_figure(median(sides[side])) if side in sides else "-" for side in SIDES]
         ratio = f"{ratios[name]:.2f}" if name in ratios else "-"
-        shown.append([name, *times, ratio, promises[name]])
+        shown.append([name, *times, ratio, promises.get(name, "-")])
     print(table(shown))
     holds = (
         median(figures["status"]["filled"]) < STATUS_SECONDS

@@ -19,6 +19,7 @@ from dispatcher.engine.lane import Lane
 from dispatcher.engine.reconcile import Reconciler
 from dispatcher.engine.sharing import Weight
 from dispatcher.engine.turnstile import Turnstile
+from dispatcher.ledgers.doubts import doubts_elsewhere
 from dispatcher.ledgers.holding import Recovered
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Clock, EventSink, Source
@@ -66,6 +67,7 @@ async def open_campaigns(
         too_many = partial(on_too_many, campaign)
         house = await open_house(view.rules, view.campaign, stack, too_many)
         opened.append(Opened(campaign, view, source, ledger, events, house))
+    await _warn_of_others(first, [view.campaign for view in views])
     return opened
 
 
@@ -95,3 +97,10 @@ def _tell_start(campaign: str, recovered: Recovered) -> None:
     structlog.get_logger(campaign=campaign).info(
         "run.started", released=recovered.released, in_doubt=recovered.in_doubt
     )
+
+
+async def _warn_of_others(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
+    """Tell of campaigns that hold people up, and whose doubts no run of these looks for."""
+    counts = await ledger.job(partial(doubts_elsewhere, campaigns=campaigns))
+    for name, in_doubt in counts.items():
+        structlog.get_logger(campaign=name).warning("run.doubts_elsewhere", in_doubt=in_doubt)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from dispatcher.domain.status import Step
 
+LEAST_LOOK_BACK_SECONDS = 3600.0
+"""At least so long before an intent others' sends are asked for: a request may leave late, too."""
 LONGEST_PAUSE_SECONDS = 600.0
 
 
@@ -33,6 +35,14 @@ class ReconcilePolicy:
         """Return the moment after which a send has had its effect, if any."""
         ended = max(intended.at + self.timeout, intended.ended_at or 0.0)
         return ended + self.max_effect_delay + self.clock_skew
+
+    def rivals_since(self, intended: "Intended") -> float:
+        """Return the time before which no other send can have made a message that fits.
+
+        A message that fits is not older than the intent; its own send was earlier by what a
+        late effect takes, and an hour is more than that.
+        """
+        return intended.at - max(LEAST_LOOK_BACK_SECONDS, self.bound(intended) - intended.at)
 
     def first_look(self, *, linked: bool) -> float:
         """Seconds until the first look; a send that names no conversation has none to wait for."""

@@ -263,6 +263,7 @@ def _fit_elsewhere(
 def _continues(
     intended: Intended, shown: PastConversation, evidence: Evidence, skew: float
 ) -> bool:
+    """Tell whether a conversation may be the one that the send opened: none older than it is."""
     return (
         intended.step is Step.OPEN
         and shown.previous == intended.conversation_id

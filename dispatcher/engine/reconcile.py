@@ -163,12 +163,13 @@ class Reconciler:
 
     async def _judged(self, due: Sequence[Doubt], look: _Look) -> list[tuple[Doubt, Verdict]]:
         """Judge each by itself; what is found for one is no other's."""
-        ours = [doubt.intended.conversation_id for doubt in due]
-        concerned = {each for each in ours if each is not None}
+        linked = [doubt.intended for doubt in due if doubt.intended.conversation_id is not None]
+        concerned = {each.conversation_id for each in linked if each.conversation_id}
         concerned.update(each.id for each in look.shown)
         people = {each.intended.external_contact_id for each in due}
+        since = min(map(self._policy.rivals_since, linked), default=look.at)
         known = await self._desk.ledger.known_of(
-            sorted(concerned), sorted(each for each in people if each is not None)
+            sorted(concerned), since, sorted(each for each in people if each is not None)
         )
         messages, conversations = set(known.messages), set(known.conversations)
         unsettled = {each.id: each for each in known.unsettled}

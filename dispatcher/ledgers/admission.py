@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -17,27 +18,39 @@ from dispatcher.ports import Admitted, Batch, Claim, Position
 _CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small enough to keep
 
 
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """What of a batch is claimed at once: up to ``limit`` contacts that are due at ``now``.
+
+    ``reached`` is what `reached_of` the batch's people returned not long ago, if it was asked.
+    """
+
+    now: float
+    limit: int
+    reached: AbstractSet[str] | None = None
+
+
 def admit(
     connection: sqlite3.Connection,
     campaign: int,
     ids: Iterator[int],
     batch: Batch,
-    now: float,
-    claim: int,
+    claiming: Claiming,
 ) -> Admitted:
     """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
+    now = claiming.now
     fresh = unknown(connection, campaign, batch.contacts)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
     for contact, id_ in zip(fresh, ids, strict=False):
         due = now if contact.not_before is None else contact.not_before
-        if due <= now and len(claims) < claim:
+        if due <= now and len(claims) < claiming.limit:
             claims.append(Claim(id_, contact))
             rows.append(contact_row(id_, campaign, "claimed", None, contact))
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
-    claims = _hindered(connection, campaign, claims)
+    claims = _hindered(connection, campaign, claims, claiming.reached)
     duplicates = len(batch.contacts) - len(fresh)
     counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
@@ -77,8 +90,25 @@ def _unpruned(
     return list(by_hash.values())
 
 
-def _hindered(connection: sqlite3.Connection, campaign: int, claims: list[Claim]) -> list[Claim]:
-    """Mark the claims whose person was written to in this campaign."""
+def reached_of(
+    connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
+) -> frozenset[str]:
+    """Return those who were written to in this campaign, and whose send has ended."""
+    listed = orjson.dumps(list(persons)).decode()
+    (found,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
+    return frozenset(orjson.loads(found))
+
+
+def _hindered(
+    connection: sqlite3.Connection,
+    campaign: int,
+    claims: list[Claim],
+    reached: AbstractSet[str] | None,
+) -> list[Claim]:
+    """Mark the claims whose person was written to in this campaign.
+
+    It spares a contact its state check, no more: it is the intent that decides.
+    """
     persons = {
         each.id: person_of(each.contact.external_contact_id)
         for each in claims
@@ -86,9 +116,8 @@ def _hindered(connection: sqlite3.Connection, campaign: int, claims: list[Claim]
     }
     if not persons:
         return claims
-    listed = orjson.dumps(list(persons.values())).decode()
-    (found,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
-    reached = set(orjson.loads(found))
+    if reached is None:
+        reached = reached_of(connection, campaign, persons.values())
     if not reached:
         return claims
     return [

@@ -1,5 +1,6 @@
 """Rows of the ledger from and to the facts that the rest of the program knows."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
@@ -113,8 +114,13 @@ def _with_story(fields: Fields, story: Sequence[Entry]) -> Fields:
 
 @lru_cache(maxsize=4096)  # asked at admission, and again at the intent
 def person_of(external_contact_id: str) -> str:
-    """Return what the ledger knows a person by: a hash, so that it can outlive the id."""
-    return sha256(external_contact_id.encode(errors="surrogatepass")).hexdigest()[:32]
+    """Return what the ledger knows a person by: a hash, so that it can outlive the id.
+
+    It is as short as can be without two of a billion people ever sharing one: pages of a large
+    ledger are read by it.
+    """
+    digest = sha256(external_contact_id.encode(errors="surrogatepass")).digest()
+    return urlsafe_b64encode(digest[:12]).decode()
 
 
 def key_hash(key: str) -> str:

@@ -1,7 +1,7 @@
 """Contacts in doubt: when each is looked for, and what else is known about its conversation."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import orjson
@@ -30,12 +30,23 @@ def next_look(connection: sqlite3.Connection, campaign: int) -> float | None:
     return None if at is None else float(at)
 
 
+def doubts_elsewhere(connection: sqlite3.Connection, campaigns: Sequence[str]) -> Mapping[str, int]:
+    """Count, by campaign, sends of unknown end in all campaigns but these, before any is sent."""
+    listed = orjson.dumps(list(campaigns)).decode()
+    (found,) = connection.execute(SQL["doubts_elsewhere"], (listed,)).fetchone()
+    counts: dict[str, int] = orjson.loads(found)
+    return counts
+
+
 def known_of(
-    connection: sqlite3.Connection, conversations: Sequence[str], people: Sequence[str] = ()
+    connection: sqlite3.Connection,
+    conversations: Sequence[str],
+    since: float,
+    people: Sequence[str] = (),
 ) -> Known:
-    """Return what is known about these conversations and people, over all campaigns."""
+    """Return what is known about these, over all campaigns: see the port."""
     listed = orjson.dumps(list(conversations)).decode()
-    (traced,) = connection.execute(SQL["lineage_of"], (listed,)).fetchone()
+    (traced,) = connection.execute(SQL["lineage_of"], (since, listed)).fetchone()
     (unsettled,) = connection.execute(SQL["unsettled_of"], (listed,) * 2).fetchone()
     rows, sends = orjson.loads(traced), orjson.loads(unsettled)
     if people:
@@ -52,28 +63,11 @@ def known_of(
 
 def witnesses(connection: sqlite3.Connection, after: float, limit: int) -> list[Witness]:
     """Return the first messages that were taken after a time."""
-    start = _first_after(connection, after)
-    (found,) = connection.execute(SQL["witnesses"], (start, after, limit)).fetchone()
+    (found,) = connection.execute(SQL["witnesses"], (after, limit)).fetchone()
     return [
         Witness(conversation, message, digest.lower())
         for conversation, message, digest in orjson.loads(found)
     ]
-
-
-def _first_after(connection: sqlite3.Connection, after: float) -> int:
-    """Search for about the first lineage row of a message sent after a time.
-
-    Rows stand in the order of their commits, which is nearly that of the sends.
-    """
-    low, high = connection.execute(SQL["lineage_ends"]).fetchone()
-    while low < high:
-        middle = (low + high) // 2
-        row = connection.execute(SQL["lineage_at"], (middle,)).fetchone()
-        if row is not None and row[1] <= after:
-            low = max(middle, row[0]) + 1
-        else:
-            high = middle
-    return int(low)
 
 
 def _doubt(row: Fields) -> Doubt:

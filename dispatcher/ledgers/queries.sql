@@ -68,6 +68,9 @@ ON CONFLICT DO UPDATE SET
 SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
 FROM position WHERE campaign_id = ?
 
+-- name: fetch_keys
+SELECT COUNT(*) FROM contact WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?))
+
 -- name: hindered
 SELECT id, why FROM temp.hindered
 
@@ -85,16 +88,6 @@ SELECT json_group_array(json_array(
                 other.conversation_id = it.conversation_id
                 AND other.status IN ('sending', 'in_doubt')
         ) THEN 'busy'
-        ELSE (
-            SELECT MIN(iif(other.status IN ('sending', 'in_doubt'), 'busy', 'same_person'))
-            FROM reached LEFT JOIN contact AS other ON other.id = reached.contact_id
-            WHERE
-                reached.person = it.person AND reached.contact_id <> it.id
-                AND (
-                    reached.campaign_id = it.campaign_id
-                    OR other.status IN ('sending', 'in_doubt')
-                )
-        )
     END
 ))
 FROM (
@@ -102,6 +95,19 @@ FROM (
     WHERE campaign_id = ? AND reason IS NULL AND due <= ?
     ORDER BY due, id LIMIT ?
 ) AS it
+
+-- name: hindered_claims
+SELECT json_group_array(json_array(id, hindrance)) FROM (
+    SELECT
+        it.id, MIN(iif(other.status IN ('sending', 'in_doubt'), 'busy', 'same_person')) AS hindrance
+    FROM contact AS it
+    INNER JOIN reached ON reached.person = it.person AND reached.contact_id <> it.id
+    LEFT JOIN contact AS other ON other.id = reached.contact_id
+    WHERE
+        it.id IN (SELECT value FROM json_each(?))
+        AND (reached.campaign_id = it.campaign_id OR other.status IN ('sending', 'in_doubt'))
+    GROUP BY it.id
+)
 
 -- name: reached_persons
 SELECT json_group_array(person) FROM reached
@@ -177,8 +183,8 @@ WHERE campaign_id = ? AND status = 'in_doubt'
 
 -- name: lineage_of
 SELECT json_group_array(json_array(conversation_id, message_id, relation <> 'notified'))
-FROM lineage INDEXED BY lineage_conversation
-WHERE conversation_id IN (SELECT value FROM json_each(?))
+FROM lineage INDEXED BY lineage_sent
+WHERE sent_at >= ? AND conversation_id IN (SELECT value FROM json_each(?))
 
 -- name: unsettled_of
 SELECT json_group_array(json_array(
@@ -212,20 +218,25 @@ WHERE
         OR (contact.status = 'parked' AND contact.reason = 'in_doubt')
     )
 
--- name: lineage_ends
-SELECT COALESCE(MIN(id), 0), COALESCE(MAX(id), 0) + 1 FROM lineage
-
--- name: lineage_at
-SELECT id, sent_at FROM lineage WHERE id >= ? AND sent_at IS NOT NULL ORDER BY id LIMIT 1
-
 -- name: witnesses
 SELECT json_group_array(json_array(conversation_id, message_id, digest))
 FROM (
     SELECT lineage.conversation_id, lineage.message_id, hex(contact.text_sha256) AS digest
-    FROM lineage
+    FROM lineage INDEXED BY lineage_sent
     INNER JOIN contact ON lineage.contact_id = contact.id
-    WHERE lineage.id >= ? AND lineage.sent_at > ? AND lineage.conversation_id IS NOT NULL
-    ORDER BY lineage.id LIMIT ?
+    WHERE lineage.sent_at > ? AND lineage.conversation_id IS NOT NULL
+    ORDER BY lineage.sent_at LIMIT ?
+)
+
+-- name: doubts_elsewhere
+SELECT json_group_object(name, contacts) FROM (
+    SELECT campaign.name, COUNT(*) AS contacts
+    FROM contact INDEXED BY contact_sending
+    INNER JOIN campaign ON contact.campaign_id = campaign.id
+    WHERE
+        contact.status IN ('sending', 'in_doubt')
+        AND campaign.name NOT IN (SELECT value FROM json_each(?))
+    GROUP BY campaign.name ORDER BY campaign.name
 )
 
 -- name: busy

@@ -18,7 +18,7 @@ MIGRATIONS = ("schema.sql", "schema_2.sql")
 OLDEST_SQLITE = (3, 38, 0)
 """The first SQLite whose JSON operators the ledger can use."""
 
-_CHECKPOINT_PAGES = 4000
+_CHECKPOINT_PAGES = 8000
 _WAL_LIMIT = 64 << 20
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",

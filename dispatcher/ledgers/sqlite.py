@@ -18,6 +18,7 @@ from dispatcher.domain.status import Hindrance
 from dispatcher.domain.story import Entry
 from dispatcher.ledgers import admission, holding, pausing, sums
 from dispatcher.ledgers import doubts as doubting
+from dispatcher.ledgers.ahead import ReadAhead
 from dispatcher.ledgers.care.work import Work
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.faults import explain
@@ -67,6 +68,7 @@ class SqliteLedger:
         self._ids = count(opened.last_id + 1)
         self._now = now
         self._writer = Writer(opened.connection, opened.path)
+        self._ahead = ReadAhead(opened.path)
         self._opener = True
 
     @classmethod
@@ -115,6 +117,7 @@ class SqliteLedger:
         """Write what is queued, close the file and free it for other processes."""
         if not self._opener:
             return
+        await self._ahead.close()  # before the writer: the last to close tidies up the log
         await self._writer.close()
         self._lock.release()
 
@@ -161,17 +164,20 @@ class SqliteLedger:
 
     async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction."""
+        reached = await self._ahead.admission(self._campaign, batch.contacts)
+        claiming = admission.Claiming(now, claim, reached)
         return await self._writer.job(
             lambda connection: admission.admit(
-                connection, self._campaign, self._ids, batch, now, claim
+                connection, self._campaign, self._ids, batch, claiming
             )
         )
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
         """Take up to ``limit`` ready contacts that are due, the earliest due first."""
-        return await self._writer.job(
+        claims = await self._writer.job(
             partial(holding.claim, campaign=self._campaign, limit=limit, now=now)
         )
+        return holding.hinted(claims, await self._ahead.hindered([each.id for each in claims]))
 
     async def release(self, ids: Iterable[int]) -> None:
         """Make claimed contacts ready and due now: nobody works on them after all.
@@ -246,10 +252,12 @@ class SqliteLedger:
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
         return await self._writer.job(partial(doubting.next_look, campaign=self._campaign))
 
-    async def known_of(self, conversations: Sequence[str], people: Sequence[str] = ()) -> Known:
-        """Return what is known about these conversations and people, over all campaigns."""
+    async def known_of(
+        self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
+    ) -> Known:
+        """Return what is known about these, over all campaigns: see the port."""
         return await self._writer.job(
-            partial(doubting.known_of, conversations=conversations, people=people)
+            partial(doubting.known_of, conversations=conversations, since=since, people=people)
         )
 
     async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:

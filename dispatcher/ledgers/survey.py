@@ -11,7 +11,7 @@ import orjson
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import sums
-from dispatcher.ledgers.admission import unknown
+from dispatcher.ledgers.admission import reached_of, unknown
 from dispatcher.ledgers.codec import claim_of, person_of
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.named import SQL, many
@@ -87,12 +87,9 @@ class Survey:
         """Tell whether the person was written to in the campaign, or was asked about before."""
         person = person_of(external_contact_id)
         with self._explained():
-            if self._ledger is not None and self._campaign is not None:
-                listed = orjson.dumps([person]).decode()
-                query = (self._campaign, listed)
-                (found,) = self._ledger.execute(SQL["reached_persons"], query).fetchone()
-                if orjson.loads(found):
-                    return True
+            ledger, campaign = self._ledger, self._campaign
+            if ledger and campaign is not None and reached_of(ledger, campaign, [person]):
+                return True
             return not self._seen.execute(SQL["add_person"], (person,)).rowcount
 
     def waiting(self) -> Iterator[Claim]:

@@ -62,10 +62,15 @@ class Doubts(Protocol):
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
         ...
 
-    async def known_of(self, conversations: Sequence[str], people: Sequence[str] = ()) -> Known:
+    async def known_of(
+        self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
+    ) -> Known:
         """Return what is known about these conversations, over all campaigns.
 
-        ``people`` are external contact ids: sends to them whose end is not known are told, too.
+        Of messages and opened conversations only those that were sent since that time (seconds
+        since the epoch, by the message where it is known, else by the intent); of the unsettled
+        all. ``people`` are external contact ids: sends to them whose end is not known are told,
+        too.
         """
         ...
 

@@ -34,6 +34,9 @@ The campaign rules tell ``run.too_many_failures`` (error), ``suppression.read`` 
 values) and ``suppression.kept_last`` (warning: the list cannot be read any more). Vault tells
 ``credentials.login_not_renewed`` (warning: the login to it may end).
 
+At the start ``run.doubts_elsewhere`` (warning) tells of a campaign that is not part of the run, and
+how many contacts in doubt it has: they hold up the same people's contacts.
+
 Ids are in the log, so that a contact can be followed; message texts, addresses and secrets
 are not. What the platform says is cut to 200 characters.
 """

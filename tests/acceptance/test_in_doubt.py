@@ -1,7 +1,15 @@
 """Sends without an answer, through the installed command: within the bounds and beyond them."""
 
+import asyncio
+import json
 from collections import Counter
 
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.decision import Notify
+from dispatcher.domain.progress import NEW
+from dispatcher.domain.status import Step
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Intent
 from tests.support.playing import (
     assert_each_ends_as_the_table_says,
     assert_metrics_match,
@@ -55,6 +63,7 @@ active = 1
 
 [analytics]
 """
+ELSEWHERE = {"spring": 3, "autumn": 1}
 LATER = 40
 """Contacts of the second run, whose messages prove what became of the first one's."""
 
@@ -123,6 +132,31 @@ def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path,
         assert made["parked",] == ends["parked", "in_doubt"] > 0
         told = {resolution for (resolution,), number in made.items() if number}
         assert told <= ({"parked", "found"} if dialect == "genesys" else {"parked"})
+
+
+async def leave_in_doubt(ledger, campaign, count):
+    """End like a run that was killed while so many sends were on their way."""
+    async with await SqliteLedger.open(ledger, campaign) as opened:
+        contacts = [Contact(f"key-{n}", f"{campaign}-{n}", "Hello") for n in range(count + 1)]
+        claims = (await opened.admit(Batch(contacts), 0.0, count + 1)).claims
+        for claim in claims[1:]:
+            decision = Notify(claim.contact.conversation_id)
+            await opened.intend(Intent(claim.id, Step.NOTIFY, decision, 0.0, NEW))
+
+
+def test_a_start_names_campaigns_whose_doubts_it_does_not_look_for(tmp_path):
+    """They hold the same people up: with their names, and how many sends; its own it takes up."""
+    with play(tmp_path, "plain", 4) as played:
+        for campaign, count in {**ELSEWHERE, played.campaign: 2}.items():
+            asyncio.run(leave_in_doubt(played.ledger, campaign, count))
+        ended = played.run("--wait-limit", "1")
+        assert ended.returncode == 10, ended.stderr
+        lines = [json.loads(line) for line in played.log.read_text().splitlines()]
+    told = [line for line in lines if line["event"] == "run.doubts_elsewhere"]
+    assert {line["campaign"]: line["in_doubt"] for line in told} == ELSEWHERE
+    assert {line["level"] for line in told} == {"warning"}
+    (own,) = [line for line in lines if line["event"] == "run.started"]
+    assert (own["campaign"], own["in_doubt"]) == (played.campaign, 2)
 
 
 def test_at_least_once_leaves_nobody_out(tmp_path, dialect):

@@ -133,14 +133,34 @@ async def test_what_is_known_of_a_conversation(ledger):
     await ledger.settle(Settlement(parked.id, Status.PARKED, Reason.IN_DOUBT, NOW, Progress()))
     (doubted,) = await sending(ledger, twins[3])
     await ledger.doubt(doubted.id, NOW, Progress())
-    known = await ledger.known_of(["c-1", "new-1"])
+    known = await ledger.known_of(["c-1", "new-1"], NOW - 1)
     assert known.messages == {"m-1"}
     assert known.conversations == {"new-1"}
     assert sorted(each.id for each in known.unsettled) == [parked.id, doubted.id]
     assert {each.text_sha256 for each in known.unsettled} == {digest("Hello")}
-    other = await ledger.known_of(["c-2"])
+    other = await ledger.known_of(["c-2"], NOW - 1)
     assert (other.messages, other.conversations, list(other.unsettled)) == (set(), set(), [])
-    assert await ledger.known_of([]) == Known(frozenset(), frozenset(), [])
+    assert await ledger.known_of([], NOW - 1) == Known(frozenset(), frozenset(), [])
+
+
+async def test_of_older_sends_only_the_unsettled_are_known(ledger):
+    """By the message's time where it is known, else by the intent's: from that time on."""
+    twins = [contact(n, "c-1", "Hello") for n in range(1, 5)]
+    for number, (twin, late) in enumerate(zip(twins[:3], ({}, {"sent_at": NOW}, {}), strict=True)):
+        (claim,) = await sending(ledger, twin, at=NOW - 60 * (2 - number))
+        relation = Relation.NOTIFIED if number else Relation.LINKED
+        await ledger.settle(end(claim, "c-1", f"m-{number}", relation, **late))
+    (unsettled,) = await sending(ledger, twins[3], at=NOW - 120)
+    expected = {
+        NOW - 120: ({"m-0", "m-1", "m-2"}, {"c-1"}),
+        NOW - 119: ({"m-1", "m-2"}, set()),
+        NOW: ({"m-1", "m-2"}, set()),
+        NOW + 1: (set(), set()),
+    }
+    for since, (messages, conversations) in expected.items():
+        known = await ledger.known_of(["c-1"], since)
+        assert (known.messages, known.conversations) == (messages, conversations)
+        assert [each.id for each in known.unsettled] == [unsettled.id]
 
 
 async def test_what_is_known_of_a_person(ledger):
@@ -162,11 +182,11 @@ async def test_what_is_known_of_a_person(ledger):
         Intended(id_, Step.NOTIFY, f"c-{number}", "x-1", text, NOW, NOW + 2)
         for number, id_, text in zip((1, 2), ids, hashes, strict=False)
     ]
-    known = await ledger.known_of([], ["x-1"])
+    known = await ledger.known_of([], 0.0, ["x-1"])
     assert sorted(known.unsettled, key=lambda each: each.id) == expected
-    both = await ledger.known_of(["c-1", "c-2"], ["x-1"])
+    both = await ledger.known_of(["c-1", "c-2"], 0.0, ["x-1"])
     assert sorted(both.unsettled, key=lambda each: each.id) == expected
-    assert (await ledger.known_of([], ["x-3"])).unsettled == []
+    assert (await ledger.known_of([], 0.0, ["x-3"])).unsettled == []
 
 
 async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
@@ -174,7 +194,7 @@ async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
     for number, message in ((1, "m-1"), (2, None)):
         (claim,) = await sending(ledger, contact(number))
         await ledger.settle(end(claim, f"c-{number}", message))
-    assert (await ledger.known_of(["c-1", "c-2"])).unnamed == {"c-2"}
+    assert (await ledger.known_of(["c-1", "c-2"], 0.0)).unnamed == {"c-2"}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ TALKS = st.sampled_from([None, None, None, "shared"])
 PEOPLE = st.sampled_from([None, "a", "a", "b"])
 LIMITS = st.builds(Limits, st.booleans(), st.integers(0, 2), st.floats(990, 1030))
 UNSETTLED = {Status.SENDING, Status.IN_DOUBT}
+DELIVERED = {Status.NOTIFIED, Status.OPENED}
 AFTER_A_SEND = {Reason.DELIVERED, Reason.IN_DOUBT}
 
 
@@ -66,6 +67,8 @@ class Known:
     reason: Reason | None = None
     progress: Progress = NEW
     lineage: bool = False
+    talk: str | None = None
+    taken_at: float = 0.0
     person: str | None = None
     reached: float | None = None
     settled_at: float = 0.0
@@ -242,6 +245,8 @@ class LedgerMachine(RuleBasedStateMachine):
             if expected is None:
                 each.status, each.progress = Status.SENDING, progress
                 each.person, each.reached = who, self.now
+                each.talk = decision.conversation_id if step is Step.NOTIFY else decision.previous
+                each.taken_at = self.now
 
     @where(Status.SENDING)
     @rule(data=st.data())
@@ -299,7 +304,10 @@ class LedgerMachine(RuleBasedStateMachine):
         (status, reason), each = final, self.known[key]
         taken = status in {Status.NOTIFIED, Status.OPENED}
         relation = Relation.LINKED if taken else None
-        settled = Settlement(self.ids[key], status, reason, self.now, progress, relation)
+        settled = Settlement(
+            self.ids[key], status, reason, self.now, progress, relation,
+            each.talk, f"message-{self.ids[key]}",
+        )  # fmt: skip
         self.run(self.ledger.settle(settled))
         each.status, each.reason, each.lineage = status, reason, taken
         if not taken and reason is not Reason.IN_DOUBT:
@@ -421,6 +429,21 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         looks = min((each.due for each in doubts.values()), default=None)
         assert self.run(self.ledger.next_look()) == looks
+
+    @where(*UNSETTLED, *DELIVERED)
+    @rule(age=st.integers(-1, 20))
+    def ask_what_is_known(self, age):
+        everybody = {
+            self.ids[key]: each for key, each in self.known.items() if each.talk == "conversation"
+        }
+        found = self.run(self.ledger.known_of(["conversation"], self.now - age))
+        recent = [
+            (id_, each)
+            for id_, each in everybody.items()
+            if each.lineage and each.taken_at >= self.now - age
+        ]
+        assert found.messages == {f"message-{id_}" for id_, _ in recent}
+        assert found.conversations == {each.talk for _, each in recent}
 
     @invariant()
     def lineage_is_there_for_each_message(self):

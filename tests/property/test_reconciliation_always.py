@@ -79,7 +79,7 @@ def test_no_verdict_without_its_proof(intended, given_, policy, now, waited):
         case Found():
             assert verdict.message_id not in given_.messages
             assert verdict.sent_at >= intended.at - policy.clock_skew
-            assert shows(given_, intended, verdict)
+            assert shows(given_, intended, verdict, policy.clock_skew)
             for other in given_.unsettled:
                 if other.id != intended.id and same(other, intended):
                     assert verdict.sent_at < other.at - policy.clock_skew
@@ -103,8 +103,11 @@ def same(one, other):
     return who[0] == who[1] and fields[0] == fields[1]
 
 
-def shows(given_, intended, found):
-    """The platform shows that very message, ours, in or after that very conversation."""
+def shows(given_, intended, found, skew):
+    """The platform shows that very message, ours, in or after that very conversation.
+
+    One that comes after has nothing older: it began with the message.
+    """
     for conversation in given_.shown:
         if conversation.id != found.conversation_id:
             continue
@@ -114,6 +117,7 @@ def shows(given_, intended, found):
             and conversation.previous == intended.conversation_id
             and conversation.id not in given_.conversations
             and conversation.external_contact_id == intended.external_contact_id
+            and all(each.at >= intended.at - skew for each in conversation.messages)
         )
         for message in conversation.messages:
             fits = message.outbound and digest(message.text) == intended.text_sha256

@@ -12,14 +12,7 @@ from typing import Any
 from tests.support.crash_launcher import Launcher, launching
 from tests.support.crash_points import POINTS
 from tests.support.crash_verdict import Verdict
-from tests.support.crash_world import (
-    DOUBT_ALLOWED,
-    SOURCES,
-    World,
-    points_for,
-    settles_before,
-    world,
-)
+from tests.support.crash_world import SOURCES, World, points_for, settles_before, world
 from tests.support.dialects import DIALECTS, tells_texts
 
 KILLS = 540
@@ -95,14 +88,14 @@ def _order(plan: Plan, lived: World) -> Iterator[str]:
             yield point
 
 
-def run(kills: int, contacts: int, *, doubt_allowed: bool, dialect: str = "messaging") -> bool:
+def run(kills: int, contacts: int, dialect: str = "messaging") -> bool:
     """Play all worlds; True if the promise was kept in every one."""
     whole, number, reached, kept = Verdict(), 0, set[str](), True
     start = time.monotonic()
     for plan in plans(kills, contacts, dialect):
         with tempfile.TemporaryDirectory() as folder, launching() as launcher:
             verdict, lived = play(plan, Path(folder), launcher)
-        problems = verdict.problems(doubt_allowed=doubt_allowed or plan.doubt_allowed)
+        problems = verdict.problems(doubt_allowed=plan.doubt_allowed)
         kept, number = kept and not problems, number + lived.kills
         whole.add(verdict)
         reached |= lived.killed_at
@@ -128,14 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--contacts", type=int, default=CONTACTS)
-    parser.add_argument(
-        "--no-doubt", action="store_true", help="fail if anybody ends parked in doubt"
-    )
     parser.add_argument("--dialect", choices=DIALECTS, default="messaging")
     given = parser.parse_args(arguments)
-    allowed = DOUBT_ALLOWED and not given.no_doubt
-    kept = run(given.kills, given.contacts, doubt_allowed=allowed, dialect=given.dialect)
-    return 0 if kept else 1
+    return 0 if run(given.kills, given.contacts, given.dialect) else 1
 
 
 if __name__ == "__main__":

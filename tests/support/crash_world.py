@@ -29,8 +29,6 @@ from tests.support.playing import QUICK
 from tests.support.sandboxed import SandboxProcess, sandbox
 
 SOURCES = ("file", "glob", "folder")
-DOUBT_ALLOWED = False
-"""Whether a contact may end parked in doubt while delay and lag are within the bounds."""
 NO_STATSD = 9
 SETTLED_AT_PACE = 100
 """Contacts after which a run has found its pace, and much lies ready for its workers."""

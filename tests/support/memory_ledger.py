@@ -148,7 +148,7 @@ class MemoryLedger:
         await self._begin("next_look")
         return await self._end(min((row.look_at for _, row in self._in_doubt()), default=None))
 
-    async def known_of(self, conversations, people=()):
+    async def known_of(self, conversations, since, people=()):
         await self._begin("known_of")
         asked, taken = set(conversations), self._taken()
         unsettled = [
@@ -159,7 +159,11 @@ class MemoryLedger:
             if (intended := _intended(each, row)).conversation_id in asked
             or (row.person is not None and row.person in people)
         ]
-        here = [end for end, _ in taken if end.conversation_id in asked]
+        here = [
+            end
+            for end, row in taken
+            if end.conversation_id in asked and _sent_at(end, row) >= since
+        ]
         return await self._end(
             Known(
                 frozenset(end.message_id for end in here if end.message_id),
@@ -176,7 +180,7 @@ class MemoryLedger:
         found = [
             Witness(end.conversation_id, end.message_id, digest(row.contact.text))
             for end, row in self._taken()
-            if (row.intent.at if end.sent_at is None else end.sent_at) > after
+            if _sent_at(end, row) > after
         ]
         return await self._end(found[:limit])
 
@@ -303,3 +307,7 @@ def _intended(number, row):
         intent.at,
         row.progress.doubted_at,
     )
+
+
+def _sent_at(end, row):
+    return row.intent.at if end.sent_at is None else end.sent_at

@@ -8,7 +8,7 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
-from dispatcher.domain.intended import ReconcilePolicy
+from dispatcher.domain.intended import LEAST_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
 from dispatcher.engine.pipeline import Ending
 from dispatcher.engine.reconcile import MOST_DOUBTS
@@ -175,6 +175,28 @@ async def test_an_unlinked_open_in_doubt_is_parked_at_once():
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.looks() == []
     assert world.bench.clock.monotonic() < 1
+
+
+@pytest.mark.parametrize(
+    ("who", "state", "earlier"), [(contact(1), ENDED, LEAST_LOOK_BACK_SECONDS), (UNLINKED, GONE, 0)]
+)
+@in_virtual_time
+async def test_the_ledger_is_asked_for_sends_that_may_be_taken_for_the_doubtful_one(
+    who, state, earlier
+):
+    """Those of an hour before it; none where no conversation is named that could show it."""
+    world = World([1], [1], state)
+    asked, known_of = [], world.ledger.known_of
+
+    async def recorded(conversations, since, people):
+        asked.append((conversations, since))
+        return await known_of(conversations, since, people)
+
+    world.ledger.known_of = recorded
+    await world.run([who])
+    (conversations, since) = asked[0]
+    assert ("conversation-1" in conversations) is (state is ENDED)
+    assert since == pytest.approx(START - earlier, abs=5)
 
 
 @in_virtual_time

@@ -128,7 +128,7 @@ async def test_sends_of_another_campaign_to_the_same_conversation_are_known(path
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
     async with await SqliteLedger.open(path, "c") as ledger:
-        known = await ledger.known_of(["conversation-0"])
+        known = await ledger.known_of(["conversation-0"], 0.0)
         assert [(each.id, each.step) for each in known.unsettled] == [(claim.id, Step.OPEN)]
         assert await ledger.doubts(9, LATER) == []
 

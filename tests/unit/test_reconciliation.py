@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.history import PastConversation, PastMessage
-from dispatcher.domain.intended import Intended, ReconcilePolicy
+from dispatcher.domain.intended import LEAST_LOOK_BACK_SECONDS, Intended, ReconcilePolicy
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
@@ -81,6 +81,8 @@ NOT_OUR_CONTINUATION = {
     "of another's message": continuation(message("taken")),
     "with another text": continuation(message(text="Hi")),
     "from before the intent": continuation(message(at=AT - 5)),
+    "that is older than the intent": continuation(message("m-0", AT - 5, "Welcome"), message()),
+    "that a guest had begun": continuation(message("m-0", AT - 5, outbound=False), message()),
     "without a message": session(id_="n-1", previous="c-1"),
     "with a message from before": continuation(message("in", AT - 5, outbound=False), message()),
 }
@@ -106,6 +108,25 @@ def test_what_does_not_fit_is_not_ours(intended, shown):
 def test_the_clocks_may_differ_a_little():
     """A message up to the skew before the intent is ours all the same."""
     assert isinstance(judged(NOTIFIED, session(message(at=AT - 3.9))), Found)
+    begun = continuation(message("m-0", AT - 3.9, "Welcome"), message())
+    assert judged(OPENED, begun) == Found("n-1", "m-1", Relation.LINKED, AT + 1)
+
+
+def test_an_older_message_in_the_earlier_session_itself_says_nothing():
+    """Only a new conversation begins with our send: the earlier one has a past."""
+    shown = session(message("m-0", AT - 500, "Welcome"), message())
+    assert isinstance(judged(NOTIFIED, shown), Found)
+    assert isinstance(judged(OPENED, shown), Found)
+
+
+@pytest.mark.parametrize(
+    ("delay", "ended_at", "seconds"),
+    [(2, None, LEAST_LOOK_BACK_SECONDS), (7000, None, 7008), (2, AT + 9000, 9009)],
+)
+def test_what_others_sent_is_asked_as_far_back_as_it_may_come_late(delay, ended_at, seconds):
+    """At least an hour before the intent; more where a late effect may take more."""
+    policy = replace(POLICY, max_effect_delay=delay)
+    assert policy.rivals_since(replace(OPENED, ended_at=ended_at)) == AT - seconds
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ WHERE contact.id IN (SELECT value FROM json_each(?)) AND contact.text_sha256 <> 
 -- name: was_known
 SELECT
     EXISTS (SELECT 1 FROM pruned WHERE key_hash = :hash)
-    OR EXISTS (SELECT 1 FROM reached WHERE person = :hash)
+    OR EXISTS (SELECT 1 FROM reached WHERE person = :person)
 
 -- name: standing
 SELECT status, campaign.name FROM contact

@@ -237,7 +237,7 @@ def _forget_samples(connection: sqlite3.Connection) -> None:
 
 
 def _was_known(connection: sqlite3.Connection, name: str) -> bool:
-    values = {"hash": key_hash(name)}
+    values = {"hash": key_hash(name), "person": person_of(name)}
     return bool(connection.execute(CARE["was_known"], values).fetchone()[0])
 
 

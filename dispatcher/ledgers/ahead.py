@@ -1,0 +1,127 @@
+"""Reading ahead: pages of a large ledger are fetched before the writer needs them.
+
+A contact's key and its person stand at random places of their indexes. Of a ledger that the
+machine does not hold in memory each costs a read of the disk, and the one thread that writes
+would keep every commit waiting for it.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+from urllib.parse import quote
+
+import orjson
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.status import Hindrance
+from dispatcher.ledgers import holding
+from dispatcher.ledgers.admission import reached_of
+from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.named import SQL
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+READERS = 2
+LEAST_BYTES = 256 << 20
+"""A smaller ledger is in memory anyway: its pages were written not long ago."""
+_CACHE = "PRAGMA cache_size = -1000"  # KiB: what is fetched stays with the operating system
+
+
+class ReadAhead:
+    """Fetches what the writer is about to touch, in threads of its own.
+
+    Whatever goes wrong here is left to the writer to meet and to tell.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="ledger-ahead")
+        self._idle: SimpleQueue[sqlite3.Connection | None] = SimpleQueue()
+        for _ in range(READERS):
+            self._idle.put(None)
+        self._closed = False
+
+    async def admission(self, campaign: int, contacts: Sequence[Contact]) -> frozenset[str] | None:
+        """Fetch what an admission looks up, and what the intents after it will write to.
+
+        Return what `reached_of` says of the contacts' people; None where the ledger is small or
+        cannot be read, so that the writer has to ask.
+        """
+        if not self._is_large():
+            return None
+        found = await self._shared(contacts, partial(_look_up, campaign=campaign))
+        return None if None in found else frozenset[str]().union(*filter(None, found))
+
+    async def hindered(self, ids: Sequence[int]) -> dict[int, Hindrance]:
+        """Return what `holding.hindered` says of claimed contacts, and fetch what intents write to.
+
+        Nothing where the ledger cannot be read.
+        """
+        found = await self._shared(ids, holding.hindered)
+        return {id_: why for part in found if part for id_, why in part.items()}
+
+    async def _shared(
+        self, items: Sequence[T], look: Callable[[sqlite3.Connection, Sequence[T]], R]
+    ) -> list[R | None]:
+        """Let each thread look a part of ``items`` up; None stands for what could not be read."""
+        if self._closed or not items:
+            return [None]
+        loop = asyncio.get_running_loop()
+        parts = [part for n in range(READERS) if (part := items[n::READERS])]
+        return await asyncio.gather(
+            *(loop.run_in_executor(self._threads, self._read, look, part) for part in parts)
+        )
+
+    async def close(self) -> None:
+        """End the threads and their connections. More than once does no harm."""
+        self._closed = True
+        await asyncio.shield(asyncio.to_thread(self._end))
+
+    def _end(self) -> None:
+        self._threads.shutdown()
+        while not self._idle.empty():
+            connection = self._idle.get()
+            if connection is not None:
+                connection.close()
+
+    def _is_large(self) -> bool:
+        try:
+            return self._path.stat().st_size >= LEAST_BYTES
+        except OSError:
+            return False
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(str(self._path))}?mode=ro", uri=True, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        connection.execute(_CACHE)
+        return connection
+
+    def _read(
+        self, look: Callable[[sqlite3.Connection, Sequence[T]], R], items: Sequence[T]
+    ) -> R | None:
+        connection = self._idle.get()
+        try:
+            with suppress(sqlite3.Error):
+                connection = connection or self._connect()
+                return look(connection, items)
+            return None
+        finally:
+            self._idle.put(connection)
+
+
+def _look_up(
+    connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int
+) -> frozenset[str]:
+    keys = orjson.dumps([each.key for each in contacts]).decode()
+    connection.execute(SQL["fetch_keys"], (campaign, keys)).fetchone()
+    known = (each.external_contact_id for each in contacts)
+    return reached_of(connection, campaign, [person_of(each) for each in known if each])
