@@ -60,13 +60,18 @@ def assert_ends(done, words):
 
 
 def assert_next_run_finishes(played):
-    """Once the fault is gone, the next run sends to everybody who is left, and to nobody twice."""
-    done = played.run()
-    assert done.returncode == 0, done.stderr
+    """Once the fault is gone, the next run sends to everybody who is left, and to nobody twice.
+
+    What the fault caught between its intent and its end may need longer to be told of.
+    """
+    done = played.run("--wait-limit", "1")
+    assert done.returncode in (0, 10), done.stderr
     assert_nobody_twice_nobody_missing(played)
-    assert set(played.settled().values()) <= {
-        ("notified", "delivered"), ("opened", "delivered"), ("parked", "in_doubt"),
-    }  # fmt: skip
+    ends = played.status_counts()
+    doubted = ends.pop(("in_doubt", None), 0)
+    assert set(ends) <= {("notified", "delivered"), ("opened", "delivered")}
+    assert doubted <= WORKERS
+    assert (doubted > 0) is (done.returncode == 10)
 
 
 def test_a_file_may_not_grow(played):

@@ -19,8 +19,8 @@ from tests.support.playing import (
 READ = ["conversations:messaging:read", "messaging:conversation:read"]
 WRITE = ["conversations:messaging:write", "messaging:conversation:write"]
 
-ON_THE_WIRE = 16
-"""Requests that an outage may catch on their way; the outage itself lasts for thousands."""
+ON_THE_WIRE = 64
+"""Requests that an outage may catch on their way: one a worker. It lasts for thousands."""
 
 
 def assert_all_agree(played):
