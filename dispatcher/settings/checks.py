@@ -161,4 +161,6 @@ def warnings(settings: Settings) -> list[str]:
         found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
+    if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
+        found.append("retry.engaged_max_minutes ends before engaged_seconds: no second try")
     return found
