@@ -162,7 +162,7 @@ class QuotaPacer:
         self._set_timer(now)
 
     def _first(self, now: float) -> deque[_Waiter] | None:
-        """Return the queue whose head is next: sends as asked, look backs, checks, checks of many."""
+        """Return the queue whose head is next: sends, look backs, checks, checks of many."""
         notify, opening, looking, check, many = (
             queue if (queue := self._queues[step]) and self._held[step] <= now else None
             for step in (Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, Step.CHECK, Step.CHECK_MANY)

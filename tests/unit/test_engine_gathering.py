@@ -16,6 +16,7 @@ from dispatcher.engine.gathering import REST_SECONDS
 from dispatcher.engine.pacing import QuotaPacer
 from dispatcher.engine.plan import Ending
 from tests.support.engine import POLICY, Bench, contact, contacts
+from tests.support.pool import PoolBench
 from tests.support.scripted import (
     ENDED,
     ENGAGED,
@@ -24,6 +25,7 @@ from tests.support.scripted import (
     NOT_SENT,
     OPEN,
     TIMEOUT,
+    ScriptedPlatform,
     refused,
     seen,
     throttled,
@@ -298,3 +300,44 @@ async def test_a_second_look_is_made_alone():
     assert bench.ledger.count(Status.OPENED) == 30
     assert 30 <= requests[CHECK] <= 33
     assert requests[MANY] <= 6
+
+
+@in_virtual_time
+async def test_a_halt_in_the_middle_ends_and_everybody_is_delivered():
+    """A platform that is down for a while: who waits for others waits for its end with them."""
+
+    def answer(request):
+        if 3.0 < asyncio.get_running_loop().time() < 40.0:
+            return NOT_SENT
+        return recorded(request) if request.step is MANY else GOOD[request.step]
+
+    bench = bench_of(10, answer, dict.fromkeys(GOOD, answer))
+    requests = await delivered(bench, 120)
+    assert [event.reason for event in bench.events.of(Halted)] == [HaltReason.PLATFORM_DOWN]
+    assert bench.ledger.count(Status.OPENED) == 120
+    assert requests[MANY] > 3
+
+
+@in_virtual_time
+async def test_of_several_clients_one_without_analytics_halts_alone():
+    """Groups go on through the other."""
+
+    def answer(request, missing):
+        if request.step is not MANY:
+            return GOOD[request.step]
+        return refused(403) if missing else recorded(request)
+
+    platforms = {
+        "north": ScriptedPlatform(lambda request: answer(request, missing=True)),
+        "south": ScriptedPlatform(lambda request: answer(request, missing=False)),
+    }
+    platforms["north"].missing = ("analytics",)
+    quotas = dict.fromkeys(platforms, A_SECOND * 60)
+    bench = PoolBench(platforms=platforms, quotas=quotas, states_per_call=10)
+    assert await bench.pipeline(contacts(400), workers=40).run() is Ending.DONE
+    assert bench.ledger.count(Status.OPENED) == 400
+    assert bench.reason("north") is HaltReason.SCOPE
+    assert bench.reason("south") is None
+    assert bench.steps("north").count(MANY) >= 1
+    together = [len(r.conversation_id) for r in platforms["south"].requests if r.step is MANY]
+    assert max(together) == 10
