@@ -86,7 +86,14 @@ def _lane(opened: Opened, turnstile: Turnstile, clock: Clock, allowance: Allowan
     return Lane(
         campaign.name,
         Intake(opened.source, desk, allowance),
-        Delivery(turnstile, desk, rules, random.random, probe_seconds),
+        Delivery(
+            turnstile,
+            desk,
+            rules,
+            random.random,
+            probe_seconds,
+            settings.platform.states_per_call,
+        ),
         Reconciler(turnstile, desk, rules, probe_seconds),
         desk,
         Weight(campaign.share, campaign.priority),

@@ -120,6 +120,8 @@ def make_rules(settings: Settings) -> Rules:
     given = settings.retry
     rules = Rules(
         open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
+        engaged_seconds=given.engaged_seconds,
+        engaged_max_seconds=given.engaged_max_minutes * 60.0,
         retry=RetryPolicy(
             max_attempts=given.max_attempts,
             loop_after=given.loop_after,

@@ -67,11 +67,11 @@ class Answer:
 
     ``from_platform`` is true where the body is the platform's own JSON and not a page of
     something in between. ``conversation`` is set on a state check that succeeded;
-    ``history`` on a look back; ``message_id`` and ``conversation_id`` on a send that names
-    them. ``address`` is the one that a closed-session refusal tells. ``retry_after`` is in
-    seconds; ``limit_key`` names the limit that a 429 ran into, where that is not the token's
-    rate. ``words`` is the platform's message for people; ``lack`` what a 403 says is missing,
-    and ``lacking`` the same by name.
+    ``history`` on a look back, ``conversations`` on a check of many; ``message_id`` and
+    ``conversation_id`` on a send that names them. ``address`` is the one that a closed-session
+    refusal tells. ``retry_after`` is in seconds; ``limit_key`` names the limit that a 429 ran
+    into, where that is not the token's rate. ``words`` is the platform's message for people;
+    ``lack`` what a 403 says is missing, and ``lacking`` the same by name.
     """
 
     status: int
@@ -79,6 +79,7 @@ class Answer:
     hint: Hint = Hint.NONE
     conversation: Conversation | None = None
     history: tuple[PastConversation, ...] | None = None
+    conversations: tuple[Conversation, ...] | None = None
     message_id: str | None = None
     conversation_id: str | None = None
     address: str | None = field(default=None, repr=False)

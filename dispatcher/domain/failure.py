@@ -69,6 +69,8 @@ def _success(step: Step, answer: Answer) -> Kind:
         return Kind.ACCEPTED if answer.conversation is not None else Kind.PASSING
     if step is Step.LOOK_BACK:
         return Kind.ACCEPTED if answer.history is not None else Kind.PASSING
+    if step is Step.CHECK_MANY:
+        return Kind.ACCEPTED if answer.conversations is not None else Kind.PASSING
     return Kind.ACCEPTED if answer.conversation_id is not None else Kind.IN_DOUBT
 
 

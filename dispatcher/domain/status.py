@@ -61,11 +61,18 @@ class Step(StrEnum):
     NOTIFY = "notify"
     OPEN = "open"
     LOOK_BACK = "look_back"
+    CHECK_MANY = "check_many"
+    """The states of many contacts, as the platform's analytics record them."""
 
     @property
     def is_send(self) -> bool:
         """Whether the step can make a message take effect."""
         return self is Step.NOTIFY or self is Step.OPEN
+
+    @property
+    def is_of_records(self) -> bool:
+        """Whether the step reads analytics: what becomes of it says nothing about contacts."""
+        return self is Step.LOOK_BACK or self is Step.CHECK_MANY
 
 
 class HaltReason(StrEnum):

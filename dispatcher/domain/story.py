@@ -60,7 +60,7 @@ def decide(story: list[Entry], decision: Decision | Defer) -> None:
     if not story:
         return
     last = story[-1]
-    if last[1] is Step.CHECK and len(last) == _UNDECIDED:
+    if last[1] in _LOOKS and len(last) == _UNDECIDED:
         last.append(_WORDS[type(decision)])
 
 
@@ -88,5 +88,6 @@ def shorten(story: list[Entry]) -> None:
     story[FIRST_KEPT:-LAST_KEPT] = [[None, OMITTED, omitted]]
 
 
+_LOOKS = (Step.CHECK, Step.CHECK_MANY)
 _UNDECIDED = 6
 """Parts of a state check's entry before its decision."""

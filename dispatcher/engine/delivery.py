@@ -38,6 +38,7 @@ from dispatcher.domain.next_step import (
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.engine.desk import Desk, Work
 from dispatcher.engine.exchange import Exchange
+from dispatcher.engine.gathering import Gathering
 from dispatcher.engine.refusals import Refusals
 from dispatcher.engine.turnstile import Turnstile
 from dispatcher.ports import Claim, Reply
@@ -53,14 +54,20 @@ class Delivery:
     """
 
     def __init__(
-        self, turnstile: Turnstile, desk: Desk, rules: Rules, jitter: Jitter, probe_seconds: float
-    ) -> None:
+        self, turnstile: Turnstile, desk: Desk, rules: Rules, jitter: Jitter, probe_seconds: float,
+        states_per_call: int = 1,
+    ) -> None:  # fmt: skip
         self._turnstile = turnstile
         self._desk = desk
         self._rules = rules
         self._jitter = jitter
         self._exchange = Exchange(turnstile, desk)
         self._refusals = Refusals(turnstile, desk, probe_seconds)
+        self._gathering = (
+            Gathering(turnstile, self._exchange, self._refusals, desk, states_per_call)
+            if states_per_call > 1
+            else None
+        )
 
     async def deliver(self, claim: Claim) -> None:
         """Take a contact as far as it gets now: settled, deferred, or released by a drain."""
@@ -104,6 +111,13 @@ class Delivery:
         return house.bars(contact, work.conversation, work.progress, now)
 
     async def _read_state(self, work: Work) -> Conversation | None:
+        if self._gathering is not None:
+            seen = await self._gathering.look(work, self._rules)
+            if seen is not None or work.done:
+                return seen
+        return await self._read_alone(work)
+
+    async def _read_alone(self, work: Work) -> Conversation | None:
         checked = work.contact.conversation_id
         reply = await self._exchange.read(work, lambda platform: platform.check(checked))
         if reply is None:

@@ -41,12 +41,17 @@ class Exchange:
         Then the contact has left, or goes round again by the way that all requests take.
         """
         granted = await self._permit(work, Step.CHECK)
-        if granted is None:
-            return None
+        return None if granted is None else await self._read(work, Step.CHECK, granted, call)
+
+    async def read_many(self, work: Work, granted: Pass, call: Call) -> Reply | None:
+        """Read states for ``work`` and others, with the pass that it has; None as for `read`."""
+        return await self._read(work, Step.CHECK_MANY, granted, call)
+
+    async def _read(self, work: Work, step: Step, granted: Pass, call: Call) -> Reply | None:
         try:
-            return await self._request(work, Step.CHECK, granted, call)
+            return await self._request(work, step, granted, call)
         except TokenExpiredError as expired:
-            await self._renewed(work, Step.CHECK, expired.number)
+            await self._renewed(work, step, expired.number)
             return None
 
     async def send(

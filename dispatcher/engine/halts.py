@@ -125,7 +125,7 @@ class Halts:
 
         It ends the halt if it was the probe and proves what the halt doubts.
         """
-        if step is not Step.LOOK_BACK:  # it says nothing about contacts
+        if not step.is_of_records:  # it says nothing about contacts
             self._passed[step.is_send] = max(sent_at, self._passed.get(step.is_send, 0.0))
         if self._probe == who and self._proves(step):
             self._resume()
@@ -204,7 +204,7 @@ class Halts:
     def _proves(self, step: Step) -> bool:
         if self._doubted is None or step is self._doubted:
             return True
-        return step is not Step.LOOK_BACK and (step.is_send or not self._doubted.is_send)
+        return not step.is_of_records and (step.is_send or not self._doubted.is_send)
 
     def _choose(self) -> None:
         """Let one contact through: one that can prove it now, else the first that comes by.

@@ -90,7 +90,7 @@ class QuotaPacer:
 
     def break_off(self, *, checks_only: bool) -> None:
         """Let every waiting caller (or every one that waits for a check) return with None."""
-        for step in (Step.CHECK,) if checks_only else Step:
+        for step in (Step.CHECK, Step.CHECK_MANY) if checks_only else Step:
             queue = self._queues[step]
             while queue:
                 _resolve(queue.popleft(), None)
@@ -162,14 +162,14 @@ class QuotaPacer:
         self._set_timer(now)
 
     def _first(self, now: float) -> deque[_Waiter] | None:
-        """Return the queue whose head is next: sends as asked, then look backs, then checks."""
-        notify, opening, looking, check = (
+        """Return the queue whose head is next: sends, look backs, checks, checks of many."""
+        notify, opening, looking, check, many = (
             queue if (queue := self._queues[step]) and self._held[step] <= now else None
-            for step in (Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, Step.CHECK)
+            for step in (Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, Step.CHECK, Step.CHECK_MANY)
         )
         if notify and opening:
             return min(notify, opening, key=lambda queue: queue[0].ticket)
-        return notify or opening or looking or check
+        return notify or opening or looking or check or many
 
     def _set_timer(self, now: float) -> None:
         if self._timer is not None:

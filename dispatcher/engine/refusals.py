@@ -35,8 +35,8 @@ class Refusals:
         match kind:
             case Kind.UNAUTHORIZED:
                 await self._unauthorized(work, step, answer)
-            case Kind.FORBIDDEN if step is Step.LOOK_BACK:
-                await self._look_forbidden(work, answer)
+            case Kind.FORBIDDEN if step.is_of_records:
+                await self._records_forbidden(work, step, answer)
             case Kind.FORBIDDEN:
                 await self._forbidden(work, step, answer)
             case Kind.THROTTLED:
@@ -87,13 +87,13 @@ class Refusals:
             return
         await self._set_aside(work, step, answer)
 
-    async def _look_forbidden(self, work: Work, answer: Answer) -> None:
-        """Halt for a missing scope; without one the look back alone is out of reach."""
+    async def _records_forbidden(self, work: Work, step: Step, answer: Answer) -> None:
+        """Halt for a missing scope; without one the records alone are out of reach."""
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
             source, reason = lacking.blamed(answer, authority)
             missing = lacking.missing(answer, authority)
-            self._scope_error(work, Step.LOOK_BACK, answer, source, missing)
+            self._scope_error(work, step, answer, source, missing)
             if authority is not None and authority.lacks:
                 self._halt(work, *lacking.halt_for(authority, reason))
 
@@ -116,7 +116,7 @@ class Refusals:
         self._events.emit(Throttled(held, seconds, answer.limit_key or "", client.name))
         self._turnstile.hold(client, held, seconds)
         client.halts.leave(work.id)
-        if held in (None, Step.LOOK_BACK) or seconds <= LONG_HOLD_SECONDS:
+        if held is None or held.is_of_records or seconds <= LONG_HOLD_SECONDS:
             return
         wait = min(seconds, self._turnstile.held_long(step))
         if wait > 0:

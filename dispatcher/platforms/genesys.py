@@ -23,6 +23,7 @@ from dispatcher.platforms.genesys_bodies import (
 )
 from dispatcher.platforms.genesys_lineage import LineageWriter, Lost
 from dispatcher.platforms.genesys_lookback import LookBack
+from dispatcher.platforms.genesys_records import details, read_records
 from dispatcher.platforms.genesys_timeline import Timeline
 from dispatcher.platforms.http import Exchange, HttpClient
 from dispatcher.platforms.token import TokenKeeper
@@ -61,6 +62,17 @@ class GenesysPlatform:
         """See `dispatcher.ports.Platform.check`."""
         target = f"{MESSAGES_PATH}/{path_part(conversation_id)}"
         return self._check(target, conversation_id)
+
+    async def check_many(self, conversation_ids: Sequence[str]) -> Reply:
+        """See `dispatcher.ports.Platform.check_many`."""
+
+        def read(exchange: Exchange) -> Answer:
+            windows, now = self._timeline.windows, self._caller.now()
+            return read_records(exchange, self._sender, windows, now)
+
+        reply = await self._caller.call("GET", details(conversation_ids), None, read)
+        self._timeline.keep()
+        return reply
 
     async def notify(self, contact: Contact, decision: Notify) -> Reply:
         """See `dispatcher.ports.Platform.notify`.

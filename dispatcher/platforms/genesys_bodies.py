@@ -15,6 +15,7 @@ MESSAGES_PATH = "/api/v2/conversations/messages"
 AGENTLESS_PATH = f"{MESSAGES_PATH}/agentless"
 TIMELINE_PATH = "/api/v2/conversations/messaging/threadingtimeline"
 QUERY_PATH = "/api/v2/analytics/conversations/details/query"
+DETAILS_PATH = "/api/v2/analytics/conversations/details"
 CONVERSATIONS_PATH = "/api/v2/conversations"
 
 TEXT_LIMITS: dict[str, int] = {"sms": 765}

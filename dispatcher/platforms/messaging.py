@@ -45,6 +45,15 @@ class MessagingPlatform:
         target = f"{PATH}/{path_part(conversation_id)}"
         return self._call(Step.CHECK, "GET", target, None, conversation_id)
 
+    def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
+        """See `dispatcher.ports.Platform.check_many`.
+
+        Analytics do not show the guest that a new conversation needs, so that they tell enough
+        of open sessions alone.
+        """
+        body = {"conversationIds": list(conversation_ids)}
+        return self._call(Step.CHECK_MANY, "POST", LOOK_BACK_PATH, orjson.dumps(body))
+
     def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.notify`."""
         target = f"{PATH}/{path_part(decision.conversation_id)}/notifications"
@@ -102,6 +111,13 @@ def read_answer(step: Step, exchange: Exchange, checked: str = "") -> Result:
             exchange.status,
             from_platform=True,
             history=_history(body),
+            correlation_id=found,
+        )
+    if step is Step.CHECK_MANY:
+        return Answer(
+            exchange.status,
+            from_platform=True,
+            conversations=_open_ones(body),
             correlation_id=found,
         )
     if step is Step.CHECK:
@@ -166,6 +182,18 @@ def _history(body: Mapping[str, object]) -> tuple[PastConversation, ...] | None:
         )
         for each in conversations
         if (id_ := text(each, "conversationId")) is not None
+    )
+
+
+def _open_ones(body: Mapping[str, object]) -> tuple[Conversation, ...] | None:
+    """Read the open sessions that analytics record; None where the answer has no list."""
+    if not isinstance(body.get("conversations"), list):
+        return None
+    return tuple(
+        Conversation(id_, State.OPEN, text(each, "externalContactId"))
+        for each in listed(body, "conversations")
+        if (id_ := text(each, "conversationId")) is not None
+        and STATES.get(text(each, "state") or "") is State.OPEN
     )
 
 

@@ -29,6 +29,7 @@ from dispatcher.ports.pacer import (
 )
 from dispatcher.ports.platform import (
     LOOK_BACK_IDS,
+    STATES_PER_CALL,
     Asked,
     Authority,
     CredentialsError,
@@ -52,6 +53,7 @@ from dispatcher.ports.surroundings import (
 __all__ = [
     "LOOK_BACK_IDS",
     "NO_LIMITS",
+    "STATES_PER_CALL",
     "Admitted",
     "Asked",
     "Authority",

@@ -11,6 +11,9 @@ from dispatcher.domain.decision import Notify, Open
 LOOK_BACK_IDS = 100
 """Ids that one look back may ask for (source: platform contract, looking back)."""
 
+STATES_PER_CALL = 100
+"""Conversations whose states one request may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
@@ -109,6 +112,14 @@ class Platform(Protocol):
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """Read a conversation's state."""
+        ...
+
+    def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
+        """Read the states of several conversations in one request, as analytics record them.
+
+        They may be old. At most `STATES_PER_CALL` ids. Whatever is not recorded (yet), or not
+        well enough for a send to rest on it, is left out of the answer's ``conversations``.
+        """
         ...
 
     def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:

@@ -159,6 +159,13 @@ def warnings(settings: Settings) -> list[str]:
         )
     if settings.rules.timezone_column and not settings.rules.quiet_hours:
         found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
+    if settings.platform.states_per_call > settings.engine.workers:
+        found.append(
+            "platform.states_per_call is more than engine.workers: no more contacts than those "
+            "wait together"
+        )
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
+    if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
+        found.append("retry.engaged_max_minutes ends before engaged_seconds: no second try")
     return found

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, SecretStr
 
 from dispatcher.platforms.genesys_bodies import Lineage, Messenger
+from dispatcher.ports import STATES_PER_CALL
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.fields import (
     Alias,
@@ -104,6 +105,7 @@ class Platform(Section):
     template_parameter: str = ""
     barge_in: Literal["never", "customer-only", "always"] = "never"
     lineage: Lineage = "none"
+    states_per_call: int = Field(default=1, ge=1, le=STATES_PER_CALL)
     requests_per_minute: int = Field(default=300, ge=1, le=10_000_000)
     window_seconds: float = Field(default=60.0, ge=0.1, le=86400)
     timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)
@@ -156,6 +158,8 @@ class Retry(Section):
     loop_after: int = Field(default=3, ge=1, le=100)
     not_ended_seconds: float = Field(default=5.0, ge=0, le=86400)
     not_ended_max_minutes: float = Field(default=60.0, ge=0, le=10_080)
+    engaged_seconds: float = Field(default=60.0, ge=0, le=86400)
+    engaged_max_minutes: float = Field(default=1440.0, ge=0, le=525_600)
     backoff_seconds: float = Field(default=1.0, ge=0.001, le=3600)
     backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
 

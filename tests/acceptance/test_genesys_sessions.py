@@ -74,3 +74,43 @@ def test_nobody_is_barged_in_on_but_by_policy(tmp_path, policy, reached):
         } - reached  # fmt: skip
         answers = played.sandbox.counts()["answers"]
         assert {*answers.get("notify", {}), *answers["open"]} == {"200"}
+
+
+WAITING = {
+    "retry.engaged_seconds": 0.4,
+    "retry.engaged_max_minutes": 0.05,
+    "engine.wait_limit_seconds": 60,
+}
+"""An open session is looked at again each 0.4 seconds, for 3 seconds in all."""
+
+
+@pytest.mark.parametrize(
+    ("policy", "notified"),
+    [
+        ("never", set()),
+        ("customer-only", {"active"}),
+        ("always", {"active", "botline", "agentline", "agentleaving"}),
+    ],
+)
+def test_who_waits_is_sent_to_once_nobody_is_there_or_parked(tmp_path, policy, notified):
+    """An agent who leaves makes way for the message; who stays parks the contact in the end."""
+    kinds = {"active", "botline", "agentline", "agentleaving", "ended"}
+    scenario = written(tmp_path, sorted(kinds), "[world]\nleaves_after = 1.0\n")
+    settings = {"platform.barge_in": policy, **WAITING}
+    with play(tmp_path, scenario, 100, settings, dialect=DIALECT) as played:
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        once_over = {} if "agentleaving" in notified else {"agentleaving": {"threaded"}}
+        assert by_kind(played) == {
+            "ended": {"linked"},
+            **{kind: {"notified"} for kind in notified},
+            **once_over,
+        }
+        assert_nobody_twice_nobody_missing(played)
+        assert_right_call_for_each(played)
+        parked = {kind_of(who): end for who, end in played.settled().items() if end[0] == "parked"}
+        stayed = {"active", "botline", "agentline"} - notified
+        assert parked == dict.fromkeys(stayed, ("parked", "engaged"))
+        played.metrics.settle()
+        engaged = played.metrics.series("dispatcher.retries", "reason")["engaged",]
+        assert (engaged > 0) is bool(stayed)

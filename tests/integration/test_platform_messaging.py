@@ -349,3 +349,13 @@ def test_the_sandbox_as_a_process_of_its_own(tmp_path):
         notified.result.conversation_id,
     ]
     assert json.dumps(effects)
+
+
+async def test_analytics_tell_open_sessions_alone(tmp_path):
+    """Whom a new conversation is for is not in them: the others are left to their own check."""
+    with sandbox(SCENARIOS / "plain.toml", tmp_path / "log") as running:
+        async with connected(running.url) as platform:
+            reply = await platform.check_many(["active-1", "ended-1", "gone-1", "closed-1"])
+    (found,) = reply.result.conversations
+    assert (found.id, found.state) == ("active-1", State.OPEN)
+    assert classify(Step.CHECK_MANY, reply.result) is Kind.ACCEPTED

@@ -50,7 +50,9 @@ def contacts(count, first=1):
 class Bench:
     """All parts of one engine; jitter takes nothing away."""
 
-    def __init__(self, answer=None, rules=None, pacer=None, latency=0.05, platform=None):
+    def __init__(
+        self, answer=None, rules=None, pacer=None, latency=0.05, platform=None, states_per_call=1
+    ):
         self.clock = VirtualClock()
         self.events = EventList()
         self.ledger = MemoryLedger()
@@ -60,8 +62,9 @@ class Bench:
         self.halts = Halts(self.platform, self.events, self.clock, PROBE_SECONDS)
         self.turnstile = Turnstile([Client("", self.platform, self.pacer, self.halts)])
         self.delivery = Delivery(
-            self.turnstile, self.desk, rules or Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS
-        )
+            self.turnstile, self.desk, rules or Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS,
+            states_per_call,
+        )  # fmt: skip
         self.reconciler = Reconciler(
             self.turnstile, self.desk, rules or Rules(retry=POLICY), PROBE_SECONDS
         )

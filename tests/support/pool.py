@@ -17,7 +17,7 @@ PLENTY = 60_000
 class PoolBench(Bench):
     """One engine over clients by name; ``quotas`` are requests a minute."""
 
-    def __init__(self, *names, quotas=None, latency=0.05, platforms=None):
+    def __init__(self, *names, quotas=None, latency=0.05, platforms=None, states_per_call=1):
         super().__init__(latency=latency)
         self.platforms = platforms or {name: ScriptedPlatform(latency=latency) for name in names}
         for platform in self.platforms.values():
@@ -26,7 +26,9 @@ class PoolBench(Bench):
         self.clients = {name: self._client(name, quotas.get(name)) for name in self.platforms}
         self.turnstile = Turnstile(list(self.clients.values()))
         rules = Rules(retry=POLICY)
-        self.delivery = Delivery(self.turnstile, self.desk, rules, lambda: 1.0, PROBE_SECONDS)
+        self.delivery = Delivery(
+            self.turnstile, self.desk, rules, lambda: 1.0, PROBE_SECONDS, states_per_call
+        )
         self.reconciler = Reconciler(self.turnstile, self.desk, rules, PROBE_SECONDS)
 
     def _client(self, name, quota):

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from dispatcher.domain.answer import Answer, Hint, Lack, Lacking, Loss, NoAnswer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.status import Step
-from dispatcher.ports import LOOK_BACK_IDS, Authority, Reply, TokenExpiredError, TokenUse
+from dispatcher.ports import (
+    LOOK_BACK_IDS,
+    STATES_PER_CALL,
+    Authority,
+    Reply,
+    TokenExpiredError,
+    TokenUse,
+)
 from tests.support.archive import Archive
 from tests.support.virtual import START
 
@@ -84,6 +91,11 @@ class ScriptedPlatform:
         self._alive()
         reply = await self._request(Step.CHECK, conversation_id, None)
         return replace(reply, result=_own(reply.result, conversation_id))
+
+    async def check_many(self, ids):
+        self._alive()
+        assert 0 < len(ids) <= STATES_PER_CALL
+        return await self._request(Step.CHECK_MANY, tuple(ids), None)
 
     async def notify(self, contact, decision):
         self._alive()

@@ -184,6 +184,13 @@ def test_warnings_name_what_was_perhaps_not_meant(config):
     assert warnings(quiet) == []
     loud = read(config, "telemetry.health_host=0.0.0.0", "telemetry.health_port=8099")
     assert [w.split()[0] for w in warnings(loud)] == ["message.text", "telemetry.health_host"]
+    hasty = read(
+        config, "message.text=Hello", "platform.states_per_call=65", "retry.engaged_max_minutes=0.5"
+    )
+    assert [w.split()[0] for w in warnings(hasty)] == [
+        "platform.states_per_call",
+        "retry.engaged_max_minutes",
+    ]
 
 
 @given(
