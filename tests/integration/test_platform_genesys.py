@@ -237,7 +237,7 @@ async def test_a_conversation_that_is_open_again():
     refused = (400, {"message": "The recipient has an active conversation", "code": "bad.request"})
     async with org({SEND: refused}) as (platform, _):
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
-    assert reply.result.hint is Hint.ACTIVE
+    assert reply.result.hint is Hint.TALKING
 
 
 @pytest.mark.parametrize("how", ["reset", "cut", "no ids"])
