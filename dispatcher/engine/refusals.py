@@ -88,7 +88,10 @@ class Refusals:
         await self._set_aside(work, step, answer)
 
     async def _look_forbidden(self, work: Work, answer: Answer) -> None:
-        """Halt for a missing scope; without one the look back alone is out of reach."""
+        """Halt for a missing scope; without one the look back alone is out of reach.
+
+        Another client may have what it takes.
+        """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
             source, reason = lacking.blamed(answer, authority)
@@ -96,6 +99,8 @@ class Refusals:
             self._scope_error(work, Step.LOOK_BACK, answer, source, missing)
             if authority is not None and authority.lacks:
                 self._halt(work, *lacking.halt_for(authority, reason))
+                return
+        self._turnstile.pass_over(work.client, Step.LOOK_BACK, self._probe_seconds)
 
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
         first = work.progress.forbidden_at

@@ -75,6 +75,11 @@ class Turnstile:
         if self.draining or (step is not None and seconds > LONG_HOLD_SECONDS):
             client.pacer.break_off(checks_only=False)
 
+    def pass_over(self, client: Client, step: Step, seconds: float) -> None:
+        """Leave such requests to the other clients for a while, where there are any."""
+        if self._only is None:
+            client.pacer.hold(step, seconds)
+
     def held(self, step: Step) -> float:
         """Seconds for which ``step`` is held at every client that is not halted."""
         return min(client.pacer.held(step) for client in self._working())

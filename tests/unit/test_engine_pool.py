@@ -18,7 +18,7 @@ from dispatcher.engine.plan import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, contact, contacts
 from tests.support.pool import PoolBench
-from tests.support.scripted import GOOD, NOT_SENT, refused, throttled
+from tests.support.scripted import GOOD, NOT_SENT, RESET, refused, throttled
 from tests.support.virtual import in_virtual_time, until
 
 CHECK, LINK = Step.CHECK, Step.OPEN
@@ -309,3 +309,22 @@ async def test_somebody_who_stops_waiting_costs_no_permit_of_any_client():
     async with bench.working(contact(3), probing=False) as tasks:
         await asyncio.wait(tasks, timeout=70)
     assert bench.ledger.end("key-3") == (Status.OPENED, Reason.DELIVERED)
+
+
+@in_virtual_time
+async def test_who_may_not_look_back_leaves_it_to_another_client():
+    """One client lacks the permission to read analytics: no doubt waits for that one in vain."""
+    bench = PoolBench("one", "other")
+    bench.platforms["one"].look_answer = refused(403)
+
+    def lost(request):
+        request.takes_effect = request.step is LINK
+        return RESET if request.takes_effect else good(request)
+
+    for platform in bench.platforms.values():
+        platform.answer = lost
+    assert await bench.pipeline(contacts(3), wait_limit=100).run() is Ending.DONE
+    assert opened(bench) == 3
+    assert bench.steps("one").count(Step.LOOK_BACK) == 1
+    assert Step.LOOK_BACK in bench.steps("other")
+    assert bench.turnstile.halted_since is None
