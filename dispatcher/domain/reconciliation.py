@@ -155,8 +155,7 @@ def _is_witness(message: PastMessage, witness: Witness) -> bool:
 def _would_be_shown(intended: Intended, policy: ReconcilePolicy) -> bool:
     """Tell whether a message that was taken would be among what was asked for.
 
-    What begins a conversation is found by its person, wherever the platform tells no links. That
-    nothing at all is shown does not tell which platform it is.
+    What begins a conversation is found by its person, wherever the platform tells no links.
     """
     if policy.tells_links and intended.step is Step.NOTIFY:
         return True
@@ -230,9 +229,8 @@ def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) ->
 
 def _may_hold(intended: Intended, shown: PastConversation) -> bool:
     """Tell whether a message may be in a conversation whose messages are not told."""
-    if shown.id == intended.conversation_id:
-        return True
-    return shown.external_contact_id in (None, intended.external_contact_id)
+    nobody_elses = shown.external_contact_id in (None, intended.external_contact_id)
+    return nobody_elses or shown.id == intended.conversation_id
 
 
 def _fit_here(

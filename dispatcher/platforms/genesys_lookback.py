@@ -58,6 +58,10 @@ _WITHOUT_MESSAGES = frozenset(
 """Media of sessions that hold no message of a messenger (source: the SDK's model of a session)."""
 
 
+_OUT_OF_SIGHT = frozenset({400, 403, 404, 410})
+"""Answers about a conversation that is of another kind, in another division, or gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Trace:
     """What analytics show of a conversation; ``until`` is their newest moment in it.
@@ -122,10 +126,12 @@ class LookBack:
         if len(traces) > MOST_READS:
             raise _FailedError(requests.nothing())
         history = [await self._past(requests, id_, trace) for id_, trace in traces.items()]
+        if requests.forbidden is not None and not any(each.readable for each in history):
+            raise _FailedError(requests.forbidden)
         return requests.told(tuple(history))
 
     async def _past(self, requests: "_Requests", id_: str, trace: _Trace) -> PastConversation:
-        body = await requests.body("GET", f"{MESSAGES_PATH}/{path_part(id_)}", None)
+        body = await requests.conversation(id_)
         if body is None:  # what analytics show was there: nobody knows what was said in it
             return PastConversation(id_, None, trace.person, tells_previous=False, readable=False)
         participants = listed(body, "participants")
@@ -157,9 +163,24 @@ class _Requests:
         self._token = token
         self._pause = pause
         self._last: Reply | None = None
+        self.forbidden: Reply | None = None
+        """The last refusal to show a conversation; it may be meant for that one alone."""
 
-    async def body(self, method: str, target: str, data: bytes | None) -> Body | None:
-        """Return an answer's body; None where the platform does not know what was asked for."""
+    async def conversation(self, id_: str) -> Body | None:
+        """Return what a conversation tells of itself; None where it is not shown."""
+        try:
+            return await self._body("GET", f"{MESSAGES_PATH}/{path_part(id_)}", None)
+        except _FailedError as failed:
+            result = failed.reply.result
+            if not isinstance(result, Answer) or not result.from_platform:
+                raise
+            if result.status not in _OUT_OF_SIGHT:
+                raise
+            if result.status == 403:  # noqa: PLR2004 - HTTP's "forbidden"
+                self.forbidden = failed.reply
+            return None
+
+    async def _body(self, method: str, target: str, data: bytes | None) -> Body:
         if self._last is not None:
             await asyncio.sleep(self._pause)
         taken: list[Body] = []
@@ -173,18 +194,13 @@ class _Requests:
         self._last = reply = await self._caller.call(method, target, data, read, self._token)
         if taken:
             return taken[0]
-        result = reply.result
-        if isinstance(result, Answer) and result.status == 404 and result.from_platform:  # noqa: PLR2004 - HTTP's "not found"
-            return None
         raise _FailedError(reply)
 
     async def traces(self, query: Callable[[int], dict[str, object]]) -> dict[str, _Trace]:
         """Return what all pages of a query show, by conversation."""
         found: dict[str, _Trace] = {}
         for page in range(1, MOST_PAGES + 1):
-            body = await self.body("POST", QUERY_PATH, orjson.dumps(query(page)))
-            if body is None:
-                raise _FailedError(self.told(None))
+            body = await self._body("POST", QUERY_PATH, orjson.dumps(query(page)))
             rows = listed(body, "conversations")
             found.update(_traces(rows))
             if _is_last(body, rows, page):

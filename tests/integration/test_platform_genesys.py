@@ -326,6 +326,25 @@ async def test_what_analytics_show_and_nobody_can_read_is_told_as_such():
     assert (shown.messages, shown.readable) == ((), False)
 
 
+@pytest.mark.parametrize("status", [400, 403, 410])
+async def test_one_conversation_out_of_sight_does_not_hide_the_others(status):
+    """It is another division's, or of another kind; only if none is shown something is missing."""
+    page = [traced("n-1", "2026-01-01T00:01:00Z"), traced("n-2", "2026-01-01T00:01:00Z", "x-2")]
+    said = {
+        QUERY: {"conversations": page, "totalHits": 2},
+        get("n-1"): (status, {"message": "not for you"}),
+        get("n-2"): conversation("n-2", customer()),
+    }
+    clock = FakeClock(epoch=EPOCH + 600)
+    async with org(said, clock=clock) as (platform, _):
+        reply = await platform.look_back([Asked("c-1", EPOCH)])
+    assert [(each.id, each.readable) for each in reply.result.history] == [
+        ("n-1", False),
+        ("n-2", True),
+    ]
+    assert classify(Step.LOOK_BACK, reply.result) is Kind.ACCEPTED
+
+
 async def test_a_look_back_reaches_as_far_as_it_is_asked():
     """In several intervals where one would be too long, with no gap between them."""
     day = 86_400
