@@ -37,6 +37,8 @@ WITNESSES = 3
 """Messages that tell how far the look back has caught up, for each of two moments."""
 MOST_DOUBTS = LOOK_BACK_IDS - 2 * WITNESSES
 """Contacts that one look back serves."""
+LEAST_DOUBTS = 10
+"""So many it serves where the platform had too much to tell about more."""
 CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is looked at again: it may have been set."""
 
@@ -157,8 +159,8 @@ class Reconciler:
             if kind is Kind.ACCEPTED and result.history is not None:
                 work.client.halts.passed(work.id, Step.LOOK_BACK, work.sent_at)
                 return _Look(self._desk.platform_time() - reply.seconds, result.history)
-            if result.status // 100 == SUCCESS:  # too much to be told at once: ask for less
-                self._most = max(1, len(due) // 2)
+            if result.from_platform and result.status // 100 == SUCCESS:
+                self._most = max(LEAST_DOUBTS, len(due) // 2)
             work.token = reply.token
             await self._refusals.took(work, Step.LOOK_BACK, kind, result)
             return None
