@@ -116,12 +116,13 @@ class LookBack:
         named = list(dict.fromkeys(each for each in people if each is not None))
         ids = list(dict.fromkeys(each.conversation_id for each in asked))
         traces: dict[str, _Trace] = {}
-        for number, interval in enumerate(self._intervals(asked)):
-            if number >= MOST_INTERVALS:
-                raise _FailedError(requests.nothing())
+        intervals = list(self._intervals(asked))
+        for interval in intervals:
             traces |= await requests.traces(partial(by_conversation, ids, *interval))
             if named:
                 traces |= await requests.traces(partial(by_person, named, *interval))
+            if len(intervals) > MOST_INTERVALS:
+                raise _FailedError(requests.nothing())
         traces = {id_: trace for id_, trace in traces.items() if trace.messaging}
         if len(traces) > MOST_READS:
             raise _FailedError(requests.nothing())

@@ -362,8 +362,9 @@ async def test_a_look_back_reaches_as_far_as_it_is_asked():
 async def test_a_look_back_that_would_reach_too_far_tells_nothing():
     """What lies before its intervals may hold the message."""
     clock = FakeClock(epoch=EPOCH + 700 * 86_400)
-    async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, _):
+    async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
         reply = await platform.look_back([Asked("c-1", EPOCH)])
+        assert server.asked[2:] == [QUERY]
     assert classify(Step.LOOK_BACK, reply.result) is Kind.PASSING
 
 
