@@ -70,6 +70,7 @@ class Refusals:
         """Halt for what the token lacks, else find out whether only this contact is out of reach.
 
         Also where the body names a permission or a division: the client may have it elsewhere.
+        Another client may reach the contact.
         """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
@@ -84,6 +85,11 @@ class Refusals:
         if authority is None:
             later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
             await self._desk.defer(work, later)
+            return
+        again = work.client in work.forbidden
+        work.forbidden.add(work.client)
+        if not again and self._turnstile.another(work.forbidden):
+            work.client.halts.leave(work.id)
             return
         await self._set_aside(work, step, answer)
 

@@ -328,3 +328,32 @@ async def test_who_may_not_look_back_leaves_it_to_another_client():
     assert bench.steps("one").count(Step.LOOK_BACK) == 1
     assert Step.LOOK_BACK in bench.steps("other")
     assert bench.turnstile.halted_since is None
+
+
+@pytest.mark.parametrize("step", [CHECK, LINK])
+@in_virtual_time
+async def test_a_contact_that_one_client_cannot_reach_is_reached_by_another(step):
+    """It is in a division of the other's alone; it is written to once."""
+    bench = PoolBench("one", "other")
+    bench.platforms["one"].answer = lambda r: (
+        refused(403) if (r.step, r.conversation_id) == (step, "conversation-1") else good(r)
+    )
+    assert await bench.pipeline(contacts(30), workers=4, wait_limit=200).run() is Ending.DONE
+    assert opened(bench) == 30
+    sends = [r.conversation_id for name in bench.platforms for r in bench.platforms[name].requests
+             if r.step is LINK and r.result is GOOD[LINK]]  # fmt: skip
+    assert len(sends) == len(set(sends)) == 30
+
+
+@in_virtual_time
+async def test_nobody_waits_long_for_a_client_that_might_reach_a_contact():
+    """Its endpoint is held for an hour: the contact is set aside as with one client."""
+    bench = PoolBench("one", "other")
+    bench.clients["other"].pacer.hold(CHECK, 3600)
+    bench.platforms["one"].answer = lambda r: (
+        refused(403) if r.conversation_id == "conversation-1" else good(r)
+    )
+    async with bench.working(*contacts(10)) as tasks:
+        _, waiting = await asyncio.wait(tasks, timeout=60)
+        assert not waiting
+    assert opened(bench) == 9
