@@ -72,8 +72,10 @@ def for_dialect(rules: Rules, settings: Settings) -> Rules:
     given = settings.platform
     if given.dialect == "messaging":
         return rules
+    named = given.messenger in genesys_bodies.BY_CONTACT
     return replace(
         rules,
+        reconcile=replace(rules.reconcile, tells_links=False, names_people=named),
         barge_in=BargeIn(given.barge_in),
         needs_identity=genesys_bodies.needs_identity(given.messenger),
         needs_address=genesys_bodies.needs_address(given.messenger),

@@ -17,6 +17,8 @@ class Hint(StrEnum):
     """The channel has no proactive messages (source: platform contract, open linked)."""
     ACTIVE = "active"
     """The person may be in an open conversation again; only its state can tell."""
+    TALKING = "talking"
+    """The person is in an open conversation, which may be another than the one that is known."""
 
 
 class Lack(StrEnum):

@@ -82,6 +82,9 @@ def _read(step: Step, answer: Answer) -> Kind:
     return Kind.REFUSED
 
 
+_ABOUT_THE_PERSON = (Hint.ACTIVE, Hint.TALKING)
+
+
 def _send(step: Step, answer: Answer) -> Kind:
     if answer.status == 409:
         return Kind.CONFLICT
@@ -89,7 +92,7 @@ def _send(step: Step, answer: Answer) -> Kind:
         return Kind.STALE
     if answer.status == 400 and answer.hint is Hint.CLOSED and step is Step.NOTIFY:
         return Kind.CLOSED
-    if answer.status == 400 and answer.hint is Hint.ACTIVE and step is Step.OPEN:
+    if answer.status == 400 and answer.hint in _ABOUT_THE_PERSON and step is Step.OPEN:
         return Kind.CONFLICT
     if answer.status == 400 and answer.hint is Hint.CHANNEL:
         return Kind.CHANNEL

@@ -23,6 +23,7 @@ class PastConversation:
     """One conversation with those of its messages that have arrived in analytics.
 
     Without ``tells_previous`` the platform knows no links: then None in ``previous`` says nothing.
+    Without ``readable`` the platform shows that it was there, and does not tell its messages.
     """
 
     id: str
@@ -30,3 +31,4 @@ class PastConversation:
     external_contact_id: str | None
     messages: tuple[PastMessage, ...] = ()
     tells_previous: bool = True
+    readable: bool = True

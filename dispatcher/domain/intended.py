@@ -17,6 +17,10 @@ class ReconcilePolicy:
     look back shows it ``max_lag`` later at most, and what is taken for the platform's clock is
     off by ``clock_skew`` at most. With ``resend`` a message that is not found in that time is
     sent again without further proof (at least once).
+
+    With ``tells_links`` the platform keeps a message into an open conversation there, and tells
+    what a new one continues. Without ``names_people`` a send does not say whom it is for, and a
+    conversation that it begins may not be found by its person.
     """
 
     resend: bool = False
@@ -26,6 +30,8 @@ class ReconcilePolicy:
     clock_skew: float = 5.0
     look_seconds: float = 10.0
     give_up_seconds: float = 86_400.0
+    tells_links: bool = True
+    names_people: bool = True
 
     def bound(self, intended: "Intended") -> float:
         """Return the moment after which a send has had its effect, if any, and it is shown."""

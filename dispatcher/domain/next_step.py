@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dispatcher.domain.answer import Answer, NoAnswer, Result
+from dispatcher.domain.answer import Answer, Hint, NoAnswer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Open, Rules, permits_barge_in
@@ -160,7 +160,7 @@ def conflict(sent: Open, answer: Answer, progress: Progress, policy: RetryPolicy
 
     A 400 that the state explains each time has an end all the same: the person comes and goes.
     """
-    if answer.status != BAD_REQUEST:
+    if not is_contacts_own(answer):
         return Recheck(progress) if sent.previous else stale(Step.OPEN, progress, policy)
     attempts = progress.attempts + 1
     if sent.previous is None:  # no state can be read of a conversation that is gone
@@ -170,17 +170,24 @@ def conflict(sent: Open, answer: Answer, progress: Progress, policy: RetryPolicy
     return Recheck(replace(progress, attempts=attempts))
 
 
-def after_conflict(
-    sent: Open, status: int, seen: Conversation, progress: Progress, policy: RetryPolicy
-) -> Next | None:
-    """Judge an open that was refused with ``status`` by the state as it is read afterwards.
+def is_contacts_own(answer: Answer) -> bool:
+    """Tell whether a refused open is meant for this contact, unless its state explains it.
 
-    ``None`` means that the state explains the refusal, and an ordinary decision follows. A 400
-    that it does not explain is meant for this contact.
+    A 400 is, but for one that says that the person is in a conversation: that passes, as a 409.
+    """
+    return answer.status == BAD_REQUEST and answer.hint is not Hint.TALKING
+
+
+def after_conflict(
+    sent: Open, answer: Answer, seen: Conversation, progress: Progress, policy: RetryPolicy
+) -> Next | None:
+    """Judge an open that was refused by the state as it is read afterwards.
+
+    ``None`` means that the state explains the refusal, and an ordinary decision follows.
     """
     if seen.state not in (State.ENDED, State.RESUMABLE):
         return None
-    if status == BAD_REQUEST:
+    if is_contacts_own(answer):
         return Settle(Status.REJECTED, Reason.REFUSED)
     if sent.external_contact_id not in (None, seen.external_contact_id):
         return Settle(Status.PARKED, Reason.IDENTITY)

@@ -125,7 +125,7 @@ def judge(
         return _attribute(intended, fitting, evidence, policy, now)
     if now <= bound:
         return LookAgain()
-    if evidence.caught_up > bound and not fitting.unclear and _would_be_shown(intended, evidence):
+    if evidence.caught_up > bound and not fitting.unclear and _would_be_shown(intended, policy):
         return Absent()
     if policy.resend:
         return Resend()
@@ -152,14 +152,14 @@ def _is_witness(message: PastMessage, witness: Witness) -> bool:
     return told and digest(message.text) == witness.text_sha256
 
 
-def _would_be_shown(intended: Intended, evidence: Evidence) -> bool:
+def _would_be_shown(intended: Intended, policy: ReconcilePolicy) -> bool:
     """Tell whether a message that was taken would be among what was asked for.
 
     What begins a conversation is found by its person, wherever the platform tells no links.
     """
-    if intended.external_contact_id is not None:
+    if policy.tells_links and intended.step is Step.NOTIFY:
         return True
-    return intended.step is Step.NOTIFY and all(each.tells_previous for each in evidence.shown)
+    return policy.names_people and intended.external_contact_id is not None
 
 
 def _attribute(
@@ -206,6 +206,10 @@ def _marks(intended: Intended) -> tuple[object, ...]:
 def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) -> _Fitting:
     fitting = _Fitting()
     for conversation in evidence.shown:
+        if not conversation.readable:
+            if _may_hold(intended, conversation):
+                fitting.doubt()
+            continue
         free = _free_messages(intended, conversation, evidence, policy)
         if conversation.id == intended.conversation_id:
             here = Relation.THREADED if intended.step is Step.OPEN else Relation.NOTIFIED
@@ -221,6 +225,12 @@ def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) ->
             elif conversation.external_contact_id == intended.external_contact_id:
                 fitting.add(conversation.id, first, Relation.LINKED)
     return fitting
+
+
+def _may_hold(intended: Intended, shown: PastConversation) -> bool:
+    """Tell whether a message may be in a conversation whose messages are not told."""
+    nobody_elses = shown.external_contact_id in (None, intended.external_contact_id)
+    return nobody_elses or shown.id == intended.conversation_id
 
 
 def _fit_here(

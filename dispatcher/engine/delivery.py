@@ -151,7 +151,7 @@ class Delivery:
             return False
         sent, answer = refused
         policy = self._rules.retry
-        judged = after_conflict(sent, answer.status, seen, work.progress, policy)
+        judged = after_conflict(sent, answer, seen, work.progress, policy)
         if judged is None:
             return False
         await self._go(work, judged, Step.OPEN, answer if answer.status == BAD_REQUEST else None)

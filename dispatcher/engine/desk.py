@@ -30,8 +30,9 @@ class Work:
     ledger told that stands against a send and waits to be followed. ``sending`` tells that the
     intent is committed. ``client`` made the last request, and is unset before the first;
     ``token`` is the one that it carried. ``refused`` has, by client, how many 401 came and the
-    last token that got one. ``story`` is what was done since the claim, which was at ``now``
-    (seconds since the epoch); None: nobody claimed it.
+    last token that got one; ``forbidden`` has the clients that may not reach it. ``story`` is what
+    was done since the claim, which was at ``now`` (seconds since the epoch); None: nobody claimed
+    it.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Work:
         "contact",
         "conversation",
         "done",
+        "forbidden",
         "hindrance",
         "id",
         "kept",
@@ -69,6 +71,7 @@ class Work:
         self.client: Client
         self.token = TokenUse(0, 0.0)
         self.refused: dict[Client, tuple[int, TokenUse]] = {}
+        self.forbidden: set[Client] = set()
         self.story: list[story.Entry] = [] if now is None else [story.claimed(now)]
 
     def saw(self, conversation: Conversation, now: float) -> None:

@@ -127,7 +127,7 @@ class Exchange:
 
     async def _permit(self, work: Work, step: Step) -> Pass | None:
         """Wait for a permit; a contact that would have to wait for long leaves its worker."""
-        granted = await self._turnstile.permit(step, work.id)
+        granted = await self._turnstile.permit(step, work.id, work.forbidden)
         if granted is not None:
             return granted
         held = self._turnstile.held_long(step)

@@ -12,7 +12,7 @@ from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.history import PastConversation
-from dispatcher.domain.next_step import Settle, after_absence
+from dispatcher.domain.next_step import SUCCESS, Settle, after_absence
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
@@ -37,6 +37,8 @@ WITNESSES = 3
 """Messages that tell how far the look back has caught up, for each of two moments."""
 MOST_DOUBTS = LOOK_BACK_IDS - 2 * WITNESSES
 """Contacts that one look back serves."""
+LEAST_DOUBTS = 10
+"""So many it serves where the platform had too much to tell about more."""
 CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is looked at again: it may have been set."""
 
@@ -66,6 +68,7 @@ class Reconciler:
         self._refusals = Refusals(turnstile, desk, probe_seconds)
         self._name = next(_NAMES)
         self._caught_up = NEVER_SHOWN
+        self._most = MOST_DOUBTS
         self._since: dict[int, float] = {}
         self._busy = False
         self._acting = asyncio.Lock()
@@ -99,7 +102,7 @@ class Reconciler:
 
     async def _round(self) -> None:
         desk = self._desk
-        due = await desk.ledger.doubts(MOST_DOUBTS, desk.clock.time())
+        due = await desk.ledger.doubts(self._most, desk.clock.time())
         if due and not await self._look_for(due):
             return
         desk.next_look = NEVER
@@ -115,6 +118,7 @@ class Reconciler:
                 return False
             await self._put_off(due)
             return True
+        self._most = min(MOST_DOUBTS, self._most * 2)
         self._caught_up = max(self._caught_up, newest_shown(look.shown, witnesses))
         async with self._acting:
             verdicts = await self._judged(due, look)
@@ -155,6 +159,8 @@ class Reconciler:
             if kind is Kind.ACCEPTED and result.history is not None:
                 work.client.halts.passed(work.id, Step.LOOK_BACK, work.sent_at)
                 return _Look(self._desk.platform_time() - reply.seconds, result.history)
+            if result.from_platform and result.status // 100 == SUCCESS:
+                self._most = max(LEAST_DOUBTS, len(due) // 2)
             work.token = reply.token
             await self._refusals.took(work, Step.LOOK_BACK, kind, result)
             return None

@@ -70,6 +70,7 @@ class Refusals:
         """Halt for what the token lacks, else find out whether only this contact is out of reach.
 
         Also where the body names a permission or a division: the client may have it elsewhere.
+        Another client may reach the contact.
         """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
@@ -85,10 +86,18 @@ class Refusals:
             later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
             await self._desk.defer(work, later)
             return
+        again = work.client in work.forbidden
+        work.forbidden.add(work.client)
+        if not again and self._turnstile.another(work.forbidden):
+            work.client.halts.leave(work.id)
+            return
         await self._set_aside(work, step, answer)
 
     async def _records_forbidden(self, work: Work, step: Step, answer: Answer) -> None:
-        """Halt for a missing scope; without one the records alone are out of reach."""
+        """Halt for a missing scope; without one the records alone are out of reach.
+
+        Another client may have what it takes.
+        """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
             source, reason = lacking.blamed(answer, authority)
@@ -96,6 +105,8 @@ class Refusals:
             self._scope_error(work, step, answer, source, missing)
             if authority is not None and authority.lacks:
                 self._halt(work, *lacking.halt_for(authority, reason))
+                return
+        self._turnstile.pass_over(work.client, step, self._probe_seconds)
 
     def _again_while_others_pass(self, work: Work, step: Step) -> bool:
         first = work.progress.forbidden_at

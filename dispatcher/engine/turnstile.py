@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -35,16 +36,21 @@ class Turnstile:
         for client in self.clients:
             client.halts.on_change = self._look_again
 
-    async def permit(self, step: Step, who: int) -> Pass | None:
+    async def permit(
+        self, step: Step, who: int, forbidden: AbstractSet[Client] = frozenset()
+    ) -> Pass | None:
         """Wait for the right to make one request.
 
-        None if the run drains instead, or if this endpoint alone is held for long.
+        None if the run drains instead, or if this endpoint alone is held for long. Of clients
+        that are ``forbidden`` none is taken where there is another to be had soon.
 
         A drain lets no more checks through. It still lets a send through whose state was
         read, unless it would have to wait for a halt or for the platform's hold.
         """
         while not self.barred(step) and not self.held_long(step):
             ways = self._ways(who, step)
+            if forbidden:
+                ways = _without(ways, forbidden, step) or ways
             if not ways:
                 await self._turn(who, step)
                 continue
@@ -74,6 +80,15 @@ class Turnstile:
         client.pacer.hold(step, seconds)
         if self.draining or (step is not None and seconds > LONG_HOLD_SECONDS):
             client.pacer.break_off(checks_only=False)
+
+    def another(self, than: AbstractSet[Client]) -> bool:
+        """Tell whether there is a client that is not halted, and none of these."""
+        return any(each.halts.reason is None for each in self.clients if each not in than)
+
+    def pass_over(self, client: Client, step: Step, seconds: float) -> None:
+        """Leave such requests to the other clients for a while, where there are any."""
+        if self._only is None:
+            client.pacer.hold(step, seconds)
 
     def held(self, step: Step) -> float:
         """Seconds for which ``step`` is held at every client that is not halted."""
@@ -151,6 +166,17 @@ class Turnstile:
         if self.draining:
             for client in self.clients:
                 client.halts.wake_all()
+
+
+def _without(
+    ways: Sequence[Client], forbidden: AbstractSet[Client], step: Step
+) -> Sequence[Client]:
+    """Return those that may be asked, and for whose endpoint nobody waits long."""
+    return [
+        each
+        for each in ways
+        if each not in forbidden and each.pacer.held_alone(step) <= LONG_HOLD_SECONDS
+    ]
 
 
 async def _first(ways: Sequence[Client], step: Step) -> Permit | None:

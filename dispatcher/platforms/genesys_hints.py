@@ -25,7 +25,7 @@ def no_hint(_: Body, _words: str) -> Hint:
 
 
 def send_hint(body: Body, words: str) -> Hint:
-    """Tell whether a refused send may mean that the person is in an open conversation.
+    """Tell whether a refused send means, or may mean, that the person is in an open conversation.
 
     Which status and which words that refusal has could not be found (source: platform contract,
     send). So a refusal hints at it unless it is plainly about something else: then the
@@ -35,5 +35,5 @@ def send_hint(body: Body, words: str) -> Hint:
     if "proactive" in told:
         return Hint.CHANNEL
     if "conversation" in told and any(each in told for each in _CONVERSATION_WORDS):
-        return Hint.ACTIVE
+        return Hint.TALKING
     return Hint.NONE if any(each in told for each in _OTHER_MATTERS) else Hint.ACTIVE

@@ -39,7 +39,9 @@ from dispatcher.platforms.token import Token
 from dispatcher.ports import Asked, Clock, Reply
 
 LONGEST_SECONDS = 31 * 86_400.0
-"""The longest interval that is asked for."""
+"""The longest interval that is asked for at once; what goes back further takes several."""
+MOST_INTERVALS = 18
+"""How many intervals one look back asks for; of what goes back further it tells nothing."""
 AHEAD_SECONDS = 60.0
 """How far beyond now the interval goes, for a clock that is behind the platform's."""
 MOST_PAGES = 10
@@ -50,12 +52,26 @@ LAG_SECONDS = 2.0
 a conversation begins a moment before its first message."""
 
 
+_WITHOUT_MESSAGES = frozenset(
+    {"callback", "cobrowse", "email", "screenmonitoring", "screenshare", "video", "voice"}
+)
+"""Media of sessions that hold no message of a messenger (source: the SDK's model of a session)."""
+
+
+_OUT_OF_SIGHT = frozenset({400, 403, 404, 410})
+"""Answers about a conversation that is of another kind, in another division, or gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """What analytics show of a conversation; ``until`` is their newest moment in it."""
+    """What analytics show of a conversation; ``until`` is their newest moment in it.
+
+    Without ``messaging`` it is a call, or something else that has no messages.
+    """
 
     until: float
     person: str | None
+    messaging: bool
 
 
 class _FailedError(Exception):
@@ -99,22 +115,26 @@ class LookBack:
         people = [each.external_contact_id for each in asked]
         named = list(dict.fromkeys(each for each in people if each is not None))
         ids = list(dict.fromkeys(each.conversation_id for each in asked))
-        interval = self._interval(asked)
-        traces = await requests.traces(partial(by_conversation, ids, *interval))
-        if named:
-            traces |= await requests.traces(partial(by_person, named, *interval))
+        traces: dict[str, _Trace] = {}
+        intervals = list(self._intervals(asked))
+        for interval in intervals:
+            traces |= await requests.traces(partial(by_conversation, ids, *interval))
+            if named:
+                traces |= await requests.traces(partial(by_person, named, *interval))
+            if len(intervals) > MOST_INTERVALS:
+                raise _FailedError(requests.nothing())
+        traces = {id_: trace for id_, trace in traces.items() if trace.messaging}
         if len(traces) > MOST_READS:
             raise _FailedError(requests.nothing())
         history = [await self._past(requests, id_, trace) for id_, trace in traces.items()]
-        shown = tuple(each for each in history if each is not None)
-        return requests.told(shown)
+        if requests.forbidden is not None and not any(each.readable for each in history):
+            raise _FailedError(requests.forbidden)
+        return requests.told(tuple(history))
 
-    async def _past(
-        self, requests: "_Requests", id_: str, trace: _Trace
-    ) -> PastConversation | None:
-        body = await requests.body("GET", f"{MESSAGES_PATH}/{path_part(id_)}", None)
-        if body is None:
-            return None
+    async def _past(self, requests: "_Requests", id_: str, trace: _Trace) -> PastConversation:
+        body = await requests.conversation(id_)
+        if body is None:  # what analytics show was there: nobody knows what was said in it
+            return PastConversation(id_, None, trace.person, tells_previous=False, readable=False)
         participants = listed(body, "participants")
         customer = latest_customer(participants)
         who = None if self._is_foreign(customer) else person(customer) or trace.person
@@ -126,10 +146,14 @@ class LookBack:
         ends = {address(customer, "fromAddress"), address(customer, "toAddress")}
         return None not in ends and self._from not in ends
 
-    def _interval(self, asked: Sequence[Asked]) -> tuple[float, float]:
+    def _intervals(self, asked: Sequence[Asked]) -> Iterator[tuple[float, float]]:
+        """Yield intervals that reach, without a gap, from what matters until now."""
         now = self._caller.now()
-        since = min(now, *(each.since for each in asked))
-        return max(since, now - LONGEST_SECONDS), now + AHEAD_SECONDS
+        since, end = min(now, *(each.since for each in asked)), now + AHEAD_SECONDS
+        while since < end:
+            until = min(since + LONGEST_SECONDS, end)
+            yield since, until
+            since = until
 
 
 class _Requests:
@@ -140,9 +164,24 @@ class _Requests:
         self._token = token
         self._pause = pause
         self._last: Reply | None = None
+        self.forbidden: Reply | None = None
+        """The last refusal to show a conversation; it may be meant for that one alone."""
 
-    async def body(self, method: str, target: str, data: bytes | None) -> Body | None:
-        """Return an answer's body; None where the platform does not know what was asked for."""
+    async def conversation(self, id_: str) -> Body | None:
+        """Return what a conversation tells of itself; None where it is not shown."""
+        try:
+            return await self._body("GET", f"{MESSAGES_PATH}/{path_part(id_)}", None)
+        except _FailedError as failed:
+            result = failed.reply.result
+            if not isinstance(result, Answer) or not result.from_platform:
+                raise
+            if result.status not in _OUT_OF_SIGHT:
+                raise
+            if result.status == 403:  # noqa: PLR2004 - HTTP's "forbidden"
+                self.forbidden = failed.reply
+            return None
+
+    async def _body(self, method: str, target: str, data: bytes | None) -> Body:
         if self._last is not None:
             await asyncio.sleep(self._pause)
         taken: list[Body] = []
@@ -156,18 +195,13 @@ class _Requests:
         self._last = reply = await self._caller.call(method, target, data, read, self._token)
         if taken:
             return taken[0]
-        result = reply.result
-        if isinstance(result, Answer) and result.status == 404 and result.from_platform:  # noqa: PLR2004 - HTTP's "not found"
-            return None
         raise _FailedError(reply)
 
     async def traces(self, query: Callable[[int], dict[str, object]]) -> dict[str, _Trace]:
         """Return what all pages of a query show, by conversation."""
         found: dict[str, _Trace] = {}
         for page in range(1, MOST_PAGES + 1):
-            body = await self.body("POST", QUERY_PATH, orjson.dumps(query(page)))
-            if body is None:
-                raise _FailedError(self.told(None))
+            body = await self._body("POST", QUERY_PATH, orjson.dumps(query(page)))
             rows = listed(body, "conversations")
             found.update(_traces(rows))
             if _is_last(body, rows, page):
@@ -197,7 +231,18 @@ def _traces(rows: Sequence[object]) -> Iterator[tuple[str, _Trace]]:
     for row in rows:
         id_ = text(row, "conversationId")
         if id_ is not None and is_path_part(id_):
-            yield id_, _Trace(max(_moments(row), default=float("-inf")), _person(row))
+            until = max(_moments(row), default=float("-inf"))
+            yield id_, _Trace(until, _person(row), _is_messaging(row))
+
+
+def _is_messaging(row: object) -> bool:
+    """Tell whether a conversation may have messages; only what says its media may have none."""
+    media = {
+        text(session, "mediaType")
+        for participant in listed(row, "participants")
+        for session in listed(participant, "sessions")
+    }
+    return not media or not media <= _WITHOUT_MESSAGES
 
 
 def _moments(row: object) -> Iterator[float]:

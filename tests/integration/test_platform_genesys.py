@@ -237,7 +237,7 @@ async def test_a_conversation_that_is_open_again():
     refused = (400, {"message": "The recipient has an active conversation", "code": "bad.request"})
     async with org({SEND: refused}) as (platform, _):
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
-    assert reply.result.hint is Hint.ACTIVE
+    assert reply.result.hint is Hint.TALKING
 
 
 @pytest.mark.parametrize("how", ["reset", "cut", "no ids"])
@@ -309,8 +309,63 @@ async def test_all_pages_of_a_look_back_are_read():
         reply = await platform.look_back([Asked("c-1", EPOCH)])
         numbers = [request.json["paging"]["pageNumber"] for request in server.requests[2:4]]
     assert numbers == [1, 2]
-    shown = [each.id for each in reply.result.history]
-    assert (len(shown), "c-100" in shown) == (100, False)  # it is gone: there is nothing to show
+    shown = [each.readable for each in reply.result.history]
+    assert (len(shown), sum(shown)) == (101, 100)
+
+
+async def test_what_analytics_show_and_nobody_can_read_is_told_as_such():
+    """It may hold a message of ours; a call holds none and is not asked for."""
+    call = traced("v-1", "2026-01-01T00:01:00Z")
+    call["participants"][0]["sessions"][0]["mediaType"] = "voice"
+    page = {"conversations": [traced("n-1", "2026-01-01T00:01:00Z"), call], "totalHits": 2}
+    async with org({QUERY: page}) as (platform, server):
+        reply = await platform.look_back([Asked("c-1", EPOCH, external_contact_id="x-1")])
+        assert get("v-1") not in server.asked
+    (shown,) = reply.result.history
+    assert (shown.id, shown.external_contact_id) == ("n-1", "x-1")
+    assert (shown.messages, shown.readable) == ((), False)
+
+
+@pytest.mark.parametrize("status", [400, 403, 410])
+async def test_one_conversation_out_of_sight_does_not_hide_the_others(status):
+    """It is another division's, or of another kind; only if none is shown something is missing."""
+    page = [traced("n-1", "2026-01-01T00:01:00Z"), traced("n-2", "2026-01-01T00:01:00Z", "x-2")]
+    said = {
+        QUERY: {"conversations": page, "totalHits": 2},
+        get("n-1"): (status, {"message": "not for you"}),
+        get("n-2"): conversation("n-2", customer()),
+    }
+    clock = FakeClock(epoch=EPOCH + 600)
+    async with org(said, clock=clock) as (platform, _):
+        reply = await platform.look_back([Asked("c-1", EPOCH)])
+    assert [(each.id, each.readable) for each in reply.result.history] == [
+        ("n-1", False),
+        ("n-2", True),
+    ]
+    assert classify(Step.LOOK_BACK, reply.result) is Kind.ACCEPTED
+
+
+async def test_a_look_back_reaches_as_far_as_it_is_asked():
+    """In several intervals where one would be too long, with no gap between them."""
+    day = 86_400
+    clock = FakeClock(epoch=EPOCH + 40 * day)
+    async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
+        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        asked = [request.json["interval"].split("/") for request in server.requests[2:]]
+    assert reply.result.history == ()
+    assert asked == [
+        ["2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"],
+        ["2026-02-01T00:00:00.000Z", "2026-02-10T00:01:00.000Z"],
+    ]
+
+
+async def test_a_look_back_that_would_reach_too_far_tells_nothing():
+    """What lies before its intervals may hold the message."""
+    clock = FakeClock(epoch=EPOCH + 700 * 86_400)
+    async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
+        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        assert server.asked[2:] == [QUERY]
+    assert classify(Step.LOOK_BACK, reply.result) is Kind.PASSING
 
 
 async def test_a_look_back_with_too_much_to_be_read_tells_nothing():
@@ -364,7 +419,8 @@ async def test_a_conversation_of_another_deployment_is_nobodys():
 async def test_ids_that_a_path_cannot_hold_are_left_out():
     """Whatever analytics show: nothing else is asked for."""
     rows = [traced("../../oauth", "2026-01-01T00:00:00Z"), {"conversationId": 7}, None]
-    async with org({QUERY: {"conversations": rows}}) as (platform, server):
+    clock = FakeClock(epoch=EPOCH + 600)
+    async with org({QUERY: {"conversations": rows}}, clock=clock) as (platform, server):
         reply = await platform.look_back([Asked("c-1", EPOCH)])
         assert server.asked[2:] == [QUERY]
     assert reply.result.history == ()

@@ -21,7 +21,13 @@ from dispatcher.domain.reconciliation import (
 from dispatcher.domain.status import Step
 
 BOUNDS = ReconcilePolicy(
-    timeout=2, max_effect_delay=6, max_lag=5, clock_skew=0, look_seconds=2, give_up_seconds=40
+    timeout=2,
+    max_effect_delay=6,
+    max_lag=5,
+    clock_skew=0,
+    look_seconds=2,
+    give_up_seconds=40,
+    tells_links=False,
 )
 PERSON = "x"
 END = 400

@@ -68,7 +68,8 @@ class ScriptedPlatform:
     An exception among the answers says that the token has expired, and ends its renewal.
     ``missing`` is what `verify` finds missing, or the exception that it raises. A renewal takes
     ``renewal`` seconds; the tokens are only numbers. What was taken is in its ``archive``, which
-    answers the look backs unless ``look_answer`` is set.
+    answers the look backs unless ``look_answer`` is set; one with more than ``most_asked``
+    questions tells nothing.
     """
 
     def __init__(self, answer=None, latency=0.05):
@@ -81,6 +82,7 @@ class ScriptedPlatform:
         self.on_wire = lambda _: None
         self.archive = Archive()
         self.look_answer = None
+        self.most_asked = LOOK_BACK_IDS
         self.expired = False
         """Set by a script whose token dies; a renewal, which takes ``renewal``, ends it."""
         self.renewal = 0.0
@@ -114,6 +116,8 @@ class ScriptedPlatform:
         answer = self.look_answer or self.archive.show(
             conversations, previous, self._wall(), people
         )
+        if len(asked) > self.most_asked:
+            answer = Answer(200, from_platform=True)
         asked = (conversations, previous)
         return await self._end(
             Request(Step.LOOK_BACK, None, self._now(), asked, self.token), answer

@@ -48,6 +48,7 @@ from tests.support.virtual import START, in_virtual_time
 GUEST = Target("g-1", is_guest_id=True)
 NOW = 1000.0
 CHECK, NOTIFY, OPENING = Step.CHECK, Step.NOTIFY, Step.OPEN
+TALKING_400 = Answer(400, from_platform=True, hint=Hint.TALKING)
 NEVER = Rules(barge_in=BargeIn.NEVER, engaged_seconds=30, engaged_max_seconds=100, retry=POLICY)
 CUSTOMER_ONLY = Rules(barge_in=BargeIn.CUSTOMER_ONLY, engaged_seconds=30, retry=POLICY)
 ROW = Contact("k", "c-1", "hi")
@@ -142,13 +143,14 @@ def test_an_open_that_meets_an_active_person_is_a_conflict():
 
 @pytest.mark.parametrize("state", [State.ENDED, State.RESUMABLE])
 def test_a_400_that_the_state_does_not_explain_is_the_contacts_own(state):
-    """A 409 is tried again, a 400 is not."""
+    """A 409 is tried again, a 400 is not, unless it says that the person is in a conversation."""
     sent, policy = Open(GUEST, "x-1", "c-1"), RetryPolicy()
-    own = after_conflict(sent, 400, session(state), NEW, policy)
+    own = after_conflict(sent, ACTIVE_400, session(state), NEW, policy)
     assert own == Settle(Status.REJECTED, Reason.REFUSED)
-    assert isinstance(after_conflict(sent, 409, session(state), NEW, policy), Defer)
-    nobody = Open(GUEST, None, "c-1")
-    assert isinstance(after_conflict(nobody, 409, session(state), NEW, policy), Defer)
+    for refusal in (Answer(409), TALKING_400):
+        assert isinstance(after_conflict(sent, refusal, session(state), NEW, policy), Defer)
+        nobody = Open(GUEST, None, "c-1")
+        assert isinstance(after_conflict(nobody, refusal, session(state), NEW, policy), Defer)
 
 
 def test_a_person_who_comes_and_goes_costs_a_bounded_number_of_sends():
@@ -161,6 +163,8 @@ def test_a_person_who_comes_and_goes_costs_a_bounded_number_of_sends():
     assert conflict(sent, ACTIVE_400, progress, policy) == Settle(Status.PARKED, Reason.EXHAUSTED)
     unlinked = conflict(Open(GUEST, "x-1", None), ACTIVE_400, NEW, policy)
     assert unlinked == Settle(Status.REJECTED, Reason.REFUSED)
+    talking = conflict(Open(GUEST, "x-1", None), TALKING_400, NEW, policy)
+    assert isinstance(talking, Recheck)
 
 
 def test_a_plan_takes_a_talk_to_be_over_at_the_next_look():
@@ -211,6 +215,18 @@ ENDS = {
          (OPENING, OPENED)],
         (Status.OPENED, Reason.DELIVERED),
         ["conflict:open:400", "deferred:engaged"],
+    ),
+    "400 on open: talks in another conversation, and it ends": (
+        NEVER,
+        [(CHECK, ENDED), (OPENING, TALKING_400), (CHECK, ENDED), (OPENING, OPENED)],
+        (Status.OPENED, Reason.DELIVERED),
+        ["conflict:open:400", "deferred:conflict"],
+    ),
+    "400 on open: talks in another conversation for ever": (
+        NEVER,
+        [*[(CHECK, ENDED), (OPENING, TALKING_400)] * 3, (CHECK, ENDED)],
+        (Status.PARKED, Reason.RETRY_LOOP),
+        [*["conflict:open:400", "deferred:conflict"] * 2, "conflict:open:400", "loop:open"],
     ),
     "400 on open: nothing explains it": (
         NEVER,

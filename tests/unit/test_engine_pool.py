@@ -18,7 +18,7 @@ from dispatcher.engine.plan import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, contact, contacts
 from tests.support.pool import PoolBench
-from tests.support.scripted import GOOD, NOT_SENT, refused, throttled
+from tests.support.scripted import GOOD, NOT_SENT, RESET, refused, throttled
 from tests.support.virtual import in_virtual_time, until
 
 CHECK, LINK = Step.CHECK, Step.OPEN
@@ -309,3 +309,51 @@ async def test_somebody_who_stops_waiting_costs_no_permit_of_any_client():
     async with bench.working(contact(3), probing=False) as tasks:
         await asyncio.wait(tasks, timeout=70)
     assert bench.ledger.end("key-3") == (Status.OPENED, Reason.DELIVERED)
+
+
+@in_virtual_time
+async def test_who_may_not_look_back_leaves_it_to_another_client():
+    """One client lacks the permission to read analytics: no doubt waits for that one in vain."""
+    bench = PoolBench("one", "other")
+    bench.platforms["one"].look_answer = refused(403)
+
+    def lost(request):
+        request.takes_effect = request.step is LINK
+        return RESET if request.takes_effect else good(request)
+
+    for platform in bench.platforms.values():
+        platform.answer = lost
+    assert await bench.pipeline(contacts(3), wait_limit=100).run() is Ending.DONE
+    assert opened(bench) == 3
+    assert bench.steps("one").count(Step.LOOK_BACK) == 1
+    assert Step.LOOK_BACK in bench.steps("other")
+    assert bench.turnstile.halted_since is None
+
+
+@pytest.mark.parametrize("step", [CHECK, LINK])
+@in_virtual_time
+async def test_a_contact_that_one_client_cannot_reach_is_reached_by_another(step):
+    """It is in a division of the other's alone; it is written to once."""
+    bench = PoolBench("one", "other")
+    bench.platforms["one"].answer = lambda r: (
+        refused(403) if (r.step, r.conversation_id) == (step, "conversation-1") else good(r)
+    )
+    assert await bench.pipeline(contacts(30), workers=4, wait_limit=200).run() is Ending.DONE
+    assert opened(bench) == 30
+    sends = [r.conversation_id for name in bench.platforms for r in bench.platforms[name].requests
+             if r.step is LINK and r.result is GOOD[LINK]]  # fmt: skip
+    assert len(sends) == len(set(sends)) == 30
+
+
+@in_virtual_time
+async def test_nobody_waits_long_for_a_client_that_might_reach_a_contact():
+    """Its endpoint is held for an hour: the contact is set aside as with one client."""
+    bench = PoolBench("one", "other")
+    bench.clients["other"].pacer.hold(CHECK, 3600)
+    bench.platforms["one"].answer = lambda r: (
+        refused(403) if r.conversation_id == "conversation-1" else good(r)
+    )
+    async with bench.working(*contacts(10)) as tasks:
+        _, waiting = await asyncio.wait(tasks, timeout=60)
+        assert not waiting
+    assert opened(bench) == 9

@@ -474,3 +474,14 @@ async def test_a_slow_commit_of_the_intent_lengthens_the_wait():
     sent = [r.at for r in world.platform.requests if r.conversation_id == "conversation-1"]
     first, again = sent[1], sent[-1]
     assert again > first + BOUND - BOUNDS.timeout
+
+
+@in_virtual_time
+async def test_a_look_back_that_would_show_too_much_is_made_for_fewer():
+    """Otherwise the same contacts were asked for again and again, and parked in the end."""
+    numbers = range(1, 61)
+    world = World(numbers, numbers)
+    world.platform.most_asked = 16
+    assert await world.run(contacts(60), workers=60, wait_limit=300) is Ending.DONE
+    assert world.ledger.count(Status.OPENED) == 60
+    assert set(world.resolutions()) == {Resolution.FOUND}

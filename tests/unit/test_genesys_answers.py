@@ -196,8 +196,8 @@ def test_an_answer_without_both_ids_leaves_it_in_doubt(body):
 @pytest.mark.parametrize(
     ("code", "words", "hint"),
     [
-        ("bad.request", "The recipient has an active conversation", Hint.ACTIVE),
-        ("", "A connected conversation between fromAddress and recipient exists", Hint.ACTIVE),
+        ("bad.request", "The recipient has an active conversation", Hint.TALKING),
+        ("", "A connected conversation between fromAddress and recipient exists", Hint.TALKING),
         ("general.bad.request", "", Hint.ACTIVE),
         ("", "The request could not be completed", Hint.ACTIVE),
         ("bad.request", "textBody must have 1 to 765 characters", Hint.NONE),

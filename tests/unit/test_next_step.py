@@ -99,22 +99,22 @@ def test_a_refused_link_is_judged_by_the_state():
     """Open again or not ended: an ordinary decision; another's identity: a person."""
     for state in (State.OPEN, State.CLOSED, State.UNKNOWN, State.GONE):
         seen = Conversation("c-1", state, "x-1", GUEST)
-        assert after_conflict(SENT, 409, seen, Progress(), POLICY) is None
+        assert after_conflict(SENT, Answer(409), seen, Progress(), POLICY) is None
     for identity in (None, "x-2"):
         seen = Conversation("c-1", State.ENDED, identity, GUEST)
         parked = Settle(Status.PARKED, Reason.IDENTITY)
-        assert after_conflict(SENT, 409, seen, Progress(), POLICY) == parked
+        assert after_conflict(SENT, Answer(409), seen, Progress(), POLICY) == parked
 
 
 def test_a_link_that_should_pass_and_never_does_is_a_loop():
     """Three refusals that nothing explains."""
     seen, progress = Conversation("c-1", State.ENDED, "x-1", GUEST), Progress()
     for _ in range(2):
-        step = after_conflict(SENT, 409, seen, progress, POLICY)
+        step = after_conflict(SENT, Answer(409), seen, progress, POLICY)
         assert isinstance(step, Defer)
         progress = step.progress
         assert progress.open_next
-    assert after_conflict(SENT, 409, seen, progress, POLICY) == Settle(
+    assert after_conflict(SENT, Answer(409), seen, progress, POLICY) == Settle(
         Status.PARKED, Reason.RETRY_LOOP
     )
 

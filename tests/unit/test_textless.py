@@ -32,7 +32,13 @@ from tests.support.virtual import in_virtual_time
 
 AT = 1000.0
 BOUNDS = ReconcilePolicy(
-    timeout=1, max_effect_delay=2, max_lag=3, clock_skew=4, look_seconds=5, give_up_seconds=100
+    timeout=1,
+    max_effect_delay=2,
+    max_lag=3,
+    clock_skew=4,
+    look_seconds=5,
+    give_up_seconds=100,
+    tells_links=False,
 )
 EFFECT, BOUND = AT + 7, AT + 10
 NOTIFIED = Intended(1, Step.NOTIFY, "c-1", "x-1", digest("Hello"), AT)
@@ -171,11 +177,42 @@ def test_a_send_that_would_not_be_shown_is_never_absent():
     assert judged(NAMELESS, **PROVED) == LookAgain()
     assert judged(NAMELESS, waited=100, **PROVED) == Park()
     nameless = replace(NOTIFIED, external_contact_id=None)
-    assert judged(nameless, session(person=None), **PROVED) == LookAgain()
-    linked = PastConversation("c-1", None, None)
-    assert judged(nameless, linked, **PROVED) == Absent()
+    for shown in ([], [session(person=None)]):  # nothing at all is shown is no proof, either
+        assert judged(nameless, *shown, **PROVED) == LookAgain()
+    linked = replace(BOUNDS, tells_links=True)
+    assert judged(nameless, policy=linked, **PROVED) == Absent()
     again = replace(BOUNDS, resend=True)
     assert judged(NAMELESS, policy=again, **PROVED) == Resend()
+
+
+def test_a_send_that_names_nobody_is_not_found_by_its_person():
+    """What it began may be nobody's conversation, or another's: it is never absent."""
+    by_address = replace(BOUNDS, names_people=False)
+    for intended in (OPENED, NOTIFIED):
+        assert judged(intended, **PROVED) == Absent()
+        assert judged(intended, policy=by_address, **PROVED) == LookAgain()
+        assert judged(intended, policy=by_address, waited=100, **PROVED) == Park()
+
+
+UNREADABLE = {
+    "the old one": session(id_="c-1", person="x-2"),
+    "one of the person's": session(id_="n-1"),
+    "one of nobody's": session(id_="n-1", person=None),
+}
+
+
+@pytest.mark.parametrize("shown", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("intended", [NOTIFIED, OPENED])
+def test_a_conversation_that_cannot_be_read_may_hold_the_message(intended, shown):
+    """Neither absent, nor surely the one that stands elsewhere; another person's says nothing."""
+    closed = replace(shown, readable=False)
+    assert judged(intended, shown, **PROVED) == Absent()
+    assert judged(intended, closed, **PROVED) == LookAgain()
+    assert judged(intended, closed, waited=100, **PROVED) == Park()
+    assert judged(intended, closed, new(id_="n-2")) == LookAgain()
+    assert judged(intended, replace(closed, id="n-3", external_contact_id="x-3"), **PROVED) == (
+        Absent()
+    )
 
 
 def test_a_witness_without_a_text_is_known_by_its_id():
