@@ -28,7 +28,7 @@ demo: $(VENV)/.run
 	@$(BIN)/dispatcher demo $(ARGS)
 
 test: check
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .

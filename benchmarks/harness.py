@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.sandbox.contacts import write_contacts
-from tests.support.playing import CREDENTIALS, clean_environment
-from tests.support.sandboxed import ROOT, SandboxProcess
+from tests.support.forked import ROOT, clean_environment
+from tests.support.playing import CREDENTIALS
+from tests.support.sandboxed import SandboxProcess
 
 RESULTS = ROOT / "var" / "benchmarks"
 

@@ -19,8 +19,9 @@ from dispatcher.ledgers import admission, holding
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch
-from tests.support.playing import CREDENTIALS, clean_environment
-from tests.support.sandboxed import ROOT, SCENARIOS, SandboxProcess, sandbox
+from tests.support.forked import ROOT, clean_environment
+from tests.support.playing import CREDENTIALS
+from tests.support.sandboxed import SCENARIOS, SandboxProcess, sandbox
 
 WORKERS = 64
 SIDES = ("empty", "filled")

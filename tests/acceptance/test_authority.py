@@ -1,19 +1,16 @@
 """What the client may do: told at the start and by `check --online`, and by a 403 in mid-run."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.acceptance.test_scenarios import READ, WRITE, assert_all_agree
+from tests.support import forked
 from tests.support.playing import (
     CREDENTIALS,
     assert_each_ends_as_the_table_says,
-    clean_environment,
     play,
 )
-from tests.support.sandboxed import ROOT
 
 SEND = "conversation:message:create"
 CONFIG = """
@@ -37,15 +34,8 @@ def check_online(played):
     """Run `check --online` against the sandbox."""
     config = played.folder / "check.toml"
     config.write_text(CONFIG.format(contacts=played.contacts, url=played.sandbox.url))
-    return subprocess.run(
-        [sys.executable, "-m", "dispatcher", "check", "--config", str(config), "--online"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**clean_environment(), **CREDENTIALS},
-        timeout=60,
-        check=False,
-    )
+    command = ["-m", "dispatcher", "check", "--config", str(config), "--online"]
+    return forked.run(command, {**forked.clean_environment(), **CREDENTIALS})
 
 
 def test_a_permission_that_goes_away_in_mid_run_halts_by_its_name_and_resumes(tmp_path):

@@ -61,7 +61,10 @@ def test_what_goes_away_in_mid_run_halts_by_its_name_and_resumes(tmp_path, what,
 def test_a_client_without_a_role_sends_nothing_until_it_has_one(tmp_path):
     """The token tells it at the start: no request about a contact is made in vain."""
     scenario = tmp_path / "no-role.toml"
-    scenario.write_text("[token]\ndivisions = []\n[world.shares]\nended = 1\n")
+    scenario.write_text(
+        "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
+        "[token]\ndivisions = []\n[world.shares]\nended = 1\n"
+    )
     with play(tmp_path, scenario, 20, dialect="genesys") as played:
         process = played.start("--once")
         ends = time.monotonic() + 30

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
@@ -16,8 +15,9 @@ from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.sandbox.contacts import write_contacts
 from dispatcher.sandbox.scenario import load
 from tests.support import statsd
-from tests.support.playing import CREDENTIALS, QUICK, clean_environment
-from tests.support.sandboxed import ROOT, sandbox
+from tests.support.forked import Forked, clean_environment
+from tests.support.playing import CREDENTIALS, QUICK
+from tests.support.sandboxed import sandbox
 
 WORLD = """
 seed = 1
@@ -51,7 +51,7 @@ class Stage:
         self.ledger = folder / "ledger.db"
         self.log = folder / "dispatcher.log"
         self.config = folder / "dispatcher.toml"
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[Forked] = []
 
     def configure(self, *campaigns: dict) -> None:
         blocks = []
@@ -73,15 +73,12 @@ class Stage:
         sets = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         places = ["--ledger", str(self.ledger), "--platform-url", self.sandbox.url]
         return [
-            sys.executable, "-m", "dispatcher", "run", "--config", str(self.config),
+            "-m", "dispatcher", "run", "--config", str(self.config),
             *places, *sets, *more,
         ]  # fmt: skip
 
-    def start(self, *more: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            self.command(*more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=ROOT, env={**clean_environment(), **CREDENTIALS},
-        )  # fmt: skip
+    def start(self, *more: str) -> Forked:
+        process = Forked(self.command(*more), {**clean_environment(), **CREDENTIALS})
         self.started.append(process)
         return process
 

@@ -2,18 +2,15 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
 
+from tests.support import forked
 from tests.support.playing import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
-    clean_environment,
     play,
 )
-from tests.support.sandboxed import ROOT
 from tests.support.two_clients import NORTH, SECOND_ID, SOUTH, use_two_clients
 
 WRITE = "conversations:messaging:write"
@@ -49,11 +46,9 @@ def halted(played, client, reason="scope"):
 
 def status(played):
     """What ``dispatcher status`` tells of the run."""
-    command = [sys.executable, "-m", "dispatcher", "status", "--ledger", str(played.ledger)]
-    told = subprocess.run(
-        [*command, "--json"], capture_output=True, text=True, cwd=ROOT, check=True,
-        env=clean_environment(), timeout=20,
-    )  # fmt: skip
+    command = ["-m", "dispatcher", "status", "--ledger", str(played.ledger), "--json"]
+    told = forked.run(command, forked.clean_environment())
+    assert told.returncode == 0, told.stderr
     return json.loads(told.stdout)["run"]
 
 
@@ -134,14 +129,11 @@ def test_a_run_whose_clients_are_all_halted_ends_as_halted(played):
 def test_check_online_looks_at_each_client(played):
     """What is missing is told with the alias, and is a finding of its own."""
     played.sandbox.post("scopes", granted=[READ], client=SECOND_ID)
-    command = [sys.executable, "-m", "dispatcher", "check", "--online"]
+    command = ["-m", "dispatcher", "check", "--online"]
     command += ["--config", str(played.config), "--platform-url", played.sandbox.url]
     command += ["--source", str(played.contacts), "--campaign", "play"]
     command += ["--ledger", str(played.ledger), "--set", "message.text=Hello"]
-    checked = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
-        env={**clean_environment(), **played.environment},
-    )  # fmt: skip
+    checked = forked.run(command, {**forked.clean_environment(), **played.environment})
     told = checked.stdout + checked.stderr
     assert checked.returncode == 5, told
     (problem,) = [line for line in told.splitlines() if line.startswith("FAIL")]

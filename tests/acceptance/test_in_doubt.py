@@ -88,7 +88,7 @@ def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_pa
     scenario = written(
         tmp_path, "lag_seconds = 0.3\nstraggler_share = 0.05\nstraggler_lag_seconds = 1.0\n"
     )
-    with play(tmp_path, scenario, 800, BOUNDS, dialect=dialect) as played:
+    with play(tmp_path, scenario, 500, BOUNDS, dialect=dialect) as played:
         whole, (first, second) = played.contacts, split(played)
         played.contacts = first
         ended = played.run("--wait-limit", str(BOUND + 1))

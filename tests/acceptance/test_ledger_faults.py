@@ -6,7 +6,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from dispatcher.ledgers.named import script
 from dispatcher.ledgers.schema import APPLICATION_ID
+from tests.support import forked
 from tests.support.faulty import (
     FEW_PAGES,
     LIMITED,
@@ -24,8 +24,8 @@ from tests.support.faulty import (
     fill,
     run_with,
 )
-from tests.support.playing import assert_nobody_twice_nobody_missing, clean_environment, play
-from tests.support.sandboxed import ROOT
+from tests.support.forked import clean_environment
+from tests.support.playing import assert_nobody_twice_nobody_missing, play
 
 COUNT = 400
 WORKERS = 64
@@ -236,10 +236,7 @@ schema.open_for_writing(Path(sys.argv[1]))
 def test_a_migration_that_is_killed(played):
     """In the middle of it the ledger is of the old version; the next run completes it."""
     first_version(played.ledger, played.campaign, played.rows())
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, played.ledger], check=False, timeout=60, cwd=ROOT,
-        env=clean_environment(),
-    )  # fmt: skip
+    done = forked.run(["-c", KILLED, str(played.ledger)], clean_environment())
     assert done.returncode == -signal.SIGKILL
     assert version(played.ledger) == 1
     assert played.run().returncode == 0

@@ -6,18 +6,17 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 
 import pytest
 
+from tests.support import forked
+from tests.support.forked import Forked, clean_environment
 from tests.support.playing import (
     assert_nobody_twice_nobody_missing,
     assert_right_call_for_each,
-    clean_environment,
     play,
 )
-from tests.support.sandboxed import ROOT
 
 FAULTY = (
     "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n[world.shares]\nactive = 1\nended = 1\n"
@@ -34,12 +33,8 @@ class Operator:
         self.printed = ""
 
     def __call__(self, *arguments, code=0, typed=None):
-        command = [sys.executable, "-m", "dispatcher", *arguments]
-        command += ["--ledger", str(self.played.ledger)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, timeout=60, input=typed,
-            env=clean_environment(), check=False,
-        )  # fmt: skip
+        command = ["-m", "dispatcher", *arguments, "--ledger", str(self.played.ledger)]
+        done = forked.run(command, clean_environment(), typed=typed or "")
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         self.printed += done.stdout + done.stderr
@@ -154,12 +149,8 @@ def test_a_killed_dispatcher_leaves_nothing_in_the_way(played, operator):
 
 def _killed_while_asked(operator, running, key):
     """Ask a dispatcher that stands still, and kill it before it can answer."""
-    command = [sys.executable, "-m", "dispatcher", "parked", "replay", key]
-    command += ["--ledger", str(operator.played.ledger)]
-    pipe = subprocess.PIPE
-    asking = subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=clean_environment()
-    )
+    command = ["-m", "dispatcher", "parked", "replay", key, "--ledger", str(operator.played.ledger)]
+    asking = Forked(command, clean_environment())
     with pytest.raises(subprocess.TimeoutExpired):
         asking.wait(1.5)
     running.kill()

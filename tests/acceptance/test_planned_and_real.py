@@ -1,14 +1,13 @@
 """The plan against the real run that follows, through the installed command."""
 
 import json
-import subprocess
 from collections import Counter
 
 import pytest
 
 from dispatcher.domain.status import FINAL
-from tests.support.playing import CREDENTIALS, clean_environment, play
-from tests.support.sandboxed import ROOT
+from tests.support import forked
+from tests.support.playing import CREDENTIALS, play
 
 MIXTURE = (
     "[rate]\nallowed = 4000\nwindow_seconds = 2.0\n[world.shares]\n"
@@ -21,10 +20,7 @@ MIXTURE = (
 def planned(played, *more, code=0):
     """Make a plan with the installed command; return what it prints."""
     command = ["plan" if part == "run" else part for part in played.command("--json", *more)]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
-        env={**clean_environment(), **CREDENTIALS},
-    )  # fmt: skip
+    ended = forked.run(command, {**forked.clean_environment(), **CREDENTIALS})
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     return json.loads(ended.stdout) if code == 0 else ended.stderr

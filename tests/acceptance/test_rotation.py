@@ -3,18 +3,19 @@
 import base64
 import json
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
 
+from tests.support import forked
+from tests.support.forked import ROOT, clean_environment
 from tests.support.openbao import openbao, sealable, unseal
 from tests.support.playing import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
-    clean_environment,
     play,
 )
-from tests.support.sandboxed import ROOT
 
 PATH = "dispatcher/play"
 WORLD = """
@@ -37,6 +38,15 @@ def waited(process, log, words, seconds=20.0):
         time.sleep(0.05)
 
 
+def started_anew(played, *more):
+    """Start a run with an interpreter of its own, so that its arguments are those that are seen."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, *played.command(*more)], stdout=pipe, stderr=pipe, text=True, cwd=ROOT,
+        env={**clean_environment(), **played.environment},
+    )  # fmt: skip
+
+
 def rotate(sandbox, secret):
     """The platform knows the client by another secret, and its old tokens are gone."""
     sandbox.post("client_secret", client_secret=secret)
@@ -57,7 +67,7 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
         played.settings, secret_id = described(bao, tmp_path)
         played.environment = {"VAULT_ADDR": bao.url}
         shown = check(played)
-        process = played.start("--once")
+        process = started_anew(played, "--once")
         sandbox, log = played.sandbox, played.log
         sandbox.wait_for_effects(60)
         arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
@@ -157,10 +167,7 @@ def check(played):
     command = played.command()
     command[command.index("run")] = "check"
     environment = {**clean_environment(), **played.environment}
-    ended = subprocess.run(
-        [*command, "--show", "--online"], capture_output=True, text=True, cwd=ROOT,
-        env=environment, timeout=30, check=False,
-    )  # fmt: skip
+    ended = forked.run([*command, "--show", "--online"], environment, 30)
     assert ended.returncode == 0, ended.stderr
     assert f'credentials.vault_path = "{PATH}"' in ended.stdout
     return ended.stdout + ended.stderr

@@ -12,7 +12,7 @@ from tests.support.playing import (
     play,
 )
 
-COUNT = 3000
+COUNT = 1500
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -20,14 +20,14 @@ def test_one_signal_drains_and_the_next_run_finishes(tmp_path, number):
     """Exit code 0 within the drain limit; afterwards nobody twice, nobody missing."""
     with play(tmp_path, "demo", COUNT, {"engine.drain_seconds": 10}) as played:
         process = played.start("--once")
-        played.sandbox.wait_for_effects(400)
+        played.sandbox.wait_for_effects(200)
         process.send_signal(number)
         asked = time.monotonic()
         _, err = process.communicate(timeout=20)
         assert time.monotonic() - asked < 10
         assert process.returncode == 0, err
         assert "Traceback" not in err
-        assert 400 <= len(played.sandbox.effects()) < COUNT / 2
+        assert 200 <= len(played.sandbox.effects()) < COUNT / 2
         assert not [end for end in played.settled().values() if end[0] in ("claimed", "sending")]
         assert played.run().returncode == 0
         assert_each_ends_as_the_table_says(played)
@@ -44,9 +44,9 @@ def test_two_signals_stop_at_once_and_the_next_run_finishes(tmp_path, latency):
         f'[latency.default]\nkind = "fixed"\nms = {latency}\n'
         "[world.shares]\nactive = 1\nended = 1\n"
     )
-    with play(tmp_path, scenario, 1500) as played:
+    with play(tmp_path, scenario, 500) as played:
         process = played.start("--once")
-        played.sandbox.wait_for_effects(300)
+        played.sandbox.wait_for_effects(100)
         process.send_signal(signal.SIGINT)
         time.sleep(0.02)  # two of the same signal at once are one to a process
         process.send_signal(signal.SIGINT)
@@ -63,7 +63,7 @@ def test_two_signals_stop_at_once_and_the_next_run_finishes(tmp_path, latency):
         played.metrics.settle()
         found = played.metrics.total("dispatcher.in_doubt", "resolution:found")
         assert found + ends["in_doubt", None] == caught
-        assert sum(ends.values()) == 1500
+        assert sum(ends.values()) == 500
 
 
 def test_a_drain_limit_that_is_too_short_has_its_own_exit_code(tmp_path):
@@ -71,10 +71,10 @@ def test_a_drain_limit_that_is_too_short_has_its_own_exit_code(tmp_path):
     scenario = tmp_path / "stuck.toml"
     scenario.write_text(
         "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
-        '[latency.notify]\nkind = "fixed"\nms = 2000\n'
+        '[latency.notify]\nkind = "fixed"\nms = 1500\n'
         "[world.shares]\nactive = 1\n"
     )
-    with play(tmp_path, scenario, 100, {"engine.drain_seconds": 0.5}) as played:
+    with play(tmp_path, scenario, 80, {"engine.drain_seconds": 0.5}) as played:
         process = played.start("--once")
         played.sandbox.wait_for_effects(10)
         process.send_signal(signal.SIGTERM)

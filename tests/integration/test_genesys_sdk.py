@@ -5,15 +5,13 @@ import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import PureCloudPlatformClientV2
 import pytest
-from PureCloudPlatformClientV2.rest import ApiException
 
 from dispatcher.sandbox.kinds import KINDS, UNKNOWN_STATE
 from dispatcher.sandbox.parts import READ_SCOPES
 from dispatcher.sandbox.scenario import load
 from dispatcher.sandbox.server import running
-from tests.support.genesys_sdk import Client, misfits
+from tests.support.genesys_sdk import SDK, Client, misfits
 
 SCENARIO = {
     "dialect": "genesys",
@@ -36,7 +34,7 @@ async def client(log_path=None, **changes):
 
 
 def message(who, **changes):
-    request = PureCloudPlatformClientV2.SendAgentlessOutboundMessageRequest()
+    request = SDK.SendAgentlessOutboundMessageRequest()
     request.from_address = "deployment-1"
     request.external_contact_id = f"x-{who}"
     request.to_address_messenger_type = "webmessaging"
@@ -52,14 +50,14 @@ def customer(conversation):
 
 def query(**filters):
     now = datetime.now(UTC)
-    body = PureCloudPlatformClientV2.ConversationQuery()
+    body = SDK.ConversationQuery()
     body.interval = f"{(now - timedelta(hours=1)).isoformat()}/{now.isoformat()}"
-    body.paging = PureCloudPlatformClientV2.PagingSpec()
+    body.paging = SDK.PagingSpec()
     body.paging.page_size, body.paging.page_number = 100, 1
-    where = PureCloudPlatformClientV2.SegmentDetailQueryFilter()
+    where = SDK.SegmentDetailQueryFilter()
     where.type, where.predicates = "and", []
     for dimension, value in filters.items():
-        one = PureCloudPlatformClientV2.SegmentDetailQueryPredicate()
+        one = SDK.SegmentDetailQueryPredicate()
         one.type, one.operator = "dimension", "matches"
         one.dimension, one.value = dimension, value
         where.predicates.append(one)
@@ -92,10 +90,10 @@ async def test_from_the_token_to_the_analytics_without_an_error(tmp_path):
         joined = await c.call(send, message("resumable-1"))
         assert joined.conversation_id == "resumable-1"
 
-        tags = PureCloudPlatformClientV2.ConversationTagsUpdate()
+        tags = SDK.ConversationTagsUpdate()
         tags.external_tag = "ended-1"
         await c.call(c.conversations.put_conversation_tags, sent.conversation_id, tags)
-        attributes = PureCloudPlatformClientV2.ParticipantAttributes()
+        attributes = SDK.ParticipantAttributes()
         attributes.attributes = {"previous": "ended-1"}
         new = await c.call(c.conversations.get_conversations_message, sent.conversation_id)
         patch = c.conversations.patch_conversations_message_participant_attributes
@@ -136,7 +134,7 @@ async def test_every_kind_of_conversation_fits_the_models():
             assert all(UNKNOWN_STATE in each for each in wrong), wrong
             assert bool(wrong) is (kind in ("unknown", "waking"))
             await c.call(c.analytics.get_analytics_conversations_details, id=[f"{kind}-1"])
-        with pytest.raises(ApiException) as refused:
+        with pytest.raises(SDK.rest.ApiException) as refused:
             await asyncio.to_thread(read, "gone-1")
         assert refused.value.status == 404
 
@@ -180,14 +178,14 @@ async def test_over_quota_fits_the_models():
 async def test_a_wrong_secret_is_refused():
     """The token host answers what the SDK raises."""
     async with client() as c:
-        with pytest.raises(ApiException) as refused:
+        with pytest.raises(SDK.rest.ApiException) as refused:
             await c.login(secret="wrong")
         assert refused.value.status == 401
         assert json.loads(refused.value.body)["error"] == "invalid_client"
 
 
 async def _assert_refused(c, request, status, code):
-    with pytest.raises(ApiException) as refused:
+    with pytest.raises(SDK.rest.ApiException) as refused:
         await c.call(c.conversations.post_conversations_messages_agentless, request)
     body = json.loads(refused.value.body)
     assert (refused.value.status, body["status"], body["code"]) == (status, status, code)

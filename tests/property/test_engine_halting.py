@@ -118,7 +118,7 @@ async def live_through(platform, phases):
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 @given(
     phases=st.lists(st.tuples(st.floats(0.02, 60), st.sampled_from(MODES)), max_size=6),
@@ -175,7 +175,7 @@ def only_probes_while_halted(bench):
             assert len(probes) <= len(at_once) + (until - begin) / PROBE_SECONDS + 1
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     forbidden=st.sets(st.integers(1, PEOPLE), max_size=4),
     workers=st.integers(1, 8),

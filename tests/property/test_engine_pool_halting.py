@@ -76,7 +76,7 @@ async def live_through(platform, phases):
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 @given(
     lives=st.lists(PHASES, min_size=2, max_size=3),

@@ -61,7 +61,7 @@ evidence = st.builds(
 waits = st.floats(0, 60)
 
 
-@settings(max_examples=800, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(intended=intents, given_=evidence, policy=policies, now=TIMES, waited=waits)
 def test_no_verdict_without_its_proof(intended, given_, policy, now, waited):
     """Never absent early or without a witness, never found in what is somebody else's."""

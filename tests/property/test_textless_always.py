@@ -22,7 +22,7 @@ from dispatcher.domain.status import Relation, Step
 NAMES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from(["x", "y"])
 TIMES = st.integers(0, 40).map(float)
-PROFILE = settings(max_examples=600, deadline=None, derandomize=True)
+PROFILE = settings(max_examples=250, deadline=None, derandomize=True)
 FOR_EVER = 1e9
 
 intents = st.builds(

@@ -7,8 +7,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from moto.server import ThreadedMotoServer
+from tests.support.lazily import Lazily
+
+boto3, moto = Lazily("boto3"), Lazily("moto.server")
 
 REGION = "eu-central-1"
 IDENTITY = {"AWS_ACCESS_KEY_ID": "AKIA-test", "AWS_SECRET_ACCESS_KEY": "aws-secret-5K"}
@@ -35,7 +36,7 @@ class Aws:
 def secrets_manager() -> Iterator[Aws]:
     """Run the server for as long as the block lasts."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from tests.support.playing import CREDENTIALS, clean_environment
-from tests.support.sandboxed import ROOT
+from tests.support.forked import ROOT, clean_environment
+from tests.support.playing import CREDENTIALS
 
 
 class Launcher:

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 TIMEOUT_SECONDS = 1.0
-LATE_SECONDS = 1.0
+LATE_SECONDS = 0.6
 """The longest delay of a late effect while it is within the bounds."""
-LAG_SECONDS = 1.0
+LAG_SECONDS = 0.6
 """The longest lag of the platform's own records while it is within the bounds."""
 SKEW_SECONDS = 1.0
 BEYOND_SECONDS = 3600.0

@@ -36,7 +36,6 @@ TRIES = 3
 ROUNDS = 4
 """How often the last runs are made, until no contact is left for later."""
 LAST_RUN_SECONDS = 20.0
-"""A last run that takes longer comes to no end."""
 RANDOM_SECONDS = 0.5
 """The time within which a random kill comes."""
 LARGE_FILE = 400
@@ -132,11 +131,12 @@ class World:
             self.launcher.kill()
             self.launcher.ended(10.0)
 
-    def finish(self, rounds: int = ROUNDS) -> Verdict:
+    def finish(self, rounds: int = ROUNDS, seconds: float = LAST_RUN_SECONDS) -> Verdict:
         """Switch the faults off, let every campaign come to its end, and compare.
 
         Before each round the bounds of reconciliation go by, and some more contacts come: only a
-        message that is taken later shows that one of before was not.
+        message that is taken later shows that one of before was not. A last run that takes longer
+        than ``seconds`` comes to no end.
         """
         self.sandbox.post("faults", faults=[])
         while self.sandbox.counts()["pending_effects"]:
@@ -145,23 +145,24 @@ class World:
             part.rename(part.with_suffix(""))
         for number in range(rounds):
             time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + LAG_SECONDS + SKEW_SECONDS)
-            if not self._last_runs(number):
+            if not self._last_runs(number, seconds):
                 break
         return compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
 
-    def _last_runs(self, number: int) -> bool:
+    def _last_runs(self, number: int, seconds: float) -> bool:
         """Let every campaign run to its end; True if contacts are left for later."""
         if self.source != "file":
             self.feed(20, f"control-{number}.csv")
-            return self._left("")
+            return self._left("", seconds)
         control = self.feed(20, f"z-control-{number}.csv")
-        left = [self._left(source) for source in (str(control), str(self.inputs / "all.csv"))]
+        files = (str(control), str(self.inputs / "all.csv"))
+        left = [self._left(source, seconds) for source in files]
         return any(left)
 
-    def _left(self, source: str) -> bool:
+    def _left(self, source: str, seconds: float) -> bool:
         """Run to the end; True if contacts are left for later, or it comes to no end."""
         self._start("none", ["--once", "--wait-limit", "6"], source)
-        code = self.launcher.ended(LAST_RUN_SECONDS)
+        code = self.launcher.ended(seconds)
         if code is None:
             self.end()
             return True

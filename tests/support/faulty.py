@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ from dispatcher.domain.contact import Contact
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch
 from dispatcher.sandbox.contacts import write_contacts
-from tests.support.playing import CREDENTIALS, Play, clean_environment
-from tests.support.sandboxed import ROOT
+from tests.support import forked
+from tests.support.forked import Forked, clean_environment
+from tests.support.playing import CREDENTIALS, Play
 
 NOBODY = 65534
 
@@ -47,26 +47,20 @@ main()
 
 def run_with(
     played: Play, program: str, *more: str, seconds: float = 60.0
-) -> subprocess.CompletedProcess[str]:
+) -> "subprocess.CompletedProcess[str]":
     """Run to the end with ``--once``, by a program that ends in the command."""
-    process = start_with(played, program, "--once", *more)
-    try:
-        out, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        raise AssertionError(f"the run did not end:\n{out}\n{err}") from None
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    arguments = played.command("--once", *more)[2:]
+    return forked.run(["-c", program, *arguments], environment(), seconds)
 
 
-def start_with(played: Play, program: str, *more: str) -> subprocess.Popen[str]:
+def start_with(played: Play, program: str, *more: str) -> Forked:
     """Start a run by a program that ends in the command."""
-    arguments = played.command(*more)[3:]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stdout=pipe, stderr=pipe, text=True,
-        cwd=ROOT, env={**clean_environment(), **CREDENTIALS},
-    )  # fmt: skip
+    return Forked(["-c", program, *played.command(*more)[2:]], environment())
+
+
+def environment() -> dict[str, str]:
+    """The environment of a run."""
+    return {**clean_environment(), **CREDENTIALS}
 
 
 async def fill(

