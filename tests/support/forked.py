@@ -193,7 +193,10 @@ def _next(asked: socket.socket) -> tuple[bytes, list[int]] | None:
             pass
     body, whole = b"", int.from_bytes(size, "big")
     while len(body) < whole:
-        body += asked.recv(whole - len(body))
+        more = asked.recv(whole - len(body))
+        if not more:
+            return None
+        body += more
     return (body, streams) if size else None
 
 
