@@ -20,7 +20,7 @@ from tests.support.crash_world import (
 from tests.support.dialects import tells_texts
 
 PER_CYCLE = 80
-CONTACTS = {"messaging": 2000, "genesys": 800}
+CONTACTS = {"messaging": 3000, "genesys": 800}
 FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
 FOLDER_POINTS = (*sorted(FOLDER), "admit.before", "admit.after", "send.after", "drain.begun")
 WORKERS = 64
