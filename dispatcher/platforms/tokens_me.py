@@ -4,7 +4,7 @@ Source: platform contract, scopes and permissions; the fields are those of the o
 models ``TokenInfo``, ``OrgOAuthClient``, ``RoleDivision`` and ``NamedEntity``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from yarl import URL
 
@@ -60,10 +60,15 @@ def _about(body: Mapping[str, object], client: Mapping[str, object]) -> Iterator
     roles = _roles(client.get("roleDivisions"))
     if roles is not None:
         divisions = {each.division for each in roles}
-        yield f"{len({each.role for each in roles})} roles in {len(divisions)} divisions"
+        held = {each.role for each in roles}
+        yield f"{_number(held, 'role')} in {_number(divisions, 'division')}"
     state = _text(client, "state")
     if state and state.lower() != ACTIVE:
         yield f"the client is {_shown(state)}"
+
+
+def _number(things: Collection[str], one: str) -> str:
+    return f"{len(things)} {one}{'' if len(things) == 1 else 's'}"
 
 
 def _shown(text: str) -> str:

@@ -47,7 +47,7 @@ def test_a_whole_answer_is_read():
     granted = read_granted(BODY)
     assert granted.scopes == ("conversations", "analytics:readonly")
     assert granted.roles == (RoleDivision("r-1", "d-1"), RoleDivision("r-1", "*"))
-    about = "organisation Example Org (o-1), client dispatcher (c-1), 1 roles in 2 divisions"
+    about = "organisation Example Org (o-1), client dispatcher (c-1), 1 role in 2 divisions"
     assert granted.about == about
     authority = judged(BODY)
     assert (authority.token, authority.missing) == (7, ())
