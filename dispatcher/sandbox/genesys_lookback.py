@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-import orjson
-
 from dispatcher.sandbox import genesys_refusals, naming, refusals
 from dispatcher.sandbox.answers import Answer, answer
+from dispatcher.sandbox.bodies import json_of
 from dispatcher.sandbox.dialect import Call, Estate
 from dispatcher.sandbox.genesys_labels import Labels, participant_id
 from dispatcher.sandbox.genesys_phases import Phase, Phases
@@ -47,7 +46,7 @@ class LookBack:
         if refused is not None:
             return refused
         try:
-            asked = read(_json(call))
+            asked = read(json_of(call))
         except QueryError as error:
             return refusals.bad_request(call.correlation, str(error), "query")
         hits = [found.body for found in self._candidates(asked, call) if _fits(found, asked)]
@@ -190,11 +189,3 @@ def _row(participant: Json, session: Json) -> Mapping[str, object]:
     first: Json = segments[0] if isinstance(segments, list) else {}
     who = {name: participant.get(name) for name in ("externalContactId", "purpose")}
     return {**session, **who, "start": first["segmentStart"], "end": first.get("segmentEnd")}
-
-
-def _json(call: Call) -> Mapping[str, object]:
-    try:
-        body = orjson.loads(call.request.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}

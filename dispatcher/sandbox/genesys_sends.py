@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import orjson
-
 from dispatcher.sandbox import genesys_refusals, naming, refusals
 from dispatcher.sandbox.answers import Answer, answer
+from dispatcher.sandbox.bodies import json_of, text_of
 from dispatcher.sandbox.dialect import Call, Estate
 from dispatcher.sandbox.effects import Effect, EffectKind
 from dispatcher.sandbox.genesys_phases import Phase, Phases
@@ -86,10 +85,10 @@ class Agentless:
         return refused
 
     def _read(self, call: Call) -> _Ask | Answer:
-        body = _json(call)
-        messenger = _text(body, "toAddressMessengerType") or ""
-        deployment = _text(body, "fromAddress")
-        contact, address = _text(body, "externalContactId"), _text(body, "toAddress")
+        body = json_of(call)
+        messenger = text_of(body, "toAddressMessengerType") or ""
+        deployment = text_of(body, "fromAddress")
+        contact, address = text_of(body, "externalContactId"), text_of(body, "toAddress")
         if messenger not in _LIMITS:
             return _bad(call, "toAddressMessengerType is not a messenger", "messenger")
         if deployment not in self._rules.deployments:
@@ -219,9 +218,9 @@ def _wrong_recipient(messenger: str, contact: str | None, address: str | None) -
 def _message_text(body: Mapping[str, object], messenger: str) -> str | None:
     """Return the text; of a template, which whatsapp asks for, the parameters' texts."""
     if messenger != "whatsapp":
-        return _text(body, "textBody")
+        return text_of(body, "textBody")
     template = body.get("messagingTemplate")
-    if not isinstance(template, dict) or not _text(template, "responseId"):
+    if not isinstance(template, dict) or not text_of(template, "responseId"):
         return None
     given = template.get("bodyParameters") or template.get("parameters") or []
     values = [each.get("value") for each in given if isinstance(each, dict)]
@@ -236,16 +235,3 @@ def _text_rule(messenger: str) -> str:
 
 def _bad(call: Call, message: str, cause: str) -> Answer:
     return refusals.bad_request(call.correlation, message, cause)
-
-
-def _json(call: Call) -> Mapping[str, object]:
-    try:
-        body = orjson.loads(call.request.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _text(body: Mapping[str, object], key: str) -> str | None:
-    value = body.get(key)
-    return value if isinstance(value, str) and value else None

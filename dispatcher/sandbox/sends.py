@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import orjson
-
 from dispatcher.sandbox import refusals
 from dispatcher.sandbox.answers import Answer, answer
+from dispatcher.sandbox.bodies import json_of, text_of
 from dispatcher.sandbox.dialect import Call, Estate
 from dispatcher.sandbox.effects import Effect
 from dispatcher.sandbox.kinds import Verdict
@@ -46,7 +45,7 @@ class Sends:
 
     def notify(self, call: Call) -> Answer:
         """Send into a session that is still open."""
-        return self._scope_refusal(call) or self._notify(call, _json(call), call.conversation_id)
+        return self._scope_refusal(call) or self._notify(call, json_of(call), call.conversation_id)
 
     def _notify(self, call: Call, body: Mapping[str, object], conversation_id: str) -> Answer:
         text = body.get("text")
@@ -114,8 +113,8 @@ class Sends:
         refused = self._scope_refusal(call)
         if refused is not None:
             return refused
-        body = _json(call)
-        previous_id = _text(body, "previousConversationId") or ""
+        body = json_of(call)
+        previous_id = text_of(body, "previousConversationId") or ""
         view = self._estate.world.look(previous_id, call.now)
         if view is None or not view.is_open:
             return refusals.conflict(call.correlation, Verdict.CLOSED)
@@ -160,31 +159,18 @@ def _refused(call: Call, verdict: Verdict, view: View | None) -> Answer:
 _MESSAGES = {Verdict.CHANNEL: _CHANNEL, Verdict.TARGET: "Invalid recipient"}
 
 
-def _json(call: Call) -> Mapping[str, object]:
-    try:
-        body = orjson.loads(call.request.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _text(body: Mapping[str, object], key: str) -> str | None:
-    value = body.get(key)
-    return value if isinstance(value, str) and value else None
-
-
 def _opening(call: Call) -> _Opening | Answer:
-    body = _json(call)
+    body = json_of(call)
     message, to = body.get("message"), body.get("to")
     text = message.get("text") if isinstance(message, dict) else None
     if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT:
         return _bad_text(call)
     if not isinstance(to, dict) or to.get("type") != "guest":
         return refusals.bad_request(call.correlation, "Invalid recipient", Verdict.TARGET)
-    target = Target(_text(to, "id"), _text(to, "address"))
+    target = Target(text_of(to, "id"), text_of(to, "address"))
     if target.guest is None and target.address is None:
         return refusals.bad_request(call.correlation, "Invalid recipient", Verdict.TARGET)
-    external, previous = _text(body, "externalContactId"), _text(body, "previousConversationId")
+    external, previous = text_of(body, "externalContactId"), text_of(body, "previousConversationId")
     return _Opening(text, target, external, previous)
 
 
