@@ -25,7 +25,6 @@ from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import PATH, MessagingPlatform
 from dispatcher.platforms.token import Token
 from tests.support.rawserver import (
-    OPENSSL,
     answer,
     json_answer,
     raw_server,
@@ -49,9 +48,6 @@ TAKEN = (Kind.ACCEPTED, Kind.ACCEPTED, Kind.ACCEPTED)
 REFUSED = (Kind.REFUSED, Kind.REFUSED, Kind.REFUSED)
 NOT_SENT = (Kind.NOT_SENT, Kind.NOT_SENT, Kind.NOT_SENT)
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-needs_openssl = pytest.mark.skipif(
-    OPENSSL is None, reason="there is no openssl here to make a certificate with"
-)
 
 
 class OneToken:
@@ -292,7 +288,6 @@ def test_a_name_that_does_not_resolve_means_that_nothing_left(run):
     assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
 
 
-@needs_openssl
 def test_a_certificate_that_nobody_vouches_for_means_that_nothing_left(run, certificate):
     """No request is made before TLS is up; with the bundle of the settings it is."""
 
@@ -308,7 +303,6 @@ def test_a_certificate_that_nobody_vouches_for_means_that_nothing_left(run, cert
     assert (kinds(trusted), asked) == (TAKEN, ASKED)
 
 
-@needs_openssl
 def test_a_certificate_for_another_name_means_that_nothing_left(run, certificate):
     """Trust in the issuer is not enough."""
 
@@ -517,7 +511,6 @@ def test_a_proxy_is_used_in_the_absolute_form(run):
     assert server.asked == ASKED
 
 
-@needs_openssl
 def test_a_proxy_is_used_by_connect(run, certificate):
     """TLS goes through a tunnel; the proxy sees neither the token nor the path."""
 
