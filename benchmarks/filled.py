@@ -35,13 +35,13 @@ _AT = "1750000000.0 + n * 0.2"
 
 _CONTACTS = f"""
 INSERT INTO contact (
-    id, campaign_id, status, reason, settled_at, progress, intent_step, intent_at,
+    id, campaign_id, lately, status, reason, settled_at, progress, intent_step, intent_at,
     intent_conversation_id, intent_external_contact_id, key, conversation_id,
     external_contact_id, correlation_id, text_sha256, attributes, text, person, story
 )
 {_NUMBERS}
 SELECT
-    n, 1, {_STATUS}, {_REASON}, {_AT}, '{{"sends":1}}', 'open', {_AT} - 1, {_OLD}, {_EXTERNAL},
+    n, 1, 0, {_STATUS}, {_REASON}, {_AT}, '{{"sends":1}}', 'open', {_AT} - 1, {_OLD}, {_EXTERNAL},
     printf('settled-%012d', n), {_OLD}, {_EXTERNAL}, printf('correlation-%024d', n),
     randomblob(32), printf('{{"name":"Somebody %d","cart":"%d"}}', n, n * 7),
     CASE n % 20 WHEN 2 THEN 'Hello somebody' END, {_PERSON},
@@ -63,9 +63,9 @@ FROM number WHERE n % 20 > 2
 """
 
 _REACHED = f"""
-INSERT INTO reached (person, contact_id, campaign_id, at)
+INSERT INTO reached (lately, person, contact_id, campaign_id, at)
 {_NUMBERS}
-SELECT {_PERSON}, n, 1, {_AT} - 1 FROM number WHERE n % 20 > 2 ORDER BY 1
+SELECT 0, {_PERSON}, n, 1, {_AT} - 1 FROM number WHERE n % 20 > 2 ORDER BY 1
 """
 
 _SUMS = """

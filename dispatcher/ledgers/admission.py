@@ -3,7 +3,6 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ import orjson
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import Hindrance
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
+from dispatcher.ledgers.lately import Seen, moves
 from dispatcher.ledgers.named import SQL, many
 from dispatcher.ports import Admitted, Batch, Claim, Position
 
@@ -22,12 +22,12 @@ _CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small eno
 class Claiming:
     """What of a batch is claimed at once: up to ``limit`` contacts that are due at ``now``.
 
-    ``reached`` is what `reached_of` the batch's people returned not long ago, if it was asked.
+    ``seen`` is what a look at the batch's keys and people found not long ago, if there was one.
     """
 
     now: float
     limit: int
-    reached: AbstractSet[str] | None = None
+    seen: Seen | None = None
 
 
 def admit(
@@ -39,7 +39,7 @@ def admit(
 ) -> Admitted:
     """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
     now = claiming.now
-    fresh = unknown(connection, campaign, batch.contacts)
+    fresh = unknown(connection, campaign, batch.contacts, claiming.seen)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
     for contact, id_ in zip(fresh, ids, strict=False):
@@ -50,7 +50,7 @@ def admit(
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
-    claims = _hindered(connection, campaign, claims, claiming.reached)
+    claims = _hindered(connection, campaign, claims, claiming.seen)
     duplicates = len(batch.contacts) - len(fresh)
     counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
@@ -61,17 +61,26 @@ def admit(
 
 
 def unknown(
-    connection: sqlite3.Connection, campaign: int, contacts: Sequence[Contact]
+    connection: sqlite3.Connection,
+    campaign: int,
+    contacts: Sequence[Contact],
+    seen: Seen | None = None,
 ) -> list[Contact]:
-    """Leave out what is or was in the ledger, and what comes twice in the batch."""
+    """Leave out what is or was in the ledger, and what comes twice in the batch.
+
+    What was ``seen`` among the old rows is not looked for again while it is still true.
+    """
     first: dict[str, Contact] = {}
     for contact in contacts:
         first.setdefault(contact.key, contact)
+    true = seen is not None and seen.moves == moves(connection)
+    if seen is not None and true:
+        first = {key: contact for key, contact in first.items() if key not in seen.keys}
     keys = list(first)
     for start in range(0, len(keys), _CHUNK):
         chunk = keys[start : start + _CHUNK]
         sql = many("known_keys", len(chunk))
-        (known,) = connection.execute(sql, (campaign, *chunk)).fetchone()
+        (known,) = connection.execute(sql, (int(true), campaign, *chunk)).fetchone()
         for key in orjson.loads(known):
             del first[key]
     (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
@@ -103,7 +112,7 @@ def _hindered(
     connection: sqlite3.Connection,
     campaign: int,
     claims: list[Claim],
-    reached: AbstractSet[str] | None,
+    seen: Seen | None,
 ) -> list[Claim]:
     """Mark the claims whose person was written to in this campaign.
 
@@ -116,8 +125,7 @@ def _hindered(
     }
     if not persons:
         return claims
-    if reached is None:
-        reached = reached_of(connection, campaign, persons.values())
+    reached = seen.reached if seen else reached_of(connection, campaign, persons.values())
     if not reached:
         return claims
     return [

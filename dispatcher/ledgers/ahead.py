@@ -21,8 +21,8 @@ import orjson
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import Hindrance
 from dispatcher.ledgers import holding
-from dispatcher.ledgers.admission import reached_of
 from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.lately import Seen
 from dispatcher.ledgers.named import SQL
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ R = TypeVar("R")
 READERS = 2
 LEAST_BYTES = 256 << 20
 """A smaller ledger is in memory anyway: its pages were written not long ago."""
-_CACHE = "PRAGMA cache_size = -1000"  # KiB: what is fetched stays with the operating system
+_CACHE = "PRAGMA cache_size = 20"  # pages: each look-up is in order, and needs the way there alone
 
 
 class ReadAhead:
@@ -48,16 +48,18 @@ class ReadAhead:
             self._idle.put(None)
         self._closed = False
 
-    async def admission(self, campaign: int, contacts: Sequence[Contact]) -> frozenset[str] | None:
-        """Fetch what an admission looks up, and what the intents after it will write to.
+    async def admission(
+        self, campaign: int, contacts: Sequence[Contact], moves: int
+    ) -> Seen | None:
+        """Look the contacts' keys and people up, after the writer has moved rows ``moves`` times.
 
-        Return what `reached_of` says of the contacts' people; None where the ledger is small or
-        cannot be read, so that the writer has to ask.
+        None where the ledger is small or cannot be read, so that the writer has to look.
         """
         if not self._is_large():
             return None
-        found = await self._shared(contacts, partial(_look_up, campaign=campaign))
-        return None if None in found else frozenset[str]().union(*filter(None, found))
+        found = await self._shared(contacts, partial(_look_up, campaign=campaign, moves=moves))
+        parts = [part for part in found if part is not None]
+        return _joined(parts) if len(parts) == len(found) else None
 
     async def hindered(self, ids: Sequence[int]) -> dict[int, Hindrance]:
         """Return what `holding.hindered` says of claimed contacts, and fetch what intents write to.
@@ -102,7 +104,11 @@ class ReadAhead:
             f"file:{quote(str(self._path))}?mode=ro", uri=True, isolation_level=None,
             check_same_thread=False,
         )  # fmt: skip
-        connection.execute(_CACHE)
+        try:
+            connection.execute(_CACHE)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _read(
@@ -119,9 +125,26 @@ class ReadAhead:
 
 
 def _look_up(
-    connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int
-) -> frozenset[str]:
-    keys = orjson.dumps([each.key for each in contacts]).decode()
-    connection.execute(SQL["fetch_keys"], (campaign, keys)).fetchone()
+    connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int, moves: int
+) -> Seen:
+    listed = orjson.dumps([each.key for each in contacts]).decode()
+    (keys,) = connection.execute(SQL["old_keys"], (campaign, listed)).fetchone()
     known = (each.external_contact_id for each in contacts)
-    return reached_of(connection, campaign, [person_of(each) for each in known if each])
+    listed = orjson.dumps([person_of(each) for each in known if each]).decode()
+    (people,) = connection.execute(SQL["people_before"], (campaign, listed)).fetchone()
+    found = orjson.loads(people)
+    return Seen(
+        moves,
+        keys=frozenset(orjson.loads(keys)),
+        people=frozenset(person for person, lately, _ in found if not lately),
+        reached=frozenset(person for person, _, ended in found if ended),
+    )
+
+
+def _joined(parts: Sequence[Seen]) -> Seen:
+    return Seen(
+        min(each.moves for each in parts),
+        keys=frozenset[str]().union(*(each.keys for each in parts)),
+        people=frozenset[str]().union(*(each.people for each in parts)),
+        reached=frozenset[str]().union(*(each.reached for each in parts)),
+    )

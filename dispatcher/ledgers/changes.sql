@@ -7,8 +7,13 @@ CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
 -- Contacts that a send was not permitted for, and why, until the group has read them.
 CREATE TEMP TABLE hindered (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
 
+-- How often rows were moved to lately = 0 since the ledger was opened.
+CREATE TEMP TABLE moves (times INTEGER NOT NULL);
+INSERT INTO moves VALUES (0);
+
 -- fields: step, at, conversation, external contact, target, is guest id, progress, person,
--- one per person, cap, cap since
+-- one per person, cap, cap since, and where the person was looked for among the old rows and not
+-- found: after how many moves
 CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
 BEGIN
     INSERT OR REPLACE INTO hindered
@@ -30,7 +35,10 @@ BEGIN
                     THEN 'capped'
             END
             FROM reached LEFT JOIN contact AS other ON other.id = reached.contact_id
-            WHERE reached.person = new.fields ->> 9 AND reached.contact_id <> new.id
+            WHERE
+                reached.lately IN (iif(new.fields ->> 13 = (SELECT times FROM moves), 1, 0), 1)
+                AND reached.person = new.fields ->> 9
+                AND reached.contact_id <> new.id
         )
     END AS why
     FROM contact WHERE id = new.id AND status = 'claimed' AND why IS NOT NULL;
@@ -58,12 +66,12 @@ WHEN CASE old.status
     WHEN 'in_doubt' THEN new.status NOT IN ('notified', 'opened', 'sending')
 END
 BEGIN
-    INSERT OR REPLACE INTO reached
+    INSERT OR REPLACE INTO reached (person, contact_id, campaign_id, at)
     SELECT new.person, new.id, new.campaign_id, new.intent_at
     WHERE new.status = 'sending' AND new.person IS NOT NULL;
     DELETE FROM reached
     WHERE
-        person = old.person AND contact_id = old.id
+        lately IN (0, 1) AND person = old.person AND contact_id = old.id
         AND new.status <> 'sending' AND new.reason IS NOT 'in_doubt';
 END;
 

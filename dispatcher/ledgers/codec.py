@@ -44,8 +44,8 @@ def progress_of(stored: str | None) -> Progress:
     return Progress(**values)
 
 
-def intend_fields(intent: Intent) -> Fields:
-    """Write an intent as a change."""
+def intend_fields(intent: Intent, stranger_after: int | None = None) -> Fields:
+    """Write an intent as a change; ``stranger_after`` is what `Strangers.take` says of it."""
     decision = intent.decision
     head: Fields = ["intend", intent.id, intent.step, intent.at]
     if isinstance(decision, Notify):
@@ -67,6 +67,7 @@ def intend_fields(intent: Intent) -> Fields:
         int(limits.one_per_person),
         limits.cap,
         limits.cap_since,
+        stranger_after,
     ]
 
 

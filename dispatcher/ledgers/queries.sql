@@ -28,7 +28,8 @@ UPDATE campaign SET paused_at = NULL WHERE id = ?
 SELECT COALESCE(MAX(id), 0) FROM contact
 
 -- name: known_keys
-SELECT json_group_array(key) FROM contact WHERE campaign_id = ? AND key IN (many)
+SELECT json_group_array(key) FROM contact INDEXED BY contact_key
+WHERE lately IN (?, 1) AND campaign_id = ? AND key IN (many)
 
 -- name: any_pruned
 SELECT EXISTS (SELECT 1 FROM pruned WHERE campaign_id = ?)
@@ -68,8 +69,42 @@ ON CONFLICT DO UPDATE SET
 SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
 FROM position WHERE campaign_id = ?
 
--- name: fetch_keys
-SELECT COUNT(*) FROM contact WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?))
+-- name: old_keys
+SELECT json_group_array(key) FROM contact INDEXED BY contact_key
+WHERE lately = 0 AND campaign_id = ? AND key IN (SELECT value FROM json_each(?))
+
+-- name: people_before
+SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXISTS (
+    SELECT 1 FROM contact
+    WHERE contact.id = reached.contact_id AND contact.status IN ('sending', 'in_doubt')
+)))
+FROM reached WHERE lately IN (0, 1) AND person IN (SELECT value FROM json_each(?))
+
+-- name: moves
+SELECT times FROM temp.moves
+
+-- name: count_move
+UPDATE temp.moves SET times = times + 1
+
+-- name: move_keys
+UPDATE contact SET lately = 0 WHERE id IN (
+    SELECT id FROM contact INDEXED BY contact_key
+    WHERE
+        lately = 1
+        AND EXISTS (
+            SELECT 1 FROM contact INDEXED BY contact_key WHERE lately = 1 LIMIT 1 OFFSET ?
+        )
+    ORDER BY campaign_id, key LIMIT ?
+)
+
+-- name: move_people
+UPDATE OR REPLACE reached SET lately = 0 WHERE lately = 1 AND (person, contact_id) IN (
+    SELECT person, contact_id FROM reached
+    WHERE
+        lately = 1
+        AND EXISTS (SELECT 1 FROM reached WHERE lately = 1 LIMIT 1 OFFSET ?)
+    ORDER BY person, contact_id LIMIT ?
+)
 
 -- name: hindered
 SELECT id, why FROM temp.hindered
@@ -101,7 +136,10 @@ SELECT json_group_array(json_array(id, hindrance)) FROM (
     SELECT
         it.id, MIN(iif(other.status IN ('sending', 'in_doubt'), 'busy', 'same_person')) AS hindrance
     FROM contact AS it
-    INNER JOIN reached ON reached.person = it.person AND reached.contact_id <> it.id
+    INNER JOIN reached
+        ON
+            reached.lately IN (0, 1) AND reached.person = it.person
+            AND reached.contact_id <> it.id
     LEFT JOIN contact AS other ON other.id = reached.contact_id
     WHERE
         it.id IN (SELECT value FROM json_each(?))
@@ -112,7 +150,7 @@ SELECT json_group_array(json_array(id, hindrance)) FROM (
 -- name: reached_persons
 SELECT json_group_array(person) FROM reached
 WHERE
-    campaign_id = ? AND person IN (SELECT value FROM json_each(?))
+    campaign_id = ? AND lately IN (0, 1) AND person IN (SELECT value FROM json_each(?))
     AND NOT EXISTS (
         SELECT 1 FROM contact
         WHERE contact.id = reached.contact_id AND contact.status IN ('sending', 'in_doubt')
@@ -212,7 +250,7 @@ SELECT json_group_array(json_array(
 ))
 FROM reached INNER JOIN contact ON reached.contact_id = contact.id
 WHERE
-    reached.person IN (SELECT value FROM json_each(?))
+    reached.lately IN (0, 1) AND reached.person IN (SELECT value FROM json_each(?))
     AND (
         contact.status IN ('sending', 'in_doubt')
         OR (contact.status = 'parked' AND contact.reason = 'in_doubt')
@@ -334,7 +372,7 @@ UPDATE contact SET
 WHERE id IN (SELECT value FROM json_each(:ids)) AND campaign_id = :campaign AND status = 'parked'
 
 -- name: contact_by_key
-SELECT id FROM contact WHERE campaign_id = ? AND key = ?
+SELECT id FROM contact WHERE lately IN (0, 1) AND campaign_id = ? AND key = ?
 
 -- name: contact_by_id
 SELECT id FROM contact WHERE campaign_id = ?1 AND (conversation_id = ?2 OR external_contact_id = ?2)

@@ -23,6 +23,7 @@ from dispatcher.ledgers.care.work import Work
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.faults import explain
 from dispatcher.ledgers.holding import Recovered, Replayed
+from dispatcher.ledgers.lately import Strangers
 from dispatcher.ledgers.lock import Lock
 from dispatcher.ledgers.named import SQL
 from dispatcher.ledgers.schema import open_for_writing
@@ -69,6 +70,7 @@ class SqliteLedger:
         self._now = now
         self._writer = Writer(opened.connection, opened.path)
         self._ahead = ReadAhead(opened.path)
+        self._strangers = Strangers()
         self._opener = True
 
     @classmethod
@@ -164,13 +166,16 @@ class SqliteLedger:
 
     async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction."""
-        reached = await self._ahead.admission(self._campaign, batch.contacts)
-        claiming = admission.Claiming(now, claim, reached)
-        return await self._writer.job(
+        seen = await self._ahead.admission(self._campaign, batch.contacts, self._writer.moves)
+        claiming = admission.Claiming(now, claim, seen)
+        admitted = await self._writer.job(
             lambda connection: admission.admit(
                 connection, self._campaign, self._ids, batch, claiming
             )
         )
+        if seen is not None:
+            self._strangers.note(admitted.claims, seen)
+        return admitted
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
         """Take up to ``limit`` ready contacts that are due, the earliest due first."""
@@ -204,7 +209,8 @@ class SqliteLedger:
 
     async def intend(self, intent: Intent) -> Hindrance | None:
         """Turn a claimed contact into a sending one, or say what stands against it."""
-        return await self._writer.change(intend_fields(intent))
+        stranger_after = self._strangers.take(intent.id, intent.external_contact_id)
+        return await self._writer.change(intend_fields(intent, stranger_after))
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
         """Turn a sending contact back into a claimed one: nothing left after all."""

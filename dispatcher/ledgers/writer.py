@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
 from dispatcher.domain.status import Hindrance
+from dispatcher.ledgers import lately
 from dispatcher.ledgers.codec import Fields
 from dispatcher.ledgers.faults import explain, wrong
 from dispatcher.ledgers.group import Change, Job, Operation, commit
@@ -20,6 +21,9 @@ Group = list[Operation]
 
 MOST_GATHERED = 16
 """Operations that are handed over at once."""
+
+_IDLE_SECONDS = 0.02
+"""After so long without an operation the writer does what has waited for such a moment."""
 
 
 class Writer:
@@ -38,6 +42,9 @@ class Writer:
         self._queue: SimpleQueue[Group | None] = SimpleQueue()
         self._gathered: Group = []
         self._failure: LedgerError | None = None
+        self._waiting = True
+        self.moves = 0
+        """How often rows were moved to their places, at the least."""
         self._closed: asyncio.Future[None] | None = None
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
@@ -118,12 +125,30 @@ class Writer:
 
     def _gather(self) -> tuple[Group, bool]:
         """Wait for operations; return all that are queued, and whether more may come."""
-        taken = [self._queue.get()]
+        taken = [self._next()]
         taken += [self._queue.get() for _ in range(self._queue.qsize())]
         groups = [group for group in taken if group is not None]
         return [operation for group in groups for operation in group], len(groups) == len(taken)
 
+    def _next(self) -> Group | None:
+        """Wait for operations; what has waited for an idle moment is done in between."""
+        while self._waiting:
+            try:
+                return self._queue.get(timeout=_IDLE_SECONDS)
+            except Empty:
+                self._waiting = self._move()
+        return self._queue.get()
+
+    def _move(self) -> bool:
+        """Move rows to their places; what goes wrong is left to the next group to meet and tell."""
+        moved = False
+        with suppress(sqlite3.Error):
+            moved = lately.move(self._connection)
+        self.moves += moved
+        return moved
+
     def _write(self, group: Group) -> list[Any]:
+        self._waiting = True
         if self._failure is None:
             try:
                 return commit(self._connection, self._path, group)

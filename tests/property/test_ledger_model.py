@@ -21,6 +21,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.ledgers import ahead, lately
 from dispatcher.ledgers.care.pruning import PruneOrder, prune
 from dispatcher.ledgers.care.verifying import verify
 from dispatcher.ledgers.reader import LedgerReader
@@ -87,6 +88,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.runner = asyncio.Runner()
+        self.defaults = ahead.LEAST_BYTES, lately.KEPT, lately.MOVED
         self.folder = tempfile.TemporaryDirectory()
         self.generation = 0
         self.ledger = None
@@ -112,11 +114,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.run(self.ledger.close())
                 assert self.findings() == []
         finally:
+            ahead.LEAST_BYTES, lately.KEPT, lately.MOVED = self.defaults
             self.runner.close()
             self.folder.cleanup()
 
-    @initialize()
-    def begin(self):
+    @initialize(large=st.booleans())
+    def begin(self, large):
+        ahead.LEAST_BYTES = 0 if large else ahead.LEAST_BYTES
         self.path.parent.mkdir()
         self.open()
 
@@ -365,6 +369,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (admitted.admitted, admitted.duplicates, admitted.claims) == (0, len(keys), [])
         self.rows += len(keys)
         self.duplicates += len(keys)
+
+    @precondition(anybody)
+    @rule(number=st.integers(1, 5))
+    def move_to_their_places(self, number):
+        lately.KEPT, lately.MOVED = 0, number
+        self.run(self.ledger.job(lately.move))
+        lately.KEPT = self.defaults[1]
 
     @precondition(anybody)
     @rule()

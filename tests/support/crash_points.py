@@ -43,6 +43,8 @@ POINTS = {
     "checkpoint.before": "the write-ahead log is about to be carried over into the ledger's file",
     "checkpoint.middle": "it is being carried over",
     "checkpoint.after": "it was carried over",
+    "move.before": "rows are moved to their places, and that is not committed",
+    "move.after": "rows are at their places, and the writer does not know it",
     "folder.seen": "a file under its temporary name was seen in the watched folder",
     "folder.arrived": "a complete file was seen, and not opened",
     "folder.opened": "a file of the folder was opened, and nothing of it read",

@@ -14,8 +14,9 @@ from typing import Any
 
 from dispatcher import platforms
 from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ledgers import admission, holding, schema, sums, writer
+from dispatcher.ledgers import admission, ahead, holding, lately, schema, sums, writer
 from dispatcher.ledgers.group import Change
+from dispatcher.ledgers.named import SQL
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.platforms import http
 from dispatcher.platforms.token import TokenKeeper
@@ -37,6 +38,7 @@ _sending: ContextVar[bool] = ContextVar("sending", default=False)
 def install(killer: Killer) -> None:
     """Wrap the product's functions."""
     _wrap_commits(killer)
+    _wrap_moves(killer)
     _wrap_requests(killer)
     _wrap_sources(killer)
     _after(SqliteLedger, "recover", killer, "start.recovered")
@@ -106,6 +108,38 @@ def _wrap_commits(killer: Killer) -> None:
         (sums, "positions", "positions"),
     ):
         _note(module, name, kind, transaction)
+
+
+def _wrap_moves(killer: Killer) -> None:
+    """Look ahead and move rows as in a large ledger, though there are few and nobody is idle."""
+    ahead.LEAST_BYTES, lately.KEPT, lately.MOVED, writer._IDLE_SECONDS = 0, 0, 16, 0.001
+    real = lately.move
+
+    def move(connection: Any) -> bool:
+        with killer.commits:
+            moved = real(_Move(connection, killer))  # type: ignore[arg-type]
+            if moved:
+                killer.reached("move.after")
+        return moved
+
+    lately.move = move
+
+
+class _Move:
+    """The writer's connection, watched while rows are moved: the point lies before the commit."""
+
+    def __init__(self, connection: Any, killer: Killer) -> None:
+        self._connection = connection
+        self._killer = killer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run one statement."""
+        if sql == SQL["count_move"]:
+            self._killer.reached("move.before")
+        return self._connection.execute(sql, parameters)
 
 
 def _note(module: Any, name: str, kind: str, transaction: threading.local) -> None:

@@ -10,9 +10,10 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers import ahead
+from dispatcher.ledgers import ahead, lately
 from dispatcher.ledgers.ahead import ReadAhead
 from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.lately import Seen
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
@@ -67,14 +68,28 @@ async def hints(ledger):
 async def test_it_tells_who_was_written_to_in_a_large_ledger(large, ledger, reading):
     """Not who a send is on its way to: that one may end without a message."""
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
-    assert await reading.admission(1, again) == {person_of(ENDED)}
-    assert await reading.admission(2, again) == set()
-    assert await reading.admission(1, [Contact("k", "c", "Hello")]) == set()
+    assert (await reading.admission(1, again, 0)).reached == {person_of(ENDED)}
+    assert (await reading.admission(2, again, 0)).reached == set()
+    assert (await reading.admission(1, [Contact("k", "c", "Hello")], 0)).reached == set()
+
+
+async def test_it_tells_what_stands_among_the_old_rows(large, ledger, reading, monkeypatch):
+    """Whether or not the send has ended; a campaign's keys are its own."""
+    again = people(ENDED, SENDING, UNKNOWN)
+    seen = await reading.admission(1, again, 3)
+    assert (seen.moves, seen.keys, seen.people) == (3, set(), set())
+    monkeypatch.setattr(lately, "KEPT", 0)
+    await ledger.job(lately.move)
+    seen = await reading.admission(1, again, 3)
+    assert seen.keys == {"key-ended", "key-sending"}
+    assert seen.people == {person_of(ENDED), person_of(SENDING)}
+    assert seen.reached == {person_of(ENDED)}
+    assert (await reading.admission(2, again, 3)).keys == set()
 
 
 async def test_a_small_ledger_is_not_read_ahead(ledger, reading):
     """The writer asks by itself; no thread is started for it."""
-    assert await reading.admission(1, people(ENDED)) is None
+    assert await reading.admission(1, people(ENDED), 0) is None
     assert "ledger-ahead" not in " ".join(each.name for each in threading.enumerate())
 
 
@@ -93,7 +108,7 @@ async def test_a_file_that_cannot_be_read_is_left_to_the_writer(large, tmp_path,
     if content:
         path.write_bytes(content)
     reading = ReadAhead(path)
-    assert await reading.admission(1, people(ENDED)) is None
+    assert await reading.admission(1, people(ENDED), 0) is None
     await reading.close()
 
 
@@ -103,25 +118,25 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
     """Half an answer would be taken for the whole."""
     turns = iter([False, True])
 
-    def reached_of(*_):
+    def look_up(*_, **named):
         if next(turns):
             raise sqlite3.OperationalError("disk I/O error")
-        return frozenset({person_of(ENDED)})
+        return Seen(0, frozenset(), frozenset(), frozenset({person_of(ENDED)}))
 
-    monkeypatch.setattr(ahead, "reached_of", reached_of)
-    assert await reading.admission(1, people(ENDED, SENDING)) is None
+    monkeypatch.setattr(ahead, "_look_up", look_up)
+    assert await reading.admission(1, people(ENDED, SENDING), 0) is None
 
 
 async def test_an_admission_that_is_cancelled_while_it_is_read_ahead(large, ledger, monkeypatch):
     """Nothing of it is written; the next one works, and so does the end."""
-    entered, left, true = threading.Event(), threading.Event(), ahead.reached_of
+    entered, left, true = threading.Event(), threading.Event(), ahead._look_up
 
-    def reached_of(*arguments):
+    def look_up(*arguments, **named):
         entered.set()
         left.wait(10)
-        return true(*arguments)
+        return true(*arguments, **named)
 
-    monkeypatch.setattr(ahead, "reached_of", reached_of)
+    monkeypatch.setattr(ahead, "_look_up", look_up)
     admitting = asyncio.ensure_future(ledger.admit(Batch(people(UNKNOWN)), NOW, 1))
     await asyncio.to_thread(entered.wait, 10)
     admitting.cancel()

@@ -376,6 +376,8 @@ DAMAGE = {
     "lineage_alone": "UPDATE lineage SET contact_id = 2 WHERE contact_id = 1",
     "message_twice": "UPDATE lineage SET message_id = 'one'",
     "person_not_reached": "UPDATE contact SET person = 'hash' WHERE id = 1",
+    "key_twice": "UPDATE contact SET lately = 0, key = (SELECT key FROM contact WHERE id = 1)"
+    " WHERE id = 5",
     "settled_sums_differ": "UPDATE settled_sum SET contacts = 9",
     "admitted_differs": "DELETE FROM contact WHERE id = 5",
     "rows_differ": "UPDATE campaign SET rows_read = 99",

@@ -32,7 +32,13 @@ FROM lineage INNER JOIN contact ON lineage.contact_id = contact.id
 WHERE
     lineage.contact_id IN (SELECT value FROM json_each(?))
     AND lineage.external_contact_id IS NOT NULL
-ON CONFLICT DO NOTHING
+    AND NOT EXISTS (
+        SELECT 1 FROM reached
+        WHERE
+            reached.lately IN (0, 1)
+            AND reached.person = person_of(lineage.external_contact_id)
+            AND reached.contact_id = contact.id
+    )
 
 -- name: keep_keys
 INSERT INTO pruned (campaign_id, key_hash)
@@ -88,7 +94,7 @@ WHERE
 
 -- name: reached_of
 SELECT contact.id FROM reached INNER JOIN contact ON reached.contact_id = contact.id
-WHERE reached.person IN (SELECT value FROM json_each(?))
+WHERE reached.lately IN (0, 1) AND reached.person IN (SELECT value FROM json_each(?))
 
 -- name: facts
 SELECT
@@ -101,7 +107,7 @@ WHERE contact.id IN (SELECT value FROM json_each(?)) AND contact.text_sha256 <> 
 -- name: was_known
 SELECT
     EXISTS (SELECT 1 FROM pruned WHERE key_hash = :hash)
-    OR EXISTS (SELECT 1 FROM reached WHERE person = :person)
+    OR EXISTS (SELECT 1 FROM reached WHERE lately IN (0, 1) AND person = :person)
 
 -- name: standing
 SELECT status, campaign.name FROM contact

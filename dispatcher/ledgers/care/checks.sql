@@ -71,7 +71,18 @@ WHERE
     reason = 'delivered' AND person IS NOT NULL
     AND NOT EXISTS (
         SELECT 1 FROM reached
-        WHERE reached.person = contact.person AND reached.contact_id = contact.id
+        WHERE
+            reached.lately IN (0, 1)
+            AND reached.person = contact.person AND reached.contact_id = contact.id
+    )
+
+-- name: key_twice
+SELECT COUNT(*) FROM contact AS late INDEXED BY contact_key
+WHERE
+    late.lately = 1
+    AND EXISTS (
+        SELECT 1 FROM contact AS old INDEXED BY contact_key
+        WHERE old.lately = 0 AND old.campaign_id = late.campaign_id AND old.key = late.key
     )
 
 -- name: settled_sums_differ
@@ -107,7 +118,10 @@ SELECT
 -- name: admitted_differs
 SELECT COUNT(*) FROM campaign
 WHERE
-    admitted <> (SELECT COUNT(*) FROM contact WHERE contact.campaign_id = campaign.id)
+    admitted <> (
+        SELECT COUNT(*) FROM contact
+        WHERE contact.lately IN (0, 1) AND contact.campaign_id = campaign.id
+    )
     + (SELECT COUNT(*) FROM pruned WHERE pruned.campaign_id = campaign.id)
     - (
         SELECT COUNT(*) FROM contact

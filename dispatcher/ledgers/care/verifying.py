@@ -33,6 +33,7 @@ _WORDS = {
     "lineage_alone": ("lineage rows without a delivered contact, or of no known kind", _REPORT),
     "message_twice": ("messages that two contacts claim", _TWICE),
     "person_not_reached": ("delivered contacts whose person is not marked as reached", _REPORT),
+    "key_twice": ("contacts whose key another one of their campaign has", _TWICE),
     "settled_sums_differ": ("campaigns whose sums are not the count of their contacts", _HARMLESS),
     "admitted_differs": ("campaigns that admitted other than what they hold", _REPORT),
     "rows_differ": ("campaigns whose rows do not add up", _HARMLESS),

@@ -1,0 +1,213 @@
+"""Rows that move from those written lately to their places, and what is known of them meanwhile."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.decision import Notify
+from dispatcher.domain.progress import NEW
+from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.ledgers import ahead, lately
+from dispatcher.ledgers.care.pruning import PruneOrder, prune
+from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.lately import Seen, Strangers
+from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
+
+NOW = 1000.0
+NOBODY = frozenset[str]()
+SIZES = pytest.mark.parametrize("size", ["small", "large"], indirect=True)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+async def ledger(path):
+    async with await SqliteLedger.open(path, "c", now=lambda: NOW) as opened:
+        yield opened
+
+
+@pytest.fixture
+def size(request, monkeypatch):
+    """Whether the ledger counts as large, so that it is looked up ahead."""
+    if request.param == "large":
+        monkeypatch.setattr(ahead, "LEAST_BYTES", 0)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Nothing is kept together: every row is to be moved."""
+    monkeypatch.setattr(lately, "KEPT", 0)
+
+
+def contact(key, person=None):
+    return Contact(key, f"talk-{key}", "Hello", external_contact_id=person)
+
+
+async def admit(ledger, *contacts):
+    return (await ledger.admit(Batch(contacts), NOW, 9)).claims
+
+
+async def send(ledger, claim, *, cap=0):
+    """Intend a message to the contact's person; return what stands against it."""
+    talk, who = claim.contact.conversation_id, claim.contact.external_contact_id
+    limits = Limits(one_per_person=not cap, cap=cap, cap_since=0.0)
+    return await ledger.intend(Intent(claim.id, Step.NOTIFY, Notify(talk), NOW, NEW, who, limits))
+
+
+async def deliver(ledger, claim):
+    assert await send(ledger, claim) is None
+    talk = claim.contact.conversation_id
+    await ledger.settle(
+        Settlement(
+            claim.id, Status.NOTIFIED, Reason.DELIVERED, NOW, NEW, Relation.NOTIFIED, talk,
+            f"message-{claim.id}", claim.contact.external_contact_id,
+        )
+    )  # fmt: skip
+
+
+def places(path):
+    """Count the rows that stand lately, and those at their places: contacts, then people."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            connection.execute(
+                f"SELECT COALESCE(SUM(lately), 0), COALESCE(SUM(NOT lately), 0) FROM {table}"
+            ).fetchone()
+            for table in ("contact", "reached")
+        ]
+
+
+async def until(true):
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - another thread moves the rows, and tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, path, monkeypatch):
+    """In parts, and no more than need be."""
+    monkeypatch.setattr(lately, "KEPT", 2)
+    monkeypatch.setattr(lately, "MOVED", 3)
+    for claim in await admit(ledger, *(contact(f"k{n}", f"p{n}") for n in range(9))):
+        await deliver(ledger, claim)
+    await until(lambda: places(path)[0][0] <= 2 and places(path)[1][0] <= 2)
+    moved = [old for _, old in places(path)]
+    await ledger.backlog(NOW)
+    await asyncio.sleep(0.05)
+    assert [old for _, old in places(path)] == moved
+
+
+async def test_few_rows_stay_together(ledger, path):
+    """A small ledger has no places that are far apart."""
+    await admit(ledger, contact("a", "p"))
+    assert await ledger.job(lately.move) is False
+    assert places(path)[0] == (1, 0)
+
+
+@SIZES
+async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, at_once):
+    """A row that comes again is a duplicate in both places, and in the other campaign it is new."""
+    await admit(ledger, contact("a"))
+    other = await ledger.another("other")
+    for _ in range(2):
+        again = await ledger.admit(Batch([contact("a"), contact("a")]), NOW, 9)
+        assert (again.admitted, again.duplicates) == (0, 2)
+        await ledger.job(lately.move)
+    assert (await other.admit(Batch([contact("a")]), NOW, 9)).admitted == 1
+
+
+@SIZES
+async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_once):
+    """For a contact that was admitted before the message, before the move, and after it."""
+    first, before, between = await admit(ledger, *(contact(key, "p") for key in "abc"))
+    await deliver(ledger, first)
+    assert await send(ledger, before) is Hindrance.SAME_PERSON
+    await ledger.job(lately.move)
+    assert places(path) == [(0, 3), (0, 1)]
+    assert await send(ledger, between) is Hindrance.SAME_PERSON
+    (after,) = await admit(ledger, contact("d", "p"))
+    assert after.hindrance is Hindrance.SAME_PERSON
+    assert await send(ledger, after) is Hindrance.SAME_PERSON
+
+
+@SIZES
+async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
+    """One message was moved, one was not."""
+    first, second, third = await admit(ledger, *(contact(key, key) for key in "abc"))
+    claims = await admit(ledger, *(contact(f"{n}", "p") for n in range(4)))
+    for number, claim in enumerate(claims[:2]):
+        assert await send(ledger, claim, cap=2) is None
+        await ledger.settle(
+            Settlement(claim.id, Status.NOTIFIED, Reason.DELIVERED, NOW, NEW, Relation.NOTIFIED)
+        )
+        if not number:
+            await ledger.job(lately.move)
+    assert await send(ledger, claims[2], cap=2) is Hindrance.CAPPED
+    assert await send(ledger, claims[3], cap=3) is None
+    assert [await send(ledger, each) for each in (first, second, third)] == [None, None, None]
+
+
+async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(ledger, at_once):
+    """The row is taken away from its place, too."""
+    first, second = await admit(ledger, contact("a", "p"), contact("b", "p"))
+    assert await send(ledger, first) is None
+    await ledger.job(lately.move)
+    assert await send(ledger, second) is Hindrance.BUSY
+    await ledger.retract(first.id)
+    assert await send(ledger, second) is None
+
+
+async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at_once):
+    """Not one in each place, which a cap would count twice."""
+    first, newest = await admit(ledger, contact("a", "p"), contact("b", "q"))
+    await deliver(ledger, first)
+    await deliver(ledger, newest)
+    await ledger.job(lately.move)
+    pruned = await ledger.tend(prune(PruneOrder(NOW + 1)))
+    assert pruned.contacts == 1
+    assert places(path)[1] == (0, 2)
+
+
+async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
+    ledger, path, at_once, monkeypatch
+):
+    """What is wrong, the next operation that meets it will tell."""
+    wrong = "UPDATE reached SET lately = 7 WHERE ?1 < ?2"
+    monkeypatch.setitem(lately.SQL, "move_people", wrong)
+    (claim,) = await admit(ledger, contact("a", "p"))
+    await deliver(ledger, claim)
+    with pytest.raises(LedgerError, match="CHECK constraint failed"):
+        await ledger.job(lately.move)
+    await asyncio.sleep(0.05)  # the idle writer tries it, too
+    assert places(path) == [(1, 0), (1, 0)]
+    assert (await ledger.backlog(NOW)).busy == 0
+
+
+def seen(*people, moves=3):
+    return Seen(moves, NOBODY, frozenset(map(person_of, people)), NOBODY)
+
+
+def test_a_stranger_is_one_who_was_looked_for_and_not_found():
+    """Under the same id: the platform may have told another one since."""
+    strangers = Strangers()
+    claims = [Claim(1, contact("a", "p")), Claim(2, contact("b", "q")), Claim(3, contact("c"))]
+    strangers.note(claims, seen("q"))
+    assert strangers.take(1, "p") == 3
+    assert strangers.take(1, "p") is None, "once"
+    assert [strangers.take(2, "q"), strangers.take(3, None), strangers.take(4, "p")] == [None] * 3
+    strangers.note(claims, seen())
+    assert strangers.take(1, "another") is None
+
+
+def test_strangers_that_never_come_are_forgotten(monkeypatch):
+    """They would gather for as long as the daemon lives."""
+    monkeypatch.setattr(lately, "MOST_STRANGERS", 2)
+    strangers = Strangers()
+    for number in range(5):
+        strangers.note([Claim(number, contact(f"{number}", "p"))], seen())
+    assert [strangers.take(number, "p") for number in range(5)] == [None, None, None, 3, 3]
