@@ -15,7 +15,7 @@ from zlib import crc32
 from benchmarks.filled import fill
 from benchmarks.harness import RESULTS, contacts, keep, measured, median, table, write_config
 from dispatcher.domain.contact import Contact
-from dispatcher.ledgers import admission, holding
+from dispatcher.ledgers import admission, holding, lately
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch
@@ -52,7 +52,8 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
         figures["status"] = {"filled": [_status(filled) for _ in range(repeats)]}
         with sandbox(SCENARIOS / "bench.toml", folder / "effects.jsonl") as world:
             figures["first send"] = _each(folder, filled, repeats, world, 200, _first_send)
-            figures["whole run"] = _each(folder, filled, repeats, world, count, _whole)
+            figures["whole run"] = _each(folder, filled, repeats * 3, world, count, _whole)
+            figures["moving, a contact"] = {"filled": [_rest(filled) / count]}
         figures["claim"] = _claims(folder, filled, repeats, _claim)
         figures["claim, answered"] = _claims(folder, filled, repeats, _answered_claim)
     return _report(rows, figures)
@@ -61,10 +62,15 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
 def _each(
     folder: Path, filled: Path, repeats: int, world: SandboxProcess, count: int, measure: Measure
 ) -> dict[str, list[float]]:
-    """Measure one side after the other, after a first pair that only warms up."""
+    """Measure one side after the other, after a first pair that only warms up.
+
+    The sides take turns in being first. The filled ledger is at rest before each of its turns.
+    """
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     for number in range(-1, repeats):
-        for side in SIDES:
+        for side in SIDES[:: -1 if number % 2 else 1]:
+            if side == "filled":
+                _rest(filled)
             name = f"{measure.__name__}-{side}-{number}"
             source = contacts(folder, name, count, crc32(name.encode()))
             ledger = filled if side == "filled" else folder / f"{name}.db"
@@ -80,6 +86,15 @@ def _each(
             if number >= 0:
                 found[side].append(seconds)
     return found
+
+
+def _rest(ledger: Path) -> float:
+    """Let new rows come to their places, as an idle dispatcher would; return the seconds."""
+    began = time.perf_counter()
+    with closing(open_for_writing(ledger)) as connection:
+        while lately.move(connection):
+            pass
+    return time.perf_counter() - began
 
 
 def _first_send(config: Path, world: SandboxProcess) -> float:

@@ -12,7 +12,7 @@ from dispatcher.ledgers.named import script
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
 
-MIGRATIONS = ("schema.sql", "schema_2.sql")
+MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql")
 """Scripts that lead from each version to the next; the first one from nothing to version 1."""
 
 OLDEST_SQLITE = (3, 38, 0)

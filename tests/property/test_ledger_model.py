@@ -182,7 +182,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [each.contact for each in admitted.claims] == [
             self.known[key].contact for key in due
         ]
-        self.take(admitted.claims, {Hindrance.SAME_PERSON})
+        self.take(admitted.claims, self.hint_of_an_admission)
         self.rows += len(rows) + bad + filtered
         self.duplicates += admitted.duplicates
         self.rejected += bad
@@ -214,11 +214,20 @@ class LedgerMachine(RuleBasedStateMachine):
         late = sum(each.reached >= limits.cap_since for each in reached)
         return Hindrance.CAPPED if 0 < limits.cap <= late else None
 
-    def take(self, claims, told=frozenset(Hindrance)):
+    def hint_of_a_claim(self, me):
+        return self.hindrance(me, me.person, Limits(one_per_person=True))
+
+    def hint_of_an_admission(self, me):
+        """Who was written to is told, who is being written to is not: that may come to nothing."""
+        everybody = (*self.known.values(), *self.gone.values())
+        others = [each for each in everybody if each is not me and each.reached is not None]
+        ended = any(e.person == me.person and e.status not in UNSETTLED for e in others)
+        return Hindrance.SAME_PERSON if me.person and ended else None
+
+    def take(self, claims, hint):
         for claim in claims:
             each = self.known[claim.contact.key]
-            hint = self.hindrance(each, each.person, Limits(one_per_person=True))
-            assert claim.hindrance == (hint if hint in told else None)
+            assert claim.hindrance == hint(each)
             assert each.status is Status.READY
             assert claim.progress == each.progress
             each.status = Status.CLAIMED
@@ -234,7 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         claims = self.run(self.ledger.claim(limit, self.now))
         assert [self.known[each.contact.key].due for each in claims] == due[:limit]
-        self.take(claims)
+        self.take(claims, self.hint_of_a_claim)
 
     @where(Status.CLAIMED)
     @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS, told=PEOPLE, limits=LIMITS)

@@ -10,7 +10,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers import ahead, lately
+from dispatcher.ledgers import ahead, lately, schema
 from dispatcher.ledgers.care.pruning import PruneOrder, prune
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.lately import Seen, Strangers
@@ -211,3 +211,49 @@ def test_strangers_that_never_come_are_forgotten(monkeypatch):
     for number in range(5):
         strangers.note([Claim(number, contact(f"{number}", "p"))], seen())
     assert [strangers.take(number, "p") for number in range(5)] == [None, None, None, 3, 3]
+
+
+COLUMNS = {
+    "campaign_id": 1, "key": "k", "conversation_id": "talk", "external_contact_id": "p",
+    "person": person_of("p"), "not_before": 1.0, "expires_at": 9e9, "progress": '{"sends":1}',
+    "intent_step": "notify", "intent_at": 5.0, "intent_conversation_id": "talk",
+    "intent_external_contact_id": "p", "intent_target": "guest", "intent_target_is_guest_id": 1,
+    "correlation_id": "c-1", "words": "words", "text_sha256": b"\x01", "attributes": "{}",
+    "subject": "subject", "address": "address", "text": "text", "story": "[1]",
+}  # fmt: skip
+"""What a contact of the version before had, in whatever status."""
+
+
+async def test_a_ledger_of_the_version_before_is_carried_over_whole(path, monkeypatch):
+    """All that it held stands at its place; what was in doubt is in doubt, who was reached is."""
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        with closing(schema.open_for_writing(path)) as connection:
+            connection.execute("INSERT INTO campaign (name, created_at, admitted) VALUES ('c',0,2)")
+            insert(connection, id=1, status="in_doubt", look_at=7.0)
+            insert(connection, id=2, key="l", status="notified", reason="delivered", settled_at=8.0)
+            connection.execute("INSERT INTO reached SELECT person, id, 1, 5.0 FROM contact")
+            connection.execute(
+                "INSERT INTO lineage (contact_id, relation, sent_at, correlation_id)"
+                " VALUES (2, 'notified', 5.0, '')"
+            )
+            columns = [name for _, name, *_ in connection.execute("PRAGMA table_info (contact)")]
+            listed = f"SELECT {','.join(columns)} FROM contact"
+            held = connection.execute(listed).fetchall()
+    with closing(schema.open_for_writing(path)) as connection:
+        assert connection.execute(listed).fetchall() == held
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("SELECT contact_key FROM lineage_row").fetchall() == [("l",)]
+    assert places(path) == [(0, 2), (0, 2)]
+    async with await SqliteLedger.open(path, "c", now=lambda: NOW) as ledger:
+        assert (await ledger.recover()).in_doubt == 1
+        assert (await ledger.admit(Batch([contact("k")]), NOW, 9)).duplicates == 1
+        (claim,) = await admit(ledger, contact("m", "p"))
+        assert await send(ledger, claim) is Hindrance.BUSY
+
+
+def insert(connection, **values):
+    row = {**COLUMNS, **values}
+    marks = ",".join("?" * len(row))
+    connection.execute(f"INSERT INTO contact ({','.join(row)}) VALUES ({marks})", [*row.values()])
