@@ -76,15 +76,27 @@ def unknown(
     true = seen is not None and seen.moves == moves(connection)
     if seen is not None and true:
         first = {key: contact for key, contact in first.items() if key not in seen.keys}
-    keys = list(first)
+    for key in known_keys(connection, campaign, list(first), lately_alone=true):
+        del first[key]
+    (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
+    return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
+
+
+def known_keys(
+    connection: sqlite3.Connection,
+    campaign: int,
+    keys: Sequence[str],
+    *,
+    lately_alone: bool = False,
+) -> frozenset[str]:
+    """Return those of ``keys`` that contacts of the campaign have, or have since lately."""
+    found: list[str] = []
     for start in range(0, len(keys), _CHUNK):
         chunk = keys[start : start + _CHUNK]
         sql = many("known_keys", len(chunk))
-        (known,) = connection.execute(sql, (int(true), campaign, *chunk)).fetchone()
-        for key in orjson.loads(known):
-            del first[key]
-    (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
-    return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
+        (known,) = connection.execute(sql, (int(lately_alone), campaign, *chunk)).fetchone()
+        found += orjson.loads(known)
+    return frozenset(found)
 
 
 def _unpruned(
@@ -116,7 +128,7 @@ def _hindered(
 ) -> list[Claim]:
     """Mark the claims whose person was written to in this campaign.
 
-    It spares a contact its state check, no more: it is the intent that decides.
+    They are skipped without a request. Whoever is not marked here is judged by the intent.
     """
     persons = {
         each.id: person_of(each.contact.external_contact_id)

@@ -21,6 +21,7 @@ import orjson
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import Hindrance
 from dispatcher.ledgers import holding
+from dispatcher.ledgers.admission import known_keys
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.lately import Seen
 from dispatcher.ledgers.named import SQL
@@ -116,7 +117,7 @@ class ReadAhead:
     ) -> R | None:
         connection = self._idle.get()
         try:
-            with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error, ValueError):  # a key may be no Unicode
                 connection = connection or self._connect()
                 return look(connection, items)
             return None
@@ -127,15 +128,14 @@ class ReadAhead:
 def _look_up(
     connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int, moves: int
 ) -> Seen:
-    listed = orjson.dumps([each.key for each in contacts]).decode()
-    (keys,) = connection.execute(SQL["old_keys"], (campaign, listed)).fetchone()
+    keys = known_keys(connection, campaign, [each.key for each in contacts])
     known = (each.external_contact_id for each in contacts)
     listed = orjson.dumps([person_of(each) for each in known if each]).decode()
     (people,) = connection.execute(SQL["people_before"], (campaign, listed)).fetchone()
     found = orjson.loads(people)
     return Seen(
         moves,
-        keys=frozenset(orjson.loads(keys)),
+        keys=keys,
         people=frozenset(person for person, lately, _ in found if not lately),
         reached=frozenset(person for person, _, ended in found if ended),
     )

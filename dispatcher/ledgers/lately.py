@@ -6,8 +6,9 @@ contacts in it. New rows therefore stand together, under ``lately = 1``, where t
 they are moved to ``lately = 0`` in the moments in which the writer has nothing to do. A daemon
 that keeps to a quota has plenty of those.
 
-Nothing else brings a row under ``lately = 0`` while the ledger is open. So what was not there
-when somebody looked is not there as long as no rows were moved since.
+Nothing else brings a key or a person there while the ledger is open (an erased contact stays at
+its place, under a name that no source has). So what was not there when somebody looked is not
+there as long as no rows were moved since.
 """
 
 import sqlite3
@@ -19,7 +20,7 @@ from dispatcher.ledgers.named import SQL
 from dispatcher.ports import Claim
 
 KEPT = 1000
-"""Rows of each kind that stay together: so few share their pages, and need not be moved."""
+"""Rows are moved while there are more of a kind: so few share their pages anyway."""
 
 MOVED = 64
 """Rows of each kind that are moved at once: an operation that comes meanwhile waits for them."""
@@ -32,8 +33,9 @@ _MOVES = ("move_keys", "move_people")
 class Seen:
     """What a look found, which was taken after at least ``moves`` moves.
 
-    ``keys`` and ``people`` are those that stand among the old rows. ``reached`` are the people
-    who were written to in the campaign, lately or before, and whose send has ended.
+    ``keys`` are those that contacts of the campaign have. ``people`` are those that stand among
+    the old rows; ``reached`` those who were written to in the campaign, lately or before, and
+    whose send has ended.
     """
 
     moves: int

@@ -69,10 +69,6 @@ ON CONFLICT DO UPDATE SET
 SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
 FROM position WHERE campaign_id = ?
 
--- name: old_keys
-SELECT json_group_array(key) FROM contact INDEXED BY contact_key
-WHERE lately = 0 AND campaign_id = ? AND key IN (SELECT value FROM json_each(?))
-
 -- name: people_before
 SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXISTS (
     SELECT 1 FROM contact
@@ -87,7 +83,7 @@ SELECT times FROM temp.moves
 UPDATE temp.moves SET times = times + 1
 
 -- name: move_keys
-UPDATE contact SET lately = 0 WHERE id IN (
+UPDATE OR IGNORE contact SET lately = 0 WHERE id IN (
     SELECT id FROM contact INDEXED BY contact_key
     WHERE
         lately = 1
@@ -372,13 +368,20 @@ UPDATE contact SET
 WHERE id IN (SELECT value FROM json_each(:ids)) AND campaign_id = :campaign AND status = 'parked'
 
 -- name: contact_by_key
-SELECT id FROM contact WHERE lately IN (0, 1) AND campaign_id = ? AND key = ?
+SELECT id FROM contact
+WHERE lately IN (0, 1) AND campaign_id IN (SELECT value FROM json_each(?)) AND key = ?
+ORDER BY id
 
 -- name: contact_by_id
-SELECT id FROM contact WHERE campaign_id = ?1 AND (conversation_id = ?2 OR external_contact_id = ?2)
+SELECT id FROM contact
+WHERE
+    campaign_id IN (SELECT value FROM json_each(?1))
+    AND (conversation_id = ?2 OR external_contact_id = ?2)
 UNION
 SELECT contact.id FROM lineage INNER JOIN contact ON lineage.contact_id = contact.id
-WHERE lineage.conversation_id = ?2 AND contact.campaign_id = ?1
+WHERE
+    lineage.conversation_id = ?2
+    AND contact.campaign_id IN (SELECT value FROM json_each(?1))
 ORDER BY id
 
 -- name: told_contact

@@ -25,7 +25,6 @@ _SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",  # macOS: down to the platter; no effect elsewhere
     "PRAGMA secure_delete = ON",
-    "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -8000",  # KiB, negative: memory must not grow with the ledger
     f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     f"PRAGMA journal_size_limit = {_WAL_LIMIT}",
@@ -118,8 +117,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.create_function("person_of", 1, person_of, deterministic=True)
     connection.create_function("key_hash", 1, key_hash, deterministic=True)
+    connection.execute("PRAGMA temp_store = FILE")  # indexes of a large ledger are sorted there
     for number, name in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, name, number)
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.executescript(script("changes.sql"))
 
 

@@ -34,10 +34,10 @@ def told(
 
     """
     found: list[dict[str, Any]] = []
+    among = orjson.dumps([id_ for id_, _ in campaigns(connection, campaign)]).decode()
     for query in ("contact_by_key", "contact_by_id"):
-        for id_, _ in campaigns(connection, campaign):
-            rows = connection.execute(SQL[query], (id_, name)).fetchall()
-            found += [_contact(connection, row[0]) for row in rows]
+        rows = connection.execute(SQL[query], (among, name)).fetchall()
+        found = [_contact(connection, row[0]) for row in rows]
         if found:
             break
     meant = [each for each in found if not parked_only or each["status"] == "parked"]

@@ -132,7 +132,7 @@ class Writer:
 
     def _next(self) -> Group | None:
         """Wait for operations; what has waited for an idle moment is done in between."""
-        while self._waiting:
+        while self._waiting and self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_SECONDS)
             except Empty:
@@ -140,10 +140,13 @@ class Writer:
         return self._queue.get()
 
     def _move(self) -> bool:
-        """Move rows to their places; what goes wrong is left to the next group to meet and tell."""
-        moved = False
-        with suppress(sqlite3.Error):
+        """Move rows to their places; a fault is left to the next group to meet and tell."""
+        try:
             moved = lately.move(self._connection)
+        except Exception as error:  # noqa: BLE001 - nobody waits here, and the thread has to go on
+            if self._connection.in_transaction or not isinstance(error, sqlite3.Error):
+                self._failure = _words(self._path, error)
+            return False
         self.moves += moved
         return moved
 

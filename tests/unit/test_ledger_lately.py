@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
@@ -10,7 +11,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers import ahead, lately, schema
+from dispatcher.ledgers import admission, ahead, lately, schema
 from dispatcher.ledgers.care.pruning import PruneOrder, prune
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.lately import Seen, Strangers
@@ -90,7 +91,7 @@ async def until(true):
 
 
 async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, path, monkeypatch):
-    """In parts, and no more than need be."""
+    """Part by part; then it leaves them alone."""
     monkeypatch.setattr(lately, "KEPT", 2)
     monkeypatch.setattr(lately, "MOVED", 3)
     for claim in await admit(ledger, *(contact(f"k{n}", f"p{n}") for n in range(9))):
@@ -110,14 +111,14 @@ async def test_few_rows_stay_together(ledger, path):
 
 
 @SIZES
-async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, at_once):
+async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, path, at_once):
     """A row that comes again is a duplicate in both places, and in the other campaign it is new."""
     await admit(ledger, contact("a"))
     other = await ledger.another("other")
     for _ in range(2):
         again = await ledger.admit(Batch([contact("a"), contact("a")]), NOW, 9)
         assert (again.admitted, again.duplicates) == (0, 2)
-        await ledger.job(lately.move)
+        await until(lambda: places(path)[0][0] == 0)
     assert (await other.admit(Batch([contact("a")]), NOW, 9)).admitted == 1
 
 
@@ -177,7 +178,9 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
     ledger, path, at_once, monkeypatch
 ):
     """What is wrong, the next operation that meets it will tell."""
-    wrong = "UPDATE reached SET lately = 7 WHERE ?1 < ?2"
+    wrong = (
+        "INSERT INTO reached (lately, person, contact_id, campaign_id, at) VALUES (7, ?, ?, 1, 1)"
+    )
     monkeypatch.setitem(lately.SQL, "move_people", wrong)
     (claim,) = await admit(ledger, contact("a", "p"))
     await deliver(ledger, claim)
@@ -186,6 +189,65 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
     await asyncio.sleep(0.05)  # the idle writer tries it, too
     assert places(path) == [(1, 0), (1, 0)]
     assert (await ledger.backlog(NOW)).busy == 0
+
+
+@pytest.fixture
+def slow_look(monkeypatch):
+    """A look ahead that was taken, and waits for a sign before it is told."""
+    taken, told, true = threading.Event(), threading.Event(), ahead._look_up
+
+    def look_up(*arguments, **named):
+        seen = true(*arguments, **named)
+        taken.set()
+        told.wait(10)
+        return seen
+
+    monkeypatch.setattr(ahead, "LEAST_BYTES", 0)
+    monkeypatch.setattr(ahead, "_look_up", look_up)
+    return taken, told
+
+
+async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, slow_look):
+    """Its key came to stand among the old rows meanwhile, and so did its person."""
+    taken, told = slow_look
+    again = asyncio.ensure_future(ledger.admit(Batch([contact("a"), contact("b", "p")]), NOW, 9))
+    await asyncio.to_thread(taken.wait, 10)
+    # as another campaign's or an earlier batch's admission does, which looked before this one
+    claiming = admission.Claiming(NOW, 9)
+    batch = Batch([contact("a"), contact("c", "p")])
+    first = await ledger.job(
+        lambda connection: admission.admit(connection, 1, iter((101, 102)), batch, claiming)
+    )
+    await deliver(ledger, first.claims[1])
+    await until(lambda: places(path) == [(0, 2), (0, 1)])
+    told.set()
+    admitted = await again
+    assert (admitted.admitted, admitted.duplicates) == (1, 1)
+    assert await send(ledger, admitted.claims[0]) is Hindrance.SAME_PERSON
+
+
+@SIZES
+async def test_a_key_of_any_characters_is_known_again(size, ledger, path, at_once):
+    """One that a string of SQLite's functions would end in among them."""
+    await admit(ledger, contact("a\0b"))
+    await until(lambda: places(path)[0][0] == 0)
+    assert (await ledger.admit(Batch([contact("a\0b")]), NOW, 9)).duplicates == 1
+
+
+async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_once, monkeypatch):
+    """Else the next group would be taken for committed inside of what stayed open."""
+
+    def move(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(lately, "move", move)
+    (claim,) = await admit(ledger, contact("a", "p"))
+    await asyncio.sleep(0.1)
+    with pytest.raises(LedgerError, match="disk I/O error"):
+        await send(ledger, claim)
+    with pytest.raises(LedgerError):
+        await ledger.backlog(NOW)
 
 
 def seen(*people, moves=3):

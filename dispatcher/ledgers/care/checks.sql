@@ -91,14 +91,16 @@ counted AS (
     SELECT campaign_id, status, reason, COUNT(*) AS contacts FROM contact
     WHERE reason IS NOT NULL GROUP BY campaign_id, status, reason
 ),
+erased AS (
+    SELECT campaign_id, COUNT(*) AS contacts FROM contact
+    WHERE text_sha256 = x'' GROUP BY campaign_id
+),
 gone AS (
     SELECT
         campaign.id AS campaign_id,
-        (SELECT COUNT(*) FROM pruned WHERE pruned.campaign_id = campaign.id) - (
-            SELECT COUNT(*) FROM contact
-            WHERE contact.campaign_id = campaign.id AND contact.text_sha256 = x''
-        ) AS contacts
-    FROM campaign
+        (SELECT COUNT(*) FROM pruned WHERE pruned.campaign_id = campaign.id)
+        - COALESCE(erased.contacts, 0) AS contacts
+    FROM campaign LEFT JOIN erased ON erased.campaign_id = campaign.id
 )
 SELECT
     (
@@ -116,17 +118,14 @@ SELECT
     )
 
 -- name: admitted_differs
-SELECT COUNT(*) FROM campaign
+WITH held AS (
+    SELECT campaign_id, COUNT(*) - SUM(text_sha256 = x'') AS contacts FROM contact
+    GROUP BY campaign_id
+)
+SELECT COUNT(*) FROM campaign LEFT JOIN held ON held.campaign_id = campaign.id
 WHERE
-    admitted <> (
-        SELECT COUNT(*) FROM contact
-        WHERE contact.lately IN (0, 1) AND contact.campaign_id = campaign.id
-    )
+    admitted <> COALESCE(held.contacts, 0)
     + (SELECT COUNT(*) FROM pruned WHERE pruned.campaign_id = campaign.id)
-    - (
-        SELECT COUNT(*) FROM contact
-        WHERE contact.campaign_id = campaign.id AND contact.text_sha256 = x''
-    )
 
 -- name: rows_differ
 SELECT COUNT(*) FROM campaign
