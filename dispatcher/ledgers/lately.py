@@ -26,6 +26,8 @@ MOVED = 64
 """Rows of each kind that are moved at once: an operation that comes meanwhile waits for them."""
 
 MOST_STRANGERS = 10_000
+"""Contacts of which it is remembered that nobody had written to their people."""
+
 _MOVES = ("move_keys", "move_people")
 
 

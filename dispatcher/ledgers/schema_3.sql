@@ -41,17 +41,15 @@ CREATE TABLE contact_3 (
 
 INSERT INTO contact_3 (
     lately, id, campaign_id, status, due, reason, settled_at, look_at, progress, intent_step,
-    intent_at,
-    intent_conversation_id, intent_external_contact_id, intent_target, intent_target_is_guest_id,
-    key, conversation_id, external_contact_id, person, not_before, expires_at, correlation_id,
-    words, text_sha256, attributes, subject, address, text, story
+    intent_at, intent_conversation_id, intent_external_contact_id, intent_target,
+    intent_target_is_guest_id, key, conversation_id, external_contact_id, person, not_before,
+    expires_at, correlation_id, words, text_sha256, attributes, subject, address, text, story
 )
 SELECT
     0, id, campaign_id, status, due, reason, settled_at, look_at, progress, intent_step,
-    intent_at,
-    intent_conversation_id, intent_external_contact_id, intent_target, intent_target_is_guest_id,
-    key, conversation_id, external_contact_id, person, not_before, expires_at, correlation_id,
-    words, text_sha256, attributes, subject, address, text, story
+    intent_at, intent_conversation_id, intent_external_contact_id, intent_target,
+    intent_target_is_guest_id, key, conversation_id, external_contact_id, person, not_before,
+    expires_at, correlation_id, words, text_sha256, attributes, subject, address, text, story
 FROM contact ORDER BY id;
 
 DROP TABLE contact;
