@@ -15,8 +15,7 @@ INSTALL = $(BIN)/python -m pip install --quiet
 LOCKED = $(INSTALL) --require-hashes -r requirements/build.txt
 PROJECT = PYTHONWARNINGS=ignore $(INSTALL) --no-deps --no-build-isolation -e .
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-config $(UPGRADE) \
-	--generate-hashes --strip-extras --allow-unsafe --no-emit-options \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test check bench crash fmt lock clean
