@@ -111,8 +111,13 @@ def _wrap_commits(killer: Killer) -> None:
 
 
 def _wrap_moves(killer: Killer) -> None:
-    """Look ahead and move rows as in a large ledger, though there are few and nobody is idle."""
-    ahead.LEAST_BYTES, lately.KEPT, lately.MOVED, writer._IDLE_SECONDS = 0, 0, 16, 0.001
+    """Move rows as in a large ledger, though there are few and hardly a moment is idle.
+
+    Every other run, as chance has it, looks ahead as well.
+    """
+    lately.KEPT, lately.MOVED, writer._IDLE_SECONDS = 0, 16, 0.001
+    if os.getpid() % 2:
+        ahead.LEAST_BYTES = 0
     real = lately.move
 
     def move(connection: Any) -> bool:
