@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dispatcher.sandbox.contacts import write_contacts
+from dispatcher.sandbox.contact_files import write_contacts
 from tests.support.forked import ROOT, clean_environment
 from tests.support.playing import CREDENTIALS
 from tests.support.sandboxed import SandboxProcess

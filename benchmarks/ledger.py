@@ -15,9 +15,9 @@ from zlib import crc32
 from benchmarks.filled import fill
 from benchmarks.harness import RESULTS, contacts, keep, measured, median, table, write_config
 from dispatcher.domain.contact import Contact
-from dispatcher.ledgers import admission, holding, lately
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import open_for_writing
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.write import admission, claims, index_staging
 from dispatcher.ports import Batch
 from tests.support.forked import ROOT, clean_environment
 from tests.support.playing import CREDENTIALS
@@ -92,7 +92,7 @@ def _rest(ledger: Path) -> float:
     """Let new rows come to their places, as an idle dispatcher would; return the seconds."""
     began = time.perf_counter()
     with closing(open_for_writing(ledger)) as connection:
-        while lately.move(connection):
+        while index_staging.move(connection):
             pass
     return time.perf_counter() - began
 
@@ -164,7 +164,7 @@ def _claim(path: Path, number: int) -> float:
         for _ in range(_CLAIMS):
             connection.execute("BEGIN IMMEDIATE")
             began = time.perf_counter()
-            taken = holding.claim(connection, campaign, 100, 1.0)
+            taken = claims.claim(connection, campaign, 100, 1.0)
             times.append(time.perf_counter() - began)
             connection.execute("COMMIT")
             if len(taken) != 100:

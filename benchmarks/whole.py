@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import dispatcher.telemetry.dogstatsd  # noqa: F401 - imported late by a run, and slow to import
+import dispatcher.telemetry.metrics.dogstatsd  # noqa: F401 - imported late by a run, and slow to import
 from dispatcher import app
 from dispatcher.settings import load
 

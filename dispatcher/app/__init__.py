@@ -1,9 +1,9 @@
 """The program as a whole: where settings become objects, and what a command line can ask for."""
 
-from dispatcher.app.online import Finding, check_online
+from dispatcher.app.online_check import Finding, check_online
 from dispatcher.app.run import ProgressView, RunOptions, RunResult, run
 from dispatcher.app.wiring import make_agent
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 
 __all__ = [
     "Ending",

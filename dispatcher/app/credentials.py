@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from dispatcher.credentials.aws import AwsOptions, AwsSource
 from dispatcher.credentials.env import CLIENT_ID, CLIENT_SECRET, EnvSource
 from dispatcher.credentials.file import FileSource
-from dispatcher.credentials.secret import Fields
+from dispatcher.credentials.secret_fields import Fields
 from dispatcher.credentials.vault import VaultOptions, VaultSource
-from dispatcher.credentials.vault_logins import (
+from dispatcher.credentials.vault_auth import (
     AppRoleLogin,
     KubernetesLogin,
     Login,

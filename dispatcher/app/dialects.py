@@ -8,12 +8,13 @@ from yarl import URL
 
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn, Rules
-from dispatcher.platforms import genesys_bodies, messaging
-from dispatcher.platforms.genesys import GenesysOptions, GenesysPlatform
+from dispatcher.platforms import messaging
+from dispatcher.platforms.genesys import requests
+from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
+from dispatcher.platforms.genesys.regions import api_url, login_url
+from dispatcher.platforms.genesys.token_info import TokensMe
 from dispatcher.platforms.http import HttpClient
-from dispatcher.platforms.regions import api_url, login_url
 from dispatcher.platforms.token import Inspect, TokenKeeper
-from dispatcher.platforms.tokens_me import TokensMe
 from dispatcher.ports import Clock, Platform
 from dispatcher.settings import Settings
 
@@ -28,7 +29,7 @@ def open_dialect(
     given = settings.platform
     if given.dialect == "messaging":
         return messaging.MessagingPlatform(http, tokens, base_url(settings), clock)
-    sender = genesys_bodies.Sender(
+    sender = requests.Sender(
         given.from_address, given.messenger, given.template, given.template_parameter
     )
     pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
@@ -57,14 +58,14 @@ def token_url(settings: Settings) -> URL:
     if given.dialect == "messaging":
         return URL(given.base_url.rstrip("/") + messaging.TOKEN_PATH)
     of_region = login_url(given.region) if given.region else given.base_url
-    return URL((given.login_url or of_region) + genesys_bodies.TOKEN_PATH)
+    return URL((given.login_url or of_region) + requests.TOKEN_PATH)
 
 
 def text_limit(settings: Settings) -> int:
     """Return how many characters a message may have."""
     if settings.platform.dialect == "messaging":
         return TEXT_LIMIT
-    return genesys_bodies.text_limit(settings.platform.messenger)
+    return requests.text_limit(settings.platform.messenger)
 
 
 def for_dialect(rules: Rules, settings: Settings) -> Rules:
@@ -72,13 +73,13 @@ def for_dialect(rules: Rules, settings: Settings) -> Rules:
     given = settings.platform
     if given.dialect == "messaging":
         return rules
-    named = given.messenger in genesys_bodies.BY_CONTACT
+    named = given.messenger in requests.BY_CONTACT
     return replace(
         rules,
         reconcile=replace(rules.reconcile, tells_links=False, names_people=named),
         barge_in=BargeIn(given.barge_in),
-        needs_identity=genesys_bodies.needs_identity(given.messenger),
-        needs_address=genesys_bodies.needs_address(given.messenger),
+        needs_identity=requests.needs_identity(given.messenger),
+        needs_address=requests.needs_address(given.messenger),
     )
 
 

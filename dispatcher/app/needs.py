@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from dispatcher.platforms import genesys_needs
-from dispatcher.platforms.lacks import GENESYS_PAGES
+from dispatcher.platforms.genesys import permissions
+from dispatcher.platforms.missing_grants import GENESYS_PAGES
 from dispatcher.platforms.token import TokenOptions
 
 
@@ -19,7 +19,7 @@ def with_needs(
         return options
     return replace(
         options,
-        write_any_of=options.write_any_of if scopes_chosen else genesys_needs.SCOPES,
-        permissions=genesys_needs.permissions(tags=tags),
+        write_any_of=options.write_any_of if scopes_chosen else permissions.SCOPES,
+        permissions=permissions.permissions(tags=tags),
         pages=GENESYS_PAGES,
     )

@@ -11,21 +11,21 @@ from typing import BinaryIO, Protocol, Self
 import structlog
 import uvloop
 
-from dispatcher.app import orders
-from dispatcher.app.clients import open_clients, preflight
-from dispatcher.app.lanes import make_lanes, open_campaigns
-from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
+from dispatcher.app.campaigns import make_lanes, open_campaigns
+from dispatcher.app.control import commands
+from dispatcher.app.oauth_clients import open_clients, preflight
+from dispatcher.app.telemetry import EVERY_CAMPAIGN, Observation
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
+from dispatcher.engine.campaign_run import Lane
+from dispatcher.engine.clients.pool import Turnstile
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
-from dispatcher.engine.plan import Ending, Plan
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.run_options import Ending, Plan
 from dispatcher.ports import Clock, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.telemetry.health import HealthServer
-from dispatcher.telemetry.tally import Snapshot
+from dispatcher.telemetry.stats.run_stats import Snapshot
 
 COLLECT_AFTER = 20_000
 """New objects after which the garbage collector looks for cycles among them."""
@@ -143,7 +143,7 @@ class _Run:
             )
             opened = await campaigns
             ledger, control = opened[0].ledger, settings.control.socket
-            await orders.serve(stack, ledger, settings.ledger.path, control, self)
+            await commands.serve(stack, ledger, settings.ledger.path, control, self)
             clients = await open_clients(settings, self._clock, stack, observation.everybody)
             await preflight(clients, self._log)
             turnstile = Turnstile(clients)
@@ -195,7 +195,7 @@ class _Run:
         if self._current is not None:
             self._current.wake()
 
-    def steering(self, verb: str) -> orders.Steering | None:
+    def steering(self, verb: str) -> commands.Steering | None:
         """Return what pauses a campaign of this run, or lets it go on."""
         if self._current is None:
             return None

@@ -13,16 +13,16 @@ from dispatcher.app.dialects import (
 )
 from dispatcher.app.needs import with_needs
 from dispatcher.domain.decision import Rules
-from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.engine.pacing import QuotaPacer
+from dispatcher.domain.unsettled_send import ReconcilePolicy
+from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
 from dispatcher.ports import Clock, Platform, Source
 from dispatcher.settings import Mistake, Settings, SettingsError, variables_of
-from dispatcher.sources.opening import open_source
-from dispatcher.sources.rules import Layout, RowRules, Timing
-from dispatcher.telemetry.agent import Agent, find_agent
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import Layout, RowRules, Timing
+from dispatcher.telemetry.metrics.agent import Agent, find_agent
 
 SPARE_CONNECTIONS = 4
 """Besides one for each worker: for tokens. No request ever waits for a connection, so what was

@@ -1,6 +1,6 @@
 """The command line: commands, what they print, and how they end."""
 
-from dispatcher.cli.commands import cli
+from dispatcher.cli.root import cli
 
 __all__ = ["cli", "main"]
 

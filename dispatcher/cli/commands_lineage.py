@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from dispatcher.cli import options
-from dispatcher.cli.exits import epilog
+from dispatcher.cli.exit_codes import epilog
 
 
 @click.group(short_help="Which conversation continues which: export it, verify it.")
@@ -45,7 +45,7 @@ def export(**given: Any) -> None:
       dispatcher lineage export --ledger ledger.db --format jsonl \\
           --cursor-file lineage.cursor --out "lineage-$(date +%s).jsonl"
     """
-    from dispatcher.cli.lineage import export_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.lineage import export_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(export_command(given))
 
@@ -77,6 +77,6 @@ def verify(**given: Any) -> None:
       dispatcher lineage verify --config dispatcher.toml
       dispatcher lineage verify --config dispatcher.toml --limit 10000 --min-age 3600
     """
-    from dispatcher.cli.lineage import verify_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.lineage import verify_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(verify_command(given))

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dispatcher.cli import options
-from dispatcher.cli.exits import epilog
+from dispatcher.cli.exit_codes import epilog
 
 
 @click.command(epilog=epilog(), short_help="Tell what a run would do, and send nothing.")
@@ -45,7 +45,7 @@ def plan(**given: Any) -> None:
       dispatcher plan --config dispatcher.toml --sample 2000 --json
       dispatcher plan --config dispatcher.toml --no-checks
     """
-    from dispatcher.cli.planning import plan_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.plan import plan_command  # noqa: PLC0415 - help is quick
 
     if given["all_"] and given["no_checks"]:
         raise click.UsageError("--all and --no-checks exclude each other.")

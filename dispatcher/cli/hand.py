@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from dispatcher.cli import options
-from dispatcher.cli.exits import epilog
+from dispatcher.cli.exit_codes import epilog
 from dispatcher.domain.status import Reason
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,7 +55,7 @@ def _which(limit: int | None) -> Callable[[F], F]:
 
 
 def _age(value: str) -> float:
-    from dispatcher.cli.parking import age  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.parked import age  # noqa: PLC0415 - help is quick
 
     return age(value)
 
@@ -90,7 +90,7 @@ def list_(**given: Any) -> None:
       dispatcher parked list --reason identity --limit 1000 --json
       dispatcher parked list --older-than 3d --campaign cart-2026-11
     """
-    from dispatcher.cli.parking import list_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.parked import list_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(list_command(given))
 
@@ -106,7 +106,7 @@ def show(**given: Any) -> None:
     Example:
       dispatcher parked show order-4711
     """
-    from dispatcher.cli.explaining import explain_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.explain import explain_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(explain_command({**given, "parked_only": True}))
 
@@ -127,7 +127,7 @@ def replay(**given: Any) -> None:
       dispatcher parked replay order-4711 order-4712
       dispatcher parked replay --reason exhausted --limit 100 --yes
     """
-    from dispatcher.cli.parking import put_back_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.parked import put_back_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(put_back_command(given, verb="replay"))
 
@@ -144,7 +144,7 @@ def drop(**given: Any) -> None:
       dispatcher parked drop order-4711
       dispatcher parked drop --reason identity --older-than 7d
     """
-    from dispatcher.cli.parking import put_back_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.parked import put_back_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(put_back_command(given, verb="drop"))
 
@@ -176,7 +176,7 @@ def export(**given: Any) -> None:
       dispatcher rejected export --out bad.csv
       dispatcher run --source bad.csv --once
     """
-    from dispatcher.cli.rejecting import export_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.rejected import export_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(export_command(given))
 
@@ -191,7 +191,7 @@ def pause(**given: Any) -> None:
       dispatcher pause
       dispatcher pause --campaign cart-2026-11
     """
-    from dispatcher.cli.pausing import steer_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.pause import steer_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(steer_command(given, verb="pause"))
 
@@ -205,7 +205,7 @@ def resume(**given: Any) -> None:
     Example:
       dispatcher resume --campaign cart-2026-11
     """
-    from dispatcher.cli.pausing import steer_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.pause import steer_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(steer_command(given, verb="resume"))
 
@@ -225,7 +225,7 @@ def explain(**given: Any) -> None:
       dispatcher explain order-4711
       dispatcher explain 5f0c9a3e --campaign cart-2026-11 --json
     """
-    from dispatcher.cli.explaining import explain_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.explain import explain_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(explain_command(given))
 

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from dispatcher.cli import options
-from dispatcher.cli.exits import epilog
-from dispatcher.cli.group import Commands
+from dispatcher.cli.exit_codes import epilog
+from dispatcher.cli.lazy_group import Commands
 
 _WHICH = click.option(
     "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
@@ -43,7 +43,7 @@ def prune(**given: Any) -> None:
     Their keys stay as hashes, and so does who was written to and when: nobody becomes new
     again. The sums that `dispatcher status` shows stay as they are.
     """
-    from dispatcher.cli.ledgering import prune_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.ledger import prune_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(prune_command(given))
 
@@ -58,7 +58,7 @@ def verify(**given: Any) -> None:
 
     The exit code is 4 where something was found; each finding says what to do.
     """
-    from dispatcher.cli.ledgering import verify_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.ledger import verify_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(verify_command(given))
 
@@ -75,7 +75,7 @@ def backup(**given: Any) -> None:
 
     The copy is readable by its owner alone. It takes its name once it is whole.
     """
-    from dispatcher.cli.ledgering import backup_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.ledger import backup_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(backup_command(given))
 
@@ -95,6 +95,6 @@ def forget(**given: Any) -> None:
     skipped. What names the person is removed; hashes of keys and ids stay, so that nobody
     becomes new again. The exit code is 4 where a send of theirs is still under way.
     """
-    from dispatcher.cli.ledgering import forget_command  # noqa: PLC0415 - help is quick
+    from dispatcher.cli.commands.ledger import forget_command  # noqa: PLC0415 - help is quick
 
     raise click.exceptions.Exit(forget_command(given))

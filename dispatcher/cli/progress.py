@@ -11,11 +11,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dispatcher.cli import figures
+from dispatcher.cli import formatting
 from dispatcher.domain.status import Status
-from dispatcher.telemetry.clients import ClientStanding
-from dispatcher.telemetry.tally import Snapshot
-from dispatcher.telemetry.together import together
+from dispatcher.telemetry.stats.client_stats import ClientStanding
+from dispatcher.telemetry.stats.merge import together
+from dispatcher.telemetry.stats.run_stats import Snapshot
 
 LINE_SECONDS = 10.0
 """How often a plain line is printed."""
@@ -136,7 +136,7 @@ def lines(snapshots: Mapping[str, Snapshot]) -> Iterator[str]:
     yield line(together(list(snapshots.values())))
     if len(snapshots) > 1:
         for campaign, snapshot in snapshots.items():
-            yield f"  {campaign}: {'; '.join([*_own(snapshot), *figures.halts(snapshot)])}"
+            yield f"  {campaign}: {'; '.join([*_own(snapshot), *formatting.halts(snapshot)])}"
 
 
 def line(snapshot: Snapshot) -> str:
@@ -144,26 +144,30 @@ def line(snapshot: Snapshot) -> str:
     gauges = snapshot.gauges
     settled, *waiting = _own(snapshot)
     parts = [
-        f"{figures.duration(snapshot.seconds)}: {settled}",
+        f"{formatting.duration(snapshot.seconds)}: {settled}",
         *waiting,
-        f"left {figures.remaining(snapshot)}",
+        f"left {formatting.remaining(snapshot)}",
         f"quota {gauges.quota_used:.0%}" if gauges else "quota -",
-        *(f"{name} {number}" for name, number in figures.failures(snapshot).items()),
-        *figures.halts(snapshot),
-        *(f"client {name} {state}" for name, state in figures.clients(snapshot).items() if state),
+        *(f"{name} {number}" for name, number in formatting.failures(snapshot).items()),
+        *formatting.halts(snapshot),
+        *(
+            f"client {name} {state}"
+            for name, state in formatting.clients(snapshot).items()
+            if state
+        ),
     ]
     return "; ".join(parts)
 
 
 def _own(snapshot: Snapshot) -> list[str]:
-    settled = figures.count(snapshot.settled_total)
+    settled = formatting.count(snapshot.settled_total)
     by_status = ", ".join(
-        f"{status} {figures.count(number)}"
-        for status, number in figures.outcomes(snapshot.settled).items()
+        f"{status} {formatting.count(number)}"
+        for status, number in formatting.outcomes(snapshot.settled).items()
     )
     return [
         f"settled {settled}: {by_status}",
-        f"waiting {figures.count(figures.waiting(snapshot))}",
+        f"waiting {formatting.count(formatting.waiting(snapshot))}",
         f"{snapshot.rates.settled_10:.1f}/s",
     ]
 
@@ -176,40 +180,40 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     table.add_column(style="dim", justify="right")
     table.add_column()
     title = f"{len(several)} campaigns" if several else next(iter(snapshots))
-    table.add_row("campaign", Text(f"{title}  {figures.duration(snapshot.seconds)}"))
+    table.add_row("campaign", Text(f"{title}  {formatting.duration(snapshot.seconds)}"))
     for campaign, own in several.items():
         table.add_row(campaign, _contacts(own).append_text(_halted(own)))
     table.add_row("contacts", _contacts(snapshot))
-    table.add_row("settled", _counts(figures.outcomes(snapshot.settled)))
+    table.add_row("settled", _counts(formatting.outcomes(snapshot.settled)))
     table.add_row("requests", _requests(snapshot))
     for name, one in snapshot.clients.items():
         table.add_row(f"client {name}", _client(one))
-    table.add_row("failures", _counts(figures.failures(snapshot), alarm=True))
+    table.add_row("failures", _counts(formatting.failures(snapshot), alarm=True))
     halts = [
-        Text(f"{words}, for {figures.duration(time.time() - since)}", style="bold red")
-        for words, since in zip(figures.halts(snapshot), snapshot.halts.values(), strict=True)
+        Text(f"{words}, for {formatting.duration(time.time() - since)}", style="bold red")
+        for words, since in zip(formatting.halts(snapshot), snapshot.halts.values(), strict=True)
     ]
     return Group(table, *halts)
 
 
 def _client(one: ClientStanding) -> Text:
-    text = Text(f"{figures.count(one.requests)}, {one.quota_used:.0%} of its quota")
+    text = Text(f"{formatting.count(one.requests)}, {one.quota_used:.0%} of its quota")
     text.append(f", pace {one.pace:.1f}/s")
     for reason, since in one.halts.items():
-        words = f", HALTED: {reason}, for {figures.duration(time.time() - since)}"
+        words = f", HALTED: {reason}, for {formatting.duration(time.time() - since)}"
         text.append(words, style="bold red")
     return text
 
 
 def _halted(snapshot: Snapshot) -> Text:
-    return Text("".join(f", {words}" for words in figures.halts(snapshot)), style="bold red")
+    return Text("".join(f", {words}" for words in formatting.halts(snapshot)), style="bold red")
 
 
 def _contacts(snapshot: Snapshot) -> Text:
     return Text(
-        f"{figures.count(snapshot.settled_total)} settled, "
-        f"{figures.count(figures.waiting(snapshot))} waiting, "
-        f"{snapshot.rates.settled_10:.1f}/s, left {figures.remaining(snapshot)}"
+        f"{formatting.count(snapshot.settled_total)} settled, "
+        f"{formatting.count(formatting.waiting(snapshot))} waiting, "
+        f"{snapshot.rates.settled_10:.1f}/s, left {formatting.remaining(snapshot)}"
     )
 
 
@@ -217,12 +221,14 @@ def _counts(counts: Mapping[Status, int] | Mapping[str, int], *, alarm: bool = F
     text = Text()
     for name, number in counts.items():
         style = "bold yellow" if alarm and number else "bold" if number else "dim"
-        text.append(f"{name} ").append(f"{figures.count(number)}   ", style=style)
+        text.append(f"{name} ").append(f"{formatting.count(number)}   ", style=style)
     return text
 
 
 def _requests(snapshot: Snapshot) -> Text:
-    text = Text(f"{figures.count(snapshot.requests_total)}, {snapshot.rates.requests_10:.1f}/s  ")
+    text = Text(
+        f"{formatting.count(snapshot.requests_total)}, {snapshot.rates.requests_10:.1f}/s  "
+    )
     gauges = snapshot.gauges
     if gauges is not None:
         used = min(1.0, max(0.0, gauges.quota_used))

@@ -6,10 +6,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher.cli import figures
+from dispatcher.cli import formatting
 from dispatcher.domain.status import FINAL
 from dispatcher.ports import Totals
-from dispatcher.telemetry.tally import Snapshot
+from dispatcher.telemetry.stats.run_stats import Snapshot
 
 Line = tuple[str, str, int]
 """What became of rows, why, and of how many."""
@@ -17,7 +17,7 @@ Line = tuple[str, str, int]
 
 def lines(totals: Totals) -> Iterator[Line]:
     """Yield the lines of the summary: together they are all rows of the source."""
-    for status in figures.OUTCOMES:
+    for status in formatting.OUTCOMES:
         found = ((reason, n) for (s, reason), n in totals.by_status.items() if s is status and n)
         for reason, number in sorted(found, key=lambda pair: (-pair[1], str(pair[0]))):
             yield str(status), str(reason or ""), number
@@ -35,9 +35,9 @@ def show_totals(console: Console, campaign: str, totals: Totals) -> None:
     table = new_table(f"Campaign {campaign}, all runs", "became", "reason", "rows")
     found = [found for found in lines(totals) if found[2]]
     for became, reason, number in found:
-        table.add_row(became, reason, figures.count(number))
+        table.add_row(became, reason, formatting.count(number))
     table.add_section()
-    table.add_row("all rows", "", figures.count(totals.rows), style="bold")
+    table.add_row("all rows", "", formatting.count(totals.rows), style="bold")
     console.print(table)
     missing = totals.rows - sum(number for _, _, number in found)
     if missing:
@@ -48,10 +48,10 @@ def show_run(console: Console, snapshot: Snapshot) -> None:
     """Print the requests of this run, and its failures by kind."""
     table = new_table("This run", "requests", "answer", "number")
     for (step, status), number in sorted(snapshot.requests.items()):
-        table.add_row(str(step), status, figures.count(number))
+        table.add_row(str(step), status, formatting.count(number))
     table.add_section()
-    for name, tags in figures.failures_by_tag(snapshot).items():
-        table.add_row(name, _words(tags), figures.count(sum(tags.values())))
+    for name, tags in formatting.failures_by_tag(snapshot).items():
+        table.add_row(name, _words(tags), formatting.count(sum(tags.values())))
     console.print(table)
     _show_clients(console, snapshot)
     console.print(_pace(snapshot), highlight=False)
@@ -61,10 +61,10 @@ def _show_clients(console: Console, snapshot: Snapshot) -> None:
     if not snapshot.clients:
         return
     table = new_table("This run, by client", "client", "state", "429", "scope errors", "requests")
-    for name, state in figures.clients(snapshot).items():
+    for name, state in formatting.clients(snapshot).items():
         one = snapshot.clients[name]
         numbers = (one.throttled, one.scope_errors, one.requests)
-        table.add_row(name, state, *(figures.count(number) for number in numbers))
+        table.add_row(name, state, *(formatting.count(number) for number in numbers))
     console.print(table)
 
 
@@ -74,9 +74,9 @@ def show_campaigns(console: Console, snapshots: Mapping[str, Snapshot]) -> None:
         return
     table = new_table("This run, by campaign", "campaign", "state", "requests", "contacts settled")
     for campaign, snapshot in snapshots.items():
-        state = ", ".join(figures.halts(snapshot))
+        state = ", ".join(formatting.halts(snapshot))
         requests, settled = snapshot.requests_total, snapshot.settled_total
-        table.add_row(campaign, state, figures.count(requests), figures.count(settled))
+        table.add_row(campaign, state, formatting.count(requests), formatting.count(settled))
     console.print(table)
 
 
@@ -84,8 +84,8 @@ def _pace(snapshot: Snapshot) -> str:
     settled, requests = snapshot.settled_total, snapshot.requests_total
     each = f"{requests / settled:.2f} requests per contact" if settled else "no contact settled"
     return (
-        f"{figures.count(settled)} contacts settled in {figures.duration(snapshot.seconds)}, "
-        f"{figures.count(requests)} requests, {each}."
+        f"{formatting.count(settled)} contacts settled in {formatting.duration(snapshot.seconds)}, "
+        f"{formatting.count(requests)} requests, {each}."
     )
 
 

@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.credentials.aside import Aside
-from dispatcher.credentials.extras import library
-from dispatcher.credentials.kept import Kept
-from dispatcher.credentials.secret import USUAL_FIELDS, Fields, credentials_of
+from dispatcher.credentials.blocking import Aside
+from dispatcher.credentials.cache import Kept
+from dispatcher.credentials.optional_imports import library
+from dispatcher.credentials.secret_fields import USUAL_FIELDS, Fields, credentials_of
 from dispatcher.ports import Clock, Credentials, CredentialsError, CredentialsUnavailableError
 
 _PASSING = frozenset(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dispatcher.credentials.aside import Aside
-from dispatcher.credentials.secret import bearer
+from dispatcher.credentials.blocking import Aside
+from dispatcher.credentials.secret_fields import bearer
 from dispatcher.ports import ClientCredentials, Credentials, CredentialsError
 
 MOST_BYTES = 65_536

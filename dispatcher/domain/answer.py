@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dispatcher.domain.conversation import Conversation
-from dispatcher.domain.history import PastConversation
+from dispatcher.domain.past_conversation import PastConversation
 
 
 class Hint(StrEnum):

@@ -5,9 +5,9 @@ from enum import StrEnum
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.intended import ReconcilePolicy
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
+from dispatcher.domain.unsettled_send import ReconcilePolicy
 
 
 @dataclass(frozen=True, slots=True)

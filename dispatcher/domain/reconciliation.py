@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from dispatcher.domain.history import PastConversation, PastMessage
-from dispatcher.domain.intended import Intended, ReconcilePolicy
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.status import Relation, Step
+from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
 
 NEVER_SHOWN = float("-inf")
 """How far the look back has caught up while it has shown no message of ours yet."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import replace
 
-from dispatcher.domain import story
+from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import (
@@ -36,11 +36,11 @@ from dispatcher.domain.next_step import (
     wait_engaged,
 )
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.engine.desk import Desk, Work
-from dispatcher.engine.exchange import Exchange
-from dispatcher.engine.gathering import Gathering
+from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.completion import Desk, Work
 from dispatcher.engine.refusals import Refusals
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.requester import Exchange
+from dispatcher.engine.state_batcher import Gathering
 from dispatcher.ports import Claim, Reply
 
 _NOT_TAKEN = (Kind.NOT_SENT, Kind.NOT_TAKEN)
@@ -76,7 +76,7 @@ class Delivery:
             while not work.done:
                 decision = await self._decision(work)
                 if decision is not None:
-                    story.decide(work.story, decision)
+                    contact_history.decide(work.story, decision)
                     await self._follow(work, decision)
         finally:
             self._turnstile.leave(claim.id)

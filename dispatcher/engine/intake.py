@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from dispatcher.domain.events import RowsRead
-from dispatcher.engine.desk import NEVER, Desk
+from dispatcher.engine.completion import NEVER, Desk
 from dispatcher.ports import Batch, Claim, Source
 
 

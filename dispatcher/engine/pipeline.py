@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dispatcher.domain.status import Step
-from dispatcher.engine.desk import NEVER
-from dispatcher.engine.lane import Lane
-from dispatcher.engine.plan import Ending, Plan
-from dispatcher.engine.sharing import ByPriority, Fair, Sharing
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.campaign_run import Lane
+from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.completion import NEVER
+from dispatcher.engine.run_options import Ending, Plan
+from dispatcher.engine.scheduling import ByPriority, Fair, Sharing
 from dispatcher.ports import Batch, Claim, SourceError
 
 IDLE_SECONDS = 0.25

@@ -7,10 +7,10 @@ from dispatcher.domain.events import ScopeError, Throttled
 from dispatcher.domain.failure import Kind
 from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
-from dispatcher.engine import lacking
-from dispatcher.engine.client import Client
-from dispatcher.engine.desk import Desk, Work
-from dispatcher.engine.turnstile import LONG_HOLD_SECONDS, Turnstile
+from dispatcher.engine import authorization
+from dispatcher.engine.clients.client import Client
+from dispatcher.engine.clients.pool import LONG_HOLD_SECONDS, Turnstile
+from dispatcher.engine.completion import Desk, Work
 from dispatcher.ports import Authority, CredentialsError, TokenUnavailableError
 
 DEFAULT_HOLD_SECONDS = 5.0
@@ -74,13 +74,13 @@ class Refusals:
         """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
-            source, reason = lacking.blamed(answer, authority)
-            self._scope_error(work, step, answer, source, lacking.missing(answer, authority))
+            source, reason = authorization.blamed(answer, authority)
+            self._scope_error(work, step, answer, source, authorization.missing(answer, authority))
             if authority is not None and authority.lacks:
-                self._halt(work, *lacking.halt_for(authority, reason), step)
+                self._halt(work, *authorization.halt_for(authority, reason), step)
                 return
             if authority is not None and not self._again_while_others_pass(work, step):
-                words = lacking.refusal(step, answer)
+                words = authorization.refusal(step, answer)
                 self._halt(work, reason, words, step, by_token=False)
         if authority is None:
             later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
@@ -100,11 +100,11 @@ class Refusals:
         """
         with work.client.halts.suspended():
             authority = await self._authority(work.client)
-            source, reason = lacking.blamed(answer, authority)
-            missing = lacking.missing(answer, authority)
+            source, reason = authorization.blamed(answer, authority)
+            missing = authorization.missing(answer, authority)
             self._scope_error(work, step, answer, source, missing)
             if authority is not None and authority.lacks:
-                self._halt(work, *lacking.halt_for(authority, reason))
+                self._halt(work, *authorization.halt_for(authority, reason))
                 return
         self._turnstile.pass_over(work.client, step, self._probe_seconds)
 
@@ -145,7 +145,7 @@ class Refusals:
             else:
                 source = ScopeSource.MASKED_CONFLICT
                 self._scope_error(work, step, answer, source, authority.missing)
-                self._halt(work, *lacking.halt_for(authority), step)
+                self._halt(work, *authorization.halt_for(authority), step)
                 return True
         await self._desk.defer(work, later)
         return True

@@ -11,15 +11,15 @@ from typing import Any
 import orjson
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.contact_history import Entry
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Hindrance, Status
-from dispatcher.domain.story import Entry
 from dispatcher.ports import Claim, Intent, Settlement
 
 Fields = list[Any]
-"""One change as a JSON array: its kind, the contact's id, and what changes.sql says follows."""
+"""One change as a JSON array: its kind, the contact's id, and what transitions.sql says follows."""
 
 _NAMES = tuple(each.name for each in fields(Progress))
 _VALUES = attrgetter(*_NAMES)

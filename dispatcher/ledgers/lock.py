@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from dispatcher.ledgers.faults import wrong
+from dispatcher.ledgers.errors import wrong
 from dispatcher.ports import LedgerError
 
 MODE = 0o600

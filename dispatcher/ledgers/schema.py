@@ -5,9 +5,9 @@ import sqlite3
 from pathlib import Path
 
 from dispatcher.ledgers.codec import key_hash, person_of
-from dispatcher.ledgers.faults import explain, wrong
+from dispatcher.ledgers.errors import explain, wrong
 from dispatcher.ledgers.lock import MODE
-from dispatcher.ledgers.named import script
+from dispatcher.ledgers.statements import script
 
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
@@ -121,7 +121,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     for number, name in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, name, number)
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.executescript(script("changes.sql"))
+    connection.executescript(script("transitions.sql"))
 
 
 def _migrate(connection: sqlite3.Connection, name: str, number: int) -> None:

@@ -8,12 +8,20 @@ from dispatcher.domain.answer import Answer, Hint, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.bodies import Body, correlation, listed, moment, path_part, refusal, text
-from dispatcher.platforms.calling import Caller
+from dispatcher.platforms.api_client import Caller
 from dispatcher.platforms.http import Exchange, HttpClient
-from dispatcher.platforms.lacks import MESSAGING_PAGES
+from dispatcher.platforms.missing_grants import MESSAGING_PAGES
+from dispatcher.platforms.response_parsing import (
+    Body,
+    correlation,
+    listed,
+    moment,
+    path_part,
+    refusal,
+    text,
+)
 from dispatcher.platforms.token import TokenKeeper
 from dispatcher.ports import Asked, Authority, Clock, Reply
 

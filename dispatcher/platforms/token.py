@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
-from dispatcher.platforms.granted import Granted, Needs
-from dispatcher.platforms.held import Held, Refusal
+from dispatcher.platforms.bearer_token import Held, Refusal
+from dispatcher.platforms.grants import Granted, Needs
 from dispatcher.platforms.http import Exchange, HttpClient
-from dispatcher.platforms.lacks import MESSAGING_PAGES, AdminPages
+from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
 from dispatcher.ports import (
     Authority,
     BearerToken,

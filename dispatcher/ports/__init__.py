@@ -7,7 +7,11 @@ from dispatcher.ports.credentials import (
     CredentialSource,
     CredentialsUnavailableError,
 )
-from dispatcher.ports.doubts import (
+from dispatcher.ports.events import (
+    Clock,
+    EventSink,
+)
+from dispatcher.ports.in_doubt import (
     Doubt,
     Known,
 )
@@ -44,10 +48,6 @@ from dispatcher.ports.source import (
     Position,
     Source,
     SourceError,
-)
-from dispatcher.ports.surroundings import (
-    Clock,
-    EventSink,
 )
 
 __all__ = [

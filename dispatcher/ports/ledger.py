@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.contact_history import Entry
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.domain.story import Entry
-from dispatcher.ports.doubts import Doubts
+from dispatcher.ports.in_doubt import Doubts
 from dispatcher.ports.source import Batch, Position
 
 

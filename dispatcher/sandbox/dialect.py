@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatcher.sandbox.answers import Answer
-from dispatcher.sandbox.effects import Effect, EffectLog
-from dispatcher.sandbox.grants import Grants, Token
-from dispatcher.sandbox.history import History
-from dispatcher.sandbox.http import Request
-from dispatcher.sandbox.world import World
+from dispatcher.sandbox.http.connection import Request
+from dispatcher.sandbox.http.responses import Answer
+from dispatcher.sandbox.oauth import Grants, Token
+from dispatcher.sandbox.world.effect_log import Effect, EffectLog
+from dispatcher.sandbox.world.message_archive import History
+from dispatcher.sandbox.world.world import World
 
 
 class Call:

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from dispatcher.sandbox.parts import Fault
-from dispatcher.sandbox.seeding import generator
+from dispatcher.sandbox.scenario.model import Fault
+from dispatcher.sandbox.world.random import generator
 
 
 class _Rule:

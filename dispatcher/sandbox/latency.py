@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from random import Random
 
-from dispatcher.sandbox.parts import ENDPOINTS, Spread
-from dispatcher.sandbox.seeding import generator
+from dispatcher.sandbox.scenario.model import ENDPOINTS, Spread
+from dispatcher.sandbox.world.random import generator
 
 Draw = Callable[[], float]
 

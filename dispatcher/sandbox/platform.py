@@ -6,25 +6,25 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dispatcher.sandbox import refusals
-from dispatcher.sandbox.answers import Answer, Stamp, render
-from dispatcher.sandbox.clients import make_clients
-from dispatcher.sandbox.counts import Counts
+from dispatcher.sandbox.counters import Counts
 from dispatcher.sandbox.dialect import Call, Dialect, Estate
-from dispatcher.sandbox.disturbance import Disturbance
-from dispatcher.sandbox.effects import EffectLog
+from dispatcher.sandbox.fault_injection import Disturbance
 from dispatcher.sandbox.faults import FaultPlan
-from dispatcher.sandbox.genesys import GENESYS, Genesys
-from dispatcher.sandbox.grants import MESSAGING, Grants
-from dispatcher.sandbox.history import History
-from dispatcher.sandbox.http import Connection, Request
+from dispatcher.sandbox.genesys.dialect import GENESYS, Genesys
+from dispatcher.sandbox.http import error_responses
+from dispatcher.sandbox.http.connection import Connection, Request
+from dispatcher.sandbox.http.responses import Answer, Stamp, render
 from dispatcher.sandbox.latency import Latency
-from dispatcher.sandbox.messaging import Messaging
+from dispatcher.sandbox.messaging.dialect import Messaging
+from dispatcher.sandbox.oauth import MESSAGING, Grants
+from dispatcher.sandbox.oauth_clients import make_clients
 from dispatcher.sandbox.quota import LimitGate, Quota
-from dispatcher.sandbox.scenario import Scenario
-from dispatcher.sandbox.seeding import share
-from dispatcher.sandbox.times import Times
-from dispatcher.sandbox.world import View, World
+from dispatcher.sandbox.scenario.scenario import Scenario
+from dispatcher.sandbox.world.effect_log import EffectLog
+from dispatcher.sandbox.world.message_archive import History
+from dispatcher.sandbox.world.random import share
+from dispatcher.sandbox.world.timestamps import Times
+from dispatcher.sandbox.world.world import View, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,11 +109,11 @@ class Platform:
         call.grants = client.grants
         call.token = client.grants.find(authorization, call.now)
         if call.token is None:
-            return refusals.unauthorized(call.correlation, "token")
+            return error_responses.unauthorized(call.correlation, "token")
         refused = self._limited(call)
         quota = client.quota
         if refused is None and not quota.take(call.now):
-            refused = refusals.over_rate(call.correlation, quota.reset_after(call.now))
+            refused = error_responses.over_rate(call.correlation, quota.reset_after(call.now))
         call.rate_lines = quota.header_lines(call.now)
         return refused
 
@@ -127,7 +127,7 @@ class Platform:
                     "namespace": limit.namespace,
                     "value": limit.value,
                 }
-                return refusals.over_limit(call.correlation, seconds, body)
+                return error_responses.over_limit(call.correlation, seconds, body)
         return None
 
     def answer(self, call: Call) -> Answer:

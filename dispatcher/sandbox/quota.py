@@ -5,8 +5,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from dispatcher.sandbox.parts import Limit, Other, Rate
-from dispatcher.sandbox.seeding import generator
+from dispatcher.sandbox.scenario.model import Limit, Other, Rate
+from dispatcher.sandbox.world.random import generator
 
 _KEPT_WINDOWS = 20_000
 

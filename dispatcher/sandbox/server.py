@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dispatcher.sandbox.control import Control
+from dispatcher.sandbox.control_api import Control
 from dispatcher.sandbox.faults import FaultPlan
-from dispatcher.sandbox.listener import Listener
-from dispatcher.sandbox.parts import Denial, Event, Fault, Mask
+from dispatcher.sandbox.http.listener import Listener
 from dispatcher.sandbox.platform import Platform
-from dispatcher.sandbox.scenario import Scenario, ScenarioError
-from dispatcher.sandbox.timeline import Timeline
-from dispatcher.sandbox.world import View
+from dispatcher.sandbox.scenario.events import Timeline
+from dispatcher.sandbox.scenario.model import Denial, Event, Fault, Mask
+from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError
+from dispatcher.sandbox.world.world import View
 
 
 async def serve(  # noqa: PLR0913 - what a server is made of, all by name

@@ -5,12 +5,12 @@ variables ``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flag
 Secrets are no settings: ``[credentials]`` says where they are kept.
 """
 
-from dispatcher.settings.checks import warnings
 from dispatcher.settings.clients import each_alone as each_client
 from dispatcher.settings.clients import requests_per_minute, variables_of
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.loading import Purpose, load
-from dispatcher.settings.mistakes import Mistake, SettingsError
+from dispatcher.settings.cross_checks import warnings
+from dispatcher.settings.errors import Mistake, SettingsError
+from dispatcher.settings.loader import Purpose, load
 from dispatcher.settings.model import (
     CampaignSettings,
     Engine,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from dispatcher.settings.keys import LIST, item
+from dispatcher.settings.errors import DEFAULTS, Mistake, Origin
+from dispatcher.settings.key_paths import LIST, item
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.mistakes import DEFAULTS, Mistake, Origin
 from dispatcher.settings.model import INHERITED, OF_A_CAMPAIGN, CampaignSettings, Settings
-from dispatcher.settings.reading import FLAGS
+from dispatcher.settings.value_sources import FLAGS
 
 STDIN = "-"
 """The source path that means standard input."""

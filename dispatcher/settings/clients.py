@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dispatcher.settings.credentials import CLIENT_VARIABLES, CredentialsSettings
-from dispatcher.settings.keys import CLIENTS, KeyPath
+from dispatcher.settings.errors import Mistake
+from dispatcher.settings.key_paths import CLIENTS, KeyPath
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.mistakes import Mistake
 from dispatcher.settings.model import ClientSettings, Settings
 
 

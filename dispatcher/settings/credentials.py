@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from dispatcher.settings.fields import Text, base_url
-from dispatcher.settings.mistakes import WrongValueError
+from dispatcher.settings.errors import WrongValueError
+from dispatcher.settings.field_types import Text, base_url
 from dispatcher.settings.section import Section
 
 Found = tuple[str, str, str]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.settings.keys import CLIENTS, LIST, KeyPath, holds_keys, item
-from dispatcher.settings.mistakes import Mistake, Origin
+from dispatcher.settings.errors import Mistake, Origin
+from dispatcher.settings.key_paths import CLIENTS, LIST, KeyPath, holds_keys, item
 
 
 @dataclass(slots=True)

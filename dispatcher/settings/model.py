@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from dispatcher.platforms.genesys_bodies import Lineage, Messenger
+from dispatcher.platforms.genesys.requests import Lineage, Messenger
 from dispatcher.ports import STATES_PER_CALL
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.fields import (
+from dispatcher.settings.errors import Origin
+from dispatcher.settings.field_types import (
     Alias,
     BaseUrl,
     Campaign,
@@ -25,9 +26,8 @@ from dispatcher.settings.fields import (
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.mistakes import Origin
 from dispatcher.settings.section import Section
-from dispatcher.settings.writing import as_toml
+from dispatcher.settings.toml_format import as_toml
 
 Column = Literal[
     "conversation_id",

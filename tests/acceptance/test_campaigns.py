@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.reader import LedgerReader
-from dispatcher.sandbox.contacts import write_contacts
-from dispatcher.sandbox.scenario import load
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.sandbox.contact_files import write_contacts
+from dispatcher.sandbox.scenario.scenario import load
 from tests.support import statsd
 from tests.support.forked import Forked, clean_environment
 from tests.support.playing import CREDENTIALS, QUICK
@@ -208,7 +208,7 @@ def pause(ledger: Path, campaign: str) -> None:
     """Pause a campaign while no daemon runs."""
     import asyncio  # noqa: PLC0415 - for this alone
 
-    from dispatcher.ledgers.sqlite import SqliteLedger  # noqa: PLC0415 - for this alone
+    from dispatcher.ledgers.ledger import SqliteLedger  # noqa: PLC0415 - for this alone
 
     async def act() -> None:
         async with await SqliteLedger.open(ledger, campaign) as opened:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.ledgers.reader import LedgerReader
+from dispatcher.ledgers.read.reader import LedgerReader
 from tests.support.broken_builds import BROKEN
 from tests.support.crash_launcher import launching
 from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION

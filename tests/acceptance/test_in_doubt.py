@@ -8,7 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent
 from tests.support.playing import (
     assert_each_ends_as_the_table_says,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.ledgers.named import script
 from dispatcher.ledgers.schema import APPLICATION_ID
+from dispatcher.ledgers.statements import script
 from tests.support import forked
 from tests.support.faulty import (
     FEW_PAGES,

@@ -2,7 +2,7 @@
 
 import random
 
-from dispatcher.ledgers.reader import LedgerReader, read_status
+from dispatcher.ledgers.read.reader import LedgerReader, read_status
 from tests.support.playing import play
 
 ROWS = 100_000

@@ -7,11 +7,11 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.domain.intended import Intended
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import Witness, digest
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.domain.unsettled_send import Intended
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Doubt, Intent, Known, LedgerError, Settlement
 from tests.support.memory_ledger import MemoryLedger
 

@@ -6,7 +6,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 from tests.support.memory_ledger import MemoryLedger
 

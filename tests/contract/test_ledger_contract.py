@@ -9,7 +9,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
 
 LEDGERS = {"sqlite": SqliteLedger.open}

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from dispatcher.app.observing import Observation
+from dispatcher.app.telemetry import Observation
 from dispatcher.domain.events import Halted, Resumed, Settled
 from dispatcher.domain.status import HaltReason, Reason, Status
 from dispatcher.settings import load

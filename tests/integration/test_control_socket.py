@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dispatcher.app import control
-from dispatcher.app.control import ControlAddressError, ControlServer, place
-from dispatcher.app.orders import Orders
-from dispatcher.cli.calling import CallError, GoneError, ask, carry_out, standing
+from dispatcher.app.control import server as control
+from dispatcher.app.control.client import CallError, GoneError, ask, carry_out, standing
+from dispatcher.app.control.commands import Orders
+from dispatcher.app.control.server import ControlAddressError, ControlServer, place
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.byhand import OrderError
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.operator_commands import OrderError
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from dispatcher.app.credentials import make_credentials
 from dispatcher.credentials.vault import VaultOptions, VaultSource
-from dispatcher.credentials.vault_logins import AppRoleLogin
+from dispatcher.credentials.vault_auth import AppRoleLogin
 from dispatcher.engine.clock import SystemClock
 from dispatcher.ports import (
     BearerToken,

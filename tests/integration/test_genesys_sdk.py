@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.sandbox.kinds import KINDS, UNKNOWN_STATE
-from dispatcher.sandbox.parts import READ_SCOPES
-from dispatcher.sandbox.scenario import load
+from dispatcher.sandbox.conversation_kinds import KINDS, UNKNOWN_STATE
+from dispatcher.sandbox.scenario.model import READ_SCOPES
+from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.server import running
 from tests.support.genesys_sdk import SDK, Client, misfits
 

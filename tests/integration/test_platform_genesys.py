@@ -15,10 +15,10 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
-from dispatcher.platforms import genesys_bodies as bodies
-from dispatcher.platforms import genesys_lineage
-from dispatcher.platforms.genesys import GenesysOptions, GenesysPlatform
-from dispatcher.platforms.genesys_bodies import Sender
+from dispatcher.platforms.genesys import lineage as genesys_lineage
+from dispatcher.platforms.genesys import requests as bodies
+from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
+from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
 from dispatcher.ports import Asked, TokenExpiredError

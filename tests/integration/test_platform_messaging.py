@@ -19,9 +19,9 @@ from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import PATH, TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
 from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
-from dispatcher.sandbox.kinds import KINDS
-from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES
-from dispatcher.sandbox.scenario import load
+from dispatcher.sandbox.conversation_kinds import KINDS
+from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
+from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.server import running
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server, tunnel
 from tests.support.sandboxed import SCENARIOS, sandbox

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.domain.answer import Lack
-from dispatcher.platforms.lacks import lack_of, names_of
+from dispatcher.platforms.missing_grants import lack_of, names_of
 from tests.integration.test_sandbox_server import client
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES
-from dispatcher.sandbox.scenario import ScenarioError, load
+from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
+from dispatcher.sandbox.scenario.scenario import ScenarioError, load
 from dispatcher.sandbox.server import running
 
 MESSAGES = "/api/v2/conversations/messages"

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import uvloop
 
-from dispatcher.sandbox.parts import READ_SCOPES
-from dispatcher.sandbox.scenario import load
+from dispatcher.sandbox.scenario.model import READ_SCOPES
+from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.server import running, serve
 
 BASE = "/api/v2/conversations/messaging"

@@ -8,8 +8,8 @@ import pytest
 from dispatcher.domain.events import Settled
 from dispatcher.domain.status import Reason, Status
 from dispatcher.telemetry.health import HealthAddressError, HealthServer
-from dispatcher.telemetry.report import as_json
-from dispatcher.telemetry.tally import Tally
+from dispatcher.telemetry.stats.as_json import as_json
+from dispatcher.telemetry.stats.run_stats import Tally
 
 
 async def test_the_three_pages():

@@ -20,9 +20,9 @@ from dispatcher.domain.status import (
     Status,
     Step,
 )
-from dispatcher.telemetry.lines import Lines
-from dispatcher.telemetry.logs import configure
-from dispatcher.telemetry.logsink import LogSink
+from dispatcher.telemetry.logs.setup import configure
+from dispatcher.telemetry.logs.sink import LogSink
+from dispatcher.telemetry.logs.writer import Lines
 
 SETTLED = e.Settled(
     "key-1", "old-1", Status.OPENED, Reason.DELIVERED, Relation.LINKED, "new-1", "m-1", "r-1", 0.5
@@ -241,7 +241,7 @@ def test_without_a_target_it_is_standard_error(capfd):
 
 def test_a_pipe_that_nobody_reads_blocks_nothing(monkeypatch):
     """With a full pipe, logging goes on at once; what does not fit is dropped and counted."""
-    monkeypatch.setattr("dispatcher.telemetry.lines.MOST_BYTES", 100_000)
+    monkeypatch.setattr("dispatcher.telemetry.logs.writer.MOST_BYTES", 100_000)
     mine, theirs = os.pipe()
     with os.fdopen(theirs, "wb", buffering=0) as pipe:
         logs = configure("json", stream=pipe)

@@ -20,9 +20,9 @@ from dispatcher.domain.status import (
     Status,
     Step,
 )
-from dispatcher.telemetry.agent import Agent, find_agent
-from dispatcher.telemetry.metrics import METRICS, OUTCOMES
-from dispatcher.telemetry.statsd import MOST_SAMPLES, StatsdSink
+from dispatcher.telemetry.metrics.agent import Agent, find_agent
+from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
+from dispatcher.telemetry.metrics.sink import MOST_SAMPLES, StatsdSink
 from tests.support import statsd
 
 VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DATADOG_TAGS")

@@ -8,11 +8,11 @@ import pytest
 from yarl import URL
 
 from dispatcher.credentials.env import EnvSource
-from dispatcher.platforms.genesys_needs import SCOPES, SEND
+from dispatcher.platforms.genesys.permissions import SCOPES, SEND
+from dispatcher.platforms.genesys.token_info import PATH, TokensMe
 from dispatcher.platforms.http import HttpClient, HttpOptions
-from dispatcher.platforms.lacks import GENESYS_PAGES
+from dispatcher.platforms.missing_grants import GENESYS_PAGES
 from dispatcher.platforms.token import TokenKeeper, TokenOptions
-from dispatcher.platforms.tokens_me import PATH, TokensMe
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server
 
 GOOD = {

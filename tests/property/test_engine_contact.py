@@ -12,7 +12,7 @@ from dispatcher.domain.decision import BargeIn, Rules
 from dispatcher.domain.events import Answered, ClosedConflict, RetryLoop, ScopeError, Settled
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import FINAL, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import POLICY, Bench, contact
 from tests.support.scripted import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dispatcher.domain.answer import Lack, Lacking
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, Bench, contacts
 from tests.support.scripted import GOOD, NOT_SENT, EventList, refused, throttled

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.status import Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from tests.support.campaigns import Run, people
 from tests.support.virtual import in_virtual_time
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import contacts
 from tests.support.pool import PoolBench

@@ -21,11 +21,11 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers import ahead, lately
-from dispatcher.ledgers.care.pruning import PruneOrder, prune
-from dispatcher.ledgers.care.verifying import verify
-from dispatcher.ledgers.reader import LedgerReader
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.maintenance.integrity import verify
+from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.write import index_staging, read_ahead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
 
 CAMPAIGN = "campaign"
@@ -88,7 +88,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.runner = asyncio.Runner()
-        self.defaults = ahead.LEAST_BYTES, lately.KEPT, lately.MOVED
+        self.defaults = read_ahead.LEAST_BYTES, index_staging.KEPT, index_staging.MOVED
         self.folder = tempfile.TemporaryDirectory()
         self.generation = 0
         self.ledger = None
@@ -114,13 +114,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.run(self.ledger.close())
                 assert self.findings() == []
         finally:
-            ahead.LEAST_BYTES, lately.KEPT, lately.MOVED = self.defaults
+            read_ahead.LEAST_BYTES, index_staging.KEPT, index_staging.MOVED = self.defaults
             self.runner.close()
             self.folder.cleanup()
 
     @initialize(large=st.booleans())
     def begin(self, large):
-        ahead.LEAST_BYTES = 0 if large else ahead.LEAST_BYTES
+        read_ahead.LEAST_BYTES = 0 if large else read_ahead.LEAST_BYTES
         self.path.parent.mkdir()
         self.open()
 
@@ -382,9 +382,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(anybody)
     @rule(number=st.integers(1, 5))
     def move_to_their_places(self, number):
-        lately.KEPT, lately.MOVED = 0, number
-        self.ledger._writer.moves += self.run(self.ledger.job(lately.move))  # as when it is idle
-        lately.KEPT = self.defaults[1]
+        index_staging.KEPT, index_staging.MOVED = 0, number
+        self.ledger._writer.moves += self.run(
+            self.ledger.job(index_staging.move)
+        )  # as when it is idle
+        index_staging.KEPT = self.defaults[1]
 
     @precondition(anybody)
     @rule()

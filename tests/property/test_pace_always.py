@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.answer import Reading
-from dispatcher.engine.pace import Pace
+from dispatcher.pacing.schedule import Pace
 
 GAPS = st.lists(
     st.one_of(st.just(0.0), st.floats(0.0, 0.02), st.floats(0.0, 1.5)), min_size=1, max_size=300

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,

@@ -55,7 +55,7 @@ def summed(batches):
 def check(name, data, batch_rows):
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch("dispatcher.sources.reading.BATCH_ROWS", batch_rows),
+        patch("dispatcher.sources.batching.BATCH_ROWS", batch_rows),
     ):
         path = Path(folder) / name
         path.write_bytes(PACKERS[path.suffix if path.suffix in PACKERS else ""](data))

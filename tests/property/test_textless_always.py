@@ -5,8 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.history import PastConversation, PastMessage
-from dispatcher.domain.intended import Intended, ReconcilePolicy
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
@@ -18,6 +17,7 @@ from dispatcher.domain.reconciliation import (
     judge,
 )
 from dispatcher.domain.status import Relation, Step
+from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from(["x", "y"])

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.history import PastConversation, PastMessage
-from dispatcher.domain.intended import Intended, ReconcilePolicy
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
@@ -19,6 +18,7 @@ from dispatcher.domain.reconciliation import (
     newest_shown,
 )
 from dispatcher.domain.status import Step
+from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
 
 BOUNDS = ReconcilePolicy(
     timeout=2,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer
-from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dispatcher.ledgers import schema, sqlite, writer
-from dispatcher.ledgers.group import Change
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers import ledger, schema
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.write import writer
+from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.ports import Batch
 from tests.support.crash_points import Killer
 
@@ -50,7 +51,7 @@ def cut_power(killer: Killer) -> None:
     that was synced is what a disk would still have.
     """
     schema._SETTINGS = (*schema._SETTINGS, "PRAGMA wal_autocheckpoint = 0")
-    opening, commit = sqlite._open, writer.commit
+    opening, commit = ledger._open, writer.commit
     kept: dict[Path, int] = {}
 
     def synced(connection: Any, log: Path) -> None:
@@ -74,7 +75,7 @@ def cut_power(killer: Killer) -> None:
             if log.exists():
                 os.truncate(log, length)
 
-    sqlite._open = opened
+    ledger._open = opened
     writer.commit = committed
     killer.at_death = cut
 

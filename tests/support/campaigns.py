@@ -4,15 +4,15 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import Halted, Resumed
 from dispatcher.domain.status import Status, Step
+from dispatcher.engine.campaign_run import Lane
+from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.completion import Desk
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.desk import Desk
 from dispatcher.engine.intake import Allowance, Intake
-from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
-from dispatcher.engine.plan import Plan
-from dispatcher.engine.reconcile import Reconciler
-from dispatcher.engine.sharing import Weight
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.run_options import Plan
+from dispatcher.engine.scheduling import Weight
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, PROBE_SECONDS, Bench
 from tests.support.memory_ledger import MemoryLedger

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Reason, Relation, Status
-from dispatcher.ledgers.reader import LedgerReader, LineageRow
+from dispatcher.ledgers.read.reader import LedgerReader, LineageRow
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)
 _IN_PLACE = (Relation.NOTIFIED, Relation.THREADED)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dispatcher.sandbox.contacts import write_contacts
+from dispatcher.sandbox.contact_files import write_contacts
 from tests.support.crash_launcher import Launcher
 from tests.support.crash_platform import (
     LAG_SECONDS,

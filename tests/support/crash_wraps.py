@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher import platforms
-from dispatcher.engine.turnstile import Turnstile
-from dispatcher.ledgers import admission, ahead, holding, lately, schema, sums, writer
-from dispatcher.ledgers.group import Change
-from dispatcher.ledgers.named import SQL
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.ledgers import schema, totals
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.write import admission, claims, index_staging, read_ahead, writer
+from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.platforms import http
 from dispatcher.platforms.token import TokenKeeper
-from dispatcher.sources import folder_source
-from dispatcher.sources.arrivals import Arrivals
-from dispatcher.sources.contents import FileContent
-from dispatcher.sources.handover import Outlet
+from dispatcher.sources.files import folder_source
+from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.files.folder_scan import Arrivals
+from dispatcher.sources.thread_bridge import Outlet
 from tests.support.crash_points import CHECKPOINT, DRAIN, ROTATION, Killer
 
 COMMITS_PER_CHECKPOINT = 10
@@ -103,9 +104,9 @@ def _wrap_commits(killer: Killer) -> None:
     writer.commit = commit  # type: ignore[assignment]
     for module, name, kind in (
         (admission, "admit", "admit"),
-        (holding, "claim", "claim"),
-        (holding, "recover", "recover"),
-        (sums, "positions", "positions"),
+        (claims, "claim", "claim"),
+        (claims, "recover", "recover"),
+        (totals, "positions", "positions"),
     ):
         _note(module, name, kind, transaction)
 
@@ -115,10 +116,10 @@ def _wrap_moves(killer: Killer) -> None:
 
     Every other run, as chance has it, looks ahead as well.
     """
-    lately.KEPT, lately.MOVED, writer._IDLE_SECONDS = 0, 16, 0.001
+    index_staging.KEPT, index_staging.MOVED, writer._IDLE_SECONDS = 0, 16, 0.001
     if os.getpid() % 2:
-        ahead.LEAST_BYTES = 0
-    real = lately.move
+        read_ahead.LEAST_BYTES = 0
+    real = index_staging.move
 
     def move(connection: Any) -> bool:
         with killer.commits:
@@ -127,7 +128,7 @@ def _wrap_moves(killer: Killer) -> None:
                 killer.reached("move.after")
         return moved
 
-    lately.move = move
+    index_staging.move = move
 
 
 class _Move:

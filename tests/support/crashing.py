@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import dispatcher.app.run
-import dispatcher.cli.running
-import dispatcher.sources.stream_source  # noqa: F401 - loaded once, before the forks
+import dispatcher.cli.commands.run
+import dispatcher.sources.files.stream_source  # noqa: F401 - loaded once, before the forks
 from dispatcher.cli import main
 from tests.support.broken_builds import BROKEN, cut_power
 from tests.support.crash_points import Killer

@@ -17,16 +17,16 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.progress import NEW, RetryPolicy
 from dispatcher.domain.status import Status
-from dispatcher.engine.client import Client
+from dispatcher.engine.campaign_run import Lane
+from dispatcher.engine.clients.breaker import Halts
+from dispatcher.engine.clients.client import Client
+from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.completion import Desk
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.desk import Desk
-from dispatcher.engine.halts import Halts
 from dispatcher.engine.intake import Allowance, Intake
-from dispatcher.engine.lane import Lane
 from dispatcher.engine.pipeline import Pipeline
-from dispatcher.engine.plan import Plan
-from dispatcher.engine.reconcile import Reconciler
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.run_options import Plan
 from dispatcher.ports import Batch
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.scripted import EventList, ListSource, OpenPacer, ScriptedPlatform

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.contact import Contact
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch
-from dispatcher.sandbox.contacts import write_contacts
+from dispatcher.sandbox.contact_files import write_contacts
 from tests.support import forked
 from tests.support.forked import Forked, clean_environment
 from tests.support.playing import CREDENTIALS, Play

@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.intended import Intended
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.reconciliation import Witness, digest
 from dispatcher.domain.status import FINAL, Hindrance, Reason, Relation, Status, Step
+from dispatcher.domain.unsettled_send import Intended
 from dispatcher.ports import (
     NO_LIMITS,
     Admitted,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.reader import LedgerReader
-from dispatcher.sandbox.contacts import expected, write_contacts
-from dispatcher.sandbox.naming import external_contact_id
-from dispatcher.sandbox.scenario import load
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.sandbox.contact_files import expected, write_contacts
+from dispatcher.sandbox.scenario.scenario import load
+from dispatcher.sandbox.world.ids import external_contact_id
 from tests.support import forked, statsd
 from tests.support.dialects import reads_states_to_look_back, settings_for
 from tests.support.forked import Forked, clean_environment

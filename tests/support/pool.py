@@ -1,12 +1,12 @@
 """The engine with several OAuth clients, each with a platform's script, a quota and halts."""
 
 from dispatcher.domain.decision import Rules
-from dispatcher.engine.client import Client
+from dispatcher.engine.clients.breaker import Halts
+from dispatcher.engine.clients.client import Client
+from dispatcher.engine.clients.pool import Turnstile
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.halts import Halts
-from dispatcher.engine.pacing import QuotaPacer
-from dispatcher.engine.reconcile import Reconciler
-from dispatcher.engine.turnstile import Turnstile
+from dispatcher.engine.reconciler import Reconciler
+from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import POLICY, PROBE_SECONDS, Bench
 from tests.support.scripted import ScriptedPlatform
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dispatcher.domain.answer import Reading
-from dispatcher.engine.pace import Pace
+from dispatcher.pacing.schedule import Pace
 
 Latency = Callable[[random.Random], float]
 """Seconds of one way on the wire."""

@@ -9,9 +9,9 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, Status, Step
-from dispatcher.engine.asking import Asking, AskingError
-from dispatcher.engine.house_rules import HouseRules
-from dispatcher.engine.planning import Planner, PlanOptions
+from dispatcher.engine.campaign_rules import HouseRules
+from dispatcher.engine.readonly.dry_run import Planner, PlanOptions
+from dispatcher.engine.readonly.platform_reader import Asking, AskingError
 from dispatcher.ports import Batch, Claim, SourceError, TokenUnavailableError
 from tests.support.scripted import (
     ENDED,

@@ -2,8 +2,8 @@
 
 from benchmarks.filled import fill
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.care.verifying import verify
-from dispatcher.ledgers.reader import read_status
+from dispatcher.ledgers.maintenance.integrity import verify
+from dispatcher.ledgers.read.reader import read_status
 
 
 def test_a_filled_ledger_is_whole(tmp_path):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dispatcher import __version__
 from dispatcher.cli import cli
-from dispatcher.cli.exits import MEANINGS, Exit, explained
+from dispatcher.cli.exit_codes import MEANINGS, Exit, explained
 from dispatcher.ports import LedgerError, SourceError
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
@@ -163,7 +163,7 @@ def test_debug_may_stand_on_either_side(invoke, monkeypatch):
     def fail(_given):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("dispatcher.cli.checking.check_command", fail)
+    monkeypatch.setattr("dispatcher.cli.commands.check.check_command", fail)
     for arguments in (["--debug", "check"], ["check", "--debug"]):
         result = invoke(*arguments)
         assert result.exit_code == Exit.BUG

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dispatcher.cli.comparing import SHOWN, Story, swallowed, verdict
+from dispatcher.cli.demo_check import SHOWN, Story, swallowed, verdict
 
 EFFECTS = (
     {"messageId": "m-1", "kind": "notified", "conversationId": "active-1",

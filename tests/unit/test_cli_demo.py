@@ -4,9 +4,9 @@ import tomllib
 
 import pytest
 
-from dispatcher.cli import demo
-from dispatcher.sandbox.kinds import KINDS, kind_name
-from dispatcher.sandbox.scenario import load as load_scenario
+from dispatcher.cli.commands import demo
+from dispatcher.sandbox.conversation_kinds import KINDS, kind_name
+from dispatcher.sandbox.scenario.scenario import load as load_scenario
 from dispatcher.settings import load
 
 URL = "http://127.0.0.1:4711"

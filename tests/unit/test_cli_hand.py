@@ -5,11 +5,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.cli import cli, parking
+from dispatcher.cli import cli
+from dispatcher.cli.commands import parked as parking
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Settlement
 
 HEADER = "conversation_id,first_name"

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.app import planning
+from dispatcher.app import dry_run
 from dispatcher.cli import cli
-from dispatcher.domain.plan import Foreseen, Sums
+from dispatcher.domain.forecast import Foreseen, Sums
 from dispatcher.domain.status import Reason, RetryReason, Status
-from dispatcher.engine.planning import Plan, Seen
+from dispatcher.engine.readonly.dry_run import Plan, Seen
 
 
 def made(asked=50, to_ask=1000):
@@ -34,7 +34,7 @@ def invoke(monkeypatch, tmp_path):
     asked = []
 
     def run(plan, *more):
-        monkeypatch.setattr(planning, "plan", lambda *given: asked.append(given[1]) or plan)
+        monkeypatch.setattr(dry_run, "plan", lambda *given: asked.append(given[1]) or plan)
         given = ["--source", "contacts.csv", "--campaign", "carts", *more]
         secrets = {"DISPATCHER_CLIENT_ID": "a", "DISPATCHER_CLIENT_SECRET": "b"}
         url = ["--platform-url", "https://api.example.com", "--set", "message.text=Hi"]

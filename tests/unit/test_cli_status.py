@@ -6,11 +6,13 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.cli import calling, cli, standing
+from dispatcher.app.control import client
+from dispatcher.cli import cli
+from dispatcher.cli.commands import status as status_command
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers import report
-from dispatcher.ledgers.report import Standing
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read import status
+from dispatcher.ledgers.read.status import Standing
 from dispatcher.ports import Backlog, Totals
 
 TOTALS = Totals(
@@ -50,8 +52,8 @@ async def ledger(monkeypatch, tmp_path):
 @pytest.fixture
 def running(monkeypatch, ledger):
     """A dispatcher that tells how it stands."""
-    told = {"pid": 42, "campaigns": [report.as_json(STANDING)], "run": RUN}
-    monkeypatch.setattr(calling, "standing", lambda *_: told)
+    told = {"pid": 42, "campaigns": [status.as_json(STANDING)], "run": RUN}
+    monkeypatch.setattr(client, "standing", lambda *_: told)
 
 
 def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
@@ -64,8 +66,8 @@ def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
         )
     )
     given = {"config": config, "ledger": None}
-    assert standing.place({**given, "campaign": "b"})[1] == "b"
-    assert standing.place({**given, "campaign": None})[1] is None
+    assert status_command.place({**given, "campaign": "b"})[1] == "b"
+    assert status_command.place({**given, "campaign": None})[1] is None
 
 
 def invoke(*arguments):
@@ -74,7 +76,7 @@ def invoke(*arguments):
 
 def test_a_standing_survives_the_way_over_the_socket():
     """What a program reads is all that the table shows."""
-    assert report.of_json(json.loads(json.dumps(report.as_json(STANDING)))) == STANDING
+    assert status.of_json(json.loads(json.dumps(status.as_json(STANDING)))) == STANDING
 
 
 def test_json_has_every_figure(running):
@@ -99,13 +101,13 @@ def test_json_has_every_figure(running):
 
 def test_the_time_left_follows_from_the_quota_and_the_requests_so_far(running):
     """Two contacts at three requests each, five requests a second: 1.2 s."""
-    told = standing.tell("ledger.db", None)
+    told = status_command.tell("ledger.db", None)
     assert (told["left"], told["requests_per_contact"], told["eta_seconds"]) == (2, 3.0, 1.2)
 
 
 def test_people_see_halts_pauses_rates_and_what_waits(running, capsys):
     """Each with since when."""
-    standing.show(standing.tell("ledger.db", None), now=120.0)
+    status_command.show(status_command.tell("ledger.db", None), now=120.0)
     shown = " ".join(capsys.readouterr().out.split())
     assert "all rows" in shown
     assert "1 due now, 1 due later" in shown
@@ -155,6 +157,6 @@ def test_a_ledger_that_is_damaged(ledger):
 
 def test_waiting_says_when_it_goes_on():
     """What is not final is told with the time until the next is due."""
-    assert "the next in 30 s" in standing.waiting(BACKLOG, 0, 100.0)
-    assert standing.waiting(Backlog(0, 0, 0, None, None), 0, 1.0) == "Every contact is final."
-    assert "2 in doubt" in standing.waiting(Backlog(0, 0, 0, None, None), 2, 1.0)
+    assert "the next in 30 s" in status_command.waiting(BACKLOG, 0, 100.0)
+    assert status_command.waiting(Backlog(0, 0, 0, None, None), 0, 1.0) == "Every contact is final."
+    assert "2 in doubt" in status_command.waiting(Backlog(0, 0, 0, None, None), 2, 1.0)

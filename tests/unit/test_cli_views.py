@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from dispatcher.cli import figures, progress, summary
+from dispatcher.cli import formatting, progress, summary
 from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
@@ -21,7 +21,7 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.status import FINAL, HaltReason, Reason, ScopeSource, Status, Step
 from dispatcher.ports import Totals
-from dispatcher.telemetry.tally import Tally
+from dispatcher.telemetry.stats.run_stats import Tally
 
 COUNTS = st.integers(0, 10_000)
 
@@ -151,7 +151,7 @@ def test_summary_of_a_run(snapshot):
 )
 def test_durations_are_short(seconds, text):
     """Durations are read at a glance."""
-    assert figures.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 def test_several_campaigns_stand_beside_their_sum(snapshot):

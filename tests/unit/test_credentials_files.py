@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
-from dispatcher.credentials.aside import MOST_THREADS, Aside
+from dispatcher.credentials.blocking import MOST_THREADS, Aside
 from dispatcher.credentials.env import EnvSource
-from dispatcher.credentials.extras import library
 from dispatcher.credentials.file import FileSource, secret_of
-from dispatcher.credentials.secret import Fields, credentials_of
+from dispatcher.credentials.optional_imports import library
+from dispatcher.credentials.secret_fields import Fields, credentials_of
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,

@@ -18,6 +18,7 @@ from dispatcher.domain.decision import (
     open_with,
 )
 from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.forecast import foresee
 from dispatcher.domain.next_step import (
     Defer,
     Recheck,
@@ -27,7 +28,6 @@ from dispatcher.domain.next_step import (
     forget_engaged,
     wait_engaged,
 )
-from dispatcher.domain.plan import foresee
 from dispatcher.domain.progress import NEW, Progress, RetryPolicy
 from dispatcher.domain.status import Reason, Relation, RetryReason, Status, Step
 from tests.support.engine import POLICY, Bench, contact, told

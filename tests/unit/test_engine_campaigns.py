@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import HaltReason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import SourceError
 from tests.support.campaigns import Run, people
 from tests.support.virtual import START, in_virtual_time, until

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import Batch
 from tests.support.engine import Bench, contact, contacts
 from tests.support.scripted import (

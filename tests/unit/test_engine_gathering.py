@@ -12,9 +12,9 @@ from dispatcher.domain.decision import BargeIn, Rules
 from dispatcher.domain.events import Answered, Halted, StateAged, Throttled
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.gathering import REST_SECONDS
-from dispatcher.engine.pacing import QuotaPacer
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
+from dispatcher.engine.state_batcher import REST_SECONDS
+from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import POLICY, Bench, contact, contacts
 from tests.support.pool import PoolBench
 from tests.support.scripted import (

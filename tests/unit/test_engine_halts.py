@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, Bench, contact, contacts, told
 from tests.support.scripted import GOOD, NOT_SENT, OPENED, RESET, refused

@@ -8,7 +8,7 @@ from dispatcher.domain.contact import RejectedRow
 from dispatcher.domain.events import RowsRead
 from dispatcher.domain.status import HaltReason, Status, Step
 from dispatcher.engine.intake import Room
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import Batch, Position
 from tests.support.engine import Bench, contact, contacts
 from tests.support.scripted import ENDED, GOOD, NOT_ENDED, ListSource

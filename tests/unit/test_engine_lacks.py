@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.answer import Lack, Lacking
 from dispatcher.domain.events import Halted, ScopeError
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from tests.support.engine import PROBE_SECONDS, Bench, contact, contacts, told
 from tests.support.scripted import GOOD, NOT_ENDED, refused
 from tests.support.virtual import in_virtual_time, until

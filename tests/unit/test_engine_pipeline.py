@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import Batch, LedgerError, SourceError
 from tests.support.engine import Bench, contact, contacts
 from tests.support.scripted import GOOD, NOT_ENDED, NOT_SENT, OPENED, ListSource, refused

@@ -14,7 +14,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.plan import Ending
+from dispatcher.engine.run_options import Ending
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, contact, contacts
 from tests.support.pool import PoolBench

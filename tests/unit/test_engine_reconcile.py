@@ -8,10 +8,10 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
-from dispatcher.domain.intended import LEAST_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
+from dispatcher.domain.unsettled_send import LEAST_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.engine.pipeline import Ending
-from dispatcher.engine.reconcile import MOST_DOUBTS
+from dispatcher.engine.reconciler import MOST_DOUBTS
 from dispatcher.ports import Batch, CredentialsError, TokenUnavailableError
 from tests.support.engine import POLICY, Bench, contact, contacts
 from tests.support.scripted import (

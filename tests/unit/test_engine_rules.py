@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatcher.domain.events import Deferred
-from dispatcher.domain.failing import FailedShare
-from dispatcher.domain.quiet import QuietHours
+from dispatcher.domain.failure_rate import FailedShare
+from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.engine.house_rules import BUSY_SECONDS, HouseRules, LocalQuiet
+from dispatcher.engine.campaign_rules import BUSY_SECONDS, HouseRules, LocalQuiet
 from dispatcher.engine.pipeline import Ending
 from tests.support.engine import Bench, contact, contacts
 from tests.support.memory_ledger import MemoryLedger

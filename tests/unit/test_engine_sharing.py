@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.engine.sharing import CREDIT, ByPriority, Fair
+from dispatcher.engine.scheduling import CREDIT, ByPriority, Fair
 
 
 def given_out(sharing, waiting, turns):

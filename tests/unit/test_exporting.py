@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.app import exporting, lineage_out
-from dispatcher.app.exporting import ExportAsked, OutputError, export
-from dispatcher.app.lineage_out import COLUMNS, FormatError, write
+from dispatcher.app import lineage_export, lineage_formats
+from dispatcher.app.lineage_export import ExportAsked, OutputError, export
+from dispatcher.app.lineage_formats import COLUMNS, FormatError, write
 from dispatcher.domain.status import Reason, Relation
-from dispatcher.ledgers.rows import LineageRow
+from dispatcher.ledgers.read.rows import LineageRow
 
 
 def row(id_, **more):
@@ -37,7 +37,7 @@ def ledger(monkeypatch):
             if each.id > after:
                 yield each
 
-    monkeypatch.setattr(exporting, "lineage_rows", lineage_rows)
+    monkeypatch.setattr(lineage_export, "lineage_rows", lineage_rows)
     return rows
 
 
@@ -88,10 +88,10 @@ def test_an_export_that_fails_leaves_neither_a_file_nor_a_cursor(tmp_path, ledge
 
 def test_parquet_without_its_package_says_what_to_install(monkeypatch):
     """Before anything is opened."""
-    monkeypatch.setattr(lineage_out, "find_spec", lambda _: None)
+    monkeypatch.setattr(lineage_formats, "find_spec", lambda _: None)
     with pytest.raises(FormatError, match=r"dispatcher\[parquet\]"):
-        lineage_out.check_format("parquet")
-    lineage_out.check_format("csv")
+        lineage_formats.check_format("parquet")
+    lineage_formats.check_format("csv")
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
@@ -100,11 +100,11 @@ def test_rows_are_written_as_they_come(format_):
     out, sizes = io.BytesIO(), []
 
     def rows():
-        for id_ in range(1, 3 * lineage_out.BLOCK_ROWS + 1):
-            if id_ % lineage_out.BLOCK_ROWS == 1:
+        for id_ in range(1, 3 * lineage_formats.BLOCK_ROWS + 1):
+            if id_ % lineage_formats.BLOCK_ROWS == 1:
                 sizes.append(out.tell())
             yield row(id_)
 
-    assert write(format_, rows(), out, 0).rows == 3 * lineage_out.BLOCK_ROWS
+    assert write(format_, rows(), out, 0).rows == 3 * lineage_formats.BLOCK_ROWS
     assert len(sizes) == 3
     assert sizes == sorted(set(sizes))

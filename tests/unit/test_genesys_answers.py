@@ -10,11 +10,11 @@ from multidict import CIMultiDict
 from dispatcher.domain.answer import Hint
 from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.failure import Kind, classify
-from dispatcher.domain.history import PastMessage
+from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.genesys_answers import OTHERS, messages, read_check, read_sent
-from dispatcher.platforms.genesys_bodies import Sender
-from dispatcher.platforms.genesys_timeline import Windows, windows
+from dispatcher.platforms.genesys.requests import Sender
+from dispatcher.platforms.genesys.responses import OTHERS, messages, read_check, read_sent
+from dispatcher.platforms.genesys.threading_timeline import Windows, windows
 from dispatcher.platforms.http import Exchange
 
 ENDED = 1_767_225_600.0  # 2026-01-01T00:00:00Z

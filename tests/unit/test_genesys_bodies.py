@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.platforms import genesys_bodies as bodies
-from dispatcher.platforms import regions
-from dispatcher.platforms.genesys_bodies import Sender
+from dispatcher.platforms.genesys import regions
+from dispatcher.platforms.genesys import requests as bodies
+from dispatcher.platforms.genesys.requests import Sender
 from tests.support.genesys_sdk import SDK
 
 PLAIN = {"str": str, "bool": bool, "int": int, "float": float}

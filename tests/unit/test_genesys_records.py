@@ -9,9 +9,9 @@ from multidict import CIMultiDict
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.failure import Kind, classify
 from dispatcher.domain.status import Step
-from dispatcher.platforms.genesys_bodies import Sender
-from dispatcher.platforms.genesys_records import details, read_records
-from dispatcher.platforms.genesys_timeline import Windows
+from dispatcher.platforms.genesys.analytics_states import details, read_records
+from dispatcher.platforms.genesys.requests import Sender
+from dispatcher.platforms.genesys.threading_timeline import Windows
 from dispatcher.platforms.http import Exchange
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z

@@ -10,11 +10,11 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers import ahead, lately
-from dispatcher.ledgers.ahead import ReadAhead
 from dispatcher.ledgers.codec import person_of
-from dispatcher.ledgers.lately import Seen
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.write import index_staging, read_ahead
+from dispatcher.ledgers.write.index_staging import Seen
+from dispatcher.ledgers.write.read_ahead import ReadAhead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -24,7 +24,7 @@ ENDED, SENDING, UNKNOWN = "ended", "sending", "unknown"
 @pytest.fixture
 def large(monkeypatch):
     """Every file counts as large."""
-    monkeypatch.setattr(ahead, "LEAST_BYTES", 0)
+    monkeypatch.setattr(read_ahead, "LEAST_BYTES", 0)
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ async def test_it_tells_what_stands_among_the_old_rows(large, ledger, reading, m
     again = people(ENDED, SENDING, UNKNOWN)
     seen = await reading.admission(1, again, 3)
     assert (seen.moves, seen.people) == (3, set())
-    monkeypatch.setattr(lately, "KEPT", 0)
-    await ledger.job(lately.move)
+    monkeypatch.setattr(index_staging, "KEPT", 0)
+    await ledger.job(index_staging.move)
     seen = await reading.admission(1, again, 3)
     assert seen.keys == {"key-ended", "key-sending"}
     assert seen.people == {person_of(ENDED), person_of(SENDING)}
@@ -123,20 +123,20 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
             raise sqlite3.OperationalError("disk I/O error")
         return Seen(0, frozenset(), frozenset(), frozenset({person_of(ENDED)}))
 
-    monkeypatch.setattr(ahead, "_look_up", look_up)
+    monkeypatch.setattr(read_ahead, "_look_up", look_up)
     assert await reading.admission(1, people(ENDED, SENDING), 0) is None
 
 
 async def test_an_admission_that_is_cancelled_while_it_is_read_ahead(large, ledger, monkeypatch):
     """Nothing of it is written; the next one works, and so does the end."""
-    entered, left, true = threading.Event(), threading.Event(), ahead._look_up
+    entered, left, true = threading.Event(), threading.Event(), read_ahead._look_up
 
     def look_up(*arguments, **named):
         entered.set()
         left.wait(10)
         return true(*arguments, **named)
 
-    monkeypatch.setattr(ahead, "_look_up", look_up)
+    monkeypatch.setattr(read_ahead, "_look_up", look_up)
     admitting = asyncio.ensure_future(ledger.admit(Batch(people(UNKNOWN)), NOW, 1))
     await asyncio.to_thread(entered.wait, 10)
     admitting.cancel()
@@ -177,7 +177,7 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
     def hindered(*_):
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(ahead.holding, "hindered", hindered)
+    monkeypatch.setattr(read_ahead.holding, "hindered", hindered)
     await ledger.admit(Batch(people(ENDED, SENDING, prefix="again")), NOW, 0)
     claims = await ledger.claim(9, NOW)
     assert [claim.hindrance for claim in claims] == [None, None]

@@ -8,12 +8,12 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.byhand import ORDERS, OrderError, Selection, parked
+from dispatcher.ledgers.exclusive import writing
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lock import HeldError
-from dispatcher.ledgers.offline import writing
-from dispatcher.ledgers.reader import reading
-from dispatcher.ledgers.sqlite import SqliteLedger
-from dispatcher.ledgers.telling import told
+from dispatcher.ledgers.operator_commands import ORDERS, OrderError, Selection, parked
+from dispatcher.ledgers.read.contact_history import told
+from dispatcher.ledgers.read.reader import reading
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 REASONS = [Reason.EXHAUSTED, Reason.EXHAUSTED, Reason.IN_DOUBT, Reason.IDENTITY]

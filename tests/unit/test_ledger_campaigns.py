@@ -5,8 +5,8 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.reader import read_status
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read.reader import read_status
 from dispatcher.ports import Batch, LedgerError, Position, Settlement
 
 NOW = 1000.0

@@ -14,10 +14,10 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.care import backup, forgetting, pruning, verifying, work
-from dispatcher.ledgers.care.work import carry_out, empty_log, held
-from dispatcher.ledgers.reader import LedgerReader
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.maintenance import backup, batches, erase, integrity, prune
+from dispatcher.ledgers.maintenance.batches import carry_out, empty_log, held
+from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
 OLD = 1000.0
@@ -59,7 +59,7 @@ async def settle(ledger, claim, status, reason, at=OLD):
 
 
 def findings(path):
-    return {each.name: each.count for each in verifying.verify(path) if each.count}
+    return {each.name: each.count for each in integrity.verify(path) if each.count}
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def filled(path):
 
 def pruned(path, **more):
     with held(path) as connection:
-        return carry_out(connection, path, pruning.prune(pruning.PruneOrder(CUT, **more)))
+        return carry_out(connection, path, prune.prune(prune.PruneOrder(CUT, **more)))
 
 
 def rows(path, sql):
@@ -95,7 +95,7 @@ def rows(path, sql):
 
 async def test_pruning_removes_what_is_old_and_final(filled):
     """Old final contacts, their lineage and rejected rows go; parked, new and open ones stay."""
-    assert pruned(filled) == pruning.Pruned(contacts=2, lineage=1, rejected=1)
+    assert pruned(filled) == prune.Pruned(contacts=2, lineage=1, rejected=1)
     assert rows(filled, "SELECT key FROM contact ORDER BY id") == [
         ("key-2",), ("key-3",), ("key-4",), ("key-5",),
     ]  # fmt: skip
@@ -170,13 +170,13 @@ async def test_only_the_campaign_that_is_named(filled):
 async def test_pruning_and_forgetting_while_a_run_goes_on(filled):
     """Inside a daemon both share its writer; what it holds is refused."""
     async with await SqliteLedger.open(filled, "c") as ledger:
-        assert (await ledger.tend(pruning.prune(pruning.PruneOrder(CUT)))).contacts == 2
+        assert (await ledger.tend(prune.prune(prune.PruneOrder(CUT)))).contacts == 2
         await ledger.claim(1, NOW)
-        whom = forgetting.Whom("key-4")
-        told = await ledger.tend(forgetting.forget(whom, NOW, running=True))
+        whom = erase.Whom("key-4")
+        told = await ledger.tend(erase.forget(whom, NOW, running=True))
         assert (told.contacts, [each.id for each in told.refused]) == (0, [5])
         await ledger.release([5])
-        assert (await ledger.tend(forgetting.forget(whom, NOW, running=True))).contacts == 1
+        assert (await ledger.tend(erase.forget(whom, NOW, running=True))).contacts == 1
         totals = await ledger.totals()
         assert totals.by_status[Status.SKIPPED, Reason.FORGOTTEN] == 1
 
@@ -233,7 +233,7 @@ async def test_pruning_makes_room(filled):
 
 def forgotten(path, name, **more):
     with held(path) as connection:
-        told = carry_out(connection, path, forgetting.forget(forgetting.Whom(name, **more), NOW))
+        told = carry_out(connection, path, erase.forget(erase.Whom(name, **more), NOW))
     assert empty_log(path)
     return told
 
@@ -396,7 +396,7 @@ async def test_each_wrong_thing_is_found(filled, name):
 
 def test_nothing_is_looked_for_without_an_example():
     """The examples above are all that verify looks for."""
-    assert set(DAMAGE) == set(verifying._WORDS)
+    assert set(DAMAGE) == set(integrity._WORDS)
 
 
 async def test_verify_tells_and_exits(filled):
@@ -427,7 +427,7 @@ async def test_verify_finds_a_damaged_page(filled):
 @pytest.mark.parametrize("kind", ["prune", "forget"])
 async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, kind, jobs):
     """Stopped after any of its jobs, the ledger is sound, and doing it again completes it."""
-    monkeypatch.setattr(work, "SPAN", 1)
+    monkeypatch.setattr(batches, "SPAN", 1)
     with held(filled) as connection:
         carry_out(connection, filled, stopped(started(kind), jobs))
     assert findings(filled) == {}
@@ -442,8 +442,8 @@ async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, ki
 
 def started(kind):
     if kind == "prune":
-        return pruning.prune(pruning.PruneOrder(CUT), span=1)
-    return forgetting.forget(forgetting.Whom("external-0", is_external=True), NOW)
+        return prune.prune(prune.PruneOrder(CUT), span=1)
+    return erase.forget(erase.Whom("external-0", is_external=True), NOW)
 
 
 def stopped(whole, jobs):

@@ -11,7 +11,7 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 NOW = 1000.0
@@ -154,7 +154,7 @@ def test_a_file_size_limit_is_reported_in_words(tmp_path):
     program = """
         import asyncio, resource, signal, sys
         from dispatcher.domain.contact import Contact
-        from dispatcher.ledgers.sqlite import SqliteLedger
+        from dispatcher.ledgers.ledger import SqliteLedger
         from dispatcher.ports import Batch, LedgerError
 
         async def main():

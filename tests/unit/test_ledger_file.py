@@ -19,8 +19,8 @@ from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import schema
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import APPLICATION_ID, MIGRATIONS
-from dispatcher.ledgers.sqlite import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
 NOW = 1000.0
@@ -79,7 +79,7 @@ def test_a_killed_daemon_holds_nothing(tmp_path):
     program = (
         "import asyncio, os, signal, sys\n"
         "from dispatcher.domain.contact import Contact\n"
-        "from dispatcher.ledgers.sqlite import SqliteLedger\n"
+        "from dispatcher.ledgers.ledger import SqliteLedger\n"
         "from dispatcher.ports import Batch\n"
         "async def main():\n"
         "    ledger = await SqliteLedger.open(sys.argv[1], 'c')\n"

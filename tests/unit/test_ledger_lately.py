@@ -11,11 +11,12 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ledgers import admission, ahead, lately, schema
-from dispatcher.ledgers.care.pruning import PruneOrder, prune
+from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import person_of
-from dispatcher.ledgers.lately import Seen, Strangers
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
+from dispatcher.ledgers.write import admission, index_staging, read_ahead
+from dispatcher.ledgers.write.index_staging import Seen, Strangers
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -38,13 +39,13 @@ async def ledger(path):
 def size(request, monkeypatch):
     """Whether the ledger counts as large, so that it is looked up ahead."""
     if request.param == "large":
-        monkeypatch.setattr(ahead, "LEAST_BYTES", 0)
+        monkeypatch.setattr(read_ahead, "LEAST_BYTES", 0)
 
 
 @pytest.fixture
 def at_once(monkeypatch):
     """Nothing is kept together: every row is to be moved."""
-    monkeypatch.setattr(lately, "KEPT", 0)
+    monkeypatch.setattr(index_staging, "KEPT", 0)
 
 
 def contact(key, person=None):
@@ -92,8 +93,8 @@ async def until(true):
 
 async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, path, monkeypatch):
     """Part by part; then it leaves them alone."""
-    monkeypatch.setattr(lately, "KEPT", 2)
-    monkeypatch.setattr(lately, "MOVED", 3)
+    monkeypatch.setattr(index_staging, "KEPT", 2)
+    monkeypatch.setattr(index_staging, "MOVED", 3)
     for claim in await admit(ledger, *(contact(f"k{n}", f"p{n}") for n in range(9))):
         await deliver(ledger, claim)
     await until(lambda: places(path)[0][0] <= 2 and places(path)[1][0] <= 2)
@@ -106,7 +107,7 @@ async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, pat
 async def test_few_rows_stay_together(ledger, path):
     """A small ledger has no places that are far apart."""
     await admit(ledger, contact("a", "p"))
-    assert await ledger.job(lately.move) is False
+    assert await ledger.job(index_staging.move) is False
     assert places(path)[0] == (1, 0)
 
 
@@ -128,7 +129,7 @@ async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_
     first, before, between = await admit(ledger, *(contact(key, "p") for key in "abc"))
     await deliver(ledger, first)
     assert await send(ledger, before) is Hindrance.SAME_PERSON
-    await ledger.job(lately.move)
+    await ledger.job(index_staging.move)
     assert places(path) == [(0, 3), (0, 1)]
     assert await send(ledger, between) is Hindrance.SAME_PERSON
     (after,) = await admit(ledger, contact("d", "p"))
@@ -147,7 +148,7 @@ async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
             Settlement(claim.id, Status.NOTIFIED, Reason.DELIVERED, NOW, NEW, Relation.NOTIFIED)
         )
         if not number:
-            await ledger.job(lately.move)
+            await ledger.job(index_staging.move)
     assert await send(ledger, claims[2], cap=2) is Hindrance.CAPPED
     assert await send(ledger, claims[3], cap=3) is None
     assert [await send(ledger, each) for each in (first, second, third)] == [None, None, None]
@@ -157,7 +158,7 @@ async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(
     """The row is taken away from its place, too."""
     first, second = await admit(ledger, contact("a", "p"), contact("b", "p"))
     assert await send(ledger, first) is None
-    await ledger.job(lately.move)
+    await ledger.job(index_staging.move)
     assert await send(ledger, second) is Hindrance.BUSY
     await ledger.retract(first.id)
     assert await send(ledger, second) is None
@@ -168,7 +169,7 @@ async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at
     first, newest = await admit(ledger, contact("a", "p"), contact("b", "q"))
     await deliver(ledger, first)
     await deliver(ledger, newest)
-    await ledger.job(lately.move)
+    await ledger.job(index_staging.move)
     pruned = await ledger.tend(prune(PruneOrder(NOW + 1)))
     assert pruned.contacts == 1
     assert places(path)[1] == (0, 2)
@@ -181,11 +182,11 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
     wrong = (
         "INSERT INTO reached (lately, person, contact_id, campaign_id, at) VALUES (7, ?, ?, 1, 1)"
     )
-    monkeypatch.setitem(lately.SQL, "move_people", wrong)
+    monkeypatch.setitem(index_staging.SQL, "move_people", wrong)
     (claim,) = await admit(ledger, contact("a", "p"))
     await deliver(ledger, claim)
     with pytest.raises(LedgerError, match="CHECK constraint failed"):
-        await ledger.job(lately.move)
+        await ledger.job(index_staging.move)
     await asyncio.sleep(0.05)  # the idle writer tries it, too
     assert places(path) == [(1, 0), (1, 0)]
     assert (await ledger.backlog(NOW)).busy == 0
@@ -194,7 +195,7 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
 @pytest.fixture
 def slow_look(monkeypatch):
     """A look ahead that was taken, and waits for a sign before it is told."""
-    taken, told, true = threading.Event(), threading.Event(), ahead._look_up
+    taken, told, true = threading.Event(), threading.Event(), read_ahead._look_up
 
     def look_up(*arguments, **named):
         seen = true(*arguments, **named)
@@ -202,8 +203,8 @@ def slow_look(monkeypatch):
         told.wait(10)
         return seen
 
-    monkeypatch.setattr(ahead, "LEAST_BYTES", 0)
-    monkeypatch.setattr(ahead, "_look_up", look_up)
+    monkeypatch.setattr(read_ahead, "LEAST_BYTES", 0)
+    monkeypatch.setattr(read_ahead, "_look_up", look_up)
     return taken, told
 
 
@@ -241,7 +242,7 @@ async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_on
         connection.execute("BEGIN IMMEDIATE")
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(lately, "move", move)
+    monkeypatch.setattr(index_staging, "move", move)
     (claim,) = await admit(ledger, contact("a", "p"))
     await asyncio.sleep(0.1)
     with pytest.raises(LedgerError, match="disk I/O error"):
@@ -268,7 +269,7 @@ def test_a_stranger_is_one_who_was_looked_for_and_not_found():
 
 def test_strangers_that_never_come_are_forgotten(monkeypatch):
     """They would gather for as long as the daemon lives."""
-    monkeypatch.setattr(lately, "MOST_STRANGERS", 2)
+    monkeypatch.setattr(index_staging, "MOST_STRANGERS", 2)
     strangers = Strangers()
     for number in range(5):
         strangers.note([Claim(number, contact(f"{number}", "p"))], seen())

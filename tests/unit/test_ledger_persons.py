@@ -10,9 +10,9 @@ from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
 from dispatcher.ledgers.codec import person_of
-from dispatcher.ledgers.named import script
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import APPLICATION_ID
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.statements import script
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0

@@ -11,9 +11,9 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers import reader as reader_module
-from dispatcher.ledgers.reader import LedgerReader, read_status
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read import reader as reader_module
+from dispatcher.ledgers.read.reader import LedgerReader, read_status
 from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
 
 NOW = 1000.0

@@ -12,9 +12,9 @@ from dispatcher.domain.decision import Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import schema
-from dispatcher.ledgers.holding import Recovered, Replayed
-from dispatcher.ledgers.reader import LedgerReader
-from dispatcher.ledgers.sqlite import SqliteLedger
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.write.claims import Recovered, Replayed
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
 NOW = 1000.0

@@ -5,8 +5,8 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.sqlite import SqliteLedger
-from dispatcher.ledgers.survey import Survey
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read.dry_run_view import Survey
 from dispatcher.ports import Batch, LedgerError, Position, Settlement
 
 NOW = 1000.0

@@ -4,12 +4,12 @@ import pytest
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
+from dispatcher.domain.lineage_check import Verified
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.domain.verifying import Verified
-from dispatcher.ledgers.reader import lineage_rows
-from dispatcher.ledgers.sqlite import SqliteLedger
-from dispatcher.ledgers.verifying import HeldLinks, Unverified
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.lineage_check import HeldLinks, Unverified
+from dispatcher.ledgers.read.reader import lineage_rows
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
 NOW = 1000.0

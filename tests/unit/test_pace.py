@@ -5,7 +5,7 @@ import random
 import pytest
 
 from dispatcher.domain.answer import Reading
-from dispatcher.engine.pace import Pace
+from dispatcher.pacing.schedule import Pace
 from tests.support.quota import (
     FixedWindow,
     World,

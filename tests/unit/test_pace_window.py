@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.domain.answer import Reading
-from dispatcher.engine.window import Boundary, Counted, Others, Window
+from dispatcher.pacing.rate_window import Boundary, Counted, Others, Window
 
 
 def test_a_boundary_narrows_with_evidence_of_any_window():

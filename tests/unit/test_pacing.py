@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.answer import Reading
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.pacing import QuotaPacer
+from dispatcher.pacing.pacer import QuotaPacer
 
 
 def pacer(requests=100, window=1.0):

@@ -8,7 +8,15 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Rules
-from dispatcher.domain.plan import Foreseen, Span, Sums, foresee, foresee_unasked, share_of, sum_of
+from dispatcher.domain.forecast import (
+    Foreseen,
+    Span,
+    Sums,
+    foresee,
+    foresee_unasked,
+    share_of,
+    sum_of,
+)
 from dispatcher.domain.progress import NEW, Progress, RetryPolicy
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, RetryReason, Status

@@ -5,7 +5,8 @@ import pytest
 from dispatcher.domain.answer import Lack, Lacking
 from dispatcher.domain.status import Step
 from dispatcher.platforms.http import Exchange
-from dispatcher.platforms.lacks import (
+from dispatcher.platforms.messaging import read_answer
+from dispatcher.platforms.missing_grants import (
     CODES,
     GENESYS_PAGES,
     MESSAGING_PAGES,
@@ -13,7 +14,6 @@ from dispatcher.platforms.lacks import (
     lacking,
     names_of,
 )
-from dispatcher.platforms.messaging import read_answer
 
 SEND, VIEW = "conversation:message:create", "analytics:conversationDetail:view"
 UNABLE = "Unable to perform the requested action."

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.quiet import QuietHours
+from dispatcher.domain.quiet_hours import QuietHours
 
 BERLIN, NEW_YORK, LORD_HOWE, APIA = (
     ZoneInfo(name)

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.domain.history import PastConversation, PastMessage
-from dispatcher.domain.intended import LEAST_LOOK_BACK_SECONDS, Intended, ReconcilePolicy
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
@@ -20,6 +19,7 @@ from dispatcher.domain.reconciliation import (
     newest_shown,
 )
 from dispatcher.domain.status import Relation, Step
+from dispatcher.domain.unsettled_send import LEAST_LOOK_BACK_SECONDS, Intended, ReconcilePolicy
 
 AT = 1000.0
 POLICY = ReconcilePolicy(

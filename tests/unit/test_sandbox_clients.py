@@ -5,11 +5,11 @@ from base64 import b64encode
 import orjson
 import pytest
 
-from dispatcher.sandbox.clients import ClientRules, make_clients
-from dispatcher.sandbox.grants import MESSAGING
-from dispatcher.sandbox.parts import READ_SCOPES, Rate, TokenRules
+from dispatcher.sandbox.oauth import MESSAGING
+from dispatcher.sandbox.oauth_clients import ClientRules, make_clients
 from dispatcher.sandbox.quota import Quota
-from dispatcher.sandbox.scenario import ScenarioError, load
+from dispatcher.sandbox.scenario.model import READ_SCOPES, Rate, TokenRules
+from dispatcher.sandbox.scenario.scenario import ScenarioError, load
 
 FORM = b"grant_type=client_credentials"
 

@@ -9,14 +9,13 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.sandbox.contacts import expected, write_contacts
-from dispatcher.sandbox.effects import Effect, EffectLog
+from dispatcher.sandbox.contact_files import expected, write_contacts
+from dispatcher.sandbox.conversation_kinds import KINDS
 from dispatcher.sandbox.faults import FaultPlan
-from dispatcher.sandbox.grants import Grants
-from dispatcher.sandbox.history import History
-from dispatcher.sandbox.kinds import KINDS
 from dispatcher.sandbox.latency import Latency, drawer
-from dispatcher.sandbox.parts import (
+from dispatcher.sandbox.oauth import Grants
+from dispatcher.sandbox.scenario.events import Timeline
+from dispatcher.sandbox.scenario.model import (
     READ_SCOPES,
     WRITE_SCOPES,
     Analytics,
@@ -25,8 +24,9 @@ from dispatcher.sandbox.parts import (
     Spread,
     TokenRules,
 )
-from dispatcher.sandbox.seeding import generator
-from dispatcher.sandbox.timeline import Timeline
+from dispatcher.sandbox.world.effect_log import Effect, EffectLog
+from dispatcher.sandbox.world.message_archive import History
+from dispatcher.sandbox.world.random import generator
 
 FORM = b"grant_type=client_credentials"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.sandbox.parts import Limit, Other, Rate
 from dispatcher.sandbox.quota import LimitGate, Quota
+from dispatcher.sandbox.scenario.model import Limit, Other, Rate
 
 
 def quota(now=100.0, seed=1, **rate):

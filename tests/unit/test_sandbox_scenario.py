@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.sandbox.parts import READ_SCOPES, WRITE_SCOPES, Other, Spread
-from dispatcher.sandbox.scenario import Scenario, ScenarioError, load
+from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Other, Spread
+from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "sandbox").glob("*.toml"))
 

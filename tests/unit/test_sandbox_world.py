@@ -2,10 +2,10 @@
 
 import pytest
 
-from dispatcher.sandbox.kinds import KINDS, Verdict
-from dispatcher.sandbox.naming import address, external_contact_id, guest_id
-from dispatcher.sandbox.parts import WorldRules
-from dispatcher.sandbox.world import Target, World
+from dispatcher.sandbox.conversation_kinds import KINDS, Verdict
+from dispatcher.sandbox.scenario.model import WorldRules
+from dispatcher.sandbox.world.ids import address, external_contact_id, guest_id
+from dispatcher.sandbox.world.world import Target, World
 
 TAKEN = Verdict.TAKEN
 

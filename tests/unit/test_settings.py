@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.settings import Settings, SettingsError, load, warnings
-from dispatcher.settings.keys import known
-from dispatcher.settings.writing import as_toml
+from dispatcher.settings.key_paths import known
+from dispatcher.settings.toml_format import as_toml
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "the-id-7F", "DISPATCHER_CLIENT_SECRET": "the-secret-9Q"}
 NEEDED = 'campaign = "c1"\n[source]\npath = "-"\n[platform]\nbase_url = "https://api.example.com"\n'

@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from dispatcher.app.dialects import text_limit, token_url
 from dispatcher.app.wiring import make_rules, make_source, token_options
 from dispatcher.cli import cli
-from dispatcher.cli.exits import Exit
+from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn
-from dispatcher.platforms.regions import REGIONS
+from dispatcher.platforms.genesys.regions import REGIONS
 from dispatcher.settings import SettingsError, load
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from dispatcher.app.house import open_house
+from dispatcher.app.campaign_rules import open_house
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Finish
 from dispatcher.domain.progress import NEW
@@ -81,7 +81,7 @@ async def test_hours_become_seconds():
 
 async def test_a_list_is_followed_while_the_run_goes_on(tmp_path, monkeypatch):
     """Somebody who is put on the list is barred soon after, away from the event loop."""
-    monkeypatch.setattr("dispatcher.sources.suppression.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("dispatcher.sources.suppression_list.LOOK_SECONDS", 0.01)
     path = tmp_path / "never.txt"
     path.write_text("nobody\n")
     async with AsyncExitStack() as stack:

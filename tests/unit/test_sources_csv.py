@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources import Layout, RowRules, open_source
-from dispatcher.sources.lines import LINE_LIMIT, RAW_LIMIT
+from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT
 
 RULES = RowRules(text="Hello")
 

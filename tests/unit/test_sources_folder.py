@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources import RowRules, Timing, open_source
-from dispatcher.sources.arrivals import Arrivals
+from dispatcher.sources.files.folder_scan import Arrivals
 
 RULES = RowRules(text="Hello")
 QUICK = Timing(poll_seconds=0.01, stable_seconds=0.05)
@@ -119,7 +119,7 @@ async def test_an_unreadable_file_stops_nothing(tmp_path, monkeypatch):
                 raise PermissionError(13, "Permission denied")
         return found
 
-    monkeypatch.setattr("dispatcher.sources.contents.os.fstat", refusing)
+    monkeypatch.setattr("dispatcher.sources.files.byte_source.os.fstat", refusing)
     bad, good = [batch async for batch in watch(tmp_path, once=True)]
     assert [(row.file, row.reason) for row in bad.rejected] == [
         (str(tmp_path / "b.csv"), "unreadable")

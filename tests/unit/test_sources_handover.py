@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from dispatcher.ports import Batch, SourceError
-from dispatcher.sources.handover import AHEAD, StoppedError, handed_over
+from dispatcher.sources.thread_bridge import AHEAD, StoppedError, handed_over
 
 
 async def test_the_thread_is_a_few_batches_ahead_at_most():

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.sources import RowRules, open_source
-from dispatcher.sources.lines import LINE_LIMIT
+from dispatcher.sources.rows.line_reader import LINE_LIMIT
 
 RULES = RowRules(text="Hello")
 

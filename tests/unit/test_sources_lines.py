@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.sources.decompression import DamagedError
-from dispatcher.sources.lines import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+from dispatcher.sources.files.decompression import DamagedError
+from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 
 def taken(reader):

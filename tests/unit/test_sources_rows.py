@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.contact import TEXT_LIMIT, Contact
 from dispatcher.sources import Layout, RowRules, Timing
-from dispatcher.sources.judging import BadRowError, Judge
+from dispatcher.sources.rows.contact_builder import BadRowError, Judge
 
 
 def contact(row, **rules):

@@ -6,16 +6,16 @@ from contextlib import closing
 import orjson
 import pytest
 
-from dispatcher.domain import story
+from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer, Loss, NoAnswer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.failure import Kind
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.ledgers.reader import reading
-from dispatcher.ledgers.sqlite import SqliteLedger
-from dispatcher.ledgers.telling import told
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read.contact_history import told
+from dispatcher.ledgers.read.reader import reading
 from dispatcher.ports import Batch, Settlement
 from tests.support.engine import Bench
 from tests.support.scripted import in_turn
@@ -77,7 +77,7 @@ def test_a_contact_that_is_held_for_long_does_not_fill_the_memory():
     entries = [[0, "claimed"]]
     for number in range(5000):
         entries.append([number, "check"])
-        story.shorten(entries)
+        contact_history.shorten(entries)
     assert len(entries) <= 100
     (gap,) = (entry for entry in entries if entry[1] == "omitted")
     assert gap[2] + len(entries) - 1 == 5001
@@ -85,14 +85,16 @@ def test_a_contact_that_is_held_for_long_does_not_fill_the_memory():
 
 def test_a_correlation_id_of_any_length_is_cut():
     """A platform cannot make the ledger grow."""
-    entry = story.asked(1.0, Step.CHECK, Answer(500, correlation_id="x" * 9999), Kind.PASSING)
-    assert len(entry[5]) == story.CORRELATION_LIMIT
+    entry = contact_history.asked(
+        1.0, Step.CHECK, Answer(500, correlation_id="x" * 9999), Kind.PASSING
+    )
+    assert len(entry[5]) == contact_history.CORRELATION_LIMIT
 
 
 def test_a_request_without_an_answer_names_the_loss():
     """Time in milliseconds, step, loss, meaning."""
     lost = NoAnswer(Loss.TIMEOUT, "10 s were over, ada@example.com")
-    entry = story.asked(1.5, Step.NOTIFY, lost, Kind.IN_DOUBT)
+    entry = contact_history.asked(1.5, Step.NOTIFY, lost, Kind.IN_DOUBT)
     assert entry == [1500, Step.NOTIFY, Loss.TIMEOUT, Kind.IN_DOUBT]
 
 

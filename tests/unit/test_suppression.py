@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.ports import SourceError
-from dispatcher.sources.suppression import SuppressionList
+from dispatcher.sources.suppression_list import SuppressionList
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.telemetry.agent import Agent, find_agent
+from dispatcher.telemetry.metrics.agent import Agent, find_agent
 
 
 def test_arguments_hold_without_variables():

@@ -8,10 +8,10 @@ from rich.console import Console
 from dispatcher.cli import progress, summary
 from dispatcher.domain import events as e
 from dispatcher.domain.status import HaltReason, ScopeSource, Step
-from dispatcher.telemetry.metrics import PER_CLIENT, halts, tags_of, zeros
-from dispatcher.telemetry.report import as_json
-from dispatcher.telemetry.tally import Tally
-from dispatcher.telemetry.together import together
+from dispatcher.telemetry.metrics.catalog import PER_CLIENT, halts, tags_of, zeros
+from dispatcher.telemetry.stats.as_json import as_json
+from dispatcher.telemetry.stats.merge import together
+from dispatcher.telemetry.stats.run_stats import Tally
 
 NAMES = ("north", "south")
 REFUSED = e.ScopeError(ScopeSource.FORBIDDEN, Step.OPEN, "k", "r", client="south")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.status import FINAL, Reason, ScopeSource, Step
-from dispatcher.telemetry.metrics import COUNTS, METRICS, OUTCOMES, tags_of, zeros
+from dispatcher.telemetry.metrics.catalog import COUNTS, METRICS, OUTCOMES, tags_of, zeros
 
 CONFIG = Path(__file__).parents[2] / "config" / "datadog"
 QUERY = re.compile(r"dispatcher\.([a-z_.]+)\{([^}]*)\}(?: by \{([^}]*)\})?")

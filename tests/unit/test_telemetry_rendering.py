@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.status import Status
-from dispatcher.telemetry.rendering import MOST_WORDS, REDACTED, Clock, JsonLine, redact, words
+from dispatcher.telemetry.logs.format import MOST_WORDS, REDACTED, Clock, JsonLine, redact, words
 
 
 def line(**fields):

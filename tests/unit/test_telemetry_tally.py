@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from dispatcher.domain import events as e
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
-from dispatcher.telemetry.report import as_json
-from dispatcher.telemetry.tally import Tally
+from dispatcher.telemetry.stats.as_json import as_json
+from dispatcher.telemetry.stats.run_stats import Tally
 
 small = st.integers(0, 500)
 few = st.floats(0, 100)

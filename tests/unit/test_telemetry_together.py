@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.app.observing import EVERY_CAMPAIGN, Observation
+from dispatcher.app.telemetry import EVERY_CAMPAIGN, Observation
 from dispatcher.domain.events import (
     Answered,
     Gauges,
@@ -15,9 +15,9 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.status import HaltReason, Reason, ScopeSource, Status, Step
 from dispatcher.settings import load
-from dispatcher.settings.fields import _CAMPAIGN
-from dispatcher.telemetry.tally import Tally
-from dispatcher.telemetry.together import together
+from dispatcher.settings.field_types import _CAMPAIGN
+from dispatcher.telemetry.stats.merge import together
+from dispatcher.telemetry.stats.run_stats import Tally
 
 CHECKED = Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False)
 OPENED = Settled("k", "c", Status.OPENED, Reason.DELIVERED, None, None, None, "r", 1.0)

@@ -8,8 +8,7 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Rules
 from dispatcher.domain.events import InDoubt
-from dispatcher.domain.history import PastConversation, PastMessage
-from dispatcher.domain.intended import Intended, ReconcilePolicy
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
     Absent,
@@ -24,6 +23,7 @@ from dispatcher.domain.reconciliation import (
     newest_shown,
 )
 from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
+from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
 from dispatcher.engine.pipeline import Ending
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, Bench, contact, contacts

@@ -4,15 +4,15 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from dispatcher.app.authority import described
+from dispatcher.app.authorization_report import described
 from dispatcher.app.needs import with_needs
 from dispatcher.domain.answer import Lack
-from dispatcher.engine.lacking import halt_for
-from dispatcher.platforms.genesys_needs import LOOK_BACK, READ, SCOPES, SEND, TAG
-from dispatcher.platforms.granted import Needs, RoleDivision
-from dispatcher.platforms.lacks import GENESYS_PAGES, MESSAGING_PAGES
+from dispatcher.engine.authorization import halt_for
+from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
+from dispatcher.platforms.genesys.token_info import read_granted
+from dispatcher.platforms.grants import Needs, RoleDivision
+from dispatcher.platforms.missing_grants import GENESYS_PAGES, MESSAGING_PAGES
 from dispatcher.platforms.token import TokenOptions
-from dispatcher.platforms.tokens_me import read_granted
 
 ROLES = [{"roleId": "r-1", "divisionId": "d-1"}, {"roleId": "r-1", "divisionId": "*"}]
 BODY = {

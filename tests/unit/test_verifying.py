@@ -3,12 +3,12 @@
 import pytest
 
 from dispatcher.domain.answer import Answer
-from dispatcher.domain.history import PastConversation, PastMessage
+from dispatcher.domain.lineage_check import Link, Verified, judge
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Relation
-from dispatcher.domain.verifying import Link, Verified, judge
-from dispatcher.engine.asking import Asking, AskingError
-from dispatcher.engine.verifying import Verification, verify
+from dispatcher.engine.readonly.lineage_check import Verification, verify
+from dispatcher.engine.readonly.platform_reader import Asking, AskingError
 from dispatcher.ports import Reply, TokenUse
 from tests.support.scripted import OpenPacer, refused
 from tests.support.virtual import VirtualClock, in_virtual_time

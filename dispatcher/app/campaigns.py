@@ -1,0 +1,113 @@
+"""The lanes of a run: one for each campaign, all over one ledger."""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from dispatcher.app.campaign_rules import open_house
+from dispatcher.app.telemetry import Observation
+from dispatcher.app.wiring import make_rules, make_source
+from dispatcher.engine.campaign_rules import HouseRules
+from dispatcher.engine.campaign_run import Lane
+from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.completion import Desk
+from dispatcher.engine.delivery import Delivery
+from dispatcher.engine.intake import Allowance, Intake
+from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.scheduling import Weight
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.write.claims import Recovered
+from dispatcher.ledgers.write.in_doubt import doubts_elsewhere
+from dispatcher.ports import Clock, EventSink, Source
+from dispatcher.settings import CampaignSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A campaign whose source is known and whose ledger is open.
+
+    ``settings`` are those of the run as they are for this campaign alone.
+    """
+
+    campaign: CampaignSettings
+    settings: Settings
+    source: Source
+    ledger: SqliteLedger
+    events: EventSink
+    house: HouseRules
+
+
+async def open_campaigns(
+    settings: Settings, observation: Observation, stack: AsyncExitStack,
+    on_too_many: Callable[[CampaignSettings], None], *, once: bool,
+) -> list[Opened]:  # fmt: skip
+    """Open every campaign, and take up what a daemon that died left of it.
+
+    ``on_too_many`` is told the campaign of which too large a share of contacts failed.
+
+    Raises:
+        SourceError: a source cannot be read.
+        LedgerError: the ledger cannot be used.
+
+    """
+    views = [settings.only(campaign) for campaign in settings.campaigns]
+    sources = [make_source(view, once=once) for view in views]
+    first = await SqliteLedger.open(settings.ledger.path, views[0].campaign)
+    stack.push_async_callback(first.close)
+    opened = []
+    for view, source in zip(views, sources, strict=True):
+        ledger = first if view is views[0] else await first.another(view.campaign)
+        events = observation.of(view.campaign)
+        _tell_start(view.campaign, await ledger.recover())
+        campaign = view.campaigns[0]
+        too_many = partial(on_too_many, campaign)
+        house = await open_house(view.rules, view.campaign, stack, too_many)
+        opened.append(Opened(campaign, view, source, ledger, events, house))
+    await _warn_of_others(first, [view.campaign for view in views])
+    return opened
+
+
+def make_lanes(
+    opened: Sequence[Opened], turnstile: Turnstile, clock: Clock, limit: int | None
+) -> list[Lane]:
+    """Return the lanes of all campaigns; ``limit`` bounds what they take together."""
+    allowance = Allowance(limit)
+    return [_lane(each, turnstile, clock, allowance) for each in opened]
+
+
+def _lane(opened: Opened, turnstile: Turnstile, clock: Clock, allowance: Allowance) -> Lane:
+    settings, campaign = opened.settings, opened.campaign
+    desk = Desk(opened.ledger, opened.events, clock, opened.house)
+    rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
+    return Lane(
+        campaign.name,
+        Intake(opened.source, desk, allowance),
+        Delivery(
+            turnstile,
+            desk,
+            rules,
+            random.random,
+            probe_seconds,
+            settings.platform.states_per_call,
+        ),
+        Reconciler(turnstile, desk, rules, probe_seconds),
+        desk,
+        Weight(campaign.share, campaign.priority),
+    )
+
+
+def _tell_start(campaign: str, recovered: Recovered) -> None:
+    structlog.get_logger(campaign=campaign).info(
+        "run.started", released=recovered.released, in_doubt=recovered.in_doubt
+    )
+
+
+async def _warn_of_others(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
+    """Tell of campaigns that hold people up, and whose doubts no run of these looks for."""
+    counts = await ledger.job(partial(doubts_elsewhere, campaigns=campaigns))
+    for name, in_doubt in counts.items():
+        structlog.get_logger(campaign=name).warning("run.doubts_elsewhere", in_doubt=in_doubt)

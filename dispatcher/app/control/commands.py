@@ -1,0 +1,108 @@
+"""What the running dispatcher does when it is asked over its control socket."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from dispatcher.app.control.server import ControlServer, Order, place
+from dispatcher.ledgers import operator_commands
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read import status
+from dispatcher.ports import LedgerError
+
+Steering = Callable[[str], Awaitable[object]]
+"""Pauses a campaign of the run, or lets it go on; a LookupError: the run has no such campaign."""
+
+
+class Run(Protocol):
+    """What the orders need of the run."""
+
+    def live(self) -> Mapping[str, object]:
+        """Tell how the run stands, as plain values: what no ledger knows."""
+        ...
+
+    def wake(self) -> None:
+        """Look for contacts that are due now."""
+        ...
+
+    def steering(self, verb: str) -> Steering | None:
+        """Return what carries out "pause" or "resume" of a campaign; None: not possible yet."""
+        ...
+
+
+class Orders:
+    """The orders by name; each is one job of the ledger's writer, so all of it or nothing."""
+
+    def __init__(self, ledger: SqliteLedger, run: Run) -> None:
+        self._ledger = ledger
+        self._run = run
+
+    def by_name(self) -> dict[str, Order]:
+        """Return all orders, as the control server wants them."""
+        return {
+            "status": self._status,
+            "replay": partial(self._by_hand, "replay"),
+            "drop": partial(self._by_hand, "drop"),
+            "pause": partial(self._steer, "pause"),
+            "resume": partial(self._steer, "resume"),
+        }
+
+    async def _status(self, order: Mapping[str, Any]) -> Mapping[str, object]:
+        campaign = order.get("campaign")
+        found = await self._job(partial(status.standings, campaign=campaign, now=time.time()))
+        return {"pid": os.getpid(), "campaigns": found, "run": self._run.live()}
+
+    async def _by_hand(self, name: str, order: Mapping[str, Any]) -> operator_commands.Answer:
+        carry_out = operator_commands.ORDERS[name]
+        answer: operator_commands.Answer = await self._job(
+            lambda connection: carry_out(connection, order, time.time())
+        )
+        self._run.wake()
+        return answer
+
+    async def _steer(self, verb: str, order: Mapping[str, Any]) -> operator_commands.Answer:
+        steer = self._run.steering(verb)
+        if steer is None:
+            raise LedgerError(f"this dispatcher cannot {verb} a campaign just now; try again")
+        answer = await self._by_hand(verb, order)
+        for _, name in await self._job(
+            partial(operator_commands.campaigns, wanted=order.get("campaign"))
+        ):
+            with suppress(LookupError):  # a campaign of the ledger that this run has not
+                await steer(name)
+        return answer
+
+    async def _job(self, run: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run a job of the writer; an order that is wrong is told in its own words."""
+        answer = await self._ledger.job(partial(_answer, run=run))
+        if isinstance(answer, operator_commands.OrderError):
+            raise answer
+        return answer
+
+
+def _answer(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], Any]) -> Any:
+    try:
+        return run(connection)
+    except operator_commands.OrderError as error:  # it is raised before anything is written
+        return error
+
+
+async def serve(
+    stack: AsyncExitStack, ledger: SqliteLedger, path: Path, wanted: str, run: Run
+) -> None:
+    """Serve orders until the stack is closed; the ledger's lock file names the socket.
+
+    Raises:
+        ControlAddressError: the socket cannot be made.
+
+    """
+    where = place(path, wanted)
+    server = ControlServer(where, Orders(ledger, run).by_name())
+    await server.start()
+    stack.push_async_callback(server.stop)
+    ledger.tell_socket(str(where))

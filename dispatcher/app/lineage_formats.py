@@ -1,0 +1,147 @@
+"""The lineage as files: its columns, and the three formats that carry them.
+
+The columns, their names, order and meaning are a promise to whoever loads the files;
+docs/lineage.md describes them. A new column may be added at the end.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from itertools import islice
+from typing import Any, BinaryIO, Literal
+
+from dispatcher.ledgers.read.rows import LineageRow
+
+Format = Literal["csv", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
+
+BLOCK_ROWS = 5000
+"""Rows that are in memory at a time."""
+
+TEXTS = (
+    "campaign", "contact_key", "previous_conversation_id", "conversation_id", "relation", "reason",
+    "external_contact_id", "state_seen", "message_id", "correlation_id", "verified",
+)  # fmt: skip
+TIMES = ("state_at", "sent_at", "settled_at", "verified_at")
+NUMBERS = ("attempts", "sends")
+COLUMNS = (
+    "campaign", "contact_key", "previous_conversation_id", "conversation_id", "relation", "reason",
+    "external_contact_id", "state_seen", "state_at", "sent_at", "settled_at", "attempts", "sends",
+    "message_id", "correlation_id", "verified", "verified_at", "attributes",
+)  # fmt: skip
+
+
+class FormatError(Exception):
+    """The format cannot be written here; the message says what to install."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written: ``cursor`` is the id of the last row, to go on from."""
+
+    cursor: int
+    rows: int = 0
+
+
+def check_format(format_: Format) -> None:
+    """Make sure that a format can be written, before anything is.
+
+    Raises:
+        FormatError: what writes Parquet is not installed.
+
+    """
+    if format_ == "parquet" and find_spec("pyarrow") is None:
+        raise FormatError(
+            "Parquet needs the package pyarrow: install it with pip install 'dispatcher[parquet]', "
+            "or take --format csv or jsonl"
+        )
+
+
+def write(format_: Format, rows: Iterable[LineageRow], out: BinaryIO, since: int) -> Written:
+    """Write ``rows`` to ``out``, a block at a time; return where they end."""
+    written = Written(since)
+    writers: dict[Format, Callable[[Iterator[list[LineageRow]], BinaryIO], None]] = {
+        "csv": _write_csv,
+        "jsonl": _write_jsonl,
+        "parquet": _write_parquet,
+    }
+    writers[format_](_blocks(rows, written), out)
+    return written
+
+
+def _blocks(rows: Iterable[LineageRow], written: Written) -> Iterator[list[LineageRow]]:
+    source = iter(rows)
+    while block := list(islice(source, BLOCK_ROWS)):
+        yield block
+        written.rows += len(block)
+        written.cursor = block[-1].id
+
+
+def _write_csv(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
+    text = io.TextIOWrapper(out, "utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for block in blocks:
+        writer.writerows([_cell(name, row) for name in COLUMNS] for row in block)
+    text.detach()
+
+
+def _write_jsonl(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
+    for block in blocks:
+        lines = (
+            json.dumps(_object(row), ensure_ascii=False, separators=(",", ":")) for row in block
+        )
+        out.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def _write_parquet(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - an optional extra
+    from pyarrow import parquet  # noqa: PLC0415 - as above
+
+    schema = pa.schema([(name, _arrow_type(pa, name)) for name in COLUMNS])
+    with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+        for block in blocks:
+            columns = [[_value(name, row) for row in block] for name in COLUMNS]
+            arrays = [
+                pa.array(column, type=field.type)
+                for column, field in zip(columns, schema, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _arrow_type(pa: Any, name: str) -> Any:
+    if name in TIMES:
+        return pa.timestamp("us", tz="UTC")
+    return pa.int64() if name in NUMBERS else pa.string()
+
+
+def _value(name: str, row: LineageRow) -> Any:
+    """Return a column as Parquet holds it: times as times, attributes as a text of JSON."""
+    value = getattr(row, name)
+    if name == "attributes":
+        return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
+    if name in TIMES and value is not None:
+        return datetime.fromtimestamp(value, UTC)
+    return value
+
+
+def _cell(name: str, row: LineageRow) -> Any:
+    """Return a column as CSV holds it; what is not there is an empty cell."""
+    value = _value(name, row)
+    return iso(value) if isinstance(value, datetime) else value
+
+
+def _object(row: LineageRow) -> dict[str, Any]:
+    """Return a row as JSON Lines hold it: attributes are an object."""
+    return {
+        name: dict(row.attributes) if name == "attributes" else _cell(name, row) for name in COLUMNS
+    }
+
+
+def iso(moment: datetime) -> str:
+    """Write a time in ISO 8601, UTC, with microseconds: all of one length, so that they sort."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

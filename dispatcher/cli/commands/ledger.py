@@ -1,0 +1,203 @@
+"""``dispatcher ledger``: pruning, verifying, copying, and forgetting a person."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from dispatcher.cli import formatting
+from dispatcher.cli.config import load_settings
+from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.ledgers.errors import explain, wrong
+from dispatcher.ledgers.lock import HeldError
+from dispatcher.ledgers.maintenance import erase, prune
+from dispatcher.ledgers.maintenance.backup import back_up
+from dispatcher.ledgers.maintenance.batches import LONG_SPAN, Tell, carry_out, empty_log, held
+from dispatcher.ledgers.maintenance.integrity import verify
+from dispatcher.ledgers.read.reader import open_for_reading
+from dispatcher.ledgers.statements import SQL
+from dispatcher.ports import LedgerError
+
+_UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
+_YOUNGEST = _UNITS["d"]
+_MIB = 1 << 20
+_LINE_SECONDS = 10.0
+
+
+def prune_command(given: Mapping[str, Any]) -> int:
+    """Remove what is old enough, or tell how much that is; return the exit code."""
+    path = _place(given)
+    before = time.time() - _age(given["older_than"])
+    opened = _looked_at(path) if given["dry_run"] else _held(path, "prune")
+    with opened as connection, _shown(given, "pruning") as tell:
+        campaign = _campaign(connection, path, given["campaign"])
+        order = prune.PruneOrder(before, campaign, given["parked"], given["dry_run"])
+        begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
+        pruned = carry_out(connection, path, prune.prune(order, tell, LONG_SPAN), begin=begin)
+        if given["vacuum"] and not order.dry:
+            _vacuum(connection, path)
+        left = prune.space(connection)
+    would = "would be removed" if order.dry else "were removed"
+    click.echo(
+        f"{formatting.count(pruned.contacts)} contacts, {formatting.count(pruned.lineage)} lineage "
+        f"rows and {formatting.count(pruned.rejected)} rejected rows {would}."
+    )
+    click.echo(
+        f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
+        "free, and used again before it grows."
+    )
+    return Exit.DONE
+
+
+def verify_command(given: Mapping[str, Any]) -> int:
+    """Print what was looked for and what was found; return the exit code."""
+    path, found = _place(given), 0
+    for finding in verify(path, quick=given["quick"]):
+        if not finding.count:
+            click.echo(f"ok    no {finding.meaning}")
+            continue
+        found += 1
+        click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
+    if found:
+        say(f"dispatcher: ledger {path}: {found} things are wrong with it")
+        return Exit.LEDGER
+    click.echo(f"Ledger {path} is whole.")
+    return Exit.DONE
+
+
+def backup_command(given: Mapping[str, Any]) -> int:
+    """Copy the ledger; return the exit code."""
+    path, target = _place(given), given["target"]
+    with _shown(given, "copying") as tell:
+        found = back_up(path, target, overwrite=given["force"], tell=tell)
+    size = target.stat().st_size / _MIB
+    click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
+    for finding in found:
+        click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
+    return Exit.LEDGER if found else Exit.DONE
+
+
+def forget_command(given: Mapping[str, Any]) -> int:
+    """Erase one person; return the exit code."""
+    contact, external = given["contact"], given["external_contact"]
+    if (contact is None) == (external is None):
+        raise click.UsageError("name either CONTACT or --external-contact ID")
+    path = _place(given)
+    with _held(path, "forget") as connection, _shown(given, "looking") as tell:
+        campaign = _campaign(connection, path, given["campaign"])
+        whom = erase.Whom(contact or external, contact is None, campaign)
+        forgotten = carry_out(connection, path, erase.forget(whom, time.time(), tell=tell))
+    emptied = empty_log(path)
+    return _told(path, whom, forgotten, emptied=emptied)
+
+
+def _told(path: Path, whom: erase.Whom, forgotten: erase.Forgotten, *, emptied: bool) -> int:
+    if forgotten.before:
+        click.echo("Nothing was left to erase: only a hash of it is in the ledger.")
+        return Exit.DONE
+    if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
+        raise wrong(path, f"nothing in it names {whom.name!r}; check the key or the id")
+    click.echo(
+        f"{formatting.count(forgotten.contacts)} contacts and "
+        f"{formatting.count(forgotten.rejected)} rejected rows were erased."
+    )
+    for each in forgotten.refused:
+        say(f"dispatcher: contact {each.id} of campaign {each.campaign} was kept: {each.why}")
+    if not emptied:
+        say(
+            f"dispatcher: ledger {path}: another program reads it, so its log still holds what "
+            "was erased; close that program and run this command again"
+        )
+    return Exit.DONE if emptied and not forgotten.refused else Exit.LEDGER
+
+
+@contextmanager
+def _held(path: Path, command: str) -> Iterator[sqlite3.Connection]:
+    try:
+        with held(path) as connection:
+            yield connection
+    except HeldError as error:
+        raise LedgerError(
+            f"ledger {path}: a dispatcher (pid {error.holder}) works on it; stop it, run "
+            f"`dispatcher ledger {command}` again, and start it again"
+        ) from None
+
+
+@contextmanager
+def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_for_reading(path)) as connection:
+        yield connection
+
+
+def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        prune.vacuum(connection)
+    except sqlite3.Error as error:
+        raise explain(path, error) from None
+
+
+def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> int | None:
+    if name is None:
+        return None
+    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
+    if row is None:
+        raise wrong(
+            path, f"campaign {name!r} is not in it; `dispatcher status` names those that are"
+        )
+    return int(row[0])
+
+
+def _age(given: str) -> float:
+    """Read an age such as 90d as seconds."""
+    match = re.fullmatch(r"(\d{1,6})([hdw])", given.strip())
+    if match is None:
+        raise click.BadParameter(
+            f"{given!r} is no age; write 90d, 12w or 36h", param_hint="--older-than"
+        )
+    age = int(match[1]) * _UNITS[match[2]]
+    if age < _YOUNGEST:
+        raise click.BadParameter(
+            "what is younger than 1d may still be needed to tell what became of a send",
+            param_hint="--older-than",
+        )
+    return age
+
+
+def _place(given: Mapping[str, Any]) -> Path:
+    """Find the ledger: named by itself, or by a configuration."""
+    if given["ledger"] and not given["config"]:
+        return Path(given["ledger"])
+    return Path(load_settings({**given, "campaign": None}, purpose="status").ledger.path)
+
+
+class _Lines:
+    """Says how far it is, not more often than `_LINE_SECONDS`."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, whole: int) -> None:
+        if time.monotonic() - self._last >= _LINE_SECONDS:
+            self._last = time.monotonic()
+            say(f"{self._what}: {formatting.count(done)} of {formatting.count(whole)}")
+
+
+@contextmanager
+def _shown(given: Mapping[str, Any], what: str) -> Iterator[Tell]:
+    """Show how far it is: a bar at a terminal, a line now and then elsewhere."""
+    console = Console(stderr=True)
+    live = console.is_terminal if given["progress"] is None else given["progress"]
+    if not live:
+        yield _Lines(what)
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)

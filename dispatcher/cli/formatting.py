@@ -1,0 +1,90 @@
+"""Figures as people read them."""
+
+from collections.abc import Mapping
+
+from dispatcher.domain.status import HaltReason, Reason, Status
+from dispatcher.telemetry.stats.run_stats import Snapshot
+
+OUTCOMES = (Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED)
+
+_MINUTE = 60
+_HOUR = 3600
+
+
+def count(number: int) -> str:
+    """Write a count, with separators of thousands."""
+    return f"{number:,}"
+
+
+def contacts(number: int) -> str:
+    """Write a number of contacts: 1 contact, 2,000 contacts."""
+    return f"{count(number)} contact{'s' if number != 1 else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration: 12 s, 3:05 min, 2:03 h."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}:{whole % _MINUTE:02} min"
+    return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02} h"
+
+
+def outcomes(settled: Mapping[tuple[Status, Reason], int]) -> dict[Status, int]:
+    """Sum the settled contacts by status."""
+    return {
+        status: sum(number for (found, _), number in settled.items() if found is status)
+        for status in OUTCOMES
+    }
+
+
+def waiting(snapshot: Snapshot) -> int:
+    """Contacts in the ledger that are not final, as last looked at."""
+    gauges = snapshot.gauges
+    return gauges.backlog + gauges.in_flight if gauges else 0
+
+
+def remaining(snapshot: Snapshot) -> str:
+    """Estimate how long the contacts that are known will take."""
+    rate = snapshot.rates.settled_10 or snapshot.rates.settled_60
+    left = waiting(snapshot)
+    if not left:
+        return "-"
+    return duration(left / rate) if rate else "unknown"
+
+
+def halts(snapshot: Snapshot) -> list[str]:
+    """Return why nothing is sent just now; empty where something is."""
+    return [
+        "PAUSED" if reason is HaltReason.PAUSED else f"HALTED: {reason}"
+        for reason in snapshot.halts
+    ]
+
+
+def clients(snapshot: Snapshot) -> dict[str, str]:
+    """Return the state of each of several clients; nothing where there is but one."""
+    return {
+        name: ", ".join(f"HALTED: {reason}" for reason in one.halts)
+        for name, one in snapshot.clients.items()
+    }
+
+
+def failures(snapshot: Snapshot) -> dict[str, int]:
+    """Return the three counters that must never be mixed."""
+    return {
+        "scope errors": sum(snapshot.scope_errors.values()),
+        "closed-session conflicts": sum(snapshot.closed_session_conflicts.values()),
+        "retry loops": sum(snapshot.retry_loops.values()),
+    }
+
+
+def failures_by_tag(snapshot: Snapshot) -> dict[str, dict[str, int]]:
+    """Return the three counters by their tags, as the metrics have them."""
+    return {
+        "scope errors": {str(source): n for source, n in snapshot.scope_errors.items()},
+        "closed-session conflicts": {
+            f"{step} {status}": n for (step, status), n in snapshot.closed_session_conflicts.items()
+        },
+        "retry loops": {str(step): n for step, n in snapshot.retry_loops.items()},
+    }

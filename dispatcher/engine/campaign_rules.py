@@ -1,0 +1,128 @@
+"""The campaign's own rules: who is not written to, or not now, whatever the platform permits."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Conversation
+from dispatcher.domain.decision import Finish
+from dispatcher.domain.failure_rate import FailedShare
+from dispatcher.domain.next_step import Defer
+from dispatcher.domain.progress import Progress
+from dispatcher.domain.quiet_hours import QuietHours, Span
+from dispatcher.domain.status import Hindrance, Reason, RetryReason, Status
+from dispatcher.ports import NO_LIMITS, Limits
+
+BUSY_SECONDS = 3.0
+"""When a contact is due again that has to wait for another send to its person."""
+
+Suppressed = Callable[[Iterable[str | None]], bool]
+"""Tells whether one of these names of a contact is on the suppression list."""
+
+
+class LocalQuiet:
+    """Quiet hours by each contact's own clock.
+
+    The zone stands in the attribute ``column``; a contact without one, or with one that this
+    machine does not know, goes by ``zone``.
+    """
+
+    def __init__(self, hours: QuietHours, zone: tzinfo, column: str = "") -> None:
+        self._hours = hours
+        self._zone = zone
+        self._column = column
+        self._spans: dict[tzinfo, Span] = {}
+
+    def until(self, contact: Contact, now: float) -> float | None:
+        """Return when the quiet time ends that ``contact`` has at ``now``; None if it has none."""
+        zone = self._zone
+        if self._column:
+            zone = _known(contact.attributes.get(self._column, "").strip()) or zone
+        span = self._spans.get(zone)
+        if span is None or not span.begin <= now < span.end:
+            span = self._spans[zone] = self._hours.span(now, zone)
+        return span.end if span.quiet else None
+
+
+@dataclass(slots=True)
+class HouseRules:
+    """The rules of one campaign; without arguments there is none.
+
+    ``cap`` is the most messages for one person within ``cap_seconds`` in all campaigns, 0 for
+    no cap. ``on_too_many`` is called once when ``failed_share`` is exceeded.
+    """
+
+    one_per_person: bool = False
+    cap: int = 0
+    cap_seconds: float = 0.0
+    quiet: LocalQuiet | None = None
+    suppressed: Suppressed | None = None
+    failed_share: FailedShare | None = None
+    on_too_many: Callable[[], None] = lambda: None
+
+    def bars(
+        self, contact: Contact, conversation: Conversation | None, progress: Progress, now: float
+    ) -> Finish | Defer | None:
+        """Tell what stands against writing to ``contact`` at ``now``, by all that is known."""
+        if self.suppressed is not None and self.suppressed(_names(contact, conversation, progress)):
+            return Finish(Status.SKIPPED, Reason.SUPPRESSED)
+        until = self.quiet.until(contact, now) if self.quiet is not None else None
+        if until is None:
+            return None
+        if contact.expires_at is not None and contact.expires_at <= until:
+            return Finish(Status.SKIPPED, Reason.EXPIRED)
+        return Defer(until - now, RetryReason.QUIET_HOURS, progress)
+
+    def limits(self, now: float) -> Limits:
+        """Return what the ledger has to see to; ``now`` is in seconds since the epoch."""
+        if self.cap:
+            return Limits(self.one_per_person, self.cap, now - self.cap_seconds)
+        return _ONE_PER_PERSON if self.one_per_person else NO_LIMITS
+
+    def follow(self, hindrance: Hindrance, progress: Progress) -> Finish | Defer | None:
+        """Say what comes of what the ledger told; None if no rule forbids it."""
+        match hindrance:
+            case Hindrance.BUSY:
+                return Defer(BUSY_SECONDS, RetryReason.BUSY, progress)
+            case Hindrance.SAME_PERSON if self.one_per_person:
+                return Finish(Status.SKIPPED, Reason.SAME_PERSON)
+            case Hindrance.CAPPED:
+                return Finish(Status.SKIPPED, Reason.CAPPED)
+        return None
+
+    def ended(self, status: Status) -> None:
+        """Take notice of a contact's end."""
+        if self.failed_share is not None and self.failed_share.ended(status):
+            self.failed_share = None
+            self.on_too_many()
+
+
+_ONE_PER_PERSON = Limits(one_per_person=True)
+
+
+def _names(
+    contact: Contact, conversation: Conversation | None, progress: Progress
+) -> tuple[str | None, ...]:
+    """Return all that a contact can be known by."""
+    told = conversation.target if conversation else None
+    return (
+        contact.key,
+        contact.conversation_id,
+        contact.external_contact_id,
+        contact.address,
+        conversation.external_contact_id if conversation else None,
+        told.value if told else None,
+        progress.external_contact_id,
+        progress.target.value if progress.target else None,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _known(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):
+        return None

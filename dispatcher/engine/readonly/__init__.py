@@ -1,0 +1,1 @@
+"""Reads outside of a run, which send nothing: the dry run and the lineage check."""

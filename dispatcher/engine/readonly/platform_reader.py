@@ -1,0 +1,166 @@
+"""Reads that belong to no contact's delivery: what would halt a run ends them."""
+
+from collections.abc import Awaitable, Callable
+
+from dispatcher.domain.answer import Answer, NoAnswer, Result
+from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.next_step import Jitter
+from dispatcher.domain.progress import RetryPolicy
+from dispatcher.domain.status import Step
+from dispatcher.engine import authorization
+from dispatcher.engine.clients.breaker import BREAKER
+from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
+from dispatcher.ports import (
+    Authority,
+    Clock,
+    CredentialsUnavailableError,
+    Pacer,
+    Platform,
+    Reply,
+    TokenExpiredError,
+    TokenUnavailableError,
+)
+
+TRIES = 4
+"""How often one read is made that fails for a passing reason."""
+LONGEST_HOLD_SECONDS = 300.0
+"""A command that somebody waits for does not wait longer than this for the platform's limit."""
+
+
+class AskingError(Exception):
+    """The platform does not let reads in; the message says why and what to do."""
+
+
+class Asking:
+    """Makes reads within the quota, one after the other as the pacer permits them.
+
+    The commands that use it have no ledger for due times and nobody to probe for them: they
+    wait for a passing fault, and end where a run would halt.
+    """
+
+    def __init__(
+        self, platform: Platform, pacer: Pacer, clock: Clock, policy: RetryPolicy, jitter: Jitter
+    ) -> None:
+        self._platform = platform
+        self._pacer = pacer
+        self._clock = clock
+        self._policy = policy
+        self._jitter = jitter
+        self._unreachable = 0
+        self._forbidden = 0
+
+    async def preflight(self) -> Authority:
+        """Get a token that grants all that a run needs.
+
+        Raises:
+            AskingError: a scope is missing, or the platform does not answer.
+            CredentialsError: the platform refuses the client id and secret.
+
+        """
+        try:
+            return _complete(await self._platform.renew(0))
+        except CredentialsUnavailableError as error:
+            raise AskingError(str(error)) from None
+        except TokenUnavailableError as error:
+            raise _unreachable(str(error)) from None
+
+    async def read(self, step: Step, call: Callable[[], Awaitable[Reply]]) -> Answer | None:
+        """Make a read until it tells something; None if it does not after some tries.
+
+        Raises:
+            AskingError: a scope is missing, or the platform is down or at a limit.
+            CredentialsError, TokenUnavailableError: as the platform raises them.
+
+        """
+        tries = unauthorized = 0
+        while tries < TRIES:
+            reply = await self._permitted(call)
+            kind = classify(step, reply.result)
+            if isinstance(reply.result, Answer):
+                self._unreachable = 0
+            if kind is Kind.UNAUTHORIZED:
+                unauthorized += 1
+                await self._renew(reply, unauthorized)
+            elif kind is Kind.THROTTLED:
+                self._throttled(reply.result)
+            elif kind in (Kind.NOT_SENT, Kind.PASSING):
+                tries += 1
+                self._failed(kind, reply.result)
+                await self._clock.sleep(self._policy.backoff(tries, self._jitter))
+            elif isinstance(reply.result, Answer):
+                await self._let_in(kind, reply.result)
+                return reply.result
+        return None
+
+    async def _permitted(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
+        while True:
+            permit = await self._pacer.permit(Step.CHECK)  # look backs stand in the same line
+            if permit is None:
+                continue
+            try:
+                reply = await call()
+            except TokenExpiredError as expired:
+                permit.unused()
+                await self._platform.renew(expired.number)
+                continue
+            except BaseException:
+                permit.answered(None)
+                raise
+            permit.answered(reply.reading)
+            return reply
+
+    async def _renew(self, reply: Reply, times: int) -> None:
+        if times >= MAX_UNAUTHORIZED:
+            raise AskingError(
+                "the platform refuses tokens that it has just issued (401): a permission is "
+                "missing; look at the OAuth client's roles"
+            )
+        await self._platform.renew(reply.token.number)
+
+    async def _let_in(self, kind: Kind, answer: Answer) -> None:
+        if kind is not Kind.FORBIDDEN:
+            self._forbidden = 0
+            return
+        self._forbidden += 1
+        _complete(await self._platform.verify())
+        if self._forbidden >= BREAKER:
+            named = authorization.told(answer.lacking) or (
+                "a permission is; look at the OAuth client's roles and divisions"
+            )
+            raise AskingError(
+                "the platform refuses one read after the other (403) although no scope is "
+                f"missing by its token: {named}"
+            )
+
+    def _throttled(self, result: Result) -> None:
+        told = result.retry_after if isinstance(result, Answer) else None
+        seconds = DEFAULT_HOLD_SECONDS if told is None else told
+        if seconds > LONGEST_HOLD_SECONDS:
+            limit = (result.limit_key if isinstance(result, Answer) else None) or "its quota"
+            raise AskingError(
+                f"the platform's limit is used up ({limit}): it takes no reads for "
+                f"{seconds:.0f} s; try again then, or with a smaller number"
+            )
+        self._pacer.hold(None, seconds)
+
+    def _failed(self, kind: Kind, result: Result) -> None:
+        if kind is not Kind.NOT_SENT or not isinstance(result, NoAnswer):
+            return
+        self._unreachable += 1
+        if self._unreachable >= BREAKER:
+            raise _unreachable(result.detail)
+
+
+def _unreachable(detail: str) -> AskingError:
+    return AskingError(
+        f"the platform cannot be reached ({detail}); check platform.base_url or platform.region, "
+        "and the network, and try again"
+    )
+
+
+def _complete(authority: Authority) -> Authority:
+    if authority.lacks:
+        granted = " ".join(authority.granted) or "no scope that the platform tells"
+        _, words = authorization.halt_for(authority)
+        raise AskingError(f"{words}; granted: {granted}. A run would halt for it")
+    return authority

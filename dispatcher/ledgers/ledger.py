@@ -1,0 +1,323 @@
+"""The ledger in a SQLite file: write-ahead log, synchronous, one writer, group commit."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from dispatcher.domain.contact_history import Entry
+from dispatcher.domain.progress import Progress
+from dispatcher.domain.reconciliation import Witness
+from dispatcher.domain.status import Hindrance
+from dispatcher.ledgers import campaigns, totals
+from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
+from dispatcher.ledgers.errors import explain
+from dispatcher.ledgers.lock import Lock
+from dispatcher.ledgers.maintenance.batches import Work
+from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.write import admission
+from dispatcher.ledgers.write import claims as holding
+from dispatcher.ledgers.write import in_doubt as doubting
+from dispatcher.ledgers.write.claims import Recovered, Replayed
+from dispatcher.ledgers.write.index_staging import Strangers
+from dispatcher.ledgers.write.read_ahead import ReadAhead
+from dispatcher.ledgers.write.writer import Writer
+from dispatcher.ports import (
+    Admitted,
+    Backlog,
+    Batch,
+    Claim,
+    Doubt,
+    Intent,
+    Known,
+    Position,
+    Settlement,
+    Totals,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that is ours, with its lock: what the thread that opens it hands over."""
+
+    path: Path
+    lock: Lock
+    connection: sqlite3.Connection
+    campaign: int
+    last_id: int
+
+
+class SqliteLedger:
+    """One campaign's contacts in the ledger at a path; made by `open`.
+
+    A contact that is told to do what its status does not permit (an intent for one that is
+    not claimed, say) raises `LedgerError`, and nothing else is harmed. Times are seconds
+    since the epoch.
+    """
+
+    def __init__(self, opened: _Opened, now: Callable[[], float]) -> None:
+        self._lock = opened.lock
+        self._campaign = opened.campaign
+        self._ids = count(opened.last_id + 1)
+        self._now = now
+        self._writer = Writer(opened.connection, opened.path)
+        self._ahead = ReadAhead(opened.path)
+        self._strangers = Strangers()
+        self._opener = True
+
+    @classmethod
+    async def open(
+        cls, path: str | Path, campaign: str, *, now: Callable[[], float] = time.time
+    ) -> Self:
+        """Take the ledger at ``path`` for this process, making it where there is none.
+
+        Raises:
+            LedgerError: another process holds it, or it cannot be used; the message says
+                what to do.
+
+        """
+        opening = asyncio.ensure_future(asyncio.to_thread(_open, Path(path), campaign, now()))
+        try:
+            opened = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_give_back)
+            raise
+        return cls(opened, now)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def another(self, campaign: str) -> Self:
+        """Return another campaign of the same file; it closes with this one, and only so.
+
+        Raises:
+            LedgerError: the ledger is closed or has failed.
+
+        """
+        found = await self._writer.job(partial(_campaign_id, name=campaign, now=self._now()))
+        other = copy(self)
+        other._campaign, other._opener = found, False  # noqa: SLF001 - a copy of its own kind
+        return other
+
+    async def close(self) -> None:
+        """Write what is queued, close the file and free it for other processes."""
+        if not self._opener:
+            return
+        await self._ahead.close()  # before the writer: the last to close tidies up the log
+        await self._writer.close()
+        self._lock.release()
+
+    async def recover(self) -> Recovered:
+        """Take up what a daemon that died left behind; to be called once, before any work.
+
+        Claimed contacts are ready again. For sending ones nobody knows whether the message
+        left: they are in doubt, with their intents, and are looked for at once.
+        """
+        return await self._writer.job(
+            partial(holding.recover, campaign=self._campaign, now=self._now())
+        )
+
+    def tell_socket(self, path: str) -> None:
+        """Write down, in the lock's file, where this process takes orders."""
+        self._lock.tell_socket(path)
+
+    async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Let ``run`` read or write in the writer's thread, within a transaction of its own group.
+
+        An exception of its own undoes what it wrote, and harms nothing else.
+        """
+        return await self._writer.job(run)
+
+    async def tend(self, work: Work[T]) -> T:
+        """Do long work while a run goes on: one of its jobs after the other, among the writes.
+
+        Raises:
+            LedgerError: the ledger has failed, or the work cannot be done.
+
+        """
+        answer = None
+        while True:
+            try:
+                job = work.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = await self._writer.job(job)
+
+    async def positions(self) -> Mapping[str, Position]:
+        """Return how far each file of the campaign was read, by fingerprint."""
+        return await self._writer.job(partial(totals.positions, campaign=self._campaign))
+
+    async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
+        """Write new contacts, rejected rows and the position in one transaction."""
+        seen = await self._ahead.admission(self._campaign, batch.contacts, self._writer.moves)
+        claiming = admission.Claiming(now, claim, seen)
+        admitted = await self._writer.job(
+            lambda connection: admission.admit(
+                connection, self._campaign, self._ids, batch, claiming
+            )
+        )
+        if seen is not None:
+            self._strangers.note(admitted.claims, seen)
+        return admitted
+
+    async def claim(self, limit: int, now: float) -> Sequence[Claim]:
+        """Take up to ``limit`` ready contacts that are due, the earliest due first."""
+        claims = await self._writer.job(
+            partial(holding.claim, campaign=self._campaign, limit=limit, now=now)
+        )
+        return holding.hinted(claims, await self._ahead.hindered([each.id for each in claims]))
+
+    async def release(self, ids: Iterable[int]) -> None:
+        """Make claimed contacts ready and due now: nobody works on them after all.
+
+        Raises:
+            LedgerError: one of them is not claimed; the others are released all the same.
+
+        """
+        due = self._now()
+        changes = [self._writer.change(["release", id_, due]) for id_ in ids]
+        answers = await asyncio.gather(*changes, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def replay(self, ids: Iterable[int]) -> Replayed:
+        """Put parked contacts back: ready with fresh progress, or in doubt if parked so.
+
+        Ids of contacts that are not parked in this campaign are left alone.
+        """
+        return await self._writer.job(
+            partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
+        )
+
+    async def intend(self, intent: Intent) -> Hindrance | None:
+        """Turn a claimed contact into a sending one, or say what stands against it."""
+        stranger_after = self._strangers.take(intent.id, intent.external_contact_id)
+        return await self._writer.change(intend_fields(intent, stranger_after))
+
+    async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
+        """Turn a sending contact back into a claimed one: nothing left after all."""
+        await self._writer.change(["retract", id])
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Write the final status and the lineage in one transaction.
+
+        The message, its subject and the address are removed, except from a parked contact,
+        which can be replayed; the message's SHA-256 stays.
+        """
+        await self._writer.change(settle_fields(settlement))
+
+    async def defer(
+        self,
+        id: int,  # noqa: A002 - as above
+        due: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
+        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
+        await self._writer.change(defer_fields(id, due, progress, story))
+
+    async def doubt(
+        self,
+        id: int,  # noqa: A002 - as above
+        look_at: float,
+        progress: Progress,
+        story: Sequence[Entry] = (),
+    ) -> None:
+        """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
+        await self._writer.change(doubt_fields(id, look_at, progress, story))
+
+    async def look_again(self, id: int, at: float) -> None:  # noqa: A002 - as above
+        """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
+        await self._writer.change(["look_again", id, at])
+
+    async def doubts(self, limit: int, now: float) -> Sequence[Doubt]:
+        """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
+        return await self._writer.job(
+            partial(doubting.due_doubts, campaign=self._campaign, limit=limit, now=now)
+        )
+
+    async def next_look(self) -> float | None:
+        """Return when the next contact in doubt is due for a look; None if none is in doubt."""
+        return await self._writer.job(partial(doubting.next_look, campaign=self._campaign))
+
+    async def known_of(
+        self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
+    ) -> Known:
+        """Return what is known about these, over all campaigns: see the port."""
+        return await self._writer.job(
+            partial(doubting.known_of, conversations=conversations, since=since, people=people)
+        )
+
+    async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:
+        """Return the first messages that were taken after a time, of whichever campaign."""
+        return await self._writer.job(partial(doubting.witnesses, after=after, limit=limit))
+
+    async def backlog(self, now: float) -> Backlog:
+        """Count what is not final."""
+        return await self._writer.job(partial(totals.backlog, campaign=self._campaign, now=now))
+
+    async def totals(self) -> Totals:
+        """Sum the campaign up."""
+        return await self._writer.job(partial(totals.totals, campaign=self._campaign))
+
+    async def paused(self) -> float | None:
+        """Return since when the campaign is paused; None if it is not."""
+        return await self._writer.job(partial(campaigns.paused, campaign=self._campaign))
+
+    async def pause(self, now: float) -> None:
+        """Note that the campaign takes nothing new from ``now`` on, or since it was paused."""
+        await self._writer.job(partial(campaigns.pause, campaign=self._campaign, now=now))
+
+    async def resume(self) -> None:
+        """Note that the campaign goes on."""
+        await self._writer.job(partial(campaigns.resume, campaign=self._campaign))
+
+
+def _open(path: Path, campaign: str, now: float) -> _Opened:
+    lock = Lock(path)
+    try:
+        connection = open_for_writing(path)
+        try:
+            found = _campaign_id(connection, campaign, now)
+            (last_id,) = connection.execute(SQL["last_id"]).fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            raise explain(path, error) from None
+    except BaseException:
+        lock.release()
+        raise
+    return _Opened(path, lock, connection, found, last_id)
+
+
+def _campaign_id(connection: sqlite3.Connection, name: str, now: float) -> int:
+    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
+    if row is None:
+        return int(connection.execute(SQL["add_campaign"], (name, now)).lastrowid or 0)
+    return int(row[0])
+
+
+def _give_back(opening: "asyncio.Future[_Opened]") -> None:
+    """Close what was opened for a caller that was cancelled meanwhile."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().connection.close()
+        opening.result().lock.release()

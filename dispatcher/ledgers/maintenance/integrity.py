@@ -1,0 +1,98 @@
+"""Whether a ledger is whole: as a database, and as what the dispatcher means by a ledger."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from dispatcher.domain.status import FINAL, Reason, Relation, Status
+from dispatcher.ledgers.errors import explain
+from dispatcher.ledgers.maintenance.statements import CHECKS
+from dispatcher.ledgers.read.reader import open_for_reading
+
+_RESTORE = "keep a copy of the file, and put back the last backup"
+_REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
+_HARMLESS = "no message depends on it; report it with the output of this command"
+_TWICE = "look up both contacts' conversations on the platform before the campaign goes on"
+
+_WORDS = {
+    "status_unknown": ("statuses that are not known", _REPORT),
+    "reason_unknown": ("reasons that are not known", _REPORT),
+    "final_without_reason": ("final contacts without reason or time, or the other way", _REPORT),
+    "ready_without_due": ("ready contacts without a due time, or the other way", _REPORT),
+    "final_with_due": ("final contacts with a due time", _HARMLESS),
+    "doubt_without_look_at": ("contacts in doubt that nobody would look up", _REPORT),
+    "sending_without_intent": ("sends without their intents", _REPORT),
+    "text_kept": ("final contacts that still hold a message or an address", _REPORT),
+    "text_missing": ("contacts to be sent whose message is gone", _REPORT),
+    "json_unreadable": ("progress, attributes or story that cannot be read", _REPORT),
+    "lineage_missing": ("delivered contacts without a lineage row", _REPORT),
+    "lineage_alone": ("lineage rows without a delivered contact, or of no known kind", _REPORT),
+    "message_twice": ("messages that two contacts claim", _TWICE),
+    "person_not_reached": ("delivered contacts whose person is not marked as reached", _REPORT),
+    "key_twice": ("contacts whose key another one of their campaign has", _TWICE),
+    "settled_sums_differ": ("campaigns whose sums are not the count of their contacts", _HARMLESS),
+    "admitted_differs": ("campaigns that admitted other than what they hold", _REPORT),
+    "rows_differ": ("campaigns whose rows do not add up", _HARMLESS),
+    "rejected_sums_differ": ("sums of rejected rows that are less than their count", _HARMLESS),
+}
+
+_KNOWN = {
+    "statuses": orjson.dumps(list(Status)).decode(),
+    "reasons": orjson.dumps(list(Reason)).decode(),
+    "final": orjson.dumps(sorted(FINAL)).decode(),
+    "relations": orjson.dumps(list(Relation)).decode(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for: how often it was found, and what to do if it was."""
+
+    name: str
+    meaning: str
+    count: int
+    advice: str
+
+
+def verify(path: Path, *, quick: bool = False) -> Iterator[Finding]:
+    """Look for everything that must not be, one after the other; works while a daemon runs.
+
+    With ``quick`` the indexes are not compared with their tables. Where the file itself is
+    damaged nothing else is looked for.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
+    with closing(open_for_reading(path)) as connection:
+        try:
+            damage = _damage(connection, quick=quick)
+            yield damage
+            if not damage.count:
+                yield from _findings(connection)
+        except sqlite3.Error as error:
+            raise explain(path, error) from None
+
+
+def _damage(connection: sqlite3.Connection, *, quick: bool) -> Finding:
+    pragma = "quick_check" if quick else "integrity_check"
+    try:
+        rows = [row[0] for row in connection.execute(f"PRAGMA {pragma}(100)")]
+    except sqlite3.DatabaseError as error:
+        rows = [str(error)]
+    count = 0 if rows == ["ok"] else len(rows)
+    return Finding("damage", "places where the file is damaged", count, _RESTORE)
+
+
+def _findings(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for name, (meaning, advice) in _WORDS.items():
+        (count,) = connection.execute(CHECKS[name], _used(CHECKS[name])).fetchone()
+        yield Finding(name, meaning, count, advice)
+
+
+def _used(statement: str) -> dict[str, str]:
+    return {name: value for name, value in _KNOWN.items() if f":{name}" in statement}

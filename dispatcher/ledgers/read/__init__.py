@@ -1,0 +1,1 @@
+"""Read-only views of a ledger, on connections of their own."""

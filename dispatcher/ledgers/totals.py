@@ -1,0 +1,60 @@
+"""Reading how a campaign stands, cheaply however many contacts are settled."""
+
+import sqlite3
+from typing import Any
+
+import orjson
+
+from dispatcher.domain.status import Reason, Status
+from dispatcher.ledgers.statements import SQL
+from dispatcher.ports import Backlog, Position, Totals
+
+
+def totals(connection: sqlite3.Connection, campaign: int) -> Totals:
+    """Sum the campaign up. What is neither final nor held by somebody is ready."""
+    rows, admitted, duplicates, filtered, rejected, settled = connection.execute(
+        SQL["sums"], (campaign,)
+    ).fetchone()
+    by_status: dict[tuple[Status, Reason | None], int] = {
+        (Status(status), Reason(reason)): count for status, reason, count in orjson.loads(settled)
+    }
+    for status, count in _busy(connection, campaign).items():
+        by_status[Status(status), None] = count
+    by_status[Status.READY, None] = admitted - sum(by_status.values())
+    return Totals(
+        rows=rows,
+        admitted=admitted,
+        duplicates=duplicates,
+        filtered=filtered,
+        rejected=orjson.loads(rejected),
+        by_status={key: count for key, count in by_status.items() if count},
+    )
+
+
+def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
+    """Count what is not final; ``now`` is in seconds since the epoch."""
+    ready = totals(connection, campaign).by_status.get((Status.READY, None), 0)
+    busy = _busy(connection, campaign)
+    due, oldest = connection.execute(SQL["due"], (campaign, now)).fetchone()
+    (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()
+    return Backlog(
+        due=due,
+        later=ready - due,
+        busy=busy.get(Status.CLAIMED, 0) + busy.get(Status.SENDING, 0),
+        oldest_due=oldest,
+        next_due=later,
+    )
+
+
+def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Position]:
+    """Return how far each file was read, by fingerprint."""
+    (found,) = connection.execute(SQL["positions"], (campaign,)).fetchone()
+    return {
+        fingerprint: Position(file, fingerprint, offset, line, bool(done))
+        for file, fingerprint, offset, line, done in orjson.loads(found)
+    }
+
+
+def _busy(connection: sqlite3.Connection, campaign: int) -> dict[str, Any]:
+    (found,) = connection.execute(SQL["busy"], (campaign,)).fetchone()
+    return dict(orjson.loads(found))

@@ -1,0 +1,1 @@
+"""Writes to the ledger, all in one thread and committed in groups."""

@@ -1,0 +1,168 @@
+"""Writing a batch of the source: contacts, rejected rows, counters and position."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.status import Hindrance
+from dispatcher.ledgers.codec import contact_row, key_hash, person_of
+from dispatcher.ledgers.statements import SQL, many
+from dispatcher.ledgers.write.index_staging import Seen, moves
+from dispatcher.ports import Admitted, Batch, Claim, Position
+
+_CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small enough to keep
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """What of a batch is claimed at once: up to ``limit`` contacts that are due at ``now``.
+
+    ``seen`` is what a look at the batch's keys and people found not long ago, if there was one.
+    """
+
+    now: float
+    limit: int
+    seen: Seen | None = None
+
+
+def admit(
+    connection: sqlite3.Connection,
+    campaign: int,
+    ids: Iterator[int],
+    batch: Batch,
+    claiming: Claiming,
+) -> Admitted:
+    """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
+    now = claiming.now
+    fresh = unknown(connection, campaign, batch.contacts, claiming.seen)
+    rows: list[Sequence[Any]] = []
+    claims: list[Claim] = []
+    for contact, id_ in zip(fresh, ids, strict=False):
+        due = now if contact.not_before is None else contact.not_before
+        if due <= now and len(claims) < claiming.limit:
+            claims.append(Claim(id_, contact))
+            rows.append(contact_row(id_, campaign, "claimed", None, contact))
+        else:
+            rows.append(contact_row(id_, campaign, "ready", due, contact))
+    _insert(connection, "add_contacts", rows)
+    claims = _hindered(connection, campaign, claims, claiming.seen)
+    duplicates = len(batch.contacts) - len(fresh)
+    counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
+    connection.execute(SQL["count_rows"], counts)
+    _reject(connection, campaign, batch, now)
+    if batch.position is not None:
+        _put(connection, campaign, batch.position)
+    return Admitted(len(fresh), duplicates, claims)
+
+
+def unknown(
+    connection: sqlite3.Connection,
+    campaign: int,
+    contacts: Sequence[Contact],
+    seen: Seen | None = None,
+) -> list[Contact]:
+    """Leave out what is or was in the ledger, and what comes twice in the batch.
+
+    What was ``seen`` among the old rows is not looked for again while it is still true.
+    """
+    first: dict[str, Contact] = {}
+    for contact in contacts:
+        first.setdefault(contact.key, contact)
+    true = seen is not None and seen.moves == moves(connection)
+    if seen is not None and true:
+        first = {key: contact for key, contact in first.items() if key not in seen.keys}
+    for key in known_keys(connection, campaign, list(first), lately_alone=true):
+        del first[key]
+    (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
+    return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
+
+
+def known_keys(
+    connection: sqlite3.Connection,
+    campaign: int,
+    keys: Sequence[str],
+    *,
+    lately_alone: bool = False,
+) -> frozenset[str]:
+    """Return those of ``keys`` that contacts of the campaign have, or have since lately."""
+    found: list[str] = []
+    for start in range(0, len(keys), _CHUNK):
+        chunk = keys[start : start + _CHUNK]
+        sql = many("known_keys", len(chunk))
+        (known,) = connection.execute(sql, (int(lately_alone), campaign, *chunk)).fetchone()
+        found += orjson.loads(known)
+    return frozenset(found)
+
+
+def _unpruned(
+    connection: sqlite3.Connection, campaign: int, contacts: dict[str, Contact]
+) -> list[Contact]:
+    """Leave out those of which the ledger holds a hash alone."""
+    by_hash = {key_hash(key): contact for key, contact in contacts.items()}
+    hashes = orjson.dumps(list(by_hash)).decode()
+    (gone,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
+    for known in orjson.loads(gone):
+        del by_hash[known]
+    return list(by_hash.values())
+
+
+def reached_of(
+    connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
+) -> frozenset[str]:
+    """Return those who were written to in this campaign, and whose send has ended."""
+    listed = orjson.dumps(list(persons)).decode()
+    (found,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
+    return frozenset(orjson.loads(found))
+
+
+def _hindered(
+    connection: sqlite3.Connection,
+    campaign: int,
+    claims: list[Claim],
+    seen: Seen | None,
+) -> list[Claim]:
+    """Mark the claims whose person was written to in this campaign.
+
+    They are skipped without a request. Whoever is not marked here is judged by the intent.
+    """
+    persons = {
+        each.id: person_of(each.contact.external_contact_id)
+        for each in claims
+        if each.contact.external_contact_id
+    }
+    if not persons:
+        return claims
+    reached = seen.reached if seen else reached_of(connection, campaign, persons.values())
+    if not reached:
+        return claims
+    return [
+        replace(each, hindrance=Hindrance.SAME_PERSON) if persons.get(each.id) in reached else each
+        for each in claims
+    ]
+
+
+def _reject(connection: sqlite3.Connection, campaign: int, batch: Batch, now: float) -> None:
+    rows = [
+        (campaign, row.file, row.line, row.reason, row.detail, row.raw, now)
+        for row in batch.rejected
+    ]
+    _insert(connection, "add_rejected", rows)
+    counts = Counter(row.reason for row in batch.rejected)
+    _insert(connection, "count_rejected", [(campaign, *pair) for pair in counts.items()])
+
+
+def _put(connection: sqlite3.Connection, campaign: int, at: Position) -> None:
+    row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
+    connection.execute(SQL["put_position"], row)
+
+
+def _insert(connection: sqlite3.Connection, name: str, rows: Sequence[Sequence[Any]]) -> None:
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        values = [value for row in chunk for value in row]
+        connection.execute(many(name, len(chunk), len(chunk[0])), values)

@@ -1,0 +1,1 @@
+"""Rate limiting: when the next request to the platform may be made."""

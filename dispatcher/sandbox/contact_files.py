@@ -1,0 +1,70 @@
+"""Files of contacts whose conversations the sandbox knows, and how each contact should end."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from random import Random
+
+from dispatcher.sandbox.conversation_kinds import KINDS, expected
+from dispatcher.sandbox.world.ids import SOMEBODY_ELSE, external_contact_id
+from dispatcher.sandbox.world.random import generator
+
+__all__ = ["expected", "write_contacts"]
+
+_CHUNK = 10_000
+_NAMES = ("Ada", "Ben", "Chloé", "Dmitri", "Eva", "Farid", "Grace", "Hana", "Ivo", "Júlia")
+
+
+def write_contacts(  # noqa: PLR0913 - the choices a file offers, all by name
+    path: Path,
+    *,
+    count: int,
+    shares: Mapping[str, float],
+    seed: int = 1,
+    with_keys: bool = False,
+    status: str = "abandoned",
+    skip_share: float = 0.0,
+    skip_status: str = "completed",
+) -> Counter[str]:
+    """Write a CSV file of contacts; return how many of each kind can be sent to.
+
+    The columns are ``conversation_id``, ``contact_key`` (if ``with_keys``),
+    ``external_contact_id``, ``first_name``, ``cart_value`` and ``status``. A share of the rows can
+    have another status, for a filter to keep out; they are not in the returned counts.
+    """
+    random = generator(seed, "contacts")
+    written: Counter[str] = Counter()
+    key_column = "contact_key," if with_keys else ""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(
+            f"conversation_id,{key_column}external_contact_id,first_name,cart_value,status\n"
+        )
+        for first in range(0, count, _CHUNK):
+            numbers = range(first, min(count, first + _CHUNK))
+            kinds = random.choices(list(shares), list(shares.values()), k=len(numbers))
+            kept = [not skip_share or random.random() >= skip_share for _ in kinds]
+            written.update(kind for kind, keep in zip(kinds, kept, strict=True) if keep)
+            statuses = [status if keep else skip_status for keep in kept]
+            file.writelines(_rows(numbers, kinds, statuses, random, with_keys=with_keys))
+    return written
+
+
+def _rows(
+    numbers: range, kinds: list[str], statuses: list[str], random: Random, *, with_keys: bool
+) -> Iterator[str]:
+    for number, kind, status in zip(numbers, kinds, statuses, strict=True):
+        conversation_id = f"{kind}-{random.getrandbits(32):08x}-{number}"
+        key = f"k-{number}," if with_keys else ""
+        name = _NAMES[number % len(_NAMES)]
+        identity = identity_in_file(conversation_id)
+        yield f"{conversation_id},{key}{identity},{name},{number % 200}.50,{status}\n"
+
+
+def identity_in_file(conversation_id: str) -> str:
+    """Return the external contact id that a file holds for a conversation: not always its own."""
+    kind = KINDS[conversation_id.partition("-")[0]]
+    if kind.file_identity == "empty":
+        return ""
+    if kind.file_identity == "wrong":
+        return SOMEBODY_ELSE + conversation_id
+    return external_contact_id(conversation_id)

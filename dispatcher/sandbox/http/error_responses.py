@@ -1,0 +1,140 @@
+"""Error answers with the platform's body (platform contract, common to both dialects)."""
+
+from collections.abc import Mapping
+
+import orjson
+
+from dispatcher.sandbox.http.responses import HTML, Answer
+from dispatcher.sandbox.scenario.model import Denial
+
+_CODES = {
+    400: "bad.request",
+    401: "bad.credentials",
+    403: "not.authorized",
+    404: "not.found",
+    409: "conflict",
+    429: "too.many.requests.retry.after",
+    500: "internal.server.error",
+    503: "service.unavailable",
+}
+
+_UNABLE = "Unable to perform the requested action."
+_DENIALS: Mapping[Denial, tuple[str, str]] = {
+    "scope": ("insufficient_scope", "The token has not the scope conversations:messaging:write"),
+    "permission": (
+        "missing.permissions",
+        "You are missing the following permission(s): conversation:message:create",
+    ),
+    "division": (
+        "missing.division.permissions",
+        "You lack these permission(s) in this division: [conversation:message:create]",
+    ),
+}
+
+
+def refusal(
+    correlation: str,
+    status: int,
+    message: str,
+    *,
+    cause: str,
+    headers: bytes = b"",
+    more: Mapping[str, object] | None = None,
+) -> Answer:
+    """Return an error answer; ``more`` are further fields of its body."""
+    body = {
+        "message": message,
+        "code": _CODES[status],
+        "status": status,
+        "contextId": correlation,
+        "details": [],
+        "errors": [],
+        **(more or {}),
+    }
+    return Answer(status, orjson.dumps(body), cause, headers)
+
+
+def conflict(correlation: str, cause: str) -> Answer:
+    """Return the one body that the platform has for every conflict, whatever its cause."""
+    return refusal(correlation, 409, "Conflict", cause=cause)
+
+
+def bad_request(
+    correlation: str, message: str, cause: str, more: Mapping[str, object] | None = None
+) -> Answer:
+    """Return a 400."""
+    return refusal(correlation, 400, message, cause=cause, more=more)
+
+
+def not_found(correlation: str, what: str) -> Answer:
+    """Return a 404."""
+    return refusal(correlation, 404, f"{what} not found", cause="gone")
+
+
+def forbidden(correlation: str, cause: str) -> Answer:
+    """Return the 403 that does not tell what is missing."""
+    message = "You are not authorized to perform the requested action."
+    return refusal(correlation, 403, message, cause=cause)
+
+
+def denied(correlation: str, lack: Denial) -> Answer:
+    """Return the 403 whose body names what is missing."""
+    code, message = _DENIALS[lack]
+    cause = f"{lack}_forbidden"
+    return refusal(correlation, 403, f"{_UNABLE} {message}", cause=cause, more={"code": code})
+
+
+def unauthorized(correlation: str, cause: str) -> Answer:
+    """Return the 401 of a token that is not good."""
+    return refusal(correlation, 401, "Invalid login credentials.", cause=cause)
+
+
+def over_rate(correlation: str, seconds: int) -> Answer:
+    """Return the 429 of a window that has nothing left."""
+    return _too_many(correlation, seconds, "rate")
+
+
+def over_limit(correlation: str, seconds: int, limit: dict[str, object]) -> Answer:
+    """Return the 429 of one endpoint's own limit, which its body names."""
+    return _too_many(correlation, seconds, "limit", {"limit": limit})
+
+
+def _too_many(
+    correlation: str, seconds: int, cause: str, more: Mapping[str, object] | None = None
+) -> Answer:
+    return refusal(
+        correlation,
+        429,
+        f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
+        cause=cause,
+        headers=b"Retry-After: %d\r\n" % seconds,
+        more=more,
+    )
+
+
+def unavailable(correlation: str, retry_after: int) -> Answer:
+    """Return the 503 with the platform's own body: the request was not taken."""
+    return refusal(
+        correlation,
+        503,
+        "Service Unavailable",
+        cause="unavailable",
+        headers=b"Retry-After: %d\r\n" % retry_after,
+    )
+
+
+def page(status: int, title: str) -> Answer:
+    """Return what something in between would answer: a page of HTML."""
+    body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\r\n"
+    return Answer(status, body.encode(), content_type=HTML)
+
+
+def redirect(status: int, location: str, cause: str | None = None) -> Answer:
+    """Return a redirect."""
+    return Answer(status, b"", cause, b"Location: %b\r\n" % location.encode())
+
+
+def broken(correlation: str) -> Answer:
+    """Return a 500."""
+    message = "The server had an error"
+    return refusal(correlation, 500, message, cause="broken")

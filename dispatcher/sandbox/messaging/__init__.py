@@ -1,0 +1,1 @@
+"""The plain messaging dialect, as the sandbox plays it."""

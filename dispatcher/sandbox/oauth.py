@@ -1,0 +1,158 @@
+"""OAuth: which tokens there are, how long they live, and what they still permit."""
+
+import secrets
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Denial, Mask, TokenRules
+
+_KEEP_EXPIRED = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a dialect asks of the client: any of these scopes, and, if it has them, a permission."""
+
+    read: tuple[str, ...] = READ_SCOPES
+    write: tuple[str, ...] = WRITE_SCOPES
+    permission: str = ""
+    """To send."""
+    division: str = ""
+    """To send to its conversations."""
+
+
+MESSAGING = Needs()
+
+
+class Token:
+    """One issued token; what it permits shrinks when scopes are taken away from the client."""
+
+    __slots__ = ("can_read", "can_write", "expires", "scopes", "usable")
+
+    def __init__(self, scopes: frozenset[str], expires: float) -> None:
+        self.scopes = scopes
+        self.expires = expires
+        self.can_read = False
+        self.can_write = False
+        self.usable: frozenset[str] = frozenset()
+
+    def apply(self, granted: frozenset[str], needs: Needs) -> None:
+        """Take what the client still has into account."""
+        self.usable = self.scopes & granted
+        self.can_read = not self.usable.isdisjoint(needs.read)
+        self.can_write = not self.usable.isdisjoint(needs.write)
+
+
+class Grants:
+    """The client's scopes and its tokens.
+
+    A token never gains a scope that it was not issued with; one that is taken away takes effect on
+    tokens already issued, and comes back to them when it is granted again.
+    """
+
+    def __init__(self, rules: TokenRules, needs: Needs = MESSAGING) -> None:
+        self._rules = rules
+        self._needs = needs
+        self.granted = self.expand(rules.granted)
+        self.permissions = rules.permissions
+        self.divisions = rules.divisions
+        self.mask: Mask = rules.mask
+        self.denied: Denial = rules.deny
+        self.contact_denial: Denial = rules.contact_denial
+        self._tokens: dict[bytes, Token] = {}
+        self.change_secret(rules.client_secret)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the client may send at this moment."""
+        return not set(self.granted).isdisjoint(self._needs.write) and self.lacks is None
+
+    @property
+    def lacks(self) -> str | None:
+        """What it lacks to send beside scopes: ``permission`` or ``division``."""
+        needs = self._needs
+        if needs.permission and needs.permission not in self.permissions:
+            return "permission"
+        return "division" if needs.division and needs.division not in self.divisions else None
+
+    def expand(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return scopes in the dialect's own names.
+
+        One of the dialect ``messaging`` stands for what it permits, so that a scenario can be
+        played in either dialect.
+        """
+        if self._needs is MESSAGING:
+            return scopes
+        stand_for = dict.fromkeys(READ_SCOPES, self._needs.read)
+        stand_for |= dict.fromkeys(WRITE_SCOPES, self._needs.write)
+        named = [name for scope in scopes for name in stand_for.get(scope, (scope,))]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def unauthorized(self) -> bool:
+        """Whether a missing write scope is answered with 401."""
+        return self._rules.unauthorized
+
+    def change(self, granted: tuple[str, ...], mask: Mask | None) -> None:
+        """Set the client's scopes, and how a missing one shows."""
+        self.granted = self.expand(granted)
+        self.mask = self.mask if mask is None else mask
+        usable = frozenset(self.granted)
+        for token in self._tokens.values():
+            token.apply(usable, self._needs)
+
+    def change_secret(self, secret: str) -> None:
+        """Know the client by another secret; tokens already issued live on."""
+        pair = f"{self._rules.client_id}:{secret}".encode()
+        self._basic = b"Basic " + b64encode(pair)
+
+    def find(self, authorization: bytes, now: float) -> Token | None:
+        """Return the token of an Authorization header if it is known and lives."""
+        token = self._tokens.get(authorization)
+        return token if token is not None and now < token.expires else None
+
+    def knows_client(self, authorization: bytes) -> bool:
+        """Return whether the Basic header names the client with its secret."""
+        return secrets.compare_digest(authorization, self._basic)
+
+    def knows_name(self, authorization: bytes) -> bool:
+        """Return whether the Basic header names the client, with whatever secret."""
+        try:
+            pair = b64decode(authorization.removeprefix(b"Basic "), validate=True)
+        except ValueError:
+            return False
+        return pair.partition(b":")[0] == self._rules.client_id.encode()
+
+    @property
+    def client_id(self) -> str:
+        """The client's id."""
+        return self._rules.client_id
+
+    def issue(self, form: bytes, now: float) -> dict[str, object] | None:
+        """Issue a token for a form body; None if the grant type is another one."""
+        fields = parse_qs(form.decode("utf-8", "replace"))
+        if fields.get("grant_type") != ["client_credentials"]:
+            return None
+        asked = " ".join(fields.get("scope", ())).split()
+        scopes = [s for s in asked if s in self.granted] if asked else list(self.granted)
+        name = secrets.token_urlsafe(32)
+        lives = self._rules.expires_in if self._rules.lives is None else self._rules.lives
+        self._forget_expired(now)
+        token = self._tokens[b"Bearer " + name.encode()] = Token(frozenset(scopes), now + lives)
+        token.apply(frozenset(self.granted), self._needs)
+        return {
+            "access_token": name,
+            "token_type": "bearer",
+            "expires_in": self._rules.expires_in,
+            "scope": " ".join(scopes),
+        }
+
+    def expire_all(self) -> None:
+        """End the life of every token that was issued."""
+        self._tokens.clear()
+
+    def _forget_expired(self, now: float) -> None:
+        old = [key for key, token in self._tokens.items() if token.expires + _KEEP_EXPIRED < now]
+        for key in old:
+            del self._tokens[key]

@@ -1,0 +1,1 @@
+"""Scenario files: what the sandbox plays, and when."""

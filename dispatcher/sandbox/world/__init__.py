@@ -1,0 +1,1 @@
+"""Conversations, people and messages of the sandbox, and the log of effects."""

@@ -1,0 +1,63 @@
+"""What looking back can see: the messages that took effect, each after its own lag."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from dispatcher.sandbox.scenario.model import Analytics
+from dispatcher.sandbox.world.effect_log import Effect
+from dispatcher.sandbox.world.random import share
+
+
+class Message(NamedTuple):
+    """One outbound message; ``time`` and ``visible`` in seconds since the epoch."""
+
+    message_id: str
+    text: str
+    time: float
+    visible: float
+
+
+class History:
+    """Messages by conversation, and which conversations continue which."""
+
+    def __init__(self, rules: Analytics, seed: int) -> None:
+        self._rules = rules
+        self._seed = seed
+        self._messages: defaultdict[str, list[Message]] = defaultdict(list)
+        self._continued: defaultdict[str, list[str]] = defaultdict(list)
+        self._known: defaultdict[str, dict[str, None]] = defaultdict(dict)
+
+    def add(self, effect: Effect, message_id: str) -> None:
+        """Keep a message that took effect."""
+        if not self._rules.keep:
+            return
+        message = Message(message_id, effect.text, effect.time, effect.time + self._lag(message_id))
+        self._messages[effect.conversation_id].append(message)
+        if effect.external_contact_id is not None:
+            self._known[effect.external_contact_id][effect.conversation_id] = None
+        if effect.kind == "linked" and effect.previous_id is not None:
+            self._continued[effect.previous_id].append(effect.conversation_id)
+
+    def _lag(self, message_id: str) -> float:
+        if share(self._seed, "straggler", message_id) < self._rules.straggler_share:
+            return self._rules.straggler_lag_seconds
+        return self._rules.lag_seconds
+
+    def messages(self, conversation_id: str, now: float) -> list[Message]:
+        """Return the messages of a conversation that looking back shows at this time."""
+        messages = self._messages.get(conversation_id, ())
+        return [message for message in messages if message.visible <= now]
+
+    def with_contact(self, external_contact_id: str) -> list[str]:
+        """Return the conversations in which this person was written to."""
+        return list(self._known.get(external_contact_id, ()))
+
+    def written(self) -> list[str]:
+        """Return every conversation that has a message."""
+        return list(self._messages)
+
+    def continuing(self, previous_id: str, now: float) -> list[str]:
+        """Return the conversations that continue another one, as far as they are shown."""
+        return [
+            found for found in self._continued.get(previous_id, ()) if self.messages(found, now)
+        ]

@@ -1,0 +1,277 @@
+"""The state of every conversation: derived from its id, remembered only where something moved."""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from typing import NamedTuple
+from zlib import crc32
+
+from dispatcher.sandbox.conversation_kinds import (
+    KINDS,
+    NEW_KIND,
+    OPEN_STATES,
+    UNKNOWN_STATE,
+    Kind,
+    Verdict,
+    kind_name,
+)
+from dispatcher.sandbox.scenario.model import WorldRules
+from dispatcher.sandbox.world import ids
+from dispatcher.sandbox.world.random import share
+
+_UNKNOWN_CHECKS = 2
+
+
+class View(NamedTuple):
+    """A conversation as it is at one moment."""
+
+    kind: Kind
+    state: str
+    external_contact_id: str | None
+    guest: str | None
+    address: str | None
+    previous: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a message can be sent into it."""
+        return self.state in OPEN_STATES
+
+
+class Target(NamedTuple):
+    """Whom an open request wants to reach."""
+
+    guest: str | None
+    address: str | None
+
+
+class _Record:
+    """What is remembered of a conversation whose state moves."""
+
+    __slots__ = ("checks", "first_seen", "touched")
+
+    def __init__(self, now: float) -> None:
+        self.first_seen = now
+        self.checks = 0
+        self.touched: float | None = None
+        """When a send set it moving."""
+
+
+class World:
+    """All conversations; times are seconds of one clock that only goes forward."""
+
+    def __init__(self, rules: WorldRules, seed: int) -> None:
+        self._rules = rules
+        self._seed = seed
+        self._records: dict[str, _Record] = {}
+        self._unlinked: dict[str, tuple[str | None, Target]] = {}
+        self._opened = array("L")
+        """A checksum of the previous id of each new conversation, by its number."""
+        self._names = [name for name, _ in rules.shares]
+        weights = list(accumulate(weight for _, weight in rules.shares))
+        self._bounds = [weight / weights[-1] for weight in weights]
+
+    def kind_of(self, conversation_id: str) -> Kind:
+        """Return the kind that the id names, else the one that the seed draws for it."""
+        name = kind_name(conversation_id)
+        if not name:
+            place = bisect_right(self._bounds, share(self._seed, "kind", conversation_id))
+            name = self._names[min(place, len(self._names) - 1)]
+        return KINDS[name]
+
+    def check(self, conversation_id: str, now: float) -> View | None:
+        """Look at a conversation as a state check does; None if it is gone."""
+        return self._look(conversation_id, now, checks=1, remember=True)
+
+    def look(self, conversation_id: str, now: float) -> View | None:
+        """Look at a conversation without counting it as a state check; None if it is gone."""
+        return self._look(conversation_id, now, checks=0, remember=True)
+
+    def peek(self, conversation_id: str, now: float) -> View | None:
+        """Look at a conversation without setting anything in motion; None if it is gone."""
+        return self._look(conversation_id, now, checks=0, remember=False)
+
+    def _look(
+        self, conversation_id: str, now: float, checks: int, *, remember: bool
+    ) -> View | None:
+        if conversation_id.startswith(ids.NEW):
+            return self._look_at_new(conversation_id)
+        kind = self.kind_of(conversation_id)
+        if kind.name == "gone":
+            return None
+        return View(
+            kind,
+            self._state(kind, conversation_id, now, checks, remember=remember),
+            "x-" + conversation_id if kind.known else None,
+            "g-" + conversation_id if kind.reachable else None,
+            "a-" + conversation_id if kind.reachable else None,
+            None,
+        )
+
+    def _look_at_new(self, conversation_id: str) -> View | None:
+        number, previous = ids.number(conversation_id), ids.previous(conversation_id)
+        if not 0 <= number < len(self._opened) or self._opened[number] != _checksum(previous):
+            return None
+        if conversation_id in self._unlinked:
+            external, target = self._unlinked[conversation_id]
+            return View(NEW_KIND, "active", external, target.guest, target.address, None)
+        return View(
+            NEW_KIND,
+            "active",
+            ids.external_contact_id(conversation_id),
+            ids.guest_id(conversation_id),
+            ids.address(conversation_id),
+            previous,
+        )
+
+    def _state(
+        self, kind: Kind, conversation_id: str, now: float, checks: int, *, remember: bool
+    ) -> str:
+        if kind.moves:
+            record = self._record(conversation_id, now, remember=remember)
+            record.checks += checks
+            return _MOVERS[kind.name](record, now, self._rules)
+        if kind.mixed:
+            return "active" if share(self._seed, "mixed", conversation_id) < 0.5 else "ended"  # noqa: PLR2004 - half and half
+        return kind.state
+
+    def _record(self, conversation_id: str, now: float, *, remember: bool = True) -> _Record:
+        record = self._records.get(conversation_id)
+        if record is None:
+            record = _Record(now)
+            if remember:
+                self._records[conversation_id] = record
+        return record
+
+    def touch(self, conversation_id: str, now: float) -> bool:
+        """Set a conversation moving; true the first time."""
+        record = self._record(conversation_id, now)
+        first = record.touched is None
+        if first:
+            record.touched = now
+        return first
+
+    def try_notify(self, conversation_id: str, now: float) -> tuple[Verdict, View | None]:
+        """Judge a message into a conversation, and let it move what such a message moves."""
+        view = self.look(conversation_id, now)
+        if view is None:
+            return Verdict.GONE, None
+        name = view.kind.name
+        if view.kind.verdict is not None:
+            return view.kind.verdict, view
+        if name == "stubborn" or (name == "closing" and self.touch(conversation_id, now)):
+            return Verdict.CLOSED, view
+        if name == "notactive" and self.touch(conversation_id, now):
+            return Verdict.NOT_ACTIVE, view
+        if name == "vanished" and self.touch(conversation_id, now):
+            return Verdict.GONE, view
+        return (Verdict.TAKEN if view.is_open else Verdict.CLOSED), view
+
+    def try_link(
+        self, previous: str, external_contact_id: str | None, target: Target, now: float
+    ) -> Verdict:
+        """Judge a new conversation that names a previous one."""
+        view = self.look(previous, now)
+        if view is None:
+            return Verdict.GONE
+        if view.kind.verdict is not None:
+            return view.kind.verdict
+        if view.kind.name == "returning" and self.touch(previous, now):
+            return Verdict.PREVIOUS_OPEN
+        return _judge_link(view, external_contact_id, target)
+
+    def ends_at(self, conversation_id: str) -> float | None:
+        """Return when a conversation that closed by itself is or was ended; None for others."""
+        record = self._records.get(conversation_id)
+        since = _CLOSED_SINCE.get(self.kind_of(conversation_id).name)
+        if record is None or since is None:
+            return None
+        closed = since(record, self._rules)
+        return None if closed is None else closed + self._rules.ended_after
+
+    def open_linked(self, previous: str) -> str:
+        """Make the conversation that continues the previous one; return its id."""
+        self._opened.append(_checksum(previous))
+        return ids.new_id(len(self._opened) - 1, previous)
+
+    def open_unlinked(self, external_contact_id: str | None, target: Target) -> str:
+        """Make a conversation without a previous one; return its id."""
+        conversation_id = self.open_linked("")
+        self._unlinked[conversation_id] = (external_contact_id, target)
+        return conversation_id
+
+
+def _checksum(conversation_id: str) -> int:
+    return crc32(conversation_id.encode())
+
+
+def _judge_link(view: View, external_contact_id: str | None, target: Target) -> Verdict:
+    if view.is_open:
+        return Verdict.PREVIOUS_OPEN
+    if view.state != "ended":
+        return Verdict.NOT_ENDED
+    if view.external_contact_id is None or view.external_contact_id != external_contact_id:
+        return Verdict.IDENTITY
+    if not view.kind.proactive:
+        return Verdict.CHANNEL
+    if not _reaches(view, target):
+        return Verdict.TARGET
+    return Verdict.LOOP if view.kind.name == "loop" else Verdict.TAKEN
+
+
+def _reaches(view: View, target: Target) -> bool:
+    if target.guest is not None:
+        return target.guest == view.guest
+    return target.address is not None and target.address == view.address
+
+
+def _closed(record: _Record, now: float, rules: WorldRules) -> str:
+    return _since_closed(now - record.first_seen, rules)
+
+
+def _leaving(record: _Record, now: float, rules: WorldRules) -> str:
+    gone_for = now - record.first_seen - rules.leaves_after
+    return "active" if gone_for < 0 else _since_closed(gone_for, rules)
+
+
+def _closing(record: _Record, now: float, rules: WorldRules) -> str:
+    return "active" if record.touched is None else _since_closed(now - record.touched, rules)
+
+
+def _since_closed(seconds: float, rules: WorldRules) -> str:
+    return "ended" if seconds >= rules.ended_after else "closed"
+
+
+def _returning(record: _Record, _now: float, _rules: WorldRules) -> str:
+    return "ended" if record.touched is None else "active"
+
+
+def _vanished(record: _Record, _now: float, _rules: WorldRules) -> str:
+    return "active" if record.touched is None else "ended"
+
+
+def _waking(record: _Record, _now: float, _rules: WorldRules) -> str:
+    return UNKNOWN_STATE if record.checks <= _UNKNOWN_CHECKS else "ended"
+
+
+def _notactive(_record: _Record, _now: float, _rules: WorldRules) -> str:
+    return "active"
+
+
+_MOVERS: dict[str, Callable[[_Record, float, WorldRules], str]] = {
+    "closed": _closed,
+    "leaving": _leaving,
+    "agentleaving": _leaving,
+    "closing": _closing,
+    "returning": _returning,
+    "vanished": _vanished,
+    "waking": _waking,
+    "notactive": _notactive,
+}
+_CLOSED_SINCE: dict[str, Callable[[_Record, WorldRules], float | None]] = {
+    "closed": lambda record, _: record.first_seen,
+    "leaving": lambda record, rules: record.first_seen + rules.leaves_after,
+    "agentleaving": lambda record, rules: record.first_seen + rules.leaves_after,
+    "closing": lambda record, _: record.touched,
+}

@@ -1,0 +1,128 @@
+"""What a failed check means, in words for the person who wrote the value."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from dispatcher.settings.errors import Mistake, Origin, WrongValueError
+from dispatcher.settings.key_paths import (
+    LISTS,
+    KeyPath,
+    hint_for_unknown,
+    item,
+    item_list,
+    known,
+    sections,
+)
+from dispatcher.settings.layers import Layers
+from dispatcher.settings.toml_format import as_toml
+from dispatcher.settings.value_sources import FLAGS
+
+_TYPES = {
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list of texts",
+    "dict_type": "must be a table",
+    "path_type": "must be a path",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+}
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "greater_than": ("more than", "gt"),
+    "less_than": ("less than", "lt"),
+}
+_EXAMPLES = {
+    "campaign": 'campaign = "cart-2026-11"',
+    "source.path": '[source] path = "contacts.csv"',
+    "campaigns.name": 'name = "cart-2026-11"',
+    "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
+    "clients.name": 'name = "main"',
+}
+_NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
+
+
+def mistakes(error: ValidationError, layers: Layers) -> list[Mistake]:
+    """Turn each of pydantic's errors into a mistake with its place."""
+    found: dict[KeyPath, Mistake] = {}
+    for detail in error.errors(include_url=False):
+        path = _where(detail)
+        if detail["type"] == "missing" and path[-1] in sections():
+            inner = [p for p, info in known().items() if p[0] == path[-1] and info.is_required()]
+            whole = [(*path[:-1], *each) for each in inner]
+            found.update({each: _missing(each, layers) for each in whole})
+        else:
+            found.setdefault(path, _mistake(detail, path, layers))
+    return list(found.values())
+
+
+def _where(detail: ErrorDetails) -> KeyPath:
+    """Return the key of an error, without the places inside of a list."""
+    loc = detail["loc"]
+    front: KeyPath = ()
+    if loc[0] in LISTS and len(loc) > 1:
+        loc, front = loc[2:], (item(int(loc[1]) + 1, str(loc[0])),)
+    path = tuple(str(part) for part in loc if isinstance(part, str) and part != "[key]")
+    return (*front, *path[:3])
+
+
+def _mistake(detail: ErrorDetails, path: KeyPath, layers: Layers) -> Mistake:
+    if detail["type"] == "missing":
+        return _missing(path, layers)
+    origin = layers.origin(path) or Origin("defaults")
+    if detail["type"] == "extra_forbidden":
+        return Mistake(
+            origin.where, _name(path), "is not known", hint_for_unknown(path), origin.line
+        )
+    problem, hint = _problem(detail, _name(path))
+    return Mistake(origin.where, _name(path), problem, hint, origin.line)
+
+
+def _name(path: KeyPath) -> str:
+    return ".".join(path)
+
+
+def _missing(path: KeyPath, layers: Layers) -> Mistake:
+    key = _name(path)
+    if (of := item_list(path)) is not None:
+        here = layers.origins[path[:1]]
+        hint = _EXAMPLES.get(_name((of, *path[1:])), "set it")
+        return Mistake(here.where, key, "is missing", hint, here.line)
+    flag = f", or {FLAGS[key]}" if key in FLAGS else ""
+    return Mistake("settings", key, "is missing", f"{_EXAMPLES.get(key, 'set it')}{flag}")
+
+
+def _problem(detail: ErrorDetails, key: str) -> tuple[str, str]:
+    kind, context = detail["type"], detail.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, WrongValueError):
+        return str(cause), cause.hint
+    shown = "" if key in _NOT_SHOWN else f", not {_short(detail['input'])}"
+    if kind in _BOUNDS:
+        words, name = _BOUNDS[kind]
+        return f"must be {words} {as_toml(context[name])}{shown}", ""
+    if kind == "literal_error":
+        return f"must be {_choices(context)}{shown}", _choice_hint(key)
+    return f"{_TYPES.get(kind, detail['msg'])}{shown}", ""
+
+
+def _choices(context: Mapping[str, object]) -> str:
+    expected = str(context["expected"]).replace("'", '"')
+    return expected if " or " not in expected else f"one of {expected}"
+
+
+def _choice_hint(key: str) -> str:
+    if "source.columns." in key:
+        return 'columns maps a meaning to your file\'s column: conversation_id = "CONVERSATIONID"'
+    return ""
+
+
+def _short(value: object) -> str:
+    text = as_toml(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits a line

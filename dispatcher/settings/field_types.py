@@ -1,0 +1,180 @@
+"""The kinds of values that settings have, each with its check."""
+
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.quiet_hours import QuietHours
+from dispatcher.platforms.genesys.regions import REGIONS
+from dispatcher.settings.errors import WrongValueError
+from dispatcher.sources.rows.template import Template
+
+_ALIAS = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` can only be this machine: localhost, 127.0.0.0/8 or ::1."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def without_userinfo(url: str) -> str:
+    """Return ``url`` with the name and password in it made unreadable."""
+    return re.sub(r"//[^/]*@", "//***@", url)
+
+
+def _campaign(value: str) -> str:
+    if not _CAMPAIGN.fullmatch(value):
+        raise WrongValueError(
+            "must be 1 to 100 letters, digits, dots, dashes and underscores",
+            'for example campaign = "cart-2026-11"',
+        )
+    return value
+
+
+def _alias(value: str) -> str:
+    if not _ALIAS.fullmatch(value):
+        raise WrongValueError(
+            "must be 1 to 32 lower-case letters, digits and underscores, a letter first",
+            'for example name = "main"',
+        )
+    return value
+
+
+def _template(value: str) -> str:
+    try:
+        names = Template(value).names
+    except ValueError as error:
+        problem = str(error).removeprefix("template, ")
+        raise WrongValueError(
+            f"is wrong at {problem}", "write {column} for a column's value, {{ and }} for braces"
+        ) from error
+    if too_long(value, names, TEXT_LIMIT):
+        raise WrongValueError(f"is longer than the {TEXT_LIMIT} characters that a message may have")
+    return value
+
+
+def too_long(template: str, names: Iterable[str], limit: int) -> bool:
+    """Tell whether a template is above the limit already where all its columns are empty."""
+    least = len(template) - sum(len(name) + 2 for name in names)
+    return least - template.count("{{") - template.count("}}") > limit
+
+
+def _split(value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise WrongValueError(f"is no URL: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise WrongValueError(
+            "must be a URL that starts with https://", "for example https://api.example.com"
+        )
+    return parts
+
+
+def _region(value: str) -> str:
+    if value and value not in REGIONS:
+        raise WrongValueError(f'is no region: "{value}"', f"there are: {', '.join(REGIONS)}")
+    return value
+
+
+def _base_url(value: str) -> str:
+    return base_url(value) if value else value
+
+
+def base_url(value: str) -> str:
+    """Return the scheme, host and port of a URL that has nothing else.
+
+    Raises:
+        WrongValueError: it has, or what is sent there could be read on its way.
+
+    """
+    parts = _split(value)
+    if "@" in parts.netloc:
+        raise WrongValueError(
+            "must not contain a name or a password",
+            "credentials come from DISPATCHER_CLIENT_ID and DISPATCHER_CLIENT_SECRET",
+        )
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise WrongValueError(
+            "must end after the host and port, without path, query or fragment",
+            f"{parts.scheme}://{parts.netloc}",
+        )
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise WrongValueError(
+            "must start with https:// because the host is not this machine",
+            "a token sent without encryption can be read on its way",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _proxy(value: str) -> str:
+    if value:
+        _split(value)
+    return value
+
+
+def _delimiter(value: str) -> str:
+    if value == "auto" or (len(value) == 1 and value.isascii() and value not in '"\r\n\0'):
+        return value
+    raise WrongValueError('must be "auto" or a single ASCII character', r'for example ";" or "\t"')
+
+
+def _timezone(value: str) -> str:
+    if value == "UTC":
+        return value
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise WrongValueError(
+            "is no time zone that this machine knows", 'for example "UTC" or "Europe/Berlin"'
+        ) from error
+    return value
+
+
+def _quiet(value: str) -> str:
+    if not value:
+        return value
+    try:
+        QuietHours.parse(value)
+    except ValueError as error:
+        raise WrongValueError(str(error), 'for example "21:00-08:00"; empty for none') from error
+    return value
+
+
+def _one_or_many(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return {k: (v,) if isinstance(v, str) else v for k, v in value.items()}
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise WrongValueError("must not be empty")
+    return value
+
+
+Alias = Annotated[str, AfterValidator(_alias)]
+"""A client's name: fit for a metric's tag, and for the name of a variable."""
+Campaign = Annotated[str, AfterValidator(_campaign)]
+TemplateText = Annotated[str, AfterValidator(_template)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Region = Annotated[str, AfterValidator(_region)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
+Quiet = Annotated[str, AfterValidator(_quiet)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Text = Annotated[str, AfterValidator(_not_blank)]
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+Filter = Annotated[dict[str, Texts], BeforeValidator(_one_or_many)]
+Port = Annotated[int, Field(ge=1, le=65535)]

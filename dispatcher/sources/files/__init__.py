@@ -1,0 +1,1 @@
+"""Bytes of files, folders and standard input, and positions in them."""

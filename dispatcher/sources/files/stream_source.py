@@ -1,0 +1,56 @@
+"""Standard input and named pipes: read once, from beginning to end."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+
+from dispatcher.ports import Batch, Position, SourceError
+from dispatcher.sources.batching import read_content
+from dispatcher.sources.files.byte_source import PipeContent
+from dispatcher.sources.options import Layout, RowRules
+from dispatcher.sources.thread_bridge import Outlet, handed_over
+
+
+class StreamSource:
+    """Reads a stream, compressed or not. It has no position: keys alone tell duplicates.
+
+    ``path`` is "-" for ``descriptor`` (standard input is 0), else a named pipe or a device.
+    A slow stream holds no row back: what is there leaves after some 0.2 seconds at most.
+    """
+
+    def __init__(
+        self, path: str, rules: RowRules, layout: Layout | None = None, *, descriptor: int = 0
+    ) -> None:
+        self._path = path
+        self._rules = rules
+        self._layout = layout or Layout()
+        self._descriptor = descriptor
+
+    def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
+        """Yield the rows as they come; ``known`` does not matter.
+
+        Raises:
+            SourceError: the stream cannot be read, or its header lacks a column.
+
+        """
+        del known
+        return handed_over(self._read)
+
+    def _read(self, outlet: Outlet) -> None:
+        if self._path == "-":
+            self._read_descriptor(self._descriptor, outlet)
+            return
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            raise SourceError(
+                f"{self._path}: cannot be opened ({error.strerror}); "
+                "check that this user may read it"
+            ) from error
+        try:
+            self._read_descriptor(descriptor, outlet)
+        finally:
+            os.close(descriptor)
+
+    def _read_descriptor(self, descriptor: int, outlet: Outlet) -> None:
+        content = PipeContent(self._path, descriptor)
+        read_content(content, None, self._rules, self._layout, outlet)

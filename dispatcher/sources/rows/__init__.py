@@ -1,0 +1,1 @@
+"""Rows of CSV and JSON Lines, and the contacts they become."""

@@ -1,0 +1,134 @@
+"""From a row's columns to a contact, or to the reason why there is none."""
+
+import re
+from collections.abc import Mapping
+from datetime import tzinfo
+
+from dispatcher.domain.contact import Contact
+from dispatcher.sources.options import MEANINGS, RowRules
+from dispatcher.sources.rows.dates import seconds
+from dispatcher.sources.rows.template import Template
+
+ID_LIMIT = 256
+"""Characters that an id or a key may have."""
+
+_safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
+
+
+class BadRowError(Exception):
+    """A row that cannot become a contact.
+
+    ``reason`` is a stable word, ``detail`` a sentence that names the column and never quotes
+    the row.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Judge:
+    """Makes contacts out of rows. A row maps column names to cells that are not blank."""
+
+    def __init__(self, rules: RowRules) -> None:
+        self._columns = {meaning: rules.column(meaning) for meaning in MEANINGS}
+        self._meant = tuple(dict.fromkeys(self._columns.values()))
+        self._keep = [(name, frozenset(values)) for name, values in rules.keep.items()]
+        self._text = _template(rules.text, self._columns)
+        self._subject = _template(rules.subject, self._columns)
+        self._zone = rules.zone
+        self._limit = rules.text_limit
+
+    def contact(self, row: dict[str, str]) -> Contact | None:
+        """Return the row's contact, or None where the filter keeps it out. Uses the row up.
+
+        Raises:
+            BadRowError: the row cannot become a contact.
+
+        """
+        for name, values in self._keep:
+            if row.get(name, "").strip() not in values:
+                return None
+        columns, get = self._columns, row.get
+        conversation_id = _conversation_id(get(columns["conversation_id"]), columns)
+        key = get(columns["contact_key"])
+        external = get(columns["external_contact_id"])
+        address = get(columns["address"])
+        not_before = get(columns["not_before"])
+        expires_at = get(columns["expires_at"])
+        return Contact(
+            conversation_id if key is None else _key(key, columns["contact_key"]),
+            conversation_id,
+            self._message(row),
+            None if external is None else _id(external, columns["external_contact_id"]),
+            None if address is None else address.strip(),
+            get(columns["subject"]) or _rendered(self._subject, row),
+            None if not_before is None else _date(not_before, columns["not_before"], self._zone),
+            None if expires_at is None else _date(expires_at, columns["expires_at"], self._zone),
+            self._attributes(row),
+        )
+
+    def _message(self, row: Mapping[str, str]) -> str:
+        text = row.get(self._columns["text"]) or _rendered(self._text, row)
+        if text is None or not text or text.isspace():
+            raise BadRowError("no_text", "neither a text of its own nor one from the template")
+        if len(text) > self._limit:
+            raise BadRowError(
+                "text_too_long", f"{len(text)} characters, at most {self._limit} can be sent"
+            )
+        return text
+
+    def _attributes(self, row: dict[str, str]) -> dict[str, str]:
+        for name in self._meant:
+            row.pop(name, None)
+        return row
+
+
+def _template(text: str | None, columns: Mapping[str, str]) -> Template | None:
+    return None if text is None else Template(text).renamed(columns)
+
+
+def _rendered(template: Template | None, row: Mapping[str, str]) -> str | None:
+    if template is None:
+        return None
+    try:
+        return template.render(row)
+    except KeyError as error:
+        raise BadRowError(
+            "missing_placeholder", f"the template needs column {error.args[0]!r}"
+        ) from None
+
+
+def _conversation_id(value: str | None, columns: Mapping[str, str]) -> str:
+    if value is None:
+        raise BadRowError("no_id", f"column {columns['conversation_id']!r} is empty")
+    return value if _safe_id(value) else _id(value, columns["conversation_id"])
+
+
+def _id(value: str, column: str) -> str:
+    """Check an id: it goes into a URL's path and must never be able to change that path."""
+    value = value.strip()
+    if not _safe_id(value):
+        raise BadRowError(
+            "bad_id",
+            f"column {column!r}: letters, digits and ._~:@=+- only, at most {ID_LIMIT} characters",
+        )
+    return value
+
+
+def _key(value: str, column: str) -> str:
+    value = value.strip()
+    if len(value) > ID_LIMIT or not value.isprintable() or " " in value:
+        raise BadRowError(
+            "bad_id",
+            f"column {column!r}: no whitespace, no control characters, at most {ID_LIMIT} of any",
+        )
+    return value
+
+
+def _date(value: str, column: str, zone: tzinfo) -> float:
+    try:
+        return seconds(value.strip(), zone)
+    except ValueError:
+        raise BadRowError("bad_date", f"column {column!r} is no ISO 8601 date") from None

@@ -1,0 +1,83 @@
+"""Rows of a JSON Lines file."""
+
+import json
+from collections.abc import Iterator
+
+import orjson
+
+from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.sources.rows.contact_builder import BadRowError, Judge
+from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+
+
+class JsonRows:
+    """Makes contacts out of lines that are JSON objects each. Blank lines are no rows.
+
+    Numbers and booleans become text as they are written, null is a missing cell, objects and
+    arrays stay JSON.
+    """
+
+    def __init__(self, file: str, judge: Judge) -> None:
+        self._file = file
+        self._judge = judge
+
+    def rows(self, reader: LineReader) -> Iterator[Contact | RejectedRow | None]:
+        """Yield each row's contact, its rejection, or None where it is filtered."""
+        contact, take = self._judge.contact, reader.take
+        while (line := take()) is not None:
+            if not line.strip():
+                continue
+            try:
+                made = contact(_row(line))
+            except BadRowError as bad:
+                yield RejectedRow(self._file, reader.line, bad.reason, bad.detail, line[:RAW_LIMIT])
+            else:
+                yield made
+
+
+def _row(line: bytes) -> dict[str, str]:
+    if isinstance(line, LongLine):
+        raise BadRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise _unreadable(line) from None
+    if not isinstance(found, dict):
+        raise BadRowError("json", "not an object")
+    cells = {
+        name: cell if cell.__class__ is str else _text(cell, name, line)
+        for name, cell in found.items()
+    }
+    if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
+        raise BadRowError("encoding", "a NUL character")
+    return {name: cell for name, cell in cells.items() if cell and not cell.isspace()}
+
+
+def _unreadable(line: bytes) -> BadRowError:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return BadRowError("encoding", "not UTF-8")
+    if b"\0" in line:
+        return BadRowError("encoding", "a NUL byte")
+    return BadRowError("json", "not JSON")
+
+
+def _text(cell: object, name: str, line: bytes) -> str:
+    """Turn a value that is no string into text."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return _as_written(name, line)
+    try:
+        return orjson.dumps(cell).decode()
+    except orjson.JSONEncodeError:
+        raise BadRowError("json", "nested too deep") from None
+
+
+def _as_written(name: str, line: bytes) -> str:
+    """Return a number as it stands in the line: as a float it could lose digits."""
+    try:
+        return str(json.loads(line, parse_float=str, parse_int=str)[name])
+    except RecursionError:
+        raise BadRowError("json", "nested too deep") from None

@@ -1,0 +1,184 @@
+"""Events as log lines; their names are listed in `dispatcher.telemetry.logs.setup`."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from dispatcher.domain.events import (
+    Answered,
+    ClosedConflict,
+    Deferred,
+    Event,
+    Gauges,
+    Halted,
+    InDoubt,
+    Probed,
+    Resumed,
+    RetryLoop,
+    RowsRead,
+    ScopeError,
+    Settled,
+    Throttled,
+)
+from dispatcher.domain.status import HaltReason
+from dispatcher.telemetry.logs.format import words
+
+MOST_DETAIL = 800
+"""Characters of a halt's detail: it names what is missing, and where each is granted."""
+
+
+class LogSink:
+    """Writes a line for every event but `StateAged`, which only metrics show."""
+
+    def __init__(self, *, campaign: str) -> None:
+        self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
+        self._tells_all = self._log.is_enabled_for(logging.DEBUG)
+        self.handlers: Mapping[type[Event], Callable[[Any], None]] = {
+            RowsRead: self._rows_read,
+            Answered: self._answered,
+            Settled: self._settled,
+            Deferred: self._deferred,
+            ScopeError: self._scope_error,
+            ClosedConflict: self._closed_conflict,
+            RetryLoop: self._retry_loop,
+            InDoubt: self._in_doubt,
+            Throttled: self._throttled,
+            Halted: self._halted,
+            Resumed: self._resumed,
+            Probed: self._probed,
+            Gauges: self._gauges,
+        }
+
+    def emit(self, event: Event) -> None:
+        """Take one fact."""
+        handler = self.handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def _rows_read(self, event: RowsRead) -> None:
+        self._log.debug(
+            "source.batch",
+            rows=event.rows,
+            admitted=event.admitted,
+            duplicates=event.duplicates,
+            rejected=event.rejected,
+            filtered=event.filtered,
+        )
+
+    def _answered(self, event: Answered) -> None:
+        if not event.failed and not self._tells_all:
+            return
+        told = {"words": words(event.words)} if event.words else {}
+        log = self._log.warning if event.failed else self._log.debug
+        log(
+            "request.failed" if event.failed else "request.answered",
+            contact_key=event.contact_key,
+            step=event.step,
+            status=event.status,
+            seconds=round(event.seconds, 4),
+            conversation_id=event.conversation_id,
+            correlation_id=event.correlation_id,
+            **told,
+            **_client(event.client),
+        )
+
+    def _settled(self, event: Settled) -> None:
+        self._log.info(
+            "contact.settled",
+            contact_key=event.contact_key,
+            status=event.status,
+            reason=event.reason,
+            relation=event.relation,
+            previous_conversation_id=event.previous_conversation_id,
+            conversation_id=event.conversation_id,
+            message_id=event.message_id,
+            correlation_id=event.correlation_id,
+            seconds=round(event.seconds, 3),
+        )
+
+    def _deferred(self, event: Deferred) -> None:
+        self._log.info(
+            "contact.deferred",
+            contact_key=event.contact_key,
+            reason=event.reason,
+            due_in_seconds=round(event.seconds, 3),
+            conversation_id=event.conversation_id,
+        )
+
+    def _scope_error(self, event: ScopeError) -> None:
+        self._log.error(
+            "scope.error",
+            source=event.source,
+            step=event.step,
+            missing=list(event.missing),
+            contact_key=event.contact_key,
+            correlation_id=event.correlation_id,
+            **_client(event.client),
+        )
+
+    def _closed_conflict(self, event: ClosedConflict) -> None:
+        self._log.warning(
+            "session.conflict",
+            contact_key=event.contact_key,
+            step=event.step,
+            status=event.status,
+            correlation_id=event.correlation_id,
+            **_client(event.client),
+        )
+
+    def _retry_loop(self, event: RetryLoop) -> None:
+        self._log.warning("retry.loop", contact_key=event.contact_key, step=event.step)
+
+    def _in_doubt(self, event: InDoubt) -> None:
+        self._log.warning(
+            "send.in_doubt",
+            contact_key=event.contact_key,
+            resolution=event.resolution,
+            step=event.step,
+            conversation_id=event.conversation_id,
+            correlation_id=event.correlation_id,
+        )
+
+    def _throttled(self, event: Throttled) -> None:
+        self._log.warning(
+            "quota.throttled",
+            step=event.step,
+            seconds=round(event.seconds, 3),
+            limit_key=event.limit_key,
+            **_client(event.client),
+        )
+
+    def _halted(self, event: Halted) -> None:
+        if event.reason is HaltReason.PAUSED:
+            self._log.info("campaign.paused")
+            return
+        name = "client.halted" if event.client else "run.halted"
+        detail = words(event.detail, MOST_DETAIL)
+        self._log.error(name, reason=event.reason, detail=detail, **_client(event.client))
+
+    def _resumed(self, event: Resumed) -> None:
+        if event.reason is HaltReason.PAUSED:
+            self._log.info("campaign.resumed", seconds=round(event.seconds, 3))
+            return
+        name, seconds = "client.resumed" if event.client else "run.resumed", round(event.seconds, 3)
+        self._log.info(name, reason=event.reason, seconds=seconds, **_client(event.client))
+
+    def _probed(self, event: Probed) -> None:
+        name = "client.probe" if event.client else "run.probe"
+        self._log.info(name, reason=event.reason, **_client(event.client))
+
+    def _gauges(self, event: Gauges) -> None:
+        self._log.debug(
+            "run.gauges",
+            in_flight=event.in_flight,
+            backlog=event.backlog,
+            oldest_due=round(event.oldest_due, 3),
+            pace=round(event.pace, 3),
+            quota_used=round(event.quota_used, 4),
+        )
+
+
+def _client(alias: str) -> dict[str, str]:
+    return {"client": alias} if alias else {}

@@ -1,0 +1,1 @@
+"""Statistics of a run, kept in memory for the status, the summary and the progress."""
