@@ -92,7 +92,7 @@ def _rest(ledger: Path) -> float:
     """Let new rows come to their places, as an idle dispatcher would; return the seconds."""
     began = time.perf_counter()
     with closing(open_for_writing(ledger)) as connection:
-        while index_staging.move(connection):
+        while index_staging.merge_staged(connection):
             pass
     return time.perf_counter() - began
 
@@ -158,7 +158,7 @@ def _claim(path: Path, number: int) -> float:
         connection.execute("BEGIN IMMEDIATE")
         ids = iter(range(last + 1, last + 1 + _READY))
         batch = Batch(_people(number))
-        admission.admit(connection, campaign, ids, batch, admission.Claiming(0, 0))
+        admission.admit(connection, campaign, ids, batch, admission.ClaimOptions(0, 0))
         connection.execute("COMMIT")
         times = []
         for _ in range(_CLAIMS):

@@ -8,18 +8,18 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from dispatcher.domain.failure_rate import FailedShare
+from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.quiet_hours import QuietHours
-from dispatcher.engine.campaign_rules import HouseRules, LocalQuiet, Suppressed
-from dispatcher.settings import Rules
+from dispatcher.engine.campaign_rules import CampaignRules, LocalQuietHours, Suppressed
+from dispatcher.settings import RulesSettings
 from dispatcher.sources.suppression_list import SuppressionList
 
 HOUR = 3600.0
 
 
-async def open_house(
-    given: Rules, campaign: str, stack: AsyncExitStack, on_too_many: Callable[[], None]
-) -> HouseRules:
+async def open_campaign_rules(
+    given: RulesSettings, campaign: str, stack: AsyncExitStack, on_too_many: Callable[[], None]
+) -> CampaignRules:
     """Return the rules; the suppression list is followed until the stack is closed.
 
     Raises:
@@ -27,22 +27,22 @@ async def open_house(
 
     """
     share, of = given.stop_failed_share, given.stop_failed_of
-    return HouseRules(
+    return CampaignRules(
         one_per_person=given.one_per_person,
         cap=given.cap_messages,
         cap_seconds=given.cap_hours * HOUR,
         quiet=_quiet(given),
         suppressed=await _suppressed(given.suppression_file, campaign, stack),
-        failed_share=FailedShare(share, of) if share else None,
+        failure_rate=FailureRate(share, of) if share else None,
         on_too_many=on_too_many,
     )
 
 
-def _quiet(given: Rules) -> LocalQuiet | None:
+def _quiet(given: RulesSettings) -> LocalQuietHours | None:
     if not given.quiet_hours:
         return None
     hours = QuietHours.parse(given.quiet_hours)
-    return LocalQuiet(hours, ZoneInfo(given.timezone), given.timezone_column)
+    return LocalQuietHours(hours, ZoneInfo(given.timezone), given.timezone_column)
 
 
 async def _suppressed(path: str, campaign: str, stack: AsyncExitStack) -> Suppressed | None:

@@ -8,26 +8,26 @@ from functools import partial
 
 import structlog
 
-from dispatcher.app.campaign_rules import open_house
+from dispatcher.app.campaign_rules import open_campaign_rules
 from dispatcher.app.telemetry import Observation
 from dispatcher.app.wiring import make_rules, make_source
-from dispatcher.engine.campaign_rules import HouseRules
-from dispatcher.engine.campaign_run import Lane
-from dispatcher.engine.clients.pool import Turnstile
-from dispatcher.engine.completion import Desk
+from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import Allowance, Intake
+from dispatcher.engine.intake import ContactLimit, Intake
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.scheduling import Weight
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write.claims import Recovered
-from dispatcher.ledgers.write.in_doubt import doubts_elsewhere
+from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
 from dispatcher.ports import Clock, EventSink, Source
 from dispatcher.settings import CampaignSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenCampaign:
     """A campaign whose source is known and whose ledger is open.
 
     ``settings`` are those of the run as they are for this campaign alone.
@@ -38,13 +38,13 @@ class Opened:
     source: Source
     ledger: SqliteLedger
     events: EventSink
-    house: HouseRules
+    house: CampaignRules
 
 
 async def open_campaigns(
     settings: Settings, observation: Observation, stack: AsyncExitStack,
     on_too_many: Callable[[CampaignSettings], None], *, once: bool,
-) -> list[Opened]:  # fmt: skip
+) -> list[OpenCampaign]:  # fmt: skip
     """Open every campaign, and take up what a daemon that died left of it.
 
     ``on_too_many`` is told the campaign of which too large a share of contacts failed.
@@ -60,30 +60,32 @@ async def open_campaigns(
     stack.push_async_callback(first.close)
     opened = []
     for view, source in zip(views, sources, strict=True):
-        ledger = first if view is views[0] else await first.another(view.campaign)
+        ledger = first if view is views[0] else await first.for_campaign(view.campaign)
         events = observation.of(view.campaign)
         _tell_start(view.campaign, await ledger.recover())
         campaign = view.campaigns[0]
         too_many = partial(on_too_many, campaign)
-        house = await open_house(view.rules, view.campaign, stack, too_many)
-        opened.append(Opened(campaign, view, source, ledger, events, house))
+        house = await open_campaign_rules(view.rules, view.campaign, stack, too_many)
+        opened.append(OpenCampaign(campaign, view, source, ledger, events, house))
     await _warn_of_others(first, [view.campaign for view in views])
     return opened
 
 
-def make_lanes(
-    opened: Sequence[Opened], turnstile: Turnstile, clock: Clock, limit: int | None
-) -> list[Lane]:
+def make_campaign_runs(
+    opened: Sequence[OpenCampaign], turnstile: ClientPool, clock: Clock, limit: int | None
+) -> list[CampaignRun]:
     """Return the lanes of all campaigns; ``limit`` bounds what they take together."""
-    allowance = Allowance(limit)
+    allowance = ContactLimit(limit)
     return [_lane(each, turnstile, clock, allowance) for each in opened]
 
 
-def _lane(opened: Opened, turnstile: Turnstile, clock: Clock, allowance: Allowance) -> Lane:
+def _lane(
+    opened: OpenCampaign, turnstile: ClientPool, clock: Clock, allowance: ContactLimit
+) -> CampaignRun:
     settings, campaign = opened.settings, opened.campaign
-    desk = Desk(opened.ledger, opened.events, clock, opened.house)
+    desk = Completer(opened.ledger, opened.events, clock, opened.house)
     rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
-    return Lane(
+    return CampaignRun(
         campaign.name,
         Intake(opened.source, desk, allowance),
         Delivery(
@@ -108,6 +110,6 @@ def _tell_start(campaign: str, recovered: Recovered) -> None:
 
 async def _warn_of_others(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
     """Tell of campaigns that hold people up, and whose doubts no run of these looks for."""
-    counts = await ledger.job(partial(doubts_elsewhere, campaigns=campaigns))
+    counts = await ledger.job(partial(campaigns_in_doubt, campaigns=campaigns))
     for name, in_doubt in counts.items():
         structlog.get_logger(campaign=name).warning("run.doubts_elsewhere", in_doubt=in_doubt)

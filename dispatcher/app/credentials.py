@@ -7,16 +7,16 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
-from dispatcher.credentials.aws import AwsOptions, AwsSource
-from dispatcher.credentials.env import CLIENT_ID, CLIENT_SECRET, EnvSource
-from dispatcher.credentials.file import FileSource
-from dispatcher.credentials.secret_fields import Fields
-from dispatcher.credentials.vault import VaultOptions, VaultSource
+from dispatcher.credentials.aws import AwsCredentialSource, AwsOptions
+from dispatcher.credentials.env import CLIENT_ID, CLIENT_SECRET, EnvCredentialSource
+from dispatcher.credentials.file import FileCredentialSource
+from dispatcher.credentials.secret_fields import SecretFields
+from dispatcher.credentials.vault import VaultCredentialSource, VaultOptions
 from dispatcher.credentials.vault_auth import (
-    AppRoleLogin,
-    KubernetesLogin,
-    Login,
-    TokenLogin,
+    AppRoleAuth,
+    KubernetesAuth,
+    TokenAuth,
+    VaultAuth,
     from_env_or_file,
 )
 from dispatcher.ports import Clock, CredentialSource
@@ -38,16 +38,16 @@ def make_credentials(
     env = {name: value.get_secret_value() for name, value in environment.items()}
     match section.source:
         case "env":
-            return EnvSource(env, names)
+            return EnvCredentialSource(env, names)
         case "file":
-            return FileSource(_files(section), section.wait_seconds)
+            return FileCredentialSource(_files(section), section.wait_seconds)
         case "vault":
             options, login = _vault_options(section, env), _login(section, env)
-            vault = VaultSource(options, login, clock, _warn)
+            vault = VaultCredentialSource(options, login, clock, _warn)
             stack.push_async_callback(vault.close)
             return vault
         case "aws":
-            aws = AwsSource(_aws_options(section), clock)
+            aws = AwsCredentialSource(_aws_options(section), clock)
             stack.push_async_callback(aws.close)
             return aws
 
@@ -61,8 +61,8 @@ def _files(section: CredentialsSettings) -> dict[str, Path]:
     return {name: Path(getattr(section, name)) for name in names if getattr(section, name)}
 
 
-def _fields(section: CredentialsSettings) -> Fields:
-    return Fields(section.client_id_field, section.client_secret_field, section.token_field)
+def _fields(section: CredentialsSettings) -> SecretFields:
+    return SecretFields(section.client_id_field, section.client_secret_field, section.token_field)
 
 
 def _vault_options(section: CredentialsSettings, env: Mapping[str, str]) -> VaultOptions:
@@ -78,18 +78,18 @@ def _vault_options(section: CredentialsSettings, env: Mapping[str, str]) -> Vaul
     )
 
 
-def _login(section: CredentialsSettings, env: Mapping[str, str]) -> Login:
+def _login(section: CredentialsSettings, env: Mapping[str, str]) -> VaultAuth:
     mount = section.vault_auth_mount or section.vault_auth
     match section.vault_auth:
         case "token":
             key, path = "vault_token_file", section.vault_token_file
-            return TokenLogin(_secret(env, "VAULT_TOKEN", path, key))
+            return TokenAuth(_secret(env, "VAULT_TOKEN", path, key))
         case "approle":
             key, path = "vault_secret_id_file", section.vault_secret_id_file
             secret_id = _secret(env, "VAULT_SECRET_ID", path, key)
-            return AppRoleLogin(section.vault_role_id, secret_id, mount)
+            return AppRoleAuth(section.vault_role_id, secret_id, mount)
         case "kubernetes":
-            return KubernetesLogin(section.vault_role, section.vault_jwt_file, mount)
+            return KubernetesAuth(section.vault_role, section.vault_jwt_file, mount)
 
 
 def _secret(env: Mapping[str, str], variable: str, path: str, key: str) -> Callable[[], str]:

@@ -7,14 +7,14 @@ import structlog
 from yarl import URL
 
 from dispatcher.domain.contact import TEXT_LIMIT
-from dispatcher.domain.decision import BargeIn, Rules
+from dispatcher.domain.decision import BargeIn, DecisionPolicy
 from dispatcher.platforms import messaging
 from dispatcher.platforms.genesys import requests
 from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
 from dispatcher.platforms.genesys.regions import api_url, login_url
-from dispatcher.platforms.genesys.token_info import TokensMe
+from dispatcher.platforms.genesys.token_info import TokenInfoReader
 from dispatcher.platforms.http import HttpClient
-from dispatcher.platforms.token import Inspect, TokenKeeper
+from dispatcher.platforms.token import Inspect, TokenManager
 from dispatcher.ports import Clock, Platform
 from dispatcher.settings import Settings
 
@@ -23,7 +23,7 @@ LONGEST_PAUSE = 1.0
 
 
 def open_dialect(
-    settings: Settings, http: HttpClient, tokens: TokenKeeper, clock: Clock, stack: AsyncExitStack
+    settings: Settings, http: HttpClient, tokens: TokenManager, clock: Clock, stack: AsyncExitStack
 ) -> Platform:
     """Return the platform; the stack ends what it does in the background."""
     given = settings.platform
@@ -43,7 +43,7 @@ def inspect_of(settings: Settings, http: HttpClient) -> Inspect | None:
     """Return what tells about a new token, where the answer that issues it does not."""
     if settings.platform.dialect == "messaging":
         return None
-    return TokensMe(http, base_url(settings))
+    return TokenInfoReader(http, base_url(settings))
 
 
 def base_url(settings: Settings) -> str:
@@ -68,7 +68,7 @@ def text_limit(settings: Settings) -> int:
     return requests.text_limit(settings.platform.messenger)
 
 
-def for_dialect(rules: Rules, settings: Settings) -> Rules:
+def for_dialect(rules: DecisionPolicy, settings: Settings) -> DecisionPolicy:
     """Add what the platform's calls need, and what the operator decided for them."""
     given = settings.platform
     if given.dialect == "messaging":
@@ -76,7 +76,7 @@ def for_dialect(rules: Rules, settings: Settings) -> Rules:
     named = given.messenger in requests.BY_CONTACT
     return replace(
         rules,
-        reconcile=replace(rules.reconcile, tells_links=False, names_people=named),
+        reconcile=replace(rules.reconcile, reports_links=False, reports_people=named),
         barge_in=BargeIn(given.barge_in),
         needs_identity=requests.needs_identity(given.messenger),
         needs_address=requests.needs_address(given.messenger),

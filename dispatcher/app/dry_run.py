@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import uvloop
 
-from dispatcher.app.campaign_rules import open_house
+from dispatcher.app.campaign_rules import open_campaign_rules
 from dispatcher.app.wiring import make_pacer, make_platform, make_rules, make_source
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.readonly.dry_run import Plan, Planner, PlanOptions, Seen
-from dispatcher.engine.readonly.platform_reader import Asking
-from dispatcher.ledgers.read.dry_run_view import Survey
+from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
+from dispatcher.engine.readonly.platform_reader import PlatformReader
+from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.settings import Settings, each_client
 
 SHOW_SECONDS = 0.2
@@ -21,7 +21,7 @@ SHOW_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class PlanAsked:
+class DryRunRequest:
     """What a command line asks of a plan.
 
     ``sample`` is how many contacts are asked for their state: None for all, 0 for none;
@@ -33,7 +33,9 @@ class PlanAsked:
     seed: int | None = None
 
 
-def plan(settings: Settings, asked: PlanAsked, show: Callable[[Seen], None]) -> Plan:
+def plan(
+    settings: Settings, asked: DryRunRequest, show: Callable[[ScanProgress], None]
+) -> DryRunReport:
     """Tell what a run would do, without a write to the ledger and without a send.
 
     Raises:
@@ -47,28 +49,30 @@ def plan(settings: Settings, asked: PlanAsked, show: Callable[[Seen], None]) -> 
         return runner.run(_plan(settings, asked, show))
 
 
-async def _plan(settings: Settings, asked: PlanAsked, show: Callable[[Seen], None]) -> Plan:
+async def _plan(
+    settings: Settings, asked: DryRunRequest, show: Callable[[ScanProgress], None]
+) -> DryRunReport:
     clock, rules = SystemClock(), make_rules(settings)
     async with AsyncExitStack() as stack:
-        survey = stack.enter_context(Survey(settings.ledger.path, settings.campaign))
-        house = await open_house(settings.rules, settings.campaign, stack, lambda: None)
+        survey = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
+        house = await open_campaign_rules(settings.rules, settings.campaign, stack, lambda: None)
         workers = settings.engine.workers
-        options = PlanOptions(asked.sample, workers, asked.ended_after, house)
+        options = DryRunOptions(asked.sample, workers, asked.ended_after, house)
         below = random.Random(asked.seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
-        planner = Planner(source, survey, rules, clock, options, below)
+        planner = DryRun(source, survey, rules, clock, options, below)
         stack.push_async_callback(_ended, asyncio.ensure_future(_show(planner.seen, show)))
         if asked.sample == 0:
-            return await planner.plan(None, None)
+            return await planner.run(None, None)
         _, own = next(each_client(settings))  # reads of a plan are taken from one client's quota
         platform = await make_platform(own, clock, stack)
         pacer = make_pacer(own, clock)
-        asking = Asking(platform, pacer, clock, rules.retry, random.random)
+        asking = PlatformReader(platform, pacer, clock, rules.retry, random.random)
         await asking.preflight()
-        return await planner.plan(platform, asking)
+        return await planner.run(platform, asking)
 
 
-async def _show(seen: Seen, show: Callable[[Seen], None]) -> None:
+async def _show(seen: ScanProgress, show: Callable[[ScanProgress], None]) -> None:
     while True:
         show(seen)
         await asyncio.sleep(SHOW_SECONDS)

@@ -10,14 +10,14 @@ import uvloop
 
 from dispatcher.app.wiring import make_pacer, make_platform, make_rules
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.readonly.lineage_check import Verification, verify
-from dispatcher.engine.readonly.platform_reader import Asking
-from dispatcher.ledgers.lineage_check import HeldLinks, Unverified
+from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
+from dispatcher.engine.readonly.platform_reader import PlatformReader
+from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
 from dispatcher.settings import Settings, each_client
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyAsked:
+class LineageCheckRequest:
     """What a command line asks to be verified; no ``campaign`` means all of the ledger.
 
     Links with ids above ``since``, at most ``limit``, settled at least ``min_age`` seconds ago.
@@ -30,8 +30,8 @@ class VerifyAsked:
 
 
 def verify_lineage(
-    settings: Settings, asked: VerifyAsked, show: Callable[[Verification], None]
-) -> Verification:
+    settings: Settings, asked: LineageCheckRequest, show: Callable[[LineageCheck], None]
+) -> LineageCheck:
     """Ask the platform about links that are not confirmed yet, and mark them.
 
     Raises:
@@ -45,16 +45,16 @@ def verify_lineage(
 
 
 async def _verify(
-    settings: Settings, asked: VerifyAsked, show: Callable[[Verification], None]
-) -> Verification:
-    clock, done = SystemClock(), Verification(asked.since, asked.limit)
+    settings: Settings, asked: LineageCheckRequest, show: Callable[[LineageCheck], None]
+) -> LineageCheck:
+    clock, done = SystemClock(), LineageCheck(asked.since, asked.limit)
     async with AsyncExitStack() as stack:
-        which = Unverified(clock.time() - asked.min_age, asked.campaign)
-        links = stack.enter_context(HeldLinks(settings.ledger.path, which))
+        which = UnverifiedQuery(clock.time() - asked.min_age, asked.campaign)
+        links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, which))
         _, own = next(each_client(settings))  # one client is enough: a look back serves many
         platform = await make_platform(own, clock, stack)
         pacer, policy = make_pacer(own, clock), make_rules(settings).retry
-        asking = Asking(platform, pacer, clock, policy, random.random)
+        asking = PlatformReader(platform, pacer, clock, policy, random.random)
         await asking.preflight()
         await verify(links, platform, asking, clock, done, show)
     return done

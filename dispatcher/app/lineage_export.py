@@ -19,7 +19,7 @@ class OutputError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ExportAsked:
+class ExportRequest:
     """What a command line asks to be exported.
 
     Without ``since`` the cursor file tells where to begin, or it is at the beginning. Without
@@ -35,7 +35,7 @@ class ExportAsked:
     overwrite: bool = False
 
 
-def export(asked: ExportAsked, stdout: BinaryIO) -> Written:
+def export(asked: ExportRequest, stdout: BinaryIO) -> Written:
     """Export the rows after the cursor; return how many, and the next cursor.
 
     Raises:
@@ -64,7 +64,7 @@ def export(asked: ExportAsked, stdout: BinaryIO) -> Written:
     return written
 
 
-def _begin(asked: ExportAsked) -> int:
+def _begin(asked: ExportRequest) -> int:
     if asked.since is not None or asked.cursor_file is None:
         return asked.since or 0
     try:

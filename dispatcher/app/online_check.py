@@ -10,9 +10,9 @@ from dispatcher.app.authorization_report import described
 from dispatcher.app.dialects import token_url
 from dispatcher.app.wiring import make_platform
 from dispatcher.domain.answer import Answer, NoAnswer
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
-from dispatcher.engine.authorization import told
+from dispatcher.engine.authorization import describe_missing
 from dispatcher.engine.clock import SystemClock
 from dispatcher.ports import (
     CredentialsError,
@@ -28,7 +28,7 @@ PROBE_ID = "dispatcher-check-online"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OnlineFinding:
     """One thing that was looked at; ``detail`` says what was seen, and what to do."""
 
     ok: bool
@@ -36,7 +36,7 @@ class Finding:
     detail: str
 
 
-def check_online(settings: Settings) -> list[Finding]:
+def check_online(settings: Settings) -> list[OnlineFinding]:
     """Ask for a token, hold what it grants against what is required, and make one state check.
 
     Nothing is sent.
@@ -45,16 +45,16 @@ def check_online(settings: Settings) -> list[Finding]:
         return runner.run(_look(settings))
 
 
-async def _look(settings: Settings) -> list[Finding]:
-    findings: list[Finding] = []
+async def _look(settings: Settings) -> list[OnlineFinding]:
+    findings: list[OnlineFinding] = []
     for client, own in each_client(settings):
         found = await _look_at(own)
         front = f"client {client}: " if client else ""
-        findings += [Finding(each.ok, front + each.what, each.detail) for each in found]
+        findings += [OnlineFinding(each.ok, front + each.what, each.detail) for each in found]
     return findings
 
 
-async def _look_at(settings: Settings) -> list[Finding]:
+async def _look_at(settings: Settings) -> list[OnlineFinding]:
     """Look at one client."""
     async with AsyncExitStack() as stack:
         platform = await make_platform(settings, SystemClock(), stack)
@@ -68,12 +68,12 @@ async def _look_at(settings: Settings) -> list[Finding]:
             detail = f"no answer from {token_url(settings).origin()}: {error}"
             return [_bad("platform", detail)]
         findings = [_good("token", "issued")]
-        findings += [Finding(*each) for each in described(authority)]
+        findings += [OnlineFinding(*each) for each in described(authority)]
         findings.append(await _state_check(platform))
         return findings
 
 
-async def _state_check(platform: Platform) -> Finding:
+async def _state_check(platform: Platform) -> OnlineFinding:
     try:
         reply = await platform.check(PROBE_ID)
     except TokenExpiredError:
@@ -81,20 +81,22 @@ async def _state_check(platform: Platform) -> Finding:
     result = reply.result
     if isinstance(result, NoAnswer):
         return _bad("state check", result.detail)
-    if classify(Step.CHECK, result) in (Kind.GONE, Kind.ACCEPTED):
+    if classify(Step.CHECK, result) in (AnswerKind.GONE, AnswerKind.ACCEPTED):
         return _good("state check", f"the platform answered {result.status}")
     return _bad("state check", _refusal(result))
 
 
-def _good(what: str, detail: str) -> Finding:
-    return Finding(ok=True, what=what, detail=detail)
+def _good(what: str, detail: str) -> OnlineFinding:
+    return OnlineFinding(ok=True, what=what, detail=detail)
 
 
-def _bad(what: str, detail: str) -> Finding:
-    return Finding(ok=False, what=what, detail=detail)
+def _bad(what: str, detail: str) -> OnlineFinding:
+    return OnlineFinding(ok=False, what=what, detail=detail)
 
 
 def _refusal(answer: Answer) -> str:
     words = f": {answer.words[:200]}" if answer.words else ""
-    lacks = f"; missing is {told(answer.lacking)}" if answer.lacking else ""
+    lacks = (
+        f"; missing is {describe_missing(answer.missing_grants)}" if answer.missing_grants else ""
+    )
     return f"the platform answered {answer.status}{words} ({answer.correlation_id}){lacks}"

@@ -11,17 +11,17 @@ from typing import BinaryIO, Protocol, Self
 import structlog
 import uvloop
 
-from dispatcher.app.campaigns import make_lanes, open_campaigns
+from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
 from dispatcher.app.control import commands
 from dispatcher.app.oauth_clients import open_clients, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, Observation
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
-from dispatcher.engine.campaign_run import Lane
-from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.pipeline import Pipeline
-from dispatcher.engine.run_options import Ending, Plan
+from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.ports import Clock, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.telemetry.health import HealthServer
@@ -54,7 +54,7 @@ class RunResult:
     signal came before the ledger was there to be summed up.
     """
 
-    ending: Ending | None
+    ending: RunOutcome | None
     snapshots: Mapping[str, Snapshot]
     totals: Mapping[str, Totals]
 
@@ -116,7 +116,7 @@ class _Run:
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
-        self._running: asyncio.Future[RunResult] | asyncio.Future[Ending] | None = None
+        self._running: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._current: Pipeline | None = None
 
     async def run(self) -> RunResult:
@@ -130,7 +130,7 @@ class _Run:
         except asyncio.CancelledError:
             if not self._signals:
                 raise
-            ending = Ending.DRAINED if self._signals == 1 else None
+            ending = RunOutcome.DRAINED if self._signals == 1 else None
             return RunResult(ending, self._observation.snapshots(), {})
 
     async def _run(self) -> RunResult:
@@ -146,18 +146,18 @@ class _Run:
             await commands.serve(stack, ledger, settings.ledger.path, control, self)
             clients = await open_clients(settings, self._clock, stack, observation.everybody)
             await preflight(clients, self._log)
-            turnstile = Turnstile(clients)
-            lanes = make_lanes(opened, turnstile, self._clock, limit)
+            turnstile = ClientPool(clients)
+            lanes = make_campaign_runs(opened, turnstile, self._clock, limit)
             pipeline = self._pipeline(lanes, turnstile)
             await self._serve_health(stack, turnstile, pipeline)
             ending = await self._until_ended(stack, pipeline)
             totals = {each.campaign.name: await each.ledger.totals() for each in opened}
         return RunResult(ending, observation.snapshots(), totals)
 
-    def _pipeline(self, lanes: Sequence[Lane], turnstile: Turnstile) -> Pipeline:
+    def _pipeline(self, lanes: Sequence[CampaignRun], turnstile: ClientPool) -> Pipeline:
         engine, options = self._settings.engine, self._options
         wait_limit = options.wait_limit
-        plan = Plan(
+        plan = PipelineOptions(
             workers=engine.workers,
             once=options.once,
             wait_limit=engine.wait_limit_seconds if wait_limit is None else wait_limit,
@@ -168,7 +168,7 @@ class _Run:
         return Pipeline(lanes, turnstile, plan)
 
     async def _serve_health(
-        self, stack: AsyncExitStack, turnstile: Turnstile, pipeline: Pipeline
+        self, stack: AsyncExitStack, turnstile: ClientPool, pipeline: Pipeline
     ) -> None:
         given = self._settings.telemetry
         if not given.health_port:
@@ -201,7 +201,7 @@ class _Run:
             return None
         return self._current.pause if verb == "pause" else self._current.resume
 
-    async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> Ending | None:
+    async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> RunOutcome | None:
         """Run the pipeline, shown to whoever looks on; None if a second signal ended it."""
         running = asyncio.ensure_future(pipeline.run())
         self._current, self._running = pipeline, running

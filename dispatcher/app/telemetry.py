@@ -15,8 +15,8 @@ from dispatcher.telemetry.logs.setup import configure
 from dispatcher.telemetry.logs.sink import LogSink
 from dispatcher.telemetry.metrics.sink import StatsdSink
 from dispatcher.telemetry.stats.as_json import as_json
-from dispatcher.telemetry.stats.merge import together
-from dispatcher.telemetry.stats.run_stats import Snapshot, Tally
+from dispatcher.telemetry.stats.merge import merge_snapshots
+from dispatcher.telemetry.stats.run_stats import RunStats, Snapshot
 
 EVERY_CAMPAIGN = "*"
 """What the log names in place of a campaign where a fact concerns all of them."""
@@ -33,7 +33,7 @@ class Observation:
         self._settings = settings
         self._names = [campaign.name for campaign in settings.campaigns]
         self._clients = [client.name for client in settings.clients]
-        self._tallies = {name: Tally(clients=self._clients) for name in self._names}
+        self._tallies = {name: RunStats(clients=self._clients) for name in self._names}
         self._sinks: dict[str, Fanout] = {}
         self.everybody: EventSink = Fanout(())
 
@@ -65,7 +65,7 @@ class Observation:
     def status(self, in_flight: int) -> Mapping[str, object]:
         """Return how the run stands as plain values; several campaigns with each one's own."""
         each = self.snapshots()
-        whole = {"in_flight": in_flight, **as_json(together(list(each.values())))}
+        whole = {"in_flight": in_flight, **as_json(merge_snapshots(list(each.values())))}
         if len(each) == 1:
             return {"campaign": self._names[0], **whole}
         return {**whole, "campaigns": {name: as_json(found) for name, found in each.items()}}

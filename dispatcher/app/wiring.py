@@ -12,17 +12,17 @@ from dispatcher.app.dialects import (
     token_url,
 )
 from dispatcher.app.needs import with_needs
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.unsettled_send import ReconcilePolicy
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
-from dispatcher.platforms.token import TokenKeeper, TokenOptions
+from dispatcher.platforms.token import TokenManager, TokenOptions
 from dispatcher.ports import Clock, Platform, Source
-from dispatcher.settings import Mistake, Settings, SettingsError, variables_of
+from dispatcher.settings import Settings, SettingsError, SettingsProblem, variables_of
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
-from dispatcher.telemetry.metrics.agent import Agent, find_agent
+from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 
 SPARE_CONNECTIONS = 4
 """Besides one for each worker: for tokens. No request ever waits for a connection, so what was
@@ -34,7 +34,7 @@ def make_source(settings: Settings, *, once: bool) -> Source:
     given = settings.source
     rules = RowRules(
         columns={str(meaning): name for meaning, name in given.columns.items()},
-        keep=given.filter,
+        filter=given.filter,
         text=settings.message.text or None,
         subject=settings.message.subject or None,
         zone=ZoneInfo(given.timezone),
@@ -68,7 +68,7 @@ async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack)
     given_credentials, names = settings.credentials, variables_of(settings)
     credentials = make_credentials(given_credentials, stack, settings.environment, clock, names)
     inspect = inspect_of(settings, http)
-    tokens = TokenKeeper(http, token_options(settings), clock, credentials, inspect)
+    tokens = TokenManager(http, token_options(settings), clock, credentials, inspect)
     stack.push_async_callback(tokens.close)
     return open_dialect(settings, http, tokens, clock, stack)
 
@@ -99,7 +99,7 @@ def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
     return QuotaPacer(max(1, int(requests)), given.window_seconds, clock)
 
 
-def make_agent(settings: Settings) -> Agent:
+def make_agent(settings: Settings) -> AgentAddress:
     """Return where metrics go.
 
     Raises:
@@ -112,13 +112,13 @@ def make_agent(settings: Settings) -> Agent:
     except ValueError as error:
         key, _, problem = str(error).partition(" ")
         where = "environment" if key.startswith("DD_") else str(settings.origin(key) or "defaults")
-        raise SettingsError([Mistake(where, key, problem)]) from None
+        raise SettingsError([SettingsProblem(where, key, problem)]) from None
 
 
-def make_rules(settings: Settings) -> Rules:
+def make_rules(settings: Settings) -> DecisionPolicy:
     """Return what the operator decided, as the domain has it."""
     given = settings.retry
-    rules = Rules(
+    rules = DecisionPolicy(
         open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
         engaged_seconds=given.engaged_seconds,
         engaged_max_seconds=given.engaged_max_minutes * 60.0,

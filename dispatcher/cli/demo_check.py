@@ -17,7 +17,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class DemoEvidence:
     """What all sides say: effects of the sandbox, lineage and settled contacts of the ledger.
 
     ``swallowed`` are the numbers of the source's lines of which the ledger knows nothing.
@@ -29,7 +29,7 @@ class Story:
     swallowed: tuple[int, ...] = ()
 
 
-def verdict(story: Story) -> tuple[bool, str]:
+def verdict(story: DemoEvidence) -> tuple[bool, str]:
     """Tell whether both sides agree, in words."""
     found = list(differences(story))
     if found:
@@ -46,7 +46,7 @@ def verdict(story: Story) -> tuple[bool, str]:
     )
 
 
-def differences(story: Story) -> Iterator[str]:
+def differences(story: DemoEvidence) -> Iterator[str]:
     """Yield everything in which the two differ; nothing if they agree to the last contact."""
     yield from _twice(story.effects)
     yield from _unlike(story.effects, story.lineage)

@@ -52,13 +52,13 @@ _KNOWN = {
     "dispatcher.app.lineage_formats.FormatError": Exit.USAGE,
     "dispatcher.app.lineage_export.OutputError": Exit.USAGE,
     "dispatcher.app.control.server.ControlAddressError": Exit.USAGE,
-    "dispatcher.ledgers.operator_commands.OrderError": Exit.USAGE,
-    "dispatcher.app.control.client.CallError": Exit.LEDGER,
+    "dispatcher.ledgers.operator_commands.CommandError": Exit.USAGE,
+    "dispatcher.app.control.client.ControlError": Exit.LEDGER,
     "dispatcher.ports.SourceError": Exit.SOURCE,
     "dispatcher.ports.LedgerError": Exit.LEDGER,
     "dispatcher.ports.CredentialsError": Exit.PLATFORM,
     "dispatcher.ports.TokenUnavailableError": Exit.PLATFORM,
-    "dispatcher.engine.readonly.platform_reader.AskingError": Exit.PLATFORM,
+    "dispatcher.engine.readonly.platform_reader.PlatformReadError": Exit.PLATFORM,
 }
 
 
@@ -69,7 +69,7 @@ def epilog() -> str:
 
 
 @contextmanager
-def explained(debug: Callable[[], bool]) -> Iterator[None]:
+def explain_errors(debug: Callable[[], bool]) -> Iterator[None]:
     """Turn a failure inside of the block into a message and an exit code.
 
     ``debug`` is asked when something failed: whether to show the traceback, too.

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from dispatcher.cli.exit_codes import explained
+from dispatcher.cli.exit_codes import explain_errors
 from dispatcher.cli.options import DEBUG
 
 
@@ -13,7 +13,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with explained(lambda: bool(ctx.meta.get(DEBUG))):
+        with explain_errors(lambda: bool(ctx.meta.get(DEBUG))):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

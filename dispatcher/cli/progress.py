@@ -13,8 +13,8 @@ from rich.text import Text
 
 from dispatcher.cli import formatting
 from dispatcher.domain.status import Status
-from dispatcher.telemetry.stats.client_stats import ClientStanding
-from dispatcher.telemetry.stats.merge import together
+from dispatcher.telemetry.stats.client_stats import ClientSnapshot
+from dispatcher.telemetry.stats.merge import merge_snapshots
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 LINE_SECONDS = 10.0
@@ -133,7 +133,7 @@ class _Above(io.RawIOBase):
 
 def lines(snapshots: Mapping[str, Snapshot]) -> Iterator[str]:
     """Write the progress of the run as one line, and of several campaigns as one each."""
-    yield line(together(list(snapshots.values())))
+    yield line(merge_snapshots(list(snapshots.values())))
     if len(snapshots) > 1:
         for campaign, snapshot in snapshots.items():
             yield f"  {campaign}: {'; '.join([*_own(snapshot), *formatting.halts(snapshot)])}"
@@ -174,7 +174,7 @@ def _own(snapshot: Snapshot) -> list[str]:
 
 def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     """Draw the progress as some lines."""
-    snapshot = together(list(snapshots.values()))
+    snapshot = merge_snapshots(list(snapshots.values()))
     several = snapshots if len(snapshots) > 1 else {}
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
@@ -196,7 +196,7 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     return Group(table, *halts)
 
 
-def _client(one: ClientStanding) -> Text:
+def _client(one: ClientSnapshot) -> Text:
     text = Text(f"{formatting.count(one.requests)}, {one.quota_used:.0%} of its quota")
     text.append(f", pace {one.pace:.1f}/s")
     for reason, since in one.halts.items():

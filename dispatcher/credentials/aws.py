@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.credentials.blocking import Aside
-from dispatcher.credentials.cache import Kept
-from dispatcher.credentials.optional_imports import library
-from dispatcher.credentials.secret_fields import USUAL_FIELDS, Fields, credentials_of
+from dispatcher.credentials.blocking import BlockingCaller
+from dispatcher.credentials.cache import CredentialsCache
+from dispatcher.credentials.optional_imports import import_optional
+from dispatcher.credentials.secret_fields import USUAL_FIELDS, SecretFields, credentials_of
 from dispatcher.ports import Clock, Credentials, CredentialsError, CredentialsUnavailableError
 
 _PASSING = frozenset(
@@ -25,7 +25,7 @@ class AwsOptions:
     region: str = ""
     endpoint_url: str = ""
     timeout: float = 10.0
-    fields: Fields = USUAL_FIELDS
+    fields: SecretFields = USUAL_FIELDS
 
     @property
     def where(self) -> str:
@@ -33,7 +33,7 @@ class AwsOptions:
         return f"the secret {self.secret_id} of AWS Secrets Manager"
 
 
-class AwsSource:
+class AwsCredentialSource:
     """Reads the secret when it is asked for.
 
     Who asks is found by boto3 as everywhere: variables, a profile, a role of the pod or machine.
@@ -42,16 +42,16 @@ class AwsSource:
     def __init__(self, options: AwsOptions, clock: Clock) -> None:
         self._options = options
         self._client: Any = None
-        self._aside = Aside("AWS Secrets Manager", options.timeout, self._judge)
-        self._kept = Kept(self._read, clock)
+        self._aside = BlockingCaller("AWS Secrets Manager", options.timeout, self._judge)
+        self._kept = CredentialsCache(self._read, clock)
 
     async def get(self) -> Credentials:
         """See `dispatcher.ports.CredentialSource.get`."""
         return await self._kept.get()
 
-    async def again(self, refused: Credentials) -> Credentials:
+    async def refresh(self, refused: Credentials) -> Credentials:
         """See `dispatcher.ports.CredentialSource.again`."""
-        return await self._kept.again(refused)
+        return await self._kept.refresh(refused)
 
     async def close(self) -> None:
         """Let go of the connection; a call that hangs is left to itself."""
@@ -77,7 +77,7 @@ class AwsSource:
     def _connected(self) -> Any:
         options = self._options
         if self._client is None:
-            boto3 = library("boto3", "aws")
+            boto3 = import_optional("boto3", "aws")
             from botocore.config import Config  # noqa: PLC0415 - an extra
 
             config = Config(

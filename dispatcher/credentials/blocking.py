@@ -14,7 +14,7 @@ MOST_THREADS = 4
 """Calls that may hang although they were given up; while so many do, no further one is begun."""
 
 
-class Aside:
+class BlockingCaller:
     """Runs blocking calls, one at a time, in threads that end with the process at the latest.
 
     ``what`` names for people what is called. ``judge`` makes of an exception of a library the

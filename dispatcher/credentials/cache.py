@@ -9,7 +9,7 @@ FRESH_SECONDS = 60.0
 """How long a client's id and secret are taken to be current without asking again."""
 
 
-class Kept:
+class CredentialsCache:
     """Asks a source no more often than is needed.
 
     A client's id and secret are good until the platform refuses them, so they are used for as
@@ -37,7 +37,7 @@ class Kept:
                     raise
                 return client
 
-    async def again(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
+    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
         """See `dispatcher.ports.CredentialSource.again`."""
         async with self._turn:
             self._fresh_until = 0.0

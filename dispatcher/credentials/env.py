@@ -7,7 +7,7 @@ from dispatcher.ports import ClientCredentials, Credentials, CredentialsError
 CLIENT_ID, CLIENT_SECRET = "DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET"
 
 
-class EnvSource:
+class EnvCredentialSource:
     """An id and a secret that do not change for as long as the process lives.
 
     ``names`` are the variables to read.
@@ -27,6 +27,6 @@ class EnvSource:
             raise CredentialsError(f"{' and '.join(missing)} is not set: export it")
         return ClientCredentials(self._id, self._secret, " and ".join(self._names))
 
-    async def again(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
+    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
         """See `dispatcher.ports.CredentialSource.again`."""
         return await self.get()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dispatcher.credentials.blocking import Aside
+from dispatcher.credentials.blocking import BlockingCaller
 from dispatcher.credentials.secret_fields import bearer
 from dispatcher.ports import ClientCredentials, Credentials, CredentialsError
 
@@ -10,7 +10,7 @@ MOST_BYTES = 65_536
 """No id, secret or token is longer."""
 
 
-class FileSource:
+class FileCredentialSource:
     """An id and a secret in a file each, or one file with a bearer token.
 
     Files are read anew each time: what mounts them may replace them at any moment. The keys of
@@ -19,13 +19,13 @@ class FileSource:
 
     def __init__(self, files: dict[str, Path], seconds: float) -> None:
         self._files = files
-        self._aside = Aside("the file with the credentials", seconds)
+        self._aside = BlockingCaller("the file with the credentials", seconds)
 
     async def get(self) -> Credentials:
         """See `dispatcher.ports.CredentialSource.get`."""
         return await self._aside.call(self._read)
 
-    async def again(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
+    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
         """See `dispatcher.ports.CredentialSource.again`."""
         return await self._aside.call(self._read)
 

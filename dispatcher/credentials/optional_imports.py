@@ -9,7 +9,7 @@ from dispatcher.ports import CredentialsError
 _TALKATIVE = ("boto3", "botocore", "hvac", "requests", "urllib3")
 
 
-def library(name: str, extra: str) -> ModuleType:
+def import_optional(name: str, extra: str) -> ModuleType:
     """Import a library of an extra, and keep its loggers from telling what it was told.
 
     Raises:

@@ -11,7 +11,7 @@ SCOPE_FIELD, EXPIRES_FIELD = "scope", "expires_at"
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class SecretFields:
     """How a secret calls its parts; an empty name is a part that is not looked for."""
 
     client_id: str = "client_id"
@@ -19,10 +19,10 @@ class Fields:
     token: str = "token"  # noqa: S105 - the same
 
 
-USUAL_FIELDS = Fields()
+USUAL_FIELDS = SecretFields()
 
 
-def credentials_of(secret: Mapping[str, object], fields: Fields, where: str) -> Credentials:
+def credentials_of(secret: Mapping[str, object], fields: SecretFields, where: str) -> Credentials:
     """Read a secret's fields; ``where`` names for people where it is kept.
 
     Raises:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.credentials.blocking import Aside
-from dispatcher.credentials.cache import Kept
-from dispatcher.credentials.optional_imports import library
-from dispatcher.credentials.secret_fields import USUAL_FIELDS, Fields, credentials_of
-from dispatcher.credentials.vault_auth import Lease, Login, part, seconds
+from dispatcher.credentials.blocking import BlockingCaller
+from dispatcher.credentials.cache import CredentialsCache
+from dispatcher.credentials.optional_imports import import_optional
+from dispatcher.credentials.secret_fields import USUAL_FIELDS, SecretFields, credentials_of
+from dispatcher.credentials.vault_auth import VaultAuth, VaultLease, part, seconds
 from dispatcher.ports import Clock, Credentials, CredentialsError, CredentialsUnavailableError
 
 RENEW_SHARE = 0.6
@@ -30,7 +30,7 @@ class VaultOptions:
     namespace: str = ""
     ca_bundle: str = ""
     timeout: float = 10.0
-    fields: Fields = USUAL_FIELDS
+    fields: SecretFields = USUAL_FIELDS
 
     @property
     def where(self) -> str:
@@ -39,7 +39,7 @@ class VaultOptions:
         return f"the secret {self.mount}/{self.path}{inside} of Vault at {self.address}"
 
 
-class VaultSource:
+class VaultCredentialSource:
     """Reads the secret when it is asked for, and keeps its login alive in between.
 
     ``warn`` is told, once, that the login could not be renewed, which nobody waits for.
@@ -48,16 +48,16 @@ class VaultSource:
     def __init__(
         self,
         options: VaultOptions,
-        login: Login,
+        login: VaultAuth,
         clock: Clock,
         warn: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._warn = warn
         self._clock = clock
-        self._session = Session(options, login)
+        self._session = VaultSession(options, login)
         what = f"Vault at {options.address}"
-        self._aside = Aside(what, options.timeout, self._session.judge)
-        self._kept = Kept(self._read, clock)
+        self._aside = BlockingCaller(what, options.timeout, self._session.judge)
+        self._kept = CredentialsCache(self._read, clock)
         self._turn = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
         self._logins = 0
@@ -66,9 +66,9 @@ class VaultSource:
         """See `dispatcher.ports.CredentialSource.get`."""
         return await self._kept.get()
 
-    async def again(self, refused: Credentials) -> Credentials:
+    async def refresh(self, refused: Credentials) -> Credentials:
         """See `dispatcher.ports.CredentialSource.again`."""
-        return await self._kept.again(refused)
+        return await self._kept.refresh(refused)
 
     async def close(self) -> None:
         """Let go of the connection; a call that hangs is left to itself."""
@@ -106,14 +106,14 @@ class VaultSource:
                 self._logins = self._session.logins
 
 
-class Session:
+class VaultSession:
     """One login to Vault. Every call blocks, and raises what hvac raises."""
 
-    def __init__(self, options: VaultOptions, login: Login) -> None:
+    def __init__(self, options: VaultOptions, login: VaultAuth) -> None:
         self._options = options
         self._login = login
         self._client: Any = None
-        self._lease: Lease | None = None
+        self._lease: VaultLease | None = None
         self._whole = 0.0
         self._logging_in = False
         self.logins = 0
@@ -148,7 +148,7 @@ class Session:
             except (exceptions.Forbidden, exceptions.InvalidRequest):
                 auth = {}
             lives = seconds(auth.get("lease_duration"))
-            self._lease = Lease(lease.token, lives, renewable=auth.get("renewable") is True)
+            self._lease = VaultLease(lease.token, lives, renewable=auth.get("renewable") is True)
             if lives >= self._whole * SHORTENED:
                 return
         self._log_in()
@@ -247,4 +247,4 @@ class Session:
         return credentials_of(secret, options.fields, options.where)
 
     def _hvac(self) -> Any:
-        return library("hvac", "vault")
+        return import_optional("hvac", "vault")

@@ -10,7 +10,7 @@ from dispatcher.ports import CredentialsError, CredentialsUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class VaultLease:
     """A login: its token, and the seconds that it lives; 0 where it has no end, or none known."""
 
     token: str = field(repr=False)
@@ -18,13 +18,13 @@ class Lease:
     renewable: bool
 
 
-class Login(Protocol):
+class VaultAuth(Protocol):
     """One way to log in. ``client`` is hvac's; every call blocks and may raise what hvac raises."""
 
     advice: str
     """What to check when Vault refuses the login."""
 
-    def log_in(self, client: Any) -> Lease:
+    def log_in(self, client: Any) -> VaultLease:
         """Log in anew."""
         ...
 
@@ -42,7 +42,7 @@ def from_env_or_file(value: str, variable: str, path: str, key: str) -> Callable
     return read
 
 
-class TokenLogin:
+class TokenAuth:
     """A token that somebody else made; a file with one is what Vault Agent keeps fresh."""
 
     advice = "the token of VAULT_TOKEN or credentials.vault_token_file has expired or is wrong"
@@ -50,19 +50,21 @@ class TokenLogin:
     def __init__(self, token: Callable[[], str]) -> None:
         self._token = token
 
-    def log_in(self, client: Any) -> Lease:
+    def log_in(self, client: Any) -> VaultLease:
         """See `Login.log_in`. A token that may not look itself up may still read the secret."""
         client.token = token = self._token()
         exceptions = _exceptions()
         try:
             answer = client.auth.token.lookup_self()
         except (exceptions.Forbidden, exceptions.InvalidPath):
-            return Lease(token, 0.0, renewable=False)
+            return VaultLease(token, 0.0, renewable=False)
         known = part(answer, "data")
-        return Lease(token, seconds(known.get("ttl")), renewable=known.get("renewable") is True)
+        return VaultLease(
+            token, seconds(known.get("ttl")), renewable=known.get("renewable") is True
+        )
 
 
-class AppRoleLogin:
+class AppRoleAuth:
     """A role id of the settings, and a secret id."""
 
     advice = (
@@ -75,7 +77,7 @@ class AppRoleLogin:
         self._secret_id = secret_id
         self._mount = mount
 
-    def log_in(self, client: Any) -> Lease:
+    def log_in(self, client: Any) -> VaultLease:
         """See `Login.log_in`."""
         client.token = ""
         return _lease(
@@ -85,7 +87,7 @@ class AppRoleLogin:
         )
 
 
-class KubernetesLogin:
+class KubernetesAuth:
     """The token of the pod's service account, which Kubernetes replaces from time to time."""
 
     advice = "check credentials.vault_role, the service account and credentials.vault_auth_mount"
@@ -95,7 +97,7 @@ class KubernetesLogin:
         self._jwt_file = jwt_file
         self._mount = mount
 
-    def log_in(self, client: Any) -> Lease:
+    def log_in(self, client: Any) -> VaultLease:
         """See `Login.log_in`."""
         client.token = ""
         jwt = secret_of(Path(self._jwt_file), "credentials.vault_jwt_file")
@@ -124,13 +126,13 @@ def seconds(told: object) -> float:
     return float(told) if isinstance(told, int | float) and told > 0 else 0.0
 
 
-def _lease(answer: object) -> Lease:
+def _lease(answer: object) -> VaultLease:
     auth = part(answer, "auth")
     token = auth.get("client_token")
     if not isinstance(token, str):
         raise CredentialsUnavailableError("Vault let us log in and gave no token: look at its log")
     renewable = auth.get("renewable") is True
-    return Lease(token, seconds(auth.get("lease_duration")), renewable=renewable)
+    return VaultLease(token, seconds(auth.get("lease_duration")), renewable=renewable)
 
 
 def _exceptions() -> Any:

@@ -21,7 +21,7 @@ class Hint(StrEnum):
     """The person is in an open conversation, which may be another than the one that is known."""
 
 
-class Lack(StrEnum):
+class GrantKind(StrEnum):
     """What a 403 says is missing, where its body tells."""
 
     SCOPE = "scope"
@@ -30,18 +30,18 @@ class Lack(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
+class MissingGrant:
     """One thing that the client has not: its name, and where an administrator grants it.
 
     Both are texts for people; ``name`` may tell alternatives, and is empty where nobody named it.
     """
 
-    kind: Lack
+    kind: GrantKind
     name: str
     where: str
 
 
-class Loss(StrEnum):
+class NoAnswerCause(StrEnum):
     """Why there is no answer."""
 
     NOT_SENT = "not_sent"
@@ -51,7 +51,7 @@ class Loss(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class QuotaReading:
     """The platform's own count of its rate window.
 
     ``count`` requests of ``allowed`` are used; the window ends in ``reset`` seconds,
@@ -80,7 +80,7 @@ class Answer:
     from_platform: bool = False
     hint: Hint = Hint.NONE
     conversation: Conversation | None = None
-    history: tuple[PastConversation, ...] | None = None
+    past_conversations: tuple[PastConversation, ...] | None = None
     conversations: tuple[Conversation, ...] | None = None
     message_id: str | None = None
     conversation_id: str | None = None
@@ -89,15 +89,15 @@ class Answer:
     limit_key: str | None = None
     words: str = field(default="", repr=False)
     correlation_id: str = ""
-    lack: Lack | None = None
-    lacking: tuple[Lacking, ...] = ()
+    missing_kind: GrantKind | None = None
+    missing_grants: tuple[MissingGrant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
     """A request without an answer; ``detail`` tells people why."""
 
-    loss: Loss
+    cause: NoAnswerCause
     detail: str = ""
 
 

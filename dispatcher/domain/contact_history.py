@@ -14,11 +14,11 @@ from typing import Any
 from dispatcher.domain.answer import NoAnswer, Result
 from dispatcher.domain.conversation import State
 from dispatcher.domain.decision import Decision, Finish, Notify, Open, Wait
-from dispatcher.domain.failure import Kind
+from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 
-Entry = list[Any]
+HistoryEntry = list[Any]
 """One entry of a story, as the module's text describes it."""
 
 CORRELATION_LIMIT = 64
@@ -42,20 +42,22 @@ _WORDS: dict[type, str] = {
 }
 
 
-def claimed(at: float) -> Entry:
+def claimed_entry(at: float) -> HistoryEntry:
     """Tell that a worker took the contact; ``at`` is seconds since the epoch, here and below."""
     return [int(at * MILLISECONDS), "claimed"]
 
 
-def asked(at: float, step: Step, result: Result, kind: Kind, state: State | None = None) -> Entry:
+def request_entry(
+    at: float, step: Step, result: Result, kind: AnswerKind, state: State | None = None
+) -> HistoryEntry:
     """Tell how a request ended; ``state`` is what a state check told."""
     if isinstance(result, NoAnswer):
-        return [int(at * MILLISECONDS), step, result.loss, kind]
+        return [int(at * MILLISECONDS), step, result.cause, kind]
     correlation = result.correlation_id[:CORRELATION_LIMIT]
     return [int(at * MILLISECONDS), step, result.status, kind, state, correlation]
 
 
-def decide(story: list[Entry], decision: Decision | Defer) -> None:
+def add_decision(story: list[HistoryEntry], decision: Decision | Defer) -> None:
     """Add a decision to the state check that it follows from, if that was the last thing."""
     if not story:
         return
@@ -64,22 +66,22 @@ def decide(story: list[Entry], decision: Decision | Defer) -> None:
         last.append(_WORDS[type(decision)])
 
 
-def deferred(at: float, reason: RetryReason, seconds: float) -> Entry:
+def deferred_entry(at: float, reason: RetryReason, seconds: float) -> HistoryEntry:
     """Tell that the contact went back to the ledger for ``seconds``."""
     return [int(at * MILLISECONDS), "deferred", reason, round(seconds, 3)]
 
 
-def released(at: float) -> Entry:
+def released_entry(at: float) -> HistoryEntry:
     """Tell that the contact went back to the ledger because the run drains."""
     return [int(at * MILLISECONDS), "released"]
 
 
-def settled(at: float, status: Status, reason: Reason) -> Entry:
+def settled_entry(at: float, status: Status, reason: Reason) -> HistoryEntry:
     """Tell that the contact became final."""
     return [int(at * MILLISECONDS), "settled", status, reason]
 
 
-def shorten(story: list[Entry]) -> None:
+def shorten(story: list[HistoryEntry]) -> None:
     """Leave out the middle of a story that has grown to twice of what is kept."""
     if len(story) < 2 * (FIRST_KEPT + LAST_KEPT):
         return

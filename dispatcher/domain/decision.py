@@ -64,7 +64,7 @@ class BargeIn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class DecisionPolicy:
     """What the operator decided for the whole campaign, and what the platform's calls need.
 
     A contact whose session is open, and may not be written into, is looked at again each
@@ -83,7 +83,11 @@ class Rules:
 
 
 def decide(
-    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
+    contact: Contact,
+    conversation: Conversation,
+    progress: Progress,
+    rules: DecisionPolicy,
+    now: float,
 ) -> Decision:
     """Pick the right call for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
@@ -99,7 +103,7 @@ def decide(
             return _when_closed(contact, conversation, progress, rules, now)
 
 
-def permits_barge_in(rules: Rules, conversation: Conversation) -> bool:
+def permits_barge_in(rules: DecisionPolicy, conversation: Conversation) -> bool:
     """Tell whether a message may go into ``conversation``, which is open."""
     match rules.barge_in:
         case BargeIn.ALWAYS:
@@ -115,7 +119,7 @@ def open_with(
     conversation: Conversation | None,
     progress: Progress,
     previous: str | None,
-    rules: Rules,
+    rules: DecisionPolicy,
 ) -> Open | Finish:
     """Collect what an open needs by ``rules``, or say what is missing, before anything is sent.
 
@@ -138,7 +142,11 @@ def open_with(
 
 
 def _when_open(
-    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
+    contact: Contact,
+    conversation: Conversation,
+    progress: Progress,
+    rules: DecisionPolicy,
+    now: float,
 ) -> Decision:
     if permits_barge_in(rules, conversation):
         person = conversation.external_contact_id or contact.external_contact_id
@@ -149,14 +157,18 @@ def _when_open(
     return Wait(RetryReason.ENGAGED)
 
 
-def _when_gone(contact: Contact, progress: Progress, rules: Rules) -> Decision:
+def _when_gone(contact: Contact, progress: Progress, rules: DecisionPolicy) -> Decision:
     if rules.open_unlinked_when_gone:
         return open_with(contact, None, progress, None, rules)
     return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
 
 
 def _when_closed(
-    contact: Contact, conversation: Conversation, progress: Progress, rules: Rules, now: float
+    contact: Contact,
+    conversation: Conversation,
+    progress: Progress,
+    rules: DecisionPolicy,
+    now: float,
 ) -> Decision:
     if not conversation.proactive:
         return Finish(Status.REJECTED, Reason.CHANNEL)

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 
-from dispatcher.domain.answer import Answer, Hint, Loss, NoAnswer, Result
+from dispatcher.domain.answer import Answer, Hint, NoAnswer, NoAnswerCause, Result
 from dispatcher.domain.status import Step
 
 
-class Kind(StrEnum):
+class AnswerKind(StrEnum):
     """What an answer means for the contact and for the run."""
 
     ACCEPTED = "accepted"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     """The send may have taken effect and nobody said so."""
 
 
-def classify(step: Step, result: Result) -> Kind:
+def classify(step: Step, result: Result) -> AnswerKind:
     """Tell what ``result`` of ``step`` means."""
     if isinstance(result, NoAnswer):
         return _without_answer(step, result)
@@ -55,49 +55,49 @@ def classify(step: Step, result: Result) -> Kind:
     return _send(step, result) if step.is_send else _read(step, result)
 
 
-_ALWAYS = {401: Kind.UNAUTHORIZED, 403: Kind.FORBIDDEN, 429: Kind.THROTTLED}
+_ALWAYS = {401: AnswerKind.UNAUTHORIZED, 403: AnswerKind.FORBIDDEN, 429: AnswerKind.THROTTLED}
 
 
-def _without_answer(step: Step, result: NoAnswer) -> Kind:
-    if result.loss is Loss.NOT_SENT:
-        return Kind.NOT_SENT
-    return Kind.IN_DOUBT if step.is_send else Kind.PASSING
+def _without_answer(step: Step, result: NoAnswer) -> AnswerKind:
+    if result.cause is NoAnswerCause.NOT_SENT:
+        return AnswerKind.NOT_SENT
+    return AnswerKind.IN_DOUBT if step.is_send else AnswerKind.PASSING
 
 
-def _success(step: Step, answer: Answer) -> Kind:
+def _success(step: Step, answer: Answer) -> AnswerKind:
     if step is Step.CHECK:
-        return Kind.ACCEPTED if answer.conversation is not None else Kind.PASSING
+        return AnswerKind.ACCEPTED if answer.conversation is not None else AnswerKind.PASSING
     if step is Step.LOOK_BACK:
-        return Kind.ACCEPTED if answer.history is not None else Kind.PASSING
+        return AnswerKind.ACCEPTED if answer.past_conversations is not None else AnswerKind.PASSING
     if step is Step.CHECK_MANY:
-        return Kind.ACCEPTED if answer.conversations is not None else Kind.PASSING
-    return Kind.ACCEPTED if answer.conversation_id is not None else Kind.IN_DOUBT
+        return AnswerKind.ACCEPTED if answer.conversations is not None else AnswerKind.PASSING
+    return AnswerKind.ACCEPTED if answer.conversation_id is not None else AnswerKind.IN_DOUBT
 
 
-def _read(step: Step, answer: Answer) -> Kind:
+def _read(step: Step, answer: Answer) -> AnswerKind:
     if answer.status == 404 and step is Step.CHECK:
-        return Kind.GONE if answer.from_platform else Kind.PASSING
+        return AnswerKind.GONE if answer.from_platform else AnswerKind.PASSING
     if answer.status >= 500 or answer.status == 408:
-        return Kind.PASSING
-    return Kind.REFUSED
+        return AnswerKind.PASSING
+    return AnswerKind.REFUSED
 
 
 _ABOUT_THE_PERSON = (Hint.ACTIVE, Hint.TALKING)
 
 
-def _send(step: Step, answer: Answer) -> Kind:
+def _send(step: Step, answer: Answer) -> AnswerKind:
     if answer.status == 409:
-        return Kind.CONFLICT
+        return AnswerKind.CONFLICT
     if answer.status == 404 and step is Step.NOTIFY:
-        return Kind.STALE
+        return AnswerKind.STALE
     if answer.status == 400 and answer.hint is Hint.CLOSED and step is Step.NOTIFY:
-        return Kind.CLOSED
+        return AnswerKind.CLOSED
     if answer.status == 400 and answer.hint in _ABOUT_THE_PERSON and step is Step.OPEN:
-        return Kind.CONFLICT
+        return AnswerKind.CONFLICT
     if answer.status == 400 and answer.hint is Hint.CHANNEL:
-        return Kind.CHANNEL
+        return AnswerKind.CHANNEL
     if answer.status == 503 and answer.from_platform:
-        return Kind.NOT_TAKEN
+        return AnswerKind.NOT_TAKEN
     if answer.status >= 500 or answer.status == 408:
-        return Kind.IN_DOUBT
-    return Kind.REFUSED
+        return AnswerKind.IN_DOUBT
+    return AnswerKind.REFUSED

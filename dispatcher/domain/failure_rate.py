@@ -8,7 +8,7 @@ FAILED = frozenset({Status.PARKED, Status.REJECTED})
 """Ends that nobody wanted."""
 
 
-class FailedShare:
+class FailureRate:
     """Counts how many of the last ``of`` contacts that ended were parked or rejected.
 
     It is exceeded as soon as more than ``share`` (above 0, up to 1) of ``of`` contacts failed,
@@ -20,7 +20,7 @@ class FailedShare:
         self._last: deque[bool] = deque(maxlen=of)
         self._failed = 0
 
-    def ended(self, status: Status) -> bool:
+    def record(self, status: Status) -> bool:
         """Take a contact's end; tell whether the share is exceeded now."""
         failed = status in FAILED
         if len(self._last) == self._last.maxlen:

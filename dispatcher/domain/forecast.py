@@ -7,8 +7,8 @@ from math import ceil, sqrt
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
-from dispatcher.domain.decision import Finish, Notify, Open, Rules, Wait, decide, open_with
-from dispatcher.domain.next_step import AGAIN_SECONDS, wait_engaged
+from dispatcher.domain.decision import DecisionPolicy, Finish, Notify, Open, Wait, decide, open_with
+from dispatcher.domain.next_step import MIN_RECHECK_SECONDS, after_engaged
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, Status
 
@@ -20,7 +20,7 @@ Outcome = tuple[Status, Reason]
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Forecast:
     """What a run would make of one contact.
 
     ``checks`` and ``sends`` are requests, the first state check among them; ``waits`` is why it
@@ -40,27 +40,27 @@ class Foreseen:
         return self.checks + self.sends
 
 
-def foresee_unasked(
-    contact: Contact, progress: Progress, rules: Rules, now: float
-) -> Foreseen | None:
+def forecast_unchecked(
+    contact: Contact, progress: Progress, rules: DecisionPolicy, now: float
+) -> Forecast | None:
     """Tell what becomes of a contact that needs no state check; None where it needs one.
 
     ``now`` is in seconds since the epoch.
     """
     if contact.expires_at is not None and now >= contact.expires_at:
-        return Foreseen(Status.SKIPPED, Reason.EXPIRED)
+        return Forecast(Status.SKIPPED, Reason.EXPIRED)
     if not progress.open_next:
         return None
     decision = open_with(contact, None, progress, contact.conversation_id, rules)
     if isinstance(decision, Finish):
-        return Foreseen(decision.status, decision.reason)
-    return Foreseen(Status.OPENED, Reason.DELIVERED, sends=1)
+        return Forecast(decision.status, decision.reason)
+    return Forecast(Status.OPENED, Reason.DELIVERED, sends=1)
 
 
-def foresee(
-    contact: Contact, seen: Conversation, progress: Progress, rules: Rules, now: float,
+def forecast(
+    contact: Contact, seen: Conversation, progress: Progress, rules: DecisionPolicy, now: float,
     ended_after: float,
-) -> Foreseen:  # fmt: skip
+) -> Forecast:  # fmt: skip
     """Tell what becomes of a contact whose state check says ``seen``.
 
     ``ended_after`` is how many seconds a closed session is assumed to take until it is ended. A
@@ -70,11 +70,11 @@ def foresee(
     decision = decide(contact, seen, progress, rules, now)
     match decision:
         case Notify():
-            return Foreseen(Status.NOTIFIED, Reason.DELIVERED, checks=1, sends=1)
+            return Forecast(Status.NOTIFIED, Reason.DELIVERED, checks=1, sends=1)
         case Open():
-            return Foreseen(Status.OPENED, Reason.DELIVERED, checks=1, sends=1)
+            return Forecast(Status.OPENED, Reason.DELIVERED, checks=1, sends=1)
         case Finish(status, reason):
-            return Foreseen(status, reason, checks=1)
+            return Forecast(status, reason, checks=1)
         case Wait(RetryReason.NOT_ENDED):
             return _until_ended(progress, rules, now, ended_after)
         case Wait(RetryReason.ENGAGED):
@@ -83,60 +83,64 @@ def foresee(
             return _while_unknown(progress, rules, waits)
 
 
-def _until_ended(progress: Progress, rules: Rules, now: float, ended_after: float) -> Foreseen:
+def _until_ended(
+    progress: Progress, rules: DecisionPolicy, now: float, ended_after: float
+) -> Forecast:
     """Count the checks until the session is ended, or until the run gives it up."""
     policy, waits = rules.retry, RetryReason.NOT_ENDED
-    pause = policy.not_ended_seconds or AGAIN_SECONDS
+    pause = policy.not_ended_seconds or MIN_RECHECK_SECONDS
     since = now if progress.not_ended_since is None else progress.not_ended_since
     patience = max(0.0, since + policy.not_ended_max_seconds - now)
     again = max(1, ceil(min(ended_after, patience) / pause))
     if ended_after <= patience:
-        return Foreseen(Status.OPENED, Reason.DELIVERED, 1 + again, 1, waits, again * pause)
-    return Foreseen(Status.PARKED, Reason.NEVER_ENDED, 1 + again, 0, waits, again * pause)
+        return Forecast(Status.OPENED, Reason.DELIVERED, 1 + again, 1, waits, again * pause)
+    return Forecast(Status.PARKED, Reason.NEVER_ENDED, 1 + again, 0, waits, again * pause)
 
 
-def _while_engaged(contact: Contact, progress: Progress, rules: Rules, now: float) -> Foreseen:
+def _while_engaged(
+    contact: Contact, progress: Progress, rules: DecisionPolicy, now: float
+) -> Forecast:
     """Count one more check, unless the contact expires before."""
-    later = wait_engaged(contact, progress, rules, now)
+    later = after_engaged(contact, progress, rules, now)
     if contact.expires_at is not None and now + later.seconds >= contact.expires_at:
-        return Foreseen(Status.SKIPPED, Reason.EXPIRED, 1, 0, later.reason, later.seconds)
-    return Foreseen(Status.OPENED, Reason.DELIVERED, 2, 1, later.reason, later.seconds)
+        return Forecast(Status.SKIPPED, Reason.EXPIRED, 1, 0, later.reason, later.seconds)
+    return Forecast(Status.OPENED, Reason.DELIVERED, 2, 1, later.reason, later.seconds)
 
 
-def _while_unknown(progress: Progress, rules: Rules, waits: RetryReason) -> Foreseen:
+def _while_unknown(progress: Progress, rules: DecisionPolicy, waits: RetryReason) -> Forecast:
     """Count the checks of a state that stays unknown."""
     attempts = range(progress.unknown + 1, rules.retry.max_attempts)
     seconds = sum(rules.retry.backoff(attempt, lambda: 0.5) for attempt in attempts)
-    return Foreseen(
+    return Forecast(
         Status.PARKED, Reason.UNKNOWN_STATE, len(attempts) + 1, 0, waits, seconds
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """A number, and the bounds between which it lies in 95 of 100 samples."""
 
     number: int
     low: int
     high: int
 
-    def __add__(self, more: int) -> "Span":
-        return Span(self.number + more, self.low + more, self.high + more)
+    def __add__(self, more: int) -> "Interval":
+        return Interval(self.number + more, self.low + more, self.high + more)
 
 
-def exactly(number: int) -> Span:
+def exactly(number: int) -> Interval:
     """Return a number that chance has no part in."""
-    return Span(number, number, number)
+    return Interval(number, number, number)
 
 
-def share_of(hits: int, sample: int, whole: int) -> Span:
+def estimate_count(hits: int, sample: int, whole: int) -> Interval:
     """Estimate how many of ``whole`` are like ``hits`` of a random ``sample``.
 
     Wilson's interval, corrected for a sample that is a large part of the whole; it never
     contradicts what was seen.
     """
     if not sample or sample >= whole:
-        return Span(hits, hits, hits if sample else whole)
+        return Interval(hits, hits, hits if sample else whole)
     share = hits / sample
     size = sample * (whole - 1) / (whole - sample)
     z2 = DEVIATIONS**2
@@ -144,10 +148,10 @@ def share_of(hits: int, sample: int, whole: int) -> Span:
     spread = DEVIATIONS / (1 + z2 / size) * sqrt(share * (1 - share) / size + z2 / (4 * size**2))
     low = max(hits, int((middle - spread) * whole))
     high = min(whole - (sample - hits), ceil((middle + spread) * whole))
-    return Span(round(share * whole), low, high)
+    return Interval(round(share * whole), low, high)
 
 
-def sum_of(total: int, squares: int, sample: int, whole: int) -> Span:
+def estimate_total(total: int, squares: int, sample: int, whole: int) -> Interval:
     """Estimate a sum over ``whole`` from the sum and the sum of squares over a random sample.
 
     Two more contacts are imagined for the spread, one that costs nothing and one that costs
@@ -159,10 +163,10 @@ def sum_of(total: int, squares: int, sample: int, whole: int) -> Span:
     variance = max(squares / sample - mean**2, 0.0) + 2 * mean**2 / sample
     spread = DEVIATIONS * sqrt(variance / sample * (1 - sample / whole)) * whole
     middle = mean * whole
-    return Span(round(middle), max(total, int(middle - spread)), ceil(middle + spread))
+    return Interval(round(middle), max(total, int(middle - spread)), ceil(middle + spread))
 
 
-class Sums:
+class SampleTotals:
     """Adds up what is foreseen, one contact after the other."""
 
     def __init__(self) -> None:
@@ -174,7 +178,7 @@ class Sums:
         self._totals: Counter[str] = Counter()
         self._squares: Counter[str] = Counter()
 
-    def add(self, foreseen: Foreseen) -> None:
+    def add(self, foreseen: Forecast) -> None:
         """Count one contact."""
         self.contacts += 1
         self.outcomes[foreseen.status, foreseen.reason] += 1
@@ -197,12 +201,12 @@ class Sums:
         if whole and not sample:
             return without_states(whole)
 
-        def total(name: str) -> Span:
-            return sum_of(self._totals[name], self._squares[name], sample, whole)
+        def total(name: str) -> Interval:
+            return estimate_total(self._totals[name], self._squares[name], sample, whole)
 
         return Estimate(
-            outcomes={key: share_of(n, sample, whole) for key, n in self.outcomes.items()},
-            waits={key: share_of(n, sample, whole) for key, n in self.waits.items()},
+            outcomes={key: estimate_count(n, sample, whole) for key, n in self.outcomes.items()},
+            waits={key: estimate_count(n, sample, whole) for key, n in self.waits.items()},
             # where each contact of a sample takes a first check, each of the others does, too
             checks=exactly(whole) if self._totals["checks"] == sample else total("checks"),
             rechecks=total("rechecks"),
@@ -215,14 +219,14 @@ class Sums:
 class Estimate:
     """What a run would do: contacts by outcome and by why they wait at first, and requests."""
 
-    outcomes: Mapping[Outcome, Span]
-    waits: Mapping[RetryReason, Span]
-    checks: Span
-    rechecks: Span
-    sends: Span
-    requests: Span
+    outcomes: Mapping[Outcome, Interval]
+    waits: Mapping[RetryReason, Interval]
+    checks: Interval
+    rechecks: Interval
+    sends: Interval
+    requests: Interval
 
-    def plus(self, known: Sums) -> "Estimate":
+    def plus(self, known: SampleTotals) -> "Estimate":
         """Add contacts that were not sampled, because they need no state check."""
         exact = known.estimate(known.contacts)
         outcomes = dict(self.outcomes)
@@ -245,6 +249,6 @@ def without_states(contacts: int) -> Estimate:
         {},
         exactly(contacts),
         exactly(0),
-        Span(contacts, 0, contacts),
-        Span(2 * contacts, contacts, 2 * contacts),
+        Interval(contacts, 0, contacts),
+        Interval(2 * contacts, contacts, 2 * contacts),
     )

@@ -8,7 +8,7 @@ from dispatcher.domain.past_conversation import PastConversation
 from dispatcher.domain.status import Relation
 
 
-class Verified(StrEnum):
+class LinkVerdict(StrEnum):
     """What a look back says of one row of the lineage."""
 
     CONFIRMED = "confirmed"
@@ -20,7 +20,7 @@ class Verified(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class LineageLink:
     """What the ledger says of one message: where it went, and what that continues."""
 
     id: int
@@ -32,7 +32,7 @@ class Link:
     sent_at: float | None
 
     @property
-    def asked(self) -> str:
+    def look_back_query(self) -> str:
         """The conversation that the platform is asked about."""
         return self.conversation_id or self.previous_conversation_id
 
@@ -41,37 +41,37 @@ CLOCK_SKEW_SECONDS = 5.0
 """How far a message's time may lie before the moment at which it was sent by our books."""
 
 
-def judge(link: Link, shown: Mapping[str, PastConversation]) -> Verified:
+def judge(link: LineageLink, shown: Mapping[str, PastConversation]) -> LinkVerdict:
     """Compare ``link`` with the conversations that a look back shows, by their ids."""
-    found = shown.get(link.asked)
+    found = shown.get(link.look_back_query)
     if found is None or link.conversation_id is None:
-        return Verified.MISSING
-    if not found.tells_previous:
+        return LinkVerdict.MISSING
+    if not found.has_previous:
         return _judge_by_message(link, found)
     if link.relation in (Relation.NOTIFIED, Relation.THREADED):
         if _is_other(link.external_contact_id, found.external_contact_id):
-            return Verified.DIFFERENT
-        return Verified.CONFIRMED if _shows_message(link, found) else Verified.MISSING
+            return LinkVerdict.DIFFERENT
+        return LinkVerdict.CONFIRMED if _shows_message(link, found) else LinkVerdict.MISSING
     previous = link.previous_conversation_id if link.relation is Relation.LINKED else None
     told = found.previous, found.external_contact_id
     agrees = told == (previous, link.external_contact_id)
-    return Verified.CONFIRMED if agrees else Verified.DIFFERENT
+    return LinkVerdict.CONFIRMED if agrees else LinkVerdict.DIFFERENT
 
 
-def _judge_by_message(link: Link, found: PastConversation) -> Verified:
+def _judge_by_message(link: LineageLink, found: PastConversation) -> LinkVerdict:
     """Confirm by the person and by the message's id, where the platform knows no links."""
     if _is_other(link.external_contact_id, found.external_contact_id):
-        return Verified.DIFFERENT
+        return LinkVerdict.DIFFERENT
     named = link.external_contact_id in (None, found.external_contact_id)
     ours = link.message_id is not None and _shows_message(link, found)
-    return Verified.CONFIRMED if named and ours else Verified.MISSING
+    return LinkVerdict.CONFIRMED if named and ours else LinkVerdict.MISSING
 
 
 def _is_other(ours: str | None, theirs: str | None) -> bool:
     return ours is not None and theirs is not None and ours != theirs
 
 
-def _shows_message(link: Link, found: PastConversation) -> bool:
+def _shows_message(link: LineageLink, found: PastConversation) -> bool:
     ours = (message for message in found.messages if message.outbound)
     if link.message_id is not None:
         return any(message.id == link.message_id for message in ours)

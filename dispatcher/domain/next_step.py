@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from dispatcher.domain.answer import Answer, Hint, NoAnswer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import Open, Rules, permits_barge_in
-from dispatcher.domain.failure import Kind
+from dispatcher.domain.decision import DecisionPolicy, Open, permits_barge_in
+from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 
 SUCCESS = 2
 """The first digit of an HTTP status that tells success."""
 
-AGAIN_SECONDS = 1.0
+MIN_RECHECK_SECONDS = 1.0
 """How soon a session is looked at again that cannot be written to yet, where the setting is 0."""
 
 BAD_REQUEST = 400
@@ -49,41 +49,41 @@ class Recheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubted:
+class Reconcile:
     """Nobody knows whether the message was taken: the platform is asked before anything else."""
 
     progress: Progress
 
 
-Next = Settle | Defer | Recheck | Doubted
+NextStep = Settle | Defer | Recheck | Reconcile
 
 
-def wait(
+def after_wait(
     reason: RetryReason, progress: Progress, policy: RetryPolicy, now: float, jitter: Jitter
 ) -> Defer:
     """Follow a decision to wait: for a session to end, or for a state to become known."""
     if reason is RetryReason.NOT_ENDED:
         since = now if progress.not_ended_since is None else progress.not_ended_since
-        seconds = policy.not_ended_seconds or AGAIN_SECONDS
+        seconds = policy.not_ended_seconds or MIN_RECHECK_SECONDS
         return Defer(seconds, reason, replace(progress, not_ended_since=since))
     unknown = progress.unknown + 1
     return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
 
 
-def wait_engaged(contact: Contact, progress: Progress, rules: Rules, now: float) -> Defer:
+def after_engaged(contact: Contact, progress: Progress, rules: DecisionPolicy, now: float) -> Defer:
     """Follow a decision to wait while a session is open that is not to be written into.
 
     The contact is due again when it expires, if that is earlier. ``now`` is in seconds since
     the epoch.
     """
     since = now if progress.engaged_since is None else progress.engaged_since
-    seconds = rules.engaged_seconds or AGAIN_SECONDS
+    seconds = rules.engaged_seconds or MIN_RECHECK_SECONDS
     if contact.expires_at is not None:
         seconds = max(0.0, min(seconds, contact.expires_at - now))
     return Defer(seconds, RetryReason.ENGAGED, replace(progress, engaged_since=since))
 
 
-def forget_engaged(progress: Progress, seen: Conversation, rules: Rules) -> Progress:
+def forget_engaged(progress: Progress, seen: Conversation, rules: DecisionPolicy) -> Progress:
     """Forget since when a session was not to be written into, once it is ``seen`` otherwise."""
     if progress.engaged_since is None:
         return progress
@@ -93,50 +93,50 @@ def forget_engaged(progress: Progress, seen: Conversation, rules: Rules) -> Prog
 
 
 def after_read(
-    result: Result, kind: Kind, progress: Progress, policy: RetryPolicy, jitter: Jitter
-) -> Next:
+    result: Result, kind: AnswerKind, progress: Progress, policy: RetryPolicy, jitter: Jitter
+) -> NextStep:
     """Follow a state check that told no state."""
-    if kind is Kind.REFUSED:
+    if kind is AnswerKind.REFUSED:
         return Settle(Status.REJECTED, Reason.REFUSED)
-    if kind is Kind.NOT_SENT:
+    if kind is AnswerKind.NOT_SENT:
         return _not_sent(progress, policy, jitter)
     return _attempt(_passing_reason(result), progress, policy, jitter, None)
 
 
 def after_send(
     result: Result,
-    kind: Kind,
+    kind: AnswerKind,
     step: Step,
     progress: Progress,
     policy: RetryPolicy,
     jitter: Jitter,
-) -> Next:
+) -> NextStep:
     """Follow a send that was not accepted, where no question to the platform is needed."""
     match kind:
-        case Kind.NOT_SENT:
+        case AnswerKind.NOT_SENT:
             return _not_sent(progress, policy, jitter)
-        case Kind.NOT_TAKEN:
+        case AnswerKind.NOT_TAKEN:
             told = result.retry_after if isinstance(result, Answer) else None
             return _attempt(RetryReason.NOT_TAKEN, progress, policy, jitter, told)
-        case Kind.CHANNEL:
+        case AnswerKind.CHANNEL:
             return Settle(Status.REJECTED, Reason.CHANNEL)
-        case Kind.IN_DOUBT:
-            return Doubted(progress)
-        case Kind.STALE | Kind.CONFLICT:
-            return stale(step, progress, policy)
+        case AnswerKind.IN_DOUBT:
+            return Reconcile(progress)
+        case AnswerKind.STALE | AnswerKind.CONFLICT:
+            return after_stale_state(step, progress, policy)
         case _:
             return Settle(Status.REJECTED, Reason.REFUSED)
 
 
-def closed(
+def after_closed_session(
     conversation: Conversation | None, answer: Answer, progress: Progress, policy: RetryPolicy
-) -> Next:
+) -> NextStep:
     """Follow a notify that found the session closed: open linked is next, without a check.
 
     What is known of the guest is kept: the state check's guest stands before the address that
     the refusal tells.
     """
-    counted = progress.refused(Step.NOTIFY)
+    counted = progress.count_refusal(Step.NOTIFY)
     if counted.refusals(Step.NOTIFY) >= policy.loop_after:
         return Settle(Status.PARKED, Reason.RETRY_LOOP)
     told = conversation.target if conversation else progress.target
@@ -147,21 +147,25 @@ def closed(
     return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, learnt)
 
 
-def stale(step: Step, progress: Progress, policy: RetryPolicy) -> Next:
+def after_stale_state(step: Step, progress: Progress, policy: RetryPolicy) -> NextStep:
     """Follow a notify that shows that the state read is no longer true."""
-    counted = progress.refused(step)
+    counted = progress.count_refusal(step)
     if counted.refusals(step) >= policy.loop_after:
         return Settle(Status.PARKED, Reason.RETRY_LOOP)
     return Recheck(replace(counted, open_next=False))
 
 
-def conflict(sent: Open, answer: Answer, progress: Progress, policy: RetryPolicy) -> Next:
+def after_open_conflict(
+    sent: Open, answer: Answer, progress: Progress, policy: RetryPolicy
+) -> NextStep:
     """Follow an open that met a session in another state: that is read again and decides.
 
     A 400 that the state explains each time has an end all the same: the person comes and goes.
     """
     if not is_contacts_own(answer):
-        return Recheck(progress) if sent.previous else stale(Step.OPEN, progress, policy)
+        return (
+            Recheck(progress) if sent.previous else after_stale_state(Step.OPEN, progress, policy)
+        )
     attempts = progress.attempts + 1
     if sent.previous is None:  # no state can be read of a conversation that is gone
         return Settle(Status.REJECTED, Reason.REFUSED)
@@ -180,7 +184,7 @@ def is_contacts_own(answer: Answer) -> bool:
 
 def after_conflict(
     sent: Open, answer: Answer, seen: Conversation, progress: Progress, policy: RetryPolicy
-) -> Next | None:
+) -> NextStep | None:
     """Judge an open that was refused by the state as it is read afterwards.
 
     ``None`` means that the state explains the refusal, and an ordinary decision follows.
@@ -191,7 +195,7 @@ def after_conflict(
         return Settle(Status.REJECTED, Reason.REFUSED)
     if sent.external_contact_id not in (None, seen.external_contact_id):
         return Settle(Status.PARKED, Reason.IDENTITY)
-    counted = progress.refused(Step.OPEN)
+    counted = progress.count_refusal(Step.OPEN)
     if counted.refusals(Step.OPEN) >= policy.loop_after:
         return Settle(Status.PARKED, Reason.RETRY_LOOP)
     again = replace(
@@ -221,7 +225,7 @@ def _not_sent(progress: Progress, policy: RetryPolicy, jitter: Jitter) -> Defer:
 
 def _attempt(
     reason: RetryReason, progress: Progress, policy: RetryPolicy, jitter: Jitter, told: float | None
-) -> Next:
+) -> NextStep:
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
         return Settle(Status.PARKED, Reason.EXHAUSTED)

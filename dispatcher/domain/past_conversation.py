@@ -30,5 +30,5 @@ class PastConversation:
     previous: str | None
     external_contact_id: str | None
     messages: tuple[PastMessage, ...] = ()
-    tells_previous: bool = True
+    has_previous: bool = True
     readable: bool = True

@@ -36,7 +36,7 @@ class Progress:
     doubted_at: float | None = None
     engaged_since: float | None = None
 
-    def sent(self) -> "Progress":
+    def count_send(self) -> "Progress":
         """Count a send; whether the next one needs a state check is open again."""
         return Progress(
             self.attempts,
@@ -51,7 +51,7 @@ class Progress:
             self.forbidden_at,
         )
 
-    def refused(self, step: Step) -> "Progress":
+    def count_refusal(self, step: Step) -> "Progress":
         """Count one refusal of ``step`` that the state read did not explain."""
         if step is Step.NOTIFY:
             return replace(self, refusals_notify=self.refusals_notify + 1)

@@ -9,7 +9,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class QuietPeriod:
     """A stretch of time that is quiet or loud as a whole; its bounds in seconds since the epoch.
 
     ``begin`` belongs to it, ``end`` does not.
@@ -49,16 +49,16 @@ class QuietHours:
             raise ValueError("begins when it ends")
         return cls(begin, end)
 
-    def span(self, now: float, zone: tzinfo) -> Span:
+    def span(self, now: float, zone: tzinfo) -> QuietPeriod:
         """Return the quiet or the loud time around ``now`` (seconds since the epoch)."""
         today = datetime.fromtimestamp(now, zone).date()
         nights = [self._night(today + _DAY * days, zone) for days in (-2, -1, 0, 1, 2)]
         for begin, end in nights:
             if begin <= now < end:
-                return Span(begin, end, quiet=True)
+                return QuietPeriod(begin, end, quiet=True)
         since = max((end for _, end in nights if end <= now), default=now)
         until = min((begin for begin, _ in nights if begin > now), default=now)
-        return Span(since, until, quiet=False)
+        return QuietPeriod(since, until, quiet=False)
 
     def _night(self, day: date, zone: tzinfo) -> tuple[float, float]:
         """Return the bounds of the window that begins on ``day``."""

@@ -6,14 +6,14 @@ from hashlib import sha256
 
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
+from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
 
 NEVER_SHOWN = float("-inf")
 """How far the look back has caught up while it has shown no message of ours yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class DeliveryWitness:
     """A message of ours that the platform took; shown, it tells how far the look back is."""
 
     conversation_id: str
@@ -35,13 +35,13 @@ class Evidence:
     shown: Sequence[PastConversation] = ()
     messages: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
-    unsettled: Sequence[Intended] = ()
+    unsettled: Sequence[UnsettledSend] = ()
     caught_up: float = NEVER_SHOWN
     unnamed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MessageFound:
     """The platform shows the message; ``sent_at`` is its time by the platform."""
 
     conversation_id: str
@@ -51,7 +51,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class MessageAbsent:
     """It is proved that the message was not taken."""
 
 
@@ -70,14 +70,14 @@ class Park:
     """The platform cannot tell."""
 
 
-Verdict = Found | Absent | Resend | LookAgain | Park
+Verdict = MessageFound | MessageAbsent | Resend | LookAgain | Park
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
     """A message that may be the one intended; one without a text may be any send's of that time."""
 
-    found: Found
+    found: MessageFound
     has_text: bool
 
 
@@ -94,7 +94,7 @@ class _Fitting:
     doubtful: int = 0
 
     def add(self, conversation: str, message: PastMessage, relation: Relation) -> None:
-        found = Found(conversation, message.id, relation, message.at)
+        found = MessageFound(conversation, message.id, relation, message.at)
         self.found.append(_Fit(found, message.text is not None))
 
     def doubt(self) -> None:
@@ -108,14 +108,14 @@ def digest(text: str | None) -> str | None:
 
 
 def judge(
-    intended: Intended, evidence: Evidence, policy: ReconcilePolicy, now: float, waited: float
+    intended: UnsettledSend, evidence: Evidence, policy: ReconcilePolicy, now: float, waited: float
 ) -> Verdict:
     """Say what became of ``intended``.
 
     ``now`` is when the look back was asked for, by the platform's clock, in seconds since the
     epoch; ``waited`` is for how many seconds it has been looked for.
     """
-    bound = policy.bound(intended)
+    bound = policy.visible_by(intended)
     if intended.conversation_id is None:  # nothing to be found by
         if not policy.resend:
             return Park()
@@ -126,13 +126,13 @@ def judge(
     if now <= bound:
         return LookAgain()
     if evidence.caught_up > bound and not fitting.unclear and _would_be_shown(intended, policy):
-        return Absent()
+        return MessageAbsent()
     if policy.resend:
         return Resend()
     return Park() if waited >= policy.give_up_seconds else LookAgain()
 
 
-def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Witness]) -> float:
+def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[DeliveryWitness]) -> float:
     """Return the newest time of a witness that is shown, as it was sent; else `NEVER_SHOWN`."""
     by_id = {conversation.id: conversation for conversation in shown}
     times = [
@@ -145,30 +145,34 @@ def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Witness]
     return max(times, default=NEVER_SHOWN)
 
 
-def _is_witness(message: PastMessage, witness: Witness) -> bool:
+def _is_witness(message: PastMessage, witness: DeliveryWitness) -> bool:
     if message.text is None:
         return witness.message_id == message.id
     told = witness.message_id in (None, message.id)
     return told and digest(message.text) == witness.text_sha256
 
 
-def _would_be_shown(intended: Intended, policy: ReconcilePolicy) -> bool:
+def _would_be_shown(intended: UnsettledSend, policy: ReconcilePolicy) -> bool:
     """Tell whether a message that was taken would be among what was asked for.
 
     What begins a conversation is found by its person, wherever the platform tells no links.
     """
-    if policy.tells_links and intended.step is Step.NOTIFY:
+    if policy.reports_links and intended.step is Step.NOTIFY:
         return True
-    return policy.names_people and intended.external_contact_id is not None
+    return policy.reports_people and intended.external_contact_id is not None
 
 
 def _attribute(
-    intended: Intended, fitting: _Fitting, evidence: Evidence, policy: ReconcilePolicy, now: float
+    intended: UnsettledSend,
+    fitting: _Fitting,
+    evidence: Evidence,
+    policy: ReconcilePolicy,
+    now: float,
 ) -> Verdict:
     """Take the one message that no other send can have made; never guess between several."""
     others = [other for other in evidence.unsettled if other.id != intended.id]
-    rivals: dict[Intended, None] = {}
-    ours: dict[Found, None] = {}  # a conversation may be shown for several of the ids asked
+    rivals: dict[UnsettledSend, None] = {}
+    ours: dict[MessageFound, None] = {}  # a conversation may be shown for several of the ids asked
     for fit in fitting.found:
         alike = [other for other in others if _is_rival(intended, fit, other)]
         rivals.update(dict.fromkeys(alike))
@@ -176,11 +180,11 @@ def _attribute(
             ours[fit.found] = None
     if len(ours) == 1 and not fitting.doubtful:
         return next(iter(ours))
-    last = max(policy.bound(each) for each in (intended, *rivals))
+    last = max(policy.visible_by(each) for each in (intended, *rivals))
     return Park() if now > last else LookAgain()
 
 
-def _is_rival(intended: Intended, fit: _Fit, other: Intended) -> bool:
+def _is_rival(intended: UnsettledSend, fit: _Fit, other: UnsettledSend) -> bool:
     """Tell whether one and the same message could be either one's, but for its time."""
     if fit.has_text:
         return _marks(other) == _marks(intended)
@@ -191,19 +195,19 @@ def _is_rival(intended: Intended, fit: _Fit, other: Intended) -> bool:
     return other.external_contact_id == intended.external_contact_id
 
 
-def _may_have_sent(other: Intended, fit: _Fit, policy: ReconcilePolicy) -> bool:
+def _may_have_sent(other: UnsettledSend, fit: _Fit, policy: ReconcilePolicy) -> bool:
     at = fit.found.sent_at
     if at < other.at - policy.clock_skew:
         return False
-    return fit.has_text or at <= policy.effect_bound(other)
+    return fit.has_text or at <= policy.effective_by(other)
 
 
-def _marks(intended: Intended) -> tuple[object, ...]:
+def _marks(intended: UnsettledSend) -> tuple[object, ...]:
     identity = intended.external_contact_id if intended.step is Step.OPEN else None
     return intended.step, intended.conversation_id, identity, intended.text_sha256
 
 
-def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) -> _Fitting:
+def _fitting(intended: UnsettledSend, evidence: Evidence, policy: ReconcilePolicy) -> _Fitting:
     fitting = _Fitting()
     for conversation in evidence.shown:
         if not conversation.readable:
@@ -214,7 +218,7 @@ def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) ->
         if conversation.id == intended.conversation_id:
             here = Relation.THREADED if intended.step is Step.OPEN else Relation.NOTIFIED
             _fit_here(fitting, conversation, free, here, evidence)
-        elif not conversation.tells_previous:
+        elif not conversation.has_previous:
             _fit_elsewhere(fitting, intended, conversation, free, evidence)
         elif _continues(intended, conversation, evidence, policy.clock_skew):
             first = min(free, key=lambda message: message.at, default=None)
@@ -227,7 +231,7 @@ def _fitting(intended: Intended, evidence: Evidence, policy: ReconcilePolicy) ->
     return fitting
 
 
-def _may_hold(intended: Intended, shown: PastConversation) -> bool:
+def _may_hold(intended: UnsettledSend, shown: PastConversation) -> bool:
     """Tell whether a message may be in a conversation whose messages are not told."""
     nobody_elses = shown.external_contact_id in (None, intended.external_contact_id)
     return nobody_elses or shown.id == intended.conversation_id
@@ -250,7 +254,7 @@ def _fit_here(
 
 def _fit_elsewhere(
     fitting: _Fitting,
-    intended: Intended,
+    intended: UnsettledSend,
     shown: PastConversation,
     free: Sequence[PastMessage],
     evidence: Evidence,
@@ -271,7 +275,7 @@ def _fit_elsewhere(
 
 
 def _continues(
-    intended: Intended, shown: PastConversation, evidence: Evidence, skew: float
+    intended: UnsettledSend, shown: PastConversation, evidence: Evidence, skew: float
 ) -> bool:
     """Tell whether a conversation may be the one that the send opened: none older than it is."""
     return (
@@ -283,7 +287,7 @@ def _continues(
 
 
 def _free_messages(
-    intended: Intended, shown: PastConversation, evidence: Evidence, policy: ReconcilePolicy
+    intended: UnsettledSend, shown: PastConversation, evidence: Evidence, policy: ReconcilePolicy
 ) -> list[PastMessage]:
     def fit() -> Iterator[PastMessage]:
         for message in shown.messages:
@@ -293,7 +297,7 @@ def _free_messages(
 
     def is_ours(message: PastMessage) -> bool:
         if message.text is None:  # any message fits, but for its time
-            return message.at <= policy.effect_bound(intended)
+            return message.at <= policy.effective_by(intended)
         return digest(message.text) == intended.text_sha256
 
     return [message for message in fit() if is_ours(message)]

@@ -99,7 +99,7 @@ class ScopeSource(StrEnum):
     MASKED_CONFLICT = "masked_conflict"
 
 
-class Hindrance(StrEnum):
+class SendBlock(StrEnum):
     """Why the ledger does not let a send begin."""
 
     BUSY = "busy"

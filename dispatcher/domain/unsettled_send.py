@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from dispatcher.domain.status import Step
 
-LEAST_LOOK_BACK_SECONDS = 3600.0
+MIN_LOOK_BACK_SECONDS = 3600.0
 """At least so long before an intent others' sends are asked for: a request may leave late, too."""
-LONGEST_PAUSE_SECONDS = 600.0
+MAX_PAUSE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +30,25 @@ class ReconcilePolicy:
     clock_skew: float = 5.0
     look_seconds: float = 10.0
     give_up_seconds: float = 86_400.0
-    tells_links: bool = True
-    names_people: bool = True
+    reports_links: bool = True
+    reports_people: bool = True
 
-    def bound(self, intended: "Intended") -> float:
+    def visible_by(self, intended: "UnsettledSend") -> float:
         """Return the moment after which a send has had its effect, if any, and it is shown."""
-        return self.effect_bound(intended) + self.max_lag
+        return self.effective_by(intended) + self.max_lag
 
-    def effect_bound(self, intended: "Intended") -> float:
+    def effective_by(self, intended: "UnsettledSend") -> float:
         """Return the moment after which a send has had its effect, if any."""
         ended = max(intended.at + self.timeout, intended.ended_at or 0.0)
         return ended + self.max_effect_delay + self.clock_skew
 
-    def rivals_since(self, intended: "Intended") -> float:
+    def rivals_since(self, intended: "UnsettledSend") -> float:
         """Return the time before which no other send can have made a message that fits.
 
         A message that fits is not older than the intent; its own send was earlier by what a
         late effect takes, and an hour is more than that.
         """
-        return intended.at - max(LEAST_LOOK_BACK_SECONDS, self.bound(intended) - intended.at)
+        return intended.at - max(MIN_LOOK_BACK_SECONDS, self.visible_by(intended) - intended.at)
 
     def first_look(self, *, linked: bool) -> float:
         """Seconds until the first look; a send that names no conversation has none to wait for."""
@@ -56,11 +56,11 @@ class ReconcilePolicy:
 
     def pause(self, waited: float) -> float:
         """Seconds until the next look; they grow with the time waited so far."""
-        return max(self.look_seconds, min(waited / 2, LONGEST_PAUSE_SECONDS))
+        return max(self.look_seconds, min(waited / 2, MAX_PAUSE_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
-class Intended:
+class UnsettledSend:
     """A send that nobody knows the end of; ``id`` is its contact's.
 
     ``conversation_id`` is the one that a notify went to, or the previous one that an open

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import Finish
-from dispatcher.domain.failure_rate import FailedShare
+from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.quiet_hours import QuietHours, Span
-from dispatcher.domain.status import Hindrance, Reason, RetryReason, Status
+from dispatcher.domain.quiet_hours import QuietHours, QuietPeriod
+from dispatcher.domain.status import Reason, RetryReason, SendBlock, Status
 from dispatcher.ports import NO_LIMITS, Limits
 
 BUSY_SECONDS = 3.0
@@ -23,7 +23,7 @@ Suppressed = Callable[[Iterable[str | None]], bool]
 """Tells whether one of these names of a contact is on the suppression list."""
 
 
-class LocalQuiet:
+class LocalQuietHours:
     """Quiet hours by each contact's own clock.
 
     The zone stands in the attribute ``column``; a contact without one, or with one that this
@@ -34,7 +34,7 @@ class LocalQuiet:
         self._hours = hours
         self._zone = zone
         self._column = column
-        self._spans: dict[tzinfo, Span] = {}
+        self._spans: dict[tzinfo, QuietPeriod] = {}
 
     def until(self, contact: Contact, now: float) -> float | None:
         """Return when the quiet time ends that ``contact`` has at ``now``; None if it has none."""
@@ -48,7 +48,7 @@ class LocalQuiet:
 
 
 @dataclass(slots=True)
-class HouseRules:
+class CampaignRules:
     """The rules of one campaign; without arguments there is none.
 
     ``cap`` is the most messages for one person within ``cap_seconds`` in all campaigns, 0 for
@@ -58,12 +58,12 @@ class HouseRules:
     one_per_person: bool = False
     cap: int = 0
     cap_seconds: float = 0.0
-    quiet: LocalQuiet | None = None
+    quiet: LocalQuietHours | None = None
     suppressed: Suppressed | None = None
-    failed_share: FailedShare | None = None
+    failure_rate: FailureRate | None = None
     on_too_many: Callable[[], None] = lambda: None
 
-    def bars(
+    def check(
         self, contact: Contact, conversation: Conversation | None, progress: Progress, now: float
     ) -> Finish | Defer | None:
         """Tell what stands against writing to ``contact`` at ``now``, by all that is known."""
@@ -82,21 +82,21 @@ class HouseRules:
             return Limits(self.one_per_person, self.cap, now - self.cap_seconds)
         return _ONE_PER_PERSON if self.one_per_person else NO_LIMITS
 
-    def follow(self, hindrance: Hindrance, progress: Progress) -> Finish | Defer | None:
+    def resolve(self, hindrance: SendBlock, progress: Progress) -> Finish | Defer | None:
         """Say what comes of what the ledger told; None if no rule forbids it."""
         match hindrance:
-            case Hindrance.BUSY:
+            case SendBlock.BUSY:
                 return Defer(BUSY_SECONDS, RetryReason.BUSY, progress)
-            case Hindrance.SAME_PERSON if self.one_per_person:
+            case SendBlock.SAME_PERSON if self.one_per_person:
                 return Finish(Status.SKIPPED, Reason.SAME_PERSON)
-            case Hindrance.CAPPED:
+            case SendBlock.CAPPED:
                 return Finish(Status.SKIPPED, Reason.CAPPED)
         return None
 
-    def ended(self, status: Status) -> None:
+    def record_end(self, status: Status) -> None:
         """Take notice of a contact's end."""
-        if self.failed_share is not None and self.failed_share.ended(status):
-            self.failed_share = None
+        if self.failure_rate is not None and self.failure_rate.record(status):
+            self.failure_rate = None
             self.on_too_many()
 
 

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
 from dispatcher.domain.status import HaltReason
-from dispatcher.engine.clients.client import Client, quota_used
-from dispatcher.engine.completion import NEVER, Desk
+from dispatcher.engine.clients.client import OAuthClient, quota_used
+from dispatcher.engine.completion import NEVER, Completer
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import Intake, Room
+from dispatcher.engine.intake import Intake, PrefetchLimit
 from dispatcher.engine.reconciler import Reconciler
-from dispatcher.engine.scheduling import EVEN, Weight
+from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.ports import Claim
 
-MOST_READY = 1024
+MAX_PREFETCH = 1024
 """The most contacts of a campaign that lie ready for the workers."""
 
 
-class Lane:
+class CampaignRun:
     """One campaign in the stream. ``desk.events`` goes to sinks of this campaign alone.
 
     ``weight`` says what it gets of the workers where campaigns share them.
@@ -25,7 +25,7 @@ class Lane:
 
     def __init__(
         self, campaign: str, intake: Intake, delivery: Delivery, reconciler: Reconciler,
-        desk: Desk, weight: Weight = EVEN,
+        desk: Completer, weight: Weight = EQUAL_WEIGHT,
     ) -> None:  # fmt: skip
         self.campaign = campaign
         self.intake = intake
@@ -41,23 +41,23 @@ class Lane:
         """Contacts that workers were done with, so far."""
         self.paused_at: float | None = None
         """Since when it takes nothing new (seconds since the epoch); None while it goes on."""
-        self._room = Room(1, MOST_READY)
+        self._room = PrefetchLimit(1, MAX_PREFETCH)
 
     async def start(self, workers: int) -> None:
         """Open the source where the ledger left it, and see whether the campaign is paused."""
-        self._room = Room(workers, MOST_READY)
+        self._room = PrefetchLimit(workers, MAX_PREFETCH)
         await self.intake.start()
         self.paused_at = await self.desk.ledger.paused()
         if self.paused_at is not None:
             self._tell_pause()
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Take nothing new from now on."""
         if self.paused_at is None:
             self.paused_at = self.desk.clock.time()
             self._tell_pause()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Take up what is due, and go on with the source."""
         since, self.paused_at = self.paused_at, None
         if since is not None:
@@ -65,7 +65,7 @@ class Lane:
             seconds = max(0.0, self.desk.clock.time() - since)
             self.desk.events.emit(Resumed(HaltReason.PAUSED, seconds))
 
-    def room_left(self) -> int:
+    def prefetch_left(self) -> int:
         """Return how many more contacts may be claimed; 0 while enough lie ready."""
         if self.paused_at is not None:
             return 0
@@ -88,20 +88,20 @@ class Lane:
         return NEVER if self.paused_at is not None else self.intake.next_due
 
     @property
-    def held_back(self) -> bool:
+    def paused_count(self) -> bool:
         """Whether it is paused, and not known to be finished."""
         finished = self.intake.exhausted and self.intake.next_due == NEVER
         return self.paused_at is not None and not finished
 
-    async def give_back(self, claims: Sequence[Claim]) -> None:
+    async def release(self, claims: Sequence[Claim]) -> None:
         """Let go of claims that no worker has taken."""
         if claims:
             self.desk.next_due = 0.0
             await self.desk.ledger.release([claim.id for claim in claims])
 
-    async def tell_gauges(self, clients: Sequence[Client]) -> None:
+    async def emit_gauges(self, clients: Sequence[OAuthClient]) -> None:
         """Tell how the campaign stands; pace and quota are those of the whole run."""
-        each = [ClientPace(c.name, c.pacer.pace, c.pacer.quota_used) for c in clients if c.name]
+        each = [ClientPace(c.name, c.pacer.rate, c.pacer.quota_used) for c in clients if c.name]
         now = self.desk.clock.time()
         backlog = await self.desk.ledger.backlog(now)
         self.desk.events.emit(
@@ -109,7 +109,7 @@ class Lane:
                 in_flight=self.busy,
                 backlog=backlog.due + backlog.later,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
-                pace=sum(client.pacer.pace for client in clients),
+                pace=sum(client.pacer.rate for client in clients),
                 quota_used=quota_used(clients),
                 clients=tuple(each),
             )

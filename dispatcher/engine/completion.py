@@ -9,20 +9,20 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
-from dispatcher.domain.failure import Kind
+from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Found
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.domain.unsettled_send import Intended
-from dispatcher.engine.campaign_rules import HouseRules
-from dispatcher.engine.clients.client import Client
-from dispatcher.ports import Claim, Clock, EventSink, Ledger, Settlement, TokenUse
+from dispatcher.domain.reconciliation import MessageFound
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
+from dispatcher.domain.unsettled_send import UnsettledSend
+from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.ports import Claim, Clock, EventSink, Ledger, Settlement, TokenLease
 
 NEVER = float("inf")
 
 
-class Work:
+class InFlight:
     """What is known of a contact while a worker has it.
 
     ``kept`` is a decision whose send was turned back for the run's sake, ``conflict`` an open that
@@ -36,23 +36,23 @@ class Work:
     """
 
     __slots__ = (
+        "block",
         "client",
-        "conflict",
         "contact",
         "conversation",
         "done",
         "forbidden",
-        "hindrance",
         "id",
-        "kept",
+        "pending_decision",
         "progress",
-        "refused",
+        "refused_open",
         "sending",
         "sent_at",
         "started",
         "state_at",
         "story",
         "token",
+        "unauthorized",
     )
 
     def __init__(self, claim: Claim, started: float, now: float | None = None) -> None:
@@ -62,29 +62,29 @@ class Work:
         self.started = started
         self.done = False
         self.sending = False
-        self.hindrance: Hindrance | None = claim.hindrance
+        self.block: SendBlock | None = claim.block
         self.conversation: Conversation | None = None
         self.state_at = 0.0
         self.sent_at = 0.0
-        self.kept: Notify | Open | None = None
-        self.conflict: tuple[Open, Answer] | None = None
-        self.client: Client
-        self.token = TokenUse(0, 0.0)
-        self.refused: dict[Client, tuple[int, TokenUse]] = {}
-        self.forbidden: set[Client] = set()
-        self.story: list[contact_history.Entry] = (
-            [] if now is None else [contact_history.claimed(now)]
+        self.pending_decision: Notify | Open | None = None
+        self.refused_open: tuple[Open, Answer] | None = None
+        self.client: OAuthClient
+        self.token = TokenLease(0, 0.0)
+        self.unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = {}
+        self.forbidden: set[OAuthClient] = set()
+        self.story: list[contact_history.HistoryEntry] = (
+            [] if now is None else [contact_history.claimed_entry(now)]
         )
 
-    def saw(self, conversation: Conversation, now: float) -> None:
+    def record_state(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""
         self.conversation, self.state_at = conversation, now
 
-    def asked(self, step: Step, result: Result, kind: Kind) -> None:
+    def record_request(self, step: Step, result: Result, kind: AnswerKind) -> None:
         """Write a request into the story, with the state where it told one."""
         seen = result.conversation if isinstance(result, Answer) else None
         state = seen.state if seen is not None else None
-        self.story.append(contact_history.asked(self.sent_at, step, result, kind, state))
+        self.story.append(contact_history.request_entry(self.sent_at, step, result, kind, state))
         contact_history.shorten(self.story)
 
     @property
@@ -94,9 +94,9 @@ class Work:
         told = seen.external_contact_id if seen else self.progress.external_contact_id
         return told or self.contact.external_contact_id
 
-    def take_kept(self) -> Notify | Open | None:
+    def pop_pending_decision(self) -> Notify | Open | None:
         """Return the decision that waits."""
-        kept, self.kept = self.kept, None
+        kept, self.pending_decision = self.pending_decision, None
         return kept
 
     def forget_state_before(self, oldest: float) -> bool:
@@ -108,21 +108,21 @@ class Work:
         return True
 
 
-class Desk:
+class Completer:
     """Writes what becomes of a contact into the ledger, and tells telemetry once it is so."""
 
     def __init__(
-        self, ledger: Ledger, events: EventSink, clock: Clock, house: HouseRules | None = None
+        self, ledger: Ledger, events: EventSink, clock: Clock, house: CampaignRules | None = None
     ) -> None:
-        self.house = house or HouseRules()
+        self.rules = house or CampaignRules()
         self.ledger = ledger
         self.events = events
         self.clock = clock
         self.next_due = NEVER
         """The earliest due time that was written since the feeder last asked the ledger."""
-        self.next_look = 0.0
+        self.next_look_back = 0.0
         """When the next contact in doubt is due for a look; 0 until the ledger was asked."""
-        self.doubted = asyncio.Event()
+        self.in_doubt_event = asyncio.Event()
         """Set when a contact came to be in doubt."""
         self._platform_zero: float | None = None  # its time when the monotonic clock was at 0
 
@@ -139,19 +139,19 @@ class Desk:
             return self.clock.time()
         return self._platform_zero + self.clock.monotonic()
 
-    def look_at(self, at: float) -> None:
+    def schedule_look_back(self, at: float) -> None:
         """Note that a contact in doubt is due for a look."""
-        self.next_look = min(self.next_look, at)
-        self.doubted.set()
+        self.next_look_back = min(self.next_look_back, at)
+        self.in_doubt_event.set()
 
     async def settle(
-        self, work: Work, status: Status, reason: Reason, step: Step = Step.CHECK,
+        self, work: InFlight, status: Status, reason: Reason, step: Step = Step.CHECK,
         answer: Answer | None = None,
     ) -> None:  # fmt: skip
         """Make a contact final that no message was taken for."""
         now = self.clock.time()
         if status is Status.PARKED:  # it can be replayed, and then its columns tell it no more
-            work.story.append(contact_history.settled(now, status, reason))
+            work.story.append(contact_history.settled_entry(now, status, reason))
         await self._write(
             work,
             Settlement(
@@ -160,7 +160,7 @@ class Desk:
                 reason=reason,
                 at=now,
                 progress=work.progress,
-                words=discreet(answer.words, work) if answer else "",
+                words=redact_words(answer.words, work) if answer else "",
                 correlation_id=answer.correlation_id if answer else "",
                 story=work.story,
             ),
@@ -168,7 +168,9 @@ class Desk:
         if reason is Reason.RETRY_LOOP:
             self.events.emit(RetryLoop(step, work.contact.key))
 
-    async def settle_sent(self, work: Work, decision: Notify | Open, answer: Answer) -> None:
+    async def settle_delivered(
+        self, work: InFlight, decision: Notify | Open, answer: Answer
+    ) -> None:
         """Make a contact final whose message was taken, with its lineage."""
         seen = work.conversation
         opened = isinstance(decision, Open)
@@ -194,25 +196,27 @@ class Desk:
             ),
         )
 
-    async def defer(self, work: Work, later: Defer) -> None:
+    async def defer(self, work: InFlight, later: Defer) -> None:
         """Put a contact back until later."""
         now = self.clock.time()
         due = now + later.seconds
         work.done = True
-        work.story.append(contact_history.deferred(now, later.reason, later.seconds))
+        work.story.append(contact_history.deferred_entry(now, later.reason, later.seconds))
         await self.ledger.defer(work.id, due, later.progress, work.story)
         self.next_due = min(self.next_due, due)
         key, conversation = work.contact.key, work.contact.conversation_id
         self.events.emit(Deferred(key, conversation, later.reason, later.seconds))
 
-    async def doubt(self, work: Work, seconds: float) -> None:
+    async def mark_in_doubt(self, work: InFlight, seconds: float) -> None:
         """Leave a contact whose send has no clear answer to be looked for after so long."""
         at = self.clock.time() + seconds
         work.done = True
-        await self.ledger.doubt(work.id, at, work.progress, work.story)
-        self.look_at(at)
+        await self.ledger.mark_in_doubt(work.id, at, work.progress, work.story)
+        self.schedule_look_back(at)
 
-    async def settle_found(self, work: Work, intended: Intended, found: Found) -> None:
+    async def settle_found(
+        self, work: InFlight, intended: UnsettledSend, found: MessageFound
+    ) -> None:
         """Make a contact final whose message the platform shows, with the lineage found."""
         opened = intended.step is Step.OPEN
         await self._write(
@@ -231,20 +235,20 @@ class Desk:
             ),
         )
 
-    async def release(self, work: Work) -> None:
+    async def release(self, work: InFlight) -> None:
         """Put a contact back as it was, with what was learnt, because the run drains."""
         now = self.clock.time()
         work.done = True
-        work.story.append(contact_history.released(now))
+        work.story.append(contact_history.released_entry(now))
         await self.ledger.defer(work.id, now, work.progress, work.story)
 
-    async def retract(self, work: Work) -> None:
+    async def retract(self, work: InFlight) -> None:
         """Take an intent back: the message was not taken, or never left."""
         if work.sending:
             work.sending = False
             await self.ledger.retract(work.id)
 
-    async def _write(self, work: Work, settlement: Settlement) -> None:
+    async def _write(self, work: InFlight, settlement: Settlement) -> None:
         work.done = True
         await self.ledger.settle(settlement)
         self.events.emit(
@@ -260,13 +264,13 @@ class Desk:
                 seconds=self.clock.monotonic() - work.started,
             )
         )
-        self.house.ended(settlement.status)
+        self.rules.record_end(settlement.status)
 
     def _wall(self, monotonic: float) -> float:
         return self.clock.time() - (self.clock.monotonic() - monotonic)
 
 
-def discreet(words: str, work: Work) -> str:
+def redact_words(words: str, work: InFlight) -> str:
     """Take out of foreign words what names or was written to a person."""
     if not words:
         return ""

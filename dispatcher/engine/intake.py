@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from dispatcher.domain.events import RowsRead
-from dispatcher.engine.completion import NEVER, Desk
+from dispatcher.engine.completion import NEVER, Completer
 from dispatcher.ports import Batch, Claim, Source
 
 
-class Allowance:
+class ContactLimit:
     """How many contacts a run may still take out of the ledger, in all its campaigns."""
 
     def __init__(self, limit: int | None = None) -> None:
@@ -23,7 +23,7 @@ class Intake:
     bounded by the batch, whatever the length of the source.
     """
 
-    def __init__(self, source: Source, desk: Desk, allowance: Allowance) -> None:
+    def __init__(self, source: Source, desk: Completer, allowance: ContactLimit) -> None:
         self._source = source
         self._desk = desk
         self._ledger = desk.ledger
@@ -132,7 +132,7 @@ class Intake:
         self._desk.next_due = min(self._desk.next_due, due)
 
 
-class Room:
+class PrefetchLimit:
     """How many contacts may lie ready for the workers: what they finish in a moment.
 
     A contact in the hand is not in the ledger's due order any more, so a slow run holds few.

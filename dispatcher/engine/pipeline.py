@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dispatcher.domain.status import Step
-from dispatcher.engine.campaign_run import Lane
-from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.completion import NEVER
-from dispatcher.engine.run_options import Ending, Plan
-from dispatcher.engine.scheduling import ByPriority, Fair, Sharing
+from dispatcher.engine.run_options import PipelineOptions, RunOutcome
+from dispatcher.engine.scheduling import PriorityScheduler, Scheduler, StrideScheduler
 from dispatcher.ports import Batch, Claim, SourceError
 
 IDLE_SECONDS = 0.25
@@ -26,7 +26,9 @@ class Pipeline:
     Each campaign has a lane of its own; workers, permits and halts are everybody's.
     """
 
-    def __init__(self, lanes: Sequence[Lane], turnstile: Turnstile, plan: Plan) -> None:
+    def __init__(
+        self, lanes: Sequence[CampaignRun], turnstile: ClientPool, plan: PipelineOptions
+    ) -> None:
         self._lanes = tuple(lanes)
         self._turnstile = turnstile
         self._clock = lanes[0].desk.clock
@@ -50,7 +52,7 @@ class Pipeline:
         """Look for contacts that are due now: somebody else has put them into the ledger."""
         for lane in self._lanes:
             lane.desk.next_due = 0.0
-            lane.desk.look_at(0.0)
+            lane.desk.schedule_look_back(0.0)
         self._wanted.set()
 
     async def pause(self, campaign: str) -> None:
@@ -62,8 +64,8 @@ class Pipeline:
 
         """
         lane = self._lane(campaign)
-        lane.hold()
-        await lane.give_back(self._take_back(lane))
+        lane.pause()
+        await lane.release(self._release_ready(lane))
         await lane.desk.ledger.pause(self._clock.time())
         self._wanted.set()
 
@@ -71,7 +73,7 @@ class Pipeline:
         """Let a paused campaign go on; errors as for `pause`."""
         lane = self._lane(campaign)
         await lane.desk.ledger.resume()
-        lane.go_on()
+        lane.resume()
         self._wanted.set()
 
     @property
@@ -79,7 +81,7 @@ class Pipeline:
         """Contacts that a worker holds."""
         return sum(lane.busy for lane in self._lanes)
 
-    async def run(self) -> Ending:
+    async def run(self) -> RunOutcome:
         """Run to the end.
 
         Raises:
@@ -91,10 +93,10 @@ class Pipeline:
             async with asyncio.TaskGroup() as group:
                 helpers = [
                     *(
-                        group.create_task(client.halts.run(), name=f"halts-{client.name}")
+                        group.create_task(client.breaker.run(), name=f"halts-{client.name}")
                         for client in self._turnstile.clients
                     ),
-                    group.create_task(self._tell_gauges(), name="gauges"),
+                    group.create_task(self._emit_gauges(), name="gauges"),
                     *(
                         group.create_task(lane.reconciler.run(), name=f"doubts-{lane.campaign}")
                         for lane in self._lanes
@@ -110,7 +112,7 @@ class Pipeline:
                     await self._drain(workers)
                     raise
                 if not await self._drain(workers):
-                    ending = Ending.CUT_OFF
+                    ending = RunOutcome.CUT_OFF
                 for lane in self._lanes:
                     await lane.reconciler.finish()
                 for helper in helpers:
@@ -121,11 +123,11 @@ class Pipeline:
             for lane in self._lanes:
                 await lane.intake.close()
         await self._gauges()
-        return Ending.FAILED if self._failed else ending
+        return RunOutcome.FAILED if self._failed else ending
 
     # feeding
 
-    async def _feed(self) -> Ending:
+    async def _feed(self) -> RunOutcome:
         """Keep the workers supplied until the run is over."""
         for lane in self._lanes:
             await lane.start(self._plan.workers)
@@ -140,20 +142,20 @@ class Pipeline:
                 if ending is not None:
                     return ending
             if self._halted_too_long():
-                return Ending.HALTED
+                return RunOutcome.HALTED
             if self._held_too_long():
-                return Ending.DEFERRED
+                return RunOutcome.DEFERRED
             await self._rest()
-        return Ending.DRAINED
+        return RunOutcome.DRAINED
 
     async def _supply(self) -> bool:
         """Let each lane claim what it has room for; True if any got something."""
         got = False
         for lane in self._fed:
-            room = lane.room_left()
+            room = lane.prefetch_left()
             claims = await lane.intake.claims(room) if room > 0 else ()
             if lane.paused_at is not None:
-                await lane.give_back(claims)
+                await lane.release(claims)
                 continue
             lane.ready.extend(claims)
             for _ in claims:
@@ -161,18 +163,18 @@ class Pipeline:
             got = got or bool(claims)
         return got
 
-    def _over(self, now: float, deadline: float) -> Ending | None:
+    def _over(self, now: float, deadline: float) -> RunOutcome | None:
         due = min(min(lane.next_due, lane.reconciler.next_look) for lane in self._lanes)
         if any(lane.intake.limited for lane in self._lanes):
-            return Ending.DONE
+            return RunOutcome.DONE
         if not self._plan.once or due <= now:
             return None
         if due == NEVER:
-            held_back = any(lane.held_back for lane in self._lanes)
-            return Ending.PAUSED if held_back else Ending.DONE
+            held_back = any(lane.paused_count for lane in self._lanes)
+            return RunOutcome.PAUSED if held_back else RunOutcome.DONE
         if due <= deadline:
             return None
-        return Ending.DEFERRED if self._turnstile.halted_since is None else Ending.HALTED
+        return RunOutcome.DEFERRED if self._turnstile.halted_since is None else RunOutcome.HALTED
 
     def _halted_too_long(self) -> bool:
         since = self._turnstile.halted_since
@@ -182,14 +184,16 @@ class Pipeline:
 
     def _held_too_long(self) -> bool:
         """Tell whether the platform holds all requests for longer than the run waits."""
-        return self._plan.once and self._turnstile.held(Step.CHECK) > self._plan.wait_limit
+        return (
+            self._plan.once and self._turnstile.hold_remaining(Step.CHECK) > self._plan.wait_limit
+        )
 
     async def _rest(self) -> None:
         """Wait until the workers want more, something is due, or a source has a batch."""
         seconds, now = IDLE_SECONDS, self._clock.time()
         batches: list[asyncio.Task[Batch | None]] = []
         for lane in self._lanes:
-            if lane.room_left() > 0:
+            if lane.prefetch_left() > 0:
                 seconds = min(seconds, max(0.001, lane.next_due - now))
                 if not lane.read:
                     seconds = min(seconds, BATCH_SECONDS)
@@ -218,7 +222,7 @@ class Pipeline:
             if len(lane.ready) <= workers or not lane.busy:
                 self._wanted.set()
 
-    def _next(self) -> Lane:
+    def _next(self) -> CampaignRun:
         """Choose the lane whose contact is next; at least one has something ready."""
         if self._sharing is None:
             return self._lanes[0]
@@ -228,9 +232,9 @@ class Pipeline:
     async def _drain(self, workers: list[asyncio.Task[None]]) -> bool:
         """Stop the intake, give back what lies ready, let the workers finish; False if cut off."""
         self._turnstile.drain()
-        ready = [(lane, self._take_back(lane)) for lane in self._lanes]
+        ready = [(lane, self._release_ready(lane)) for lane in self._lanes]
         for lane, claims in ready:
-            await lane.give_back(claims)
+            await lane.release(claims)
         for _ in workers:
             self._queue.put_nowait(_STOP)
         _, unfinished = await asyncio.wait(workers, timeout=self._plan.drain_seconds)
@@ -238,7 +242,7 @@ class Pipeline:
             worker.cancel()
         return not unfinished
 
-    def _take_back(self, lane: Lane) -> list[Claim]:
+    def _release_ready(self, lane: CampaignRun) -> list[Claim]:
         """Take from the workers what lies ready of a lane."""
         claims = list(lane.ready)
         lane.ready.clear()
@@ -246,7 +250,7 @@ class Pipeline:
             self._queue.get_nowait()
         return claims
 
-    def _lane(self, campaign: str) -> Lane:
+    def _lane(self, campaign: str) -> CampaignRun:
         for lane in self._lanes:
             if lane.campaign == campaign:
                 return lane
@@ -255,25 +259,25 @@ class Pipeline:
 
     # telling
 
-    async def _tell_gauges(self) -> None:
+    async def _emit_gauges(self) -> None:
         while True:
             await self._gauges()
             await self._clock.sleep(self._plan.gauge_seconds)
 
     async def _gauges(self) -> None:
         for lane in self._lanes:
-            await lane.tell_gauges(self._turnstile.clients)
+            await lane.emit_gauges(self._turnstile.clients)
 
 
-def _sharing(lanes: Sequence[Lane], plan: Plan) -> Sharing | None:
+def _sharing(lanes: Sequence[CampaignRun], plan: PipelineOptions) -> Scheduler | None:
     """Return how several campaigns share the workers; None where there is but one."""
     if len(lanes) == 1:
         return None
     shares = [lane.weight.share for lane in lanes]
     return (
-        ByPriority([lane.weight.priority for lane in lanes], shares)
+        PriorityScheduler([lane.weight.priority for lane in lanes], shares)
         if plan.by_priority
-        else Fair(shares)
+        else StrideScheduler(shares)
     )
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from dispatcher.domain.answer import Answer, Loss, NoAnswer
+from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Answered, StateAged
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, RetryReason, Step
-from dispatcher.engine.clients.pool import Pass, Turnstile
-from dispatcher.engine.completion import Desk, Work, discreet
+from dispatcher.engine.clients.pool import ClientPermit, ClientPool
+from dispatcher.engine.completion import Completer, InFlight, redact_words
 from dispatcher.ports import (
     CredentialsError,
     Intent,
@@ -27,15 +27,15 @@ UNREACHABLE_SECONDS = 1.0
 """When a contact is due again whose request could not be made for want of a token."""
 
 
-class Exchange:
+class Requester:
     """Makes requests for contacts."""
 
-    def __init__(self, turnstile: Turnstile, desk: Desk) -> None:
+    def __init__(self, turnstile: ClientPool, desk: Completer) -> None:
         self._turnstile = turnstile
         self._desk = desk
         self._clock = desk.clock
 
-    async def read(self, work: Work, call: Call) -> Reply | None:
+    async def read(self, work: InFlight, call: Call) -> Reply | None:
         """Make a state check; None when it was not made.
 
         Then the contact has left, or goes round again by the way that all requests take.
@@ -43,47 +43,49 @@ class Exchange:
         granted = await self._permit(work, Step.CHECK)
         return None if granted is None else await self._read(work, Step.CHECK, granted, call)
 
-    async def read_many(self, work: Work, granted: Pass, call: Call) -> Reply | None:
+    async def read_many(self, work: InFlight, granted: ClientPermit, call: Call) -> Reply | None:
         """Read states for ``work`` and others, with the pass that it has; None as for `read`."""
         return await self._read(work, Step.CHECK_MANY, granted, call)
 
-    async def _read(self, work: Work, step: Step, granted: Pass, call: Call) -> Reply | None:
+    async def _read(
+        self, work: InFlight, step: Step, granted: ClientPermit, call: Call
+    ) -> Reply | None:
         try:
             return await self._request(work, step, granted, call)
         except TokenExpiredError as expired:
-            await self._renewed(work, step, expired.number)
+            await self._renew(work, step, expired.number)
             return None
 
     async def send(
-        self, work: Work, step: Step, decision: Notify | Open, call: Call
+        self, work: InFlight, step: Step, decision: Notify | Open, call: Call
     ) -> Reply | None:
         """Commit the intent and make the send; None as for `read`."""
         granted = await self._permit(work, step)
         if granted is None:
             return None
         client, permit = granted
-        if self._too_late(work):
-            permit.unused()
+        if self._is_stale(work):
+            permit.release()
             return None
-        counted = work.progress.sent()
+        counted = work.progress.count_send()
         at = self._desk.platform_time()
         try:
-            work.hindrance = await self._desk.ledger.intend(
+            work.block = await self._desk.ledger.intend(
                 Intent(
                     work.id, step, decision, at, counted,
-                    work.external_contact_id, self._desk.house.limits(at),
+                    work.external_contact_id, self._desk.rules.limits(at),
                 )
             )  # fmt: skip
         except BaseException:
-            permit.unused()
+            permit.release()
             raise
-        if work.hindrance is not None:
-            permit.unused()
+        if work.block is not None:
+            permit.release()
             return None
         work.sending = True
-        if not client.halts.open_for(work.id):
-            permit.unused()
-            await self.turn_back(work, decision)
+        if not client.breaker.allows(work.id):
+            permit.release()
+            await self.suspend_send(work, decision)
             return None
         if work.conversation is not None:
             age = self._clock.monotonic() - work.state_at
@@ -91,29 +93,29 @@ class Exchange:
         try:
             return await self._request(work, step, granted, call)
         except TokenExpiredError as expired:
-            await self.turn_back(work, decision)
-            await self._renewed(work, step, expired.number)
+            await self.suspend_send(work, decision)
+            await self._renew(work, step, expired.number)
             return None
 
-    async def look_back(self, work: Work, call: Call) -> Reply | None:
+    async def look_back(self, work: InFlight, call: Call) -> Reply | None:
         """Make a look back for ``work``, which is nobody's contact; None if it was not made."""
         renewed = True
         while renewed:
-            granted = await self._turnstile.permit(Step.LOOK_BACK, work.id)
+            granted = await self._turnstile.acquire(Step.LOOK_BACK, work.id)
             if granted is None:
                 return None
             try:
                 return await self._request(work, Step.LOOK_BACK, granted, call)
             except TokenExpiredError as expired:
-                renewed = await self._renewed(work, Step.LOOK_BACK, expired.number)
+                renewed = await self._renew(work, Step.LOOK_BACK, expired.number)
         return None
 
-    async def turn_back(self, work: Work, decision: Notify | Open) -> None:
+    async def suspend_send(self, work: InFlight, decision: Notify | Open) -> None:
         """Keep a decision whose message was not taken, for when the way is open again."""
-        work.kept = decision
+        work.pending_decision = decision
         await self._desk.retract(work)
 
-    def _too_late(self, work: Work) -> bool:
+    def _is_stale(self, work: InFlight) -> bool:
         """Tell whether the wait for the permit outlived the contact, or what was read of it.
 
         So does a rule of the campaign that bars it now, or now that the platform told who it is.
@@ -121,48 +123,50 @@ class Exchange:
         now, expires = self._clock.time(), work.contact.expires_at
         if expires is not None and now >= expires:
             return True
-        if self._desk.house.bars(work.contact, work.conversation, work.progress, now) is not None:
+        if self._desk.rules.check(work.contact, work.conversation, work.progress, now) is not None:
             return True
         return work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS)
 
-    async def _permit(self, work: Work, step: Step) -> Pass | None:
+    async def _permit(self, work: InFlight, step: Step) -> ClientPermit | None:
         """Wait for a permit; a contact that would have to wait for long leaves its worker."""
-        granted = await self._turnstile.permit(step, work.id, work.forbidden)
+        granted = await self._turnstile.acquire(step, work.id, work.forbidden)
         if granted is not None:
             return granted
-        held = self._turnstile.held_long(step)
+        held = self._turnstile.long_hold_remaining(step)
         if held > 0:
             await self._desk.defer(work, Defer(held, RetryReason.THROTTLED, work.progress))
         else:
             await self._desk.release(work)
         return None
 
-    async def _request(self, work: Work, step: Step, granted: Pass, call: Call) -> Reply:
+    async def _request(
+        self, work: InFlight, step: Step, granted: ClientPermit, call: Call
+    ) -> Reply:
         client, permit = granted
         work.client, work.sent_at = client, self._clock.time()
         try:
             reply = await call(client.platform)
         except TokenExpiredError:
-            permit.unused()
+            permit.release()
             raise
         except BaseException:
-            permit.answered(None)
+            permit.complete(None)
             raise
-        permit.answered(reply.reading)
-        self._enter(work, step, reply)
+        permit.complete(reply.reading)
+        self._record(work, step, reply)
         return reply
 
-    async def _renewed(self, work: Work, step: Step, number: int) -> bool:
+    async def _renew(self, work: InFlight, step: Step, number: int) -> bool:
         """Wait for a token, without a permit: a halt may begin meanwhile."""
         client = work.client
         try:
-            with self._turnstile.renewing(client):
+            with self._turnstile.during_renewal(client):
                 await client.platform.renew(number)
         except CredentialsError as error:
-            client.halts.halt(HaltReason.CREDENTIALS, str(error))
-            client.halts.leave(work.id)
+            client.breaker.halt(HaltReason.CREDENTIALS, str(error))
+            client.breaker.release_probe(work.id)
         except TokenUnavailableError as error:
-            client.halts.unreachable(str(error))
+            client.breaker.record_unreachable(str(error))
             if step is not Step.LOOK_BACK:
                 later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
                 await self._desk.defer(work, later)
@@ -170,32 +174,32 @@ class Exchange:
             return True
         return False
 
-    def _enter(self, work: Work, step: Step, reply: Reply) -> None:
+    def _record(self, work: InFlight, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
             self._desk.note_platform_clock(reply.clock)
         result, left = reply.result, True
         if isinstance(result, Answer):
-            work.client.halts.reached()
-        elif result.loss is Loss.NOT_SENT:
+            work.client.breaker.record_reachable()
+        elif result.cause is NoAnswerCause.NOT_SENT:
             left = False
-            work.client.halts.unreachable(result.detail)
+            work.client.breaker.record_unreachable(result.detail)
         if step.is_send and left:
             opens = work.progress.open_next
-            counted = work.progress.sent()
+            counted = work.progress.count_send()
             work.progress = replace(counted, open_next=True) if opens else counted
         self._desk.events.emit(_answered(work, step, reply))
 
 
-def _answered(work: Work, step: Step, reply: Reply) -> Answered:
+def _answered(work: InFlight, step: Step, reply: Reply) -> Answered:
     result, contact, client = reply.result, work.contact, work.client.name
     if isinstance(result, NoAnswer):
         return Answered(
-            step, result.loss.value, reply.seconds, contact.key, contact.conversation_id,
-            "", failed=True, words=discreet(result.detail, work), client=client,
+            step, result.cause.value, reply.seconds, contact.key, contact.conversation_id,
+            "", failed=True, words=redact_words(result.detail, work), client=client,
         )  # fmt: skip
     failed = result.status // 100 != 2  # noqa: PLR2004 - HTTP's class of success
     return Answered(
         step, str(result.status), reply.seconds, contact.key, contact.conversation_id,
-        result.correlation_id, failed=failed, words=discreet(result.words, work),
+        result.correlation_id, failed=failed, words=redact_words(result.words, work),
         client=client,
     )  # fmt: skip

@@ -16,10 +16,10 @@ class Weight:
     priority: int = 0
 
 
-EVEN = Weight()
+EQUAL_WEIGHT = Weight()
 
 
-class Sharing(Protocol):
+class Scheduler(Protocol):
     """Decides whose contact is next."""
 
     def next(self, waiting: Sequence[int]) -> int:
@@ -27,7 +27,7 @@ class Sharing(Protocol):
         ...
 
 
-class Fair:
+class StrideScheduler:
     """Gives to the lane that got least of late, in proportion to its share.
 
     Every contact costs its lane 1 / share; the lane that spent least is next. What a lane did
@@ -50,12 +50,12 @@ class Fair:
         return chosen
 
 
-class ByPriority:
+class PriorityScheduler:
     """Gives to the lane with the highest priority; lanes of one priority share fairly."""
 
     def __init__(self, priorities: Sequence[int], shares: Sequence[float]) -> None:
         self._priorities = tuple(priorities)
-        self._fair = {priority: Fair(shares) for priority in priorities}
+        self._fair = {priority: StrideScheduler(shares) for priority in priorities}
 
     def next(self, waiting: Sequence[int]) -> int:
         """Choose among those of the highest priority that has anything."""

@@ -7,28 +7,28 @@ from dataclasses import replace
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
-from dispatcher.domain.decision import BargeIn, Finish, Notify, Rules, decide
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.decision import BargeIn, DecisionPolicy, Finish, Notify, decide
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
-from dispatcher.engine.clients.pool import Pass, Turnstile
-from dispatcher.engine.completion import Desk, Work
-from dispatcher.engine.refusals import Refusals
-from dispatcher.engine.requester import Exchange
+from dispatcher.engine.clients.pool import ClientPermit, ClientPool
+from dispatcher.engine.completion import Completer, InFlight
+from dispatcher.engine.refusals import RefusalHandler
+from dispatcher.engine.requester import Requester
 from dispatcher.ports import Reply
 
 REST_SECONDS = 60.0
 """For so long states are read one by one after a request for many that told none."""
-_PASSING = frozenset({Kind.UNAUTHORIZED, Kind.THROTTLED})
+_PASSING = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
 """Refusals that are taken care of by themselves: the next request for many can do."""
 
 
-class _Place:
+class _Waiter:
     """A contact's place in the group that forms; None in ``told``: read it alone."""
 
     __slots__ = ("at", "led", "told", "work")
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: InFlight) -> None:
         self.work = work
         self.led: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Done with True when it is to lead the next group, with False when it was served."""
@@ -43,7 +43,7 @@ class _Place:
             self.led.set_result(False)
 
 
-class Gathering:
+class StateBatcher:
     """Reads the states of up to ``most`` contacts in one request, as the platform records them.
 
     The first who waits leads: it gets the permit, and takes those along that wait by then. What
@@ -53,35 +53,40 @@ class Gathering:
     """
 
     def __init__(
-        self, turnstile: Turnstile, exchange: Exchange, refusals: Refusals, desk: Desk, most: int
+        self,
+        turnstile: ClientPool,
+        exchange: Requester,
+        refusals: RefusalHandler,
+        desk: Completer,
+        most: int,
     ) -> None:
         self._turnstile = turnstile
         self._exchange = exchange
         self._refusals = refusals
         self._desk = desk
         self._most = most
-        self._places: deque[_Place] = deque()
+        self._places: deque[_Waiter] = deque()
         self._rests_until = float("-inf")
 
-    async def look(self, work: Work, rules: Rules) -> Conversation | None:
+    async def read_state(self, work: InFlight, rules: DecisionPolicy) -> Conversation | None:
         """Return a state on which a decision may rest.
 
         None if it is to be read alone, unless the contact has left.
         """
-        if work.progress != NEW or work.conflict is not None or self._rests():
+        if work.progress != NEW or work.refused_open is not None or self._rests():
             return None
-        place = _Place(work)
+        place = _Waiter(work)
         await self._share(place)
         seen, now = place.told, self._desk.clock.time()
-        if seen is None or not _suffices(work, seen, rules, now):
+        if seen is None or not _is_sufficient(work, seen, rules, now):
             return None
-        work.saw(seen, place.at)
+        work.record_state(seen, place.at)
         return seen
 
     def _rests(self) -> bool:
         return self._most <= 1 or self._desk.clock.monotonic() < self._rests_until
 
-    async def _share(self, place: _Place) -> None:
+    async def _share(self, place: _Waiter) -> None:
         self._places.append(place)
         try:
             if self._places[0] is place or await place.led:
@@ -89,7 +94,7 @@ class Gathering:
         finally:
             self._leave(place)
 
-    def _leave(self, place: _Place) -> None:
+    def _leave(self, place: _Waiter) -> None:
         """Give up a place that was not served; the next one leads if this was to."""
         if place in self._places:
             first = self._places[0] is place
@@ -101,10 +106,10 @@ class Gathering:
         if self._places and not self._places[0].led.done():
             self._places[0].led.set_result(True)
 
-    async def _lead(self, place: _Place) -> None:
-        granted = await self._turnstile.permit(Step.CHECK_MANY, place.work.id)
+    async def _lead(self, place: _Waiter) -> None:
+        granted = await self._turnstile.acquire(Step.CHECK_MANY, place.work.id)
         if granted is not None and self._rests():
-            granted.permit.unused()
+            granted.permit.release()
             granted = None
         if granted is None:  # or a drain, or a long hold: each finds out for itself
             self._dismiss(self._take(len(self._places)))
@@ -112,23 +117,23 @@ class Gathering:
         group = self._take(self._most)
         self._pass_on()
         if len(group) == 1:
-            granted.permit.unused()
+            granted.permit.release()
             return
         try:
             await self._ask(group, granted)
         finally:
             self._dismiss(group)
 
-    def _take(self, most: int) -> Sequence[_Place]:
+    def _take(self, most: int) -> Sequence[_Waiter]:
         """Take the places at the head, the leader's first."""
         return [self._places.popleft() for _ in range(min(most, len(self._places)))]
 
-    def _dismiss(self, group: Sequence[_Place]) -> None:
+    def _dismiss(self, group: Sequence[_Waiter]) -> None:
         for place in group:
             if not place.led.done():
                 place.led.set_result(False)
 
-    async def _ask(self, group: Sequence[_Place], granted: Pass) -> None:
+    async def _ask(self, group: Sequence[_Waiter], granted: ClientPermit) -> None:
         work = group[0].work
         ids = list(dict.fromkeys(place.work.contact.conversation_id for place in group))
         reply = await self._exchange.read_many(
@@ -137,32 +142,32 @@ class Gathering:
         if reply is None:
             return
         kind = classify(Step.CHECK_MANY, reply.result)
-        if kind is Kind.ACCEPTED and isinstance(reply.result, Answer):
-            work.client.halts.passed(work.id, Step.CHECK_MANY, work.sent_at)
+        if kind is AnswerKind.ACCEPTED and isinstance(reply.result, Answer):
+            work.client.breaker.record_success(work.id, Step.CHECK_MANY, work.sent_at)
             self._hand_out(group, reply.result, kind)
         else:
             self._dismiss(group)
             await self._failed(work, kind, reply)
 
-    def _hand_out(self, group: Sequence[_Place], answer: Answer, kind: Kind) -> None:
+    def _hand_out(self, group: Sequence[_Waiter], answer: Answer, kind: AnswerKind) -> None:
         told = {each.id: each for each in answer.conversations or ()}
         leader, now = group[0].work, self._desk.clock.monotonic()
         for place in group:
             work, seen = place.work, told.get(place.work.contact.conversation_id)
             work.client, work.sent_at = leader.client, leader.sent_at
-            work.asked(Step.CHECK_MANY, replace(answer, conversation=seen), kind)
+            work.record_request(Step.CHECK_MANY, replace(answer, conversation=seen), kind)
             place.serve(seen, now)
 
-    async def _failed(self, work: Work, kind: Kind, reply: Reply) -> None:
-        work.asked(Step.CHECK_MANY, reply.result, kind)
+    async def _failed(self, work: InFlight, kind: AnswerKind, reply: Reply) -> None:
+        work.record_request(Step.CHECK_MANY, reply.result, kind)
         work.token = reply.token
         if kind not in _PASSING:
             self._rests_until = self._desk.clock.monotonic() + REST_SECONDS
         if isinstance(reply.result, Answer):
-            await self._refusals.took(work, Step.CHECK_MANY, kind, reply.result)
+            await self._refusals.handle(work, Step.CHECK_MANY, kind, reply.result)
 
 
-def _suffices(work: Work, seen: Conversation, rules: Rules, now: float) -> bool:
+def _is_sufficient(work: InFlight, seen: Conversation, rules: DecisionPolicy, now: float) -> bool:
     """Tell whether what may be old is enough for what would be decided by it."""
     if seen.state is State.UNKNOWN:
         return False

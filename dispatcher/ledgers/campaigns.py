@@ -11,17 +11,17 @@ def pause(connection: sqlite3.Connection, campaign: int, now: float) -> float:
     One that is paused stays so. Times are seconds since the epoch.
     """
     connection.execute(SQL["pause"], (now, campaign))
-    return paused(connection, campaign) or now
+    return paused_since(connection, campaign) or now
 
 
 def resume(connection: sqlite3.Connection, campaign: int) -> float | None:
     """Let the campaign go on; return since when it was paused, None if it was not."""
-    since = paused(connection, campaign)
+    since = paused_since(connection, campaign)
     connection.execute(SQL["resume"], (campaign,))
     return since
 
 
-def paused(connection: sqlite3.Connection, campaign: int) -> float | None:
+def paused_since(connection: sqlite3.Connection, campaign: int) -> float | None:
     """Return since when the campaign is paused, None if it is not."""
     row = connection.execute(SQL["paused_at"], (campaign,)).fetchone()
     return None if row is None or row[0] is None else float(row[0])

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.contact_history import Entry
+from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Hindrance, Status
+from dispatcher.domain.status import SendBlock, Status
 from dispatcher.ports import Claim, Intent, Settlement
 
 Fields = list[Any]
@@ -97,17 +97,19 @@ def settle_fields(settlement: Settlement) -> Fields:
     return _with_story(settled, settlement.story)
 
 
-def defer_fields(id_: int, due: float, progress: Progress, story: Sequence[Entry]) -> Fields:
+def defer_fields(id_: int, due: float, progress: Progress, story: Sequence[HistoryEntry]) -> Fields:
     """Write a deferral as a change."""
     return _with_story(["defer", id_, due, progress_json(progress)], story)
 
 
-def doubt_fields(id_: int, look_at: float, progress: Progress, story: Sequence[Entry]) -> Fields:
+def doubt_fields(
+    id_: int, look_at: float, progress: Progress, story: Sequence[HistoryEntry]
+) -> Fields:
     """Write as a change that nobody knows the end of a send."""
     return _with_story(["doubt", id_, look_at, progress_json(progress)], story)
 
 
-def _with_story(fields: Fields, story: Sequence[Entry]) -> Fields:
+def _with_story(fields: Fields, story: Sequence[HistoryEntry]) -> Fields:
     if story:
         fields.append(orjson.dumps(story)[1:-1].decode())
     return fields
@@ -165,4 +167,4 @@ def claim_of(row: Fields, hindrance: str | None = None) -> Claim:
         expires_at=until,
         attributes=orjson.loads(more) if more else {},
     )
-    return Claim(id_, contact, progress_of(progress), Hindrance(hindrance) if hindrance else None)
+    return Claim(id_, contact, progress_of(progress), SendBlock(hindrance) if hindrance else None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dispatcher.ports import LedgerError
 
-_WORDS = {
+_MESSAGES = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space and start again",
     sqlite3.SQLITE_READONLY: "the file or its directory is read-only; make both writable for "
     "this user, or set ledger.path to a place that is",
@@ -29,14 +29,14 @@ _OF_ONE_OPERATION = (
 )
 
 
-def explain(path: Path, error: sqlite3.Error) -> LedgerError:
+def translate_error(path: Path, error: sqlite3.Error) -> LedgerError:
     """Put an error of the database into words."""
     code = getattr(error, "sqlite_errorcode", None)
-    known = _WORDS.get(code & _PRIMARY) if code is not None else None
-    return wrong(path, known or f"the database says: {error}; start again, and report this")
+    known = _MESSAGES.get(code & _PRIMARY) if code is not None else None
+    return ledger_error(path, known or f"the database says: {error}; start again, and report this")
 
 
-def wrong(path: Path, what: str) -> LedgerError:
+def ledger_error(path: Path, what: str) -> LedgerError:
     """Make the error that says what is wrong with the ledger at ``path`` and what to do."""
     return LedgerError(f"ledger {path}: {what}")
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from dispatcher.ledgers.errors import explain, wrong
-from dispatcher.ledgers.lock import Lock
+from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.lock import LedgerLock
 from dispatcher.ledgers.schema import open_for_writing
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def exclusive_connection(path: Path) -> Iterator[sqlite3.Connection]:
     """Hold the ledger for one transaction, which is committed at the end of the block.
 
     Raises:
@@ -20,8 +20,10 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
     """
     if not path.is_file():
-        raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
-    lock = Lock(path)
+        raise ledger_error(
+            path, "there is no such file; check ledger.path, or run a campaign first"
+        )
+    lock = LedgerLock(path)
     try:
         with closing(open_for_writing(path)) as connection:
             try:
@@ -29,6 +31,6 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
                 yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise explain(path, error) from None
+                raise translate_error(path, error) from None
     finally:
         lock.release()

@@ -12,22 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from dispatcher.domain.contact_history import Entry
+from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Witness
-from dispatcher.domain.status import Hindrance
+from dispatcher.domain.reconciliation import DeliveryWitness
+from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
-from dispatcher.ledgers.errors import explain
-from dispatcher.ledgers.lock import Lock
-from dispatcher.ledgers.maintenance.batches import Work
+from dispatcher.ledgers.errors import translate_error
+from dispatcher.ledgers.lock import LedgerLock
+from dispatcher.ledgers.maintenance.batches import BatchGenerator
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission
 from dispatcher.ledgers.write import claims as holding
 from dispatcher.ledgers.write import in_doubt as doubting
 from dispatcher.ledgers.write.claims import Recovered, Replayed
-from dispatcher.ledgers.write.index_staging import Strangers
+from dispatcher.ledgers.write.index_staging import NewPersonCache
 from dispatcher.ledgers.write.read_ahead import ReadAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
@@ -35,9 +35,9 @@ from dispatcher.ports import (
     Backlog,
     Batch,
     Claim,
-    Doubt,
+    InDoubtContact,
     Intent,
-    Known,
+    KnownEffects,
     Position,
     Settlement,
     Totals,
@@ -51,7 +51,7 @@ class _Opened:
     """A file that is ours, with its lock: what the thread that opens it hands over."""
 
     path: Path
-    lock: Lock
+    lock: LedgerLock
     connection: sqlite3.Connection
     campaign: int
     last_id: int
@@ -72,7 +72,7 @@ class SqliteLedger:
         self._now = now
         self._writer = Writer(opened.connection, opened.path)
         self._ahead = ReadAhead(opened.path)
-        self._strangers = Strangers()
+        self._strangers = NewPersonCache()
         self._opener = True
 
     @classmethod
@@ -105,7 +105,7 @@ class SqliteLedger:
     ) -> None:
         await self.close()
 
-    async def another(self, campaign: str) -> Self:
+    async def for_campaign(self, campaign: str) -> Self:
         """Return another campaign of the same file; it closes with this one, and only so.
 
         Raises:
@@ -135,9 +135,9 @@ class SqliteLedger:
             partial(holding.recover, campaign=self._campaign, now=self._now())
         )
 
-    def tell_socket(self, path: str) -> None:
+    def record_socket(self, path: str) -> None:
         """Write down, in the lock's file, where this process takes orders."""
-        self._lock.tell_socket(path)
+        self._lock.record_socket(path)
 
     async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Let ``run`` read or write in the writer's thread, within a transaction of its own group.
@@ -146,7 +146,7 @@ class SqliteLedger:
         """
         return await self._writer.job(run)
 
-    async def tend(self, work: Work[T]) -> T:
+    async def tend(self, work: BatchGenerator[T]) -> T:
         """Do long work while a run goes on: one of its jobs after the other, among the writes.
 
         Raises:
@@ -169,7 +169,7 @@ class SqliteLedger:
     async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction."""
         seen = await self._ahead.admission(self._campaign, batch.contacts, self._writer.moves)
-        claiming = admission.Claiming(now, claim, seen)
+        claiming = admission.ClaimOptions(now, claim, seen)
         admitted = await self._writer.job(
             lambda connection: admission.admit(
                 connection, self._campaign, self._ids, batch, claiming
@@ -184,7 +184,9 @@ class SqliteLedger:
         claims = await self._writer.job(
             partial(holding.claim, campaign=self._campaign, limit=limit, now=now)
         )
-        return holding.hinted(claims, await self._ahead.hindered([each.id for each in claims]))
+        return holding.blocking_people(
+            claims, await self._ahead.hindered([each.id for each in claims])
+        )
 
     async def release(self, ids: Iterable[int]) -> None:
         """Make claimed contacts ready and due now: nobody works on them after all.
@@ -209,7 +211,7 @@ class SqliteLedger:
             partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
         )
 
-    async def intend(self, intent: Intent) -> Hindrance | None:
+    async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or say what stands against it."""
         stranger_after = self._strangers.take(intent.id, intent.external_contact_id)
         return await self._writer.change(intend_fields(intent, stranger_after))
@@ -231,44 +233,44 @@ class SqliteLedger:
         id: int,  # noqa: A002 - as above
         due: float,
         progress: Progress,
-        story: Sequence[Entry] = (),
+        story: Sequence[HistoryEntry] = (),
     ) -> None:
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
         await self._writer.change(defer_fields(id, due, progress, story))
 
-    async def doubt(
+    async def mark_in_doubt(
         self,
         id: int,  # noqa: A002 - as above
         look_at: float,
         progress: Progress,
-        story: Sequence[Entry] = (),
+        story: Sequence[HistoryEntry] = (),
     ) -> None:
         """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
         await self._writer.change(doubt_fields(id, look_at, progress, story))
 
-    async def look_again(self, id: int, at: float) -> None:  # noqa: A002 - as above
+    async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
         """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
         await self._writer.change(["look_again", id, at])
 
-    async def doubts(self, limit: int, now: float) -> Sequence[Doubt]:
+    async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
         """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
         return await self._writer.job(
-            partial(doubting.due_doubts, campaign=self._campaign, limit=limit, now=now)
+            partial(doubting.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
         )
 
-    async def next_look(self) -> float | None:
+    async def next_look_back(self) -> float | None:
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
-        return await self._writer.job(partial(doubting.next_look, campaign=self._campaign))
+        return await self._writer.job(partial(doubting.next_look_back, campaign=self._campaign))
 
-    async def known_of(
+    async def known_effects(
         self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
-    ) -> Known:
+    ) -> KnownEffects:
         """Return what is known about these, over all campaigns: see the port."""
         return await self._writer.job(
-            partial(doubting.known_of, conversations=conversations, since=since, people=people)
+            partial(doubting.known_effects, conversations=conversations, since=since, people=people)
         )
 
-    async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:
+    async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:
         """Return the first messages that were taken after a time, of whichever campaign."""
         return await self._writer.job(partial(doubting.witnesses, after=after, limit=limit))
 
@@ -278,11 +280,11 @@ class SqliteLedger:
 
     async def totals(self) -> Totals:
         """Sum the campaign up."""
-        return await self._writer.job(partial(totals.totals, campaign=self._campaign))
+        return await self._writer.job(partial(totals.campaign_totals, campaign=self._campaign))
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused; None if it is not."""
-        return await self._writer.job(partial(campaigns.paused, campaign=self._campaign))
+        return await self._writer.job(partial(campaigns.paused_since, campaign=self._campaign))
 
     async def pause(self, now: float) -> None:
         """Note that the campaign takes nothing new from ``now`` on, or since it was paused."""
@@ -294,7 +296,7 @@ class SqliteLedger:
 
 
 def _open(path: Path, campaign: str, now: float) -> _Opened:
-    lock = Lock(path)
+    lock = LedgerLock(path)
     try:
         connection = open_for_writing(path)
         try:
@@ -302,7 +304,7 @@ def _open(path: Path, campaign: str, now: float) -> _Opened:
             (last_id,) = connection.execute(SQL["last_id"]).fetchone()
         except sqlite3.Error as error:
             connection.close()
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
     except BaseException:
         lock.release()
         raise

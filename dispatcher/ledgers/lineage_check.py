@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from dispatcher.domain.lineage_check import Link, Verified
+from dispatcher.domain.lineage_check import LineageLink, LinkVerdict
 from dispatcher.domain.status import Relation
-from dispatcher.ledgers.errors import explain
-from dispatcher.ledgers.lock import Lock
+from dispatcher.ledgers.errors import translate_error
+from dispatcher.ledgers.lock import LedgerLock
 from dispatcher.ledgers.read.reader import check_campaign
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.statements import SQL
 
 
 @dataclass(frozen=True, slots=True)
-class Unverified:
+class UnverifiedQuery:
     """Which links to ask about: not confirmed yet, and old enough to be shown.
 
     ``settled_until`` is in seconds since the epoch; no ``campaign`` means all of them.
@@ -31,18 +31,18 @@ class Unverified:
 
 
 def unverified(
-    connection: sqlite3.Connection, which: Unverified, after: int, limit: int
-) -> list[Link]:
+    connection: sqlite3.Connection, which: UnverifiedQuery, after: int, limit: int
+) -> list[LineageLink]:
     """Return up to ``limit`` links with ids above ``after``, in the order of their ids."""
     values = (after, which.settled_until, which.campaign, which.campaign, limit)
     cursor = connection.execute(SQL["unverified_page"], values)
     return [
-        Link(id_, Relation(relation), previous, conversation, message, external, sent_at)
+        LineageLink(id_, Relation(relation), previous, conversation, message, external, sent_at)
         for id_, relation, previous, conversation, message, external, sent_at in cursor
     ]
 
 
-def mark(connection: sqlite3.Connection, found: Mapping[int, Verified], at: float) -> None:
+def mark(connection: sqlite3.Connection, found: Mapping[int, LinkVerdict], at: float) -> None:
     """Write what was found into the lineage, by its ids; ``at`` is seconds since the epoch.
 
     To be called inside of a transaction, or for one link.
@@ -51,7 +51,7 @@ def mark(connection: sqlite3.Connection, found: Mapping[int, Verified], at: floa
     connection.executemany(SQL["mark_verified"], rows)
 
 
-class HeldLinks:
+class ExclusiveLinkStore:
     """The links of a ledger that no daemon works on: it holds the ledger's lock. Use ``with``.
 
     Raises:
@@ -59,11 +59,11 @@ class HeldLinks:
 
     """
 
-    def __init__(self, path: str | Path, which: Unverified) -> None:
+    def __init__(self, path: str | Path, which: UnverifiedQuery) -> None:
         self._path = Path(path)
         self._which = which
         check_campaign(self._path, which.campaign)
-        self._lock = Lock(self._path)
+        self._lock = LedgerLock(self._path)
         try:
             self._connection = open_for_writing(self._path)
         except BaseException:
@@ -77,18 +77,18 @@ class HeldLinks:
         self._connection.close()
         self._lock.release()
 
-    def page(self, after: int, limit: int) -> Sequence[Link]:
+    def page(self, after: int, limit: int) -> Sequence[LineageLink]:
         """Return up to ``limit`` links with ids above ``after``."""
         try:
             return unverified(self._connection, self._which, after, limit)
         except sqlite3.Error as error:
-            raise explain(self._path, error) from None
+            raise translate_error(self._path, error) from None
 
-    def mark(self, found: Mapping[int, Verified], at: float) -> None:
+    def mark(self, found: Mapping[int, LinkVerdict], at: float) -> None:
         """Write down, in one transaction, what was found."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             mark(self._connection, found, at)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise explain(self._path, error) from None
+            raise translate_error(self._path, error) from None

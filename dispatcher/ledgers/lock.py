@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from dispatcher.ledgers.errors import wrong
+from dispatcher.ledgers.errors import ledger_error
 from dispatcher.ports import LedgerError
 
 MODE = 0o600
@@ -15,7 +15,7 @@ _MOST_TOLD = 4096
 """Bytes of a lock file that are read: a pid, and the path of a socket."""
 
 
-class HeldError(LedgerError):
+class LedgerLockedError(LedgerError):
     """Another process has the ledger; ``holder`` is its process id, or "unknown".
 
     ``socket`` is where it takes orders; empty if it told none.
@@ -27,7 +27,7 @@ class HeldError(LedgerError):
         self.socket = socket
 
 
-class Lock:
+class LedgerLock:
     """Holds the lock from its making until `release`; the kernel frees it if we are killed.
 
     Raises:
@@ -42,7 +42,7 @@ class Lock:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise wrong(
+            raise ledger_error(
                 ledger,
                 f"its lock file {path} cannot be opened ({reason}); make the directory and the "
                 "file writable for this user, or set ledger.path to a place that is",
@@ -53,9 +53,9 @@ class Lock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid, socket = _told(os.pread(self._fd, _MOST_TOLD, 0))
+            pid, socket = _read_holder(os.pread(self._fd, _MOST_TOLD, 0))
             os.close(self._fd)
-            raise HeldError(
+            raise LedgerLockedError(
                 f"ledger {ledger}: another dispatcher (pid {pid}) works on it and holds {path}; "
                 "wait for it or stop it, or give this run a ledger of its own with ledger.path",
                 pid,
@@ -64,7 +64,7 @@ class Lock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
-    def tell_socket(self, path: str) -> None:
+    def record_socket(self, path: str) -> None:
         """Write down where the holder takes orders, for those who find the lock held."""
         head = f"{os.getpid()}\n".encode()
         os.pwrite(self._fd, os.fsencode(path) + b"\n", len(head))
@@ -76,11 +76,11 @@ class Lock:
             self._fd = -1
 
 
-def last_holder(ledger: Path) -> tuple[str, str]:
+def read_lock_holder(ledger: Path) -> tuple[str, str]:
     """Return pid and socket of who held the lock last, which may be over; empty if nobody did."""
     try:
         with _path(ledger).open("rb") as file:
-            return _told(file.read(_MOST_TOLD))
+            return _read_holder(file.read(_MOST_TOLD))
     except OSError:
         return "", ""
 
@@ -90,7 +90,7 @@ def _path(ledger: Path) -> Path:
     return real.with_name(real.name + ".lock")
 
 
-def _told(content: bytes) -> tuple[str, str]:
+def _read_holder(content: bytes) -> tuple[str, str]:
     """Read what `Lock` wrote: the pid, and behind it where its holder takes orders."""
     lines = os.fsdecode(content).split("\n")
     return lines[0].strip() or "unknown", "".join(lines[1:2])

@@ -15,11 +15,11 @@ from dispatcher.ledgers import campaigns as pausing
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import claims
 
-Answer = dict[str, object]
+CommandAnswer = dict[str, object]
 """What came of an order, as plain values."""
 
 
-class OrderError(ValueError):
+class CommandError(ValueError):
     """An order that cannot be understood, or names what is not in the ledger."""
 
 
@@ -39,7 +39,7 @@ class Selection:
     limit: int | None = None
 
     @classmethod
-    def of(cls, order: Mapping[str, Any]) -> Self:
+    def from_dict(cls, order: Mapping[str, Any]) -> Self:
         """Read a selection from the plain values of an order.
 
         Raises:
@@ -48,20 +48,20 @@ class Selection:
         """
         unknown = set(order) - set(cls.__slots__)
         if unknown:
-            raise OrderError(f"not known: {', '.join(sorted(unknown))}")
+            raise CommandError(f"not known: {', '.join(sorted(unknown))}")
         before, limit = order.get("before"), order.get("limit")
         if not isinstance(before, int | float):
-            raise OrderError("before: needs a time in seconds since the epoch")
+            raise CommandError("before: needs a time in seconds since the epoch")
         if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise OrderError("limit: needs a number from 1 on")
+            raise CommandError("limit: needs a number from 1 on")
         names, campaign = order.get("names", ()), order.get("campaign")
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
-            raise OrderError("names: needs a list of texts")
+            raise CommandError("names: needs a list of texts")
         if campaign is not None and not isinstance(campaign, str):
-            raise OrderError("campaign: needs a text")
+            raise CommandError("campaign: needs a text")
         return cls(float(before), campaign, _reason(order.get("reason")), tuple(names), limit)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the selection as the plain values of an order."""
         return asdict(self)
 
@@ -72,7 +72,7 @@ def _reason(given: object) -> Reason | None:
     try:
         return Reason(str(given))
     except ValueError:
-        raise OrderError(f"reason: {given} is none; there are: {', '.join(Reason)}") from None
+        raise CommandError(f"reason: {given} is none; there are: {', '.join(Reason)}") from None
 
 
 def parked(
@@ -103,7 +103,7 @@ def campaigns(connection: sqlite3.Connection, wanted: str | None) -> list[tuple[
     (stored,) = connection.execute(SQL["campaign_names"]).fetchone()
     known = orjson.loads(stored)
     if wanted is not None and wanted not in known:
-        raise OrderError(
+        raise CommandError(
             f"campaign {wanted!r} is not in the ledger; it holds: {', '.join(known) or 'none'}"
         )
     return [
@@ -115,12 +115,12 @@ def campaigns(connection: sqlite3.Connection, wanted: str | None) -> list[tuple[
 def _ids(connection: sqlite3.Connection, order: Mapping[str, Any]) -> dict[int, list[int]]:
     """Return the ids of the parked contacts that an order means, by campaign."""
     found: dict[int, list[int]] = {}
-    for campaign, _, row in list(parked(connection, Selection.of(order))):
+    for campaign, _, row in list(parked(connection, Selection.from_dict(order))):
         found.setdefault(campaign, []).append(row[0])
     return found
 
 
-def replay(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> Answer:
+def replay(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> CommandAnswer:
     """Put parked contacts back: ready, or in doubt where they were parked so."""
     done = [
         claims.replay(connection, campaign, ids, now)
@@ -132,7 +132,7 @@ def replay(connection: sqlite3.Connection, order: Mapping[str, Any], now: float)
     }
 
 
-def drop(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> Answer:
+def drop(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> CommandAnswer:
     """Make parked contacts final as skipped, ``dropped``; their messages are removed."""
     dropped = 0
     for campaign, ids in _ids(connection, order).items():
@@ -141,20 +141,20 @@ def drop(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -
     return {"dropped": dropped}
 
 
-def pause(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> Answer:
+def pause(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> CommandAnswer:
     """Pause the campaign that the order names, or all."""
     found = campaigns(connection, order.get("campaign"))
     return {"paused": {name: pausing.pause(connection, id_, now) for id_, name in found}}
 
 
-def resume(connection: sqlite3.Connection, order: Mapping[str, Any], _now: float) -> Answer:
+def resume(connection: sqlite3.Connection, order: Mapping[str, Any], _now: float) -> CommandAnswer:
     """Let the campaign that the order names go on, or all that are paused."""
     found = campaigns(connection, order.get("campaign"))
     told = {name: pausing.resume(connection, id_) for id_, name in found}
     return {"resumed": {name: since for name, since in told.items() if since is not None}}
 
 
-ORDERS: Mapping[str, Callable[[sqlite3.Connection, Mapping[str, Any], float], Answer]] = {
+COMMANDS: Mapping[str, Callable[[sqlite3.Connection, Mapping[str, Any], float], CommandAnswer]] = {
     "replay": replay,
     "drop": drop,
     "pause": pause,

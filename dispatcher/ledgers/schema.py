@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from dispatcher.ledgers.codec import key_hash, person_of
-from dispatcher.ledgers.errors import explain, wrong
+from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.statements import script
 
@@ -51,12 +51,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             cached_statements=512,
         )
     except sqlite3.Error as error:
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
     try:
         _prepare(connection, path)
     except sqlite3.Error as error:
         connection.close()
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
     except BaseException:
         connection.close()
         raise
@@ -74,9 +74,11 @@ def check_identity(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and (application or version or tables):
-        raise wrong(path, "this database belongs to something else; set ledger.path to another")
+        raise ledger_error(
+            path, "this database belongs to something else; set ledger.path to another"
+        )
     if version > len(MIGRATIONS):
-        raise wrong(
+        raise ledger_error(
             path,
             f"it was written by a newer dispatcher (schema {version}, this one knows "
             f"{len(MIGRATIONS)}); install that one, or set ledger.path to another file",
@@ -87,7 +89,7 @@ def check_identity(connection: sqlite3.Connection, path: Path) -> int:
 def _check_library(path: Path) -> None:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE[:2]))
-        raise wrong(
+        raise ledger_error(
             path,
             f"this Python comes with SQLite {sqlite3.sqlite_version}, and {oldest} or newer is "
             "needed; use a newer Python",
@@ -99,7 +101,7 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
     except OSError as error:
         reason = error.strerror or str(error)
-        raise wrong(
+        raise ledger_error(
             path,
             f"it cannot be opened for writing ({reason}); check that it is a file this user may "
             "write, or set ledger.path to another one",
@@ -112,7 +114,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(setting).fetchone()
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
-        raise wrong(
+        raise ledger_error(
             path, "its file system has no shared memory; put it on a local disk (ledger.path)"
         )
     connection.create_function("person_of", 1, person_of, deterministic=True)

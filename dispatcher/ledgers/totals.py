@@ -10,7 +10,7 @@ from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import Backlog, Position, Totals
 
 
-def totals(connection: sqlite3.Connection, campaign: int) -> Totals:
+def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
     """Sum the campaign up. What is neither final nor held by somebody is ready."""
     rows, admitted, duplicates, filtered, rejected, settled = connection.execute(
         SQL["sums"], (campaign,)
@@ -33,7 +33,7 @@ def totals(connection: sqlite3.Connection, campaign: int) -> Totals:
 
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
     """Count what is not final; ``now`` is in seconds since the epoch."""
-    ready = totals(connection, campaign).by_status.get((Status.READY, None), 0)
+    ready = campaign_totals(connection, campaign).by_status.get((Status.READY, None), 0)
     busy = _busy(connection, campaign)
     due, oldest = connection.execute(SQL["due"], (campaign, now)).fetchone()
     (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from dispatcher.domain.answer import Reading
+from dispatcher.domain.answer import QuotaReading
 from dispatcher.domain.status import Step
-from dispatcher.pacing.schedule import Pace
+from dispatcher.pacing.schedule import RateSchedule
 from dispatcher.ports import Clock, Pacer, Permit
 
 _SHORTEST_WAIT = 0.001
 """Seconds; the granularity of event loop timers."""
 
 
-class _Waiter(NamedTuple):
+class _Ticket(NamedTuple):
     ticket: int
     future: asyncio.Future[Permit | None]
 
@@ -30,14 +30,14 @@ class _Permit:
         self._number = number
         self._granted = granted
 
-    def answered(self, reading: Reading | None) -> None:
+    def complete(self, reading: QuotaReading | None) -> None:
         if reading is not None:
             self._pacer.read(self._number, self._granted, reading)
 
-    def unused(self) -> None:
+    def release(self) -> None:
         self._pacer.give_back()
 
-    def of(self, pacer: Pacer) -> bool:
+    def issued_by(self, pacer: Pacer) -> bool:
         return self._pacer is pacer
 
 
@@ -48,15 +48,15 @@ class QuotaPacer:
     """
 
     def __init__(self, requests: int, window: float, clock: Clock) -> None:
-        self._pace = Pace(requests, window)
+        self._pace = RateSchedule(requests, window)
         self._now = clock.monotonic
-        self._queues: dict[Step, deque[_Waiter]] = {step: deque() for step in Step}
+        self._queues: dict[Step, deque[_Ticket]] = {step: deque() for step in Step}
         self._held = dict.fromkeys(Step, float("-inf"))
         self._plain = True
         self._tickets = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def permit(self, step: Step) -> Permit | None:
+    async def acquire(self, step: Step) -> Permit | None:
         """Wait for the right to make one request; None when waiting was broken off."""
         if self._plain:
             now = self._now()
@@ -65,9 +65,9 @@ class QuotaPacer:
                 return _Permit(self, number, now)
         return await self._wait(step)
 
-    def stand(self, step: Step, future: asyncio.Future[Permit | None]) -> Callable[[], None]:
+    def enqueue(self, step: Step, future: asyncio.Future[Permit | None]) -> Callable[[], None]:
         """Stand in line with a future that may stand in other lines, too; see `ports.Pacer`."""
-        return partial(self._step_out, step, self._line_up(step, future))
+        return partial(self._leave_queue, step, self._enqueue(step, future))
 
     def hold(self, step: Step | None, seconds: float) -> None:
         """Permit nothing for ``step`` (None: nothing at all) for so long."""
@@ -79,16 +79,16 @@ class QuotaPacer:
             self._plain = False
         self._pump()
 
-    def held(self, step: Step) -> float:
+    def hold_remaining(self, step: Step) -> float:
         """Seconds for which ``step`` is held from now on; 0 if it is not."""
         now = self._now()
         return max(self._held[step] - now, self._pace.held(now))
 
-    def held_alone(self, step: Step) -> float:
+    def endpoint_hold_remaining(self, step: Step) -> float:
         """Seconds for which ``step`` is held by a limit of its own; 0 if it is not."""
         return max(self._held[step] - self._now(), 0.0)
 
-    def break_off(self, *, checks_only: bool) -> None:
+    def cancel_waiters(self, *, checks_only: bool) -> None:
         """Let every waiting caller (or every one that waits for a check) return with None."""
         for step in (Step.CHECK, Step.CHECK_MANY) if checks_only else Step:
             queue = self._queues[step]
@@ -97,7 +97,7 @@ class QuotaPacer:
         self._pump()
 
     @property
-    def pace(self) -> float:
+    def rate(self) -> float:
         """Requests per second at which permits are given just now."""
         return self._pace.rate
 
@@ -106,7 +106,7 @@ class QuotaPacer:
         """Share of the current window's quota that is used, from 0 to 1."""
         return self._pace.used(self._now())
 
-    def read(self, number: int, sent: float, reading: Reading) -> None:
+    def read(self, number: int, sent: float, reading: QuotaReading) -> None:
         """Take the platform's count; for permits only."""
         self._pace.read(number, sent, self._now(), reading)
 
@@ -117,32 +117,32 @@ class QuotaPacer:
 
     async def _wait(self, step: Step) -> Permit | None:
         future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
-        waiter = self._line_up(step, future)
+        waiter = self._enqueue(step, future)
         try:
             return await future
         except asyncio.CancelledError:
             self._abandon(step, waiter)
             raise
 
-    def _line_up(self, step: Step, future: asyncio.Future[Permit | None]) -> _Waiter:
+    def _enqueue(self, step: Step, future: asyncio.Future[Permit | None]) -> _Ticket:
         self._tickets += 1
-        waiter = _Waiter(self._tickets, future)
+        waiter = _Ticket(self._tickets, future)
         self._queues[step].append(waiter)
         self._plain = False
         self._pump()
         return waiter
 
-    def _step_out(self, step: Step, waiter: _Waiter) -> None:
+    def _leave_queue(self, step: Step, waiter: _Ticket) -> None:
         """Let somebody go who was served elsewhere."""
         if waiter in self._queues[step]:
             self._queues[step].remove(waiter)
 
-    def _abandon(self, step: Step, waiter: _Waiter) -> None:
+    def _abandon(self, step: Step, waiter: _Ticket) -> None:
         """Give a cancelled caller's permit, or its place in the line, to the next."""
         if waiter in self._queues[step]:
             self._queues[step].remove(waiter)
         elif not waiter.future.cancelled() and (permit := waiter.future.result()) is not None:
-            permit.unused()
+            permit.release()
         self._pump()
 
     def _pump(self) -> None:
@@ -161,7 +161,7 @@ class QuotaPacer:
         )
         self._set_timer(now)
 
-    def _first(self, now: float) -> deque[_Waiter] | None:
+    def _first(self, now: float) -> deque[_Ticket] | None:
         """Return the queue whose head is next: sends, look backs, checks, checks of many."""
         notify, opening, looking, check, many = (
             queue if (queue := self._queues[step]) and self._held[step] <= now else None
@@ -186,6 +186,6 @@ class QuotaPacer:
             self._timer = loop.call_later(delay, self._pump)
 
 
-def _resolve(waiter: _Waiter, result: Permit | None) -> None:
+def _resolve(waiter: _Ticket, result: Permit | None) -> None:
     if not waiter.future.done():
         waiter.future.set_result(result)

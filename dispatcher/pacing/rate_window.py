@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from dispatcher.domain.answer import Reading
+from dispatcher.domain.answer import QuotaReading
 
 _DRIFT = 1e-4
 """Share of the time gone by that two clocks may have drifted apart."""
@@ -20,7 +20,7 @@ _TAPER = 14.0
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class QuotaSample:
     """One answer that told the platform's count.
 
     ``number`` is the request's place among all that were sent, from 1; ``sent`` and
@@ -30,7 +30,7 @@ class Counted:
     number: int
     sent: float
     heard: float
-    reading: Reading
+    reading: QuotaReading
 
     @property
     def middle(self) -> float:
@@ -39,7 +39,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class WindowBudget:
     """What is left of a window.
 
     ``free`` requests of its ``quota`` are for us; it is open to what is sent in the next
@@ -54,7 +54,7 @@ class Room:
     alone: bool
 
 
-class Boundary:
+class WindowPhase:
     """Where windows of a known period begin: an interval that narrows with evidence."""
 
     def __init__(self, period: float) -> None:
@@ -92,7 +92,7 @@ class Boundary:
         return round((time - (self._low + self._high) / 2) / self._period) * self._period
 
 
-class Others:
+class OtherUsage:
     """What other programs with the same client take of each window of ``quota`` requests."""
 
     def __init__(self, quota: int) -> None:
@@ -126,7 +126,7 @@ class Others:
         return min(max(average - seen, 0.0), max(kept, average * unseen))
 
 
-class Window:
+class RateWindow:
     """The current window: when it ends, how much is used, how much others will take.
 
     At most ``quota`` requests per ``period`` seconds are assumed, whatever is told.
@@ -139,13 +139,13 @@ class Window:
         self._forget()
 
     def _forget(self) -> None:
-        self._boundary = Boundary(self._period)
-        self._others = Others(self._quota)
+        self._boundary = WindowPhase(self._period)
+        self._others = OtherUsage(self._quota)
         self._end = 0.0
         self._trip = 0.0
         self._first = self._first_before = 0
-        self._last: Counted | None = None
-        self._best: Counted | None = None
+        self._last: QuotaSample | None = None
+        self._best: QuotaSample | None = None
         self._whole = self._long = False
         self._confirmed = True
 
@@ -163,7 +163,7 @@ class Window:
         while now >= self._closing:
             self._turn(self._boundary.near(self._end))
 
-    def read(self, counted: Counted) -> None:
+    def read(self, counted: QuotaSample) -> None:
         """Take the platform's count from an answer."""
         last = self._last
         if last is None:
@@ -171,7 +171,7 @@ class Window:
         elif counted.number > last.number:
             self._go_on(last, counted)
 
-    def room(self, now: float, sent: int) -> Room | None:
+    def budget(self, now: float, sent: int) -> WindowBudget | None:
         """Return what is left, or None where the platform does not tell."""
         if self._last is None:
             return None
@@ -180,7 +180,7 @@ class Window:
         free = quota - self._used(sent) - others
         sharp = self._boundary.width < self._period / 4
         alone = others == 0 and not self._long
-        return Room(free, quota, self._closing - now, sharp, alone)
+        return WindowBudget(free, quota, self._closing - now, sharp, alone)
 
     def used(self, now: float, sent: int) -> float:
         """Return the requests counted in this window; ours of one period if it is not told."""
@@ -210,7 +210,7 @@ class Window:
         """Until when a request has to leave that is to count in this window."""
         return self._end - self._trip / 2
 
-    def _begin_with(self, counted: Counted) -> None:
+    def _begin_with(self, counted: QuotaSample) -> None:
         self._last = counted
         self._trip = counted.heard - counted.sent
         self._see_reset(counted)
@@ -219,7 +219,7 @@ class Window:
         self._first = self._sent_until(self._end - self._period - self._boundary.width / 2)
         self._best = counted
 
-    def _go_on(self, last: Counted, counted: Counted) -> None:
+    def _go_on(self, last: QuotaSample, counted: QuotaSample) -> None:
         self._last = counted
         trip = counted.heard - counted.sent
         self._trip = min(trip, self._trip + (trip - self._trip) / 64)
@@ -230,7 +230,7 @@ class Window:
             self._begin(self._boundary_between(last, counted))
         self._choose(counted)
 
-    def _choose(self, counted: Counted) -> None:
+    def _choose(self, counted: QuotaSample) -> None:
         """Go by this count, unless it may be the last one of the window before."""
         doubted_until = self._end - self._period + self._boundary.width
         if (self._confirmed or counted.sent > doubted_until) and counted.number > self._first:
@@ -238,7 +238,7 @@ class Window:
         elif self._best is None:
             self._others.amend(counted.reading.count - (counted.number - self._first_before))
 
-    def _is_drop(self, last: Counted, counted: Counted) -> bool:
+    def _is_drop(self, last: QuotaSample, counted: QuotaSample) -> bool:
         """Whether a boundary lies between two counts, and not just a change of order."""
         fall = last.reading.count - counted.reading.count
         jump = counted.reading.reset - last.reading.reset
@@ -249,13 +249,13 @@ class Window:
         on_the_wire = max(self._marks[-1][1] - last.number, 0) if self._marks else 0
         return jump > 0 and fall > 2 * on_the_wire + counted.reading.allowed / 20
 
-    def _boundary_between(self, last: Counted, counted: Counted) -> float:
+    def _boundary_between(self, last: QuotaSample, counted: QuotaSample) -> float:
         start = self._boundary.near(counted.heard)
         if start > counted.heard:
             start -= self._period
         return start if start >= last.sent else counted.middle
 
-    def _see_reset(self, counted: Counted) -> None:
+    def _see_reset(self, counted: QuotaSample) -> None:
         """Learn from the seconds told, which are whole and rounded in an unknown way."""
         reset = counted.reading.reset
         if reset > self._period + 1:

@@ -1,7 +1,7 @@
 """The pace at which requests may leave: a pure schedule, told the time by its caller."""
 
-from dispatcher.domain.answer import Reading
-from dispatcher.pacing.rate_window import Counted, Room, Window
+from dispatcher.domain.answer import QuotaReading
+from dispatcher.pacing.rate_window import QuotaSample, RateWindow, WindowBudget
 
 _SHARE = 0.98
 """Share of the quota that is planned for; the rest is for jitter on the wire."""
@@ -18,7 +18,7 @@ _HURRY_MOST = 3.0
 """Where so many times the usual pace would be needed, it is gone up to so many times."""
 
 
-class Pace:
+class RateSchedule:
     """Slots for requests, spread evenly over windows whose phase need not be known.
 
     ``quota`` requests per ``window`` seconds. Without counts from the platform the spacing
@@ -29,7 +29,7 @@ class Pace:
     def __init__(self, quota: int, window: float) -> None:
         self._quota = quota
         self._length = window
-        self._window = Window(quota, window)
+        self._window = RateWindow(quota, window)
         self._slack = _SLACK * window
         self._tick = min(window / _TICKS, _LONGEST_TICK)
         self._usual = self._spacing = window / (_SHARE * quota)
@@ -65,11 +65,11 @@ class Pace:
         self._base -= min(self._spacing, self._usual)
         self._gate = max(self._base + self._spacing, self._held)
 
-    def read(self, number: int, sent: float, now: float, reading: Reading) -> None:
+    def read(self, number: int, sent: float, now: float, reading: QuotaReading) -> None:
         """Take the platform's count from the answer to the request in slot ``number``."""
         if now >= self._listen_at:
             self._listen_at = now + self._tick / _HEARINGS
-            self._window.read(Counted(number, sent, now, reading))
+            self._window.read(QuotaSample(number, sent, now, reading))
 
     def hold(self, until: float) -> None:
         """Give out no slot before ``until``."""
@@ -92,13 +92,13 @@ class Pace:
     def _plan(self, now: float) -> None:
         self._plan_at = now + self._tick
         self._window.mark(now, self._sent)
-        room = self._window.room(now, self._sent)
+        room = self._window.budget(now, self._sent)
         rate = 1 / self._usual if room is None else self._spread(room)
         self._spacing = 1 / rate if rate > 0 else float("inf")
         started = self._base > float("-inf")
         self._gate = max(self._base + self._spacing if started else now, self._held)
 
-    def _spread(self, room: Room) -> float:
+    def _spread(self, room: WindowBudget) -> float:
         usual = _SHARE * room.quota / self._length
         reserve = (1 - _SHARE) * room.quota
         needed = (room.free - reserve) / max(room.seconds, self._tick)

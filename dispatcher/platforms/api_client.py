@@ -7,22 +7,22 @@ from yarl import URL
 from dispatcher.domain.answer import NoAnswer, Result
 from dispatcher.platforms.http import (
     JSON_TYPE,
-    Exchange,
     HttpClient,
+    HttpResponse,
     PlatformClock,
     reading,
 )
-from dispatcher.platforms.token import Token, TokenKeeper
-from dispatcher.ports import Clock, Reply, TokenUse
+from dispatcher.platforms.token import AccessToken, TokenManager
+from dispatcher.ports import Clock, Reply, TokenLease
 
-Read = Callable[[Exchange], Result]
+Read = Callable[[HttpResponse], Result]
 """Turns an answer that was read to its end into the domain's words."""
 
 
-class Caller:
+class ApiClient:
     """Makes a dialect's requests, each with the token that lives."""
 
-    def __init__(self, http: HttpClient, tokens: TokenKeeper, base_url: str, clock: Clock) -> None:
+    def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
         self._http = http
         self._tokens = tokens
         self._clock = clock
@@ -34,7 +34,7 @@ class Caller:
         """Return the platform's time, as far as its answers told: seconds since the epoch."""
         return self._clock.time() + self._ahead
 
-    def token(self) -> Token:
+    def token(self) -> AccessToken:
         """Return a token that has not expired, for several calls that belong together.
 
         Raises:
@@ -44,7 +44,12 @@ class Caller:
         return self._tokens.fresh()
 
     async def call(
-        self, method: str, target: str, data: bytes | None, read: Read, token: Token | None = None
+        self,
+        method: str,
+        target: str,
+        data: bytes | None,
+        read: Read,
+        token: AccessToken | None = None,
     ) -> Reply:
         """Make one request; ``target`` is path and query, ``data`` JSON.
 
@@ -53,7 +58,7 @@ class Caller:
 
         """
         token = token or self._tokens.fresh()
-        use = TokenUse(token.number, self._clock.monotonic() - token.issued)
+        use = TokenLease(token.number, self._clock.monotonic() - token.issued)
         result, seconds = await self._http.request(
             self._host, method, target, _headers(token, data), data
         )
@@ -65,7 +70,7 @@ class Caller:
         return Reply(read(result), seconds, use, reading(result.headers), ahead)
 
 
-def _headers(token: Token, data: bytes | None) -> dict[str, str]:
+def _headers(token: AccessToken, data: bytes | None) -> dict[str, str]:
     if data is None:
         return token.headers
     return {**token.headers, "Content-Type": JSON_TYPE}

@@ -14,14 +14,14 @@ REFUSED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class TokenRefusal:
     """Why credentials are not taken; ``words`` say it to people, and what to do."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class BearerTokenUse:
     """A token in use, by its number. Times are monotonic seconds."""
 
     number: int
@@ -30,7 +30,7 @@ class Use:
     expires_at: float
 
 
-class Held:
+class BearerTokenTracker:
     """Tells one bearer token from the next."""
 
     def __init__(self, clock: Clock) -> None:
@@ -48,23 +48,23 @@ class Held:
         self._refused_until = now + REFUSED_SECONDS
         return True
 
-    def take(self, bearer: BearerToken, number: int) -> Use | Refusal:
+    def take(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
         """Return how a token is used: under ``number``, or its own if it was the last before."""
         now = self._clock.monotonic()
         left = self._left(bearer)
         if left <= 0:
-            return Refusal(f"{bearer.where} has expired: look at what should keep it fresh")
+            return TokenRefusal(f"{bearer.where} has expired: look at what should keep it fresh")
         if bearer.value != self._value or self._number != number - 1:
             self._value, self._number, self._since = bearer.value, number, now
             self._refused_until = -math.inf
         elif now < self._refused_until:
-            return Refusal(
+            return TokenRefusal(
                 f"the platform refused the token of {bearer.where} (401): look at what should"
                 " keep it fresh"
             )
         soon, late = LOOK_SECONDS
         look_again_at = now + min(late, max(soon, left * LOOK_SHARE))
-        return Use(self._number, self._since, look_again_at, now + left)
+        return BearerTokenUse(self._number, self._since, look_again_at, now + left)
 
     def _left(self, bearer: BearerToken) -> float:
         if bearer.expires_at is None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dispatcher.domain.answer import Lack, Lacking
+from dispatcher.domain.answer import GrantKind, MissingGrant
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
-from dispatcher.ports import Authority
+from dispatcher.ports import TokenGrants
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class RoleDivision:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class TokenInfo:
     """What the platform tells about a token beyond the answer that issued it.
 
     ``scopes`` and ``roles`` are None where it does not tell; no scopes at all mean that it does
@@ -31,7 +31,7 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RequiredGrants:
     """What the calls need: any one name of each group of scopes, and every permission.
 
     A token does not tell its permissions: they are told as required, and a 403 shows that one
@@ -42,33 +42,37 @@ class Needs:
     permissions: Sequence[str] = ()
     pages: AdminPages = MESSAGING_PAGES
 
-    def told(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return what is needed as texts for people."""
         scopes = (f"scope {' or '.join(group)}" for group in self.scopes if group)
         return (*scopes, *(f"permission {name}" for name in self.permissions))
 
-    def weigh(self, number: int, scopes: Sequence[str] | None) -> Authority:
+    def evaluate(self, number: int, scopes: Sequence[str] | None) -> TokenGrants:
         """Judge a token by the scopes that it was issued with; None: nobody told them."""
         lacks = tuple(self._lacks(scopes, None))
         told = scopes is not None
-        return Authority(number, tuple(scopes or ()), lacks, self.told(), told=told)
+        return TokenGrants(number, tuple(scopes or ()), lacks, self.names(), scopes_known=told)
 
-    def weigh_told(self, number: int, found: Granted | None) -> Authority:
+    def evaluate_reported(self, number: int, found: TokenInfo | None) -> TokenGrants:
         """Judge a token by what the platform tells about it; by nothing where it does not."""
         if found is None:
             about = "what is granted could not be read just now"
-            return Authority(number, (), (), self.told(), about, told=False)
+            return TokenGrants(number, (), (), self.names(), about, scopes_known=False)
         scopes = found.scopes or None
         lacks = tuple(self._lacks(scopes, found.roles))
         told = scopes is not None
-        return Authority(number, scopes or (), lacks, self.told(), found.about, told=told)
+        return TokenGrants(
+            number, scopes or (), lacks, self.names(), found.about, scopes_known=told
+        )
 
     def _lacks(
         self, scopes: Sequence[str] | None, roles: Sequence[RoleDivision] | None
-    ) -> Iterator[Lacking]:
+    ) -> Iterator[MissingGrant]:
         for group in self.scopes:
             if group and scopes is not None and set(group).isdisjoint(scopes):
-                yield Lacking(Lack.SCOPE, " or ".join(group), self.pages.scope)
+                yield MissingGrant(GrantKind.SCOPE, " or ".join(group), self.pages.scope)
         if roles is not None and not roles and self.permissions:
             names = " and ".join(self.permissions)
-            yield Lacking(Lack.PERMISSION, f"{names} (it has no role)", self.pages.permission)
+            yield MissingGrant(
+                GrantKind.PERMISSION, f"{names} (it has no role)", self.pages.permission
+            )

@@ -14,14 +14,14 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from dispatcher.domain.answer import Loss, NoAnswer, Reading
+from dispatcher.domain.answer import NoAnswer, NoAnswerCause, QuotaReading
 from dispatcher.ports import Clock
 
 JSON_TYPE = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HttpResponse:
     """An answer that was read to its end. ``body`` is None where it is no JSON object."""
 
     status: int
@@ -40,7 +40,7 @@ class HttpOptions:
     ca_bundle: str | None = None
 
 
-class Host:
+class Origin:
     """An origin to ask: what its connections are found by, and what every request begins with."""
 
     def __init__(self, url: URL, proxy: URL | None) -> None:
@@ -88,19 +88,19 @@ class HttpClient:
     async def __aexit__(self, *_: object) -> None:
         await self._connector.close()
 
-    def host(self, url: URL) -> Host:
+    def host(self, url: URL) -> Origin:
         """Return the origin of a URL, for `request`."""
         proxy = self._options.proxy
-        return Host(url, URL(proxy) if proxy else None)
+        return Origin(url, URL(proxy) if proxy else None)
 
     async def request(
         self,
-        host: Host,
+        host: Origin,
         method: str,
         target: str,
         headers: Mapping[str, str],
         data: bytes | None = None,
-    ) -> tuple[Exchange | NoAnswer, float]:
+    ) -> tuple[HttpResponse | NoAnswer, float]:
         """Make one request and read its answer; return it with the seconds that it took.
 
         ``target`` (path and query) and ``headers`` go out as they are: the caller vouches that
@@ -109,7 +109,7 @@ class HttpClient:
         start = self._clock.monotonic()
         head = host.head(method, target, headers, None if data is None else len(data))
         sent = head.encode("latin-1") + (data or b"")
-        result: Exchange | NoAnswer
+        result: HttpResponse | NoAnswer
         left = False
         try:
             async with asyncio.timeout(self._options.timeout):
@@ -150,22 +150,22 @@ def _fresh(
     return protocol, transport
 
 
-async def _answer(protocol: ResponseHandler) -> Exchange:
+async def _answer(protocol: ResponseHandler) -> HttpResponse:
     message, payload = await protocol.read()
     while message.code // 100 == 1:  # HTTP's class of answers that another one follows
         message, payload = await protocol.read()
-    return Exchange(message.code, message.headers, _json_object(await payload.read()))
+    return HttpResponse(message.code, message.headers, _json_object(await payload.read()))
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
     if not left:
-        return NoAnswer(Loss.NOT_SENT, _words(error))
+        return NoAnswer(NoAnswerCause.NOT_SENT, _words(error))
     # aiohttp's timeouts are TimeoutErrors too, which are OSErrors
-    loss = Loss.TIMEOUT if isinstance(error, TimeoutError) else Loss.RESET
+    loss = NoAnswerCause.TIMEOUT if isinstance(error, TimeoutError) else NoAnswerCause.RESET
     return NoAnswer(loss, _words(error))
 
 
-def reading(headers: Mapping[str, str]) -> Reading | None:
+def reading(headers: Mapping[str, str]) -> QuotaReading | None:
     """Read the rate window's headers (source: platform contract, rate limit)."""
     told = headers.get("inin-ratelimit-count")
     if told is None:
@@ -175,7 +175,7 @@ def reading(headers: Mapping[str, str]) -> Reading | None:
     reset = number(headers.get("inin-ratelimit-reset"))
     if count is None or allowed is None or reset is None or allowed < 1:
         return None
-    return Reading(int(count), int(allowed), reset)
+    return QuotaReading(int(count), int(allowed), reset)
 
 
 def number(value: str | None) -> float | None:

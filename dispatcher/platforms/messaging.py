@@ -10,8 +10,8 @@ from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import Caller
-from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES
 from dispatcher.platforms.response_parsing import (
     Body,
@@ -19,11 +19,11 @@ from dispatcher.platforms.response_parsing import (
     listed,
     moment,
     path_part,
-    refusal,
+    refusal_words,
     text,
 )
-from dispatcher.platforms.token import TokenKeeper
-from dispatcher.ports import Asked, Authority, Clock, Reply
+from dispatcher.platforms.token import TokenManager
+from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants
 
 PATH = "/api/v2/conversations/messaging"
 LOOK_BACK_PATH = "/api/v2/analytics/conversations/details/query"
@@ -44,9 +44,9 @@ STATES = {
 class MessagingPlatform:
     """The platform in its `messaging` dialect."""
 
-    def __init__(self, http: HttpClient, tokens: TokenKeeper, base_url: str, clock: Clock) -> None:
+    def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
         self._tokens = tokens
-        self._caller = Caller(http, tokens, base_url, clock)
+        self._caller = ApiClient(http, tokens, base_url, clock)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
@@ -81,7 +81,7 @@ class MessagingPlatform:
             body["subject"] = contact.subject
         return self._call(Step.OPEN, "POST", PATH, orjson.dumps(body))
 
-    def look_back(self, asked: Sequence[Asked]) -> Awaitable[Reply]:
+    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
         lists: dict[str, list[str]] = {}
         for each in asked:
@@ -90,11 +90,11 @@ class MessagingPlatform:
         body = {name: list(dict.fromkeys(ids)) for name, ids in lists.items()}
         return self._call(Step.LOOK_BACK, "POST", LOOK_BACK_PATH, orjson.dumps(body))
 
-    async def renew(self, number: int) -> Authority:
+    async def renew(self, number: int) -> TokenGrants:
         """See `dispatcher.ports.Platform.renew`."""
         return await self._tokens.renew(number)
 
-    async def verify(self) -> Authority:
+    async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
         return await self._tokens.verify()
 
@@ -106,19 +106,19 @@ class MessagingPlatform:
         )
 
 
-def read_answer(step: Step, exchange: Exchange, checked: str = "") -> Result:
+def read_answer(step: Step, exchange: HttpResponse, checked: str = "") -> Result:
     """Turn an exchange into an answer; ``checked`` is the id that a state check asked for."""
     body = exchange.body
     found = correlation(exchange)
     if body is None:
         return Answer(exchange.status, correlation_id=found)
     if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        return refusal(exchange, body, _hint, MESSAGING_PAGES)
+        return refusal_words(exchange, body, _hint, MESSAGING_PAGES)
     if step is Step.LOOK_BACK:
         return Answer(
             exchange.status,
             from_platform=True,
-            history=_history(body),
+            past_conversations=_history(body),
             correlation_id=found,
         )
     if step is Step.CHECK_MANY:

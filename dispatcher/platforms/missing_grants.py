@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dispatcher.domain.answer import Lack, Lacking
+from dispatcher.domain.answer import GrantKind, MissingGrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,12 @@ class AdminPages:
     permission: str
     division: str
 
-    def where(self, lack: Lack) -> str:
+    def where(self, lack: GrantKind) -> str:
         """Return the page for one kind."""
         return {
-            Lack.SCOPE: self.scope,
-            Lack.PERMISSION: self.permission,
-            Lack.DIVISION: self.division,
+            GrantKind.SCOPE: self.scope,
+            GrantKind.PERMISSION: self.permission,
+            GrantKind.DIVISION: self.division,
         }[lack]
 
 
@@ -46,17 +46,17 @@ GENESYS_PAGES = AdminPages(
 )
 """Source: the help pages of Genesys Cloud, OAuth clients, roles and divisions."""
 
-CODES: Mapping[str, Lack] = {
-    "missing.permissions": Lack.PERMISSION,
-    "missing.any.permissions": Lack.PERMISSION,
-    "missing.permission": Lack.PERMISSION,
-    "missing.division.permission": Lack.DIVISION,
-    "missing.division.permissions": Lack.DIVISION,
-    "missing.any.division.permissions": Lack.DIVISION,
-    "missing.scope": Lack.SCOPE,
-    "missing.scopes": Lack.SCOPE,
-    "missing.any.scopes": Lack.SCOPE,
-    "insufficient_scope": Lack.SCOPE,
+CODES: Mapping[str, GrantKind] = {
+    "missing.permissions": GrantKind.PERMISSION,
+    "missing.any.permissions": GrantKind.PERMISSION,
+    "missing.permission": GrantKind.PERMISSION,
+    "missing.division.permission": GrantKind.DIVISION,
+    "missing.division.permissions": GrantKind.DIVISION,
+    "missing.any.division.permissions": GrantKind.DIVISION,
+    "missing.scope": GrantKind.SCOPE,
+    "missing.scopes": GrantKind.SCOPE,
+    "missing.any.scopes": GrantKind.SCOPE,
+    "insufficient_scope": GrantKind.SCOPE,
 }
 """What a body's ``code`` (or OAuth's ``error``) means.
 
@@ -74,7 +74,7 @@ _PLAIN = re.compile(r"[A-Za-z][\w:*-]{0,127}")
 _MOST_NAMES = 5
 
 
-def lack_of(body: Mapping[str, object]) -> Lack | None:
+def missing_kind(body: Mapping[str, object]) -> GrantKind | None:
     """Tell what a 403's body says is missing; None where it does not say.
 
     The code decides, but for a permission whose message names a division: the role has the
@@ -83,14 +83,14 @@ def lack_of(body: Mapping[str, object]) -> Lack | None:
     """
     lack = next((CODES[code] for code in _codes(body) if code in CODES), None)
     words = " ".join(_words(body))
-    if lack in (None, Lack.PERMISSION) and _DIVISION_WORD.search(words):
-        return Lack.DIVISION
+    if lack in (None, GrantKind.PERMISSION) and _DIVISION_WORD.search(words):
+        return GrantKind.DIVISION
     if lack is None and _SCOPE_WORD.search(words) and not _PERMISSION_WORD.search(words):
-        return Lack.SCOPE
+        return GrantKind.SCOPE
     return lack
 
 
-def names_of(body: Mapping[str, object]) -> tuple[str, ...]:
+def missing_names(body: Mapping[str, object]) -> tuple[str, ...]:
     """Return the permissions or scopes that a 403's body names, at most five."""
     params = [each for value in _params(body) if (each := value.strip()) and _PLAIN.fullmatch(each)]
     found = [name for text in _words(body) for name in _NAME.findall(text)]
@@ -98,16 +98,16 @@ def names_of(body: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))[:_MOST_NAMES]
 
 
-def lacking(body: Mapping[str, object], pages: AdminPages) -> tuple[Lacking, ...]:
+def missing_grants(body: Mapping[str, object], pages: AdminPages) -> tuple[MissingGrant, ...]:
     """Return what a 403's body says is missing, by name, and where it is granted.
 
     Where it names nothing, one entry has an empty name; where it says nothing, there is none.
     """
-    lack = lack_of(body)
+    lack = missing_kind(body)
     if lack is None:
         return ()
     where = pages.where(lack)
-    return tuple(Lacking(lack, name, where) for name in names_of(body) or ("",))
+    return tuple(MissingGrant(lack, name, where) for name in missing_names(body) or ("",))
 
 
 def _codes(body: Mapping[str, object]) -> Iterator[str]:

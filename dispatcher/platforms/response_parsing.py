@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
-from dispatcher.platforms.http import Exchange, number, sound
-from dispatcher.platforms.missing_grants import AdminPages, lacking
+from dispatcher.platforms.http import HttpResponse, number, sound
+from dispatcher.platforms.missing_grants import AdminPages, missing_grants
 
 RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
 """Values of ``limit.key`` that mean the whole token's rate; any other one is an endpoint's."""
@@ -43,20 +43,20 @@ def moment(value: object, key: str) -> float | None:
         return None
 
 
-def correlation(exchange: Exchange) -> str:
+def correlation(exchange: HttpResponse) -> str:
     """Return the id by which the platform finds this answer again."""
     return sound(exchange.headers.get("ININ-Correlation-Id", ""))
 
 
-def refusal(
-    exchange: Exchange, body: Body, hint: Callable[[Body, str], Hint], pages: AdminPages
+def refusal_words(
+    exchange: HttpResponse, body: Body, hint: Callable[[Body, str], Hint], pages: AdminPages
 ) -> Answer:
     """Read a refusal's body (source: platform contract, common to both).
 
     ``hint`` reads what the dialect says in it, from the body and its message; ``pages`` tell
     where what a 403 misses is granted.
     """
-    lacks = lacking(body, pages) if exchange.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
+    lacks = missing_grants(body, pages) if exchange.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
     words = text(body, "message") or ""
     key = text(body.get("limit"), "key")
     return Answer(
@@ -68,8 +68,8 @@ def refusal(
         limit_key=None if (key or "") in RATE_KEYS else key,
         words=words,
         correlation_id=correlation(exchange),
-        lack=lacks[0].kind if lacks else None,
-        lacking=lacks,
+        missing_kind=lacks[0].kind if lacks else None,
+        missing_grants=lacks,
     )
 
 

@@ -9,12 +9,11 @@ from urllib.parse import quote, urlencode
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
-from dispatcher.platforms.bearer_token import Held, Refusal
-from dispatcher.platforms.grants import Granted, Needs
-from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.platforms.bearer_token import BearerTokenTracker, TokenRefusal
+from dispatcher.platforms.grants import RequiredGrants, TokenInfo
+from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
 from dispatcher.ports import (
-    Authority,
     BearerToken,
     ClientCredentials,
     Clock,
@@ -22,6 +21,7 @@ from dispatcher.ports import (
     CredentialsError,
     CredentialSource,
     TokenExpiredError,
+    TokenGrants,
     TokenUnavailableError,
 )
 
@@ -32,7 +32,7 @@ RENEW_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """An issued token. Times are monotonic seconds; ``headers`` carry it.
 
     ``granted`` is what its own answer said, None where nobody told; ``found`` is what the platform
@@ -45,7 +45,7 @@ class Token:
     refresh_at: float
     expires_at: float
     granted: tuple[str, ...] | None
-    found: Granted | None = None
+    found: TokenInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,16 @@ class TokenOptions:
     permissions: Sequence[str] = ()
     pages: AdminPages = MESSAGING_PAGES
 
-    def needs(self) -> Needs:
+    def needs(self) -> RequiredGrants:
         """Return what a token is held against."""
-        return Needs((self.read_any_of, self.write_any_of), self.permissions, self.pages)
+        return RequiredGrants((self.read_any_of, self.write_any_of), self.permissions, self.pages)
 
 
-Inspect = Callable[[dict[str, str]], Awaitable[Granted | None]]
+Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo | None]]
 """Tells by a new token's headers what it grants; None where that cannot be learnt just now."""
 
 
-class TokenKeeper:
+class TokenManager:
     """Keeps one valid token and tells what it grants.
 
     What it grants is what the answer said that issued it, or, with ``inspect``, what that tells:
@@ -93,19 +93,19 @@ class TokenKeeper:
     ) -> None:
         self._http = http
         self._credentials = credentials
-        self._held = Held(clock)
+        self._held = BearerTokenTracker(clock)
         self._options = options
         self._host = http.host(options.url)
         self._clock = clock
         self._inspect = inspect
         self._needs = options.needs()
-        self._token: Token | None = None
+        self._token: AccessToken | None = None
         self._issued = 0
         self._renew_again_at = 0.0
-        self._waiting: asyncio.Task[Token] | None = None
-        self._running: asyncio.Task[Token] | None = None
+        self._waiting: asyncio.Task[AccessToken] | None = None
+        self._running: asyncio.Task[AccessToken] | None = None
 
-    def fresh(self) -> Token:
+    def fresh(self) -> AccessToken:
         """Return a token that has not expired; renew it in the background before it does.
 
         Raises:
@@ -120,7 +120,7 @@ class TokenKeeper:
             self._schedule()
         return token
 
-    async def renew(self, number: int) -> Authority:
+    async def renew(self, number: int) -> TokenGrants:
         """See `dispatcher.ports.Platform.renew`."""
         token = self._token
         if token is not None and token.number > number:
@@ -131,7 +131,7 @@ class TokenKeeper:
             return self._authority(await asyncio.shield(self._schedule()))
         return self._authority(await self._shared())
 
-    async def verify(self) -> Authority:
+    async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
         return self._authority(await asyncio.shield(self._schedule()))
 
@@ -142,17 +142,17 @@ class TokenKeeper:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _shared(self) -> Token:
+    async def _shared(self) -> AccessToken:
         return await asyncio.shield(self._running or self._schedule())
 
-    def _schedule(self) -> "asyncio.Task[Token]":
+    def _schedule(self) -> "asyncio.Task[AccessToken]":
         """Return the renewal that has not begun yet; make it if there is none."""
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._turn(self._running))
             self._waiting.add_done_callback(_retrieve)
         return self._waiting
 
-    async def _turn(self, before: "asyncio.Task[Token] | None") -> Token:
+    async def _turn(self, before: "asyncio.Task[AccessToken] | None") -> AccessToken:
         if before is not None:
             await asyncio.wait([before])
         self._running, self._waiting = self._waiting, None
@@ -167,36 +167,36 @@ class TokenKeeper:
         finally:
             self._running = None
 
-    async def _inspected(self, token: Token) -> Token:
+    async def _inspected(self, token: AccessToken) -> AccessToken:
         if self._inspect is None:
             return token
         return replace(token, found=await self._inspect(token.headers))
 
-    async def _issue(self) -> Token:
+    async def _issue(self) -> AccessToken:
         credentials = await self._credentials.get()
         token = await self._token_for(credentials)
-        if isinstance(token, Refusal):
-            newer = await self._credentials.again(credentials)
+        if isinstance(token, TokenRefusal):
+            newer = await self._credentials.refresh(credentials)
             if newer != credentials:
                 token = await self._token_for(newer)
-        if isinstance(token, Refusal):
+        if isinstance(token, TokenRefusal):
             raise CredentialsError(token.words)
         return token
 
-    async def _token_for(self, credentials: Credentials) -> Token | Refusal:
+    async def _token_for(self, credentials: Credentials) -> AccessToken | TokenRefusal:
         match credentials:
             case ClientCredentials():
                 return await self._exchanged(credentials)
             case BearerToken():
                 return self._taken(credentials)
 
-    def _taken(self, bearer: BearerToken) -> Token | Refusal:
+    def _taken(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
         """Take a bearer token for issued; it keeps its number for as long as it stays the same."""
         use = self._held.take(bearer, self._issued + 1)
-        if isinstance(use, Refusal):
+        if isinstance(use, TokenRefusal):
             return use
         self._issued = use.number
-        return Token(
+        return AccessToken(
             number=use.number,
             headers={"Authorization": f"Bearer {bearer.value}"},
             issued=use.since,
@@ -205,7 +205,7 @@ class TokenKeeper:
             granted=bearer.scopes,
         )
 
-    async def _exchanged(self, client: ClientCredentials) -> Token | Refusal:
+    async def _exchanged(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
         options = self._options
         form = {"grant_type": "client_credentials"}
         if options.scopes:
@@ -222,20 +222,24 @@ class TokenKeeper:
         )
         return self._read(result, start, client.where)
 
-    def _read(self, result: Exchange | NoAnswer, start: float, where: str) -> Token | Refusal:
+    def _read(
+        self, result: HttpResponse | NoAnswer, start: float, where: str
+    ) -> AccessToken | TokenRefusal:
         if isinstance(result, NoAnswer):
             raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
         body = result.body
         if body is not None and result.status in (400, 401, 403):
             told = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
-            return Refusal(f"the platform refused the client credentials ({told}): check {where}")
+            return TokenRefusal(
+                f"the platform refused the client credentials ({told}): check {where}"
+            )
         value = _printable(body.get("access_token")) if body is not None else ""
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
         self._issued += 1
         life = _life(body.get("expires_in"))
         scope = body.get("scope")
-        return Token(
+        return AccessToken(
             number=self._issued,
             headers={"Authorization": f"Bearer {value}"},
             issued=start,
@@ -244,10 +248,10 @@ class TokenKeeper:
             granted=tuple(scope.split()) if isinstance(scope, str) else (),
         )
 
-    def _authority(self, token: Token) -> Authority:
+    def _authority(self, token: AccessToken) -> TokenGrants:
         if self._inspect is None:
-            return self._needs.weigh(token.number, token.granted)
-        return self._needs.weigh_told(token.number, token.found)
+            return self._needs.evaluate(token.number, token.granted)
+        return self._needs.evaluate_reported(token.number, token.found)
 
 
 def _life(told: object) -> float:
@@ -261,6 +265,6 @@ def _printable(value: object) -> str:
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
 
 
-def _retrieve(task: "asyncio.Task[Token]") -> None:
+def _retrieve(task: "asyncio.Task[AccessToken]") -> None:
     if not task.cancelled():
         task.exception()

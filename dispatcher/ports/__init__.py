@@ -12,8 +12,8 @@ from dispatcher.ports.events import (
     EventSink,
 )
 from dispatcher.ports.in_doubt import (
-    Doubt,
-    Known,
+    InDoubtContact,
+    KnownEffects,
 )
 from dispatcher.ports.ledger import (
     NO_LIMITS,
@@ -32,16 +32,16 @@ from dispatcher.ports.pacer import (
     Permit,
 )
 from dispatcher.ports.platform import (
-    LOOK_BACK_IDS,
-    STATES_PER_CALL,
-    Asked,
-    Authority,
+    MAX_LOOK_BACK_IDS,
+    MAX_STATES_PER_CALL,
     CredentialsError,
+    LookBackQuery,
     Platform,
     Reply,
     TokenExpiredError,
+    TokenGrants,
+    TokenLease,
     TokenUnavailableError,
-    TokenUse,
 )
 from dispatcher.ports.source import (
     Batch,
@@ -51,12 +51,10 @@ from dispatcher.ports.source import (
 )
 
 __all__ = [
-    "LOOK_BACK_IDS",
+    "MAX_LOOK_BACK_IDS",
+    "MAX_STATES_PER_CALL",
     "NO_LIMITS",
-    "STATES_PER_CALL",
     "Admitted",
-    "Asked",
-    "Authority",
     "Backlog",
     "Batch",
     "BearerToken",
@@ -67,13 +65,14 @@ __all__ = [
     "Credentials",
     "CredentialsError",
     "CredentialsUnavailableError",
-    "Doubt",
     "EventSink",
+    "InDoubtContact",
     "Intent",
-    "Known",
+    "KnownEffects",
     "Ledger",
     "LedgerError",
     "Limits",
+    "LookBackQuery",
     "Pacer",
     "Permit",
     "Platform",
@@ -83,7 +82,8 @@ __all__ = [
     "Source",
     "SourceError",
     "TokenExpiredError",
+    "TokenGrants",
+    "TokenLease",
     "TokenUnavailableError",
-    "TokenUse",
     "Totals",
 ]

@@ -51,6 +51,6 @@ class CredentialSource(Protocol):
         """Return what is current; a client's id and secret may be a minute old."""
         ...
 
-    async def again(self, refused: Credentials) -> Credentials:
+    async def refresh(self, refused: Credentials) -> Credentials:
         """Read anew, because the platform refused these; equal ones if nothing else is there."""
         ...

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.contact_history import Entry
+from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Witness
-from dispatcher.domain.unsettled_send import Intended
+from dispatcher.domain.reconciliation import DeliveryWitness
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class InDoubtContact:
     """A contact in doubt. ``id`` is the ledger's own number for it."""
 
     id: int
     contact: Contact
     progress: Progress
-    intended: Intended
+    send: UnsettledSend
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownEffects:
     """What the ledger knows about some conversations and people, over all campaigns.
 
     ``messages`` are those in them that settled contacts have in their lineage,
@@ -33,38 +33,38 @@ class Known:
 
     messages: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
-    unsettled: Sequence[Intended] = ()
+    unsettled: Sequence[UnsettledSend] = ()
     unnamed: frozenset[str] = frozenset()
 
 
-class Doubts(Protocol):
+class InDoubtLedger(Protocol):
     """The part of the ledger that is about contacts in doubt; guarantees as in `Ledger`."""
 
-    async def doubt(
+    async def mark_in_doubt(
         self,
         id: int,  # noqa: A002 - the ledger's word for it
         look_at: float,
         progress: Progress,
-        story: Sequence[Entry] = (),
+        story: Sequence[HistoryEntry] = (),
     ) -> None:
         """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
         ...
 
-    async def doubts(self, limit: int, now: float) -> Sequence[Doubt]:
+    async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
         """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
         ...
 
-    async def look_again(self, id: int, at: float) -> None:  # noqa: A002 - as above
+    async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
         """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
         ...
 
-    async def next_look(self) -> float | None:
+    async def next_look_back(self) -> float | None:
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
         ...
 
-    async def known_of(
+    async def known_effects(
         self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
-    ) -> Known:
+    ) -> KnownEffects:
         """Return what is known about these conversations, over all campaigns.
 
         Of messages and opened conversations only those that were sent since that time (seconds
@@ -74,6 +74,6 @@ class Doubts(Protocol):
         """
         ...
 
-    async def witnesses(self, after: float, limit: int) -> Sequence[Witness]:
+    async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:
         """Return the first messages that were taken after a time, of whichever campaign."""
         ...

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.contact_history import Entry
+from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
-from dispatcher.ports.in_doubt import Doubts
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
+from dispatcher.ports.in_doubt import InDoubtLedger
 from dispatcher.ports.source import Batch, Position
 
 
@@ -28,7 +28,7 @@ class Claim:
     id: int
     contact: Contact
     progress: Progress = NEW
-    hindrance: Hindrance | None = None
+    block: SendBlock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Settlement:
     correlation_id: str = ""
     words: str = field(default="", repr=False)
     sent_at: float | None = None
-    story: Sequence[Entry] = ()
+    story: Sequence[HistoryEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Totals:
     by_status: Mapping[tuple[Status, Reason | None], int]
 
 
-class Ledger(Doubts, Protocol):
+class Ledger(InDoubtLedger, Protocol):
     """The durable record of every contact's progress.
 
     Every method returns once its write is committed and durable. An operation that fails
@@ -157,7 +157,7 @@ class Ledger(Doubts, Protocol):
         """Take up to ``limit`` ready contacts that are due, the earliest due first."""
         ...
 
-    async def intend(self, intent: Intent) -> Hindrance | None:
+    async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or say what stands against it.
 
         One conversation and one person have at most one send at a time whose end is not known,
@@ -180,7 +180,7 @@ class Ledger(Doubts, Protocol):
         id: int,  # noqa: A002 - as above
         due: float,
         progress: Progress,
-        story: Sequence[Entry] = (),
+        story: Sequence[HistoryEntry] = (),
     ) -> None:
         """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on.
 

@@ -4,19 +4,19 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatcher.domain.answer import Lacking, Reading, Result
+from dispatcher.domain.answer import MissingGrant, QuotaReading, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
 
-LOOK_BACK_IDS = 100
+MAX_LOOK_BACK_IDS = 100
 """Ids that one look back may ask for (source: platform contract, looking back)."""
 
-STATES_PER_CALL = 100
+MAX_STATES_PER_CALL = 100
 """Conversations whose states one request may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
-class TokenUse:
+class TokenLease:
     """Which token a request carried, without the token.
 
     Tokens are numbered from 1 as they are issued; ``age`` is in seconds, at the send.
@@ -37,13 +37,13 @@ class Reply:
 
     result: Result
     seconds: float
-    token: TokenUse
-    reading: Reading | None = None
+    token: TokenLease
+    reading: QuotaReading | None = None
     clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LookBackQuery:
     """One question of a look back: about ``conversation_id``, or what continues it.
 
     ``continued`` asks for what continues it: in it, where the platform puts a new message into the
@@ -60,7 +60,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class TokenGrants:
     """What a token grants, as the platform said when it issued it.
 
     ``token`` is its number, ``granted`` its scopes; without ``told`` the platform did not say
@@ -71,15 +71,15 @@ class Authority:
 
     token: int
     granted: tuple[str, ...]
-    lacks: tuple[Lacking, ...] = ()
+    missing_grants: tuple[MissingGrant, ...] = ()
     required: tuple[str, ...] = ()
     about: str = ""
-    told: bool = True
+    scopes_known: bool = True
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def missing_names(self) -> tuple[str, ...]:
         """The names of what it lacks."""
-        return tuple(each.name for each in self.lacks)
+        return tuple(each.name for each in self.missing_grants)
 
 
 class CredentialsError(Exception):
@@ -130,7 +130,7 @@ class Platform(Protocol):
         """Start a new conversation, linked where the decision names a previous one."""
         ...
 
-    def look_back(self, asked: Sequence[Asked]) -> Awaitable[Reply]:
+    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """Read what analytics show of conversations, and of those that continue others.
 
         At most `LOOK_BACK_IDS` questions. What the platform does not show (yet) is left out of
@@ -138,14 +138,14 @@ class Platform(Protocol):
         """
         ...
 
-    async def renew(self, number: int) -> Authority:
+    async def renew(self, number: int) -> TokenGrants:
         """Return what a token with a higher number grants; one is issued if there is none.
 
         However many callers ask, one renewal serves them all.
         """
         ...
 
-    async def verify(self) -> Authority:
+    async def verify(self) -> TokenGrants:
         """Return what a token grants that is issued after this call.
 
         One renewal serves all that asked before it began.

@@ -9,26 +9,26 @@ from urllib.parse import unquote
 import orjson
 
 from dispatcher.sandbox.http.connection import Connection, Request
-from dispatcher.sandbox.http.responses import Answer, Stamp, answer, render
+from dispatcher.sandbox.http.responses import Response, Stamp, render, response
 from dispatcher.sandbox.scenario import sections
 from dispatcher.sandbox.scenario.model import Denial, Fault, Mask
 from dispatcher.sandbox.scenario.scenario import ScenarioError, read_with
 from dispatcher.sandbox.scenario.table import Table
-from dispatcher.sandbox.world.world import View
+from dispatcher.sandbox.world.world import ConversationView
 
 T = TypeVar("T")
 
 _WORLD = b"/sandbox/world/"
-_DONE = answer(200, {"done": True})
+_DONE = response(200, {"done": True})
 
 
-class Levers(Protocol):
+class SandboxControls(Protocol):
     """What the control API can do; see ``Sandbox`` for what each means."""
 
     stop: asyncio.Event
 
     def counts(self) -> dict[str, object]: ...  # noqa: D102 - see Sandbox
-    def look(self, conversation_id: str) -> View | None: ...  # noqa: D102 - see Sandbox
+    def look(self, conversation_id: str) -> ConversationView | None: ...  # noqa: D102 - see Sandbox
     def set_scopes(  # noqa: D102 - see Sandbox
         self, granted: tuple[str, ...], mask: Mask | None, client: str | None
     ) -> None: ...
@@ -43,14 +43,14 @@ class Levers(Protocol):
     def go_down(self, seconds: float) -> None: ...  # noqa: D102 - see Sandbox
 
 
-class Control:
+class ControlApi:
     """Serves the control API."""
 
-    def __init__(self, levers: Levers) -> None:
+    def __init__(self, levers: SandboxControls) -> None:
         self._levers = levers
         self._stamp = Stamp(0)
-        self._routes: dict[tuple[bytes, bytes], Callable[[bytes], Answer]] = {
-            (b"GET", b"/sandbox/counts"): lambda _: answer(200, levers.counts()),
+        self._routes: dict[tuple[bytes, bytes], Callable[[bytes], Response]] = {
+            (b"GET", b"/sandbox/counts"): lambda _: response(200, levers.counts()),
             (b"POST", b"/sandbox/scopes"): self._scopes,
             (b"POST", b"/sandbox/denial"): self._denial,
             (b"POST", b"/sandbox/roles"): self._roles,
@@ -67,9 +67,9 @@ class Control:
         try:
             result = self._answer(request)
         except ScenarioError as error:
-            result = answer(400, {"mistakes": error.mistakes})
+            result = response(400, {"mistakes": error.mistakes})
         except orjson.JSONDecodeError as error:
-            result = answer(400, {"mistakes": [f"the body is no JSON: {error}"]})
+            result = response(400, {"mistakes": [f"the body is no JSON: {error}"]})
         data = render(
             result,
             self._stamp.correlation(),
@@ -79,19 +79,21 @@ class Control:
         )
         connection.send(data, close=not request.keep_alive)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Response:
         if request.method == b"GET" and request.target.startswith(_WORLD):
             return self._look(unquote(request.target[len(_WORLD) :].decode("ascii", "replace")))
         route = self._routes.get((request.method, request.target))
-        return answer(404, {"mistakes": ["no such path"]}) if route is None else route(request.body)
+        return (
+            response(404, {"mistakes": ["no such path"]}) if route is None else route(request.body)
+        )
 
-    def _look(self, conversation_id: str) -> Answer:
+    def _look(self, conversation_id: str) -> Response:
         view = self._levers.look(conversation_id)
         if view is None:
-            return answer(404, {"id": conversation_id, "kind": None, "state": None})
-        return answer(200, {"id": conversation_id, **view._asdict(), "kind": view.kind.name})
+            return response(404, {"id": conversation_id, "kind": None, "state": None})
+        return response(200, {"id": conversation_id, **view._asdict(), "kind": view.kind.name})
 
-    def _scopes(self, body: bytes) -> Answer:
+    def _scopes(self, body: bytes) -> Response:
         def read(table: Table) -> tuple[tuple[str, ...], Mask | None, str | None]:
             if table.get("granted") is None:
                 table.mistake("granted", "is missing")
@@ -104,13 +106,13 @@ class Control:
         self._levers.set_scopes(*_read(body, read))
         return _DONE
 
-    def _denial(self, body: bytes) -> Answer:
+    def _denial(self, body: bytes) -> Response:
         self._levers.set_denial(
             _read(body, lambda table: sections.denial(table, "lack", "permission"))
         )
         return _DONE
 
-    def _roles(self, body: bytes) -> Answer:
+    def _roles(self, body: bytes) -> Response:
         def read(table: Table) -> tuple[tuple[str, ...] | None, ...]:
             names = ("permissions", "divisions")
             return tuple(None if table.get(n) is None else table.texts(n, ()) for n in names)
@@ -119,28 +121,28 @@ class Control:
         self._levers.set_roles(permissions, divisions)
         return _DONE
 
-    def _down(self, body: bytes) -> Answer:
+    def _down(self, body: bytes) -> Response:
         self._levers.go_down(_read(body, lambda table: table.number("seconds", 10.0)))
         return _DONE
 
-    def _faults(self, body: bytes) -> Answer:
+    def _faults(self, body: bytes) -> Response:
         self._levers.set_faults(_read(body, lambda table: sections.faults(table, "faults")))
         return _DONE
 
-    def _rate(self, body: bytes) -> Answer:
+    def _rate(self, body: bytes) -> Response:
         self._levers.set_rate(*_read(body, sections.rate_change))
         return _DONE
 
-    def _expire(self, _body: bytes) -> Answer:
+    def _expire(self, _body: bytes) -> Response:
         self._levers.expire_tokens()
         return _DONE
 
-    def _client_secret(self, body: bytes) -> Answer:
+    def _client_secret(self, body: bytes) -> Response:
         secret = _read(body, lambda table: table.required_text("client_secret"))
         self._levers.set_client_secret(secret)
         return _DONE
 
-    def _shutdown(self, _body: bytes) -> Answer:
+    def _shutdown(self, _body: bytes) -> Response:
         asyncio.get_running_loop().call_later(0.05, self._levers.stop.set)
         return _DONE
 

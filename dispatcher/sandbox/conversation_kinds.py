@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ConversationKind:
     """One kind of conversation; the defaults are those of an ended one with nothing special."""
 
     name: str
@@ -69,36 +69,38 @@ _OPENED = ("opened", "delivered")
 _ENGAGED = ("parked", "engaged")
 
 _ALL = (
-    Kind("active", _NOTIFIED, "active"),
-    Kind("ringing", _NOTIFIED, "ringing"),
-    Kind("ended"),
-    Kind("closed", state="closed", moves=True),
-    Kind("closing", state="active", moves=True, in_genesys=_NOTIFIED),
-    Kind("leaving", _NOTIFIED, "active", moves=True),
-    Kind("returning", _NOTIFIED, moves=True, threads=True),
-    Kind("neverends", ("parked", "never_ended"), "closed", in_genesys=_OPENED),
-    Kind("gone", ("rejected", "conversation_gone")),
-    Kind("stranger", _IDENTITY, known=False, file_identity="wrong", in_genesys=_REFUSED),
-    Kind("noidentity", ("rejected", "no_identity"), known=False, file_identity="empty"),
-    Kind("swapped", _IDENTITY, file_identity="wrong"),
-    Kind("loop", _LOOP),
-    Kind("stubborn", _LOOP, "active"),
-    Kind("notactive", _NOTIFIED, "active", moves=True),
-    Kind("channel", _CHANNEL, proactive=False, shows_proactive=False),
-    Kind("channelopen", _NOTIFIED, "active", proactive=False, shows_proactive=False),
-    Kind("hidden", _CHANNEL, proactive=False),
-    Kind("unknown", ("parked", "unknown_state"), UNKNOWN_STATE),
-    Kind("waking", state=UNKNOWN_STATE, moves=True),
-    Kind(
+    ConversationKind("active", _NOTIFIED, "active"),
+    ConversationKind("ringing", _NOTIFIED, "ringing"),
+    ConversationKind("ended"),
+    ConversationKind("closed", state="closed", moves=True),
+    ConversationKind("closing", state="active", moves=True, in_genesys=_NOTIFIED),
+    ConversationKind("leaving", _NOTIFIED, "active", moves=True),
+    ConversationKind("returning", _NOTIFIED, moves=True, threads=True),
+    ConversationKind("neverends", ("parked", "never_ended"), "closed", in_genesys=_OPENED),
+    ConversationKind("gone", ("rejected", "conversation_gone")),
+    ConversationKind(
+        "stranger", _IDENTITY, known=False, file_identity="wrong", in_genesys=_REFUSED
+    ),
+    ConversationKind("noidentity", ("rejected", "no_identity"), known=False, file_identity="empty"),
+    ConversationKind("swapped", _IDENTITY, file_identity="wrong"),
+    ConversationKind("loop", _LOOP),
+    ConversationKind("stubborn", _LOOP, "active"),
+    ConversationKind("notactive", _NOTIFIED, "active", moves=True),
+    ConversationKind("channel", _CHANNEL, proactive=False, shows_proactive=False),
+    ConversationKind("channelopen", _NOTIFIED, "active", proactive=False, shows_proactive=False),
+    ConversationKind("hidden", _CHANNEL, proactive=False),
+    ConversationKind("unknown", ("parked", "unknown_state"), UNKNOWN_STATE),
+    ConversationKind("waking", state=UNKNOWN_STATE, moves=True),
+    ConversationKind(
         "forbidden", ("parked", "forbidden_contact"), mixed=True, verdict=Verdict.CONTACT_FORBIDDEN
     ),
-    Kind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
-    Kind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
-    Kind("noaddress", ("rejected", "no_address"), reachable=False, in_genesys=_OPENED),
-    Kind("vanished", state="active", moves=True, in_genesys=_NOTIFIED),
-    Kind("botline", _NOTIFIED, "active", on_the_line="bot", in_genesys=_ENGAGED),
-    Kind("agentline", _NOTIFIED, "active", on_the_line="agent", in_genesys=_ENGAGED),
-    Kind(
+    ConversationKind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
+    ConversationKind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
+    ConversationKind("noaddress", ("rejected", "no_address"), reachable=False, in_genesys=_OPENED),
+    ConversationKind("vanished", state="active", moves=True, in_genesys=_NOTIFIED),
+    ConversationKind("botline", _NOTIFIED, "active", on_the_line="bot", in_genesys=_ENGAGED),
+    ConversationKind("agentline", _NOTIFIED, "active", on_the_line="agent", in_genesys=_ENGAGED),
+    ConversationKind(
         "agentleaving",
         _NOTIFIED,
         "active",
@@ -106,13 +108,13 @@ _ALL = (
         on_the_line="agent",
         in_genesys=_OPENED,
     ),
-    Kind("resumable", threads=True),
+    ConversationKind("resumable", threads=True),
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+KINDS: dict[str, ConversationKind] = {kind.name: kind for kind in _ALL}
 """Every kind by its name: the part of a conversation id before the first ``-``."""
 
-NEW_KIND = Kind("new", _NOTIFIED, "active")
+NEW_KIND = ConversationKind("new", _NOTIFIED, "active")
 """A conversation that an open linked made."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypedDict
 
-from dispatcher.sandbox.quota import LimitGate, Window
+from dispatcher.sandbox.quota import LimitGate, QuotaWindow
 
 _KEPT_TIMES = 10_000
 
@@ -21,7 +21,7 @@ class ScopelessRequest(TypedDict):
     endpoint: str
 
 
-class Counts:
+class Counters:
     """Counters of one run; an answer counts when it was delivered, and its cause with it."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Counts:
             self.scopeless.append({"wall": wall, "monotonic": now, "endpoint": endpoint})
 
     def report(
-        self, windows: list[Window], limits: list[LimitGate], effects: int
+        self, windows: list[QuotaWindow], limits: list[LimitGate], effects: int
     ) -> dict[str, object]:
         """Return everything as JSON can carry it."""
         return {

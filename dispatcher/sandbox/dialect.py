@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.sandbox.http.connection import Request
-from dispatcher.sandbox.http.responses import Answer
-from dispatcher.sandbox.oauth import Grants, Token
+from dispatcher.sandbox.http.responses import Response
+from dispatcher.sandbox.oauth import Grants, IssuedToken
 from dispatcher.sandbox.world.effect_log import Effect, EffectLog
-from dispatcher.sandbox.world.message_archive import History
+from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.world import World
 
 
@@ -44,18 +44,18 @@ class Call:
         self.wall = wall
         self.grants: Grants | None = None
         """Those of the client that makes the call; None until that is known."""
-        self.token: Token | None = None
+        self.token: IssuedToken | None = None
         self.rate_lines = b""
 
 
 @dataclass(frozen=True, slots=True)
-class Estate:
+class DialectContext:
     """What a dialect works on."""
 
     world: World
     grants: Grants
     log: EffectLog
-    history: History
+    history: MessageArchive
     strange: Callable[[str], bool]
     """Whether the check of this conversation carries fields that nobody has heard of."""
 
@@ -73,6 +73,6 @@ class Dialect(Protocol):
         """Return the name of the endpoint (``other`` if there is none) and the id in the path."""
         ...
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Answer a call, and let it take effect."""
         ...

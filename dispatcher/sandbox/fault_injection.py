@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from dispatcher.sandbox.counters import Counts
+from dispatcher.sandbox.counters import Counters
 from dispatcher.sandbox.dialect import Call
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Connection
-from dispatcher.sandbox.http.responses import Answer
+from dispatcher.sandbox.http.responses import Response
 from dispatcher.sandbox.latency import drawer
 from dispatcher.sandbox.scenario.model import Fault
 from dispatcher.sandbox.world.random import generator
 
-_INSTEAD: dict[str, Callable[[Call, Fault], Answer]] = {
+_INSTEAD: dict[str, Callable[[Call, Fault], Response]] = {
     "error_500": lambda call, _: error_responses.broken(call.correlation),
     "error_502": lambda _, __: error_responses.page(502, "502 Bad Gateway"),
     "error_503_json": lambda call, fault: error_responses.unavailable(
@@ -27,28 +27,28 @@ _INSTEAD: dict[str, Callable[[Call, Fault], Answer]] = {
 }
 
 
-class Desk(Protocol):
+class FaultTarget(Protocol):
     """What a fault needs of the platform."""
 
-    counts: Counts
+    counts: Counters
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Let a call take effect."""
         ...
 
-    def encode(self, call: Call, answer: Answer, *, keep_alive: bool) -> bytes:
+    def encode(self, call: Call, answer: Response, *, keep_alive: bool) -> bytes:
         """Return an answer's bytes."""
         ...
 
-    def reply(self, call: Call, connection: Connection, answer: Answer, delay: float) -> None:
+    def reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
         """Send an answer after some seconds."""
         ...
 
 
-class Disturbance:
+class FaultInjector:
     """Applies faults."""
 
-    def __init__(self, desk: Desk, seed: int) -> None:
+    def __init__(self, desk: FaultTarget, seed: int) -> None:
         self._desk = desk
         self._random = generator(seed, "delay")
         self._methods: dict[str, Callable[[Fault, Call, Connection], None]] = {

@@ -11,7 +11,7 @@ _KEEP_EXPIRED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class DialectScopes:
     """What a dialect asks of the client: any of these scopes, and, if it has them, a permission."""
 
     read: tuple[str, ...] = READ_SCOPES
@@ -22,10 +22,10 @@ class Needs:
     """To send to its conversations."""
 
 
-MESSAGING = Needs()
+MESSAGING = DialectScopes()
 
 
-class Token:
+class IssuedToken:
     """One issued token; what it permits shrinks when scopes are taken away from the client."""
 
     __slots__ = ("can_read", "can_write", "expires", "scopes", "usable")
@@ -37,7 +37,7 @@ class Token:
         self.can_write = False
         self.usable: frozenset[str] = frozenset()
 
-    def apply(self, granted: frozenset[str], needs: Needs) -> None:
+    def apply(self, granted: frozenset[str], needs: DialectScopes) -> None:
         """Take what the client still has into account."""
         self.usable = self.scopes & granted
         self.can_read = not self.usable.isdisjoint(needs.read)
@@ -51,7 +51,7 @@ class Grants:
     tokens already issued, and comes back to them when it is granted again.
     """
 
-    def __init__(self, rules: TokenRules, needs: Needs = MESSAGING) -> None:
+    def __init__(self, rules: TokenRules, needs: DialectScopes = MESSAGING) -> None:
         self._rules = rules
         self._needs = needs
         self.granted = self.expand(rules.granted)
@@ -60,7 +60,7 @@ class Grants:
         self.mask: Mask = rules.mask
         self.denied: Denial = rules.deny
         self.contact_denial: Denial = rules.contact_denial
-        self._tokens: dict[bytes, Token] = {}
+        self._tokens: dict[bytes, IssuedToken] = {}
         self.change_secret(rules.client_secret)
 
     @property
@@ -107,7 +107,7 @@ class Grants:
         pair = f"{self._rules.client_id}:{secret}".encode()
         self._basic = b"Basic " + b64encode(pair)
 
-    def find(self, authorization: bytes, now: float) -> Token | None:
+    def find(self, authorization: bytes, now: float) -> IssuedToken | None:
         """Return the token of an Authorization header if it is known and lives."""
         token = self._tokens.get(authorization)
         return token if token is not None and now < token.expires else None
@@ -139,7 +139,9 @@ class Grants:
         name = secrets.token_urlsafe(32)
         lives = self._rules.expires_in if self._rules.lives is None else self._rules.lives
         self._forget_expired(now)
-        token = self._tokens[b"Bearer " + name.encode()] = Token(frozenset(scopes), now + lives)
+        token = self._tokens[b"Bearer " + name.encode()] = IssuedToken(
+            frozenset(scopes), now + lives
+        )
         token.apply(frozenset(self.granted), self._needs)
         return {
             "access_token": name,

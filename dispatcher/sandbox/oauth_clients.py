@@ -3,10 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from dispatcher.sandbox.http.responses import Answer, answer
-from dispatcher.sandbox.oauth import MESSAGING, Grants, Needs
+from dispatcher.sandbox.http.responses import Response, response
+from dispatcher.sandbox.oauth import MESSAGING, DialectScopes, Grants
 from dispatcher.sandbox.quota import Quota
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Other, Rate, TokenRules
+from dispatcher.sandbox.scenario.model import (
+    READ_SCOPES,
+    WRITE_SCOPES,
+    Other,
+    RateRules,
+    TokenRules,
+)
 from dispatcher.sandbox.scenario.table import Table
 
 
@@ -36,7 +42,7 @@ def _client(table: Table) -> ClientRules:
 
 
 @dataclass(slots=True)
-class Client:
+class SandboxClient:
     """One further client; ``scopeless`` counts its requests while it had no write scope."""
 
     client_id: str
@@ -45,13 +51,13 @@ class Client:
     scopeless: int = 0
 
 
-class Clients:
+class ClientRegistry:
     """All further clients; the first one is the sandbox's own.
 
     ``tells_scopes``: an issued token comes with its scopes, as in the dialect ``messaging``.
     """
 
-    def __init__(self, clients: Sequence[Client], *, tells_scopes: bool = True) -> None:
+    def __init__(self, clients: Sequence[SandboxClient], *, tells_scopes: bool = True) -> None:
         self._tells_scopes = tells_scopes
         self._by_id = {client.client_id: client for client in clients}
 
@@ -59,27 +65,27 @@ class Clients:
         """Tell whether there are any."""
         return bool(self._by_id)
 
-    def named(self, client_id: str) -> Client | None:
+    def named(self, client_id: str) -> SandboxClient | None:
         """Return the one with that id."""
         return self._by_id.get(client_id)
 
-    def of(self, authorization: bytes, now: float) -> Client | None:
+    def of(self, authorization: bytes, now: float) -> SandboxClient | None:
         """Return whose token an Authorization header carries; None: it is none of theirs."""
         for client in self._by_id.values():
             if client.grants.find(authorization, now) is not None:
                 return client
         return None
 
-    def token(self, authorization: bytes, form: bytes, now: float) -> Answer | None:
+    def token(self, authorization: bytes, form: bytes, now: float) -> Response | None:
         """Issue a token to the client that the Basic header names; None: it is none of these."""
         for client in self._by_id.values():
             if client.grants.knows_client(authorization):
                 issued = client.grants.issue(form, now)
                 if issued is None:
-                    return answer(400, {"error": "unsupported_grant_type"})
+                    return response(400, {"error": "unsupported_grant_type"})
                 if not self._tells_scopes:
                     del issued["scope"]
-                return answer(200, issued)
+                return response(200, issued)
         return None
 
     def expire_all(self) -> None:
@@ -99,9 +105,9 @@ class Clients:
 
 
 def make_clients(
-    rules: Sequence[ClientRules], token: TokenRules, needs: Needs, rate: Rate,
-    quota_of: Callable[[Rate, int], Quota],
-) -> Clients:  # fmt: skip
+    rules: Sequence[ClientRules], token: TokenRules, needs: DialectScopes, rate: RateRules,
+    quota_of: Callable[[RateRules, int], Quota],
+) -> ClientRegistry:  # fmt: skip
     """Return the further clients; ``quota_of`` makes the quota of the one with that number."""
     made = []
     for number, each in enumerate(rules, start=1):
@@ -112,5 +118,5 @@ def make_clients(
             granted=each.granted,
         )
         limit = replace(rate, allowed=each.allowed or rate.allowed, other=Other())
-        made.append(Client(each.client_id, Grants(own, needs), quota_of(limit, number)))
-    return Clients(made, tells_scopes=needs is MESSAGING)
+        made.append(SandboxClient(each.client_id, Grants(own, needs), quota_of(limit, number)))
+    return ClientRegistry(made, tells_scopes=needs is MESSAGING)

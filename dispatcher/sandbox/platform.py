@@ -6,31 +6,31 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dispatcher.sandbox.counters import Counts
-from dispatcher.sandbox.dialect import Call, Dialect, Estate
-from dispatcher.sandbox.fault_injection import Disturbance
+from dispatcher.sandbox.counters import Counters
+from dispatcher.sandbox.dialect import Call, Dialect, DialectContext
+from dispatcher.sandbox.fault_injection import FaultInjector
 from dispatcher.sandbox.faults import FaultPlan
-from dispatcher.sandbox.genesys.dialect import GENESYS, Genesys
+from dispatcher.sandbox.genesys.dialect import GENESYS, GenesysDialect
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Connection, Request
-from dispatcher.sandbox.http.responses import Answer, Stamp, render
+from dispatcher.sandbox.http.responses import Response, Stamp, render
 from dispatcher.sandbox.latency import Latency
-from dispatcher.sandbox.messaging.dialect import Messaging
+from dispatcher.sandbox.messaging.dialect import MessagingDialect
 from dispatcher.sandbox.oauth import MESSAGING, Grants
 from dispatcher.sandbox.oauth_clients import make_clients
 from dispatcher.sandbox.quota import LimitGate, Quota
 from dispatcher.sandbox.scenario.scenario import Scenario
 from dispatcher.sandbox.world.effect_log import EffectLog
-from dispatcher.sandbox.world.message_archive import History
-from dispatcher.sandbox.world.random import share
+from dispatcher.sandbox.world.message_archive import MessageArchive
+from dispatcher.sandbox.world.random import fraction
 from dispatcher.sandbox.world.timestamps import Times
-from dispatcher.sandbox.world.world import View, World
+from dispatcher.sandbox.world.world import ConversationView, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Platform:
+class SandboxPlatform:
     """The whole platform behind a connection; made inside a running event loop."""
 
     def __init__(self, scenario: Scenario, log_path: Path | None) -> None:
@@ -41,7 +41,7 @@ class Platform:
         self._seed = seed
         self._stamp = Stamp(seed)
         self.on_first_request: Callable[[], None] = lambda: None
-        self.counts = Counts()
+        self.counts = Counters()
         self.world = World(scenario.world, seed)
         needs = GENESYS if scenario.dialect == "genesys" else MESSAGING
         self.grants = Grants(scenario.token, needs)
@@ -57,21 +57,21 @@ class Platform:
         for gate in self.limits:
             self._gates[gate.limit.endpoint].append(gate)
         self._latency = Latency(scenario.latency, seed)
-        self._disturbance = Disturbance(self, seed)
+        self._disturbance = FaultInjector(self, seed)
         self._dialect: Dialect = self._make_dialect(scenario, now)
 
     def _make_dialect(self, scenario: Scenario, now: float) -> Dialect:
         extra = scenario.world.extra_fields_share
-        estate = Estate(
+        estate = DialectContext(
             self.world,
             self.grants,
             self.log,
-            History(scenario.analytics, scenario.seed),
-            lambda conversation_id: share(self._seed, "extra", conversation_id) < extra,
+            MessageArchive(scenario.analytics, scenario.seed),
+            lambda conversation_id: fraction(self._seed, "extra", conversation_id) < extra,
         )
         if scenario.dialect == "genesys":
-            return Genesys(estate, scenario.genesys, now, self._wall_offset)
-        return Messaging(estate, Times(now + self._wall_offset))
+            return GenesysDialect(estate, scenario.genesys, now, self._wall_offset)
+        return MessagingDialect(estate, Times(now + self._wall_offset))
 
     def serve(self, request: Request, connection: Connection) -> None:
         """Answer a request, now or after its latency; or disturb it."""
@@ -101,7 +101,7 @@ class Platform:
             self.counts.note_scopeless(endpoint, now, wall)
         return Call(request, endpoint, conversation_id, self._stamp.correlation(), now, wall)
 
-    def _admit(self, call: Call) -> Answer | None:
+    def _admit(self, call: Call) -> Response | None:
         authorization = call.request.authorization
         if call.endpoint == "token":
             return self.others.token(authorization, call.request.body, call.now)
@@ -117,7 +117,7 @@ class Platform:
         call.rate_lines = quota.header_lines(call.now)
         return refused
 
-    def _limited(self, call: Call) -> Answer | None:
+    def _limited(self, call: Call) -> Response | None:
         for gate in self._gates.get(call.endpoint, ()):
             seconds = gate.take(call.now)
             if seconds:
@@ -130,18 +130,18 @@ class Platform:
                 return error_responses.over_limit(call.correlation, seconds, body)
         return None
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Let the dialect answer, with the time that it is now."""
         call.now = time.monotonic()
         call.wall = call.now + self._wall_offset
         return self._dialect.answer(call)
 
-    def encode(self, call: Call, answer: Answer, *, keep_alive: bool) -> bytes:
+    def encode(self, call: Call, answer: Response, *, keep_alive: bool) -> bytes:
         """Return an answer's bytes on the wire."""
         date = self._stamp.date(call.wall)
         return render(answer, call.correlation, date, call.rate_lines, keep_alive=keep_alive)
 
-    def reply(self, call: Call, connection: Connection, answer: Answer, delay: float) -> None:
+    def reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
         """Send an answer after ``delay`` seconds; it counts when it is delivered."""
         if delay > 0.0:
             loop = asyncio.get_running_loop()
@@ -149,7 +149,7 @@ class Platform:
         else:
             self._deliver(call, connection, answer)
 
-    def _deliver(self, call: Call, connection: Connection, answer: Answer) -> None:
+    def _deliver(self, call: Call, connection: Connection, answer: Response) -> None:
         keep_alive = call.request.keep_alive
         data = self.encode(call, answer, keep_alive=keep_alive)
         if not connection.send(data, close=not keep_alive):
@@ -159,7 +159,7 @@ class Platform:
         if answer.cause is not None:
             self.counts.causes[answer.cause, call.endpoint] += 1
 
-    def look(self, conversation_id: str) -> View | None:
+    def look(self, conversation_id: str) -> ConversationView | None:
         """Return a conversation as it is now."""
         return self.world.peek(conversation_id, time.monotonic())
 

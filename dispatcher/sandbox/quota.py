@@ -5,14 +5,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from dispatcher.sandbox.scenario.model import Limit, Other, Rate
+from dispatcher.sandbox.scenario.model import Limit, Other, RateRules
 from dispatcher.sandbox.world.random import generator
 
 _KEPT_WINDOWS = 20_000
 
 
 @dataclass(slots=True)
-class Window:
+class QuotaWindow:
     """What one fixed window saw; ``start`` is a wall time, ``complete`` tells a whole window."""
 
     start: float
@@ -27,13 +27,13 @@ class Window:
 class Quota:
     """Fixed windows over all calls of the client except token requests (platform contract)."""
 
-    def __init__(self, rate: Rate, seed: int, now: float, wall_offset: float) -> None:
+    def __init__(self, rate: RateRules, seed: int, now: float, wall_offset: float) -> None:
         self.headers = rate.headers
         self._allowed = rate.allowed
         self._seconds = rate.window_seconds
         self._random = generator(seed, "quota")
         self._wall_offset = wall_offset
-        self._past: deque[Window] = deque(maxlen=_KEPT_WINDOWS)
+        self._past: deque[QuotaWindow] = deque(maxlen=_KEPT_WINDOWS)
         age = self._random.random() * self._seconds if rate.phase is None else rate.phase
         self._other = _OtherProgram(rate.other, self._random)
         self._begin(now - age % self._seconds)
@@ -44,7 +44,7 @@ class Quota:
         self._end = start + self._seconds
         self._whole = True
         self._other.begin()
-        self._window = Window(start + self._wall_offset, self._seconds, self._allowed)
+        self._window = QuotaWindow(start + self._wall_offset, self._seconds, self._allowed)
 
     def _finish(self) -> None:
         window = self._window
@@ -98,7 +98,7 @@ class Quota:
         self._seconds = self._seconds if window_seconds is None else window_seconds
         self._begin(now)
 
-    def windows(self, now: float) -> list[Window]:
+    def windows(self, now: float) -> list[QuotaWindow]:
         """Return the windows so far, the one that is running as the last."""
         if now >= self._end:
             self._roll(now)

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dispatcher.sandbox.control_api import Control
+from dispatcher.sandbox.control_api import ControlApi
 from dispatcher.sandbox.faults import FaultPlan
 from dispatcher.sandbox.http.listener import Listener
-from dispatcher.sandbox.platform import Platform
-from dispatcher.sandbox.scenario.events import Timeline
+from dispatcher.sandbox.platform import SandboxPlatform
+from dispatcher.sandbox.scenario.events import EventSchedule
 from dispatcher.sandbox.scenario.model import Denial, Event, Fault, Mask
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError
-from dispatcher.sandbox.world.world import View
+from dispatcher.sandbox.world.world import ConversationView
 
 
 async def serve(  # noqa: PLR0913 - what a server is made of, all by name
@@ -48,7 +48,7 @@ async def running(
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator["Sandbox"]:
     """Serve for as long as the block runs; the handle does what the control API does."""
-    platform = Platform(scenario, log_path)
+    platform = SandboxPlatform(scenario, log_path)
     sandbox = Sandbox(scenario, platform, host, (port, control_port), stop or asyncio.Event())
     try:
         await sandbox.open()
@@ -63,7 +63,7 @@ class Sandbox:
     def __init__(
         self,
         scenario: Scenario,
-        platform: Platform,
+        platform: SandboxPlatform,
         host: str,
         ports: tuple[int, int],
         stop: asyncio.Event,
@@ -72,8 +72,8 @@ class Sandbox:
         self._seed = scenario.seed
         self._platform = platform
         self._api = Listener(platform.serve, host, ports[0])
-        self._control = Listener(Control(self).serve, host, ports[1])
-        self._timeline = Timeline(scenario.events, self._act)
+        self._control = Listener(ControlApi(self).serve, host, ports[1])
+        self._timeline = EventSchedule(scenario.events, self._act)
         self._host = host
         self._outage: asyncio.Task[None] | None = None
         platform.on_first_request = self._timeline.start
@@ -117,7 +117,7 @@ class Sandbox:
         """Return the counts; the effect log on disk is complete up to them."""
         return self._platform.report()
 
-    def look(self, conversation_id: str) -> View | None:
+    def look(self, conversation_id: str) -> ConversationView | None:
         """Return a conversation as it is now, without setting anything in motion; None if gone."""
         return self._platform.look(conversation_id)
 

@@ -5,40 +5,40 @@ variables ``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flag
 Secrets are no settings: ``[credentials]`` says where they are kept.
 """
 
-from dispatcher.settings.clients import each_alone as each_client
+from dispatcher.settings.clients import per_client_settings as each_client
 from dispatcher.settings.clients import requests_per_minute, variables_of
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.cross_checks import warnings
-from dispatcher.settings.errors import Mistake, SettingsError
+from dispatcher.settings.errors import SettingsError, SettingsProblem
 from dispatcher.settings.loader import Purpose, load
 from dispatcher.settings.model import (
     CampaignSettings,
-    Engine,
-    Ledger,
-    Message,
-    Platform,
-    Retry,
-    Rules,
+    EngineSettings,
+    LedgerSettings,
+    MessageSettings,
+    PlatformSettings,
+    RetrySettings,
+    RulesSettings,
     Settings,
-    Source,
-    Telemetry,
+    SourceSettings,
+    TelemetrySettings,
 )
 
 __all__ = [
     "CampaignSettings",
     "CredentialsSettings",
-    "Engine",
-    "Ledger",
-    "Message",
-    "Mistake",
-    "Platform",
+    "EngineSettings",
+    "LedgerSettings",
+    "MessageSettings",
+    "PlatformSettings",
     "Purpose",
-    "Retry",
-    "Rules",
+    "RetrySettings",
+    "RulesSettings",
     "Settings",
     "SettingsError",
-    "Source",
-    "Telemetry",
+    "SettingsProblem",
+    "SourceSettings",
+    "TelemetrySettings",
     "each_client",
     "load",
     "requests_per_minute",

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from dispatcher.settings.errors import DEFAULTS, Mistake, Origin
+from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
 from dispatcher.settings.key_paths import LIST, item
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.model import INHERITED, OF_A_CAMPAIGN, CampaignSettings, Settings
+from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
 from dispatcher.settings.value_sources import FLAGS
 
 STDIN = "-"
@@ -15,7 +15,7 @@ _NEEDED = {("campaign",): "none", ("source", "path"): STDIN}
 _OWN = {("name",): "none", ("source", "path"): STDIN}
 
 
-def stand_in(layers: Layers, *, complete: bool) -> None:
+def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     """Put something in the place of what one campaign needs.
 
     Where campaigns are listed the short form has nothing of its own. ``complete``: of each
@@ -39,25 +39,27 @@ def take_choice(layers: Layers) -> str | None:
     return str(layers.values.pop(("campaign",)))
 
 
-def mistakes(layers: Layers, chosen: str | None) -> list[Mistake]:
+def mistakes(layers: Layers, chosen: str | None) -> list[SettingsProblem]:
     """Name what is wrong with the list as a whole, and take out what does not go with it."""
     if not layers.listed:
         return []
     found = [*_both_forms(layers), *_twice(layers)]
     if not layers.campaigns and not any(each.key == LIST for each in layers.mistakes):
-        found.append(Mistake("settings", LIST, "is empty", "write [[campaigns]] for each"))
+        found.append(SettingsProblem("settings", LIST, "is empty", "write [[campaigns]] for each"))
     names = [layers.values.get((name, "name")) for name in layers.items]
     if chosen is not None and chosen not in names:
         known = ", ".join(str(name) for name in names if name) or "none"
         flag = FLAGS["campaign"]
-        found.append(Mistake(flag, "campaign", f'"{chosen}" is not listed', f"there are: {known}"))
+        found.append(
+            SettingsProblem(flag, "campaign", f'"{chosen}" is not listed', f"there are: {known}")
+        )
     return found
 
 
 def complete(settings: Settings) -> Settings:
     """Bring both forms together: ``campaigns`` has them all, the top has the first one's own."""
     if not settings.campaigns:
-        sections = {name: getattr(settings, name) for name in OF_A_CAMPAIGN}
+        sections = {name: getattr(settings, name) for name in CAMPAIGN_SECTIONS}
         whole = CampaignSettings(name=settings.campaign, **sections)
         return settings.model_copy(update={"campaigns": (whole,)})
     campaigns = tuple(_inheriting(each, settings) for each in settings.campaigns)
@@ -93,18 +95,18 @@ def _inheriting(campaign: CampaignSettings, settings: Settings) -> CampaignSetti
     return campaign.model_copy(update={name: getattr(settings, name) for name in missing})
 
 
-def _both_forms(layers: Layers) -> Iterator[Mistake]:
-    short = {"campaign", *OF_A_CAMPAIGN}.difference(INHERITED)
+def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
+    short = {"campaign", *CAMPAIGN_SECTIONS}.difference(INHERITED)
     for path in [path for path in layers.values if path[0] in short]:
         del layers.values[path]
-        origin = layers.origins.pop(path, Origin(DEFAULTS))
+        origin = layers.origins.pop(path, SettingOrigin(DEFAULTS))
         key, hint = ".".join(path), "write it there, under each campaign"
         hint = "each has a name of its own" if key == "campaign" else hint
         problem = "cannot be set together with [[campaigns]]"
-        yield Mistake(origin.where, key, problem, hint, origin.line)
+        yield SettingsProblem(origin.where, key, problem, hint, origin.line)
 
 
-def _twice(layers: Layers) -> Iterator[Mistake]:
+def _twice(layers: Layers) -> Iterator[SettingsProblem]:
     for key, problem in (
         (("name",), "is the name of another campaign already"),
         (("source", "path"), "is standard input, which another campaign reads already"),
@@ -114,6 +116,8 @@ def _twice(layers: Layers) -> Iterator[Mistake]:
             value = layers.values.get((name, *key))
             if value in seen and (key == ("name",) or value == STDIN):
                 origin = layers.origins[(name, *key)]
-                yield Mistake(origin.where, ".".join((name, *key)), problem, "", origin.line)
+                yield SettingsProblem(
+                    origin.where, ".".join((name, *key)), problem, "", origin.line
+                )
             if isinstance(value, str):
                 seen.add(value)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dispatcher.settings.credentials import CLIENT_VARIABLES, CredentialsSettings
-from dispatcher.settings.errors import Mistake
+from dispatcher.settings.errors import SettingsProblem
 from dispatcher.settings.key_paths import CLIENTS, KeyPath
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import ClientSettings, Settings
@@ -30,7 +30,7 @@ def variables_of(settings: Settings) -> tuple[str, str]:
     return variables(settings.clients[0].name if settings.clients else "")
 
 
-def stand_in(layers: Layers) -> None:
+def fill_placeholders(layers: Layers) -> None:
     """Put a name in the place of one that is missing or wrong."""
     for number, item in enumerate(layers.client_items, 1):
         layers.values.setdefault((item, "name"), f"client_{number}")
@@ -45,7 +45,7 @@ def places(settings: Settings, layers: Layers) -> Iterator[Place]:
             yield Place((item, "credentials"), client.credentials, variables(client.name))
 
 
-def each_alone(settings: Settings) -> Iterator[tuple[str, Settings]]:
+def per_client_settings(settings: Settings) -> Iterator[tuple[str, Settings]]:
     """Yield the settings as they are for each client alone, with its alias; "" for the only one."""
     if not settings.clients:
         yield "", settings
@@ -55,10 +55,10 @@ def each_alone(settings: Settings) -> Iterator[tuple[str, Settings]]:
 
 def requests_per_minute(settings: Settings) -> int:
     """Return the quotas of all clients together."""
-    return sum(view.platform.requests_per_minute for _, view in each_alone(settings))
+    return sum(view.platform.requests_per_minute for _, view in per_client_settings(settings))
 
 
-def mistakes(layers: Layers) -> list[Mistake]:
+def mistakes(layers: Layers) -> list[SettingsProblem]:
     """Name what is wrong with the list as a whole."""
     return list(_twice(layers))
 
@@ -70,12 +70,12 @@ def _alone(settings: Settings, client: ClientSettings) -> Settings:
     return settings.model_copy(update=view)
 
 
-def _twice(layers: Layers) -> Iterator[Mistake]:
+def _twice(layers: Layers) -> Iterator[SettingsProblem]:
     seen: set[object] = set()
     for item in layers.client_items:
         name = layers.values.get((item, "name"))
         if isinstance(name, str) and name in seen:
             origin = layers.origins[item, "name"]
             problem = f"is the name of another of {CLIENTS} already"
-            yield Mistake(origin.where, f"{item}.name", problem, "", origin.line)
+            yield SettingsProblem(origin.where, f"{item}.name", problem, "", origin.line)
         seen.add(name if isinstance(name, str) else None)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import Text, base_url
-from dispatcher.settings.section import Section
+from dispatcher.settings.section import SettingsSection
 
 Found = tuple[str, str, str]
 """A key of the section or a variable, what is wrong with it, and what to do."""
@@ -32,7 +32,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Inner = Annotated[str, AfterValidator(_slashes)]
 
 
-class CredentialsSettings(Section):
+class CredentialsSettings(SettingsSection):
     """Where credentials are kept, and how to get in there."""
 
     source: Literal["env", "file", "vault", "aws"] = "env"

@@ -10,7 +10,7 @@ from typing import get_args
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
-from dispatcher.settings.model import OF_A_CAMPAIGN, Column, Settings
+from dispatcher.settings.model import CAMPAIGN_SECTIONS, Column, Settings
 
 _MEANINGS: tuple[str, ...] = get_args(Column)
 
@@ -136,7 +136,7 @@ def apply(
     a rule about what each has of its own is asked for each.
     """
     for check in checks:
-        own = check.needs[0].split(".")[0] in OF_A_CAMPAIGN
+        own = check.needs[0].split(".")[0] in CAMPAIGN_SECTIONS
         for front, view in views if own else [("", settings)]:
             needs = [front + key for key in check.needs]
             answer = None if wrong.intersection(needs) else check.test(view)

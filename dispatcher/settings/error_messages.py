@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dispatcher.settings.errors import Mistake, Origin, WrongValueError
+from dispatcher.settings.errors import SettingOrigin, SettingsProblem, WrongValueError
 from dispatcher.settings.key_paths import (
     LISTS,
     KeyPath,
@@ -48,9 +48,9 @@ _EXAMPLES = {
 _NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
 
 
-def mistakes(error: ValidationError, layers: Layers) -> list[Mistake]:
+def mistakes(error: ValidationError, layers: Layers) -> list[SettingsProblem]:
     """Turn each of pydantic's errors into a mistake with its place."""
-    found: dict[KeyPath, Mistake] = {}
+    found: dict[KeyPath, SettingsProblem] = {}
     for detail in error.errors(include_url=False):
         path = _where(detail)
         if detail["type"] == "missing" and path[-1] in sections():
@@ -72,30 +72,30 @@ def _where(detail: ErrorDetails) -> KeyPath:
     return (*front, *path[:3])
 
 
-def _mistake(detail: ErrorDetails, path: KeyPath, layers: Layers) -> Mistake:
+def _mistake(detail: ErrorDetails, path: KeyPath, layers: Layers) -> SettingsProblem:
     if detail["type"] == "missing":
         return _missing(path, layers)
-    origin = layers.origin(path) or Origin("defaults")
+    origin = layers.origin(path) or SettingOrigin("defaults")
     if detail["type"] == "extra_forbidden":
-        return Mistake(
+        return SettingsProblem(
             origin.where, _name(path), "is not known", hint_for_unknown(path), origin.line
         )
     problem, hint = _problem(detail, _name(path))
-    return Mistake(origin.where, _name(path), problem, hint, origin.line)
+    return SettingsProblem(origin.where, _name(path), problem, hint, origin.line)
 
 
 def _name(path: KeyPath) -> str:
     return ".".join(path)
 
 
-def _missing(path: KeyPath, layers: Layers) -> Mistake:
+def _missing(path: KeyPath, layers: Layers) -> SettingsProblem:
     key = _name(path)
     if (of := item_list(path)) is not None:
         here = layers.origins[path[:1]]
         hint = _EXAMPLES.get(_name((of, *path[1:])), "set it")
-        return Mistake(here.where, key, "is missing", hint, here.line)
+        return SettingsProblem(here.where, key, "is missing", hint, here.line)
     flag = f", or {FLAGS[key]}" if key in FLAGS else ""
-    return Mistake("settings", key, "is missing", f"{_EXAMPLES.get(key, 'set it')}{flag}")
+    return SettingsProblem("settings", key, "is missing", f"{_EXAMPLES.get(key, 'set it')}{flag}")
 
 
 def _problem(detail: ErrorDetails, key: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ DEFAULTS = "defaults"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SettingOrigin:
     """Where a value was set: a file and its line, ``environment``, ``--set`` or a flag."""
 
     where: str
@@ -19,7 +19,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class SettingsProblem:
     """One thing that is wrong: where it was set, which key, what is wrong and what to do."""
 
     where: str
@@ -30,13 +30,13 @@ class Mistake:
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{Origin(self.where, self.line)}: {self.key} {self.problem}{hint}"
+        return f"{SettingOrigin(self.where, self.line)}: {self.key} {self.problem}{hint}"
 
 
 class SettingsError(Exception):
     """The settings cannot be used; ``mistakes`` names everything that is wrong with them."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[SettingsProblem]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 

@@ -10,13 +10,13 @@ from pydantic.fields import FieldInfo
 
 from dispatcher.settings.credentials import CredentialsSettings, secret_hint
 from dispatcher.settings.model import (
-    OF_A_CAMPAIGN,
+    CAMPAIGN_SECTIONS,
     SECRETS,
     CampaignSettings,
     ClientSettings,
     Settings,
 )
-from dispatcher.settings.section import Section
+from dispatcher.settings.section import SettingsSection
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
@@ -41,7 +41,7 @@ def known() -> dict[KeyPath, FieldInfo]:
     keys: dict[KeyPath, FieldInfo] = {}
     for name, field in Settings.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
+        if isinstance(kind, type) and issubclass(kind, SettingsSection):
             keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
         elif name not in (*SECRETS, *LISTS):
             keys[name,] = field
@@ -50,9 +50,9 @@ def known() -> dict[KeyPath, FieldInfo]:
 
 @cache
 def _known_in_campaigns() -> dict[KeyPath, FieldInfo]:
-    whole = {path: info for path, info in known().items() if path[0] in OF_A_CAMPAIGN}
+    whole = {path: info for path, info in known().items() if path[0] in CAMPAIGN_SECTIONS}
     own = CampaignSettings.model_fields.items()
-    return whole | {(name,): info for name, info in own if name not in OF_A_CAMPAIGN}
+    return whole | {(name,): info for name, info in own if name not in CAMPAIGN_SECTIONS}
 
 
 def item(number: int, of: str = LIST) -> str:
@@ -111,7 +111,7 @@ def hint_for_unknown(path: KeyPath) -> str:
         return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
     if item_list(path) is not None:
         names = [key[-1] for key in _known_in_campaigns()]
-        meant = get_close_matches(path[-1], [*OF_A_CAMPAIGN, *names], n=1)
+        meant = get_close_matches(path[-1], [*CAMPAIGN_SECTIONS, *names], n=1)
         return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
     if len(path) == 1:
         close = get_close_matches(path[0], [*sections(), "campaign"], n=1)
@@ -137,4 +137,4 @@ def _nearest(path: KeyPath) -> str | None:
 _NAMED_LIKE_SECRETS = [key[-1] for key in known() if key[0] == "credentials"]
 """Keys that say where a secret is: one that is written wrongly is no secret."""
 _SECTIONS = frozenset((name,) for name in sections())
-_SECTIONS_OF_A_CAMPAIGN = frozenset((name,) for name in OF_A_CAMPAIGN)
+_SECTIONS_OF_A_CAMPAIGN = frozenset((name,) for name in CAMPAIGN_SECTIONS)

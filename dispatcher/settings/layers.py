@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.settings.errors import Mistake, Origin
+from dispatcher.settings.errors import SettingOrigin, SettingsProblem
 from dispatcher.settings.key_paths import CLIENTS, LIST, KeyPath, holds_keys, item
 
 
@@ -16,22 +16,22 @@ class Layers:
     """
 
     values: dict[KeyPath, object] = field(default_factory=dict)
-    origins: dict[KeyPath, Origin] = field(default_factory=dict)
-    mistakes: list[Mistake] = field(default_factory=list)
+    origins: dict[KeyPath, SettingOrigin] = field(default_factory=dict)
+    mistakes: list[SettingsProblem] = field(default_factory=list)
     listed: bool = False
     campaigns: int = 0
     clients: int = 0
 
-    def put(self, path: KeyPath, value: object, origin: Origin) -> None:
+    def put(self, path: KeyPath, value: object, origin: SettingOrigin) -> None:
         """Set one key, in place of what an earlier layer said."""
         for part, inner in _flat(path, value):
             self.origins.pop(part, None)
             self.values[part] = inner
             self.origins[part] = origin
 
-    def wrong(self, origin: Origin, key: str, problem: str, hint: str = "") -> None:
+    def wrong(self, origin: SettingOrigin, key: str, problem: str, hint: str = "") -> None:
         """Note a mistake."""
-        self.mistakes.append(Mistake(origin.where, key, problem, hint, origin.line))
+        self.mistakes.append(SettingsProblem(origin.where, key, problem, hint, origin.line))
 
     def nested(self) -> dict[str, object]:
         """Return all values as the tables that they came from."""
@@ -60,7 +60,7 @@ class Layers:
         """The first parts of the keys of each of ``[[clients]]``."""
         return [item(number, CLIENTS) for number in range(1, self.clients + 1)]
 
-    def origin(self, path: KeyPath) -> Origin | None:
+    def origin(self, path: KeyPath) -> SettingOrigin | None:
         """Return where a key, or else something inside of it, was set."""
         if path in self.origins:
             return self.origins[path]

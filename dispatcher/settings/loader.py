@@ -16,7 +16,7 @@ from dispatcher.settings import (
     value_sources,
 )
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.errors import DEFAULTS, Mistake, Origin, SettingsError
+from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsError, SettingsProblem
 from dispatcher.settings.key_paths import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
@@ -59,7 +59,7 @@ def load(
     chosen = campaigns.take_choice(layers)
     wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
     wrong += clients.mistakes(layers)
-    campaigns.stand_in(layers, complete=purpose in _WITHOUT_SOURCE)
+    campaigns.fill_placeholders(layers, complete=purpose in _WITHOUT_SOURCE)
     settings, invalid = _validate(layers)
     keys = frozenset(mistake.key for mistake in invalid)
     wrong += invalid
@@ -88,18 +88,18 @@ def _read(
     return layers
 
 
-def _take_out_secrets(layers: Layers) -> list[Mistake]:
+def _take_out_secrets(layers: Layers) -> list[SettingsProblem]:
     """Refuse client_id and client_secret as keys of a file, wherever they stand on top."""
     found = []
     for name in SECRETS:
         if layers.values.pop((name,), None) is not None:
             origin = layers.origins.pop((name,))
             hint = hint_for_unknown((name,))
-            found.append(Mistake(origin.where, name, "is not known", hint, origin.line))
+            found.append(SettingsProblem(origin.where, name, "is not known", hint, origin.line))
     return found
 
 
-def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
+def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
     """Check each value; where some are wrong, go on with their defaults to check the others."""
     try:
         return campaigns.complete(Settings.model_validate(layers.nested())), []
@@ -108,8 +108,8 @@ def _validate(layers: Layers) -> tuple[Settings, list[Mistake]]:
     usable = deepcopy(layers)
     for mistake in invalid:
         _drop(usable, tuple(mistake.key.split(".")))
-    campaigns.stand_in(usable, complete=True)
-    clients.stand_in(usable)
+    campaigns.fill_placeholders(usable, complete=True)
+    clients.fill_placeholders(usable)
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
@@ -118,27 +118,27 @@ def _drop(layers: Layers, path: KeyPath) -> None:
         del layers.values[key]
 
 
-def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> Mistake:
-    nowhere = Origin("settings" if problem == MISSING else DEFAULTS)
+def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> SettingsProblem:
+    nowhere = SettingOrigin("settings" if problem == MISSING else DEFAULTS)
     origin = layers.origin(path) or nowhere
-    return Mistake(origin.where, ".".join(path), problem, hint, origin.line)
+    return SettingsProblem(origin.where, ".".join(path), problem, hint, origin.line)
 
 
 def _credentials(
     place: clients.Place, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
-) -> list[Mistake]:
+) -> list[SettingsProblem]:
     front = ".".join(place.path)
     found = credentials.mistakes(place.section, env, place.variables)
     return [
         _at(layers, (*place.path, key), problem, hint)
         if key in CredentialsSettings.model_fields
-        else Mistake("environment", key, problem, hint)
+        else SettingsProblem("environment", key, problem, hint)
         for key, problem, hint in found
         if f"{front}.{key}" not in wrong
     ]
 
 
-def _order(mistake: Mistake) -> tuple[bool, str, int]:
+def _order(mistake: SettingsProblem) -> tuple[bool, str, int]:
     return mistake.where == "environment", mistake.where, mistake.line or 0
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, SecretStr
 
 from dispatcher.platforms.genesys.requests import Lineage, Messenger
-from dispatcher.ports import STATES_PER_CALL
+from dispatcher.ports import MAX_STATES_PER_CALL
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.errors import Origin
+from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.field_types import (
     Alias,
     BaseUrl,
@@ -26,7 +26,7 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.section import Section
+from dispatcher.settings.section import SettingsSection
 from dispatcher.settings.toml_format import as_toml
 
 Column = Literal[
@@ -42,14 +42,14 @@ Column = Literal[
 """The columns that have a meaning; every other one is an attribute."""
 
 
-class Message(Section):
+class MessageSettings(SettingsSection):
     """What is sent when the row brings no text of its own; empty: every row must bring one."""
 
     text: TemplateText = ""
     subject: TemplateText = ""
 
 
-class Source(Section):
+class SourceSettings(SettingsSection):
     """Where contacts are read from."""
 
     path: Text
@@ -64,7 +64,7 @@ class Source(Section):
     filter: Filter = Field(default_factory=dict)
 
 
-class Rules(Section):
+class RulesSettings(SettingsSection):
     """Who of a campaign is not written to, or not now, and when the campaign stops."""
 
     one_per_person: bool = True
@@ -78,21 +78,21 @@ class Rules(Section):
     stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)
 
 
-class CampaignSettings(Section):
+class CampaignSettings(SettingsSection):
     """One of ``[[campaigns]]``: what is its own, and what it gets of the workers.
 
     ``share`` counts among campaigns that share fairly, ``priority`` where the highest goes first.
     """
 
     name: Campaign
-    source: Source
-    message: Message = Message()
-    rules: Rules = Rules()
+    source: SourceSettings
+    message: MessageSettings = MessageSettings()
+    rules: RulesSettings = RulesSettings()
     priority: int = Field(default=0, ge=-1000, le=1000)
     share: float = Field(default=1.0, ge=0.001, le=1000)
 
 
-class Platform(Section):
+class PlatformSettings(SettingsSection):
     """The API that is called, and its quota."""
 
     dialect: Literal["messaging", "genesys"] = "messaging"
@@ -105,7 +105,7 @@ class Platform(Section):
     template_parameter: str = ""
     barge_in: Literal["never", "customer-only", "always"] = "never"
     lineage: Lineage = "none"
-    states_per_call: int = Field(default=1, ge=1, le=STATES_PER_CALL)
+    states_per_call: int = Field(default=1, ge=1, le=MAX_STATES_PER_CALL)
     requests_per_minute: int = Field(default=300, ge=1, le=10_000_000)
     window_seconds: float = Field(default=60.0, ge=0.1, le=86400)
     timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)
@@ -121,7 +121,7 @@ class Platform(Section):
     ca_bundle: str = ""
 
 
-class ClientSettings(Section):
+class ClientSettings(SettingsSection):
     """One of ``[[clients]]``; without a quota of its own it has that of ``[platform]``."""
 
     name: Alias
@@ -129,19 +129,19 @@ class ClientSettings(Section):
     credentials: CredentialsSettings = CredentialsSettings()
 
 
-class Ledger(Section):
+class LedgerSettings(SettingsSection):
     """Where the durable record of every contact's progress is kept."""
 
     path: Path = Field(default=Path("ledger.db"), strict=False)
 
 
-class Control(Section):
+class ControlSettings(SettingsSection):
     """Where the running dispatcher takes orders."""
 
     socket: str = ""
 
 
-class Engine(Section):
+class EngineSettings(SettingsSection):
     """How much is done at a time, and how long a stop or a halt may take."""
 
     workers: int = Field(default=64, ge=1, le=10_000)
@@ -151,7 +151,7 @@ class Engine(Section):
     sharing: Literal["fair", "priority"] = "fair"
 
 
-class Retry(Section):
+class RetrySettings(SettingsSection):
     """The bounds of all retrying."""
 
     max_attempts: int = Field(default=8, ge=1, le=1000)
@@ -164,7 +164,7 @@ class Retry(Section):
     backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
 
 
-class Reconcile(Section):
+class ReconcileSettings(SettingsSection):
     """What is assumed of the platform when a send had no clear answer."""
 
     delivery: Literal["at-most-once", "at-least-once"] = "at-most-once"
@@ -175,7 +175,7 @@ class Reconcile(Section):
     give_up_hours: float = Field(default=24.0, ge=0, le=8760)
 
 
-class Telemetry(Section):
+class TelemetrySettings(SettingsSection):
     """Metrics, logs and the health address."""
 
     statsd_host: str = "127.0.0.1"
@@ -188,7 +188,7 @@ class Telemetry(Section):
     health_port: int = Field(default=0, ge=0, le=65535)
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """All settings of one run; made by `dispatcher.settings.load`.
 
     ``campaigns`` is never empty. ``campaign`` and the sections of one campaign are those of the
@@ -197,22 +197,22 @@ class Settings(Section):
     """
 
     campaign: Campaign
-    message: Message = Message()
-    source: Source
-    platform: Platform = Platform()
+    message: MessageSettings = MessageSettings()
+    source: SourceSettings
+    platform: PlatformSettings = PlatformSettings()
     credentials: CredentialsSettings = CredentialsSettings()
-    ledger: Ledger = Ledger()
-    control: Control = Control()
-    engine: Engine = Engine()
-    retry: Retry = Retry()
-    reconcile: Reconcile = Reconcile()
-    rules: Rules = Rules()
-    telemetry: Telemetry = Telemetry()
+    ledger: LedgerSettings = LedgerSettings()
+    control: ControlSettings = ControlSettings()
+    engine: EngineSettings = EngineSettings()
+    retry: RetrySettings = RetrySettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
+    rules: RulesSettings = RulesSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     clients: Annotated[tuple[ClientSettings, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
-    _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
+    _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
     _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
 
     def with_environment(self, env: Mapping[str, str]) -> "Settings":
@@ -227,7 +227,7 @@ class Settings(Section):
         """The variables that credential sources may read."""
         return self._environment
 
-    def with_origins(self, origins: Mapping[str, Origin]) -> "Settings":
+    def with_origins(self, origins: Mapping[str, SettingOrigin]) -> "Settings":
         """Return these settings, with where each key was set."""
         copy = self.model_copy()
         copy._origins = dict(origins)  # noqa: SLF001 - a copy of its own kind
@@ -235,7 +235,7 @@ class Settings(Section):
 
     def only(self, campaign: CampaignSettings) -> "Settings":
         """Return these settings as they are for one campaign."""
-        own = {name: getattr(campaign, name) for name in OF_A_CAMPAIGN}
+        own = {name: getattr(campaign, name) for name in CAMPAIGN_SECTIONS}
         return self.model_copy(update={"campaign": campaign.name, "campaigns": (campaign,), **own})
 
     @property
@@ -243,7 +243,7 @@ class Settings(Section):
         """The names of all campaigns, for people."""
         return ", ".join(campaign.name for campaign in self.campaigns)
 
-    def origin(self, key: str) -> Origin | None:
+    def origin(self, key: str) -> SettingOrigin | None:
         """Return where ``key`` (as in ``platform.base_url``) was set; None: it is the default."""
         below = f"{key}."
         found = [o for k, o in self._origins.items() if k == key or k.startswith(below)]
@@ -265,7 +265,7 @@ class Settings(Section):
                 if self.clients:
                     continue
                 yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
-            elif isinstance(value, Section):
+            elif isinstance(value, SettingsSection):
                 for field, inner in value:
                     yield self._described(f"{name}.{field}", inner)
             else:
@@ -282,7 +282,7 @@ class Settings(Section):
         for number, campaign in enumerate(self.campaigns, 1):
             for name, value in campaign:
                 own = f"campaigns[{number}].{name}"
-                if not isinstance(value, Section):
+                if not isinstance(value, SettingsSection):
                     yield own, as_toml(value), str(self.origin(own) or "default")
                     continue
                 front = own if self.origin(own) else name
@@ -294,7 +294,7 @@ class Settings(Section):
         for number, client in enumerate(self.clients, 1):
             for name, value in client:
                 own = f"clients[{number}].{name}"
-                if isinstance(value, Section):
+                if isinstance(value, SettingsSection):
                     for field, inner in value:
                         key = f"{own}.{field}"
                         yield key, as_toml(inner), str(self.origin(key) or "default")
@@ -314,7 +314,7 @@ SECRETS = ("client_id", "client_secret")
 SECRET_VARIABLES = ("DISPATCHER_CLIENT_", "VAULT_")
 """How the variables begin that credential sources may read."""
 
-OF_A_CAMPAIGN = ("source", "message", "rules")
+CAMPAIGN_SECTIONS = ("source", "message", "rules")
 """The sections that each of ``[[campaigns]]`` has; in the short form they stand on top."""
 
 INHERITED = ("message", "rules")

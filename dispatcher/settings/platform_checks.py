@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from dispatcher.platforms.genesys.requests import text_limit
 from dispatcher.settings.cross_checks import Check
 from dispatcher.settings.field_types import is_loopback, too_long
-from dispatcher.settings.model import Platform, Settings
+from dispatcher.settings.model import PlatformSettings, Settings
 from dispatcher.sources.rows.template import Template
 
 MISSING = "is missing"
@@ -80,7 +80,7 @@ def _limit(s: Settings) -> tuple[str, str] | None:
 
 def _only_genesys(name: str) -> Check:
     def test(s: Settings) -> tuple[str, str] | None:
-        given, usual = getattr(s.platform, name), Platform.model_fields[name].default
+        given, usual = getattr(s.platform, name), PlatformSettings.model_fields[name].default
         if s.platform.dialect == "genesys" or given == usual:
             return None
         return 'is for dialect = "genesys" alone', "delete it, or set platform.dialect"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-from dispatcher.settings.errors import Origin
+from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.key_paths import (
     CLIENTS,
     LIST,
@@ -20,8 +20,8 @@ from dispatcher.settings.key_paths import (
 from dispatcher.settings.layers import Layers
 
 PREFIX = "DISPATCHER__"
-ENVIRONMENT = Origin("environment")
-SET = Origin("--set")
+ENVIRONMENT = SettingOrigin("environment")
+SET = SettingOrigin("--set")
 
 FLAGS = {
     "campaign": "--campaign",
@@ -43,7 +43,7 @@ _PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 
 def read_file(layers: Layers, config: Path) -> None:
     """Read the configuration file."""
-    here = Origin(str(config))
+    here = SettingOrigin(str(config))
     try:
         text = config.read_bytes().decode("utf-8-sig")
         data = tomllib.loads(text)
@@ -57,14 +57,14 @@ def read_file(layers: Layers, config: Path) -> None:
         lines = _lines(text)
         for key, value in data.items():
             if key in LISTS:
-                _read_list(layers, key, value, Origin(here.where, _line(lines, (key,))))
+                _read_list(layers, key, value, SettingOrigin(here.where, _line(lines, (key,))))
             else:
                 layers.put((key,), value, here)
         for path in list(layers.origins):
-            layers.origins[path] = Origin(here.where, _line(lines, path))
+            layers.origins[path] = SettingOrigin(here.where, _line(lines, path))
 
 
-def _read_list(layers: Layers, key: str, given: object, here: Origin) -> None:
+def _read_list(layers: Layers, key: str, given: object, here: SettingOrigin) -> None:
     layers.listed = layers.listed or key == LIST
     if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
         layers.wrong(here, key, "must be a list of tables", f"write [[{key}]] above each")
@@ -111,7 +111,7 @@ def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
     """Take the values of a command's own flags, by key; None is a flag that was not given."""
     for key, value in flags.items():
         if value is not None:
-            layers.put(_path(key), value, Origin(FLAGS.get(key, key)))
+            layers.put(_path(key), value, SettingOrigin(FLAGS.get(key, key)))
 
 
 def _of_list(path: KeyPath) -> str | None:

@@ -8,12 +8,12 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.ports import Batch, Position
 from dispatcher.sources.files.byte_source import Content
 from dispatcher.sources.options import Format, Layout, RowRules
-from dispatcher.sources.rows.contact_builder import Judge
+from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.csv_header import read_header
 from dispatcher.sources.rows.csv_rows import CsvRows
 from dispatcher.sources.rows.jsonl_rows import JsonRows
 from dispatcher.sources.rows.line_reader import LineReader
-from dispatcher.sources.thread_bridge import Outlet
+from dispatcher.sources.thread_bridge import BatchChannel
 
 BATCH_ROWS = 256
 _BATCH_BYTES = 1 << 20
@@ -35,7 +35,7 @@ Row = Contact | RejectedRow | None
 class Batcher:
     """Gathers rows and puts them out as batches with the position behind them."""
 
-    def __init__(self, content: Content, outlet: Outlet) -> None:
+    def __init__(self, content: Content, outlet: BatchChannel) -> None:
         self._content = content
         self._outlet = outlet
         self._reader: LineReader | None = None
@@ -98,7 +98,7 @@ class Batcher:
 
 
 def read_content(
-    content: Content, start: Position | None, rules: RowRules, layout: Layout, outlet: Outlet
+    content: Content, start: Position | None, rules: RowRules, layout: Layout, outlet: BatchChannel
 ) -> None:
     """Read a content from ``start`` to its end.
 
@@ -127,7 +127,7 @@ def read_content(
     batcher.finish(reader, *_damage(content, reader))
 
 
-def put_header_row(content: Content, row: RejectedRow, outlet: Outlet) -> None:
+def put_header_row(content: Content, row: RejectedRow, outlet: BatchChannel) -> None:
     """Put out the one rejected row that stands for a file without a usable header."""
     position = None
     if content.fingerprint is not None:
@@ -139,7 +139,7 @@ def _rows(
     content: Content, reader: LineReader, rules: RowRules, layout: Layout
 ) -> CsvRows | JsonRows | None:
     """Choose by the format, and read the header off; None where there are no rows."""
-    judge = Judge(rules)
+    judge = ContactBuilder(rules)
     suffix = _suffix(content.name)
     if is_json_lines(content.name, layout, reader):
         return JsonRows(content.name, judge)

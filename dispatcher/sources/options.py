@@ -40,7 +40,7 @@ class RowRules:
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    keep: Mapping[str, Collection[str]] = field(default_factory=dict)
+    filter: Mapping[str, Collection[str]] = field(default_factory=dict)
     text: str | None = None
     subject: str | None = None
     zone: tzinfo = UTC
@@ -52,7 +52,7 @@ class RowRules:
                 f"columns: {', '.join(unknown)} means nothing here; "
                 f"the meanings are {', '.join(MEANINGS)}"
             )
-        if bare := sorted(name for name, values in self.keep.items() if isinstance(values, str)):
+        if bare := sorted(name for name, values in self.filter.items() if isinstance(values, str)):
             raise ValueError(f"keep: {', '.join(bare)} needs a list of values, not a text")
         for template in (self.text, self.subject):
             if template is not None:

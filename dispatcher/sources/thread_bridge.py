@@ -12,11 +12,11 @@ AHEAD = 3
 _CLOSED = "the reader was closed"
 
 
-class StoppedError(Exception):
+class ReaderClosedError(Exception):
     """The reading thread is to end: nobody takes batches any more."""
 
 
-class Outlet:
+class BatchChannel:
     """The thread's side: where batches go. Every method raises `StoppedError` once closed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,12 +34,12 @@ class Outlet:
     def check(self) -> None:
         """Do nothing, as long as somebody takes batches."""
         if self._closed.is_set():
-            raise StoppedError(_CLOSED)
+            raise ReaderClosedError(_CLOSED)
 
     def wait(self, seconds: float) -> None:
         """Sleep; ends early when closed."""
         if self._closed.wait(seconds):
-            raise StoppedError(_CLOSED)
+            raise ReaderClosedError(_CLOSED)
 
     def finish(self, error: Exception | None) -> None:
         """Tell that no batch comes any more, and why if that is a mistake."""
@@ -63,10 +63,10 @@ class Outlet:
         try:
             self._loop.call_soon_threadsafe(self._queue.put_nowait, what)
         except RuntimeError as error:  # the loop is closed
-            raise StoppedError(_CLOSED) from error
+            raise ReaderClosedError(_CLOSED) from error
 
 
-async def handed_over(work: Callable[[Outlet], None]) -> AsyncIterator[Batch]:
+async def iterate_in_thread(work: Callable[[BatchChannel], None]) -> AsyncIterator[Batch]:
     """Yield the batches that ``work`` puts out in a daemon thread of its own.
 
     The thread keeps nothing alive: neither the process, nor, once the iterator is closed, its
@@ -76,7 +76,7 @@ async def handed_over(work: Callable[[Outlet], None]) -> AsyncIterator[Batch]:
         SourceError: what ``work`` raised.
 
     """
-    outlet = Outlet(asyncio.get_running_loop())
+    outlet = BatchChannel(asyncio.get_running_loop())
     threading.Thread(target=_run, args=(work, outlet), name="source", daemon=True).start()
     try:
         while (batch := await outlet.get()) is not None:
@@ -85,17 +85,17 @@ async def handed_over(work: Callable[[Outlet], None]) -> AsyncIterator[Batch]:
         outlet.close()
 
 
-def _run(work: Callable[[Outlet], None], outlet: Outlet) -> None:
+def _run(work: Callable[[BatchChannel], None], outlet: BatchChannel) -> None:
     try:
         error: Exception | None = None
         try:
             work(outlet)
         except SourceError as failed:
             error = failed
-        except StoppedError:
+        except ReaderClosedError:
             return
         except Exception as bug:  # noqa: BLE001 - a bug must reach the event loop, not end in a thread
             error = bug
         outlet.finish(error)
-    except StoppedError:
+    except ReaderClosedError:
         return

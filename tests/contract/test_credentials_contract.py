@@ -117,9 +117,9 @@ async def test_what_is_there_is_returned_and_what_is_new_after_a_refusal(request
     place.write(old)
     async with place.source() as source:
         found = await source.get()
-        assert found == credentials(old) == await source.again(found)
+        assert found == credentials(old) == await source.refresh(found)
         place.write(new)
-        assert await source.again(found) == credentials(new) == await source.get()
+        assert await source.refresh(found) == credentials(new) == await source.get()
 
 
 @of_every_kind

@@ -8,11 +8,11 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import Witness, digest
+from dispatcher.domain.reconciliation import DeliveryWitness, digest
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.domain.unsettled_send import Intended
+from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ports import Batch, Doubt, Intent, Known, LedgerError, Settlement
+from dispatcher.ports import Batch, InDoubtContact, Intent, KnownEffects, LedgerError, Settlement
 from tests.support.memory_ledger import MemoryLedger
 
 NOW = 1000.0
@@ -65,38 +65,38 @@ async def test_a_doubt_has_all_that_it_is_judged_by(ledger):
     """The contact with its text, what was learnt, and what was intended."""
     (claim,) = await sending(ledger, contact(1), linked=True)
     learnt = Progress(sends=1, doubted_at=NOW + 2)
-    await ledger.doubt(claim.id, NOW + 5, learnt)
-    assert await ledger.doubts(9, NOW + 4.9) == []
-    intended = Intended(claim.id, Step.OPEN, "c-1", "person", digest("Hello 1"), NOW, NOW + 2)
-    found = await ledger.doubts(9, NOW + 5)
-    assert found == [Doubt(claim.id, contact(1), learnt, intended)]
+    await ledger.mark_in_doubt(claim.id, NOW + 5, learnt)
+    assert await ledger.due_in_doubt(9, NOW + 4.9) == []
+    intended = UnsettledSend(claim.id, Step.OPEN, "c-1", "person", digest("Hello 1"), NOW, NOW + 2)
+    found = await ledger.due_in_doubt(9, NOW + 5)
+    assert found == [InDoubtContact(claim.id, contact(1), learnt, intended)]
     assert await ledger.claim(9, NOW + 99) == []
 
 
 async def test_doubts_come_in_the_order_of_their_looks(ledger):
     """Those that wait longest come first, and no more than asked for."""
     claims = await sending(ledger, contact(1), contact(2), contact(3))
-    assert await ledger.next_look() is None
+    assert await ledger.next_look_back() is None
     for claim, at in zip(claims, (30.0, 10.0, 20.0), strict=True):
-        await ledger.doubt(claim.id, at, claim.progress)
-    assert [each.contact.key for each in await ledger.doubts(2, NOW)] == ["key-2", "key-3"]
-    assert await ledger.next_look() == 10.0
-    await ledger.look_again(claims[1].id, 40.0)
-    assert await ledger.next_look() == 20.0
-    assert [each.contact.key for each in await ledger.doubts(1, NOW)] == ["key-3"]
+        await ledger.mark_in_doubt(claim.id, at, claim.progress)
+    assert [each.contact.key for each in await ledger.due_in_doubt(2, NOW)] == ["key-2", "key-3"]
+    assert await ledger.next_look_back() == 10.0
+    await ledger.schedule_look_back(claims[1].id, 40.0)
+    assert await ledger.next_look_back() == 20.0
+    assert [each.contact.key for each in await ledger.due_in_doubt(1, NOW)] == ["key-3"]
 
 
 async def test_a_doubt_ends_by_settling_or_deferring(ledger):
     """Then nothing is looked for any more, and a deferred one can be claimed."""
     claims = await sending(ledger, contact(1), contact(2), contact(3))
     for claim in claims:
-        await ledger.doubt(claim.id, NOW, claim.progress)
+        await ledger.mark_in_doubt(claim.id, NOW, claim.progress)
     await ledger.settle(end(claims[0], "c-1", "m-1", sent_at=NOW + 3))
     parked = Settlement(claims[1].id, Status.PARKED, Reason.IN_DOUBT, NOW, Progress())
     await ledger.settle(parked)
     await ledger.defer(claims[2].id, NOW, Progress(attempts=1))
-    assert await ledger.next_look() is None
-    assert await ledger.doubts(9, NOW) == []
+    assert await ledger.next_look_back() is None
+    assert await ledger.due_in_doubt(9, NOW) == []
     (again,) = await ledger.claim(9, NOW)
     assert (again.contact, again.progress) == (contact(3), Progress(attempts=1))
 
@@ -104,10 +104,13 @@ async def test_a_doubt_ends_by_settling_or_deferring(ledger):
 async def test_only_what_was_sending_can_be_in_doubt(ledger):
     """A claimed contact has sent nothing; one that is not in doubt is not looked for."""
     (claim,) = (await ledger.admit(Batch([contact(1)]), NOW, 1)).claims
-    for wrong in (ledger.doubt(claim.id, NOW, Progress()), ledger.look_again(claim.id, NOW)):
+    for wrong in (
+        ledger.mark_in_doubt(claim.id, NOW, Progress()),
+        ledger.schedule_look_back(claim.id, NOW),
+    ):
         with pytest.raises(LedgerError):
             await wrong
-    assert await ledger.next_look() is None
+    assert await ledger.next_look_back() is None
 
 
 async def test_a_restart_finds_sending_contacts_in_doubt(ledger):
@@ -116,9 +119,9 @@ async def test_a_restart_finds_sending_contacts_in_doubt(ledger):
     recovered = ledger.recover()
     if inspect.isawaitable(recovered):
         await recovered
-    (doubt,) = await ledger.doubts(9, NOW)
-    assert (doubt.intended.conversation_id, doubt.intended.at) == ("c-1", NOW)
-    assert doubt.intended.ended_at is not None
+    (doubt,) = await ledger.due_in_doubt(9, NOW)
+    assert (doubt.send.conversation_id, doubt.send.at) == ("c-1", NOW)
+    assert doubt.send.ended_at is not None
     assert await ledger.claim(9, NOW) == []
 
 
@@ -132,15 +135,15 @@ async def test_what_is_known_of_a_conversation(ledger):
     (parked,) = await sending(ledger, twins[2])
     await ledger.settle(Settlement(parked.id, Status.PARKED, Reason.IN_DOUBT, NOW, Progress()))
     (doubted,) = await sending(ledger, twins[3])
-    await ledger.doubt(doubted.id, NOW, Progress())
-    known = await ledger.known_of(["c-1", "new-1"], NOW - 1)
+    await ledger.mark_in_doubt(doubted.id, NOW, Progress())
+    known = await ledger.known_effects(["c-1", "new-1"], NOW - 1)
     assert known.messages == {"m-1"}
     assert known.conversations == {"new-1"}
     assert sorted(each.id for each in known.unsettled) == [parked.id, doubted.id]
     assert {each.text_sha256 for each in known.unsettled} == {digest("Hello")}
-    other = await ledger.known_of(["c-2"], NOW - 1)
+    other = await ledger.known_effects(["c-2"], NOW - 1)
     assert (other.messages, other.conversations, list(other.unsettled)) == (set(), set(), [])
-    assert await ledger.known_of([], NOW - 1) == Known(frozenset(), frozenset(), [])
+    assert await ledger.known_effects([], NOW - 1) == KnownEffects(frozenset(), frozenset(), [])
 
 
 async def test_of_older_sends_only_the_unsettled_are_known(ledger):
@@ -158,7 +161,7 @@ async def test_of_older_sends_only_the_unsettled_are_known(ledger):
         NOW + 1: (set(), set()),
     }
     for since, (messages, conversations) in expected.items():
-        known = await ledger.known_of(["c-1"], since)
+        known = await ledger.known_effects(["c-1"], since)
         assert (known.messages, known.conversations) == (messages, conversations)
         assert [each.id for each in known.unsettled] == [unsettled.id]
 
@@ -172,21 +175,21 @@ async def test_what_is_known_of_a_person(ledger):
         await ledger.intend(Intent(claim.id, Step.NOTIFY, decision, NOW, Progress(), person))
         learnt = Progress(sends=1, doubted_at=NOW + 2)
         if end_ == "doubt":
-            await ledger.doubt(claim.id, NOW, learnt)
+            await ledger.mark_in_doubt(claim.id, NOW, learnt)
         else:
             parked = Settlement(claim.id, Status.PARKED, Reason.IN_DOUBT, NOW, learnt)
             await ledger.settle(parked)
         ids.append(claim.id)
     hashes = [digest(f"Hello {number}") for number in (1, 2)]
     expected = [
-        Intended(id_, Step.NOTIFY, f"c-{number}", "x-1", text, NOW, NOW + 2)
+        UnsettledSend(id_, Step.NOTIFY, f"c-{number}", "x-1", text, NOW, NOW + 2)
         for number, id_, text in zip((1, 2), ids, hashes, strict=False)
     ]
-    known = await ledger.known_of([], 0.0, ["x-1"])
+    known = await ledger.known_effects([], 0.0, ["x-1"])
     assert sorted(known.unsettled, key=lambda each: each.id) == expected
-    both = await ledger.known_of(["c-1", "c-2"], 0.0, ["x-1"])
+    both = await ledger.known_effects(["c-1", "c-2"], 0.0, ["x-1"])
     assert sorted(both.unsettled, key=lambda each: each.id) == expected
-    assert (await ledger.known_of([], 0.0, ["x-3"])).unsettled == []
+    assert (await ledger.known_effects([], 0.0, ["x-3"])).unsettled == []
 
 
 async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
@@ -194,7 +197,7 @@ async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
     for number, message in ((1, "m-1"), (2, None)):
         (claim,) = await sending(ledger, contact(number))
         await ledger.settle(end(claim, f"c-{number}", message))
-    assert (await ledger.known_of(["c-1", "c-2"], 0.0)).unnamed == {"c-2"}
+    assert (await ledger.known_effects(["c-1", "c-2"], 0.0)).unnamed == {"c-2"}
 
 
 @pytest.mark.parametrize(
@@ -204,13 +207,13 @@ async def test_an_open_may_lack_an_address_or_an_identity(ledger, decision):
     """It is looked for by what it has, and settled as any other."""
     (claim,) = (await ledger.admit(Batch([contact(1)]), NOW, 1)).claims
     await ledger.intend(Intent(claim.id, Step.OPEN, decision, NOW, Progress()))
-    await ledger.doubt(claim.id, NOW, Progress(engaged_since=NOW - 5))
-    (doubt,) = await ledger.doubts(9, NOW)
-    told = doubt.intended.conversation_id, doubt.intended.external_contact_id
+    await ledger.mark_in_doubt(claim.id, NOW, Progress(engaged_since=NOW - 5))
+    (doubt,) = await ledger.due_in_doubt(9, NOW)
+    told = doubt.send.conversation_id, doubt.send.external_contact_id
     assert told == (decision.previous, decision.external_contact_id)
     assert doubt.progress == Progress(engaged_since=NOW - 5)
     await ledger.settle(end(claim, "new-1", "m-1", Relation.LINKED))
-    assert await ledger.next_look() is None
+    assert await ledger.next_look_back() is None
 
 
 async def test_witnesses_are_the_first_messages_after_a_time(ledger):
@@ -221,7 +224,7 @@ async def test_witnesses_are_the_first_messages_after_a_time(ledger):
         late = {"sent_at": NOW + 6.5} if number == 6 else {}
         await ledger.settle(end(claim, f"c-{number}", f"m-{number}", **late))
     found = await ledger.witnesses(NOW + 4, 2)
-    assert found == [Witness(f"c-{n}", f"m-{n}", digest(f"Hello {n}")) for n in (5, 6)]
+    assert found == [DeliveryWitness(f"c-{n}", f"m-{n}", digest(f"Hello {n}")) for n in (5, 6)]
     assert [each.message_id for each in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
     assert await ledger.witnesses(NOW + 7, 9) == []
     assert len(await ledger.witnesses(0.0, 99)) == 7

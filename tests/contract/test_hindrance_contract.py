@@ -5,7 +5,7 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 from tests.support.memory_ledger import MemoryLedger
@@ -63,7 +63,7 @@ async def test_one_conversation_has_one_send_at_a_time(open_campaign):
     ledger = await open_campaign()
     first, second = await admit(ledger, contact(1, "a", "same"), contact(2, None, "same"))
     assert await ledger.intend(intent(first)) is None
-    assert await ledger.intend(intent(second)) is Hindrance.BUSY
+    assert await ledger.intend(intent(second)) is SendBlock.BUSY
     await ledger.settle(settled(first))
     assert await ledger.intend(intent(second)) is None
 
@@ -73,7 +73,7 @@ async def test_one_person_has_one_send_at_a_time(open_campaign):
     ledger = await open_campaign()
     claims = await admit(ledger, contact(1, "a"), contact(2, "a"), contact(3, "b"), contact(4))
     free = [await ledger.intend(intent(claim, Limits())) for claim in claims]
-    assert free == [None, Hindrance.BUSY, None, None]
+    assert free == [None, SendBlock.BUSY, None, None]
     await ledger.settle(settled(claims[0]))
     assert await ledger.intend(intent(claims[1], Limits())) is None
 
@@ -83,11 +83,11 @@ async def test_a_hindered_contact_stays_claimed(open_campaign):
     ledger = await open_campaign()
     first, second, third = await admit(ledger, *(contact(n, "a") for n in (1, 2, 3)))
     await ledger.intend(intent(first))
-    assert await ledger.intend(intent(second)) is Hindrance.BUSY
+    assert await ledger.intend(intent(second)) is SendBlock.BUSY
     with pytest.raises(LedgerError):
         await ledger.retract(second.id)
     await ledger.defer(second.id, NOW, second.progress)
-    assert await ledger.intend(intent(third)) is Hindrance.BUSY
+    assert await ledger.intend(intent(third)) is SendBlock.BUSY
     await ledger.settle(settled(third, Status.SKIPPED, Reason.SAME_PERSON))
 
 
@@ -96,7 +96,7 @@ async def test_one_message_a_person_and_campaign(open_campaign):
     ledger = await open_campaign("one")
     first, second = await admit(ledger, contact(1, "a"), contact(2, "a"))
     await send(ledger, first)
-    assert await ledger.intend(intent(second)) is Hindrance.SAME_PERSON
+    assert await ledger.intend(intent(second)) is SendBlock.SAME_PERSON
     ledger = await open_campaign("two")
     (other,) = await admit(ledger, contact(1, "a"))
     assert await ledger.intend(intent(other)) is None
@@ -109,13 +109,13 @@ async def test_the_person_that_the_platform_tells_counts(open_campaign):
     assert await ledger.intend(intent(first, external_contact_id="a")) is None
     await ledger.settle(settled(first))
     told = intent(second, external_contact_id="a")
-    assert await ledger.intend(told) is Hindrance.SAME_PERSON
+    assert await ledger.intend(told) is SendBlock.SAME_PERSON
 
 
 @pytest.mark.parametrize(
     ("status", "reason", "hindrance"),
     [
-        (Status.PARKED, Reason.IN_DOUBT, Hindrance.SAME_PERSON),
+        (Status.PARKED, Reason.IN_DOUBT, SendBlock.SAME_PERSON),
         (Status.PARKED, Reason.RETRY_LOOP, None),
         (Status.REJECTED, Reason.REFUSED, None),
     ],
@@ -141,7 +141,7 @@ async def test_a_send_that_is_taken_back_counts_no_more(open_campaign, turn_back
         await ledger.defer(first.id, NOW, NEW)
         (first,) = await ledger.claim(1, NOW)
     await send(ledger, second)
-    assert await ledger.intend(intent(first)) is Hindrance.SAME_PERSON
+    assert await ledger.intend(intent(first)) is SendBlock.SAME_PERSON
 
 
 async def test_a_cap_counts_over_all_campaigns(open_campaign):
@@ -152,8 +152,8 @@ async def test_a_cap_counts_over_all_campaigns(open_campaign):
         await send(ledger, claim, at=NOW + day, limits=Limits())
     ledger = await open_campaign("four")
     (claim,) = await admit(ledger, contact(1, "a"))
-    assert await ledger.intend(intent(claim, Limits(cap=3, cap_since=NOW))) is Hindrance.CAPPED
-    assert await ledger.intend(intent(claim, Limits(cap=2, cap_since=NOW + 1))) is Hindrance.CAPPED
+    assert await ledger.intend(intent(claim, Limits(cap=3, cap_since=NOW))) is SendBlock.CAPPED
+    assert await ledger.intend(intent(claim, Limits(cap=2, cap_since=NOW + 1))) is SendBlock.CAPPED
     assert await ledger.intend(intent(claim, Limits(cap=3, cap_since=NOW + 0.5))) is None
 
 
@@ -167,7 +167,7 @@ async def test_another_campaigns_send_is_waited_for(open_campaign):
         ledger, contact(1, "a"), contact(2, "b", "talk"), contact(3, "c")
     )
     answers = [await ledger.intend(intent(claim)) for claim in (person, talk, free)]
-    assert answers == [Hindrance.BUSY, Hindrance.BUSY, None]
+    assert answers == [SendBlock.BUSY, SendBlock.BUSY, None]
 
 
 async def test_a_claim_tells_what_is_known_by_then(open_campaign):
@@ -179,12 +179,12 @@ async def test_a_claim_tells_what_is_known_by_then(open_campaign):
     for claim in (claims[1], claims[3]):
         await ledger.defer(claim.id, NOW, claim.progress)
     same, busy = await ledger.claim(9, NOW)
-    assert (same.hindrance, busy.hindrance) == (Hindrance.SAME_PERSON, Hindrance.BUSY)
+    assert (same.block, busy.block) == (SendBlock.SAME_PERSON, SendBlock.BUSY)
     (new,) = await admit(ledger, contact(5, "a"))
-    assert new.hindrance is Hindrance.SAME_PERSON
+    assert new.block is SendBlock.SAME_PERSON
     ledger = await open_campaign("two")
     (other,) = await admit(ledger, contact(1, "a"))
-    assert other.hindrance is None
+    assert other.block is None
 
 
 async def test_an_impossible_intent_is_refused_whatever_hinders_it(open_campaign):

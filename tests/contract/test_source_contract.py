@@ -12,7 +12,7 @@ import zstandard
 from dispatcher.sources import RowRules, StreamSource, Timing, open_source
 
 ROWS = 2000
-RULES = RowRules(text="Hello {n}", keep={"status": ["open"]})
+RULES = RowRules(text="Hello {n}", filter={"status": ["open"]})
 
 
 def csv():

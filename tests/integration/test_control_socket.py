@@ -9,14 +9,20 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dispatcher.app.control import server as control
-from dispatcher.app.control.client import CallError, GoneError, ask, carry_out, standing
-from dispatcher.app.control.commands import Orders
+from dispatcher.app.control.client import (
+    ControlError,
+    ControlUnavailableError,
+    execute,
+    send_command,
+    standing,
+)
+from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import ControlAddressError, ControlServer, place
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.operator_commands import OrderError
+from dispatcher.ledgers.operator_commands import CommandError
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 
@@ -54,9 +60,9 @@ async def serving(tmp_path, run):
         await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW))
         if campaign == "b":
             await ledger.close()
-    server = ControlServer(place(path, ""), Orders(ledger, run).by_name())
+    server = ControlServer(place(path, ""), CommandHandler(ledger, run).by_name())
     await server.start()
-    ledger.tell_socket(str(place(path, "")))
+    ledger.record_socket(str(place(path, "")))
     try:
         yield path
     finally:
@@ -69,7 +75,7 @@ async def test_two_clients_give_orders_side_by_side(tmp_path):
     run = Run()
     async with serving(tmp_path, run) as path:
         both = await asyncio.gather(
-            *(asyncio.to_thread(carry_out, path, "replay", {"before": 9.0}) for _ in range(2))
+            *(asyncio.to_thread(execute, path, "replay", {"before": 9.0}) for _ in range(2))
         )
         assert sorted(each.answer["ready"] for each in both) == [0, 2]
         assert {each.by for each in both} == {f"by the running dispatcher (pid {os.getpid()})"}
@@ -86,8 +92,8 @@ async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
         assert stat.S_IMODE(where.stat().st_mode) == 0o600
     assert not where.exists()
     assert standing(path, None) is None
-    with pytest.raises(GoneError, match="nothing was done"):
-        ask(str(where), "replay", {})
+    with pytest.raises(ControlUnavailableError, match="nothing was done"):
+        send_command(str(where), "replay", {})
 
 
 async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
@@ -95,13 +101,13 @@ async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
     async with serving(tmp_path, Run()) as path:
         where = str(path) + ".sock"
         for name, order, error, words in (
-            ("replay", {"before": "now"}, OrderError, "before"),
-            ("drop", {"before": 9.0, "campaign": "x"}, OrderError, "it holds: b, a"),
-            ("nonsense", {}, CallError, "no such order"),
-            ("replay", [], OrderError, "not a JSON object"),
+            ("replay", {"before": "now"}, CommandError, "before"),
+            ("drop", {"before": 9.0, "campaign": "x"}, CommandError, "it holds: b, a"),
+            ("nonsense", {}, ControlError, "no such order"),
+            ("replay", [], CommandError, "not a JSON object"),
         ):
             with pytest.raises(error, match=words):
-                await asyncio.to_thread(ask, where, name, order)
+                await asyncio.to_thread(send_command, where, name, order)
         reader, writer = await asyncio.open_unix_connection(where)
         writer.write(b"POST /replay HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{")
         assert b" 400 " in await reader.readline()
@@ -114,21 +120,21 @@ async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
     """Those of the ledger that the run has not are paused in the ledger alone."""
     run = Run()
     async with serving(tmp_path, run) as path:
-        done = await asyncio.to_thread(carry_out, path, "pause", {})
+        done = await asyncio.to_thread(execute, path, "pause", {})
         assert set(done.answer["paused"]) == {"a", "b"}
         assert run.steered == [("pause", "b"), ("pause", "a")]
-        done = await asyncio.to_thread(carry_out, path, "resume", {"campaign": "a"})
+        done = await asyncio.to_thread(execute, path, "resume", {"campaign": "a"})
         assert set(done.answer["resumed"]) == {"a"}
         run.pausable = False
-        with pytest.raises(CallError, match="cannot pause"):
-            await asyncio.to_thread(carry_out, path, "pause", {})
+        with pytest.raises(ControlError, match="cannot pause"):
+            await asyncio.to_thread(execute, path, "pause", {})
 
 
 async def test_a_ledger_that_is_held_by_somebody_without_a_socket(tmp_path):
     """It is an error that says to try again, and the pid."""
     async with await SqliteLedger.open(tmp_path / "ledger.db", "a"):
-        with pytest.raises(CallError, match=f"pid {os.getpid()}.*try again"):
-            await asyncio.to_thread(carry_out, tmp_path / "ledger.db", "resume", {})
+        with pytest.raises(ControlError, match=f"pid {os.getpid()}.*try again"):
+            await asyncio.to_thread(execute, tmp_path / "ledger.db", "resume", {})
 
 
 async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
@@ -139,8 +145,8 @@ async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
         writer.close()
 
     async with await asyncio.start_unix_server(die, where):
-        with pytest.raises(GoneError, match="as a whole or not at all"):
-            await asyncio.to_thread(ask, where, "replay", {})
+        with pytest.raises(ControlUnavailableError, match="as a whole or not at all"):
+            await asyncio.to_thread(send_command, where, "replay", {})
 
 
 async def test_a_ledger_that_is_lost_is_told(tmp_path):
@@ -152,8 +158,8 @@ async def test_a_ledger_that_is_lost_is_told(tmp_path):
     server = ControlServer(tmp_path / "s", {"replay": lost})
     await server.start()
     try:
-        with pytest.raises(CallError, match="the disk is full"):
-            await asyncio.to_thread(ask, str(tmp_path / "s"), "replay", {})
+        with pytest.raises(ControlError, match="the disk is full"):
+            await asyncio.to_thread(send_command, str(tmp_path / "s"), "replay", {})
     finally:
         await server.stop()
 

@@ -56,7 +56,7 @@ async def test_a_client_and_its_rotation(aws):
         assert old == ClientCredentials("id-4N", "secret-8W")
         assert old.where == f"the secret {NAME} of AWS Secrets Manager"
         aws.write(NAME, PAIR | {"client_secret": "secret-9X"})
-        assert (await it.get(), (await it.again(old)).client_secret) == (old, "secret-9X")
+        assert (await it.get(), (await it.refresh(old)).client_secret) == (old, "secret-9X")
 
 
 async def test_a_bearer_token(aws):
@@ -135,7 +135,7 @@ async def test_nothing_secret_is_told_by_anybody(aws, caplog):
         told = [repr(it), repr(vars(it)), repr(found), str(found)]
         aws.write(NAME, '{"client_secret": "secret-8W"')
         with pytest.raises(CredentialsError) as caught:
-            await it.again(found)
+            await it.refresh(found)
         told += ["".join(traceback.format_exception(caught.value)), repr(vars(caught.value))]
         assert caught.value.__context__ is None
     secrets = [*PAIR.values(), IDENTITY["AWS_SECRET_ACCESS_KEY"]]

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.app.credentials import make_credentials
-from dispatcher.credentials.vault import VaultOptions, VaultSource
-from dispatcher.credentials.vault_auth import AppRoleLogin
+from dispatcher.credentials.vault import VaultCredentialSource, VaultOptions
+from dispatcher.credentials.vault_auth import AppRoleAuth
 from dispatcher.engine.clock import SystemClock
 from dispatcher.ports import (
     BearerToken,
@@ -77,7 +77,7 @@ async def test_a_rotated_secret_is_picked_up_when_the_old_one_is_refused(bao):
         bao.write(PATH, **PAIR | {"client_secret": "secret-9X"})
         assert await it.get() == old
         new = ClientCredentials("id-4N", "secret-9X")
-        assert await it.again(old) == new == await it.get()
+        assert await it.refresh(old) == new == await it.get()
         bao.write(PATH, **PAIR | {"client_secret": "secret-0Y"})
         clock.pass_by(61)
         assert (await it.get()).client_secret == "secret-0Y"
@@ -116,7 +116,7 @@ async def test_a_login_that_is_refused_is_made_again(bao):
     async with source(bao, **approle(bao, "revoked")) as it:
         found = await it.get()
         bao.revoke(bao.logins() - before)
-        assert await it.again(found) == found
+        assert await it.refresh(found) == found
 
 
 async def test_a_login_that_cannot_be_renewed_is_told_once(bao):
@@ -125,8 +125,8 @@ async def test_a_login_that_cannot_be_renewed_is_told_once(bao):
     role_id, secret_id = bao.approle("lapsed", token_ttl="1s", secret_id_num_uses=1)
     options = VaultOptions(bao.url, "secret", PATH, ca_bundle=bao.ca_bundle)
     told, before = asyncio.Queue(), bao.logins()
-    login = AppRoleLogin(role_id, lambda: secret_id, "approle")
-    it = VaultSource(options, login, SystemClock(), told.put_nowait)
+    login = AppRoleAuth(role_id, lambda: secret_id, "approle")
+    it = VaultCredentialSource(options, login, SystemClock(), told.put_nowait)
     await it.get()
     bao.revoke(bao.logins() - before)
     async with asyncio.timeout(10):
@@ -145,9 +145,9 @@ async def test_a_token_file_is_read_anew_when_its_token_has_ended(bao, tmp_path)
         found = await it.get()
         bao.revoke({made[0]["accessor"]})
         with pytest.raises(CredentialsError, match="vault_token_file has expired"):
-            await it.again(found)
+            await it.refresh(found)
         file.write_text(made[1]["client_token"] + "\n")
-        assert await it.again(found) == found
+        assert await it.refresh(found) == found
 
 
 async def test_a_secret_id_from_a_file_that_is_good_for_one_login(bao, tmp_path):
@@ -158,7 +158,7 @@ async def test_a_secret_id_from_a_file_that_is_good_for_one_login(bao, tmp_path)
     file.write_text(given.pop("env")["VAULT_SECRET_ID"])
     async with source(bao, env={"X": "y"}, vault_secret_id_file=str(file), **given) as it:
         found = await it.get()
-        assert await it.again(found) == found
+        assert await it.refresh(found) == found
 
 
 async def test_a_namespace_of_its_own(bao):
@@ -229,11 +229,11 @@ async def test_a_sealed_server_is_told_and_waited_for(sealed_at_times):
         bao.admin.sys.seal()
         clock.pass_by(61)
         assert await it.get() == found
-        for call in (it.again(found), late.get()):
+        for call in (it.refresh(found), late.get()):
             with pytest.raises(CredentialsUnavailableError, match=r"is sealed .* unseal it"):
                 await call
         unseal(bao)
-        assert await late.get() == found == await it.again(found)
+        assert await late.get() == found == await it.refresh(found)
 
 
 WRONG = {
@@ -337,9 +337,9 @@ async def test_nothing_secret_is_told_by_anybody(bao, caplog):
         told += [repr(task) for task in asyncio.all_tasks()]
         bao.revoke(bao.logins() - {bao.admin.lookup_token()["data"]["accessor"]})
         bao.write(PATH, client_id=PAIR["client_id"], client_secret="")
-        told.append(await _failure(it.again(found)))
+        told.append(await _failure(it.refresh(found)))
         bao.write(PATH, **PAIR, token="token-6V")
-        told.append(await _failure(it.again(found)))
+        told.append(await _failure(it.refresh(found)))
     async with source(bao, **given, vault_path="other") as it:
         told.append(await _failure(it.get()))
     for each in [*told, caplog.text]:

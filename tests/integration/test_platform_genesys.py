@@ -7,12 +7,12 @@ from urllib.parse import parse_qs
 import pytest
 from yarl import URL
 
-from dispatcher.credentials.env import EnvSource
+from dispatcher.credentials.env import EnvCredentialSource
 from dispatcher.domain.answer import Hint, NoAnswer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.platforms.genesys import lineage as genesys_lineage
@@ -20,8 +20,8 @@ from dispatcher.platforms.genesys import requests as bodies
 from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
 from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.http import HttpClient, HttpOptions
-from dispatcher.platforms.token import TokenKeeper, TokenOptions
-from dispatcher.ports import Asked, TokenExpiredError
+from dispatcher.platforms.token import TokenManager, TokenOptions
+from dispatcher.ports import LookBackQuery, TokenExpiredError
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server
 
 EPOCH = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -69,7 +69,7 @@ async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
     ):
         token_options = TokenOptions(URL(server.url + bodies.TOKEN_PATH))
         given = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
-        keeper = TokenKeeper(http, token_options, clock, EnvSource(given))
+        keeper = TokenManager(http, token_options, clock, EnvCredentialSource(given))
         options = GenesysOptions(
             server.url, sender, lineage, lambda *each: lost.append(each), pause=0.0
         )
@@ -146,7 +146,7 @@ async def test_a_conversation_that_is_gone():
     """The platform's own 404."""
     async with org({}) as (platform, _):
         reply = await platform.check("c-9")
-    assert classify(Step.CHECK, reply.result) is Kind.GONE
+    assert classify(Step.CHECK, reply.result) is AnswerKind.GONE
 
 
 @pytest.mark.parametrize("bad", ["", "..", "a/b", "a?b", "a#b", "a%2Fb", "a b", "a\r\n", "é"])
@@ -248,13 +248,13 @@ async def test_a_send_without_a_clear_answer_is_in_doubt(how):
     async with org({SEND: said}) as (platform, server):
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
         assert server.asked.count(SEND) == 1
-    assert classify(Step.OPEN, reply.result) is Kind.IN_DOUBT
+    assert classify(Step.OPEN, reply.result) is AnswerKind.IN_DOUBT
 
 
 async def test_without_a_token_nothing_is_asked():
     """Not even the first of a look back's requests."""
     async with org({}, renew=False) as (platform, server):
-        for call in (platform.check("c-1"), platform.look_back([Asked("c-1", EPOCH)])):
+        for call in (platform.check("c-1"), platform.look_back([LookBackQuery("c-1", EPOCH)])):
             with pytest.raises(TokenExpiredError):
                 await call
         assert server.asked == []
@@ -280,14 +280,18 @@ async def test_a_look_back_on_the_wire():
             "n-1", customer(externalContact=None), sender_of(("m-3", "2026-01-01T00:01:01Z"))
         ),
     }
-    asked = [Asked("c-1", EPOCH), Asked("c-2", EPOCH + 9, True, "x-1"), Asked("c-1", EPOCH + 9)]
+    asked = [
+        LookBackQuery("c-1", EPOCH),
+        LookBackQuery("c-2", EPOCH + 9, True, "x-1"),
+        LookBackQuery("c-1", EPOCH + 9),
+    ]
     async with org(said, clock=FakeClock(epoch=EPOCH + 600)) as (platform, server):
         reply = await platform.look_back(asked)
         assert server.asked[2:] == [QUERY, QUERY, get("c-1"), get("n-1")]
         first, second = [request.json for request in server.requests[2:4]]
-    old, new = reply.result.history
+    old, new = reply.result.past_conversations
     assert (old.id, old.external_contact_id, old.previous) == ("c-1", "x-1", None)
-    assert (new.id, new.external_contact_id, new.tells_previous) == ("n-1", "x-1", False)
+    assert (new.id, new.external_contact_id, new.has_previous) == ("n-1", "x-1", False)
     assert [(each.id, each.indexed) for each in old.messages] == [("m-1", True), ("m-2", False)]
     assert [(each.id, each.at, each.text) for each in new.messages] == [("m-3", EPOCH + 61, None)]
     assert first["interval"] == "2026-01-01T00:00:00.000Z/2026-01-01T00:11:00.000Z"
@@ -306,10 +310,10 @@ async def test_all_pages_of_a_look_back_are_read():
     said = {QUERY: pages}
     said |= {get(f"c-{number}"): conversation(f"c-{number}") for number in range(100)}
     async with org(said) as (platform, server):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
         numbers = [request.json["paging"]["pageNumber"] for request in server.requests[2:4]]
     assert numbers == [1, 2]
-    shown = [each.readable for each in reply.result.history]
+    shown = [each.readable for each in reply.result.past_conversations]
     assert (len(shown), sum(shown)) == (101, 100)
 
 
@@ -319,9 +323,9 @@ async def test_what_analytics_show_and_nobody_can_read_is_told_as_such():
     call["participants"][0]["sessions"][0]["mediaType"] = "voice"
     page = {"conversations": [traced("n-1", "2026-01-01T00:01:00Z"), call], "totalHits": 2}
     async with org({QUERY: page}) as (platform, server):
-        reply = await platform.look_back([Asked("c-1", EPOCH, external_contact_id="x-1")])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH, external_contact_id="x-1")])
         assert get("v-1") not in server.asked
-    (shown,) = reply.result.history
+    (shown,) = reply.result.past_conversations
     assert (shown.id, shown.external_contact_id) == ("n-1", "x-1")
     assert (shown.messages, shown.readable) == ((), False)
 
@@ -337,12 +341,12 @@ async def test_one_conversation_out_of_sight_does_not_hide_the_others(status):
     }
     clock = FakeClock(epoch=EPOCH + 600)
     async with org(said, clock=clock) as (platform, _):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
-    assert [(each.id, each.readable) for each in reply.result.history] == [
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
+    assert [(each.id, each.readable) for each in reply.result.past_conversations] == [
         ("n-1", False),
         ("n-2", True),
     ]
-    assert classify(Step.LOOK_BACK, reply.result) is Kind.ACCEPTED
+    assert classify(Step.LOOK_BACK, reply.result) is AnswerKind.ACCEPTED
 
 
 async def test_a_look_back_reaches_as_far_as_it_is_asked():
@@ -350,9 +354,9 @@ async def test_a_look_back_reaches_as_far_as_it_is_asked():
     day = 86_400
     clock = FakeClock(epoch=EPOCH + 40 * day)
     async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
         asked = [request.json["interval"].split("/") for request in server.requests[2:]]
-    assert reply.result.history == ()
+    assert reply.result.past_conversations == ()
     assert asked == [
         ["2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"],
         ["2026-02-01T00:00:00.000Z", "2026-02-10T00:01:00.000Z"],
@@ -363,27 +367,27 @@ async def test_a_look_back_that_would_reach_too_far_tells_nothing():
     """What lies before its intervals may hold the message."""
     clock = FakeClock(epoch=EPOCH + 700 * 86_400)
     async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
         assert server.asked[2:] == [QUERY]
-    assert classify(Step.LOOK_BACK, reply.result) is Kind.PASSING
+    assert classify(Step.LOOK_BACK, reply.result) is AnswerKind.PASSING
 
 
 async def test_a_look_back_with_too_much_to_be_read_tells_nothing():
     """From a part nothing may be concluded."""
     page = [traced(f"c-{number}", "2026-01-01T00:00:00Z") for number in range(100)]
     async with org({QUERY: {"conversations": page, "totalHits": 5000}}) as (platform, server):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
         assert server.asked[2:] == [QUERY] * 10
-    assert classify(Step.LOOK_BACK, reply.result) is Kind.PASSING
+    assert classify(Step.LOOK_BACK, reply.result) is AnswerKind.PASSING
 
 
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [
-        ((403, {"message": "missing", "code": "missing.permissions"}), Kind.FORBIDDEN),
-        ((429, {"message": "Rate limit exceeded"}), Kind.THROTTLED),
-        (answer(502), Kind.PASSING),
-        (json_answer(200, [])[:-2] + b"{[", Kind.PASSING),
+        ((403, {"message": "missing", "code": "missing.permissions"}), AnswerKind.FORBIDDEN),
+        ((429, {"message": "Rate limit exceeded"}), AnswerKind.THROTTLED),
+        (answer(502), AnswerKind.PASSING),
+        (json_answer(200, [])[:-2] + b"{[", AnswerKind.PASSING),
     ],
 )
 @pytest.mark.parametrize("at", [QUERY, get("c-1")])
@@ -391,15 +395,15 @@ async def test_a_request_that_fails_fails_the_look_back(at, wrong, kind):
     """It is taken for what the failed request says."""
     said = {QUERY: {"conversations": [traced("c-1", "2026-01-01T00:00:00Z")]}, at: wrong}
     async with org(said) as (platform, _):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
     assert classify(Step.LOOK_BACK, reply.result) is kind
-    assert reply.result.history is None
+    assert reply.result.past_conversations is None
 
 
 async def test_a_look_back_that_breaks_off():
     """No answer is no history."""
     async with org({QUERY: None}) as (platform, _):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
     assert isinstance(reply.result, NoAnswer)
 
 
@@ -411,8 +415,8 @@ async def test_a_conversation_of_another_deployment_is_nobodys():
         get("n-1"): conversation("n-1", other, sender_of(("m-1", "2026-01-01T00:00:00Z"))),
     }
     async with org(said) as (platform, _):
-        reply = await platform.look_back([Asked("c-1", EPOCH, True, "x-1")])
-    (found,) = reply.result.history
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH, True, "x-1")])
+    (found,) = reply.result.past_conversations
     assert found.external_contact_id is None
 
 
@@ -421,9 +425,9 @@ async def test_ids_that_a_path_cannot_hold_are_left_out():
     rows = [traced("../../oauth", "2026-01-01T00:00:00Z"), {"conversationId": 7}, None]
     clock = FakeClock(epoch=EPOCH + 600)
     async with org({QUERY: {"conversations": rows}}, clock=clock) as (platform, server):
-        reply = await platform.look_back([Asked("c-1", EPOCH)])
+        reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
         assert server.asked[2:] == [QUERY]
-    assert reply.result.history == ()
+    assert reply.result.past_conversations == ()
 
 
 TAG = ("PUT", f"{bodies.CONVERSATIONS_PATH}/n-1/tags")
@@ -434,7 +438,7 @@ async def test_a_new_conversation_is_tagged_with_the_old_one():
     """After the send, and nothing waits for it."""
     async with org({SEND: TAKEN, TAG: {}}, lineage="external-tag") as (platform, server):
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
-        assert classify(Step.OPEN, reply.result) is Kind.ACCEPTED
+        assert classify(Step.OPEN, reply.result) is AnswerKind.ACCEPTED
         await platform.close()
         assert server.asked[2:] == [SEND, TAG]
         assert server.requests[3].json == {"externalTag": "c-1"}
@@ -469,7 +473,7 @@ async def test_lineage_that_is_refused_is_lost_and_told(lineage):
     said = {SEND: TAKEN, TAG: refused, get("n-1"): refused}
     async with org(said, lineage=lineage) as (platform, server):
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
-        assert classify(Step.OPEN, reply.result) is Kind.ACCEPTED
+        assert classify(Step.OPEN, reply.result) is AnswerKind.ACCEPTED
         await platform.close()
         ((lost, why),) = server.lost
     assert (lost, "403" in why) == ("n-1", True)
@@ -506,7 +510,7 @@ async def test_lineage_is_written_again_a_few_times(monkeypatch, answers, tries,
 async def test_the_end_of_a_run_does_not_wait_for_lineage_for_ever(monkeypatch):
     """What is not written by then is lost, and told; so is what there is no room for."""
     monkeypatch.setattr(genesys_lineage, "DRAIN_SECONDS", 0.05)
-    monkeypatch.setattr(genesys_lineage, "MOST_WAITING", 2)
+    monkeypatch.setattr(genesys_lineage, "MAX_QUEUED", 2)
     sends = [{"id": f"m-{number}", "conversationId": f"n-{number}"} for number in range(1, 4)]
     async with org({SEND: sends, TAG: b""}, lineage="external-tag") as (platform, server):
         for _ in range(3):

@@ -14,16 +14,16 @@ import pytest
 import uvloop
 from yarl import URL
 
-from dispatcher.domain.answer import Answer, Loss, NoAnswer
+from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import PATH, MessagingPlatform
-from dispatcher.platforms.token import Token
+from dispatcher.platforms.token import AccessToken
 from tests.support.rawserver import (
     answer,
     json_answer,
@@ -43,17 +43,17 @@ CALLS = {
     Step.OPEN: lambda platform: platform.open(CONTACT, Open(Target("g-1", True), "x-1", "c-1")),
 }
 ASKED = [("GET", f"{PATH}/c-1"), ("POST", f"{PATH}/c-1/notifications"), ("POST", PATH)]
-PASSING = (Kind.PASSING, Kind.IN_DOUBT, Kind.IN_DOUBT)
-TAKEN = (Kind.ACCEPTED, Kind.ACCEPTED, Kind.ACCEPTED)
-REFUSED = (Kind.REFUSED, Kind.REFUSED, Kind.REFUSED)
-NOT_SENT = (Kind.NOT_SENT, Kind.NOT_SENT, Kind.NOT_SENT)
+PASSING = (AnswerKind.PASSING, AnswerKind.IN_DOUBT, AnswerKind.IN_DOUBT)
+TAKEN = (AnswerKind.ACCEPTED, AnswerKind.ACCEPTED, AnswerKind.ACCEPTED)
+REFUSED = (AnswerKind.REFUSED, AnswerKind.REFUSED, AnswerKind.REFUSED)
+NOT_SENT = (AnswerKind.NOT_SENT, AnswerKind.NOT_SENT, AnswerKind.NOT_SENT)
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 class OneToken:
     """A keeper of tokens that has one and asks nobody for it."""
 
-    token = Token(1, {"Authorization": "Bearer t-1"}, 0.0, 9e9, 9e9, ())
+    token = AccessToken(1, {"Authorization": "Bearer t-1"}, 0.0, 9e9, 9e9, ())
 
     def fresh(self):
         return self.token
@@ -96,7 +96,7 @@ def kinds(found):
 
 
 def losses(found):
-    return {result.loss if isinstance(result, NoAnswer) else result.status for result in found}
+    return {result.cause if isinstance(result, NoAnswer) else result.status for result in found}
 
 
 async def resets(_, peer):
@@ -138,24 +138,24 @@ def dripping(data, pause):
 
 WHOLE = json_answer(200, STATE)
 ENDINGS = {
-    "reset before any answer": (resets, Loss.RESET),
-    "closed before any answer": (hangs_up, Loss.RESET),
-    "reset in the status line": (saying_then(b"HTTP/1.", "reset"), Loss.RESET),
-    "closed in the headers": (saying_then(WHOLE[:40], "hang_up"), Loss.RESET),
-    "reset in the body": (saying_then(WHOLE[:-5], "reset"), Loss.RESET),
-    "closed in the body": (saying_then(WHOLE[:-5], "hang_up"), Loss.RESET),
+    "reset before any answer": (resets, NoAnswerCause.RESET),
+    "closed before any answer": (hangs_up, NoAnswerCause.RESET),
+    "reset in the status line": (saying_then(b"HTTP/1.", "reset"), NoAnswerCause.RESET),
+    "closed in the headers": (saying_then(WHOLE[:40], "hang_up"), NoAnswerCause.RESET),
+    "reset in the body": (saying_then(WHOLE[:-5], "reset"), NoAnswerCause.RESET),
+    "closed in the body": (saying_then(WHOLE[:-5], "hang_up"), NoAnswerCause.RESET),
     "closed in a chunk": (
         saying_then(b"HTTP/1.1 202 A\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{", "hang_up"),
-        Loss.RESET,
+        NoAnswerCause.RESET,
     ),
-    "never an answer": (stays_silent, Loss.TIMEOUT),
-    "not HTTP": (saying(b"220 mail.example.org ESMTP\r\n\r\n"), Loss.RESET),
+    "never an answer": (stays_silent, NoAnswerCause.TIMEOUT),
+    "not HTTP": (saying(b"220 mail.example.org ESMTP\r\n\r\n"), NoAnswerCause.RESET),
     "a bad content length": (
         saying(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"),
-        Loss.RESET,
+        NoAnswerCause.RESET,
     ),
-    "a huge header": (saying(answer(200, b"{}", X_Huge="x" * 70_000)), Loss.RESET),
-    "broken gzip": (saying(answer(200, b"no gzip", Content_Encoding="gzip")), Loss.RESET),
+    "a huge header": (saying(answer(200, b"{}", X_Huge="x" * 70_000)), NoAnswerCause.RESET),
+    "broken gzip": (saying(answer(200, b"no gzip", Content_Encoding="gzip")), NoAnswerCause.RESET),
 }
 
 
@@ -166,7 +166,7 @@ def test_an_exchange_without_an_answer_passes_or_leaves_doubt(run, name):
 
     async def scene():
         async with raw_server(handler) as server:
-            timeout = 0.2 if loss is Loss.TIMEOUT else 5.0
+            timeout = 0.2 if loss is NoAnswerCause.TIMEOUT else 5.0
             found = await results(server.url, timeout=timeout)
             return found, server.asked
 
@@ -187,14 +187,14 @@ def test_a_server_that_drips_is_ended_by_the_total_timeout(run):
             return await platform.notify(CONTACT, Notify("c-1")), len(server.requests)
 
     reply, requests = run(scene())
-    assert classify(Step.NOTIFY, reply.result) is Kind.IN_DOUBT
-    assert (reply.result.loss, requests) == (Loss.TIMEOUT, 1)
+    assert classify(Step.NOTIFY, reply.result) is AnswerKind.IN_DOUBT
+    assert (reply.result.cause, requests) == (NoAnswerCause.TIMEOUT, 1)
     assert 0.25 < reply.seconds < 2
 
 
 HTML = b"<html><body>Bad gateway</body></html>"
-STALE = (Kind.PASSING, Kind.STALE, Kind.REFUSED)
-NOT_TAKEN = (Kind.PASSING, Kind.NOT_TAKEN, Kind.NOT_TAKEN)
+STALE = (AnswerKind.PASSING, AnswerKind.STALE, AnswerKind.REFUSED)
+NOT_TAKEN = (AnswerKind.PASSING, AnswerKind.NOT_TAKEN, AnswerKind.NOT_TAKEN)
 PLATFORM_503 = {"message": "Unavailable", "code": "service.unavailable", "status": 503}
 ANSWERS = {
     "a plain answer": (WHOLE, TAKEN),
@@ -279,13 +279,13 @@ def test_a_refused_connection_means_that_nothing_left(run):
         return await results(await closed_url())
 
     found = run(scene())
-    assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
+    assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
 
 
 def test_a_name_that_does_not_resolve_means_that_nothing_left(run):
     """DNS knows no such host."""
     found = run(results("http://platform.invalid"))
-    assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
+    assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
 
 
 def test_a_certificate_that_nobody_vouches_for_means_that_nothing_left(run, certificate):
@@ -299,7 +299,7 @@ def test_a_certificate_that_nobody_vouches_for_means_that_nothing_left(run, cert
             return refused, before, trusted, server.asked
 
     refused, before, trusted, asked = run(scene())
-    assert (losses(refused), kinds(refused), before) == ({Loss.NOT_SENT}, NOT_SENT, 0)
+    assert (losses(refused), kinds(refused), before) == ({NoAnswerCause.NOT_SENT}, NOT_SENT, 0)
     assert (kinds(trusted), asked) == (TAKEN, ASKED)
 
 
@@ -312,7 +312,7 @@ def test_a_certificate_for_another_name_means_that_nothing_left(run, certificate
             return await results(url, ca_bundle=str(certificate[0])), server.requests
 
     found, requests = run(scene())
-    assert (losses(found), requests) == ({Loss.NOT_SENT}, [])
+    assert (losses(found), requests) == ({NoAnswerCause.NOT_SENT}, [])
 
 
 @pytest.mark.parametrize("how", ["silent", "nonsense", "reset", "closed"])
@@ -333,7 +333,7 @@ def test_a_tls_handshake_that_fails_means_that_nothing_left(run, how):
             return await results(f"https://127.0.0.1:{port}", connect_timeout=0.3)
 
     found = run(scene())
-    assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
+    assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
 
 
 def test_no_connection_from_the_pool_means_that_nothing_left(run):
@@ -352,7 +352,7 @@ def test_no_connection_from_the_pool_means_that_nothing_left(run):
             return found, server.asked
 
     found, asked = run(scene())
-    assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
+    assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
     assert asked == ASKED[:1]
 
 
@@ -403,7 +403,7 @@ def test_a_kept_connection_that_dies_under_a_request_is_not_tried_again(run, ste
             return reply.result, server.asked[1:], {r.connection for r in server.requests[:2]}
 
     result, asked, connections = run(scene())
-    assert (result.loss, len(asked), connections) == (Loss.RESET, 1, {1})
+    assert (result.cause, len(asked), connections) == (NoAnswerCause.RESET, 1, {1})
 
 
 def test_a_second_answer_to_one_request_is_not_taken_for_the_next_ones(run):
@@ -428,7 +428,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_next_ones(run):
 
     told, found, requests = run(scene())
     assert told == ["m-1", None, "m-2", None]
-    assert found == [Kind.ACCEPTED, Kind.NOT_SENT] * 2
+    assert found == [AnswerKind.ACCEPTED, AnswerKind.NOT_SENT] * 2
     assert requests == 2
 
 
@@ -550,7 +550,7 @@ def test_a_tunnel_that_is_not_made_means_that_nothing_left(run, name):
             return await results(url, proxy=address, connect_timeout=0.3)
 
     found = run(scene())
-    assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
+    assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
     assert not any("pass-1" in result.detail or "cGFzcy0x" in result.detail for result in found)
 
 
@@ -563,7 +563,7 @@ def test_a_proxy_that_refuses_the_connection_means_that_nothing_left(run, scheme
         return await results(f"{scheme}://platform.invalid", proxy=address)
 
     found = run(scene())
-    assert (losses(found), kinds(found)) == ({Loss.NOT_SENT}, NOT_SENT)
+    assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
     assert not any("pass-1" in result.detail for result in found)
 
 
@@ -616,6 +616,6 @@ def test_a_body_that_never_ends_ends(run):
             HttpClient(HttpOptions(timeout=0.2, connect_timeout=0.1), SystemClock()) as http,
         ):
             result, seconds = await http.request(http.host(URL(server.url)), "GET", "/", {})
-            return result.loss, seconds < 2
+            return result.cause, seconds < 2
 
-    assert run(scene()) == (Loss.TIMEOUT, True)
+    assert run(scene()) == (NoAnswerCause.TIMEOUT, True)

@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager
 import pytest
 from yarl import URL
 
-from dispatcher.credentials.env import EnvSource
-from dispatcher.domain.answer import Hint, Reading
+from dispatcher.credentials.env import EnvCredentialSource
+from dispatcher.domain.answer import Hint, QuotaReading
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import PATH, TOKEN_PATH, MessagingPlatform
-from dispatcher.platforms.token import TokenKeeper, TokenOptions
+from dispatcher.platforms.token import TokenManager, TokenOptions
 from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
 from dispatcher.sandbox.conversation_kinds import KINDS
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
@@ -37,7 +37,7 @@ async def connected(url, *, secret="sandbox-secret", clock=None, token=True, **o
     async with HttpClient(HttpOptions(timeout=5.0, **options), clock) as http:
         given = TokenOptions(URL(url + TOKEN_PATH), (), WRITE_SCOPES, READ_SCOPES)
         client = {"DISPATCHER_CLIENT_ID": "sandbox-client", "DISPATCHER_CLIENT_SECRET": secret}
-        keeper = TokenKeeper(http, given, clock, EnvSource(client))
+        keeper = TokenManager(http, given, clock, EnvCredentialSource(client))
         platform = MessagingPlatform(http, keeper, url, clock)
         try:
             if token:
@@ -136,9 +136,9 @@ async def test_what_a_reply_tells_beside_its_result():
     said = json_answer(429, body, Retry_After="41", **headers)
     async with wire(said, clock) as (platform, _):
         reply = await platform.notify(Contact("k", "c-1", "Hello"), Notify("c-1"))
-    assert (reply.reading, reply.clock) == (Reading(12, 300, 41.0), 30.0)
+    assert (reply.reading, reply.clock) == (QuotaReading(12, 300, 41.0), 30.0)
     assert (reply.result.retry_after, reply.result.correlation_id) == (41.0, "corr-1")
-    assert classify(Step.NOTIFY, reply.result) is Kind.THROTTLED
+    assert classify(Step.NOTIFY, reply.result) is AnswerKind.THROTTLED
 
 
 async def test_what_a_reply_cannot_tell_is_none():
@@ -186,7 +186,7 @@ async def test_no_body_raises(status):
             assert len(server.requests) == 4
         for step, reply in replies.items():
             assert reply.result.status == status
-            assert classify(step, reply.result) is not Kind.ACCEPTED
+            assert classify(step, reply.result) is not AnswerKind.ACCEPTED
 
 
 def person(who, **changes):
@@ -208,10 +208,10 @@ async def test_the_sandboxs_token():
     """What it grants is what the sends need."""
     async with in_sandbox(token=False) as (platform, world):
         first, second = await platform.verify(), await platform.renew(1)
-        assert (first.token, second.token, second.missing) == (1, 2, ())
+        assert (first.token, second.token, second.missing_names) == (1, 2, ())
         world.set_scopes(READ_SCOPES)
         third = await platform.verify()
-        assert third.missing == (" or ".join(WRITE_SCOPES),)
+        assert third.missing_names == (" or ".join(WRITE_SCOPES),)
 
 
 async def test_the_sandbox_refuses_the_wrong_secret():
@@ -243,8 +243,8 @@ async def test_each_kind_of_conversation_is_read_and_written_to(name):
             (Step.CHECK, Step.NOTIFY, Step.OPEN), (checked, notified, opened), strict=True
         )
     ]
-    assert not set(kinds) & {Kind.IN_DOUBT, Kind.PASSING, Kind.NOT_SENT}
-    assert kinds.count(Kind.ACCEPTED) - (kinds[0] is Kind.ACCEPTED) == effects
+    assert not set(kinds) & {AnswerKind.IN_DOUBT, AnswerKind.PASSING, AnswerKind.NOT_SENT}
+    assert kinds.count(AnswerKind.ACCEPTED) - (kinds[0] is AnswerKind.ACCEPTED) == effects
     assert all(reply.result.correlation_id for reply in (checked, notified, opened))
     assert [r.reading.count for r in (checked, notified, opened)] == [1, 2, 3]
     assert all(abs(reply.clock) < 2 for reply in (checked, notified, opened))
@@ -259,9 +259,9 @@ async def test_the_sandboxs_refusals():
     async with in_sandbox() as (platform, _):
         closed = (await platform.notify(Contact("k", "", "Hello"), Notify("ended-1"))).result
         assert (closed.hint, closed.address) == (Hint.CLOSED, "a-ended-1")
-        assert classify(Step.NOTIFY, closed) is Kind.CLOSED
+        assert classify(Step.NOTIFY, closed) is AnswerKind.CLOSED
         gone = (await platform.check("gone-1")).result
-        assert classify(Step.CHECK, gone) is Kind.GONE
+        assert classify(Step.CHECK, gone) is AnswerKind.GONE
         cases = {
             "still open": person("active-1"),
             "not ended": person("neverends-1"),
@@ -270,15 +270,15 @@ async def test_the_sandboxs_refusals():
         for opening in cases.values():
             found = (await platform.open(Contact("k", "", "Hello"), opening)).result
             assert (found.status, found.words) == (409, "Conflict")
-            assert classify(Step.OPEN, found) is Kind.CONFLICT
+            assert classify(Step.OPEN, found) is AnswerKind.CONFLICT
         hidden = (await platform.open(Contact("k", "", "Hello"), person("hidden-1"))).result
-        assert classify(Step.OPEN, hidden) is Kind.CHANNEL
+        assert classify(Step.OPEN, hidden) is AnswerKind.CHANNEL
         state = (await platform.check("channel-1")).result
         assert state.conversation.proactive is False
         unknown = (await platform.check("unknown-1")).result
         assert unknown.conversation.state is State.UNKNOWN
         moved = (await platform.check("redirected-1")).result
-        assert classify(Step.CHECK, moved) in {Kind.ACCEPTED, Kind.REFUSED}
+        assert classify(Step.CHECK, moved) in {AnswerKind.ACCEPTED, AnswerKind.REFUSED}
 
 
 @pytest.mark.parametrize("by", ["guest", "address", "nobody"])
@@ -291,7 +291,7 @@ async def test_the_sandbox_opens_by_guest_and_by_address(by):
         if by == "nobody":
             opening = person("ended-3", previous=None)
         found = (await platform.open(Contact("k", "", "Hello", subject="S"), opening)).result
-        assert classify(Step.OPEN, found) is Kind.ACCEPTED
+        assert classify(Step.OPEN, found) is AnswerKind.ACCEPTED
         again = (await platform.check(found.conversation_id)).result
         assert again.conversation.state is State.OPEN
 
@@ -312,21 +312,25 @@ async def test_tokens_that_the_sandbox_ends_early():
         before = await platform.check("active-1")
         world.expire_tokens()
         refused = await asyncio.gather(*(platform.check("active-1") for _ in range(8)))
-        assert {classify(Step.CHECK, reply.result) for reply in refused} == {Kind.UNAUTHORIZED}
+        assert {classify(Step.CHECK, reply.result) for reply in refused} == {
+            AnswerKind.UNAUTHORIZED
+        }
         await asyncio.gather(*(platform.renew(before.token.number) for _ in range(8)))
         assert (await platform.check("active-1")).result.status == 200
         assert world.counts()["answers"]["token"] == {"200": 2}
 
 
-@pytest.mark.parametrize(("mask", "kind"), [("no", Kind.FORBIDDEN), ("open", Kind.CONFLICT)])
+@pytest.mark.parametrize(
+    ("mask", "kind"), [("no", AnswerKind.FORBIDDEN), ("open", AnswerKind.CONFLICT)]
+)
 async def test_a_scope_that_is_taken_away(mask, kind):
     """It shows as the organisation has it, and verify tells the truth."""
     async with in_sandbox() as (platform, world):
-        assert (await platform.verify()).missing == ()
+        assert (await platform.verify()).missing_names == ()
         world.set_scopes(READ_SCOPES, mask)
         found = (await platform.open(Contact("k", "", "Hello"), person("ended-4"))).result
         assert classify(Step.OPEN, found) is kind
-        assert (await platform.verify()).missing == (" or ".join(WRITE_SCOPES),)
+        assert (await platform.verify()).missing_names == (" or ".join(WRITE_SCOPES),)
 
 
 @pytest.mark.slow
@@ -358,4 +362,4 @@ async def test_analytics_tell_open_sessions_alone(tmp_path):
             reply = await platform.check_many(["active-1", "ended-1", "gone-1", "closed-1"])
     (found,) = reply.result.conversations
     assert (found.id, found.state) == ("active-1", State.OPEN)
-    assert classify(Step.CHECK_MANY, reply.result) is Kind.ACCEPTED
+    assert classify(Step.CHECK_MANY, reply.result) is AnswerKind.ACCEPTED

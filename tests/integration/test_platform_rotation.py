@@ -11,7 +11,7 @@ from yarl import URL
 
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH
-from dispatcher.platforms.token import TokenKeeper, TokenOptions
+from dispatcher.platforms.token import TokenManager, TokenOptions
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -38,7 +38,7 @@ class Safe:
         self.asked.append("get")
         return self._tell(self.cached or self.holds)
 
-    async def again(self, refused):
+    async def refresh(self, refused):
         self.asked.append("again")
         return self._tell(self.holds)
 
@@ -50,7 +50,7 @@ class Safe:
 
 @dataclass
 class Scene:
-    keeper: TokenKeeper
+    keeper: TokenManager
     safe: Safe
     clock: FakeClock
     accepted: str = "old"
@@ -84,7 +84,7 @@ async def scene(holds, **safe):
         HttpClient(HttpOptions(timeout=5.0), clock) as http,
     ):
         options = TokenOptions(URL(server.url + TOKEN_PATH), write_any_of=(WRITE,))
-        it.keeper = TokenKeeper(http, options, clock, kept)
+        it.keeper = TokenManager(http, options, clock, kept)
         try:
             yield it
         finally:
@@ -153,12 +153,12 @@ def bearer(value, scopes=(WRITE,), expires_at=None):
 async def test_a_bearer_token_is_used_as_it_is_and_its_scopes_are_checked():
     """The token endpoint is never asked; without any knowledge nothing is said to be missing."""
     async with scene(bearer("b-1")) as it:
-        assert (await it.keeper.renew(0)).missing == ()
+        assert (await it.keeper.renew(0)).missing_names == ()
         assert it.carried() == "b-1"
         it.safe.holds = bearer("b-1", scopes=("read",))
-        assert (await it.keeper.verify()).missing == (WRITE,)
+        assert (await it.keeper.verify()).missing_names == (WRITE,)
         it.safe.holds = bearer("b-1", scopes=None)
-        assert (await it.keeper.verify()).missing == ()
+        assert (await it.keeper.verify()).missing_names == ()
         assert it.secrets == []
 
 

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs
 import pytest
 from yarl import URL
 
-from dispatcher.credentials.env import EnvSource
+from dispatcher.credentials.env import EnvCredentialSource
 from dispatcher.domain.status import Step
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
-from dispatcher.platforms.token import DEFAULT_LIFE, TokenKeeper, TokenOptions
+from dispatcher.platforms.token import DEFAULT_LIFE, TokenManager, TokenOptions
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -59,7 +59,9 @@ class Desk:
 
 def env_source(client_id=CLIENT_ID, secret=SECRET):
     """The client as the environment gives it."""
-    return EnvSource({"DISPATCHER_CLIENT_ID": client_id, "DISPATCHER_CLIENT_SECRET": secret})
+    return EnvCredentialSource(
+        {"DISPATCHER_CLIENT_ID": client_id, "DISPATCHER_CLIENT_SECRET": secret}
+    )
 
 
 async def current(keeper):
@@ -75,7 +77,7 @@ async def current(keeper):
 class Scene:
     """A keeper, its endpoint, and its clock."""
 
-    keeper: TokenKeeper
+    keeper: TokenManager
     desk: Desk
     server: RawServer
     clock: FakeClock
@@ -105,7 +107,7 @@ async def scene(
     ):
         source = env_source(*client)
         where = URL((url or server.url) + TOKEN_PATH)
-        keeper = TokenKeeper(http_client, TokenOptions(url=where, **options), clock, source)
+        keeper = TokenManager(http_client, TokenOptions(url=where, **options), clock, source)
         try:
             yield Scene(keeper, desk, server, clock, http_client)
         finally:
@@ -294,7 +296,7 @@ async def test_verify_during_a_renewal_waits_for_the_one_after_it():
         assert (await first).number == 1
         it.desk.changes = {"scope": READ}
         found = await asyncio.gather(*verifying)
-    assert {(authority.token, authority.missing) for authority in found} == {
+    assert {(authority.token, authority.missing_names) for authority in found} == {
         (2, (f"{WRITE} or {OTHER_WRITE}",))
     }
     assert it.asked == 2
@@ -333,13 +335,13 @@ async def test_what_was_granted_is_held_against_what_is_needed(scope, missing):
     needs = {"write_any_of": (WRITE, OTHER_WRITE), "read_any_of": (READ,)}
     async with scene(changes={"scope": scope}, scopes=(READ, WRITE), **needs) as it:
         authority = await it.keeper.verify()
-    assert (authority.missing, authority.granted) == (missing, tuple((scope or "").split()))
+    assert (authority.missing_names, authority.granted) == (missing, tuple((scope or "").split()))
 
 
 async def test_what_is_not_judged_is_not_missing():
     """Without names of scopes in the settings, none is needed."""
     async with scene(changes={"scope": ""}) as it:
-        assert (await it.keeper.verify()).missing == ()
+        assert (await it.keeper.verify()).missing_names == ()
 
 
 REFUSALS = {
@@ -500,7 +502,7 @@ async def test_an_early_401_is_followed_by_a_renewal_of_that_very_token():
             await peer.say(json_answer(200, {"id": "c-1", "state": "active"}))
 
     async with scene() as it, raw_server(handler) as server:
-        keeper = TokenKeeper(
+        keeper = TokenManager(
             it.http,
             TokenOptions(URL(server.url + TOKEN_PATH)),
             it.clock,

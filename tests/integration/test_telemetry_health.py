@@ -9,12 +9,12 @@ from dispatcher.domain.events import Settled
 from dispatcher.domain.status import Reason, Status
 from dispatcher.telemetry.health import HealthAddressError, HealthServer
 from dispatcher.telemetry.stats.as_json import as_json
-from dispatcher.telemetry.stats.run_stats import Tally
+from dispatcher.telemetry.stats.run_stats import RunStats
 
 
 async def test_the_three_pages():
     """/healthz is 200, /readyz follows readiness, /status is the tally as JSON."""
-    tally, ready = Tally(), [False]
+    tally, ready = RunStats(), [False]
     tally.emit(
         Settled("k", "c", Status.PARKED, Reason.IDENTITY, None, None, None, "r", seconds=1.0)
     )

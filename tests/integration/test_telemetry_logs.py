@@ -22,7 +22,7 @@ from dispatcher.domain.status import (
 )
 from dispatcher.telemetry.logs.setup import configure
 from dispatcher.telemetry.logs.sink import LogSink
-from dispatcher.telemetry.logs.writer import Lines
+from dispatcher.telemetry.logs.writer import LogWriter
 
 SETTLED = e.Settled(
     "key-1", "old-1", Status.OPENED, Reason.DELIVERED, Relation.LINKED, "new-1", "m-1", "r-1", 0.5
@@ -271,7 +271,7 @@ def test_a_target_that_is_gone_is_counted():
     mine, theirs = os.pipe()
     os.close(mine)
     with os.fdopen(theirs, "wb", buffering=0) as pipe:
-        lines = Lines(pipe)
+        lines = LogWriter(pipe)
         lines.put_now(b"a\n")
         assert lines.close()
     assert lines.dropped == 1

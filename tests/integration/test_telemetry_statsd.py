@@ -20,7 +20,7 @@ from dispatcher.domain.status import (
     Status,
     Step,
 )
-from dispatcher.telemetry.metrics.agent import Agent, find_agent
+from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
 from dispatcher.telemetry.metrics.sink import MOST_SAMPLES, StatsdSink
 from tests.support import statsd
@@ -36,7 +36,10 @@ def _no_variables(monkeypatch):
 
 def sink_for(receiver, **more):
     return StatsdSink(
-        Agent(receiver.host, receiver.port), campaign="cart-2026-11", dialect="messaging", **more
+        AgentAddress(receiver.host, receiver.port),
+        campaign="cart-2026-11",
+        dialect="messaging",
+        **more,
     )
 
 
@@ -245,7 +248,7 @@ def test_a_unix_socket(tmp_path, prefix):
     """The agent's Unix socket is served as well, by path or URL, without a loss."""
     path = tmp_path / "dsd.socket"
     with statsd.unix(path) as receiver:
-        agent = Agent(socket_path=f"{prefix}{path}")
+        agent = AgentAddress(socket_path=f"{prefix}{path}")
         sink = StatsdSink(agent, campaign="c", dialect="d", flush_seconds=0.02)
         for number in range(20_000):
             sink.emit(answered(status=str(100 + number % 500)))
@@ -266,11 +269,11 @@ def dead_agents(tmp_path):
     mute.bind(str(tmp_path / "mute"))
     mute.listen(1)
     return {
-        "nobody": Agent("127.0.0.1", port),
-        "missing": Agent(socket_path=str(tmp_path / "missing")),
-        "deaf": Agent(socket_path=str(tmp_path / "deaf")),
-        "mute": Agent(socket_path=f"unixstream://{tmp_path / 'mute'}"),
-        "unknown": Agent("agent.invalid", 8125),
+        "nobody": AgentAddress("127.0.0.1", port),
+        "missing": AgentAddress(socket_path=str(tmp_path / "missing")),
+        "deaf": AgentAddress(socket_path=str(tmp_path / "deaf")),
+        "mute": AgentAddress(socket_path=f"unixstream://{tmp_path / 'mute'}"),
+        "unknown": AgentAddress("agent.invalid", 8125),
     }, (deaf, mute)
 
 
@@ -301,7 +304,7 @@ def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd):
 def test_a_missing_agent_is_logged_once(tmp_path):
     """However many packets cannot be delivered, the log says so once a minute at most."""
     with structlog.testing.capture_logs() as logs:
-        agent = Agent(socket_path=str(tmp_path / "missing"))
+        agent = AgentAddress(socket_path=str(tmp_path / "missing"))
         sink = StatsdSink(agent, campaign="c", dialect="d", flush_seconds=0.01)
         for _ in range(20):
             sink.emit(answered())
@@ -328,7 +331,9 @@ def test_a_flush_that_fails_is_not_the_last():
 def test_an_agent_that_comes_back_is_served(tmp_path):
     """Once the agent's socket is there, metrics arrive without a restart."""
     path = tmp_path / "late"
-    sink = StatsdSink(Agent(socket_path=str(path)), campaign="c", dialect="d", flush_seconds=0.02)
+    sink = StatsdSink(
+        AgentAddress(socket_path=str(path)), campaign="c", dialect="d", flush_seconds=0.02
+    )
     sink.emit(answered())
     time.sleep(0.1)
     with statsd.unix(path) as receiver:

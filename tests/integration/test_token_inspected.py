@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 from yarl import URL
 
-from dispatcher.credentials.env import EnvSource
+from dispatcher.credentials.env import EnvCredentialSource
 from dispatcher.platforms.genesys.permissions import SCOPES, SEND
-from dispatcher.platforms.genesys.token_info import PATH, TokensMe
+from dispatcher.platforms.genesys.token_info import PATH, TokenInfoReader
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.missing_grants import GENESYS_PAGES
-from dispatcher.platforms.token import TokenKeeper, TokenOptions
+from dispatcher.platforms.token import TokenManager, TokenOptions
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server
 
 GOOD = {
@@ -51,8 +51,8 @@ async def scene(**http):
             pages=GENESYS_PAGES,
         )
         given = {"DISPATCHER_CLIENT_ID": "client-7", "DISPATCHER_CLIENT_SECRET": "secret-7"}
-        inspect = TokensMe(client, server.url)
-        keeper = TokenKeeper(client, options, clock, EnvSource(given), inspect)
+        inspect = TokenInfoReader(client, server.url)
+        keeper = TokenManager(client, options, clock, EnvCredentialSource(given), inspect)
         try:
             yield SimpleNamespace(keeper=keeper, login=login, server=server)
         finally:
@@ -80,12 +80,12 @@ async def test_what_it_tells_decides_and_not_the_answer_that_issued_the_token():
     """That one has no scopes in this dialect; a scope that goes away shows at the next token."""
     async with scene() as it:
         first = await it.keeper.renew(0)
-        assert (first.granted, first.missing) == (("conversations",), ())
+        assert (first.granted, first.missing_names) == (("conversations",), ())
         assert first.required == ("scope conversations or messaging", f"permission {SEND}")
         it.login.said = json_answer(200, GOOD | {"authorizedScope": ["analytics"]})
         second = await it.keeper.verify()
-        assert (second.token, second.missing) == (2, ("conversations or messaging",))
-        assert (await it.keeper.renew(1)).missing == second.missing
+        assert (second.token, second.missing_names) == (2, ("conversations or messaging",))
+        assert (await it.keeper.renew(1)).missing_names == second.missing_names
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ async def test_a_passing_fault_neither_fails_the_renewal_nor_claims_anything(sai
     async with scene() as it:
         it.login.said = said
         authority = await it.keeper.renew(0)
-        assert (authority.token, authority.missing, authority.told) == (1, (), False)
+        assert (authority.token, authority.missing_names, authority.scopes_known) == (1, (), False)
         assert "could not be read" in authority.about
         assert it.keeper.fresh().number == 1
 
@@ -115,7 +115,7 @@ async def test_no_answer_is_a_passing_fault():
     async with scene(timeout=0.2) as it:
         it.login.said = None
         authority = await it.keeper.renew(0)
-    assert (authority.missing, authority.told) == ((), False)
+    assert (authority.missing_names, authority.scopes_known) == ((), False)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -124,6 +124,6 @@ async def test_a_refusal_of_the_question_is_told(status):
     async with scene() as it:
         it.login.said = json_answer(status, {"message": "no", "code": "x"})
         authority = await it.keeper.renew(0)
-    assert (authority.missing, authority.told) == ((), False)
+    assert (authority.missing_names, authority.scopes_known) == ((), False)
     assert str(status) in authority.about
     assert PATH in authority.about

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import State
-from dispatcher.domain.decision import BargeIn, Rules
+from dispatcher.domain.decision import BargeIn, DecisionPolicy
 from dispatcher.domain.events import Answered, ClosedConflict, RetryLoop, ScopeError, Settled
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import FINAL, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import POLICY, Bench, contact
 from tests.support.scripted import (
@@ -35,7 +35,7 @@ from tests.support.scripted import (
 )
 from tests.support.virtual import in_virtual_time
 
-UNTAKEN = frozenset(Kind) - {Kind.ACCEPTED, Kind.IN_DOUBT}
+UNTAKEN = frozenset(AnswerKind) - {AnswerKind.ACCEPTED, AnswerKind.IN_DOUBT}
 """What proves that a send did not take effect."""
 
 LASTING = [RESET, TIMEOUT, *map(refused, (302, 400, 403, 404, 409, 422, 500, 503)), Answer(503)]
@@ -89,7 +89,7 @@ class Watched:
         assert all(kind in UNTAKEN for kind in kinds[:-1])
         row = self.bench.ledger.rows[1]
         assert len(self.sends) == len(kinds)
-        assert row.progress.sends == sum(kind is not Kind.NOT_SENT for kind in kinds)
+        assert row.progress.sends == sum(kind is not AnswerKind.NOT_SENT for kind in kinds)
         assert row.history.count("intend") >= len(kinds)
         assert (row.status in FINAL) == (len(self.bench.events.of(Settled)) == 1)
         counted = len(self.bench.events.of(ScopeError, ClosedConflict))
@@ -155,10 +155,10 @@ async def test_whatever_the_platform_answers(read, send, missing, unlinked, barg
     row = bench.ledger.rows.get(1)
     if row is not None:
         watch.at_the_end(results)
-    if ending is Ending.DONE:
+    if ending is RunOutcome.DONE:
         assert row.status in FINAL
     else:
-        assert ending in (Ending.DRAINED, Ending.DEFERRED, Ending.HALTED)
+        assert ending in (RunOutcome.DRAINED, RunOutcome.DEFERRED, RunOutcome.HALTED)
         assert row is None or row.status in FINAL | {Status.READY, Status.IN_DOUBT}
     assert len(results) <= len(read) + len(send) + 2 * POLICY.loop_after + 2
 
@@ -199,12 +199,12 @@ async def test_answers_that_repeat_for_ever_cost_a_bounded_number_of_requests(
         isinstance(result, Answer) and result.status == 403 for _, result in results
     )
     in_doubt = bench.ledger.rows[1].status is Status.IN_DOUBT
-    assert ending is Ending.DONE or refused_for_itself or in_doubt
+    assert ending is RunOutcome.DONE or refused_for_itself or in_doubt
     assert len(results) <= 100
 
 
 def rules_of(unlinked, barge_in, policy=POLICY):
-    return Rules(
+    return DecisionPolicy(
         open_unlinked_when_gone=unlinked, barge_in=barge_in, engaged_seconds=20.0,
         engaged_max_seconds=120.0, retry=policy,
     )  # fmt: skip

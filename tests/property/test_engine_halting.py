@@ -7,10 +7,10 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.answer import Lack, Lacking
+from dispatcher.domain.answer import GrantKind, MissingGrant
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, Bench, contacts
 from tests.support.scripted import GOOD, NOT_SENT, EventList, refused, throttled
@@ -53,13 +53,17 @@ class Named(Forbidden):
         self.lack = lack
 
     def answer(self, request):
-        return refused(403, lack=self.lack) if request.step is Step.OPEN else GOOD[request.step]
+        return (
+            refused(403, missing_kind=self.lack)
+            if request.step is Step.OPEN
+            else GOOD[request.step]
+        )
 
 
 class NoRole(Named):
     """The client has no role, and its token says so."""
 
-    missing = (Lacking(Lack.PERMISSION, "to send", "there"),)
+    missing = (MissingGrant(GrantKind.PERMISSION, "to send", "there"),)
 
 
 class Always(Fine):
@@ -76,7 +80,7 @@ MODES = [
     Fine(), Lost(403), Lost(409), Forbidden(403), Always(NOT_SENT), Always(refused(401)),
     Always(NOT_SENT, TokenUnavailableError("down")), Always(throttled(2)),
     Always(CredentialsError("refused"), CredentialsError("refused")),
-    *map(Named, Lack), NoRole(Lack.PERMISSION),
+    *map(Named, GrantKind), NoRole(GrantKind.PERMISSION),
 ]  # fmt: skip
 
 
@@ -147,11 +151,11 @@ async def test_whatever_comes_and_goes_everybody_gets_one_message(phases, stop, 
     living.cancel()
     rows = bench.ledger.rows.values()
     if stop is None:
-        assert ending is Ending.DONE
+        assert ending is RunOutcome.DONE
         assert all(row.status in FINAL for row in rows)
         assert len(rows) == PEOPLE
     else:
-        assert ending in (Ending.DRAINED, Ending.DONE)
+        assert ending in (RunOutcome.DRAINED, RunOutcome.DONE)
         assert all(row.status in FINAL | {Status.READY} for row in rows)
     reasons = {row.settlement.reason for row in rows if row.settlement}
     assert reasons <= {Reason.DELIVERED, Reason.FORBIDDEN_CONTACT}
@@ -179,7 +183,7 @@ def only_probes_while_halted(bench):
 @given(
     forbidden=st.sets(st.integers(1, PEOPLE), max_size=4),
     workers=st.integers(1, 8),
-    lack=st.sampled_from([None, *Lack]),
+    lack=st.sampled_from([None, *GrantKind]),
 )
 @in_virtual_time
 async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, workers, lack):
@@ -190,7 +194,7 @@ async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, w
     names = {f"conversation-{number}" for number in forbidden}
     bench = Bench(
         lambda r: (
-            refused(403, lack=lack)
+            refused(403, missing_kind=lack)
             if r.step is Step.OPEN and r.conversation_id in names
             else GOOD[r.step]
         )
@@ -206,7 +210,7 @@ async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, w
         for row in bench.ledger.rows.values()
         if row.status is Status.READY
     }
-    assert ending is (Ending.HALTED if left else Ending.DONE)
+    assert ending is (RunOutcome.HALTED if left else RunOutcome.DONE)
     assert parked | left == names
     assert bench.ledger.count(Status.OPENED) == PEOPLE - len(names)
     asked = Counter(r.conversation_id for r in bench.platform.requests if r.step is Step.OPEN)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.status import Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from tests.support.campaigns import Run, people
 from tests.support.virtual import in_virtual_time
 
@@ -39,13 +39,15 @@ def test_whoever_pauses_and_resumes_everybody_gets_one_message(acts, by_priority
         acting = asyncio.create_task(act(run.stream))
         await asyncio.sleep(stop)
         run.stream.stop()
-        assert await running is Ending.DRAINED
+        assert await running is RunOutcome.DRAINED
         await acting
         for name in NAMES:
             assert run.ledgers[name].count(Status.CLAIMED, Status.SENDING) == 0
             run.ledgers[name].paused_at = None
         again = run.again()
-        assert await again.pipeline(workers=workers, by_priority=by_priority).run() is Ending.DONE
+        assert (
+            await again.pipeline(workers=workers, by_priority=by_priority).run() is RunOutcome.DONE
+        )
         sends = [r for r in run.bench.platform.requests if r.step is Step.OPEN]
         requests.update(each.conversation_id for each in sends)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import contacts
 from tests.support.pool import PoolBench
@@ -94,7 +94,7 @@ async def test_no_request_leaves_through_a_halted_client_but_its_probes(lives, s
     bench.events = Counting(bench)
     bench.desk.events = bench.delivery._refusals._events = bench.events
     for client in bench.clients.values():
-        client.halts._events = bench.events
+        client.breaker._events = bench.events
     pipeline = bench.pipeline(contacts(PEOPLE), workers=5, wait_limit=100_000)
     living = [
         asyncio.create_task(live_through(bench.platforms[name], phases))
@@ -111,10 +111,10 @@ async def test_no_request_leaves_through_a_halted_client_but_its_probes(lives, s
         task.cancel()
     rows = bench.ledger.rows.values()
     if stop is None:
-        assert ending is Ending.DONE
+        assert ending is RunOutcome.DONE
         assert all(row.status in FINAL for row in rows)
     else:
-        assert ending in (Ending.DRAINED, Ending.DONE)
+        assert ending in (RunOutcome.DRAINED, RunOutcome.DONE)
         assert all(row.status in FINAL | {Status.READY} for row in rows)
     reasons = {row.settlement.reason for row in rows if row.settlement}
     assert reasons <= {Reason.DELIVERED, Reason.FORBIDDEN_CONTACT}

@@ -20,9 +20,9 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.maintenance.integrity import verify
+from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.write import index_staging, read_ahead
@@ -88,7 +88,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.runner = asyncio.Runner()
-        self.defaults = read_ahead.LEAST_BYTES, index_staging.KEPT, index_staging.MOVED
+        self.defaults = (
+            read_ahead.MIN_FILE_BYTES,
+            index_staging.MIN_STAGED,
+            index_staging.MERGE_BATCH,
+        )
         self.folder = tempfile.TemporaryDirectory()
         self.generation = 0
         self.ledger = None
@@ -114,13 +118,15 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.run(self.ledger.close())
                 assert self.findings() == []
         finally:
-            read_ahead.LEAST_BYTES, index_staging.KEPT, index_staging.MOVED = self.defaults
+            read_ahead.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
+                self.defaults
+            )
             self.runner.close()
             self.folder.cleanup()
 
     @initialize(large=st.booleans())
     def begin(self, large):
-        read_ahead.LEAST_BYTES = 0 if large else read_ahead.LEAST_BYTES
+        read_ahead.MIN_FILE_BYTES = 0 if large else read_ahead.MIN_FILE_BYTES
         self.path.parent.mkdir()
         self.open()
 
@@ -142,7 +148,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return len(turned)
 
     def findings(self):
-        return [each.name for each in verify(self.path) if each.count]
+        return [each.name for each in check_integrity(self.path) if each.count]
 
     def among(self, data, *statuses):
         keys = sorted(key for key, each in self.known.items() if each.status in statuses)
@@ -208,11 +214,11 @@ class LedgerMachine(RuleBasedStateMachine):
         reached = [e for e in others if person and e.person == person and e.reached is not None]
         talking = [e for e in others if e.contact.conversation_id == me.contact.conversation_id]
         if any(each.status in UNSETTLED for each in talking + reached):
-            return Hindrance.BUSY
+            return SendBlock.BUSY
         if limits.one_per_person and reached:
-            return Hindrance.SAME_PERSON
+            return SendBlock.SAME_PERSON
         late = sum(each.reached >= limits.cap_since for each in reached)
-        return Hindrance.CAPPED if 0 < limits.cap <= late else None
+        return SendBlock.CAPPED if 0 < limits.cap <= late else None
 
     def hint_of_a_claim(self, me):
         return self.hindrance(me, me.person, Limits(one_per_person=True))
@@ -222,12 +228,12 @@ class LedgerMachine(RuleBasedStateMachine):
         everybody = (*self.known.values(), *self.gone.values())
         others = [each for each in everybody if each is not me and each.reached is not None]
         ended = any(e.person == me.person and e.status not in UNSETTLED for e in others)
-        return Hindrance.SAME_PERSON if me.person and ended else None
+        return SendBlock.SAME_PERSON if me.person and ended else None
 
     def take(self, claims, hint):
         for claim in claims:
             each = self.known[claim.contact.key]
-            assert claim.hindrance == hint(each)
+            assert claim.block == hint(each)
             assert each.status is Status.READY
             assert claim.progress == each.progress
             each.status = Status.CLAIMED
@@ -271,14 +277,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), wait=st.integers(0, 9), progress=PROGRESS)
     def doubt(self, data, wait, progress):
         if key := self.among(data, Status.SENDING):
-            self.run(self.ledger.doubt(self.ids[key], self.now + wait, progress))
+            self.run(self.ledger.mark_in_doubt(self.ids[key], self.now + wait, progress))
             each = self.known[key]
             each.status, each.due, each.progress = Status.IN_DOUBT, self.now + wait, progress
 
     @rule(data=st.data(), wait=st.integers(0, 9))
     def look_again(self, data, wait):
         if key := self.among(data, Status.IN_DOUBT):
-            self.run(self.ledger.look_again(self.ids[key], self.now + wait))
+            self.run(self.ledger.schedule_look_back(self.ids[key], self.now + wait))
             self.known[key].due = self.now + wait
 
     @where(Status.CLAIMED)
@@ -382,11 +388,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(anybody)
     @rule(number=st.integers(1, 5))
     def move_to_their_places(self, number):
-        index_staging.KEPT, index_staging.MOVED = 0, number
+        index_staging.MIN_STAGED, index_staging.MERGE_BATCH = 0, number
         self.ledger._writer.moves += self.run(
-            self.ledger.job(index_staging.move)
+            self.ledger.job(index_staging.merge_staged)
         )  # as when it is idle
-        index_staging.KEPT = self.defaults[1]
+        index_staging.MIN_STAGED = self.defaults[1]
 
     @precondition(anybody)
     @rule()
@@ -444,13 +450,13 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         doubts = {k: each for k, each in self.known.items() if each.status is Status.IN_DOUBT}
         due = sorted(each.due for each in doubts.values() if each.due <= self.now)
-        found = self.run(self.ledger.doubts(2, self.now))
+        found = self.run(self.ledger.due_in_doubt(2, self.now))
         assert [doubts[each.contact.key].due for each in found] == due[:2]
         assert [doubts[each.contact.key].progress for each in found] == [
             each.progress for each in found
         ]
         looks = min((each.due for each in doubts.values()), default=None)
-        assert self.run(self.ledger.next_look()) == looks
+        assert self.run(self.ledger.next_look_back()) == looks
 
     @where(*UNSETTLED, *DELIVERED)
     @rule(age=st.integers(-1, 20))
@@ -458,7 +464,7 @@ class LedgerMachine(RuleBasedStateMachine):
         everybody = {
             self.ids[key]: each for key, each in self.known.items() if each.talk == "conversation"
         }
-        found = self.run(self.ledger.known_of(["conversation"], self.now - age))
+        found = self.run(self.ledger.known_effects(["conversation"], self.now - age))
         recent = [
             (id_, each)
             for id_, each in everybody.items()

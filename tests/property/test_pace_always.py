@@ -6,8 +6,8 @@ from bisect import bisect_left
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.domain.answer import Reading
-from dispatcher.pacing.schedule import Pace
+from dispatcher.domain.answer import QuotaReading
+from dispatcher.pacing.schedule import RateSchedule
 
 GAPS = st.lists(
     st.one_of(st.just(0.0), st.floats(0.0, 0.02), st.floats(0.0, 1.5)), min_size=1, max_size=300
@@ -20,7 +20,7 @@ def test_without_headers_no_span_of_a_window_sees_more_than_the_quota(
     quota, window, gaps, give_back
 ):
     """However callers come and timers are late: each asks for all that is due."""
-    pace, now, granted = Pace(quota, window), 0.0, []
+    pace, now, granted = RateSchedule(quota, window), 0.0, []
     for count, gap in enumerate(gaps):
         now += gap * window
         while pace.take(now) is not None:
@@ -37,13 +37,13 @@ def test_without_headers_no_span_of_a_window_sees_more_than_the_quota(
     gaps=GAPS,
     holds=st.lists(st.tuples(st.integers(0, 300), st.floats(0.0, 5.0)), max_size=10),
     readings=st.lists(
-        st.builds(Reading, st.integers(0, 900), st.integers(0, 900), st.integers(0, 90)),
+        st.builds(QuotaReading, st.integers(0, 900), st.integers(0, 900), st.integers(0, 90)),
         max_size=50,
     ),
 )
 @settings(max_examples=150, deadline=None)
 def test_nothing_is_granted_inside_a_hold_whatever_the_platform_tells(gaps, holds, readings):
-    pace, now, held_until, told = Pace(600, 2.0), 0.0, -math.inf, iter(readings)
+    pace, now, held_until, told = RateSchedule(600, 2.0), 0.0, -math.inf, iter(readings)
     for count, gap in enumerate(gaps):
         now += gap
         for at, seconds in holds:
@@ -60,13 +60,14 @@ def test_nothing_is_granted_inside_a_hold_whatever_the_platform_tells(gaps, hold
 
 @given(
     readings=st.lists(
-        st.builds(Reading, st.integers(0, 900), st.integers(1, 900), st.integers(0, 5)), max_size=20
+        st.builds(QuotaReading, st.integers(0, 900), st.integers(1, 900), st.integers(0, 5)),
+        max_size=20,
     )
 )
 @settings(max_examples=100, deadline=None)
 def test_whatever_the_platform_told_slots_come_again(readings):
     """Nonsense in the headers delays, and never for ever."""
-    pace, now = Pace(600, 2.0), 0.0
+    pace, now = RateSchedule(600, 2.0), 0.0
     for reading in readings:
         number = pace.take(now)
         if number is not None:

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
-    Absent,
     Evidence,
-    Found,
-    Intended,
+    MessageAbsent,
+    MessageFound,
     ReconcilePolicy,
     Resend,
+    UnsettledSend,
     digest,
     judge,
 )
@@ -32,7 +32,7 @@ shown = st.lists(
     max_size=4,
 )
 intents = st.builds(
-    Intended,
+    UnsettledSend,
     st.integers(1, 3),
     st.sampled_from([Step.NOTIFY, Step.OPEN]),
     st.none() | NAMES,
@@ -66,17 +66,17 @@ waits = st.floats(0, 60)
 def test_no_verdict_without_its_proof(intended, given_, policy, now, waited):
     """Never absent early or without a witness, never found in what is somebody else's."""
     verdict = judge(intended, given_, policy, now, waited)
-    bound = policy.bound(intended)
+    bound = policy.visible_by(intended)
     assert bound >= intended.at + policy.max_effect_delay + policy.max_lag
     match verdict:
-        case Absent():
+        case MessageAbsent():
             assert now > bound
             assert given_.caught_up > bound
             assert intended.conversation_id is not None
         case Resend():
             assert policy.resend
             assert now > bound
-        case Found():
+        case MessageFound():
             assert verdict.message_id not in given_.messages
             assert verdict.sent_at >= intended.at - policy.clock_skew
             assert shows(given_, intended, verdict, policy.clock_skew)
@@ -93,7 +93,7 @@ def test_one_message_is_never_found_for_two(one, other, given_, policy, now):
         given_.shown, given_.messages, given_.conversations, [one, other], given_.caught_up
     )
     ends = [judge(each, given_, policy, now, 0.0) for each in (one, other)]
-    if one.id != other.id and same(one, other) and all(isinstance(e, Found) for e in ends):
+    if one.id != other.id and same(one, other) and all(isinstance(e, MessageFound) for e in ends):
         assert ends[0] != ends[1]
 
 

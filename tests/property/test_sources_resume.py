@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dispatcher.sources import RowRules, open_source
 
-RULES = RowRules(text="Hello", keep={"a": ["x", "y"]})
+RULES = RowRules(text="Hello", filter={"a": ["x", "y"]})
 PACKERS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
 
 CSV_LINES = st.sampled_from(

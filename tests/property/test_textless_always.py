@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
-    Absent,
     Evidence,
-    Found,
     LookAgain,
+    MessageAbsent,
+    MessageFound,
     Park,
     Resend,
     judge,
 )
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
+from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from(["x", "y"])
@@ -26,7 +26,7 @@ PROFILE = settings(max_examples=250, deadline=None, derandomize=True)
 FOR_EVER = 1e9
 
 intents = st.builds(
-    Intended,
+    UnsettledSend,
     st.integers(1, 3),
     st.sampled_from([Step.NOTIFY, Step.OPEN]),
     NAMES,
@@ -42,7 +42,7 @@ policies = st.builds(
     max_lag=st.integers(0, 5),
     clock_skew=st.integers(0, 3),
     give_up_seconds=st.integers(0, 30),
-    tells_links=st.just(False),
+    reports_links=st.just(False),
 )
 
 
@@ -61,7 +61,7 @@ def histories(draw):
         told = tuple(messages) if readable else ()
         shown.append(
             PastConversation(
-                conversation, None, person, told, tells_previous=False, readable=readable
+                conversation, None, person, told, has_previous=False, readable=readable
             )
         )
     return shown
@@ -88,7 +88,7 @@ def situations(draw):
 def test_two_that_wait_never_get_one_message(known, policy, now):
     """Whichever texts they had, and whichever conversations they were meant for."""
     verdicts = [judge(each, known, policy, now, 0.0) for each in known.unsettled]
-    found = [each.message_id for each in verdicts if isinstance(each, Found)]
+    found = [each.message_id for each in verdicts if isinstance(each, MessageFound)]
     assert len(set(found)) == len(found)
     assert not known.messages & set(found)
 
@@ -99,10 +99,10 @@ def test_what_is_found_is_in_its_place_and_its_time(known, policy, now):
     """Outbound, from the intent to the last effect, there or first in a new one of the person's."""
     for intended in known.unsettled:
         verdict = judge(intended, known, policy, now, 0.0)
-        if not isinstance(verdict, Found):
+        if not isinstance(verdict, MessageFound):
             continue
         earliest = intended.at - policy.clock_skew
-        assert earliest <= verdict.sent_at <= policy.effect_bound(intended)
+        assert earliest <= verdict.sent_at <= policy.effective_by(intended)
         (shown,) = [each for each in known.shown if each.id == verdict.conversation_id]
         (message,) = [each for each in shown.messages if each.id == verdict.message_id]
         assert message.outbound
@@ -118,7 +118,7 @@ def test_what_is_found_is_in_its_place_and_its_time(known, policy, now):
 def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
     """Another free message in the same place and time makes every match a guess."""
     for intended in known.unsettled:
-        if not isinstance(judge(intended, known, policy, 0.0, 0.0), Found):
+        if not isinstance(judge(intended, known, policy, 0.0, 0.0), MessageFound):
             continue
         twin = PastMessage("twin", outbound=True, at=max(intended.at, 0.0), text=None)
         shown = [
@@ -130,11 +130,11 @@ def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
         if shown == list(known.shown):
             person = intended.external_contact_id
             new = (intended.conversation_id, None, person, (twin,))
-            shown.append(PastConversation(*new, tells_previous=False))
+            shown.append(PastConversation(*new, has_previous=False))
         if intended.conversation_id in known.unnamed:
             continue
         doubled = replace(known, shown=shown)
-        now = max(policy.bound(each) for each in known.unsettled)
+        now = max(policy.visible_by(each) for each in known.unsettled)
         assert isinstance(judge(intended, doubled, policy, now, 0.0), LookAgain | Park)
         assert judge(intended, doubled, policy, now + 0.001, 0.0) == Park()
 
@@ -144,11 +144,11 @@ def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
 def test_absence_leaves_no_message_that_may_have_been_ours(known, policy, now):
     """None in the conversation, none in one of the person's, and a witness of later."""
     for intended in known.unsettled:
-        if not isinstance(judge(intended, known, policy, now, 0.0), Absent):
+        if not isinstance(judge(intended, known, policy, now, 0.0), MessageAbsent):
             continue
         assert intended.external_contact_id is not None
-        assert min(now, known.caught_up) > policy.bound(intended)
-        earliest, last = intended.at - policy.clock_skew, policy.effect_bound(intended)
+        assert min(now, known.caught_up) > policy.visible_by(intended)
+        earliest, last = intended.at - policy.clock_skew, policy.effective_by(intended)
         for each in known.shown:
             if (
                 each.id != intended.conversation_id
@@ -166,6 +166,6 @@ def test_nobody_waits_for_ever(known, policy):
     """Once everything is over, each has an end."""
     for intended in known.unsettled:
         verdict = judge(intended, known, policy, FOR_EVER, FOR_EVER)
-        assert isinstance(verdict, Found | Absent | Park)
+        assert isinstance(verdict, MessageFound | MessageAbsent | Park)
         resent = judge(intended, known, replace(policy, resend=True), FOR_EVER, FOR_EVER)
-        assert isinstance(resent, Found | Absent | Park | Resend)
+        assert isinstance(resent, MessageFound | MessageAbsent | Park | Resend)

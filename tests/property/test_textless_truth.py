@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
-    Absent,
+    DeliveryWitness,
     Evidence,
-    Found,
     LookAgain,
+    MessageAbsent,
+    MessageFound,
     Park,
-    Witness,
     judge,
     newest_shown,
 )
 from dispatcher.domain.status import Step
-from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
+from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
 
 BOUNDS = ReconcilePolicy(
     timeout=2,
@@ -27,7 +27,7 @@ BOUNDS = ReconcilePolicy(
     clock_skew=0,
     look_seconds=2,
     give_up_seconds=40,
-    tells_links=False,
+    reports_links=False,
 )
 PERSON = "x"
 END = 400
@@ -37,7 +37,7 @@ END = 400
 class Send:
     """One send to the person; ``effect`` is how many seconds after the intent it takes effect."""
 
-    intended: Intended
+    intended: UnsettledSend
     effect: float | None
     lands_in: str
     lag: float
@@ -60,7 +60,7 @@ class Seen:
             if message.at + lag <= now:
                 shown.setdefault(conversation, []).append(message)
         return [
-            PastConversation(each, None, PERSON, tuple(messages), tells_previous=False)
+            PastConversation(each, None, PERSON, tuple(messages), has_previous=False)
             for each, messages in shown.items()
         ]
 
@@ -96,7 +96,7 @@ def test_each_send_gets_its_own_message_or_none(sends, writes, parks):
     seen, done, now = Seen(kept), [], 0.0
     for number, (step, to, effect, where, lag, gap, given_up) in enumerate(sends, 1):
         now += gap
-        intended = Intended(number, step, to, PERSON, "text", now, now + BOUNDS.timeout)
+        intended = UnsettledSend(number, step, to, PERSON, "text", now, now + BOUNDS.timeout)
         lands_in = {"there": to, "new": f"new-{number}", "third": "third"}[where]
         send = Send(intended, effect, lands_in, lag)
         if effect is not None:
@@ -106,29 +106,29 @@ def test_each_send_gets_its_own_message_or_none(sends, writes, parks):
         else:
             now = follow(send, seen, done, now)
         done.append(send)
-    found = [each.end.message_id for each in done if isinstance(each.end, Found)]
+    found = [each.end.message_id for each in done if isinstance(each.end, MessageFound)]
     assert len(set(found)) == len(found)
     for send in done:
         event(type(send.end).__name__)
-        if isinstance(send.end, Found):
+        if isinstance(send.end, MessageFound):
             assert send.effect is not None
             assert send.end.message_id == send.message().id
             assert send.end.conversation_id == send.lands_in
-        if isinstance(send.end, Absent):
+        if isinstance(send.end, MessageAbsent):
             assert send.effect is None
 
 
 def follow(send, seen, done, now):
     """Look until there is a verdict; a message to somebody else is the witness."""
     began, caught_up = now, NEVER_SHOWN
-    witness = PastConversation("w", None, "other", (), tells_previous=False)
-    ended = [each.end for each in done if isinstance(each.end, Found)]
+    witness = PastConversation("w", None, "other", (), has_previous=False)
+    ended = [each.end for each in done if isinstance(each.end, MessageFound)]
     unsettled = [each.intended for each in done if isinstance(each.end, Park)]
     while now < began + END:
         now += BOUNDS.look_seconds
         later = PastMessage(f"w-{now}", outbound=True, at=now - BOUNDS.max_lag, text=None)
         shown = [*seen.at(now), replace(witness, messages=(later,))]
-        caught_up = max(caught_up, newest_shown(shown, [Witness("w", later.id, "text")]))
+        caught_up = max(caught_up, newest_shown(shown, [DeliveryWitness("w", later.id, "text")]))
         evidence = Evidence(
             shown,
             frozenset(each.message_id for each in ended),

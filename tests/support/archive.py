@@ -41,7 +41,7 @@ class Archive:
             for each in shown
             if each.conversation in conversations or each.previous in previous
         ]
-        return Answer(200, from_platform=True, history=tuple(history))
+        return Answer(200, from_platform=True, past_conversations=tuple(history))
 
 
 def _bare(shown, conversations, people):
@@ -51,7 +51,7 @@ def _bare(shown, conversations, people):
             message = replace(each.message, text=None)
             found.setdefault((each.conversation, each.identity), []).append(message)
     history = [
-        PastConversation(conversation, None, identity, tuple(messages), tells_previous=False)
+        PastConversation(conversation, None, identity, tuple(messages), has_previous=False)
         for (conversation, identity), messages in found.items()
     ]
-    return Answer(200, from_platform=True, history=tuple(history))
+    return Answer(200, from_platform=True, past_conversations=tuple(history))

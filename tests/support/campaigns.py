@@ -1,17 +1,17 @@
 """Several campaigns in one stream, with fakes around them."""
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import Halted, Resumed
 from dispatcher.domain.status import Status, Step
-from dispatcher.engine.campaign_run import Lane
-from dispatcher.engine.clients.pool import Turnstile
-from dispatcher.engine.completion import Desk
+from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import Allowance, Intake
+from dispatcher.engine.intake import ContactLimit, Intake
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.reconciler import Reconciler
-from dispatcher.engine.run_options import Plan
+from dispatcher.engine.run_options import PipelineOptions
 from dispatcher.engine.scheduling import Weight
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, PROBE_SECONDS, Bench
@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, limit=None, bench=None):
         self.bench = bench or Bench()
-        self.allowance = Allowance(limit)
+        self.allowance = ContactLimit(limit)
         self.ledgers, self.events, self.sources = {}, {}, {}
         self.lanes = []
 
@@ -41,17 +41,19 @@ class Run:
             *(Batch(each) if isinstance(each, list) else each for each in batches), seconds=seconds
         )
         self.sources[campaign] = source
-        desk = Desk(ledger, events, bench.clock)
-        delivery = Delivery(bench.turnstile, desk, Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS)
+        desk = Completer(ledger, events, bench.clock)
+        delivery = Delivery(
+            bench.turnstile, desk, DecisionPolicy(retry=POLICY), lambda: 1.0, PROBE_SECONDS
+        )
         intake = Intake(source, desk, self.allowance)
-        doubts = Reconciler(bench.turnstile, desk, Rules(retry=POLICY), PROBE_SECONDS)
+        doubts = Reconciler(bench.turnstile, desk, DecisionPolicy(retry=POLICY), PROBE_SECONDS)
         weight = Weight(share, priority)
-        self.lanes.append(Lane(campaign, intake, delivery, doubts, desk, weight))
+        self.lanes.append(CampaignRun(campaign, intake, delivery, doubts, desk, weight))
         return self
 
     def again(self):
         """The next run over the same ledgers and platform; the sources begin anew."""
-        self.bench.turnstile = Turnstile(self.bench.turnstile.clients)
+        self.bench.turnstile = ClientPool(self.bench.turnstile.clients)
         run = Run(bench=self.bench)
         for name, source in self.sources.items():
             run.add(name, *source.given, ledger=self.ledgers[name])
@@ -59,7 +61,9 @@ class Run:
 
     def pipeline(self, **plan):
         self.stream = Pipeline(
-            self.lanes, self.bench.turnstile, Plan(**{"workers": 4, "once": True, **plan})
+            self.lanes,
+            self.bench.turnstile,
+            PipelineOptions(**{"workers": 4, "once": True, **plan}),
         )
         return self.stream
 

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher import platforms
-from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ledgers import schema, totals
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, index_staging, read_ahead, writer
 from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.platforms import http
-from dispatcher.platforms.token import TokenKeeper
+from dispatcher.platforms.token import TokenManager
 from dispatcher.sources.files import folder_source
 from dispatcher.sources.files.byte_source import FileContent
-from dispatcher.sources.files.folder_scan import Arrivals
-from dispatcher.sources.thread_bridge import Outlet
+from dispatcher.sources.files.folder_scan import FolderScan
+from dispatcher.sources.thread_bridge import BatchChannel
 from tests.support.crash_points import CHECKPOINT, DRAIN, ROTATION, Killer
 
 COMMITS_PER_CHECKPOINT = 10
@@ -116,10 +116,10 @@ def _wrap_moves(killer: Killer) -> None:
 
     Every other run, as chance has it, looks ahead as well.
     """
-    index_staging.KEPT, index_staging.MOVED, writer._IDLE_SECONDS = 0, 16, 0.001
+    index_staging.MIN_STAGED, index_staging.MERGE_BATCH, writer._IDLE_SECONDS = 0, 16, 0.001
     if os.getpid() % 2:
-        read_ahead.LEAST_BYTES = 0
-    real = index_staging.move
+        read_ahead.MIN_FILE_BYTES = 0
+    real = index_staging.merge_staged
 
     def move(connection: Any) -> bool:
         with killer.commits:
@@ -128,7 +128,7 @@ def _wrap_moves(killer: Killer) -> None:
                 killer.reached("move.after")
         return moved
 
-    index_staging.move = move
+    index_staging.merge_staged = move
 
 
 class _Move:
@@ -227,9 +227,9 @@ def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:
 
 def _wrap_tokens(killer: Killer) -> None:
     """A token in mid run: the first one of a run does not count."""
-    real, issued = TokenKeeper._issue, 0
+    real, issued = TokenManager._issue, 0
 
-    async def issue(self: TokenKeeper) -> Any:
+    async def issue(self: TokenManager) -> Any:
         nonlocal issued
         issued += 1
         if issued == 1:
@@ -239,7 +239,7 @@ def _wrap_tokens(killer: Killer) -> None:
         killer.reached("token.after")
         return token
 
-    TokenKeeper._issue = issue  # type: ignore[method-assign]
+    TokenManager._issue = issue  # type: ignore[method-assign]
 
 
 def _after(owner: Any, name: str, killer: Killer, point: str) -> None:
@@ -263,7 +263,7 @@ class _Drained:
 
 def _wrap_drain(killer: Killer) -> None:
     """Ask for the drain as an operator does, once enough is settled."""
-    real_drain, real_settled = Turnstile.drain, killer.settled
+    real_drain, real_settled = ClientPool.drain, killer.settled
 
     def settled(number: int) -> None:
         before = killer.armed
@@ -271,23 +271,23 @@ def _wrap_drain(killer: Killer) -> None:
         if number and killer.armed and not before:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def drain(self: Turnstile) -> None:
+    def drain(self: ClientPool) -> None:
         real_drain(self)
         _Drained.begun = True
         killer.reached("drain.begun")
 
     killer.settled = settled  # type: ignore[method-assign]
-    Turnstile.drain = drain  # type: ignore[method-assign]
+    ClientPool.drain = drain  # type: ignore[method-assign]
 
 
 # sources
 
 
 def _wrap_sources(killer: Killer) -> None:
-    put, look, opened = Outlet.put, Arrivals.look, FileContent.__enter__
+    put, look, opened = BatchChannel.put, FolderScan.look, FileContent.__enter__
     take_content = folder_source.read_content
 
-    def putting(self: Outlet, batch: Any) -> None:
+    def putting(self: BatchChannel, batch: Any) -> None:
         put(self, batch)
         killer.reached("source.batch")
         position = batch.position
@@ -296,7 +296,7 @@ def _wrap_sources(killer: Killer) -> None:
             Path(position.file).rename(f"{position.file}.1")
             killer.reached("rotation.after")
 
-    def looking(self: Arrivals, *args: Any) -> list[str]:
+    def looking(self: FolderScan, *args: Any) -> list[str]:
         ready = look(self, *args)
         if self._unfinished:
             killer.reached("folder.seen")
@@ -312,7 +312,7 @@ def _wrap_sources(killer: Killer) -> None:
         take_content(*args, **named)
         killer.reached("folder.read")
 
-    Outlet.put = putting  # type: ignore[method-assign]
-    Arrivals.look = looking  # type: ignore[method-assign]
+    BatchChannel.put = putting  # type: ignore[method-assign]
+    FolderScan.look = looking  # type: ignore[method-assign]
     FileContent.__enter__ = entering  # type: ignore[method-assign]
     folder_source.read_content = reading

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from dispatcher.settings.model import Platform
+from dispatcher.settings.model import PlatformSettings
 
-DIALECTS: tuple[str, ...] = get_args(Platform.model_fields["dialect"].annotation)
+DIALECTS: tuple[str, ...] = get_args(PlatformSettings.model_fields["dialect"].annotation)
 """What the dispatcher speaks; the suites are parametrised by it."""
 FREE = frozenset({"token", "me", "timeline"})
 """Endpoints that are asked about the client and the organisation, not about contacts."""

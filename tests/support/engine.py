@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import (
     ClosedConflict,
     Deferred,
@@ -17,16 +17,16 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.progress import NEW, RetryPolicy
 from dispatcher.domain.status import Status
-from dispatcher.engine.campaign_run import Lane
-from dispatcher.engine.clients.breaker import Halts
-from dispatcher.engine.clients.client import Client
-from dispatcher.engine.clients.pool import Turnstile
-from dispatcher.engine.completion import Desk
+from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.engine.clients.breaker import CircuitBreaker
+from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import Allowance, Intake
+from dispatcher.engine.intake import ContactLimit, Intake
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.reconciler import Reconciler
-from dispatcher.engine.run_options import Plan
+from dispatcher.engine.run_options import PipelineOptions
 from dispatcher.ports import Batch
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.scripted import EventList, ListSource, OpenPacer, ScriptedPlatform
@@ -58,15 +58,15 @@ class Bench:
         self.ledger = MemoryLedger()
         self.pacer = pacer or OpenPacer()
         self.platform = platform or ScriptedPlatform(answer, latency)
-        self.desk = Desk(self.ledger, self.events, self.clock)
-        self.halts = Halts(self.platform, self.events, self.clock, PROBE_SECONDS)
-        self.turnstile = Turnstile([Client("", self.platform, self.pacer, self.halts)])
+        self.desk = Completer(self.ledger, self.events, self.clock)
+        self.halts = CircuitBreaker(self.platform, self.events, self.clock, PROBE_SECONDS)
+        self.turnstile = ClientPool([OAuthClient("", self.platform, self.pacer, self.halts)])
         self.delivery = Delivery(
-            self.turnstile, self.desk, rules or Rules(retry=POLICY), lambda: 1.0, PROBE_SECONDS,
-            states_per_call,
+            self.turnstile, self.desk, rules or DecisionPolicy(retry=POLICY), lambda: 1.0,
+            PROBE_SECONDS, states_per_call,
         )  # fmt: skip
         self.reconciler = Reconciler(
-            self.turnstile, self.desk, rules or Rules(retry=POLICY), PROBE_SECONDS
+            self.turnstile, self.desk, rules or DecisionPolicy(retry=POLICY), PROBE_SECONDS
         )
 
     async def deliver(self, given=None, progress=NEW):
@@ -109,7 +109,9 @@ class Bench:
         claims = await self.ledger.claim(len(ids), self.clock.time())
         tasks = [asyncio.create_task(self.delivery.deliver(claim)) for claim in claims]
         probes = [
-            asyncio.create_task(client.halts.run()) for client in self.turnstile.clients if probing
+            asyncio.create_task(client.breaker.run())
+            for client in self.turnstile.clients
+            if probing
         ]
         try:
             yield tasks
@@ -125,9 +127,9 @@ class Bench:
         """The whole stream over batches of contacts."""
         given = [Batch(batch) if isinstance(batch, list) else batch for batch in batches]
         self.source = source or ListSource(*given)
-        self.intake = Intake(self.source, self.desk, Allowance(limit))
-        whole = Plan(**{"workers": 4, "once": True, **plan})
-        lane = Lane("play", self.intake, self.delivery, self.reconciler, self.desk)
+        self.intake = Intake(self.source, self.desk, ContactLimit(limit))
+        whole = PipelineOptions(**{"workers": 4, "once": True, **plan})
+        lane = CampaignRun("play", self.intake, self.delivery, self.reconciler, self.desk)
         self.stream = Pipeline([lane], self.turnstile, whole)
         return self.stream
 

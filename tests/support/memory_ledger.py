@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.reconciliation import Witness, digest
-from dispatcher.domain.status import FINAL, Hindrance, Reason, Relation, Status, Step
-from dispatcher.domain.unsettled_send import Intended
+from dispatcher.domain.reconciliation import DeliveryWitness, digest
+from dispatcher.domain.status import FINAL, Reason, Relation, SendBlock, Status, Step
+from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ports import (
     NO_LIMITS,
     Admitted,
     Backlog,
     Claim,
-    Doubt,
-    Known,
+    InDoubtContact,
+    KnownEffects,
     LedgerError,
     Limits,
     Totals,
@@ -74,7 +74,7 @@ class MemoryLedger:
         due = [each for each in ids if self.rows[each].due <= now]
         if batch.position is not None:
             self.files[batch.position.fingerprint] = batch.position
-        claims = [self._claimed(each, (Hindrance.SAME_PERSON,)) for each in due[:claim]]
+        claims = [self._claimed(each, (SendBlock.SAME_PERSON,)) for each in due[:claim]]
         return await self._end(Admitted(len(new), len(batch.contacts) - len(new), claims))
 
     async def claim(self, limit, now):
@@ -124,32 +124,35 @@ class MemoryLedger:
         row.story += story
         await self._end(None)
 
-    async def doubt(self, id, look_at, progress, story=()):  # noqa: A002 - the port's word
-        await self._begin("doubt")
+    async def mark_in_doubt(self, id, look_at, progress, story=()):  # noqa: A002 - the port's word
+        await self._begin("mark_in_doubt")
         row = self._change("doubt", id, Status.IN_DOUBT, Status.SENDING)
         row.look_at, row.progress = look_at, progress
         row.story += story
         await self._end(None)
 
-    async def doubts(self, limit, now):
-        await self._begin("doubts")
+    async def due_in_doubt(self, limit, now):
+        await self._begin("due_in_doubt")
         due = sorted((row.look_at, each) for each, row in self._in_doubt() if row.look_at <= now)
         found = [(each, self.rows[each]) for _, each in due[:limit]]
         return await self._end(
-            [Doubt(each, row.contact, row.progress, _intended(each, row)) for each, row in found]
+            [
+                InDoubtContact(each, row.contact, row.progress, _intended(each, row))
+                for each, row in found
+            ]
         )
 
-    async def look_again(self, id, at):  # noqa: A002 - the port's word
-        await self._begin("look_again")
+    async def schedule_look_back(self, id, at):  # noqa: A002 - the port's word
+        await self._begin("schedule_look_back")
         self._change("look_again", id, Status.IN_DOUBT, Status.IN_DOUBT).look_at = at
         await self._end(None)
 
-    async def next_look(self):
-        await self._begin("next_look")
+    async def next_look_back(self):
+        await self._begin("next_look_back")
         return await self._end(min((row.look_at for _, row in self._in_doubt()), default=None))
 
-    async def known_of(self, conversations, since, people=()):
-        await self._begin("known_of")
+    async def known_effects(self, conversations, since, people=()):
+        await self._begin("known_effects")
         asked, taken = set(conversations), self._taken()
         unsettled = [
             intended
@@ -165,7 +168,7 @@ class MemoryLedger:
             if end.conversation_id in asked and _sent_at(end, row) >= since
         ]
         return await self._end(
-            Known(
+            KnownEffects(
                 frozenset(end.message_id for end in here if end.message_id),
                 frozenset(
                     end.conversation_id for end in here if end.relation is not Relation.NOTIFIED
@@ -178,7 +181,7 @@ class MemoryLedger:
     async def witnesses(self, after, limit):
         await self._begin("witnesses")
         found = [
-            Witness(end.conversation_id, end.message_id, digest(row.contact.text))
+            DeliveryWitness(end.conversation_id, end.message_id, digest(row.contact.text))
             for end, row in self._taken()
             if _sent_at(end, row) > after
         ]
@@ -255,7 +258,7 @@ class MemoryLedger:
     def _own(self):
         return [row for row in self.rows.values() if row.campaign == self.campaign]
 
-    def _claimed(self, number, told=(Hindrance.BUSY, Hindrance.SAME_PERSON)):
+    def _claimed(self, number, told=(SendBlock.BUSY, SendBlock.SAME_PERSON)):
         row = self._change("claim", number, Status.CLAIMED, Status.READY)
         hindrance = self._hindrance(number, row.person, Limits(one_per_person=True))
         return Claim(number, row.contact, row.progress, hindrance if hindrance in told else None)
@@ -267,14 +270,14 @@ class MemoryLedger:
         alike = self.alike["person", person] if person else set()
         others = [self.rows[each] for each in talking | alike if each != number]
         if any(row.status in (Status.SENDING, Status.IN_DOUBT) for row in others):
-            return Hindrance.BUSY
+            return SendBlock.BUSY
         reached = [
             row for row in others if row.reached_at is not None and person and row.person == person
         ]
         if limits.one_per_person and any(row.campaign == me.campaign for row in reached):
-            return Hindrance.SAME_PERSON
+            return SendBlock.SAME_PERSON
         late = sum(row.reached_at >= limits.cap_since for row in reached)
-        return Hindrance.CAPPED if limits.cap and late >= limits.cap else None
+        return SendBlock.CAPPED if limits.cap and late >= limits.cap else None
 
     def _change(self, name, number, after, *before):
         row = self.rows[number]
@@ -298,7 +301,7 @@ class MemoryLedger:
 def _intended(number, row):
     intent, decision = row.intent, row.intent.decision
     notify = intent.step is Step.NOTIFY
-    return Intended(
+    return UnsettledSend(
         number,
         intent.step,
         decision.conversation_id if notify else decision.previous,

@@ -1,9 +1,9 @@
 """The engine with several OAuth clients, each with a platform's script, a quota and halts."""
 
-from dispatcher.domain.decision import Rules
-from dispatcher.engine.clients.breaker import Halts
-from dispatcher.engine.clients.client import Client
-from dispatcher.engine.clients.pool import Turnstile
+from dispatcher.domain.decision import DecisionPolicy
+from dispatcher.engine.clients.breaker import CircuitBreaker
+from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.pacing.pacer import QuotaPacer
@@ -24,8 +24,8 @@ class PoolBench(Bench):
             platform.archive = self.platform.archive
         quotas = quotas or {}
         self.clients = {name: self._client(name, quotas.get(name)) for name in self.platforms}
-        self.turnstile = Turnstile(list(self.clients.values()))
-        rules = Rules(retry=POLICY)
+        self.turnstile = ClientPool(list(self.clients.values()))
+        rules = DecisionPolicy(retry=POLICY)
         self.delivery = Delivery(
             self.turnstile, self.desk, rules, lambda: 1.0, PROBE_SECONDS, states_per_call
         )
@@ -34,12 +34,12 @@ class PoolBench(Bench):
     def _client(self, name, quota):
         platform, requests = self.platforms[name], quota or PLENTY
         pacer = QuotaPacer(requests, WINDOW, self.clock)
-        halts = Halts(platform, self.events, self.clock, PROBE_SECONDS, name)
-        return Client(name, platform, pacer, halts, requests)
+        halts = CircuitBreaker(platform, self.events, self.clock, PROBE_SECONDS, name)
+        return OAuthClient(name, platform, pacer, halts, requests)
 
     def reason(self, name):
         """Why a client stands still; None while it does not."""
-        return self.clients[name].halts.reason
+        return self.clients[name].breaker.reason
 
     def steps(self, name, since=0.0):
         """What a client asked for."""

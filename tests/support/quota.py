@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from dispatcher.domain.answer import Reading
-from dispatcher.pacing.schedule import Pace
+from dispatcher.domain.answer import QuotaReading
+from dispatcher.pacing.schedule import RateSchedule
 
 Latency = Callable[[random.Random], float]
 """Seconds of one way on the wire."""
@@ -39,7 +39,7 @@ class FixedWindow:
     """Requests of others that were taken, in all windows."""
     windows: int = 0
 
-    def request(self, now: float, *, ours: bool = True) -> tuple[bool, Reading]:
+    def request(self, now: float, *, ours: bool = True) -> tuple[bool, QuotaReading]:
         """Count one request; return whether it was taken, and the headers."""
         index = math.floor((now - self.phase) / self.period)
         if index != self.index:
@@ -49,7 +49,7 @@ class FixedWindow:
             self.count += 1
             self.foreign += not ours
         left = self.phase + (index + 1) * self.period - now
-        return taken, Reading(self.count, self.quota, max(self.rounding(left), 0))
+        return taken, QuotaReading(self.count, self.quota, max(self.rounding(left), 0))
 
 
 def steady(per_window: int, period: float, dice: random.Random) -> Iterator[float]:
@@ -112,13 +112,13 @@ class World:
     """Seconds between stops of the event loop of 50 ms; 0 for none."""
     keep_times: bool = False
 
-    def run(self, pace: Pace) -> Result:
+    def run(self, pace: RateSchedule) -> Result:
         """Let the callers go for the whole time."""
         return _Run(self, pace).run()
 
 
 class _Run:
-    def __init__(self, world: World, pace: Pace) -> None:
+    def __init__(self, world: World, pace: RateSchedule) -> None:
         self._world = world
         self._pace = pace
         self._dice = random.Random(world.seed)
@@ -192,7 +192,9 @@ class _Run:
         when = self._late(now + self._world.latency(self._dice))
         self._at(when, self._answer, number, sent, taken, reading)
 
-    def _answer(self, now: float, number: int, sent: float, taken: bool, reading: Reading) -> None:
+    def _answer(
+        self, now: float, number: int, sent: float, taken: bool, reading: QuotaReading
+    ) -> None:
         if self._world.headers(now):
             self._pace.read(number, sent, now, reading)
         if not taken:

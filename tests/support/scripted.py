@@ -3,23 +3,23 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from dispatcher.domain.answer import Answer, Hint, Lack, Lacking, Loss, NoAnswer
+from dispatcher.domain.answer import Answer, GrantKind, Hint, MissingGrant, NoAnswer, NoAnswerCause
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.status import Step
 from dispatcher.ports import (
-    LOOK_BACK_IDS,
-    STATES_PER_CALL,
-    Authority,
+    MAX_LOOK_BACK_IDS,
+    MAX_STATES_PER_CALL,
     Reply,
     TokenExpiredError,
-    TokenUse,
+    TokenGrants,
+    TokenLease,
 )
 from tests.support.archive import Archive
 from tests.support.virtual import START
 
 GUEST = Target("guest-1", is_guest_id=True)
-RESET, TIMEOUT = NoAnswer(Loss.RESET), NoAnswer(Loss.TIMEOUT)
-NOT_SENT = NoAnswer(Loss.NOT_SENT, "connection refused")
+RESET, TIMEOUT = NoAnswer(NoAnswerCause.RESET), NoAnswer(NoAnswerCause.TIMEOUT)
+NOT_SENT = NoAnswer(NoAnswerCause.NOT_SENT, "connection refused")
 CLOSED_400 = Answer(400, from_platform=True, hint=Hint.CLOSED, address="told@example.org")
 ACTIVE_400 = Answer(400, from_platform=True, hint=Hint.ACTIVE, words="a conversation is active")
 CHANNEL_400 = Answer(400, from_platform=True, hint=Hint.CHANNEL)
@@ -82,7 +82,7 @@ class ScriptedPlatform:
         self.on_wire = lambda _: None
         self.archive = Archive()
         self.look_answer = None
-        self.most_asked = LOOK_BACK_IDS
+        self.most_asked = MAX_LOOK_BACK_IDS
         self.expired = False
         """Set by a script whose token dies; a renewal, which takes ``renewal``, ends it."""
         self.renewal = 0.0
@@ -96,7 +96,7 @@ class ScriptedPlatform:
 
     async def check_many(self, ids):
         self._alive()
-        assert 0 < len(ids) <= STATES_PER_CALL
+        assert 0 < len(ids) <= MAX_STATES_PER_CALL
         return await self._request(Step.CHECK_MANY, tuple(ids), None)
 
     async def notify(self, contact, decision):
@@ -109,7 +109,7 @@ class ScriptedPlatform:
 
     async def look_back(self, asked):
         self._alive()
-        assert 0 < len(asked) <= LOOK_BACK_IDS
+        assert 0 < len(asked) <= MAX_LOOK_BACK_IDS
         conversations = tuple(dict.fromkeys(q.conversation_id for q in asked if not q.continued))
         previous = tuple(dict.fromkeys(q.conversation_id for q in asked if q.continued))
         people = {each.external_contact_id for each in asked} - {None}
@@ -182,7 +182,7 @@ class ScriptedPlatform:
         if isinstance(result, Exception):
             self._failed = result
             raise TokenExpiredError(self.token)
-        token = TokenUse(self.token, self._now() - self.issued)
+        token = TokenLease(self.token, self._now() - self.issued)
         self.requests.append(request)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
@@ -196,10 +196,12 @@ class ScriptedPlatform:
 
     def _authority(self, missing):
         lacks = (
-            each if isinstance(each, Lacking) else Lacking(Lack.SCOPE, each, "the admin pages")
+            each
+            if isinstance(each, MissingGrant)
+            else MissingGrant(GrantKind.SCOPE, each, "the admin pages")
             for each in missing
         )
-        return Authority(self.token, ("write",), tuple(lacks))
+        return TokenGrants(self.token, ("write",), tuple(lacks))
 
     def _wall(self):
         return START + self._now()
@@ -226,13 +228,13 @@ class Permit:
     def __init__(self, pacer, step):
         self.step, self.end, self._pacer = step, None, pacer
 
-    def answered(self, reading):
+    def complete(self, reading):
         self._finish("answered")
 
-    def unused(self):
+    def release(self):
         self._finish("unused")
 
-    def of(self, pacer):
+    def issued_by(self, pacer):
         return self._pacer is pacer
 
     def _finish(self, end):
@@ -243,7 +245,7 @@ class Permit:
 class OpenPacer:
     """Permits at once, unless the step is held; ``shut`` keeps everybody in the queue."""
 
-    pace, quota_used = 1.0, 0.5
+    rate, quota_used = 1.0, 0.5
 
     def __init__(self):
         self.permits: list[Permit] = []
@@ -251,13 +253,13 @@ class OpenPacer:
         self.waiting: list[asyncio.Future] = []
         self._until = {}
 
-    async def permit(self, step):
-        while self.shut or self.held(step) > 0:
+    async def acquire(self, step):
+        while self.shut or self.hold_remaining(step) > 0:
             loop = asyncio.get_running_loop()
             future = loop.create_future()
             self.waiting.append(future)
             if not self.shut:
-                loop.call_later(self.held(step), _wake, future, True)
+                loop.call_later(self.hold_remaining(step), _wake, future, True)
             go_on = await future
             self.waiting.remove(future)
             if not go_on:
@@ -270,14 +272,14 @@ class OpenPacer:
         until = asyncio.get_running_loop().time() + seconds
         self._until[step] = max(until, self._until.get(step, 0.0))
 
-    def held(self, step):
+    def hold_remaining(self, step):
         until = max(self._until.get(step, 0.0), self._until.get(None, 0.0))
         return max(0.0, until - asyncio.get_running_loop().time())
 
-    def held_alone(self, step):
+    def endpoint_hold_remaining(self, step):
         return max(0.0, self._until.get(step, 0.0) - asyncio.get_running_loop().time())
 
-    def break_off(self, *, checks_only):
+    def cancel_waiters(self, *, checks_only):
         for future in self.waiting:
             _wake(future, False)
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, Status, Step
-from dispatcher.engine.campaign_rules import HouseRules
-from dispatcher.engine.readonly.dry_run import Planner, PlanOptions
-from dispatcher.engine.readonly.platform_reader import Asking, AskingError
+from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions
+from dispatcher.engine.readonly.platform_reader import PlatformReader, PlatformReadError
 from dispatcher.ports import Batch, Claim, SourceError, TokenUnavailableError
 from tests.support.scripted import (
     ENDED,
@@ -30,7 +30,7 @@ from tests.support.virtual import START, VirtualClock, in_virtual_time
 
 def asking(platform):
     pacer = OpenPacer()
-    return Asking(platform, pacer, VirtualClock(), RetryPolicy(), lambda: 0.5), pacer
+    return PlatformReader(platform, pacer, VirtualClock(), RetryPolicy(), lambda: 0.5), pacer
 
 
 def script(*results):
@@ -78,7 +78,7 @@ async def test_a_platform_that_cannot_be_reached_ends_it():
     platform = ScriptedPlatform(lambda _: NOT_SENT)
     asker, _ = asking(platform)
     assert await read(platform, asker) is None
-    with pytest.raises(AskingError, match=r"cannot be reached \(connection refused\)"):
+    with pytest.raises(PlatformReadError, match=r"cannot be reached \(connection refused\)"):
         await read(platform, asker)
     assert len(platform.requests) == 5
 
@@ -90,10 +90,10 @@ async def test_a_missing_scope_ends_it_and_one_forbidden_contact_does_not():
     asker, _ = asking(platform)
     for _ in range(4):
         assert (await read(platform, asker)).status == 403
-    with pytest.raises(AskingError, match="permission"):
+    with pytest.raises(PlatformReadError, match="permission"):
         await read(platform, asker)
     platform.missing = ("messaging:read",)
-    with pytest.raises(AskingError, match="the token lacks scope messaging:read"):
+    with pytest.raises(PlatformReadError, match="the token lacks scope messaging:read"):
         await read(platform, asker)
 
 
@@ -102,11 +102,11 @@ async def test_a_limit_of_hours_and_a_token_refused_for_ever_end_it():
     """Nobody waits at a prompt for a daily limit, or renews tokens without end."""
     platform = script(throttled(7200.0, "checks.per.day"))
     asker, _ = asking(platform)
-    with pytest.raises(AskingError, match=r"checks\.per\.day"):
+    with pytest.raises(PlatformReadError, match=r"checks\.per\.day"):
         await read(platform, asker)
     platform = ScriptedPlatform(lambda _: refused(401))
     asker, _ = asking(platform)
-    with pytest.raises(AskingError, match="401"):
+    with pytest.raises(PlatformReadError, match="401"):
         await read(platform, asker)
     assert len(platform.requests) == 5
 
@@ -117,7 +117,7 @@ async def test_no_token_at_the_start_is_a_platform_that_cannot_be_reached():
     platform = ScriptedPlatform()
     platform.token, platform.missing = 0, TokenUnavailableError("no route")
     asker, _ = asking(platform)
-    with pytest.raises(AskingError, match=r"no route.*platform\.base_url"):
+    with pytest.raises(PlatformReadError, match=r"no route.*platform\.base_url"):
         await asker.preflight()
 
 
@@ -153,10 +153,10 @@ def contacts(*numbers, **more):
 
 
 async def planned(source, ledger, platform, sample=None, house=None):
-    options = PlanOptions(sample, workers=4, ended_after=60.0, house=house or HouseRules())
+    options = DryRunOptions(sample, workers=4, ended_after=60.0, rules=house or CampaignRules())
     below = random.Random(1).randrange
-    planner = Planner(source, ledger, Rules(), VirtualClock(), options, below)
-    return await planner.plan(platform, asking(platform)[0])
+    planner = DryRun(source, ledger, DecisionPolicy(), VirtualClock(), options, below)
+    return await planner.run(platform, asking(platform)[0])
 
 
 @in_virtual_time
@@ -192,7 +192,7 @@ async def test_the_rules_that_need_no_state_check_are_foreseen():
     """Somebody who stands twice is written to once, who is suppressed never: none is asked."""
     twice = [replace(one, external_contact_id="same") for one in contacts(1, 2, 3)]
     source = ListSource(Batch([*twice, *contacts(4)]))
-    house = HouseRules(one_per_person=True, suppressed=lambda names: "k3" in names)
+    house = CampaignRules(one_per_person=True, suppressed=lambda names: "k3" in names)
     platform = ScriptedPlatform(lambda _: OPEN)
     plan = await planned(source, Ledger(), platform, house=house)
     assert sorted(request.conversation_id for request in platform.requests) == ["c1", "c4"]
@@ -234,7 +234,7 @@ async def test_whatever_fails_ends_the_plan_and_closes_the_source():
     with pytest.raises(SourceError):
         await planned(broken, Ledger(), ScriptedPlatform(lambda _: OPEN))
     source = ListSource(*(Batch(contacts(n)) for n in range(50)), seconds=0.01)
-    with pytest.raises(AskingError):
+    with pytest.raises(PlatformReadError):
         await planned(source, Ledger(), ScriptedPlatform(lambda _: NOT_SENT))
     assert broken.closed
     assert source.closed

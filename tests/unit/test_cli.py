@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dispatcher import __version__
 from dispatcher.cli import cli
-from dispatcher.cli.exit_codes import MEANINGS, Exit, explained
+from dispatcher.cli.exit_codes import MEANINGS, Exit, explain_errors
 from dispatcher.ports import LedgerError, SourceError
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
@@ -149,7 +149,7 @@ def test_failures_are_words_and_a_code(error, code, debug, capsys):
     """A failure is a sentence and its exit code; a traceback is for --debug alone."""
     import click  # noqa: PLC0415 - the exception that carries the code
 
-    with pytest.raises(click.exceptions.Exit) as caught, explained(lambda: debug):
+    with pytest.raises(click.exceptions.Exit) as caught, explain_errors(lambda: debug):
         raise error
     assert caught.value.exit_code == code
     shown = capsys.readouterr().err

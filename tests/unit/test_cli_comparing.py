@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dispatcher.cli.demo_check import SHOWN, Story, swallowed, verdict
+from dispatcher.cli.demo_check import SHOWN, swallowed, verdict
+from dispatcher.cli.demo_check import DemoEvidence as Evidence
 
 EFFECTS = (
     {"messageId": "m-1", "kind": "notified", "conversationId": "active-1",
@@ -30,7 +31,7 @@ def other(row, **changes):
 
 def test_agreement_is_told_in_figures():
     """When all is right the demo says how much was compared."""
-    agreed, words = verdict(Story(EFFECTS, LINEAGE, CONTACTS))
+    agreed, words = verdict(Evidence(EFFECTS, LINEAGE, CONTACTS))
     assert agreed
     assert "2 messages took effect" in words
 
@@ -38,19 +39,19 @@ def test_agreement_is_told_in_figures():
 @pytest.mark.parametrize(
     ("story", "words"),
     [
-        (Story((*EFFECTS, EFFECTS[0] | {"messageId": "m-3"}), LINEAGE, CONTACTS),
+        (Evidence((*EFFECTS, EFFECTS[0] | {"messageId": "m-3"}), LINEAGE, CONTACTS),
          "active-1 got 2 messages"),
-        (Story(EFFECTS, LINEAGE[:1], CONTACTS), "from ended-2 into new-1-ended-2 is not in the"),
-        (Story(EFFECTS[:1], LINEAGE, CONTACTS), "from ended-2 into new-1-ended-2 never took"),
-        (Story(EFFECTS, (LINEAGE[0], other(LINEAGE[1], previous_conversation_id="ended-9")),
+        (Evidence(EFFECTS, LINEAGE[:1], CONTACTS), "from ended-2 into new-1-ended-2 is not in the"),
+        (Evidence(EFFECTS[:1], LINEAGE, CONTACTS), "from ended-2 into new-1-ended-2 never took"),
+        (Evidence(EFFECTS, (LINEAGE[0], other(LINEAGE[1], previous_conversation_id="ended-9")),
                CONTACTS), "from ended-9 into new-1-ended-2 never took"),
-        (Story(EFFECTS, (LINEAGE[0], other(LINEAGE[1], external_contact_id="x-9")), CONTACTS),
+        (Evidence(EFFECTS, (LINEAGE[0], other(LINEAGE[1], external_contact_id="x-9")), CONTACTS),
          "the lineage says ('linked', 'x-9') of new-1-ended-2, the sandbox ('linked', 'x-2')"),
-        (Story(EFFECTS, (other(LINEAGE[0], message_id="m-9"), LINEAGE[1]), CONTACTS),
+        (Evidence(EFFECTS, (other(LINEAGE[0], message_id="m-9"), LINEAGE[1]), CONTACTS),
          "('notified', 'm-9') of active-1"),
-        (Story(EFFECTS, LINEAGE, (other(CONTACTS[0], status="parked", reason="identity"),)),
+        (Evidence(EFFECTS, LINEAGE, (other(CONTACTS[0], status="parked", reason="identity"),)),
          "active-1 ended as ('parked', 'identity')"),
-        (Story(EFFECTS, LINEAGE, CONTACTS, (17,)), "line 17 of the contacts' file is nowhere"),
+        (Evidence(EFFECTS, LINEAGE, CONTACTS, (17,)), "line 17 of the contacts' file is nowhere"),
     ],
 )  # fmt: skip
 def test_each_difference_is_found(story, words):
@@ -69,4 +70,4 @@ def test_a_swallowed_row_is_found():
 def test_many_differences_are_cut_short():
     """A long list of differences ends with their number."""
     contacts = [other(CONTACTS[0], conversation_id=f"ended-{n}") for n in range(SHOWN + 5)]
-    assert "and 5 more" in verdict(Story((), (), tuple(contacts)))[1]
+    assert "and 5 more" in verdict(Evidence((), (), tuple(contacts)))[1]

@@ -8,22 +8,22 @@ from click.testing import CliRunner
 
 from dispatcher.app import dry_run
 from dispatcher.cli import cli
-from dispatcher.domain.forecast import Foreseen, Sums
+from dispatcher.domain.forecast import Forecast, SampleTotals
 from dispatcher.domain.status import Reason, RetryReason, Status
-from dispatcher.engine.readonly.dry_run import Plan, Seen
+from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 
 
 def made(asked=50, to_ask=1000):
-    sums = Sums()
+    sums = SampleTotals()
     for number in range(asked):
         late = number % 10 == 0
         waits = RetryReason.NOT_ENDED if late else None
-        sums.add(Foreseen(Status.OPENED, Reason.DELIVERED, 3 if late else 1, 1, waits, 10.0 * late))
-    seen = Seen(
+        sums.add(Forecast(Status.OPENED, Reason.DELIVERED, 3 if late else 1, 1, waits, 10.0 * late))
+    seen = ScanProgress(
         rows=1010, contacts=to_ask, duplicates=6, rejected=Counter(no_id=4), to_ask=to_ask,
         asked=asked, at_end=True,
     )  # fmt: skip
-    return Plan(seen, sums.estimate(to_ask), in_doubt=3, longest_wait=10.0)
+    return DryRunReport(seen, sums.estimate(to_ask), in_doubt=3, longest_wait=10.0)
 
 
 @pytest.fixture

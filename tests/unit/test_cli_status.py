@@ -66,8 +66,8 @@ def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
         )
     )
     given = {"config": config, "ledger": None}
-    assert status_command.place({**given, "campaign": "b"})[1] == "b"
-    assert status_command.place({**given, "campaign": None})[1] is None
+    assert status_command.ledger_and_campaign({**given, "campaign": "b"})[1] == "b"
+    assert status_command.ledger_and_campaign({**given, "campaign": None})[1] is None
 
 
 def invoke(*arguments):

@@ -21,14 +21,14 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.status import FINAL, HaltReason, Reason, ScopeSource, Status, Step
 from dispatcher.ports import Totals
-from dispatcher.telemetry.stats.run_stats import Tally
+from dispatcher.telemetry.stats.run_stats import RunStats
 
 COUNTS = st.integers(0, 10_000)
 
 
 @pytest.fixture
 def snapshot():
-    tally = Tally()
+    tally = RunStats()
     tally.emit(RowsRead(10, 7, 1, 1, 1))
     for status in (Status.NOTIFIED, Status.OPENED, Status.OPENED):
         tally.emit(Settled("k", "c", status, Reason.DELIVERED, None, None, None, "", 0.1))
@@ -156,7 +156,7 @@ def test_durations_are_short(seconds, text):
 
 def test_several_campaigns_stand_beside_their_sum(snapshot):
     """The line, the panel and the summary add them up, and tell which one is paused."""
-    tally = Tally()
+    tally = RunStats()
     tally.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
     both = {"carts": snapshot, "questions": tally.snapshot()}
     first, carts, questions = progress.lines(both)

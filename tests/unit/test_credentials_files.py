@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
-from dispatcher.credentials.blocking import MOST_THREADS, Aside
-from dispatcher.credentials.env import EnvSource
-from dispatcher.credentials.file import FileSource, secret_of
-from dispatcher.credentials.optional_imports import library
-from dispatcher.credentials.secret_fields import Fields, credentials_of
+from dispatcher.credentials.blocking import MOST_THREADS, BlockingCaller
+from dispatcher.credentials.env import EnvCredentialSource
+from dispatcher.credentials.file import FileCredentialSource, secret_of
+from dispatcher.credentials.optional_imports import import_optional
+from dispatcher.credentials.secret_fields import SecretFields, credentials_of
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -23,9 +23,9 @@ async def test_variables_of_a_client_of_its_own():
     """White space around a value is not a part of it; a missing variable is named."""
     names = ("DISPATCHER_CLIENT_ID__A", "DISPATCHER_CLIENT_SECRET__A")
     env = {names[0]: " id\n", names[1]: "hush "}
-    assert await EnvSource(env, names).get() == ClientCredentials("id", "hush")
+    assert await EnvCredentialSource(env, names).get() == ClientCredentials("id", "hush")
     with pytest.raises(CredentialsError, match="DISPATCHER_CLIENT_SECRET__A is not set"):
-        await EnvSource(env | {names[1]: " "}, names).get()
+        await EnvCredentialSource(env | {names[1]: " "}, names).get()
 
 
 async def test_files_are_read_anew_each_time(tmp_path):
@@ -33,7 +33,7 @@ async def test_files_are_read_anew_each_time(tmp_path):
     files = {name: tmp_path / name for name in ("client_id_file", "client_secret_file")}
     for path in files.values():
         path.write_text(f"{path.name}-1\r\n")
-    source = FileSource(files, 5.0)
+    source = FileCredentialSource(files, 5.0)
     found = await source.get()
     assert found == ClientCredentials("client_id_file-1", "client_secret_file-1")
     assert found.where == f"{tmp_path}/client_id_file and {tmp_path}/client_secret_file"
@@ -61,14 +61,14 @@ async def test_a_token_that_no_header_can_carry(tmp_path):
     for value in ("hush hush", "húsh", "hush\x01"):
         path.write_text(value)
         with pytest.raises(CredentialsError, match="one word of ASCII") as caught:
-            await FileSource({"token_file": path}, 5.0).get()
+            await FileCredentialSource({"token_file": path}, 5.0).get()
         assert value not in str(caught.value)
 
 
 async def test_a_file_that_nobody_writes_holds_up_nobody(tmp_path):
     """A named pipe: it is given up in time, and so are a few more; then no thread is begun."""
     os.mkfifo(tmp_path / "pipe")
-    source = FileSource({"token_file": tmp_path / "pipe"}, 0.05)
+    source = FileCredentialSource({"token_file": tmp_path / "pipe"}, 0.05)
     for _ in range(MOST_THREADS):
         with pytest.raises(CredentialsUnavailableError, match="did not answer"):
             await source.get()
@@ -89,7 +89,7 @@ async def test_a_judge_that_fails_leaves_nobody_waiting():
         raise LookupError("no judgement")
 
     with pytest.raises(LookupError):
-        await Aside("x", 5.0, judge).call(lambda: 1 // 0)
+        await BlockingCaller("x", 5.0, judge).call(lambda: 1 // 0)
 
 
 SECRETS = {
@@ -108,7 +108,7 @@ SECRETS = {
 def test_what_a_secret_may_hold(name):
     """A client or a token, and what is known of the token."""
     secret, expected = SECRETS[name]
-    assert credentials_of(secret, Fields(), "the safe") == expected
+    assert credentials_of(secret, SecretFields(), "the safe") == expected
 
 
 WRONG = {
@@ -125,7 +125,7 @@ WRONG = {
 def test_what_a_secret_must_not_hold(name):
     """The message names the place and the field, and no value."""
     with pytest.raises(CredentialsError) as caught:
-        credentials_of(WRONG[name], Fields(), "the safe")
+        credentials_of(WRONG[name], SecretFields(), "the safe")
     assert "the safe" in str(caught.value)
     assert "hush" not in str(caught.value)
     assert caught.value.__context__ is None
@@ -133,11 +133,11 @@ def test_what_a_secret_must_not_hold(name):
 
 def test_both_are_told_apart_by_a_field_that_is_not_looked_for():
     """An empty name takes one of them out."""
-    found = credentials_of(WRONG["both"], Fields(token=""), "the safe")
+    found = credentials_of(WRONG["both"], SecretFields(token=""), "the safe")
     assert found == ClientCredentials("i", "hush")
 
 
 def test_a_library_that_is_missing_names_its_extra():
     """It says what to install."""
     with pytest.raises(CredentialsError, match=r"pip install 'dispatcher\[aws\]'"):
-        library("no_such_library", "aws")
+        import_optional("no_such_library", "aws")

@@ -4,12 +4,12 @@ import pytest
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import Finish, Notify, Open, Rules, Wait, decide, open_with
+from dispatcher.domain.decision import DecisionPolicy, Finish, Notify, Open, Wait, decide, open_with
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
 
 GUEST = Target("g-1", is_guest_id=True)
-RULES = Rules(retry=RetryPolicy(max_attempts=3, not_ended_max_seconds=60))
+RULES = DecisionPolicy(retry=RetryPolicy(max_attempts=3, not_ended_max_seconds=60))
 
 
 def contact(**more):
@@ -54,7 +54,7 @@ def test_a_gone_conversation_is_rejected_or_opened_without_a_link():
     """By setting."""
     gone = Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
     assert decided(State.GONE) == gone
-    unlinked = Rules(open_unlinked_when_gone=True)
+    unlinked = DecisionPolicy(open_unlinked_when_gone=True)
     row = contact(external_contact_id="x-1", address="a@example.org")
     target = Target("a@example.org", is_guest_id=False)
     assert decided(State.GONE, row=row, rules=unlinked) == Open(target, "x-1", None)

@@ -9,24 +9,24 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import (
     BargeIn,
+    DecisionPolicy,
     Finish,
     Notify,
     Open,
-    Rules,
     Wait,
     decide,
     open_with,
 )
-from dispatcher.domain.failure import Kind, classify
-from dispatcher.domain.forecast import foresee
+from dispatcher.domain.failure import AnswerKind, classify
+from dispatcher.domain.forecast import forecast
 from dispatcher.domain.next_step import (
     Defer,
     Recheck,
     Settle,
     after_conflict,
-    conflict,
+    after_engaged,
+    after_open_conflict,
     forget_engaged,
-    wait_engaged,
 )
 from dispatcher.domain.progress import NEW, Progress, RetryPolicy
 from dispatcher.domain.status import Reason, Relation, RetryReason, Status, Step
@@ -49,8 +49,10 @@ GUEST = Target("g-1", is_guest_id=True)
 NOW = 1000.0
 CHECK, NOTIFY, OPENING = Step.CHECK, Step.NOTIFY, Step.OPEN
 TALKING_400 = Answer(400, from_platform=True, hint=Hint.TALKING)
-NEVER = Rules(barge_in=BargeIn.NEVER, engaged_seconds=30, engaged_max_seconds=100, retry=POLICY)
-CUSTOMER_ONLY = Rules(barge_in=BargeIn.CUSTOMER_ONLY, engaged_seconds=30, retry=POLICY)
+NEVER = DecisionPolicy(
+    barge_in=BargeIn.NEVER, engaged_seconds=30, engaged_max_seconds=100, retry=POLICY
+)
+CUSTOMER_ONLY = DecisionPolicy(barge_in=BargeIn.CUSTOMER_ONLY, engaged_seconds=30, retry=POLICY)
 ROW = Contact("k", "c-1", "hi")
 
 
@@ -71,16 +73,16 @@ def session(state=State.OPEN, *, engaged=False, identity="x-1", target=GUEST):
 )
 def test_an_open_session_is_written_into_only_as_the_operator_permits(barge_in, engaged, sends):
     """Bots and agents are not barged into by any policy but the last."""
-    decision = decide(ROW, session(engaged=engaged), NEW, Rules(barge_in=barge_in), NOW)
+    decision = decide(ROW, session(engaged=engaged), NEW, DecisionPolicy(barge_in=barge_in), NOW)
     assert decision == (Notify("c-1") if sends else Wait(RetryReason.ENGAGED))
 
 
 def test_a_notification_knows_whom_it_is_for():
     """The state check's word stands before the row's."""
     row = replace(ROW, external_contact_id="x-row")
-    known = decide(row, session(), NEW, Rules(), NOW)
+    known = decide(row, session(), NEW, DecisionPolicy(), NOW)
     assert (known.external_contact_id, known.target) == ("x-1", GUEST)
-    unknown = decide(row, session(identity=None, target=None), NEW, Rules(), NOW)
+    unknown = decide(row, session(identity=None, target=None), NEW, DecisionPolicy(), NOW)
     assert (unknown.external_contact_id, unknown.target) == ("x-row", None)
 
 
@@ -95,11 +97,11 @@ def test_a_session_that_stays_engaged_is_parked_in_the_end():
 
 def test_the_wait_ends_when_the_contact_expires():
     """It is due again then, to be skipped as any other."""
-    first = wait_engaged(ROW, NEW, NEVER, NOW)
+    first = after_engaged(ROW, NEW, NEVER, NOW)
     assert first == Defer(30, RetryReason.ENGAGED, Progress(engaged_since=NOW))
-    assert wait_engaged(ROW, first.progress, NEVER, NOW + 30).progress.engaged_since == NOW
+    assert after_engaged(ROW, first.progress, NEVER, NOW + 30).progress.engaged_since == NOW
     soon = Contact("k", "c-1", "hi", expires_at=NOW + 12)
-    assert wait_engaged(soon, NEW, NEVER, NOW).seconds == 12
+    assert after_engaged(soon, NEW, NEVER, NOW).seconds == 12
 
 
 def test_another_state_forgets_since_when_a_session_was_engaged():
@@ -108,7 +110,7 @@ def test_another_state_forgets_since_when_a_session_was_engaged():
     assert forget_engaged(talking, session(engaged=True), CUSTOMER_ONLY) is talking
     for other in (session(), session(State.ENDED), session(State.RESUMABLE, engaged=True)):
         assert forget_engaged(talking, other, CUSTOMER_ONLY) == NEW
-    assert talking.sent() == Progress(sends=1)
+    assert talking.count_send() == Progress(sends=1)
 
 
 def test_a_resumable_session_is_opened_as_an_ended_one():
@@ -128,7 +130,7 @@ def test_a_resumable_session_is_opened_as_an_ended_one():
 )
 def test_an_open_needs_what_the_platform_needs(needs, known, decision):
     """An identity, an address, or both; never neither."""
-    rules = Rules(needs_identity=needs[0], needs_address=needs[1])
+    rules = DecisionPolicy(needs_identity=needs[0], needs_address=needs[1])
     there = session(State.ENDED, identity=known[0], target=known[1])
     assert open_with(ROW, there, NEW, "c-1", rules) == decision
 
@@ -136,9 +138,9 @@ def test_an_open_needs_what_the_platform_needs(needs, known, decision):
 def test_an_open_that_meets_an_active_person_is_a_conflict():
     """Only an open, and only with the platform's own hint."""
     active = Answer(400, from_platform=True, hint=Hint.ACTIVE)
-    assert classify(OPENING, active) is Kind.CONFLICT
-    assert classify(NOTIFY, active) is Kind.REFUSED
-    assert classify(OPENING, Answer(400, from_platform=True)) is Kind.REFUSED
+    assert classify(OPENING, active) is AnswerKind.CONFLICT
+    assert classify(NOTIFY, active) is AnswerKind.REFUSED
+    assert classify(OPENING, Answer(400, from_platform=True)) is AnswerKind.REFUSED
 
 
 @pytest.mark.parametrize("state", [State.ENDED, State.RESUMABLE])
@@ -157,23 +159,25 @@ def test_a_person_who_comes_and_goes_costs_a_bounded_number_of_sends():
     """Each 400 costs an attempt; of a conversation that is gone there is no state to read."""
     sent, policy, progress = Open(GUEST, "x-1", "c-1"), RetryPolicy(max_attempts=3), NEW
     for _ in range(2):
-        again = conflict(sent, ACTIVE_400, progress, policy)
+        again = after_open_conflict(sent, ACTIVE_400, progress, policy)
         assert isinstance(again, Recheck)
         progress = again.progress
-    assert conflict(sent, ACTIVE_400, progress, policy) == Settle(Status.PARKED, Reason.EXHAUSTED)
-    unlinked = conflict(Open(GUEST, "x-1", None), ACTIVE_400, NEW, policy)
+    assert after_open_conflict(sent, ACTIVE_400, progress, policy) == Settle(
+        Status.PARKED, Reason.EXHAUSTED
+    )
+    unlinked = after_open_conflict(Open(GUEST, "x-1", None), ACTIVE_400, NEW, policy)
     assert unlinked == Settle(Status.REJECTED, Reason.REFUSED)
-    talking = conflict(Open(GUEST, "x-1", None), TALKING_400, NEW, policy)
+    talking = after_open_conflict(Open(GUEST, "x-1", None), TALKING_400, NEW, policy)
     assert isinstance(talking, Recheck)
 
 
 def test_a_plan_takes_a_talk_to_be_over_at_the_next_look():
     """Unless the contact expires before."""
-    found = foresee(ROW, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
+    found = forecast(ROW, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
     assert (found.status, found.checks, found.sends) == (Status.OPENED, 2, 1)
     assert (found.waits, found.seconds) == (RetryReason.ENGAGED, 30)
     soon = Contact("k", "c-1", "hi", expires_at=NOW + 12)
-    found = foresee(soon, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
+    found = forecast(soon, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
     assert (found.status, found.reason, found.sends) == (Status.SKIPPED, Reason.EXPIRED, 0)
     assert found.seconds == 12
 
@@ -300,7 +304,7 @@ async def test_the_relation_tells_where_the_message_ended(state, answer, relatio
 @in_virtual_time
 async def test_an_open_without_an_identity_is_linked_all_the_same():
     """The address alone is enough where the platform needs no more."""
-    rules = Rules(needs_identity=False, retry=POLICY)
+    rules = DecisionPolicy(needs_identity=False, retry=POLICY)
     bench = Bench(in_turn((CHECK, seen(identity=None)), (OPENING, OPENED)), rules)
     row = await bench.until_final()
     assert bench.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)

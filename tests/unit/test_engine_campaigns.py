@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import HaltReason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import SourceError
 from tests.support.campaigns import Run, people
 from tests.support.virtual import START, in_virtual_time, until
@@ -19,7 +19,7 @@ from tests.support.virtual import START, in_virtual_time, until
 async def test_a_fair_share_of_the_workers(share, of_four):
     """While both have contacts, each is begun as often as its share says."""
     run = Run().add("a", people("a", 400), share=share).add("b", people("b", 400))
-    assert await run.pipeline().run() is Ending.DONE
+    assert await run.pipeline().run() is RunOutcome.DONE
     both = run.checked()[20:400]
     assert Counter(both)["a"] == pytest.approx(len(both) * of_four / 4, abs=4)
     assert (run.opened("a"), run.opened("b")) == (400, 400)
@@ -30,7 +30,7 @@ async def test_who_has_nothing_leaves_everything_to_the_other():
     """A small campaign does not slow a large one down, nor does one that waits for rows."""
     run = Run().add("a", people("a", 300))
     run.add("b", people("b-early", 4), people("b-late", 4), seconds=2.0)
-    assert await run.pipeline().run() is Ending.DONE
+    assert await run.pipeline().run() is RunOutcome.DONE
     assert (run.opened("a"), run.opened("b")) == (300, 8)
     assert run.bench.clock.monotonic() == pytest.approx(300 / 4 * 0.1, abs=0.5)
 
@@ -39,7 +39,7 @@ async def test_who_has_nothing_leaves_everything_to_the_other():
 async def test_priority():
     """The lower one is begun when the higher one has nothing more, and has to wait for it."""
     run = Run().add("low", people("low", 100)).add("high", people("high", 100), priority=1)
-    assert await run.pipeline(by_priority=True).run() is Ending.DONE
+    assert await run.pipeline(by_priority=True).run() is RunOutcome.DONE
     begun = run.checked()
     assert begun.index("low") >= 90
     assert Counter(begun) == {"low": 100, "high": 100}
@@ -50,7 +50,7 @@ async def test_a_higher_campaign_comes_between_as_soon_as_it_has_something():
     """Rows that arrive later go before those of a lower priority that lie ready already."""
     run = Run().add("low", people("low", 400))
     run.add("high", people("high", 20), seconds=3.0, priority=1)
-    assert await run.pipeline(by_priority=True).run() is Ending.DONE
+    assert await run.pipeline(by_priority=True).run() is RunOutcome.DONE
     begun = run.checked()
     first = begun.index("high")
     assert begun[first : first + 20] == ["high"] * 20
@@ -72,7 +72,7 @@ async def test_a_paused_campaign_takes_nothing_new_and_goes_on_when_resumed():
     assert run.ledgers["a"].count(Status.CLAIMED, Status.SENDING) == 0
     assert run.opened("b") > 40
     await run.stream.resume("a")
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     assert run.ledgers["a"].paused_at is None
     assert (run.opened("a"), run.opened("b")) == (200, 200)
     assert set(Counter(r.conversation_id for r in run.bench.platform.requests).values()) == {2}
@@ -86,7 +86,7 @@ async def test_a_campaign_that_the_ledger_has_paused_is_not_begun():
     """The flag outlives the daemon: its source is not even read, and the other one finishes."""
     run = Run().add("a", people("a", 10)).add("b", people("b", 10))
     await run.ledgers["a"].pause(START - 60)
-    assert await run.pipeline().run() is Ending.PAUSED
+    assert await run.pipeline().run() is RunOutcome.PAUSED
     assert (run.ledgers["a"].rows, run.opened("b")) == ({}, 10)
     assert run.sources["a"].yielded == 0
     assert run.told("a") == [("Halted", HaltReason.PAUSED)]
@@ -101,7 +101,7 @@ async def test_a_campaign_that_is_paused_with_its_last_contacts_is_not_taken_for
     (lane,) = run.lanes
     await until(lambda: lane.intake.exhausted and lane.ready)
     await run.stream.pause("a")
-    assert await running is Ending.PAUSED
+    assert await running is RunOutcome.PAUSED
     assert run.ledgers["a"].count(Status.READY) > 0
 
 
@@ -116,7 +116,7 @@ async def test_a_pause_that_is_noticed_by_nobody_else():
     await run.stream.resume("a")
     await until(lambda: run.opened("a") == 10, seconds=5)
     run.stream.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
 
 
 @in_virtual_time
@@ -127,7 +127,7 @@ async def test_a_finished_campaign_may_be_paused():
     await until(lambda: run.opened("a") == 2 and run.lanes[0].read)
     await asyncio.sleep(0.5)
     await run.stream.pause("a")
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
 
 
 @in_virtual_time
@@ -154,7 +154,7 @@ async def test_pausing_twice_and_in_the_middle_of_a_claim():
     await run.stream.resume("a")
     await until(lambda: run.opened("a") == 60, seconds=10)
     run.stream.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
     assert len(run.told("a")) == 2
 
 
@@ -178,14 +178,14 @@ async def test_what_somebody_else_put_into_the_ledger_is_looked_for_when_told():
     run.stream.wake()
     await until(lambda: run.opened("b") == 1, seconds=2)
     run.stream.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
 
 
 @in_virtual_time
 async def test_a_limit_is_that_of_the_run():
     """--limit bounds what all campaigns take together."""
     run = Run(limit=7).add("a", people("a", 50)).add("b", people("b", 50))
-    assert await run.pipeline().run() is Ending.DONE
+    assert await run.pipeline().run() is RunOutcome.DONE
     assert run.opened("a") + run.opened("b") == 7
 
 
@@ -196,7 +196,7 @@ async def test_a_drain_puts_back_what_lies_ready_of_each():
     running = asyncio.create_task(run.pipeline(workers=8).run())
     await until(lambda: run.opened("a") > 20 and run.opened("b") > 20)
     run.stream.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
     for ledger in run.ledgers.values():
         assert ledger.count(Status.CLAIMED, Status.SENDING) == 0
     assert all(source.closed for source in run.sources.values())
@@ -219,7 +219,7 @@ async def test_gauges_are_each_campaigns_own():
     run = Run().add("a", people("a", 40)).add("b", people("b", 10))
     later = [replace(each, not_before=START + 1000) for each in people("b-later", 5)]
     run.add("c", later)
-    assert await run.pipeline(gauge_seconds=0.1).run() is Ending.DEFERRED
+    assert await run.pipeline(gauge_seconds=0.1).run() is RunOutcome.DEFERRED
     last = {name: events.of(Gauges)[-1] for name, events in run.events.items()}
     assert {name: gauges.backlog for name, gauges in last.items()} == {"a": 0, "b": 0, "c": 5}
     assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(1.0, 0.5)}

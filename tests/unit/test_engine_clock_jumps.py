@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.status import Status, Step
-from dispatcher.engine.pipeline import Ending
+from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.platforms.http import PlatformClock
 from tests.support.engine import Bench, contacts
 from tests.support.rawserver import FakeClock
@@ -63,7 +63,7 @@ async def test_a_jump_in_a_run_that_ends(seconds):
     bench.platform.answer = jumping(bench, seconds)
     ending = await bench.pipeline(contacts(40)).run()
     left = bench.ledger.count(Status.READY)
-    assert (ending, left) == (Ending.DONE, 0) or (ending is Ending.DEFERRED and left)
+    assert (ending, left) == (RunOutcome.DONE, 0) or (ending is RunOutcome.DEFERRED and left)
     assert bench.ledger.count(Status.OPENED) == 40 - left
     assert set(sent(bench).values()) == {1}
     assert bench.clock.monotonic() < 90
@@ -103,14 +103,14 @@ async def test_an_intent_has_the_platforms_time_whatever_ours_does(seconds):
 
     platform.answer = answer
     bench.ledger.before = before
-    first = bench.delivery._exchange._enter
+    first = bench.delivery._exchange._record
 
     def jump(*given):
         first(*given)
         if given[1] is Step.CHECK:
             bench.clock.jumped += seconds
 
-    bench.delivery._exchange._enter = jump
+    bench.delivery._exchange._record = jump
     row = await bench.deliver()
     assert row.status is Status.OPENED
     assert row.intent.at == pytest.approx(intents[0], abs=0.01)

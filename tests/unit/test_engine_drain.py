@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import Batch
 from tests.support.engine import Bench, contact, contacts
 from tests.support.scripted import (
@@ -87,14 +87,14 @@ async def test_those_in_the_queue_leave_when_a_hold_comes_in_the_drain():
     """One gets a 429, the other waits for its permit: both leave."""
     bench = Bench(lambda request: throttled(60) if request.step is LINK else GOOD[CHECK])
     async with bench.working(*contacts(2), probing=False) as tasks:
-        real = bench.pacer.permit
+        real = bench.pacer.acquire
 
         async def slow_for_the_second(step):
             if step is LINK and bench.pacer.permits[-1].step is LINK:
                 bench.pacer.shut = True
             return await real(step)
 
-        bench.pacer.permit = slow_for_the_second
+        bench.pacer.acquire = slow_for_the_second
         await until(lambda: bench.pacer.waiting)
         await drained(bench, tasks)
     assert bench.ledger.count(Status.READY) == 2
@@ -133,7 +133,7 @@ async def test_a_halt_in_the_middle_of_a_drain_frees_those_who_were_suspended(st
             await asyncio.sleep(0.1)
             claim_waits = len(bench.halts._waiting)
             assert claim_waits == 1
-            waiting = asyncio.create_task(bench.turnstile.permit(LINK, 99))
+            waiting = asyncio.create_task(bench.turnstile.acquire(LINK, 99))
             await asyncio.sleep(0.1)
             bench.turnstile.drain()
             await asyncio.sleep(0.1)
@@ -193,13 +193,13 @@ async def test_stopping_a_run_leaves_nothing_claimed_and_the_next_run_finishes()
     await until(lambda: bench.ledger.count(Status.OPENED) >= 8)
     pipeline.stop()
     stopped = bench.clock.monotonic()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
     assert bench.clock.monotonic() - stopped < 2
     assert bench.ledger.count(Status.CLAIMED, Status.SENDING) == 0
     assert bench.source.closed
     again = Bench(latency=0.5)
     again.ledger.rows = bench.ledger.rows
-    assert await again.pipeline().run() is Ending.DONE
+    assert await again.pipeline().run() is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == 40
     sent = [
         r.conversation_id for b in (bench, again) for r in b.platform.requests if r.step is LINK
@@ -216,7 +216,7 @@ async def test_a_drain_that_takes_too_long_is_cut_off():
     await asyncio.sleep(150)
     pipeline.stop()
     stopped = bench.clock.monotonic()
-    assert await running is Ending.CUT_OFF
+    assert await running is RunOutcome.CUT_OFF
     assert bench.clock.monotonic() - stopped == pytest.approx(5, abs=0.5)
     assert bench.ledger.count(Status.SENDING) == 2
     assert {permit.end for permit in bench.pacer.permits} == {"answered"}
@@ -231,7 +231,7 @@ async def test_a_drain_closes_the_source_in_the_middle_of_a_batch():
     running = asyncio.create_task(pipeline.run())
     await asyncio.sleep(45)
     pipeline.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
     assert source.closed
     assert source.yielded == 1
     assert bench.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)

@@ -8,11 +8,11 @@ import pytest
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
-from dispatcher.domain.decision import BargeIn, Rules
+from dispatcher.domain.decision import BargeIn, DecisionPolicy
 from dispatcher.domain.events import Answered, Halted, StateAged, Throttled
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.engine.state_batcher import REST_SECONDS
 from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import POLICY, Bench, contact, contacts
@@ -61,7 +61,7 @@ def asked(bench):
 
 
 async def delivered(bench, number, workers=20):
-    assert await bench.pipeline(contacts(number), workers=workers).run() is Ending.DONE
+    assert await bench.pipeline(contacts(number), workers=workers).run() is RunOutcome.DONE
     return asked(bench)
 
 
@@ -207,7 +207,7 @@ async def test_a_missing_scope_halts_and_the_run_goes_on_once_it_is_there():
     await until(lambda: bench.events.of(Halted))
     assert bench.events.of(Halted)[0].reason is HaltReason.SCOPE
     missing.clear()
-    assert await run is Ending.DONE
+    assert await run is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == 60
 
 
@@ -219,7 +219,7 @@ async def test_a_drain_lets_everybody_go_who_waits_for_others():
     run = asyncio.create_task(stream.run())
     await until(lambda: asked(bench)[LINK] >= 30)
     stream.stop()
-    assert await asyncio.wait_for(run, 60) is Ending.DRAINED
+    assert await asyncio.wait_for(run, 60) is RunOutcome.DRAINED
     opened = bench.ledger.count(Status.OPENED)
     assert 30 <= opened < 60
     assert bench.ledger.count(Status.READY) == 200 - opened or bench.source.closed
@@ -270,7 +270,7 @@ async def test_a_send_that_was_misled_costs_a_conflict_and_a_check(state, step, 
 @in_virtual_time
 async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, notified):
     """Where nobody but the customer may be there, who is there now is read before the send."""
-    rules = Rules(barge_in=policy, engaged_seconds=1000, retry=POLICY)
+    rules = DecisionPolicy(barge_in=policy, engaged_seconds=1000, retry=POLICY)
     alone = {**GOOD, CHECK: OPEN if notified else ENGAGED}
     bench = bench_of(10, lambda r: recorded(r, State.OPEN, engaged=engaged), alone, rules)
     async with bench.working(*contacts(11)) as tasks:
@@ -334,7 +334,7 @@ async def test_of_several_clients_one_without_analytics_halts_alone():
     platforms["north"].missing = ("analytics",)
     quotas = dict.fromkeys(platforms, A_SECOND * 60)
     bench = PoolBench(platforms=platforms, quotas=quotas, states_per_call=10)
-    assert await bench.pipeline(contacts(400), workers=40).run() is Ending.DONE
+    assert await bench.pipeline(contacts(400), workers=40).run() is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == 400
     assert bench.reason("north") is HaltReason.SCOPE
     assert bench.reason("south") is None

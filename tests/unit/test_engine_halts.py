@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, Bench, contact, contacts, told
 from tests.support.scripted import GOOD, NOT_SENT, OPENED, RESET, refused
@@ -96,7 +96,7 @@ async def test_a_contact_that_is_refused_while_another_passes_is_parked():
             else GOOD[request.step]
         )
     )
-    assert await bench.pipeline(contacts(9)).run() is Ending.DONE
+    assert await bench.pipeline(contacts(9)).run() is RunOutcome.DONE
     assert bench.ledger.end("key-2") == (Status.PARKED, Reason.FORBIDDEN_CONTACT)
     assert bench.ledger.count(Status.OPENED) == 8
     refusals = [each for each in sends(bench) if each.conversation_id == refusing]
@@ -112,7 +112,7 @@ async def test_a_contact_that_is_refused_while_another_passes_is_parked():
 async def test_a_contact_that_is_refused_alone_is_not_parked():
     """With nobody else to compare, nothing tells that it is the contact: the run is halted."""
     bench = World(refused(403)).bench
-    assert await bench.pipeline(contacts(1)).run() is Ending.HALTED
+    assert await bench.pipeline(contacts(1)).run() is RunOutcome.HALTED
     assert bench.ledger.row("key-1").status is Status.READY
     assert len(sends(bench)) <= 6
 
@@ -121,11 +121,11 @@ async def test_a_contact_that_is_refused_alone_is_not_parked():
 async def test_what_was_taken_before_the_refusal_does_not_count_as_another_that_passed():
     """Also when the answer to an older request comes last."""
     bench = Bench()
-    bench.halts.passed(1, LINK, 200.0)
-    bench.halts.passed(2, LINK, 100.0)
-    assert bench.halts.passed_since(LINK, 150.0)
-    assert not bench.halts.passed_since(LINK, 200.0)
-    assert not bench.halts.passed_since(CHECK, 0.0)
+    bench.halts.record_success(1, LINK, 200.0)
+    bench.halts.record_success(2, LINK, 100.0)
+    assert bench.halts.succeeded_since(LINK, 150.0)
+    assert not bench.halts.succeeded_since(LINK, 200.0)
+    assert not bench.halts.succeeded_since(CHECK, 0.0)
 
 
 @in_virtual_time
@@ -142,7 +142,7 @@ async def test_a_platform_that_is_down_opens_the_breaker_and_costs_nothing():
     moments = [round(each.at - since, 1) for each in bench.platform.requests[on_the_wire:]]
     assert moments == pytest.approx([1, 3, 7, 15, 30, 45, 60], abs=0.2)
     down = False
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == 30
     assert all(row.progress.attempts == 0 for row in bench.ledger.rows.values())
     assert [event.reason for event in bench.events.of(Halted)] == [HaltReason.PLATFORM_DOWN]
@@ -172,7 +172,7 @@ async def test_whoever_queues_for_a_permit_when_the_run_halts_comes_out_of_the_q
         bench.pacer.let_in()
         await asyncio.sleep(5)
         assert bench.platform.requests == []
-        bench.halts.passed(0, LINK, 0.0)
+        bench.halts.record_success(0, LINK, 0.0)
         assert bench.halts.reason is not None
         bench.halts._resume()
         await asyncio.wait(tasks)
@@ -289,7 +289,7 @@ async def test_no_token_to_be_had_defers_without_spending_an_attempt():
         assert (row.progress.attempts, row.progress.sends) == (NEW.attempts, 0)
     assert bench.halts.reason is None, "a check's answer comes between"
     for _ in range(5):
-        bench.halts.unreachable("")
+        bench.halts.record_unreachable("")
     assert bench.halts.reason is HaltReason.PLATFORM_DOWN
 
 

@@ -7,8 +7,8 @@ import pytest
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.domain.events import RowsRead
 from dispatcher.domain.status import HaltReason, Status, Step
-from dispatcher.engine.intake import Room
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.intake import PrefetchLimit
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import Batch, Position
 from tests.support.engine import Bench, contact, contacts
 from tests.support.scripted import ENDED, GOOD, NOT_ENDED, ListSource
@@ -83,7 +83,7 @@ async def test_a_halted_run_reads_no_further():
     bench.halts.halt(HaltReason.SCOPE, "")
     source = ListSource(*(Batch(contacts(10, first=1 + 10 * number)) for number in range(30)))
     bench.platform.missing = ("write",)
-    assert await bench.pipeline(source=source, wait_limit=300).run() is Ending.HALTED
+    assert await bench.pipeline(source=source, wait_limit=300).run() is RunOutcome.HALTED
     assert len(bench.ledger.rows) <= 20
     assert bench.ledger.count(Status.CLAIMED) == 0
 
@@ -105,7 +105,7 @@ async def test_a_run_that_can_do_nothing_does_not_spin(backlog):
     await asyncio.sleep(1000)
     assert loop.turns - turns < 30 * 1000
     assert bench.ledger.calls.total() - calls < 2 * 1000
-    assert await running is Ending.HALTED
+    assert await running is RunOutcome.HALTED
 
 
 @in_virtual_time
@@ -115,7 +115,7 @@ async def test_a_slow_source_does_not_spin_and_does_not_block_due_contacts():
     bench.ledger.put(contact(9), due=START + 60)
     source = ListSource(Batch(contacts(1)), seconds=600)
     loop = asyncio.get_running_loop()
-    assert await bench.pipeline(source=source).run() is Ending.DONE
+    assert await bench.pipeline(source=source).run() is RunOutcome.DONE
     (due,) = [r.at for r in bench.platform.requests if r.conversation_id == "conversation-9"][:1]
     assert due == pytest.approx(60, abs=0.3)
     assert bench.clock.monotonic() == pytest.approx(600, abs=1)
@@ -138,14 +138,14 @@ async def test_a_source_that_has_ended_is_waited_out_in_a_few_turns_a_second():
     await asyncio.sleep(1000)
     assert loop.turns - turns < 30 * 1000
     pipeline.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
 
 
 @in_virtual_time
 async def test_as_many_contacts_are_taken_as_the_limit_says():
     """The rest stays where it is, in the ledger or in the source."""
     bench = Bench()
-    assert await bench.pipeline(contacts(50), limit=7).run() is Ending.DONE
+    assert await bench.pipeline(contacts(50), limit=7).run() is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == len(checked(bench)) == 7
 
 
@@ -174,7 +174,7 @@ async def test_a_contact_is_not_sent_before_its_time():
     """not_before is its first due time; the run waits for it if that is not too long."""
     bench = Bench()
     given = [contact(1, not_before=START + 40), contact(2)]
-    assert await bench.pipeline(given).run() is Ending.DONE
+    assert await bench.pipeline(given).run() is RunOutcome.DONE
     first = next(r.at for r in bench.platform.requests if r.conversation_id == "conversation-1")
     assert first == pytest.approx(40, abs=0.3)
 
@@ -189,7 +189,7 @@ async def test_batches_without_a_new_contact_are_read_at_full_speed():
 
 def test_the_room_grows_with_the_pace_and_never_beyond_its_bound():
     """A slow run holds few contacts, a fast one as many as it finishes in a moment."""
-    room = Room(workers=4, most=100)
+    room = PrefetchLimit(workers=4, most=100)
     assert room.size(0.0, 0) == 4
     assert room.size(1.0, 100) == 30
     assert room.size(2.0, 10_000) == 100

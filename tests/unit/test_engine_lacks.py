@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from dispatcher.domain.answer import Lack, Lacking
+from dispatcher.domain.answer import GrantKind, MissingGrant
 from dispatcher.domain.events import Halted, ScopeError
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from tests.support.engine import PROBE_SECONDS, Bench, contact, contacts, told
 from tests.support.scripted import GOOD, NOT_ENDED, refused
 from tests.support.virtual import in_virtual_time, until
@@ -19,7 +19,7 @@ LINK = Step.OPEN
 
 def lacking(lack, name=SEND):
     """The platform's 403 whose body names what is missing."""
-    return refused(403, lack=lack, lacking=(Lacking(lack, name, WHERE),))
+    return refused(403, missing_kind=lack, missing_grants=(MissingGrant(lack, name, WHERE),))
 
 
 def refusing(refusal, only=None):
@@ -41,9 +41,9 @@ def sends(bench, since=0.0):
 @pytest.mark.parametrize(
     ("lack", "source", "reason"),
     [
-        (Lack.PERMISSION, "permission", HaltReason.PERMISSION),
-        (Lack.DIVISION, "division", HaltReason.DIVISION),
-        (Lack.SCOPE, "forbidden", HaltReason.SCOPE),
+        (GrantKind.PERMISSION, "permission", HaltReason.PERMISSION),
+        (GrantKind.DIVISION, "division", HaltReason.DIVISION),
+        (GrantKind.SCOPE, "forbidden", HaltReason.SCOPE),
         (None, "forbidden", HaltReason.FORBIDDEN),
     ],
 )
@@ -63,7 +63,7 @@ async def test_the_body_decides_the_halt_and_what_is_counted(lack, source, reaso
         assert all(part in halted.detail for part in (lack, SEND, WHERE))
         assert {event.missing for event in bench.events.of(ScopeError)} == {(SEND,)}
     open_again.set()
-    assert await run is Ending.DONE
+    assert await run is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == 8
     assert len(bench.events.of(Halted)) == 1
 
@@ -71,7 +71,7 @@ async def test_the_body_decides_the_halt_and_what_is_counted(lack, source, reaso
 @in_virtual_time
 async def test_while_a_permission_is_missing_one_contact_an_interval_is_tried():
     """As for a 403 that does not tell: at once with another contact, then by the interval."""
-    bench, _ = refusing(lacking(Lack.PERMISSION))
+    bench, _ = refusing(lacking(GrantKind.PERMISSION))
     bench.platform.latency = 0.01
     async with bench.working(contact(0)):
         await until(lambda: bench.halts.reason is HaltReason.PERMISSION)
@@ -83,17 +83,17 @@ async def test_while_a_permission_is_missing_one_contact_an_interval_is_tried():
     assert len(moments) == 2 + 6
 
 
-@pytest.mark.parametrize("lack", [Lack.PERMISSION, Lack.DIVISION, Lack.SCOPE])
+@pytest.mark.parametrize("lack", [GrantKind.PERMISSION, GrantKind.DIVISION, GrantKind.SCOPE])
 @in_virtual_time
 async def test_a_contact_that_alone_is_out_of_reach_is_parked_while_others_pass(lack):
     """A role may have the permission elsewhere than in this conversation's division."""
     bench, _ = refusing(lacking(lack), only="conversation-2")
-    assert await bench.pipeline(contacts(9)).run() is Ending.DONE
+    assert await bench.pipeline(contacts(9)).run() is RunOutcome.DONE
     assert bench.ledger.end("key-2") == (Status.PARKED, Reason.FORBIDDEN_CONTACT)
     assert bench.ledger.count(Status.OPENED) == 8
 
 
-@pytest.mark.parametrize("lack", [Lack.PERMISSION, Lack.DIVISION])
+@pytest.mark.parametrize("lack", [GrantKind.PERMISSION, GrantKind.DIVISION])
 @in_virtual_time
 async def test_a_token_that_lacks_the_scope_explains_the_refusal_whatever_the_body_says(lack):
     """It halts for the scope, and the next token with the scope lets the run go on."""
@@ -109,18 +109,18 @@ async def test_a_token_that_lacks_the_scope_explains_the_refusal_whatever_the_bo
     assert len(bench.platform.requests) == asked, "no request while the token lacks the scope"
     bench.platform.missing = ()
     open_again.set()
-    assert await run is Ending.DONE
+    assert await run is RunOutcome.DONE
     assert [event.reason for event in bench.events.of(Halted)] == [HaltReason.SCOPE]
 
 
 @in_virtual_time
 async def test_a_scope_that_only_the_body_misses_is_proved_by_a_send_and_not_by_a_check():
     """Where the token does not tell its scopes, a state check that passes says nothing."""
-    bench, _ = refusing(lacking(Lack.SCOPE, "conversations"))
+    bench, _ = refusing(lacking(GrantKind.SCOPE, "conversations"))
     async with bench.working(contact(1)):
         await until(lambda: bench.halts.reason is HaltReason.SCOPE)
         bench.platform.answer = lambda request: (
-            NOT_ENDED if request.step is Step.CHECK else lacking(Lack.SCOPE)
+            NOT_ENDED if request.step is Step.CHECK else lacking(GrantKind.SCOPE)
         )
         async with bench.working(contact(2), probing=False):
             await asyncio.sleep(4 * PROBE_SECONDS)
@@ -128,12 +128,12 @@ async def test_a_scope_that_only_the_body_misses_is_proved_by_a_send_and_not_by_
             assert bench.halts.reason is HaltReason.SCOPE
 
 
-@pytest.mark.parametrize("lack", [Lack.PERMISSION, Lack.DIVISION])
+@pytest.mark.parametrize("lack", [GrantKind.PERMISSION, GrantKind.DIVISION])
 @in_virtual_time
 async def test_a_client_without_any_role_halts_for_what_was_refused_until_it_has_one(lack):
     """The token itself tells so: no request is made meanwhile, and the reason stays."""
     bench, open_again = refusing(lacking(lack))
-    bench.platform.missing = (Lacking(Lack.PERMISSION, SEND, WHERE),)
+    bench.platform.missing = (MissingGrant(GrantKind.PERMISSION, SEND, WHERE),)
     run = asyncio.create_task(bench.pipeline(contacts(4), wait_limit=900).run())
     await until(lambda: bench.halts.reason is not None)
     asked = len(bench.platform.requests)
@@ -142,12 +142,12 @@ async def test_a_client_without_any_role_halts_for_what_was_refused_until_it_has
     assert [event.reason for event in bench.events.of(Halted)] == [HaltReason(lack)]
     bench.platform.missing = ()
     open_again.set()
-    assert await run is Ending.DONE
+    assert await run is RunOutcome.DONE
 
 
 @in_virtual_time
 async def test_a_run_that_ends_while_a_permission_is_missing_says_that_it_was_halted():
     """With nobody to grant it, the run ends as halted, and nobody is rejected."""
-    bench, _ = refusing(lacking(Lack.PERMISSION))
-    assert await bench.pipeline(contacts(3), wait_limit=60).run() is Ending.HALTED
+    bench, _ = refusing(lacking(GrantKind.PERMISSION))
+    assert await bench.pipeline(contacts(3), wait_limit=60).run() is RunOutcome.HALTED
     assert bench.ledger.count(Status.READY) == 3

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import Batch, LedgerError, SourceError
 from tests.support.engine import Bench, contact, contacts
 from tests.support.scripted import GOOD, NOT_ENDED, NOT_SENT, OPENED, ListSource, refused
@@ -25,7 +25,7 @@ def sent(bench):
 async def test_an_exhausted_run_is_done():
     """Everybody has a final status, once, and the last gauges say that nothing is left."""
     bench = Bench()
-    assert await bench.pipeline(contacts(50), contacts(50, first=51)).run() is Ending.DONE
+    assert await bench.pipeline(contacts(50), contacts(50, first=51)).run() is RunOutcome.DONE
     assert bench.ledger.count(Status.OPENED) == 100
     assert set(sent(bench).values()) == {1}
     assert bench.platform.most_at_once == 4
@@ -38,12 +38,12 @@ async def test_an_exhausted_run_is_done():
 async def test_an_empty_source_is_done_at_once():
     """No worker has anything to do, and nobody waits for one."""
     bench = Bench()
-    assert await bench.pipeline().run() is Ending.DONE
+    assert await bench.pipeline().run() is RunOutcome.DONE
     assert bench.clock.monotonic() < 1
 
 
 @pytest.mark.parametrize(
-    ("due", "ending", "took"), [(50, Ending.DONE, 50), (70, Ending.DEFERRED, 0)]
+    ("due", "ending", "took"), [(50, RunOutcome.DONE, 50), (70, RunOutcome.DEFERRED, 0)]
 )
 @in_virtual_time
 async def test_a_run_waits_for_what_is_due_within_its_limit_and_leaves_the_rest(due, ending, took):
@@ -52,15 +52,15 @@ async def test_a_run_waits_for_what_is_due_within_its_limit_and_leaves_the_rest(
     given = [contact(1), contact(2, not_before=START + due)]
     assert await bench.pipeline(given).run() is ending
     assert bench.clock.monotonic() == pytest.approx(took, abs=1)
-    assert bench.ledger.count(Status.OPENED) == 1 + (ending is Ending.DONE)
-    assert bench.ledger.count(Status.READY) == (ending is Ending.DEFERRED)
+    assert bench.ledger.count(Status.OPENED) == 1 + (ending is RunOutcome.DONE)
+    assert bench.ledger.count(Status.READY) == (ending is RunOutcome.DEFERRED)
 
 
 @in_virtual_time
 async def test_waiting_is_bounded_over_all_delays_of_a_contact():
     """A contact that is put off again and again does not keep the run for ever."""
     bench = Bench(lambda _: NOT_ENDED)
-    assert await bench.pipeline(contacts(1), wait_limit=20).run() is Ending.DEFERRED
+    assert await bench.pipeline(contacts(1), wait_limit=20).run() is RunOutcome.DEFERRED
     assert bench.clock.monotonic() == pytest.approx(20, abs=6)
 
 
@@ -72,7 +72,7 @@ async def test_a_run_that_stands_still_for_too_long_ends_halted(halted_before):
     bench.platform.missing = ("write",)
     if halted_before:
         bench.halts.halt(HaltReason.SCOPE, "", LINK)
-    assert await bench.pipeline(contacts(30), wait_limit=100).run() is Ending.HALTED
+    assert await bench.pipeline(contacts(30), wait_limit=100).run() is RunOutcome.HALTED
     assert bench.clock.monotonic() == pytest.approx(100, abs=2)
     assert bench.ledger.count(Status.READY) == len(bench.ledger.rows)
     assert max(sent(bench).values(), default=0) <= 1
@@ -82,7 +82,7 @@ async def test_a_run_that_stands_still_for_too_long_ends_halted(halted_before):
 async def test_a_platform_that_stays_down_ends_the_run_halted():
     """And no contact has spent an attempt."""
     bench = Bench(lambda _: NOT_SENT)
-    assert await bench.pipeline(contacts(10), wait_limit=30).run() is Ending.HALTED
+    assert await bench.pipeline(contacts(10), wait_limit=30).run() is RunOutcome.HALTED
     assert bench.ledger.count(Status.READY) == 10
     assert {row.progress.attempts for row in bench.ledger.rows.values()} == {0}
 
@@ -101,7 +101,7 @@ async def test_a_daemon_goes_on_until_it_is_stopped():
     assert bench.ledger.count(Status.OPENED) == 3
     assert len(bench.events.of(Gauges)) == pytest.approx(100, abs=2)
     pipeline.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,9 @@ async def test_a_run_that_is_cancelled_at_any_await_loses_nobody(call, nth, afte
     rows = bench.ledger.rows.values()
     assert len(rows) == 6
     assert all(row.status in FINAL | {Status.IN_DOUBT} for row in rows)
-    assert ending is (Ending.DEFERRED if bench.ledger.count(Status.IN_DOUBT) else Ending.DONE)
+    assert ending is (
+        RunOutcome.DEFERRED if bench.ledger.count(Status.IN_DOUBT) else RunOutcome.DONE
+    )
     taken = Counter(
         r.conversation_id
         for b in (bench, again)
@@ -283,7 +285,7 @@ async def test_a_contact_that_was_skipped_or_rejected_makes_room_for_the_next():
     """Contacts without a request go through without a pause."""
     bench = Bench()
     given = [contact(n, expires_at=START) for n in range(500)]
-    assert await bench.pipeline(given).run() is Ending.DONE
+    assert await bench.pipeline(given).run() is RunOutcome.DONE
     assert bench.ledger.end("key-7") == (Status.SKIPPED, Reason.EXPIRED)
     assert bench.clock.monotonic() < 10
 

@@ -14,7 +14,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
-from dispatcher.engine.run_options import Ending
+from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import PROBE_SECONDS, contact, contacts
 from tests.support.pool import PoolBench
@@ -118,7 +118,7 @@ async def test_a_halted_client_is_probed_by_one_contact_and_goes_on():
 async def test_a_probe_comes_out_of_another_clients_line():
     """All stand in the line of the open client, which is long: one of them is taken from it."""
     bench = PoolBench("one", "other", quotas={"other": 1})
-    bench.clients["one"].halts.halt(HaltReason.FORBIDDEN, "", LINK)
+    bench.clients["one"].breaker.halt(HaltReason.FORBIDDEN, "", LINK)
     async with bench.working(*contacts(5)):
         await asyncio.sleep(5)
         assert bench.reason("one") is None
@@ -145,11 +145,11 @@ async def test_a_run_ends_as_halted_only_if_all_clients_are():
     """With one client left it is done; with none it ends after the wait limit."""
     bench = PoolBench("one", "other")
     Lost(bench, "one")
-    assert await bench.pipeline(contacts(10), wait_limit=50).run() is Ending.DONE
+    assert await bench.pipeline(contacts(10), wait_limit=50).run() is RunOutcome.DONE
     bench = PoolBench("one", "other")
     Lost(bench, "one")
     Lost(bench, "other")
-    assert await bench.pipeline(contacts(10), wait_limit=50).run() is Ending.HALTED
+    assert await bench.pipeline(contacts(10), wait_limit=50).run() is RunOutcome.HALTED
 
 
 @in_virtual_time
@@ -163,8 +163,8 @@ async def test_a_429_holds_the_client_that_got_it():
         assert opened(bench) == 20
     (event,) = bench.events.of(Throttled)
     assert event.client == "one"
-    assert bench.turnstile.held(CHECK) == 0
-    assert bench.clients["one"].pacer.held(CHECK) > 20
+    assert bench.turnstile.hold_remaining(CHECK) == 0
+    assert bench.clients["one"].pacer.hold_remaining(CHECK) > 20
 
 
 @in_virtual_time
@@ -177,7 +177,7 @@ async def test_a_daily_limit_of_one_client_defers_nobody():
     async with bench.working(*contacts(10)) as tasks:
         await asyncio.wait(tasks, timeout=5)
         assert opened(bench) == 10
-        assert bench.turnstile.held_long(LINK) == 0
+        assert bench.turnstile.long_hold_remaining(LINK) == 0
 
 
 @in_virtual_time
@@ -197,7 +197,7 @@ async def test_a_daily_limit_of_all_clients_defers_until_the_first_ends():
 async def test_a_probe_whose_endpoint_is_held_for_long_goes_another_way():
     """It must not stand at its worker for an hour for the sake of a halted client."""
     bench = PoolBench("one", "other")
-    bench.clients["one"].halts.halt(HaltReason.FORBIDDEN, "", LINK)
+    bench.clients["one"].breaker.halt(HaltReason.FORBIDDEN, "", LINK)
     bench.clients["one"].pacer.hold(LINK, 3600)
     async with bench.working(*contacts(10)) as tasks:
         await asyncio.wait(tasks, timeout=5)
@@ -237,7 +237,7 @@ async def test_a_client_that_cannot_reach_the_platform_costs_no_attempts():
     bench.platforms["one"].answer = lambda _: NOT_SENT
     bench.platforms["one"].missing = TokenUnavailableError("down")
     ending = await bench.pipeline(contacts(10)).run()
-    assert ending is Ending.DONE
+    assert ending is RunOutcome.DONE
     assert opened(bench) == 10
     assert bench.reason("one") is HaltReason.PLATFORM_DOWN
     assert all(row.progress.attempts == 0 for row in bench.ledger.rows.values())
@@ -265,7 +265,7 @@ async def test_a_contact_refused_for_itself_is_parked_whichever_client_asks():
     people = [contact(1), *contacts(30, first=2)]
     later = contacts(200, first=100)
     pipeline = bench.pipeline(people, later, workers=4, wait_limit=200)
-    assert await pipeline.run() in (Ending.DONE, Ending.HALTED)
+    assert await pipeline.run() in (RunOutcome.DONE, RunOutcome.HALTED)
     end = bench.ledger.rows[1]
     assert end.status in (Status.PARKED, Status.READY)
     assert opened(bench) == 230
@@ -282,7 +282,7 @@ async def test_a_drain_waits_for_no_halted_client():
     pipeline.stop()
     done, _ = await asyncio.wait([running], timeout=3)
     assert done
-    assert running.result() is Ending.DRAINED
+    assert running.result() is RunOutcome.DRAINED
     assert bench.ledger.count(Status.CLAIMED) == 0
 
 
@@ -323,7 +323,7 @@ async def test_who_may_not_look_back_leaves_it_to_another_client():
 
     for platform in bench.platforms.values():
         platform.answer = lost
-    assert await bench.pipeline(contacts(3), wait_limit=100).run() is Ending.DONE
+    assert await bench.pipeline(contacts(3), wait_limit=100).run() is RunOutcome.DONE
     assert opened(bench) == 3
     assert bench.steps("one").count(Step.LOOK_BACK) == 1
     assert Step.LOOK_BACK in bench.steps("other")
@@ -338,7 +338,7 @@ async def test_a_contact_that_one_client_cannot_reach_is_reached_by_another(step
     bench.platforms["one"].answer = lambda r: (
         refused(403) if (r.step, r.conversation_id) == (step, "conversation-1") else good(r)
     )
-    assert await bench.pipeline(contacts(30), workers=4, wait_limit=200).run() is Ending.DONE
+    assert await bench.pipeline(contacts(30), workers=4, wait_limit=200).run() is RunOutcome.DONE
     assert opened(bench) == 30
     sends = [r.conversation_id for name in bench.platforms for r in bench.platforms[name].requests
              if r.step is LINK and r.result is GOOD[LINK]]  # fmt: skip

@@ -6,12 +6,12 @@ import pytest
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
-from dispatcher.domain.unsettled_send import LEAST_LOOK_BACK_SECONDS, ReconcilePolicy
-from dispatcher.engine.pipeline import Ending
-from dispatcher.engine.reconciler import MOST_DOUBTS
+from dispatcher.domain.unsettled_send import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
+from dispatcher.engine.pipeline import RunOutcome
+from dispatcher.engine.reconciler import MAX_BATCH
 from dispatcher.ports import Batch, CredentialsError, TokenUnavailableError
 from tests.support.engine import POLICY, Bench, contact, contacts
 from tests.support.scripted import (
@@ -40,7 +40,7 @@ class World:
     def __init__(self, lost=(), effects=(), state=ENDED, **policy):
         self.lost, self.effects, self.state = set(lost), set(effects), state
         bounds = {name: getattr(BOUNDS, name) for name in ReconcilePolicy.__slots__} | policy
-        rules = Rules(
+        rules = DecisionPolicy(
             retry=POLICY, open_unlinked_when_gone=True, reconcile=ReconcilePolicy(**bounds)
         )
         self.bench = Bench(self.answer, rules)
@@ -85,7 +85,7 @@ async def test_a_message_that_took_effect_is_found_and_settled_with_its_lineage(
 ):
     """One look is enough; the lineage has the ids and the time that the platform shows."""
     world = World([1], [1], state)
-    assert await world.run(contacts(1)) is Ending.DONE
+    assert await world.run(contacts(1)) is RunOutcome.DONE
     row = world.ledger.rows[1]
     assert world.ledger.end("key-1") == (status, Reason.DELIVERED)
     (kept,) = world.platform.archive.kept
@@ -103,7 +103,7 @@ async def test_a_message_that_took_effect_is_found_and_settled_with_its_lineage(
 async def test_a_message_that_never_took_effect_is_sent_again_once_a_later_one_is_shown():
     """The proof is a message of ours from after the bound; nobody gets two."""
     world = World([1])
-    assert await world.run(contacts(1), contacts(1, 2), seconds=BOUND + 2) is Ending.DONE
+    assert await world.run(contacts(1), contacts(1, 2), seconds=BOUND + 2) is RunOutcome.DONE
     assert world.ledger.count(Status.OPENED) == 2
     assert world.resolutions() == [Resolution.ABSENT]
     again = [r.at for r in world.platform.requests if r.conversation_id == "conversation-1"]
@@ -117,7 +117,7 @@ async def test_a_message_that_never_took_effect_is_sent_again_once_a_later_one_i
 async def test_without_a_later_message_absence_is_not_proved():
     """The last contact of a run stays in doubt; the run says that something is left."""
     world = World([2])
-    assert await world.run(contacts(2), wait_limit=60) is Ending.DEFERRED
+    assert await world.run(contacts(2), wait_limit=60) is RunOutcome.DEFERRED
     assert world.ledger.row("key-2").status is Status.IN_DOUBT
     assert world.sends(2) == 1
     assert world.resolutions() == []
@@ -132,7 +132,7 @@ async def test_a_look_back_that_lags_behind_the_bounds_leads_to_no_second_messag
     """As long as it shows nothing from after the bound, nothing is concluded; then it is parked."""
     world = World([1], [1], give_up_seconds=30)
     world.platform.archive.lag = 10_000
-    assert await world.run(contacts(1), contacts(5, 2), seconds=BOUND + 1) is Ending.DONE
+    assert await world.run(contacts(1), contacts(5, 2), seconds=BOUND + 1) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.sends(1) == 1
     assert world.resolutions() == [Resolution.PARKED]
@@ -148,7 +148,7 @@ async def test_an_effect_that_comes_late_within_the_bounds_is_found():
     world.platform.archive.add(
         None, "Hello 1", START + 3, previous="conversation-1", identity="person-1"
     )
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
     assert world.sends(1) == 1
 
@@ -157,7 +157,7 @@ async def test_an_effect_that_comes_late_within_the_bounds_is_found():
 async def test_at_least_once_sends_again_after_the_bound_without_a_witness():
     """Neither another message nor a link is needed."""
     world = World([1], resend=True)
-    assert await world.run(contacts(1)) is Ending.DONE
+    assert await world.run(contacts(1)) is RunOutcome.DONE
     assert world.resolutions() == [Resolution.RESENT]
     assert world.sends(1) == 2
     assert world.looks()[-1].at >= BOUND
@@ -171,14 +171,14 @@ UNLINKED = Contact("key-1", "conversation-1", "Hello 1", "person-1", "a@example.
 async def test_an_unlinked_open_in_doubt_is_parked_at_once():
     """There is nothing to find it by, so the platform is not even asked."""
     world = World([1], state=GONE)
-    assert await world.run([UNLINKED]) is Ending.DONE
+    assert await world.run([UNLINKED]) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.looks() == []
     assert world.bench.clock.monotonic() < 1
 
 
 @pytest.mark.parametrize(
-    ("who", "state", "earlier"), [(contact(1), ENDED, LEAST_LOOK_BACK_SECONDS), (UNLINKED, GONE, 0)]
+    ("who", "state", "earlier"), [(contact(1), ENDED, MIN_LOOK_BACK_SECONDS), (UNLINKED, GONE, 0)]
 )
 @in_virtual_time
 async def test_the_ledger_is_asked_for_sends_that_may_be_taken_for_the_doubtful_one(
@@ -186,13 +186,13 @@ async def test_the_ledger_is_asked_for_sends_that_may_be_taken_for_the_doubtful_
 ):
     """Those of an hour before it; none where no conversation is named that could show it."""
     world = World([1], [1], state)
-    asked, known_of = [], world.ledger.known_of
+    asked, known_of = [], world.ledger.known_effects
 
     async def recorded(conversations, since, people):
         asked.append((conversations, since))
         return await known_of(conversations, since, people)
 
-    world.ledger.known_of = recorded
+    world.ledger.known_effects = recorded
     await world.run([who])
     (conversations, since) = asked[0]
     assert ("conversation-1" in conversations) is (state is ENDED)
@@ -203,7 +203,7 @@ async def test_the_ledger_is_asked_for_sends_that_may_be_taken_for_the_doubtful_
 async def test_an_unlinked_open_in_doubt_is_sent_again_at_least_once():
     """By that policy it is sent again once the bound is over."""
     world = World([1], state=GONE, resend=True)
-    assert await world.run([UNLINKED]) is Ending.DONE
+    assert await world.run([UNLINKED]) is RunOutcome.DONE
     assert world.resolutions() == [Resolution.RESENT]
     assert world.ledger.row("key-1").settlement.relation is Relation.UNLINKED
 
@@ -211,9 +211,9 @@ async def test_an_unlinked_open_in_doubt_is_sent_again_at_least_once():
 @in_virtual_time
 async def test_one_look_back_serves_many():
     """A hundred ids a call at most, those of witnesses among them."""
-    many = 2 * MOST_DOUBTS
+    many = 2 * MAX_BATCH
     world = World(range(1, many + 1), range(1, many + 1))
-    assert await world.run(contacts(many), workers=many) is Ending.DONE
+    assert await world.run(contacts(many), workers=many) is RunOutcome.DONE
     assert world.ledger.count(Status.OPENED) == many
     assert len(world.looks()) == 2
 
@@ -230,7 +230,7 @@ async def test_sends_that_get_lost_for_ever_come_to_an_end():
 
     world.platform.answer = answer
     batches = [contacts(1, number) for number in range(1, 8)]
-    assert await world.run(*batches, seconds=BOUND + 2) is Ending.DONE
+    assert await world.run(*batches, seconds=BOUND + 2) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.EXHAUSTED)
     assert world.sends(1) == POLICY.max_attempts
     assert world.resolutions() == [Resolution.ABSENT] * POLICY.max_attempts
@@ -247,7 +247,7 @@ async def test_what_a_dead_run_left_is_looked_for_at_once():
     following = World()
     following.ledger.rows = world.ledger.rows
     following.platform.archive = world.platform.archive
-    assert await following.run() is Ending.DONE
+    assert await following.run() is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)
     assert following.sends(1) == 0
     assert world.bench.clock.monotonic() < 1
@@ -264,7 +264,7 @@ async def test_a_drain_does_not_wait_for_reconciliation():
     pipeline.stop()
     done, _ = await asyncio.wait([running], timeout=0.5)
     assert done
-    assert running.result() is Ending.DRAINED
+    assert running.result() is RunOutcome.DRAINED
     assert world.ledger.row("key-1").status is Status.IN_DOUBT
 
 
@@ -283,7 +283,7 @@ async def test_a_look_back_that_tells_nothing_is_made_again(answer):
     assert world.ledger.row("key-1").status is Status.IN_DOUBT
     assert world.bench.halts.reason is None
     world.platform.look_answer = None
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
     assert all(permit.end for permit in world.bench.pacer.permits)
     told = [e for e in world.bench.events.of(Answered) if e.step is LOOK]
@@ -299,7 +299,7 @@ async def test_a_missing_scope_halts_the_run_and_a_look_back_can_end_the_halt():
     await until(lambda: world.bench.halts.reason is HaltReason.SCOPE)
     assert [event.step for event in world.bench.events.of(ScopeError)] == [LOOK]
     world.platform.look_answer, world.platform.missing = None, ()
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
 
 
@@ -308,7 +308,7 @@ async def test_a_look_back_that_is_forbidden_alone_halts_nothing():
     """Sends go on; what is in doubt waits."""
     world = World([1], [1])
     world.platform.look_answer = refused(403)
-    assert await world.run(contacts(3), wait_limit=30) is Ending.DEFERRED
+    assert await world.run(contacts(3), wait_limit=30) is RunOutcome.DEFERRED
     assert world.ledger.count(Status.OPENED) == 2
     assert world.bench.halts.reason is None
     assert world.bench.events.of(ScopeError)
@@ -319,7 +319,7 @@ async def test_look_backs_that_fail_for_good_park_in_the_end():
     """The time after which a person has to look at it goes by without any answer, too."""
     world = World([1], [1], give_up_seconds=60.0)
     world.platform.look_answer = refused(403)
-    assert await world.run(contacts(1), wait_limit=1000) is Ending.DONE
+    assert await world.run(contacts(1), wait_limit=1000) is RunOutcome.DONE
     assert world.ledger.row("key-1").status is Status.PARKED
     assert world.resolutions() == [Resolution.PARKED]
 
@@ -335,7 +335,7 @@ async def test_what_is_replayed_in_doubt_is_looked_for_by_the_run_that_goes_on()
     world.bench.stream.wake()
     await until(lambda: row.status is Status.OPENED, seconds=30)
     world.bench.stream.stop()
-    assert await running is Ending.DRAINED
+    assert await running is RunOutcome.DRAINED
 
 
 @in_virtual_time
@@ -363,7 +363,7 @@ async def test_a_look_back_over_quota_holds_and_is_made_again(key):
     running = asyncio.create_task(world.run(contacts(1), wait_limit=1000))
     await until(world.looks)
     world.platform.look_answer = None
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     first, second = (look.at for look in world.looks())
     assert second >= first + 30
     (event,) = world.bench.events.of(Throttled)
@@ -382,7 +382,7 @@ async def test_a_look_back_without_a_token_is_made_again(error):
     await asyncio.sleep(5)
     assert world.ledger.row("key-1").status is Status.IN_DOUBT
     world.platform.look_answer = None
-    assert await running is Ending.DONE
+    assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
     assert all(permit.end for permit in world.bench.pacer.permits)
 
@@ -401,7 +401,7 @@ async def test_the_second_of_two_alike_waits_until_the_end_of_the_first_is_known
         return RESET
 
     world.platform.answer = answer
-    assert await world.run(twins, wait_limit=1000) is Ending.DONE
+    assert await world.run(twins, wait_limit=1000) is RunOutcome.DONE
     reasons = [row.settlement.reason for row in world.ledger.rows.values()]
     assert reasons == [Reason.DELIVERED, Reason.IN_DOUBT]
     assert len(world.platform.archive.kept) == 1
@@ -421,7 +421,7 @@ async def test_two_campaigns_contacts_one_after_the_other_are_attributed_rightly
 
     world.platform.answer = answer
     ending = await world.run(twins[:1], twins[1:], seconds=5, wait_limit=1000)
-    assert ending is Ending.DONE
+    assert ending is RunOutcome.DONE
     names = [row.settlement.message_id for row in world.ledger.rows.values()]
     assert names == [kept.message.id for kept in world.platform.archive.kept]
 
@@ -433,7 +433,7 @@ async def test_a_shown_message_that_another_contact_has_is_no_find():
     twins = [Contact(f"key-{n}", "conversation-1", "Hello") for n in (1, 2)]
     answers = iter([TAKEN, RESET])
     world.platform.answer = lambda r: OPEN if r.step is Step.CHECK else next(answers)
-    assert await world.run(twins, workers=1, wait_limit=30) is Ending.DEFERRED
+    assert await world.run(twins, workers=1, wait_limit=30) is RunOutcome.DEFERRED
     assert world.ledger.end("key-1") == (Status.NOTIFIED, Reason.DELIVERED)
     assert world.ledger.row("key-2").status is Status.IN_DOUBT
 
@@ -445,7 +445,7 @@ async def test_a_continuation_of_another_person_is_never_ours():
     world.platform.archive.add(
         "stranger", "Hello 1", START + 1, previous="conversation-1", identity="person-2"
     )
-    assert await world.run(contacts(1), contacts(1, 2), seconds=BOUND + 2) is Ending.DONE
+    assert await world.run(contacts(1), contacts(1, 2), seconds=BOUND + 2) is RunOutcome.DONE
     assert world.resolutions() == [Resolution.ABSENT]
 
 
@@ -453,10 +453,10 @@ async def test_a_continuation_of_another_person_is_never_ours():
 async def test_a_look_back_that_passes_says_nothing_about_contacts():
     """It must not make a contact that was refused with 403 look like the only one."""
     halts = Bench().halts
-    halts.passed(-1, LOOK, 100.0)
-    assert not halts.passed_since(Step.CHECK, 0.0)
-    halts.passed(1, Step.CHECK, 100.0)
-    assert halts.passed_since(Step.CHECK, 99.0)
+    halts.record_success(-1, LOOK, 100.0)
+    assert not halts.succeeded_since(Step.CHECK, 0.0)
+    halts.record_success(1, Step.CHECK, 100.0)
+    assert halts.succeeded_since(Step.CHECK, 99.0)
 
 
 @in_virtual_time
@@ -469,7 +469,7 @@ async def test_a_slow_commit_of_the_intent_lengthens_the_wait():
 
     world.ledger.before = slow
     batches = [contacts(1), *(contacts(1, number) for number in range(2, 60))]
-    assert await world.run(*batches, seconds=1, wait_limit=1000) is Ending.DONE
+    assert await world.run(*batches, seconds=1, wait_limit=1000) is RunOutcome.DONE
     assert world.resolutions() == [Resolution.ABSENT]
     sent = [r.at for r in world.platform.requests if r.conversation_id == "conversation-1"]
     first, again = sent[1], sent[-1]
@@ -482,6 +482,6 @@ async def test_a_look_back_that_would_show_too_much_is_made_for_fewer():
     numbers = range(1, 61)
     world = World(numbers, numbers)
     world.platform.most_asked = 16
-    assert await world.run(contacts(60), workers=60, wait_limit=300) is Ending.DONE
+    assert await world.run(contacts(60), workers=60, wait_limit=300) is RunOutcome.DONE
     assert world.ledger.count(Status.OPENED) == 60
     assert set(world.resolutions()) == {Resolution.FOUND}

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatcher.domain.events import Deferred
-from dispatcher.domain.failure_rate import FailedShare
+from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.engine.campaign_rules import BUSY_SECONDS, HouseRules, LocalQuiet
-from dispatcher.engine.pipeline import Ending
+from dispatcher.engine.campaign_rules import BUSY_SECONDS, CampaignRules, LocalQuietHours
+from dispatcher.engine.pipeline import RunOutcome
 from tests.support.engine import Bench, contact, contacts
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.scripted import ENDED, GOOD, GUEST, in_turn, refused, seen
@@ -24,7 +24,7 @@ SHOWN = datetime.fromtimestamp(START, UTC)
 
 def bench(answer=None, **rules):
     made = Bench(answer)
-    made.desk.house = HouseRules(**rules)
+    made.desk.rules = CampaignRules(**rules)
     return made
 
 
@@ -37,7 +37,7 @@ def quiet(begin, end, column="", zone="UTC"):
     """Quiet from so many minutes after the clock's start to so many, on the zone's wall."""
     at = (SHOWN + timedelta(minutes=minutes) for minutes in (begin, end))
     window = "-".join(f"{moment:%H:%M}" for moment in at)
-    return LocalQuiet(QuietHours.parse(window), ZoneInfo(zone), column)
+    return LocalQuietHours(QuietHours.parse(window), ZoneInfo(zone), column)
 
 
 # one per person
@@ -79,7 +79,7 @@ async def test_contacts_of_one_person_side_by_side():
     """The second waits until the end of the first is known, without an attempt, then is skipped."""
     b = bench(same_person, one_per_person=True)
     ending = await b.pipeline(contacts(2)).run()
-    assert ending is Ending.DONE
+    assert ending is RunOutcome.DONE
     assert sorted(b.ledger.end(f"key-{n}") for n in (1, 2)) == [SENT, SAME]
     (busy,) = b.events.of(Deferred)
     assert (busy.reason, busy.seconds) == (RetryReason.BUSY, BUSY_SECONDS)
@@ -153,7 +153,7 @@ async def test_a_wait_for_the_permit_does_not_carry_a_send_into_the_quiet_time()
 )
 def test_each_contact_goes_by_its_own_clock(attributes, quiet_now):
     """The column's zone; without one, or with one that nobody knows, the default."""
-    rule = LocalQuiet(QuietHours.parse("21:00-08:00"), ZoneInfo("UTC"), "zone")
+    rule = LocalQuietHours(QuietHours.parse("21:00-08:00"), ZoneInfo("UTC"), "zone")
     midnight = datetime(2026, 1, 10, 0, 30, tzinfo=UTC).timestamp()
     until = rule.until(contact(1, attributes=attributes), midnight)
     assert (until is not None) is quiet_now
@@ -174,7 +174,7 @@ def test_each_contact_goes_by_its_own_clock(attributes, quiet_now):
 async def test_a_night_in_which_the_clocks_are_changed(zone, evening, morning):
     """What came at 22:00 leaves at 08:00 by the contact's own clock, however long that took."""
     hours = QuietHours.parse("21:00-08:00")
-    b = bench(quiet=LocalQuiet(hours, ZoneInfo("UTC"), "zone"))
+    b = bench(quiet=LocalQuietHours(hours, ZoneInfo("UTC"), "zone"))
     begin, end = (datetime.fromisoformat(each).timestamp() for each in (evening, morning))
     b.clock.time = lambda: begin + b.clock.monotonic()
     row = await b.until_final(contact(1, attributes={"zone": zone}))
@@ -215,10 +215,10 @@ async def test_too_many_failures_stop_the_run():
     """The run drains, says so by its ending, and leaves the others ready."""
     b = bench(lambda request: refused(422) if request.step is OPEN else ENDED)
     pipeline = b.pipeline(contacts(100), workers=1)
-    b.desk.house = HouseRules(
-        failed_share=FailedShare(0.2, 10), on_too_many=lambda: pipeline.stop(failed=True)
+    b.desk.rules = CampaignRules(
+        failure_rate=FailureRate(0.2, 10), on_too_many=lambda: pipeline.stop(failed=True)
     )
-    assert await pipeline.run() is Ending.FAILED
+    assert await pipeline.run() is RunOutcome.FAILED
     assert 3 <= b.ledger.count(Status.REJECTED) <= 4
     assert b.ledger.count(Status.REJECTED, Status.READY) == 100
 
@@ -228,24 +228,24 @@ async def test_the_last_contacts_of_a_run_count_as_well():
     """A share that is exceeded when nothing is left to do is told all the same."""
     b = bench(lambda request: refused(422) if request.step is OPEN else ENDED)
     pipeline = b.pipeline(contacts(3), workers=3)
-    b.desk.house = HouseRules(
-        failed_share=FailedShare(0.2, 10), on_too_many=lambda: pipeline.stop(failed=True)
+    b.desk.rules = CampaignRules(
+        failure_rate=FailureRate(0.2, 10), on_too_many=lambda: pipeline.stop(failed=True)
     )
-    assert await pipeline.run() is Ending.FAILED
+    assert await pipeline.run() is RunOutcome.FAILED
 
 
 def test_the_share_is_of_the_last_contacts_alone():
     """Failures of long ago are forgotten; skipped contacts are no failures."""
-    share = FailedShare(0.5, 4)
+    share = FailureRate(0.5, 4)
     bad, good, skipped = Status.PARKED, Status.NOTIFIED, Status.SKIPPED
     ends = [bad, bad, good, skipped, bad, bad, bad]
-    assert [share.ended(end) for end in ends] == [False] * 6 + [True]
+    assert [share.record(end) for end in ends] == [False] * 6 + [True]
 
 
 def test_a_rule_that_was_broken_is_told_once():
     """However many contacts fail while the run drains."""
     told = []
-    house = HouseRules(failed_share=FailedShare(0.1, 10), on_too_many=lambda: told.append(1))
+    house = CampaignRules(failure_rate=FailureRate(0.1, 10), on_too_many=lambda: told.append(1))
     for _ in range(20):
-        house.ended(Status.REJECTED)
+        house.record_end(Status.REJECTED)
     assert told == [1]

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import State
-from dispatcher.domain.decision import Open, Rules
+from dispatcher.domain.decision import DecisionPolicy, Open
 from dispatcher.domain.events import Answered, Settled, StateAged
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
@@ -33,7 +33,7 @@ from tests.support.virtual import START, in_virtual_time
 
 CHECK, NOTIFY, LINK = Step.CHECK, Step.NOTIFY, Step.OPEN
 NOTIFIED, OPENED_END = (Status.NOTIFIED, Reason.DELIVERED), (Status.OPENED, Reason.DELIVERED)
-UNLINKED = Rules(open_unlinked_when_gone=True, retry=POLICY)
+UNLINKED = DecisionPolicy(open_unlinked_when_gone=True, retry=POLICY)
 PAGE = Answer(503)
 """From something between us and the platform."""
 
@@ -268,7 +268,7 @@ async def test_the_address_that_a_closed_session_tells_is_used():
 @in_virtual_time
 async def test_a_closed_session_is_opened_at_once_if_so_set():
     """retry.not_ended_seconds = 0: in the same hand, without another state check."""
-    rules = Rules(retry=replace(POLICY, not_ended_seconds=0))
+    rules = DecisionPolicy(retry=replace(POLICY, not_ended_seconds=0))
     bench = Bench(in_turn((CHECK, OPEN), (NOTIFY, CLOSED_400), (LINK, OPENED)), rules)
     row = await bench.deliver()
     assert row.history == ["claim", "intend", "retract", "intend", "settle"]

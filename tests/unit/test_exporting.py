@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.app import lineage_export, lineage_formats
-from dispatcher.app.lineage_export import ExportAsked, OutputError, export
+from dispatcher.app.lineage_export import ExportRequest, OutputError, export
 from dispatcher.app.lineage_formats import COLUMNS, FormatError, write
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ledgers.read.rows import LineageRow
@@ -43,7 +43,7 @@ def ledger(monkeypatch):
 
 def asked(folder, name="out.jsonl", **more):
     given = {"since": None, "cursor_file": folder / "cursor", "out": folder / name, **more}
-    return ExportAsked(Path("ledger.db"), None, "jsonl", **given)
+    return ExportRequest(Path("ledger.db"), None, "jsonl", **given)
 
 
 def test_csv_follows_rfc_4180_and_leaves_ids_as_they_are():

@@ -9,17 +9,17 @@ from multidict import CIMultiDict
 
 from dispatcher.domain.answer import Hint
 from dispatcher.domain.conversation import State, Target
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.genesys.responses import OTHERS, messages, read_check, read_sent
-from dispatcher.platforms.genesys.threading_timeline import Windows, windows
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows, windows
+from dispatcher.platforms.http import HttpResponse
 
 ENDED = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 HOUR = 3600.0
-TIMELINE = Windows(72 * 60.0, {"webmessaging": 24 * 60.0, "sms": 0.0})
+TIMELINE = ThreadingWindows(72 * 60.0, {"webmessaging": 24 * 60.0, "sms": 0.0})
 WEB = Sender("deployment-1")
 SMS = Sender("+4930100", "sms")
 
@@ -43,13 +43,13 @@ ERROR = {"contextId": "k", "details": [], "errors": []}
 
 def checked(*participants, sender=WEB, now=ENDED, **more):
     body = {"id": "c-1", "participants": list(participants), **more}
-    exchange = Exchange(200, CIMultiDict(), body)
+    exchange = HttpResponse(200, CIMultiDict(), body)
     return read_check(exchange, "c-1", sender, TIMELINE, now).conversation
 
 
 def sent(status, body, step=Step.OPEN, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return read_sent(step, Exchange(status, CIMultiDict(named), body))
+    return read_sent(step, HttpResponse(status, CIMultiDict(named), body))
 
 
 def test_an_open_conversation():
@@ -145,14 +145,17 @@ def test_the_address_of_other_messengers(key):
 def test_another_conversation_is_no_answer():
     """What is not about the conversation asked for is a fault that passes."""
     for body in ({"id": "c-2", "participants": [CUSTOMER]}, {"id": "c-1"}, {}, None):
-        answer = read_check(Exchange(200, CIMultiDict(), body), "c-1", WEB, TIMELINE, ENDED)
-        assert classify(Step.CHECK, answer) is Kind.PASSING
+        answer = read_check(HttpResponse(200, CIMultiDict(), body), "c-1", WEB, TIMELINE, ENDED)
+        assert classify(Step.CHECK, answer) is AnswerKind.PASSING
 
 
 def test_a_conversation_that_is_gone():
     """By the platform's own 404, not by one of something in between."""
-    for body, kind in (({"message": "not found", **ERROR}, Kind.GONE), (None, Kind.PASSING)):
-        answer = read_check(Exchange(404, CIMultiDict(), body), "c-1", WEB, TIMELINE, ENDED)
+    for body, kind in (
+        ({"message": "not found", **ERROR}, AnswerKind.GONE),
+        (None, AnswerKind.PASSING),
+    ):
+        answer = read_check(HttpResponse(404, CIMultiDict(), body), "c-1", WEB, TIMELINE, ENDED)
         assert classify(Step.CHECK, answer) is kind
 
 
@@ -175,7 +178,7 @@ def test_nothing_in_a_body_crashes(timeline, participants):
     """Platforms newer than us say new things."""
     told = windows({"settings": timeline, "defaultTimeoutMinutes": timeline})
     body = {"id": "c-1", "participants": participants}
-    read = read_check(Exchange(200, CIMultiDict(), body), "c-1", SMS, told or TIMELINE, ENDED)
+    read = read_check(HttpResponse(200, CIMultiDict(), body), "c-1", SMS, told or TIMELINE, ENDED)
     assert read.conversation.state in State
     assert all(each.text is None for each in messages(participants, ENDED))
 
@@ -184,13 +187,13 @@ def test_a_message_that_was_taken():
     """Both ids are told; the conversation may be the old one."""
     answer = sent(200, {"id": "m-1", "conversationId": "c-1"}, ININ_Correlation_Id="corr")
     assert (answer.message_id, answer.conversation_id) == ("m-1", "c-1")
-    assert (answer.correlation_id, classify(Step.OPEN, answer)) == ("corr", Kind.ACCEPTED)
+    assert (answer.correlation_id, classify(Step.OPEN, answer)) == ("corr", AnswerKind.ACCEPTED)
 
 
 @pytest.mark.parametrize("body", [{"id": "m-1"}, {"conversationId": "c-1"}, {}, None])
 def test_an_answer_without_both_ids_leaves_it_in_doubt(body):
     """Whatever it says, it does not say where the message is."""
-    assert classify(Step.OPEN, sent(200, body)) is Kind.IN_DOUBT
+    assert classify(Step.OPEN, sent(200, body)) is AnswerKind.IN_DOUBT
 
 
 @pytest.mark.parametrize(

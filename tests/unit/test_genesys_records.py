@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.analytics_states import details, read_records
 from dispatcher.platforms.genesys.requests import Sender
-from dispatcher.platforms.genesys.threading_timeline import Windows
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
+from dispatcher.platforms.http import HttpResponse
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
-TIMELINE = Windows(72 * 60.0, {"webmessaging": 24 * 60.0, "sms": 0.0})
+TIMELINE = ThreadingWindows(72 * 60.0, {"webmessaging": 24 * 60.0, "sms": 0.0})
 WEB, SMS = Sender("deployment-1"), Sender("+4930100", "sms")
 
 
@@ -50,7 +50,7 @@ def record(*participants, end=None, **more):
 
 
 def read(*records, sender=WEB, now=NOW):
-    exchange = Exchange(200, CIMultiDict(), {"conversations": list(records)})
+    exchange = HttpResponse(200, CIMultiDict(), {"conversations": list(records)})
     return read_records(exchange, sender, TIMELINE, now).conversations
 
 
@@ -134,17 +134,17 @@ def test_the_address_of_other_messengers():
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (200, {}, Kind.PASSING),
-        (200, None, Kind.PASSING),
-        (403, {"message": "no", "code": "missing.any.permissions"}, Kind.FORBIDDEN),
-        (404, {"message": "no"}, Kind.REFUSED),
-        (429, {"message": "no"}, Kind.THROTTLED),
-        (502, None, Kind.PASSING),
+        (200, {}, AnswerKind.PASSING),
+        (200, None, AnswerKind.PASSING),
+        (403, {"message": "no", "code": "missing.any.permissions"}, AnswerKind.FORBIDDEN),
+        (404, {"message": "no"}, AnswerKind.REFUSED),
+        (429, {"message": "no"}, AnswerKind.THROTTLED),
+        (502, None, AnswerKind.PASSING),
     ],
 )
 def test_what_is_no_answer(status, body, kind):
     """It is judged as any read is; no conversation is gone by it."""
-    answer = read_records(Exchange(status, CIMultiDict(), body), WEB, TIMELINE, NOW)
+    answer = read_records(HttpResponse(status, CIMultiDict(), body), WEB, TIMELINE, NOW)
     assert classify(Step.CHECK_MANY, answer) is kind
 
 

@@ -9,11 +9,11 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write import index_staging, read_ahead
-from dispatcher.ledgers.write.index_staging import Seen
+from dispatcher.ledgers.write.index_staging import LookupResult
 from dispatcher.ledgers.write.read_ahead import ReadAhead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
@@ -24,7 +24,7 @@ ENDED, SENDING, UNKNOWN = "ended", "sending", "unknown"
 @pytest.fixture
 def large(monkeypatch):
     """Every file counts as large."""
-    monkeypatch.setattr(read_ahead, "LEAST_BYTES", 0)
+    monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def hints(ledger):
     """Say what hinders the next contacts of the same people."""
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
     claims = (await ledger.admit(Batch(again), NOW, 9)).claims
-    return [claim.hindrance for claim in claims]
+    return [claim.block for claim in claims]
 
 
 async def test_it_tells_who_was_written_to_in_a_large_ledger(large, ledger, reading):
@@ -78,8 +78,8 @@ async def test_it_tells_what_stands_among_the_old_rows(large, ledger, reading, m
     again = people(ENDED, SENDING, UNKNOWN)
     seen = await reading.admission(1, again, 3)
     assert (seen.moves, seen.people) == (3, set())
-    monkeypatch.setattr(index_staging, "KEPT", 0)
-    await ledger.job(index_staging.move)
+    monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
+    await ledger.job(index_staging.merge_staged)
     seen = await reading.admission(1, again, 3)
     assert seen.keys == {"key-ended", "key-sending"}
     assert seen.people == {person_of(ENDED), person_of(SENDING)}
@@ -98,7 +98,7 @@ async def test_an_admission_hints_the_same_with_and_without_it(request, size, le
     """Whoever was written to in the campaign need not be asked about."""
     if size == "large":
         request.getfixturevalue("large")
-    assert await hints(ledger) == [Hindrance.SAME_PERSON, None, None]
+    assert await hints(ledger) == [SendBlock.SAME_PERSON, None, None]
 
 
 @pytest.mark.parametrize("content", [None, b"no database at all" * 100])
@@ -121,7 +121,7 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
     def look_up(*_, **named):
         if next(turns):
             raise sqlite3.OperationalError("disk I/O error")
-        return Seen(0, frozenset(), frozenset(), frozenset({person_of(ENDED)}))
+        return LookupResult(0, frozenset(), frozenset(), frozenset({person_of(ENDED)}))
 
     monkeypatch.setattr(read_ahead, "_look_up", look_up)
     assert await reading.admission(1, people(ENDED, SENDING), 0) is None
@@ -144,7 +144,7 @@ async def test_an_admission_that_is_cancelled_while_it_is_read_ahead(large, ledg
         await admitting
     left.set()
     assert (await ledger.totals()).admitted == 2
-    assert await hints(ledger) == [Hindrance.SAME_PERSON, None, None]
+    assert await hints(ledger) == [SendBlock.SAME_PERSON, None, None]
 
 
 async def test_closing_ends_threads_and_leaves_no_log_behind(large, ledger, tmp_path):
@@ -167,8 +167,8 @@ async def test_a_claim_hints_at_what_its_people_were_sent(request, size, ledger)
     await ledger.admit(Batch([*again, Contact("k", "c", "Hello")]), NOW, 0)
     claims = await ledger.claim(9, NOW)
     assert [claim.contact.key for claim in claims] == [*(each.key for each in again), "k"]
-    hints = [claim.hindrance for claim in claims]
-    assert hints == [Hindrance.SAME_PERSON, Hindrance.BUSY, None, None]
+    hints = [claim.block for claim in claims]
+    assert hints == [SendBlock.SAME_PERSON, SendBlock.BUSY, None, None]
 
 
 async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, monkeypatch):
@@ -177,10 +177,10 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
     def hindered(*_):
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(read_ahead.holding, "hindered", hindered)
+    monkeypatch.setattr(read_ahead.claims, "blocked_by", hindered)
     await ledger.admit(Batch(people(ENDED, SENDING, prefix="again")), NOW, 0)
     claims = await ledger.claim(9, NOW)
-    assert [claim.hindrance for claim in claims] == [None, None]
+    assert [claim.block for claim in claims] == [None, None]
     answers = await asyncio.gather(
         *(
             ledger.intend(
@@ -192,4 +192,4 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
             for each in claims
         )
     )  # fmt: skip
-    assert answers == [Hindrance.SAME_PERSON, Hindrance.BUSY]
+    assert answers == [SendBlock.SAME_PERSON, SendBlock.BUSY]

@@ -8,12 +8,12 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.exclusive import writing
+from dispatcher.ledgers.exclusive import exclusive_connection
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lock import HeldError
-from dispatcher.ledgers.operator_commands import ORDERS, OrderError, Selection, parked
-from dispatcher.ledgers.read.contact_history import told
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.lock import LedgerLockedError
+from dispatcher.ledgers.operator_commands import COMMANDS, CommandError, Selection, parked
+from dispatcher.ledgers.read.contact_history import describe_contact
+from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 REASONS = [Reason.EXHAUSTED, Reason.EXHAUSTED, Reason.IN_DOUBT, Reason.IDENTITY]
@@ -38,8 +38,8 @@ async def path(tmp_path):
 
 
 def order(path, name, **given):
-    with writing(path) as connection:
-        return ORDERS[name](connection, {"before": 99.0, **given}, 100.0)
+    with exclusive_connection(path) as connection:
+        return COMMANDS[name](connection, {"before": 99.0, **given}, 100.0)
 
 
 def columns(path, what, key):
@@ -62,7 +62,7 @@ def columns(path, what, key):
 )
 def test_a_selection_means_what_all_its_parts_name(path, given, keys):
     """Campaign, reason, age, names and number narrow it down together."""
-    with reading(path) as connection:
+    with ledger_reader(path) as connection:
         found = parked(connection, Selection(**{"before": 99.0, **given}))
         assert [row[1] for _, _, row in found] == keys
 
@@ -90,8 +90,8 @@ def test_drop_settles_and_removes_what_names_a_person(path):
         ("parked", "exhausted", 0), ("parked", "identity", 2), ("parked", "in_doubt", 2),
         ("skipped", "dropped", 4),
     ]  # fmt: skip
-    with reading(path) as connection:
-        (found,) = told(connection, "b1", None)
+    with ledger_reader(path) as connection:
+        (found,) = describe_contact(connection, "b1", None)
     assert found["story"][-1]["what"] == "dropped"
     assert found["story"][-1]["means"] == "exhausted"
 
@@ -117,7 +117,7 @@ def test_pause_is_kept_until_resume(path):
 )
 def test_an_order_that_is_wrong_changes_nothing(path, given, words):
     """The message names what is wrong, and what there is."""
-    with pytest.raises(OrderError, match=words):
+    with pytest.raises(CommandError, match=words):
         order(path, "drop", **given)
     assert columns(path, "status", "a0") == ("parked",)
 
@@ -125,18 +125,21 @@ def test_an_order_that_is_wrong_changes_nothing(path, given, words):
 async def test_a_ledger_in_use_tells_who_has_it_and_where_to_ask(path):
     """The lock's holder is named with its socket; without one there is none to name."""
     async with await SqliteLedger.open(path, "a") as ledger:
-        with pytest.raises(HeldError) as held, writing(path):
+        with pytest.raises(LedgerLockedError) as held, exclusive_connection(path):
             pass
         assert held.value.socket == ""
-        ledger.tell_socket("/somewhere/ledger.sock")
-        with pytest.raises(HeldError) as held, writing(path):
+        ledger.record_socket("/somewhere/ledger.sock")
+        with pytest.raises(LedgerLockedError) as held, exclusive_connection(path):
             pass
         assert held.value.socket == "/somewhere/ledger.sock"
 
 
 def test_a_ledger_that_is_not_there_is_not_made(tmp_path):
     """A mistyped path is an error, and leaves no file behind."""
-    with pytest.raises(LedgerError, match="no such file"), writing(tmp_path / "typo.db"):
+    with (
+        pytest.raises(LedgerError, match="no such file"),
+        exclusive_connection(tmp_path / "typo.db"),
+    ):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -144,13 +147,16 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path):
 @pytest.mark.parametrize("name", ["a1", "conversation-1", "external-1"])
 def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
     """The story's facts never hold the message or the address."""
-    with reading(path) as connection:
-        found = told(connection, name, "a")
+    with ledger_reader(path) as connection:
+        found = describe_contact(connection, name, "a")
     assert [each["key"] for each in found] == ["a1"]
     assert "ada" not in repr(found).lower()
 
 
 def test_a_contact_that_is_not_there(path):
     """It is said what was looked for, and where."""
-    with reading(path) as connection, pytest.raises(OrderError, match=r"campaign 'a'.*'nobody'"):
-        told(connection, "nobody", "a")
+    with (
+        ledger_reader(path) as connection,
+        pytest.raises(CommandError, match=r"campaign 'a'.*'nobody'"),
+    ):
+        describe_contact(connection, "nobody", "a")

@@ -24,7 +24,7 @@ def batch(count):
 
 async def opened(path, *campaigns):
     first = await SqliteLedger.open(path, campaigns[0], now=lambda: NOW)
-    return [first, *[await first.another(name) for name in campaigns[1:]]]
+    return [first, *[await first.for_campaign(name) for name in campaigns[1:]]]
 
 
 async def test_campaigns_of_one_file_know_nothing_of_each_other(path):

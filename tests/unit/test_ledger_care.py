@@ -16,7 +16,7 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance import backup, batches, erase, integrity, prune
-from dispatcher.ledgers.maintenance.batches import carry_out, empty_log, held
+from dispatcher.ledgers.maintenance.batches import exclusive_batches, run_batches, truncate_wal
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
@@ -59,7 +59,7 @@ async def settle(ledger, claim, status, reason, at=OLD):
 
 
 def findings(path):
-    return {each.name: each.count for each in integrity.verify(path) if each.count}
+    return {each.name: each.count for each in integrity.check_integrity(path) if each.count}
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ async def filled(path):
 
 
 def pruned(path, **more):
-    with held(path) as connection:
-        return carry_out(connection, path, prune.prune(prune.PruneOrder(CUT, **more)))
+    with exclusive_batches(path) as connection:
+        return run_batches(connection, path, prune.prune(prune.PruneOrder(CUT, **more)))
 
 
 def rows(path, sql):
@@ -172,11 +172,11 @@ async def test_pruning_and_forgetting_while_a_run_goes_on(filled):
     async with await SqliteLedger.open(filled, "c") as ledger:
         assert (await ledger.tend(prune.prune(prune.PruneOrder(CUT)))).contacts == 2
         await ledger.claim(1, NOW)
-        whom = erase.Whom("key-4")
-        told = await ledger.tend(erase.forget(whom, NOW, running=True))
+        whom = erase.ErasureTarget("key-4")
+        told = await ledger.tend(erase.erase(whom, NOW, running=True))
         assert (told.contacts, [each.id for each in told.refused]) == (0, [5])
         await ledger.release([5])
-        assert (await ledger.tend(erase.forget(whom, NOW, running=True))).contacts == 1
+        assert (await ledger.tend(erase.erase(whom, NOW, running=True))).contacts == 1
         totals = await ledger.totals()
         assert totals.by_status[Status.SKIPPED, Reason.FORGOTTEN] == 1
 
@@ -232,9 +232,9 @@ async def test_pruning_makes_room(filled):
 
 
 def forgotten(path, name, **more):
-    with held(path) as connection:
-        told = carry_out(connection, path, erase.forget(erase.Whom(name, **more), NOW))
-    assert empty_log(path)
+    with exclusive_batches(path) as connection:
+        told = run_batches(connection, path, erase.erase(erase.ErasureTarget(name, **more), NOW))
+    assert truncate_wal(path)
     return told
 
 
@@ -428,11 +428,11 @@ async def test_verify_finds_a_damaged_page(filled):
 async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, kind, jobs):
     """Stopped after any of its jobs, the ledger is sound, and doing it again completes it."""
     monkeypatch.setattr(batches, "SPAN", 1)
-    with held(filled) as connection:
-        carry_out(connection, filled, stopped(started(kind), jobs))
+    with exclusive_batches(filled) as connection:
+        run_batches(connection, filled, stopped(started(kind), jobs))
     assert findings(filled) == {}
-    with held(filled) as connection:
-        carry_out(connection, filled, started(kind))
+    with exclusive_batches(filled) as connection:
+        run_batches(connection, filled, started(kind))
     assert rows(filled, "SELECT COUNT(*) FROM contact WHERE key = 'key-0'") == [(0,)]
     assert rows(
         filled, "SELECT COUNT(*) FROM lineage WHERE contact_id = 1 AND message_id > ''"
@@ -443,7 +443,7 @@ async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, ki
 def started(kind):
     if kind == "prune":
         return prune.prune(prune.PruneOrder(CUT), span=1)
-    return erase.forget(erase.Whom("external-0", is_external=True), NOW)
+    return erase.erase(erase.ErasureTarget("external-0", is_external=True), NOW)
 
 
 def stopped(whole, jobs):

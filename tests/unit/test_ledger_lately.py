@@ -10,13 +10,13 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.write import admission, index_staging, read_ahead
-from dispatcher.ledgers.write.index_staging import Seen, Strangers
+from dispatcher.ledgers.write.index_staging import LookupResult, NewPersonCache
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -39,13 +39,13 @@ async def ledger(path):
 def size(request, monkeypatch):
     """Whether the ledger counts as large, so that it is looked up ahead."""
     if request.param == "large":
-        monkeypatch.setattr(read_ahead, "LEAST_BYTES", 0)
+        monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
 def at_once(monkeypatch):
     """Nothing is kept together: every row is to be moved."""
-    monkeypatch.setattr(index_staging, "KEPT", 0)
+    monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
 
 
 def contact(key, person=None):
@@ -93,8 +93,8 @@ async def until(true):
 
 async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, path, monkeypatch):
     """Part by part; then it leaves them alone."""
-    monkeypatch.setattr(index_staging, "KEPT", 2)
-    monkeypatch.setattr(index_staging, "MOVED", 3)
+    monkeypatch.setattr(index_staging, "MIN_STAGED", 2)
+    monkeypatch.setattr(index_staging, "MERGE_BATCH", 3)
     for claim in await admit(ledger, *(contact(f"k{n}", f"p{n}") for n in range(9))):
         await deliver(ledger, claim)
     await until(lambda: places(path)[0][0] <= 2 and places(path)[1][0] <= 2)
@@ -107,7 +107,7 @@ async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, pat
 async def test_few_rows_stay_together(ledger, path):
     """A small ledger has no places that are far apart."""
     await admit(ledger, contact("a", "p"))
-    assert await ledger.job(index_staging.move) is False
+    assert await ledger.job(index_staging.merge_staged) is False
     assert places(path)[0] == (1, 0)
 
 
@@ -115,7 +115,7 @@ async def test_few_rows_stay_together(ledger, path):
 async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, path, at_once):
     """A row that comes again is a duplicate in both places, and in the other campaign it is new."""
     await admit(ledger, contact("a"))
-    other = await ledger.another("other")
+    other = await ledger.for_campaign("other")
     for _ in range(2):
         again = await ledger.admit(Batch([contact("a"), contact("a")]), NOW, 9)
         assert (again.admitted, again.duplicates) == (0, 2)
@@ -128,13 +128,13 @@ async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_
     """For a contact that was admitted before the message, before the move, and after it."""
     first, before, between = await admit(ledger, *(contact(key, "p") for key in "abc"))
     await deliver(ledger, first)
-    assert await send(ledger, before) is Hindrance.SAME_PERSON
-    await ledger.job(index_staging.move)
+    assert await send(ledger, before) is SendBlock.SAME_PERSON
+    await ledger.job(index_staging.merge_staged)
     assert places(path) == [(0, 3), (0, 1)]
-    assert await send(ledger, between) is Hindrance.SAME_PERSON
+    assert await send(ledger, between) is SendBlock.SAME_PERSON
     (after,) = await admit(ledger, contact("d", "p"))
-    assert after.hindrance is Hindrance.SAME_PERSON
-    assert await send(ledger, after) is Hindrance.SAME_PERSON
+    assert after.block is SendBlock.SAME_PERSON
+    assert await send(ledger, after) is SendBlock.SAME_PERSON
 
 
 @SIZES
@@ -148,8 +148,8 @@ async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
             Settlement(claim.id, Status.NOTIFIED, Reason.DELIVERED, NOW, NEW, Relation.NOTIFIED)
         )
         if not number:
-            await ledger.job(index_staging.move)
-    assert await send(ledger, claims[2], cap=2) is Hindrance.CAPPED
+            await ledger.job(index_staging.merge_staged)
+    assert await send(ledger, claims[2], cap=2) is SendBlock.CAPPED
     assert await send(ledger, claims[3], cap=3) is None
     assert [await send(ledger, each) for each in (first, second, third)] == [None, None, None]
 
@@ -158,8 +158,8 @@ async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(
     """The row is taken away from its place, too."""
     first, second = await admit(ledger, contact("a", "p"), contact("b", "p"))
     assert await send(ledger, first) is None
-    await ledger.job(index_staging.move)
-    assert await send(ledger, second) is Hindrance.BUSY
+    await ledger.job(index_staging.merge_staged)
+    assert await send(ledger, second) is SendBlock.BUSY
     await ledger.retract(first.id)
     assert await send(ledger, second) is None
 
@@ -169,7 +169,7 @@ async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at
     first, newest = await admit(ledger, contact("a", "p"), contact("b", "q"))
     await deliver(ledger, first)
     await deliver(ledger, newest)
-    await ledger.job(index_staging.move)
+    await ledger.job(index_staging.merge_staged)
     pruned = await ledger.tend(prune(PruneOrder(NOW + 1)))
     assert pruned.contacts == 1
     assert places(path)[1] == (0, 2)
@@ -186,7 +186,7 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
     (claim,) = await admit(ledger, contact("a", "p"))
     await deliver(ledger, claim)
     with pytest.raises(LedgerError, match="CHECK constraint failed"):
-        await ledger.job(index_staging.move)
+        await ledger.job(index_staging.merge_staged)
     await asyncio.sleep(0.05)  # the idle writer tries it, too
     assert places(path) == [(1, 0), (1, 0)]
     assert (await ledger.backlog(NOW)).busy == 0
@@ -203,7 +203,7 @@ def slow_look(monkeypatch):
         told.wait(10)
         return seen
 
-    monkeypatch.setattr(read_ahead, "LEAST_BYTES", 0)
+    monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
     monkeypatch.setattr(read_ahead, "_look_up", look_up)
     return taken, told
 
@@ -214,7 +214,7 @@ async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, s
     again = asyncio.ensure_future(ledger.admit(Batch([contact("a"), contact("b", "p")]), NOW, 9))
     await asyncio.to_thread(taken.wait, 10)
     # as another campaign's or an earlier batch's admission does, which looked before this one
-    claiming = admission.Claiming(NOW, 9)
+    claiming = admission.ClaimOptions(NOW, 9)
     batch = Batch([contact("a"), contact("c", "p")])
     first = await ledger.job(
         lambda connection: admission.admit(connection, 1, iter((101, 102)), batch, claiming)
@@ -224,7 +224,7 @@ async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, s
     told.set()
     admitted = await again
     assert (admitted.admitted, admitted.duplicates) == (1, 1)
-    assert await send(ledger, admitted.claims[0]) is Hindrance.SAME_PERSON
+    assert await send(ledger, admitted.claims[0]) is SendBlock.SAME_PERSON
 
 
 @SIZES
@@ -242,7 +242,7 @@ async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_on
         connection.execute("BEGIN IMMEDIATE")
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(index_staging, "move", move)
+    monkeypatch.setattr(index_staging, "merge_staged", move)
     (claim,) = await admit(ledger, contact("a", "p"))
     await asyncio.sleep(0.1)
     with pytest.raises(LedgerError, match="disk I/O error"):
@@ -252,12 +252,12 @@ async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_on
 
 
 def seen(*people, moves=3):
-    return Seen(moves, NOBODY, frozenset(map(person_of, people)), NOBODY)
+    return LookupResult(moves, NOBODY, frozenset(map(person_of, people)), NOBODY)
 
 
 def test_a_stranger_is_one_who_was_looked_for_and_not_found():
     """Under the same id: the platform may have told another one since."""
-    strangers = Strangers()
+    strangers = NewPersonCache()
     claims = [Claim(1, contact("a", "p")), Claim(2, contact("b", "q")), Claim(3, contact("c"))]
     strangers.note(claims, seen("q"))
     assert strangers.take(1, "p") == 3
@@ -269,8 +269,8 @@ def test_a_stranger_is_one_who_was_looked_for_and_not_found():
 
 def test_strangers_that_never_come_are_forgotten(monkeypatch):
     """They would gather for as long as the daemon lives."""
-    monkeypatch.setattr(index_staging, "MOST_STRANGERS", 2)
-    strangers = Strangers()
+    monkeypatch.setattr(index_staging, "MAX_NEW_PEOPLE", 2)
+    strangers = NewPersonCache()
     for number in range(5):
         strangers.note([Claim(number, contact(f"{number}", "p"))], seen())
     assert [strangers.take(number, "p") for number in range(5)] == [None, None, None, 3, 3]
@@ -313,7 +313,7 @@ async def test_a_ledger_of_the_version_before_is_carried_over_whole(path, monkey
         assert (await ledger.recover()).in_doubt == 1
         assert (await ledger.admit(Batch([contact("k")]), NOW, 9)).duplicates == 1
         (claim,) = await admit(ledger, contact("m", "p"))
-        assert await send(ledger, claim) is Hindrance.BUSY
+        assert await send(ledger, claim) is SendBlock.BUSY
 
 
 def insert(connection, **values):

@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
-from dispatcher.domain.status import Hindrance, Reason, Relation, Status, Step
+from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import APPLICATION_ID
@@ -51,11 +51,11 @@ async def test_intents_of_one_group_hinder_each_other(ledger, spoilt):
     answers = await asyncio.gather(
         *(ledger.intend(intent(claim)) for claim in claims), *wrong, return_exceptions=True
     )
-    assert answers[:10] == [None] * 5 + [Hindrance.BUSY] * 5
+    assert answers[:10] == [None] * 5 + [SendBlock.BUSY] * 5
     assert all(isinstance(answer, LedgerError) for answer in answers[10:])
     await asyncio.gather(*(ledger.settle(notified(claim)) for claim in claims[:5]))
     again = await asyncio.gather(*(ledger.intend(intent(claim)) for claim in claims[5:]))
-    assert again == [Hindrance.SAME_PERSON] * 5
+    assert again == [SendBlock.SAME_PERSON] * 5
 
 
 async def test_a_settlement_before_the_intent_in_the_same_group(ledger):
@@ -63,7 +63,7 @@ async def test_a_settlement_before_the_intent_in_the_same_group(ledger):
     first, second = (await ledger.admit(Batch(people("a", "a")), NOW, 2)).claims
     await ledger.intend(intent(first))
     answers = await asyncio.gather(ledger.settle(notified(first)), ledger.intend(intent(second)))
-    assert answers == [None, Hindrance.SAME_PERSON]
+    assert answers == [None, SendBlock.SAME_PERSON]
 
 
 async def test_the_first_versions_doubts_hold_their_people(tmp_path):
@@ -87,7 +87,7 @@ async def test_the_first_versions_doubts_hold_their_people(tmp_path):
     old.close()
     async with await SqliteLedger.open(path, "new") as ledger:
         same, other = (await ledger.admit(Batch(people("a", "b")), NOW, 2)).claims
-        assert await ledger.intend(intent(same)) is Hindrance.BUSY
+        assert await ledger.intend(intent(same)) is SendBlock.BUSY
         assert await ledger.intend(intent(other)) is None
     with sqlite3.connect(path) as after:
         persons = [person for (person,) in after.execute("SELECT person FROM contact ORDER BY id")]

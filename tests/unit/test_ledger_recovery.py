@@ -59,7 +59,7 @@ async def test_recovery_releases_claims_and_doubts_sends(path, tmp_path):
         recovered = await again.recover()
         assert recovered == Recovered(released=2, in_doubt=1)
         assert await again.recover() == Recovered(released=0, in_doubt=1)
-        assert await again.next_look() == LATER
+        assert await again.next_look_back() == LATER
         assert (await again.backlog(LATER)).due == 3
         keys = [each.contact.key for each in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]
@@ -103,8 +103,8 @@ async def test_replay_never_makes_a_doubtful_contact_ready(path):
         assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
         assert await ledger.claim(9, LATER) == []
         assert await ledger.recover() == Recovered(released=0, in_doubt=1)
-        (doubt,) = await ledger.doubts(9, LATER)
-        assert (doubt.id, doubt.intended.conversation_id) == (claim.id, "conversation-0")
+        (doubt,) = await ledger.due_in_doubt(9, LATER)
+        assert (doubt.id, doubt.send.conversation_id) == (claim.id, "conversation-0")
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT text, intent_target FROM contact"
         assert connection.execute(query).fetchone() == ("Hello 0", "guest")
@@ -128,9 +128,9 @@ async def test_sends_of_another_campaign_to_the_same_conversation_are_known(path
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
     async with await SqliteLedger.open(path, "c") as ledger:
-        known = await ledger.known_of(["conversation-0"], 0.0)
+        known = await ledger.known_effects(["conversation-0"], 0.0)
         assert [(each.id, each.step) for each in known.unsettled] == [(claim.id, Step.OPEN)]
-        assert await ledger.doubts(9, LATER) == []
+        assert await ledger.due_in_doubt(9, LATER) == []
 
 
 async def test_a_settled_doubt_keeps_the_time_that_the_platform_shows(path):
@@ -138,7 +138,7 @@ async def test_a_settled_doubt_keeps_the_time_that_the_platform_shows(path):
     async with await SqliteLedger.open(path, "c") as ledger:
         (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
         await ledger.intend(intent(claim))
-        await ledger.doubt(claim.id, NOW, Progress(sends=1))
+        await ledger.mark_in_doubt(claim.id, NOW, Progress(sends=1))
         await ledger.settle(
             Settlement(
                 claim.id, Status.OPENED, Reason.DELIVERED, LATER, Progress(sends=1),
@@ -167,6 +167,6 @@ async def test_what_the_first_version_parked_in_doubt_is_taken_up(path, monkeypa
                 (number, reason, f"key-{number}"),
             )
     async with await SqliteLedger.open(path, "c") as ledger:
-        (doubt,) = await ledger.doubts(9, 0.0)
-        assert (doubt.id, doubt.intended.at, doubt.contact.text) == (1, 4.0, "Hello")
+        (doubt,) = await ledger.due_in_doubt(9, 0.0)
+        assert (doubt.id, doubt.send.at, doubt.contact.text) == (1, 4.0, "Hello")
         assert (await ledger.recover()).in_doubt == 1

@@ -6,7 +6,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.dry_run_view import Survey
+from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.ports import Batch, LedgerError, Position, Settlement
 
 NOW = 1000.0
@@ -20,7 +20,7 @@ def contacts(*numbers):
 async def test_without_a_ledger_nothing_is_known_and_none_is_made(tmp_path):
     """Duplicates within the source are known all the same, in one batch and over several."""
     path = tmp_path / "none.db"
-    with Survey(path, "c") as survey:
+    with DryRunView(path, "c") as survey:
         assert (survey.positions(), list(survey.waiting()), survey.in_doubt) == ({}, [], 0)
         first = survey.fresh(contacts(1, 2, 1))
         assert [contact.key for contact in first] == ["key-1", "key-2"]
@@ -40,7 +40,7 @@ async def test_a_ledger_tells_its_keys_positions_and_waiting_contacts(tmp_path):
         )  # fmt: skip
         await ledger.defer(two.id, NOW + 60, Progress(unknown=2))
         before = path.read_bytes()
-        with Survey(path, "c") as survey:
+        with DryRunView(path, "c") as survey:
             assert survey.positions() == {"fingerprint": POSITION}
             assert [contact.key for contact in survey.fresh(contacts(1, 2, 9))] == ["key-9"]
             waiting = {claim.contact.key: claim for claim in survey.waiting()}
@@ -49,7 +49,7 @@ async def test_a_ledger_tells_its_keys_positions_and_waiting_contacts(tmp_path):
     assert waiting["key-2"].contact.not_before == NOW + 60
     assert waiting["key-2"].progress.unknown == 2
     assert waiting["key-3"].contact.external_contact_id == "p"
-    with Survey(path, "another campaign") as survey:
+    with DryRunView(path, "another campaign") as survey:
         assert len(survey.fresh(contacts(1))) == 1
 
 
@@ -58,4 +58,4 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path):
     path = tmp_path / "other.db"
     path.write_text("this is a letter to somebody, and no database at all" * 20)
     with pytest.raises(LedgerError, match="not a SQLite database"):
-        Survey(path, "c")
+        DryRunView(path, "c")

@@ -2,22 +2,22 @@
 
 import pytest
 
-from dispatcher.domain.answer import Answer, Loss, NoAnswer
+from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Open
-from dispatcher.domain.failure import Kind
+from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import (
     Defer,
-    Doubted,
     Recheck,
+    Reconcile,
     Settle,
     after_absence,
+    after_closed_session,
     after_conflict,
     after_read,
     after_send,
-    closed,
-    stale,
-    wait,
+    after_stale_state,
+    after_wait,
 )
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
@@ -25,7 +25,7 @@ from dispatcher.domain.status import Reason, RetryReason, Status, Step
 POLICY = RetryPolicy(max_attempts=3, loop_after=3, not_ended_seconds=5, backoff_seconds=1)
 GUEST = Target("g-1", is_guest_id=True)
 SENT = Open(GUEST, "x-1", "c-1")
-RESET = NoAnswer(Loss.RESET)
+RESET = NoAnswer(NoAnswerCause.RESET)
 
 
 def full():
@@ -35,11 +35,11 @@ def full():
 
 def test_passing_faults_back_off_and_are_bounded():
     """Each attempt waits longer; the last one is parked as exhausted."""
-    first = after_read(RESET, Kind.PASSING, Progress(), POLICY, full)
+    first = after_read(RESET, AnswerKind.PASSING, Progress(), POLICY, full)
     assert first == Defer(1.0, RetryReason.NO_ANSWER, Progress(attempts=1))
-    second = after_read(Answer(500), Kind.PASSING, Progress(attempts=1), POLICY, full)
+    second = after_read(Answer(500), AnswerKind.PASSING, Progress(attempts=1), POLICY, full)
     assert second == Defer(2.0, RetryReason.SERVER_ERROR, Progress(attempts=2))
-    last = after_read(Answer(200), Kind.PASSING, Progress(attempts=2), POLICY, full)
+    last = after_read(Answer(200), AnswerKind.PASSING, Progress(attempts=2), POLICY, full)
     assert last == Settle(Status.PARKED, Reason.EXHAUSTED)
 
 
@@ -48,7 +48,9 @@ def test_a_platform_that_is_down_costs_no_attempt(times):
     """However often nothing could leave."""
     progress = Progress()
     for _ in range(times):
-        step = after_read(NoAnswer(Loss.NOT_SENT), Kind.NOT_SENT, progress, POLICY, full)
+        step = after_read(
+            NoAnswer(NoAnswerCause.NOT_SENT), AnswerKind.NOT_SENT, progress, POLICY, full
+        )
         assert isinstance(step, Defer)
         progress = step.progress
     assert progress == Progress()
@@ -57,33 +59,33 @@ def test_a_platform_that_is_down_costs_no_attempt(times):
 def test_not_taken_waits_as_long_as_the_platform_says():
     """A 503 of the platform may name its own time."""
     answer = Answer(503, from_platform=True, retry_after=7.0)
-    step = after_send(answer, Kind.NOT_TAKEN, Step.OPEN, Progress(), POLICY, full)
+    step = after_send(answer, AnswerKind.NOT_TAKEN, Step.OPEN, Progress(), POLICY, full)
     assert step == Defer(7.0, RetryReason.NOT_TAKEN, Progress(attempts=1))
 
 
 def test_in_doubt_is_never_sent_again():
     """It is parked, with its reason."""
-    step = after_send(RESET, Kind.IN_DOUBT, Step.NOTIFY, Progress(), POLICY, full)
-    assert step == Doubted(Progress())
+    step = after_send(RESET, AnswerKind.IN_DOUBT, Step.NOTIFY, Progress(), POLICY, full)
+    assert step == Reconcile(Progress())
 
 
 def test_a_closed_session_is_opened_next_with_what_is_known():
     """The check's guest stands before the refusal's address; no further check is made."""
     answer = Answer(400, address="from@example.org")
     seen = Conversation("c-1", State.OPEN, "x-1", GUEST)
-    step = closed(seen, answer, Progress(), POLICY)
+    step = after_closed_session(seen, answer, Progress(), POLICY)
     assert isinstance(step, Defer)
     assert step.seconds == 5
     assert (step.progress.open_next, step.progress.target) == (True, GUEST)
     assert step.progress.external_contact_id == "x-1"
-    unseen = closed(Conversation("c-1", State.OPEN), answer, Progress(), POLICY)
+    unseen = after_closed_session(Conversation("c-1", State.OPEN), answer, Progress(), POLICY)
     assert isinstance(unseen, Defer)
     assert unseen.progress.target == Target("from@example.org", is_guest_id=False)
 
 
 @pytest.mark.parametrize("refuse", [
-    lambda progress: closed(None, Answer(400), progress, POLICY),
-    lambda progress: stale(Step.NOTIFY, progress, POLICY),
+    lambda progress: after_closed_session(None, Answer(400), progress, POLICY),
+    lambda progress: after_stale_state(Step.NOTIFY, progress, POLICY),
 ])  # fmt: skip
 def test_notify_refused_again_and_again_is_a_loop(refuse):
     """The third refusal of an open session is parked, not sent a fourth time."""
@@ -121,9 +123,9 @@ def test_a_link_that_should_pass_and_never_does_is_a_loop():
 
 def test_waiting_remembers_since_when():
     """The bound on sessions that never end counts from the first look."""
-    first = wait(RetryReason.NOT_ENDED, Progress(), POLICY, 100.0, full)
+    first = after_wait(RetryReason.NOT_ENDED, Progress(), POLICY, 100.0, full)
     assert first.progress.not_ended_since == 100.0
-    later = wait(RetryReason.NOT_ENDED, first.progress, POLICY, 160.0, full)
+    later = after_wait(RetryReason.NOT_ENDED, first.progress, POLICY, 160.0, full)
     assert later.progress.not_ended_since == 100.0
 
 

@@ -7,15 +7,15 @@ import pytest
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.forecast import (
-    Foreseen,
-    Span,
-    Sums,
-    foresee,
-    foresee_unasked,
-    share_of,
-    sum_of,
+    Forecast,
+    Interval,
+    SampleTotals,
+    estimate_count,
+    estimate_total,
+    forecast,
+    forecast_unchecked,
 )
 from dispatcher.domain.progress import NEW, Progress, RetryPolicy
 from dispatcher.domain.reservoir import Reservoir
@@ -23,7 +23,7 @@ from dispatcher.domain.status import Reason, RetryReason, Status
 
 NOW = 1000.0
 POLICY = RetryPolicy(max_attempts=4, not_ended_seconds=5.0, not_ended_max_seconds=60.0)
-RULES = Rules(retry=POLICY)
+RULES = DecisionPolicy(retry=POLICY)
 CONTACT = Contact("k", "c", "Hello", external_contact_id="person")
 
 
@@ -45,7 +45,7 @@ def seen(state, identity="person", **more):
 )
 def test_each_state_leads_to_an_end_and_to_requests(conversation, end, requests):
     """The decision's own table, with the checks that the retry policy adds."""
-    found = foresee(CONTACT, conversation, NEW, RULES, NOW, ended_after=18.0)
+    found = forecast(CONTACT, conversation, NEW, RULES, NOW, ended_after=18.0)
     assert (found.status, found.reason) == end
     assert (found.checks, found.sends) == requests
 
@@ -53,7 +53,7 @@ def test_each_state_leads_to_an_end_and_to_requests(conversation, end, requests)
 def test_a_session_that_ends_too_late_is_given_up_when_the_policy_says():
     """What was waited before counts: 20 of 60 seconds are over, so 8 more checks are made."""
     waited = Progress(not_ended_since=NOW - 20)
-    found = foresee(CONTACT, seen(State.CLOSED), waited, RULES, NOW, ended_after=600.0)
+    found = forecast(CONTACT, seen(State.CLOSED), waited, RULES, NOW, ended_after=600.0)
     assert (found.status, found.reason) == (Status.PARKED, Reason.NEVER_ENDED)
     assert (found.checks, found.sends, found.waits) == (1 + 8, 0, RetryReason.NOT_ENDED)
 
@@ -61,11 +61,11 @@ def test_a_session_that_ends_too_late_is_given_up_when_the_policy_says():
 def test_some_contacts_need_no_question():
     """An expired one is skipped, and one whose refusal told enough is opened without a check."""
     expired = Contact("k", "c", "Hello", expires_at=NOW)
-    assert foresee_unasked(expired, NEW, RULES, NOW) == Foreseen(Status.SKIPPED, Reason.EXPIRED)
+    assert forecast_unchecked(expired, NEW, RULES, NOW) == Forecast(Status.SKIPPED, Reason.EXPIRED)
     next_is_open = Progress(open_next=True, target=Target("guest", is_guest_id=True))
-    found = foresee_unasked(CONTACT, next_is_open, RULES, NOW)
-    assert found == Foreseen(Status.OPENED, Reason.DELIVERED, sends=1)
-    assert foresee_unasked(CONTACT, NEW, RULES, NOW) is None
+    found = forecast_unchecked(CONTACT, next_is_open, RULES, NOW)
+    assert found == Forecast(Status.OPENED, Reason.DELIVERED, sends=1)
+    assert forecast_unchecked(CONTACT, NEW, RULES, NOW) is None
 
 
 @pytest.mark.parametrize("share", [0.005, 0.1, 0.5, 0.97])
@@ -77,7 +77,7 @@ def test_intervals_of_shares_hold_the_truth_as_often_as_they_say(share):
     people = [1] * truth + [0] * (whole - truth)
     held = 0
     for _ in range(600):
-        span = share_of(sum(chance.sample(people, sample)), sample, whole)
+        span = estimate_count(sum(chance.sample(people, sample)), sample, whole)
         held += span.low <= truth <= span.high
     assert held >= 0.93 * 600
 
@@ -89,31 +89,31 @@ def test_intervals_of_sums_hold_the_truth_as_often_as_they_say():
     held = 0
     for _ in range(600):
         taken = chance.sample(costs, 400)
-        span = sum_of(sum(taken), sum(cost**2 for cost in taken), 400, len(costs))
+        span = estimate_total(sum(taken), sum(cost**2 for cost in taken), 400, len(costs))
         held += span.low <= sum(costs) <= span.high
     assert held >= 0.93 * 600
 
 
 def test_a_whole_is_exact_and_a_sample_in_which_all_are_alike_is_not():
     """Nothing is left to chance where everybody was asked; else a surprise is possible."""
-    assert share_of(7, 50, 50) == Span(7, 7, 7)
-    assert sum_of(100, 200, 50, 50) == Span(100, 100, 100)
-    alike = sum_of(100, 200, 50, 5000)
+    assert estimate_count(7, 50, 50) == Interval(7, 7, 7)
+    assert estimate_total(100, 200, 50, 50) == Interval(100, 100, 100)
+    alike = estimate_total(100, 200, 50, 5000)
     assert alike.low < alike.number < alike.high
-    assert share_of(50, 50, 5000).low < 5000
-    assert share_of(0, 0, 10) == Span(0, 0, 10)
+    assert estimate_count(50, 50, 5000).low < 5000
+    assert estimate_count(0, 0, 10) == Interval(0, 0, 10)
 
 
 def test_what_is_known_is_added_to_what_is_estimated():
     """Contacts that were not asked widen no interval."""
-    sums, known = Sums(), Sums()
+    sums, known = SampleTotals(), SampleTotals()
     for _ in range(20):
-        sums.add(Foreseen(Status.OPENED, Reason.DELIVERED, checks=1, sends=1))
-    known.add(Foreseen(Status.OPENED, Reason.DELIVERED, sends=1))
-    known.add(Foreseen(Status.SKIPPED, Reason.EXPIRED))
+        sums.add(Forecast(Status.OPENED, Reason.DELIVERED, checks=1, sends=1))
+    known.add(Forecast(Status.OPENED, Reason.DELIVERED, sends=1))
+    known.add(Forecast(Status.SKIPPED, Reason.EXPIRED))
     whole = sums.estimate(20).plus(known)
-    assert whole.outcomes[Status.OPENED, Reason.DELIVERED] == Span(21, 21, 21)
-    assert whole.outcomes[Status.SKIPPED, Reason.EXPIRED] == Span(1, 1, 1)
+    assert whole.outcomes[Status.OPENED, Reason.DELIVERED] == Interval(21, 21, 21)
+    assert whole.outcomes[Status.SKIPPED, Reason.EXPIRED] == Interval(1, 1, 1)
     assert (whole.requests.number, whole.checks.number, whole.sends.number) == (41, 20, 21)
 
 
@@ -132,9 +132,9 @@ def test_a_reservoir_takes_each_with_the_same_chance():
 
 def test_first_checks_are_certain_and_without_any_answer_there_are_only_bounds():
     """Each contact of a sample takes one; where none could be read, requests lie between two."""
-    sums = Sums()
+    sums = SampleTotals()
     for _ in range(10):
-        sums.add(Foreseen(Status.NOTIFIED, Reason.DELIVERED, checks=1, sends=1))
-    assert sums.estimate(1000).checks == Span(1000, 1000, 1000)
-    assert Sums().estimate(1000).requests == Span(2000, 1000, 2000)
-    assert Sums().estimate(0).requests == Span(0, 0, 0)
+        sums.add(Forecast(Status.NOTIFIED, Reason.DELIVERED, checks=1, sends=1))
+    assert sums.estimate(1000).checks == Interval(1000, 1000, 1000)
+    assert SampleTotals().estimate(1000).requests == Interval(2000, 1000, 2000)
+    assert SampleTotals().estimate(0).requests == Interval(0, 0, 0)

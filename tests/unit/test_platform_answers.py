@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from dispatcher.domain.answer import Answer, Hint, Reading
+from dispatcher.domain.answer import Answer, Hint, QuotaReading
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.decision import Notify, Open
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
-from dispatcher.platforms.http import Exchange, PlatformClock, _json_object, number, reading
+from dispatcher.platforms.http import HttpResponse, PlatformClock, _json_object, number, reading
 from dispatcher.platforms.messaging import MessagingPlatform, read_answer
-from dispatcher.platforms.token import Token
+from dispatcher.platforms.token import AccessToken
 from tests.support.rawserver import FakeClock
 
 CHECKED = "c-1"
@@ -40,7 +40,7 @@ ERROR = {"contextId": "k", "details": [], "errors": []}
 def answered(status, body, checked=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     step = Step.CHECK if checked is not None else Step.NOTIFY
-    return read_answer(step, Exchange(status, CIMultiDict(named), body), checked or "")
+    return read_answer(step, HttpResponse(status, CIMultiDict(named), body), checked or "")
 
 
 def conversation(**changes):
@@ -70,7 +70,7 @@ def test_states(told, state):
     """The four that the contract names, and anything else is one that nobody knows."""
     answer = conversation(state=told)
     assert answer.conversation.state is state
-    assert classify(Step.CHECK, answer) is Kind.ACCEPTED
+    assert classify(Step.CHECK, answer) is AnswerKind.ACCEPTED
 
 
 @pytest.mark.parametrize("state", ["absent", None, "", 5, True, [], {}, ["ended"]])
@@ -78,7 +78,7 @@ def test_a_state_check_without_a_state_is_nonsense(state):
     """It is asked again, and nothing is decided on it."""
     answer = conversation(state=state)
     assert answer.conversation is None
-    assert classify(Step.CHECK, answer) is Kind.PASSING
+    assert classify(Step.CHECK, answer) is AnswerKind.PASSING
 
 
 @pytest.mark.parametrize("told", ["absent", None, "c-2", 1, [CHECKED], "C-1"])
@@ -118,7 +118,7 @@ def test_a_notification_that_was_taken():
     """Both ids are the platform's."""
     found = answered(202, {"id": "m-1", "conversationId": "c-1"})
     assert (found.message_id, found.conversation_id) == ("m-1", "c-1")
-    assert classify(Step.NOTIFY, found) is Kind.ACCEPTED
+    assert classify(Step.NOTIFY, found) is AnswerKind.ACCEPTED
 
 
 def test_a_conversation_that_was_opened():
@@ -126,7 +126,7 @@ def test_a_conversation_that_was_opened():
     body = {"id": "n-1", "state": "active", "externalContactId": "x", "previousConversationId": "c"}
     found = answered(201, body)
     assert (found.message_id, found.conversation_id) == (None, "n-1")
-    assert classify(Step.OPEN, found) is Kind.ACCEPTED
+    assert classify(Step.OPEN, found) is AnswerKind.ACCEPTED
 
 
 @pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
@@ -134,7 +134,7 @@ def test_a_conversation_that_was_opened():
 def test_a_send_without_a_readable_id_is_in_doubt(step, told):
     """2xx alone does not say what was taken."""
     for body in ({"id": told, "conversationId": "c-1"}, {"conversationId": "c-1"}, {}):
-        assert classify(step, answered(202, body)) is Kind.IN_DOUBT
+        assert classify(step, answered(202, body)) is AnswerKind.IN_DOUBT
 
 
 def refusal(status, message="no", **more):
@@ -147,18 +147,18 @@ def test_a_notification_into_a_closed_session():
     words = "Cannot send notification to closed conversation"
     found = refusal(400, words, code="bad.request", **{"from": {"address": "a-9"}})
     assert (found.hint, found.address, found.words) == (Hint.CLOSED, "a-9", words)
-    assert classify(Step.NOTIFY, found) is Kind.CLOSED
-    assert classify(Step.OPEN, found) is Kind.REFUSED
+    assert classify(Step.NOTIFY, found) is AnswerKind.CLOSED
+    assert classify(Step.OPEN, found) is AnswerKind.REFUSED
     for sender in NOTHINGS:
         without = refusal(400, words, **{"from": sender})
-        assert (without.address, classify(Step.NOTIFY, without)) == (None, Kind.CLOSED)
+        assert (without.address, classify(Step.NOTIFY, without)) == (None, AnswerKind.CLOSED)
 
 
 @pytest.mark.parametrize("message", ["Text too long", "", None, 5, ["closed conversation"]])
 def test_another_400_refuses_the_contact(message):
     """Only the contract's own words mean that a session is closed."""
     found = refusal(400, message)
-    assert (found.hint, classify(Step.NOTIFY, found)) == (Hint.NONE, Kind.REFUSED)
+    assert (found.hint, classify(Step.NOTIFY, found)) == (Hint.NONE, AnswerKind.REFUSED)
     assert found.words == (message if isinstance(message, str) else "")
 
 
@@ -166,7 +166,7 @@ def test_another_400_refuses_the_contact(message):
 def test_a_channel_without_proactive_messages(step):
     """The words tell it."""
     found = refusal(400, "Channel does not support proactive initiation")
-    assert (found.hint, classify(step, found)) == (Hint.CHANNEL, Kind.CHANNEL)
+    assert (found.hint, classify(step, found)) == (Hint.CHANNEL, AnswerKind.CHANNEL)
 
 
 @pytest.mark.parametrize("status", [409, 403, 401, 404, 418, 422])
@@ -195,7 +195,7 @@ def test_a_429_of_the_tokens_rate_names_no_limit(key):
     body = {"limit": {"key": key, "namespace": "platform.api", "value": 300}}
     found = refusal(429, headers={"Retry_After": "17"}, **body)
     assert (found.limit_key, found.retry_after) == (None, 17.0)
-    assert classify(Step.OPEN, found) is Kind.THROTTLED
+    assert classify(Step.OPEN, found) is AnswerKind.THROTTLED
 
 
 def test_a_429_of_another_limit_names_it():
@@ -226,7 +226,7 @@ def test_the_rate_windows_headers(at, said):
     """All three, or none of them."""
     names = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
     headers = dict(zip(names, ("12", "300", "41"), strict=True))
-    assert reading(CIMultiDict(headers)) == Reading(12, 300, 41.0)
+    assert reading(CIMultiDict(headers)) == QuotaReading(12, 300, 41.0)
     if said is None:
         del headers[names[at]]
     else:
@@ -318,7 +318,7 @@ def test_any_body_yields_an_answer_that_can_be_classified(status, body, checked,
     found = answered(status, body, checked)
     assert isinstance(found, Answer)
     assert found.status == status
-    assert classify(step, found) in Kind
+    assert classify(step, found) in AnswerKind
     texts = (found.message_id, found.conversation_id, found.address, found.limit_key)
     assert all(text is None or (isinstance(text, str) and text) for text in texts)
     assert isinstance(found.words, str)
@@ -360,14 +360,14 @@ class Wire:
 
     async def request(self, host, method, target, headers, data=None):
         self.asked.append((method, host + target, data))
-        return Exchange(500, {}, None), 0.0
+        return HttpResponse(500, {}, None), 0.0
 
 
 class OneToken:
     """A keeper of tokens that has one."""
 
     def fresh(self):
-        return Token(3, {"Authorization": "Bearer t"}, 900.0, 9e9, 9e9, ())
+        return AccessToken(3, {"Authorization": "Bearer t"}, 900.0, 9e9, 9e9, ())
 
 
 def platform(wire):
@@ -467,12 +467,12 @@ LOOKED = {
 
 
 def looked_back(body, status=200):
-    return read_answer(Step.LOOK_BACK, Exchange(status, CIMultiDict(), body))
+    return read_answer(Step.LOOK_BACK, HttpResponse(status, CIMultiDict(), body))
 
 
 def test_a_look_back():
     """Conversations with what they continue, and messages with their times in any zone."""
-    (found,) = looked_back(LOOKED).history
+    (found,) = looked_back(LOOKED).past_conversations
     assert (found.id, found.previous, found.external_contact_id) == ("n-1", "c-1", "x-1")
     ours, theirs = found.messages
     assert (ours.id, ours.outbound, ours.text) == ("m-1", True, "Hello\u00e9")
@@ -482,16 +482,16 @@ def test_a_look_back():
 
 def test_a_look_back_that_shows_nothing_is_one_all_the_same():
     """Nothing there (yet) is an answer; a body of another kind is none."""
-    assert looked_back({"conversations": []}).history == ()
-    assert classify(Step.LOOK_BACK, looked_back({"conversations": []})) is Kind.ACCEPTED
+    assert looked_back({"conversations": []}).past_conversations == ()
+    assert classify(Step.LOOK_BACK, looked_back({"conversations": []})) is AnswerKind.ACCEPTED
     for body in ({}, {"conversations": None}, {"conversations": {}}):
-        assert classify(Step.LOOK_BACK, looked_back(body)) is Kind.PASSING
+        assert classify(Step.LOOK_BACK, looked_back(body)) is AnswerKind.PASSING
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503])
 def test_a_look_back_that_fails_is_a_passing_fault(status):
     """It is a read: it can be made again."""
-    assert classify(Step.LOOK_BACK, looked_back({"message": "no"}, status)) is Kind.PASSING
+    assert classify(Step.LOOK_BACK, looked_back({"message": "no"}, status)) is AnswerKind.PASSING
 
 
 @pytest.mark.parametrize("key", ["id", "time", "text"])
@@ -502,7 +502,7 @@ def test_a_message_without_id_time_or_text_is_left_out(key, value):
     first, second = conversation["messages"]
     odd = {name: text for name, text in (first | {key: value}).items() if text != "absent"}
     body = {"conversations": [conversation | {"messages": [odd, second]}]}
-    assert [each.id for each in looked_back(body).history[0].messages] == ["m-2"]
+    assert [each.id for each in looked_back(body).past_conversations[0].messages] == ["m-2"]
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-13-01T00:00:00Z", "12"])
@@ -511,15 +511,15 @@ def test_a_message_with_a_time_that_is_none_is_left_out(time):
     (conversation,) = LOOKED["conversations"]
     odd = conversation["messages"][0] | {"time": time}
     body = {"conversations": [conversation | {"messages": [odd]}]}
-    assert looked_back(body).history[0].messages == ()
+    assert looked_back(body).past_conversations[0].messages == ()
 
 
 def test_a_conversation_without_an_id_is_left_out():
     """And one without messages, or with odd ones, is shown without them."""
     odd = [{"previousConversationId": "c-1"}, {"conversationId": "c-2", "messages": "none"}, 7]
-    assert [(each.id, each.messages) for each in looked_back({"conversations": odd}).history] == [
-        ("c-2", ())
-    ]
+    assert [
+        (each.id, each.messages) for each in looked_back({"conversations": odd}).past_conversations
+    ] == [("c-2", ())]
 
 
 @given(
@@ -539,5 +539,5 @@ def test_a_conversation_without_an_id_is_left_out():
 )
 def test_whatever_a_look_back_holds_is_read_without_a_fault(value):
     """Unknown shapes come and go."""
-    history = looked_back({"conversations": value}).history
+    history = looked_back({"conversations": value}).past_conversations
     assert history is None or isinstance(history, tuple)

@@ -2,17 +2,17 @@
 
 import pytest
 
-from dispatcher.domain.answer import Lack, Lacking
+from dispatcher.domain.answer import GrantKind, MissingGrant
 from dispatcher.domain.status import Step
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.messaging import read_answer
 from dispatcher.platforms.missing_grants import (
     CODES,
     GENESYS_PAGES,
     MESSAGING_PAGES,
-    lack_of,
-    lacking,
-    names_of,
+    missing_grants,
+    missing_kind,
+    missing_names,
 )
 
 SEND, VIEW = "conversation:message:create", "analytics:conversationDetail:view"
@@ -27,18 +27,18 @@ def body(code, message="", **more):
 BODIES = {
     "one permission": (
         body("missing.permissions", f"{MISSING}{SEND}"),
-        (Lack.PERMISSION, (SEND,)),
+        (GrantKind.PERMISSION, (SEND,)),
     ),
     "two in brackets": (
         body("missing.permissions", f"{MISSING}[{SEND}, {VIEW}]"),
-        (Lack.PERMISSION, (SEND, VIEW)),
+        (GrantKind.PERMISSION, (SEND, VIEW)),
     ),
     "any of some": (
         body(
             "missing.any.permissions",
             f"{UNABLE} You must have at least one of the following permissions assigned: {SEND}.",
         ),
-        (Lack.PERMISSION, (SEND,)),
+        (GrantKind.PERMISSION, (SEND,)),
     ),
     "parameters apart from the message": (
         body(
@@ -46,41 +46,41 @@ BODIES = {
             messageWithParams=f"{MISSING}{{permissions}}",
             messageParams={"permissions": f"[{SEND}, {VIEW}]"},
         ),
-        (Lack.PERMISSION, (SEND, VIEW)),
+        (GrantKind.PERMISSION, (SEND, VIEW)),
     ),
     "parameters in a list": (
         body("missing.any.permissions", messageParams={"permissions": [SEND]}),
-        (Lack.PERMISSION, (SEND,)),
+        (GrantKind.PERMISSION, (SEND,)),
     ),
-    "no name": (body("missing.permissions", "Missing permission"), (Lack.PERMISSION, ())),
-    "upper case": (body("MISSING.PERMISSIONS"), (Lack.PERMISSION, ())),
+    "no name": (body("missing.permissions", "Missing permission"), (GrantKind.PERMISSION, ())),
+    "upper case": (body("MISSING.PERMISSIONS"), (GrantKind.PERMISSION, ())),
     "a division by its code": (
         body("missing.division.permissions", f"{MISSING}{SEND}"),
-        (Lack.DIVISION, (SEND,)),
+        (GrantKind.DIVISION, (SEND,)),
     ),
     "a division by the words beside a permission": (
         body("missing.permissions", f"{UNABLE} You lack {SEND} in division Sales"),
-        (Lack.DIVISION, (SEND,)),
+        (GrantKind.DIVISION, (SEND,)),
     ),
     "a division by the words alone": (
         body("not.authorized", "The conversation is in a division that you cannot reach"),
-        (Lack.DIVISION, ()),
+        (GrantKind.DIVISION, ()),
     ),
     "a scope by OAuth's error": (
         {"error": "insufficient_scope", "message": "needs conversations:messaging:write"},
-        (Lack.SCOPE, ("conversations:messaging:write",)),
+        (GrantKind.SCOPE, ("conversations:messaging:write",)),
     ),
     "a scope by the words": (
         body("forbidden", "Token missing required scope: conversations:messaging:write"),
-        (Lack.SCOPE, ("conversations:messaging:write",)),
+        (GrantKind.SCOPE, ("conversations:messaging:write",)),
     ),
     "a plain word as parameter": (
         body("missing.scopes", messageParams={"scope": "conversations"}),
-        (Lack.SCOPE, ("conversations",)),
+        (GrantKind.SCOPE, ("conversations",)),
     ),
     "an error inside": (
         body("general.error", errors=[body("missing.permissions", f"{MISSING}{SEND}")]),
-        (Lack.PERMISSION, (SEND,)),
+        (GrantKind.PERMISSION, (SEND,)),
     ),
 }
 
@@ -88,7 +88,7 @@ BODIES = {
 @pytest.mark.parametrize(("given", "told"), BODIES.values(), ids=list(BODIES))
 def test_a_body_tells_what_is_missing_and_its_names(given, told):
     """Codes first, then words; names from the parameters or from the message."""
-    assert (lack_of(given), names_of(given)) == told
+    assert (missing_kind(given), missing_names(given)) == told
 
 
 @pytest.mark.parametrize(
@@ -104,28 +104,30 @@ def test_a_body_tells_what_is_missing_and_its_names(given, told):
 )
 def test_a_body_that_does_not_tell_lets_the_refusal_be_as_it_is(given):
     """Then nothing is lacking by name either."""
-    assert lack_of(given) is None
-    assert lacking(given, MESSAGING_PAGES) == ()
+    assert missing_kind(given) is None
+    assert missing_grants(given, MESSAGING_PAGES) == ()
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_each_known_code_comes_with_the_page_where_it_is_granted(code):
     """A refusal that names nothing still says where to look."""
-    (found,) = lacking(body(code), GENESYS_PAGES)
-    assert found == Lacking(CODES[code], "", GENESYS_PAGES.where(CODES[code]))
+    (found,) = missing_grants(body(code), GENESYS_PAGES)
+    assert found == MissingGrant(CODES[code], "", GENESYS_PAGES.where(CODES[code]))
 
 
 def test_names_are_few_and_nothing_but_names():
     """Ids, addresses and times in the words are not taken for permissions."""
     words = "at 10:15:20 see https://host:8080/x and " + " ".join(f"a:b:c{n}" for n in range(9))
-    assert names_of(body("missing.permissions", words)) == tuple(f"a:b:c{n}" for n in range(5))
+    assert missing_names(body("missing.permissions", words)) == tuple(f"a:b:c{n}" for n in range(5))
 
 
 def test_only_a_403_is_read_for_what_is_missing():
     """A 400 with the same words is the contact's own refusal."""
     told = body("missing.permissions", f"{MISSING}{SEND}")
-    refused = read_answer(Step.OPEN, Exchange(403, {}, told))
-    assert refused.lack is Lack.PERMISSION
-    assert refused.lacking == (Lacking(Lack.PERMISSION, SEND, MESSAGING_PAGES.permission),)
-    other = read_answer(Step.OPEN, Exchange(400, {}, told))
-    assert (other.lack, other.lacking) == (None, ())
+    refused = read_answer(Step.OPEN, HttpResponse(403, {}, told))
+    assert refused.missing_kind is GrantKind.PERMISSION
+    assert refused.missing_grants == (
+        MissingGrant(GrantKind.PERMISSION, SEND, MESSAGING_PAGES.permission),
+    )
+    other = read_answer(Step.OPEN, HttpResponse(400, {}, told))
+    assert (other.missing_kind, other.missing_grants) == (None, ())

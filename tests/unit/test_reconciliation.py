@@ -7,19 +7,19 @@ import pytest
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
-    Absent,
+    DeliveryWitness,
     Evidence,
-    Found,
     LookAgain,
+    MessageAbsent,
+    MessageFound,
     Park,
     Resend,
-    Witness,
     digest,
     judge,
     newest_shown,
 )
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import LEAST_LOOK_BACK_SECONDS, Intended, ReconcilePolicy
+from dispatcher.domain.unsettled_send import MIN_LOOK_BACK_SECONDS, ReconcilePolicy, UnsettledSend
 
 AT = 1000.0
 POLICY = ReconcilePolicy(
@@ -28,8 +28,8 @@ POLICY = ReconcilePolicy(
 BOUND = AT + 10
 AT_LEAST_ONCE = replace(POLICY, resend=True)
 TEXT = "Hello"
-NOTIFIED = Intended(1, Step.NOTIFY, "c-1", None, digest(TEXT), AT)
-OPENED = Intended(1, Step.OPEN, "c-1", "x-1", digest(TEXT), AT)
+NOTIFIED = UnsettledSend(1, Step.NOTIFY, "c-1", None, digest(TEXT), AT)
+OPENED = UnsettledSend(1, Step.OPEN, "c-1", "x-1", digest(TEXT), AT)
 UNLINKED = replace(OPENED, conversation_id=None)
 
 
@@ -52,18 +52,20 @@ def judged(intended, *shown, policy=POLICY, now=AT + 5, waited=0.0, **known):
 def test_a_notification_that_is_shown_is_found():
     """Conversation, direction, text and time fit, and nobody else has it."""
     found = judged(NOTIFIED, session(message()))
-    assert found == Found("c-1", "m-1", Relation.NOTIFIED, AT + 1)
+    assert found == MessageFound("c-1", "m-1", Relation.NOTIFIED, AT + 1)
 
 
 def test_an_opened_conversation_that_is_shown_is_found():
     """It names the previous one and the same person; its first message is ours."""
     shown = continuation(message("m-2", AT + 2), message("m-1", AT + 1))
-    assert judged(OPENED, shown) == Found("n-1", "m-1", Relation.LINKED, AT + 1)
+    assert judged(OPENED, shown) == MessageFound("n-1", "m-1", Relation.LINKED, AT + 1)
 
 
 def test_an_open_that_the_platform_put_into_the_old_conversation_is_threaded():
     """The message stands in the previous conversation itself."""
-    assert judged(OPENED, session(message())) == Found("c-1", "m-1", Relation.THREADED, AT + 1)
+    assert judged(OPENED, session(message())) == MessageFound(
+        "c-1", "m-1", Relation.THREADED, AT + 1
+    )
 
 
 NOT_OURS = {
@@ -102,26 +104,26 @@ def test_what_does_not_fit_is_not_ours(intended, shown):
     """It is waited for until the bound; then it is absent, if the look back has caught up."""
     assert judged(intended, shown, **TAKEN) == LookAgain()
     late = judged(intended, shown, now=BOUND + 1, caught_up=BOUND + 0.5, **TAKEN)
-    assert late == Absent()
+    assert late == MessageAbsent()
 
 
 def test_the_clocks_may_differ_a_little():
     """A message up to the skew before the intent is ours all the same."""
-    assert isinstance(judged(NOTIFIED, session(message(at=AT - 3.9))), Found)
+    assert isinstance(judged(NOTIFIED, session(message(at=AT - 3.9))), MessageFound)
     begun = continuation(message("m-0", AT - 3.9, "Welcome"), message())
-    assert judged(OPENED, begun) == Found("n-1", "m-1", Relation.LINKED, AT + 1)
+    assert judged(OPENED, begun) == MessageFound("n-1", "m-1", Relation.LINKED, AT + 1)
 
 
 def test_an_older_message_in_the_earlier_session_itself_says_nothing():
     """Only a new conversation begins with our send: the earlier one has a past."""
     shown = session(message("m-0", AT - 500, "Welcome"), message())
-    assert isinstance(judged(NOTIFIED, shown), Found)
-    assert isinstance(judged(OPENED, shown), Found)
+    assert isinstance(judged(NOTIFIED, shown), MessageFound)
+    assert isinstance(judged(OPENED, shown), MessageFound)
 
 
 @pytest.mark.parametrize(
     ("delay", "ended_at", "seconds"),
-    [(2, None, LEAST_LOOK_BACK_SECONDS), (7000, None, 7008), (2, AT + 9000, 9009)],
+    [(2, None, MIN_LOOK_BACK_SECONDS), (7000, None, 7008), (2, AT + 9000, 9009)],
 )
 def test_what_others_sent_is_asked_as_far_back_as_it_may_come_late(delay, ended_at, seconds):
     """At least an hour before the intent; more where a late effect may take more."""
@@ -135,7 +137,7 @@ def test_what_others_sent_is_asked_as_far_back_as_it_may_come_late(delay, ended_
         (BOUND, BOUND + 99, LookAgain()),
         (BOUND + 1, NEVER_SHOWN, LookAgain()),
         (BOUND + 1, BOUND, LookAgain()),
-        (BOUND + 1, BOUND + 0.1, Absent()),
+        (BOUND + 1, BOUND + 0.1, MessageAbsent()),
     ],
 )
 def test_absence_needs_the_time_and_a_witness(now, caught_up, verdict):
@@ -146,10 +148,10 @@ def test_absence_needs_the_time_and_a_witness(now, caught_up, verdict):
 def test_a_request_that_left_late_has_its_effect_later():
     """A commit or a token may hold it up: the time counts from its end, where that is known."""
     late = replace(NOTIFIED, ended_at=AT + 31)
-    assert POLICY.bound(late) == BOUND + 30
+    assert POLICY.visible_by(late) == BOUND + 30
     assert judged(late, now=BOUND + 30, caught_up=BOUND + 99) == LookAgain()
-    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == Absent()
-    assert POLICY.bound(replace(NOTIFIED, ended_at=AT + 0.5)) == BOUND
+    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == MessageAbsent()
+    assert POLICY.visible_by(replace(NOTIFIED, ended_at=AT + 0.5)) == BOUND
 
 
 def test_without_a_witness_it_is_parked_in_the_end():
@@ -180,9 +182,9 @@ def test_at_least_once_sends_again_after_the_bound(intended):
 
 def test_at_least_once_prefers_what_is_found_and_what_is_proved():
     """The policy changes nothing where the platform tells."""
-    assert isinstance(judged(NOTIFIED, session(message()), policy=AT_LEAST_ONCE), Found)
+    assert isinstance(judged(NOTIFIED, session(message()), policy=AT_LEAST_ONCE), MessageFound)
     late = {"now": BOUND + 1, "caught_up": BOUND + 1}
-    assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == Absent()
+    assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == MessageAbsent()
 
 
 TWICE = session(message("m-1", AT + 1), message("m-2", AT + 2))
@@ -227,7 +229,7 @@ def test_a_message_from_before_the_other_send_is_the_first_ones():
 )
 def test_who_cannot_have_sent_it_is_no_rival(other):
     """Only a send that is the same in all that can be seen makes a match doubtful."""
-    assert isinstance(judged(NOTIFIED, session(message()), unsettled=[other]), Found)
+    assert isinstance(judged(NOTIFIED, session(message()), unsettled=[other]), MessageFound)
 
 
 def test_the_look_back_has_caught_up_to_the_newest_message_of_ours_that_it_shows():
@@ -237,17 +239,22 @@ def test_the_look_back_has_caught_up_to_the_newest_message_of_ours_that_it_shows
         session(message("m-3", 7.0), message("m-4", 99.0, outbound=False), id_="c-2"),
     ]
     hello = digest(TEXT)
-    assert newest_shown(shown, [Witness("c-1", "m-1", hello)]) == 5.0
-    assert newest_shown(shown, [Witness("c-1", None, hello), Witness("c-2", None, hello)]) == 7.0
-    assert newest_shown(shown, [Witness("c-1", "m-2", hello)]) == NEVER_SHOWN
-    assert newest_shown(shown, [Witness("c-3", None, hello)]) == NEVER_SHOWN
+    assert newest_shown(shown, [DeliveryWitness("c-1", "m-1", hello)]) == 5.0
+    assert (
+        newest_shown(
+            shown, [DeliveryWitness("c-1", None, hello), DeliveryWitness("c-2", None, hello)]
+        )
+        == 7.0
+    )
+    assert newest_shown(shown, [DeliveryWitness("c-1", "m-2", hello)]) == NEVER_SHOWN
+    assert newest_shown(shown, [DeliveryWitness("c-3", None, hello)]) == NEVER_SHOWN
     assert newest_shown([], []) == NEVER_SHOWN
 
 
 def test_the_pauses_grow_between_two_bounds():
     """From the setting on, with the time waited, up to ten minutes."""
     assert [POLICY.pause(waited) for waited in (0, 10, 40, 10_000)] == [5, 5, 20, 600]
-    assert POLICY.bound(NOTIFIED) == BOUND
+    assert POLICY.visible_by(NOTIFIED) == BOUND
     assert POLICY.first_look(linked=True) == 5
     assert POLICY.first_look(linked=False) == 0
     assert AT_LEAST_ONCE.first_look(linked=False) == 5

@@ -8,7 +8,7 @@ import pytest
 from dispatcher.sandbox.oauth import MESSAGING
 from dispatcher.sandbox.oauth_clients import ClientRules, make_clients
 from dispatcher.sandbox.quota import Quota
-from dispatcher.sandbox.scenario.model import READ_SCOPES, Rate, TokenRules
+from dispatcher.sandbox.scenario.model import READ_SCOPES, RateRules, TokenRules
 from dispatcher.sandbox.scenario.scenario import ScenarioError, load
 
 FORM = b"grant_type=client_credentials"
@@ -20,7 +20,7 @@ def basic(client_id, secret):
 
 def two():
     rules = (ClientRules("b", "sb", allowed=3), ClientRules("c", "sc", granted=READ_SCOPES))
-    rate = Rate(allowed=5, phase=0.0)
+    rate = RateRules(allowed=5, phase=0.0)
     return make_clients(
         rules, TokenRules(), MESSAGING, rate, lambda own, seed: Quota(own, seed, 100.0, 0.0)
     )

@@ -14,7 +14,7 @@ from dispatcher.sandbox.conversation_kinds import KINDS
 from dispatcher.sandbox.faults import FaultPlan
 from dispatcher.sandbox.latency import Latency, drawer
 from dispatcher.sandbox.oauth import Grants
-from dispatcher.sandbox.scenario.events import Timeline
+from dispatcher.sandbox.scenario.events import EventSchedule
 from dispatcher.sandbox.scenario.model import (
     READ_SCOPES,
     WRITE_SCOPES,
@@ -25,7 +25,7 @@ from dispatcher.sandbox.scenario.model import (
     TokenRules,
 )
 from dispatcher.sandbox.world.effect_log import Effect, EffectLog
-from dispatcher.sandbox.world.message_archive import History
+from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.random import generator
 
 FORM = b"grant_type=client_credentials"
@@ -135,7 +135,7 @@ async def test_events_come_at_their_time_and_after_so_many_effects():
         Event("revoke", after_effects=5),
         Event("expire_tokens", after_effects=2),
     ]
-    timeline = Timeline(events, lambda event: happened.append(event.action))
+    timeline = EventSchedule(events, lambda event: happened.append(event.action))
     for count in range(1, 6):
         timeline.on_effect(count)
     assert happened == ["expire_tokens", "revoke"]
@@ -146,7 +146,7 @@ async def test_events_come_at_their_time_and_after_so_many_effects():
 
 async def test_a_stopped_timeline_does_nothing_more():
     happened = []
-    timeline = Timeline([Event("down", at_seconds=0.01)], happened.append)
+    timeline = EventSchedule([Event("down", at_seconds=0.01)], happened.append)
     timeline.start()
     timeline.stop()
     await asyncio.sleep(0.03)
@@ -179,7 +179,9 @@ async def test_the_log_has_one_line_per_effect_soon_and_at_close(tmp_path):
 
 def test_looking_back_lags_by_message():
     """Stragglers come later than the others, and the same ones for one seed."""
-    history = History(Analytics(lag_seconds=5, straggler_share=0.2, straggler_lag_seconds=60), 1)
+    history = MessageArchive(
+        Analytics(lag_seconds=5, straggler_share=0.2, straggler_lag_seconds=60), 1
+    )
     for number in range(200):
         history.add(effect(number), f"m-{number}")
     counts = [len(history.continuing("ended-1", now)) for now in (104.9, 105.0, 160.0)]
@@ -190,7 +192,7 @@ def test_looking_back_lags_by_message():
 
 
 def test_messages_are_not_kept_where_nobody_looks_back():
-    history = History(Analytics(keep=False), 1)
+    history = MessageArchive(Analytics(keep=False), 1)
     history.add(effect(), "m-1")
     assert history.continuing("ended-1", 1e9) == []
 

@@ -3,12 +3,12 @@
 import pytest
 
 from dispatcher.sandbox.quota import LimitGate, Quota
-from dispatcher.sandbox.scenario.model import Limit, Other, Rate
+from dispatcher.sandbox.scenario.model import Limit, Other, RateRules
 
 
 def quota(now=100.0, seed=1, **rate):
     rate = {"allowed": 3, "window_seconds": 2.0, "phase": 0.0} | rate
-    return Quota(Rate(**rate), seed, now, wall_offset=1000.0)
+    return Quota(RateRules(**rate), seed, now, wall_offset=1000.0)
 
 
 def complete(windows):

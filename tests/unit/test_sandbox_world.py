@@ -5,7 +5,7 @@ import pytest
 from dispatcher.sandbox.conversation_kinds import KINDS, Verdict
 from dispatcher.sandbox.scenario.model import WorldRules
 from dispatcher.sandbox.world.ids import address, external_contact_id, guest_id
-from dispatcher.sandbox.world.world import Target, World
+from dispatcher.sandbox.world.world import SendTarget, World
 
 TAKEN = Verdict.TAKEN
 
@@ -17,7 +17,7 @@ def world():
 
 def link(world, conversation_id, now=0.0, external=None, target=None):
     external = external_contact_id(conversation_id) if external is None else external
-    target = target or Target(guest_id(conversation_id), None)
+    target = target or SendTarget(guest_id(conversation_id), None)
     return world.try_link(conversation_id, external, target, now)
 
 
@@ -117,9 +117,9 @@ def test_waking_is_unknown_for_two_checks(world):
 
 def test_a_link_needs_the_right_identity_and_target(world):
     assert link(world, "ended-1", external="x-ended-2") is Verdict.IDENTITY
-    assert world.try_link("ended-1", None, Target("g-ended-1", None), 0.0) is Verdict.IDENTITY
-    assert link(world, "ended-1", target=Target("g-ended-2", None)) is Verdict.TARGET
-    assert link(world, "ended-1", target=Target(None, address("ended-1"))) is TAKEN
+    assert world.try_link("ended-1", None, SendTarget("g-ended-1", None), 0.0) is Verdict.IDENTITY
+    assert link(world, "ended-1", target=SendTarget("g-ended-2", None)) is Verdict.TARGET
+    assert link(world, "ended-1", target=SendTarget(None, address("ended-1"))) is TAKEN
 
 
 def test_a_second_link_to_the_same_previous_makes_another_conversation(world):
@@ -135,7 +135,7 @@ def test_a_second_link_to_the_same_previous_makes_another_conversation(world):
 
 
 def test_an_unlinked_conversation_keeps_whom_it_was_opened_for(world):
-    new = world.open_unlinked("x-7", Target(None, "a-7"))
+    new = world.open_unlinked("x-7", SendTarget(None, "a-7"))
     view = world.check(new, 0.0)
     assert (view.external_contact_id, view.address, view.previous) == ("x-7", "a-7", None)
 

@@ -153,8 +153,8 @@ def test_what_a_messenger_needs(messenger, identity, address, limit):
     found = settings(messenger=messenger, **template)
     rules = make_rules(found)
     assert (rules.needs_identity, rules.needs_address) == (identity, address)
-    assert rules.reconcile.names_people is (messenger != "whatsapp")
-    assert not rules.reconcile.tells_links
+    assert rules.reconcile.reports_people is (messenger != "whatsapp")
+    assert not rules.reconcile.reports_links
     assert text_limit(found) == limit
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.settings import Mistake, SettingsError, load
+from dispatcher.settings import SettingsError, SettingsProblem, load
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
 NEEDED = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://api.example.com"}
@@ -16,7 +16,7 @@ def mistakes(
     env: dict[str, str] | None = None,
     flags: dict[str, object] | None = None,
     purpose: str = "check",
-) -> dict[str, Mistake]:
+) -> dict[str, SettingsProblem]:
     with pytest.raises(SettingsError) as caught:
         load(
             config,
@@ -175,5 +175,7 @@ def test_lines_are_found_in_every_way_of_writing(tmp_path):
 
 def test_a_mistake_reads_as_a_line():
     """Place, key, problem and hint stand in one line that editors can follow."""
-    mistake = Mistake("dispatcher.toml", "engine.workers", "must be at least 1, not 0", "try 1", 7)
+    mistake = SettingsProblem(
+        "dispatcher.toml", "engine.workers", "must be at least 1, not 0", "try 1", 7
+    )
     assert str(mistake) == "dispatcher.toml:7: engine.workers must be at least 1, not 0 (try 1)"

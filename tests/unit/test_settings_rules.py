@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from dispatcher.app.campaign_rules import open_house
+from dispatcher.app.campaign_rules import open_campaign_rules
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Finish
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ports import Limits
-from dispatcher.settings import Rules, SettingsError, load, warnings
+from dispatcher.settings import RulesSettings, SettingsError, load, warnings
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
 NEEDED = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://api.example.com"}
@@ -60,15 +60,15 @@ def test_a_column_without_quiet_hours_is_perhaps_not_meant():
 
 async def made(**given):
     async with AsyncExitStack() as stack:
-        return await open_house(Rules(**given), "c", stack, lambda: None)
+        return await open_campaign_rules(RulesSettings(**given), "c", stack, lambda: None)
 
 
 async def test_the_defaults_are_one_message_a_person():
     """Nothing else is on."""
     house = await made()
     assert house.limits(1000.0) == Limits(one_per_person=True)
-    assert house.bars(Contact("k", "c", "t"), None, NEW, 1000.0) is None
-    assert house.failed_share is None
+    assert house.check(Contact("k", "c", "t"), None, NEW, 1000.0) is None
+    assert house.failure_rate is None
     off = await made(one_per_person=False)
     assert off.limits(1000.0) == Limits()
 
@@ -85,13 +85,13 @@ async def test_a_list_is_followed_while_the_run_goes_on(tmp_path, monkeypatch):
     path = tmp_path / "never.txt"
     path.write_text("nobody\n")
     async with AsyncExitStack() as stack:
-        given = Rules(suppression_file=str(path))
-        house = await open_house(given, "c", stack, lambda: None)
+        given = RulesSettings(suppression_file=str(path))
+        house = await open_campaign_rules(given, "c", stack, lambda: None)
         contact = Contact("k", "c", "t")
-        assert house.bars(contact, None, NEW, 0.0) is None
+        assert house.check(contact, None, NEW, 0.0) is None
         path.write_text("nobody\nK\n")
         for _ in range(1000):
-            if house.bars(contact, None, NEW, 0.0) is not None:
+            if house.check(contact, None, NEW, 0.0) is not None:
                 break
             await asyncio.sleep(0.01)
-        assert house.bars(contact, None, NEW, 0.0) == Finish(Status.SKIPPED, Reason.SUPPRESSED)
+        assert house.check(contact, None, NEW, 0.0) == Finish(Status.SKIPPED, Reason.SUPPRESSED)

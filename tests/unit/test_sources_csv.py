@@ -183,7 +183,7 @@ def test_filtered_rows_are_counted(file):
     """A filter keeps rows out, and rows that do not parse are rejected all the same."""
     data = b"conversation_id,status\nc1,open\nc2,done\n,done\nbad\n"
     contacts, rejected, filtered = read(
-        file, data, rules=RowRules(text="Hi", keep={"status": ["open"]})
+        file, data, rules=RowRules(text="Hi", filter={"status": ["open"]})
     )
     assert (ids(contacts), judged(rejected), filtered) == (["c1"], [(5, "columns")], 2)
 
@@ -209,6 +209,6 @@ def test_a_header_that_will_not_do(file, data, words):
 
 def test_a_column_that_the_settings_name_must_be_there(file):
     """A typing error in a mapping or a filter must not send to everybody, or to nobody."""
-    for rules in (RowRules(columns={"text": "BODY"}), RowRules(keep={"status": ["open"]})):
+    for rules in (RowRules(columns={"text": "BODY"}), RowRules(filter={"status": ["open"]})):
         with pytest.raises(SourceError, match=r"BODY|status"):
             read(file, b"conversation_id,x\nc1,2\n", rules=rules)

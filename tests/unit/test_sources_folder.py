@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources import RowRules, Timing, open_source
-from dispatcher.sources.files.folder_scan import Arrivals
+from dispatcher.sources.files.folder_scan import FolderScan
 
 RULES = RowRules(text="Hello")
 QUICK = Timing(poll_seconds=0.01, stable_seconds=0.05)
@@ -36,7 +36,7 @@ def ids(batches):
 
 def test_a_file_is_taken_once_it_has_been_stable():
     """Every change of size, time or inode starts the wait anew; it is taken once."""
-    arrivals = Arrivals(2.0)
+    arrivals = FolderScan(2.0)
     assert arrivals.look({"a": stat(1)}, 0.0, 1000.0) == []
     assert arrivals.look({"a": stat(2)}, 1.0, 1001.0) == []
     assert arrivals.look({"a": stat(2)}, 2.9, 1003.0) == []
@@ -50,7 +50,7 @@ def test_a_file_is_taken_once_it_has_been_stable():
 
 def test_a_file_that_is_renamed_into_place_is_taken_at_once():
     """The same inode under a temporary name before means that writing has ended."""
-    arrivals = Arrivals(2.0)
+    arrivals = FolderScan(2.0)
     for name in (".a.csv", "a.csv.tmp", "a.csv.part", "a.csv.partial", "a.CRDOWNLOAD"):
         assert arrivals.look({name: stat(inode=7)}, 0.0, 1000.0) == []
         assert not arrivals.pending
@@ -60,7 +60,7 @@ def test_a_file_that_is_renamed_into_place_is_taken_at_once():
 
 def test_an_old_file_is_taken_at_first_sight():
     """What did not change for a minute needs no watching; a clock ahead is no reason."""
-    arrivals = Arrivals(2.0)
+    arrivals = FolderScan(2.0)
     entries = {"b": stat(changed=900.0), "a": stat(changed=940.0), "c": stat(changed=1030.0)}
     assert arrivals.look(entries, 0.0, 1000.0) == ["a", "b"]
 

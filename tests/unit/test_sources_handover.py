@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from dispatcher.ports import Batch, SourceError
-from dispatcher.sources.thread_bridge import AHEAD, StoppedError, handed_over
+from dispatcher.sources.thread_bridge import AHEAD, ReaderClosedError, iterate_in_thread
 
 
 async def test_the_thread_is_a_few_batches_ahead_at_most():
@@ -21,7 +21,7 @@ async def test_the_thread_is_a_few_batches_ahead_at_most():
                 full.set()
             outlet.put(Batch((), filtered=number))
 
-    batches = handed_over(work)
+    batches = iterate_in_thread(work)
     taken = [(await anext(batches)).filtered]
     assert await asyncio.to_thread(full.wait, 5)
     assert len(made) <= AHEAD + 2
@@ -37,7 +37,7 @@ async def test_an_error_comes_behind_the_batches(error):
         outlet.put(Batch((), filtered=1))
         raise error
 
-    batches = handed_over(work)
+    batches = iterate_in_thread(work)
     assert (await anext(batches)).filtered == 1
     with pytest.raises(type(error)):
         await anext(batches)
@@ -58,11 +58,11 @@ async def test_closing_ends_the_thread_wherever_it_is(act):
                     outlet.wait(60)
                 else:
                     outlet.check()
-        except StoppedError:
+        except ReaderClosedError:
             stopped.set()
             raise
 
-    batches = handed_over(work)
+    batches = iterate_in_thread(work)
     await anext(batches)
     await batches.aclose()
     assert await asyncio.to_thread(stopped.wait, 5)
@@ -78,12 +78,12 @@ def test_a_loop_that_is_gone_ends_the_thread():
         go_on.wait(5)
         try:
             outlet.put(Batch(()))
-        except StoppedError:
+        except ReaderClosedError:
             stopped.set()
             raise
 
     loop = asyncio.new_event_loop()
-    batches = handed_over(work)
+    batches = iterate_in_thread(work)
     loop.run_until_complete(anext(batches))
     loop.close()
     go_on.set()

@@ -6,15 +6,15 @@ import pytest
 
 from dispatcher.domain.contact import TEXT_LIMIT, Contact
 from dispatcher.sources import Layout, RowRules, Timing
-from dispatcher.sources.rows.contact_builder import BadRowError, Judge
+from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
 
 
 def contact(row, **rules):
-    return Judge(RowRules(**{"text": "Hello", **rules})).contact(dict(row))
+    return ContactBuilder(RowRules(**{"text": "Hello", **rules})).contact(dict(row))
 
 
 def refusal(row, **rules):
-    with pytest.raises(BadRowError) as caught:
+    with pytest.raises(InvalidRowError) as caught:
         contact(row, **rules)
     return caught.value
 
@@ -148,23 +148,23 @@ def test_the_length_of_the_text():
 def test_the_filter_is_judged_first():
     """A row that is kept out is never rejected, whatever else is wrong with it."""
     keep = {"status": ["open", "new"]}
-    assert contact({"conversation_id": "a/b", "status": "done"}, keep=keep) is None
-    assert contact({"status": "done"}, keep=keep) is None
-    assert contact({"conversation_id": "c1"}, keep=keep) is None
-    made = contact({"conversation_id": "c1", "status": " new "}, keep=keep)
+    assert contact({"conversation_id": "a/b", "status": "done"}, filter=keep) is None
+    assert contact({"status": "done"}, filter=keep) is None
+    assert contact({"conversation_id": "c1"}, filter=keep) is None
+    made = contact({"conversation_id": "c1", "status": " new "}, filter=keep)
     assert made is not None
 
 
 def test_a_filter_may_ask_for_an_empty_cell():
     """An empty string among the values lets rows in that lack the column."""
-    assert contact({"conversation_id": "c1"}, keep={"optout": [""]}) is not None
+    assert contact({"conversation_id": "c1"}, filter={"optout": [""]}) is not None
 
 
 @pytest.mark.parametrize(
     "rules",
     [
         {"columns": {"conversation": "x"}},
-        {"keep": {"status": "open"}},
+        {"filter": {"status": "open"}},
         {"text": "{"},
         {"subject": "{a!r}"},
     ],

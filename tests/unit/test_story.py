@@ -7,15 +7,15 @@ import orjson
 import pytest
 
 from dispatcher.domain import contact_history
-from dispatcher.domain.answer import Answer, Loss, NoAnswer
+from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State
-from dispatcher.domain.failure import Kind
+from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.contact_history import told
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.contact_history import describe_contact
+from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, Settlement
 from tests.support.engine import Bench
 from tests.support.scripted import in_turn
@@ -85,17 +85,17 @@ def test_a_contact_that_is_held_for_long_does_not_fill_the_memory():
 
 def test_a_correlation_id_of_any_length_is_cut():
     """A platform cannot make the ledger grow."""
-    entry = contact_history.asked(
-        1.0, Step.CHECK, Answer(500, correlation_id="x" * 9999), Kind.PASSING
+    entry = contact_history.request_entry(
+        1.0, Step.CHECK, Answer(500, correlation_id="x" * 9999), AnswerKind.PASSING
     )
     assert len(entry[5]) == contact_history.CORRELATION_LIMIT
 
 
 def test_a_request_without_an_answer_names_the_loss():
     """Time in milliseconds, step, loss, meaning."""
-    lost = NoAnswer(Loss.TIMEOUT, "10 s were over, ada@example.com")
-    entry = contact_history.asked(1.5, Step.NOTIFY, lost, Kind.IN_DOUBT)
-    assert entry == [1500, Step.NOTIFY, Loss.TIMEOUT, Kind.IN_DOUBT]
+    lost = NoAnswer(NoAnswerCause.TIMEOUT, "10 s were over, ada@example.com")
+    entry = contact_history.request_entry(1.5, Step.NOTIFY, lost, AnswerKind.IN_DOUBT)
+    assert entry == [1500, Step.NOTIFY, NoAnswerCause.TIMEOUT, AnswerKind.IN_DOUBT]
 
 
 @in_virtual_time
@@ -135,8 +135,8 @@ async def test_restart_replay_and_drop_have_their_entries(path):
         await ledger.replay([1])
         await ledger.claim(1, 9e9)
         await ledger.recover()
-    with reading(path) as connection:
-        (found,) = told(connection, "k", "c")
+    with ledger_reader(path) as connection:
+        (found,) = describe_contact(connection, "k", "c")
     assert [entry["what"] for entry in found["story"]] == ["claimed", "replayed", "restart"]
     assert found["story"][1]["answer"] == "parked"
     assert found["story"][1]["means"] == "exhausted"

@@ -2,13 +2,13 @@
 
 import pytest
 
-from dispatcher.telemetry.metrics.agent import Agent, find_agent
+from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 
 
 def test_arguments_hold_without_variables():
     """Without DD_ variables, the settings say where the agent is."""
-    assert find_agent("agent.local", 9125, None, {}) == Agent("agent.local", 9125)
-    assert find_agent(socket_path="/run/dsd.socket", environ={}) == Agent(
+    assert find_agent("agent.local", 9125, None, {}) == AgentAddress("agent.local", 9125)
+    assert find_agent(socket_path="/run/dsd.socket", environ={}) == AgentAddress(
         socket_path="/run/dsd.socket"
     )
 
@@ -16,16 +16,22 @@ def test_arguments_hold_without_variables():
 @pytest.mark.parametrize(
     ("environ", "agent"),
     [
-        ({"DD_AGENT_HOST": "node"}, Agent("node", 9125)),
-        ({"DD_DOGSTATSD_PORT": "8126"}, Agent("here", 8126)),
-        ({"DD_AGENT_HOST": "node", "DD_DOGSTATSD_PORT": "8126"}, Agent("node", 8126)),
-        ({"DD_AGENT_HOST": "unix:///run/a"}, Agent(socket_path="unix:///run/a")),
-        ({"DD_DOGSTATSD_SOCKET": "/run/a", "DD_AGENT_HOST": "node"}, Agent(socket_path="/run/a")),
-        ({"DD_DOGSTATSD_URL": "udp://far:99", "DD_DOGSTATSD_SOCKET": "/a"}, Agent("far", 99)),
-        ({"DD_DOGSTATSD_URL": "udp://far"}, Agent("far", 8125)),
-        ({"DD_DOGSTATSD_URL": "udp://[::1]:99"}, Agent("::1", 99)),
-        ({"DD_DOGSTATSD_URL": "unix:///run/a"}, Agent(socket_path="unix:///run/a")),
-        ({"DD_AGENT_HOST": "", "DD_DOGSTATSD_URL": ""}, Agent("here", 9125)),
+        ({"DD_AGENT_HOST": "node"}, AgentAddress("node", 9125)),
+        ({"DD_DOGSTATSD_PORT": "8126"}, AgentAddress("here", 8126)),
+        ({"DD_AGENT_HOST": "node", "DD_DOGSTATSD_PORT": "8126"}, AgentAddress("node", 8126)),
+        ({"DD_AGENT_HOST": "unix:///run/a"}, AgentAddress(socket_path="unix:///run/a")),
+        (
+            {"DD_DOGSTATSD_SOCKET": "/run/a", "DD_AGENT_HOST": "node"},
+            AgentAddress(socket_path="/run/a"),
+        ),
+        (
+            {"DD_DOGSTATSD_URL": "udp://far:99", "DD_DOGSTATSD_SOCKET": "/a"},
+            AgentAddress("far", 99),
+        ),
+        ({"DD_DOGSTATSD_URL": "udp://far"}, AgentAddress("far", 8125)),
+        ({"DD_DOGSTATSD_URL": "udp://[::1]:99"}, AgentAddress("::1", 99)),
+        ({"DD_DOGSTATSD_URL": "unix:///run/a"}, AgentAddress(socket_path="unix:///run/a")),
+        ({"DD_AGENT_HOST": "", "DD_DOGSTATSD_URL": ""}, AgentAddress("here", 9125)),
     ],
 )
 def test_variables_win(environ, agent):

@@ -10,8 +10,8 @@ from dispatcher.domain import events as e
 from dispatcher.domain.status import HaltReason, ScopeSource, Step
 from dispatcher.telemetry.metrics.catalog import PER_CLIENT, halts, tags_of, zeros
 from dispatcher.telemetry.stats.as_json import as_json
-from dispatcher.telemetry.stats.merge import together
-from dispatcher.telemetry.stats.run_stats import Tally
+from dispatcher.telemetry.stats.merge import merge_snapshots
+from dispatcher.telemetry.stats.run_stats import RunStats
 
 NAMES = ("north", "south")
 REFUSED = e.ScopeError(ScopeSource.FORBIDDEN, Step.OPEN, "k", "r", client="south")
@@ -27,7 +27,7 @@ def gauges():
 
 
 def tally(*facts):
-    taken = Tally(epoch=lambda: 50.0, clients=NAMES)
+    taken = RunStats(epoch=lambda: 50.0, clients=NAMES)
     for fact in facts:
         taken.emit(fact)
     return taken.snapshot()
@@ -85,7 +85,7 @@ def test_what_a_client_did_for_several_campaigns_is_added_up():
     """A halt is told to every campaign, and counts once."""
     halted = e.Halted(HaltReason.SCOPE, "", "south")
     carts, questions = tally(answered("north"), halted), tally(answered("north"), halted)
-    whole = together([carts, questions])
+    whole = merge_snapshots([carts, questions])
     assert whole.clients["north"].requests == 2
     assert whole.clients["south"].halts == {HaltReason.SCOPE: 50.0}
     assert whole.halts == {}
@@ -96,7 +96,7 @@ def test_the_status_has_clients_only_where_there_are_several():
     told = as_json(tally(gauges(), e.Halted(HaltReason.SCOPE, "", "south")))
     assert told["clients"]["south"]["halted_since"] == {"scope": 50.0}
     assert told["clients"]["north"]["pace"] == 4.9
-    alone = Tally()
+    alone = RunStats()
     alone.emit(replace(gauges(), clients=()))
     assert "clients" not in as_json(alone.snapshot())
     assert "clients" not in as_json(alone.snapshot())["gauges"]
@@ -123,7 +123,7 @@ def test_the_views_tell_which_client_is_halted_and_why():
 
 def test_one_client_is_shown_as_before():
     """Its views have no word of clients."""
-    alone = Tally()
+    alone = RunStats()
     alone.emit(answered(""))
     snapshot = alone.snapshot()
     text = progress.line(snapshot)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dispatcher.domain import events as e
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.telemetry.stats.as_json import as_json
-from dispatcher.telemetry.stats.run_stats import Tally
+from dispatcher.telemetry.stats.run_stats import RunStats
 
 small = st.integers(0, 500)
 few = st.floats(0, 100)
@@ -59,7 +59,7 @@ class Time:
 @given(facts)
 def test_it_adds_up(given_facts):
     """Every row is in one of the four kinds, and every fact is counted exactly once."""
-    tally = Tally()
+    tally = RunStats()
     for fact in given_facts:
         tally.emit(fact)
     shot = tally.snapshot()
@@ -82,7 +82,7 @@ def test_it_adds_up(given_facts):
 
 def test_a_snapshot_stays_as_it_was():
     """What is counted later does not change a snapshot that was taken before."""
-    tally = Tally()
+    tally = RunStats()
     before = tally.snapshot()
     tally.emit(e.RetryLoop(Step.OPEN, "k"))
     assert before.retry_loops == {}
@@ -92,7 +92,7 @@ def test_a_snapshot_stays_as_it_was():
 def test_halts_are_those_that_last():
     """A halt is there with its first time until it is over; two of them do not mix."""
     clock = Time()
-    tally = Tally(epoch=clock)
+    tally = RunStats(epoch=clock)
     tally.emit(e.Halted(HaltReason.SCOPE, ""))
     clock.now = 1005.0
     tally.emit(e.Halted(HaltReason.SCOPE, ""))
@@ -105,7 +105,7 @@ def test_halts_are_those_that_last():
 def test_rates_follow_the_last_seconds():
     """The 10-second rate forgets what the 60-second rate still knows; in the end both do."""
     clock = Time()
-    tally = Tally(monotonic=clock)
+    tally = RunStats(monotonic=clock)
     fact = e.Settled(
         "k", "c", Status.NOTIFIED, Reason.DELIVERED, None, None, None, "r", seconds=1.0
     )
@@ -128,7 +128,7 @@ def test_rates_follow_the_last_seconds():
 def test_rates_at_the_start():
     """Before ten seconds have passed, the rate is over those that have."""
     clock = Time()
-    tally = Tally(monotonic=clock)
+    tally = RunStats(monotonic=clock)
     for _ in range(8):
         tally.emit(e.Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False))
     clock.now = 1004.0
@@ -137,7 +137,7 @@ def test_rates_at_the_start():
 
 def test_gauges_are_the_last_ones():
     """The last gauges are in the snapshot and in the JSON."""
-    tally = Tally()
+    tally = RunStats()
     assert as_json(tally.snapshot())["gauges"] is None
     gauges = e.Gauges(3, 100, 1.5, 5.0, 0.9)
     tally.emit(e.Gauges(1, 1, 1, 1, 1))

@@ -16,8 +16,8 @@ from dispatcher.domain.events import (
 from dispatcher.domain.status import HaltReason, Reason, ScopeSource, Status, Step
 from dispatcher.settings import load
 from dispatcher.settings.field_types import _CAMPAIGN
-from dispatcher.telemetry.stats.merge import together
-from dispatcher.telemetry.stats.run_stats import Tally
+from dispatcher.telemetry.stats.merge import merge_snapshots
+from dispatcher.telemetry.stats.run_stats import RunStats
 
 CHECKED = Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False)
 OPENED = Settled("k", "c", Status.OPENED, Reason.DELIVERED, None, None, None, "r", 1.0)
@@ -25,7 +25,7 @@ OPENED = Settled("k", "c", Status.OPENED, Reason.DELIVERED, None, None, None, "r
 
 @pytest.fixture
 def tallies():
-    first, second = Tally(lambda: 10.0, lambda: 100.0), Tally(lambda: 10.0, lambda: 200.0)
+    first, second = RunStats(lambda: 10.0, lambda: 100.0), RunStats(lambda: 10.0, lambda: 200.0)
     for tally, times in ((first, 1), (second, 2)):
         tally.emit(RowsRead(10, 7, 1, 1, 1))
         for _ in range(times):
@@ -37,7 +37,7 @@ def tallies():
 
 
 def whole(tallies):
-    return together([tally.snapshot() for tally in tallies])
+    return merge_snapshots([tally.snapshot() for tally in tallies])
 
 
 def test_counts_are_sums(tallies):
@@ -73,7 +73,7 @@ def test_a_run_stands_still_when_all_campaigns_do(tallies):
 def test_one_campaign_is_the_run(tallies):
     """Nothing is added to what it says."""
     snapshot = tallies[0].snapshot()
-    assert together([snapshot]) is snapshot
+    assert merge_snapshots([snapshot]) is snapshot
 
 
 def test_no_campaign_can_be_called_like_all_of_them():

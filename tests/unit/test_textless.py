@@ -6,25 +6,25 @@ import pytest
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.decision import Rules
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconciliation import (
     NEVER_SHOWN,
-    Absent,
+    DeliveryWitness,
     Evidence,
-    Found,
     LookAgain,
+    MessageAbsent,
+    MessageFound,
     Park,
     Resend,
-    Witness,
     digest,
     judge,
     newest_shown,
 )
 from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
-from dispatcher.domain.unsettled_send import Intended, ReconcilePolicy
-from dispatcher.engine.pipeline import Ending
+from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, Bench, contact, contacts
 from tests.support.scripted import ENDED, OPEN, RESET, RESUMABLE, ListSource, refused, seen
@@ -38,10 +38,10 @@ BOUNDS = ReconcilePolicy(
     clock_skew=4,
     look_seconds=5,
     give_up_seconds=100,
-    tells_links=False,
+    reports_links=False,
 )
 EFFECT, BOUND = AT + 7, AT + 10
-NOTIFIED = Intended(1, Step.NOTIFY, "c-1", "x-1", digest("Hello"), AT)
+NOTIFIED = UnsettledSend(1, Step.NOTIFY, "c-1", "x-1", digest("Hello"), AT)
 OPENED = replace(NOTIFIED, step=Step.OPEN)
 NAMELESS = replace(OPENED, external_contact_id=None)
 PROVED = {"now": BOUND + 1, "caught_up": BOUND + 0.5}
@@ -52,7 +52,7 @@ def message(id_="m-1", at=AT + 1, *, outbound=True):
 
 
 def session(*messages, id_="c-1", person="x-1"):
-    return PastConversation(id_, None, person, messages, tells_previous=False)
+    return PastConversation(id_, None, person, messages, has_previous=False)
 
 
 def new(*messages, id_="n-1", person="x-1"):
@@ -77,7 +77,7 @@ def test_one_message_in_its_time_is_ours(intended, shown, conversation, relation
     """In the conversation itself, or as the first one of a new one with the same person."""
     old = session(message("old", AT - 500), message("in", AT + 1, outbound=False))
     found = judged(intended, old, shown)
-    assert found == Found(conversation, "m-1", relation, AT + 1)
+    assert found == MessageFound(conversation, "m-1", relation, AT + 1)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_one_message_in_its_time_is_ours(intended, shown, conversation, relation
 @pytest.mark.parametrize("shown", [session, new])
 def test_the_time_is_from_the_intent_to_the_last_effect(at, ours, shown):
     """What comes later is somebody else's: there is no text that could tell."""
-    assert isinstance(judged(OPENED, shown(message(at=at))), Found) == ours
+    assert isinstance(judged(OPENED, shown(message(at=at))), MessageFound) == ours
 
 
 NOT_OURS = {
@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_no_proof_against_absence(intended, shown):
     """It is waited for until the bound, then it is absent."""
     taken = {"messages": frozenset({"taken"})}
     assert judged(intended, shown, **taken) == LookAgain()
-    assert judged(intended, shown, **taken, **PROVED) == Absent()
+    assert judged(intended, shown, **taken, **PROVED) == MessageAbsent()
 
 
 UNCLEAR = {
@@ -169,7 +169,7 @@ def test_a_message_that_another_send_may_have_made_is_nobodys(rival):
 )
 def test_a_send_that_cannot_have_made_it_is_no_rival(other):
     """Its time is another, or its person."""
-    assert isinstance(judged(OPENED, new(), unsettled=[other]), Found)
+    assert isinstance(judged(OPENED, new(), unsettled=[other]), MessageFound)
 
 
 def test_a_send_that_would_not_be_shown_is_never_absent():
@@ -179,17 +179,17 @@ def test_a_send_that_would_not_be_shown_is_never_absent():
     nameless = replace(NOTIFIED, external_contact_id=None)
     for shown in ([], [session(person=None)]):  # nothing at all is shown is no proof, either
         assert judged(nameless, *shown, **PROVED) == LookAgain()
-    linked = replace(BOUNDS, tells_links=True)
-    assert judged(nameless, policy=linked, **PROVED) == Absent()
+    linked = replace(BOUNDS, reports_links=True)
+    assert judged(nameless, policy=linked, **PROVED) == MessageAbsent()
     again = replace(BOUNDS, resend=True)
     assert judged(NAMELESS, policy=again, **PROVED) == Resend()
 
 
 def test_a_send_that_names_nobody_is_not_found_by_its_person():
     """What it began may be nobody's conversation, or another's: it is never absent."""
-    by_address = replace(BOUNDS, names_people=False)
+    by_address = replace(BOUNDS, reports_people=False)
     for intended in (OPENED, NOTIFIED):
-        assert judged(intended, **PROVED) == Absent()
+        assert judged(intended, **PROVED) == MessageAbsent()
         assert judged(intended, policy=by_address, **PROVED) == LookAgain()
         assert judged(intended, policy=by_address, waited=100, **PROVED) == Park()
 
@@ -206,12 +206,12 @@ UNREADABLE = {
 def test_a_conversation_that_cannot_be_read_may_hold_the_message(intended, shown):
     """Neither absent, nor surely the one that stands elsewhere; another person's says nothing."""
     closed = replace(shown, readable=False)
-    assert judged(intended, shown, **PROVED) == Absent()
+    assert judged(intended, shown, **PROVED) == MessageAbsent()
     assert judged(intended, closed, **PROVED) == LookAgain()
     assert judged(intended, closed, waited=100, **PROVED) == Park()
     assert judged(intended, closed, new(id_="n-2")) == LookAgain()
     assert judged(intended, replace(closed, id="n-3", external_contact_id="x-3"), **PROVED) == (
-        Absent()
+        MessageAbsent()
     )
 
 
@@ -219,17 +219,17 @@ def test_a_witness_without_a_text_is_known_by_its_id():
     """One whose id nobody knows proves nothing."""
     shown = [session(message("m-1", 5.0), message("m-2", 9.0))]
     hello = digest("Hello")
-    assert newest_shown(shown, [Witness("c-1", "m-1", hello)]) == 5.0
-    assert newest_shown(shown, [Witness("c-1", None, hello)]) == NEVER_SHOWN
-    assert newest_shown(shown, [Witness("c-2", "m-1", hello)]) == NEVER_SHOWN
+    assert newest_shown(shown, [DeliveryWitness("c-1", "m-1", hello)]) == 5.0
+    assert newest_shown(shown, [DeliveryWitness("c-1", None, hello)]) == NEVER_SHOWN
+    assert newest_shown(shown, [DeliveryWitness("c-2", "m-1", hello)]) == NEVER_SHOWN
 
 
 def test_a_message_that_analytics_do_not_show_yet_is_no_witness():
     """The conversation itself shows it; how far the others are, it does not tell."""
     early = replace(message("m-1", 5.0), indexed=False)
     hello = digest("Hello")
-    assert newest_shown([session(early)], [Witness("c-1", "m-1", hello)]) == NEVER_SHOWN
-    assert isinstance(judged(NOTIFIED, session(replace(message(), indexed=False))), Found)
+    assert newest_shown([session(early)], [DeliveryWitness("c-1", "m-1", hello)]) == NEVER_SHOWN
+    assert isinstance(judged(NOTIFIED, session(replace(message(), indexed=False))), MessageFound)
 
 
 class World:
@@ -241,7 +241,7 @@ class World:
         self.unnamed = set()
         """Contacts whose messages the platform takes without telling an id."""
         bounds = {"clock_skew": 1, "look_seconds": 1, "give_up_seconds": 60, **bounds}
-        rules = Rules(
+        rules = DecisionPolicy(
             open_unlinked_when_gone=True, retry=POLICY, reconcile=replace(BOUNDS, **bounds)
         )
         self.bench = Bench(self.answer, rules)
@@ -285,7 +285,7 @@ async def test_a_message_that_took_effect_is_found_wherever_it_ended(
 ):
     """With the conversation, the id and the person in the lineage, and no second send."""
     world = World(state, [1], [1], lands_in)
-    assert await world.run(contacts(1)) is Ending.DONE
+    assert await world.run(contacts(1)) is RunOutcome.DONE
     (kept,) = world.platform.archive.kept
     end = world.ledger.rows[1].settlement
     assert (end.status, end.relation) == (status, relation)
@@ -299,7 +299,7 @@ async def test_a_message_that_took_effect_is_found_wherever_it_ended(
 async def test_a_message_that_took_no_effect_is_sent_again_once_a_later_one_is_shown(state):
     """The witness is known by its id; nobody gets two."""
     world = World(state, [1])
-    assert await world.run(contacts(1), contacts(1, 2), seconds=10) is Ending.DONE
+    assert await world.run(contacts(1), contacts(1, 2), seconds=10) is RunOutcome.DONE
     assert world.resolutions() == [Resolution.ABSENT]
     assert world.ledger.count(Status.NOTIFIED, Status.OPENED) == 2
     assert len(world.platform.archive.kept) == 2
@@ -312,7 +312,7 @@ async def test_what_stays_ambiguous_is_parked_and_never_sent_again():
     archive = world.platform.archive
     archive.add("conversation-1", "", world.platform._wall() + 0.1, identity="person-1")
     given = contact(external_contact_id="person-1")
-    assert await world.run([given], wait_limit=200) is Ending.DONE
+    assert await world.run([given], wait_limit=200) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.resolutions() == [Resolution.PARKED]
     assert len(archive.kept) == 2
@@ -329,7 +329,7 @@ async def test_what_a_parked_send_to_the_same_person_may_have_made_is_nobodys():
     given = [
         contact(number, external_contact_id="shared", address="a@example.org") for number in (1, 2)
     ]
-    assert await world.run(given, wait_limit=200) is Ending.DONE
+    assert await world.run(given, wait_limit=200) is RunOutcome.DONE
     for key in ("key-1", "key-2"):
         assert world.ledger.end(key) == (Status.PARKED, Reason.IN_DOUBT)
     late = archive.kept[0].message.at
@@ -347,7 +347,7 @@ async def test_a_message_whose_id_was_not_told_makes_the_next_one_a_guess():
         OPEN if request.step is Step.CHECK else next(answers)(request)
     )
     twin = Contact("key-2", "conversation-1", "Hello 2")
-    assert await world.run([contact(1), twin], wait_limit=200) is Ending.DONE
+    assert await world.run([contact(1), twin], wait_limit=200) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.NOTIFIED, Reason.DELIVERED)
     assert world.ledger.end("key-2") == (Status.PARKED, Reason.IN_DOUBT)
     assert len(world.platform.archive.kept) == 1

@@ -6,11 +6,11 @@ import pytest
 
 from dispatcher.app.authorization_report import described
 from dispatcher.app.needs import with_needs
-from dispatcher.domain.answer import Lack
-from dispatcher.engine.authorization import halt_for
+from dispatcher.domain.answer import GrantKind
+from dispatcher.engine.authorization import halt_reason
 from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
-from dispatcher.platforms.genesys.token_info import read_granted
-from dispatcher.platforms.grants import Needs, RoleDivision
+from dispatcher.platforms.genesys.token_info import parse_token_info
+from dispatcher.platforms.grants import RequiredGrants, RoleDivision
 from dispatcher.platforms.missing_grants import GENESYS_PAGES, MESSAGING_PAGES
 from dispatcher.platforms.token import TokenOptions
 
@@ -29,7 +29,7 @@ BODY = {
         "state": "active",
     },
 }
-NEEDS = Needs((SCOPES, ()), (SEND, READ), GENESYS_PAGES)
+NEEDS = RequiredGrants((SCOPES, ()), (SEND, READ), GENESYS_PAGES)
 
 
 def told(**changes):
@@ -39,19 +39,19 @@ def told(**changes):
 
 
 def judged(body):
-    return NEEDS.weigh_told(7, read_granted(body))
+    return NEEDS.evaluate_reported(7, parse_token_info(body))
 
 
 def test_a_whole_answer_is_read():
     """Scopes, roles with their divisions, and whose client it is."""
-    granted = read_granted(BODY)
+    granted = parse_token_info(BODY)
     assert granted.scopes == ("conversations", "analytics:readonly")
     assert granted.roles == (RoleDivision("r-1", "d-1"), RoleDivision("r-1", "*"))
     about = "organisation Example Org (o-1), client dispatcher (c-1), 1 role in 2 divisions"
     assert granted.about == about
     authority = judged(BODY)
-    assert (authority.token, authority.missing) == (7, ())
-    assert (authority.granted, authority.told) == (granted.scopes, True)
+    assert (authority.token, authority.missing_names) == (7, ())
+    assert (authority.granted, authority.scopes_known) == (granted.scopes, True)
     assert authority.required == (
         "scope conversations or messaging",
         f"permission {SEND}",
@@ -70,20 +70,20 @@ def test_a_whole_answer_is_read():
 def test_scopes_are_held_against_the_needed_ones(scopes, missing):
     """Any one of the needed names will do, and nothing that only begins like it."""
     authority = judged(told(authorizedScope=scopes, scope=[]))
-    assert authority.missing == missing
-    assert all(each.where == GENESYS_PAGES.scope for each in authority.lacks)
+    assert authority.missing_names == missing
+    assert all(each.where == GENESYS_PAGES.scope for each in authority.missing_grants)
 
 
 @pytest.mark.parametrize("none", [[], None, "conversations", {}])
 def test_a_client_without_scopes_is_not_limited_by_them(none):
     """Organisations do not enforce scopes unless they choose to; then roles alone decide."""
     authority = judged(told(authorizedScope=none, scope=none))
-    assert (authority.missing, authority.told) == ((), False)
+    assert (authority.missing_names, authority.scopes_known) == ((), False)
 
 
 def test_the_clients_own_scopes_stand_in_for_those_of_the_token():
     """Where the token's are not told."""
-    assert judged(told(authorizedScope=None, scope=["analytics"])).missing == (
+    assert judged(told(authorizedScope=None, scope=["analytics"])).missing_names == (
         "conversations or messaging",
     )
 
@@ -91,17 +91,17 @@ def test_the_clients_own_scopes_stand_in_for_those_of_the_token():
 def test_a_client_without_a_role_lacks_every_permission_for_sure():
     """Which ones a role has cannot be read, but no role has none."""
     authority = judged(told(roleDivisions=[]))
-    (lack,) = authority.lacks
-    assert (lack.kind, lack.where) == (Lack.PERMISSION, GENESYS_PAGES.permission)
+    (lack,) = authority.missing_grants
+    assert (lack.kind, lack.where) == (GrantKind.PERMISSION, GENESYS_PAGES.permission)
     assert SEND in lack.name
-    reason, words = halt_for(authority)
+    reason, words = halt_reason(authority)
     assert reason == "permission"
     assert GENESYS_PAGES.permission in words
 
 
 def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
     """Both are told; a scope can be proved by the next token."""
-    reason, words = halt_for(judged(told(roleDivisions=[], authorizedScope=["analytics"])))
+    reason, words = halt_reason(judged(told(roleDivisions=[], authorizedScope=["analytics"])))
     assert reason == "scope"
     assert SEND in words
     assert "conversations or messaging" in words
@@ -117,8 +117,8 @@ def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
 )
 def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, missing, known):
     """None at all are none; only those that nobody told are not missing."""
-    authority = NEEDS.weigh(3, scopes)
-    assert (authority.missing, authority.told) == (missing, known)
+    authority = NEEDS.evaluate(3, scopes)
+    assert (authority.missing_names, authority.scopes_known) == (missing, known)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, 
 )
 def test_what_is_not_told_is_not_missing(body):
     """An answer that is thin, or no answer at all, is no proof of anything."""
-    assert judged(body).missing == ()
-    assert NEEDS.weigh_told(1, None).missing == ()
-    assert not NEEDS.weigh_told(1, None).told
+    assert judged(body).missing_names == ()
+    assert NEEDS.evaluate_reported(1, None).missing_names == ()
+    assert not NEEDS.evaluate_reported(1, None).scopes_known
 
 
 def test_a_client_that_is_not_active_stands_out_and_its_name_cannot_steer_a_terminal():
     """Names are others' words."""
-    granted = read_granted(told(state="disabled", name="a\x1b[31m\nb"))
+    granted = parse_token_info(told(state="disabled", name="a\x1b[31m\nb"))
     assert "the client is disabled" in granted.about
     assert granted.about.isprintable()
 

@@ -3,21 +3,21 @@
 import pytest
 
 from dispatcher.domain.answer import Answer
-from dispatcher.domain.lineage_check import Link, Verified, judge
+from dispatcher.domain.lineage_check import LineageLink, LinkVerdict, judge
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Relation
-from dispatcher.engine.readonly.lineage_check import Verification, verify
-from dispatcher.engine.readonly.platform_reader import Asking, AskingError
-from dispatcher.ports import Reply, TokenUse
+from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
+from dispatcher.engine.readonly.platform_reader import PlatformReader, PlatformReadError
+from dispatcher.ports import Reply, TokenLease
 from tests.support.scripted import OpenPacer, refused
 from tests.support.virtual import VirtualClock, in_virtual_time
 
-CONFIRMED, MISSING, DIFFERENT = Verified
+CONFIRMED, MISSING, DIFFERENT = LinkVerdict
 
 
 def link(relation, conversation="c", message="m", person="p", sent_at=100.0):
-    return Link(1, Relation(relation), "old", conversation, message, person, sent_at)
+    return LineageLink(1, Relation(relation), "old", conversation, message, person, sent_at)
 
 
 def shown(previous=None, person="p", *messages):
@@ -58,7 +58,7 @@ def test_a_link_is_confirmed_by_exactly_what_it_says(said, found, verdict):
 
 def bare(person, *messages):
     """A conversation as a platform shows it that knows no links."""
-    return PastConversation("c", None, person, messages, tells_previous=False)
+    return PastConversation("c", None, person, messages, has_previous=False)
 
 
 @pytest.mark.parametrize("relation", Relation)
@@ -85,7 +85,7 @@ class Links:
 
     def __init__(self, count):
         self.left = [
-            Link(n, Relation.LINKED, f"old-{n}", f"c-{n}", None, "p", 1.0)
+            LineageLink(n, Relation.LINKED, f"old-{n}", f"c-{n}", None, "p", 1.0)
             for n in range(1, count + 1)
         ]
         self.marked = {}
@@ -108,18 +108,18 @@ class Analytics:
         conversations = [each.conversation_id for each in asked]
         self.calls.append(conversations)
         if len(self.calls) == self.fails_at:
-            return Reply(refused(400, correlation_id="corr"), 0.1, TokenUse(1, 0.0))
+            return Reply(refused(400, correlation_id="corr"), 0.1, TokenLease(1, 0.0))
         numbers = (int(each.partition("-")[2]) for each in conversations)
         history = tuple(
             PastConversation(f"c-{n}", f"old-{n}", "p") for n in numbers if n not in self.missing
         )
-        return Reply(Answer(200, history=history), 0.1, TokenUse(1, 0.0))
+        return Reply(Answer(200, past_conversations=history), 0.1, TokenLease(1, 0.0))
 
 
 async def verified(links, platform, limit=None, since=0):
     clock = VirtualClock()
-    asking = Asking(platform, OpenPacer(), clock, RetryPolicy(), lambda: 0.5)
-    done = Verification(since, limit)
+    asking = PlatformReader(platform, OpenPacer(), clock, RetryPolicy(), lambda: 0.5)
+    done = LineageCheck(since, limit)
     await verify(links, platform, asking, clock, done, lambda _: None)
     return done
 
@@ -149,6 +149,6 @@ async def test_a_limit_and_a_cursor_bound_what_is_asked():
 async def test_a_look_back_that_is_refused_ends_it_and_keeps_what_was_marked():
     """The words name the answer and the correlation id."""
     links = Links(250)
-    with pytest.raises(AskingError, match=r"400 words of 400 to a look back \(corr\)"):
+    with pytest.raises(PlatformReadError, match=r"400 words of 400 to a look back \(corr\)"):
         await verified(links, Analytics(fails_at=2))
     assert len(links.marked) == 100

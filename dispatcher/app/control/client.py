@@ -10,31 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dispatcher.ledgers.exclusive import writing
-from dispatcher.ledgers.lock import HeldError, last_holder
-from dispatcher.ledgers.operator_commands import ORDERS, OrderError
+from dispatcher.ledgers.exclusive import exclusive_connection
+from dispatcher.ledgers.lock import LedgerLockedError, read_lock_holder
+from dispatcher.ledgers.operator_commands import COMMANDS, CommandError
 
 SECONDS = 60.0
 """How long an answer may take: an order over many contacts is one commit."""
 
 
-class CallError(Exception):
+class ControlError(Exception):
     """The running dispatcher did not answer, or could not carry the order out."""
 
 
-class GoneError(CallError):
+class ControlUnavailableError(ControlError):
     """Nobody is at the socket, or nobody any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CommandResult:
     """What came of an order, and ``by`` whom, for people."""
 
     answer: Mapping[str, Any]
     by: str
 
 
-def carry_out(ledger: Path, name: str, order: Mapping[str, Any]) -> Carried:
+def execute(ledger: Path, name: str, order: Mapping[str, Any]) -> CommandResult:
     """Let the running dispatcher carry an order out; where none runs, take the ledger's lock.
 
     Raises:
@@ -45,27 +45,27 @@ def carry_out(ledger: Path, name: str, order: Mapping[str, Any]) -> Carried:
 
     """
     try:
-        with writing(ledger) as connection:
-            answer = ORDERS[name](connection, order, time.time())
-    except HeldError as held:
+        with exclusive_connection(ledger) as connection:
+            answer = COMMANDS[name](connection, order, time.time())
+    except LedgerLockedError as held:
         if not held.socket:
-            raise CallError(f"{held}; it takes no orders yet, or no more: try again") from None
-        return Carried(
-            ask(held.socket, name, order), f"by the running dispatcher (pid {held.holder})"
+            raise ControlError(f"{held}; it takes no orders yet, or no more: try again") from None
+        return CommandResult(
+            send_command(held.socket, name, order), f"by the running dispatcher (pid {held.holder})"
         )
-    return Carried(answer, "in the ledger itself: no dispatcher runs on it")
+    return CommandResult(answer, "in the ledger itself: no dispatcher runs on it")
 
 
 def standing(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
     """Return what the running dispatcher tells of itself; None where none answers."""
-    _, where = last_holder(ledger)
+    _, where = read_lock_holder(ledger)
     try:
-        return ask(where, "status", {"campaign": campaign}) if where else None
-    except GoneError:  # the ledger itself tells as much
+        return send_command(where, "status", {"campaign": campaign}) if where else None
+    except ControlUnavailableError:  # the ledger itself tells as much
         return None
 
 
-def ask(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
+def send_command(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give an order to the socket at ``where``.
 
     Raises:
@@ -78,7 +78,7 @@ def ask(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
         connection.connect()
     except OSError as error:
         connection.close()
-        raise GoneError(
+        raise ControlUnavailableError(
             f"no dispatcher answers on {where} ({error.strerror or error}); nothing was done. It "
             "has ended, or is about to: try again"
         ) from None
@@ -87,11 +87,11 @@ def ask(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = connection.getresponse()
         return _read(answer.status, answer.read())
     except TimeoutError:
-        raise CallError(
+        raise ControlError(
             f"the dispatcher on {where} does not answer; the order may still be carried out"
         ) from None
     except (OSError, http.client.HTTPException) as error:
-        raise GoneError(
+        raise ControlUnavailableError(
             f"the dispatcher on {where} ended before it answered ({type(error).__name__}). The "
             "order was carried out as a whole or not at all; to give it again does no harm"
         ) from None
@@ -105,11 +105,11 @@ def _read(status: int, body: bytes) -> Mapping[str, Any]:
     except ValueError:
         told = None
     if not isinstance(told, dict):
-        raise CallError("what answers on the control socket is no dispatcher")
+        raise ControlError("what answers on the control socket is no dispatcher")
     if status == http.client.OK:
         return told
     words = str(told.get("error", "no reason was given"))
-    raise OrderError(words) if status == http.client.BAD_REQUEST else CallError(words)
+    raise CommandError(words) if status == http.client.BAD_REQUEST else ControlError(words)
 
 
 class _Connection(http.client.HTTPConnection):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from dispatcher.app.control.server import ControlServer, Order, place
+from dispatcher.app.control.server import CommandFunction, ControlServer, place
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
@@ -35,14 +35,14 @@ class Run(Protocol):
         ...
 
 
-class Orders:
+class CommandHandler:
     """The orders by name; each is one job of the ledger's writer, so all of it or nothing."""
 
     def __init__(self, ledger: SqliteLedger, run: Run) -> None:
         self._ledger = ledger
         self._run = run
 
-    def by_name(self) -> dict[str, Order]:
+    def by_name(self) -> dict[str, CommandFunction]:
         """Return all orders, as the control server wants them."""
         return {
             "status": self._status,
@@ -54,18 +54,22 @@ class Orders:
 
     async def _status(self, order: Mapping[str, Any]) -> Mapping[str, object]:
         campaign = order.get("campaign")
-        found = await self._job(partial(status.standings, campaign=campaign, now=time.time()))
+        found = await self._job(
+            partial(status.campaign_statuses, campaign=campaign, now=time.time())
+        )
         return {"pid": os.getpid(), "campaigns": found, "run": self._run.live()}
 
-    async def _by_hand(self, name: str, order: Mapping[str, Any]) -> operator_commands.Answer:
-        carry_out = operator_commands.ORDERS[name]
-        answer: operator_commands.Answer = await self._job(
+    async def _by_hand(
+        self, name: str, order: Mapping[str, Any]
+    ) -> operator_commands.CommandAnswer:
+        carry_out = operator_commands.COMMANDS[name]
+        answer: operator_commands.CommandAnswer = await self._job(
             lambda connection: carry_out(connection, order, time.time())
         )
         self._run.wake()
         return answer
 
-    async def _steer(self, verb: str, order: Mapping[str, Any]) -> operator_commands.Answer:
+    async def _steer(self, verb: str, order: Mapping[str, Any]) -> operator_commands.CommandAnswer:
         steer = self._run.steering(verb)
         if steer is None:
             raise LedgerError(f"this dispatcher cannot {verb} a campaign just now; try again")
@@ -80,7 +84,7 @@ class Orders:
     async def _job(self, run: Callable[[sqlite3.Connection], Any]) -> Any:
         """Run a job of the writer; an order that is wrong is told in its own words."""
         answer = await self._ledger.job(partial(_answer, run=run))
-        if isinstance(answer, operator_commands.OrderError):
+        if isinstance(answer, operator_commands.CommandError):
             raise answer
         return answer
 
@@ -88,7 +92,7 @@ class Orders:
 def _answer(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], Any]) -> Any:
     try:
         return run(connection)
-    except operator_commands.OrderError as error:  # it is raised before anything is written
+    except operator_commands.CommandError as error:  # it is raised before anything is written
         return error
 
 
@@ -102,7 +106,7 @@ async def serve(
 
     """
     where = place(path, wanted)
-    server = ControlServer(where, Orders(ledger, run).by_name())
+    server = ControlServer(where, CommandHandler(ledger, run).by_name())
     await server.start()
     stack.push_async_callback(server.stop)
-    ledger.tell_socket(str(where))
+    ledger.record_socket(str(where))

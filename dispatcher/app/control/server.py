@@ -27,7 +27,7 @@ LONGEST_PATH = 107
 _LARGEST_ORDER = 1 << 20
 _BAD, _REFUSED, _BROKEN = 400, 409, 500
 
-Order = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, object]]]
+CommandFunction = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, object]]]
 """Carries an order out, given as plain values, and tells what came of it.
 
 A `ValueError` says what is wrong with the order; then nothing was done.
@@ -45,7 +45,7 @@ class ControlServer:
     the socket's place belongs to nobody any more.
     """
 
-    def __init__(self, path: Path, orders: Mapping[str, Order]) -> None:
+    def __init__(self, path: Path, orders: Mapping[str, CommandFunction]) -> None:
         self._path = path
         self._orders = orders
         self._runner: web.AppRunner | None = None
@@ -87,7 +87,7 @@ class ControlServer:
         return await _carried_out(order, given)
 
 
-async def _carried_out(order: Order, given: Mapping[str, Any]) -> web.Response:
+async def _carried_out(order: CommandFunction, given: Mapping[str, Any]) -> web.Response:
     try:
         return _json(web.HTTPOk.status_code, await order(given))
     except ValueError as error:

@@ -17,7 +17,7 @@ from types import FrameType
 import click
 
 import dispatcher
-from dispatcher.cli.demo_check import Story, swallowed, verdict
+from dispatcher.cli.demo_check import DemoEvidence, swallowed, verdict
 from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.read.reader import LedgerReader
@@ -175,14 +175,14 @@ def _handing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _story(files: Files) -> Story:
+def _story(files: Files) -> DemoEvidence:
     """Read what both sides wrote down."""
     effects = map(json.loads, files.effects.read_bytes().splitlines())
     with LedgerReader(files.ledger, CAMPAIGN) as reader:
         settled = tuple(chain.from_iterable(reader.contacts(status) for status in FINAL))
         rejected = [row.line for row in reader.rejected()]
         nowhere = swallowed(_rows(files.contacts), settled, rejected)
-        return Story(tuple(effects), tuple(reader.lineage()), settled, nowhere)
+        return DemoEvidence(tuple(effects), tuple(reader.lineage()), settled, nowhere)
 
 
 def _rows(contacts: Path) -> Iterator[tuple[int, str]]:

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from dispatcher.cli import tables
-from dispatcher.cli.commands.status import place
+from dispatcher.cli.commands.status import ledger_and_campaign
 from dispatcher.cli.exit_codes import Exit
 from dispatcher.ledgers.read import contact_history
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.reader import ledger_reader
 
 STORY = ("time", "what", "answer", "means", "state", "correlation_id", "decision")
 _TIMES = frozenset(
@@ -20,9 +20,9 @@ _TIMES = frozenset(
 
 def explain_command(given: Mapping[str, Any]) -> int:
     """Print the story of each contact with that key or id; return the exit code."""
-    ledger, campaign = place(given)
-    with reading(ledger) as connection:
-        found = contact_history.told(
+    ledger, campaign = ledger_and_campaign(given)
+    with ledger_reader(ledger) as connection:
+        found = contact_history.describe_contact(
             connection, given["name"], campaign, parked_only=given.get("parked_only", False)
         )
     if given["as_json"]:

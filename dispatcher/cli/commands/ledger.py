@@ -15,12 +15,18 @@ from rich.progress import Progress
 from dispatcher.cli import formatting
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.ledgers.errors import explain, wrong
-from dispatcher.ledgers.lock import HeldError
+from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.lock import LedgerLockedError
 from dispatcher.ledgers.maintenance import erase, prune
 from dispatcher.ledgers.maintenance.backup import back_up
-from dispatcher.ledgers.maintenance.batches import LONG_SPAN, Tell, carry_out, empty_log, held
-from dispatcher.ledgers.maintenance.integrity import verify
+from dispatcher.ledgers.maintenance.batches import (
+    LONG_SPAN,
+    ReportProgress,
+    exclusive_batches,
+    run_batches,
+    truncate_wal,
+)
+from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
@@ -40,7 +46,7 @@ def prune_command(given: Mapping[str, Any]) -> int:
         campaign = _campaign(connection, path, given["campaign"])
         order = prune.PruneOrder(before, campaign, given["parked"], given["dry_run"])
         begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = carry_out(connection, path, prune.prune(order, tell, LONG_SPAN), begin=begin)
+        pruned = run_batches(connection, path, prune.prune(order, tell, LONG_SPAN), begin=begin)
         if given["vacuum"] and not order.dry:
             _vacuum(connection, path)
         left = prune.space(connection)
@@ -59,7 +65,7 @@ def prune_command(given: Mapping[str, Any]) -> int:
 def verify_command(given: Mapping[str, Any]) -> int:
     """Print what was looked for and what was found; return the exit code."""
     path, found = _place(given), 0
-    for finding in verify(path, quick=given["quick"]):
+    for finding in check_integrity(path, quick=given["quick"]):
         if not finding.count:
             click.echo(f"ok    no {finding.meaning}")
             continue
@@ -92,18 +98,20 @@ def forget_command(given: Mapping[str, Any]) -> int:
     path = _place(given)
     with _held(path, "forget") as connection, _shown(given, "looking") as tell:
         campaign = _campaign(connection, path, given["campaign"])
-        whom = erase.Whom(contact or external, contact is None, campaign)
-        forgotten = carry_out(connection, path, erase.forget(whom, time.time(), tell=tell))
-    emptied = empty_log(path)
+        whom = erase.ErasureTarget(contact or external, contact is None, campaign)
+        forgotten = run_batches(connection, path, erase.erase(whom, time.time(), tell=tell))
+    emptied = truncate_wal(path)
     return _told(path, whom, forgotten, emptied=emptied)
 
 
-def _told(path: Path, whom: erase.Whom, forgotten: erase.Forgotten, *, emptied: bool) -> int:
+def _told(
+    path: Path, whom: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
+) -> int:
     if forgotten.before:
         click.echo("Nothing was left to erase: only a hash of it is in the ledger.")
         return Exit.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
-        raise wrong(path, f"nothing in it names {whom.name!r}; check the key or the id")
+        raise ledger_error(path, f"nothing in it names {whom.name!r}; check the key or the id")
     click.echo(
         f"{formatting.count(forgotten.contacts)} contacts and "
         f"{formatting.count(forgotten.rejected)} rejected rows were erased."
@@ -121,9 +129,9 @@ def _told(path: Path, whom: erase.Whom, forgotten: erase.Forgotten, *, emptied: 
 @contextmanager
 def _held(path: Path, command: str) -> Iterator[sqlite3.Connection]:
     try:
-        with held(path) as connection:
+        with exclusive_batches(path) as connection:
             yield connection
-    except HeldError as error:
+    except LedgerLockedError as error:
         raise LedgerError(
             f"ledger {path}: a dispatcher (pid {error.holder}) works on it; stop it, run "
             f"`dispatcher ledger {command}` again, and start it again"
@@ -140,7 +148,7 @@ def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
     try:
         prune.vacuum(connection)
     except sqlite3.Error as error:
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
 
 
 def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> int | None:
@@ -148,7 +156,7 @@ def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> i
         return None
     row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
     if row is None:
-        raise wrong(
+        raise ledger_error(
             path, f"campaign {name!r} is not in it; `dispatcher status` names those that are"
         )
     return int(row[0])
@@ -191,7 +199,7 @@ class _Lines:
 
 
 @contextmanager
-def _shown(given: Mapping[str, Any], what: str) -> Iterator[Tell]:
+def _shown(given: Mapping[str, Any], what: str) -> Iterator[ReportProgress]:
     """Show how far it is: a bar at a terminal, a line now and then elsewhere."""
     console = Console(stderr=True)
     live = console.is_terminal if given["progress"] is None else given["progress"]

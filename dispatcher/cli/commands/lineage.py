@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dispatcher.cli import formatting
-from dispatcher.cli.commands.status import place
+from dispatcher.cli.commands.status import ledger_and_campaign
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
 
@@ -17,9 +17,9 @@ def export_command(given: Mapping[str, Any]) -> int:
     """Export the lineage; return the exit code."""
     from dispatcher.app import lineage_export  # noqa: PLC0415 - help is quick
 
-    ledger, campaign = place(given)
+    ledger, campaign = ledger_and_campaign(given)
     out = None if given["out"] == "-" else Path(given["out"])
-    asked = lineage_export.ExportAsked(
+    asked = lineage_export.ExportRequest(
         ledger,
         campaign,
         given["format"],
@@ -38,12 +38,14 @@ def export_command(given: Mapping[str, Any]) -> int:
 def verify_command(given: Mapping[str, Any]) -> int:
     """Ask the platform about links; return the exit code."""
     from dispatcher.app import lineage_check  # noqa: PLC0415 - help is quick
-    from dispatcher.domain.lineage_check import Verified  # noqa: PLC0415 - as above
+    from dispatcher.domain.lineage_check import LinkVerdict  # noqa: PLC0415 - as above
 
     settings = load_settings(given, purpose="verify")
     named = given.get("campaign") or settings.origin("campaign") is not None
     campaign = settings.campaign if named else None
-    asked = lineage_check.VerifyAsked(campaign, given["since"], given["limit"], given["min_age"])
+    asked = lineage_check.LineageCheckRequest(
+        campaign, given["since"], given["limit"], given["min_age"]
+    )
     done = lineage_check.verify_lineage(
         settings, asked, lambda so_far: say(f"{formatting.count(so_far.asked)} links asked about")
     )
@@ -52,7 +54,7 @@ def verify_command(given: Mapping[str, Any]) -> int:
             f"{verified}  {link.relation}  {link.previous_conversation_id} -> "
             f"{link.conversation_id or 'no conversation'}"
         )
-    for verified in Verified:
+    for verified in LinkVerdict:
         click.echo(f"{verified.value}: {formatting.count(done.counts[verified])}")
     say(f"next cursor: {done.last}")
-    return Exit.DONE if done.counts[Verified.CONFIRMED] == done.asked else Exit.UNCONFIRMED
+    return Exit.DONE if done.counts[LinkVerdict.CONFIRMED] == done.asked else Exit.UNCONFIRMED

@@ -13,11 +13,11 @@ import orjson
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, tables
-from dispatcher.cli.commands.status import place
+from dispatcher.cli.commands.status import ledger_and_campaign
 from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import operator_commands
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.reader import ledger_reader
 
 COLUMNS = (
     "id", "campaign", "key", "conversation_id", "reason", "parked_at", "attempts", "sends",
@@ -42,7 +42,7 @@ def age(text: str) -> float:
 
 def list_command(given: Mapping[str, Any]) -> int:
     """Print the parked contacts that are meant."""
-    ledger, campaign = place(given)
+    ledger, campaign = ledger_and_campaign(given)
     found, total = _found(given, campaign, ledger)
     if given["as_json"]:
         click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in found], indent=2))
@@ -56,15 +56,15 @@ def list_command(given: Mapping[str, Any]) -> int:
 
 def put_back_command(given: Mapping[str, Any], *, verb: str) -> int:
     """Replay or drop the parked contacts that are meant."""
-    ledger, campaign = place(given)
+    ledger, campaign = ledger_and_campaign(given)
     selection = _selection(given, campaign)
-    with reading(ledger) as connection:
+    with ledger_reader(ledger) as connection:
         meant = Counter(row[3] for _, _, row in operator_commands.parked(connection, selection))
     if not meant:
         click.echo("No parked contact is meant: nothing was done.")
         return Exit.DONE
     _confirm(verb, meant, sure=given["yes"])
-    done = client.carry_out(ledger, verb, selection.plain())
+    done = client.execute(ledger, verb, selection.to_dict())
     click.echo(f"{_words(verb, done.answer)}, {done.by}.")
     return Exit.DONE
 
@@ -116,7 +116,7 @@ def _found(
     selection = _selection({**given, "limit": None}, campaign)
     rows: list[tuple[Any, ...]] = []
     total = 0
-    with reading(ledger) as connection:
+    with ledger_reader(ledger) as connection:
         for _, name, row in operator_commands.parked(connection, selection):
             total += 1
             if len(rows) < given["limit"]:

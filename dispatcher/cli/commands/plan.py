@@ -17,9 +17,9 @@ from dispatcher.cli import formatting
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
 from dispatcher.cli.summary import new_table
-from dispatcher.domain.forecast import Estimate, Span
+from dispatcher.domain.forecast import Estimate, Interval
 from dispatcher.domain.status import RetryReason
-from dispatcher.engine.readonly.dry_run import Plan, Seen
+from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
@@ -35,7 +35,7 @@ def plan_command(given: Mapping[str, Any]) -> int:
     sample = None if given["all_"] else given["sample"]
     if given["no_checks"]:
         sample = 0
-    asked = dry_run.PlanAsked(sample, given["ended_after"], given["seed"])
+    asked = dry_run.DryRunRequest(sample, given["ended_after"], given["seed"])
     console = Console(stderr=True)
     live = console.is_terminal if given["progress"] is None else given["progress"]
     with _shown(console, asked, live=live) as show:
@@ -49,7 +49,7 @@ def plan_command(given: Mapping[str, Any]) -> int:
     return Exit.DONE
 
 
-def duration(plan: Plan, settings: Settings) -> tuple[float, float, float]:
+def duration(plan: DryRunReport, settings: Settings) -> tuple[float, float, float]:
     """Return how many seconds the run takes at this quota: likely, at least, at most."""
     rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
     requests = plan.estimate.requests
@@ -59,7 +59,7 @@ def duration(plan: Plan, settings: Settings) -> tuple[float, float, float]:
 
 
 def as_json(
-    settings: Settings, plan: Plan, seconds: tuple[float, float, float], now: float
+    settings: Settings, plan: DryRunReport, seconds: tuple[float, float, float], now: float
 ) -> dict[str, object]:
     """Return the plan as plain values; every estimate has its 95% interval."""
     seen, estimate = plan.seen, plan.estimate
@@ -89,7 +89,7 @@ def as_json(
     }
 
 
-def _span(found: Span) -> dict[str, int]:
+def _span(found: Interval) -> dict[str, int]:
     return {"estimate": found.number, "low": found.low, "high": found.high}
 
 
@@ -97,7 +97,7 @@ def _iso(moment: float) -> str | None:
     return datetime.fromtimestamp(moment, UTC).isoformat() if moment else None
 
 
-def _requests(estimate: Estimate) -> dict[str, Span]:
+def _requests(estimate: Estimate) -> dict[str, Interval]:
     return {
         "checks": estimate.checks,
         "rechecks": estimate.rechecks,
@@ -109,7 +109,7 @@ def _requests(estimate: Estimate) -> dict[str, Span]:
 def _print(
     console: Console,
     settings: Settings,
-    plan: Plan,
+    plan: DryRunReport,
     seconds: tuple[float, float, float],
     ended_after: float,
 ) -> None:
@@ -120,7 +120,7 @@ def _print(
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _rows(campaign: str, plan: Plan) -> Table:
+def _rows(campaign: str, plan: DryRunReport) -> Table:
     seen = plan.seen
     table = new_table(f"Plan of campaign {campaign}: what is there", "rows", "reason", "number")
     table.add_row("new contact", "", formatting.count(seen.contacts))
@@ -155,14 +155,14 @@ def _requests_table(estimate: Estimate) -> Table:
     return table
 
 
-def _interval(found: Span) -> str:
+def _interval(found: Interval) -> str:
     if found.low == found.high:
         return "exact"
     return f"{formatting.count(found.low)} to {formatting.count(found.high)}"
 
 
 def _words(
-    settings: Settings, plan: Plan, seconds: tuple[float, float, float], ended_after: float
+    settings: Settings, plan: DryRunReport, seconds: tuple[float, float, float], ended_after: float
 ) -> Iterator[str]:
     seen, (likely, low, high) = plan.seen, seconds
     if seen.asked or seen.unread:
@@ -192,8 +192,8 @@ def _words(
 
 @contextmanager
 def _shown(
-    console: Console, asked: dry_run.PlanAsked, *, live: bool
-) -> Iterator[Callable[[Seen], None]]:
+    console: Console, asked: dry_run.DryRunRequest, *, live: bool
+) -> Iterator[Callable[[ScanProgress], None]]:
     if not live:
         yield _lines(asked)
         return
@@ -207,7 +207,7 @@ def _shown(
         reading = progress.add_task("rows read", total=None)
         asking = progress.add_task("states asked", total=None, visible=asked.sample != 0)
 
-        def show(seen: Seen) -> None:
+        def show(seen: ScanProgress) -> None:
             progress.update(reading, completed=seen.rows, total=seen.rows if seen.at_end else None)
             total = _total(seen, asked)
             progress.update(asking, completed=seen.asked + seen.unread, total=total)
@@ -215,17 +215,17 @@ def _shown(
         yield show
 
 
-def _total(seen: Seen, asked: dry_run.PlanAsked) -> int | None:
+def _total(seen: ScanProgress, asked: dry_run.DryRunRequest) -> int | None:
     if not seen.at_end:
         return None
     return seen.to_ask if asked.sample is None else min(asked.sample, seen.to_ask)
 
 
-def _lines(given: dry_run.PlanAsked) -> Callable[[Seen], None]:
+def _lines(given: dry_run.DryRunRequest) -> Callable[[ScanProgress], None]:
     """Return what prints a line on standard error every ten seconds."""
     last = time.monotonic()
 
-    def show(seen: Seen) -> None:
+    def show(seen: ScanProgress) -> None:
         nonlocal last
         if time.monotonic() - last >= _LINE_SECONDS:
             last = time.monotonic()

@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 
 import click
 
-from dispatcher.cli.commands.status import place
+from dispatcher.cli.commands.status import ledger_and_campaign
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.ledgers.operator_commands import OrderError, campaigns
-from dispatcher.ledgers.read.reader import LedgerReader, read_status, reading
-from dispatcher.ledgers.read.rows import RejectedRowKept
+from dispatcher.ledgers.operator_commands import CommandError, campaigns
+from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
+from dispatcher.ledgers.read.rows import StoredRejectedRow
 from dispatcher.ports import SourceError
 from dispatcher.sources.options import Layout
 from dispatcher.sources.rows.heading import heading
@@ -59,7 +59,7 @@ class _Export:
     reasons: list[tuple[Any, ...]] = field(default_factory=list)
     left: int = 0
 
-    def take(self, row: RejectedRowKept) -> None:
+    def take(self, row: StoredRejectedRow) -> None:
         """Write a row into the file with its header; one that is not whole only into the list."""
         if row.reason in _NO_ROWS or len(row.raw) >= RAW_LIMIT or not row.raw:
             self.left += 1
@@ -69,12 +69,12 @@ class _Export:
         line = out.put(row.raw)
         self.reasons.append((out.path.name, line, row.file, row.line, row.reason, row.detail))
 
-    def _heading(self, row: RejectedRowKept) -> tuple[bytes, ...]:
+    def _heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         if row.file not in self.headings:
             self.headings[row.file] = self._found_heading(row)
         return self.headings[row.file]
 
-    def _found_heading(self, row: RejectedRowKept) -> tuple[bytes, ...]:
+    def _found_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         is_json = row.raw.lstrip().startswith(b"{") and self.layout.format != "csv"
         if self.given_header is not None:
             return () if is_json else heading(str(self.given_header), self.layout)[0]
@@ -131,11 +131,11 @@ class _Export:
 
 def export_command(given: Mapping[str, Any]) -> int:
     """Write the rejected rows of a campaign into files; return the exit code."""
-    ledger, campaign = place(given)
-    with reading(ledger) as connection:
+    ledger, campaign = ledger_and_campaign(given)
+    with ledger_reader(ledger) as connection:
         names = [name for _, name in campaigns(connection, campaign)]
     if len(names) != 1:
-        raise OrderError(
+        raise CommandError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
     (standing,) = read_status(ledger, names[0], now=0.0)
@@ -177,6 +177,6 @@ def _made(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
     except FileExistsError:
-        raise OrderError(f"{path} is there already; name another file with --out") from None
+        raise CommandError(f"{path} is there already; name another file with --out") from None
     except OSError as error:
-        raise OrderError(f"{path} cannot be written ({error.strerror or error})") from None
+        raise CommandError(f"{path} cannot be written ({error.strerror or error})") from None

@@ -11,19 +11,22 @@ from dispatcher.cli import progress, summary
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
 from dispatcher.settings import Settings, warnings
-from dispatcher.telemetry.stats.merge import together
+from dispatcher.telemetry.stats.merge import merge_snapshots
 
 _ENDINGS = {
-    app.Ending.DONE: (Exit.DONE, "done"),
-    app.Ending.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
-    app.Ending.DEFERRED: (
+    app.RunOutcome.DONE: (Exit.DONE, "done"),
+    app.RunOutcome.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
+    app.RunOutcome.DEFERRED: (
         Exit.DEFERRED,
         "contacts are left that are due later, or in doubt; run it again then",
     ),
-    app.Ending.HALTED: (Exit.HALTED, "ended while halted; the log tells why, and what is missing"),
-    app.Ending.PAUSED: (Exit.PAUSED, "what is left is paused; resume it, and run it again"),
-    app.Ending.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
-    app.Ending.FAILED: (
+    app.RunOutcome.HALTED: (
+        Exit.HALTED,
+        "ended while halted; the log tells why, and what is missing",
+    ),
+    app.RunOutcome.PAUSED: (Exit.PAUSED, "what is left is paused; resume it, and run it again"),
+    app.RunOutcome.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
+    app.RunOutcome.FAILED: (
         Exit.FAILURES,
         "stopped because too many of the last contacts failed; the log tells each one's reason",
     ),
@@ -43,7 +46,7 @@ def run_command(given: Mapping[str, Any]) -> int:
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
-    summary.show_run(console, together(list(result.snapshots.values())))
+    summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
     code, words = _ENDINGS[result.ending]
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code

@@ -15,7 +15,7 @@ from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.read import status
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ledgers.read.status import Standing
 from dispatcher.ports import Backlog
 from dispatcher.settings import requests_per_minute
@@ -31,7 +31,7 @@ Told = Mapping[str, Any]
 
 def status_command(given: Mapping[str, Any]) -> int:
     """Print how the campaigns of a ledger stand; return the exit code."""
-    ledger, campaign = place(given)
+    ledger, campaign = ledger_and_campaign(given)
     quota = _quota(given)
     while True:
         told = tell(ledger, campaign, quota)
@@ -61,8 +61,8 @@ def tell(ledger: Path, campaign: str | None, quota: float | None = None) -> dict
         quota = asked["run"]["requests_per_second"]
     else:
         run, source = None, "ledger"
-        with reading(ledger) as connection:
-            campaigns = status.standings(connection, campaign, time.time())
+        with ledger_reader(ledger) as connection:
+            campaigns = status.campaign_statuses(connection, campaign, time.time())
     left = sum(_left(told["backlog"]) for told in campaigns)
     each = _requests_each(run)
     return {
@@ -107,7 +107,7 @@ def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
     return f"Not final: {', '.join(parts)}."
 
 
-def place(given: Mapping[str, Any]) -> tuple[Path, str | None]:
+def ledger_and_campaign(given: Mapping[str, Any]) -> tuple[Path, str | None]:
     """Find the ledger: named by itself, or by a configuration with its one campaign."""
     if given["ledger"] and not given["config"]:
         return Path(given["ledger"]), given["campaign"]

@@ -9,7 +9,7 @@ from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine import authorization
 from dispatcher.ports import Clock, CredentialsError, EventSink, Platform, TokenUnavailableError
 
-BREAKER = 5
+UNREACHABLE_LIMIT = 5
 """Requests in a row that could not leave, before the platform is taken to be down."""
 FIRST_PROBE_SECONDS = 1.0
 """After this the first probe of a platform that is down follows; the wait doubles from there."""
@@ -17,7 +17,7 @@ _CONTACTS_OWN = (HaltReason.FORBIDDEN, HaltReason.PERMISSION, HaltReason.DIVISIO
 """These may concern one contact alone: another one is asked at once."""
 
 
-class Halts:
+class CircuitBreaker:
     """Holds every request of one client back while it lacks a scope or the platform is down.
 
     A halted client asks again each ``probe_seconds``: first for a fresh token, which alone tells
@@ -38,19 +38,19 @@ class Halts:
         self.reason: HaltReason | None = None
         self.since = 0.0
         self._suspended = 0
-        self._doubted: Step | None = None
+        self._failed_step: Step | None = None
         self._by_token = True
         self._probe: int | None = None
-        self._vacant = False
+        self._probe_wanted = False
         self._waiting: dict[int, tuple[Step, asyncio.Future[None]]] = {}
         self._halted = asyncio.Event()
         self._resumed = asyncio.Event()
-        self._unreachable = 0
-        self._passed: dict[bool, float] = {}
+        self._unreachable_in_a_row = 0
+        self._successes: dict[bool, float] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Called when the way is closed or opened, or a probe wanted: who queues looks again."""
 
-    def open_for(self, who: int) -> bool:
+    def allows(self, who: int) -> bool:
         """Tell whether ``who`` may make a request now."""
         return (self.reason is None and not self._suspended) or self._probe == who
 
@@ -58,11 +58,11 @@ class Halts:
         """Tell whether ``who`` is the one that finds out whether the halt still must be."""
         return self._probe == who
 
-    def step_in(self, who: int, step: Step) -> bool:
+    def try_become_probe(self, who: int, step: Step) -> bool:
         """Make ``who`` the probe if one is wanted that was not at hand; tell whether it is."""
-        if not self._vacant or (step is Step.LOOK_BACK and not self._proves(step)):
+        if not self._probe_wanted or (step is Step.LOOK_BACK and not self._is_evidence(step)):
             return False
-        self._vacant, self._probe = False, who
+        self._probe_wanted, self._probe = False, who
         return True
 
     def queue(self, who: int, step: Step, future: asyncio.Future[None]) -> None:
@@ -103,47 +103,47 @@ class Halts:
         """
         self._by_token = by_token
         if step is not None:
-            self._doubted = step
+            self._failed_step = step
         if self.reason is reason:
             return
         if self.reason is not None:
-            self._tell_end(self.reason)
+            self._emit_resumed(self.reason)
         self.reason, self.since = reason, self._clock.monotonic()
-        self._vacant = False
+        self._probe_wanted = False
         self._resumed.clear()
         self._events.emit(Halted(reason, detail, self._client))
         self._halted.set()
         self.on_change()
 
-    def leave(self, who: int) -> None:
+    def release_probe(self, who: int) -> None:
         """Tell that ``who`` is done or was refused; if it was the probe, the next can come."""
         if self._probe == who:
             self._probe = None
 
-    def passed(self, who: int, step: Step, sent_at: float) -> None:
+    def record_success(self, who: int, step: Step, sent_at: float) -> None:
         """Tell that a request of ``who``, sent at that wall-clock time, was let in and done.
 
         It ends the halt if it was the probe and proves what the halt doubts.
         """
         if not step.is_of_records:  # it says nothing about contacts
-            self._passed[step.is_send] = max(sent_at, self._passed.get(step.is_send, 0.0))
-        if self._probe == who and self._proves(step):
+            self._successes[step.is_send] = max(sent_at, self._successes.get(step.is_send, 0.0))
+        if self._probe == who and self._is_evidence(step):
             self._resume()
 
-    def passed_since(self, step: Step, moment: float) -> bool:
+    def succeeded_since(self, step: Step, moment: float) -> bool:
         """Tell whether a request of that kind, sent after ``moment``, was taken."""
-        return self._passed.get(step.is_send, 0.0) > moment
+        return self._successes.get(step.is_send, 0.0) > moment
 
-    def reached(self) -> None:
+    def record_reachable(self) -> None:
         """Tell that the platform gave an answer, whichever."""
-        self._unreachable = 0
+        self._unreachable_in_a_row = 0
         if self.reason is HaltReason.PLATFORM_DOWN:
             self._resume()
 
-    def unreachable(self, detail: str) -> None:
+    def record_unreachable(self, detail: str) -> None:
         """Tell that a request could not leave."""
-        self._unreachable += 1
-        if self._unreachable >= BREAKER and self.reason is None:
+        self._unreachable_in_a_row += 1
+        if self._unreachable_in_a_row >= UNREACHABLE_LIMIT and self.reason is None:
             self.halt(HaltReason.PLATFORM_DOWN, detail)
 
     async def run(self) -> None:
@@ -153,7 +153,7 @@ class Halts:
             pause = self._first_pause()
             while not await self._resumed_within(pause):
                 if self._probe is None:
-                    await self._try()
+                    await self._probe_once()
                 pause = self._next_pause(pause)
             if self.reason is None:
                 self._halted.clear()
@@ -178,7 +178,7 @@ class Halts:
             timer.cancel()
         return waiter in done or self._resumed.is_set()
 
-    async def _try(self) -> None:
+    async def _probe_once(self) -> None:
         reason = self.reason
         if reason is None:
             return
@@ -186,8 +186,8 @@ class Halts:
         if not await self._authorized():
             return
         if reason is HaltReason.SCOPE and self._by_token:
-            self._doubted = None  # the token has the scope: any request that passes will do
-        self._choose()
+            self._failed_step = None  # the token has the scope: any request that passes will do
+        self._choose_probe()
 
     async def _authorized(self) -> bool:
         try:
@@ -197,16 +197,16 @@ class Halts:
             return False
         except TokenUnavailableError:
             return False
-        if authority.lacks:
-            self.halt(*authorization.halt_for(authority, self.reason))
-        return not authority.lacks
+        if authority.missing_grants:
+            self.halt(*authorization.halt_reason(authority, self.reason))
+        return not authority.missing_grants
 
-    def _proves(self, step: Step) -> bool:
-        if self._doubted is None or step is self._doubted:
+    def _is_evidence(self, step: Step) -> bool:
+        if self._failed_step is None or step is self._failed_step:
             return True
-        return not step.is_of_records and (step.is_send or not self._doubted.is_send)
+        return not step.is_of_records and (step.is_send or not self._failed_step.is_send)
 
-    def _choose(self) -> None:
+    def _choose_probe(self) -> None:
         """Let one contact through: one that can prove it now, else the first that comes by.
 
         A contact that stands before its state check proves nothing about sends yet, but its
@@ -215,10 +215,10 @@ class Halts:
         waiting = [
             (who, step) for who, (step, future) in self._waiting.items() if not future.done()
         ]
-        proving = [who for who, step in waiting if self._proves(step)]
+        proving = [who for who, step in waiting if self._is_evidence(step)]
         leading = [who for who, step in waiting if step is not Step.LOOK_BACK]
         chosen = (proving or leading)[:1]
-        self._vacant = not chosen
+        self._probe_wanted = not chosen
         for who in chosen:
             self._probe = who
             self._waiting[who][1].set_result(None)
@@ -227,13 +227,13 @@ class Halts:
 
     def _resume(self) -> None:
         reason, self.reason, self._probe = self.reason, None, None
-        self._doubted, self._vacant = None, False
+        self._failed_step, self._probe_wanted = None, False
         if reason is not None:
-            self._tell_end(reason)
+            self._emit_resumed(reason)
         self._resumed.set()
         self.on_change()
         self.wake_all()
 
-    def _tell_end(self, reason: HaltReason) -> None:
+    def _emit_resumed(self, reason: HaltReason) -> None:
         seconds = self._clock.monotonic() - self.since
         self._events.emit(Resumed(reason, seconds, self._client))

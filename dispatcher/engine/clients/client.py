@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatcher.engine.clients.breaker import Halts
+from dispatcher.engine.clients.breaker import CircuitBreaker
 from dispatcher.ports import Pacer, Platform
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Client:
+class OAuthClient:
     """One OAuth client; what befalls it befalls no other.
 
     ``name`` is its alias, empty where there is but one client. ``requests_per_minute`` is its
@@ -18,11 +18,11 @@ class Client:
     name: str
     platform: Platform
     pacer: Pacer
-    halts: Halts
+    breaker: CircuitBreaker
     requests_per_minute: float = 1.0
 
 
-def quota_used(clients: Sequence[Client]) -> float:
+def quota_used(clients: Sequence[OAuthClient]) -> float:
     """Return the share of all quotas together that is used, from 0 to 1."""
     if len(clients) == 1:
         return clients[0].pacer.quota_used

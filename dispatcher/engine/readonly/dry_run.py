@@ -10,25 +10,25 @@ from typing import Protocol
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State
-from dispatcher.domain.decision import Finish, Rules
-from dispatcher.domain.failure import Kind, classify
+from dispatcher.domain.decision import DecisionPolicy, Finish
+from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.forecast import (
     Estimate,
-    Foreseen,
-    Sums,
-    foresee,
-    foresee_unasked,
+    Forecast,
+    SampleTotals,
+    forecast,
+    forecast_unchecked,
     without_states,
 )
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, Status, Step
-from dispatcher.engine.campaign_rules import HouseRules
-from dispatcher.engine.readonly.platform_reader import Asking
+from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.ports import Batch, Claim, Clock, Platform, Position, Source
 
 
-class Standing(Protocol):
+class LedgerView(Protocol):
     """What the ledger knows before the run. Reading it changes nothing."""
 
     @property
@@ -54,7 +54,7 @@ class Standing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PlanOptions:
+class DryRunOptions:
     """How much is asked: ``sample`` contacts, None for all, 0 for none.
 
     ``workers`` is how many reads are under way at most, ``ended_after`` how many seconds a
@@ -65,11 +65,11 @@ class PlanOptions:
     sample: int | None
     workers: int
     ended_after: float
-    house: HouseRules = field(default_factory=HouseRules)
+    rules: CampaignRules = field(default_factory=CampaignRules)
 
 
 @dataclass(slots=True)
-class Seen:
+class ScanProgress:
     """What was read so far; rows of the source by what they are, and contacts by what is known.
 
     ``waiting`` are contacts that were in the ledger before, ``later`` those that are not due
@@ -91,25 +91,25 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DryRunReport:
     """What a run would do that starts now."""
 
-    seen: Seen
+    seen: ScanProgress
     estimate: Estimate
     in_doubt: int
     longest_wait: float
     """Seconds for which one contact has to wait at least, for its session or its due time."""
 
 
-class Planner:
+class DryRun:
     """Makes one plan.
 
     Raises what the source and `Asking` raise.
     """
 
     def __init__(
-        self, source: Source, standing: Standing, rules: Rules, clock: Clock,
-        options: PlanOptions, below: Callable[[int], int],
+        self, source: Source, standing: LedgerView, rules: DecisionPolicy, clock: Clock,
+        options: DryRunOptions, below: Callable[[int], int],
     ) -> None:  # fmt: skip
         self._source = source
         self._standing = standing
@@ -117,12 +117,12 @@ class Planner:
         self._clock = clock
         self._options = options
         self._below = below
-        self._known = Sums()
-        self._sums = Sums()
-        self.seen = Seen()
+        self._known = SampleTotals()
+        self._sums = SampleTotals()
+        self.seen = ScanProgress()
         """How far it has come, for whoever looks on."""
 
-    async def plan(self, platform: Platform | None, asking: Asking | None) -> Plan:
+    async def run(self, platform: Platform | None, asking: PlatformReader | None) -> DryRunReport:
         """Read everything, ask what the options say, and add it up."""
         if platform is None or asking is None or self._options.sample == 0:
             async with aclosing(self._to_ask()) as claims:
@@ -133,10 +133,10 @@ class Planner:
             await self._ask_all(claims, platform, asking)
         return self._plan(self._sums.estimate(self.seen.to_ask))
 
-    def _plan(self, estimate: Estimate) -> Plan:
+    def _plan(self, estimate: Estimate) -> DryRunReport:
         until_due = max(0.0, self.seen.last_due - self._clock.time())
         wait = max(until_due, self._sums.seconds)
-        return Plan(self.seen, estimate.plus(self._known), self._standing.in_doubt, wait)
+        return DryRunReport(self.seen, estimate.plus(self._known), self._standing.in_doubt, wait)
 
     async def _to_ask(self) -> AsyncGenerator[Claim, None]:
         """Yield every contact that a run would ask the state of; count the others."""
@@ -167,7 +167,7 @@ class Planner:
 
     def _needs_asking(self, claim: Claim) -> bool:
         now, seen = self._clock.time(), self.seen
-        unasked = foresee_unasked(claim.contact, claim.progress, self._rules, now)
+        unasked = forecast_unchecked(claim.contact, claim.progress, self._rules, now)
         unasked = unasked or self._barred(claim, now)
         if unasked is not None:
             self._known.add(unasked)
@@ -179,17 +179,17 @@ class Planner:
         seen.to_ask += 1
         return True
 
-    def _barred(self, claim: Claim, now: float) -> Foreseen | None:
+    def _barred(self, claim: Claim, now: float) -> Forecast | None:
         """Apply the campaign's rules, as far as they need no state check."""
-        house, identity = self._options.house, claim.contact.external_contact_id
-        after = house.bars(claim.contact, None, claim.progress, now)
+        house, identity = self._options.rules, claim.contact.external_contact_id
+        after = house.check(claim.contact, None, claim.progress, now)
         if isinstance(after, Finish):
-            return Foreseen(after.status, after.reason)
+            return Forecast(after.status, after.reason)
         if after is not None:
             self.seen.later += 1
             self.seen.last_due = max(self.seen.last_due, now + after.seconds)
         if house.one_per_person and identity and self._standing.reached(identity):
-            return Foreseen(Status.SKIPPED, Reason.SAME_PERSON)
+            return Forecast(Status.SKIPPED, Reason.SAME_PERSON)
         return None
 
     async def _chosen(self) -> AsyncGenerator[Claim, None]:
@@ -206,7 +206,7 @@ class Planner:
             yield claim
 
     async def _ask_all(
-        self, claims: AsyncIterator[Claim], platform: Platform, asking: Asking
+        self, claims: AsyncIterator[Claim], platform: Platform, asking: PlatformReader
     ) -> None:
         turn = asyncio.Lock()
 
@@ -226,7 +226,7 @@ class Planner:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _ask(self, claim: Claim, platform: Platform, asking: Asking) -> None:
+    async def _ask(self, claim: Claim, platform: Platform, asking: PlatformReader) -> None:
         checked = claim.contact.conversation_id
         answer = await asking.read(Step.CHECK, lambda: platform.check(checked))
         if answer is None:
@@ -235,17 +235,17 @@ class Planner:
         self._sums.add(self._foreseen(claim.contact, claim.progress, answer))
         self.seen.asked += 1
 
-    def _foreseen(self, contact: Contact, progress: Progress, answer: Answer) -> Foreseen:
+    def _foreseen(self, contact: Contact, progress: Progress, answer: Answer) -> Forecast:
         kind = classify(Step.CHECK, answer)
         seen = answer.conversation
-        if kind is Kind.FORBIDDEN:
-            return Foreseen(Status.PARKED, Reason.FORBIDDEN_CONTACT, checks=2)
-        if kind is Kind.GONE:
+        if kind is AnswerKind.FORBIDDEN:
+            return Forecast(Status.PARKED, Reason.FORBIDDEN_CONTACT, checks=2)
+        if kind is AnswerKind.GONE:
             seen = Conversation(contact.conversation_id, State.GONE)
         if seen is None:
-            return Foreseen(Status.REJECTED, Reason.REFUSED, checks=1)
+            return Forecast(Status.REJECTED, Reason.REFUSED, checks=1)
         now, after = self._clock.time(), self._options.ended_after
-        return foresee(contact, seen, progress, self._rules, now, after)
+        return forecast(contact, seen, progress, self._rules, now, after)
 
 
 def _as_claim(contact: Contact) -> Claim:

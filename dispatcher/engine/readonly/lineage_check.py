@@ -5,21 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dispatcher.domain.lineage_check import CLOCK_SKEW_SECONDS, Link, Verified, judge
+from dispatcher.domain.lineage_check import CLOCK_SKEW_SECONDS, LineageLink, LinkVerdict, judge
 from dispatcher.domain.status import Step
-from dispatcher.engine.readonly.platform_reader import Asking, AskingError
-from dispatcher.ports import Asked, Clock, Platform
-from dispatcher.ports.platform import LOOK_BACK_IDS
+from dispatcher.engine.readonly.platform_reader import PlatformReader, PlatformReadError
+from dispatcher.ports import Clock, LookBackQuery, Platform
+from dispatcher.ports.platform import MAX_LOOK_BACK_IDS
 
 
-class Links(Protocol):
+class LinkStore(Protocol):
     """The links of a ledger that are not confirmed yet."""
 
-    def page(self, after: int, limit: int) -> Sequence[Link]:
+    def page(self, after: int, limit: int) -> Sequence[LineageLink]:
         """Return up to ``limit`` of them with ids above ``after``, in the order of their ids."""
         ...
 
-    def mark(self, found: Mapping[int, Verified], at: float) -> None:
+    def mark(self, found: Mapping[int, LinkVerdict], at: float) -> None:
         """Write down, durably, what was found; ``at`` is seconds since the epoch."""
         ...
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 
 @dataclass(slots=True)
-class Verification:
+class LineageCheck:
     """What came of it so far; ``last`` is the id of the last link that was asked about.
 
     ``limit`` is how many are asked about at most; ``failing`` are links that did not take, as
@@ -38,8 +38,8 @@ class Verification:
 
     last: int = 0
     limit: int | None = None
-    counts: Counter[Verified] = field(default_factory=Counter)
-    failing: list[tuple[Link, Verified]] = field(default_factory=list)
+    counts: Counter[LinkVerdict] = field(default_factory=Counter)
+    failing: list[tuple[LineageLink, LinkVerdict]] = field(default_factory=list)
 
     @property
     def asked(self) -> int:
@@ -49,19 +49,23 @@ class Verification:
     @property
     def next_page(self) -> int:
         """How many links the next look back asks about; 0 when the limit is reached."""
-        return LOOK_BACK_IDS if self.limit is None else min(LOOK_BACK_IDS, self.limit - self.asked)
+        return (
+            MAX_LOOK_BACK_IDS
+            if self.limit is None
+            else min(MAX_LOOK_BACK_IDS, self.limit - self.asked)
+        )
 
-    def take(self, found: Sequence[tuple[Link, Verified]]) -> None:
+    def take(self, found: Sequence[tuple[LineageLink, LinkVerdict]]) -> None:
         """Count what one look back said."""
         self.counts.update(verified for _, verified in found)
-        failing = (each for each in found if each[1] is not Verified.CONFIRMED)
+        failing = (each for each in found if each[1] is not LinkVerdict.CONFIRMED)
         self.failing = [*self.failing, *failing][:SHOWN]
         self.last = found[-1][0].id
 
 
 async def verify(
-    links: Links, platform: Platform, asking: Asking, clock: Clock, done: Verification,
-    show: Callable[[Verification], None],
+    links: LinkStore, platform: Platform, asking: PlatformReader, clock: Clock, done: LineageCheck,
+    show: Callable[[LineageCheck], None],
 ) -> None:  # fmt: skip
     """Ask about all links after ``done.last``, up to its limit, and write into ``done``.
 
@@ -79,20 +83,20 @@ async def verify(
 
 
 async def _ask(
-    page: Sequence[Link], platform: Platform, asking: Asking
-) -> list[tuple[Link, Verified]]:
+    page: Sequence[LineageLink], platform: Platform, asking: PlatformReader
+) -> list[tuple[LineageLink, LinkVerdict]]:
     since: dict[str, float] = {}
     for link in page:
         at = (link.sent_at or 0.0) - CLOCK_SKEW_SECONDS
-        since[link.asked] = min(at, since.get(link.asked, at))
-    asked = [Asked(conversation, at) for conversation, at in since.items()]
+        since[link.look_back_query] = min(at, since.get(link.look_back_query, at))
+    asked = [LookBackQuery(conversation, at) for conversation, at in since.items()]
     answer = await asking.read(Step.LOOK_BACK, lambda: platform.look_back(asked))
-    if answer is None or answer.history is None:
+    if answer is None or answer.past_conversations is None:
         status = "nothing" if answer is None else f"{answer.status} {answer.words[:200]}".strip()
         correlation = f" ({answer.correlation_id})" if answer and answer.correlation_id else ""
-        raise AskingError(
+        raise PlatformReadError(
             f"the platform answers {status} to a look back{correlation}; what was asked before "
             "is marked: try again later from there"
         )
-    shown = {each.id: each for each in answer.history}
+    shown = {each.id: each for each in answer.past_conversations}
     return [(link, judge(link, shown)) for link in page]

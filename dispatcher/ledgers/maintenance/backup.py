@@ -5,10 +5,10 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from dispatcher.ledgers.errors import explain, wrong
+from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.lock import MODE
-from dispatcher.ledgers.maintenance.batches import Tell, quietly
-from dispatcher.ledgers.maintenance.integrity import Finding, verify
+from dispatcher.ledgers.maintenance.batches import ReportProgress, quietly
+from dispatcher.ledgers.maintenance.integrity import IntegrityFinding, check_integrity
 from dispatcher.ledgers.read.reader import open_for_reading
 
 PAGES = 2_000
@@ -18,8 +18,8 @@ PAUSE_SECONDS = 0.005
 
 
 def back_up(
-    path: Path, target: Path, *, overwrite: bool = False, tell: Tell = quietly
-) -> list[Finding]:
+    path: Path, target: Path, *, overwrite: bool = False, tell: ReportProgress = quietly
+) -> list[IntegrityFinding]:
     """Copy the ledger to ``target``, readable by its owner alone, and verify the copy.
 
     The copy is made beside ``target`` under another name, and takes its name once it is whole:
@@ -34,13 +34,13 @@ def back_up(
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         _copy(path, part, tell)
-        found = [each for each in verify(part, quick=True) if each.count]
+        found = [each for each in check_integrity(part, quick=True) if each.count]
         if any(each.name == "damage" for each in found):
-            raise wrong(path, "its copy is damaged; run `dispatcher ledger verify`")
+            raise ledger_error(path, "its copy is damaged; run `dispatcher ledger verify`")
         os.replace(part, target)  # noqa: PTH105 - the same call as everywhere, and atomic
         _sync(target.parent)
     except OSError as error:
-        raise wrong(target, f"the backup cannot be written ({error.strerror})") from None
+        raise ledger_error(target, f"the backup cannot be written ({error.strerror})") from None
     finally:
         for name in (part, *_beside(part)):
             name.unlink(missing_ok=True)
@@ -49,18 +49,20 @@ def back_up(
 
 def _check(path: Path, target: Path, *, overwrite: bool) -> None:
     if target.resolve() in {path.resolve(), *_beside(path.resolve())}:
-        raise wrong(target, "this is the ledger itself; name another file for its backup")
+        raise ledger_error(target, "this is the ledger itself; name another file for its backup")
     if target.exists() and not overwrite:
-        raise wrong(target, "it is there already; name another file, or add --force")
+        raise ledger_error(target, "it is there already; name another file, or add --force")
     if any(each.exists() for each in _beside(target)):
-        raise wrong(target, "another program has it open, or left its log; name another file")
+        raise ledger_error(
+            target, "another program has it open, or left its log; name another file"
+        )
 
 
 def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
 
 
-def _copy(path: Path, part: Path, tell: Tell) -> None:
+def _copy(path: Path, part: Path, tell: ReportProgress) -> None:
     """Copy page by page out of one snapshot, so that writes meanwhile do not begin it anew."""
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
     with closing(open_for_reading(path)) as source:
@@ -68,7 +70,7 @@ def _copy(path: Path, part: Path, tell: Tell) -> None:
             source.execute("BEGIN")
             source.execute("SELECT COUNT(*) FROM campaign").fetchone()
         except sqlite3.Error as error:
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
         try:
             with closing(sqlite3.connect(part, isolation_level=None)) as copy:
                 source.backup(
@@ -78,7 +80,7 @@ def _copy(path: Path, part: Path, tell: Tell) -> None:
                     sleep=PAUSE_SECONDS,
                 )
         except sqlite3.Error as error:
-            raise explain(part, error) from None
+            raise translate_error(part, error) from None
     _sync(part)
 
 

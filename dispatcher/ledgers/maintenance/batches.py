@@ -6,19 +6,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dispatcher.ledgers.errors import explain, wrong
-from dispatcher.ledgers.lock import Lock
+from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.lock import LedgerLock
 from dispatcher.ledgers.schema import open_for_writing
 
 T = TypeVar("T")
 
-Job = Callable[[sqlite3.Connection], Any]
+BatchJob = Callable[[sqlite3.Connection], Any]
 """One short piece of work, in a transaction of its own; after a rollback it is called again."""
 
-Work = Generator[Job, Any, T]
+BatchGenerator = Generator[BatchJob, Any, T]
 """Yields one job after the other, is sent the answer of each, and returns what came of it all."""
 
-Tell = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 """Is told how far work has come: done, of how much."""
 
 SPAN = 2_000
@@ -42,7 +42,7 @@ def spans(first: int, last: int, length: int = 0) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[sqlite3.Connection]:
+def exclusive_batches(path: Path) -> Iterator[sqlite3.Connection]:
     """Hold the ledger at ``path`` as a daemon would, for as long as the block lasts.
 
     Raises:
@@ -50,8 +50,10 @@ def held(path: Path) -> Iterator[sqlite3.Connection]:
 
     """
     if not path.is_file():
-        raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
-    lock = Lock(path)
+        raise ledger_error(
+            path, "there is no such file; check ledger.path, or run a campaign first"
+        )
+    lock = LedgerLock(path)
     try:
         with closing(open_for_writing(path)) as connection:
             connection.execute(_CACHE)
@@ -60,8 +62,12 @@ def held(path: Path) -> Iterator[sqlite3.Connection]:
         lock.release()
 
 
-def carry_out(
-    connection: sqlite3.Connection, path: Path, work: Work[T], *, begin: str = "BEGIN IMMEDIATE"
+def run_batches(
+    connection: sqlite3.Connection,
+    path: Path,
+    work: BatchGenerator[T],
+    *,
+    begin: str = "BEGIN IMMEDIATE",
 ) -> T:
     """Do all of ``work``, each of its jobs in a transaction of its own.
 
@@ -77,10 +83,10 @@ def carry_out(
         result: T = end.value
         return result
     except sqlite3.Error as error:
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
 
 
-def empty_log(path: Path) -> bool:
+def truncate_wal(path: Path) -> bool:
     """Move the write-ahead log into the ledger and cut it to nothing; False if it is being read.
 
     Raises:
@@ -91,11 +97,11 @@ def empty_log(path: Path) -> bool:
         with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as connection:
             (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
     return not busy
 
 
-def _committed(connection: sqlite3.Connection, job: Job, begin: str) -> Any:
+def _committed(connection: sqlite3.Connection, job: BatchJob, begin: str) -> Any:
     connection.execute(begin)
     try:
         answer = job(connection)

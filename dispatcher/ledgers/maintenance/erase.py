@@ -11,7 +11,7 @@ import orjson
 
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.codec import key_hash, person_of
-from dispatcher.ledgers.maintenance.batches import Tell, Work, quietly, spans
+from dispatcher.ledgers.maintenance.batches import BatchGenerator, ReportProgress, quietly, spans
 from dispatcher.ledgers.maintenance.statements import CARE
 from dispatcher.ports import LedgerError
 
@@ -25,7 +25,7 @@ _WHY_NOT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Whom:
+class ErasureTarget:
     """Who is to be forgotten: ``name`` is a contact key or conversation id, else an external id.
 
     ``campaign`` is the ledger's own number of the campaign that a key is looked up in, None for
@@ -38,7 +38,7 @@ class Whom:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class NotErased:
     """A contact that was not erased, by its place, and why not."""
 
     campaign: str
@@ -47,12 +47,12 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class ErasureReport:
     """What was erased. ``before`` tells that only hashes of an earlier erasure were found."""
 
     contacts: int
     rejected: int
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[NotErased, ...] = ()
     before: bool = False
 
 
@@ -67,9 +67,9 @@ class _Names:
     persons: frozenset[str] = frozenset()
 
 
-def forget(
-    whom: Whom, now: float, *, running: bool = False, tell: Tell = quietly
-) -> Work[Forgotten]:
+def erase(
+    whom: ErasureTarget, now: float, *, running: bool = False, tell: ReportProgress = quietly
+) -> BatchGenerator[ErasureReport]:
     """Erase a person from contacts, lineage and rejected rows of every campaign.
 
     ``running`` tells that a daemon works on the ledger: what it has claimed is refused then.
@@ -83,7 +83,7 @@ def forget(
     erased, refused = 0, []
     for id_ in sorted(names.ids):
         outcome = yield partial(_erase, id_=id_, now=now, running=running)
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, NotErased):
             refused.append(outcome)
         else:
             erased += outcome
@@ -93,10 +93,10 @@ def forget(
     before = False
     if not (erased or rejected or refused):
         before = yield partial(_was_known, name=whom.name)
-    return Forgotten(erased, rejected, tuple(refused), before)
+    return ErasureReport(erased, rejected, tuple(refused), before)
 
 
-def _identify(whom: Whom, tell: Tell) -> Work[_Names]:
+def _identify(whom: ErasureTarget, tell: ReportProgress) -> BatchGenerator[_Names]:
     """Look again for whoever shares a conversation or an external id, until nobody is added."""
     names = _Names()
     if whom.is_external:
@@ -117,7 +117,7 @@ def _identify(whom: Whom, tell: Tell) -> Work[_Names]:
         names = grown
 
 
-def _seeded(whom: Whom, tell: Tell) -> Work[_Names]:
+def _seeded(whom: ErasureTarget, tell: ReportProgress) -> BatchGenerator[_Names]:
     first, last, *_ = yield partial(_ends, name="contact_ends")
     ids: set[int] = set()
     for after, until in spans(first, last):
@@ -137,7 +137,9 @@ def _seeded(whom: Whom, tell: Tell) -> Work[_Names]:
     return names
 
 
-def _found(statement: str, ends: str, names: _Names, tell: Tell) -> Work[set[int]]:
+def _found(
+    statement: str, ends: str, names: _Names, tell: ReportProgress
+) -> BatchGenerator[set[int]]:
     first, last, *_ = yield partial(_ends, name=ends)
     lists = {
         "conversations": _listed(names.conversations),
@@ -193,11 +195,13 @@ def _persons(connection: sqlite3.Connection, ids: set[int]) -> list[frozenset[st
     return [persons for persons in each if persons]
 
 
-def _erase(connection: sqlite3.Connection, id_: int, now: float, *, running: bool) -> int | Refusal:
+def _erase(
+    connection: sqlite3.Connection, id_: int, now: float, *, running: bool
+) -> int | NotErased:
     status, campaign = connection.execute(CARE["standing"], (id_,)).fetchone()
     why = _WHY_NOT.get(Status(status))
     if why is not None and (running or status != Status.CLAIMED):
-        return Refusal(campaign, id_, why)
+        return NotErased(campaign, id_, why)
     ids = _listed({id_})
     connection.execute(CARE["keep_reached"], (ids,))
     connection.execute(CARE["keep_keys"], (ids,))
@@ -206,7 +210,7 @@ def _erase(connection: sqlite3.Connection, id_: int, now: float, *, running: boo
     return erased
 
 
-def _rejected(words: Iterable[str]) -> Work[int]:
+def _rejected(words: Iterable[str]) -> BatchGenerator[int]:
     """Erase the rejected rows that hold one of ``words`` as a whole word."""
     alternatives = b"|".join(re.escape(word.encode()) for word in sorted(words))
     pattern = re.compile(rb"(?<![\w-])(?:" + alternatives + rb")(?![\w-])")

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
-from dispatcher.ledgers.errors import explain
+from dispatcher.ledgers.errors import translate_error
 from dispatcher.ledgers.maintenance.statements import CHECKS
 from dispatcher.ledgers.read.reader import open_for_reading
 
@@ -49,7 +49,7 @@ _KNOWN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class IntegrityFinding:
     """One thing that was looked for: how often it was found, and what to do if it was."""
 
     name: str
@@ -58,7 +58,7 @@ class Finding:
     advice: str
 
 
-def verify(path: Path, *, quick: bool = False) -> Iterator[Finding]:
+def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFinding]:
     """Look for everything that must not be, one after the other; works while a daemon runs.
 
     With ``quick`` the indexes are not compared with their tables. Where the file itself is
@@ -75,23 +75,23 @@ def verify(path: Path, *, quick: bool = False) -> Iterator[Finding]:
             if not damage.count:
                 yield from _findings(connection)
         except sqlite3.Error as error:
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
 
 
-def _damage(connection: sqlite3.Connection, *, quick: bool) -> Finding:
+def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
     pragma = "quick_check" if quick else "integrity_check"
     try:
         rows = [row[0] for row in connection.execute(f"PRAGMA {pragma}(100)")]
     except sqlite3.DatabaseError as error:
         rows = [str(error)]
     count = 0 if rows == ["ok"] else len(rows)
-    return Finding("damage", "places where the file is damaged", count, _RESTORE)
+    return IntegrityFinding("damage", "places where the file is damaged", count, _RESTORE)
 
 
-def _findings(connection: sqlite3.Connection) -> Iterator[Finding]:
+def _findings(connection: sqlite3.Connection) -> Iterator[IntegrityFinding]:
     for name, (meaning, advice) in _WORDS.items():
         (count,) = connection.execute(CHECKS[name], _used(CHECKS[name])).fetchone()
-        yield Finding(name, meaning, count, advice)
+        yield IntegrityFinding(name, meaning, count, advice)
 
 
 def _used(statement: str) -> dict[str, str]:

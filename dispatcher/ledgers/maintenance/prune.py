@@ -7,7 +7,13 @@ from typing import Any
 
 import orjson
 
-from dispatcher.ledgers.maintenance.batches import SPAN, Tell, Work, quietly, spans
+from dispatcher.ledgers.maintenance.batches import (
+    SPAN,
+    BatchGenerator,
+    ReportProgress,
+    quietly,
+    spans,
+)
 from dispatcher.ledgers.maintenance.statements import CARE
 
 
@@ -33,7 +39,9 @@ class Pruned:
     rejected: int
 
 
-def prune(order: PruneOrder, tell: Tell = quietly, span: int = SPAN) -> Work[Pruned]:
+def prune(
+    order: PruneOrder, tell: ReportProgress = quietly, span: int = SPAN
+) -> BatchGenerator[Pruned]:
     """Remove old final contacts with their lineage and story, and old rejected rows.
 
     ``span`` is how many contacts one job looks at.

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from dispatcher.domain.contact_history import MILLISECONDS, OMITTED
-from dispatcher.ledgers.operator_commands import OrderError, campaigns
+from dispatcher.ledgers.operator_commands import CommandError, campaigns
 from dispatcher.ledgers.statements import SQL
 
 _REQUEST = ("answer", "means", "state", "correlation_id", "decision")
@@ -21,7 +21,7 @@ _OTHERS = {
 """What stands behind the word of an entry, by the word; all others are requests."""
 
 
-def told(
+def describe_contact(
     connection: sqlite3.Connection, name: str, campaign: str | None, *, parked_only: bool = False
 ) -> list[dict[str, Any]]:
     """Return each contact that ``name`` means: a key, a conversation id, an external contact id.
@@ -44,7 +44,7 @@ def told(
     if not meant:
         where = f"campaign {campaign!r}" if campaign is not None else "the ledger"
         kind = "parked contact" if parked_only else "contact"
-        raise OrderError(
+        raise CommandError(
             f"no {kind} in {where} has the key, the conversation id or the external contact id "
             f"{name!r}"
         )

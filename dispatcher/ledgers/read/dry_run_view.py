@@ -12,17 +12,17 @@ import orjson
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.codec import claim_of, person_of
-from dispatcher.ledgers.errors import explain
+from dispatcher.ledgers.errors import translate_error
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.statements import SQL, many
-from dispatcher.ledgers.write.admission import reached_of, unknown
+from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 from dispatcher.ports import Claim, Position
 
 _PAGE = 500
 _CACHE = "PRAGMA cache_size = -16000"  # KiB, negative: memory must not grow with the source
 
 
-class Survey:
+class DryRunView:
     """One campaign of a ledger, read-only; all of it is unknown where there is no ledger yet.
 
     Use it with ``with``. Keys that were given to `fresh` are kept in a temporary file of
@@ -45,7 +45,7 @@ class Survey:
                 self._seen.execute(f"CREATE TABLE {table} (key TEXT PRIMARY KEY) WITHOUT ROWID")
         except sqlite3.Error as error:
             self.close()
-            raise explain(self._path, error) from None
+            raise translate_error(self._path, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +80,7 @@ class Survey:
         """Leave out those whose keys are in the ledger, or were given before."""
         with self._explained():
             if self._ledger is not None and self._campaign is not None:
-                contacts = unknown(self._ledger, self._campaign, contacts)
+                contacts = unknown_keys(self._ledger, self._campaign, contacts)
             return self._first(contacts)
 
     def reached(self, external_contact_id: str) -> bool:
@@ -88,7 +88,7 @@ class Survey:
         person = person_of(external_contact_id)
         with self._explained():
             ledger, campaign = self._ledger, self._campaign
-            if ledger and campaign is not None and reached_of(ledger, campaign, [person]):
+            if ledger and campaign is not None and reached_people(ledger, campaign, [person]):
                 return True
             return not self._seen.execute(SQL["add_person"], (person,)).rowcount
 
@@ -133,7 +133,7 @@ class Survey:
         try:
             yield
         except sqlite3.Error as error:
-            raise explain(self._path, error) from None
+            raise translate_error(self._path, error) from None
 
 
 def _add(count: int) -> str:

@@ -13,8 +13,8 @@ import orjson
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import totals as sums
 from dispatcher.ledgers.codec import progress_of
-from dispatcher.ledgers.errors import explain, wrong
-from dispatcher.ledgers.read.rows import ContactRow, LineageRow, RejectedRowKept
+from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.read.rows import ContactRow, LineageRow, StoredRejectedRow
 from dispatcher.ledgers.schema import MIGRATIONS, check_identity
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import Backlog, Position, Totals
@@ -50,11 +50,11 @@ def read_status(
             names = _names(connection, path, campaign)
             return tuple(_status(connection, name, now) for name in names)
         except sqlite3.Error as error:
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def ledger_reader(path: Path) -> Iterator[sqlite3.Connection]:
     """Read the ledger as of one moment; a dispatcher that runs is not disturbed.
 
     Raises:
@@ -66,7 +66,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")
             yield connection
         except sqlite3.Error as error:
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
 
 
 class LedgerReader:
@@ -103,10 +103,10 @@ class LedgerReader:
         for row in self._pages("lineage_page", after, self._campaign):
             yield _lineage_row(row)
 
-    def rejected(self, after: int = 0) -> Iterator[RejectedRowKept]:
+    def rejected(self, after: int = 0) -> Iterator[StoredRejectedRow]:
         """Yield the rejected rows in the order of the source."""
         for row in self._pages("rejected_page", after, self._id):
-            yield RejectedRowKept(**dict(row))
+            yield StoredRejectedRow(**dict(row))
 
     def contacts(self, status: Status, after: int = 0) -> Iterator[ContactRow]:
         """Yield the contacts of one status in the order in which they were admitted."""
@@ -129,7 +129,7 @@ def _pages(
         try:
             page = connection.execute(SQL[name], (after, *where, _PAGE)).fetchall()
         except sqlite3.Error as error:
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
         yield from page
         if len(page) < _PAGE:
             return
@@ -155,7 +155,7 @@ def check_campaign(path: Path, campaign: str | None) -> None:
         try:
             _names(connection, path, campaign)
         except sqlite3.Error as error:
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
 
 
 def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[LineageRow]:
@@ -182,18 +182,20 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
     """
     if not path.is_file():
-        raise wrong(path, "there is no such file; check ledger.path, or run a campaign first")
+        raise ledger_error(
+            path, "there is no such file; check ledger.path, or run a campaign first"
+        )
     try:
         return _checked(path, "mode=ro")
     except sqlite3.OperationalError as error:
         if path.with_name(path.name + "-wal").exists():
-            raise explain(path, error) from None
+            raise translate_error(path, error) from None
     except sqlite3.Error as error:
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
     try:  # closed cleanly, in a directory that is read-only for this user: nobody writes to it
         return _checked(path, "mode=ro&immutable=1")
     except sqlite3.Error as error:
-        raise explain(path, error) from None
+        raise translate_error(path, error) from None
 
 
 def _checked(path: Path, how: str) -> sqlite3.Connection:
@@ -211,7 +213,7 @@ def _checked(path: Path, how: str) -> sqlite3.Connection:
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     if check_identity(connection, path) < len(MIGRATIONS):
-        raise wrong(path, "it is of an older version or empty; a run brings it up to date")
+        raise ledger_error(path, "it is of an older version or empty; a run brings it up to date")
 
 
 def _names(connection: sqlite3.Connection, path: Path, wanted: str | None) -> list[str]:
@@ -220,7 +222,7 @@ def _names(connection: sqlite3.Connection, path: Path, wanted: str | None) -> li
         return names
     if wanted not in names:
         known = ", ".join(names) or "none"
-        raise wrong(path, f"campaign {wanted!r} is not in it; it holds: {known}")
+        raise ledger_error(path, f"campaign {wanted!r} is not in it; it holds: {known}")
     return [wanted]
 
 
@@ -235,7 +237,7 @@ def _status(connection: sqlite3.Connection, name: str, now: float) -> CampaignSt
     try:
         return CampaignStatus(
             name,
-            sums.totals(connection, id_),
+            sums.campaign_totals(connection, id_),
             sums.backlog(connection, id_, now),
             sums.positions(connection, id_),
         )

@@ -33,7 +33,7 @@ class LineageRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedRowKept:
+class StoredRejectedRow:
     """A row of the input that could not become a contact; ``at`` is when it was read."""
 
     id: int

@@ -23,7 +23,7 @@ class Standing:
     paused_since: float | None = None
 
 
-def standings(
+def campaign_statuses(
     connection: sqlite3.Connection, campaign: str | None, now: float
 ) -> list[dict[str, Any]]:
     """Return how one campaign or all stand, as plain values.
@@ -36,9 +36,9 @@ def standings(
         as_json(
             Standing(
                 name,
-                sums.totals(connection, id_),
+                sums.campaign_totals(connection, id_),
                 sums.backlog(connection, id_, now),
-                campaigns.paused(connection, id_),
+                campaigns.paused_since(connection, id_),
             )
         )
         for id_, name in operator_commands.campaigns(connection, campaign)

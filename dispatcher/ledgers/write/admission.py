@@ -9,17 +9,17 @@ from typing import Any
 import orjson
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.status import Hindrance
+from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
 from dispatcher.ledgers.statements import SQL, many
-from dispatcher.ledgers.write.index_staging import Seen, moves
+from dispatcher.ledgers.write.index_staging import LookupResult, merge_count
 from dispatcher.ports import Admitted, Batch, Claim, Position
 
 _CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small enough to keep
 
 
 @dataclass(frozen=True, slots=True)
-class Claiming:
+class ClaimOptions:
     """What of a batch is claimed at once: up to ``limit`` contacts that are due at ``now``.
 
     ``seen`` is what a look at the batch's keys and people found not long ago, if there was one.
@@ -27,7 +27,7 @@ class Claiming:
 
     now: float
     limit: int
-    seen: Seen | None = None
+    seen: LookupResult | None = None
 
 
 def admit(
@@ -35,11 +35,11 @@ def admit(
     campaign: int,
     ids: Iterator[int],
     batch: Batch,
-    claiming: Claiming,
+    claiming: ClaimOptions,
 ) -> Admitted:
     """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
     now = claiming.now
-    fresh = unknown(connection, campaign, batch.contacts, claiming.seen)
+    fresh = unknown_keys(connection, campaign, batch.contacts, claiming.seen)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
     for contact, id_ in zip(fresh, ids, strict=False):
@@ -60,11 +60,11 @@ def admit(
     return Admitted(len(fresh), duplicates, claims)
 
 
-def unknown(
+def unknown_keys(
     connection: sqlite3.Connection,
     campaign: int,
     contacts: Sequence[Contact],
-    seen: Seen | None = None,
+    seen: LookupResult | None = None,
 ) -> list[Contact]:
     """Leave out what is or was in the ledger, and what comes twice in the batch.
 
@@ -73,7 +73,7 @@ def unknown(
     first: dict[str, Contact] = {}
     for contact in contacts:
         first.setdefault(contact.key, contact)
-    true = seen is not None and seen.moves == moves(connection)
+    true = seen is not None and seen.moves == merge_count(connection)
     if seen is not None and true:
         first = {key: contact for key, contact in first.items() if key not in seen.keys}
     for key in known_keys(connection, campaign, list(first), lately_alone=true):
@@ -111,7 +111,7 @@ def _unpruned(
     return list(by_hash.values())
 
 
-def reached_of(
+def reached_people(
     connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
 ) -> frozenset[str]:
     """Return those who were written to in this campaign, and whose send has ended."""
@@ -124,7 +124,7 @@ def _hindered(
     connection: sqlite3.Connection,
     campaign: int,
     claims: list[Claim],
-    seen: Seen | None,
+    seen: LookupResult | None,
 ) -> list[Claim]:
     """Mark the claims whose person was written to in this campaign.
 
@@ -137,11 +137,11 @@ def _hindered(
     }
     if not persons:
         return claims
-    reached = seen.reached if seen else reached_of(connection, campaign, persons.values())
+    reached = seen.reached if seen else reached_people(connection, campaign, persons.values())
     if not reached:
         return claims
     return [
-        replace(each, hindrance=Hindrance.SAME_PERSON) if persons.get(each.id) in reached else each
+        replace(each, block=SendBlock.SAME_PERSON) if persons.get(each.id) in reached else each
         for each in claims
     ]
 

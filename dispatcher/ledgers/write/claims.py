@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from dispatcher.domain.status import Hindrance
+from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import Claim
@@ -41,18 +41,18 @@ def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float)
     return claims
 
 
-def hindered(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Hindrance]:
+def blocked_by(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, SendBlock]:
     """Return what stands against contacts because of what their people were sent."""
     listed = orjson.dumps(list(ids)).decode()
     (found,) = connection.execute(SQL["hindered_claims"], (listed,)).fetchone()
-    return {id_: Hindrance(why) for id_, why in orjson.loads(found)}
+    return {id_: SendBlock(why) for id_, why in orjson.loads(found)}
 
 
-def hinted(claims: Sequence[Claim], hints: Mapping[int, Hindrance]) -> Sequence[Claim]:
+def blocking_people(claims: Sequence[Claim], hints: Mapping[int, SendBlock]) -> Sequence[Claim]:
     """Mark claims with what stands against them, where nothing is known to yet."""
     if not hints:
         return claims
-    return [replace(it, hindrance=it.hindrance or hints.get(it.id)) for it in claims]
+    return [replace(it, block=it.block or hints.get(it.id)) for it in claims]
 
 
 def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recovered:

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from dispatcher.domain.status import Hindrance
+from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import Fields
-from dispatcher.ledgers.errors import is_fatal, wrong
+from dispatcher.ledgers.errors import is_fatal, ledger_error
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
 
@@ -36,7 +36,7 @@ class Job:
 
 
 Operation = Change | Job
-Hindered = Mapping[int, Hindrance]
+BlockedResult = Mapping[int, SendBlock]
 """What stands against intents, by the contact's id."""
 _NOTHING: Mapping[Operation, Any] = {}
 
@@ -79,7 +79,7 @@ def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> lis
 
 
 def _answers(
-    group: Sequence[Operation], hindered: Hindered, done: Mapping[Operation, Any] = _NOTHING
+    group: Sequence[Operation], hindered: BlockedResult, done: Mapping[Operation, Any] = _NOTHING
 ) -> list[Any]:
     """Put answers into the order of ``group``: a job's own, a change's None or its hindrance."""
     return [
@@ -87,7 +87,7 @@ def _answers(
     ]
 
 
-def _hindrance(fields: Fields, hindered: Hindered) -> Hindrance | None:
+def _hindrance(fields: Fields, hindered: BlockedResult) -> SendBlock | None:
     return hindered.get(fields[1]) if fields[0] == "intend" else None
 
 
@@ -119,7 +119,7 @@ def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> 
     return answer
 
 
-def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> Hindered:
+def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> BlockedResult:
     """Carry changes out; return the intents that were not permitted, by the contact's id."""
     payload = orjson.dumps(changes)
     if b"\\u0000" in payload:  # SQLite's JSON ends a string there; the platform's words may not
@@ -129,7 +129,7 @@ def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> Hinder
     if not found:
         return {}
     connection.execute(SQL["forget_hindered"])
-    return {id_: Hindrance(why) for id_, why in found}
+    return {id_: SendBlock(why) for id_, why in found}
 
 
 def _refusal(
@@ -137,7 +137,7 @@ def _refusal(
 ) -> Exception:
     """Say why an operation failed: a contact that is not where it should be, or a wrong value."""
     if isinstance(operation, Job) or not isinstance(error, sqlite3.IntegrityError):
-        return wrong(path, f"an operation was refused: {error}")
+        return ledger_error(path, f"an operation was refused: {error}")
     kind, id_ = operation.fields[:2]
     row = connection.execute(SQL["status_of"], (id_,)).fetchone()
     state = f"is {row[0]}" if row else "is not in it"

@@ -19,20 +19,20 @@ from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import Claim
 
-KEPT = 1000
+MIN_STAGED = 1000
 """Rows are moved while there are more of a kind: so few share their pages anyway."""
 
-MOVED = 64
+MERGE_BATCH = 64
 """Rows of each kind that are moved at once: an operation that comes meanwhile waits for them."""
 
-MOST_STRANGERS = 10_000
+MAX_NEW_PEOPLE = 10_000
 """Contacts of which it is remembered that nobody had written to their people."""
 
 _MOVES = ("move_keys", "move_people")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookupResult:
     """What a look found, which was taken after at least ``moves`` moves.
 
     ``keys`` are those that contacts of the campaign have. ``people`` are those that stand among
@@ -46,7 +46,7 @@ class Seen:
     reached: frozenset[str]
 
 
-class Strangers:
+class NewPersonCache:
     """Claimed contacts whose people did not stand among the old rows when they were admitted.
 
     Their intents need not look there again. Those that never come to an intent are forgotten
@@ -56,9 +56,9 @@ class Strangers:
     def __init__(self) -> None:
         self._found: dict[int, tuple[str, int]] = {}
 
-    def note(self, claims: Sequence[Claim], seen: Seen) -> None:
+    def note(self, claims: Sequence[Claim], seen: LookupResult) -> None:
         """Keep those of ``claims`` whose people were looked for and not found."""
-        if len(self._found) > MOST_STRANGERS:
+        if len(self._found) > MAX_NEW_PEOPLE:
             self._found.clear()
         for claim in claims:
             who = claim.contact.external_contact_id
@@ -71,13 +71,13 @@ class Strangers:
         return moves if who is not None and who == external_contact_id else None
 
 
-def moves(connection: sqlite3.Connection) -> int:
+def merge_count(connection: sqlite3.Connection) -> int:
     """Return how often rows were moved since the ledger was opened for writing."""
     (times,) = connection.execute(SQL["moves"]).fetchone()
     return int(times)
 
 
-def move(connection: sqlite3.Connection) -> bool:
+def merge_staged(connection: sqlite3.Connection) -> bool:
     """Move some rows to their places, all or none; tell whether there were any.
 
     Raises:
@@ -86,7 +86,12 @@ def move(connection: sqlite3.Connection) -> bool:
     """
     connection.execute("SAVEPOINT move")
     try:
-        moved = sum(connection.execute(SQL[name], (KEPT, MOVED)).rowcount for name in _MOVES) > 0
+        moved = (
+            sum(
+                connection.execute(SQL[name], (MIN_STAGED, MERGE_BATCH)).rowcount for name in _MOVES
+            )
+            > 0
+        )
         if moved:
             connection.execute(SQL["count_move"])
         connection.execute("RELEASE move")

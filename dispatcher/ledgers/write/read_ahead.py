@@ -19,18 +19,18 @@ from urllib.parse import quote
 import orjson
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.status import Hindrance
+from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import claims
 from dispatcher.ledgers.write.admission import known_keys
-from dispatcher.ledgers.write.index_staging import Seen
+from dispatcher.ledgers.write.index_staging import LookupResult
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 READERS = 2
-LEAST_BYTES = 256 << 20
+MIN_FILE_BYTES = 256 << 20
 """A smaller ledger is in memory anyway: its pages were written not long ago."""
 _CACHE = "PRAGMA cache_size = 20"  # pages: each look-up is in order, and needs the way there alone
 
@@ -51,7 +51,7 @@ class ReadAhead:
 
     async def admission(
         self, campaign: int, contacts: Sequence[Contact], moves: int
-    ) -> Seen | None:
+    ) -> LookupResult | None:
         """Look the contacts' keys and people up, after the writer has moved rows ``moves`` times.
 
         None where the ledger is small or cannot be read, so that the writer has to look.
@@ -62,12 +62,12 @@ class ReadAhead:
         parts = [part for part in found if part is not None]
         return _joined(parts) if len(parts) == len(found) else None
 
-    async def hindered(self, ids: Sequence[int]) -> dict[int, Hindrance]:
+    async def hindered(self, ids: Sequence[int]) -> dict[int, SendBlock]:
         """Return what `holding.hindered` says of claimed contacts, and fetch what intents write to.
 
         Nothing where the ledger cannot be read.
         """
-        found = await self._shared(ids, claims.hindered)
+        found = await self._shared(ids, claims.blocked_by)
         return {id_: why for part in found if part for id_, why in part.items()}
 
     async def _shared(
@@ -96,7 +96,7 @@ class ReadAhead:
 
     def _is_large(self) -> bool:
         try:
-            return self._path.stat().st_size >= LEAST_BYTES
+            return self._path.stat().st_size >= MIN_FILE_BYTES
         except OSError:
             return False
 
@@ -127,13 +127,13 @@ class ReadAhead:
 
 def _look_up(
     connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int, moves: int
-) -> Seen:
+) -> LookupResult:
     keys = known_keys(connection, campaign, [each.key for each in contacts])
     known = (each.external_contact_id for each in contacts)
     listed = orjson.dumps([person_of(each) for each in known if each]).decode()
     (people,) = connection.execute(SQL["people_before"], (campaign, listed)).fetchone()
     found = orjson.loads(people)
-    return Seen(
+    return LookupResult(
         moves,
         keys=keys,
         people=frozenset(person for person, lately, _ in found if not lately),
@@ -141,8 +141,8 @@ def _look_up(
     )
 
 
-def _joined(parts: Sequence[Seen]) -> Seen:
-    return Seen(
+def _joined(parts: Sequence[LookupResult]) -> LookupResult:
+    return LookupResult(
         min(each.moves for each in parts),
         keys=frozenset[str]().union(*(each.keys for each in parts)),
         people=frozenset[str]().union(*(each.people for each in parts)),

@@ -9,9 +9,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from dispatcher.domain.status import Hindrance
+from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import Fields
-from dispatcher.ledgers.errors import explain, wrong
+from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.write import index_staging
 from dispatcher.ledgers.write.group_commit import Change, Job, Operation, commit
 from dispatcher.ports import LedgerError
@@ -19,7 +19,7 @@ from dispatcher.ports import LedgerError
 T = TypeVar("T")
 Group = list[Operation]
 
-MOST_GATHERED = 16
+MAX_GROUP = 16
 """Operations that are handed over at once."""
 
 _IDLE_SECONDS = 0.02
@@ -49,7 +49,7 @@ class Writer:
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
-    def change(self, fields: Fields) -> "asyncio.Future[Hindrance | None]":
+    def change(self, fields: Fields) -> "asyncio.Future[SendBlock | None]":
         """Change one contact; cancelling what is returned takes nothing back.
 
         The answer to an intent is what stands against it, if anything; to all else None.
@@ -58,7 +58,7 @@ class Writer:
             LedgerError: the ledger is closed or has failed.
 
         """
-        caller: asyncio.Future[Hindrance | None] = self._loop.create_future()
+        caller: asyncio.Future[SendBlock | None] = self._loop.create_future()
         self._take(Change(fields, caller))
         return caller
 
@@ -88,11 +88,11 @@ class Writer:
         if self._failure is not None:
             raise LedgerError(str(self._failure))
         if self._closed is not None:
-            raise wrong(self._path, "it is closed")
+            raise ledger_error(self._path, "it is closed")
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
         self._gathered.append(operation)
-        if len(self._gathered) >= MOST_GATHERED:
+        if len(self._gathered) >= MAX_GROUP:
             self._hand_over()
 
     def _hand_over(self) -> None:
@@ -142,7 +142,7 @@ class Writer:
     def _move(self) -> bool:
         """Move rows to their places; a fault is left to the next group to meet and tell."""
         try:
-            moved = index_staging.move(self._connection)
+            moved = index_staging.merge_staged(self._connection)
         except Exception as error:  # noqa: BLE001 - nobody waits here, and the thread has to go on
             if self._connection.in_transaction or not isinstance(error, sqlite3.Error):
                 self._failure = _words(self._path, error)
@@ -169,8 +169,8 @@ class Writer:
 
 def _words(path: Path, error: Exception) -> LedgerError:
     if isinstance(error, sqlite3.Error):
-        return explain(path, error)
-    return wrong(path, f"a write failed ({error}); start again, and report this")
+        return translate_error(path, error)
+    return ledger_error(path, f"a write failed ({error}); start again, and report this")
 
 
 def _close(connection: sqlite3.Connection) -> None:

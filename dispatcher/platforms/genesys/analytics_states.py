@@ -7,8 +7,8 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.platforms.genesys.requests import DETAILS_PATH, Sender, needs_address
 from dispatcher.platforms.genesys.responses import CUSTOMER, TALKERS, not_taken
-from dispatcher.platforms.genesys.threading_timeline import Windows
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
+from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import Body, correlation, listed, moment, path_part, text
 
 
@@ -18,7 +18,9 @@ def details(conversation_ids: Sequence[str]) -> str:
     return f"{DETAILS_PATH}?id={ids}"
 
 
-def read_records(exchange: Exchange, sender: Sender, windows: Windows, now: float) -> Answer:
+def read_records(
+    exchange: HttpResponse, sender: Sender, windows: ThreadingWindows, now: float
+) -> Answer:
     """Read what analytics record of the conversations asked for; ``now`` is the platform's time."""
     body = exchange.body
     if body is None or exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
@@ -32,7 +34,7 @@ def read_records(exchange: Exchange, sender: Sender, windows: Windows, now: floa
 
 
 def _conversations(
-    body: Body, sender: Sender, windows: Windows, now: float
+    body: Body, sender: Sender, windows: ThreadingWindows, now: float
 ) -> tuple[Conversation, ...] | None:
     if not isinstance(body.get("conversations"), list):
         return None
@@ -40,7 +42,9 @@ def _conversations(
     return tuple(each for each in read if each is not None)
 
 
-def _conversation(row: object, sender: Sender, windows: Windows, now: float) -> Conversation | None:
+def _conversation(
+    row: object, sender: Sender, windows: ThreadingWindows, now: float
+) -> Conversation | None:
     """Read one record; None where it does not tell plainly who it is with, and how they are."""
     id_, there = text(row, "conversationId"), listed(row, "participants")
     customers = [each for each in there if text(each, "purpose") == CUSTOMER]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 
 from dispatcher.domain.answer import Answer
-from dispatcher.platforms.api_client import Caller
+from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.requests import (
     CONVERSATIONS_PATH,
     MESSAGES_PATH,
@@ -17,20 +17,20 @@ from dispatcher.platforms.genesys.requests import (
     tag,
 )
 from dispatcher.platforms.genesys.responses import latest_customer, not_taken
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import Body, is_path_part, listed, text
 from dispatcher.ports import Reply, TokenExpiredError
 
-MOST_WAITING = 1000
+MAX_QUEUED = 1000
 """Conversations that may wait to be written to; what comes on top is lost."""
-MOST_TRIES = 3
+MAX_TRIES = 3
 PAUSE_SECONDS = 1.0
 """Before another try, where the platform asks for no longer one."""
 LONGEST_PAUSE_SECONDS = 60.0
 DRAIN_SECONDS = 5.0
 """How long the end of a run waits for what is still to be written."""
 
-Lost = Callable[[str, str], None]
+OnLineageLost = Callable[[str, str], None]
 """Told of a conversation whose lineage was not written, and why."""
 
 
@@ -41,7 +41,7 @@ class LineageWriter:
     (one for a tag, two for attributes) have no permit: the pacer sees them in the rate headers.
     """
 
-    def __init__(self, caller: Caller, how: Lineage, lost: Lost) -> None:
+    def __init__(self, caller: ApiClient, how: Lineage, lost: OnLineageLost) -> None:
         self._caller = caller
         self._write = {"external-tag": self._tag, "attributes": self._attributes}.get(how)
         self._lost = lost
@@ -52,7 +52,7 @@ class LineageWriter:
         """Have it written that ``conversation_id`` continues ``previous``, if it is another."""
         if self._write is None or previous is None or conversation_id in (None, previous):
             return
-        if len(self._waiting) >= MOST_WAITING or not is_path_part(conversation_id):
+        if len(self._waiting) >= MAX_QUEUED or not is_path_part(conversation_id):
             self._lost(conversation_id, "too many wait to be written")
             return
         self._waiting.append((conversation_id, previous))
@@ -82,11 +82,11 @@ class LineageWriter:
     async def _try(self, conversation_id: str, previous: str) -> str:
         """Return why it was not written; empty if it was."""
         why = ""
-        for number in range(MOST_TRIES):
+        for number in range(MAX_TRIES):
             why, pause = await self._once(conversation_id, previous)
             if pause is None:
                 break
-            if number + 1 < MOST_TRIES:
+            if number + 1 < MAX_TRIES:
                 await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))
         return why
 
@@ -115,7 +115,7 @@ class LineageWriter:
         """Write to the customer's participant, which has to be found first."""
         target, found = f"{MESSAGES_PATH}/{conversation_id}", list[Body]()
 
-        def read(exchange: Exchange) -> Answer:
+        def read(exchange: HttpResponse) -> Answer:
             if exchange.body is not None:
                 found.append(exchange.body)
             return not_taken(exchange)

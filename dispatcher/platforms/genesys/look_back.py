@@ -9,7 +9,7 @@ import orjson
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.past_conversation import PastConversation
-from dispatcher.platforms.api_client import Caller
+from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.requests import (
     MESSAGES_PATH,
     PAGE_SIZE,
@@ -25,7 +25,7 @@ from dispatcher.platforms.genesys.responses import (
     not_taken,
     person,
 )
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import (
     Body,
     correlation,
@@ -35,8 +35,8 @@ from dispatcher.platforms.response_parsing import (
     path_part,
     text,
 )
-from dispatcher.platforms.token import Token
-from dispatcher.ports import Asked, Clock, Reply
+from dispatcher.platforms.token import AccessToken
+from dispatcher.ports import Clock, LookBackQuery, Reply
 
 LONGEST_SECONDS = 31 * 86_400.0
 """The longest interval that is asked for at once; what goes back further takes several."""
@@ -82,7 +82,7 @@ class _FailedError(Exception):
         self.reply = reply
 
 
-class LookBack:
+class GenesysLookBack:
     """Asks one or two queries, and then each conversation that they show.
 
     Every person is asked for, not only those who were to get a new conversation: a message into
@@ -95,13 +95,13 @@ class LookBack:
     fails makes the whole look back fail; nothing is concluded from a part.
     """
 
-    def __init__(self, caller: Caller, from_address: str, clock: Clock, pause: float) -> None:
+    def __init__(self, caller: ApiClient, from_address: str, clock: Clock, pause: float) -> None:
         self._caller = caller
         self._from = from_address
         self._clock = clock
         self._pause = pause
 
-    async def ask(self, asked: Sequence[Asked]) -> Reply:
+    async def look_back(self, asked: Sequence[LookBackQuery]) -> Reply:
         """See `dispatcher.ports.Platform.look_back`."""
         requests = _Requests(self._caller, self._caller.token(), self._pause)
         start = self._clock.monotonic()
@@ -111,7 +111,7 @@ class LookBack:
             reply = failed.reply
         return replace(reply, seconds=self._clock.monotonic() - start)
 
-    async def _look(self, requests: "_Requests", asked: Sequence[Asked]) -> Reply:
+    async def _look(self, requests: "_Requests", asked: Sequence[LookBackQuery]) -> Reply:
         people = [each.external_contact_id for each in asked]
         named = list(dict.fromkeys(each for each in people if each is not None))
         ids = list(dict.fromkeys(each.conversation_id for each in asked))
@@ -134,19 +134,19 @@ class LookBack:
     async def _past(self, requests: "_Requests", id_: str, trace: _Trace) -> PastConversation:
         body = await requests.conversation(id_)
         if body is None:  # what analytics show was there: nobody knows what was said in it
-            return PastConversation(id_, None, trace.person, tells_previous=False, readable=False)
+            return PastConversation(id_, None, trace.person, has_previous=False, readable=False)
         participants = listed(body, "participants")
         customer = latest_customer(participants)
         who = None if self._is_foreign(customer) else person(customer) or trace.person
         shown = messages(participants, trace.until + LAG_SECONDS)
-        return PastConversation(id_, None, who, shown, tells_previous=False)
+        return PastConversation(id_, None, who, shown, has_previous=False)
 
     def _is_foreign(self, customer: object) -> bool:
         """Tell whether a conversation is with another sender than ours: it proves nothing."""
         ends = {address(customer, "fromAddress"), address(customer, "toAddress")}
         return None not in ends and self._from not in ends
 
-    def _intervals(self, asked: Sequence[Asked]) -> Iterator[tuple[float, float]]:
+    def _intervals(self, asked: Sequence[LookBackQuery]) -> Iterator[tuple[float, float]]:
         """Yield intervals that reach, without a gap, from what matters until now."""
         now = self._caller.now()
         since, end = min(now, *(each.since for each in asked)), now + AHEAD_SECONDS
@@ -159,7 +159,7 @@ class LookBack:
 class _Requests:
     """The requests of one look back, all with one token."""
 
-    def __init__(self, caller: Caller, token: Token, pause: float) -> None:
+    def __init__(self, caller: ApiClient, token: AccessToken, pause: float) -> None:
         self._caller = caller
         self._token = token
         self._pause = pause
@@ -186,7 +186,7 @@ class _Requests:
             await asyncio.sleep(self._pause)
         taken: list[Body] = []
 
-        def read(exchange: Exchange) -> Answer:
+        def read(exchange: HttpResponse) -> Answer:
             if exchange.body is None or exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
                 return not_taken(exchange)
             taken.append(exchange.body)
@@ -216,7 +216,9 @@ class _Requests:
         """Return the reply of the whole, as the last answer has it."""
         if self._last is None or not isinstance(self._last.result, Answer):
             raise AssertionError("told without an answer")
-        answer = replace(self._last.result, status=200, from_platform=True, history=shown)
+        answer = replace(
+            self._last.result, status=200, from_platform=True, past_conversations=shown
+        )
         return replace(self._last, result=answer)
 
 

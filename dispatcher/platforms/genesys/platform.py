@@ -11,10 +11,10 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import Caller
+from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.analytics_states import details, read_records
-from dispatcher.platforms.genesys.lineage import LineageWriter, Lost
-from dispatcher.platforms.genesys.look_back import LookBack
+from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
+from dispatcher.platforms.genesys.look_back import GenesysLookBack
 from dispatcher.platforms.genesys.requests import (
     AGENTLESS_PATH,
     MESSAGES_PATH,
@@ -23,11 +23,11 @@ from dispatcher.platforms.genesys.requests import (
     agentless,
 )
 from dispatcher.platforms.genesys.responses import read_check, read_sent
-from dispatcher.platforms.genesys.threading_timeline import Timeline
-from dispatcher.platforms.http import Exchange, HttpClient
+from dispatcher.platforms.genesys.threading_timeline import ThreadingTimeline
+from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import path_part
-from dispatcher.platforms.token import TokenKeeper
-from dispatcher.ports import Asked, Authority, Clock, Reply
+from dispatcher.platforms.token import TokenManager
+from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class GenesysOptions:
     base_url: str
     sender: Sender
     lineage: Lineage
-    lost: Lost
+    lost: OnLineageLost
     pause: float
 
 
@@ -49,13 +49,15 @@ class GenesysPlatform:
     """The platform in its `genesys` dialect. `close` it before its tokens and connections."""
 
     def __init__(
-        self, http: HttpClient, tokens: TokenKeeper, options: GenesysOptions, clock: Clock
+        self, http: HttpClient, tokens: TokenManager, options: GenesysOptions, clock: Clock
     ) -> None:
         self._tokens = tokens
         self._sender = options.sender
-        self._caller = Caller(http, tokens, options.base_url, clock)
-        self._timeline = Timeline(self._caller, clock)
-        self._look_back = LookBack(self._caller, options.sender.from_address, clock, options.pause)
+        self._caller = ApiClient(http, tokens, options.base_url, clock)
+        self._timeline = ThreadingTimeline(self._caller, clock)
+        self._look_back = GenesysLookBack(
+            self._caller, options.sender.from_address, clock, options.pause
+        )
         self._lineage = LineageWriter(self._caller, options.lineage, options.lost)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
@@ -66,7 +68,7 @@ class GenesysPlatform:
     async def check_many(self, conversation_ids: Sequence[str]) -> Reply:
         """See `dispatcher.ports.Platform.check_many`."""
 
-        def read(exchange: Exchange) -> Answer:
+        def read(exchange: HttpResponse) -> Answer:
             windows, now = self._timeline.windows, self._caller.now()
             return read_records(exchange, self._sender, windows, now)
 
@@ -91,17 +93,17 @@ class GenesysPlatform:
         person = decision.external_contact_id
         return await self._send(Step.OPEN, contact, person, address, decision.previous)
 
-    def look_back(self, asked: Sequence[Asked]) -> Awaitable[Reply]:
+    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
-        return self._look_back.ask(asked)
+        return self._look_back.look_back(asked)
 
-    async def renew(self, number: int) -> Authority:
+    async def renew(self, number: int) -> TokenGrants:
         """See `dispatcher.ports.Platform.renew`; the first time it reads the timeline, too."""
         authority = await self._tokens.renew(number)
         await self._timeline.first()
         return authority
 
-    async def verify(self) -> Authority:
+    async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
         return await self._tokens.verify()
 
@@ -111,7 +113,7 @@ class GenesysPlatform:
         await self._timeline.close()
 
     async def _check(self, target: str, conversation_id: str) -> Reply:
-        def read(exchange: Exchange) -> Answer:
+        def read(exchange: HttpResponse) -> Answer:
             windows, now = self._timeline.windows, self._caller.now()
             return read_check(exchange, conversation_id, self._sender, windows, now)
 

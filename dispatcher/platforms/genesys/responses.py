@@ -8,10 +8,17 @@ from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.hints import no_hint, send_hint
 from dispatcher.platforms.genesys.requests import Sender, needs_address
-from dispatcher.platforms.genesys.threading_timeline import Windows
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
+from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.missing_grants import GENESYS_PAGES
-from dispatcher.platforms.response_parsing import Body, correlation, listed, moment, refusal, text
+from dispatcher.platforms.response_parsing import (
+    Body,
+    correlation,
+    listed,
+    moment,
+    refusal_words,
+    text,
+)
 
 OVER = frozenset({"disconnected", "terminated"})
 THERE = frozenset(
@@ -52,7 +59,7 @@ participant; messages of a purpose that is not known are taken for possible ones
 
 
 def read_check(
-    exchange: Exchange, checked: str, sender: Sender, windows: Windows, now: float
+    exchange: HttpResponse, checked: str, sender: Sender, windows: ThreadingWindows, now: float
 ) -> Answer:
     """Read a state check that asked for ``checked``; ``now`` is by the platform's clock."""
     body = exchange.body
@@ -66,7 +73,7 @@ def read_check(
     )
 
 
-def read_sent(step: Step, exchange: Exchange) -> Answer:
+def read_sent(step: Step, exchange: HttpResponse) -> Answer:
     """Read who took a message; without both ids it is in doubt whether one was taken."""
     body = exchange.body
     if body is None or exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
@@ -82,15 +89,15 @@ def read_sent(step: Step, exchange: Exchange) -> Answer:
     )
 
 
-def not_taken(exchange: Exchange, hint: Callable[[Body, str], Hint] = no_hint) -> Answer:
+def not_taken(exchange: HttpResponse, hint: Callable[[Body, str], Hint] = no_hint) -> Answer:
     """Read an answer that is no success, or nothing that can be read."""
     if exchange.body is None:
         return Answer(exchange.status, correlation_id=correlation(exchange))
-    return refusal(exchange, exchange.body, hint, GENESYS_PAGES)
+    return refusal_words(exchange, exchange.body, hint, GENESYS_PAGES)
 
 
 def conversation(
-    body: Body, checked: str, sender: Sender, windows: Windows, now: float
+    body: Body, checked: str, sender: Sender, windows: ThreadingWindows, now: float
 ) -> Conversation | None:
     """Read a conversation; None where it is not the one that was asked for."""
     participants = listed(body, "participants")
@@ -157,7 +164,11 @@ def _coming(numbered: tuple[int, object]) -> tuple[float, int]:
 
 
 def _state(
-    customer: object, participants: Sequence[object], sender: Sender, windows: Windows, now: float
+    customer: object,
+    participants: Sequence[object],
+    sender: Sender,
+    windows: ThreadingWindows,
+    now: float,
 ) -> tuple[State, bool]:
     told = text(customer, "state")
     if told in OVER:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import State
-from dispatcher.platforms.api_client import Caller
+from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.requests import TIMELINE_PATH
-from dispatcher.platforms.http import Exchange
+from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import Body, listed, text
 from dispatcher.ports import Clock, TokenExpiredError
 
@@ -21,7 +21,7 @@ RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class ThreadingWindows:
     """How many minutes a conversation can be resumed, by messenger type, and by default."""
 
     default: float = DEFAULT_MINUTES
@@ -39,7 +39,7 @@ class Windows:
         return State.ENDED
 
 
-def windows(body: Body) -> Windows | None:
+def windows(body: Body) -> ThreadingWindows | None:
     """Read the platform's answer; None where it is not one. What is unreadable is left out."""
     default = _minutes(body.get("defaultTimeoutMinutes"))
     settings = listed(body, "settings")
@@ -52,23 +52,23 @@ def windows(body: Body) -> Windows | None:
         and isinstance(each, dict)
         and (minutes := _minutes(each.get("timeoutInMinutes"))) is not None
     }
-    return Windows(DEFAULT_MINUTES if default is None else default, found)
+    return ThreadingWindows(DEFAULT_MINUTES if default is None else default, found)
 
 
-class Timeline:
+class ThreadingTimeline:
     """Knows the windows: read before the first state check, and again each hour.
 
     Its one request an hour has no permit: the pacer sees it, like all that others do with the
     same OAuth client, in the rate headers. A reading that fails keeps what was known.
     """
 
-    def __init__(self, caller: Caller, clock: Clock) -> None:
+    def __init__(self, caller: ApiClient, clock: Clock) -> None:
         self._caller = caller
         self._clock = clock
         self._next = 0.0
         self._known = False
         self._task: asyncio.Task[None] | None = None
-        self.windows = Windows()
+        self.windows = ThreadingWindows()
 
     async def first(self) -> None:
         """Read it if it was never read, and the last try is a while ago."""
@@ -98,7 +98,7 @@ class Timeline:
         if isinstance(reply.result, Answer) and reply.result.from_platform:
             self._next = self._clock.monotonic() + REFRESH_SECONDS
 
-    def _read(self, exchange: Exchange) -> Answer:
+    def _read(self, exchange: HttpResponse) -> Answer:
         """Take what the platform told; only then is the answer the platform's own."""
         taken = exchange.body is not None and exchange.status // 100 == 2  # noqa: PLR2004 - HTTP's class of success
         found = windows(exchange.body) if exchange.body is not None and taken else None

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
-from dispatcher.platforms.grants import Granted, RoleDivision
+from dispatcher.platforms.grants import RoleDivision, TokenInfo
 from dispatcher.platforms.http import HttpClient, sound
 
 PATH = "/api/v2/tokens/me"
@@ -18,14 +18,14 @@ ACTIVE = "active"
 _REFUSED = (401, 403)
 
 
-class TokensMe:
+class TokenInfoReader:
     """Asks what a token grants."""
 
     def __init__(self, http: HttpClient, api_url: str) -> None:
         self._http = http
         self._host = http.host(URL(api_url))
 
-    async def __call__(self, headers: dict[str, str]) -> Granted | None:
+    async def __call__(self, headers: dict[str, str]) -> TokenInfo | None:
         """Return what the token in ``headers`` grants; None if the platform does not say now.
 
         A refusal of this one question is told in ``about``, and nothing is claimed missing.
@@ -36,19 +36,19 @@ class TokensMe:
         if result.status in _REFUSED:
             correlation = sound(result.headers.get("ININ-Correlation-Id", ""))
             words = f"the platform answered {result.status} to {PATH} ({correlation})"
-            return Granted(about=f"{words}: what is granted could not be read")
+            return TokenInfo(about=f"{words}: what is granted could not be read")
         if result.status != 200 or result.body is None:  # noqa: PLR2004 - HTTP's OK
             return None
-        return read_granted(result.body)
+        return parse_token_info(result.body)
 
 
-def read_granted(body: Mapping[str, object]) -> Granted:
+def parse_token_info(body: Mapping[str, object]) -> TokenInfo:
     """Read the body of an answer; what is not there is not told."""
     client = _table(body, "OAuthClient")
     scopes = _texts(body.get("authorizedScope"))
     if not scopes:
         scopes = _texts(client.get("scope"))
-    return Granted(scopes, _roles(client.get("roleDivisions")), ", ".join(_about(body, client)))
+    return TokenInfo(scopes, _roles(client.get("roleDivisions")), ", ".join(_about(body, client)))
 
 
 def _about(body: Mapping[str, object], client: Mapping[str, object]) -> Iterator[str]:

@@ -4,21 +4,21 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.genesys import refusals as genesys_refusals
-from dispatcher.sandbox.genesys.labels import Labelling, Labels
-from dispatcher.sandbox.genesys.look_back import LookBack
+from dispatcher.sandbox.genesys.labels import LabelEndpoint, Labels
+from dispatcher.sandbox.genesys.look_back import AnalyticsEndpoint
 from dispatcher.sandbox.genesys.sends import Agentless
 from dispatcher.sandbox.genesys.states import States
 from dispatcher.sandbox.genesys.threading_window import Phases
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Request
-from dispatcher.sandbox.http.responses import Answer, answer
-from dispatcher.sandbox.oauth import Needs
+from dispatcher.sandbox.http.responses import Response, response
+from dispatcher.sandbox.oauth import DialectScopes
 from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
 
 SCOPES_TO_READ = ("conversations:readonly", "conversations")
-GENESYS = Needs(
+GENESYS = DialectScopes(
     read=("conversations:readonly", "analytics:readonly"),
     write=("conversations",),
     permission="conversation:message:create",
@@ -44,18 +44,20 @@ _ORGANIZATION = {"id": "organization-1", "name": "Sandbox"}
 _ROLE = "role-1"
 
 
-class Genesys:
+class GenesysDialect:
     """Answers the calls of the dialect; see ``Dialect`` for what its methods mean."""
 
-    def __init__(self, estate: Estate, rules: GenesysRules, now: float, wall_offset: float) -> None:
+    def __init__(
+        self, estate: DialectContext, rules: GenesysRules, now: float, wall_offset: float
+    ) -> None:
         phases = Phases(estate.world, rules, now, wall_offset)
         labels = Labels()
         states = States(estate, phases, labels, rules)
-        labelling = Labelling(estate, labels)
-        looks = LookBack(estate, phases, labels, rules)
+        labelling = LabelEndpoint(estate, labels)
+        looks = AnalyticsEndpoint(estate, phases, labels, rules)
         self._estate = estate
         self._rules = rules
-        self._answers: dict[str, Callable[[Call], Answer]] = {
+        self._answers: dict[str, Callable[[Call], Response]] = {
             "token": self._token,
             "me": self._me,
             "timeline": self._timeline,
@@ -84,14 +86,14 @@ class Genesys:
         attributes = _ATTRIBUTES.fullmatch(path) if method == b"PATCH" else None
         return _NO_ROUTE if attributes is None else _with_id("attributes", attributes[1])
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Answer a call, and let it take effect."""
         handler = self._answers.get(call.endpoint)
         if handler is None:
             return error_responses.not_found(call.correlation, "The path")
         return handler(call)
 
-    def _token(self, call: Call) -> Answer:
+    def _token(self, call: Call) -> Response:
         """OAuth client credentials: no scopes are asked for, and none are told.
 
         Source: platform contract, token; a name that is not known and a wrong secret differ in
@@ -99,7 +101,7 @@ class Genesys:
         """
         grants, authorization = self._estate.grants, call.request.authorization
         if not grants.knows_client(authorization):
-            return answer(
+            return response(
                 401 if grants.knows_name(authorization) else 400,
                 {
                     "error": "invalid_client",
@@ -109,14 +111,14 @@ class Genesys:
             )
         issued = grants.issue(call.request.body, call.now)
         if issued is None:
-            return answer(400, {"error": "unsupported_grant_type"})
-        return answer(200, {name: value for name, value in issued.items() if name != "scope"})
+            return response(400, {"error": "unsupported_grant_type"})
+        return response(200, {name: value for name, value in issued.items() if name != "scope"})
 
-    def _me(self, call: Call) -> Answer:
+    def _me(self, call: Call) -> Response:
         grants = call.grants or self._estate.grants
         usable = call.token.usable if call.token is not None else frozenset()
         scopes = [scope for scope in grants.granted if scope in usable]
-        return answer(
+        return response(
             200,
             {
                 "organization": _ORGANIZATION,
@@ -136,11 +138,11 @@ class Genesys:
             },
         )
 
-    def _timeline(self, call: Call) -> Answer:
+    def _timeline(self, call: Call) -> Response:
         refused = genesys_refusals.unless_scope(call, SCOPES_TO_READ)
         minutes = self._rules.threading_minutes
         setting = {"messengerType": self._rules.messenger, "timeoutInMinutes": minutes}
-        return refused or answer(200, {"settings": [setting], "defaultTimeoutMinutes": 4320})
+        return refused or response(200, {"settings": [setting], "defaultTimeoutMinutes": 4320})
 
 
 def _with_id(endpoint: str, raw: bytes) -> tuple[str, str]:

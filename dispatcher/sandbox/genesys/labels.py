@@ -6,10 +6,10 @@ from urllib.parse import unquote
 
 import orjson
 
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.genesys import refusals as genesys_refusals
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Answer, answer
+from dispatcher.sandbox.http.responses import Response, response
 
 _TAG_PERMISSION = "conversation:externalTag:edit"
 _SCOPES = ("conversations",)
@@ -48,14 +48,14 @@ def participant_id(conversation_id: str, purpose: str) -> str:
     return f"p-{purpose}-{conversation_id}"
 
 
-class Labelling:
+class LabelEndpoint:
     """Answers the calls that write labels."""
 
-    def __init__(self, estate: Estate, labels: Labels) -> None:
+    def __init__(self, estate: DialectContext, labels: Labels) -> None:
         self._estate = estate
         self._labels = labels
 
-    def tag(self, call: Call) -> Answer:
+    def tag(self, call: Call) -> Response:
         """Answer ``PUT /api/v2/conversations/{id}/tags``."""
         refused = genesys_refusals.unless_scope(call, _SCOPES, "scope_forbidden")
         if refused is not None:
@@ -70,9 +70,9 @@ class Labelling:
                 call.correlation, "externalTag must be a text", "label"
             )
         self._labels.tag(call.conversation_id, tag)
-        return answer(202, "")
+        return response(202, "")
 
-    def describe(self, call: Call) -> Answer:
+    def describe(self, call: Call) -> Response:
         """Answer ``PATCH .../messages/{id}/participants/{id}/attributes``."""
         refused = genesys_refusals.unless_scope(call, _SCOPES, "scope_forbidden")
         if refused is not None:
@@ -87,7 +87,7 @@ class Labelling:
                 call.correlation, "attributes must be texts", "label"
             )
         self._labels.describe(participant, given)
-        return answer(200, {"attributes": self._labels.attributes(participant)})
+        return response(200, {"attributes": self._labels.attributes(participant)})
 
 
 def _belongs(participant: str, conversation_id: str) -> bool:

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.genesys import refusals as genesys_refusals
 from dispatcher.sandbox.genesys.analytics_query import Query, QueryError, page_of, passes, read
 from dispatcher.sandbox.genesys.labels import Labels, participant_id
 from dispatcher.sandbox.genesys.threading_window import Phase, Phases
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Answer, answer
+from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.request_body import json_of
 from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
 from dispatcher.sandbox.world import ids as naming
-from dispatcher.sandbox.world.message_archive import Message
+from dispatcher.sandbox.world.message_archive import ArchivedMessage
 from dispatcher.sandbox.world.timestamps import iso
 
 _SCOPES = ("analytics:readonly", "analytics")
@@ -23,7 +23,7 @@ _PERMISSION = "analytics:conversationDetail:view"
 Json = dict[str, object]
 
 
-class Found(NamedTuple):
+class ConversationDetails(NamedTuple):
     """One conversation as analytics show it, and what filters can ask of it."""
 
     body: Json
@@ -31,10 +31,12 @@ class Found(NamedTuple):
     sessions: list[Mapping[str, object]]
 
 
-class LookBack:
+class AnalyticsEndpoint:
     """Answers both calls that read details of conversations."""
 
-    def __init__(self, estate: Estate, phases: Phases, labels: Labels, rules: GenesysRules) -> None:
+    def __init__(
+        self, estate: DialectContext, phases: Phases, labels: Labels, rules: GenesysRules
+    ) -> None:
         self._estate = estate
         self._phases = phases
         self._labels = labels
@@ -42,7 +44,7 @@ class LookBack:
         self._messenger = rules.messenger
         self._deployment = rules.deployments[0] if rules.deployments else "deployment-1"
 
-    def query(self, call: Call) -> Answer:
+    def query(self, call: Call) -> Response:
         """Return the conversations that pass the filters and were touched in the interval."""
         refused = self._not_permitted(call)
         if refused is not None:
@@ -53,9 +55,9 @@ class LookBack:
             return error_responses.bad_request(call.correlation, str(error), "query")
         hits = [found.body for found in self._candidates(asked, call) if _fits(found, asked)]
         shown = page_of(hits, asked, lambda body: str(body["conversationStart"]))
-        return answer(200, {"conversations": shown, "totalHits": len(hits)})
+        return response(200, {"conversations": shown, "totalHits": len(hits)})
 
-    def details(self, call: Call) -> Answer:
+    def details(self, call: Call) -> Response:
         """Return the conversations whose ids are asked for; one that is gone is left out."""
         refused = self._not_permitted(call)
         if refused is not None:
@@ -66,15 +68,15 @@ class LookBack:
             message = f"Give id, with at most {self._most} ids"
             return error_responses.bad_request(call.correlation, message, "query")
         shown = (self._found(each, call, checked=True) for each in dict.fromkeys(ids))
-        return answer(200, {"conversations": [each.body for each in shown if each is not None]})
+        return response(200, {"conversations": [each.body for each in shown if each is not None]})
 
-    def _not_permitted(self, call: Call) -> Answer | None:
+    def _not_permitted(self, call: Call) -> Response | None:
         refused = genesys_refusals.unless_scope(call, _SCOPES)
         if refused is None and _PERMISSION not in self._estate.grants.permissions:
             return genesys_refusals.missing_permission(call, _PERMISSION)
         return refused
 
-    def _candidates(self, asked: Query, call: Call) -> Iterator[Found]:
+    def _candidates(self, asked: Query, call: Call) -> Iterator[ConversationDetails]:
         for conversation_id in dict.fromkeys(self._ids(asked)):
             found = self._found(conversation_id, call)
             if found is not None:
@@ -91,7 +93,9 @@ class LookBack:
             ids += self._estate.history.with_contact(contact)
         return [*ids, *(each for tag in tags for each in self._labels.tagged(tag))]
 
-    def _found(self, conversation_id: str, call: Call, *, checked: bool = False) -> Found | None:
+    def _found(
+        self, conversation_id: str, call: Call, *, checked: bool = False
+    ) -> ConversationDetails | None:
         world = self._estate.world
         look = world.check if checked else world.look
         view = look(conversation_id, call.now)
@@ -110,7 +114,9 @@ class LookBack:
             there.append(self._talker(conversation_id, view.kind.on_the_line, began, end))
         return self._whole(conversation_id, began, end, there)
 
-    def _whole(self, conversation_id: str, began: str, end: str | None, there: list[Json]) -> Found:
+    def _whole(
+        self, conversation_id: str, began: str, end: str | None, there: list[Json]
+    ) -> ConversationDetails:
         direction = "outbound" if conversation_id.startswith(naming.NEW) else "inbound"
         tag = self._labels.tags.get(conversation_id)
         body: Json = {
@@ -124,7 +130,7 @@ class LookBack:
         body |= {} if end is None else {"conversationEnd": end}
         body |= {} if tag is None else {"externalTag": tag}
         rows = [_row(participant, session) for participant in there for session in _of(participant)]
-        return Found(body, {**body, "divisionId": DIVISION}, rows)
+        return ConversationDetails(body, {**body, "divisionId": DIVISION}, rows)
 
     def _session(self, conversation_id: str, direction: str, began: str, end: str | None) -> Json:
         root = naming.root(conversation_id)
@@ -145,7 +151,7 @@ class LookBack:
             "metrics": [],
         }
 
-    def _outbound(self, conversation_id: str, message: Message) -> Json:
+    def _outbound(self, conversation_id: str, message: ArchivedMessage) -> Json:
         """Return the session of one message: its time is all that is shown of it."""
         time = iso(message.time)
         session = self._session(conversation_id, "outbound", time, time)
@@ -169,7 +175,7 @@ class LookBack:
         }
 
 
-def _fits(found: Found, asked: Query) -> bool:
+def _fits(found: ConversationDetails, asked: Query) -> bool:
     if not all(each.holds(found.conversation) for each in asked.conversation):
         return False
     if not passes(asked.segment, found.sessions):

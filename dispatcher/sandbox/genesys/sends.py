@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dispatcher.sandbox.conversation_kinds import Verdict
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.genesys import refusals as genesys_refusals
 from dispatcher.sandbox.genesys.threading_window import Phase, Phases
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Answer, answer
+from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.request_body import json_of, text_of
 from dispatcher.sandbox.scenario.model import GenesysRules
 from dispatcher.sandbox.world import ids
 from dispatcher.sandbox.world.effect_log import Effect, EffectKind
 from dispatcher.sandbox.world.timestamps import iso
-from dispatcher.sandbox.world.world import View, World
+from dispatcher.sandbox.world.world import ConversationView, World
 
 _LIMITS = {"sms": 765, "whatsapp": 2000, "open": 2000, "webmessaging": 2000, "apple": 2000}
 """Characters in a message, by messenger (platform contract)."""
@@ -27,7 +27,7 @@ _ACTIVE = "The recipient has an active conversation"
 _ACTIVE_VERDICTS = frozenset({Verdict.PREVIOUS_OPEN, Verdict.NOT_ACTIVE, Verdict.LOOP})
 
 
-class _Ask(NamedTuple):
+class _SendRequest(NamedTuple):
     """A well-formed request."""
 
     text: str
@@ -40,7 +40,7 @@ class _Ask(NamedTuple):
     existing: bool
 
 
-class _Place(NamedTuple):
+class _Placement(NamedTuple):
     """Where a message goes."""
 
     conversation_id: str
@@ -51,18 +51,18 @@ class _Place(NamedTuple):
 class Agentless:
     """Answers ``POST /api/v2/conversations/messages/agentless``."""
 
-    def __init__(self, estate: Estate, phases: Phases, rules: GenesysRules) -> None:
+    def __init__(self, estate: DialectContext, phases: Phases, rules: GenesysRules) -> None:
         self._estate = estate
         self._phases = phases
         self._rules = rules
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Response:
         """Send a message, and let it take effect."""
         refused = self._not_permitted(call)
         if refused is not None:
             return refused
         ask = self._read(call)
-        if isinstance(ask, Answer):
+        if isinstance(ask, Response):
             return ask
         if ask.root is None:
             return error_responses.not_found(call.correlation, "Recipient")
@@ -71,7 +71,7 @@ class Agentless:
             return self._refused(call, verdict)
         return self._sent(call, ask, self._place(ask, ask.root, view, call.now))
 
-    def _not_permitted(self, call: Call) -> Answer | None:
+    def _not_permitted(self, call: Call) -> Response | None:
         grants = self._estate.grants
         refused = genesys_refusals.unless_scope(call, _SCOPES, "scope_forbidden")
         if refused is None and grants.lacks == "permission":
@@ -86,7 +86,7 @@ class Agentless:
             return error_responses.conflict(call.correlation, "scope_masked")
         return refused
 
-    def _read(self, call: Call) -> _Ask | Answer:
+    def _read(self, call: Call) -> _SendRequest | Response:
         body = json_of(call)
         messenger = text_of(body, "toAddressMessengerType") or ""
         deployment = text_of(body, "fromAddress")
@@ -103,9 +103,9 @@ class Agentless:
             return _bad(call, wrong, Verdict.TARGET)
         root = ids.of_contact(contact) if contact else ids.of_address(address or "")
         existing = body.get("useExistingActiveConversation") is True
-        return _Ask(text, deployment, messenger, contact, address, root, existing)
+        return _SendRequest(text, deployment, messenger, contact, address, root, existing)
 
-    def _refused(self, call: Call, verdict: Verdict) -> Answer:
+    def _refused(self, call: Call, verdict: Verdict) -> Response:
         if verdict in _ACTIVE_VERDICTS:
             if self._rules.active_status == 400:  # noqa: PLR2004 - HTTP status
                 return _bad(call, _ACTIVE, verdict)
@@ -119,24 +119,26 @@ class Agentless:
         message = "Channel does not support proactive initiation"
         return _bad(call, message if verdict is Verdict.CHANNEL else "Invalid text", verdict)
 
-    def _place(self, ask: _Ask, root: str, view: View | None, now: float) -> _Place:
+    def _place(
+        self, ask: _SendRequest, root: str, view: ConversationView | None, now: float
+    ) -> _Placement:
         """Find where a message goes: into the session, into one that ended lately, or anew.
 
         The kind of effect tells it as seen from the conversation that the guest began.
         """
         phase = Phase.EXPIRED if view is None else self._phases.of(root, view, now).phase
         if phase in (Phase.OPEN, Phase.RESUMABLE):
-            return _Place(root, None, "notified" if ask.existing else "threaded")
+            return _Placement(root, None, "notified" if ask.existing else "threaded")
         joined = self._phases.newest(root, now)
         if joined is None:
             new = self._estate.world.open_linked(root)
             self._phases.note(new, now)
             gone = view is None
-            return _Place(new, None if gone else root, "unlinked" if gone else "linked")
+            return _Placement(new, None if gone else root, "unlinked" if gone else "linked")
         self._phases.note(joined, now)
-        return _Place(joined, root, "linked")
+        return _Placement(joined, root, "linked")
 
-    def _sent(self, call: Call, ask: _Ask, place: _Place) -> Answer:
+    def _sent(self, call: Call, ask: _SendRequest, place: _Placement) -> Response:
         contact = ask.external_contact_id or ids.external_contact_id(place.conversation_id)
         to = ask.address or contact
         message_id = self._estate.effect(
@@ -150,12 +152,12 @@ class Agentless:
                 call.wall,
             )
         )
-        return answer(200, _response(ask, place.conversation_id, message_id, to, iso(call.wall)))
+        return response(200, _response(ask, place.conversation_id, message_id, to, iso(call.wall)))
 
 
 def judge(
     world: World, conversation_id: str, now: float, *, existing: bool
-) -> tuple[Verdict, View | None]:
+) -> tuple[Verdict, ConversationView | None]:
     """Judge a message to the person of a conversation, and let it move what it moves.
 
     ``existing`` tells whether it may go into the conversation while that is open. The person of
@@ -181,7 +183,7 @@ def judge(
 
 
 def _response(
-    ask: _Ask, conversation_id: str, message_id: str, to: str, time: str
+    ask: _SendRequest, conversation_id: str, message_id: str, to: str, time: str
 ) -> dict[str, object]:
     uri = f"/api/v2/conversations/messages/{conversation_id}/messages/{message_id}"
     return {
@@ -235,5 +237,5 @@ def _text_rule(messenger: str) -> str:
     return f"textBody must have 1 to {_LIMITS[messenger]} characters"
 
 
-def _bad(call: Call, message: str, cause: str) -> Answer:
+def _bad(call: Call, message: str, cause: str) -> Response:
     return error_responses.bad_request(call.correlation, message, cause)

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import orjson
 
 from dispatcher.sandbox.conversation_kinds import UNKNOWN_STATE
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.genesys import refusals as genesys_refusals
 from dispatcher.sandbox.genesys.labels import Labels, participant_id
 from dispatcher.sandbox.genesys.threading_window import Moment, Phase, Phases
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Answer
+from dispatcher.sandbox.http.responses import Response
 from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
 from dispatcher.sandbox.world.ids import NEW
-from dispatcher.sandbox.world.message_archive import Message
+from dispatcher.sandbox.world.message_archive import ArchivedMessage
 from dispatcher.sandbox.world.timestamps import iso
-from dispatcher.sandbox.world.world import View
+from dispatcher.sandbox.world.world import ConversationView
 
 _SCOPES = ("conversations:readonly", "conversations")
 _PERMISSION = "conversation:message:view"
@@ -35,7 +35,9 @@ Json = dict[str, object]
 class States:
     """Answers ``GET /api/v2/conversations/messages/{id}``."""
 
-    def __init__(self, estate: Estate, phases: Phases, labels: Labels, rules: GenesysRules) -> None:
+    def __init__(
+        self, estate: DialectContext, phases: Phases, labels: Labels, rules: GenesysRules
+    ) -> None:
         self._estate = estate
         self._phases = phases
         self._labels = labels
@@ -44,7 +46,7 @@ class States:
         division = {"id": DIVISION, "selfUri": f"/api/v2/authorization/divisions/{DIVISION}"}
         self._divisions = [{"division": division, "entities": []}]
 
-    def check(self, call: Call) -> Answer:
+    def check(self, call: Call) -> Response:
         """Return the conversation, as it is at this moment."""
         refused = genesys_refusals.unless_scope(call, _SCOPES)
         if refused is not None:
@@ -67,9 +69,11 @@ class States:
         if self._estate.strange(conversation_id):
             body["engagementScore"] = 0.5
             body["journey"] = {"segments": [{"id": "s-1", "type": "web"}]}
-        return Answer(200, orjson.dumps(body))
+        return Response(200, orjson.dumps(body))
 
-    def _participants(self, conversation_id: str, view: View, moment: Moment) -> Iterator[Json]:
+    def _participants(
+        self, conversation_id: str, view: ConversationView, moment: Moment
+    ) -> Iterator[Json]:
         sent = self._estate.history.messages(conversation_id, math.inf)
         began = self._phases.began(conversation_id, sent[0].time if sent else None)
         came_back = view.kind.threads and moment.phase is Phase.OPEN
@@ -85,7 +89,7 @@ class States:
     def _customer(
         self,
         conversation_id: str,
-        view: View,
+        view: ConversationView,
         moment: Moment,
         began: str,
         *,
@@ -109,7 +113,7 @@ class States:
         return customer
 
     def _on_the_line(
-        self, conversation_id: str, view: View, moment: Moment, began: str
+        self, conversation_id: str, view: ConversationView, moment: Moment, began: str
     ) -> Iterator[Json]:
         if view.kind.on_the_line == "agent":
             handed_over = Moment(Phase.RESUMABLE, began)
@@ -121,7 +125,7 @@ class States:
             there["user"] = {"id": "user-1", "selfUri": "/api/v2/users/user-1"}
         yield there
 
-    def _sender(self, conversation_id: str, sent: list[Message]) -> Json:
+    def _sender(self, conversation_id: str, sent: list[ArchivedMessage]) -> Json:
         """Return the participant that the agentless messages are of; it is never there."""
         first, last = iso(sent[0].time), iso(sent[-1].time)
         left = Moment(Phase.RESUMABLE, last)

@@ -7,7 +7,7 @@ from dispatcher.sandbox.conversation_kinds import UNKNOWN_STATE
 from dispatcher.sandbox.scenario.model import GenesysRules
 from dispatcher.sandbox.world import ids
 from dispatcher.sandbox.world.timestamps import iso
-from dispatcher.sandbox.world.world import View, World
+from dispatcher.sandbox.world.world import ConversationView, World
 
 _LONGER = 3600.0
 _LASTED = 3600.0
@@ -51,7 +51,7 @@ class Phases:
         self._last: dict[str, tuple[str, float]] = {}
         """By the oldest conversation of a person: the newest one that a message began."""
 
-    def of(self, conversation_id: str, view: View, now: float) -> Moment:
+    def of(self, conversation_id: str, view: ConversationView, now: float) -> Moment:
         """Return where a conversation stands; ``now`` is monotonic."""
         if conversation_id.startswith(ids.NEW):
             return self._of_new(conversation_id, now)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from dispatcher.sandbox.http.responses import HTML, Answer
+from dispatcher.sandbox.http.responses import HTML, Response
 from dispatcher.sandbox.scenario.model import Denial
 
 _CODES = {
@@ -40,7 +40,7 @@ def refusal(
     cause: str,
     headers: bytes = b"",
     more: Mapping[str, object] | None = None,
-) -> Answer:
+) -> Response:
     """Return an error answer; ``more`` are further fields of its body."""
     body = {
         "message": message,
@@ -51,57 +51,57 @@ def refusal(
         "errors": [],
         **(more or {}),
     }
-    return Answer(status, orjson.dumps(body), cause, headers)
+    return Response(status, orjson.dumps(body), cause, headers)
 
 
-def conflict(correlation: str, cause: str) -> Answer:
+def conflict(correlation: str, cause: str) -> Response:
     """Return the one body that the platform has for every conflict, whatever its cause."""
     return refusal(correlation, 409, "Conflict", cause=cause)
 
 
 def bad_request(
     correlation: str, message: str, cause: str, more: Mapping[str, object] | None = None
-) -> Answer:
+) -> Response:
     """Return a 400."""
     return refusal(correlation, 400, message, cause=cause, more=more)
 
 
-def not_found(correlation: str, what: str) -> Answer:
+def not_found(correlation: str, what: str) -> Response:
     """Return a 404."""
     return refusal(correlation, 404, f"{what} not found", cause="gone")
 
 
-def forbidden(correlation: str, cause: str) -> Answer:
+def forbidden(correlation: str, cause: str) -> Response:
     """Return the 403 that does not tell what is missing."""
     message = "You are not authorized to perform the requested action."
     return refusal(correlation, 403, message, cause=cause)
 
 
-def denied(correlation: str, lack: Denial) -> Answer:
+def denied(correlation: str, lack: Denial) -> Response:
     """Return the 403 whose body names what is missing."""
     code, message = _DENIALS[lack]
     cause = f"{lack}_forbidden"
     return refusal(correlation, 403, f"{_UNABLE} {message}", cause=cause, more={"code": code})
 
 
-def unauthorized(correlation: str, cause: str) -> Answer:
+def unauthorized(correlation: str, cause: str) -> Response:
     """Return the 401 of a token that is not good."""
     return refusal(correlation, 401, "Invalid login credentials.", cause=cause)
 
 
-def over_rate(correlation: str, seconds: int) -> Answer:
+def over_rate(correlation: str, seconds: int) -> Response:
     """Return the 429 of a window that has nothing left."""
     return _too_many(correlation, seconds, "rate")
 
 
-def over_limit(correlation: str, seconds: int, limit: dict[str, object]) -> Answer:
+def over_limit(correlation: str, seconds: int, limit: dict[str, object]) -> Response:
     """Return the 429 of one endpoint's own limit, which its body names."""
     return _too_many(correlation, seconds, "limit", {"limit": limit})
 
 
 def _too_many(
     correlation: str, seconds: int, cause: str, more: Mapping[str, object] | None = None
-) -> Answer:
+) -> Response:
     return refusal(
         correlation,
         429,
@@ -112,7 +112,7 @@ def _too_many(
     )
 
 
-def unavailable(correlation: str, retry_after: int) -> Answer:
+def unavailable(correlation: str, retry_after: int) -> Response:
     """Return the 503 with the platform's own body: the request was not taken."""
     return refusal(
         correlation,
@@ -123,18 +123,18 @@ def unavailable(correlation: str, retry_after: int) -> Answer:
     )
 
 
-def page(status: int, title: str) -> Answer:
+def page(status: int, title: str) -> Response:
     """Return what something in between would answer: a page of HTML."""
     body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\r\n"
-    return Answer(status, body.encode(), content_type=HTML)
+    return Response(status, body.encode(), content_type=HTML)
 
 
-def redirect(status: int, location: str, cause: str | None = None) -> Answer:
+def redirect(status: int, location: str, cause: str | None = None) -> Response:
     """Return a redirect."""
-    return Answer(status, b"", cause, b"Location: %b\r\n" % location.encode())
+    return Response(status, b"", cause, b"Location: %b\r\n" % location.encode())
 
 
-def broken(correlation: str) -> Answer:
+def broken(correlation: str) -> Response:
     """Return a 500."""
     message = "The server had an error"
     return refusal(correlation, 500, message, cause="broken")

@@ -14,7 +14,7 @@ _STATUS_LINES = {
 }
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """One answer; the cause names in the counts why a request was refused."""
 
     status: int
@@ -25,9 +25,9 @@ class Answer(NamedTuple):
     content_type: bytes = JSON
 
 
-def answer(status: int, body: object) -> Answer:
+def response(status: int, body: object) -> Response:
     """Return an answer with a JSON body."""
-    return Answer(status, orjson.dumps(body))
+    return Response(status, orjson.dumps(body))
 
 
 class Stamp:
@@ -54,7 +54,7 @@ class Stamp:
 
 
 def render(
-    answer: Answer, correlation: str, date: bytes, rate_lines: bytes, *, keep_alive: bool
+    answer: Response, correlation: str, date: bytes, rate_lines: bytes, *, keep_alive: bool
 ) -> bytes:
     """Return an answer's bytes on the wire."""
     return (

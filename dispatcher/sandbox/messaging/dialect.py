@@ -4,14 +4,14 @@ from urllib.parse import unquote
 
 import orjson
 
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Request
-from dispatcher.sandbox.http.responses import Answer, answer
-from dispatcher.sandbox.messaging.look_back import LookBack
+from dispatcher.sandbox.http.responses import Response, response
+from dispatcher.sandbox.messaging.look_back import LookBackEndpoint
 from dispatcher.sandbox.messaging.sends import Sends
 from dispatcher.sandbox.world.timestamps import Times
-from dispatcher.sandbox.world.world import View
+from dispatcher.sandbox.world.world import ConversationView
 
 _CONVERSATIONS = b"/api/v2/conversations/messaging"
 _ONE = _CONVERSATIONS + b"/"
@@ -25,10 +25,10 @@ _FIXED = {
 _NO_ROUTE = ("other", "")
 
 
-class Messaging:
+class MessagingDialect:
     """Answers the calls of the dialect; see ``Dialect`` for what its methods mean."""
 
-    def __init__(self, estate: Estate, times: Times) -> None:
+    def __init__(self, estate: DialectContext, times: Times) -> None:
         sends = Sends(estate)
         self._estate = estate
         self._times = times
@@ -38,7 +38,7 @@ class Messaging:
             "notify": sends.notify,
             "open": sends.open,
             "messages": sends.message,
-            "analytics": LookBack(estate, times).query,
+            "analytics": LookBackEndpoint(estate, times).query,
         }
 
     def route(self, request: Request) -> tuple[str, str]:
@@ -55,23 +55,23 @@ class Messaging:
             return _with_id("notify", path[len(_ONE) : -len(_NOTIFICATIONS)])
         return _NO_ROUTE
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Answer a call, and let it take effect."""
         handler = self._answers.get(call.endpoint)
         if handler is None:
             return error_responses.not_found(call.correlation, "The path")
         return handler(call)
 
-    def _token(self, call: Call) -> Answer:
+    def _token(self, call: Call) -> Response:
         """OAuth client credentials (platform contract: the error body has one field)."""
         if not self._estate.grants.knows_client(call.request.authorization):
-            return answer(401, {"error": "invalid_client"})
+            return response(401, {"error": "invalid_client"})
         issued = self._estate.grants.issue(call.request.body, call.now)
         if issued is None:
-            return answer(400, {"error": "unsupported_grant_type"})
-        return answer(200, issued)
+            return response(400, {"error": "unsupported_grant_type"})
+        return response(200, issued)
 
-    def _check(self, call: Call) -> Answer:
+    def _check(self, call: Call) -> Response:
         if call.token is None or not call.token.can_read:
             return error_responses.forbidden(call.correlation, "read_scope")
         view = self._estate.world.check(call.conversation_id, call.now)
@@ -81,9 +81,9 @@ class Messaging:
         if self._estate.strange(call.conversation_id):
             body["engagementScore"] = 0.5
             body["journey"] = {"segments": [{"id": "s-1", "type": "web"}]}
-        return Answer(200, orjson.dumps(body))
+        return Response(200, orjson.dumps(body))
 
-    def _state(self, conversation_id: str, view: View) -> dict[str, object]:
+    def _state(self, conversation_id: str, view: ConversationView) -> dict[str, object]:
         return {
             "id": conversation_id,
             "state": view.state,

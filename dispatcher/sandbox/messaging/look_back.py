@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import orjson
 
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Answer, answer
+from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.world.ids import NEW
 from dispatcher.sandbox.world.timestamps import Times, iso
 
@@ -14,14 +14,14 @@ MAX_IDS = 100
 """Ids in one query (platform contract)."""
 
 
-class LookBack:
+class LookBackEndpoint:
     """Answers ``POST /api/v2/analytics/conversations/details/query``."""
 
-    def __init__(self, estate: Estate, times: Times) -> None:
+    def __init__(self, estate: DialectContext, times: Times) -> None:
         self._estate = estate
         self._times = times
 
-    def query(self, call: Call) -> Answer:
+    def query(self, call: Call) -> Response:
         """Return the conversations that are asked for, and what continues the previous ones."""
         if call.token is None or not call.token.can_read:
             return error_responses.forbidden(call.correlation, "read_scope")
@@ -32,7 +32,7 @@ class LookBack:
         ids, previous_ids = asked
         history = self._estate.history
         continuing = [new for one in previous_ids for new in history.continuing(one, call.wall)]
-        return answer(200, {"conversations": self._found([*ids, *continuing], call)})
+        return response(200, {"conversations": self._found([*ids, *continuing], call)})
 
     def _found(self, ids: Iterable[str], call: Call) -> list[dict[str, object]]:
         found = (self._conversation(one, call) for one in dict.fromkeys(ids))

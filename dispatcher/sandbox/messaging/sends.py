@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dispatcher.sandbox.conversation_kinds import Verdict
-from dispatcher.sandbox.dialect import Call, Estate
+from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Answer, answer
+from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.request_body import json_of, text_of
 from dispatcher.sandbox.world.effect_log import Effect
-from dispatcher.sandbox.world.world import Target, View
+from dispatcher.sandbox.world.world import ConversationView, SendTarget
 
 MAX_TEXT = 2000
 """Characters in a message (platform contract)."""
@@ -32,7 +32,7 @@ class _Opening(NamedTuple):
     """A well-formed open request."""
 
     text: str
-    target: Target
+    target: SendTarget
     external_contact_id: str | None
     previous_id: str | None
 
@@ -40,14 +40,14 @@ class _Opening(NamedTuple):
 class Sends:
     """Answers sends, and lets them take effect."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: DialectContext) -> None:
         self._estate = estate
 
-    def notify(self, call: Call) -> Answer:
+    def notify(self, call: Call) -> Response:
         """Send into a session that is still open."""
         return self._scope_refusal(call) or self._notify(call, json_of(call), call.conversation_id)
 
-    def _notify(self, call: Call, body: Mapping[str, object], conversation_id: str) -> Answer:
+    def _notify(self, call: Call, body: Mapping[str, object], conversation_id: str) -> Response:
         text = body.get("text")
         if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT:
             return _bad_text(call)
@@ -65,15 +65,15 @@ class Sends:
                 call.wall,
             )
         )
-        return answer(202, {"id": message_id, "conversationId": conversation_id})
+        return response(202, {"id": message_id, "conversationId": conversation_id})
 
-    def open(self, call: Call) -> Answer:
+    def open(self, call: Call) -> Response:
         """Start a new conversation, linked to the one that it names as its previous."""
         refused = self._scope_refusal(call)
         if refused is not None:
             return refused
         opening = _opening(call)
-        if isinstance(opening, Answer):
+        if isinstance(opening, Response):
             return opening
         if opening.previous_id is not None:
             verdict = self._estate.world.try_link(
@@ -83,7 +83,7 @@ class Sends:
                 return self._turned_down(call, verdict, None)
         return self._opened(call, opening)
 
-    def _opened(self, call: Call, opening: _Opening) -> Answer:
+    def _opened(self, call: Call, opening: _Opening) -> Response:
         world = self._estate.world
         if opening.previous_id is None:
             new_id = world.open_unlinked(opening.external_contact_id, opening.target)
@@ -106,9 +106,9 @@ class Sends:
             "externalContactId": opening.external_contact_id,
             "previousConversationId": opening.previous_id,
         }
-        return answer(201, body)
+        return response(201, body)
 
-    def message(self, call: Call) -> Answer:
+    def message(self, call: Call) -> Response:
         """Answer the call that users try first: 409 for every session that is not open."""
         refused = self._scope_refusal(call)
         if refused is not None:
@@ -121,13 +121,13 @@ class Sends:
         message = body.get("message", body)
         return self._notify(call, message if isinstance(message, Mapping) else {}, previous_id)
 
-    def _turned_down(self, call: Call, verdict: Verdict, view: View | None) -> Answer:
+    def _turned_down(self, call: Call, verdict: Verdict, view: ConversationView | None) -> Response:
         lack = self._estate.grants.contact_denial
         if verdict is Verdict.CONTACT_FORBIDDEN and lack != "no":
             return error_responses.denied(call.correlation, lack)
         return _refused(call, verdict, view)
 
-    def _scope_refusal(self, call: Call) -> Answer | None:
+    def _scope_refusal(self, call: Call) -> Response | None:
         grants = self._estate.grants
         if call.token is not None and call.token.can_write:
             lack = grants.denied
@@ -139,7 +139,7 @@ class Sends:
         return error_responses.forbidden(call.correlation, "scope_forbidden")
 
 
-def _refused(call: Call, verdict: Verdict, view: View | None) -> Answer:
+def _refused(call: Call, verdict: Verdict, view: ConversationView | None) -> Response:
     if verdict in _CONFLICTS:
         return error_responses.conflict(call.correlation, verdict)
     if verdict is Verdict.CLOSED:
@@ -159,7 +159,7 @@ def _refused(call: Call, verdict: Verdict, view: View | None) -> Answer:
 _MESSAGES = {Verdict.CHANNEL: _CHANNEL, Verdict.TARGET: "Invalid recipient"}
 
 
-def _opening(call: Call) -> _Opening | Answer:
+def _opening(call: Call) -> _Opening | Response:
     body = json_of(call)
     message, to = body.get("message"), body.get("to")
     text = message.get("text") if isinstance(message, dict) else None
@@ -167,13 +167,13 @@ def _opening(call: Call) -> _Opening | Answer:
         return _bad_text(call)
     if not isinstance(to, dict) or to.get("type") != "guest":
         return error_responses.bad_request(call.correlation, "Invalid recipient", Verdict.TARGET)
-    target = Target(text_of(to, "id"), text_of(to, "address"))
+    target = SendTarget(text_of(to, "id"), text_of(to, "address"))
     if target.guest is None and target.address is None:
         return error_responses.bad_request(call.correlation, "Invalid recipient", Verdict.TARGET)
     external, previous = text_of(body, "externalContactId"), text_of(body, "previousConversationId")
     return _Opening(text, target, external, previous)
 
 
-def _bad_text(call: Call) -> Answer:
+def _bad_text(call: Call) -> Response:
     message = f"Message text must have 1 to {MAX_TEXT} characters"
     return error_responses.bad_request(call.correlation, message, "text")

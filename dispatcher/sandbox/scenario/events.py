@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dispatcher.sandbox.scenario.model import Event
 
 
-class Timeline:
+class EventSchedule:
     """Lets every event happen once; times count from the first request."""
 
     def __init__(self, events: Iterable[Event], act: Callable[[Event], None]) -> None:

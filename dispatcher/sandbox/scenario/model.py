@@ -92,7 +92,7 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class RateRules:
     """The fixed window over all calls of the client except token requests."""
 
     allowed: int = 300

@@ -15,7 +15,7 @@ from dispatcher.sandbox.scenario.model import (
     Fault,
     GenesysRules,
     Limit,
-    Rate,
+    RateRules,
     Spread,
     TokenRules,
     WorldRules,
@@ -42,7 +42,7 @@ class Scenario:
     log_text: bool = False
     """Whether the effect log carries the messages' texts beside their hashes."""
     token: TokenRules = field(default_factory=TokenRules)
-    rate: Rate = field(default_factory=Rate)
+    rate: RateRules = field(default_factory=RateRules)
     clients: tuple[ClientRules, ...] = ()
     """OAuth clients beside the one of ``token``."""
     limits: tuple[Limit, ...] = ()

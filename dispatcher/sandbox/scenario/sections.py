@@ -18,7 +18,7 @@ from dispatcher.sandbox.scenario.model import (
     Mask,
     Messenger,
     Other,
-    Rate,
+    RateRules,
     Spread,
     TokenRules,
     WorldRules,
@@ -72,11 +72,11 @@ def token(root: Table) -> TokenRules:
     return rules
 
 
-def rate(root: Table) -> Rate:
+def rate(root: Table) -> RateRules:
     """Read ``[rate]`` and ``[rate.other]``."""
-    usual = Rate()
+    usual = RateRules()
     with root.table("rate") as table, table.table("other") as other:
-        return Rate(
+        return RateRules(
             allowed=table.integer("allowed", usual.allowed, 1),
             window_seconds=table.number("window_seconds", usual.window_seconds, _MINIMUM_WINDOW),
             headers=table.flag("headers", default=True),

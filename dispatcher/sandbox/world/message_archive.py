@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from dispatcher.sandbox.scenario.model import Analytics
 from dispatcher.sandbox.world.effect_log import Effect
-from dispatcher.sandbox.world.random import share
+from dispatcher.sandbox.world.random import fraction
 
 
-class Message(NamedTuple):
+class ArchivedMessage(NamedTuple):
     """One outbound message; ``time`` and ``visible`` in seconds since the epoch."""
 
     message_id: str
@@ -17,13 +17,13 @@ class Message(NamedTuple):
     visible: float
 
 
-class History:
+class MessageArchive:
     """Messages by conversation, and which conversations continue which."""
 
     def __init__(self, rules: Analytics, seed: int) -> None:
         self._rules = rules
         self._seed = seed
-        self._messages: defaultdict[str, list[Message]] = defaultdict(list)
+        self._messages: defaultdict[str, list[ArchivedMessage]] = defaultdict(list)
         self._continued: defaultdict[str, list[str]] = defaultdict(list)
         self._known: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
@@ -31,7 +31,9 @@ class History:
         """Keep a message that took effect."""
         if not self._rules.keep:
             return
-        message = Message(message_id, effect.text, effect.time, effect.time + self._lag(message_id))
+        message = ArchivedMessage(
+            message_id, effect.text, effect.time, effect.time + self._lag(message_id)
+        )
         self._messages[effect.conversation_id].append(message)
         if effect.external_contact_id is not None:
             self._known[effect.external_contact_id][effect.conversation_id] = None
@@ -39,11 +41,11 @@ class History:
             self._continued[effect.previous_id].append(effect.conversation_id)
 
     def _lag(self, message_id: str) -> float:
-        if share(self._seed, "straggler", message_id) < self._rules.straggler_share:
+        if fraction(self._seed, "straggler", message_id) < self._rules.straggler_share:
             return self._rules.straggler_lag_seconds
         return self._rules.lag_seconds
 
-    def messages(self, conversation_id: str, now: float) -> list[Message]:
+    def messages(self, conversation_id: str, now: float) -> list[ArchivedMessage]:
         """Return the messages of a conversation that looking back shows at this time."""
         messages = self._messages.get(conversation_id, ())
         return [message for message in messages if message.visible <= now]

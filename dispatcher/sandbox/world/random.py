@@ -11,7 +11,7 @@ def generator(seed: int, purpose: str) -> random.Random:
     return random.Random(f"{seed}:{purpose}")  # noqa: S311 - simulated chance, not a secret
 
 
-def share(seed: int, purpose: str, key: str) -> float:
+def fraction(seed: int, purpose: str, key: str) -> float:
     """Return a number in [0, 1) that is fixed by seed, purpose and key, and by nothing else."""
     digest = blake2b(f"{seed}:{purpose}:{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / _FULL

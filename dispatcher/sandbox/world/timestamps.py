@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from dispatcher.sandbox.world.world import View
+from dispatcher.sandbox.world.world import ConversationView
 
 _BEGAN_BEFORE = 7200.0
 _ENDED_BEFORE = 3600.0
@@ -21,10 +21,10 @@ class Times:
         self._start = iso(started - _BEGAN_BEFORE)
         self._end = iso(started - _ENDED_BEFORE)
 
-    def start(self, view: View) -> str:
+    def start(self, view: ConversationView) -> str:
         """Return when the conversation began."""
         return self._start if view.previous is None else self._started
 
-    def end(self, view: View) -> str | None:
+    def end(self, view: ConversationView) -> str | None:
         """Return when it ended, None if it has not."""
         return self._end if view.state == "ended" else None

@@ -12,21 +12,21 @@ from dispatcher.sandbox.conversation_kinds import (
     NEW_KIND,
     OPEN_STATES,
     UNKNOWN_STATE,
-    Kind,
+    ConversationKind,
     Verdict,
     kind_name,
 )
 from dispatcher.sandbox.scenario.model import WorldRules
 from dispatcher.sandbox.world import ids
-from dispatcher.sandbox.world.random import share
+from dispatcher.sandbox.world.random import fraction
 
 _UNKNOWN_CHECKS = 2
 
 
-class View(NamedTuple):
+class ConversationView(NamedTuple):
     """A conversation as it is at one moment."""
 
-    kind: Kind
+    kind: ConversationKind
     state: str
     external_contact_id: str | None
     guest: str | None
@@ -39,7 +39,7 @@ class View(NamedTuple):
         return self.state in OPEN_STATES
 
 
-class Target(NamedTuple):
+class SendTarget(NamedTuple):
     """Whom an open request wants to reach."""
 
     guest: str | None
@@ -65,42 +65,42 @@ class World:
         self._rules = rules
         self._seed = seed
         self._records: dict[str, _Record] = {}
-        self._unlinked: dict[str, tuple[str | None, Target]] = {}
+        self._unlinked: dict[str, tuple[str | None, SendTarget]] = {}
         self._opened = array("L")
         """A checksum of the previous id of each new conversation, by its number."""
         self._names = [name for name, _ in rules.shares]
         weights = list(accumulate(weight for _, weight in rules.shares))
         self._bounds = [weight / weights[-1] for weight in weights]
 
-    def kind_of(self, conversation_id: str) -> Kind:
+    def kind_of(self, conversation_id: str) -> ConversationKind:
         """Return the kind that the id names, else the one that the seed draws for it."""
         name = kind_name(conversation_id)
         if not name:
-            place = bisect_right(self._bounds, share(self._seed, "kind", conversation_id))
+            place = bisect_right(self._bounds, fraction(self._seed, "kind", conversation_id))
             name = self._names[min(place, len(self._names) - 1)]
         return KINDS[name]
 
-    def check(self, conversation_id: str, now: float) -> View | None:
+    def check(self, conversation_id: str, now: float) -> ConversationView | None:
         """Look at a conversation as a state check does; None if it is gone."""
         return self._look(conversation_id, now, checks=1, remember=True)
 
-    def look(self, conversation_id: str, now: float) -> View | None:
+    def look(self, conversation_id: str, now: float) -> ConversationView | None:
         """Look at a conversation without counting it as a state check; None if it is gone."""
         return self._look(conversation_id, now, checks=0, remember=True)
 
-    def peek(self, conversation_id: str, now: float) -> View | None:
+    def peek(self, conversation_id: str, now: float) -> ConversationView | None:
         """Look at a conversation without setting anything in motion; None if it is gone."""
         return self._look(conversation_id, now, checks=0, remember=False)
 
     def _look(
         self, conversation_id: str, now: float, checks: int, *, remember: bool
-    ) -> View | None:
+    ) -> ConversationView | None:
         if conversation_id.startswith(ids.NEW):
             return self._look_at_new(conversation_id)
         kind = self.kind_of(conversation_id)
         if kind.name == "gone":
             return None
-        return View(
+        return ConversationView(
             kind,
             self._state(kind, conversation_id, now, checks, remember=remember),
             "x-" + conversation_id if kind.known else None,
@@ -109,14 +109,16 @@ class World:
             None,
         )
 
-    def _look_at_new(self, conversation_id: str) -> View | None:
+    def _look_at_new(self, conversation_id: str) -> ConversationView | None:
         number, previous = ids.number(conversation_id), ids.previous(conversation_id)
         if not 0 <= number < len(self._opened) or self._opened[number] != _checksum(previous):
             return None
         if conversation_id in self._unlinked:
             external, target = self._unlinked[conversation_id]
-            return View(NEW_KIND, "active", external, target.guest, target.address, None)
-        return View(
+            return ConversationView(
+                NEW_KIND, "active", external, target.guest, target.address, None
+            )
+        return ConversationView(
             NEW_KIND,
             "active",
             ids.external_contact_id(conversation_id),
@@ -126,14 +128,20 @@ class World:
         )
 
     def _state(
-        self, kind: Kind, conversation_id: str, now: float, checks: int, *, remember: bool
+        self,
+        kind: ConversationKind,
+        conversation_id: str,
+        now: float,
+        checks: int,
+        *,
+        remember: bool,
     ) -> str:
         if kind.moves:
             record = self._record(conversation_id, now, remember=remember)
             record.checks += checks
             return _MOVERS[kind.name](record, now, self._rules)
         if kind.mixed:
-            return "active" if share(self._seed, "mixed", conversation_id) < 0.5 else "ended"  # noqa: PLR2004 - half and half
+            return "active" if fraction(self._seed, "mixed", conversation_id) < 0.5 else "ended"  # noqa: PLR2004 - half and half
         return kind.state
 
     def _record(self, conversation_id: str, now: float, *, remember: bool = True) -> _Record:
@@ -152,7 +160,9 @@ class World:
             record.touched = now
         return first
 
-    def try_notify(self, conversation_id: str, now: float) -> tuple[Verdict, View | None]:
+    def try_notify(
+        self, conversation_id: str, now: float
+    ) -> tuple[Verdict, ConversationView | None]:
         """Judge a message into a conversation, and let it move what such a message moves."""
         view = self.look(conversation_id, now)
         if view is None:
@@ -169,7 +179,7 @@ class World:
         return (Verdict.TAKEN if view.is_open else Verdict.CLOSED), view
 
     def try_link(
-        self, previous: str, external_contact_id: str | None, target: Target, now: float
+        self, previous: str, external_contact_id: str | None, target: SendTarget, now: float
     ) -> Verdict:
         """Judge a new conversation that names a previous one."""
         view = self.look(previous, now)
@@ -195,7 +205,7 @@ class World:
         self._opened.append(_checksum(previous))
         return ids.new_id(len(self._opened) - 1, previous)
 
-    def open_unlinked(self, external_contact_id: str | None, target: Target) -> str:
+    def open_unlinked(self, external_contact_id: str | None, target: SendTarget) -> str:
         """Make a conversation without a previous one; return its id."""
         conversation_id = self.open_linked("")
         self._unlinked[conversation_id] = (external_contact_id, target)
@@ -206,7 +216,9 @@ def _checksum(conversation_id: str) -> int:
     return crc32(conversation_id.encode())
 
 
-def _judge_link(view: View, external_contact_id: str | None, target: Target) -> Verdict:
+def _judge_link(
+    view: ConversationView, external_contact_id: str | None, target: SendTarget
+) -> Verdict:
     if view.is_open:
         return Verdict.PREVIOUS_OPEN
     if view.state != "ended":
@@ -220,7 +232,7 @@ def _judge_link(view: View, external_contact_id: str | None, target: Target) -> 
     return Verdict.LOOP if view.kind.name == "loop" else Verdict.TAKEN
 
 
-def _reaches(view: View, target: Target) -> bool:
+def _reaches(view: ConversationView, target: SendTarget) -> bool:
     if target.guest is not None:
         return target.guest == view.guest
     return target.address is not None and target.address == view.address

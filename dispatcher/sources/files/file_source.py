@@ -7,9 +7,9 @@ from pathlib import Path
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import FileContent, shown
-from dispatcher.sources.files.replaced_file import put_replaced, replaced
+from dispatcher.sources.files.replaced_file import put_replaced, replaced_position
 from dispatcher.sources.options import Layout, RowRules
-from dispatcher.sources.thread_bridge import Outlet, handed_over
+from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
 class FileSource:
@@ -32,9 +32,9 @@ class FileSource:
             SourceError: nothing is there, a file cannot be read, or its header lacks a column.
 
         """
-        return handed_over(lambda outlet: self._read(known, outlet))
+        return iterate_in_thread(lambda outlet: self._read(known, outlet))
 
-    def _read(self, known: Mapping[str, Position], outlet: Outlet) -> None:
+    def _read(self, known: Mapping[str, Position], outlet: BatchChannel) -> None:
         read: set[str] = set()
         complete = False
         while not complete:
@@ -53,10 +53,10 @@ class FileSource:
                     read.add(content.fingerprint)
 
     def _read_one(
-        self, content: FileContent, known: Mapping[str, Position], outlet: Outlet
+        self, content: FileContent, known: Mapping[str, Position], outlet: BatchChannel
     ) -> None:
         start = known.get(content.fingerprint)
-        before = replaced(content, known) if start is None else None
+        before = replaced_position(content, known) if start is None else None
         if before is not None:
             put_replaced(content, before, self._others(content), outlet)
         if start is None or not start.done:

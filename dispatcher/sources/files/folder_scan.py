@@ -16,7 +16,7 @@ class _Sighting:
     taken: bool = False
 
 
-class Arrivals:
+class FolderScan:
     """Remembers what a folder held at the last look.
 
     A file is complete when it was seen under a temporary name before and has been renamed,

@@ -9,11 +9,11 @@ from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import put_header_row, read_content
 from dispatcher.sources.files.byte_source import ChangedError, FileContent, shown
-from dispatcher.sources.files.folder_scan import Arrivals
-from dispatcher.sources.files.replaced_file import put_replaced, replaced
+from dispatcher.sources.files.folder_scan import FolderScan
+from dispatcher.sources.files.replaced_file import put_replaced, replaced_position
 from dispatcher.sources.options import Layout, RowRules, Timing
-from dispatcher.sources.rows.csv_header import HeaderError
-from dispatcher.sources.thread_bridge import Outlet, handed_over
+from dispatcher.sources.rows.csv_header import CsvHeaderError
+from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
 class FolderSource:
@@ -48,10 +48,10 @@ class FolderSource:
             SourceError: the folder is not there or cannot be listed.
 
         """
-        return handed_over(lambda outlet: self._watch(dict(known), outlet))
+        return iterate_in_thread(lambda outlet: self._watch(dict(known), outlet))
 
-    def _watch(self, known: dict[str, Position], outlet: Outlet) -> None:
-        arrivals = Arrivals(self._timing.stable_seconds)
+    def _watch(self, known: dict[str, Position], outlet: BatchChannel) -> None:
+        arrivals = FolderScan(self._timing.stable_seconds)
         self._take_complete(arrivals, known, outlet)
         if self._once:
             if arrivals.pending:
@@ -63,13 +63,13 @@ class FolderSource:
             self._take_complete(arrivals, known, outlet)
 
     def _take_complete(
-        self, arrivals: Arrivals, known: dict[str, Position], outlet: Outlet
+        self, arrivals: FolderScan, known: dict[str, Position], outlet: BatchChannel
     ) -> None:
         for name in arrivals.look(_entries(self._path), time.monotonic(), time.time()):
             outlet.check()
             self._take(str(Path(self._path) / name), known, outlet)
 
-    def _take(self, path: str, known: dict[str, Position], outlet: Outlet) -> None:
+    def _take(self, path: str, known: dict[str, Position], outlet: BatchChannel) -> None:
         try:
             with FileContent(path) as content:
                 self._read(content, known, outlet)
@@ -79,18 +79,18 @@ class FolderSource:
                 row = RejectedRow(shown(path), 1, reason, str(error), b"")
                 outlet.put(Batch((), (row,)))
 
-    def _read(self, content: FileContent, known: dict[str, Position], outlet: Outlet) -> None:
+    def _read(self, content: FileContent, known: dict[str, Position], outlet: BatchChannel) -> None:
         """Read one file, unless it is done; mark it as done."""
         start = known.get(content.fingerprint)
         if start is not None and start.done:
             return
-        before = replaced(content, known) if start is None else None
+        before = replaced_position(content, known) if start is None else None
         if before is not None:
             aside = put_replaced(content, before, self._others(content), outlet)
             known[aside.fingerprint] = aside
         try:
             read_content(content, start, self._rules, self._layout, outlet)
-        except HeaderError as error:
+        except CsvHeaderError as error:
             row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
             put_header_row(content, row, outlet)
         known[content.fingerprint] = Position(content.name, content.fingerprint, 0, 0, done=True)

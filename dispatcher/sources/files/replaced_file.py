@@ -6,20 +6,20 @@ from dataclasses import replace
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.files.byte_source import FileContent
-from dispatcher.sources.thread_bridge import Outlet
+from dispatcher.sources.thread_bridge import BatchChannel
 
 BEFORE = " (before it changed)"
 """Behind the name of a file in a position that is of its content until it changed."""
 
 
-def replaced(content: FileContent, known: Mapping[str, Position]) -> Position | None:
+def replaced_position(content: FileContent, known: Mapping[str, Position]) -> Position | None:
     """Return where reading stood under the name of ``content``, if that was another content."""
     unfinished = (at for at in known.values() if at.file == content.name and not at.done)
     return next(unfinished, None)
 
 
 def put_replaced(
-    content: FileContent, before: Position, others: Iterable[str], outlet: Outlet
+    content: FileContent, before: Position, others: Iterable[str], outlet: BatchChannel
 ) -> Position:
     """Put out one rejected row, ``changed``, that names what is not read any more.
 

@@ -7,7 +7,7 @@ from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import PipeContent
 from dispatcher.sources.options import Layout, RowRules
-from dispatcher.sources.thread_bridge import Outlet, handed_over
+from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
 class StreamSource:
@@ -33,9 +33,9 @@ class StreamSource:
 
         """
         del known
-        return handed_over(self._read)
+        return iterate_in_thread(self._read)
 
-    def _read(self, outlet: Outlet) -> None:
+    def _read(self, outlet: BatchChannel) -> None:
         if self._path == "-":
             self._read_descriptor(self._descriptor, outlet)
             return
@@ -51,6 +51,6 @@ class StreamSource:
         finally:
             os.close(descriptor)
 
-    def _read_descriptor(self, descriptor: int, outlet: Outlet) -> None:
+    def _read_descriptor(self, descriptor: int, outlet: BatchChannel) -> None:
         content = PipeContent(self._path, descriptor)
         read_content(content, None, self._rules, self._layout, outlet)

@@ -15,7 +15,7 @@ ID_LIMIT = 256
 _safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
 
 
-class BadRowError(Exception):
+class InvalidRowError(Exception):
     """A row that cannot become a contact.
 
     ``reason`` is a stable word, ``detail`` a sentence that names the column and never quotes
@@ -28,13 +28,13 @@ class BadRowError(Exception):
         self.detail = detail
 
 
-class Judge:
+class ContactBuilder:
     """Makes contacts out of rows. A row maps column names to cells that are not blank."""
 
     def __init__(self, rules: RowRules) -> None:
         self._columns = {meaning: rules.column(meaning) for meaning in MEANINGS}
         self._meant = tuple(dict.fromkeys(self._columns.values()))
-        self._keep = [(name, frozenset(values)) for name, values in rules.keep.items()]
+        self._keep = [(name, frozenset(values)) for name, values in rules.filter.items()]
         self._text = _template(rules.text, self._columns)
         self._subject = _template(rules.subject, self._columns)
         self._zone = rules.zone
@@ -72,9 +72,9 @@ class Judge:
     def _message(self, row: Mapping[str, str]) -> str:
         text = row.get(self._columns["text"]) or _rendered(self._text, row)
         if text is None or not text or text.isspace():
-            raise BadRowError("no_text", "neither a text of its own nor one from the template")
+            raise InvalidRowError("no_text", "neither a text of its own nor one from the template")
         if len(text) > self._limit:
-            raise BadRowError(
+            raise InvalidRowError(
                 "text_too_long", f"{len(text)} characters, at most {self._limit} can be sent"
             )
         return text
@@ -95,14 +95,14 @@ def _rendered(template: Template | None, row: Mapping[str, str]) -> str | None:
     try:
         return template.render(row)
     except KeyError as error:
-        raise BadRowError(
+        raise InvalidRowError(
             "missing_placeholder", f"the template needs column {error.args[0]!r}"
         ) from None
 
 
 def _conversation_id(value: str | None, columns: Mapping[str, str]) -> str:
     if value is None:
-        raise BadRowError("no_id", f"column {columns['conversation_id']!r} is empty")
+        raise InvalidRowError("no_id", f"column {columns['conversation_id']!r} is empty")
     return value if _safe_id(value) else _id(value, columns["conversation_id"])
 
 
@@ -110,7 +110,7 @@ def _id(value: str, column: str) -> str:
     """Check an id: it goes into a URL's path and must never be able to change that path."""
     value = value.strip()
     if not _safe_id(value):
-        raise BadRowError(
+        raise InvalidRowError(
             "bad_id",
             f"column {column!r}: letters, digits and ._~:@=+- only, at most {ID_LIMIT} characters",
         )
@@ -120,7 +120,7 @@ def _id(value: str, column: str) -> str:
 def _key(value: str, column: str) -> str:
     value = value.strip()
     if len(value) > ID_LIMIT or not value.isprintable() or " " in value:
-        raise BadRowError(
+        raise InvalidRowError(
             "bad_id",
             f"column {column!r}: no whitespace, no control characters, at most {ID_LIMIT} of any",
         )
@@ -131,4 +131,4 @@ def _date(value: str, column: str, zone: tzinfo) -> float:
     try:
         return seconds(value.strip(), zone)
     except ValueError:
-        raise BadRowError("bad_date", f"column {column!r} is no ISO 8601 date") from None
+        raise InvalidRowError("bad_date", f"column {column!r} is no ISO 8601 date") from None

@@ -14,7 +14,7 @@ _SHOWN_NAMES = 20
 _SHOWN_LETTERS = 40
 
 
-class HeaderError(SourceError):
+class CsvHeaderError(SourceError):
     """A header without the columns that are needed; ``line`` and ``raw`` are where it stands."""
 
     def __init__(self, message: str, detail: str, line: int, raw: bytes) -> None:
@@ -25,7 +25,7 @@ class HeaderError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class CsvHeader:
     """The columns of a CSV file in their order; one without a name is an empty string."""
 
     delimiter: bytes
@@ -34,7 +34,7 @@ class Header:
 
 def read_header(
     reader: LineReader, file: str, delimiter: bytes | None, rules: RowRules
-) -> Header | None:
+) -> CsvHeader | None:
     """Read the header off; None where there is nothing but blank lines.
 
     Raises:
@@ -55,8 +55,8 @@ def read_header(
     if names is None or problem:
         shown = ", ".join(name[:_SHOWN_LETTERS] for name in (names or ())[:_SHOWN_NAMES])
         found = f" Columns found: {shown}." if names else ""
-        raise HeaderError(f"{file}: the header {problem}.{found}", problem, reader.line, line)
-    return Header(delimiter, names)
+        raise CsvHeaderError(f"{file}: the header {problem}.{found}", problem, reader.line, line)
+    return CsvHeader(delimiter, names)
 
 
 def _first_line(reader: LineReader) -> bytes | None:
@@ -94,7 +94,7 @@ def _problem(names: tuple[str, ...], rules: RowRules) -> str:
             f"has no column {rules.column('conversation_id')!r}; name the column that holds it "
             '([source.columns] conversation_id = "CONVERSATIONID")'
         )
-    if lacking := sorted({*rules.columns.values(), *rules.keep} - set(named)):
+    if lacking := sorted({*rules.columns.values(), *rules.filter} - set(named)):
         return f"has no column {_quoted(lacking)}, which the settings name; correct one of the two"
     return ""
 

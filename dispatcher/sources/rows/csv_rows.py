@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import BadRowError, Judge
+from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
-from dispatcher.sources.rows.csv_header import Header
+from dispatcher.sources.rows.csv_header import CsvHeader
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 
@@ -16,7 +16,9 @@ class CsvRows:
     lines are no rows.
     """
 
-    def __init__(self, file: str, header: Header, judge: Judge, max_record_lines: int) -> None:
+    def __init__(
+        self, file: str, header: CsvHeader, judge: ContactBuilder, max_record_lines: int
+    ) -> None:
         self._file = file
         self._names = header.names
         self._unnamed = "" in header.names
@@ -41,7 +43,7 @@ class CsvRows:
                 else:
                     cells = _decoded(line.removesuffix(b"\r")).split(self._text_delimiter)
                 made = contact(self._row(cells))
-            except BadRowError as bad:
+            except InvalidRowError as bad:
                 yield RejectedRow(self._file, number, bad.reason, bad.detail, raw[:RAW_LIMIT])
             else:
                 yield made
@@ -50,7 +52,7 @@ class CsvRows:
         """Take a record that holds quotes; where it is none, only its first line is taken."""
         try:
             lines, fields = self._scanned(reader)
-        except BadRowError:
+        except InvalidRowError:
             reader.take()
             raise
         for _ in lines:
@@ -69,7 +71,9 @@ class CsvRows:
             if state is Scan.OPEN and len(scanner.fields) >= len(self._names):
                 self._check_width(len(scanner.fields) + 1)
         if state is Scan.BAD:
-            raise BadRowError("bad_quote", "something follows a closing quote in the same field")
+            raise InvalidRowError(
+                "bad_quote", "something follows a closing quote in the same field"
+            )
         if len(lines) > 1:
             self._check_width(len(scanner.fields))
         return lines, scanner.fields
@@ -77,14 +81,14 @@ class CsvRows:
     def _next_line(self, reader: LineReader, ahead: int, room: int) -> bytes:
         line = reader.peek(ahead)
         if isinstance(line, LongLine) and not ahead:
-            raise BadRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
+            raise InvalidRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
         if (
             line is None
             or isinstance(line, LongLine)
             or ahead >= self._max_record_lines
             or len(line) > room
         ):
-            raise BadRowError("open_quote", "a quote opens here and does not close")
+            raise InvalidRowError("open_quote", "a quote opens here and does not close")
         return line
 
     def _row(self, cells: list[str]) -> dict[str, str]:
@@ -100,13 +104,13 @@ class CsvRows:
 
     def _check_width(self, width: int) -> None:
         if width != len(self._names):
-            raise BadRowError("columns", f"{width} columns, the header has {len(self._names)}")
+            raise InvalidRowError("columns", f"{width} columns, the header has {len(self._names)}")
 
 
 def _decoded(cells: bytes) -> str:
     if b"\0" in cells:
-        raise BadRowError("encoding", "a NUL byte")
+        raise InvalidRowError("encoding", "a NUL byte")
     try:
         return cells.decode()
     except UnicodeDecodeError:
-        raise BadRowError("encoding", "not UTF-8") from None
+        raise InvalidRowError("encoding", "not UTF-8") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import orjson
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import BadRowError, Judge
+from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 
@@ -17,7 +17,7 @@ class JsonRows:
     arrays stay JSON.
     """
 
-    def __init__(self, file: str, judge: Judge) -> None:
+    def __init__(self, file: str, judge: ContactBuilder) -> None:
         self._file = file
         self._judge = judge
 
@@ -29,7 +29,7 @@ class JsonRows:
                 continue
             try:
                 made = contact(_row(line))
-            except BadRowError as bad:
+            except InvalidRowError as bad:
                 yield RejectedRow(self._file, reader.line, bad.reason, bad.detail, line[:RAW_LIMIT])
             else:
                 yield made
@@ -37,30 +37,30 @@ class JsonRows:
 
 def _row(line: bytes) -> dict[str, str]:
     if isinstance(line, LongLine):
-        raise BadRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
+        raise InvalidRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
     try:
         found = orjson.loads(line)
     except orjson.JSONDecodeError:
         raise _unreadable(line) from None
     if not isinstance(found, dict):
-        raise BadRowError("json", "not an object")
+        raise InvalidRowError("json", "not an object")
     cells = {
         name: cell if cell.__class__ is str else _text(cell, name, line)
         for name, cell in found.items()
     }
     if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
-        raise BadRowError("encoding", "a NUL character")
+        raise InvalidRowError("encoding", "a NUL character")
     return {name: cell for name, cell in cells.items() if cell and not cell.isspace()}
 
 
-def _unreadable(line: bytes) -> BadRowError:
+def _unreadable(line: bytes) -> InvalidRowError:
     try:
         line.decode()
     except UnicodeDecodeError:
-        return BadRowError("encoding", "not UTF-8")
+        return InvalidRowError("encoding", "not UTF-8")
     if b"\0" in line:
-        return BadRowError("encoding", "a NUL byte")
-    return BadRowError("json", "not JSON")
+        return InvalidRowError("encoding", "a NUL byte")
+    return InvalidRowError("json", "not JSON")
 
 
 def _text(cell: object, name: str, line: bytes) -> str:
@@ -72,7 +72,7 @@ def _text(cell: object, name: str, line: bytes) -> str:
     try:
         return orjson.dumps(cell).decode()
     except orjson.JSONEncodeError:
-        raise BadRowError("json", "nested too deep") from None
+        raise InvalidRowError("json", "nested too deep") from None
 
 
 def _as_written(name: str, line: bytes) -> str:
@@ -80,4 +80,4 @@ def _as_written(name: str, line: bytes) -> str:
     try:
         return str(json.loads(line, parse_float=str, parse_int=str)[name])
     except RecursionError:
-        raise BadRowError("json", "nested too deep") from None
+        raise InvalidRowError("json", "nested too deep") from None

@@ -54,7 +54,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 Fields = MutableMapping[str, Any]
 
 
-class Clock:
+class TimestampProcessor:
     """Writes the time as ISO 8601 in UTC; each second is formatted once."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class JsonLine:
     """Renders a line of JSON: time, level and event first."""
 
     def __init__(self) -> None:
-        self._clock = Clock()
+        self._clock = TimestampProcessor()
 
     def __call__(self, _logger: object, method: str, fields: Fields) -> bytes:
         """Return the line, with its end."""

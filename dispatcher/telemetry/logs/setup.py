@@ -50,7 +50,7 @@ from typing import Any, BinaryIO, Literal
 import structlog
 
 from dispatcher.telemetry.logs.format import JsonLine, redact
-from dispatcher.telemetry.logs.writer import Lines
+from dispatcher.telemetry.logs.writer import LogWriter
 
 Format = Literal["auto", "json", "console"]
 """``auto`` is ``console`` at a terminal and ``json`` everywhere else."""
@@ -59,7 +59,7 @@ Format = Literal["auto", "json", "console"]
 class Logs:
     """Where the logs go; what `configure` returns."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: LogWriter) -> None:
         self._lines = lines
 
     def reopen(self) -> None:
@@ -101,7 +101,7 @@ def configure(
     target = path or stream or sys.stderr.buffer
     terminal = not isinstance(target, Path) and target.isatty()
     pretty = format == "console" or (format == "auto" and terminal)
-    lines = Lines(target)
+    lines = LogWriter(target)
     structlog.configure(
         processors=_console(colors=terminal) if pretty else _json(),
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -136,7 +136,7 @@ def _encode(_logger: object, _method: str, line: str) -> bytes:
 class _Out:
     """What structlog calls with a rendered line, by the name of its level."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: LogWriter) -> None:
         self.debug = self.info = self.msg = lines.put
         self.warning = self.warn = self.error = lines.put_now
         self.critical = self.fatal = self.exception = lines.put_now

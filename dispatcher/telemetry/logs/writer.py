@@ -13,7 +13,7 @@ MOST_BYTES = 16 * 1024 * 1024
 """Lines that wait for a target that does not take them; what is more is dropped and counted."""
 
 
-class Lines:
+class LogWriter:
     """Takes lines without waiting, writes them from a thread.
 
     Every method may be called from any thread. The target is a file, which `reopen` opens

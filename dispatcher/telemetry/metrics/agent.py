@@ -13,7 +13,7 @@ _LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
+class AgentAddress:
     """An agent's address: ``socket_path`` if it is set, else ``host`` and ``port`` by UDP.
 
     ``socket_path`` is a path or a ``unix://``, ``unixgram://`` or ``unixstream://`` URL.
@@ -29,7 +29,7 @@ def find_agent(
     port: int = DEFAULT_PORT,
     socket_path: str | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Agent:
+) -> AgentAddress:
     """Return the agent to send to.
 
     ``DD_DOGSTATSD_URL`` wins over ``DD_DOGSTATSD_SOCKET``, that over ``DD_AGENT_HOST`` and
@@ -44,30 +44,30 @@ def find_agent(
     if url := env.get("DD_DOGSTATSD_URL"):
         return _from_url("DD_DOGSTATSD_URL", url)
     if path := env.get("DD_DOGSTATSD_SOCKET"):
-        return Agent(socket_path=path)
+        return AgentAddress(socket_path=path)
     env_host, env_port = env.get("DD_AGENT_HOST"), env.get("DD_DOGSTATSD_PORT")
     if env_port:
         port = _port("DD_DOGSTATSD_PORT", env_port)
     if env_host:
         host = env_host
     elif socket_path and not env_port:
-        return Agent(socket_path=socket_path)
+        return AgentAddress(socket_path=socket_path)
     if "://" in host:
         return _from_url("DD_AGENT_HOST" if env_host else "telemetry.statsd_host", host)
-    return Agent(host=host, port=port)
+    return AgentAddress(host=host, port=port)
 
 
-def _from_url(name: str, url: str) -> Agent:
+def _from_url(name: str, url: str) -> AgentAddress:
     parts = urlsplit(url)
     if parts.scheme in _UNIX_SCHEMES and parts.path:
-        return Agent(socket_path=url)
+        return AgentAddress(socket_path=url)
     if parts.scheme != "udp" or not parts.hostname:
         raise ValueError(f"{name} is {url!r}: it must be udp://HOST:PORT or unix:///PATH/TO/SOCKET")
     try:
         port = parts.port or DEFAULT_PORT
     except ValueError as error:
         raise ValueError(f"{name} is {url!r}: its port is no number up to 65535") from error
-    return Agent(host=parts.hostname, port=port)
+    return AgentAddress(host=parts.hostname, port=port)
 
 
 def _port(name: str, value: str) -> int:

@@ -8,7 +8,7 @@ from dispatcher.telemetry.metrics.catalog import Key
 
 
 @dataclass(slots=True)
-class Taken:
+class MetricBatch:
     """One flush's worth."""
 
     counts: dict[Key, int] = field(default_factory=dict)
@@ -16,7 +16,7 @@ class Taken:
     gauges: dict[Key, float] = field(default_factory=dict)
 
 
-class Pending:
+class MetricBuffer:
     """Adds up between two flushes; a call costs a fraction of a microsecond.
 
     Every method may be called from any thread.
@@ -24,7 +24,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._now = Taken()
+        self._now = MetricBatch()
 
     def count(self, key: Key, by: int = 1) -> None:
         """Add to a count."""
@@ -46,8 +46,8 @@ class Pending:
         with self._lock:
             self._now.gauges.update(gauges)
 
-    def take(self) -> Taken:
+    def take(self) -> MetricBatch:
         """Return everything since the last call."""
         with self._lock:
-            taken, self._now = self._now, Taken()
+            taken, self._now = self._now, MetricBatch()
         return taken

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from datadog.dogstatsd.base import DogStatsd
 
-from dispatcher.telemetry.metrics.agent import Agent
+from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import PREFIX
 
 _QUEUE_PACKETS = 1024
@@ -16,7 +16,7 @@ _SOCKET_SECONDS = 0.25
 _COMPLAIN_SECONDS = 60.0
 
 
-class Client:
+class DogStatsdClient:
     """Sends to one agent from a thread of its own; no call waits for the network.
 
     Counts and gauges are added up until `flush`. A full queue drops its oldest packet. Only
@@ -25,7 +25,7 @@ class Client:
     ``DATADOG_TAGS`` and ``DD_DOGSTATSD_DISABLE`` are read by the package itself.
     """
 
-    def __init__(self, agent: Agent, tags: Sequence[str]) -> None:
+    def __init__(self, agent: AgentAddress, tags: Sequence[str]) -> None:
         self._relay = _Relay()
         self._relay.install()
         unix = agent.socket_path is not None

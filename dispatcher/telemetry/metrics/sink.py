@@ -26,10 +26,10 @@ from dispatcher.domain.events import (
     StateAged,
     Throttled,
 )
-from dispatcher.telemetry.metrics.agent import Agent
-from dispatcher.telemetry.metrics.buffer import Pending, Taken
+from dispatcher.telemetry.metrics.agent import AgentAddress
+from dispatcher.telemetry.metrics.buffer import MetricBatch, MetricBuffer
 from dispatcher.telemetry.metrics.catalog import Key, halts, tags_of, zeros
-from dispatcher.telemetry.metrics.dogstatsd import Client
+from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
 
 _CLOSE_SECONDS = 1.5
 _MS = 1000.0
@@ -50,11 +50,11 @@ class StatsdSink:
     """
 
     def __init__(
-        self, agent: Agent, *, campaign: str, dialect: str, clients: Sequence[str] = (),
+        self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
         flush_seconds: float = 0.5,
     ) -> None:  # fmt: skip
-        self._client = Client(agent, [f"campaign:{campaign}", f"dialect:{dialect}"])
-        self._pending = Pending()
+        self._client = DogStatsdClient(agent, [f"campaign:{campaign}", f"dialect:{dialect}"])
+        self._pending = MetricBuffer()
         self._halted = dict.fromkeys(halts(clients), 0)
         self.handlers = self._table()
         self._flush_seconds = flush_seconds
@@ -100,7 +100,7 @@ class StatsdSink:
             self._client.gauge(key[0], value, tags_of(key))
         self._client.flush()
 
-    def _send_samples(self, taken: Taken) -> None:
+    def _send_samples(self, taken: MetricBatch) -> None:
         for key, samples in taken.samples.items():
             rate = min(1, MOST_SAMPLES / len(samples))
             kept = samples if rate == 1 else random.sample(samples, MOST_SAMPLES)

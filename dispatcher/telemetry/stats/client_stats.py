@@ -16,7 +16,7 @@ from dispatcher.domain.status import HaltReason
 
 
 @dataclass(slots=True)
-class ClientStanding:
+class ClientSnapshot:
     """How one client stood at one moment, and what it did in this run.
 
     ``halts`` has the reason for which it stands still with the time since when, in seconds
@@ -32,11 +32,11 @@ class ClientStanding:
     quota_used: float = 0.0
 
 
-class Clients:
+class ClientStats:
     """Counts what concerns a client; without several there is nothing to count."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        self._of = {name: ClientStanding() for name in names}
+        self._of = {name: ClientSnapshot() for name in names}
 
     def answered(self, event: Answered) -> None:
         """Count a request."""
@@ -79,10 +79,10 @@ class Clients:
         since = max(max(halts.values()) for halts in each)
         return {reason: since for halts in each for reason in halts}
 
-    def standing(self) -> dict[str, ClientStanding]:
+    def standing(self) -> dict[str, ClientSnapshot]:
         """Return how each client stands."""
         return {
-            name: ClientStanding(
+            name: ClientSnapshot(
                 one.requests, one.throttled, one.scope_errors, one.closed_session_conflicts,
                 dict(one.halts), one.pace, one.quota_used,
             )
@@ -90,13 +90,13 @@ class Clients:
         }  # fmt: skip
 
 
-def together(campaigns: Sequence[Mapping[str, ClientStanding]]) -> dict[str, ClientStanding]:
+def merge_clients(campaigns: Sequence[Mapping[str, ClientSnapshot]]) -> dict[str, ClientSnapshot]:
     """Add up what each client did for several campaigns; how it stands is told to all alike."""
     first, *others = campaigns
-    total: dict[str, ClientStanding] = {}
+    total: dict[str, ClientSnapshot] = {}
     for name, one in first.items():
         each = [one, *(other[name] for other in others if name in other)]
-        total[name] = ClientStanding(
+        total[name] = ClientSnapshot(
             sum(own.requests for own in each), sum(own.throttled for own in each),
             sum(own.scope_errors for own in each),
             sum(own.closed_session_conflicts for own in each),
@@ -105,7 +105,7 @@ def together(campaigns: Sequence[Mapping[str, ClientStanding]]) -> dict[str, Cli
     return total
 
 
-def as_json(clients: Mapping[str, ClientStanding]) -> dict[str, object]:
+def as_json(clients: Mapping[str, ClientSnapshot]) -> dict[str, object]:
     """Return the standings as plain values, by alias."""
     return {
         name: {

@@ -12,7 +12,7 @@ from dispatcher.telemetry.stats.run_stats import Rates, Snapshot
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-def together(snapshots: Sequence[Snapshot]) -> Snapshot:
+def merge_snapshots(snapshots: Sequence[Snapshot]) -> Snapshot:
     """Add the campaigns of one run up; there is at least one.
 
     Counts, rates, backlogs and contacts in flight are sums. Pace and quota are the run's own
@@ -39,7 +39,7 @@ def together(snapshots: Sequence[Snapshot]) -> Snapshot:
         halts=_halts(snapshots),
         rates=_rates([each.rates for each in snapshots]),
         gauges=_gauges([each.gauges for each in snapshots if each.gauges is not None]),
-        clients=client_stats.together([each.clients for each in snapshots]),
+        clients=client_stats.merge_clients([each.clients for each in snapshots]),
     )
 
 

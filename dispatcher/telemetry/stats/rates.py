@@ -4,7 +4,7 @@ SPAN = 60
 """Seconds that are remembered."""
 
 
-class Rate:
+class RollingRate:
     """Counts per second over the last seconds, in a ring of one count a second."""
 
     def __init__(self, now: float) -> None:

@@ -22,8 +22,8 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
-from dispatcher.telemetry.stats.client_stats import Clients, ClientStanding
-from dispatcher.telemetry.stats.rates import Rate
+from dispatcher.telemetry.stats.client_stats import ClientSnapshot, ClientStats
+from dispatcher.telemetry.stats.rates import RollingRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Snapshot:
     halts: Mapping[HaltReason, float]
     rates: Rates
     gauges: Gauges | None
-    clients: Mapping[str, ClientStanding] = field(default_factory=dict)
+    clients: Mapping[str, ClientSnapshot] = field(default_factory=dict)
 
     @property
     def settled_total(self) -> int:
@@ -76,7 +76,7 @@ class Snapshot:
         return sum(self.requests.values())
 
 
-class Tally:
+class RunStats:
     """Counts every event; one thread emits, and takes snapshots."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Tally:
         *,
         clients: Sequence[str] = (),
     ) -> None:
-        self._clients = Clients(clients)
+        self._clients = ClientStats(clients)
         self._monotonic = monotonic
         self._epoch = epoch
         self._started = monotonic()
@@ -101,7 +101,10 @@ class Tally:
         self._throttled = 0
         self._halts: dict[HaltReason, float] = {}
         self._gauges: Gauges | None = None
-        self._settled_rate, self._request_rate = Rate(self._started), Rate(self._started)
+        self._settled_rate, self._request_rate = (
+            RollingRate(self._started),
+            RollingRate(self._started),
+        )
         self.handlers = self._table()
 
     def emit(self, event: Event) -> None:
