@@ -1,7 +1,7 @@
 # Every target sets itself up: `make demo` and `make test` are all that a fresh clone needs.
 #   make demo   send 2,000 contacts through a local sandbox        make bench  measure
 #   make test   all checks and all tests                           make fmt    format the code
-#   make check  format, lint, types, import contracts              make lock   pin requirements anew
+#   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
 # Another Python: make test PYTHON=python3.12
 
@@ -34,6 +34,7 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.support.wording
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run $(ARGS)
