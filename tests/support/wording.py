@@ -1,5 +1,7 @@
 """Finds words and names that the project does not use; ``python -m tests.support.wording [PATH]``.
 
+Without a path it also finds class names that two modules of the package define.
+
 Prose is for readers with English as a second language: a word is taken in its first meaning. Names
 are the field's terms; CONTRIBUTING.md says how they are chosen.
 """
@@ -84,6 +86,9 @@ def main(arguments: list[str]) -> int:
         path = Path(argument).resolve()
         paths += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     found = list(findings(paths or written()))
+    if not paths:
+        repeated = repeated_classes(ROOT / "dispatcher")
+        found += [f"class {name}: {', '.join(places)}" for name, places in repeated.items()]
     print("\n".join(found))  # noqa: T201 - a command's output
     return 1 if found else 0
 
