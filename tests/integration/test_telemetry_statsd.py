@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 import structlog
+from datadog.dogstatsd.base import DogStatsd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,8 @@ from dispatcher.domain.status import (
 )
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
-from dispatcher.telemetry.metrics.sink import MOST_SAMPLES, StatsdSink
+from dispatcher.telemetry.metrics.dogstatsd import MOST_SAMPLES
+from dispatcher.telemetry.metrics.sink import StatsdSink
 from tests.support import statsd
 
 VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DATADOG_TAGS")
@@ -314,18 +316,31 @@ def test_a_missing_agent_is_logged_once(tmp_path):
     assert "No such file" in logs[0]["detail"]
 
 
-def test_a_flush_that_fails_is_not_the_last():
+def test_a_flush_that_fails_is_not_the_last(monkeypatch):
     """A fault in one flush is logged; the next one is sent."""
+    flush, faults = DogStatsd.flush_aggregated_metrics, [RuntimeError("broken")]
+
+    def flush_or_fail(client):
+        if faults:
+            raise faults.pop()
+        return flush(client)
+
+    monkeypatch.setattr(DogStatsd, "flush_aggregated_metrics", flush_or_fail)
     with statsd.udp() as receiver, structlog.testing.capture_logs() as logs:
         sink = sink_for(receiver, flush_seconds=0.02)
-        sink._pending.count(("no.such.metric",))
-        deadline = time.monotonic() + 5
-        while not logs and time.monotonic() < deadline:
-            time.sleep(0.01)
         sink.emit(settled())
-        assert sink.close()
         receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
+        assert sink.close()
     assert [line["event"] for line in logs] == ["statsd.flush_failed"]
+
+
+def test_a_metric_that_does_not_exist_is_refused():
+    """A misspelt metric is an error where it is measured, which the fan-out counts."""
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver)
+        with pytest.raises(KeyError, match=r"no\.such\.metric"):
+            sink._client.count(("no.such.metric",))
+        assert sink.close()
 
 
 def test_an_agent_that_comes_back_is_served(tmp_path):
