@@ -49,31 +49,14 @@ from typing import Any, BinaryIO, Literal
 
 import structlog
 
-from dispatcher.telemetry.logs.format import JsonLine, redact
+from dispatcher.telemetry.logs.format import order_fields, redact, render_json
 from dispatcher.telemetry.logs.writer import LogWriter
 
 Format = Literal["auto", "json", "console"]
 """``auto`` is ``console`` at a terminal and ``json`` everywhere else."""
 
 
-class Logs:
-    """Where the logs go; what `configure` returns."""
-
-    def __init__(self, lines: LogWriter) -> None:
-        self._lines = lines
-
-    def reopen(self) -> None:
-        """Open the log file anew, after log rotation renamed it; waits for nothing."""
-        self._lines.reopen()
-
-    @property
-    def dropped(self) -> int:
-        """How many lines were dropped because their target did not take them."""
-        return self._lines.dropped
-
-    def close(self) -> bool:
-        """Write what is left; false if the target did not take it within a second."""
-        return self._lines.close()
+_JSON = (redact, structlog.processors.format_exc_info, order_fields, render_json)
 
 
 def configure(
@@ -82,7 +65,7 @@ def configure(
     path: Path | None = None,
     stream: BinaryIO | None = None,
     level: str = "info",
-) -> Logs:
+) -> LogWriter:
     """Send all logs to ``path``, else to ``stream``, else to standard error.
 
     Logging waits for no disk and no pipe: lines are written from a thread, at the latest
@@ -103,17 +86,13 @@ def configure(
     pretty = format == "console" or (format == "auto" and terminal)
     lines = LogWriter(target)
     structlog.configure(
-        processors=_console(colors=terminal) if pretty else _json(),
+        processors=_console(colors=terminal) if pretty else _JSON,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         context_class=dict,
         logger_factory=lambda *_names: _Out(lines),
         cache_logger_on_first_use=False,
     )
-    return Logs(lines)
-
-
-def _json() -> list[Callable[..., Any]]:
-    return [redact, structlog.processors.format_exc_info, JsonLine()]
+    return lines
 
 
 def _console(*, colors: bool) -> list[Callable[..., Any]]:
