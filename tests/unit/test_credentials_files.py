@@ -8,9 +8,9 @@ import pytest
 
 from dispatcher.credentials.blocking import MOST_THREADS, BlockingCaller
 from dispatcher.credentials.env import EnvCredentialSource
-from dispatcher.credentials.file import FileCredentialSource, secret_of
+from dispatcher.credentials.file import FileCredentialSource, read_secret
 from dispatcher.credentials.optional_imports import import_optional
-from dispatcher.credentials.secret_fields import SecretFields, credentials_of
+from dispatcher.credentials.secret_fields import SecretFields, parse_secret
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
     for name, reason in (("empty", "empty"), ("bytes", "UTF-8"), ("none", "No such file"),
                          ("", "Is a directory")):  # fmt: skip
         with pytest.raises(CredentialsError) as caught:
-            secret_of(tmp_path / name, "credentials.token_file")
+            read_secret(tmp_path / name, "credentials.token_file")
         assert str(caught.value).startswith(f"credentials.token_file: {tmp_path / name} cannot")
         assert reason in str(caught.value)
         assert "hush" not in str(caught.value)
@@ -72,7 +72,7 @@ async def test_a_file_that_nobody_writes_holds_up_nobody(tmp_path):
     for _ in range(MOST_THREADS):
         with pytest.raises(CredentialsUnavailableError, match="did not answer"):
             await source.get()
-    with pytest.raises(CredentialsUnavailableError, match="still owes"):
+    with pytest.raises(CredentialsUnavailableError, match="has not answered earlier calls"):
         await source.get()
     for each in threading.enumerate():
         if each.name.startswith("credentials"):
@@ -82,14 +82,14 @@ async def test_a_file_that_nobody_writes_holds_up_nobody(tmp_path):
             assert not each.is_alive()
 
 
-async def test_a_judge_that_fails_leaves_nobody_waiting():
+async def test_a_translation_that_fails_ends_the_wait():
     """Its own failure is what the caller gets."""
 
-    def judge(error):
-        raise LookupError("no judgement")
+    def translate(error):
+        raise LookupError("no translation")
 
     with pytest.raises(LookupError):
-        await BlockingCaller("x", 5.0, judge).call(lambda: 1 // 0)
+        await BlockingCaller("x", 5.0, translate).call(lambda: 1 // 0)
 
 
 SECRETS = {
@@ -108,7 +108,7 @@ SECRETS = {
 def test_what_a_secret_may_hold(name):
     """A client or a token, and what is known of the token."""
     secret, expected = SECRETS[name]
-    assert credentials_of(secret, SecretFields(), "the safe") == expected
+    assert parse_secret(secret, SecretFields(), "the safe") == expected
 
 
 WRONG = {
@@ -125,7 +125,7 @@ WRONG = {
 def test_what_a_secret_must_not_hold(name):
     """The message names the place and the field, and no value."""
     with pytest.raises(CredentialsError) as caught:
-        credentials_of(WRONG[name], SecretFields(), "the safe")
+        parse_secret(WRONG[name], SecretFields(), "the safe")
     assert "the safe" in str(caught.value)
     assert "hush" not in str(caught.value)
     assert caught.value.__context__ is None
@@ -133,7 +133,7 @@ def test_what_a_secret_must_not_hold(name):
 
 def test_both_are_told_apart_by_a_field_that_is_not_looked_for():
     """An empty name takes one of them out."""
-    found = credentials_of(WRONG["both"], SecretFields(token=""), "the safe")
+    found = parse_secret(WRONG["both"], SecretFields(token=""), "the safe")
     assert found == ClientCredentials("i", "hush")
 
 
