@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import time
 import traceback
 from base64 import urlsafe_b64encode
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -94,19 +93,41 @@ async def test_a_bearer_token_comes_with_its_scopes_and_its_end(bao):
         assert await it.get() == BearerToken("token-3", None, None)
 
 
+class HandClock(FakeClock):
+    """A clock on which each sleep lasts until the test ends it."""
+
+    def __init__(self):
+        super().__init__()
+        self.pauses, self._ends = asyncio.Queue(), asyncio.Queue()
+
+    async def sleep(self, seconds):
+        self.pauses.put_nowait(seconds)
+        await self._ends.get()
+
+    async def next_pause(self, *, ended=False):
+        """The length of the next sleep, after the end of the present one if ``ended``."""
+        if ended:
+            self._ends.put_nowait(None)
+        async with asyncio.timeout(60):
+            return await self.pauses.get()
+
+
 async def test_a_login_is_renewed_and_replaced_before_it_ends(bao):
-    """A token of two seconds lives on; before its last end another login is there."""
+    """It is renewed after a part of its life; when its life gets short, another login is made."""
     bao.write(PATH, **PAIR)
-    given = approle(bao, "short", token_ttl="2s", token_max_ttl="4s")
-    before = bao.logins()
-    async with source(bao, **given) as it:
+    given = approle(bao, "short", token_ttl="1h", token_max_ttl="4h")
+    before, clock = bao.logins(), HandClock()
+    async with source(bao, clock=clock, **given) as it:
         await it.get()
-        start, first = time.monotonic(), bao.logins() - before
-        while len(both := bao.logins() - before) < 2:
-            assert both == first, "the login ended before another one was there"
-            await asyncio.sleep(0.1)
-        assert time.monotonic() - start > 2.1, "it was replaced although it could be renewed"
-        assert first < both
+        first = bao.logins() - before
+        assert await clock.next_pause() == pytest.approx(0.6 * 3600, rel=0.1)
+        assert not bao.renewed(first)
+        assert await clock.next_pause(ended=True) == pytest.approx(0.6 * 3600, rel=0.1)
+        assert bao.logins() - before == first, "it was replaced although it could be renewed"
+        assert bao.renewed(first)
+        bao.approle("short", token_ttl="10m", token_max_ttl="10m")
+        assert await clock.next_pause(ended=True) == pytest.approx(0.6 * 600, rel=0.1)
+        assert first < bao.logins() - before, "the login ended before another one was there"
 
 
 async def test_a_login_that_is_refused_is_made_again(bao):
@@ -119,20 +140,21 @@ async def test_a_login_that_is_refused_is_made_again(bao):
         assert await it.refresh(found) == found
 
 
-async def test_a_login_that_cannot_be_renewed_is_told_once(bao):
-    """Nobody waits for it, so it would come to light only with the next rotation."""
+async def test_a_login_that_cannot_be_renewed_is_reported_once(bao):
+    """No call waits for it, so without the report only the next rotation would show it."""
     bao.write(PATH, **PAIR)
-    role_id, secret_id = bao.approle("lapsed", token_ttl="1s", secret_id_num_uses=1)
+    role_id, secret_id = bao.approle("lapsed", secret_id_num_uses=1, token_ttl="1h")
     options = VaultOptions(bao.url, "secret", PATH, ca_bundle=bao.ca_bundle)
-    told, before = asyncio.Queue(), bao.logins()
+    warnings, before, clock = [], bao.logins(), HandClock()
     login = AppRoleAuth(role_id, lambda: secret_id, "approle")
-    it = VaultCredentialSource(options, login, SystemClock(), told.put_nowait)
+    it = VaultCredentialSource(options, login, clock, warnings.append)
     await it.get()
+    await clock.next_pause()
     bao.revoke(bao.logins() - before)
-    async with asyncio.timeout(10):
-        assert "refuses the login: check credentials.vault_role_id" in await told.get()
+    assert [await clock.next_pause(ended=True) for _ in range(5)] == [5, 10, 20, 40, 60]
     await it.close()
-    assert told.empty()
+    (warning,) = warnings
+    assert "refuses the login: check credentials.vault_role_id" in warning
 
 
 async def test_a_token_file_is_read_anew_when_its_token_has_ended(bao, tmp_path):
@@ -312,13 +334,13 @@ async def test_a_server_that_never_answers_holds_up_nobody(bao):
         await peer.gone()
 
     async with raw_server(handler) as server:
-        given = {"vault_address": server.url, "wait_seconds": 0.3}
-        async with source(bao, **given) as it:
-            asked = asyncio.create_task(it.get())
+        async with source(bao, vault_address=server.url, wait_seconds=60) as it:
+            reading = asyncio.create_task(it.get())
             await server.until(1)
-            asked.cancel()
-            await asyncio.wait([asked])
-            assert asked.cancelled()
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert reading.cancelled()
+        async with source(bao, vault_address=server.url, wait_seconds=0.3) as it:
             with pytest.raises(CredentialsUnavailableError, match=r"within 0\.3 s"):
                 await it.get()
 
