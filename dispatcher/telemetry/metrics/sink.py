@@ -1,7 +1,6 @@
 """Events as DogStatsD metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dispatcher.domain.events import (
     Answered,
@@ -20,6 +19,7 @@ from dispatcher.domain.events import (
     StateAged,
     Throttled,
 )
+from dispatcher.telemetry.fanout import Handler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import Key, halts, zeros
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
@@ -28,7 +28,7 @@ _CLOSE_SECONDS = 1.5
 _MS = 1000.0
 
 
-class StatsdSink:
+class StatsdSink(HandlerSink):
     """Sends every event to a Datadog agent; `emit` waits for nothing.
 
     Counts and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0
@@ -50,20 +50,14 @@ class StatsdSink:
             self._client.count(key, 0)
         self._send_halts()
 
-    def emit(self, event: Event) -> None:
-        """Take one event; an event after `close` is dropped."""
-        handler = self.handlers.get(type(event))
-        if handler is not None:
-            handler(event)
-
     def close(self) -> bool:
-        """Send what is left and stop all threads, within 2 seconds.
+        """Send what is left and stop all threads, within 2 seconds; later events are dropped.
 
         Return False if a slow agent did not take it in time.
         """
         return self._client.close(_CLOSE_SECONDS)
 
-    def _table(self) -> Mapping[type[Event], Callable[[Any], None]]:
+    def _table(self) -> Mapping[type[Event], Handler]:
         count = self._client.count
         return {
             RowsRead: self._rows_read,

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 from dispatcher.domain.events import (
     Answered,
@@ -23,6 +22,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.telemetry.fanout import Handler, HandlerSink
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot, ClientStats
 from dispatcher.telemetry.stats.rates import RollingRate
 
@@ -85,7 +85,7 @@ class Snapshot(Counts):
     clients: Mapping[str, ClientSnapshot]
 
 
-class RunStats:
+class RunStats(HandlerSink):
     """Counts every event. One thread must emit events and take snapshots."""
 
     def __init__(
@@ -106,12 +106,6 @@ class RunStats:
         self._request_rate = RollingRate(self._started)
         self.handlers = self._table()
 
-    def emit(self, event: Event) -> None:
-        """Take one event."""
-        handler = self.handlers.get(type(event))
-        if handler is not None:
-            handler(event)
-
     def snapshot(self) -> Snapshot:
         """Return the present counts and state; it takes some microseconds."""
         now = self._monotonic()
@@ -129,7 +123,7 @@ class RunStats:
             clients=self._clients.snapshot(),
         )
 
-    def _table(self) -> Mapping[type[Event], Callable[[Any], None]]:
+    def _table(self) -> Mapping[type[Event], Handler]:
         counts = self._counts
         return {
             RowsRead: self._rows_read,
