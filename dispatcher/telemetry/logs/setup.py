@@ -104,12 +104,8 @@ def _console(*, colors: bool) -> list[Callable[..., Any]]:
             colors=colors,
             exception_formatter=structlog.dev.plain_traceback,  # a rich one shows local variables
         ),
-        _encode,
+        lambda _logger, _method, line: line.encode("utf-8", "backslashreplace") + b"\n",
     ]
-
-
-def _encode(_logger: object, _method: str, line: str) -> bytes:
-    return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 class _LevelMethods:

@@ -19,7 +19,8 @@ class LogWriter(QueueListener):
     """Takes lines without waiting, and writes all that wait with one call.
 
     Every method may be called from any thread. A file is opened again if log rotation renamed or
-    removed it; a binary stream stays open after `close`.
+    removed it; a binary stream stays open after `close`. ``dropped`` counts the lines that the
+    target did not take.
     """
 
     def __init__(self, target: Path | BinaryIO) -> None:
@@ -28,7 +29,7 @@ class LogWriter(QueueListener):
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         super().__init__(self._lines)
         self._lock = threading.Lock()
-        self._bytes = self._dropped = 0
+        self._bytes = self.dropped = 0
         self._urgent = threading.Event()
         self._closed = False
         self.start()
@@ -37,7 +38,7 @@ class LogWriter(QueueListener):
         """Take a line, to be written within a tenth of a second."""
         with self._lock:
             if self._closed or self._bytes + len(line) > MOST_BYTES:
-                self._dropped += 1
+                self.dropped += 1
                 return
             self._bytes += len(line)
             self._lines.put(line)
@@ -47,11 +48,6 @@ class LogWriter(QueueListener):
         self.put(line)
         self._urgent.set()
 
-    @property
-    def dropped(self) -> int:
-        """How many lines were dropped because their target did not take them."""
-        return self._dropped
-
     def close(self, seconds: float = 1.0) -> bool:
         """Write what waits; return False if the target did not take it in ``seconds``."""
         with self._lock:
@@ -60,9 +56,11 @@ class LogWriter(QueueListener):
         stop = threading.Thread(target=self.stop, daemon=True)  # `stop` itself has no time limit
         stop.start()
         stop.join(seconds)
-        if not stop.is_alive() and self._path is not None:
+        if stop.is_alive():
+            return False
+        if self._path is not None:
             self._out.close()
-        return not stop.is_alive()
+        return True
 
     def handle(self, record: bytes) -> None:  # type: ignore[override]  # lines, not LogRecords
         """Write the first line, and all lines that wait behind it."""
@@ -81,7 +79,7 @@ class LogWriter(QueueListener):
             _write_all(self._out, data)
         except (OSError, ValueError):  # the disk is full, the pipe's reader or the stream is gone
             with self._lock:
-                self._dropped += len(lines)
+                self.dropped += len(lines)
 
     def _reopen_if_moved(self) -> None:
         # `WatchedFileHandler` closes the file before it opens the new one, so a folder that is
