@@ -56,7 +56,7 @@ def rotate(sandbox, secret):
 def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_path):
     """First Vault has it before the platform does, which nobody notices; then the other way round.
 
-    Where the platform was first the run stands still until Vault has the secret, too.
+    Where the platform was first the run is halted until Vault has the secret, too.
     """
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(WORLD)
@@ -90,7 +90,7 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
 
 
 def test_a_sealed_vault_at_the_start_is_waited_for(tmp_path):
-    """The run says what is sealed, stands still, and begins by itself after the unsealing."""
+    """The run says what is sealed, waits, and begins by itself after the unsealing."""
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(WORLD)
     folder = tmp_path / "bao"
@@ -147,11 +147,11 @@ def issued(sandbox):
 
 
 def described(bao, folder):
-    """The settings of a login by AppRole, and its secret id, which stands in a file."""
+    """The settings of a login by AppRole, and its secret id, which is in a file."""
     role_id, secret_id = bao.approle("play", secret_id_num_uses=2)
     file = folder / "secret-id"
     file.write_text(secret_id)
-    given = {
+    settings = {
         "source": "vault",
         "vault_path": PATH,
         "vault_auth": "approle",
@@ -159,7 +159,7 @@ def described(bao, folder):
         "vault_secret_id_file": file,
         "vault_ca_bundle": bao.ca_bundle,
     }
-    return {f"credentials.{key}": value for key, value in given.items()}, secret_id
+    return {f"credentials.{key}": value for key, value in settings.items()}, secret_id
 
 
 def check(played):

@@ -1,4 +1,4 @@
-"""Logs as they stand in files, pipes and terminals."""
+"""Logs in files, pipes and terminals."""
 
 import contextlib
 import io
@@ -100,7 +100,7 @@ def logged(tmp_path, *facts, level="debug"):
         (e.Gauges(1, 2, 3.0, 4.0, 0.5), "run.gauges", "debug", {"quota_used": 0.5}),
     ],
 )
-def test_each_event_has_its_line(tmp_path, fact, event, level, fields):
+def test_an_event_is_one_line(tmp_path, fact, event, level, fields):
     """An event is one line of JSON with its documented name, its level, and the campaign."""
     (line,) = logged(tmp_path, fact)
     assert (line["event"], line["level"], line["campaign"]) == (event, level, "cart")

@@ -91,7 +91,7 @@ def settled(status=Status.OPENED, reason=Reason.DELIVERED, ids="i"):
         (e.Throttled(Step.OPEN, 5, "key"), "api.throttled", [], 1),
     ],
 )
-def test_each_event_has_its_count(fact, name, tags, count):
+def test_an_event_adds_to_its_count(fact, name, tags, count):
     """An event adds to the count with the tags of the table, and to no other series of it."""
     receiver = sent(fact)
     assert receiver.total(f"dispatcher.{name}", *tags) == count
@@ -138,7 +138,7 @@ def test_gauges():
     assert values == [7, 1000, 12.5, 5.0, 0.875]
 
 
-def test_halted_is_told_for_every_reason():
+def test_halted_is_sent_for_every_reason():
     """Every reason is 0 from the start; the one that halts is 1 until the run goes on."""
     receiver = sent()
     assert {receiver.gauge("dispatcher.halted", f"reason:{r}") for r in HaltReason} == {0.0}
@@ -239,9 +239,9 @@ def test_close_sends_what_is_left_and_stops_its_threads():
         assert receiver.total("dispatcher.contacts.settled", "status:opened") == 100
         sink.emit(settled())
         assert sink.close()
-        seen = len(receiver.datagrams)
+        count_before = len(receiver.datagrams)
         receiver.settle(0.1)
-        assert len(receiver.datagrams) == seen
+        assert len(receiver.datagrams) == count_before
     assert not [t for t in set(threading.enumerate()) - before if t.is_alive()]
 
 

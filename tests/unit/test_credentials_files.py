@@ -28,7 +28,7 @@ async def test_variables_of_a_client_of_its_own():
         await EnvCredentialSource(env | {names[1]: " "}, names).get()
 
 
-async def test_files_are_read_anew_each_time(tmp_path):
+async def test_files_are_read_for_every_call(tmp_path):
     """A line end behind a value is not a part of it."""
     files = {name: tmp_path / name for name in ("client_id_file", "client_secret_file")}
     for path in files.values():
@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
 
 
 async def test_a_token_that_no_header_can_carry(tmp_path):
-    """It is a mistake of the file, told without the token."""
+    """It is a mistake of the file, named without the token."""
     path = tmp_path / "token"
     for value in ("hush hush", "húsh", "hush\x01"):
         path.write_text(value)
@@ -74,12 +74,12 @@ async def test_a_file_that_nobody_writes_holds_up_nobody(tmp_path):
             await source.get()
     with pytest.raises(CredentialsUnavailableError, match="has not answered earlier calls"):
         await source.get()
-    for each in threading.enumerate():
-        if each.name.startswith("credentials"):
+    for thread in threading.enumerate():
+        if thread.name.startswith("credentials"):
             with suppress(OSError):
                 os.close(os.open(tmp_path / "pipe", os.O_WRONLY | os.O_NONBLOCK))
-            each.join(5)
-            assert not each.is_alive()
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 async def test_a_translation_that_fails_ends_the_wait():
@@ -131,8 +131,8 @@ def test_what_a_secret_must_not_hold(name):
     assert caught.value.__context__ is None
 
 
-def test_both_are_told_apart_by_a_field_that_is_not_looked_for():
-    """An empty name takes one of them out."""
+def test_a_field_with_an_empty_name_is_ignored():
+    """So a secret with both a token and a client can be used."""
     found = parse_secret(WRONG["both"], SecretFields(token=""), "the safe")
     assert found == ClientCredentials("i", "hush")
 

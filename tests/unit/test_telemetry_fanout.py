@@ -48,7 +48,7 @@ def test_a_log_that_fails_stops_nobody():
     assert last.facts == [FACT]
 
 
-def test_each_broken_sink_is_logged():
+def test_every_broken_sink_is_logged():
     """Two sinks of one class are two sinks: the first error of each is logged."""
     fanout = Fanout([Broken(), Broken()])
     with structlog.testing.capture_logs() as logs:

@@ -57,7 +57,7 @@ def test_queries_use_metrics_that_exist(name):
     ],
 )
 def test_what_an_operator_watches_is_there(name, metric):
-    """The three failures apart, and what tells whether the run goes on, are on both."""
+    """The three failures apart, and what shows whether the run goes on, are on both."""
     assert any(f"dispatcher.{metric}{{" in query for query in queries(name))
 
 
