@@ -135,7 +135,7 @@ class VaultSession:
                 auth = subtable(self._client.auth.token.renew_self(), "auth")
             except (exceptions.Forbidden, exceptions.InvalidRequest):
                 auth = {}
-            self._lease = VaultLease.of(lease.token, auth, "lease_duration")
+            self._lease = VaultLease.from_fields(lease.token, auth, "lease_duration")
             if self._lease.seconds >= self._first_seconds * SHORTENED:
                 return
         self._log_in()

@@ -18,9 +18,9 @@ class VaultLease:
     renewable: bool = False
 
     @classmethod
-    def of(cls, token: str, fields: Mapping[str, object], seconds_field: str) -> "VaultLease":
-        """Return the lease that the fields of an answer describe."""
-        value = fields.get(seconds_field)
+    def from_fields(cls, token: str, fields: Mapping[str, object], lifetime: str) -> "VaultLease":
+        """Return the lease in an answer's fields; ``lifetime`` names the field with seconds."""
+        value = fields.get(lifetime)
         seconds = float(value) if isinstance(value, int | float) and value > 0 else 0.0
         return cls(token, seconds, renewable=fields.get("renewable") is True)
 
@@ -65,7 +65,7 @@ class TokenAuth:
             answer = client.auth.token.lookup_self()
         except (exceptions.Forbidden, exceptions.InvalidPath):
             return VaultLease(token)
-        return VaultLease.of(token, subtable(answer, "data"), "ttl")
+        return VaultLease.from_fields(token, subtable(answer, "data"), "ttl")
 
 
 class AppRoleAuth:
@@ -130,7 +130,7 @@ def _lease(answer: object) -> VaultLease:
     token = auth.get("client_token")
     if not isinstance(token, str):
         raise CredentialsUnavailableError("Vault accepted the login without a token: see its log")
-    return VaultLease.of(token, auth, "lease_duration")
+    return VaultLease.from_fields(token, auth, "lease_duration")
 
 
 def _exceptions() -> Any:

@@ -94,7 +94,7 @@ async def test_a_bearer_token_comes_with_its_scopes_and_its_end(bao):
 
 
 class HandClock(FakeClock):
-    """A clock on which text sleep lasts until the test ends it."""
+    """A clock on which a sleep lasts until the test ends it."""
 
     def __init__(self):
         super().__init__()
@@ -328,7 +328,7 @@ async def test_an_answer_that_is_not_as_it_should_be(bao, name):
 
 
 async def test_a_server_that_never_answers_holds_up_nobody(bao):
-    """The call ends in time, and the event loop and the caller's cancellation do not wait for it."""
+    """The call ends in time; neither the event loop nor a cancellation waits for it."""
 
     async def handler(_request, peer):
         await peer.gone()

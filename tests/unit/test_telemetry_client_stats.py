@@ -8,7 +8,7 @@ from rich.console import Console
 from dispatcher.cli import progress, summary
 from dispatcher.domain import events as e
 from dispatcher.domain.status import HaltReason, ScopeSource, Step
-from dispatcher.telemetry.metrics.catalog import PER_CLIENT, halts, tags_of, zeros
+from dispatcher.telemetry.metrics.catalog import PER_CLIENT, format_tags, halt_gauges, zero_counts
 from dispatcher.telemetry.stats.as_json import as_json
 from dispatcher.telemetry.stats.merge import merge_snapshots
 from dispatcher.telemetry.stats.run_stats import RunStats
@@ -35,23 +35,23 @@ def snapshot_after(*facts):
 
 def test_series_of_a_client_carry_its_alias_and_no_others_do():
     """The zeros at the start as well; an alias is the operator's word and stays as it is."""
-    for key in zeros(NAMES):
-        client_tags = [tag for tag in tags_of(key) if tag.startswith("client:")]
+    for key in zero_counts(NAMES):
+        client_tags = [tag for tag in format_tags(key) if tag.startswith("client:")]
         assert client_tags == ([f"client:{key[-1]}"] if key[0] in PER_CLIENT else [])
-    assert tags_of(("api.requests", "check", "429", "eu_2")) == [
+    assert format_tags(("api.requests", "check", "429", "eu_2")) == [
         "endpoint:check",
         "status:429",
         "client:eu_2",
     ]
-    assert all("client" not in tag for key in zeros() for tag in tags_of(key))
+    assert all("client" not in tag for key in zero_counts() for tag in format_tags(key))
 
 
 def test_what_concerns_the_run_or_a_campaign_is_no_clients_halt():
     """A pause and a stop for failures have no client."""
-    whole = {key[1] for key in halts(NAMES) if len(key) == 2}
+    whole = {key[1] for key in halt_gauges(NAMES) if len(key) == 2}
     assert whole == {HaltReason.PAUSED, HaltReason.FAILURES}
-    assert {key[2] for key in halts(NAMES) if len(key) == 3} == set(NAMES)
-    assert [len(key) for key in halts()] == [2] * len(HaltReason)
+    assert {key[2] for key in halt_gauges(NAMES) if len(key) == 3} == set(NAMES)
+    assert [len(key) for key in halt_gauges()] == [2] * len(HaltReason)
 
 
 def test_a_client_has_its_own_counts():

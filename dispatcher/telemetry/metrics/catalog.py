@@ -107,7 +107,7 @@ _SENDS = tuple(step for step in Step if step.is_send)
 _REFUSALS = tuple(product((Step.NOTIFY, Step.OPEN), ("400", "409")))
 
 
-def zeros(clients: Sequence[str] = ()) -> Iterator[Key]:
+def zero_counts(clients: Sequence[str] = ()) -> Iterator[Key]:
     """Yield the counts that are sent as 0 at the start, so that monitors have data.
 
     Of tags with values from outside (an HTTP status), only those are sent that an operator
@@ -120,7 +120,7 @@ def zeros(clients: Sequence[str] = ()) -> Iterator[Key]:
             yield key
 
 
-def halts(clients: Sequence[str] = ()) -> Iterator[Key]:
+def halt_gauges(clients: Sequence[str] = ()) -> Iterator[Key]:
     """Yield the gauges of all halts, of each client where there are several, else of the run."""
     for reason in HaltReason:
         if clients and reason not in _RUN_HALTS:
@@ -142,7 +142,7 @@ def _zeros() -> Iterator[Key]:
 
 
 @lru_cache(maxsize=4096)
-def tags_of(key: Key) -> list[str]:
+def format_tags(key: Key) -> list[str]:
     """Return the tags of a series in the format of DogStatsD.
 
     A value that is neither a lower-case word nor an HTTP status becomes ``other``, so that no id

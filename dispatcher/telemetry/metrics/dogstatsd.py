@@ -10,7 +10,7 @@ import structlog
 from datadog.dogstatsd.base import DogStatsd
 
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.catalog import PREFIX, Key, tags_of
+from dispatcher.telemetry.metrics.catalog import PREFIX, Key, format_tags
 
 MOST_SAMPLES = 256
 """Samples of one distribution that leave in one flush. The package keeps a random choice of more,
@@ -58,15 +58,15 @@ class DogStatsdClient:
 
     def count(self, key: Key, value: int = 1) -> None:
         """Add to a count."""
-        self._statsd.increment(key[0], value, tags_of(key))
+        self._statsd.increment(key[0], value, format_tags(key))
 
     def gauge(self, key: Key, value: float) -> None:
         """Set a gauge."""
-        self._statsd.gauge(key[0], value, tags_of(key))
+        self._statsd.gauge(key[0], value, format_tags(key))
 
     def distribution(self, key: Key, value: float) -> None:
         """Add a sample to a distribution; it is sent with three decimals."""
-        self._statsd.distribution(key[0], round(value, 3), tags_of(key))
+        self._statsd.distribution(key[0], round(value, 3), format_tags(key))
 
     def close(self, seconds: float) -> bool:
         """Send what is left and stop all threads; return False if that took over ``seconds``.

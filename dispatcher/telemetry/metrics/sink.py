@@ -21,7 +21,7 @@ from dispatcher.domain.events import (
 )
 from dispatcher.telemetry.fanout import Handler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.catalog import Key, halts, zeros
+from dispatcher.telemetry.metrics.catalog import Key, halt_gauges, zero_counts
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
 
 _CLOSE_SECONDS = 1.5
@@ -44,9 +44,9 @@ class StatsdSink(HandlerSink):
     ) -> None:  # fmt: skip
         tags = (f"campaign:{campaign}", f"dialect:{dialect}")
         self._client = DogStatsdClient(agent, tags, flush_seconds)
-        self._halted = dict.fromkeys(halts(clients), 0)
+        self._halted = dict.fromkeys(halt_gauges(clients), 0)
         self.handlers = self._table()
-        for key in zeros(clients):
+        for key in zero_counts(clients):
             self._client.count(key, 0)
         self._send_halts()
 
