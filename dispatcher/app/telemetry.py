@@ -43,7 +43,8 @@ class Observation:
         path = Path(given.log_file) if given.log_file else None
         logs = configure(given.log_format, path=path, stream=stream, level=given.log_level)
         stack.callback(logs.close)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, logs.reopen)
+        # A log file is opened again by itself: the signal only must not end the process.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
         counting: list[EventSink] = []
         for name, tally in self._tallies.items():
             statsd = self._statsd(name, stack)

@@ -8,7 +8,7 @@ CLIENT_ID, CLIENT_SECRET = "DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET"
 
 
 class EnvCredentialSource:
-    """An id and a secret that do not change for as long as the process lives.
+    """An id and a secret that do not change during the life of the process.
 
     ``names`` are the variables to read.
     """
@@ -27,6 +27,6 @@ class EnvCredentialSource:
             raise CredentialsError(f"{' and '.join(missing)} is not set: export it")
         return ClientCredentials(self._id, self._secret, " and ".join(self._names))
 
-    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
-        """See `dispatcher.ports.CredentialSource.again`."""
+    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the port's signature
+        """See `dispatcher.ports.CredentialSource.refresh`."""
         return await self.get()

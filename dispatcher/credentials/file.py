@@ -3,45 +3,45 @@
 from pathlib import Path
 
 from dispatcher.credentials.blocking import BlockingCaller
-from dispatcher.credentials.secret_fields import bearer
+from dispatcher.credentials.secret_fields import make_bearer_token
 from dispatcher.ports import ClientCredentials, Credentials, CredentialsError
 
 MOST_BYTES = 65_536
-"""No id, secret or token is longer."""
+"""Bytes of a file that are read; no id, secret or token is longer."""
 
 
 class FileCredentialSource:
     """An id and a secret in a file each, or one file with a bearer token.
 
-    Files are read anew each time: what mounts them may replace them at any moment. The keys of
-    ``files`` are ``client_id_file`` and ``client_secret_file``, or ``token_file``.
+    Files are read for each call, because they may be replaced at any moment. The keys of ``files``
+    are ``client_id_file`` and ``client_secret_file``, or ``token_file``.
     """
 
     def __init__(self, files: dict[str, Path], seconds: float) -> None:
         self._files = files
-        self._aside = BlockingCaller("the file with the credentials", seconds)
+        self._caller = BlockingCaller("the file with the credentials", seconds)
 
     async def get(self) -> Credentials:
         """See `dispatcher.ports.CredentialSource.get`."""
-        return await self._aside.call(self._read)
+        return await self._caller.call(self._read)
 
-    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the same to all
-        """See `dispatcher.ports.CredentialSource.again`."""
-        return await self._aside.call(self._read)
+    async def refresh(self, refused: Credentials) -> Credentials:  # noqa: ARG002 - the port's signature
+        """See `dispatcher.ports.CredentialSource.refresh`."""
+        return await self.get()
 
     def _read(self) -> Credentials:
         where = " and ".join(str(path) for path in self._files.values())
-        values = [secret_of(path, f"credentials.{key}") for key, path in self._files.items()]
+        values = [read_secret(path, f"credentials.{key}") for key, path in self._files.items()]
         if len(values) == 1:
-            return bearer(values[0], where)
+            return make_bearer_token(values[0], where)
         return ClientCredentials(values[0], values[1], where)
 
 
-def secret_of(path: Path, key: str) -> str:
-    """Return a file's content without the white space around it; ``key`` is its setting.
+def read_secret(path: Path, key: str) -> str:
+    """Return a file's content without surrounding white space; ``key`` is its setting.
 
     Raises:
-        CredentialsError: it cannot be read, or there is nothing in it.
+        CredentialsError: the file cannot be read, or is empty.
 
     """
     try:

@@ -6,17 +6,17 @@ from types import ModuleType
 
 from dispatcher.ports import CredentialsError
 
-_TALKATIVE = ("boto3", "botocore", "hvac", "requests", "urllib3")
+_LOGGERS_OF_SECRETS = ("boto3", "botocore", "hvac", "requests", "urllib3")
 
 
 def import_optional(name: str, extra: str) -> ModuleType:
-    """Import a library of an extra, and keep its loggers from telling what it was told.
+    """Import a library of an extra, and turn off its debug logs, which contain secrets.
 
     Raises:
         CredentialsError: it is not installed.
 
     """
-    for logger in _TALKATIVE:
+    for logger in _LOGGERS_OF_SECRETS:
         logging.getLogger(logger).setLevel(logging.WARNING)
     try:
         return import_module(name)

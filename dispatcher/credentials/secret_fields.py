@@ -1,4 +1,4 @@
-"""What a secret holds: an OAuth client's id and secret, or a bearer token."""
+"""The fields of a secret: an OAuth client's id and secret, or a bearer token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from datetime import UTC, datetime
 from dispatcher.ports import BearerToken, ClientCredentials, Credentials, CredentialsError
 
 SCOPE_FIELD, EXPIRES_FIELD = "scope", "expires_at"
-"""Fields that may stand beside a bearer token: what it grants, and until when it lives."""
+"""Optional fields beside a bearer token: what it grants, and when it expires."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretFields:
-    """How a secret calls its parts; an empty name is a part that is not looked for."""
+    """The names of a secret's fields; a field with an empty name is ignored."""
 
     client_id: str = "client_id"
     client_secret: str = "client_secret"  # noqa: S105 - the name of a field
-    token: str = "token"  # noqa: S105 - the same
+    token: str = "token"  # noqa: S105 - the name of a field
 
 
 USUAL_FIELDS = SecretFields()
 
 
-def credentials_of(secret: Mapping[str, object], fields: SecretFields, where: str) -> Credentials:
-    """Read a secret's fields; ``where`` names for people where it is kept.
+def parse_secret(secret: Mapping[str, object], fields: SecretFields, where: str) -> Credentials:
+    """Return the credentials of a secret; ``where`` names its place in messages.
 
     Raises:
-        CredentialsError: it holds neither a client nor a token, or both, or not as texts.
+        CredentialsError: it has neither a client nor a token, or both, or a field of a wrong type.
 
     """
     token, client_id, client_secret = (
@@ -40,7 +40,7 @@ def credentials_of(secret: Mapping[str, object], fields: SecretFields, where: st
             ' credentials.token_field = "" to use the client'
         )
     if token:
-        return bearer(token, where, _scopes(secret, where), _expiry(secret, where))
+        return make_bearer_token(token, where, _scopes(secret, where), _expiry(secret, where))
     if client_id and client_secret:
         return ClientCredentials(client_id, client_secret, where)
     raise CredentialsError(
@@ -49,13 +49,13 @@ def credentials_of(secret: Mapping[str, object], fields: SecretFields, where: st
     )
 
 
-def bearer(
+def make_bearer_token(
     value: str, where: str, scopes: tuple[str, ...] | None = None, expires_at: float | None = None
 ) -> BearerToken:
-    """Return a token that a header can carry.
+    """Return the token of an ``Authorization`` header.
 
     Raises:
-        CredentialsError: it has signs that no header can carry.
+        CredentialsError: it has characters that no header can contain.
 
     """
     if not value.isascii() or not value.isprintable() or " " in value:
@@ -71,25 +71,25 @@ def _text(secret: Mapping[str, object], name: str, where: str) -> str:
 
 
 def _scopes(secret: Mapping[str, object], where: str) -> tuple[str, ...] | None:
-    told = secret.get(SCOPE_FIELD)
-    if told is None:
+    value = secret.get(SCOPE_FIELD)
+    if value is None:
         return None
-    if isinstance(told, str):
-        return tuple(told.split())
-    if isinstance(told, list) and all(isinstance(each, str) for each in told):
-        return tuple(told)
+    if isinstance(value, str):
+        return tuple(value.split())
+    if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
+        return tuple(value)
     raise CredentialsError(f'{where}: the field "{SCOPE_FIELD}" must be a text or a list of texts')
 
 
 def _expiry(secret: Mapping[str, object], where: str) -> float | None:
-    told = secret.get(EXPIRES_FIELD)
-    if told is None or told == "":
+    value = secret.get(EXPIRES_FIELD)
+    if value is None or value == "":
         return None
     try:
-        if isinstance(told, str):
-            return _moment(told)
-        if isinstance(told, int | float) and not isinstance(told, bool):
-            return float(told)
+        if isinstance(value, str):
+            return _parse_time(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
     except (ValueError, OverflowError):
         pass
     raise CredentialsError(
@@ -98,9 +98,9 @@ def _expiry(secret: Mapping[str, object], where: str) -> float | None:
     )
 
 
-def _moment(told: str) -> float:
+def _parse_time(text: str) -> float:
     try:
-        return float(told)
+        return float(text)
     except ValueError:
-        moment = datetime.fromisoformat(told)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -1,40 +1,47 @@
-"""The ways to log in to Vault, each by what a company already has."""
+"""Vault's auth methods: token, AppRole and Kubernetes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dispatcher.credentials.file import secret_of
+from dispatcher.credentials.file import read_secret
 from dispatcher.ports import CredentialsError, CredentialsUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
 class VaultLease:
-    """A login: its token, and the seconds that it lives; 0 where it has no end, or none known."""
+    """A login: its token and its lifetime in seconds, 0 if it has no end or an unknown one."""
 
     token: str = field(repr=False)
-    seconds: float
-    renewable: bool
+    seconds: float = 0.0
+    renewable: bool = False
+
+    @classmethod
+    def from_fields(cls, token: str, fields: Mapping[str, object], lifetime: str) -> "VaultLease":
+        """Return the lease in an answer's fields; ``lifetime`` names the field with seconds."""
+        value = fields.get(lifetime)
+        seconds = float(value) if isinstance(value, int | float) and value > 0 else 0.0
+        return cls(token, seconds, renewable=fields.get("renewable") is True)
 
 
 class VaultAuth(Protocol):
-    """One way to log in. ``client`` is hvac's; every call blocks and may raise what hvac raises."""
+    """An auth method. ``client`` is of hvac; a login blocks, and may raise the errors of hvac."""
 
     advice: str
     """What to check when Vault refuses the login."""
 
     def log_in(self, client: Any) -> VaultLease:
-        """Log in anew."""
+        """Log in, and return the lease."""
         ...
 
 
 def from_env_or_file(value: str, variable: str, path: str, key: str) -> Callable[[], str]:
-    """Return what reads a secret: its file, if there is one, anew each time; else ``value``."""
+    """Return a function that reads the file at ``path``, or returns ``value`` without a path."""
 
     def read() -> str:
         if path:
-            return secret_of(Path(path), f"credentials.{key}")
+            return read_secret(Path(path), f"credentials.{key}")
         if not value:
             raise CredentialsError(f"{variable} is not set: export it, or set credentials.{key}")
         return value
@@ -43,7 +50,7 @@ def from_env_or_file(value: str, variable: str, path: str, key: str) -> Callable
 
 
 class TokenAuth:
-    """A token that somebody else made; a file with one is what Vault Agent keeps fresh."""
+    """A token that was issued elsewhere; Vault Agent keeps a file with one up to date."""
 
     advice = "the token of VAULT_TOKEN or credentials.vault_token_file has expired or is wrong"
 
@@ -51,21 +58,18 @@ class TokenAuth:
         self._token = token
 
     def log_in(self, client: Any) -> VaultLease:
-        """See `Login.log_in`. A token that may not look itself up may still read the secret."""
+        """See `VaultAuth.log_in`. A token without the right of lookup may still read a secret."""
         client.token = token = self._token()
         exceptions = _exceptions()
         try:
             answer = client.auth.token.lookup_self()
         except (exceptions.Forbidden, exceptions.InvalidPath):
-            return VaultLease(token, 0.0, renewable=False)
-        known = part(answer, "data")
-        return VaultLease(
-            token, seconds(known.get("ttl")), renewable=known.get("renewable") is True
-        )
+            return VaultLease(token)
+        return VaultLease.from_fields(token, subtable(answer, "data"), "ttl")
 
 
 class AppRoleAuth:
-    """A role id of the settings, and a secret id."""
+    """A role id and a secret id."""
 
     advice = (
         "check credentials.vault_role_id, the secret id (VAULT_SECRET_ID or"
@@ -78,7 +82,7 @@ class AppRoleAuth:
         self._mount = mount
 
     def log_in(self, client: Any) -> VaultLease:
-        """See `Login.log_in`."""
+        """See `VaultAuth.log_in`."""
         client.token = ""
         return _lease(
             client.auth.approle.login(
@@ -98,44 +102,38 @@ class KubernetesAuth:
         self._mount = mount
 
     def log_in(self, client: Any) -> VaultLease:
-        """See `Login.log_in`."""
+        """See `VaultAuth.log_in`."""
         client.token = ""
-        jwt = secret_of(Path(self._jwt_file), "credentials.vault_jwt_file")
+        jwt = read_secret(Path(self._jwt_file), "credentials.vault_jwt_file")
         login = client.auth.kubernetes.login
         return _lease(login(self._role, jwt, use_token=False, mount_point=self._mount))
 
 
-def part(answer: object, name: str) -> dict[str, Any]:
+def subtable(answer: object, name: str) -> dict[str, Any]:
     """Return a table of Vault's answer.
 
     Raises:
-        CredentialsUnavailableError: what answered is not Vault, or not in order.
+        CredentialsUnavailableError: the answer has no such table, so it is not from Vault.
 
     """
-    found = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(found, dict):
+    table = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(table, dict):
         raise CredentialsUnavailableError(
             "what answers at the address of Vault does not speak its API: check"
-            " credentials.vault_address or VAULT_ADDR, and what stands in between"
+            " credentials.vault_address or VAULT_ADDR, and any proxy in between"
         )
-    return found
-
-
-def seconds(told: object) -> float:
-    """Read how long something lives; 0 if nothing is told."""
-    return float(told) if isinstance(told, int | float) and told > 0 else 0.0
+    return table
 
 
 def _lease(answer: object) -> VaultLease:
-    auth = part(answer, "auth")
+    auth = subtable(answer, "auth")
     token = auth.get("client_token")
     if not isinstance(token, str):
-        raise CredentialsUnavailableError("Vault let us log in and gave no token: look at its log")
-    renewable = auth.get("renewable") is True
-    return VaultLease(token, seconds(auth.get("lease_duration")), renewable=renewable)
+        raise CredentialsUnavailableError("Vault accepted the login without a token: see its log")
+    return VaultLease.from_fields(token, auth, "lease_duration")
 
 
 def _exceptions() -> Any:
-    import hvac.exceptions  # noqa: PLC0415 - an extra, here only where it is in use already
+    import hvac.exceptions  # noqa: PLC0415 - an extra, loaded by now
 
     return hvac.exceptions

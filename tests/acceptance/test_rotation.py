@@ -29,7 +29,7 @@ active = 1
 SECRETS = ["sandbox-secret", "second-secret-5Q", "third-secret-8Z"]
 
 
-def waited(process, log, words, seconds=20.0):
+def waited(process, log, words, seconds=60.0):
     """Wait until the log has some words."""
     end = time.monotonic() + seconds
     while words not in (log.read_text() if log.exists() else ""):
@@ -38,8 +38,8 @@ def waited(process, log, words, seconds=20.0):
         time.sleep(0.05)
 
 
-def started_anew(played, *more):
-    """Start a run with an interpreter of its own, so that its arguments are those that are seen."""
+def start_process(played, *more):
+    """Start a run with its own interpreter, so that its arguments are visible in ``/proc``."""
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [sys.executable, *played.command(*more)], stdout=pipe, stderr=pipe, text=True, cwd=ROOT,
@@ -56,7 +56,7 @@ def rotate(sandbox, secret):
 def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_path):
     """First Vault has it before the platform does, which nobody notices; then the other way round.
 
-    Where the platform was first the run stands still until Vault has the secret, too.
+    Where the platform was first the run is halted until Vault has the secret, too.
     """
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(WORLD)
@@ -67,7 +67,7 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
         played.settings, secret_id = described(bao, tmp_path)
         played.environment = {"VAULT_ADDR": bao.url}
         shown = check(played)
-        process = started_anew(played, "--once")
+        process = start_process(played, "--once")
         sandbox, log = played.sandbox, played.log
         sandbox.wait_for_effects(60)
         arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
@@ -78,19 +78,19 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
         rotate(sandbox, SECRETS[2])
         waited(process, log, "run.halted")
         bao.write(PATH, client_id="sandbox-client", client_secret=SECRETS[2])
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert_nobody_twice_nobody_missing(played)
         assert_each_ends_as_the_table_says(played)
         written = log.read_text()
     halts = [line for line in written.splitlines() if "run.halted" in line]
     assert [("credentials" in line, PATH in line) for line in halts] == [(True, True)]
-    told = written + out + err + arguments + shown
-    assert not [secret for secret in [*SECRETS, secret_id] if secret in told]
+    shown_texts = written + out + err + arguments + shown
+    assert not [secret for secret in [*SECRETS, secret_id] if secret in shown_texts]
 
 
 def test_a_sealed_vault_at_the_start_is_waited_for(tmp_path):
-    """The run says what is sealed, stands still, and begins by itself after the unsealing."""
+    """The run says what is sealed, waits, and begins by itself after the unsealing."""
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(WORLD)
     folder = tmp_path / "bao"
@@ -104,7 +104,7 @@ def test_a_sealed_vault_at_the_start_is_waited_for(tmp_path):
         waited(process, played.log, "is sealed (503): unseal it")
         assert not played.sandbox.effects()
         unseal(bao)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert_nobody_twice_nobody_missing(played)
         assert bao.admin.token not in out + err + played.log.read_text()
@@ -126,13 +126,13 @@ def test_a_bearer_token_that_something_else_keeps_fresh(tmp_path):
         waited(process, played.log, "run.halted")
         tokens.append(issued(played.sandbox))
         file.write_text(tokens[1] + "\n")
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert_nobody_twice_nobody_missing(played)
         assert played.sandbox.counts()["answers"]["token"] == {"200": 2}
-        told = out + err + played.log.read_text()
-    assert "look at what should keep it fresh" in told
-    assert not [token for token in tokens if token in told]
+        shown_texts = out + err + played.log.read_text()
+    assert "look at what should keep it fresh" in shown_texts
+    assert not [token for token in tokens if token in shown_texts]
 
 
 def issued(sandbox):
@@ -147,11 +147,11 @@ def issued(sandbox):
 
 
 def described(bao, folder):
-    """The settings of a login by AppRole, and its secret id, which stands in a file."""
+    """The settings of a login by AppRole, and its secret id, which is in a file."""
     role_id, secret_id = bao.approle("play", secret_id_num_uses=2)
     file = folder / "secret-id"
     file.write_text(secret_id)
-    given = {
+    settings = {
         "source": "vault",
         "vault_path": PATH,
         "vault_auth": "approle",
@@ -159,7 +159,7 @@ def described(bao, folder):
         "vault_secret_id_file": file,
         "vault_ca_bundle": bao.ca_bundle,
     }
-    return {f"credentials.{key}": value for key, value in given.items()}, secret_id
+    return {f"credentials.{key}": value for key, value in settings.items()}, secret_id
 
 
 def check(played):
@@ -167,7 +167,7 @@ def check(played):
     command = played.command()
     command[command.index("run")] = "check"
     environment = {**clean_environment(), **played.environment}
-    ended = forked.run([*command, "--show", "--online"], environment, 30)
+    ended = forked.run([*command, "--show", "--online"], environment, 120)
     assert ended.returncode == 0, ended.stderr
     assert f'credentials.vault_path = "{PATH}"' in ended.stdout
     return ended.stdout + ended.stderr

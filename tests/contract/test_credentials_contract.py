@@ -32,17 +32,17 @@ class Place:
     async def source(self):
         secrets = {name: SecretStr(value) for name, value in self.env.items()}
         async with AsyncExitStack() as stack:
-            given = CredentialsSettings(**self.section)
-            yield make_credentials(given, stack, secrets, SystemClock())
+            section = CredentialsSettings(**self.section)
+            yield make_credentials(section, stack, secrets, SystemClock())
 
 
 def env(_request):
-    given: dict[str, str] = {}
+    variables: dict[str, str] = {}
 
     def write(secret):
-        given.update({f"DISPATCHER_{name.upper()}": value for name, value in secret.items()})
+        variables.update({f"DISPATCHER_{name.upper()}": value for name, value in secret.items()})
 
-    return Place({"source": "env"}, write, given)
+    return Place({"source": "env"}, write, variables)
 
 
 def files(request):
@@ -124,30 +124,30 @@ async def test_what_is_there_is_returned_and_what_is_new_after_a_refusal(request
 
 @of_every_kind
 async def test_many_ask_at_a_time_and_some_go_away(request, kind, old, new):
-    """Whoever stays gets an answer."""
+    """A call that is not cancelled returns."""
     place = kind(request)
     place.write(old)
     async with place.source() as source:
-        asked = [asyncio.create_task(source.get()) for _ in range(12)]
+        calls = [asyncio.create_task(source.get()) for _ in range(12)]
         await asyncio.sleep(0)
-        for task in asked[::3]:
+        for task in calls[::3]:
             task.cancel()
-        found = await asyncio.gather(*asked, return_exceptions=True)
-        stayed = [each for number, each in enumerate(found) if number % 3]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        stayed = [found_one for number, found_one in enumerate(found) if number % 3]
         assert set(stayed) == {credentials(old)}
 
 
 @of_every_kind
-async def test_where_it_is_kept_is_told_and_no_secret(request, kind, old, new, caplog):
-    """In reprs and at the level of debugging; where it is helps whoever must put it right."""
+async def test_the_place_is_shown_and_no_secret(request, kind, old, new, caplog):
+    """In reprs and at the level of debugging; the place helps to correct it."""
     caplog.set_level(logging.DEBUG)
     place = kind(request)
     place.write(old)
     async with place.source() as source:
         found = await source.get()
-        told = repr(found) + str(found) + repr(source) + caplog.text
+        shown = repr(found) + str(found) + repr(source) + caplog.text
     assert found.where in repr(found)
-    assert "hush" not in told
+    assert "hush" not in shown
 
 
 @of_every_kind

@@ -1,6 +1,9 @@
 """Facts of a run with several campaigns: whose metrics they become, and what is logged."""
 
+import asyncio
 import json
+import os
+import signal
 from contextlib import AsyncExitStack
 
 import pytest
@@ -78,3 +81,10 @@ async def test_with_one_campaign_everything_is_its_own(observed):
     received, lines, _ = await observed(ONE, (None, Halted(HaltReason.SCOPE, "why")))
     assert received.gauge("dispatcher.halted", "reason:scope", "campaign:a") == 1
     assert [(line["event"], line["campaign"]) for line in lines] == [("run.halted", "a")]
+
+
+async def test_a_hangup_does_not_end_the_process(observed):
+    """Log rotation may send SIGHUP, though the log file is opened again without it."""
+    await observed(ONE)
+    os.kill(os.getpid(), signal.SIGHUP)
+    await asyncio.sleep(0.01)

@@ -43,9 +43,9 @@ def identity(monkeypatch, tmp_path):
 @asynccontextmanager
 async def source(aws, clock=None, **section):
     usual = {"aws_secret_id": NAME, "aws_region": REGION, "aws_endpoint_url": aws.url}
-    given = CredentialsSettings(source="aws", **usual | section)
+    settings = CredentialsSettings(source="aws", **usual | section)
     async with AsyncExitStack() as stack:
-        yield make_credentials(given, stack, {}, clock or FakeClock())
+        yield make_credentials(settings, stack, {}, clock or FakeClock())
 
 
 async def test_a_client_and_its_rotation(aws):
@@ -87,7 +87,7 @@ async def test_a_wrong_set_up_names_what_to_check(aws, name):
     assert "secret-8W" not in str(caught.value)
 
 
-async def test_nobody_to_ask_as(aws, monkeypatch):
+async def test_no_identity(aws, monkeypatch):
     """No role, no profile, no key: the message says what to give."""
     for name in IDENTITY:
         monkeypatch.delenv(name)
@@ -126,18 +126,18 @@ async def test_an_endpoint_that_is_not_there(aws):
             await it.get()
 
 
-async def test_nothing_secret_is_told_by_anybody(aws, caplog):
+async def test_nothing_secret_is_shown(aws, caplog):
     """Boto's own log at the level of debugging has whole answers in it: it is kept quiet."""
     caplog.set_level(logging.DEBUG)
     aws.write(NAME, PAIR)
     async with source(aws) as it:
         found = await it.get()
-        told = [repr(it), repr(vars(it)), repr(found), str(found)]
+        shown = [repr(it), repr(vars(it)), repr(found), str(found)]
         aws.write(NAME, '{"client_secret": "secret-8W"')
         with pytest.raises(CredentialsError) as caught:
             await it.refresh(found)
-        told += ["".join(traceback.format_exception(caught.value)), repr(vars(caught.value))]
+        shown += ["".join(traceback.format_exception(caught.value)), repr(vars(caught.value))]
         assert caught.value.__context__ is None
     secrets = [*PAIR.values(), IDENTITY["AWS_SECRET_ACCESS_KEY"]]
-    for each in [*told, caplog.text]:
-        assert not [secret for secret in secrets if secret in each]
+    for text in [*shown, caplog.text]:
+        assert not [secret for secret in secrets if secret in text]

@@ -57,6 +57,11 @@ class Bao:
         """The accessors of all login tokens that live."""
         return set(self.admin.list("auth/token/accessors")["data"]["keys"])
 
+    def renewed(self, accessors: set[str]) -> bool:
+        """Whether all these login tokens were renewed."""
+        lookup = self.admin.auth.token.lookup_accessor
+        return all("last_renewal" in lookup(accessor)["data"] for accessor in accessors)
+
     def revoke(self, accessors: set[str]) -> None:
         """End logins."""
         for accessor in accessors:

@@ -83,9 +83,9 @@ class Receiver:
 
     def settle(self, seconds: float = 0.2) -> None:
         """Wait until nothing has arrived for so long."""
-        seen = -1
-        while seen != len(self.datagrams):
-            seen = len(self.datagrams)
+        before = -1
+        while before != len(self.datagrams):
+            before = len(self.datagrams)
             time.sleep(seconds)
 
     def wait_for(self, true: Callable[["Receiver"], bool], seconds: float = 5.0) -> None:
@@ -124,7 +124,7 @@ class Receiver:
         return [m.value for m in self._of(name, "d", tags)]
 
     def sampled(self, name: str, *tags: str) -> float:
-        """Return how many samples a distribution stands for, by the rates it was sent with."""
+        """Return how many samples a distribution represents, by the rates it was sent with."""
         return sum(1 / m.rate for m in self._of(name, "d", tags))
 
     def _of(self, name: str, kind: str, tags: tuple[str, ...]) -> list[Metric]:

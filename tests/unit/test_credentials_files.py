@@ -8,9 +8,9 @@ import pytest
 
 from dispatcher.credentials.blocking import MOST_THREADS, BlockingCaller
 from dispatcher.credentials.env import EnvCredentialSource
-from dispatcher.credentials.file import FileCredentialSource, secret_of
+from dispatcher.credentials.file import FileCredentialSource, read_secret
 from dispatcher.credentials.optional_imports import import_optional
-from dispatcher.credentials.secret_fields import SecretFields, credentials_of
+from dispatcher.credentials.secret_fields import SecretFields, parse_secret
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -28,7 +28,7 @@ async def test_variables_of_a_client_of_its_own():
         await EnvCredentialSource(env | {names[1]: " "}, names).get()
 
 
-async def test_files_are_read_anew_each_time(tmp_path):
+async def test_files_are_read_for_every_call(tmp_path):
     """A line end behind a value is not a part of it."""
     files = {name: tmp_path / name for name in ("client_id_file", "client_secret_file")}
     for path in files.values():
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
     for name, reason in (("empty", "empty"), ("bytes", "UTF-8"), ("none", "No such file"),
                          ("", "Is a directory")):  # fmt: skip
         with pytest.raises(CredentialsError) as caught:
-            secret_of(tmp_path / name, "credentials.token_file")
+            read_secret(tmp_path / name, "credentials.token_file")
         assert str(caught.value).startswith(f"credentials.token_file: {tmp_path / name} cannot")
         assert reason in str(caught.value)
         assert "hush" not in str(caught.value)
@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
 
 
 async def test_a_token_that_no_header_can_carry(tmp_path):
-    """It is a mistake of the file, told without the token."""
+    """It is a mistake of the file, named without the token."""
     path = tmp_path / "token"
     for value in ("hush hush", "húsh", "hush\x01"):
         path.write_text(value)
@@ -72,24 +72,24 @@ async def test_a_file_that_nobody_writes_holds_up_nobody(tmp_path):
     for _ in range(MOST_THREADS):
         with pytest.raises(CredentialsUnavailableError, match="did not answer"):
             await source.get()
-    with pytest.raises(CredentialsUnavailableError, match="still owes"):
+    with pytest.raises(CredentialsUnavailableError, match="has not answered earlier calls"):
         await source.get()
-    for each in threading.enumerate():
-        if each.name.startswith("credentials"):
+    for thread in threading.enumerate():
+        if thread.name.startswith("credentials"):
             with suppress(OSError):
                 os.close(os.open(tmp_path / "pipe", os.O_WRONLY | os.O_NONBLOCK))
-            each.join(5)
-            assert not each.is_alive()
+            thread.join(5)
+            assert not thread.is_alive()
 
 
-async def test_a_judge_that_fails_leaves_nobody_waiting():
+async def test_a_translation_that_fails_ends_the_wait():
     """Its own failure is what the caller gets."""
 
-    def judge(error):
-        raise LookupError("no judgement")
+    def translate(error):
+        raise LookupError("no translation")
 
     with pytest.raises(LookupError):
-        await BlockingCaller("x", 5.0, judge).call(lambda: 1 // 0)
+        await BlockingCaller("x", 5.0, translate).call(lambda: 1 // 0)
 
 
 SECRETS = {
@@ -108,7 +108,7 @@ SECRETS = {
 def test_what_a_secret_may_hold(name):
     """A client or a token, and what is known of the token."""
     secret, expected = SECRETS[name]
-    assert credentials_of(secret, SecretFields(), "the safe") == expected
+    assert parse_secret(secret, SecretFields(), "the safe") == expected
 
 
 WRONG = {
@@ -125,15 +125,15 @@ WRONG = {
 def test_what_a_secret_must_not_hold(name):
     """The message names the place and the field, and no value."""
     with pytest.raises(CredentialsError) as caught:
-        credentials_of(WRONG[name], SecretFields(), "the safe")
+        parse_secret(WRONG[name], SecretFields(), "the safe")
     assert "the safe" in str(caught.value)
     assert "hush" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
-def test_both_are_told_apart_by_a_field_that_is_not_looked_for():
-    """An empty name takes one of them out."""
-    found = credentials_of(WRONG["both"], SecretFields(token=""), "the safe")
+def test_a_field_with_an_empty_name_is_ignored():
+    """So a secret with both a token and a client can be used."""
+    found = parse_secret(WRONG["both"], SecretFields(token=""), "the safe")
     assert found == ClientCredentials("i", "hush")
 
 

@@ -1,11 +1,13 @@
-"""How one log line is made: time, redaction, JSON."""
+"""The format of a log line: redaction, order of the fields, JSON."""
 
 import re
 import time
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
+import structlog
 
 from dispatcher.domain.status import (
     HaltReason,
@@ -18,10 +20,10 @@ from dispatcher.domain.status import (
 )
 
 REDACTED = "[redacted]"
-"""Stands where a value was that no log may hold."""
+"""Replaces a value that must not be in a log."""
 
 MOST_WORDS = 200
-"""Characters of a foreign text that are kept."""
+"""Characters of a text of the platform that are logged."""
 
 _SECRET = frozenset(
     {
@@ -47,56 +49,45 @@ _SECRET = frozenset(
         "token",
     }
 )
-_WORDS = (Status, Reason, Relation, Step, HaltReason, RetryReason, ScopeSource)
+_PLAIN: frozenset[type] = frozenset(
+    {str, int, float, bool, type(None)}
+    | {Status, Reason, Relation, Step, HaltReason, RetryReason, ScopeSource}
+)
+"""Types of values that hold no further keys."""
 _CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/._~=-]{4,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 Fields = MutableMapping[str, Any]
 
 
-class TimestampProcessor:
-    """Writes the time as ISO 8601 in UTC; each second is formatted once."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._text = ""
-
-    def now(self) -> str:
-        """Return the time, to the millisecond."""
-        second, rest = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
-        return f"{self._text}.{rest // 1_000_000:03d}Z"
-
-
 def words(text: str, most: int = MOST_WORDS) -> str:
-    """Make a foreign text fit for a log: one line, ``most`` characters, no credential."""
+    """Return a text of the platform as one line of ``most`` characters without credentials."""
     return _CREDENTIAL.sub(rf"\1 {REDACTED}", _CONTROL.sub(" ", text[: 2 * most]))[:most]
 
 
 def redact(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Take out values whose key says that they are secret, however deep they stand."""
+    """Replace the values of secret keys at any depth."""
     if _SECRET.isdisjoint(fields) and _PLAIN.issuperset(map(type, fields.values())):
         return fields
     return {key: _scrub(key, value) for key, value in fields.items()}
 
 
-class JsonLine:
-    """Renders a line of JSON: time, level and event first."""
-
-    def __init__(self) -> None:
-        self._clock = TimestampProcessor()
-
-    def __call__(self, _logger: object, method: str, fields: Fields) -> bytes:
-        """Return the line, with its end."""
-        line = {"time": self._clock.now(), "level": method, "event": fields.pop("event", "")}
-        line.update(fields)
-        return orjson.dumps(line, _printable, _OPTIONS)
+def order_fields(_logger: object, method: str, fields: Fields) -> Fields:
+    """Return the fields behind the time (ISO 8601, in UTC, to the millisecond), level and event."""
+    now = time.time_ns()
+    stamp = f"{_utc(now // 1_000_000_000)}.{now // 1_000_000 % 1000:03d}Z"
+    return {"time": stamp, "level": method, "event": fields.pop("event", ""), **fields}
 
 
-_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-_PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None), *_WORDS})
+render_json = structlog.processors.JSONRenderer(
+    orjson.dumps, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+)
+"""Renders one line of JSON in UTF-8, with its end."""
+
+
+@lru_cache(maxsize=1)
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _scrub(key: object, value: object) -> object:
@@ -107,7 +98,3 @@ def _scrub(key: object, value: object) -> object:
     if isinstance(value, list | tuple):
         return [_scrub(None, deep) for deep in value]
     return value
-
-
-def _printable(value: object) -> str:
-    return str(value)

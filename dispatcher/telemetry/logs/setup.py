@@ -3,42 +3,42 @@
 Event names are stable; ``docs`` and alerts may rely on them:
 
 =====================  =======  ===========================================================
-event                  level    says
+event                  level    meaning
 =====================  =======  ===========================================================
 ``source.batch``       debug    a batch of the source was admitted
-``request.answered``   debug    a request to the platform was answered as hoped
-``request.failed``     warning  one was not: status, the platform's words, correlation id
+``request.answered``   debug    a request to the platform succeeded
+``request.failed``     warning  it failed: status, the platform's words, correlation id
 ``contact.settled``    info     a contact is final: status, reason, new conversation, message
 ``contact.deferred``   info     a contact is tried again later, and why
-``scope.error``        error    the platform refuses for want of a scope or permission
+``scope.error``        error    the platform refuses because a scope or permission is missing
 ``session.conflict``   warning  a send met a session in another state than the one read
 ``retry.loop``         warning  a contact was refused again and again, and parked
-``send.in_doubt``      warning  a send has no answer, and what was made of it
+``send.in_doubt``      warning  a send has no answer, and how that was resolved
 ``quota.throttled``    warning  the platform answered 429
-``run.halted``         error    the whole run stands still, and why
+``run.halted``         error    the whole run is halted, and why
 ``run.probe``          info     a halted run lets one probe through
 ``run.resumed``        info     the run goes on
-``client.halted``      error    one OAuth client of several stands still, and why
+``client.halted``      error    one OAuth client of several is halted, and why
 ``client.probe``       info     a halted client lets one probe through
 ``client.resumed``     info     that client goes on
-``run.gauges``         debug    how the run stands
-``run.started``        info     what was found in the ledger at the start
+``run.gauges``         debug    gauges of the run
+``run.started``        info     the ledger's content at the start
 ``authority``          info     what the token grants, what is required, what is missing and
                                 where it is granted; a warning if something is
 ``run.draining``       info     the first signal came; what is in flight is settled
-``run.stopped``        warning  the second one came
+``run.stopped``        warning  the second signal came
 ``statsd.undelivered`` warning  the agent did not take metrics
 =====================  =======  ===========================================================
 
-The campaign rules tell ``run.too_many_failures`` (error), ``suppression.read`` (info: how many
-values) and ``suppression.kept_last`` (warning: the list cannot be read any more). Vault tells
+The campaign rules log ``run.too_many_failures`` (error), ``suppression.read`` (info: how many
+values) and ``suppression.kept_last`` (warning: the list cannot be read any more). Vault logs
 ``credentials.login_not_renewed`` (warning: the login to it may end).
 
-At the start ``run.doubts_elsewhere`` (warning) tells of a campaign that is not part of the run, and
-how many contacts in doubt it has: they hold up the same people's contacts.
+At the start, ``run.doubts_elsewhere`` (warning) names a campaign that is not part of the run, and
+how many contacts in doubt it has: they hold up the contacts of the same people.
 
-Ids are in the log, so that a contact can be followed; message texts, addresses and secrets
-are not. What the platform says is cut to 200 characters.
+The log contains ids, so that a contact can be followed, but no message texts, addresses and
+secrets. The platform's words are cut to 200 characters.
 """
 
 import logging
@@ -49,31 +49,14 @@ from typing import Any, BinaryIO, Literal
 
 import structlog
 
-from dispatcher.telemetry.logs.format import JsonLine, redact
+from dispatcher.telemetry.logs.format import order_fields, redact, render_json
 from dispatcher.telemetry.logs.writer import LogWriter
 
 Format = Literal["auto", "json", "console"]
 """``auto`` is ``console`` at a terminal and ``json`` everywhere else."""
 
 
-class Logs:
-    """Where the logs go; what `configure` returns."""
-
-    def __init__(self, lines: LogWriter) -> None:
-        self._lines = lines
-
-    def reopen(self) -> None:
-        """Open the log file anew, after log rotation renamed it; waits for nothing."""
-        self._lines.reopen()
-
-    @property
-    def dropped(self) -> int:
-        """How many lines were dropped because their target did not take them."""
-        return self._lines.dropped
-
-    def close(self) -> bool:
-        """Write what is left; false if the target did not take it within a second."""
-        return self._lines.close()
+_JSON = (redact, structlog.processors.format_exc_info, order_fields, render_json)
 
 
 def configure(
@@ -82,14 +65,14 @@ def configure(
     path: Path | None = None,
     stream: BinaryIO | None = None,
     level: str = "info",
-) -> Logs:
+) -> LogWriter:
     """Send all logs to ``path``, else to ``stream``, else to standard error.
 
-    Logging waits for no disk and no pipe: lines are written from a thread, at the latest
-    after 100 ms, from a warning on at once.
+    Logging does not wait for a disk or a pipe: a thread writes the lines within 100 ms, warnings
+    and errors at once.
 
     Raises:
-        ValueError: there is no such format or level.
+        ValueError: the format or the level does not exist.
         OSError: the file cannot be opened.
 
     """
@@ -101,19 +84,15 @@ def configure(
     target = path or stream or sys.stderr.buffer
     terminal = not isinstance(target, Path) and target.isatty()
     pretty = format == "console" or (format == "auto" and terminal)
-    lines = LogWriter(target)
+    writer = LogWriter(target)
     structlog.configure(
-        processors=_console(colors=terminal) if pretty else _json(),
+        processors=_console(colors=terminal) if pretty else _JSON,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         context_class=dict,
-        logger_factory=lambda *_names: _Out(lines),
+        logger_factory=lambda *_names: _LevelMethods(writer),
         cache_logger_on_first_use=False,
     )
-    return Logs(lines)
-
-
-def _json() -> list[Callable[..., Any]]:
-    return [redact, structlog.processors.format_exc_info, JsonLine()]
+    return writer
 
 
 def _console(*, colors: bool) -> list[Callable[..., Any]]:
@@ -125,18 +104,14 @@ def _console(*, colors: bool) -> list[Callable[..., Any]]:
             colors=colors,
             exception_formatter=structlog.dev.plain_traceback,  # a rich one shows local variables
         ),
-        _encode,
+        lambda _logger, _method, line: line.encode("utf-8", "backslashreplace") + b"\n",
     ]
 
 
-def _encode(_logger: object, _method: str, line: str) -> bytes:
-    return line.encode("utf-8", "backslashreplace") + b"\n"
+class _LevelMethods:
+    """The logger that structlog wraps: takes a rendered line in the method of its level."""
 
-
-class _Out:
-    """What structlog calls with a rendered line, by the name of its level."""
-
-    def __init__(self, lines: LogWriter) -> None:
-        self.debug = self.info = self.msg = lines.put
-        self.warning = self.warn = self.error = lines.put_now
-        self.critical = self.fatal = self.exception = lines.put_now
+    def __init__(self, writer: LogWriter) -> None:
+        self.debug = self.info = self.msg = writer.put
+        self.warning = self.warn = self.error = writer.put_now
+        self.critical = self.fatal = self.exception = writer.put_now

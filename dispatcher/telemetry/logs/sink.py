@@ -1,8 +1,6 @@
 """Events as log lines; their names are listed in `dispatcher.telemetry.logs.setup`."""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import structlog
 
@@ -10,7 +8,6 @@ from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
     Deferred,
-    Event,
     Gauges,
     Halted,
     InDoubt,
@@ -23,19 +20,20 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason
+from dispatcher.telemetry.fanout import HandlerSink
 from dispatcher.telemetry.logs.format import words
 
 MOST_DETAIL = 800
-"""Characters of a halt's detail: it names what is missing, and where each is granted."""
+"""Characters of a halt's detail, which names what is missing and where to grant it."""
 
 
-class LogSink:
+class LogSink(HandlerSink):
     """Writes a line for every event but `StateAged`, which only metrics show."""
 
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
-        self._tells_all = self._log.is_enabled_for(logging.DEBUG)
-        self.handlers: Mapping[type[Event], Callable[[Any], None]] = {
+        self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
+        self.handlers = {
             RowsRead: self._rows_read,
             Answered: self._answered,
             Settled: self._settled,
@@ -51,12 +49,6 @@ class LogSink:
             Gauges: self._gauges,
         }
 
-    def emit(self, event: Event) -> None:
-        """Take one fact."""
-        handler = self.handlers.get(type(event))
-        if handler is not None:
-            handler(event)
-
     def _rows_read(self, event: RowsRead) -> None:
         self._log.debug(
             "source.batch",
@@ -68,9 +60,9 @@ class LogSink:
         )
 
     def _answered(self, event: Answered) -> None:
-        if not event.failed and not self._tells_all:
+        if not event.failed and not self._logs_debug:
             return
-        told = {"words": words(event.words)} if event.words else {}
+        quoted = {"words": words(event.words)} if event.words else {}
         log = self._log.warning if event.failed else self._log.debug
         log(
             "request.failed" if event.failed else "request.answered",
@@ -80,7 +72,7 @@ class LogSink:
             seconds=round(event.seconds, 4),
             conversation_id=event.conversation_id,
             correlation_id=event.correlation_id,
-            **told,
+            **quoted,
             **_client(event.client),
         )
 

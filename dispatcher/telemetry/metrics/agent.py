@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 DEFAULT_PORT = 8125
-"""The port that an agent listens on unless told otherwise."""
-
-_UNIX_SCHEMES = ("unix", "unixgram", "unixstream")
-_LAST_PORT = 65535
+"""The port that an agent listens on by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +29,38 @@ def find_agent(
 ) -> AgentAddress:
     """Return the agent to send to.
 
-    ``DD_DOGSTATSD_URL`` wins over ``DD_DOGSTATSD_SOCKET``, that over ``DD_AGENT_HOST`` and
-    ``DD_DOGSTATSD_PORT``, and each of them over the arguments. An empty variable counts as
-    one that is not set. ``host`` may be a ``unix://`` URL.
+    ``DD_DOGSTATSD_URL`` overrides ``DD_DOGSTATSD_SOCKET``, that ``DD_AGENT_HOST`` and
+    ``DD_DOGSTATSD_PORT``, and each of them the arguments. An empty variable counts as one that
+    is not set. ``host`` may be a ``unix://`` URL.
+
+    The datadog package reads these variables too, but it sends to localhost where one is wrong,
+    and ignores ``DD_DOGSTATSD_SOCKET`` and a ``unix://`` URL in ``DD_AGENT_HOST``.
 
     Raises:
-        ValueError: a variable or an argument is no address; the message names it.
+        ValueError: a variable or an argument is not an address; the message starts with its name.
 
     """
-    env = os.environ if environ is None else environ
-    if url := env.get("DD_DOGSTATSD_URL"):
+    names = ("DD_DOGSTATSD_URL", "DD_DOGSTATSD_SOCKET", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT")
+    url, env_path, env_host, env_port = map((os.environ if environ is None else environ).get, names)
+    if url:
         return _from_url("DD_DOGSTATSD_URL", url)
-    if path := env.get("DD_DOGSTATSD_SOCKET"):
-        return AgentAddress(socket_path=path)
-    env_host, env_port = env.get("DD_AGENT_HOST"), env.get("DD_DOGSTATSD_PORT")
-    if env_port:
-        port = _port("DD_DOGSTATSD_PORT", env_port)
-    if env_host:
-        host = env_host
-    elif socket_path and not env_port:
-        return AgentAddress(socket_path=socket_path)
+    if env_path or (socket_path and not env_host and not env_port):
+        return AgentAddress(socket_path=env_path or socket_path)
+    if env_port and not (env_port.isdecimal() and 0 < int(env_port) < 2**16):
+        raise ValueError(f"DD_DOGSTATSD_PORT is {env_port!r}: it must be a port from 1 to 65535")
+    host = env_host or host
     if "://" in host:
         return _from_url("DD_AGENT_HOST" if env_host else "telemetry.statsd_host", host)
-    return AgentAddress(host=host, port=port)
+    return AgentAddress(host, int(env_port or port))
 
 
 def _from_url(name: str, url: str) -> AgentAddress:
     parts = urlsplit(url)
-    if parts.scheme in _UNIX_SCHEMES and parts.path:
+    if parts.scheme in {"unix", "unixgram", "unixstream"} and parts.path:
         return AgentAddress(socket_path=url)
     if parts.scheme != "udp" or not parts.hostname:
         raise ValueError(f"{name} is {url!r}: it must be udp://HOST:PORT or unix:///PATH/TO/SOCKET")
     try:
-        port = parts.port or DEFAULT_PORT
+        return AgentAddress(parts.hostname, parts.port or DEFAULT_PORT)
     except ValueError as error:
-        raise ValueError(f"{name} is {url!r}: its port is no number up to 65535") from error
-    return AgentAddress(host=parts.hostname, port=port)
-
-
-def _port(name: str, value: str) -> int:
-    if not value.isdecimal() or not 0 < int(value) <= _LAST_PORT:
-        raise ValueError(f"{name} is {value!r}: it must be a port from 1 to {_LAST_PORT}")
-    return int(value)
+        raise ValueError(f"{name} is {url!r}: its port must be a number up to 65535") from error

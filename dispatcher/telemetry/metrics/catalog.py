@@ -1,4 +1,4 @@
-"""The names of all metrics, their tags, and the series that exist from the start."""
+"""The names of all metrics, their tags, and the series that are sent from the start."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from dispatcher.domain.status import (
 )
 
 PREFIX = "dispatcher"
-"""Stands before every name, with a dot."""
+"""Prefix of every name, before a dot."""
 
 Key = tuple[str, ...]
 """One series: the metric's name, then the values of its tags in the order of the tables."""
@@ -65,7 +65,7 @@ PER_CLIENT = frozenset(
         "halted",
     }
 )
-"""Metrics that have the tag ``client`` behind their others, where there are several clients."""
+"""Metrics with the tag ``client`` after their other tags, where there are several clients."""
 
 METRICS: Mapping[str, tuple[str, ...]] = {**COUNTS, **DISTRIBUTIONS, **GAUGES}
 """Everything that can be sent."""
@@ -99,19 +99,19 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
         Reason.IN_DOUBT,
     ),
 }
-"""Which reasons a final status comes with."""
+"""The reasons of each final status."""
 
 _WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}")
-_OF_THE_RUN = (HaltReason.PAUSED, HaltReason.FAILURES)
+_RUN_HALTS = (HaltReason.PAUSED, HaltReason.FAILURES)
 _SENDS = tuple(step for step in Step if step.is_send)
 _REFUSALS = tuple(product((Step.NOTIFY, Step.OPEN), ("400", "409")))
 
 
-def zeros(clients: Sequence[str] = ()) -> Iterator[Key]:
-    """Yield the counts that are sent as 0 at the start, so that monitors know them.
+def zero_counts(clients: Sequence[str] = ()) -> Iterator[Key]:
+    """Yield the counts that are sent as 0 at the start, so that monitors have data.
 
-    Of tags whose values the dispatcher does not choose (an HTTP status), only those that an
-    operator waits for. ``clients`` are the aliases, where there are several.
+    Of tags with values from outside (an HTTP status), only those are sent that an operator
+    watches. ``clients`` are the aliases, where there are several.
     """
     for key in _zeros():
         if clients and key[0] in PER_CLIENT:
@@ -120,10 +120,10 @@ def zeros(clients: Sequence[str] = ()) -> Iterator[Key]:
             yield key
 
 
-def halts(clients: Sequence[str] = ()) -> Iterator[Key]:
-    """Yield the gauges of all halts: a client's own, where there are several, or the run's."""
+def halt_gauges(clients: Sequence[str] = ()) -> Iterator[Key]:
+    """Yield the gauges of all halts, of each client where there are several, else of the run."""
     for reason in HaltReason:
-        if clients and reason not in _OF_THE_RUN:
+        if clients and reason not in _RUN_HALTS:
             yield from (("halted", reason, client) for client in clients)
         else:
             yield "halted", reason
@@ -142,12 +142,12 @@ def _zeros() -> Iterator[Key]:
 
 
 @lru_cache(maxsize=4096)
-def tags_of(key: Key) -> list[str]:
-    """Return a series' tags as DogStatsD takes them.
+def format_tags(key: Key) -> list[str]:
+    """Return the tags of a series in the format of DogStatsD.
 
-    A value that is neither one lower-case word nor an HTTP status becomes ``other``: nothing
-    that a platform makes up, and no id, gets into a tag. One value more than there are names is
-    the alias of a client, which is the operator's own word.
+    A value that is neither a lower-case word nor an HTTP status becomes ``other``, so that no id
+    and no text of a platform is in a tag. One value more than there are names is the alias of a
+    client, which the operator chose.
     """
     names, values = METRICS[key[0]], key[1:]
     client = [f"client:{values[-1]}"] if len(values) > len(names) else []

@@ -1,43 +1,49 @@
-"""The DogStatsD client: the one place that knows the datadog package, hardly typed as it is."""
+"""The DogStatsD client: the only module that imports the datadog package, which has few types."""
 
 import logging
 import time
 from collections.abc import Sequence
+from threading import Event, Thread
 from typing import Any
 
 import structlog
 from datadog.dogstatsd.base import DogStatsd
 
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.catalog import PREFIX
+from dispatcher.telemetry.metrics.catalog import PREFIX, Key, format_tags
+
+MOST_SAMPLES = 256
+"""Samples of one distribution that leave in one flush. The package keeps a random choice of more,
+and sends its rate, so that counts and percentiles stay true."""
 
 _QUEUE_PACKETS = 1024
 _SOCKET_SECONDS = 0.25
-_COMPLAIN_SECONDS = 60.0
+_WARN_SECONDS = 60.0
 
 
 class DogStatsdClient:
-    """Sends to one agent from a thread of its own; no call waits for the network.
+    """Aggregates metrics, and sends them to one agent every ``flush_seconds``.
 
-    Counts and gauges are added up until `flush`. A full queue drops its oldest packet. Only
-    the sending thread waits for a socket that is full, for a quarter of a second per packet.
-    ``DD_ENV``, ``DD_SERVICE``, ``DD_VERSION``, ``DD_ENTITY_ID``, ``DD_EXTERNAL_ENV``,
-    ``DATADOG_TAGS`` and ``DD_DOGSTATSD_DISABLE`` are read by the package itself.
+    No call but `close` waits for the network. A full queue drops its oldest packet. The sending
+    thread waits for a full socket, for at most a quarter of a second per packet. ``DD_ENV``,
+    ``DD_SERVICE``, ``DD_VERSION``, ``DD_ENTITY_ID``, ``DD_EXTERNAL_ENV``, ``DATADOG_TAGS`` and
+    ``DD_DOGSTATSD_DISABLE`` are read by the package itself.
     """
 
-    def __init__(self, agent: AgentAddress, tags: Sequence[str]) -> None:
-        self._relay = _Relay()
-        self._relay.install()
-        unix = agent.socket_path is not None
+    def __init__(self, agent: AgentAddress, tags: Sequence[str], flush_seconds: float) -> None:
+        self._warnings = _WarningLimit(logging.WARNING)
+        self._warnings.install()
         self._statsd: Any = DogStatsd(
-            host=None if unix else agent.host,
-            port=None if unix else agent.port,
+            host=agent.host,
+            port=agent.port,
             socket_path=agent.socket_path,
             namespace=PREFIX,
             constant_tags=list(tags),
-            flush_interval=0,  # no flush thread: the owner calls flush()
+            # The package's own flush thread outlives `stop`, and ends after a fault in one flush.
+            flush_interval=0,
             disable_aggregation=False,
             disable_buffering=False,
+            max_metric_samples_per_context=MOST_SAMPLES,
             disable_background_sender=False,
             sender_queue_size=_QUEUE_PACKETS,
             sender_queue_timeout=0,
@@ -45,52 +51,73 @@ class DogStatsdClient:
             disable_telemetry=True,
             track_instance=False,
         )
+        self._flush_seconds = flush_seconds
+        self._closed = Event()
+        self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
+        self._thread.start()
 
-    def count(self, name: str, value: int, tags: list[str]) -> None:
+    def count(self, key: Key, value: int = 1) -> None:
         """Add to a count."""
-        self._statsd.increment(name, value, tags)
+        self._statsd.increment(key[0], value, format_tags(key))
 
-    def gauge(self, name: str, value: float, tags: list[str]) -> None:
+    def gauge(self, key: Key, value: float) -> None:
         """Set a gauge."""
-        self._statsd.gauge(name, value, tags)
+        self._statsd.gauge(key[0], value, format_tags(key))
 
-    def distribution(self, name: str, values: list[float], tags: list[str], rate: float) -> None:
-        """Send samples, of which ``rate`` says what share of all they are."""
-        report = self._statsd._report  # noqa: SLF001 - the public method would draw lots again
-        for value in values:
-            report(name, "d", value, tags, rate, sampling=False)
-
-    def flush(self) -> None:
-        """Hand everything so far to the sending thread."""
-        self._statsd.flush_aggregated_metrics()
-        self._statsd.flush_buffered_metrics()
+    def distribution(self, key: Key, value: float) -> None:
+        """Add a sample to a distribution; it is sent with three decimals."""
+        self._statsd.distribution(key[0], round(value, 3), format_tags(key))
 
     def close(self, seconds: float) -> bool:
-        """Send what is left and stop the thread; false if that took longer than ``seconds``."""
+        """Send what is left and stop all threads; return False if that took over ``seconds``.
+
+        What is measured afterwards is dropped.
+        """
+        if self._closed.is_set():
+            return True
         deadline = time.monotonic() + seconds
-        sent: bool = self._statsd.wait_for_pending(seconds / 2)
+        self._closed.set()
+        self._thread.join(seconds)
+        sent: bool = self._statsd.wait_for_pending(_until(deadline) / 2)
         if not sent:
-            self._hurry()
-        sent = self._statsd.stop(max(deadline - time.monotonic(), 0.0)) and sent
-        self._relay.remove()
+            self._stop_waiting_for_socket()
+        # Not `stop`, which would make later calls send at once, in the caller's thread.
+        if self._statsd.disable_background_sender(_until(deadline)):
+            self._statsd.close_socket()
+        else:
+            sent = False
+        self._warnings.remove()
         return sent
 
-    def _hurry(self) -> None:
-        """Let the thread drop what the agent does not take at once."""
+    def _run(self) -> None:
+        while not self._closed.wait(self._flush_seconds):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            self._statsd.flush_aggregated_metrics()
+            self._statsd.flush_buffered_metrics()
+        except Exception:  # noqa: BLE001 - a flush that fails must not end those that follow
+            structlog.get_logger("dispatcher.telemetry").exception("statsd.flush_failed")
+
+    def _stop_waiting_for_socket(self) -> None:
+        """Make the sending thread drop what the agent does not take at once."""
         self._statsd.socket_timeout = 0
         sock = self._statsd.socket
         if sock is not None:
             sock.settimeout(0)
 
 
-class _Relay(logging.Handler):
-    """Turns the package's complaints, one for each packet, into one log line a minute."""
+def _until(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
+
+
+class _WarningLimit(logging.Handler):
+    """Turns the package's warnings, one for each packet, into one log line a minute."""
 
     _package = logging.getLogger("datadog.dogstatsd")
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._next = 0.0
+    _next = 0.0
 
     def install(self) -> None:
         self._package.addHandler(self)
@@ -103,7 +130,7 @@ class _Relay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + _COMPLAIN_SECONDS
+            self._next = now + _WARN_SECONDS
             structlog.get_logger("dispatcher.telemetry").warning(
                 "statsd.undelivered", detail=record.getMessage()
             )

@@ -1,20 +1,20 @@
-"""A snapshot of the tally as plain values, for ``/status`` and other JSON."""
+"""A snapshot as plain values, for ``/status`` and other JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypeVar
 
 from dispatcher.domain.events import Gauges
-from dispatcher.telemetry.stats import client_stats
+from dispatcher.telemetry.stats.client_stats import ClientSnapshot
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 
 def as_json(snapshot: Snapshot) -> dict[str, object]:
     """Return the snapshot with words as keys: ``{"settled": {"parked": {"identity": 2}}}``.
 
-    ``clients`` is there where there are several.
+    It has ``clients`` where there are several.
     """
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "seconds": round(snapshot.seconds, 3),
         "rows": {
             "read": snapshot.rows,
@@ -36,15 +36,25 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         "gauges": _gauges(snapshot.gauges) if snapshot.gauges else None,
     }
     if snapshot.clients:
-        told["clients"] = client_stats.as_json(snapshot.clients)
-    return told
+        values["clients"] = {name: _client(one) for name, one in snapshot.clients.items()}
+    return values
+
+
+def _client(client: ClientSnapshot) -> dict[str, object]:
+    return {
+        "requests": client.requests,
+        "throttled": client.throttled,
+        "scope_errors": client.scope_errors,
+        "closed_session_conflicts": client.closed_session_conflicts,
+        "halted_since": _plain(client.halts),
+        "pace": round(client.pace, 3),
+        "quota_used": round(client.quota_used, 4),
+    }
 
 
 def _gauges(gauges: Gauges) -> dict[str, float]:
-    """Return the run's own gauges; those of clients stand with the clients."""
-    told = asdict(gauges)
-    del told["clients"]
-    return told
+    """Return the gauges of the run; those of clients are part of ``clients``."""
+    return {name: value for name, value in asdict(gauges).items() if name != "clients"}
 
 
 _Outer = TypeVar("_Outer", bound=str)

@@ -1,81 +1,68 @@
-"""Snapshots of several campaigns added up to one of the run."""
+"""Snapshots of several campaigns, merged into one of the run."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields, replace
+from functools import reduce
+from operator import add
 
 from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import HaltReason
-from dispatcher.telemetry.stats import client_stats
-from dispatcher.telemetry.stats.run_stats import Rates, Snapshot
-
-_Key = TypeVar("_Key", bound=Hashable)
+from dispatcher.telemetry.stats.client_stats import ClientSnapshot
+from dispatcher.telemetry.stats.run_stats import Counts, Rates, Snapshot
 
 
 def merge_snapshots(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """Add the campaigns of one run up; there is at least one.
+    """Merge the campaigns of one run; there is at least one.
 
-    Counts, rates, backlogs and contacts in flight are sums. Pace and quota are the run's own
-    already, and the oldest due contact is the oldest of all. The run stands still for a reason
-    for which every campaign does.
+    Counts, rates, backlogs and contacts in flight are sums. Pace and quota are those of the run
+    already, and the oldest due contact is the oldest of all. The run is halted for the reasons
+    for which all campaigns are.
     """
     if len(snapshots) == 1:
         return snapshots[0]
+    counts = {
+        count.name: reduce(add, (getattr(snapshot, count.name) for snapshot in snapshots))
+        for count in fields(Counts)
+    }
     return Snapshot(
-        seconds=max(each.seconds for each in snapshots),
-        rows=sum(each.rows for each in snapshots),
-        admitted=sum(each.admitted for each in snapshots),
-        duplicates=sum(each.duplicates for each in snapshots),
-        rejected_rows=sum(each.rejected_rows for each in snapshots),
-        filtered=sum(each.filtered for each in snapshots),
-        settled=_sum(each.settled for each in snapshots),
-        requests=_sum(each.requests for each in snapshots),
-        scope_errors=_sum(each.scope_errors for each in snapshots),
-        closed_session_conflicts=_sum(each.closed_session_conflicts for each in snapshots),
-        retry_loops=_sum(each.retry_loops for each in snapshots),
-        retries=_sum(each.retries for each in snapshots),
-        in_doubt=_sum(each.in_doubt for each in snapshots),
-        throttled=sum(each.throttled for each in snapshots),
-        halts=_halts(snapshots),
-        rates=_rates([each.rates for each in snapshots]),
-        gauges=_gauges([each.gauges for each in snapshots if each.gauges is not None]),
-        clients=client_stats.merge_clients([each.clients for each in snapshots]),
+        **counts,
+        seconds=max(snapshot.seconds for snapshot in snapshots),
+        halts=_halts([snapshot.halts for snapshot in snapshots]),
+        rates=Rates(*map(sum, zip(*(astuple(s.rates) for s in snapshots), strict=True))),
+        gauges=_gauges([s.gauges for s in snapshots if s.gauges is not None]),
+        clients=_clients([snapshot.clients for snapshot in snapshots]),
     )
 
 
-def _sum(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
-    total: Counter[_Key] = Counter()
-    for each in counts:
-        total.update(each)
-    return dict(total)
-
-
-def _halts(snapshots: Sequence[Snapshot]) -> dict[HaltReason, float]:
-    first, *others = snapshots
+def _halts(campaigns: Sequence[Mapping[HaltReason, float]]) -> dict[HaltReason, float]:
     return {
-        reason: max(each.halts[reason] for each in snapshots)
-        for reason in first.halts
-        if all(reason in each.halts for each in others)
+        reason: max(halts[reason] for halts in campaigns)
+        for reason in campaigns[0]
+        if all(reason in halts for halts in campaigns)
     }
 
 
-def _rates(rates: Sequence[Rates]) -> Rates:
-    return Rates(
-        settled_10=sum(each.settled_10 for each in rates),
-        settled_60=sum(each.settled_60 for each in rates),
-        requests_10=sum(each.requests_10 for each in rates),
-        requests_60=sum(each.requests_60 for each in rates),
-    )
-
-
-def _gauges(gauges: Sequence[Gauges]) -> Gauges | None:
-    if not gauges:
+def _gauges(campaigns: Sequence[Gauges]) -> Gauges | None:
+    if not campaigns:
         return None
-    return Gauges(
-        in_flight=sum(each.in_flight for each in gauges),
-        backlog=sum(each.backlog for each in gauges),
-        oldest_due=max(each.oldest_due for each in gauges),
-        pace=gauges[-1].pace,
-        quota_used=gauges[-1].quota_used,
-        clients=gauges[-1].clients,
+    return replace(
+        campaigns[-1],
+        in_flight=sum(gauges.in_flight for gauges in campaigns),
+        backlog=sum(gauges.backlog for gauges in campaigns),
+        oldest_due=max(gauges.oldest_due for gauges in campaigns),
     )
+
+
+def _clients(campaigns: Sequence[Mapping[str, ClientSnapshot]]) -> dict[str, ClientSnapshot]:
+    """Sum the counts of each client; its halts and its pace are the same in all campaigns."""
+    merged = {}
+    for name, client in campaigns[0].items():
+        same = [clients[name] for clients in campaigns]
+        merged[name] = replace(
+            client,
+            requests=sum(one.requests for one in same),
+            throttled=sum(one.throttled for one in same),
+            scope_errors=sum(one.scope_errors for one in same),
+            closed_session_conflicts=sum(one.closed_session_conflicts for one in same),
+        )
+    return merged

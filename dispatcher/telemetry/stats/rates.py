@@ -1,11 +1,11 @@
-"""How often something happened lately."""
+"""The rate of events in the last seconds."""
 
 SPAN = 60
-"""Seconds that are remembered."""
+"""Seconds that are kept."""
 
 
 class RollingRate:
-    """Counts per second over the last seconds, in a ring of one count a second."""
+    """Counts per second over the last seconds, in a ring with one count a second."""
 
     def __init__(self, now: float) -> None:
         self._counts = [0] * SPAN
@@ -13,7 +13,7 @@ class RollingRate:
         self._started = now
 
     def add(self, now: float, by: int = 1) -> None:
-        """Count something that happened at ``now``."""
+        """Count ``by`` events at ``now``, in seconds of a monotonic clock."""
         second = int(now)
         if second != self._second:
             self._forget(second)
@@ -22,7 +22,7 @@ class RollingRate:
     def per_second(self, now: float, seconds: int) -> float:
         """Return the mean over the last full ``seconds`` (below 60), or over all if fewer passed.
 
-        The second that has just begun does not count, except at the very start.
+        The second that has just begun is left out, except at the start.
         """
         second = int(now)
         self._forget(second)

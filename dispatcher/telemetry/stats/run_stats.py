@@ -1,10 +1,10 @@
-"""Counts in memory: for the progress view, the summary and ``/status``."""
+"""Counts of a run, for the progress view, the summary and ``/status``."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, field, fields
 
 from dispatcher.domain.events import (
     Answered,
@@ -22,6 +22,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.telemetry.fanout import Handler, HandlerSink
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot, ClientStats
 from dispatcher.telemetry.stats.rates import RollingRate
 
@@ -36,48 +37,56 @@ class Rates:
     requests_60: float
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """How the run stood at one moment. It counts this run alone; the ledger knows them all.
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """Counts of one campaign in this run alone; the ledger has those of all runs.
 
-    ``rows`` = ``admitted`` + ``duplicates`` + ``rejected_rows`` + ``filtered``. ``halts`` are
-    the reasons for which the run stands still, each with the time since when, in seconds since
-    the epoch; of several clients all must. ``clients`` has each of several by its alias.
-    ``gauges`` is None until the engine told them once.
+    ``rows`` = ``admitted`` + ``duplicates`` + ``rejected_rows`` + ``filtered``.
     """
 
-    seconds: float
-    rows: int
-    admitted: int
-    duplicates: int
-    rejected_rows: int
-    filtered: int
-    settled: Mapping[tuple[Status, Reason], int]
-    requests: Mapping[tuple[Step, str], int]
-    scope_errors: Mapping[ScopeSource, int]
-    closed_session_conflicts: Mapping[tuple[Step, int], int]
-    retry_loops: Mapping[Step, int]
-    retries: Mapping[RetryReason, int]
-    in_doubt: Mapping[str, int]
-    throttled: int
-    halts: Mapping[HaltReason, float]
-    rates: Rates
-    gauges: Gauges | None
-    clients: Mapping[str, ClientSnapshot] = field(default_factory=dict)
+    rows: int = 0
+    admitted: int = 0
+    duplicates: int = 0
+    rejected_rows: int = 0
+    filtered: int = 0
+    settled: Counter[tuple[Status, Reason]] = field(default_factory=Counter)
+    requests: Counter[tuple[Step, str]] = field(default_factory=Counter)
+    scope_errors: Counter[ScopeSource] = field(default_factory=Counter)
+    closed_session_conflicts: Counter[tuple[Step, int]] = field(default_factory=Counter)
+    retry_loops: Counter[Step] = field(default_factory=Counter)
+    retries: Counter[RetryReason] = field(default_factory=Counter)
+    in_doubt: Counter[str] = field(default_factory=Counter)
+    throttled: int = 0
 
     @property
     def settled_total(self) -> int:
         """Contacts that became final."""
-        return sum(self.settled.values())
+        return self.settled.total()
 
     @property
     def requests_total(self) -> int:
         """Requests that came to an end."""
-        return sum(self.requests.values())
+        return self.requests.total()
 
 
-class RunStats:
-    """Counts every event; one thread emits, and takes snapshots."""
+@dataclass(slots=True, kw_only=True)
+class Snapshot(Counts):
+    """Counts and state of a run at one moment, ``seconds`` after its start.
+
+    ``halts`` are the reasons why the run is halted, each with the time of the halt in seconds
+    since the epoch; a run of several clients is halted if all of them are. ``clients`` has each of
+    several by its alias. ``gauges`` is None until the engine emitted them once.
+    """
+
+    seconds: float
+    halts: Mapping[HaltReason, float]
+    rates: Rates
+    gauges: Gauges | None
+    clients: Mapping[str, ClientSnapshot]
+
+
+class RunStats(HandlerSink):
+    """Counts every event. One thread must emit events and take snapshots."""
 
     def __init__(
         self,
@@ -86,75 +95,45 @@ class RunStats:
         *,
         clients: Sequence[str] = (),
     ) -> None:
-        self._clients = ClientStats(clients)
+        self._clients = ClientStats(clients, epoch)
         self._monotonic = monotonic
         self._epoch = epoch
         self._started = monotonic()
-        self._rows = self._admitted = self._duplicates = self._rejected = self._filtered = 0
-        self._settled: Counter[tuple[Status, Reason]] = Counter()
-        self._requests: Counter[tuple[Step, str]] = Counter()
-        self._scope_errors: Counter[ScopeSource] = Counter()
-        self._conflicts: Counter[tuple[Step, int]] = Counter()
-        self._loops: Counter[Step] = Counter()
-        self._retries: Counter[RetryReason] = Counter()
-        self._in_doubt: Counter[str] = Counter()
-        self._throttled = 0
+        self._counts = Counts()
         self._halts: dict[HaltReason, float] = {}
         self._gauges: Gauges | None = None
-        self._settled_rate, self._request_rate = (
-            RollingRate(self._started),
-            RollingRate(self._started),
-        )
+        self._settled_rate = RollingRate(self._started)
+        self._request_rate = RollingRate(self._started)
         self.handlers = self._table()
 
-    def emit(self, event: Event) -> None:
-        """Take one fact."""
-        handler = self.handlers.get(type(event))
-        if handler is not None:
-            handler(event)
-
     def snapshot(self) -> Snapshot:
-        """Return how things stand; it costs some microseconds."""
+        """Return the present counts and state; it takes some microseconds."""
         now = self._monotonic()
         return Snapshot(
+            **{count.name: copy(getattr(self._counts, count.name)) for count in fields(Counts)},
             seconds=now - self._started,
-            rows=self._rows,
-            admitted=self._admitted,
-            duplicates=self._duplicates,
-            rejected_rows=self._rejected,
-            filtered=self._filtered,
-            settled=dict(self._settled),
-            requests=dict(self._requests),
-            scope_errors=dict(self._scope_errors),
-            closed_session_conflicts=dict(self._conflicts),
-            retry_loops=dict(self._loops),
-            retries=dict(self._retries),
-            in_doubt=dict(self._in_doubt),
-            throttled=self._throttled,
             halts={**self._halts, **self._clients.halts()},
-            rates=self._rates(now),
+            rates=Rates(
+                settled_10=self._settled_rate.per_second(now, 10),
+                settled_60=self._settled_rate.per_second(now, 60),
+                requests_10=self._request_rate.per_second(now, 10),
+                requests_60=self._request_rate.per_second(now, 60),
+            ),
             gauges=self._gauges,
-            clients=self._clients.standing(),
+            clients=self._clients.snapshot(),
         )
 
-    def _rates(self, now: float) -> Rates:
-        return Rates(
-            settled_10=self._settled_rate.per_second(now, 10),
-            settled_60=self._settled_rate.per_second(now, 60),
-            requests_10=self._request_rate.per_second(now, 10),
-            requests_60=self._request_rate.per_second(now, 60),
-        )
-
-    def _table(self) -> Mapping[type[Event], Callable[[Any], None]]:
+    def _table(self) -> Mapping[type[Event], Handler]:
+        counts = self._counts
         return {
             RowsRead: self._rows_read,
             Answered: self._answered,
             Settled: self._settle,
             ScopeError: self._scope_error,
             ClosedConflict: self._conflict,
-            RetryLoop: lambda e: self._loops.update((e.step,)),
-            Deferred: lambda e: self._retries.update((e.reason,)),
-            InDoubt: lambda e: self._in_doubt.update((e.resolution,)),
+            RetryLoop: lambda e: counts.retry_loops.update((e.step,)),
+            Deferred: lambda e: counts.retries.update((e.reason,)),
+            InDoubt: lambda e: counts.in_doubt.update((e.resolution,)),
             Throttled: self._throttle,
             Halted: self._halt,
             Resumed: self._resume,
@@ -162,46 +141,43 @@ class RunStats:
         }
 
     def _rows_read(self, event: RowsRead) -> None:
-        self._rows += event.rows
-        self._admitted += event.admitted
-        self._duplicates += event.duplicates
-        self._rejected += event.rejected
-        self._filtered += event.filtered
+        self._counts.rows += event.rows
+        self._counts.admitted += event.admitted
+        self._counts.duplicates += event.duplicates
+        self._counts.rejected_rows += event.rejected
+        self._counts.filtered += event.filtered
 
     def _answered(self, event: Answered) -> None:
-        self._requests[event.step, event.status] += 1
+        self._counts.requests[event.step, event.status] += 1
         self._request_rate.add(self._monotonic())
-        if event.client:
-            self._clients.answered(event)
+        self._clients.emit(event)
 
     def _settle(self, event: Settled) -> None:
-        self._settled[event.status, event.reason] += 1
+        self._counts.settled[event.status, event.reason] += 1
         self._settled_rate.add(self._monotonic())
 
     def _scope_error(self, event: ScopeError) -> None:
-        self._scope_errors[event.source] += 1
-        self._clients.counted(event)
+        self._counts.scope_errors[event.source] += 1
+        self._clients.emit(event)
 
     def _conflict(self, event: ClosedConflict) -> None:
-        self._conflicts[event.step, event.status] += 1
-        self._clients.counted(event)
+        self._counts.closed_session_conflicts[event.step, event.status] += 1
+        self._clients.emit(event)
 
     def _throttle(self, event: Throttled) -> None:
-        self._throttled += 1
-        self._clients.counted(event)
+        self._counts.throttled += 1
+        self._clients.emit(event)
 
     def _halt(self, event: Halted) -> None:
-        if event.client:
-            self._clients.halted(event, self._epoch())
-        else:
+        self._clients.emit(event)
+        if not event.client:
             self._halts.setdefault(event.reason, self._epoch())
 
     def _resume(self, event: Resumed) -> None:
-        if event.client:
-            self._clients.resumed(event)
-        else:
+        self._clients.emit(event)
+        if not event.client:
             self._halts.pop(event.reason, None)
 
     def _gauge(self, event: Gauges) -> None:
         self._gauges = event
-        self._clients.paced(event)
+        self._clients.set_pace(event)

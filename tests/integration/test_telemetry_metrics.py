@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 import structlog
+from datadog.dogstatsd.base import DogStatsd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,8 @@ from dispatcher.domain.status import (
 )
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
-from dispatcher.telemetry.metrics.sink import MOST_SAMPLES, StatsdSink
+from dispatcher.telemetry.metrics.dogstatsd import MOST_SAMPLES
+from dispatcher.telemetry.metrics.sink import StatsdSink
 from tests.support import statsd
 
 VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DATADOG_TAGS")
@@ -89,7 +91,7 @@ def settled(status=Status.OPENED, reason=Reason.DELIVERED, ids="i"):
         (e.Throttled(Step.OPEN, 5, "key"), "api.throttled", [], 1),
     ],
 )
-def test_each_event_has_its_count(fact, name, tags, count):
+def test_an_event_adds_to_its_count(fact, name, tags, count):
     """An event adds to the count with the tags of the table, and to no other series of it."""
     receiver = sent(fact)
     assert receiver.total(f"dispatcher.{name}", *tags) == count
@@ -136,7 +138,7 @@ def test_gauges():
     assert values == [7, 1000, 12.5, 5.0, 0.875]
 
 
-def test_halted_is_told_for_every_reason():
+def test_halted_is_sent_for_every_reason():
     """Every reason is 0 from the start; the one that halts is 1 until the run goes on."""
     receiver = sent()
     assert {receiver.gauge("dispatcher.halted", f"reason:{r}") for r in HaltReason} == {0.0}
@@ -232,14 +234,14 @@ def test_close_sends_what_is_left_and_stops_its_threads():
             sink.emit(settled())
         started = time.monotonic()
         assert sink.close()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 10.0, "it waited for the next flush"
         receiver.settle(0.1)
         assert receiver.total("dispatcher.contacts.settled", "status:opened") == 100
         sink.emit(settled())
         assert sink.close()
-        seen = len(receiver.datagrams)
+        count_before = len(receiver.datagrams)
         receiver.settle(0.1)
-        assert len(receiver.datagrams) == seen
+        assert len(receiver.datagrams) == count_before
     assert not [t for t in set(threading.enumerate()) - before if t.is_alive()]
 
 
@@ -278,25 +280,31 @@ def dead_agents(tmp_path):
 
 
 @pytest.mark.parametrize("which", ["nobody", "missing", "deaf", "mute", "unknown"])
-def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd):
-    """Emitting never waits, nothing is printed, and closing takes below 2 seconds.
+def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd, monkeypatch):
+    """Emitting never waits, nothing is printed, and closing takes 2 seconds or so.
 
-    Whether nobody is at the port, the socket is missing, or nobody reads it.
+    Whether nobody is at the port, the socket is missing, or nobody reads it. A busy machine may
+    take longer, but by far less than the socket's time limit for all packets, which is minutes.
     """
+    threads, get_socket = set(), DogStatsd.get_socket
+
+    def noted(client, *arguments, **named):
+        threads.add(threading.current_thread())
+        return get_socket(client, *arguments, **named)
+
+    monkeypatch.setattr(DogStatsd, "get_socket", noted)
     agents, sockets = dead_agents(tmp_path)
     with structlog.testing.capture_logs() as logs:
         sink = StatsdSink(agents[which], campaign="c", dialect="d", flush_seconds=0.01)
-        slow = 0
         for number in range(20_000):
-            started = time.perf_counter()
             sink.emit(answered(status=str(100 + number % 500)))
-            slow += time.perf_counter() - started > 0.2
+        assert threading.main_thread() not in threads
         started = time.monotonic()
         sink.close()
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 10.0
     for sock in sockets:
         sock.close()
-    assert slow <= 1, "one may be the machine's fault"
+    assert threads
     assert len([line for line in logs if line["event"] == "statsd.undelivered"]) <= 1
     assert capfd.readouterr() == ("", "")
 
@@ -314,18 +322,31 @@ def test_a_missing_agent_is_logged_once(tmp_path):
     assert "No such file" in logs[0]["detail"]
 
 
-def test_a_flush_that_fails_is_not_the_last():
+def test_a_flush_that_fails_is_not_the_last(monkeypatch):
     """A fault in one flush is logged; the next one is sent."""
+    flush, faults = DogStatsd.flush_aggregated_metrics, [RuntimeError("broken")]
+
+    def flush_or_fail(client):
+        if faults:
+            raise faults.pop()
+        return flush(client)
+
+    monkeypatch.setattr(DogStatsd, "flush_aggregated_metrics", flush_or_fail)
     with statsd.udp() as receiver, structlog.testing.capture_logs() as logs:
         sink = sink_for(receiver, flush_seconds=0.02)
-        sink._pending.count(("no.such.metric",))
-        deadline = time.monotonic() + 5
-        while not logs and time.monotonic() < deadline:
-            time.sleep(0.01)
         sink.emit(settled())
-        assert sink.close()
         receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
+        assert sink.close()
     assert [line["event"] for line in logs] == ["statsd.flush_failed"]
+
+
+def test_a_metric_that_does_not_exist_is_refused():
+    """A misspelt metric is an error where it is measured, which the fan-out counts."""
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver)
+        with pytest.raises(KeyError, match=r"no\.such\.metric"):
+            sink._client.count(("no.such.metric",))
+        assert sink.close()
 
 
 def test_an_agent_that_comes_back_is_served(tmp_path):

@@ -24,55 +24,55 @@ OPENED = Settled("k", "c", Status.OPENED, Reason.DELIVERED, None, None, None, "r
 
 
 @pytest.fixture
-def tallies():
+def stats():
     first, second = RunStats(lambda: 10.0, lambda: 100.0), RunStats(lambda: 10.0, lambda: 200.0)
-    for tally, times in ((first, 1), (second, 2)):
-        tally.emit(RowsRead(10, 7, 1, 1, 1))
+    for one, times in ((first, 1), (second, 2)):
+        one.emit(RowsRead(10, 7, 1, 1, 1))
         for _ in range(times):
-            tally.emit(CHECKED)
-            tally.emit(OPENED)
-            tally.emit(ScopeError(ScopeSource.FORBIDDEN, Step.CHECK, "k", "r"))
+            one.emit(CHECKED)
+            one.emit(OPENED)
+            one.emit(ScopeError(ScopeSource.FORBIDDEN, Step.CHECK, "k", "r"))
     second.emit(Throttled(None, 1.0, ""))
     return first, second
 
 
-def whole(tallies):
-    return merge_snapshots([tally.snapshot() for tally in tallies])
+def whole(stats):
+    return merge_snapshots([one.snapshot() for one in stats])
 
 
-def test_counts_are_sums(tallies):
+def test_counts_are_sums(stats):
     """Rows, contacts, requests and failures of a run are those of all its campaigns."""
-    found = whole(tallies)
+    found = whole(stats)
     assert (found.rows, found.admitted, found.duplicates) == (20, 14, 2)
     assert found.settled == {(Status.OPENED, Reason.DELIVERED): 3}
     assert found.requests == {(Step.CHECK, "200"): 3}
     assert found.scope_errors == {ScopeSource.FORBIDDEN: 3}
     assert found.throttled == 1
-    assert found.rates.settled_10 == sum(t.snapshot().rates.settled_10 for t in tallies)
+    assert found.rates.settled_10 == sum(one.snapshot().rates.settled_10 for one in stats)
 
 
-def test_gauges_that_are_the_runs_are_no_sums(tallies):
+def test_gauges_that_are_the_runs_are_no_sums(stats):
     """Contacts add up; pace and quota are one client's, and the oldest is the oldest of all."""
-    assert whole(tallies).gauges is None
-    tallies[0].emit(Gauges(3, 40, 5.0, 12.0, 0.9))
-    assert whole(tallies).gauges == Gauges(3, 40, 5.0, 12.0, 0.9)
-    tallies[1].emit(Gauges(1, 2, 50.0, 12.0, 0.9))
-    assert whole(tallies).gauges == Gauges(4, 42, 50.0, 12.0, 0.9)
+    assert whole(stats).gauges is None
+    stats[0].emit(Gauges(3, 40, 5.0, 12.0, 0.9))
+    assert whole(stats).gauges == Gauges(3, 40, 5.0, 12.0, 0.9)
+    stats[1].emit(Gauges(1, 2, 50.0, 12.0, 0.9))
+    assert whole(stats).gauges == Gauges(4, 42, 50.0, 12.0, 0.9)
 
 
-def test_a_run_stands_still_when_all_campaigns_do(tallies):
+def test_a_run_is_halted_when_all_campaigns_are(stats):
     """One that is paused is no halt of the run; all of them are, since the last one was."""
-    tallies[0].emit(Halted(HaltReason.PAUSED, ""))
-    assert whole(tallies).halts == {}
-    tallies[1].emit(Halted(HaltReason.PAUSED, ""))
-    assert whole(tallies).halts == {HaltReason.PAUSED: 200.0}
-    tallies[0].emit(Resumed(HaltReason.PAUSED, 1.0))
-    assert whole(tallies).halts == {}
+    stats[0].emit(Halted(HaltReason.PAUSED, ""))
+    assert whole(stats).halts == {}
+    stats[1].emit(Halted(HaltReason.PAUSED, ""))
+    assert whole(stats).halts == {HaltReason.PAUSED: 200.0}
+    stats[0].emit(Resumed(HaltReason.PAUSED, 1.0))
+    assert whole(stats).halts == {}
 
 
-def test_one_campaign_is_the_run(tallies):
+def test_one_campaign_is_the_run(stats):
     """Nothing is added to what it says."""
-    snapshot = tallies[0].snapshot()
+    snapshot = stats[0].snapshot()
     assert merge_snapshots([snapshot]) is snapshot
 
 
@@ -82,7 +82,7 @@ def test_no_campaign_can_be_called_like_all_of_them():
 
 
 def test_status_of_one_and_of_several(minimal):
-    """One campaign stands by itself; several stand beside their sum."""
+    """One campaign is the status; several are beside their sum."""
     one = Observation(minimal('campaign = "c1"\n[source]\npath = "-"\n')).status(4)
     assert (one["campaign"], one["in_flight"], "campaigns" in one) == ("c1", 4, False)
     listed = '[[campaigns]]\nname = "{0}"\n[campaigns.source]\npath = "{0}*"\n'

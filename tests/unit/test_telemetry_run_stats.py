@@ -57,18 +57,18 @@ class Time:
 
 
 @given(facts)
-def test_it_adds_up(given_facts):
+def test_it_adds_up(emitted):
     """Every row is in one of the four kinds, and every fact is counted exactly once."""
-    tally = RunStats()
-    for fact in given_facts:
-        tally.emit(fact)
-    shot = tally.snapshot()
+    stats = RunStats()
+    for fact in emitted:
+        stats.emit(fact)
+    shot = stats.snapshot()
 
     def count(kind):
-        return sum(isinstance(fact, kind) for fact in given_facts)
+        return sum(isinstance(fact, kind) for fact in emitted)
 
     assert shot.rows == shot.admitted + shot.duplicates + shot.rejected_rows + shot.filtered
-    assert shot.rows == sum(f.rows for f in given_facts if isinstance(f, e.RowsRead))
+    assert shot.rows == sum(f.rows for f in emitted if isinstance(f, e.RowsRead))
     assert shot.settled_total == count(e.Settled)
     assert shot.requests_total == count(e.Answered)
     assert sum(shot.retries.values()) == count(e.Deferred)
@@ -82,65 +82,65 @@ def test_it_adds_up(given_facts):
 
 def test_a_snapshot_stays_as_it_was():
     """What is counted later does not change a snapshot that was taken before."""
-    tally = RunStats()
-    before = tally.snapshot()
-    tally.emit(e.RetryLoop(Step.OPEN, "k"))
+    stats = RunStats()
+    before = stats.snapshot()
+    stats.emit(e.RetryLoop(Step.OPEN, "k"))
     assert before.retry_loops == {}
-    assert tally.snapshot().retry_loops == {Step.OPEN: 1}
+    assert stats.snapshot().retry_loops == {Step.OPEN: 1}
 
 
 def test_halts_are_those_that_last():
     """A halt is there with its first time until it is over; two of them do not mix."""
     clock = Time()
-    tally = RunStats(epoch=clock)
-    tally.emit(e.Halted(HaltReason.SCOPE, ""))
+    stats = RunStats(epoch=clock)
+    stats.emit(e.Halted(HaltReason.SCOPE, ""))
     clock.now = 1005.0
-    tally.emit(e.Halted(HaltReason.SCOPE, ""))
-    tally.emit(e.Halted(HaltReason.PLATFORM_DOWN, ""))
-    assert tally.snapshot().halts == {HaltReason.SCOPE: 1000.0, HaltReason.PLATFORM_DOWN: 1005.0}
-    tally.emit(e.Resumed(HaltReason.SCOPE, 5.0))
-    assert tally.snapshot().halts == {HaltReason.PLATFORM_DOWN: 1005.0}
+    stats.emit(e.Halted(HaltReason.SCOPE, ""))
+    stats.emit(e.Halted(HaltReason.PLATFORM_DOWN, ""))
+    assert stats.snapshot().halts == {HaltReason.SCOPE: 1000.0, HaltReason.PLATFORM_DOWN: 1005.0}
+    stats.emit(e.Resumed(HaltReason.SCOPE, 5.0))
+    assert stats.snapshot().halts == {HaltReason.PLATFORM_DOWN: 1005.0}
 
 
 def test_rates_follow_the_last_seconds():
     """The 10-second rate forgets what the 60-second rate still knows; in the end both do."""
     clock = Time()
-    tally = RunStats(monotonic=clock)
+    stats = RunStats(monotonic=clock)
     fact = e.Settled(
         "k", "c", Status.NOTIFIED, Reason.DELIVERED, None, None, None, "r", seconds=1.0
     )
     for second in range(100):
         clock.now = 1000.5 + second
         for _ in range(5):
-            tally.emit(fact)
+            stats.emit(fact)
     clock.now = 1100.0
-    rates = tally.snapshot().rates
+    rates = stats.snapshot().rates
     assert rates.settled_10 == pytest.approx(5.0)
     assert rates.settled_60 == pytest.approx(5.0)
     clock.now = 1120.0
-    rates = tally.snapshot().rates
+    rates = stats.snapshot().rates
     assert rates.settled_10 == 0
     assert 3.0 < rates.settled_60 < 4.0
     clock.now = 99999.0
-    assert tally.snapshot().rates.settled_60 == 0
+    assert stats.snapshot().rates.settled_60 == 0
 
 
 def test_rates_at_the_start():
     """Before ten seconds have passed, the rate is over those that have."""
     clock = Time()
-    tally = RunStats(monotonic=clock)
+    stats = RunStats(monotonic=clock)
     for _ in range(8):
-        tally.emit(e.Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False))
+        stats.emit(e.Answered(Step.CHECK, "200", 0.1, "k", "c", "r", failed=False))
     clock.now = 1004.0
-    assert tally.snapshot().rates.requests_10 == pytest.approx(2.0)
+    assert stats.snapshot().rates.requests_10 == pytest.approx(2.0)
 
 
 def test_gauges_are_the_last_ones():
     """The last gauges are in the snapshot and in the JSON."""
-    tally = RunStats()
-    assert as_json(tally.snapshot())["gauges"] is None
+    stats = RunStats()
+    assert as_json(stats.snapshot())["gauges"] is None
     gauges = e.Gauges(3, 100, 1.5, 5.0, 0.9)
-    tally.emit(e.Gauges(1, 1, 1, 1, 1))
-    tally.emit(gauges)
-    assert tally.snapshot().gauges == gauges
-    assert as_json(tally.snapshot())["gauges"]["backlog"] == 100
+    stats.emit(e.Gauges(1, 1, 1, 1, 1))
+    stats.emit(gauges)
+    assert stats.snapshot().gauges == gauges
+    assert as_json(stats.snapshot())["gauges"]["backlog"] == 100

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.status import FINAL, Reason, ScopeSource, Step
-from dispatcher.telemetry.metrics.catalog import COUNTS, METRICS, OUTCOMES, tags_of, zeros
+from dispatcher.telemetry.metrics.catalog import COUNTS, METRICS, OUTCOMES, format_tags, zero_counts
 
 CONFIG = Path(__file__).parents[2] / "config" / "datadog"
 QUERY = re.compile(r"dispatcher\.([a-z_.]+)\{([^}]*)\}(?: by \{([^}]*)\})?")
@@ -57,7 +57,7 @@ def test_queries_use_metrics_that_exist(name):
     ],
 )
 def test_what_an_operator_watches_is_there(name, metric):
-    """The three failures apart, and what tells whether the run goes on, are on both."""
+    """The three failures apart, and what shows whether the run goes on, are on both."""
     assert any(f"dispatcher.{metric}{{" in query for query in queries(name))
 
 
@@ -78,7 +78,7 @@ def test_monitors_can_be_imported():
 
 def test_every_count_starts_with_a_zero():
     """No count is missing among the zeros, nor a source of scope errors, nor an outcome."""
-    series = set(zeros())
+    series = set(zero_counts())
     assert {key[0] for key in series} == set(COUNTS)
     assert {key[1] for key in series if key[0] == "scope_errors"} == set(ScopeSource)
     assert set(OUTCOMES) == FINAL
@@ -88,4 +88,4 @@ def test_every_count_starts_with_a_zero():
 @given(st.text().filter(lambda text: not re.fullmatch(r"[a-z][a-z_]{0,31}|[1-5]\d\d", text)))
 def test_only_words_and_statuses_become_tags(text):
     """A value that somebody made up becomes ``other``."""
-    assert tags_of(("api.requests", Step.CHECK, text)) == ["endpoint:check", "status:other"]
+    assert format_tags(("api.requests", Step.CHECK, text)) == ["endpoint:check", "status:other"]
