@@ -42,7 +42,7 @@ def test_only_folders_are_watched(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("absent.csv", "check that it is there"), ("*.xml", "no file matches"), ("", "watch = true")],
+    [("absent.csv", "check that it exists"), ("*.xml", "no file matches"), ("", "watch = true")],
 )
 def test_nothing_to_read(tmp_path, name, words):
     """The error names the path and what to do."""

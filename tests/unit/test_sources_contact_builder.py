@@ -10,7 +10,7 @@ from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowEr
 
 
 def contact(row, **rules):
-    return ContactBuilder(RowRules(**{"text": "Hello", **rules})).contact(dict(row))
+    return ContactBuilder(RowRules(**{"text": "Hello", **rules})).build(dict(row))
 
 
 def refusal(row, **rules):
@@ -171,7 +171,7 @@ def test_a_filter_may_ask_for_an_empty_cell():
 )
 def test_wrong_rules(rules):
     """Mistakes in the settings are told when they are made, not at the first row."""
-    with pytest.raises(ValueError, match=r"columns|keep|template"):
+    with pytest.raises(ValueError, match=r"columns|filter|template"):
         RowRules(**rules)
 
 
