@@ -136,7 +136,12 @@ def test_both_forms_together(config):
 @pytest.mark.parametrize(
     ("change", "key", "line", "words"),
     [
-        (('"questions"', '"carts"'), "campaigns[2].name", 14, "another campaign already"),
+        (
+            ('"questions"', '"carts"'),
+            "campaigns[2].name",
+            14,
+            "is already the name of another",
+        ),
         (('"*.csv"', '"-"'), "campaigns[2].source.path", 17, "standard input"),
         (("share = 3", "share = true"), "campaigns[1].share", 7, "must be a number"),
         (('path = "-"', 'path = "-"\nwatch = true'), "campaigns[2].source.watch", 18, "standard"),
@@ -173,10 +178,10 @@ def test_no_campaign_at_all(config):
 @pytest.mark.parametrize("key", ["campaigns", "campaigns[1].share"])
 def test_the_list_is_set_in_the_file_alone(config, key):
     """--set and variables address what there is once."""
-    assert "file alone" in wrong(config, sets=[f"{key}=3"])[key].problem
+    assert "file only" in wrong(config, sets=[f"{key}=3"])[key].problem
     env = {f"DISPATCHER__{key.upper().replace('.', '__')}": "3"}
     (found,) = wrong(config, env=env).values()
-    assert "file alone" in found.problem
+    assert "file only" in found.problem
 
 
 def test_lines_of_a_list_in_one_line(config):

@@ -50,7 +50,7 @@ INCOMPLETE = {
     "no role": ((*VAULT, "vault_auth=kubernetes", "vault_jwt_file=/dev/zero"), {}, "vault_role",
                 "is missing"),
     "no service account": (KUBERNETES, {}, "vault_jwt_file", "does not exist"),
-    "no bundle": ((*VAULT, "vault_ca_bundle=none.pem"), TOKEN, "vault_ca_bundle", "is no file"),
+    "no bundle": ((*VAULT, "vault_ca_bundle=none.pem"), TOKEN, "vault_ca_bundle", "is not a file"),
     "no fields": ((*VAULT, "token_field=", "client_id_field="), TOKEN, "token_field", "is empty"),
     "no name": (("source=aws",), {}, "aws_secret_id", "ARN"),
     "no client id": (("source=file", "client_secret_file=/dev/zero"), {}, "client_id_file",
@@ -73,7 +73,12 @@ STRANGERS = {
     "aws": (("source=aws", "aws_secret_id=a"), {}, "token_file=a", 'is for source = "file"'),
     "token": (VAULT, TOKEN, "vault_role_id=a", 'is for vault_auth = "approle"'),
     "approle": (APPROLE, SECRET_ID, "vault_role=a", 'is for vault_auth = "kubernetes"'),
-    "files": (("source=file", "token_file=/dev/zero"), {}, "client_id_file=a", "beside token_file"),
+    "files": (
+        ("source=file", "token_file=/dev/zero"),
+        {},
+        "client_id_file=a",
+        "together with token_file",
+    ),
 }
 
 
@@ -115,7 +120,7 @@ def test_an_address_without_encryption_or_with_a_password(url):
         ("client_secret", "DISPATCHER_CLIENT_SECRET, or from where [credentials] says"),
         ("vault_token", "VAULT_TOKEN"),
         ("vault_secret_id", "VAULT_SECRET_ID"),
-        ("token", "never stand in this file"),
+        ("token", "never written in this file"),
         ("vault_tokenfile", "did you mean credentials.vault_token_file?"),
     ],
 )

@@ -26,12 +26,12 @@ def settings(*sets):
     [
         ("rules.quiet_hours=21-8", 'must be a window such as "21:00-08:00"'),
         ("rules.quiet_hours=08:00-08:00", "begins when it ends"),
-        ("rules.timezone=Mars/Base", "is no time zone"),
+        ("rules.timezone=Mars/Base", "is not a time zone"),
         ("rules.cap_messages=-1", "at least 0"),
         ("rules.cap_hours=0", "more than 0"),
         ("rules.stop_failed_share=1", "less than 1"),
         ("rules.stop_failed_of=0", "at least 1"),
-        ("rules.suppression_file=nowhere.txt", 'is no file: "nowhere.txt"'),
+        ("rules.suppression_file=nowhere.txt", 'is not a file: "nowhere.txt"'),
         ("rules.timezone_column=address", "is a column with another meaning"),
     ],
 )
