@@ -11,9 +11,6 @@ from dispatcher.settings.value_sources import FLAGS
 STDIN = "-"
 """The source path that means standard input."""
 
-_NEEDED = {("campaign",): "none", ("source", "path"): STDIN}
-_OWN = {("name",): "none", ("source", "path"): STDIN}
-
 
 def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     """Set a placeholder for each value that a campaign needs and that is missing.
@@ -21,13 +18,12 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     If campaigns are listed, the short form's values need one. With ``complete`` each campaign's
     values do, too, because they may be missing.
     """
-    needed = dict(_NEEDED) if layers.listed or complete else {}
-    if complete:
-        needed.update(
-            {(name, *path): value for name in layers.items for path, value in _OWN.items()}
-        )
-    for path, value in needed.items():
-        layers.values.setdefault(path, value)
+    if layers.listed or complete:
+        layers.values.setdefault(("campaign",), "none")
+        layers.values.setdefault(("source", "path"), STDIN)
+    for name in layers.items() if complete else ():
+        layers.values.setdefault((name, "name"), "none")
+        layers.values.setdefault((name, "source", "path"), STDIN)
 
 
 def pop_selection(layers: Layers) -> str | None:
@@ -44,9 +40,9 @@ def problems(layers: Layers, selected: str | None) -> list[SettingsProblem]:
     if not layers.listed:
         return []
     found = [*_both_forms(layers), *_repeated(layers)]
-    if not layers.campaigns and not any(problem.key == LIST for problem in layers.problems):
+    if not layers.items() and not any(problem.key == LIST for problem in layers.problems):
         found.append(SettingsProblem("settings", LIST, "is empty", "write [[campaigns]] for each"))
-    names = [layers.values.get((name, "name")) for name in layers.items]
+    names = [layers.values.get((name, "name")) for name in layers.items()]
     if selected is not None and selected not in names:
         known = ", ".join(str(name) for name in names if name) or "none"
         problem, hint = f'"{selected}" is not listed', f"there are: {known}"
@@ -67,10 +63,10 @@ def complete(settings: Settings) -> Settings:
 
 def select(settings: Settings, layers: Layers, selected: str | None) -> Settings:
     """Remove every campaign but the selected one, which becomes the first."""
-    for name, campaign in zip(layers.items, settings.campaigns, strict=False):
+    for name, campaign in zip(layers.items(), settings.campaigns, strict=False):
         if campaign.name == selected:
             origins = [(path, origin) for path, origin in layers.origins.items() if path[0] == name]
-            for path in [path for path in layers.origins if path[0] in layers.items]:
+            for path in [path for path in layers.origins if path[0] in layers.items()]:
                 del layers.origins[path]
             layers.origins.update({(item(1), *path[1:]): origin for path, origin in origins})
             return settings.only(campaign)
@@ -104,11 +100,11 @@ def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
 
 
 def _repeated(layers: Layers) -> Iterator[SettingsProblem]:
-    for path in layers.repeated(layers.items, "name"):
+    for path in layers.repeated(LIST, "name"):
         yield layers.origins[path].problem(
             ".".join(path), "is already the name of another campaign"
         )
-    for path in layers.repeated(layers.items, "source", "path"):
+    for path in layers.repeated(LIST, "source", "path"):
         if layers.values[path] == STDIN:
             problem = "is standard input, which another campaign reads already"
             yield layers.origins[path].problem(".".join(path), problem)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from dispatcher.settings.credentials import CLIENT_VARIABLES, CredentialsSettings
 from dispatcher.settings.errors import SettingsProblem
-from dispatcher.settings.key_paths import KeyPath
+from dispatcher.settings.key_paths import CLIENTS, KeyPath
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import Settings
 
@@ -32,15 +32,15 @@ def variables_of(settings: Settings) -> tuple[str, str]:
 
 def fill_placeholders(layers: Layers) -> None:
     """Set a name for each client whose name is missing or wrong."""
-    for number, item in enumerate(layers.client_items, 1):
+    for number, item in enumerate(layers.items(CLIENTS), 1):
         layers.values.setdefault((item, "name"), f"client_{number}")
 
 
 def credentials_sections(settings: Settings, layers: Layers) -> Iterator[CredentialsSection]:
     """Yield every section of credentials that a run needs, except of clients with a wrong name."""
-    if not layers.clients:
+    if not layers.items(CLIENTS):
         yield CredentialsSection(("credentials",), settings.credentials, client_variables())
-    for item, client in zip(layers.client_items, settings.clients, strict=False):
+    for item, client in zip(layers.items(CLIENTS), settings.clients, strict=False):
         if layers.values.get((item, "name")) == client.name:
             variables = client_variables(client.name)
             yield CredentialsSection((item, "credentials"), client.credentials, variables)
@@ -66,5 +66,5 @@ def problems(layers: Layers) -> list[SettingsProblem]:
     """Return the problems of the list as a whole."""
     return [
         layers.origins[path].problem(".".join(path), "is already the name of another client")
-        for path in layers.repeated(layers.client_items, "name")
+        for path in layers.repeated(CLIENTS, "name")
     ]

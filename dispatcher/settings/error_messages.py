@@ -1,7 +1,5 @@
 """Turns the errors of pydantic into messages for the person who wrote the value."""
 
-from collections.abc import Mapping
-
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -108,13 +106,9 @@ def _problem_and_hint(detail: ErrorDetails, key: str) -> tuple[str, str]:
         return f"must be {words} {as_toml(context[name])}{shown}", ""
     if kind == "literal_error":
         hint = _COLUMNS_HINT if "source.columns." in key else ""
-        return f"must be {_choices(context)}{shown}", hint
+        choices = str(context["expected"]).replace("'", '"')
+        return f"must be {'one of ' if ' or ' in choices else ''}{choices}{shown}", hint
     return f"{_TYPES.get(kind, detail['msg'])}{shown}", ""
-
-
-def _choices(context: Mapping[str, object]) -> str:
-    expected = str(context["expected"]).replace("'", '"')
-    return expected if " or " not in expected else f"one of {expected}"
 
 
 def _short(value: object) -> str:

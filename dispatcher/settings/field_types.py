@@ -1,7 +1,7 @@
 """The types of values that settings have, each with its check."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
@@ -51,6 +51,11 @@ def _alias(value: str) -> str:
     return value
 
 
+def _or_empty(check: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that accepts an empty string and checks any other one."""
+    return AfterValidator(lambda value: check(value) if value else value)
+
+
 def _template(value: str) -> str:
     try:
         names = Template(value).names
@@ -84,13 +89,9 @@ def _split(value: str) -> SplitResult:
 
 
 def _region(value: str) -> str:
-    if value and value not in REGIONS:
+    if value not in REGIONS:
         raise WrongValueError(f'is not a region: "{value}"', f"there are: {', '.join(REGIONS)}")
     return value
-
-
-def _base_url(value: str) -> str:
-    return base_url(value) if value else value
 
 
 def base_url(value: str) -> str:
@@ -120,8 +121,7 @@ def base_url(value: str) -> str:
 
 
 def _proxy(value: str) -> str:
-    if value:
-        _split(value)
+    _split(value)
     return value
 
 
@@ -144,8 +144,6 @@ def _timezone(value: str) -> str:
 
 
 def _quiet(value: str) -> str:
-    if not value:
-        return value
     try:
         QuietHours.parse(value)
     except ValueError as error:
@@ -169,11 +167,11 @@ Alias = Annotated[str, AfterValidator(_alias)]
 """A client's name; it is used as a metric's tag and in the names of variables."""
 Campaign = Annotated[str, AfterValidator(_campaign)]
 TemplateText = Annotated[str, AfterValidator(_template)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Region = Annotated[str, AfterValidator(_region)]
-Proxy = Annotated[str, AfterValidator(_proxy)]
+BaseUrl = Annotated[str, _or_empty(base_url)]
+Region = Annotated[str, _or_empty(_region)]
+Proxy = Annotated[str, _or_empty(_proxy)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
-Quiet = Annotated[str, AfterValidator(_quiet)]
+Quiet = Annotated[str, _or_empty(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]

@@ -4,23 +4,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.settings.errors import SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import CLIENTS, LIST, KeyPath, holds_keys, item
+from dispatcher.settings.key_paths import LIST, KeyPath, holds_keys, item
 
 
 @dataclass(slots=True)
 class Layers:
     """Values by key, the latest one winning, and where each was set.
 
-    ``listed`` is true if campaigns are set as a list; ``campaigns`` and ``clients`` are the
-    lengths of the two lists.
+    ``lists`` has the number of tables of ``campaigns`` and ``clients``, if these are set.
     """
 
     values: dict[KeyPath, object] = field(default_factory=dict)
     origins: dict[KeyPath, SettingOrigin] = field(default_factory=dict)
     problems: list[SettingsProblem] = field(default_factory=list)
-    listed: bool = False
-    campaigns: int = 0
-    clients: int = 0
+    lists: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> bool:
+        """True if campaigns are set as a list."""
+        return LIST in self.lists
+
+    def items(self, list_key: str = LIST) -> list[str]:
+        """Return the first part of the keys of each item of a list."""
+        return [item(number + 1, list_key) for number in range(self.lists.get(list_key, 0))]
 
     def put(self, path: KeyPath, value: object, origin: SettingOrigin) -> None:
         """Set one key, in place of what an earlier layer has for it."""
@@ -34,10 +40,6 @@ class Layers:
         self.values.pop(path, None)
         return self.origins.pop(path, None)
 
-    def add_problem(self, origin: SettingOrigin, key: str, problem: str, hint: str = "") -> None:
-        """Add a problem that was found while reading."""
-        self.problems.append(origin.problem(key, problem, hint))
-
     def nested(self) -> dict[str, object]:
         """Return all values as nested tables."""
         root: dict[str, object] = {}
@@ -49,26 +51,9 @@ class Layers:
                     inner = table[part] = {}
                 table = inner
             table[path[-1]] = value
-        if self.listed:
-            root[LIST] = [root.pop(name, {}) for name in self.items]
-        if self.clients:
-            root[CLIENTS] = [root.pop(name, {}) for name in self.client_items]
+        for key in self.lists:
+            root[key] = [root.pop(name, {}) for name in self.items(key)]
         return root
-
-    def items_of(self, list_key: str) -> list[str]:
-        """Return the first parts of the keys of each item of a list."""
-        count = self.campaigns if list_key == LIST else self.clients
-        return [item(number, list_key) for number in range(1, count + 1)]
-
-    @property
-    def items(self) -> list[str]:
-        """The first parts of the keys of each of ``[[campaigns]]``."""
-        return self.items_of(LIST)
-
-    @property
-    def client_items(self) -> list[str]:
-        """The first parts of the keys of each of ``[[clients]]``."""
-        return self.items_of(CLIENTS)
 
     def origin(self, path: KeyPath) -> SettingOrigin | None:
         """Return where a key, or else something inside it, was set."""
@@ -77,10 +62,10 @@ class Layers:
         inside = [o for key, o in self.origins.items() if key[: len(path)] == path]
         return inside[-1] if inside else None
 
-    def repeated(self, items: list[str], *key: str) -> Iterator[KeyPath]:
-        """Yield ``key`` of each item that has the same string there as an earlier item."""
+    def repeated(self, list_key: str, *key: str) -> Iterator[KeyPath]:
+        """Yield ``key`` of each item of a list that has the string of an earlier item there."""
         earlier: set[str] = set()
-        for name in items:
+        for name in self.items(list_key):
             path = (name, *key)
             value = self.values.get(path)
             if isinstance(value, str):

@@ -5,7 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from dispatcher.settings import (
     campaigns,
@@ -77,7 +77,8 @@ def load(
             problems += _credentials(section, layers, env, invalid_keys)
     if problems:
         raise SettingsError(sorted(problems, key=_order))
-    return _finish(campaigns.select(settings, layers, selected), layers, env)
+    settings = campaigns.select(settings, layers, selected)
+    return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
 
 
 def _read(
@@ -139,11 +140,3 @@ def _credentials(
 
 def _order(problem: SettingsProblem) -> tuple[bool, str, int]:
     return problem.where == value_sources.ENVIRONMENT.where, problem.where, problem.line or 0
-
-
-def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
-    secrets = {
-        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
-    }
-    settings = settings.model_copy(update=secrets).with_environment(env)
-    return settings.with_origins({".".join(path): o for path, o in layers.origins.items()})

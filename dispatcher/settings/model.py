@@ -204,9 +204,13 @@ class Settings(SettingsSection):
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
     _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
 
-    def with_environment(self, env: Mapping[str, str]) -> "Settings":
-        """Return these settings with the variables that credential sources may read."""
-        copy = self.model_copy()
+    def with_origins(
+        self, origins: Mapping[str, SettingOrigin], env: Mapping[str, str]
+    ) -> "Settings":
+        """Return these settings with the origin of each key, and the secrets of the environment."""
+        secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
+        copy = self.model_copy(update=secrets)
+        copy._origins = origins  # noqa: SLF001 - of the same class
         names = [name for name in env if name.startswith(SECRET_VARIABLES)]
         copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
@@ -215,12 +219,6 @@ class Settings(SettingsSection):
     def environment(self) -> Mapping[str, SecretStr]:
         """The variables that credential sources may read."""
         return self._environment
-
-    def with_origins(self, origins: Mapping[str, SettingOrigin]) -> "Settings":
-        """Return these settings with the origin of each key."""
-        copy = self.model_copy()
-        copy._origins = dict(origins)  # noqa: SLF001 - of the same class
-        return copy
 
     def only(self, campaign: CampaignSettings) -> "Settings":
         """Return the settings of one campaign."""

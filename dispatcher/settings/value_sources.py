@@ -48,12 +48,12 @@ def read_file(layers: Layers, config: Path) -> None:
         text = config.read_bytes().decode("utf-8-sig")
         data = tomllib.loads(text)
     except OSError as error:
-        layers.add_problem(here, "the file", f"cannot be read: {error.strerror}")
+        layers.problems.append(here.problem("the file", f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError:
-        layers.add_problem(here, "the file", "is not written in UTF-8")
+        layers.problems.append(here.problem("the file", "is not written in UTF-8"))
     except tomllib.TOMLDecodeError as error:
         hint = "strings need quotes" if "Invalid value" in str(error) else ""
-        layers.add_problem(here, "the file", f"is not valid TOML: {error}", hint)
+        layers.problems.append(here.problem("the file", f"is not valid TOML: {error}", hint))
     else:
         lines = _lines(text)
         for key, value in data.items():
@@ -66,15 +66,14 @@ def read_file(layers: Layers, config: Path) -> None:
 
 
 def _read_list(layers: Layers, key: str, tables: object, here: SettingOrigin) -> None:
-    layers.listed = layers.listed or key == LIST
+    layers.lists[key] = 0
     if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
-        layers.add_problem(here, key, "must be a list of tables", f"write [[{key}]] above each")
+        layers.problems.append(
+            here.problem(key, "must be a list of tables", f"write [[{key}]] above each")
+        )
         return
-    if key == LIST:
-        layers.campaigns = len(tables)
-    else:
-        layers.clients = len(tables)
-    for name, table in zip(layers.items_of(key), tables, strict=True):
+    layers.lists[key] = len(tables)
+    for name, table in zip(layers.items(key), tables, strict=True):
         layers.put((name,), table, here)
         layers.origins[name,] = here
 
@@ -89,7 +88,7 @@ def read_environment(layers: Layers, env: Mapping[str, str]) -> None:
             _put_text(layers, ENVIRONMENT, name, path, env[name])
         else:
             hint = "for example DISPATCHER__ENGINE__WORKERS"
-            layers.add_problem(ENVIRONMENT, name, "is not the name of a key", hint)
+            layers.problems.append(ENVIRONMENT.problem(name, "is not the name of a key", hint))
 
 
 def read_sets(layers: Layers, sets: Sequence[str]) -> None:
@@ -100,7 +99,9 @@ def read_sets(layers: Layers, sets: Sequence[str]) -> None:
         if equals and all(path):
             _put_text(layers, SET, key, path, raw.strip())
         else:
-            layers.add_problem(SET, key, "has no value", "write --set section.key=value")
+            layers.problems.append(
+                SET.problem(key, "has no value", "write --set section.key=value")
+            )
 
 
 def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
@@ -117,7 +118,7 @@ def _put_text(layers: Layers, origin: SettingOrigin, key: str, path: KeyPath, ra
         layers.put(path, _value(path, raw), origin)
     else:
         problem = "can be set in the configuration file only"
-        layers.add_problem(origin, key, problem, f"write [[{list_key}]] there")
+        layers.problems.append(origin.problem(key, problem, f"write [[{list_key}]] there"))
 
 
 def _path(key: str) -> KeyPath:

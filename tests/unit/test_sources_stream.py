@@ -164,7 +164,7 @@ async def test_a_named_pipe(tmp_path):
 
 async def test_mistakes_are_source_errors(tmp_path, pipe):
     """A pipe that is gone, a descriptor that is closed, a header that will not do."""
-    with pytest.raises(SourceError, match="cannot be opened"):
+    with pytest.raises(SourceError, match="cannot be read"):
         await anext(StreamSource(str(tmp_path / "absent"), RULES).batches({}))
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(SourceError, match="cannot be read"):

@@ -6,7 +6,7 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Self
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.files.decompression import (
@@ -35,24 +35,6 @@ class ChangedError(SourceError):
     """A file changed after it was opened."""
 
 
-class Content(Protocol):
-    """Something that can be read. ``fingerprint`` is None if it can be read only once."""
-
-    @property
-    def name(self) -> str:
-        """The path as printable text."""
-        ...
-
-    @property
-    def fingerprint(self) -> str | None:
-        """Identifies this content among others that had the same name."""
-        ...
-
-    def chunks(self, offset: int, before_read: BeforeRead) -> Iterator[bytes]:
-        """Yield the decompressed bytes from ``offset`` on."""
-        ...
-
-
 class FileContent:
     """A regular file, open for reading. Use it as a context manager.
 
@@ -69,7 +51,7 @@ class FileContent:
 
     def __init__(self, path: str) -> None:
         self.name = printable_path(path)
-        with _source_errors(self.name), ExitStack() as undo:
+        with source_errors(self.name), ExitStack() as undo:
             self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - closed in __exit__
             undo.callback(self._file.close)
             self._stat = os.fstat(self._file.fileno())
@@ -92,11 +74,11 @@ class FileContent:
         return _skip(decompressed(self._raw(0, before_read), self._compression), offset)
 
     def _raw(self, offset: int, before_read: BeforeRead) -> Iterator[bytes]:
-        with _source_errors(self.name):
+        with source_errors(self.name):
             self._file.seek(offset)
         while True:
             before_read()
-            with _source_errors(self.name):
+            with source_errors(self.name):
                 chunk = self._file.read(_CHUNK)
                 now = os.fstat(self._file.fileno())
             self._check_same(now)
@@ -116,9 +98,12 @@ class FileContent:
 
 
 class PipeContent:
-    """A descriptor whose bytes, compressed or not, are read as they arrive; it is not closed."""
+    """A descriptor whose bytes, compressed or not, are read as they arrive; it is not closed.
 
-    fingerprint = None
+    It has no fingerprint, because it can be read only once.
+    """
+
+    fingerprint: None = None
 
     def __init__(self, name: str, descriptor: int) -> None:
         self.name = name
@@ -136,7 +121,7 @@ class PipeContent:
             if not poller.poll(_POLL_MILLISECONDS):
                 continue
             try:
-                with _source_errors(self.name):
+                with source_errors(self.name):
                     chunk = os.read(self._descriptor, _CHUNK)
             except BlockingIOError:
                 continue
@@ -145,8 +130,11 @@ class PipeContent:
             yield chunk
 
 
+Content = FileContent | PipeContent
+
+
 @contextmanager
-def _source_errors(path: str) -> Iterator[None]:
+def source_errors(path: str) -> Iterator[None]:
     """Turn an error of the operating system into a `SourceError` that names the path."""
     try:
         yield

@@ -22,12 +22,10 @@ def put_replaced(
 
     ``paths`` returns the files of the source. Nothing is sent if one of them has the replaced
     content: it was only renamed, and is read on under its new name. The row is sent with a
-    position of the new content, so that it is reported once. The old position is kept under
-    another name, in case its content comes back.
+    position of the new content, so that it is reported once.
 
-    Returns:
-        The old position as it is kept from now on; None if no content was replaced.
-
+    Return the old position as it is kept from now on, in case its content comes back; None if no
+    content was replaced.
     """
     unfinished = (at for at in known.values() if at.file == content.name and not at.done)
     before = next(unfinished, None)

@@ -3,9 +3,9 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 
-from dispatcher.ports import Batch, Position, SourceError
+from dispatcher.ports import Batch, Position
 from dispatcher.sources.batching import read_content
-from dispatcher.sources.files.byte_source import PipeContent
+from dispatcher.sources.files.byte_source import PipeContent, source_errors
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
@@ -39,13 +39,8 @@ class StreamSource:
         if self._path == "-":
             self._read_descriptor(self._descriptor, channel)
             return
-        try:
+        with source_errors(self._path):
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            raise SourceError(
-                f"{self._path}: cannot be opened ({error.strerror}); "
-                "check that this user may read it"
-            ) from error
         try:
             self._read_descriptor(descriptor, channel)
         finally:

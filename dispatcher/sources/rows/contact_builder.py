@@ -28,6 +28,21 @@ class InvalidRowError(Exception):
         self.detail = detail
 
 
+def decode(cells: bytes) -> str:
+    """Return bytes of a row as text.
+
+    Raises:
+        InvalidRowError: they are not UTF-8 or have a NUL byte.
+
+    """
+    if b"\0" in cells:
+        raise InvalidRowError("encoding", "a NUL byte")
+    try:
+        return cells.decode()
+    except UnicodeDecodeError:
+        raise InvalidRowError("encoding", "not UTF-8") from None
+
+
 class ContactBuilder:
     """Makes contacts out of rows. A row maps column names to cells that are not blank."""
 

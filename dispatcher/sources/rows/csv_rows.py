@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
 from dispatcher.sources.rows.csv_header import CsvHeader
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
@@ -39,9 +39,9 @@ class CsvRows:
                 if b'"' in line or line.__class__ is LongLine:
                     reader.put_back(line)
                     raw, fields = self._record(reader)
-                    cells = [_decode(field) for field in fields]
+                    cells = [decode(field) for field in fields]
                 else:
-                    cells = _decode(line.removesuffix(b"\r")).split(self._text_delimiter)
+                    cells = decode(line.removesuffix(b"\r")).split(self._text_delimiter)
                 contact = build(self._row(cells))
             except InvalidRowError as error:
                 yield RejectedRow(self._file, number, error.reason, error.detail, raw[:RAW_LIMIT])
@@ -103,12 +103,3 @@ class CsvRows:
     def _check_width(self, width: int) -> None:
         if width != len(self._names):
             raise InvalidRowError("columns", f"{width} columns, the header has {len(self._names)}")
-
-
-def _decode(cells: bytes) -> str:
-    if b"\0" in cells:
-        raise InvalidRowError("encoding", "a NUL byte")
-    try:
-        return cells.decode()
-    except UnicodeDecodeError:
-        raise InvalidRowError("encoding", "not UTF-8") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import orjson
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 
@@ -42,7 +42,8 @@ def _row(line: bytes) -> dict[str, str]:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
-        raise _decode_error(line) from None
+        decode(line)
+        raise InvalidRowError("json", "not JSON") from None
     if not isinstance(row, dict):
         raise InvalidRowError("json", "not an object")
     cells = {
@@ -52,16 +53,6 @@ def _row(line: bytes) -> dict[str, str]:
     if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
         raise InvalidRowError("encoding", "a NUL character")
     return {name: cell for name, cell in cells.items() if cell and not cell.isspace()}
-
-
-def _decode_error(line: bytes) -> InvalidRowError:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return InvalidRowError("encoding", "not UTF-8")
-    if b"\0" in line:
-        return InvalidRowError("encoding", "a NUL byte")
-    return InvalidRowError("json", "not JSON")
 
 
 def _text(cell: object, name: str, line: bytes) -> str:
