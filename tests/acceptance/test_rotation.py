@@ -38,7 +38,7 @@ def waited(process, log, words, seconds=20.0):
         time.sleep(0.05)
 
 
-def started_anew(played, *more):
+def restarted(played, *more):
     """Start a run with an interpreter of its own, so that its arguments are those that are seen."""
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -56,7 +56,7 @@ def rotate(sandbox, secret):
 def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_path):
     """First Vault has it before the platform does, which nobody notices; then the other way round.
 
-    Where the platform was first the run stands still until Vault has the secret, too.
+    Where the platform was first the run is halted until Vault has the secret, too.
     """
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(WORLD)
@@ -67,7 +67,7 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
         played.settings, secret_id = described(bao, tmp_path)
         played.environment = {"VAULT_ADDR": bao.url}
         shown = check(played)
-        process = started_anew(played, "--once")
+        process = restarted(played, "--once")
         sandbox, log = played.sandbox, played.log
         sandbox.wait_for_effects(60)
         arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
@@ -85,12 +85,12 @@ def test_a_rotated_secret_is_picked_up_without_a_contact_lost_or_sent_twice(tmp_
         written = log.read_text()
     halts = [line for line in written.splitlines() if "run.halted" in line]
     assert [("credentials" in line, PATH in line) for line in halts] == [(True, True)]
-    told = written + out + err + arguments + shown
-    assert not [secret for secret in [*SECRETS, secret_id] if secret in told]
+    printed = written + out + err + arguments + shown
+    assert not [secret for secret in [*SECRETS, secret_id] if secret in printed]
 
 
 def test_a_sealed_vault_at_the_start_is_waited_for(tmp_path):
-    """The run says what is sealed, stands still, and begins by itself after the unsealing."""
+    """The run says what is sealed, waits, and begins by itself after the unsealing."""
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(WORLD)
     folder = tmp_path / "bao"
@@ -130,9 +130,9 @@ def test_a_bearer_token_that_something_else_keeps_fresh(tmp_path):
         assert process.returncode == 0, err
         assert_nobody_twice_nobody_missing(played)
         assert played.sandbox.counts()["answers"]["token"] == {"200": 2}
-        told = out + err + played.log.read_text()
-    assert "look at what should keep it fresh" in told
-    assert not [token for token in tokens if token in told]
+        printed = out + err + played.log.read_text()
+    assert "look at what should keep it fresh" in printed
+    assert not [token for token in tokens if token in printed]
 
 
 def issued(sandbox):
@@ -147,11 +147,11 @@ def issued(sandbox):
 
 
 def described(bao, folder):
-    """The settings of a login by AppRole, and its secret id, which stands in a file."""
+    """The settings of a login by AppRole, and its secret id, which is in a file."""
     role_id, secret_id = bao.approle("play", secret_id_num_uses=2)
     file = folder / "secret-id"
     file.write_text(secret_id)
-    given = {
+    keys = {
         "source": "vault",
         "vault_path": PATH,
         "vault_auth": "approle",
@@ -159,7 +159,7 @@ def described(bao, folder):
         "vault_secret_id_file": file,
         "vault_ca_bundle": bao.ca_bundle,
     }
-    return {f"credentials.{key}": value for key, value in given.items()}, secret_id
+    return {f"credentials.{key}": value for key, value in keys.items()}, secret_id
 
 
 def check(played):

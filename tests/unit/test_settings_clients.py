@@ -95,7 +95,7 @@ def test_a_name_must_be_fit_for_a_tag(tmp_path, name):
     ],
 )
 def test_a_mistake_in_the_list_is_named_with_its_line(tmp_path, text, key, problem, line):
-    """And a secret that stands in the file is not shown."""
+    """And a secret in the file is not shown."""
     mistake = wrong(tmp_path, text)[key]
     assert problem in mistake.problem
     assert mistake.line == line

@@ -110,7 +110,7 @@ def test_a_file_that_was_read_in_part_and_has_changed_since_is_named_once(tmp_pa
     assert "up to line 257" in again[0].rejected[0].detail
     assert ids(again) == [f"b{n:06}" for n in range(600)]
     known |= known_after(again[:1])
-    assert not rejected(read(path, known)), "told with the first position of the new content"
+    assert not rejected(read(path, known)), "reported with the first position of the new content"
     known |= known_after(again)
     path.write_text(rows("c", 10))
     assert not rejected(read(path, known)), "the one before it was read to its end"
