@@ -12,7 +12,7 @@ from dispatcher.settings.errors import MISSING, WrongValueError
 from dispatcher.settings.field_types import BaseUrl, Text, base_url
 from dispatcher.settings.section import SettingsSection
 
-Finding = tuple[str, str, str]
+KeyFinding = tuple[str, str, str]
 """A key of the section or a variable, what is wrong with it, and what to do."""
 
 CLIENT_VARIABLES = ("DISPATCHER_CLIENT_ID", "DISPATCHER_CLIENT_SECRET")
@@ -85,7 +85,7 @@ def find_problems(
     section: CredentialsSettings,
     env: Mapping[str, str],
     variables: tuple[str, str] = CLIENT_VARIABLES,
-) -> Iterator[Finding]:
+) -> Iterator[KeyFinding]:
     """Yield what is wrong with the section as a whole, and with the files and variables it needs.
 
     ``variables`` are the names of the variables of the client's id and secret.
@@ -93,50 +93,51 @@ def find_problems(
     yield from _keys_of_others(section)
     match section.source:
         case "env":
-            yield from _environment(env, variables)
+            yield from _client_variables(env, variables)
         case "file":
-            yield from _files(section)
+            yield from _client_files(section)
         case "vault":
             yield from _vault(section, env)
         case "aws" if not section.aws_secret_id:
             yield "aws_secret_id", MISSING, "the name or the ARN of the secret"
     if section.source in ("vault", "aws"):
-        yield from _remote(section)
+        yield from _remote_fields(section)
 
 
-def _keys_of_others(section: CredentialsSettings) -> Iterator[Finding]:
+def _keys_of_others(section: CredentialsSettings) -> Iterator[KeyFinding]:
     """Find keys that belong to another source, or to another login method."""
     for source, names in _OWN.items():
         if source != section.source:
             hint = f'credentials.source is "{section.source}"; remove the key, or change the source'
-            yield from _set(section, names, f'is for source = "{source}"', hint)
+            yield from _keys_set(section, names, f'is for source = "{source}"', hint)
     if section.source != "vault":
         return
     for auth, names in _LOGINS.items():
         if auth != section.vault_auth:
             hint = f'vault_auth is "{section.vault_auth}"'
-            yield from _set(section, names, f'is for vault_auth = "{auth}"', hint)
+            yield from _keys_set(section, names, f'is for vault_auth = "{auth}"', hint)
 
 
-def _set(
+def _keys_set(
     section: CredentialsSettings, names: tuple[str, ...], problem: str, hint: str
-) -> Iterator[Finding]:
+) -> Iterator[KeyFinding]:
+    """Report each of ``names`` that is not at its default."""
     for name in names:
         if getattr(section, name) != CredentialsSettings.model_fields[name].default:
             yield name, problem, hint
 
 
-def _environment(env: Mapping[str, str], variables: tuple[str, str]) -> Iterator[Finding]:
+def _client_variables(env: Mapping[str, str], variables: tuple[str, str]) -> Iterator[KeyFinding]:
     for name in variables:
         if not env.get(name, "").strip():
             yield name, "is not set", f"export {name}=... before the command"
 
 
-def _files(section: CredentialsSettings) -> Iterator[Finding]:
+def _client_files(section: CredentialsSettings) -> Iterator[KeyFinding]:
     pair = ("client_id_file", "client_secret_file")
     if section.token_file:
         problem = "cannot be set together with token_file"
-        yield from _set(section, pair, problem, "a token needs no client id and secret")
+        yield from _keys_set(section, pair, problem, "a token needs no client id and secret")
         yield from _file(section, "token_file")
         return
     for name in pair:
@@ -146,7 +147,7 @@ def _files(section: CredentialsSettings) -> Iterator[Finding]:
             yield name, MISSING, "a file each for id and secret, or token_file"
 
 
-def _file(section: CredentialsSettings, name: str) -> Iterator[Finding]:
+def _file(section: CredentialsSettings, name: str) -> Iterator[KeyFinding]:
     """Check the file of a secret, if the key is set."""
     path = getattr(section, name)
     if not path:
@@ -161,7 +162,7 @@ def _file(section: CredentialsSettings, name: str) -> Iterator[Finding]:
         yield name, f'is empty: "{path}"', "write the secret into it, and nothing else"
 
 
-def _vault(section: CredentialsSettings, env: Mapping[str, str]) -> Iterator[Finding]:
+def _vault(section: CredentialsSettings, env: Mapping[str, str]) -> Iterator[KeyFinding]:
     if not section.vault_path:
         yield "vault_path", MISSING, 'vault_path = "dispatcher/platform"'
     yield from _vault_address(section, env)
@@ -180,7 +181,7 @@ def _vault(section: CredentialsSettings, env: Mapping[str, str]) -> Iterator[Fin
             yield from _file(section, "vault_jwt_file")
 
 
-def _vault_address(section: CredentialsSettings, env: Mapping[str, str]) -> Iterator[Finding]:
+def _vault_address(section: CredentialsSettings, env: Mapping[str, str]) -> Iterator[KeyFinding]:
     address = env.get("VAULT_ADDR", "").strip()
     if section.vault_address:
         return
@@ -196,14 +197,14 @@ def _vault_address(section: CredentialsSettings, env: Mapping[str, str]) -> Iter
 
 def _secret(
     section: CredentialsSettings, env: Mapping[str, str], variable: str, key: str
-) -> Iterator[Finding]:
+) -> Iterator[KeyFinding]:
     if getattr(section, key):
         yield from _file(section, key)
     elif not env.get(variable, "").strip():
         yield variable, "is not set", f"export {variable}=..., or set credentials.{key}"
 
 
-def _remote(section: CredentialsSettings) -> Iterator[Finding]:
+def _remote_fields(section: CredentialsSettings) -> Iterator[KeyFinding]:
     """Check what vault and aws have in common."""
     if not section.token_field and not (section.client_id_field and section.client_secret_field):
         hint = "client_id_field and client_secret_field, or token_field"

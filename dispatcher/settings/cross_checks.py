@@ -47,10 +47,7 @@ def _source(s: Settings) -> Finding | None:
     if s.source.watch and not here.is_dir():
         return f'must be a folder that exists, not "{path}"', "source.watch = true watches a folder"
     if not here.exists():
-        return (
-            f'does not exist: "{path}"',
-            f"relative paths start from {os.curdir}, where the command runs",
-        )
+        return f'does not exist: "{path}"', "relative paths start where the command runs"
     if here.is_dir() and not s.source.watch:
         return f'is a folder: "{path}"', f'set source.watch = true, or write "{path}/*.csv"'
     return None
