@@ -178,7 +178,7 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
 
     \b
     Examples:
-      dispatcher sandbox --scenario config/sandbox/demo.toml --log effects.jsonl
+      dispatcher sandbox --scenario config/sandbox/faults.toml --log effects.jsonl
       dispatcher sandbox contacts --count 2000 --out contacts.csv
     """
     if ctx.invoked_subcommand is None:

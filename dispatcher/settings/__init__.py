@@ -1,8 +1,8 @@
-"""Everything that a user can set: read, checked, and every mistake told at once.
+"""Everything that a user can set: reads it, checks it and reports all problems at once.
 
-Values come, in rising order, from their defaults, the configuration file (TOML), environment
-variables ``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flags of a command.
-Secrets are no settings: ``[credentials]`` says where they are kept.
+Values come from their defaults, the configuration file (TOML), environment variables
+``DISPATCHER__SECTION__KEY``, ``--set section.key=value`` and the flags of a command; later ones
+override earlier ones. Secrets are not settings: ``[credentials]`` says where they are kept.
 """
 
 from dispatcher.settings.clients import per_client_settings as each_client

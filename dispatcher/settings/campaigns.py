@@ -1,4 +1,4 @@
-"""The two forms of campaigns: one in the short form on top, or a list of them."""
+"""The two forms of campaigns: a single one in the short form, or a list of them."""
 
 from collections.abc import Iterator
 
@@ -11,27 +11,23 @@ from dispatcher.settings.value_sources import FLAGS
 STDIN = "-"
 """The source path that means standard input."""
 
-_NEEDED = {("campaign",): "none", ("source", "path"): STDIN}
-_OWN = {("name",): "none", ("source", "path"): STDIN}
-
 
 def fill_placeholders(layers: Layers, *, complete: bool) -> None:
-    """Put something in the place of what one campaign needs.
+    """Set a placeholder for each value that a campaign needs and that is missing.
 
-    Where campaigns are listed the short form has nothing of its own. ``complete``: of each
-    campaign, too, whatever may be missing.
+    If campaigns are listed, the short form's values need one. With ``complete`` each campaign's
+    values do, too, because they may be missing.
     """
-    needed = dict(_NEEDED) if layers.listed or complete else {}
-    if complete:
-        needed.update(
-            {(name, *path): value for name in layers.items for path, value in _OWN.items()}
-        )
-    for path, value in needed.items():
-        layers.values.setdefault(path, value)
+    if layers.listed or complete:
+        layers.values.setdefault(("campaign",), "none")
+        layers.values.setdefault(("source", "path"), STDIN)
+    for name in layers.items() if complete else ():
+        layers.values.setdefault((name, "name"), "none")
+        layers.values.setdefault((name, "source", "path"), STDIN)
 
 
-def take_choice(layers: Layers) -> str | None:
-    """Take ``--campaign`` for a choice among the listed ones; None if there is none."""
+def pop_selection(layers: Layers) -> str | None:
+    """Remove and return the ``--campaign`` that selects a listed one; None if there is none."""
     flag = layers.origins.get(("campaign",))
     if not layers.listed or flag is None or flag.where != FLAGS["campaign"]:
         return None
@@ -39,54 +35,52 @@ def take_choice(layers: Layers) -> str | None:
     return str(layers.values.pop(("campaign",)))
 
 
-def mistakes(layers: Layers, chosen: str | None) -> list[SettingsProblem]:
-    """Name what is wrong with the list as a whole, and take out what does not go with it."""
+def problems(layers: Layers, selected: str | None) -> list[SettingsProblem]:
+    """Return the problems of the list as a whole; remove values that are not allowed beside it."""
     if not layers.listed:
         return []
-    found = [*_both_forms(layers), *_twice(layers)]
-    if not layers.campaigns and not any(each.key == LIST for each in layers.mistakes):
+    found = [*_both_forms(layers), *_repeated(layers)]
+    if not layers.items() and not any(problem.key == LIST for problem in layers.problems):
         found.append(SettingsProblem("settings", LIST, "is empty", "write [[campaigns]] for each"))
-    names = [layers.values.get((name, "name")) for name in layers.items]
-    if chosen is not None and chosen not in names:
+    names = [layers.values.get((name, "name")) for name in layers.items()]
+    if selected is not None and selected not in names:
         known = ", ".join(str(name) for name in names if name) or "none"
-        flag = FLAGS["campaign"]
-        found.append(
-            SettingsProblem(flag, "campaign", f'"{chosen}" is not listed', f"there are: {known}")
-        )
+        problem, hint = f'"{selected}" is not listed', f"there are: {known}"
+        found.append(SettingsProblem(FLAGS["campaign"], "campaign", problem, hint))
     return found
 
 
 def complete(settings: Settings) -> Settings:
-    """Bring both forms together: ``campaigns`` has them all, the top has the first one's own."""
+    """Return the settings with both forms: all ``campaigns``, and the first one's at the top."""
     if not settings.campaigns:
         sections = {name: getattr(settings, name) for name in CAMPAIGN_SECTIONS}
-        whole = CampaignSettings(name=settings.campaign, **sections)
-        return settings.model_copy(update={"campaigns": (whole,)})
-    campaigns = tuple(_inheriting(each, settings) for each in settings.campaigns)
+        campaign = CampaignSettings(name=settings.campaign, **sections)
+        return settings.model_copy(update={"campaigns": (campaign,)})
+    campaigns = tuple(_inheriting(campaign, settings) for campaign in settings.campaigns)
     first = settings.only(campaigns[0])
     return first.model_copy(update={"campaigns": campaigns})
 
 
-def chosen_alone(settings: Settings, layers: Layers, chosen: str | None) -> Settings:
-    """Leave out every campaign but the chosen one, which becomes the first."""
-    for name, campaign in zip(layers.items, settings.campaigns, strict=False):
-        if campaign.name == chosen:
+def select(settings: Settings, layers: Layers, selected: str | None) -> Settings:
+    """Remove every campaign but the selected one, which becomes the first."""
+    for name, campaign in zip(layers.items(), settings.campaigns, strict=False):
+        if campaign.name == selected:
             origins = [(path, origin) for path, origin in layers.origins.items() if path[0] == name]
-            for path in [path for path in layers.origins if path[0] in layers.items]:
+            for path in [path for path in layers.origins if path[0] in layers.items()]:
                 del layers.origins[path]
             layers.origins.update({(item(1), *path[1:]): origin for path, origin in origins})
             return settings.only(campaign)
     return settings
 
 
-def views(settings: Settings, layers: Layers, chosen: str | None) -> list[tuple[str, Settings]]:
-    """Return the settings as each campaign has them, with what stands in front of its keys."""
+def views(settings: Settings, layers: Layers, selected: str | None) -> list[tuple[str, Settings]]:
+    """Return the settings of each campaign, with the prefix of its keys."""
     if not layers.listed:
         return [("", settings)]
     return [
-        (f"{item(number)}.", settings.only(each))
-        for number, each in enumerate(settings.campaigns, 1)
-        if chosen in (None, each.name)
+        (f"{item(number)}.", settings.only(campaign))
+        for number, campaign in enumerate(settings.campaigns, 1)
+        if selected in (None, campaign.name)
     ]
 
 
@@ -96,28 +90,21 @@ def _inheriting(campaign: CampaignSettings, settings: Settings) -> CampaignSetti
 
 
 def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
-    short = {"campaign", *CAMPAIGN_SECTIONS}.difference(INHERITED)
-    for path in [path for path in layers.values if path[0] in short]:
-        del layers.values[path]
-        origin = layers.origins.pop(path, SettingOrigin(DEFAULTS))
-        key, hint = ".".join(path), "write it there, under each campaign"
-        hint = "each has a name of its own" if key == "campaign" else hint
-        problem = "cannot be set together with [[campaigns]]"
-        yield SettingsProblem(origin.where, key, problem, hint, origin.line)
+    short_form = {"campaign", *CAMPAIGN_SECTIONS}.difference(INHERITED)
+    for path in [path for path in layers.values if path[0] in short_form]:
+        origin = layers.pop(path) or SettingOrigin(DEFAULTS)
+        hint = "write it under each campaign"
+        if path == ("campaign",):
+            hint = "each campaign has a name"
+        yield origin.problem(".".join(path), "cannot be set together with [[campaigns]]", hint)
 
 
-def _twice(layers: Layers) -> Iterator[SettingsProblem]:
-    for key, problem in (
-        (("name",), "is the name of another campaign already"),
-        (("source", "path"), "is standard input, which another campaign reads already"),
-    ):
-        seen: set[object] = set()
-        for name in layers.items:
-            value = layers.values.get((name, *key))
-            if value in seen and (key == ("name",) or value == STDIN):
-                origin = layers.origins[(name, *key)]
-                yield SettingsProblem(
-                    origin.where, ".".join((name, *key)), problem, "", origin.line
-                )
-            if isinstance(value, str):
-                seen.add(value)
+def _repeated(layers: Layers) -> Iterator[SettingsProblem]:
+    for path in layers.repeated(LIST, "name"):
+        yield layers.origins[path].problem(
+            ".".join(path), "is already the name of another campaign"
+        )
+    for path in layers.repeated(LIST, "source", "path"):
+        if layers.values[path] == STDIN:
+            problem = "is standard input, which another campaign reads already"
+            yield layers.origins[path].problem(".".join(path), problem)

@@ -7,50 +7,54 @@ from dispatcher.settings.credentials import CLIENT_VARIABLES, CredentialsSetting
 from dispatcher.settings.errors import SettingsProblem
 from dispatcher.settings.key_paths import CLIENTS, KeyPath
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.model import ClientSettings, Settings
+from dispatcher.settings.model import Settings
 
 
-class Place(NamedTuple):
-    """A section of credentials: its key, and the variables that it may name."""
+class CredentialsSection(NamedTuple):
+    """A section of credentials: its key, and the variables of the client's id and secret."""
 
     path: KeyPath
-    section: CredentialsSettings
+    settings: CredentialsSettings
     variables: tuple[str, str]
 
 
-def variables(client: str = "") -> tuple[str, str]:
-    """Return the names of the variables with a client's id and secret; "": of the only one."""
-    behind = f"__{client.upper()}" if client else ""
+def client_variables(client: str = "") -> tuple[str, str]:
+    """Return the names of the variables with a client's id and secret; "" is the only client."""
+    suffix = f"__{client.upper()}" if client else ""
     client_id, client_secret = CLIENT_VARIABLES
-    return client_id + behind, client_secret + behind
+    return client_id + suffix, client_secret + suffix
 
 
 def variables_of(settings: Settings) -> tuple[str, str]:
-    """Return those of the client that `each_alone` gave these settings for."""
-    return variables(settings.clients[0].name if settings.clients else "")
+    """Return the variables of the client that `per_client_settings` made these settings for."""
+    return client_variables(settings.clients[0].name if settings.clients else "")
 
 
 def fill_placeholders(layers: Layers) -> None:
-    """Put a name in the place of one that is missing or wrong."""
-    for number, item in enumerate(layers.client_items, 1):
+    """Set a name for each client whose name is missing or wrong."""
+    for number, item in enumerate(layers.items(CLIENTS), 1):
         layers.values.setdefault((item, "name"), f"client_{number}")
 
 
-def places(settings: Settings, layers: Layers) -> Iterator[Place]:
-    """Yield every section of credentials that a run needs, where the names of clients are right."""
-    if not layers.clients:
-        yield Place(("credentials",), settings.credentials, variables())
-    for item, client in zip(layers.client_items, settings.clients, strict=False):
+def credentials_sections(settings: Settings, layers: Layers) -> Iterator[CredentialsSection]:
+    """Yield every section of credentials that a run needs, except of clients with a wrong name."""
+    if not layers.items(CLIENTS):
+        yield CredentialsSection(("credentials",), settings.credentials, client_variables())
+    for item, client in zip(layers.items(CLIENTS), settings.clients, strict=False):
         if layers.values.get((item, "name")) == client.name:
-            yield Place((item, "credentials"), client.credentials, variables(client.name))
+            variables = client_variables(client.name)
+            yield CredentialsSection((item, "credentials"), client.credentials, variables)
 
 
 def per_client_settings(settings: Settings) -> Iterator[tuple[str, Settings]]:
-    """Yield the settings as they are for each client alone, with its alias; "" for the only one."""
+    """Yield each client's alias and the settings for it alone; the alias of the only one is ""."""
     if not settings.clients:
         yield "", settings
     for client in settings.clients:
-        yield client.name, _alone(settings, client)
+        quota = client.requests_per_minute or settings.platform.requests_per_minute
+        platform = settings.platform.model_copy(update={"requests_per_minute": quota})
+        own = {"clients": (client,), "platform": platform, "credentials": client.credentials}
+        yield client.name, settings.model_copy(update=own)
 
 
 def requests_per_minute(settings: Settings) -> int:
@@ -58,24 +62,9 @@ def requests_per_minute(settings: Settings) -> int:
     return sum(view.platform.requests_per_minute for _, view in per_client_settings(settings))
 
 
-def mistakes(layers: Layers) -> list[SettingsProblem]:
-    """Name what is wrong with the list as a whole."""
-    return list(_twice(layers))
-
-
-def _alone(settings: Settings, client: ClientSettings) -> Settings:
-    own = client.requests_per_minute or settings.platform.requests_per_minute
-    platform = settings.platform.model_copy(update={"requests_per_minute": own})
-    view = {"clients": (client,), "platform": platform, "credentials": client.credentials}
-    return settings.model_copy(update=view)
-
-
-def _twice(layers: Layers) -> Iterator[SettingsProblem]:
-    seen: set[object] = set()
-    for item in layers.client_items:
-        name = layers.values.get((item, "name"))
-        if isinstance(name, str) and name in seen:
-            origin = layers.origins[item, "name"]
-            problem = f"is the name of another of {CLIENTS} already"
-            yield SettingsProblem(origin.where, f"{item}.name", problem, "", origin.line)
-        seen.add(name if isinstance(name, str) else None)
+def problems(layers: Layers) -> list[SettingsProblem]:
+    """Return the problems of the list as a whole."""
+    return [
+        layers.origins[path].problem(".".join(path), "is already the name of another client")
+        for path in layers.repeated(CLIENTS, "name")
+    ]

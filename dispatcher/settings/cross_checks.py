@@ -1,44 +1,45 @@
-"""Checks that look at several settings together, or at the world around them."""
+"""Checks of several settings together, or of the files that they name."""
 
 import os
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
-from dispatcher.settings.model import CAMPAIGN_SECTIONS, Column, Settings
+from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
+from dispatcher.sources.options import MEANINGS
 
-_MEANINGS: tuple[str, ...] = get_args(Column)
+Finding = tuple[str, str]
+"""What is wrong, and a hint what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule: it is asked only when none of the keys that it needs is wrong in itself.
+    """One rule, which is checked only if all keys that it needs have valid values.
 
-    ``test`` returns what is wrong and a hint, or None; the first key is the one that is named.
+    ``test`` returns None if nothing is wrong. A finding is reported for the first key.
     """
 
     needs: tuple[str, ...]
-    test: Callable[[Settings], tuple[str, str] | None]
+    test: Callable[[Settings], Finding | None]
 
 
-def _backoff(s: Settings) -> tuple[str, str] | None:
+def _backoff(s: Settings) -> Finding | None:
     if s.retry.backoff_seconds <= s.retry.backoff_max_seconds:
         return None
     return f"must not be below backoff_seconds ({s.retry.backoff_seconds:g})", ""
 
 
-def _stdin(s: Settings) -> tuple[str, str] | None:
+def _stdin(s: Settings) -> Finding | None:
     if s.source.watch and s.source.path == STDIN:
         return "cannot be true for standard input", "name a folder in source.path"
     return None
 
 
-def _source(s: Settings) -> tuple[str, str] | None:
+def _source(s: Settings) -> Finding | None:
     path = s.source.path
     if path == STDIN or (any(sign in path for sign in "*?[") and not s.source.watch):
         return None
@@ -46,60 +47,54 @@ def _source(s: Settings) -> tuple[str, str] | None:
     if s.source.watch and not here.is_dir():
         return f'must be a folder that exists, not "{path}"', "source.watch = true watches a folder"
     if not here.exists():
-        return f'does not exist: "{path}"', f"paths count from {os.curdir}, where the command runs"
+        return f'does not exist: "{path}"', "relative paths start where the command runs"
     if here.is_dir() and not s.source.watch:
         return f'is a folder: "{path}"', f'set source.watch = true, or write "{path}/*.csv"'
     return None
 
 
-def _bundle(s: Settings) -> tuple[str, str] | None:
+def _bundle(s: Settings) -> Finding | None:
     path, hint = s.platform.ca_bundle, "a file of PEM certificates"
     if not path:
         return None
     if not Path(path).is_file():
-        return f'is no file: "{path}"', hint
+        return f'is not a file: "{path}"', hint
     try:
         ssl.create_default_context(cafile=path)
     except (ssl.SSLError, OSError) as error:
         reason = getattr(error, "reason", None) or error.strerror or "unreadable"
-        return f'holds no certificates that can be read: "{path}" ({reason})', hint
+        return f'has no certificates that can be read: "{path}" ({reason})', hint
     return None
 
 
-def _zone_column(s: Settings) -> tuple[str, str] | None:
+def _zone_column(s: Settings) -> Finding | None:
     column, columns = s.rules.timezone_column, s.source.columns
-    taken = {name for name in _MEANINGS if name not in columns} | set(columns.values())
+    taken = {name for name in MEANINGS if name not in columns} | set(columns.values())
     if column not in taken:
         return None
-    return f'is a column with another meaning: "{column}"', "name one that only tells the zone"
+    return f'is a column with another meaning: "{column}"', "name one that has only the zone"
 
 
-def _suppression(s: Settings) -> tuple[str, str] | None:
+def _suppression(s: Settings) -> Finding | None:
     path, hint = s.rules.suppression_file, "a file with one value a line; empty for none"
     if not path:
         return None
     if not Path(path).is_file():
-        return f'is no file: "{path}"', hint
+        return f'is not a file: "{path}"', hint
     if not os.access(path, os.R_OK):
         return f'cannot be read: "{path}"', hint
     return None
 
 
-def _log_file(s: Settings) -> tuple[str, str] | None:
-    if not s.telemetry.log_file:
-        return None
-    return _writable(Path(s.telemetry.log_file))
+def _log_file(s: Settings) -> Finding | None:
+    return _writable(Path(s.telemetry.log_file)) if s.telemetry.log_file else None
 
 
-def _ledger(s: Settings) -> tuple[str, str] | None:
-    return _writable(s.ledger.path)
-
-
-def _writable(path: Path) -> tuple[str, str] | None:
+def _writable(path: Path) -> Finding | None:
     if path.is_dir():
-        return f'is a folder: "{path}"', "name a file; it is made when it is not there"
+        return f'is a folder: "{path}"', "name a file; it is created if it does not exist"
     if not path.parent.is_dir():
-        return f'lies in a folder that does not exist: "{path.parent}"', "make the folder first"
+        return f'is in a folder that does not exist: "{path.parent}"', "create the folder first"
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         return f'cannot be written to: "{path}"', ""
     return None
@@ -110,59 +105,59 @@ TOGETHER = (
     Check(("source.watch", "source.path"), _stdin),
     Check(("rules.timezone_column", "source.columns"), _zone_column),
 )
-"""What must fit together."""
+"""Settings that depend on each other."""
 
-WORLD = (
+FILES = (
     Check(("source.path", "source.watch"), _source),
     Check(("platform.ca_bundle",), _bundle),
     Check(("rules.suppression_file",), _suppression),
     Check(("telemetry.log_file",), _log_file),
 )
-"""What a run needs to find."""
+"""Files that a run needs."""
 
-LEDGER = (Check(("ledger.path",), _ledger),)
-"""What the ledger tells by itself once it is opened, told before."""
+LEDGER = (Check(("ledger.path",), lambda s: _writable(s.ledger.path)),)
+"""What opening the ledger would report, checked before."""
 
 
 def apply(
     checks: tuple[Check, ...],
     settings: Settings,
-    wrong: frozenset[str],
+    invalid: frozenset[str],
     views: Sequence[tuple[str, Settings]],
 ) -> Iterator[tuple[KeyPath, str, str]]:
     """Yield the key, the problem and the hint of each rule that is broken.
 
-    ``views`` are the settings as each campaign has them, with what stands in front of its keys;
-    a rule about what each has of its own is asked for each.
+    ``invalid`` are the keys with invalid values. ``views`` are the settings of each campaign, with
+    the prefix of its keys; a rule about a section of campaigns is checked for each of them.
     """
     for check in checks:
-        own = check.needs[0].split(".")[0] in CAMPAIGN_SECTIONS
-        for front, view in views if own else [("", settings)]:
-            needs = [front + key for key in check.needs]
-            answer = None if wrong.intersection(needs) else check.test(view)
-            if answer is not None:
-                yield tuple(needs[0].split(".")), *answer
+        per_campaign = check.needs[0].split(".")[0] in CAMPAIGN_SECTIONS
+        for prefix, view in views if per_campaign else [("", settings)]:
+            needs = [prefix + key for key in check.needs]
+            finding = None if invalid.intersection(needs) else check.test(view)
+            if finding is not None:
+                yield tuple(needs[0].split(".")), *finding
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what is allowed, but perhaps not meant."""
+    """Return what is allowed, but is perhaps a mistake."""
     found = []
     for campaign in settings.campaigns:
         if not campaign.message.text:
             which = f"campaign {campaign.name}: " if len(settings.campaigns) > 1 else ""
-            found.append(f"{which}message.text is empty: every row must bring a text of its own")
-    if settings.engine.sharing == "fair" and any(each.priority for each in settings.campaigns):
-        found.append('engine.sharing is "fair": priorities count for nothing')
+            found.append(f"{which}message.text is empty: every row must have a text")
+    if settings.engine.sharing == "fair" and any(c.priority for c in settings.campaigns):
+        found.append('engine.sharing is "fair": priorities have no effect')
     if settings.telemetry.health_port and not is_loopback(settings.telemetry.health_host):
         found.append(
-            "telemetry.health_host is not loopback: whoever reaches the port can read the status"
+            "telemetry.health_host is not loopback: anyone who reaches the port can read the status"
         )
     if settings.rules.timezone_column and not settings.rules.quiet_hours:
         found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
     if settings.platform.states_per_call > settings.engine.workers:
         found.append(
-            "platform.states_per_call is more than engine.workers: no more contacts than those "
-            "wait together"
+            "platform.states_per_call is more than engine.workers: no more contacts than workers "
+            "can wait together"
         )
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")

@@ -1,11 +1,15 @@
-"""What a failed check means, in words for the person who wrote the value."""
-
-from collections.abc import Mapping
+"""Turns the errors of pydantic into messages for the person who wrote the value."""
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dispatcher.settings.errors import SettingOrigin, SettingsProblem, WrongValueError
+from dispatcher.settings.errors import (
+    DEFAULTS,
+    MISSING,
+    SettingOrigin,
+    SettingsProblem,
+    WrongValueError,
+)
 from dispatcher.settings.key_paths import (
     LISTS,
     KeyPath,
@@ -20,13 +24,13 @@ from dispatcher.settings.toml_format import as_toml
 from dispatcher.settings.value_sources import FLAGS
 
 _TYPES = {
-    "string_type": "must be a text",
+    "string_type": "must be a string",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
-    "tuple_type": "must be a list of texts",
+    "tuple_type": "must be a list of strings",
     "dict_type": "must be a table",
     "path_type": "must be a path",
     "model_type": "must be a table",
@@ -45,60 +49,53 @@ _EXAMPLES = {
     "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
     "clients.name": 'name = "main"',
 }
+_COLUMNS_HINT = 'columns maps a meaning to your file\'s column: conversation_id = "CONVERSATIONID"'
 _NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
 
 
-def mistakes(error: ValidationError, layers: Layers) -> list[SettingsProblem]:
-    """Turn each of pydantic's errors into a mistake with its place."""
+def problems(error: ValidationError, layers: Layers) -> list[SettingsProblem]:
+    """Return each of pydantic's errors as a problem with its place."""
     found: dict[KeyPath, SettingsProblem] = {}
     for detail in error.errors(include_url=False):
-        path = _where(detail)
+        path = _path(detail)
         if detail["type"] == "missing" and path[-1] in sections():
-            inner = [p for p, info in known().items() if p[0] == path[-1] and info.is_required()]
-            whole = [(*path[:-1], *each) for each in inner]
-            found.update({each: _missing(each, layers) for each in whole})
+            required = [p for p, info in known().items() if p[0] == path[-1] and info.is_required()]
+            for inner in required:
+                found[*path[:-1], *inner] = _missing((*path[:-1], *inner), layers)
         else:
-            found.setdefault(path, _mistake(detail, path, layers))
+            found.setdefault(path, _problem(detail, path, layers))
     return list(found.values())
 
 
-def _where(detail: ErrorDetails) -> KeyPath:
-    """Return the key of an error, without the places inside of a list."""
+def _path(detail: ErrorDetails) -> KeyPath:
+    """Return the key of an error, without indexes of a list of strings."""
     loc = detail["loc"]
-    front: KeyPath = ()
+    prefix: KeyPath = ()
     if loc[0] in LISTS and len(loc) > 1:
-        loc, front = loc[2:], (item(int(loc[1]) + 1, str(loc[0])),)
+        loc, prefix = loc[2:], (item(int(loc[1]) + 1, str(loc[0])),)
     path = tuple(str(part) for part in loc if isinstance(part, str) and part != "[key]")
-    return (*front, *path[:3])
+    return (*prefix, *path[:3])
 
 
-def _mistake(detail: ErrorDetails, path: KeyPath, layers: Layers) -> SettingsProblem:
+def _problem(detail: ErrorDetails, path: KeyPath, layers: Layers) -> SettingsProblem:
     if detail["type"] == "missing":
         return _missing(path, layers)
-    origin = layers.origin(path) or SettingOrigin("defaults")
+    key, origin = ".".join(path), layers.origin(path) or SettingOrigin(DEFAULTS)
     if detail["type"] == "extra_forbidden":
-        return SettingsProblem(
-            origin.where, _name(path), "is not known", hint_for_unknown(path), origin.line
-        )
-    problem, hint = _problem(detail, _name(path))
-    return SettingsProblem(origin.where, _name(path), problem, hint, origin.line)
-
-
-def _name(path: KeyPath) -> str:
-    return ".".join(path)
+        return origin.problem(key, "is not known", hint_for_unknown(path))
+    return origin.problem(key, *_problem_and_hint(detail, key))
 
 
 def _missing(path: KeyPath, layers: Layers) -> SettingsProblem:
-    key = _name(path)
-    if (of := item_list(path)) is not None:
-        here = layers.origins[path[:1]]
-        hint = _EXAMPLES.get(_name((of, *path[1:])), "set it")
-        return SettingsProblem(here.where, key, "is missing", hint, here.line)
+    key = ".".join(path)
+    if (list_key := item_list(path)) is not None:
+        hint = _EXAMPLES.get(".".join((list_key, *path[1:])), "set it")
+        return layers.origins[path[:1]].problem(key, MISSING, hint)
     flag = f", or {FLAGS[key]}" if key in FLAGS else ""
-    return SettingsProblem("settings", key, "is missing", f"{_EXAMPLES.get(key, 'set it')}{flag}")
+    return SettingsProblem("settings", key, MISSING, f"{_EXAMPLES.get(key, 'set it')}{flag}")
 
 
-def _problem(detail: ErrorDetails, key: str) -> tuple[str, str]:
+def _problem_and_hint(detail: ErrorDetails, key: str) -> tuple[str, str]:
     kind, context = detail["type"], detail.get("ctx", {})
     cause = context.get("error")
     if isinstance(cause, WrongValueError):
@@ -108,19 +105,10 @@ def _problem(detail: ErrorDetails, key: str) -> tuple[str, str]:
         words, name = _BOUNDS[kind]
         return f"must be {words} {as_toml(context[name])}{shown}", ""
     if kind == "literal_error":
-        return f"must be {_choices(context)}{shown}", _choice_hint(key)
+        hint = _COLUMNS_HINT if "source.columns." in key else ""
+        choices = str(context["expected"]).replace("'", '"')
+        return f"must be {'one of ' if ' or ' in choices else ''}{choices}{shown}", hint
     return f"{_TYPES.get(kind, detail['msg'])}{shown}", ""
-
-
-def _choices(context: Mapping[str, object]) -> str:
-    expected = str(context["expected"]).replace("'", '"')
-    return expected if " or " not in expected else f"one of {expected}"
-
-
-def _choice_hint(key: str) -> str:
-    if "source.columns." in key:
-        return 'columns maps a meaning to your file\'s column: conversation_id = "CONVERSATIONID"'
-    return ""
 
 
 def _short(value: object) -> str:

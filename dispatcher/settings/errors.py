@@ -1,10 +1,12 @@
-"""What is wrong with the settings, told so that it can be put right."""
+"""What is wrong with the settings, with its place and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEFAULTS = "defaults"
-"""Where a value comes from that nobody set."""
+"""The origin of a value that is not set anywhere."""
+MISSING = "is missing"
+"""The problem of a key that is not set although it is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,14 @@ class SettingOrigin:
     def __str__(self) -> str:
         return self.where if self.line is None else f"{self.where}:{self.line}"
 
+    def problem(self, key: str, problem: str, hint: str = "") -> "SettingsProblem":
+        """Return a problem with a value that was set here."""
+        return SettingsProblem(self.where, key, problem, hint, self.line)
+
 
 @dataclass(frozen=True, slots=True)
 class SettingsProblem:
-    """One thing that is wrong: where it was set, which key, what is wrong and what to do."""
+    """One problem: where it was set, the key, what is wrong and what to do."""
 
     where: str
     key: str
@@ -34,7 +40,7 @@ class SettingsProblem:
 
 
 class SettingsError(Exception):
-    """The settings cannot be used; ``mistakes`` names everything that is wrong with them."""
+    """The settings cannot be used; ``mistakes`` has everything that is wrong with them."""
 
     def __init__(self, mistakes: Sequence[SettingsProblem]) -> None:
         self.mistakes = tuple(mistakes)
@@ -42,7 +48,7 @@ class SettingsError(Exception):
 
 
 class WrongValueError(ValueError):
-    """A value that a field does not take, with a hint what to write instead."""
+    """A value that a field does not accept, with a hint what to write instead."""
 
     def __init__(self, problem: str, hint: str = "") -> None:
         self.hint = hint

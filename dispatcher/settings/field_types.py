@@ -1,7 +1,7 @@
-"""The kinds of values that settings have, each with its check."""
+"""The types of values that settings have, each with its check."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
@@ -13,6 +13,7 @@ from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.platforms.genesys.regions import REGIONS
 from dispatcher.settings.errors import WrongValueError
+from dispatcher.sources.options import is_delimiter
 from dispatcher.sources.rows.template import Template
 
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -20,7 +21,7 @@ _CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` can only be this machine: localhost, 127.0.0.0/8 or ::1."""
+    """Return True if ``host`` can only be this machine: localhost, 127.0.0.0/8 or ::1."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -28,7 +29,7 @@ def is_loopback(host: str) -> bool:
 
 
 def without_userinfo(url: str) -> str:
-    """Return ``url`` with the name and password in it made unreadable."""
+    """Return ``url`` with its user name and password replaced by asterisks."""
     return re.sub(r"//[^/]*@", "//***@", url)
 
 
@@ -50,6 +51,11 @@ def _alias(value: str) -> str:
     return value
 
 
+def _or_empty(check: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that accepts an empty string and checks any other one."""
+    return AfterValidator(lambda value: check(value) if value else value)
+
+
 def _template(value: str) -> str:
     try:
         names = Template(value).names
@@ -64,9 +70,9 @@ def _template(value: str) -> str:
 
 
 def too_long(template: str, names: Iterable[str], limit: int) -> bool:
-    """Tell whether a template is above the limit already where all its columns are empty."""
-    least = len(template) - sum(len(name) + 2 for name in names)
-    return least - template.count("{{") - template.count("}}") > limit
+    """Return True if a template is above the limit even if all its columns are empty."""
+    literal = len(template) - sum(len(name) + 2 for name in names)
+    return literal - template.count("{{") - template.count("}}") > limit
 
 
 def _split(value: str) -> SplitResult:
@@ -74,7 +80,7 @@ def _split(value: str) -> SplitResult:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError as error:
-        raise WrongValueError(f"is no URL: {error}") from error
+        raise WrongValueError(f"is not a URL: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise WrongValueError(
             "must be a URL that starts with https://", "for example https://api.example.com"
@@ -83,20 +89,16 @@ def _split(value: str) -> SplitResult:
 
 
 def _region(value: str) -> str:
-    if value and value not in REGIONS:
-        raise WrongValueError(f'is no region: "{value}"', f"there are: {', '.join(REGIONS)}")
+    if value not in REGIONS:
+        raise WrongValueError(f'is not a region: "{value}"', f"there are: {', '.join(REGIONS)}")
     return value
 
 
-def _base_url(value: str) -> str:
-    return base_url(value) if value else value
-
-
 def base_url(value: str) -> str:
-    """Return the scheme, host and port of a URL that has nothing else.
+    """Return the scheme, host and port of a URL.
 
     Raises:
-        WrongValueError: it has, or what is sent there could be read on its way.
+        WrongValueError: it has other parts, or requests to it would not be encrypted.
 
     """
     parts = _split(value)
@@ -113,19 +115,18 @@ def base_url(value: str) -> str:
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise WrongValueError(
             "must start with https:// because the host is not this machine",
-            "a token sent without encryption can be read on its way",
+            "without encryption others can read the token",
         )
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _proxy(value: str) -> str:
-    if value:
-        _split(value)
+    _split(value)
     return value
 
 
 def _delimiter(value: str) -> str:
-    if value == "auto" or (len(value) == 1 and value.isascii() and value not in '"\r\n\0'):
+    if is_delimiter(value):
         return value
     raise WrongValueError('must be "auto" or a single ASCII character', r'for example ";" or "\t"')
 
@@ -137,14 +138,12 @@ def _timezone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
         raise WrongValueError(
-            "is no time zone that this machine knows", 'for example "UTC" or "Europe/Berlin"'
+            "is not a time zone that this machine has", 'for example "UTC" or "Europe/Berlin"'
         ) from error
     return value
 
 
 def _quiet(value: str) -> str:
-    if not value:
-        return value
     try:
         QuietHours.parse(value)
     except ValueError as error:
@@ -165,14 +164,14 @@ def _not_blank(value: str) -> str:
 
 
 Alias = Annotated[str, AfterValidator(_alias)]
-"""A client's name: fit for a metric's tag, and for the name of a variable."""
+"""A client's name; it is used as a metric's tag and in the names of variables."""
 Campaign = Annotated[str, AfterValidator(_campaign)]
 TemplateText = Annotated[str, AfterValidator(_template)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Region = Annotated[str, AfterValidator(_region)]
-Proxy = Annotated[str, AfterValidator(_proxy)]
+BaseUrl = Annotated[str, _or_empty(base_url)]
+Region = Annotated[str, _or_empty(_region)]
+Proxy = Annotated[str, _or_empty(_proxy)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
-Quiet = Annotated[str, AfterValidator(_quiet)]
+Quiet = Annotated[str, _or_empty(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]

@@ -1,4 +1,4 @@
-"""Which keys there are, what they take, and which one was probably meant."""
+"""Which keys exist, what they accept, and which one an unknown key probably means."""
 
 import re
 from difflib import get_close_matches
@@ -37,7 +37,7 @@ _ITEM = re.compile(rf"({LIST}|{CLIENTS})\[([1-9][0-9]*)\]")
 
 @cache
 def known() -> dict[KeyPath, FieldInfo]:
-    """Return every key that can be set, but for those inside of lists."""
+    """Return every key that can be set, except those inside lists."""
     keys: dict[KeyPath, FieldInfo] = {}
     for name, field in Settings.model_fields.items():
         kind = field.annotation
@@ -48,32 +48,25 @@ def known() -> dict[KeyPath, FieldInfo]:
     return keys
 
 
-@cache
-def _known_in_campaigns() -> dict[KeyPath, FieldInfo]:
-    whole = {path: info for path, info in known().items() if path[0] in CAMPAIGN_SECTIONS}
-    own = CampaignSettings.model_fields.items()
-    return whole | {(name,): info for name, info in own if name not in CAMPAIGN_SECTIONS}
-
-
-def item(number: int, of: str = LIST) -> str:
-    """Return the first part of the keys of one of ``[[campaigns]]``, counted from 1."""
-    return f"{of}[{number}]"
+def item(number: int, list_key: str = LIST) -> str:
+    """Return the first part of the keys of an item of a list, counted from 1."""
+    return f"{list_key}[{number}]"
 
 
 def item_list(path: KeyPath) -> str | None:
-    """Return the list that a key belongs to; None if to none."""
-    found = _ITEM.fullmatch(path[0])
-    return found.group(1) if found else None
+    """Return the list that a key is in; None if it is not in a list."""
+    match = _ITEM.fullmatch(path[0])
+    return match.group(1) if match else None
 
 
 def holds_keys(path: KeyPath) -> bool:
-    """Tell whether a table at this place holds keys, each with a place of its own."""
+    """Return True if the table at this path has keys of the settings, each with its own origin."""
     if item_list(path) == CLIENTS:
         return path[1:] in ((), ("credentials",))
     if item_list(path) is not None:
         path = path[1:]
-        return not path or path in _SECTIONS_OF_A_CAMPAIGN or is_table(path)
-    return path in _SECTIONS or is_table(path)
+        return not path or path in _CAMPAIGN_SECTION_PATHS or is_table(path)
+    return path in _SECTION_PATHS or is_table(path)
 
 
 @cache
@@ -83,7 +76,7 @@ def sections() -> frozenset[str]:
 
 
 def is_table(path: KeyPath) -> bool:
-    """Tell whether the key holds a table of the user's own names."""
+    """Return True if the key is a table whose names the user chooses."""
     if path and item_list(path) is not None:
         path = path[1:]
     field = known().get(path)
@@ -91,7 +84,7 @@ def is_table(path: KeyPath) -> bool:
 
 
 def takes_text(path: KeyPath) -> bool:
-    """Tell whether a text is what the key takes, so that 2026 stands for itself."""
+    """Return True if the key accepts a string, so that 2026 is not read as a number."""
     if is_table(path[:-1]):
         return True
     field = known().get(path)
@@ -101,40 +94,43 @@ def takes_text(path: KeyPath) -> bool:
 
 
 def hint_for_unknown(path: KeyPath) -> str:
-    """Suggest the key that was probably meant."""
-    if path[-1] in SECRETS or any(word in path[-1] for word in ("secret", "password", "token")):
-        meant = get_close_matches(path[-1], _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
-        return f"did you mean credentials.{meant[0]}?" if meant else secret_hint(path[-1])
-    if item_list(path) == CLIENTS:
-        names = [*ClientSettings.model_fields, *CredentialsSettings.model_fields]
-        meant = get_close_matches(path[-1], names, n=1)
-        return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
-    if item_list(path) is not None:
-        names = [key[-1] for key in _known_in_campaigns()]
-        meant = get_close_matches(path[-1], [*CAMPAIGN_SECTIONS, *names], n=1)
-        return f"did you mean {meant[0]}?" if meant else _ALL_KEYS
-    if len(path) == 1:
-        close = get_close_matches(path[0], [*sections(), "campaign"], n=1)
-        if close and close[0] in sections():
-            return f"did you mean the section [{close[0]}]?"
-    near = _nearest(path)
-    return f"did you mean {near}?" if near else _ALL_KEYS
+    """Return a hint with the key that an unknown one probably means."""
+    name = path[-1]
+    if name in SECRETS or any(word in name for word in ("secret", "password", "token")):
+        near = get_close_matches(name, _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
+        return f"did you mean credentials.{near[0]}?" if near else secret_hint(name)
+    if (list_key := item_list(path)) is not None:
+        near = get_close_matches(name, _names_in(list_key), n=1)
+    else:
+        near = get_close_matches(name, [*sections(), "campaign"], n=1) if len(path) == 1 else []
+        is_section = near and near[0] in sections()
+        near = [f"the section [{near[0]}]"] if is_section else _nearest(path)
+    return f"did you mean {near[0]}?" if near else _ALL_KEYS
 
 
-def _nearest(path: KeyPath) -> str | None:
+def _names_in(list_key: str) -> list[str]:
+    """Return the names of all keys of an item of a list, those in its sections too."""
+    if list_key == CLIENTS:
+        return [*ClientSettings.model_fields, *CredentialsSettings.model_fields]
+    inner = [path[1] for path in known() if path[0] in CAMPAIGN_SECTIONS]
+    return [*CampaignSettings.model_fields, *inner]
+
+
+def _nearest(path: KeyPath) -> list[str]:
+    """Return the known key most similar to ``path``; none if no key is similar."""
     same = {key[-1]: key for key in known() if key[:-1] == path[:-1]}
     leaves = {key[-1]: key for key in known()}
     if path[-1] in leaves:
-        return ".".join(leaves[path[-1]])
-    whole = {".".join(key): key for key in known()}
-    for names, word in ((same, path[-1]), (whole, ".".join(path)), (leaves, path[-1])):
-        close = get_close_matches(word, names, n=1, cutoff=0.7)
+        return [".".join(leaves[path[-1]])]
+    dotted = {".".join(key): key for key in known()}
+    for keys, word in ((same, path[-1]), (dotted, ".".join(path)), (leaves, path[-1])):
+        close = get_close_matches(word, keys, n=1, cutoff=0.7)
         if close:
-            return ".".join(names[close[0]])
-    return None
+            return [".".join(keys[close[0]])]
+    return []
 
 
 _NAMED_LIKE_SECRETS = [key[-1] for key in known() if key[0] == "credentials"]
-"""Keys that say where a secret is: one that is written wrongly is no secret."""
-_SECTIONS = frozenset((name,) for name in sections())
-_SECTIONS_OF_A_CAMPAIGN = frozenset((name,) for name in CAMPAIGN_SECTIONS)
+"""Keys that say where a secret is; a misspelt one gets a hint to the right key."""
+_SECTION_PATHS = frozenset((name,) for name in sections())
+_CAMPAIGN_SECTION_PATHS = frozenset((name,) for name in CAMPAIGN_SECTIONS)

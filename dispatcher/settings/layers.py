@@ -1,40 +1,47 @@
-"""Values from all places, laid over each other key by key."""
+"""Values of all sources, merged key by key."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.settings.errors import SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import CLIENTS, LIST, KeyPath, holds_keys, item
+from dispatcher.settings.key_paths import LIST, KeyPath, holds_keys, item
 
 
 @dataclass(slots=True)
 class Layers:
-    """Values by key, the latest one winning, and where each came from.
+    """Values by key, the latest one winning, and where each was set.
 
-    ``listed`` tells whether campaigns were given as a list, ``campaigns`` how many; ``clients``
-    tells how many of these there are.
+    ``lists`` has the number of tables of ``campaigns`` and ``clients``, if these are set.
     """
 
     values: dict[KeyPath, object] = field(default_factory=dict)
     origins: dict[KeyPath, SettingOrigin] = field(default_factory=dict)
-    mistakes: list[SettingsProblem] = field(default_factory=list)
-    listed: bool = False
-    campaigns: int = 0
-    clients: int = 0
+    problems: list[SettingsProblem] = field(default_factory=list)
+    lists: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> bool:
+        """True if campaigns are set as a list."""
+        return LIST in self.lists
+
+    def items(self, list_key: str = LIST) -> list[str]:
+        """Return the first part of the keys of each item of a list."""
+        return [item(number + 1, list_key) for number in range(self.lists.get(list_key, 0))]
 
     def put(self, path: KeyPath, value: object, origin: SettingOrigin) -> None:
-        """Set one key, in place of what an earlier layer said."""
+        """Set one key, in place of what an earlier layer has for it."""
         for part, inner in _flat(path, value):
             self.origins.pop(part, None)
             self.values[part] = inner
             self.origins[part] = origin
 
-    def wrong(self, origin: SettingOrigin, key: str, problem: str, hint: str = "") -> None:
-        """Note a mistake."""
-        self.mistakes.append(SettingsProblem(origin.where, key, problem, hint, origin.line))
+    def pop(self, path: KeyPath) -> SettingOrigin | None:
+        """Remove one key; return where it was set, None if it was not."""
+        self.values.pop(path, None)
+        return self.origins.pop(path, None)
 
     def nested(self) -> dict[str, object]:
-        """Return all values as the tables that they came from."""
+        """Return all values as nested tables."""
         root: dict[str, object] = {}
         for path, value in self.values.items():
             table = root
@@ -44,28 +51,27 @@ class Layers:
                     inner = table[part] = {}
                 table = inner
             table[path[-1]] = value
-        if self.listed:
-            root[LIST] = [root.pop(name, {}) for name in self.items]
-        if self.clients:
-            root[CLIENTS] = [root.pop(name, {}) for name in self.client_items]
+        for key in self.lists:
+            root[key] = [root.pop(name, {}) for name in self.items(key)]
         return root
 
-    @property
-    def items(self) -> list[str]:
-        """The first parts of the keys of each of ``[[campaigns]]``."""
-        return [item(number) for number in range(1, self.campaigns + 1)]
-
-    @property
-    def client_items(self) -> list[str]:
-        """The first parts of the keys of each of ``[[clients]]``."""
-        return [item(number, CLIENTS) for number in range(1, self.clients + 1)]
-
     def origin(self, path: KeyPath) -> SettingOrigin | None:
-        """Return where a key, or else something inside of it, was set."""
+        """Return where a key, or else something inside it, was set."""
         if path in self.origins:
             return self.origins[path]
         inside = [o for key, o in self.origins.items() if key[: len(path)] == path]
         return inside[-1] if inside else None
+
+    def repeated(self, list_key: str, *key: str) -> Iterator[KeyPath]:
+        """Yield ``key`` of each item of a list that has the string of an earlier item there."""
+        earlier: set[str] = set()
+        for name in self.items(list_key):
+            path = (name, *key)
+            value = self.values.get(path)
+            if isinstance(value, str):
+                if value in earlier:
+                    yield path
+                earlier.add(value)
 
 
 def _flat(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:

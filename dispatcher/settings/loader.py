@@ -1,11 +1,11 @@
-"""Settings from all their places, or every mistake in them at once."""
+"""Loads the settings from all sources, or reports all problems in them at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from dispatcher.settings import (
     campaigns,
@@ -16,18 +16,24 @@ from dispatcher.settings import (
     value_sources,
 )
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsError, SettingsProblem
+from dispatcher.settings.errors import (
+    DEFAULTS,
+    MISSING,
+    SettingOrigin,
+    SettingsError,
+    SettingsProblem,
+)
 from dispatcher.settings.key_paths import KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
-from dispatcher.settings.platform_checks import MISSING, PLATFORM
+from dispatcher.settings.platform_checks import PLATFORM
 
 Purpose = Literal["run", "check", "status", "verify"]
-"""What the settings are for; it decides how much of the world must be in order."""
+"""What the settings are for; it decides which checks are made."""
 
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
-    "run": cross_checks.TOGETHER + PLATFORM + cross_checks.WORLD,
-    "check": cross_checks.TOGETHER + PLATFORM + cross_checks.WORLD + cross_checks.LEDGER,
+    "run": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
+    "check": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES + cross_checks.LEDGER,
     "status": cross_checks.TOGETHER,
     "verify": cross_checks.TOGETHER + PLATFORM,
 }
@@ -46,34 +52,33 @@ def load(
 ) -> Settings:
     """Read and check all settings.
 
-    ``env`` is the environment, ``sets`` the texts of ``--set``, ``flags`` values by key that a
-    command's own flags gave (None: not given). For the purpose "status" it is enough that the
-    ledger can be named: credentials, source and platform may be missing; for "verify" the source
-    may be. "check" looks at the ledger's place, too; a run finds that out when it opens it.
+    ``env`` is the environment, ``sets`` are the values of ``--set``, ``flags`` the values of a
+    command's flags by key (None: not set). The purpose "status" needs only the ledger:
+    credentials, source and platform may be missing. For "verify" only the source may be missing.
+    "check" also checks the ledger's path, which a run checks by opening it.
 
     Raises:
-        SettingsError: names everything that is wrong.
+        SettingsError: it has everything that is wrong.
 
     """
     layers = _read(config, env, sets, flags or {})
-    chosen = campaigns.take_choice(layers)
-    wrong = [*layers.mistakes, *_take_out_secrets(layers), *campaigns.mistakes(layers, chosen)]
-    wrong += clients.mistakes(layers)
+    selected = campaigns.pop_selection(layers)
+    problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
+    problems += clients.problems(layers)
     campaigns.fill_placeholders(layers, complete=purpose in _WITHOUT_SOURCE)
     settings, invalid = _validate(layers)
-    keys = frozenset(mistake.key for mistake in invalid)
-    wrong += invalid
-    views = campaigns.views(settings, layers, chosen)
-    wrong += [
-        _at(layers, *found) for found in cross_checks.apply(_RULES[purpose], settings, keys, views)
-    ]
+    problems += invalid
+    invalid_keys = frozenset(problem.key for problem in invalid)
+    views = campaigns.views(settings, layers, selected)
+    findings = cross_checks.apply(_RULES[purpose], settings, invalid_keys, views)
+    problems += [_problem(layers, *finding) for finding in findings]
     if purpose != "status":
-        for place in clients.places(settings, layers):
-            if ".".join((*place.path, "source")) not in keys:
-                wrong += _credentials(place, layers, env, keys)
-    if wrong:
-        raise SettingsError(sorted(wrong, key=_order))
-    return _finish(campaigns.chosen_alone(settings, layers, chosen), layers, env)
+        for section in clients.credentials_sections(settings, layers):
+            problems += _credentials(section, layers, env, invalid_keys)
+    if problems:
+        raise SettingsError(sorted(problems, key=_order))
+    settings = campaigns.select(settings, layers, selected)
+    return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
 
 
 def _read(
@@ -88,63 +93,50 @@ def _read(
     return layers
 
 
-def _take_out_secrets(layers: Layers) -> list[SettingsProblem]:
-    """Refuse client_id and client_secret as keys of a file, wherever they stand on top."""
-    found = []
+def _pop_secrets(layers: Layers) -> Iterator[SettingsProblem]:
+    """Remove client_id and client_secret at the top, where they are not allowed."""
     for name in SECRETS:
-        if layers.values.pop((name,), None) is not None:
-            origin = layers.origins.pop((name,))
-            hint = hint_for_unknown((name,))
-            found.append(SettingsProblem(origin.where, name, "is not known", hint, origin.line))
-    return found
+        if (origin := layers.pop((name,))) is not None:
+            yield origin.problem(name, "is not known", hint_for_unknown((name,)))
 
 
 def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
-    """Check each value; where some are wrong, go on with their defaults to check the others."""
+    """Check each value. Replace invalid ones by their defaults, so that the rest can be checked."""
     try:
         return campaigns.complete(Settings.model_validate(layers.nested())), []
     except ValidationError as error:
-        invalid = error_messages.mistakes(error, layers)
+        invalid = error_messages.problems(error, layers)
     usable = deepcopy(layers)
-    for mistake in invalid:
-        _drop(usable, tuple(mistake.key.split(".")))
+    for problem in invalid:
+        path = tuple(problem.key.split("."))
+        for key in [key for key in usable.values if key[: len(path)] == path]:
+            del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)
     clients.fill_placeholders(usable)
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
-def _drop(layers: Layers, path: KeyPath) -> None:
-    for key in [key for key in layers.values if key[: len(path)] == path]:
-        del layers.values[key]
-
-
-def _at(layers: Layers, path: KeyPath, problem: str, hint: str) -> SettingsProblem:
-    nowhere = SettingOrigin("settings" if problem == MISSING else DEFAULTS)
-    origin = layers.origin(path) or nowhere
-    return SettingsProblem(origin.where, ".".join(path), problem, hint, origin.line)
+def _problem(layers: Layers, path: KeyPath, problem: str, hint: str) -> SettingsProblem:
+    unset = SettingOrigin("settings" if problem == MISSING else DEFAULTS)
+    return (layers.origin(path) or unset).problem(".".join(path), problem, hint)
 
 
 def _credentials(
-    place: clients.Place, layers: Layers, env: Mapping[str, str], wrong: frozenset[str]
-) -> list[SettingsProblem]:
-    front = ".".join(place.path)
-    found = credentials.mistakes(place.section, env, place.variables)
-    return [
-        _at(layers, (*place.path, key), problem, hint)
-        if key in CredentialsSettings.model_fields
-        else SettingsProblem("environment", key, problem, hint)
-        for key, problem, hint in found
-        if f"{front}.{key}" not in wrong
-    ]
+    section: clients.CredentialsSection,
+    layers: Layers,
+    env: Mapping[str, str],
+    invalid_keys: frozenset[str],
+) -> Iterator[SettingsProblem]:
+    prefix = ".".join(section.path)
+    if f"{prefix}.source" in invalid_keys:
+        return
+    findings = credentials.find_problems(section.settings, env, section.variables)
+    for key, problem, hint in findings:
+        if key not in CredentialsSettings.model_fields:
+            yield value_sources.ENVIRONMENT.problem(key, problem, hint)
+        elif f"{prefix}.{key}" not in invalid_keys:
+            yield _problem(layers, (*section.path, key), problem, hint)
 
 
-def _order(mistake: SettingsProblem) -> tuple[bool, str, int]:
-    return mistake.where == "environment", mistake.where, mistake.line or 0
-
-
-def _finish(settings: Settings, layers: Layers, env: Mapping[str, str]) -> Settings:
-    secrets = {
-        name: SecretStr(env.get(f"DISPATCHER_{name.upper()}", "").strip()) for name in SECRETS
-    }
-    whole = settings.model_copy(update=secrets).with_environment(env)
-    return whole.with_origins({".".join(path): o for path, o in layers.origins.items()})
+def _order(problem: SettingsProblem) -> tuple[bool, str, int]:
+    return problem.where == value_sources.ENVIRONMENT.where, problem.where, problem.line or 0

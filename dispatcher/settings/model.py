@@ -1,4 +1,4 @@
-"""The settings themselves: every key, its default and its bounds."""
+"""Every setting with its default and its bounds."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,22 +28,11 @@ from dispatcher.settings.field_types import (
 )
 from dispatcher.settings.section import SettingsSection
 from dispatcher.settings.toml_format import as_toml
-
-Column = Literal[
-    "conversation_id",
-    "contact_key",
-    "external_contact_id",
-    "address",
-    "text",
-    "subject",
-    "not_before",
-    "expires_at",
-]
-"""The columns that have a meaning; every other one is an attribute."""
+from dispatcher.sources.options import Format, Meaning
 
 
 class MessageSettings(SettingsSection):
-    """What is sent when the row brings no text of its own; empty: every row must bring one."""
+    """What is sent if the row has no text; empty: every row must have one."""
 
     text: TemplateText = ""
     subject: TemplateText = ""
@@ -53,19 +42,19 @@ class SourceSettings(SettingsSection):
     """Where contacts are read from."""
 
     path: Text
-    format: Literal["auto", "csv", "jsonl"] = "auto"
+    format: Format = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
     stable_seconds: float = Field(default=2.0, ge=0, le=86400)
     delimiter: Delimiter = "auto"
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
-    columns: dict[Column, Text] = Field(default_factory=dict)
+    columns: dict[Meaning, Text] = Field(default_factory=dict)
     filter: Filter = Field(default_factory=dict)
 
 
 class RulesSettings(SettingsSection):
-    """Who of a campaign is not written to, or not now, and when the campaign stops."""
+    """Which people of a campaign are not written to, or not now, and when the campaign stops."""
 
     one_per_person: bool = True
     quiet_hours: Quiet = ""
@@ -79,9 +68,9 @@ class RulesSettings(SettingsSection):
 
 
 class CampaignSettings(SettingsSection):
-    """One of ``[[campaigns]]``: what is its own, and what it gets of the workers.
+    """One of ``[[campaigns]]``, and how much of the workers it gets.
 
-    ``share`` counts among campaigns that share fairly, ``priority`` where the highest goes first.
+    ``share`` is used if ``engine.sharing`` is "fair", ``priority`` if it is "priority".
     """
 
     name: Campaign
@@ -122,7 +111,7 @@ class PlatformSettings(SettingsSection):
 
 
 class ClientSettings(SettingsSection):
-    """One of ``[[clients]]``; without a quota of its own it has that of ``[platform]``."""
+    """One of ``[[clients]]``; its quota is by default that of ``[platform]``."""
 
     name: Alias
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
@@ -136,7 +125,7 @@ class LedgerSettings(SettingsSection):
 
 
 class ControlSettings(SettingsSection):
-    """Where the running dispatcher takes orders."""
+    """Where the running dispatcher receives commands."""
 
     socket: str = ""
 
@@ -152,7 +141,7 @@ class EngineSettings(SettingsSection):
 
 
 class RetrySettings(SettingsSection):
-    """The bounds of all retrying."""
+    """The bounds of retries."""
 
     max_attempts: int = Field(default=8, ge=1, le=1000)
     loop_after: int = Field(default=3, ge=1, le=100)
@@ -165,7 +154,7 @@ class RetrySettings(SettingsSection):
 
 
 class ReconcileSettings(SettingsSection):
-    """What is assumed of the platform when a send had no clear answer."""
+    """What is assumed about the platform after a send without a clear answer."""
 
     delivery: Literal["at-most-once", "at-least-once"] = "at-most-once"
     max_effect_delay_seconds: float = Field(default=60.0, ge=0, le=86400)
@@ -192,8 +181,8 @@ class Settings(SettingsSection):
     """All settings of one run; made by `dispatcher.settings.load`.
 
     ``campaigns`` is never empty. ``campaign`` and the sections of one campaign are those of the
-    first; `only` gives the settings as they are for another. ``clients`` is empty where there is
-    but one OAuth client.
+    first; `only` returns the settings of another. ``clients`` is empty if there is only one OAuth
+    client.
     """
 
     campaign: Campaign
@@ -215,11 +204,15 @@ class Settings(SettingsSection):
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
     _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
 
-    def with_environment(self, env: Mapping[str, str]) -> "Settings":
-        """Return these settings, with the variables that credential sources may read."""
-        copy = self.model_copy()
-        found = {name: SecretStr(env[name]) for name in env if name.startswith(SECRET_VARIABLES)}
-        copy._environment = found  # noqa: SLF001 - a copy of its own kind
+    def with_origins(
+        self, origins: Mapping[str, SettingOrigin], env: Mapping[str, str]
+    ) -> "Settings":
+        """Return these settings with the origin of each key, and the secrets of the environment."""
+        secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
+        copy = self.model_copy(update=secrets)
+        copy._origins = origins  # noqa: SLF001 - of the same class
+        names = [name for name in env if name.startswith(SECRET_VARIABLES)]
+        copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
 
     @property
@@ -227,14 +220,8 @@ class Settings(SettingsSection):
         """The variables that credential sources may read."""
         return self._environment
 
-    def with_origins(self, origins: Mapping[str, SettingOrigin]) -> "Settings":
-        """Return these settings, with where each key was set."""
-        copy = self.model_copy()
-        copy._origins = dict(origins)  # noqa: SLF001 - a copy of its own kind
-        return copy
-
     def only(self, campaign: CampaignSettings) -> "Settings":
-        """Return these settings as they are for one campaign."""
+        """Return the settings of one campaign."""
         own = {name: getattr(campaign, name) for name in CAMPAIGN_SECTIONS}
         return self.model_copy(update={"campaign": campaign.name, "campaigns": (campaign,), **own})
 
@@ -246,78 +233,63 @@ class Settings(SettingsSection):
     def origin(self, key: str) -> SettingOrigin | None:
         """Return where ``key`` (as in ``platform.base_url``) was set; None: it is the default."""
         below = f"{key}."
-        found = [o for k, o in self._origins.items() if k == key or k.startswith(below)]
-        return found[-1] if found else None
-
-    def described(self) -> Iterator[tuple[str, str, str]]:
-        """Yield every key, its value as TOML writes it, and where it was set. No secrets."""
-        listed = any(key.startswith("campaigns[") for key in self._origins)
-        for name, value in self:
-            if name in ("campaign", "source") if listed else name == "campaigns":
-                continue
-            if name == "campaigns":
-                yield from self._described_campaigns()
-            elif name == "clients":
-                yield from self._described_clients()
-            elif name in SECRETS and self.credentials.source != "env":
-                continue
-            elif name in SECRETS:
-                if self.clients:
-                    continue
-                yield name, "(set)" if value.get_secret_value() else "(not set)", "environment"
-            elif isinstance(value, SettingsSection):
-                for field, inner in value:
-                    yield self._described(f"{name}.{field}", inner)
-            else:
-                yield self._described(name, value)
+        origins = [o for k, o in self._origins.items() if k == key or k.startswith(below)]
+        return origins[-1] if origins else None
 
     def describe(self) -> str:
         """Return all settings as text, one a line, each with where it was set. No secrets."""
-        rows = list(self.described())
+        rows = list(self._described())
         width = max(len(f"{key} = {value}") for key, value, _ in rows if len(value) < _WIDE)
         lines = (f"{f'{key} = {value}':<{width}}  # {place}" for key, value, place in rows)
         return "\n".join(lines)
 
-    def _described_campaigns(self) -> Iterator[tuple[str, str, str]]:
-        for number, campaign in enumerate(self.campaigns, 1):
-            for name, value in campaign:
-                own = f"campaigns[{number}].{name}"
-                if not isinstance(value, SettingsSection):
-                    yield own, as_toml(value), str(self.origin(own) or "default")
-                    continue
-                front = own if self.origin(own) else name
-                for field, found in value:
-                    place = self.origin(f"{front}.{field}")
-                    yield f"{own}.{field}", as_toml(found), str(place or "default")
+    def _described(self) -> Iterator[tuple[str, str, str]]:
+        """Yield every key, its value as TOML writes it, and where it was set."""
+        for key, value in self._items():
+            shown = without_userinfo(str(value)) if key == "platform.proxy" else value
+            head, _, rest = key.partition(".")
+            section = rest.partition(".")[0]
+            inherited = section in INHERITED and not self.origin(f"{head}.{section}")
+            yield key, as_toml(shown), str(self.origin(rest if inherited else key) or "default")
+        if self.credentials.source == "env" and not self.clients:
+            for name in SECRETS:
+                secret = getattr(self, name).get_secret_value()
+                yield name, "(set)" if secret else "(not set)", "environment"
 
-    def _described_clients(self) -> Iterator[tuple[str, str, str]]:
+    def _items(self) -> Iterator[tuple[str, object]]:
+        """Yield every key and its value, except secrets."""
+        is_list = any(key.startswith("campaigns[") for key in self._origins)
+        skipped = {"campaigns", "clients", *SECRETS, *(("campaign", "source") if is_list else ())}
+        for name, value in self:
+            if name not in skipped:
+                yield from _leaves(name, value)
+        for number, campaign in enumerate(self.campaigns if is_list else (), 1):
+            yield from _leaves(f"campaigns[{number}]", campaign)
         for number, client in enumerate(self.clients, 1):
-            for name, value in client:
-                own = f"clients[{number}].{name}"
-                if isinstance(value, SettingsSection):
-                    for field, inner in value:
-                        key = f"{own}.{field}"
-                        yield key, as_toml(inner), str(self.origin(key) or "default")
-                    continue
-                shown = self.platform.requests_per_minute if value is None else value
-                yield own, as_toml(shown), str(self.origin(own) or "default")
+            quota = client.requests_per_minute or self.platform.requests_per_minute
+            shown = client.model_copy(update={"requests_per_minute": quota})
+            yield from _leaves(f"clients[{number}]", shown)
 
-    def _described(self, key: str, value: object) -> tuple[str, str, str]:
-        origin = self.origin(key)
-        shown = without_userinfo(value) if key == "platform.proxy" else value  # type: ignore[arg-type]
-        return key, as_toml(shown), str(origin) if origin else "default"
+
+def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield a key and its value, or those inside a section."""
+    if isinstance(value, SettingsSection):
+        for name, inner in value:
+            yield from _leaves(f"{key}.{name}", inner)
+    else:
+        yield key, value
 
 
 SECRETS = ("client_id", "client_secret")
-"""The fields that are no keys of a file: they come from the environment alone."""
+"""The fields that the file cannot set: they come from the environment only."""
 
 SECRET_VARIABLES = ("DISPATCHER_CLIENT_", "VAULT_")
-"""How the variables begin that credential sources may read."""
+"""Prefixes of the variables that credential sources may read."""
 
 CAMPAIGN_SECTIONS = ("source", "message", "rules")
-"""The sections that each of ``[[campaigns]]`` has; in the short form they stand on top."""
+"""The sections that each of ``[[campaigns]]`` has; in the short form they are at the top."""
 
 INHERITED = ("message", "rules")
-"""Those of them that a campaign without one of its own takes from the top."""
+"""The sections that a campaign inherits from the top if it does not have them."""
 
 _WIDE = 48

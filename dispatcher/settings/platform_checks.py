@@ -1,15 +1,15 @@
-"""What the settings of each dialect need, and what does not go with it."""
+"""Checks of the settings that each dialect needs or does not have."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from dispatcher.platforms.genesys.requests import text_limit
-from dispatcher.settings.cross_checks import Check
+from dispatcher.settings.cross_checks import Check, Finding
+from dispatcher.settings.errors import MISSING
 from dispatcher.settings.field_types import is_loopback, too_long
 from dispatcher.settings.model import PlatformSettings, Settings
 from dispatcher.sources.rows.template import Template
 
-MISSING = "is missing"
-"""The problem of a key that is not there at all."""
 _GENESYS = (
     "region",
     "login_url",
@@ -23,80 +23,81 @@ _GENESYS = (
 """Keys that only the dialect `genesys` has."""
 
 
-def _base_url(s: Settings) -> tuple[str, str] | None:
+def _base_url(s: Settings) -> Finding | None:
     if s.platform.dialect != "messaging" or s.platform.base_url:
         return None
     return MISSING, '[platform] base_url = "https://api.example.com", or --platform-url'
 
 
-def _region(s: Settings) -> tuple[str, str] | None:
-    given = s.platform
-    if given.dialect != "genesys" or given.region or given.base_url:
+def _region(platform: PlatformSettings) -> Finding | None:
+    if platform.region or platform.base_url:
         return None
     return MISSING, '[platform] region = "mypurecloud.de": the domain of your pages there'
 
 
-def _login(s: Settings) -> tuple[str, str] | None:
-    given = s.platform
-    if given.dialect != "genesys" or given.region or given.login_url or not given.base_url:
+def _login(platform: PlatformSettings) -> Finding | None:
+    if platform.region or platform.login_url or not platform.base_url:
         return None
-    if is_loopback(urlsplit(given.base_url).hostname or ""):
+    if is_loopback(urlsplit(platform.base_url).hostname or ""):
         return None
     return MISSING, "the API's host issues no tokens: set platform.region, or this as well"
 
 
-def _from_address(s: Settings) -> tuple[str, str] | None:
-    given = s.platform
-    if given.dialect != "genesys" or given.from_address.strip():
+def _from_address(platform: PlatformSettings) -> Finding | None:
+    if platform.from_address.strip():
         return None
-    what = "the deployment's id" if given.messenger == "webmessaging" else "the sender"
+    what = "the deployment's id" if platform.messenger == "webmessaging" else "the sender"
     return MISSING, f'[platform] from_address = "...": {what}'
 
 
-def _template(s: Settings) -> tuple[str, str] | None:
-    given = s.platform
-    if given.dialect != "genesys" or bool(given.template) is (given.messenger == "whatsapp"):
+def _template(platform: PlatformSettings) -> Finding | None:
+    if bool(platform.template) is (platform.messenger == "whatsapp"):
         return None
-    if given.template:
-        return 'is for messenger = "whatsapp" alone', "delete it, or set platform.messenger"
+    if platform.template:
+        return 'is only for messenger = "whatsapp"', "delete it, or set platform.messenger"
     return MISSING, '[platform] template = "...": the id of the response that WhatsApp approved'
 
 
-def _parameter(s: Settings) -> tuple[str, str] | None:
-    given = s.platform
-    if not given.template_parameter or given.template or given.dialect != "genesys":
+def _parameter(platform: PlatformSettings) -> Finding | None:
+    if not platform.template_parameter or platform.template:
         return None
     return "has no effect without platform.template", "delete it, or set platform.template"
 
 
-def _limit(s: Settings) -> tuple[str, str] | None:
+def _limit(s: Settings) -> Finding | None:
     if s.platform.dialect != "genesys":
         return None
-    limit, given = text_limit(s.platform.messenger), s.message.text
-    if not too_long(given, Template(given).names, limit):
+    limit, text = text_limit(s.platform.messenger), s.message.text
+    if not too_long(text, Template(text).names, limit):
         return None
-    return f"is longer than the {limit} characters that {s.platform.messenger} takes", ""
+    return f"is longer than the {limit} characters that {s.platform.messenger} accepts", ""
+
+
+def _genesys(test: Callable[[PlatformSettings], Finding | None], key: str, *needs: str) -> Check:
+    """Return a check of a key of ``[platform]`` for the dialect `genesys`."""
+    return Check(
+        tuple(f"platform.{name}" for name in (key, "dialect", *needs)),
+        lambda s: test(s.platform) if s.platform.dialect == "genesys" else None,
+    )
 
 
 def _only_genesys(name: str) -> Check:
-    def test(s: Settings) -> tuple[str, str] | None:
-        given, usual = getattr(s.platform, name), PlatformSettings.model_fields[name].default
-        if s.platform.dialect == "genesys" or given == usual:
+    def test(s: Settings) -> Finding | None:
+        value, default = getattr(s.platform, name), PlatformSettings.model_fields[name].default
+        if s.platform.dialect == "genesys" or value == default:
             return None
-        return 'is for dialect = "genesys" alone', "delete it, or set platform.dialect"
+        return 'is only for dialect = "genesys"', "delete it, or set platform.dialect"
 
     return Check((f"platform.{name}", "platform.dialect"), test)
 
 
 PLATFORM = (
     Check(("platform.base_url", "platform.dialect"), _base_url),
-    Check(("platform.region", "platform.dialect", "platform.base_url"), _region),
-    Check(
-        ("platform.login_url", "platform.dialect", "platform.base_url", "platform.region"), _login
-    ),
-    Check(("platform.from_address", "platform.dialect", "platform.messenger"), _from_address),
-    Check(("platform.template", "platform.dialect", "platform.messenger"), _template),
-    Check(("platform.template_parameter", "platform.dialect", "platform.template"), _parameter),
+    _genesys(_region, "region", "base_url"),
+    _genesys(_login, "login_url", "base_url", "region"),
+    _genesys(_from_address, "from_address", "messenger"),
+    _genesys(_template, "template", "messenger"),
+    _genesys(_parameter, "template_parameter", "template"),
     Check(("message.text", "platform.dialect", "platform.messenger"), _limit),
     *(_only_genesys(name) for name in _GENESYS),
 )

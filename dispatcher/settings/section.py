@@ -1,4 +1,4 @@
-"""What all tables of the configuration file have in common."""
+"""The base class of all tables of the configuration file."""
 
 from pydantic import BaseModel, ConfigDict
 

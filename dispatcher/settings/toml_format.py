@@ -1,4 +1,4 @@
-"""Values as TOML writes them."""
+"""Formats values as TOML."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ _PLAIN = 10**6
 
 
 def as_toml(value: object) -> str:
-    """Write a value as TOML does."""
+    """Return a value as TOML writes it."""
     match value:
         case bool():
             return "true" if value else "false"

@@ -1,4 +1,4 @@
-"""The places that values come from, each read into the layers."""
+"""Reads the values of each source into the layers."""
 
 import re
 import tomllib
@@ -31,7 +31,7 @@ FLAGS = {
     "engine.wait_limit_seconds": "--wait-limit",
     "telemetry.log_format": "--log-format",
 }
-"""The keys that have a flag of their own."""
+"""The keys that have a flag."""
 
 _ITEM_HEADER = re.compile(rf"\s*\[\[\s*({LIST}|{CLIENTS})\s*\]\]\s*(#.*)?$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
@@ -48,11 +48,12 @@ def read_file(layers: Layers, config: Path) -> None:
         text = config.read_bytes().decode("utf-8-sig")
         data = tomllib.loads(text)
     except OSError as error:
-        layers.wrong(here, "the file", f"cannot be read: {error.strerror}")
+        layers.problems.append(here.problem("the file", f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError:
-        layers.wrong(here, "the file", "is not written in UTF-8")
+        layers.problems.append(here.problem("the file", "is not written in UTF-8"))
     except tomllib.TOMLDecodeError as error:
-        layers.wrong(here, "the file", f"is not valid TOML: {error}", _toml_hint(error))
+        hint = "strings need quotes" if "Invalid value" in str(error) else ""
+        layers.problems.append(here.problem("the file", f"is not valid TOML: {error}", hint))
     else:
         lines = _lines(text)
         for key, value in data.items():
@@ -64,16 +65,15 @@ def read_file(layers: Layers, config: Path) -> None:
             layers.origins[path] = SettingOrigin(here.where, _line(lines, path))
 
 
-def _read_list(layers: Layers, key: str, given: object, here: SettingOrigin) -> None:
-    layers.listed = layers.listed or key == LIST
-    if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
-        layers.wrong(here, key, "must be a list of tables", f"write [[{key}]] above each")
+def _read_list(layers: Layers, key: str, tables: object, here: SettingOrigin) -> None:
+    layers.lists[key] = 0
+    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+        layers.problems.append(
+            here.problem(key, "must be a list of tables", f"write [[{key}]] above each")
+        )
         return
-    if key == LIST:
-        layers.campaigns, names = len(given), [item(n + 1) for n in range(len(given))]
-    else:
-        layers.clients, names = len(given), [item(n + 1, key) for n in range(len(given))]
-    for name, table in zip(names, given, strict=True):
+    layers.lists[key] = len(tables)
+    for name, table in zip(layers.items(key), tables, strict=True):
         layers.put((name,), table, here)
         layers.origins[name,] = here
 
@@ -83,15 +83,12 @@ def read_environment(layers: Layers, env: Mapping[str, str]) -> None:
     for name in sorted(env):
         if not name.startswith(PREFIX):
             continue
-        parts = tuple(name.removeprefix(PREFIX).lower().split("__"))
-        if all(parts) and (of := _of_list(parts)):
-            layers.wrong(ENVIRONMENT, name, *_in_the_file(of))
-        elif all(parts):
-            layers.put(parts, _value(parts, env[name]), ENVIRONMENT)
+        path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if all(path):
+            _put_text(layers, ENVIRONMENT, name, path, env[name])
         else:
-            layers.wrong(
-                ENVIRONMENT, name, "names no key", "for example DISPATCHER__ENGINE__WORKERS"
-            )
+            hint = "for example DISPATCHER__ENGINE__WORKERS"
+            layers.problems.append(ENVIRONMENT.problem(name, "is not the name of a key", hint))
 
 
 def read_sets(layers: Layers, sets: Sequence[str]) -> None:
@@ -99,27 +96,29 @@ def read_sets(layers: Layers, sets: Sequence[str]) -> None:
     for text in sets:
         key, equals, raw = text.partition("=")
         path = _path(key.strip())
-        if not equals or not all(path):
-            layers.wrong(SET, key, "has no value", "write --set section.key=value")
-        elif of := _of_list(path):
-            layers.wrong(SET, key, *_in_the_file(of))
+        if equals and all(path):
+            _put_text(layers, SET, key, path, raw.strip())
         else:
-            layers.put(path, _value(path, raw.strip()), SET)
+            layers.problems.append(
+                SET.problem(key, "has no value", "write --set section.key=value")
+            )
 
 
 def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
-    """Take the values of a command's own flags, by key; None is a flag that was not given."""
+    """Read the values of a command's flags, by key; None is a flag that is not set."""
     for key, value in flags.items():
         if value is not None:
             layers.put(_path(key), value, SettingOrigin(FLAGS.get(key, key)))
 
 
-def _of_list(path: KeyPath) -> str | None:
-    return path[0] if path[0] in LISTS else item_list(path)
-
-
-def _in_the_file(of: str) -> tuple[str, str]:
-    return "can be set in the configuration file alone", f"write [[{of}]] there"
+def _put_text(layers: Layers, origin: SettingOrigin, key: str, path: KeyPath, raw: str) -> None:
+    """Set a value that is written as text, unless only the file may set it."""
+    list_key = path[0] if path[0] in LISTS else item_list(path)
+    if list_key is None:
+        layers.put(path, _value(path, raw), origin)
+    else:
+        problem = "can be set in the configuration file only"
+        layers.problems.append(origin.problem(key, problem, f"write [[{list_key}]] there"))
 
 
 def _path(key: str) -> KeyPath:
@@ -135,37 +134,33 @@ def _value(path: KeyPath, raw: str) -> object:
     except tomllib.TOMLDecodeError:
         return raw
     value = document["value"]
-    several = isinstance(value, list) and is_table(path[:-1])
-    of_its_own = (isinstance(value, str) or several) and len(document) == 1
-    if isinstance(value, date | datetime | time) or (takes_text(path) and not of_its_own):
+    is_list = isinstance(value, list) and is_table(path[:-1])
+    is_text = (isinstance(value, str) or is_list) and len(document) == 1
+    if isinstance(value, date | datetime | time) or (takes_text(path) and not is_text):
         return raw
     return value
 
 
-def _toml_hint(error: tomllib.TOMLDecodeError) -> str:
-    return "texts stand in quotes" if "Invalid value" in str(error) else ""
-
-
 def _lines(text: str) -> dict[KeyPath, int]:
-    """Find the line of each key, roughly: a key inside of a longer text may mislead it."""
-    found: dict[KeyPath, int] = {}
+    """Return the line of each key; it may be wrong if a multi-line string has a line like a key."""
+    numbers: dict[KeyPath, int] = {}
     table: KeyPath = ()
     items: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        if listed := _ITEM_HEADER.match(line):
-            of = listed.group(1)
-            items[of] = items.get(of, 0) + 1
-            table = (item(items[of], of),)
-            found.setdefault(table, number)
-            found.setdefault((of,), number)
+        if item_header := _ITEM_HEADER.match(line):
+            key = item_header.group(1)
+            items[key] = items.get(key, 0) + 1
+            table = (item(items[key], key),)
+            numbers.setdefault(table, number)
+            numbers.setdefault((key,), number)
         elif header := _HEADER.match(line):
             table = _parts(header.group(1))
             if table[0] in items:
                 table = (item(items[table[0]], table[0]), *table[1:])
-            found.setdefault(table, number)
+            numbers.setdefault(table, number)
         elif assignment := _ASSIGNMENT.match(line):
-            found.setdefault((*table, *_parts(assignment.group(1))), number)
-    return found
+            numbers.setdefault((*table, *_parts(assignment.group(1))), number)
+    return numbers
 
 
 def _parts(text: str) -> KeyPath:
@@ -176,5 +171,5 @@ def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
-    of = item_list(path)
-    return lines.get((of,)) if of is not None else None
+    list_key = item_list(path)
+    return lines.get((list_key,)) if list_key is not None else None

@@ -1,4 +1,4 @@
-"""Choosing the source that fits what the user named."""
+"""Chooses the source for a path."""
 
 from pathlib import Path
 
@@ -20,9 +20,9 @@ def open_source(
 ) -> Source:
     """Return the source for a path, a glob, "-" (standard input), or a watched folder.
 
-    Nothing is read yet, so what is missing or unreadable is told by the source's ``batches``.
-    ``once`` makes a watched folder end when what is there has been taken; the others end by
-    themselves. ``timing`` is for watched folders only.
+    Nothing is read yet: the source's ``batches`` raises if something is missing or unreadable.
+    ``once`` makes a watched folder end after the files that it has now; the other sources always
+    end. ``timing`` is for watched folders only.
 
     Raises:
         SourceError: ``watch`` is set and ``path`` is a file or standard input.
@@ -30,7 +30,9 @@ def open_source(
     """
     if watch:
         if path == "-" or Path(path).is_file():
-            raise SourceError(f"{path}: is no folder; only folders are watched: set watch = false")
+            raise SourceError(
+                f"{path}: is not a folder; only folders are watched: set watch = false"
+            )
         return FolderSource(path, rules, layout, once=once, timing=timing)
     place = Path(path)
     if path == "-" or (place.exists() and not place.is_file() and not place.is_dir()):

@@ -1,14 +1,14 @@
-"""What a user can say about the input: how it is laid out and what its columns mean."""
+"""What a user sets about the input: its layout and the meaning of its columns."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Literal
+from typing import Literal, get_args
 
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.sources.rows.template import Template
 
-MEANINGS = (
+Meaning = Literal[
     "conversation_id",
     "contact_key",
     "external_contact_id",
@@ -17,8 +17,9 @@ MEANINGS = (
     "subject",
     "not_before",
     "expires_at",
-)
-"""Columns that mean something to the dispatcher; every other one is an attribute."""
+]
+"""The columns that have a meaning; every other one is an attribute."""
+MEANINGS: tuple[str, ...] = get_args(Meaning)
 
 Format = Literal["auto", "csv", "jsonl"]
 
@@ -28,14 +29,14 @@ class RowRules:
     """How a row becomes a contact.
 
     ``columns`` maps a meaning to the column's name in the file, where the two differ.
-    ``keep`` maps a column's name in the file to the values that are let in; rows that do not
-    match are counted as filtered. ``text`` and ``subject`` are templates for rows that bring
-    none of their own. ``zone`` is where dates without an offset are from. ``text_limit`` is how
-    many characters a message may have.
+    ``filter`` maps a column's name in the file to the values that are accepted; rows that do not
+    match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
+    neither. ``zone`` is the time zone of dates without an offset. ``text_limit`` is the most
+    characters that a message may have.
 
     Raises:
-        ValueError: a template is wrong, ``columns`` names a meaning that does not exist, or
-            ``keep`` has one bare text where a list of them belongs.
+        ValueError: a template is wrong, ``columns`` has a meaning that does not exist, or
+            ``filter`` has a string instead of a list of strings.
 
     """
 
@@ -49,30 +50,35 @@ class RowRules:
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):
             raise ValueError(
-                f"columns: {', '.join(unknown)} means nothing here; "
+                f"columns: {', '.join(unknown)} has no meaning; "
                 f"the meanings are {', '.join(MEANINGS)}"
             )
-        if bare := sorted(name for name, values in self.filter.items() if isinstance(values, str)):
-            raise ValueError(f"keep: {', '.join(bare)} needs a list of values, not a text")
+        if single := sorted(k for k, values in self.filter.items() if isinstance(values, str)):
+            raise ValueError(f"filter: {', '.join(single)} needs a list of values, not a string")
         for template in (self.text, self.subject):
             if template is not None:
                 Template(template)
 
     def column(self, meaning: str) -> str:
-        """Return the name in the file of the column with this meaning."""
+        """Return the name that the file has for the column with this meaning."""
         return self.columns.get(meaning, meaning)
+
+
+def is_delimiter(value: str) -> bool:
+    """Return True for "auto" and for an ASCII character that can separate fields."""
+    return value == "auto" or (len(value) == 1 and value.isascii() and value not in '"\r\n\0')
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the bytes of the input become rows.
 
-    ``format`` "auto" goes by the file's name, else by the first byte. ``delimiter`` is one
-    ASCII character, or "auto": taken from the header. A quoted field may run over
+    ``format`` "auto" is decided by the file's name, else by the first byte. ``delimiter`` is one
+    ASCII character, or "auto": taken from the header. A quoted field may have
     ``max_record_lines`` lines at most.
 
     Raises:
-        ValueError: the delimiter is not one ASCII character, or is a quote or a line's end.
+        ValueError: the delimiter is not one ASCII character, or is a quote or a line terminator.
 
     """
 
@@ -81,9 +87,8 @@ class Layout:
     max_record_lines: int = 100
 
     def __post_init__(self) -> None:
-        given = self.delimiter
-        if given != "auto" and (len(given) != 1 or not given.isascii() or given in '"\r\n\0'):
-            raise ValueError(f'delimiter: {given!r} is neither "auto" nor one ASCII character')
+        if not is_delimiter(self.delimiter):
+            raise ValueError(f'delimiter: {self.delimiter!r} is not "auto" or one ASCII character')
         if self.max_record_lines < 1:
             raise ValueError("max_record_lines: at least 1")
 
@@ -92,11 +97,11 @@ class Layout:
 class Timing:
     """How a folder is watched, in seconds.
 
-    The folder is looked at every ``poll_seconds``; a file is taken once its size and time of
-    change have been the same for ``stable_seconds``.
+    The folder is scanned every ``poll_seconds``; a file is read once its size and time of change
+    have been the same for ``stable_seconds``.
 
     Raises:
-        ValueError: ``poll_seconds`` is not above 0, or ``stable_seconds`` is below.
+        ValueError: ``poll_seconds`` is not above 0, or ``stable_seconds`` is below 0.
 
     """
 

@@ -1,4 +1,4 @@
-"""The suppression list: people who are never written to, in a file that may change at any time."""
+"""The suppression list: a file of people who are never written to; it may change at any time."""
 
 import asyncio
 import csv
@@ -10,20 +10,20 @@ from dispatcher.ports import SourceError
 LOOK_SECONDS = 1.0
 """How often the file is looked at."""
 
-_Mark = tuple[int, int, int]
+_Signature = tuple[int, int, int]
 _BROKEN = (OSError, UnicodeDecodeError, csv.Error)
 
 
 class SuppressionList:
-    """People by name: a contact key, an external contact id, a conversation id or an address.
+    """People by contact key, external contact id, conversation id or address.
 
-    The file has one a line; only the first column counts, and a line that begins with "#" is a
-    comment. Upper and lower case are the same. A file that is gone or unreadable leaves the last
-    good list in force.
+    The file has one value a line; only the first column counts, and a line that begins with "#"
+    is a comment. Upper and lower case are the same. If the file becomes missing or unreadable,
+    the last good list stays in force.
     """
 
     def __init__(self, path: Path, on_broken: Callable[[str], None]) -> None:
-        """Read the list; ``on_broken`` is told once each time when a change cannot be read.
+        """Read the list. ``on_broken`` is called once for each change that cannot be read.
 
         Raises:
             SourceError: the file cannot be read.
@@ -33,60 +33,57 @@ class SuppressionList:
         self._on_broken = on_broken
         self._broken = False
         try:
-            self._mark, self._values = _load(path)
+            self._signature, self._values = _load(path)
         except _BROKEN as error:
             raise SourceError(
                 f"suppression list {path}: {_reason(error)}; rules.suppression_file must name a "
                 "file in UTF-8 with one value a line"
             ) from None
-        self._settled = True
+        self._is_stable = True
 
     def __len__(self) -> int:
         return len(self._values)
 
     def holds(self, names: Iterable[str | None]) -> bool:
-        """Tell whether one of ``names`` is on the list."""
+        """Return True if one of ``names`` is on the list."""
         values = self._values
         return any(name.casefold() in values for name in names if name)
 
     async def watch(self) -> None:
-        """Follow the file, away from the event loop, until cancelled."""
+        """Read the file again when it changes, in a thread, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await asyncio.to_thread(self.look)
 
     def look(self) -> None:
-        """Read the list anew if the file changed since the last look.
+        """Read the list again if the file changed since the last look.
 
-        What is new on it counts at once, what is gone from it only when the file rests: one that
-        is half written frees nobody.
+        Added values count at once. Removed ones count only when the file has stopped changing, so
+        that a half-written file does not remove anyone from the list.
         """
         try:
-            if self._settled and _mark(self._path) == self._mark:
+            if self._is_stable and _signature(self._path) == self._signature:
                 self._broken = False
                 return
-            mark, values = _load(self._path)
+            signature, values = _load(self._path)
         except _BROKEN as error:
-            self._tell(_reason(error))
+            if not self._broken:
+                self._broken = True
+                self._on_broken(_reason(error))
             return
         self._broken = False
-        self._settled = mark == self._mark
-        self._mark = mark
-        self._values = values if self._settled else self._values | values
-
-    def _tell(self, reason: str) -> None:
-        if not self._broken:
-            self._broken = True
-            self._on_broken(reason)
+        self._is_stable = signature == self._signature
+        self._signature = signature
+        self._values = values if self._is_stable else self._values | values
 
 
-def _load(path: Path) -> tuple[_Mark, frozenset[str]]:
-    mark = _mark(path)
+def _load(path: Path) -> tuple[_Signature, frozenset[str]]:
+    signature = _signature(path)
     with path.open(encoding="utf-8-sig") as lines:
-        return mark, frozenset(value for line in lines if (value := _value(line)))
+        return signature, frozenset(value for line in lines if (value := _value(line)))
 
 
-def _mark(path: Path) -> _Mark:
+def _signature(path: Path) -> _Signature:
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 

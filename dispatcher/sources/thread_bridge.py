@@ -1,10 +1,11 @@
-"""From a thread that reads and blocks to the event loop that does not."""
+"""Passes batches from the blocking reading thread to the event loop."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
-from dispatcher.ports import Batch, SourceError
+from dispatcher.ports import Batch
 
 AHEAD = 3
 """Batches that the thread may be ahead of the event loop."""
@@ -13,89 +14,87 @@ _CLOSED = "the reader was closed"
 
 
 class ReaderClosedError(Exception):
-    """The reading thread is to end: nobody takes batches any more."""
+    """The reading thread has to end, because batches are no longer taken."""
 
 
 class BatchChannel:
-    """The thread's side: where batches go. Every method raises `StoppedError` once closed."""
+    """A bounded queue of batches from the reading thread to the event loop.
+
+    The thread's methods (put, check, wait, finish) raise `ReaderClosedError` once it is closed.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._room = threading.Semaphore(AHEAD)
+        self._slots = threading.Semaphore(AHEAD)
         self._closed = threading.Event()
         self._queue = asyncio.Queue[Batch | Exception | None]()
 
     def put(self, batch: Batch) -> None:
-        """Hand a batch over; blocks while the event loop is behind."""
-        self._room.acquire()
+        """Send a batch; block while the event loop is behind."""
+        self._slots.acquire()
         self.check()
         self._send(batch)
 
     def check(self) -> None:
-        """Do nothing, as long as somebody takes batches."""
+        """Do nothing while the channel is open."""
         if self._closed.is_set():
             raise ReaderClosedError(_CLOSED)
 
     def wait(self, seconds: float) -> None:
-        """Sleep; ends early when closed."""
+        """Sleep; end early when the channel is closed."""
         if self._closed.wait(seconds):
             raise ReaderClosedError(_CLOSED)
 
     def finish(self, error: Exception | None) -> None:
-        """Tell that no batch comes any more, and why if that is a mistake."""
+        """Mark the end of the batches, with the error that ended them if there was one."""
         self.check()
         self._send(error)
 
     async def get(self) -> Batch | None:
-        """Take the next batch on the event loop's side; None at the end."""
-        found = await self._queue.get()
-        self._room.release()
-        if isinstance(found, Exception):
-            raise found
-        return found
+        """Take the next batch, in the event loop; None at the end."""
+        item = await self._queue.get()
+        self._slots.release()
+        if isinstance(item, Exception):
+            raise item
+        return item
 
     def close(self) -> None:
-        """Let the thread end, wherever it waits."""
+        """Make the thread end, wherever it waits."""
         self._closed.set()
-        self._room.release()
+        self._slots.release()
 
-    def _send(self, what: Batch | Exception | None) -> None:
+    def _send(self, item: Batch | Exception | None) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, what)
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
         except RuntimeError as error:  # the loop is closed
             raise ReaderClosedError(_CLOSED) from error
 
 
 async def iterate_in_thread(work: Callable[[BatchChannel], None]) -> AsyncIterator[Batch]:
-    """Yield the batches that ``work`` puts out in a daemon thread of its own.
+    """Run ``work`` in a daemon thread and yield the batches that it puts into the channel.
 
-    The thread keeps nothing alive: neither the process, nor, once the iterator is closed, its
-    own reading.
+    The thread does not keep the process alive, and ends once the iterator is closed.
 
     Raises:
         SourceError: what ``work`` raised.
 
     """
-    outlet = BatchChannel(asyncio.get_running_loop())
-    threading.Thread(target=_run, args=(work, outlet), name="source", daemon=True).start()
+    channel = BatchChannel(asyncio.get_running_loop())
+    threading.Thread(target=_run, args=(work, channel), name="source", daemon=True).start()
     try:
-        while (batch := await outlet.get()) is not None:
+        while (batch := await channel.get()) is not None:
             yield batch
     finally:
-        outlet.close()
+        channel.close()
 
 
-def _run(work: Callable[[BatchChannel], None], outlet: BatchChannel) -> None:
-    try:
-        error: Exception | None = None
+def _run(work: Callable[[BatchChannel], None], channel: BatchChannel) -> None:
+    error: Exception | None = None
+    with suppress(ReaderClosedError):
         try:
-            work(outlet)
-        except SourceError as failed:
-            error = failed
+            work(channel)
         except ReaderClosedError:
             return
-        except Exception as bug:  # noqa: BLE001 - a bug must reach the event loop, not end in a thread
-            error = bug
-        outlet.finish(error)
-    except ReaderClosedError:
-        return
+        except Exception as raised:  # noqa: BLE001 - raised again in the event loop, a bug too
+            error = raised
+        channel.finish(error)

@@ -15,6 +15,7 @@ from tests.support.playing import (
     assert_right_call_for_each,
     play,
 )
+from tests.support.sandboxed import DEMO_SCENARIO
 
 READ = ["conversations:messaging:read", "messaging:conversation:read"]
 WRITE = ["conversations:messaging:write", "messaging:conversation:write"]
@@ -35,7 +36,7 @@ def assert_all_agree(played):
 @pytest.mark.parametrize(
     ("scenario", "count"),
     [
-        ("demo", 400),
+        pytest.param(DEMO_SCENARIO, 400, id="demo-400"),
         ("closing-30", 200),
         ("closed-20", 200),
         ("channel", 120),

@@ -11,6 +11,7 @@ from tests.support.playing import (
     assert_right_call_for_each,
     play,
 )
+from tests.support.sandboxed import DEMO_SCENARIO
 
 COUNT = 1500
 
@@ -18,7 +19,7 @@ COUNT = 1500
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_signal_drains_and_the_next_run_finishes(tmp_path, number):
     """Exit code 0 within the drain limit; afterwards nobody twice, nobody missing."""
-    with play(tmp_path, "demo", COUNT, {"engine.drain_seconds": 10}) as played:
+    with play(tmp_path, DEMO_SCENARIO, COUNT, {"engine.drain_seconds": 10}) as played:
         process = played.start("--once")
         played.sandbox.wait_for_effects(200)
         process.send_signal(number)

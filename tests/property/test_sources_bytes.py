@@ -59,7 +59,7 @@ def read(name, data):
 @settings(deadline=None)
 @given(st.lists(RECORDS, max_size=30), st.booleans())
 def test_every_row_comes_out_once_with_its_line(records, ends_with_a_newline):
-    """Good rows in their order, bad ones with line and reason, whatever stands beside them."""
+    """Good rows in their order, bad ones with line and reason, whatever is beside them."""
     lines, good, bad = [b"conversation_id,a"], 0, []
     for record, reasons in records:
         if reasons:

@@ -12,6 +12,8 @@ from typing import Any
 from tests.support.forked import ROOT, Forked, clean_environment
 
 SCENARIOS = ROOT / "config" / "sandbox"
+DEMO_SCENARIO = ROOT / "dispatcher" / "data" / "demo" / "scenario.toml"
+"""The scenario of ``dispatcher demo``, which is part of the package."""
 
 
 @dataclass

@@ -14,11 +14,11 @@ URL = "http://127.0.0.1:4711"
 
 def test_bundled_contacts_have_every_kind_that_ends_in_time():
     """2,000 rows with all kinds of conversation of the scenario, bad rows and duplicates too."""
-    rows = (demo.DATA / "demo" / "contacts.csv").read_bytes().splitlines()
+    rows = (demo.DATA / "contacts.csv").read_bytes().splitlines()
     assert rows[0] == b"conversation_id,external_contact_id,first_name,cart_value,status"
     assert len(rows) == 2001
     ids = [row.split(b",")[0].decode("utf-8", "replace") for row in rows[1:]]
-    shares = dict(load_scenario(demo.DATA / "sandbox" / "demo.toml").world.shares)
+    shares = dict(load_scenario(demo.DATA / "scenario.toml").world.shares)
     assert {kind_name(found) for found in ids} - {""} == set(shares) <= set(KINDS)
     assert len(set(ids)) < len(ids)
 
@@ -44,8 +44,8 @@ def test_folder_is_made_anew_and_its_settings_are_right(tmp_path, monkeypatch):
 
 def test_quota_is_the_scenarios():
     """The run is told the rate that the sandbox enforces."""
-    given = tomllib.loads((demo.DATA / "demo" / "dispatcher.toml").read_text())["platform"]
-    rate = load_scenario(demo.DATA / "sandbox" / "demo.toml").rate
+    given = tomllib.loads((demo.DATA / "dispatcher.toml").read_text())["platform"]
+    rate = load_scenario(demo.DATA / "scenario.toml").rate
     assert given["window_seconds"] == rate.window_seconds
     assert given["requests_per_minute"] * rate.window_seconds / 60 == rate.allowed
 

@@ -1,13 +1,12 @@
 """Scenario files: defaults, every part, and all mistakes at once."""
 
-from pathlib import Path
-
 import pytest
 
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Other, Spread
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
+from tests.support.sandboxed import DEMO_SCENARIO, SCENARIOS
 
-SHIPPED = sorted((Path(__file__).parents[2] / "config" / "sandbox").glob("*.toml"))
+SHIPPED = [*sorted(SCENARIOS.glob("*.toml")), DEMO_SCENARIO]
 
 
 def test_an_empty_scenario_is_the_contract_with_its_defaults():

@@ -35,7 +35,7 @@ def test_the_least_config_is_enough(config):
     assert settings.client_secret.get_secret_value() == "the-secret-9Q"
 
 
-def test_each_place_overrules_the_one_before(config):
+def test_later_sources_override_earlier_ones(config):
     """File, environment, --set, flag: the later one wins, and describe() names it."""
     env = {"DISPATCHER__ENGINE__WORKERS": "2"}
     key = "engine.workers"
@@ -78,7 +78,7 @@ def test_set_takes_toml_or_else_text(config, text, key, value):
 
 
 def test_environment_reads_like_set(config):
-    """Two underscores stand between section and key, and values are written as for --set."""
+    """Two underscores separate section and key, and values are written as for --set."""
     env = {
         "DISPATCHER__SOURCE__COLUMNS__CONTACT_KEY": "ID",
         "DISPATCHER__PLATFORM__SCOPES": '["a"]',
@@ -90,7 +90,7 @@ def test_environment_reads_like_set(config):
     assert settings.campaign == "7"
 
 
-def test_tables_of_columns_are_laid_over_each_other(config):
+def test_tables_of_columns_are_merged(config):
     """One column can be mapped in the file and another one by --set."""
     config.write_text(NEEDED.replace("[platform]", 'columns = { address = "A" }\n[platform]'))
     assert read(config, "source.columns.text=T").source.columns == {"address": "A", "text": "T"}
@@ -179,7 +179,7 @@ def test_the_shipped_config_is_the_defaults():
 
 
 def test_warnings_name_what_was_perhaps_not_meant(config):
-    """An open health port and rows without a text are told, and nothing else."""
+    """An open health port and rows without a text are reported, and nothing else."""
     quiet = read(config, "message.text=Hello")
     assert warnings(quiet) == []
     loud = read(config, "telemetry.health_host=0.0.0.0", "telemetry.health_port=8099")

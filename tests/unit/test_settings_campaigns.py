@@ -45,7 +45,7 @@ def test_each_campaign_has_its_own(config):
 
 
 def test_the_short_form_is_a_list_of_one(config):
-    """Whoever reads the settings finds every campaign in one place."""
+    """All campaigns are in one place."""
     text = 'campaign = "c1"\n' + PLATFORM + '[source]\npath = "-"\n[message]\ntext = "Hi"\n'
     settings = read(config, text)
     (only,) = settings.campaigns
@@ -66,7 +66,7 @@ def test_the_flag_chooses_one_of_the_list(config):
     """--campaign runs one alone; the others need not even have a source that is there."""
     text = TWO.replace('"*.csv"', '"/nowhere.csv"')
     settings = read(config, text, campaign="questions")
-    assert [each.name for each in settings.campaigns] == ["questions"]
+    assert [campaign.name for campaign in settings.campaigns] == ["questions"]
     assert settings.campaign == "questions"
     assert settings.origin("campaigns[1].name").line == 14
     assert "campaigns[2]" not in settings.describe()
@@ -79,17 +79,17 @@ def test_show_prints_every_campaign_with_its_places(config):
     text = read(config).describe()
     assert f'campaigns[1].source.path = "*.csv"{" " * 9}' in text
     for line, key in ((6, "[1].name"), (9, "[1].source.path"), (15, "[2].priority")):
-        (found,) = (each for each in text.splitlines() if f"campaigns{key} =" in each)
+        (found,) = (line for line in text.splitlines() if f"campaigns{key} =" in line)
         assert found.endswith(f"# {config}:{line}")
-    (inherited,) = (each for each in text.splitlines() if "campaigns[2].message.text" in each)
+    (inherited,) = (line for line in text.splitlines() if "campaigns[2].message.text" in line)
     assert 'text = "Hello"' in inherited
     assert inherited.endswith(f"# {config}:4")
-    assert not [each for each in text.splitlines() if each.startswith(("campaign ", "source."))]
+    assert not [line for line in text.splitlines() if line.startswith(("campaign ", "source."))]
     subject = TWO.replace('text = "Hello"', 'subject = "S"')
     (first, second) = (
-        each.split("# ")
-        for each in read(config, subject).describe().splitlines()
-        if each.startswith("campaigns") and "message.subject" in each
+        line.split("# ")
+        for line in read(config, subject).describe().splitlines()
+        if line.startswith("campaigns") and "message.subject" in line
     )
     assert ('= ""' in first[0], first[1]) == (True, "default")
     assert ('= "S"' in second[0], second[1]) == (True, f"{config}:4")
@@ -136,7 +136,12 @@ def test_both_forms_together(config):
 @pytest.mark.parametrize(
     ("change", "key", "line", "words"),
     [
-        (('"questions"', '"carts"'), "campaigns[2].name", 14, "another campaign already"),
+        (
+            ('"questions"', '"carts"'),
+            "campaigns[2].name",
+            14,
+            "is already the name of another",
+        ),
         (('"*.csv"', '"-"'), "campaigns[2].source.path", 17, "standard input"),
         (("share = 3", "share = true"), "campaigns[1].share", 7, "must be a number"),
         (('path = "-"', 'path = "-"\nwatch = true'), "campaigns[2].source.watch", 18, "standard"),
@@ -173,10 +178,10 @@ def test_no_campaign_at_all(config):
 @pytest.mark.parametrize("key", ["campaigns", "campaigns[1].share"])
 def test_the_list_is_set_in_the_file_alone(config, key):
     """--set and variables address what there is once."""
-    assert "file alone" in wrong(config, sets=[f"{key}=3"])[key].problem
+    assert "file only" in wrong(config, sets=[f"{key}=3"])[key].problem
     env = {f"DISPATCHER__{key.upper().replace('.', '__')}": "3"}
     (found,) = wrong(config, env=env).values()
-    assert "file alone" in found.problem
+    assert "file only" in found.problem
 
 
 def test_lines_of_a_list_in_one_line(config):
@@ -192,7 +197,7 @@ def test_status_needs_the_names_alone(config):
 
 
 def test_warnings_name_the_campaign(config):
-    """An empty message is told with its campaign, a priority that has no effect once."""
+    """An empty message is reported with its campaign, a priority that has no effect once."""
     first, second = warnings(read(config, TWO.replace('text = "Hello"\n', "")))
     assert first.startswith("campaign questions: message.text is empty")
     assert "priorities" in second

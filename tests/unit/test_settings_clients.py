@@ -86,7 +86,7 @@ def test_a_name_must_be_fit_for_a_tag(tmp_path, name):
 @pytest.mark.parametrize(
     ("text", "key", "problem", "line"),
     [
-        (TWO.replace("south", "north"), "clients[2].name", "is the name of another", 12),
+        (TWO.replace("south", "north"), "clients[2].name", "is already the name of another", 12),
         (TWO.replace('name = "north"', ""), "clients[1].name", "is missing", 9),
         (TWO + "requests_per_minut = 5", "clients[2].requests_per_minut", "is not known", 14),
         (TWO.replace("= 60", "= 0"), "clients[2].requests_per_minute", "must be at least 1", 13),
@@ -95,7 +95,7 @@ def test_a_name_must_be_fit_for_a_tag(tmp_path, name):
     ],
 )
 def test_a_mistake_in_the_list_is_named_with_its_line(tmp_path, text, key, problem, line):
-    """And a secret that stands in the file is not shown."""
+    """And a secret in the file is not shown."""
     mistake = wrong(tmp_path, text)[key]
     assert problem in mistake.problem
     assert mistake.line == line

@@ -13,8 +13,8 @@ TOKEN, SECRET_ID = {"VAULT_TOKEN": "hvs.token-3K"}, {"VAULT_SECRET_ID": "sid-2M"
 
 
 def settings(*sets, env=None):
-    given = [f"credentials.{text}" for text in sets]
-    return load(None, env=env or {}, sets=given, flags=NEEDED)
+    keys = [f"credentials.{text}" for text in sets]
+    return load(None, env=env or {}, sets=keys, flags=NEEDED)
 
 
 def mistakes(*sets, env=None):
@@ -27,16 +27,16 @@ def mistakes(*sets, env=None):
 
 def test_the_environment_is_the_default():
     """As it always was."""
-    given = settings(env=CLIENT)
-    assert given.credentials.source == "env"
-    assert given.environment["DISPATCHER_CLIENT_SECRET"].get_secret_value() == "the-secret-9Q"
+    loaded = settings(env=CLIENT)
+    assert loaded.credentials.source == "env"
+    assert loaded.environment["DISPATCHER_CLIENT_SECRET"].get_secret_value() == "the-secret-9Q"
 
 
 def test_only_the_environment_source_needs_the_two_variables(tmp_path):
-    """And only it tells whether they are set."""
+    """And only this source says whether they are set."""
     (tmp_path / "token").write_text("t")
-    given = settings("source=file", f"token_file={tmp_path}/token")
-    assert "client_secret = " not in given.describe()
+    loaded = settings("source=file", f"token_file={tmp_path}/token")
+    assert "client_secret = " not in loaded.describe()
     assert 'client_id = "(set)"' not in settings(env=CLIENT).describe()
     assert "client_id = (set)" in settings(env=CLIENT).describe()
 
@@ -50,7 +50,7 @@ INCOMPLETE = {
     "no role": ((*VAULT, "vault_auth=kubernetes", "vault_jwt_file=/dev/zero"), {}, "vault_role",
                 "is missing"),
     "no service account": (KUBERNETES, {}, "vault_jwt_file", "does not exist"),
-    "no bundle": ((*VAULT, "vault_ca_bundle=none.pem"), TOKEN, "vault_ca_bundle", "is no file"),
+    "no bundle": ((*VAULT, "vault_ca_bundle=none.pem"), TOKEN, "vault_ca_bundle", "is not a file"),
     "no fields": ((*VAULT, "token_field=", "client_id_field="), TOKEN, "token_field", "is empty"),
     "no name": (("source=aws",), {}, "aws_secret_id", "ARN"),
     "no client id": (("source=file", "client_secret_file=/dev/zero"), {}, "client_id_file",
@@ -62,9 +62,9 @@ INCOMPLETE = {
 def test_what_a_source_needs(name):
     """Each thing that is missing is named, with where it is set."""
     sets, env, key, words = INCOMPLETE[name]
-    ((found, told),) = mistakes(*sets, env=env)
+    ((found, text),) = mistakes(*sets, env=env)
     assert found == key
-    assert words in told
+    assert words in text
 
 
 STRANGERS = {
@@ -73,7 +73,12 @@ STRANGERS = {
     "aws": (("source=aws", "aws_secret_id=a"), {}, "token_file=a", 'is for source = "file"'),
     "token": (VAULT, TOKEN, "vault_role_id=a", 'is for vault_auth = "approle"'),
     "approle": (APPROLE, SECRET_ID, "vault_role=a", 'is for vault_auth = "kubernetes"'),
-    "files": (("source=file", "token_file=/dev/zero"), {}, "client_id_file=a", "beside token_file"),
+    "files": (
+        ("source=file", "token_file=/dev/zero"),
+        {},
+        "client_id_file=a",
+        "together with token_file",
+    ),
 }
 
 
@@ -81,9 +86,9 @@ STRANGERS = {
 def test_what_a_source_must_not_have(name):
     """A key that would have no effect is a mistake: somebody meant something by it."""
     sets, env, stranger, words = STRANGERS[name]
-    ((found, told),) = mistakes(*sets, stranger, env=env)
+    ((found, text),) = mistakes(*sets, stranger, env=env)
     assert found == stranger.partition("=")[0]
-    assert words in told
+    assert words in text
 
 
 @pytest.mark.parametrize("key", ["client_id_file", "client_secret_file"])
@@ -94,17 +99,17 @@ def test_files_that_cannot_be_used(tmp_path, key):
     (tmp_path / "empty").touch()
     for name, words in (("none", "does not exist"), ("", "is a folder"), ("empty", "is empty")):
         sets = ("source=file", f"{key}={tmp_path}/{name}", f"{other}={tmp_path}/good")
-        ((found, told),) = mistakes(*sets)
+        ((found, text),) = mistakes(*sets)
         assert found == key
-        assert words in told
+        assert words in text
 
 
 @pytest.mark.parametrize("url", ["http://vault.example.com:8200", "https://u:pw-4S@vault", "vault"])
 def test_an_address_without_encryption_or_with_a_password(url):
     """In the settings as in the variable, which is not shown."""
-    ((key, told),) = mistakes("source=vault", "vault_path=a", env=TOKEN | {"VAULT_ADDR": url})
+    ((key, text),) = mistakes("source=vault", "vault_path=a", env=TOKEN | {"VAULT_ADDR": url})
     assert key == "VAULT_ADDR"
-    assert "pw-4S" not in told
+    assert "pw-4S" not in text
     ((key, _),) = mistakes("source=vault", "vault_path=a", f"vault_address={url}", env=TOKEN)
     assert key == "vault_address"
 
@@ -115,11 +120,11 @@ def test_an_address_without_encryption_or_with_a_password(url):
         ("client_secret", "DISPATCHER_CLIENT_SECRET, or from where [credentials] says"),
         ("vault_token", "VAULT_TOKEN"),
         ("vault_secret_id", "VAULT_SECRET_ID"),
-        ("token", "never stand in this file"),
+        ("token", "never written in this file"),
         ("vault_tokenfile", "did you mean credentials.vault_token_file?"),
     ],
 )
-def test_a_secret_in_the_file_is_told_where_it_belongs(tmp_path, key, words):
+def test_a_secret_in_the_file_gets_a_hint_where_it_belongs(tmp_path, key, words):
     """With the file and its line, and without the secret."""
     config = tmp_path / "dispatcher.toml"
     config.write_text(f'[credentials]\n{key} = "hush-8D"\n')
@@ -134,14 +139,14 @@ def test_a_secret_in_the_file_is_told_where_it_belongs(tmp_path, key, words):
 def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch):
     """Before a run, not in it."""
     monkeypatch.setitem(__import__("sys").modules, "hvac", None)
-    ((key, told),) = mistakes(*VAULT, env=TOKEN)
+    ((key, text),) = mistakes(*VAULT, env=TOKEN)
     assert key == "source"
-    assert "pip install 'dispatcher[vault]'" in told
+    assert "pip install 'dispatcher[vault]'" in text
 
 
 def test_no_secret_in_the_settings_as_printed():
     """Not in a repr and not in what `check --show` prints."""
-    given = settings(*APPROLE, env=SECRET_ID | TOKEN | CLIENT)
-    told = repr(given) + given.describe() + repr(given.environment) + str(vars(given))
+    loaded = settings(*APPROLE, env=SECRET_ID | TOKEN | CLIENT)
+    text = repr(loaded) + loaded.describe() + repr(loaded.environment) + str(vars(loaded))
     secrets = [*SECRET_ID.values(), *TOKEN.values(), CLIENT["DISPATCHER_CLIENT_SECRET"]]
-    assert not [secret for secret in secrets if secret in told]
+    assert not [secret for secret in secrets if secret in text]

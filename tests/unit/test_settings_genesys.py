@@ -26,15 +26,15 @@ OWN = {
 
 
 def settings(purpose="run", **changes):
-    given = OWN | {f"platform.{key}": value for key, value in changes.items()}
-    sets = [f"{key}={value}" for key, value in given.items() if value is not None]
+    keys = OWN | {f"platform.{key}": value for key, value in changes.items()}
+    sets = [f"{key}={value}" for key, value in keys.items() if value is not None]
     return load(None, env=SECRETS, sets=sets, purpose=purpose)
 
 
 def mistakes(purpose="run", **changes):
     with pytest.raises(SettingsError) as error:
         settings(purpose, **changes)
-    return {each.key: each for each in error.value.mistakes}
+    return {problem.key: problem for problem in error.value.mistakes}
 
 
 def test_ten_lines_are_enough(tmp_path, monkeypatch):
@@ -49,8 +49,8 @@ def test_ten_lines_are_enough(tmp_path, monkeypatch):
     assert str(token_url(found)) == "https://login.mypurecloud.de/oauth/token"
 
 
-def test_no_scope_is_asked_for_and_the_dialects_own_are_needed():
-    """The platform takes no names when it issues a token; tokens/me tells them afterwards."""
+def test_no_scope_is_requested_and_the_dialects_own_are_needed():
+    """The platform takes no names when it issues a token; tokens/me returns them afterwards."""
     options = token_options(settings(scopes='["a"]'))
     assert (options.scopes, options.read_any_of) == ((), ())
     assert options.write_any_of == ("conversations", "messaging")
@@ -102,10 +102,10 @@ def test_mistakes(purpose, changes, key, words, tmp_path, monkeypatch):
     assert words in found[key].problem
 
 
-def test_an_unknown_region_is_told_the_known_ones():
+def test_an_unknown_region_gets_a_hint_with_the_known_ones():
     """All of them: one cannot be guessed."""
     hint = mistakes(region="mypurecloud.fr")["platform.region"].hint
-    assert all(each in hint for each in REGIONS)
+    assert all(region in hint for region in REGIONS)
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -123,7 +123,7 @@ def test_all_mistakes_at_once_with_file_and_line(tmp_path):
     )
     with pytest.raises(SettingsError) as error:
         load(config, env=SECRETS)
-    found = {each.key: (Path(each.where).name, each.line) for each in error.value.mistakes}
+    found = {m.key: (Path(m.where).name, m.line) for m in error.value.mistakes}
     assert found == {
         "platform.base_url": ("settings", None),
         "platform.region": ("dispatcher.toml", 5),
@@ -197,6 +197,6 @@ async def test_a_row_that_is_too_long_for_sms(tmp_path):
     source = make_source(load(None, env=SECRETS, sets=sets), once=True)
     kept, rejected = [], []
     async for batch in source.batches({}):
-        kept += [each.conversation_id for each in batch.contacts]
-        rejected += [each.reason for each in batch.rejected]
+        kept += [contact.conversation_id for contact in batch.contacts]
+        rejected += [row.reason for row in batch.rejected]
     assert (kept, rejected) == (["c-1"], ["text_too_long"])

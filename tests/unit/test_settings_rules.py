@@ -26,12 +26,12 @@ def settings(*sets):
     [
         ("rules.quiet_hours=21-8", 'must be a window such as "21:00-08:00"'),
         ("rules.quiet_hours=08:00-08:00", "begins when it ends"),
-        ("rules.timezone=Mars/Base", "is no time zone"),
+        ("rules.timezone=Mars/Base", "is not a time zone"),
         ("rules.cap_messages=-1", "at least 0"),
         ("rules.cap_hours=0", "more than 0"),
         ("rules.stop_failed_share=1", "less than 1"),
         ("rules.stop_failed_of=0", "at least 1"),
-        ("rules.suppression_file=nowhere.txt", 'is no file: "nowhere.txt"'),
+        ("rules.suppression_file=nowhere.txt", 'is not a file: "nowhere.txt"'),
         ("rules.timezone_column=address", "is a column with another meaning"),
     ],
 )
@@ -53,14 +53,14 @@ def test_a_renamed_column_is_taken_by_its_own_name():
 
 
 def test_a_column_without_quiet_hours_is_perhaps_not_meant():
-    """It is allowed, and told."""
-    told = warnings(settings("rules.timezone_column=zone"))
-    assert any("rules.timezone_column" in each for each in told)
+    """It is allowed, with a warning."""
+    found = warnings(settings("rules.timezone_column=zone"))
+    assert any("rules.timezone_column" in warning for warning in found)
 
 
-async def made(**given):
+async def made(**keys):
     async with AsyncExitStack() as stack:
-        return await open_campaign_rules(RulesSettings(**given), "c", stack, lambda: None)
+        return await open_campaign_rules(RulesSettings(**keys), "c", stack, lambda: None)
 
 
 async def test_the_defaults_are_one_message_a_person():
@@ -85,8 +85,8 @@ async def test_a_list_is_followed_while_the_run_goes_on(tmp_path, monkeypatch):
     path = tmp_path / "never.txt"
     path.write_text("nobody\n")
     async with AsyncExitStack() as stack:
-        given = RulesSettings(suppression_file=str(path))
-        house = await open_campaign_rules(given, "c", stack, lambda: None)
+        rules = RulesSettings(suppression_file=str(path))
+        house = await open_campaign_rules(rules, "c", stack, lambda: None)
         contact = Contact("k", "c", "t")
         assert house.check(contact, None, NEW, 0.0) is None
         path.write_text("nobody\nK\n")

@@ -13,7 +13,7 @@ ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(5000)]
 PLAIN = HEADER + b"".join(ROWS)
 PACKERS = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
 
-each_packer = pytest.mark.parametrize("suffix", PACKERS)
+all_packers = pytest.mark.parametrize("suffix", PACKERS)
 
 
 def read(path, data, known=()):
@@ -28,7 +28,7 @@ def read(path, data, known=()):
     return ids, [row for batch in batches for row in batch.rejected], batches
 
 
-@each_packer
+@all_packers
 def test_many_members_are_one_file(tmp_path, suffix):
     """Members or frames one behind the other, cut in the middle of a row, read as one."""
     pack = PACKERS[suffix]
@@ -37,9 +37,9 @@ def test_many_members_are_one_file(tmp_path, suffix):
     assert (len(ids), ids[-1], rejected) == (5000, "c4999", [])
 
 
-@each_packer
+@all_packers
 def test_compression_is_recognised_without_its_name(tmp_path, suffix):
-    """A file whose name does not tell is decompressed by its first bytes."""
+    """A file whose name has no known extension is decompressed by its first bytes."""
     ids, _, _ = read(tmp_path / "a.csv", PACKERS[suffix](PLAIN))
     assert len(ids) == 5000
 
@@ -53,7 +53,7 @@ def test_padding_behind_gzip_and_skippable_zstd_frames(tmp_path):
     assert (len(ids), rejected) == (5000, [])
 
 
-@each_packer
+@all_packers
 def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     """The rows before the cut are good, the torn one never goes out, reading ends once."""
     data = PACKERS[suffix](PLAIN) + PACKERS[suffix](b"x0,1\nx1,2\ntorn,")[:-1]
@@ -65,7 +65,7 @@ def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     assert batches[-1].position.done
 
 
-@each_packer
+@all_packers
 @pytest.mark.parametrize("keep", [0.3, 0.7])
 def test_any_cut(tmp_path, suffix, keep):
     """However much is there: a prefix of the rows, then one rejected row."""
@@ -75,7 +75,7 @@ def test_any_cut(tmp_path, suffix, keep):
     assert [row.reason for row in rejected] == ["unreadable"]
 
 
-@each_packer
+@all_packers
 def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
     """Garbage behind the content is one rejected row."""
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", PACKERS[suffix](PLAIN) + b"garbage")
@@ -83,7 +83,7 @@ def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
     assert [row.reason for row in rejected] == ["unreadable"]
 
 
-@each_packer
+@all_packers
 @pytest.mark.parametrize("data", [b"conversation_id\nc1\n", bytes(100)])
 def test_what_only_claims_to_be_compressed(tmp_path, suffix, data):
     """Not a single row comes out, and the file is not silently passed over."""
@@ -91,7 +91,7 @@ def test_what_only_claims_to_be_compressed(tmp_path, suffix, data):
     assert (ids, [row.reason for row in rejected]) == ([], ["unreadable"])
 
 
-@each_packer
+@all_packers
 def test_a_bomb_does_not_fill_the_memory(tmp_path, suffix):
     """A gibibyte of one letter in some kilobytes is one line that is too long."""
     if suffix == ".gz":
@@ -102,7 +102,7 @@ def test_a_bomb_does_not_fill_the_memory(tmp_path, suffix):
     assert [(row.line, row.reason) for row in rejected] == [(2, "too_long")]
 
 
-@each_packer
+@all_packers
 def test_resuming_skips_what_was_read(tmp_path, suffix):
     """The offset counts decompressed bytes."""
     path = tmp_path / f"a.csv{suffix}"

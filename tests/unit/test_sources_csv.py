@@ -69,8 +69,8 @@ def test_a_file_without_rows(file, data):
     assert read(file, data) == ([], [], 0)
 
 
-def test_a_given_delimiter_wins(file):
-    """The header is not guessed at when the delimiter is told."""
+def test_a_configured_delimiter_wins(file):
+    """The delimiter is not guessed if it is set."""
     layout = Layout(delimiter=":")
     contacts, _, _ = read(file, b"conversation_id:a,b,c,d\nc1:1,2,3,4\n", layout=layout)
     assert contacts[0].attributes == {"a,b,c,d": "1,2,3,4"}

@@ -33,7 +33,7 @@ def test_which_source_fits(tmp_path):
 
 
 def test_only_folders_are_watched(tmp_path):
-    """Watching a file or standard input is a mistake that is told at once."""
+    """Watching a file or standard input is a mistake that is raised at once."""
     (tmp_path / "a.csv").touch()
     for path in ("-", str(tmp_path / "a.csv")):
         with pytest.raises(SourceError, match="watch = false"):
@@ -42,7 +42,7 @@ def test_only_folders_are_watched(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("absent.csv", "check that it is there"), ("*.xml", "no file matches"), ("", "watch = true")],
+    [("absent.csv", "check that it exists"), ("*.xml", "no file matches"), ("", "watch = true")],
 )
 def test_nothing_to_read(tmp_path, name, words):
     """The error names the path and what to do."""
@@ -52,7 +52,7 @@ def test_nothing_to_read(tmp_path, name, words):
 
 
 def test_an_unreadable_file(tmp_path):
-    """A loop of links stands for whatever the operating system refuses."""
+    """A loop of links is an example of what the operating system refuses."""
     (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
     with pytest.raises(SourceError, match=r"a\.csv: cannot be read"):
         read(tmp_path / "a.csv")
@@ -75,7 +75,7 @@ def test_a_path_with_brackets_is_a_path(tmp_path):
 
 
 def test_the_position_counts_bytes_and_lines(tmp_path):
-    """Behind the last batch stands the file's whole size, with or without a last newline."""
+    """The last position has the file's whole size, with or without a last newline."""
     path = tmp_path / "a.csv"
     for data in (b"conversation_id,a\r\nc1,\xc3\xbc\r\n", b"\xef\xbb\xbfconversation_id,a\nc1,b"):
         path.write_bytes(data)

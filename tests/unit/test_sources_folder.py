@@ -35,7 +35,7 @@ def ids(batches):
 
 
 def test_a_file_is_taken_once_it_has_been_stable():
-    """Every change of size, time or inode starts the wait anew; it is taken once."""
+    """Every change of size, time or inode starts the wait again; the file is read once."""
     arrivals = FolderScan(2.0)
     assert arrivals.look({"a": stat(1)}, 0.0, 1000.0) == []
     assert arrivals.look({"a": stat(2)}, 1.0, 1001.0) == []

@@ -45,7 +45,7 @@ def test_a_malicious_file(tmp_path):
     ids, rejected, line = [], [], 2
     with path.open("wb") as file:
         file.write(b"conversation_id,a\n")
-        # behind an open quote stands a row that closes it with something behind
+        # after an open quote there is a row that closes it with text after the quote
         order = [kind for kind in KINDS if kind != b'%d,"x'] + [b'%d,"x', b'%d,"quoted, ""ok"""']
         for number, kind in zip(range(100_000), itertools.cycle(order), strict=False):
             file.write(kind % number + b"\n")

@@ -67,7 +67,7 @@ async def test_an_empty_stream(pipe):
     assert [batch async for batch in stream(descriptor)] == []
 
 
-async def test_a_given_format_is_obeyed(pipe):
+async def test_a_configured_format_is_used(pipe):
     """The argument wins over the first byte."""
     descriptor, writer = pipe
     writer.write(b"[1]\n")
@@ -151,7 +151,7 @@ def test_a_blocked_standard_input_does_not_keep_the_process():
 
 
 async def test_a_named_pipe(tmp_path):
-    """A pipe with a name is read like standard input, whoever opens it first."""
+    """A pipe with a name is read like standard input, no matter which side opens it first."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     async with aclosing(StreamSource(str(path), RULES).batches({})) as batches:
@@ -164,7 +164,7 @@ async def test_a_named_pipe(tmp_path):
 
 async def test_mistakes_are_source_errors(tmp_path, pipe):
     """A pipe that is gone, a descriptor that is closed, a header that will not do."""
-    with pytest.raises(SourceError, match="cannot be opened"):
+    with pytest.raises(SourceError, match="cannot be read"):
         await anext(StreamSource(str(tmp_path / "absent"), RULES).batches({}))
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(SourceError, match="cannot be read"):

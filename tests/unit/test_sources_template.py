@@ -56,7 +56,7 @@ def test_renamed_placeholders_keep_the_text():
         ("{ }", 1),
     ],
 )
-def test_a_mistake_is_told_with_its_place(text, place):
+def test_a_mistake_is_raised_with_its_place(text, place):
     """Construction fails and names the character, counted from 1."""
     with pytest.raises(ValueError, match=rf"character {place}:"):
         Template(text)

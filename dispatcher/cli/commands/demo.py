@@ -22,8 +22,8 @@ from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.read.reader import LedgerReader
 
-DATA = Path(dispatcher.__file__).parent / "data"
-"""The configuration folder, as it is installed with the package."""
+DATA = Path(dispatcher.__file__).parent / "data" / "demo"
+"""The demo's settings, contacts and scenario, which are installed with the package."""
 
 CAMPAIGN = "demo"
 LET_IN = "abandoned"
@@ -79,12 +79,12 @@ class Files:
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in (self.log, self.effects, *self.folder.glob("ledger.db*")):
             left.unlink(missing_ok=True)
-        shutil.copyfile(DATA / "demo" / "contacts.csv", self.contacts)
-        shutil.copyfile(DATA / "sandbox" / "demo.toml", self.scenario)
+        shutil.copyfile(DATA / "contacts.csv", self.contacts)
+        shutil.copyfile(DATA / "scenario.toml", self.scenario)
 
     def configure(self, url: str) -> None:
         """Write the settings, with the places of this folder and the sandbox's address."""
-        text = (DATA / "demo" / "dispatcher.toml").read_text(encoding="utf-8")
+        text = (DATA / "dispatcher.toml").read_text(encoding="utf-8")
         for old, new in (
             (_ADDRESS, url),
             ("contacts.csv", self.contacts.as_posix()),

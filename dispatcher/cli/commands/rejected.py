@@ -17,7 +17,7 @@ from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_sta
 from dispatcher.ledgers.read.rows import StoredRejectedRow
 from dispatcher.ports import SourceError
 from dispatcher.sources.options import Layout
-from dispatcher.sources.rows.heading import heading
+from dispatcher.sources.rows.csv_header import heading
 from dispatcher.sources.rows.line_reader import RAW_LIMIT
 
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")

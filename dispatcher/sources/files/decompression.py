@@ -1,4 +1,4 @@
-"""Compressed content, taken apart as it comes."""
+"""Decompresses content as it arrives."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import zstandard
 Compression = Literal["gzip", "zstd"]
 
 _SLICE = 1 << 10
-"""Compressed bytes per step: a bomb then yields some tens of MiB at the very most at once."""
+"""Compressed bytes per step; bounds what a decompression bomb yields at once to tens of MiB."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -19,7 +19,7 @@ _MAGIC_BYTES = 4
 
 
 class DamagedError(Exception):
-    """Compressed content that is cut short or corrupt; what came before is good."""
+    """Compressed content is cut short or corrupt; the bytes yielded before are valid."""
 
 
 class _Unit(Protocol):
@@ -33,7 +33,7 @@ class _Unit(Protocol):
 
 
 def compression_of(head: bytes) -> Compression | None:
-    """Tell by its first bytes how content is compressed, if it is."""
+    """Return how content is compressed, by its first bytes; None if it is not."""
     if head.startswith(_GZIP_MAGIC):
         return "gzip"
     if head.startswith(_ZSTD_MAGIC) or (
@@ -44,10 +44,10 @@ def compression_of(head: bytes) -> Compression | None:
 
 
 def decompressed(raw: Iterator[bytes], compression: Compression | None) -> Iterator[bytes]:
-    """Decompress, over any number of members or frames.
+    """Decompress any number of members or frames.
 
     Raises:
-        DamagedError: while iterating, behind all that could be decompressed.
+        DamagedError: while iterating, after all bytes that could be decompressed.
 
     """
     if compression is None:
@@ -55,7 +55,7 @@ def decompressed(raw: Iterator[bytes], compression: Compression | None) -> Itera
     return _units(raw, _gzip_unit if compression == "gzip" else _zstd_unit)
 
 
-def sniffed(raw: Iterator[bytes]) -> Iterator[bytes]:
+def decompressed_if_needed(raw: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress if the first bytes say that the content is compressed."""
     head = b""
     for chunk in raw:
@@ -78,7 +78,7 @@ def _units(raw: Iterator[bytes], new_unit: Callable[[], _Unit]) -> Iterator[byte
     slices = (chunk[at : at + _SLICE] for chunk in raw for at in range(0, len(chunk), _SLICE))
     for data in slices:
         rest = data
-        while rest.strip(b"\0") or first:  # zeros behind a member are padding
+        while rest.strip(b"\0") or first:  # zeros after a member are padding
             first, unit = False, new_unit()
             for piece in chain((rest,), slices):
                 yield _step(unit, piece)

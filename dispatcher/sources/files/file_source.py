@@ -1,13 +1,13 @@
-"""Files that are there: one by its path, or many by a glob."""
+"""Files that exist when reading begins: one by its path, or many by a glob."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from glob import glob, has_magic
 from pathlib import Path
 
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import read_content
-from dispatcher.sources.files.byte_source import FileContent, shown
-from dispatcher.sources.files.replaced_file import put_replaced, replaced_position
+from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.files.replaced_file import put_replaced
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
@@ -15,9 +15,9 @@ from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 class FileSource:
     """Reads a file, or all files that a glob matches when reading begins, sorted by path.
 
-    Each file goes on from its known position; one that is done is passed over. A path that
-    exists is a path, whatever characters it has. A match that is gone when its turn comes was
-    renamed: the glob is matched again for it.
+    Each file is read from its known position; one that is done is skipped. A path that exists
+    is used as a path even if it has a glob's characters. A match that no longer exists when it
+    is to be read was renamed: the glob is matched again to find it.
     """
 
     def __init__(self, path: str, rules: RowRules, layout: Layout | None = None) -> None:
@@ -29,12 +29,12 @@ class FileSource:
         """Yield the rows of all files from where each was left.
 
         Raises:
-            SourceError: nothing is there, a file cannot be read, or its header lacks a column.
+            SourceError: no file exists, a file cannot be read, or its header lacks a column.
 
         """
-        return iterate_in_thread(lambda outlet: self._read(known, outlet))
+        return iterate_in_thread(lambda channel: self._read(known, channel))
 
-    def _read(self, known: Mapping[str, Position], outlet: BatchChannel) -> None:
+    def _read(self, known: Mapping[str, Position], channel: BatchChannel) -> None:
         read: set[str] = set()
         complete = False
         while not complete:
@@ -49,32 +49,28 @@ class FileSource:
                     continue
                 with content:
                     if content.fingerprint not in read:
-                        self._read_one(content, known, outlet)
+                        self._read_file(content, known, channel)
                     read.add(content.fingerprint)
 
-    def _read_one(
-        self, content: FileContent, known: Mapping[str, Position], outlet: BatchChannel
+    def _read_file(
+        self, content: FileContent, known: Mapping[str, Position], channel: BatchChannel
     ) -> None:
         start = known.get(content.fingerprint)
-        before = replaced_position(content, known) if start is None else None
-        if before is not None:
-            put_replaced(content, before, self._others(content), outlet)
+        if start is None:
+            put_replaced(content, known, self._paths, channel)
         if start is None or not start.done:
-            read_content(content, start, self._rules, self._layout, outlet)
-
-    def _others(self, content: FileContent) -> Iterator[str]:
-        return (path for path in self._paths() if shown(path) != content.name)
+            read_content(content, start, self._rules, self._layout, channel)
 
     def _paths(self) -> list[str]:
         if Path(self._path).is_dir():
             raise SourceError(
-                f"{self._path}: is a folder; set watch = true to take files as they come, "
-                "or give a glob"
+                f"{self._path}: is a folder; set watch = true to read files as they arrive, "
+                "or use a glob"
             )
         if not has_magic(self._path) or Path(self._path).exists():
             return [self._path]
         matches = glob(self._path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found = sorted(path for path in matches if Path(path).is_file())
-        if not found:
+        paths = sorted(path for path in matches if Path(path).is_file())
+        if not paths:
             raise SourceError(f"{self._path}: no file matches; check the pattern and the folder")
-        return found
+        return paths

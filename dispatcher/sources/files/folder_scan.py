@@ -1,12 +1,12 @@
-"""Which files of a watched folder are complete."""
+"""Finds the complete files of a watched folder."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_LEFT_ALONE = (".tmp", ".part", ".partial", ".crdownload")
+_TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload")
 _OLD_SECONDS = 60.0
-"""A file last changed that long ago is complete at first sight, even if clocks differ a bit."""
+"""A file unchanged for so long is complete at the first scan, even if clocks differ a little."""
 
 
 @dataclass(slots=True)
@@ -17,10 +17,10 @@ class _Sighting:
 
 
 class FolderScan:
-    """Remembers what a folder held at the last look.
+    """Remembers the files of a folder from one scan to the next.
 
-    A file is complete when it was seen under a temporary name before and has been renamed,
-    when it has not changed for ``stable_seconds`` of watching, or when it is a minute old.
+    A file is complete if it had a temporary name at the last scan and was renamed since, if it
+    has not changed for ``stable_seconds`` of watching, or if its last change is a minute ago.
     Names that begin with a dot or end in .tmp, .part, .partial or .crdownload are temporary.
     """
 
@@ -31,22 +31,26 @@ class FolderScan:
 
     @property
     def pending(self) -> bool:
-        """Whether files were seen that are not known to be complete."""
+        """True if the last scan found files that are not known to be complete."""
         return not all(sighting.taken for sighting in self._sightings.values())
 
     def look(self, entries: Mapping[str, os.stat_result], watched: float, now: float) -> list[str]:
         """Return the names that are complete and were not returned before, sorted.
 
-        ``watched`` is the time by a clock that never jumps, ``now`` seconds since the epoch.
+        ``watched`` is the time of a monotonic clock, ``now`` is seconds since the epoch.
         """
-        seen = {name: stat for name, stat in entries.items() if not _is_temporary(name)}
-        self._sightings = {name: self._sighting(name, stat, watched) for name, stat in seen.items()}
+        files = {name: stat for name, stat in entries.items() if not _is_temporary(name)}
+        self._sightings = {
+            name: self._sighting(name, stat, watched) for name, stat in files.items()
+        }
         ready = [
-            name for name, stat in sorted(seen.items()) if self._ready(name, stat, watched, now)
+            name
+            for name, stat in sorted(files.items())
+            if self._is_complete(name, stat, watched, now)
         ]
         for name in ready:
             self._sightings[name].taken = True
-        self._unfinished = {_inode(entries[name]) for name in entries.keys() - seen.keys()}
+        self._unfinished = {_inode(entries[name]) for name in entries.keys() - files.keys()}
         return ready
 
     def _sighting(self, name: str, stat: os.stat_result, watched: float) -> _Sighting:
@@ -56,7 +60,7 @@ class FolderScan:
             return before
         return _Sighting(signature, watched)
 
-    def _ready(self, name: str, stat: os.stat_result, watched: float, now: float) -> bool:
+    def _is_complete(self, name: str, stat: os.stat_result, watched: float, now: float) -> bool:
         sighting = self._sightings[name]
         return not sighting.taken and (
             _inode(stat) in self._unfinished
@@ -70,4 +74,4 @@ def _inode(stat: os.stat_result) -> tuple[int, int]:
 
 
 def _is_temporary(name: str) -> bool:
-    return name.startswith(".") or name.lower().endswith(_LEFT_ALONE)
+    return name.startswith(".") or name.lower().endswith(_TEMPORARY_SUFFIXES)

@@ -1,45 +1,50 @@
-"""A file that was read in part, and is another one now: named, and its position set aside."""
+"""A file that was read in part and then replaced by another one under the same name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, Position, SourceError
-from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.files.byte_source import FileContent, printable_path
 from dispatcher.sources.thread_bridge import BatchChannel
 
 BEFORE = " (before it changed)"
-"""Behind the name of a file in a position that is of its content until it changed."""
-
-
-def replaced_position(content: FileContent, known: Mapping[str, Position]) -> Position | None:
-    """Return where reading stood under the name of ``content``, if that was another content."""
-    unfinished = (at for at in known.values() if at.file == content.name and not at.done)
-    return next(unfinished, None)
+"""Suffix of the file's name in a position that belongs to the replaced content."""
 
 
 def put_replaced(
-    content: FileContent, before: Position, others: Iterable[str], outlet: BatchChannel
-) -> Position:
-    """Put out one rejected row, ``changed``, that names what is not read any more.
+    content: FileContent,
+    known: Mapping[str, Position],
+    paths: Callable[[], Iterable[str]],
+    channel: BatchChannel,
+) -> Position | None:
+    """If another content of this name was read in part, send one rejected row, ``changed``.
 
-    Return the old position as it is kept from now on. Nothing is put out if one of ``others``
-    has that content now: it was only renamed, and goes on there. The row leaves together with
-    a position of the new content, so that it is told once; the old position stays, in case that
-    content comes back.
+    ``paths`` returns the files of the source. Nothing is sent if one of them has the replaced
+    content: it was only renamed, and is read on under its new name. The row is sent with a
+    position of the new content, so that it is reported once.
+
+    Return the old position as it is kept from now on, in case its content comes back; None if no
+    content was replaced.
     """
+    unfinished = (at for at in known.values() if at.file == content.name and not at.done)
+    before = next(unfinished, None)
+    if before is None:
+        return None
+    others = (path for path in paths() if printable_path(path) != content.name)
     if any(_has(path, before.fingerprint) for path in others):
         return before
     detail = (
-        f"the file was read up to line {before.line} and is another one since: it is read from "
-        "its beginning, and rows that are known are duplicates; what stood behind that line "
-        "before is not read unless it is in the new file"
+        f"the file was read up to line {before.line} and then replaced: the new file is read from "
+        "its beginning, and rows that are known are duplicates; the old file's rows after that "
+        "line are not read unless the new file has them"
     )
     row = RejectedRow(content.name, before.line, "changed", detail, b"")
-    outlet.put(Batch((), (row,), 0, Position(content.name, content.fingerprint, 0, 0, done=False)))
-    aside = replace(before, file=before.file + BEFORE)
-    outlet.put(Batch((), position=aside))
-    return aside
+    start = Position(content.name, content.fingerprint, offset=0, line=0, done=False)
+    channel.put(Batch((), (row,), position=start))
+    kept = replace(before, file=before.file + BEFORE)
+    channel.put(Batch((), position=kept))
+    return kept
 
 
 def _has(path: str, fingerprint: str) -> bool:

@@ -3,18 +3,18 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 
-from dispatcher.ports import Batch, Position, SourceError
+from dispatcher.ports import Batch, Position
 from dispatcher.sources.batching import read_content
-from dispatcher.sources.files.byte_source import PipeContent
+from dispatcher.sources.files.byte_source import PipeContent, source_errors
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
 class StreamSource:
-    """Reads a stream, compressed or not. It has no position: keys alone tell duplicates.
+    """Reads a stream, compressed or not. It has no position: duplicates are found by key alone.
 
     ``path`` is "-" for ``descriptor`` (standard input is 0), else a named pipe or a device.
-    A slow stream holds no row back: what is there leaves after some 0.2 seconds at most.
+    Rows of a slow stream are yielded after about 0.2 seconds at most.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class StreamSource:
         self._descriptor = descriptor
 
     def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
-        """Yield the rows as they come; ``known`` does not matter.
+        """Yield the rows as they arrive; ``known`` is not used.
 
         Raises:
             SourceError: the stream cannot be read, or its header lacks a column.
@@ -35,22 +35,17 @@ class StreamSource:
         del known
         return iterate_in_thread(self._read)
 
-    def _read(self, outlet: BatchChannel) -> None:
+    def _read(self, channel: BatchChannel) -> None:
         if self._path == "-":
-            self._read_descriptor(self._descriptor, outlet)
+            self._read_descriptor(self._descriptor, channel)
             return
-        try:
+        with source_errors(self._path):
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            raise SourceError(
-                f"{self._path}: cannot be opened ({error.strerror}); "
-                "check that this user may read it"
-            ) from error
         try:
-            self._read_descriptor(descriptor, outlet)
+            self._read_descriptor(descriptor, channel)
         finally:
             os.close(descriptor)
 
-    def _read_descriptor(self, descriptor: int, outlet: BatchChannel) -> None:
+    def _read_descriptor(self, descriptor: int, channel: BatchChannel) -> None:
         content = PipeContent(self._path, descriptor)
-        read_content(content, None, self._rules, self._layout, outlet)
+        read_content(content, None, self._rules, self._layout, channel)

@@ -1,4 +1,4 @@
-"""Fields of a CSV record that holds quotes."""
+"""Splits a CSV record with quotes into fields."""
 
 import re
 from enum import Enum, auto
@@ -7,19 +7,19 @@ _inside = re.compile(rb'[^"]*+(?:""[^"]*+)*+').match
 
 
 class Scan(Enum):
-    """Where a record stands behind a line."""
+    """State of a record after a line."""
 
     COMPLETE = auto()
     OPEN = auto()
-    """A quoted field goes on on the next line."""
+    """A quoted field continues on the next line."""
     BAD = auto()
     """Something other than a delimiter follows a closing quote."""
 
 
 class FieldScanner:
-    """Takes a record apart, line by line; ``fields`` holds what is complete.
+    """Splits a record line by line; ``fields`` has the complete fields.
 
-    A quote opens a field only at the field's start; elsewhere it is an ordinary character.
+    A quote opens a quoted field only at the field's start; elsewhere it is an ordinary character.
     """
 
     def __init__(self, delimiter: bytes) -> None:
@@ -28,7 +28,7 @@ class FieldScanner:
         self._open: list[bytes] | None = None
 
     def feed(self, line: bytes, end: bytes) -> Scan:
-        """Read one more line; ``end`` is its terminator, which is content inside quotes."""
+        """Scan one more line; ``end`` is its terminator, which is content inside quotes."""
         at = 0
         while at <= len(line):
             if self._open is None and line[at : at + 1] != b'"':
@@ -46,14 +46,14 @@ class FieldScanner:
         return Scan.COMPLETE
 
     def _plain(self, line: bytes, at: int) -> int:
-        """Read an unquoted field; return where the next one starts."""
+        """Scan an unquoted field; return the index of the next one."""
         end = line.find(self._delimiter, at)
         end = len(line) if end < 0 else end
         self.fields.append(line[at:end])
         return end + 1
 
     def _quoted(self, line: bytes, at: int, parts: list[bytes]) -> int:
-        """Read on inside quotes; return where the next field starts, -1 behind a bad quote."""
+        """Scan inside quotes; return the index of the next field, or -1 after a bad quote."""
         match = _inside(line, at)
         end = match.end() if match else at
         parts.append(line[at:end])

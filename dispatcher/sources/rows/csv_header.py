@@ -4,18 +4,21 @@ import re
 from dataclasses import dataclass
 
 from dispatcher.ports import SourceError
-from dispatcher.sources.options import RowRules
+from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
+from dispatcher.sources.rows.format import csv_delimiter, is_json_lines
 from dispatcher.sources.rows.line_reader import RAW_LIMIT, LineReader, LongLine
 
 _SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?\r?', re.IGNORECASE)
+"""The line by which spreadsheets set the delimiter, before the line with the columns."""
 _DELIMITERS = (b",", b";", b"\t", b"|")
 _SHOWN_NAMES = 20
 _SHOWN_LETTERS = 40
 
 
 class CsvHeaderError(SourceError):
-    """A header without the columns that are needed; ``line`` and ``raw`` are where it stands."""
+    """A header that is unreadable or lacks a column; ``line`` and ``raw`` are the header's."""
 
     def __init__(self, message: str, detail: str, line: int, raw: bytes) -> None:
         super().__init__(message)
@@ -32,47 +35,66 @@ class CsvHeader:
     names: tuple[str, ...]
 
 
-def read_header(
-    reader: LineReader, file: str, delimiter: bytes | None, rules: RowRules
-) -> CsvHeader | None:
-    """Read the header off; None where there is nothing but blank lines.
+def read_header(reader: LineReader, file: str, layout: Layout, rules: RowRules) -> CsvHeader | None:
+    """Take the header from the reader; return None if there are only blank lines.
 
     Raises:
-        HeaderError: it is not readable, or lacks a column that is needed or told by name.
+        CsvHeaderError: it is unreadable, or lacks a column that the rules need.
 
     """
-    line = _first_line(reader)
-    if line is not None and (told := _SEPARATOR_LINE.fullmatch(line)):
-        delimiter = delimiter or told.group(1)
-        line = _first_line(reader)
-    if line is None:
+    delimiter = csv_delimiter(file, layout)
+    lines = _take_header_lines(reader)
+    if lines and (separator := _SEPARATOR_LINE.fullmatch(lines[0])):
+        delimiter = delimiter or separator.group(1)
+        del lines[0]
+    if not lines:
         return None
-    delimiter = delimiter or _guess(line)
+    line = lines[0]
+    delimiter = delimiter or _guess_delimiter(line)
     problem = "is not readable as a line of CSV in UTF-8; save the file as 'CSV UTF-8'"
-    names = _names(line, delimiter)
+    names = _parse_names(line, delimiter)
     if names is not None:
         problem = _problem(names, rules)
     if names is None or problem:
         shown = ", ".join(name[:_SHOWN_LETTERS] for name in (names or ())[:_SHOWN_NAMES])
-        found = f" Columns found: {shown}." if names else ""
-        raise CsvHeaderError(f"{file}: the header {problem}.{found}", problem, reader.line, line)
+        columns = f" Columns found: {shown}." if names else ""
+        raise CsvHeaderError(f"{file}: the header {problem}.{columns}", problem, reader.line, line)
     return CsvHeader(delimiter, names)
 
 
-def _first_line(reader: LineReader) -> bytes | None:
-    line = reader.take()
-    while line is not None and not line.strip(b" \r"):
-        line = reader.take()
-    return line
+def heading(path: str, layout: Layout) -> tuple[tuple[bytes, ...], str]:
+    """Return the header's lines as they are in the file, and the file's fingerprint.
+
+    JSON Lines have no header.
+
+    Raises:
+        SourceError: the file cannot be read.
+
+    """
+    with FileContent(path) as content:
+        reader = LineReader(content.chunks(0, lambda: None))
+        is_json = is_json_lines(content.name, layout, reader)
+        return () if is_json else tuple(_take_header_lines(reader)), content.fingerprint
 
 
-def _guess(line: bytes) -> bytes:
+def _take_header_lines(reader: LineReader) -> list[bytes]:
+    """Take the separator line, if there is one, and the line with the columns."""
+    lines: list[bytes] = []
+    while (line := reader.take()) is not None:
+        if line.strip(b" \r"):
+            lines.append(line)
+            if len(lines) > 1 or not _SEPARATOR_LINE.fullmatch(line):
+                break
+    return lines
+
+
+def _guess_delimiter(line: bytes) -> bytes:
     """Return the delimiter that occurs most often outside of quotes."""
-    bare = re.sub(rb'"[^"]*"', b"", line)
-    return max(_DELIMITERS, key=bare.count)
+    unquoted = re.sub(rb'"[^"]*"', b"", line)
+    return max(_DELIMITERS, key=unquoted.count)
 
 
-def _names(line: bytes, delimiter: bytes) -> tuple[str, ...] | None:
+def _parse_names(line: bytes, delimiter: bytes) -> tuple[str, ...] | None:
     scanner = FieldScanner(delimiter)
     if isinstance(line, LongLine) or b"\0" in line:
         return None
@@ -85,17 +107,17 @@ def _names(line: bytes, delimiter: bytes) -> tuple[str, ...] | None:
 
 
 def _problem(names: tuple[str, ...], rules: RowRules) -> str:
-    """Say what is wrong with the columns, and what to do; empty where nothing is."""
+    """Return what is wrong with the columns and what to do; empty if nothing is."""
     named = [name for name in names if name]
-    if twice := sorted({name for name in named if named.count(name) > 1}):
-        return f"has {_quoted(twice)} more than once; rename one of them"
+    if repeated := sorted({name for name in named if named.count(name) > 1}):
+        return f"has {_quoted(repeated)} more than once; rename one of them"
     if rules.column("conversation_id") not in named:
         return (
             f"has no column {rules.column('conversation_id')!r}; name the column that holds it "
             '([source.columns] conversation_id = "CONVERSATIONID")'
         )
-    if lacking := sorted({*rules.columns.values(), *rules.filter} - set(named)):
-        return f"has no column {_quoted(lacking)}, which the settings name; correct one of the two"
+    if missing := sorted({*rules.columns.values(), *rules.filter} - set(named)):
+        return f"has no column {_quoted(missing)}, which the settings name; correct one of the two"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Dates of the input."""
+"""Parses the dates of the input."""
 
 from datetime import datetime, tzinfo
 
@@ -8,15 +8,15 @@ _BASIC_DATE = 8  # digits of a date without separators: 20261122
 def seconds(value: str, zone: tzinfo) -> float:
     """Return an ISO 8601 date as seconds since the epoch.
 
-    A date without an offset is in ``zone``; one without a time is that day's midnight.
+    A date without an offset is in ``zone``; one without a time is the midnight of that day.
 
     Raises:
-        ValueError: it is no such date. A bare number of seconds is none either: read as a
-            date it could come out centuries off.
+        ValueError: it is not an ISO 8601 date. A number of seconds is not accepted: if it were
+            parsed as a date, the result could be wrong by centuries.
 
     """
     if value.isdigit() and len(value) != _BASIC_DATE:
-        raise ValueError("a number is no date")
+        raise ValueError("a number is not a date")
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)

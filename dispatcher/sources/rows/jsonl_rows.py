@@ -6,65 +6,57 @@ from collections.abc import Iterator
 import orjson
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 
 class JsonRows:
-    """Makes contacts out of lines that are JSON objects each. Blank lines are no rows.
+    """Makes contacts out of lines with one JSON object each. Blank lines are ignored.
 
     Numbers and booleans become text as they are written, null is a missing cell, objects and
     arrays stay JSON.
     """
 
-    def __init__(self, file: str, judge: ContactBuilder) -> None:
+    def __init__(self, file: str, builder: ContactBuilder) -> None:
         self._file = file
-        self._judge = judge
+        self._builder = builder
 
     def rows(self, reader: LineReader) -> Iterator[Contact | RejectedRow | None]:
-        """Yield each row's contact, its rejection, or None where it is filtered."""
-        contact, take = self._judge.contact, reader.take
+        """Yield each row's contact, its rejection, or None if the filter excludes it."""
+        build, take = self._builder.build, reader.take
         while (line := take()) is not None:
             if not line.strip():
                 continue
             try:
-                made = contact(_row(line))
-            except InvalidRowError as bad:
-                yield RejectedRow(self._file, reader.line, bad.reason, bad.detail, line[:RAW_LIMIT])
+                contact = build(_row(line))
+            except InvalidRowError as error:
+                reason, detail, raw = error.reason, error.detail, line[:RAW_LIMIT]
+                yield RejectedRow(self._file, reader.line, reason, detail, raw)
             else:
-                yield made
+                yield contact
 
 
 def _row(line: bytes) -> dict[str, str]:
     if isinstance(line, LongLine):
         raise InvalidRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
     try:
-        found = orjson.loads(line)
+        row = orjson.loads(line)
     except orjson.JSONDecodeError:
-        raise _unreadable(line) from None
-    if not isinstance(found, dict):
+        decode(line)
+        raise InvalidRowError("json", "not JSON") from None
+    if not isinstance(row, dict):
         raise InvalidRowError("json", "not an object")
     cells = {
         name: cell if cell.__class__ is str else _text(cell, name, line)
-        for name, cell in found.items()
+        for name, cell in row.items()
     }
     if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
         raise InvalidRowError("encoding", "a NUL character")
     return {name: cell for name, cell in cells.items() if cell and not cell.isspace()}
 
 
-def _unreadable(line: bytes) -> InvalidRowError:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return InvalidRowError("encoding", "not UTF-8")
-    if b"\0" in line:
-        return InvalidRowError("encoding", "a NUL byte")
-    return InvalidRowError("json", "not JSON")
-
-
 def _text(cell: object, name: str, line: bytes) -> str:
-    """Turn a value that is no string into text."""
+    """Turn a value that is not a string into text."""
     if cell is None:
         return ""
     if isinstance(cell, float):
@@ -76,7 +68,7 @@ def _text(cell: object, name: str, line: bytes) -> str:
 
 
 def _as_written(name: str, line: bytes) -> str:
-    """Return a number as it stands in the line: as a float it could lose digits."""
+    """Return a number as it is written in the line, since a float could lose digits."""
     try:
         return str(json.loads(line, parse_float=str, parse_int=str)[name])
     except RecursionError:

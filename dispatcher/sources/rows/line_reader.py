@@ -1,4 +1,4 @@
-"""Lines of a stream of bytes, with their offsets and a bound on their length."""
+"""Splits a stream of bytes into lines of bounded length, and counts lines and bytes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dispatcher.sources.files.decompression import DamagedError
 
 LINE_LIMIT = 1 << 20
-"""Bytes that a line may have; of a longer one only the beginning is kept."""
+"""The most bytes of a line; only the beginning of a longer one is kept."""
 
 RAW_LIMIT = 8 << 10
 """Bytes of a rejected row that are kept."""
@@ -22,12 +22,12 @@ class LongLine(bytes):
 
 
 class LineReader:
-    """Takes chunks of bytes apart into lines without their terminator.
+    """Splits chunks of bytes into lines without their terminator.
 
-    The first line's end decides for the whole stream: LF (a CR before it stays on the line),
-    or a lone CR. ``offset`` and ``line`` count bytes and lines that were taken, ``total``
-    bytes that came in. A damaged stream ends early: ``damage`` then says why, and the
-    incomplete line before it is in ``torn``, not among the lines.
+    The end of the first line decides the terminator of the whole stream: LF (a CR before it
+    stays in the line), or a CR without LF. ``offset`` and ``line`` count the bytes and lines that
+    were taken, ``total`` the bytes that were read. A damaged stream ends early: ``damage`` is the
+    reason, and ``torn`` the incomplete last line, which is not returned as a line.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class LineReader:
         self.offset -= len(line) + 1 + (line.excess if isinstance(line, LongLine) else 0)
 
     def peek(self, ahead: int) -> bytes | None:
-        """Return the line that is ``ahead`` lines behind the next one; None beyond the end."""
+        """Return the line that is ``ahead`` lines after the next one; None after the end."""
         while len(self._ready) <= ahead:
             if not self._refill():
                 return None
         return self._ready[ahead]
 
     def _read(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass chunks on in pieces that are well below a line's limit."""
+        """Yield the chunks in pieces that are much shorter than a line's limit."""
         try:
             for chunk in chunks:
                 self.total += len(chunk)
@@ -83,7 +83,7 @@ class LineReader:
             self.damage = str(error)
 
     def _prime(self) -> bytes:
-        """Read up to the first line's end, drop a byte order mark, return the terminator."""
+        """Read the first line, drop a byte order mark, and return the terminator."""
         head = bytearray()
         for piece in self._pieces:
             head += piece
@@ -97,7 +97,7 @@ class LineReader:
         return terminator
 
     def _refill(self) -> bool:
-        """Read until one more line is ready; False at the end."""
+        """Read until one more line is ready; return False at the end."""
         for piece in self._pieces:
             if self.terminator in piece:
                 self._split(piece, self.terminator)
@@ -109,45 +109,40 @@ class LineReader:
         first, *rest = piece.split(terminator)
         self._grow(first)
         if rest:
-            self._ready.append(self._finished())
+            self._finish_line()
             self._tail += rest.pop()
             self._ready += rest
 
     def _grow(self, piece: bytes) -> None:
-        """Add to the unfinished line; of one that is too long only the beginning is kept."""
+        """Add to the unfinished line; keep only the beginning of one that is too long."""
         self._tail += piece
         if len(self._tail) > LINE_LIMIT:
             self._dropped += len(self._tail) - RAW_LIMIT
             del self._tail[RAW_LIMIT:]
 
-    def _finished(self) -> bytes:
+    def _finish_line(self) -> None:
         line = bytes(self._tail)
         if self._dropped:
-            self._dropped += len(line[RAW_LIMIT:])
-            line = _long_line(line[:RAW_LIMIT], self._dropped)
+            excess = self._dropped + len(line[RAW_LIMIT:])
+            line = LongLine(line[:RAW_LIMIT])
+            line.excess = excess
+        self._ready.append(line)
         self._tail.clear()
         self._dropped = 0
-        return line
 
     def _end(self) -> bool:
-        """Make the last line, which has no terminator, ready; a torn one is set aside."""
+        """Add the last line, which has no terminator; keep that of a damaged stream in ``torn``."""
         if not self._tail:
             return False
         if self.damage is not None:
             self.torn = bytes(self._tail[:RAW_LIMIT])
             self._tail.clear()
             return False
-        self._ready.append(self._finished())
+        self._finish_line()
         return True
 
 
-def _long_line(head: bytes, dropped: int) -> LongLine:
-    line = LongLine(head)
-    line.excess = dropped
-    return line
-
-
 def _terminator(head: bytearray) -> bytes:
-    newline, lone = head.find(b"\n"), head.find(b"\r")
-    is_lone = lone >= 0 and head[lone + 1 : lone + 2] != b"\n" and not 0 <= newline < lone
-    return b"\r" if is_lone else b"\n"
+    lf, cr = head.find(b"\n"), head.find(b"\r")
+    is_lone_cr = cr >= 0 and head[cr + 1 : cr + 2] != b"\n" and not 0 <= lf < cr
+    return b"\r" if is_lone_cr else b"\n"

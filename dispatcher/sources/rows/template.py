@@ -9,13 +9,13 @@ _NO_NAME = re.compile(r"[!:\[\]]")
 
 
 class Template:
-    """A text with ``{column}`` placeholders; ``{{`` and ``}}`` stand for braces.
+    """A text with ``{column}`` placeholders; ``{{`` and ``}}`` are braces.
 
-    A placeholder is the name of a column and nothing more: no format, no index, no attribute.
-    Values are put in as they are and never read as a template again.
+    A placeholder is the name of a column, without format, index or attribute. Values are
+    inserted as they are; braces in them have no meaning.
 
     Raises:
-        ValueError: the text is no template; the message tells the place, counted from 1.
+        ValueError: the text is not a template; the message has the place, counted from 1.
 
     """
 
@@ -33,7 +33,7 @@ class Template:
         )
 
     def renamed(self, names: Mapping[str, str]) -> "Template":
-        """Return the same template with its placeholders renamed where ``names`` knows them."""
+        """Return the same template with the placeholders that are in ``names`` renamed."""
         twin = object.__new__(Template)
         twin.names = tuple(names.get(name, name) for name in self.names)
         twin._format = self._format
@@ -41,7 +41,7 @@ class Template:
         return twin
 
     def render(self, row: Mapping[str, str]) -> str:
-        """Put the row's values in.
+        """Return the text with the row's values.
 
         Raises:
             KeyError: the row lacks a column; the key is its name.
@@ -59,17 +59,17 @@ def _literal(text: str) -> str:
 
 
 def _piece(token: re.Match[str], names: list[str]) -> str:
-    """Turn a token into its piece of the format; a placeholder's name goes into ``names``."""
-    found, name, place = token.group(), token.group(1), token.start() + 1
-    if found in ("{{", "}}"):
-        return found[0]
+    """Return the token's piece of the format; add a placeholder's name to ``names``."""
+    text, name, place = token.group(), token.group(1), token.start() + 1
+    if text in ("{{", "}}"):
+        return text[0]
     if name is None:
         raise ValueError(
-            f"template, character {place}: a single {found!r}; write {found * 2!r} for a brace"
+            f"template, character {place}: a single {text!r}; write {text * 2!r} for a brace"
         )
     if not name.strip() or _NO_NAME.search(name):
         raise ValueError(
-            f"template, character {place}: {found!r} is not {{column}}, the plain name of a column"
+            f"template, character {place}: {text!r} is not {{column}}, the plain name of a column"
         )
     names.append(name.strip())
     return "%s"

@@ -59,7 +59,7 @@ def test_peeking_takes_nothing():
 
 
 def test_damage_ends_the_lines_before_the_torn_one():
-    """What is behind the last line's end is set aside, and the reason told."""
+    """What is after the last line's end is in ``torn``, and the reason in ``damage``."""
 
     def chunks():
         yield b"a\nb\nto"

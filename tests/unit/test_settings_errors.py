@@ -74,7 +74,7 @@ def test_all_at_once_from_all_places(tmp_path):
         ("engine.zzz", "config/dispatcher.toml shows every key"),
     ],
 )
-def test_unknown_keys_are_told_what_was_meant(key, hint):
+def test_unknown_keys_get_a_hint(key, hint):
     """The nearest key of the section, of all, or the section itself is suggested."""
     (mistake,) = mistakes(f"{key}=1").values()
     assert mistake.problem == "is not known"
@@ -89,12 +89,12 @@ def test_unknown_keys_are_told_what_was_meant(key, hint):
         ("engine.workers=true", "engine.workers", "whole number"),
         ("engine.drain_seconds=nan", "engine.drain_seconds", "number"),
         ("source.watch=yes", "source.watch", "true or false"),
-        ("platform.scopes=a", "platform.scopes", "list of texts"),
-        ("platform.scopes=[1]", "platform.scopes", "must be a text"),
+        ("platform.scopes=a", "platform.scopes", "list of strings"),
+        ("platform.scopes=[1]", "platform.scopes", "must be a string"),
         ("platform.dialect=smoke", "platform.dialect", '"genesys", not "smoke"'),
         ("platform.missing_conversation=ask", "platform.missing_conversation", "one of"),
         ("source.delimiter=;;", "source.delimiter", "single ASCII character"),
-        ("source.timezone=Mars/Olympus", "source.timezone", "no time zone"),
+        ("source.timezone=Mars/Olympus", "source.timezone", "not a time zone"),
         ("source.columns.mail=M", "source.columns.mail", "one of"),
         ("source.columns=3", "source.columns", "table"),
         ("retry=3", "retry", "table"),
@@ -103,7 +103,7 @@ def test_unknown_keys_are_told_what_was_meant(key, hint):
         ("message.subject={}", "message.subject", "character 1"),
         (f"message.text={'x' * 2001}", "message.text", "2000"),
         ("telemetry.statsd_port=0", "telemetry.statsd_port", "at least 1"),
-        ("platform.ca_bundle=/nowhere.pem", "platform.ca_bundle", "no file"),
+        ("platform.ca_bundle=/nowhere.pem", "platform.ca_bundle", "not a file"),
         ("ledger.path=/nowhere/ledger.db", "ledger.path", "does not exist"),
         ("engine.workers", "engine.workers", "has no value"),
     ],
@@ -123,7 +123,7 @@ def test_wrong_values_say_what_is_right(text, key, words):
     ],
 )
 def test_a_source_that_is_not_there(sets, words, tmp_path):
-    """A missing file is told before a run; a glob may match later."""
+    """A missing file is reported before a run; a glob may match later."""
     flags = NEEDED | {"source.path": str(tmp_path / "no.csv")}
     assert words in mistakes(*sets, flags=flags)["source.path"].problem
     load(env=SECRETS, flags=NEEDED | {"source.path": str(tmp_path / "*.csv")})
@@ -136,7 +136,7 @@ def test_a_campaign_is_a_plain_name():
 
 
 def test_a_folder_is_watched_or_globbed(tmp_path):
-    """A folder without watch = true is told both ways out."""
+    """A folder without watch = true gets a hint with both solutions."""
     mistake = mistakes(flags=NEEDED | {"source.path": str(tmp_path)})["source.path"]
     assert "watch = true" in mistake.hint
     assert "*.csv" in mistake.hint
@@ -174,7 +174,7 @@ def test_lines_are_found_in_every_way_of_writing(tmp_path):
 
 
 def test_a_mistake_reads_as_a_line():
-    """Place, key, problem and hint stand in one line that editors can follow."""
+    """Place, key, problem and hint are in one line that editors can follow."""
     mistake = SettingsProblem(
         "dispatcher.toml", "engine.workers", "must be at least 1, not 0", "try 1", 7
     )

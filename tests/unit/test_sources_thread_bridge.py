@@ -45,7 +45,7 @@ async def test_an_error_comes_behind_the_batches(error):
 
 @pytest.mark.parametrize("act", ["put", "wait", "check"])
 async def test_closing_ends_the_thread_wherever_it_is(act):
-    """A reader that is full, asleep or busy is told to stop."""
+    """A reader that is full, asleep or busy is stopped."""
     stopped = threading.Event()
 
     def work(outlet):

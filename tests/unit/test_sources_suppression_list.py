@@ -49,7 +49,7 @@ def test_a_change_counts_from_the_next_look_on(listed):
 
 
 def test_a_half_written_file_frees_nobody(listed, tmp_path):
-    """While the file grows in place, whoever was on it stays on it."""
+    """While the file grows in place, people who were on it stay on it."""
     people, _, _ = listed
     path = tmp_path / "list.csv"
     path.write_text("")
@@ -63,7 +63,7 @@ def test_a_half_written_file_frees_nobody(listed, tmp_path):
 
 @pytest.mark.parametrize("damage", ["gone", "binary"])
 def test_the_last_good_list_stays(listed, tmp_path, damage):
-    """A list that is gone or broken is told once, and kept; once mended it is followed again."""
+    """A list that is gone or broken is reported once, kept, and followed again once repaired."""
     people, write, said = listed
     if damage == "gone":
         (tmp_path / "list.csv").unlink()
@@ -83,7 +83,7 @@ def test_the_last_good_list_stays(listed, tmp_path, damage):
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_a_list_that_cannot_be_read_at_the_start(tmp_path, content):
-    """The user is told which file and which setting."""
+    """The message has the file and the setting."""
     path = tmp_path / "list.csv"
     if content is not None:
         path.write_bytes(content)

@@ -10,7 +10,7 @@ from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowEr
 
 
 def contact(row, **rules):
-    return ContactBuilder(RowRules(**{"text": "Hello", **rules})).contact(dict(row))
+    return ContactBuilder(RowRules(**{"text": "Hello", **rules})).build(dict(row))
 
 
 def refusal(row, **rules):
@@ -124,7 +124,7 @@ def test_a_bad_date(value, column):
 
 
 def test_a_missing_placeholder_is_named():
-    """The detail tells the column, and nothing of the row."""
+    """The detail has the column's name and no value of the row."""
     bad = refusal({"conversation_id": "c1"}, text="Hello {first_name}")
     assert bad.reason == "missing_placeholder"
     assert "first_name" in bad.detail
@@ -170,8 +170,8 @@ def test_a_filter_may_ask_for_an_empty_cell():
     ],
 )
 def test_wrong_rules(rules):
-    """Mistakes in the settings are told when they are made, not at the first row."""
-    with pytest.raises(ValueError, match=r"columns|keep|template"):
+    """Mistakes in the settings are raised when the rules are made, not at the first row."""
+    with pytest.raises(ValueError, match=r"columns|filter|template"):
         RowRules(**rules)
 
 
