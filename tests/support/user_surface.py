@@ -120,13 +120,13 @@ def _metrics() -> dict[str, Any]:
             tables = {
                 name: dict(getattr(module, name)) for name in ("COUNTS", "DISTRIBUTIONS", "GAUGES")
             }
-            zeros = sorted(" ".join(map(str, key)) for key in module.zeros())
+            zeros = sorted(" ".join(map(str, key)) for key in module.zero_counts())
             return {
                 "prefix": module.PREFIX,
                 **{name.lower(): tables[name] for name in tables},
                 "tagged by client": sorted(module.PER_CLIENT),
                 "sent as 0": zeros,
-                "halts": sorted(" ".join(map(str, key)) for key in module.halts()),
+                "halts": sorted(" ".join(map(str, key)) for key in module.halt_gauges()),
             }
     raise LookupError("the catalogue of metrics")
 
