@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from dispatcher.sandbox.conversation_kinds import KINDS, expected
-from dispatcher.sandbox.world.ids import SOMEBODY_ELSE, external_contact_id
+from dispatcher.sandbox.world.ids import WRONG_CONTACT, external_contact_id
 from dispatcher.sandbox.world.random import generator
 
 __all__ = ["expected", "write_contacts"]
@@ -66,5 +66,5 @@ def identity_in_file(conversation_id: str) -> str:
     if kind.file_identity == "empty":
         return ""
     if kind.file_identity == "wrong":
-        return SOMEBODY_ELSE + conversation_id
+        return WRONG_CONTACT + conversation_id
     return external_contact_id(conversation_id)

@@ -8,10 +8,10 @@ OPEN_STATES = frozenset({"active", "ringing"})
 UNKNOWN_STATE = "hibernating"
 
 
-class Verdict(StrEnum):
+class SendVerdict(StrEnum):
     """What the platform makes of a send; its value is the name of the cause in the counts."""
 
-    TAKEN = "taken"
+    ACCEPTED = "taken"
     CLOSED = "closed"
     NOT_ACTIVE = "not_active"
     GONE = "gone"
@@ -49,7 +49,7 @@ class ConversationKind:
     """Whether the platform knows the guest and the address."""
     file_identity: Literal["right", "wrong", "empty"] = "right"
     """The external contact id in a file of contacts."""
-    verdict: Verdict | None = None
+    verdict: SendVerdict | None = None
     """What every send gets, whatever the state."""
     on_the_line: Literal["", "bot", "agent"] = ""
     """Who talks with the guest while the session is open; only the dialect ``genesys`` shows it."""
@@ -92,10 +92,13 @@ _ALL = (
     ConversationKind("unknown", ("parked", "unknown_state"), UNKNOWN_STATE),
     ConversationKind("waking", state=UNKNOWN_STATE, moves=True),
     ConversationKind(
-        "forbidden", ("parked", "forbidden_contact"), mixed=True, verdict=Verdict.CONTACT_FORBIDDEN
+        "forbidden",
+        ("parked", "forbidden_contact"),
+        mixed=True,
+        verdict=SendVerdict.CONTACT_FORBIDDEN,
     ),
-    ConversationKind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
-    ConversationKind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
+    ConversationKind("refused", _REFUSED, mixed=True, verdict=SendVerdict.REFUSED),
+    ConversationKind("redirected", _REFUSED, mixed=True, verdict=SendVerdict.REDIRECTED),
     ConversationKind("noaddress", ("rejected", "no_address"), reachable=False, in_genesys=_OPENED),
     ConversationKind("vanished", state="active", moves=True, in_genesys=_NOTIFIED),
     ConversationKind("botline", _NOTIFIED, "active", on_the_line="bot", in_genesys=_ENGAGED),

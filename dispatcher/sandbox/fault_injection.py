@@ -1,7 +1,8 @@
-"""What each fault does to a request."""
+"""Which request is hit by which fault, and what the fault does to it."""
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from dispatcher.sandbox.counters import Counters
@@ -12,6 +13,47 @@ from dispatcher.sandbox.http.responses import Response
 from dispatcher.sandbox.latency import drawer
 from dispatcher.sandbox.scenario.model import Fault
 from dispatcher.sandbox.world.random import generator
+
+
+class _Rule:
+    """One fault with its own random generator and its own count of requests."""
+
+    def __init__(self, fault: Fault, seed: int, number: int) -> None:
+        self.fault = fault
+        self._random = generator(seed, f"fault:{number}")
+        self._nth = frozenset(fault.nth)
+        self._requests = 0
+
+    def hits(self, elapsed: float) -> bool:
+        fault = self.fault
+        if elapsed < fault.from_seconds:
+            return False
+        if fault.until_seconds is not None and elapsed >= fault.until_seconds:
+            return False
+        self._requests += 1
+        if self._nth:
+            return self._requests in self._nth
+        if fault.every is not None:
+            return self._requests % fault.every == 0
+        return fault.probability is None or self._random.random() < fault.probability
+
+
+class FaultPlan:
+    """Draws at most one fault for each request; earlier rules win."""
+
+    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
+        self._rules: defaultdict[str, list[_Rule]] = defaultdict(list)
+        for number, fault in enumerate(faults):
+            rule = _Rule(fault, seed, number)
+            for endpoint in fault.targets:
+                self._rules[endpoint].append(rule)
+
+    def draw(self, endpoint: str, elapsed: float) -> Fault | None:
+        """Return the fault for this request; ``elapsed`` is in seconds since the first request."""
+        # every rule counts the request, also one that an earlier rule hits
+        hits = [rule.fault for rule in self._rules.get(endpoint, ()) if rule.hits(elapsed)]
+        return hits[0] if hits else None
+
 
 _INSTEAD: dict[str, Callable[[Call, Fault], Response]] = {
     "error_500": lambda call, _: error_responses.broken(call.correlation),
@@ -28,7 +70,7 @@ _INSTEAD: dict[str, Callable[[Call, Fault], Response]] = {
 
 
 class FaultTarget(Protocol):
-    """What a fault needs of the platform."""
+    """The part of the platform that faults use."""
 
     counts: Counters
 
@@ -48,8 +90,8 @@ class FaultTarget(Protocol):
 class FaultInjector:
     """Applies faults."""
 
-    def __init__(self, desk: FaultTarget, seed: int) -> None:
-        self._desk = desk
+    def __init__(self, target: FaultTarget, seed: int) -> None:
+        self._target = target
         self._random = generator(seed, "delay")
         self._methods: dict[str, Callable[[Fault, Call, Connection], None]] = {
             "reset_before": self._reset_before,
@@ -61,41 +103,41 @@ class FaultInjector:
         }
 
     def apply(self, fault: Fault, call: Call, connection: Connection) -> None:
-        """Let a fault happen to a request that would have been served."""
+        """Apply a fault to a request that would have been served."""
         self._methods.get(fault.kind, self._answer_instead)(fault, call, connection)
 
     def _answer_instead(self, fault: Fault, call: Call, connection: Connection) -> None:
         if fault.effect:
-            self._desk.answer(call)
-        self._desk.reply(call, connection, _INSTEAD[fault.kind](call, fault), 0.0)
+            self._target.answer(call)
+        self._target.reply(call, connection, _INSTEAD[fault.kind](call, fault), 0.0)
 
     def _reset_before(self, _fault: Fault, _call: Call, connection: Connection) -> None:
         connection.reset()
 
     def _reset_after(self, _fault: Fault, call: Call, connection: Connection) -> None:
-        self._desk.answer(call)
+        self._target.answer(call)
         connection.reset()
 
     def _late_effect(self, fault: Fault, call: Call, connection: Connection) -> None:
         connection.reset()
-        self._desk.counts.pending_effects += 1
-        asyncio.get_running_loop().call_later(self._seconds(fault), self._come_late, call)
+        self._target.counts.pending_effects += 1
+        asyncio.get_running_loop().call_later(self._seconds(fault), self._apply_late, call)
 
-    def _come_late(self, call: Call) -> None:
-        self._desk.counts.pending_effects -= 1
-        self._desk.answer(call)
+    def _apply_late(self, call: Call) -> None:
+        self._target.counts.pending_effects -= 1
+        self._target.answer(call)
 
     def _no_answer(self, fault: Fault, call: Call, _connection: Connection) -> None:
         if fault.effect:
-            self._desk.answer(call)
+            self._target.answer(call)
 
     def _cut_body(self, _fault: Fault, call: Call, connection: Connection) -> None:
-        answer = self._desk.answer(call)
-        data = self._desk.encode(call, answer, keep_alive=False)
+        answer = self._target.answer(call)
+        data = self._target.encode(call, answer, keep_alive=False)
         connection.send(data[: len(data) - (len(answer.body) + 1) // 2], close=True)
 
     def _slow(self, fault: Fault, call: Call, connection: Connection) -> None:
-        self._desk.reply(call, connection, self._desk.answer(call), self._seconds(fault))
+        self._target.reply(call, connection, self._target.answer(call), self._seconds(fault))
 
     def _seconds(self, fault: Fault) -> float:
         return drawer(fault.delay, self._random)()

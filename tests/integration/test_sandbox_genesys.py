@@ -298,9 +298,9 @@ async def test_what_is_missing_is_told_by_a_403_or_masked(change, code, names):
         assert (status, body["code"]) == (403, code)
         assert names in body["message"]
         assert (await c.check("ended-1"))[0] == 200
-        c.sandbox.set_scopes(("conversations", "conversations:readonly"), "open")
+        c.sandbox.set_scopes(("conversations", "conversations:readonly"), True)
         if path == "/scopes":
-            c.sandbox.set_scopes(READ_SCOPES, "open")
+            c.sandbox.set_scopes(READ_SCOPES, True)
         status, body = await c.send("ended-1")
         assert (status, body["code"]) == (409, "conflict")
         assert (await c.send("active-1", useExistingActiveConversation=True))[0] == 403

@@ -11,7 +11,7 @@ import pytest
 
 from dispatcher.sandbox.contact_files import expected, write_contacts
 from dispatcher.sandbox.conversation_kinds import KINDS
-from dispatcher.sandbox.faults import FaultPlan
+from dispatcher.sandbox.fault_injection import FaultPlan
 from dispatcher.sandbox.latency import Latency, drawer
 from dispatcher.sandbox.oauth import Grants
 from dispatcher.sandbox.scenario.events import EventSchedule
@@ -75,11 +75,11 @@ def test_either_name_of_the_write_scope_permits_sends(name):
 def test_a_revoked_scope_takes_effect_on_issued_tokens_and_comes_back_to_them():
     grants = Grants(TokenRules())
     token = grants.find(issue(grants)[1], 0.0)
-    grants.change(READ_SCOPES, "open")
-    assert (token.can_write, grants.may_write, grants.mask) == (False, False, "open")
+    grants.change(READ_SCOPES, True)
+    assert (token.can_write, grants.may_write, grants.mask) == (False, False, True)
     poor = grants.find(issue(grants)[1], 0.0)
     grants.change(READ_SCOPES + WRITE_SCOPES, None)
-    assert (token.can_write, poor.can_write, grants.mask) == (True, False, "open")
+    assert (token.can_write, poor.can_write, grants.mask) == (True, False, True)
 
 
 def test_tokens_can_die_earlier_than_they_claim():
@@ -115,7 +115,11 @@ def test_the_earlier_rule_wins_and_other_endpoints_are_left_alone():
 
 
 def test_latency_by_distribution():
-    spreads = {"default": Spread(ms=5.0), "check": Spread(), "open": Spread("uniform", low_ms=1.0)}
+    spreads = {
+        "default": Spread(ms=5.0),
+        "check": Spread(),
+        "open": Spread("uniform", low_ms=1.0, high_ms=1.0),
+    }
     latency = Latency(spreads, seed=1)
     assert (latency.draw("notify"), latency.draw("check")) == (0.005, 0.0)
     random = generator(1, "test")
@@ -155,14 +159,15 @@ async def test_a_stopped_timeline_does_nothing_more():
 
 async def test_the_log_has_one_line_per_effect_soon_and_at_close(tmp_path):
     path = tmp_path / "effects.jsonl"
-    log = EffectLog(path, with_text=True)
+    counts = []
+    log = EffectLog(path, with_text=True, on_effect=counts.append)
     assert [log.add(effect(n)) for n in range(2)] == ["m-00000001", "m-00000002"]
     await asyncio.sleep(0.15)
     assert path.read_text().count("\n") == 2
     log.add(effect(2))
     log.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["n"] for line in lines] == [1, 2, 3]
+    assert [line["n"] for line in lines] == counts == [1, 2, 3]
     assert lines[0] == {
         "n": 1,
         "time": 100.0,

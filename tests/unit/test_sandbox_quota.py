@@ -101,7 +101,7 @@ def test_a_change_begins_a_new_window_at_once():
 
 
 def test_a_limit_opens_again_after_its_own_time():
-    gate = LimitGate(Limit("notify", "per.day", 2, retry_after=100.0))
+    gate = LimitGate(Limit("per.day", value=2, retry_after=100.0))
     assert [gate.take(0.0), gate.take(1.0), gate.take(2.0), gate.take(50.5)] == [0, 0, 100, 52]
     assert gate.take(102.0) == 0
     assert (gate.taken, gate.refused) == (1, 2)

@@ -70,11 +70,11 @@ def test_parts_are_read():
     )
     assert (scenario.token.mask, scenario.token.lives) == ("all", 3.0)
     assert scenario.rate.other == Other(7, "burst")
-    assert scenario.limits[0].key == "k"
+    assert scenario.limit[0].key == "k"
     assert scenario.latency["check"] == Spread("uniform", low_ms=1.0, high_ms=2.0)
-    assert (scenario.faults[0].endpoints, scenario.faults[0].nth) == (("open",), (2, 3))
-    assert (scenario.events[0].mask, scenario.events[0].scopes) == ("open", WRITE_SCOPES)
-    assert scenario.world.shares == (("gone", 1.0),)
+    assert (scenario.fault[0].targets, scenario.fault[0].nth) == (("open",), (2, 3))
+    assert (scenario.event[0].mask, scenario.event[0].scopes) == (True, WRITE_SCOPES)
+    assert scenario.world.shares == {"gone": 1.0}
 
 
 @pytest.mark.parametrize(

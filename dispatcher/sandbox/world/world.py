@@ -13,7 +13,7 @@ from dispatcher.sandbox.conversation_kinds import (
     OPEN_STATES,
     UNKNOWN_STATE,
     ConversationKind,
-    Verdict,
+    SendVerdict,
     kind_name,
 )
 from dispatcher.sandbox.scenario.model import WorldRules
@@ -68,8 +68,8 @@ class World:
         self._unlinked: dict[str, tuple[str | None, SendTarget]] = {}
         self._opened = array("L")
         """A checksum of the previous id of each new conversation, by its number."""
-        self._names = [name for name, _ in rules.shares]
-        weights = list(accumulate(weight for _, weight in rules.shares))
+        self._names = list(rules.shares)
+        weights = list(accumulate(rules.shares.values()))
         self._bounds = [weight / weights[-1] for weight in weights]
 
     def kind_of(self, conversation_id: str) -> ConversationKind:
@@ -162,33 +162,33 @@ class World:
 
     def try_notify(
         self, conversation_id: str, now: float
-    ) -> tuple[Verdict, ConversationView | None]:
+    ) -> tuple[SendVerdict, ConversationView | None]:
         """Judge a message into a conversation, and let it move what such a message moves."""
         view = self.look(conversation_id, now)
         if view is None:
-            return Verdict.GONE, None
+            return SendVerdict.GONE, None
         name = view.kind.name
         if view.kind.verdict is not None:
             return view.kind.verdict, view
         if name == "stubborn" or (name == "closing" and self.touch(conversation_id, now)):
-            return Verdict.CLOSED, view
+            return SendVerdict.CLOSED, view
         if name == "notactive" and self.touch(conversation_id, now):
-            return Verdict.NOT_ACTIVE, view
+            return SendVerdict.NOT_ACTIVE, view
         if name == "vanished" and self.touch(conversation_id, now):
-            return Verdict.GONE, view
-        return (Verdict.TAKEN if view.is_open else Verdict.CLOSED), view
+            return SendVerdict.GONE, view
+        return (SendVerdict.ACCEPTED if view.is_open else SendVerdict.CLOSED), view
 
     def try_link(
         self, previous: str, external_contact_id: str | None, target: SendTarget, now: float
-    ) -> Verdict:
+    ) -> SendVerdict:
         """Judge a new conversation that names a previous one."""
         view = self.look(previous, now)
         if view is None:
-            return Verdict.GONE
+            return SendVerdict.GONE
         if view.kind.verdict is not None:
             return view.kind.verdict
         if view.kind.name == "returning" and self.touch(previous, now):
-            return Verdict.PREVIOUS_OPEN
+            return SendVerdict.PREVIOUS_OPEN
         return _judge_link(view, external_contact_id, target)
 
     def ends_at(self, conversation_id: str) -> float | None:
@@ -218,18 +218,18 @@ def _checksum(conversation_id: str) -> int:
 
 def _judge_link(
     view: ConversationView, external_contact_id: str | None, target: SendTarget
-) -> Verdict:
+) -> SendVerdict:
     if view.is_open:
-        return Verdict.PREVIOUS_OPEN
+        return SendVerdict.PREVIOUS_OPEN
     if view.state != "ended":
-        return Verdict.NOT_ENDED
+        return SendVerdict.NOT_ENDED
     if view.external_contact_id is None or view.external_contact_id != external_contact_id:
-        return Verdict.IDENTITY
+        return SendVerdict.IDENTITY
     if not view.kind.proactive:
-        return Verdict.CHANNEL
+        return SendVerdict.CHANNEL
     if not _reaches(view, target):
-        return Verdict.TARGET
-    return Verdict.LOOP if view.kind.name == "loop" else Verdict.TAKEN
+        return SendVerdict.TARGET
+    return SendVerdict.LOOP if view.kind.name == "loop" else SendVerdict.ACCEPTED
 
 
 def _reaches(view: ConversationView, target: SendTarget) -> bool:
