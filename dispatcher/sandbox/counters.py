@@ -1,4 +1,4 @@
-"""What the sandbox counted, in the shape in which it tells it."""
+"""What the sandbox counts, and the JSON report of it."""
 
 import time
 from collections import Counter, defaultdict
@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from dispatcher.sandbox.quota import LimitGate, QuotaWindow
 
-_KEPT_TIMES = 10_000
+_MAX_SCOPELESS = 10_000
 
 Nested = dict[str, dict[str, int]]
 
@@ -22,12 +22,12 @@ class ScopelessRequest(TypedDict):
 
 
 class Counters:
-    """Counters of one run; an answer counts when it was delivered, and its cause with it."""
+    """Counters of one run; an answer and its cause are counted on delivery."""
 
     def __init__(self) -> None:
         self.requests = 0
         self.pending_effects = 0
-        """Effects that are still to come after a reset."""
+        """Late effects that have not happened yet."""
         self.answers: Counter[tuple[str, int]] = Counter()
         self.causes: Counter[tuple[str, str]] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
@@ -35,14 +35,14 @@ class Counters:
         self.scopeless: list[ScopelessRequest] = []
 
     def note_scopeless(self, endpoint: str, now: float, wall: float) -> None:
-        """Remember a request that came while the client had no write scope."""
-        if len(self.scopeless) < _KEPT_TIMES:
+        """Record a request that came while the client had no write scope."""
+        if len(self.scopeless) < _MAX_SCOPELESS:
             self.scopeless.append({"wall": wall, "monotonic": now, "endpoint": endpoint})
 
     def report(
         self, windows: list[QuotaWindow], limits: list[LimitGate], effects: int
     ) -> dict[str, object]:
-        """Return everything as JSON can carry it."""
+        """Return all counts as JSON values."""
         return {
             "answers": _nested({(e, str(s)): n for (e, s), n in self.answers.items()}),
             "faults": _nested(self.faults),
@@ -63,5 +63,5 @@ class Counters:
 def _nested(flat: Mapping[tuple[str, str], int]) -> Nested:
     nested: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for (outer, inner), number in sorted(flat.items()):
-        nested[str(outer)][str(inner)] = number  # an enum's value: JSON takes no other keys
+        nested[str(outer)][str(inner)] = number  # an enum becomes its value: JSON keys are texts
     return dict(nested)

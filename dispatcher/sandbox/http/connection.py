@@ -20,7 +20,7 @@ _AUTHORIZATION = len(b"authorization")
 
 
 class Request:
-    """One whole request."""
+    """One complete request."""
 
     __slots__ = ("authorization", "body", "keep_alive", "method", "target")
 
@@ -37,9 +37,9 @@ class Request:
 class Connection(asyncio.Protocol):
     """One client's connection.
 
-    The service is called with a request and the connection, and must end the request with
-    ``send`` or ``reset``, now or later; until then the connection's next request waits. A request
-    that is ended with neither stays without an answer.
+    The service is called with a request and the connection. It must end the request with ``send``
+    or ``reset``, now or later; until then the connection's next request waits. A request that it
+    does not end gets no answer.
     """
 
     def __init__(
@@ -61,30 +61,30 @@ class Connection(asyncio.Protocol):
         self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with a client."""
+        """Register the connection."""
         self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Forget the client; what it still waited for is dropped."""
+        """Drop the connection and its waiting requests."""
         self._connections.discard(self)
         self._waiting.clear()
 
     def pause_writing(self) -> None:
-        """Serve nothing more while the client does not read."""
+        """Stop serving while the client does not read."""
         self._clogged = True
 
     def resume_writing(self) -> None:
-        """Go on serving."""
+        """Continue to serve."""
         self._clogged = False
         self._drain()
 
     def data_received(self, data: "ReadableBuffer") -> None:
-        """Parse what came; whole requests go to the service."""
+        """Parse received bytes; complete requests go to the service."""
         try:
             self._parser.feed_data(bytes(data))
         except httptools.HttpParserCallbackError:
-            raise  # a mistake in the sandbox itself, which the event loop reports
+            raise  # a bug in the sandbox itself, which the event loop reports
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse()
 
@@ -98,23 +98,23 @@ class Connection(asyncio.Protocol):
         self._begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target (called by the parser)."""
+        """Add a part of the target (called by the parser)."""
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header (called by the parser)."""
+        """Store the Authorization header (called by the parser)."""
         if len(name) == _AUTHORIZATION and name.lower() == b"authorization":
             self._authorization = value
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body (called by the parser)."""
+        """Add a part of the body (called by the parser)."""
         if len(self._body) + len(body) > MAX_BODY:
             self._refuse()
         else:
             self._body += body
 
     def on_message_complete(self) -> None:
-        """Serve a whole request, or let it wait for its turn (called by the parser)."""
+        """Serve a complete request, or queue it (called by the parser)."""
         if self._transport.is_closing():
             return
         request = Request(
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def send(self, data: bytes, *, close: bool = False) -> bool:
-        """Answer the request at hand; false if the client has gone."""
+        """Answer the current request; return False if the client has gone."""
         if self._transport.is_closing():
             return False
         self._transport.write(data)
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def reset(self) -> None:
-        """Break the connection with a TCP reset."""
+        """Abort the connection with a TCP reset."""
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -1,4 +1,4 @@
-"""A listening socket that can go away and come back on the same port."""
+"""A listening socket that can close and listen again on the same port."""
 
 import asyncio
 import socket
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dispatcher.sandbox.http.connection import Connection, Request
 
 _BACKLOG = 4096
-_LET_GO_SECONDS = 0.001
+_RETRY_SECONDS = 0.001
 
 
 class Listener:
-    """Serves one port; ``port`` is the one that was picked when 0 was asked for."""
+    """Serves one port; after ``open``, ``port`` is the real port even if 0 was requested."""
 
     def __init__(
         self, service: Callable[[Request, Connection], None], host: str, port: int
@@ -27,7 +27,7 @@ class Listener:
         return Connection(self._service, self._connections)
 
     async def open(self) -> None:
-        """Listen."""
+        """Start to listen."""
         loop = asyncio.get_running_loop()
         if self._held is None:
             self._server = await loop.create_server(
@@ -41,7 +41,7 @@ class Listener:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """Stop listening, and break every connection."""
+        """Stop listening, and reset every connection."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -52,10 +52,10 @@ class Listener:
             self._held = None
 
     async def hold(self) -> None:
-        """Keep the closed port from everybody else without listening on it.
+        """Reserve the closed port without listening on it; clients are refused.
 
-        Clients are refused. Without this, one of their own connection attempts could be given the
-        port as its source, and the port would not come back.
+        Without this, the system could use the port as the source port of a client's connection
+        attempt, and ``open`` would fail.
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         held = socket.socket(family, socket.SOCK_STREAM)
@@ -64,5 +64,5 @@ class Listener:
             try:
                 held.bind((self._host, self.port))
                 self._held = held
-            except OSError:  # the event loop has not let go of the listening socket yet
-                await asyncio.sleep(_LET_GO_SECONDS)
+            except OSError:  # the event loop has not closed the listening socket yet
+                await asyncio.sleep(_RETRY_SECONDS)
