@@ -132,7 +132,5 @@ def expected(kind: str, dialect: str = "messaging") -> tuple[str, str]:
 
     For ``leaving`` this is correct if the message is sent before the guest leaves.
     """
-    known = KINDS[kind]
-    if dialect == "genesys" and known.in_genesys is not None:
-        return known.in_genesys
-    return known.expected
+    in_genesys = KINDS[kind].in_genesys if dialect == "genesys" else None
+    return in_genesys or KINDS[kind].expected

@@ -4,21 +4,10 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TypedDict
 
 from dispatcher.sandbox.quota import LimitGate, QuotaWindow
 
 _MAX_SCOPELESS = 10_000
-
-Nested = dict[str, dict[str, int]]
-
-
-class ScopelessRequest(TypedDict):
-    """One request that came while the client had no write scope."""
-
-    wall: float
-    monotonic: float
-    endpoint: str
 
 
 class Counters:
@@ -32,7 +21,8 @@ class Counters:
         self.causes: Counter[tuple[str, str]] = Counter()
         self.faults: Counter[tuple[str, str]] = Counter()
         self.undelivered: Counter[str] = Counter()
-        self.scopeless: list[ScopelessRequest] = []
+        self.scopeless: list[dict[str, object]] = []
+        """Requests that came while the client had no write scope."""
 
     def note_scopeless(self, endpoint: str, now: float, wall: float) -> None:
         """Record a request that came while the client had no write scope."""
@@ -60,7 +50,7 @@ class Counters:
         }
 
 
-def _nested(flat: Mapping[tuple[str, str], int]) -> Nested:
+def _nested(flat: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
     nested: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for (outer, inner), number in sorted(flat.items()):
         nested[str(outer)][str(inner)] = number  # an enum becomes its value: JSON keys are texts

@@ -21,40 +21,20 @@ _EXTRA_FIELDS: dict[str, object] = {
 }
 
 
+@dataclass(slots=True, eq=False)
 class Call:
     """One request while the sandbox handles it; ``now`` is monotonic, ``wall`` an epoch time."""
 
-    __slots__ = (
-        "conversation_id",
-        "correlation",
-        "endpoint",
-        "grants",
-        "now",
-        "rate_lines",
-        "request",
-        "token",
-        "wall",
-    )
-
-    def __init__(
-        self,
-        request: Request,
-        endpoint: str,
-        conversation_id: str,
-        correlation: str,
-        now: float,
-        wall: float,
-    ) -> None:
-        self.request = request
-        self.endpoint = endpoint
-        self.conversation_id = conversation_id
-        self.correlation = correlation
-        self.now = now
-        self.wall = wall
-        self.grants: Grants | None = None
-        """The grants of the client that makes the call; None until it is known."""
-        self.token: IssuedToken | None = None
-        self.rate_lines = b""
+    request: Request
+    endpoint: str
+    conversation_id: str
+    correlation: str
+    now: float
+    wall: float
+    grants: Grants | None = None
+    """The grants of the client that makes the call; None until it is known."""
+    token: IssuedToken | None = None
+    rate_lines: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

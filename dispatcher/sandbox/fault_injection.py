@@ -11,7 +11,7 @@ from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Connection
 from dispatcher.sandbox.http.responses import Response
 from dispatcher.sandbox.latency import drawer
-from dispatcher.sandbox.scenario.model import Fault
+from dispatcher.sandbox.scenario.model import Fault, FaultKind
 from dispatcher.sandbox.world.random import generator
 
 
@@ -55,7 +55,7 @@ class FaultPlan:
         return hits[0] if hits else None
 
 
-_INSTEAD: dict[str, Callable[[Call, Fault], Response]] = {
+_INSTEAD: dict[FaultKind, Callable[[Call, Fault], Response]] = {
     "error_500": lambda call, _: error_responses.broken(call.correlation),
     "error_502": lambda _, __: error_responses.page(502, "502 Bad Gateway"),
     "error_503_json": lambda call, fault: error_responses.unavailable(
@@ -75,7 +75,7 @@ class FaultTarget(Protocol):
     counts: Counters
 
     def answer(self, call: Call) -> Response:
-        """Let a call take effect."""
+        """Answer a call and apply its effect."""
         ...
 
     def encode(self, call: Call, answer: Response, *, keep_alive: bool) -> bytes:
@@ -83,61 +83,47 @@ class FaultTarget(Protocol):
         ...
 
     def reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
-        """Send an answer after some seconds."""
+        """Send an answer after ``delay`` seconds."""
         ...
 
 
 class FaultInjector:
-    """Applies faults."""
+    """Applies faults to requests that would have been served."""
 
     def __init__(self, target: FaultTarget, seed: int) -> None:
         self._target = target
         self._random = generator(seed, "delay")
-        self._methods: dict[str, Callable[[Fault, Call, Connection], None]] = {
-            "reset_before": self._reset_before,
-            "reset_after": self._reset_after,
-            "late_effect": self._late_effect,
-            "no_answer": self._no_answer,
-            "cut_body": self._cut_body,
-            "slow": self._slow,
-        }
 
     def apply(self, fault: Fault, call: Call, connection: Connection) -> None:
-        """Apply a fault to a request that would have been served."""
-        self._methods.get(fault.kind, self._answer_instead)(fault, call, connection)
-
-    def _answer_instead(self, fault: Fault, call: Call, connection: Connection) -> None:
-        if fault.effect:
-            self._target.answer(call)
-        self._target.reply(call, connection, _INSTEAD[fault.kind](call, fault), 0.0)
-
-    def _reset_before(self, _fault: Fault, _call: Call, connection: Connection) -> None:
-        connection.reset()
-
-    def _reset_after(self, _fault: Fault, call: Call, connection: Connection) -> None:
-        self._target.answer(call)
-        connection.reset()
-
-    def _late_effect(self, fault: Fault, call: Call, connection: Connection) -> None:
-        connection.reset()
-        self._target.counts.pending_effects += 1
-        asyncio.get_running_loop().call_later(self._seconds(fault), self._apply_late, call)
+        """Apply a fault to a request."""
+        target = self._target
+        match fault.kind:
+            case "reset_before":
+                connection.reset()
+            case "reset_after":
+                target.answer(call)
+                connection.reset()
+            case "late_effect":
+                connection.reset()
+                target.counts.pending_effects += 1
+                asyncio.get_running_loop().call_later(self._delay(fault), self._apply_late, call)
+            case "no_answer":
+                if fault.effect:
+                    target.answer(call)
+            case "cut_body":
+                answer = target.answer(call)
+                data = target.encode(call, answer, keep_alive=False)
+                connection.send(data[: len(data) - (len(answer.body) + 1) // 2], close=True)
+            case "slow":
+                target.reply(call, connection, target.answer(call), self._delay(fault))
+            case kind:
+                if fault.effect:
+                    target.answer(call)
+                target.reply(call, connection, _INSTEAD[kind](call, fault), 0.0)
 
     def _apply_late(self, call: Call) -> None:
         self._target.counts.pending_effects -= 1
         self._target.answer(call)
 
-    def _no_answer(self, fault: Fault, call: Call, _connection: Connection) -> None:
-        if fault.effect:
-            self._target.answer(call)
-
-    def _cut_body(self, _fault: Fault, call: Call, connection: Connection) -> None:
-        answer = self._target.answer(call)
-        data = self._target.encode(call, answer, keep_alive=False)
-        connection.send(data[: len(data) - (len(answer.body) + 1) // 2], close=True)
-
-    def _slow(self, fault: Fault, call: Call, connection: Connection) -> None:
-        self._target.reply(call, connection, self._target.answer(call), self._seconds(fault))
-
-    def _seconds(self, fault: Fault) -> float:
+    def _delay(self, fault: Fault) -> float:
         return drawer(fault.delay, self._random)()

@@ -9,6 +9,7 @@ from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Denial, Mask, TokenRules
 
 _KEEP_EXPIRED = 60.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +29,15 @@ class DialectScopes:
 MESSAGING = DialectScopes()
 
 
+@dataclass(slots=True)
 class IssuedToken:
-    """One issued token; what it permits shrinks when scopes are taken away from the client."""
+    """One issued token; what it permits shrinks when the client loses scopes."""
 
-    __slots__ = ("can_read", "can_write", "expires", "scopes", "usable")
-
-    def __init__(self, scopes: frozenset[str], expires: float) -> None:
-        self.scopes = scopes
-        self.expires = expires
-        self.can_read = False
-        self.can_write = False
-        self.usable: frozenset[str] = frozenset()
+    scopes: frozenset[str]
+    expires: float
+    can_read: bool = False
+    can_write: bool = False
+    usable: frozenset[str] = frozenset()
 
     def apply(self, granted: frozenset[str], needs: DialectScopes) -> None:
         """Recompute what the token permits from the scopes that the client has now."""
@@ -57,6 +56,9 @@ class Grants:
     def __init__(self, rules: TokenRules, needs: DialectScopes = MESSAGING) -> None:
         self._rules = rules
         self._needs = needs
+        self.client_id = rules.client_id
+        self.unauthorized = rules.unauthorized
+        """Whether a missing write scope is answered with 401."""
         self.granted = self.expand(rules.granted)
         self.permissions = rules.permissions
         self.divisions = rules.divisions
@@ -92,11 +94,6 @@ class Grants:
         named = [name for scope in scopes for name in translations.get(scope, (scope,))]
         return tuple(dict.fromkeys(named))
 
-    @property
-    def unauthorized(self) -> bool:
-        """Whether a missing write scope is answered with 401."""
-        return self._rules.unauthorized
-
     def change(self, granted: tuple[str, ...], mask: Mask | None) -> None:
         """Set the client's scopes, and the mask if it is not None."""
         self.granted = self.expand(granted)
@@ -107,7 +104,7 @@ class Grants:
 
     def change_secret(self, secret: str) -> None:
         """Change the client secret; tokens already issued stay valid."""
-        pair = f"{self._rules.client_id}:{secret}".encode()
+        pair = f"{self.client_id}:{secret}".encode()
         self._basic = b"Basic " + b64encode(pair)
 
     def find(self, authorization: bytes, now: float) -> IssuedToken | None:
@@ -125,12 +122,7 @@ class Grants:
             pair = b64decode(authorization.removeprefix(b"Basic "), validate=True)
         except ValueError:
             return False
-        return pair.partition(b":")[0] == self._rules.client_id.encode()
-
-    @property
-    def client_id(self) -> str:
-        """The client's id."""
-        return self._rules.client_id
+        return pair.partition(b":")[0] == self.client_id.encode()
 
     def issue(self, form: bytes, now: float) -> dict[str, object] | None:
         """Return a token response for a form body; None if the grant type is another one."""
@@ -141,11 +133,11 @@ class Grants:
         scopes = [scope for scope in requested if scope in self.granted]
         name = secrets.token_urlsafe(32)
         lives = self._rules.expires_in if self._rules.lives is None else self._rules.lives
-        self._forget_expired(now)
-        token = self._tokens[b"Bearer " + name.encode()] = IssuedToken(
-            frozenset(scopes), now + lives
-        )
+        token = IssuedToken(frozenset(scopes), now + lives)
         token.apply(frozenset(self.granted), self._needs)
+        oldest = now - _KEEP_EXPIRED
+        self._tokens = {key: old for key, old in self._tokens.items() if old.expires >= oldest}
+        self._tokens[b"Bearer " + name.encode()] = token
         scope = {"scope": " ".join(scopes)} if self._needs.in_token else {}
         expires_in = self._rules.expires_in
         return {"access_token": name, "token_type": "bearer", "expires_in": expires_in, **scope}
@@ -160,8 +152,3 @@ class Grants:
     def expire_all(self) -> None:
         """Expire every token."""
         self._tokens.clear()
-
-    def _forget_expired(self, now: float) -> None:
-        old = [key for key, token in self._tokens.items() if token.expires + _KEEP_EXPIRED < now]
-        for key in old:
-            del self._tokens[key]

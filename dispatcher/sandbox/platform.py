@@ -22,7 +22,7 @@ from dispatcher.sandbox.scenario.scenario import Scenario
 from dispatcher.sandbox.world.effect_log import EffectLog
 from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.timestamps import Times
-from dispatcher.sandbox.world.world import ConversationView, World
+from dispatcher.sandbox.world.world import World
 
 
 class SandboxPlatform:
@@ -154,14 +154,6 @@ class SandboxPlatform:
         self.counts.answers[call.endpoint, answer.status] += 1
         if answer.cause is not None:
             self.counts.causes[answer.cause, call.endpoint] += 1
-
-    def look(self, conversation_id: str) -> ConversationView | None:
-        """Return a conversation as it is now."""
-        return self.world.peek(conversation_id, time.monotonic())
-
-    def change_rate(self, allowed: int | None, window_seconds: float | None) -> None:
-        """Change the quota; a new window begins now."""
-        self.quota.change(allowed, window_seconds, time.monotonic())
 
     def report(self) -> dict[str, object]:
         """Return the counts; every effect in them is in the log file."""

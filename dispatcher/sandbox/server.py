@@ -1,6 +1,7 @@
 """The whole sandbox: the API on one port, the control API on another."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -144,7 +145,7 @@ class Sandbox:
 
     def look(self, conversation_id: str) -> ConversationView | None:
         """Return a conversation as it is now, without starting any timer of it; None if gone."""
-        return self._platform.look(conversation_id)
+        return self._platform.world.peek(conversation_id, time.monotonic())
 
     def set_scopes(
         self, granted: Texts, mask: Mask | None = None, client: Text | None = None
@@ -180,7 +181,7 @@ class Sandbox:
         self, allowed: Count | None = None, window_seconds: WindowSeconds | None = None
     ) -> None:
         """Change the quota; a new window begins now."""
-        self._platform.change_rate(allowed, window_seconds)
+        self._platform.quota.change(allowed, window_seconds, time.monotonic())
 
     def expire_tokens(self) -> None:
         """Expire every token."""

@@ -76,7 +76,8 @@ class LabelEndpoint:
             return refused
         participant = unquote(call.request.target.split(b"/")[-2].decode("ascii", "replace"))
         known = self._context.world.look(call.conversation_id, call.now) is not None
-        if not known or not _belongs(participant, call.conversation_id):
+        own = participant.startswith("p-") and participant.endswith(f"-{call.conversation_id}")
+        if not known or not own:
             return error_responses.not_found(call.correlation, "Participant")
         attributes = body_object(call).get("attributes")
         if not isinstance(attributes, dict) or not all(
@@ -86,7 +87,3 @@ class LabelEndpoint:
             return error_responses.bad_request(call.correlation, message, "label")
         self._labels.add_attributes(participant, attributes)
         return response(200, {"attributes": self._labels.attributes(participant)})
-
-
-def _belongs(participant: str, conversation_id: str) -> bool:
-    return participant.startswith("p-") and participant.endswith(f"-{conversation_id}")

@@ -83,7 +83,10 @@ class AgentlessEndpoint:
             return _bad(call, "fromAddress is not a deployment or number", "deployment")
         text = _message_text(body, messenger)
         if text is None or len(text) > _LIMITS[messenger]:
-            return _bad(call, _text_rule(messenger), "text")
+            rule = f"textBody must have 1 to {_LIMITS[messenger]} characters"
+            if messenger == "whatsapp":
+                rule = "messagingTemplate is required for whatsapp"
+            return _bad(call, rule, "text")
         wrong = _wrong_recipient(messenger, contact, address)
         if wrong:
             return _bad(call, wrong, SendVerdict.TARGET)
@@ -212,12 +215,6 @@ def _message_text(body: Mapping[str, object], messenger: str) -> str | None:
     parameters = template.get("bodyParameters") or template.get("parameters") or []
     values = [item.get("value") for item in parameters if isinstance(item, dict)]
     return " ".join(value for value in values if isinstance(value, str))
-
-
-def _text_rule(messenger: str) -> str:
-    if messenger == "whatsapp":
-        return "messagingTemplate is required for whatsapp"
-    return f"textBody must have 1 to {_LIMITS[messenger]} characters"
 
 
 def _bad(call: Call, message: str, cause: str) -> Response:

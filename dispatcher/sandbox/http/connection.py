@@ -5,6 +5,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -19,19 +20,15 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: cl
 _AUTHORIZATION = len(b"authorization")
 
 
+@dataclass(slots=True, eq=False)
 class Request:
     """One complete request."""
 
-    __slots__ = ("authorization", "body", "keep_alive", "method", "target")
-
-    def __init__(
-        self, method: bytes, target: bytes, authorization: bytes, body: bytes, *, keep_alive: bool
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.authorization = authorization
-        self.body = body
-        self.keep_alive = keep_alive
+    method: bytes
+    target: bytes
+    authorization: bytes
+    body: bytes
+    keep_alive: bool
 
 
 class Connection(asyncio.Protocol):

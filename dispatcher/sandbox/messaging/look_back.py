@@ -26,10 +26,13 @@ class LookBackEndpoint:
             return error_responses.forbidden(call.correlation, "read_scope")
         body = body_object(call)
         ids, previous_ids = body.get("conversationIds", []), body.get("previousConversationIds", [])
-        if not _is_texts(ids) or not _is_texts(previous_ids):
-            return _bad_query(call)
-        if not 0 < len(ids) + len(previous_ids) <= MAX_IDS:
-            return _bad_query(call)
+        if not (
+            _is_texts(ids)
+            and _is_texts(previous_ids)
+            and 0 < len(ids) + len(previous_ids) <= MAX_IDS
+        ):
+            message = f"Give conversationIds or previousConversationIds, at most {MAX_IDS} ids"
+            return error_responses.bad_request(call.correlation, message, "query")
         archive = self._context.archive
         continuing = (new for old in previous_ids for new in archive.continuing(old, call.wall))
         found = (self._conversation(key, call) for key in dict.fromkeys([*ids, *continuing]))
@@ -60,11 +63,6 @@ class LookBackEndpoint:
             }
             for message in self._context.archive.messages(conversation_id, call.wall)
         ]
-
-
-def _bad_query(call: Call) -> Response:
-    message = f"Give conversationIds or previousConversationIds, at most {MAX_IDS} ids"
-    return error_responses.bad_request(call.correlation, message, "query")
 
 
 def _is_texts(value: object) -> TypeGuard[list[str]]:

@@ -135,7 +135,10 @@ def _problem(detail: ErrorDetails, make: Callable[..., object]) -> str:
     if detail["type"] == "tuple_type" and isinstance(value, Mapping):
         return f"must be a list of tables ([[{key}]]), not {value!r}"
     text = _TEXTS.get(detail["type"])
-    return detail["msg"] if text is None else text.format(input=value, **detail.get("ctx", {}))
+    if text is None:
+        return detail["msg"]
+    text = text.format(input=value, **detail.get("ctx", {}))
+    return text.replace("True, False or", "true, false or")
 
 
 def _keys_beside(detail: ErrorDetails, make: Callable[..., object]) -> list[str]:

@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 from zlib import crc32
@@ -46,16 +47,14 @@ class SendTarget(NamedTuple):
     address: str | None
 
 
+@dataclass(slots=True)
 class _Record:
     """What is stored of a conversation whose state changes."""
 
-    __slots__ = ("checks", "first_look", "touched")
-
-    def __init__(self, now: float) -> None:
-        self.first_look = now
-        self.checks = 0
-        self.touched: float | None = None
-        """Time of the first send that changed it."""
+    first_look: float
+    checks: int = 0
+    touched: float | None = None
+    """Time of the first send that changed it."""
 
 
 class World:
