@@ -50,8 +50,11 @@ class FaultPlan:
 
     def draw(self, endpoint: str, elapsed: float) -> Fault | None:
         """Return the fault for this request; ``elapsed`` is in seconds since the first request."""
+        rules = self._rules.get(endpoint)
+        if rules is None:
+            return None
         # every rule counts the request, also one that an earlier rule hits
-        hits = [rule.fault for rule in self._rules.get(endpoint, ()) if rule.hits(elapsed)]
+        hits = [rule.fault for rule in rules if rule.hits(elapsed)]
         return hits[0] if hits else None
 
 
