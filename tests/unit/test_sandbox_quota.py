@@ -15,7 +15,7 @@ def complete(windows):
     return [(w.accepted, w.refused, w.other) for w in windows if w.complete]
 
 
-def test_a_window_permits_so_many_and_begins_anew_on_time():
+def test_a_window_permits_so_many_and_begins_again_on_time():
     """A refused request counts as refused and nothing else."""
     q = quota()
     assert [q.take(100.0 + n / 10) for n in range(5)] == [True, True, True, False, False]
@@ -78,13 +78,13 @@ def test_a_bursting_other_program_takes_all_at_once_and_only_what_is_left():
     q = quota(allowed=10, other=Other(8, "burst"))
     before = []
     for window in range(20):
-        seen = []
+        counts = []
         for step in range(5):
             q.take(100.0 + 2.0 * window + 0.4 * step)
-            seen.append(q.windows(100.0 + 2.0 * window + 0.4 * step)[-1].other)
-        taken = [other for other in seen if other]
+            counts.append(q.windows(100.0 + 2.0 * window + 0.4 * step)[-1].other)
+        taken = [other for other in counts if other]
         assert len(set(taken)) <= 1
-        before.append(len(seen) - len(taken))
+        before.append(len(counts) - len(taken))
     assert len(set(before)) > 2
     assert {w.other for w in q.windows(140.0) if w.complete} <= {5, 6, 7, 8}
     assert all(w.accepted + w.other <= 10 for w in q.windows(140.0))

@@ -23,7 +23,7 @@ def test_shipped_scenarios_are_right_and_say_what_they_are_for(path):
     assert path.read_text().startswith("# ")
 
 
-def test_every_mistake_is_told_with_file_and_key(tmp_path):
+def test_every_mistake_is_reported_with_file_and_key(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text(
         "seed = 'x'\nsede = 1\n[rate]\nallowed = 0\n[rate.other]\nmode = 'wild'\n"
@@ -98,7 +98,41 @@ def test_parts_are_read():
         {"limit": [{"endpoint": "notify"}]},
     ],
 )
-def test_each_of_these_is_one_mistake(part):
+def test_one_mistake_is_reported_once(part):
     with pytest.raises(ScenarioError) as raised:
         load(part)
     assert len(raised.value.mistakes) == 1
+
+
+def test_a_mistake_between_keys_is_reported_beside_the_others_of_its_table():
+    with pytest.raises(ScenarioError) as raised:
+        load(
+            {
+                "event": [{"action": "deny", "lack": "fly", "mask": "some"}],
+                "fault": [{"kind": "slow", "evry": 2}],
+            }
+        )
+    assert raised.value.mistakes == [
+        "scenario: fault[1].evry: unknown key; did you mean 'every'?",
+        "scenario: event[1].at_seconds: set either at_seconds or after_effects",
+        "scenario: event[1].mask: must be true, false or 'all', not 'some'",
+        "scenario: event[1].lack: must be 'no', 'scope', 'permission' or 'division', not 'fly'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"fault": [{"kind": "redirect", "status": 307.0}]},
+        {"genesys": {"active_status": 409.0}},
+        {"token": {"mask": 1}},
+    ],
+)
+def test_a_choice_is_accepted_in_its_own_type_alone(part):
+    with pytest.raises(ScenarioError):
+        load(part)
+
+
+def test_a_delay_that_names_only_its_kind_keeps_the_default_duration():
+    fault = load({"fault": [{"kind": "slow", "delay": {"kind": "lognormal"}}]}).fault[0]
+    assert (fault.delay.kind, fault.delay.ms) == ("lognormal", 2000.0)

@@ -1,4 +1,4 @@
-"""Further OAuth clients of the sandbox: each its own secret, scopes and window."""
+"""Further OAuth clients of the sandbox: with their own secrets, scopes and windows."""
 
 from base64 import b64encode
 
@@ -50,7 +50,7 @@ def test_tokens_end_when_they_are_expired():
     assert clients.find_token(token, 101.0) is None
 
 
-def test_each_client_has_a_window_of_its_own():
+def test_every_client_has_a_window_of_its_own():
     """What one takes is not missing to the other."""
     clients = two()
     taken = [clients.find_id("b").quota.take(101.0) for _ in range(5)]
@@ -64,7 +64,7 @@ def test_a_scenario_names_every_mistake_of_a_client():
     """Id and secret are needed; an empty list is none."""
     with pytest.raises(ScenarioError) as raised:
         load({"clients": [{"client_id": "b", "alowed": 3}]})
-    told = "\n".join(raised.value.mistakes)
-    assert "clients[1].client_secret: is missing" in told
-    assert "did you mean 'allowed'?" in told
+    text = "\n".join(raised.value.mistakes)
+    assert "clients[1].client_secret: is missing" in text
+    assert "did you mean 'allowed'?" in text
     assert load({"clients": []}).clients == ()
