@@ -112,11 +112,11 @@ class Grants:
         token = self._tokens.get(authorization)
         return token if token is not None and now < token.expires else None
 
-    def knows_client(self, authorization: bytes) -> bool:
+    def matches_secret(self, authorization: bytes) -> bool:
         """Return whether the Basic header has the client's id and secret."""
         return secrets.compare_digest(authorization, self._basic)
 
-    def knows_name(self, authorization: bytes) -> bool:
+    def matches_id(self, authorization: bytes) -> bool:
         """Return whether the Basic header has the client's id, with any secret."""
         try:
             pair = b64decode(authorization.removeprefix(b"Basic "), validate=True)

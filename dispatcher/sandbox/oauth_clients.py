@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from dispatcher.sandbox.oauth import DialectScopes, Grants
 from dispatcher.sandbox.quota import Quota
-from dispatcher.sandbox.scenario.model import ClientRules, Other, RateRules, TokenRules
+from dispatcher.sandbox.scenario.model import ClientRules, OtherProgramRules, RateRules, TokenRules
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class ClientRegistry:
     def find_secret(self, authorization: bytes) -> SandboxClient | None:
         """Return the client whose id and secret a Basic header carries."""
         for client in self._by_id.values():
-            if client.grants.knows_client(authorization):
+            if client.grants.matches_secret(authorization):
                 return client
         return None
 
@@ -74,7 +74,7 @@ def make_clients(
             client_secret=client.client_secret,
             granted=client.granted,
         )
-        limit = replace(rate, allowed=client.allowed or rate.allowed, other=Other())
+        limit = replace(rate, allowed=client.allowed or rate.allowed, other=OtherProgramRules())
         quota = make_quota(limit, number)
         clients.append(SandboxClient(client.client_id, Grants(own, needs), quota))
     return ClientRegistry(clients)

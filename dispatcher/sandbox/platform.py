@@ -50,7 +50,7 @@ class SandboxPlatform:
         self.grants = Grants(scenario.token, needs)
         self.log = EffectLog(log_path, with_text=scenario.log_text, on_effect=on_effect)
         self.quota = Quota(scenario.rate, seed, now, self._wall_offset)
-        self.others = make_clients(
+        self.clients = make_clients(
             scenario.clients, scenario.token, needs, scenario.rate,
             lambda rate, number: Quota(rate, seed + number, now, self._wall_offset),
         )  # fmt: skip
@@ -92,7 +92,7 @@ class SandboxPlatform:
             self._on_first_request()
         wall = now + self._wall_offset
         endpoint, conversation_id = self._dialect.route(request)
-        other = self.others.find_token(request.authorization, now) if self.others else None
+        other = self.clients.find_token(request.authorization, now) if self.clients else None
         if other is not None:
             other.scopeless += not other.grants.may_write
         elif not self.grants.may_write:
@@ -103,11 +103,11 @@ class SandboxPlatform:
         """Return the answer if no dialect gets the call: a refusal, or a further client's token."""
         authorization = call.request.authorization
         if call.endpoint == "token":
-            other = self.others.find_secret(authorization)
+            other = self.clients.find_secret(authorization)
             if other is None:
                 return None
             return other.grants.token_response(call.request.body, call.now)
-        client = self.others.find_token(authorization, call.now) or self
+        client = self.clients.find_token(authorization, call.now) or self
         call.grants = client.grants
         call.token = client.grants.find(authorization, call.now)
         if call.token is None:
@@ -160,4 +160,4 @@ class SandboxPlatform:
         self.log.flush()
         now = time.monotonic()
         report = self.counts.report(self.quota.windows(now), self.limits, self.log.count)
-        return {**report, "clients": self.others.report(now)} if self.others else report
+        return {**report, "clients": self.clients.report(now)} if self.clients else report

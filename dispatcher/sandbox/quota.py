@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from dispatcher.sandbox.scenario.model import Limit, Other, RateRules
+from dispatcher.sandbox.scenario.model import Limit, OtherProgramRules, RateRules
 from dispatcher.sandbox.world.random import generator
 
 _MAX_WINDOWS = 20_000
@@ -65,7 +65,7 @@ class Quota:
         if now >= self._end:
             self._roll(now)
         window = self._window
-        if self._other.wants:
+        if self._other.per_window:
             left = self._allowed - window.accepted - window.other
             window.other += self._other.takes((now - self._start) / self._seconds, left)
         if window.accepted + window.other >= self._allowed:
@@ -108,8 +108,8 @@ class Quota:
 class _OtherProgram:
     """Another user of the same client: evenly, or all at one moment of each window."""
 
-    def __init__(self, rules: Other, random: Random) -> None:
-        self.wants = rules.per_window
+    def __init__(self, rules: OtherProgramRules, random: Random) -> None:
+        self.per_window = rules.per_window
         self._burst = rules.mode == "burst"
         self._random = random
         self.begin()
@@ -121,9 +121,9 @@ class _OtherProgram:
     def takes(self, elapsed: float, left: int) -> int:
         """Return how many of the ``left`` requests it takes at this share of the window."""
         if self._burst:
-            due = self.wants if elapsed >= self._moment else 0
+            due = self.per_window if elapsed >= self._moment else 0
         else:
-            due = min(self.wants, int(self.wants * elapsed))
+            due = min(self.per_window, int(self.per_window * elapsed))
         requested, self._requested = due - self._requested, due
         return min(requested, left)
 

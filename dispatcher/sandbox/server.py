@@ -158,7 +158,7 @@ class Sandbox:
             ScenarioError: there is no such client.
 
         """
-        other = None if client is None else self._platform.others.find_id(client)
+        other = None if client is None else self._platform.clients.find_id(client)
         if client is not None and other is None:
             raise ScenarioError([f"request: client: is none of [[clients]]: {client!r}"])
         (other or self._platform).grants.change(granted, mask)
@@ -186,7 +186,7 @@ class Sandbox:
     def expire_tokens(self) -> None:
         """Expire every token."""
         self._platform.grants.expire_all()
-        self._platform.others.expire_all()
+        self._platform.clients.expire_all()
 
     def set_client_secret(self, client_secret: Text) -> None:
         """Change the client's secret; tokens already issued stay valid."""
@@ -204,7 +204,7 @@ class Sandbox:
         self._outage = asyncio.get_running_loop().create_task(self._come_back(seconds))
 
     async def _come_back(self, seconds: float) -> None:
-        await self._api.hold()
+        await self._api.reserve()
         await asyncio.sleep(seconds)
         await self._api.open()
 

@@ -17,9 +17,9 @@ def issue(grants, scope="", now=0.0):
 
 def test_only_the_right_client_is_known():
     grants = Grants(TokenRules(client_id="me", client_secret="pass"))
-    assert grants.knows_client(b"Basic " + b64encode(b"me:pass"))
-    assert not grants.knows_client(b"Basic " + b64encode(b"me:word"))
-    assert not grants.knows_client(b"")
+    assert grants.matches_secret(b"Basic " + b64encode(b"me:pass"))
+    assert not grants.matches_secret(b"Basic " + b64encode(b"me:word"))
+    assert not grants.matches_secret(b"")
 
 
 def test_a_token_has_the_scopes_that_are_requested_and_granted():

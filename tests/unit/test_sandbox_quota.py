@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.sandbox.quota import LimitGate, Quota
-from dispatcher.sandbox.scenario.model import Limit, Other, RateRules
+from dispatcher.sandbox.scenario.model import Limit, OtherProgramRules, RateRules
 
 
 def quota(now=100.0, seed=1, **rate):
@@ -66,7 +66,7 @@ def test_a_long_sleep_does_not_cost_the_memory_of_its_windows():
 
 
 def test_a_steady_other_program_takes_evenly():
-    q = quota(allowed=10, other=Other(5, "steady"))
+    q = quota(allowed=10, other=OtherProgramRules(5, "steady"))
     assert q.take(101.0)
     assert q.windows(101.0)[-1].other == 2
     q.take(102.0)
@@ -75,7 +75,7 @@ def test_a_steady_other_program_takes_evenly():
 
 def test_a_bursting_other_program_takes_all_at_once_and_only_what_is_left():
     """Its share of a window goes from nothing to all in one step, at another moment each time."""
-    q = quota(allowed=10, other=Other(8, "burst"))
+    q = quota(allowed=10, other=OtherProgramRules(8, "burst"))
     before = []
     for window in range(20):
         counts = []
@@ -109,6 +109,6 @@ def test_a_limit_opens_again_after_its_own_time():
 
 @pytest.mark.parametrize("mode", ["steady", "burst"])
 def test_an_other_program_alone_never_takes_more_than_the_window_has(mode):
-    q = quota(allowed=4, other=Other(9, mode))
+    q = quota(allowed=4, other=OtherProgramRules(9, mode))
     q.take(110.0)
     assert {w.other for w in q.windows(110.0) if w.complete} == {4}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Other, Spread
+from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, OtherProgramRules, Spread
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "sandbox").glob("*.toml"))
@@ -69,7 +69,7 @@ def test_parts_are_read():
         }
     )
     assert (scenario.token.mask, scenario.token.lives) == ("all", 3.0)
-    assert scenario.rate.other == Other(7, "burst")
+    assert scenario.rate.other == OtherProgramRules(7, "burst")
     assert scenario.limit[0].key == "k"
     assert scenario.latency["check"] == Spread("uniform", low_ms=1.0, high_ms=2.0)
     assert (scenario.fault[0].targets, scenario.fault[0].nth) == (("open",), (2, 3))

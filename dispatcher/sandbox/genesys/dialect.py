@@ -90,10 +90,10 @@ class GenesysDialect(Dialect):
         in use (platform contract, token).
         """
         grants, authorization = self._context.grants, call.request.authorization
-        if grants.knows_client(authorization):
+        if grants.matches_secret(authorization):
             return grants.token_response(call.request.body, call.now)
         return response(
-            401 if grants.knows_name(authorization) else 400,
+            401 if grants.matches_id(authorization) else 400,
             {
                 "error": "invalid_client",
                 "description": "authentication failed",

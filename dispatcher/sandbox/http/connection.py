@@ -48,8 +48,8 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._busy = False
         self._draining = False
-        self._clogged = False
-        self._held_back = False
+        self._write_paused = False
+        self._read_paused = False
         self._begin()
 
     def _begin(self) -> None:
@@ -69,11 +69,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop serving while the client does not read."""
-        self._clogged = True
+        self._write_paused = True
 
     def resume_writing(self) -> None:
         """Continue to serve."""
-        self._clogged = False
+        self._write_paused = False
         self._drain()
 
     def data_received(self, data: "ReadableBuffer") -> None:
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
             self._body,
             keep_alive=self._parser.should_keep_alive(),
         )
-        if self._busy or self._clogged or self._waiting:
+        if self._busy or self._write_paused or self._waiting:
             self._wait(request)
         else:
             self._busy = True
@@ -129,20 +129,20 @@ class Connection(asyncio.Protocol):
 
     def _wait(self, request: Request) -> None:
         self._waiting.append(request)
-        if len(self._waiting) >= _MAX_WAITING and not self._held_back:
-            self._held_back = True
+        if len(self._waiting) >= _MAX_WAITING and not self._read_paused:
+            self._read_paused = True
             self._transport.pause_reading()
 
     def _drain(self) -> None:
         if self._draining:
             return
         self._draining = True
-        while self._waiting and not self._busy and not self._clogged:
+        while self._waiting and not self._busy and not self._write_paused:
             self._busy = True
             self._service(self._waiting.popleft(), self)
         self._draining = False
-        if self._held_back and not self._waiting and not self._transport.is_closing():
-            self._held_back = False
+        if self._read_paused and not self._waiting and not self._transport.is_closing():
+            self._read_paused = False
             self._transport.resume_reading()
 
     def send(self, data: bytes, *, close: bool = False) -> bool:

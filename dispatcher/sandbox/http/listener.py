@@ -21,7 +21,7 @@ class Listener:
         self._host = host
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
-        self._held: socket.socket | None = None
+        self._reserved: socket.socket | None = None
 
     def _connection(self) -> Connection:
         return Connection(self._service, self._connections)
@@ -29,15 +29,15 @@ class Listener:
     async def open(self) -> None:
         """Start to listen."""
         loop = asyncio.get_running_loop()
-        if self._held is None:
+        if self._reserved is None:
             self._server = await loop.create_server(
                 self._connection, self._host, self.port, backlog=_BACKLOG
             )
         else:
             self._server = await loop.create_server(
-                self._connection, sock=self._held, backlog=_BACKLOG
+                self._connection, sock=self._reserved, backlog=_BACKLOG
             )
-            self._held = None
+            self._reserved = None
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
@@ -47,22 +47,22 @@ class Listener:
             self._server = None
         for connection in list(self._connections):
             connection.reset()
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
 
-    async def hold(self) -> None:
+    async def reserve(self) -> None:
         """Reserve the closed port without listening on it; clients are refused.
 
         Without this, the system could use the port as the source port of a client's connection
         attempt, and ``open`` would fail.
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        held = socket.socket(family, socket.SOCK_STREAM)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        while self._held is None:
+        reserved = socket.socket(family, socket.SOCK_STREAM)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        while self._reserved is None:
             try:
-                held.bind((self._host, self.port))
-                self._held = held
+                reserved.bind((self._host, self.port))
+                self._reserved = reserved
             except OSError:  # the event loop has not closed the listening socket yet
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -52,7 +52,7 @@ class MessagingDialect(Dialect):
 
     def _token(self, call: Call) -> Response:
         """OAuth client credentials (platform contract: the error body has one field)."""
-        if not self._context.grants.knows_client(call.request.authorization):
+        if not self._context.grants.matches_secret(call.request.authorization):
             return response(401, {"error": "invalid_client"})
         return self._context.grants.token_response(call.request.body, call.now)
 

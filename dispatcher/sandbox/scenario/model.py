@@ -143,7 +143,7 @@ class TokenRules:
 
 
 @dataclass(frozen=True, slots=True, config=TABLE)
-class Other:
+class OtherProgramRules:
     """Another program that uses the same OAuth client, and so the same quota."""
 
     per_window: Whole = 0
@@ -159,7 +159,7 @@ class RateRules:
     headers: Flag = True
     phase: Phase = None
     """Age of the first window in seconds when the server starts; None: drawn from the seed."""
-    other: Other = Field(default_factory=Other)
+    other: OtherProgramRules = Field(default_factory=OtherProgramRules)
 
 
 @dataclass(frozen=True, slots=True, config=TABLE)
