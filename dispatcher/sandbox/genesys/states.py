@@ -70,13 +70,14 @@ class StateEndpoint:
     ) -> Iterator[Json]:
         messages = self._context.archive.messages(conversation_id, math.inf)
         began = self._window.began(conversation_id, messages)
-        left = WindowState(Phase.RESUMABLE, began)
         came_back = view.kind.threads and state.phase is Phase.OPEN
         if came_back:
+            left = WindowState(Phase.RESUMABLE, began)
             yield self._customer(conversation_id, view, left, began)
         yield self._customer(conversation_id, view, state, began, again=came_back)
         purpose = view.kind.on_the_line
         if purpose == "agent":
+            left = WindowState(Phase.RESUMABLE, began)
             bot = self._participant(conversation_id, "bot", "bot", left, began)
             yield {**bot, "disconnectType": "transfer"}
         if purpose:
