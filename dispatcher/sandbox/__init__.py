@@ -1,5 +1,5 @@
-"""A local platform that obeys the platform contract: for the demo, the tests and the benchmarks.
+"""A local platform that follows the platform contract: for demo, tests and benchmarks.
 
-It is a process of its own and imports nothing else of the dispatcher, so that it can serve as an
-oracle: what its effect log says took effect is what really took effect.
+It is a separate process and imports nothing else of the dispatcher. So its effect log is an
+independent record of the messages that took effect, with which a ledger can be compared.
 """

@@ -1,4 +1,4 @@
-"""Files of contacts whose conversations the sandbox knows, and how each contact should end."""
+"""Files of contacts whose conversations exist in the sandbox."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from dispatcher.sandbox.conversation_kinds import KINDS, expected
-from dispatcher.sandbox.world.ids import SOMEBODY_ELSE, external_contact_id
+from dispatcher.sandbox.world.ids import WRONG_CONTACT, external_contact_id
 from dispatcher.sandbox.world.random import generator
 
 __all__ = ["expected", "write_contacts"]
@@ -15,7 +15,7 @@ _CHUNK = 10_000
 _NAMES = ("Ada", "Ben", "Chloé", "Dmitri", "Eva", "Farid", "Grace", "Hana", "Ivo", "Júlia")
 
 
-def write_contacts(  # noqa: PLR0913 - the choices a file offers, all by name
+def write_contacts(  # noqa: PLR0913 - the options of a file, all keyword-only
     path: Path,
     *,
     count: int,
@@ -26,11 +26,11 @@ def write_contacts(  # noqa: PLR0913 - the choices a file offers, all by name
     skip_share: float = 0.0,
     skip_status: str = "completed",
 ) -> Counter[str]:
-    """Write a CSV file of contacts; return how many of each kind can be sent to.
+    """Write a CSV file of contacts; return the number of contacts of each kind.
 
     The columns are ``conversation_id``, ``contact_key`` (if ``with_keys``),
     ``external_contact_id``, ``first_name``, ``cart_value`` and ``status``. A share of the rows can
-    have another status, for a filter to keep out; they are not in the returned counts.
+    have another status, which a filter can exclude; they are not in the returned counts.
     """
     random = generator(seed, "contacts")
     written: Counter[str] = Counter()
@@ -61,10 +61,10 @@ def _rows(
 
 
 def identity_in_file(conversation_id: str) -> str:
-    """Return the external contact id that a file holds for a conversation: not always its own."""
+    """Return the external contact id of a conversation in a file, which can be wrong or empty."""
     kind = KINDS[conversation_id.partition("-")[0]]
     if kind.file_identity == "empty":
         return ""
     if kind.file_identity == "wrong":
-        return SOMEBODY_ELSE + conversation_id
+        return WRONG_CONTACT + conversation_id
     return external_contact_id(conversation_id)

@@ -1,4 +1,4 @@
-"""The kinds of conversation that the world knows: what each is like, and how it should end."""
+"""The kinds of conversation: the properties of each, and the outcome that is right for it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,10 +8,10 @@ OPEN_STATES = frozenset({"active", "ringing"})
 UNKNOWN_STATE = "hibernating"
 
 
-class Verdict(StrEnum):
-    """What the platform makes of a send; its value is the name of the cause in the counts."""
+class SendVerdict(StrEnum):
+    """The result of a send; the value is the name of the cause in the counts."""
 
-    TAKEN = "taken"
+    ACCEPTED = "taken"
     CLOSED = "closed"
     NOT_ACTIVE = "not_active"
     GONE = "gone"
@@ -28,36 +28,36 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConversationKind:
-    """One kind of conversation; the defaults are those of an ended one with nothing special."""
+    """One kind of conversation; the defaults are those of an ordinary ended one."""
 
     name: str
     expected: tuple[str, str] = ("opened", "delivered")
-    """Final status and reason that a right dispatcher reaches with the file's row."""
+    """Final status and reason that a correct dispatcher reaches with the file's row."""
     state: str = "ended"
-    """The state before anything moved it."""
+    """The state before anything changes it."""
     mixed: bool = False
     """Half of the ids are active and half ended, by the id."""
     moves: bool = False
-    """Whether the state changes by time or by what was asked; see the world's movers."""
+    """Whether time or requests change the state; see the movers in ``world.world``."""
     proactive: bool = True
-    """Whether the channel really lets the organisation write first."""
+    """Whether the channel permits the organisation to write first."""
     shows_proactive: bool = True
-    """What the state check says of that."""
+    """Whether the state check says that it does."""
     known: bool = True
-    """Whether the platform holds an external contact id."""
+    """Whether the platform has an external contact id."""
     reachable: bool = True
-    """Whether the platform knows the guest and the address."""
+    """Whether the platform has the guest and the address."""
     file_identity: Literal["right", "wrong", "empty"] = "right"
     """The external contact id in a file of contacts."""
-    verdict: Verdict | None = None
-    """What every send gets, whatever the state."""
+    verdict: SendVerdict | None = None
+    """The result of every send in any state."""
     on_the_line: Literal["", "bot", "agent"] = ""
-    """Who talks with the guest while the session is open; only the dialect ``genesys`` shows it."""
+    """The participant beside the guest while the session is open; shown by ``genesys`` only."""
     threads: bool = False
-    """Whether it ended within the threading window, where ``messaging`` has it ended."""
+    """Whether it is inside the threading window although it has ended in ``messaging``."""
     in_genesys: tuple[str, str] | None = None
-    """What is expected in the dialect ``genesys`` with barge-in for customers only, where that
-    is something else."""
+    """Expected outcome in the dialect ``genesys`` with ``barge_in = "customer-only"``; None: as
+    ``expected``."""
 
 
 _NOTIFIED = ("notified", "delivered")
@@ -92,10 +92,13 @@ _ALL = (
     ConversationKind("unknown", ("parked", "unknown_state"), UNKNOWN_STATE),
     ConversationKind("waking", state=UNKNOWN_STATE, moves=True),
     ConversationKind(
-        "forbidden", ("parked", "forbidden_contact"), mixed=True, verdict=Verdict.CONTACT_FORBIDDEN
+        "forbidden",
+        ("parked", "forbidden_contact"),
+        mixed=True,
+        verdict=SendVerdict.CONTACT_FORBIDDEN,
     ),
-    ConversationKind("refused", _REFUSED, mixed=True, verdict=Verdict.REFUSED),
-    ConversationKind("redirected", _REFUSED, mixed=True, verdict=Verdict.REDIRECTED),
+    ConversationKind("refused", _REFUSED, mixed=True, verdict=SendVerdict.REFUSED),
+    ConversationKind("redirected", _REFUSED, mixed=True, verdict=SendVerdict.REDIRECTED),
     ConversationKind("noaddress", ("rejected", "no_address"), reachable=False, in_genesys=_OPENED),
     ConversationKind("vanished", state="active", moves=True, in_genesys=_NOTIFIED),
     ConversationKind("botline", _NOTIFIED, "active", on_the_line="bot", in_genesys=_ENGAGED),
@@ -112,14 +115,14 @@ _ALL = (
 )
 
 KINDS: dict[str, ConversationKind] = {kind.name: kind for kind in _ALL}
-"""Every kind by its name: the part of a conversation id before the first ``-``."""
+"""By name, which is the part of a conversation id before the first ``-``."""
 
 NEW_KIND = ConversationKind("new", _NOTIFIED, "active")
-"""A conversation that an open linked made."""
+"""A conversation that a send opened."""
 
 
 def kind_name(conversation_id: str) -> str:
-    """Return the kind that an id names, empty if it names none."""
+    """Return the name of the kind in an id, empty if there is none."""
     name = conversation_id.partition("-")[0]
     return name if name in KINDS else ""
 
@@ -127,9 +130,7 @@ def kind_name(conversation_id: str) -> str:
 def expected(kind: str, dialect: str = "messaging") -> tuple[str, str]:
     """Return the final status and reason that a contact of this kind should reach.
 
-    For ``leaving`` it holds when the contact is sent to before the guest leaves.
+    For ``leaving`` this is correct if the message is sent before the guest leaves.
     """
-    known = KINDS[kind]
-    if dialect == "genesys" and known.in_genesys is not None:
-        return known.in_genesys
-    return known.expected
+    in_genesys = KINDS[kind].in_genesys if dialect == "genesys" else None
+    return in_genesys or KINDS[kind].expected

@@ -1,10 +1,10 @@
-"""How long answers take."""
+"""The latency of answers."""
 
 import math
 from collections.abc import Callable, Mapping
 from random import Random
 
-from dispatcher.sandbox.scenario.model import ENDPOINTS, Spread
+from dispatcher.sandbox.scenario.model import ENDPOINTS, LatencyKey, Spread
 from dispatcher.sandbox.world.random import generator
 
 Draw = Callable[[], float]
@@ -24,9 +24,9 @@ def drawer(spread: Spread, random: Random) -> Draw:
 
 
 class Latency:
-    """The latency of each endpoint; an endpoint without any costs no timer."""
+    """The latency of each endpoint; an endpoint without latency needs no timer."""
 
-    def __init__(self, spreads: Mapping[str, Spread], seed: int) -> None:
+    def __init__(self, spreads: Mapping[LatencyKey, Spread], seed: int) -> None:
         self._draws: dict[str, Draw] = {}
         for endpoint in ENDPOINTS:
             spread = spreads.get(endpoint, spreads.get("default", Spread()))
@@ -34,6 +34,6 @@ class Latency:
                 self._draws[endpoint] = drawer(spread, generator(seed, f"latency:{endpoint}"))
 
     def draw(self, endpoint: str) -> float:
-        """Return the seconds that this answer takes."""
+        """Return the latency of one answer in seconds."""
         draw = self._draws.get(endpoint)
         return 0.0 if draw is None else draw()

@@ -1,18 +1,20 @@
-"""OAuth: which tokens there are, how long they live, and what they still permit."""
+"""OAuth: the tokens of one client, their lifetime, and what they permit."""
 
 import secrets
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Denial, Mask, TokenRules
 
 _KEEP_EXPIRED = 60.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DialectScopes:
-    """What a dialect asks of the client: any of these scopes, and, if it has them, a permission."""
+    """What a dialect requires: one scope of each tuple, and the permission and division if set."""
 
     read: tuple[str, ...] = READ_SCOPES
     write: tuple[str, ...] = WRITE_SCOPES
@@ -20,25 +22,25 @@ class DialectScopes:
     """To send."""
     division: str = ""
     """To send to its conversations."""
+    in_token: bool = True
+    """Whether a token response states the scopes."""
 
 
 MESSAGING = DialectScopes()
 
 
+@dataclass(slots=True)
 class IssuedToken:
-    """One issued token; what it permits shrinks when scopes are taken away from the client."""
+    """One issued token; what it permits shrinks when the client loses scopes."""
 
-    __slots__ = ("can_read", "can_write", "expires", "scopes", "usable")
-
-    def __init__(self, scopes: frozenset[str], expires: float) -> None:
-        self.scopes = scopes
-        self.expires = expires
-        self.can_read = False
-        self.can_write = False
-        self.usable: frozenset[str] = frozenset()
+    scopes: frozenset[str]
+    expires: float
+    can_read: bool = False
+    can_write: bool = False
+    usable: frozenset[str] = frozenset()
 
     def apply(self, granted: frozenset[str], needs: DialectScopes) -> None:
-        """Take what the client still has into account."""
+        """Recompute what the token permits from the scopes that the client has now."""
         self.usable = self.scopes & granted
         self.can_read = not self.usable.isdisjoint(needs.read)
         self.can_write = not self.usable.isdisjoint(needs.write)
@@ -47,13 +49,16 @@ class IssuedToken:
 class Grants:
     """The client's scopes and its tokens.
 
-    A token never gains a scope that it was not issued with; one that is taken away takes effect on
-    tokens already issued, and comes back to them when it is granted again.
+    A token never gains a scope that it was not issued with. Revoking a scope takes effect on tokens
+    already issued; granting it again restores it to them.
     """
 
     def __init__(self, rules: TokenRules, needs: DialectScopes = MESSAGING) -> None:
         self._rules = rules
         self._needs = needs
+        self.client_id = rules.client_id
+        self.unauthorized = rules.unauthorized
+        """Whether a missing write scope is answered with 401."""
         self.granted = self.expand(rules.granted)
         self.permissions = rules.permissions
         self.divisions = rules.divisions
@@ -70,7 +75,7 @@ class Grants:
 
     @property
     def lacks(self) -> str | None:
-        """What it lacks to send beside scopes: ``permission`` or ``division``."""
+        """What it lacks to send apart from scopes: ``permission``, ``division`` or None."""
         needs = self._needs
         if needs.permission and needs.permission not in self.permissions:
             return "permission"
@@ -79,23 +84,18 @@ class Grants:
     def expand(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
         """Return scopes in the dialect's own names.
 
-        One of the dialect ``messaging`` stands for what it permits, so that a scenario can be
-        played in either dialect.
+        A scope of the dialect ``messaging`` is translated to those that permit the same, so that
+        a scenario works in either dialect.
         """
         if self._needs is MESSAGING:
             return scopes
-        stand_for = dict.fromkeys(READ_SCOPES, self._needs.read)
-        stand_for |= dict.fromkeys(WRITE_SCOPES, self._needs.write)
-        named = [name for scope in scopes for name in stand_for.get(scope, (scope,))]
+        translations = dict.fromkeys(READ_SCOPES, self._needs.read)
+        translations |= dict.fromkeys(WRITE_SCOPES, self._needs.write)
+        named = [name for scope in scopes for name in translations.get(scope, (scope,))]
         return tuple(dict.fromkeys(named))
 
-    @property
-    def unauthorized(self) -> bool:
-        """Whether a missing write scope is answered with 401."""
-        return self._rules.unauthorized
-
     def change(self, granted: tuple[str, ...], mask: Mask | None) -> None:
-        """Set the client's scopes, and how a missing one shows."""
+        """Set the client's scopes, and the mask if it is not None."""
         self.granted = self.expand(granted)
         self.mask = self.mask if mask is None else mask
         usable = frozenset(self.granted)
@@ -103,58 +103,52 @@ class Grants:
             token.apply(usable, self._needs)
 
     def change_secret(self, secret: str) -> None:
-        """Know the client by another secret; tokens already issued live on."""
-        pair = f"{self._rules.client_id}:{secret}".encode()
+        """Change the client secret; tokens already issued stay valid."""
+        pair = f"{self.client_id}:{secret}".encode()
         self._basic = b"Basic " + b64encode(pair)
 
     def find(self, authorization: bytes, now: float) -> IssuedToken | None:
-        """Return the token of an Authorization header if it is known and lives."""
+        """Return the token of an Authorization header if it is known and has not expired."""
         token = self._tokens.get(authorization)
         return token if token is not None and now < token.expires else None
 
-    def knows_client(self, authorization: bytes) -> bool:
-        """Return whether the Basic header names the client with its secret."""
+    def matches_secret(self, authorization: bytes) -> bool:
+        """Return whether the Basic header has the client's id and secret."""
         return secrets.compare_digest(authorization, self._basic)
 
-    def knows_name(self, authorization: bytes) -> bool:
-        """Return whether the Basic header names the client, with whatever secret."""
+    def matches_id(self, authorization: bytes) -> bool:
+        """Return whether the Basic header has the client's id, with any secret."""
         try:
             pair = b64decode(authorization.removeprefix(b"Basic "), validate=True)
         except ValueError:
             return False
-        return pair.partition(b":")[0] == self._rules.client_id.encode()
-
-    @property
-    def client_id(self) -> str:
-        """The client's id."""
-        return self._rules.client_id
+        return pair.partition(b":")[0] == self.client_id.encode()
 
     def issue(self, form: bytes, now: float) -> dict[str, object] | None:
-        """Issue a token for a form body; None if the grant type is another one."""
+        """Return a token response for a form body; None if the grant type is another one."""
         fields = parse_qs(form.decode("utf-8", "replace"))
         if fields.get("grant_type") != ["client_credentials"]:
             return None
-        asked = " ".join(fields.get("scope", ())).split()
-        scopes = [s for s in asked if s in self.granted] if asked else list(self.granted)
+        requested = " ".join(fields.get("scope", ())).split() or self.granted
+        scopes = [scope for scope in requested if scope in self.granted]
         name = secrets.token_urlsafe(32)
         lives = self._rules.expires_in if self._rules.lives is None else self._rules.lives
-        self._forget_expired(now)
-        token = self._tokens[b"Bearer " + name.encode()] = IssuedToken(
-            frozenset(scopes), now + lives
-        )
+        token = IssuedToken(frozenset(scopes), now + lives)
         token.apply(frozenset(self.granted), self._needs)
-        return {
-            "access_token": name,
-            "token_type": "bearer",
-            "expires_in": self._rules.expires_in,
-            "scope": " ".join(scopes),
-        }
+        oldest = now - _KEEP_EXPIRED
+        self._tokens = {key: old for key, old in self._tokens.items() if old.expires >= oldest}
+        self._tokens[b"Bearer " + name.encode()] = token
+        scope = {"scope": " ".join(scopes)} if self._needs.in_token else {}
+        expires_in = self._rules.expires_in
+        return {"access_token": name, "token_type": "bearer", "expires_in": expires_in, **scope}
+
+    def token_response(self, form: bytes, now: float) -> Response:
+        """Issue a token to this client, or refuse the grant type."""
+        issued = self.issue(form, now)
+        if issued is None:
+            return response(400, {"error": "unsupported_grant_type"})
+        return response(200, issued)
 
     def expire_all(self) -> None:
-        """End the life of every token that was issued."""
+        """Expire every token."""
         self._tokens.clear()
-
-    def _forget_expired(self, now: float) -> None:
-        old = [key for key, token in self._tokens.items() if token.expires + _KEEP_EXPIRED < now]
-        for key in old:
-            del self._tokens[key]

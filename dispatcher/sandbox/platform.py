@@ -1,15 +1,14 @@
-"""One request's way through the sandbox: token, limits, quota, fault, dialect, latency, answer."""
+"""How the sandbox handles a request: token, limits, quota, fault, dialect, latency, answer."""
 
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dispatcher.sandbox.counters import Counters
 from dispatcher.sandbox.dialect import Call, Dialect, DialectContext
-from dispatcher.sandbox.fault_injection import FaultInjector
-from dispatcher.sandbox.faults import FaultPlan
+from dispatcher.sandbox.fault_injection import FaultInjector, FaultPlan
 from dispatcher.sandbox.genesys.dialect import GENESYS, GenesysDialect
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Connection, Request
@@ -22,79 +21,78 @@ from dispatcher.sandbox.quota import LimitGate, Quota
 from dispatcher.sandbox.scenario.scenario import Scenario
 from dispatcher.sandbox.world.effect_log import EffectLog
 from dispatcher.sandbox.world.message_archive import MessageArchive
-from dispatcher.sandbox.world.random import fraction
 from dispatcher.sandbox.world.timestamps import Times
-from dispatcher.sandbox.world.world import ConversationView, World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from dispatcher.sandbox.world.world import World
 
 
 class SandboxPlatform:
-    """The whole platform behind a connection; made inside a running event loop."""
+    """The whole platform; make it inside a running event loop.
 
-    def __init__(self, scenario: Scenario, log_path: Path | None) -> None:
+    ``on_first_request`` is called once, ``on_effect`` with the number of effects after each one.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        log_path: Path | None,
+        on_first_request: Callable[[], None],
+        on_effect: Callable[[int], None],
+    ) -> None:
         seed = scenario.seed
         now = time.monotonic()
         self._wall_offset = time.time() - now
         self._first: float | None = None
-        self._seed = seed
+        self._on_first_request = on_first_request
         self._stamp = Stamp(seed)
-        self.on_first_request: Callable[[], None] = lambda: None
         self.counts = Counters()
         self.world = World(scenario.world, seed)
         needs = GENESYS if scenario.dialect == "genesys" else MESSAGING
         self.grants = Grants(scenario.token, needs)
-        self.log = EffectLog(log_path, with_text=scenario.log_text)
+        self.log = EffectLog(log_path, with_text=scenario.log_text, on_effect=on_effect)
         self.quota = Quota(scenario.rate, seed, now, self._wall_offset)
-        self.others = make_clients(
+        self.clients = make_clients(
             scenario.clients, scenario.token, needs, scenario.rate,
             lambda rate, number: Quota(rate, seed + number, now, self._wall_offset),
         )  # fmt: skip
-        self.limits = [LimitGate(limit) for limit in scenario.limits]
-        self.faults = FaultPlan(scenario.faults, seed)
+        self.limits = [LimitGate(limit) for limit in scenario.limit]
+        self.faults = FaultPlan(scenario.fault, seed)
         self._gates: defaultdict[str, list[LimitGate]] = defaultdict(list)
         for gate in self.limits:
             self._gates[gate.limit.endpoint].append(gate)
         self._latency = Latency(scenario.latency, seed)
-        self._disturbance = FaultInjector(self, seed)
-        self._dialect: Dialect = self._make_dialect(scenario, now)
+        self._injector = FaultInjector(self, seed)
+        self._dialect = self._make_dialect(scenario, now)
 
     def _make_dialect(self, scenario: Scenario, now: float) -> Dialect:
-        extra = scenario.world.extra_fields_share
-        estate = DialectContext(
-            self.world,
-            self.grants,
-            self.log,
-            MessageArchive(scenario.analytics, scenario.seed),
-            lambda conversation_id: fraction(self._seed, "extra", conversation_id) < extra,
-        )
+        archive = MessageArchive(scenario.analytics, scenario.seed)
+        share = scenario.world.extra_fields_share
+        context = DialectContext(self.world, self.grants, self.log, archive, scenario.seed, share)
         if scenario.dialect == "genesys":
-            return GenesysDialect(estate, scenario.genesys, now, self._wall_offset)
-        return MessagingDialect(estate, Times(now + self._wall_offset))
+            return GenesysDialect(context, scenario.genesys, now, self._wall_offset)
+        return MessagingDialect(context, Times(now + self._wall_offset))
 
     def serve(self, request: Request, connection: Connection) -> None:
-        """Answer a request, now or after its latency; or disturb it."""
+        """Answer a request, now or after its latency, or apply a fault to it."""
         now = time.monotonic()
         call = self._call(request, now)
-        refused = self._admit(call)
-        if refused is None:
+        answer = self._admit(call)
+        if answer is None:
             fault = self.faults.draw(call.endpoint, now - (self._first or now))
             if fault is not None:
                 self.counts.faults[call.endpoint, fault.kind] += 1
-                self._disturbance.apply(fault, call, connection)
+                self._injector.apply(fault, call, connection)
                 return
-            refused = self._dialect.answer(call)
-        self.reply(call, connection, refused, self._latency.draw(call.endpoint))
+            answer = self._dialect.answer(call)
+        self.reply(call, connection, answer, self._latency.draw(call.endpoint))
 
     def _call(self, request: Request, now: float) -> Call:
         self.counts.requests += 1
         if self._first is None:
             self._first = now
-            self.on_first_request()
+            self._on_first_request()
         wall = now + self._wall_offset
         endpoint, conversation_id = self._dialect.route(request)
-        other = self.others.of(request.authorization, now) if self.others else None
+        other = self.clients.find_token(request.authorization, now) if self.clients else None
         if other is not None:
             other.scopeless += not other.grants.may_write
         elif not self.grants.may_write:
@@ -102,36 +100,34 @@ class SandboxPlatform:
         return Call(request, endpoint, conversation_id, self._stamp.correlation(), now, wall)
 
     def _admit(self, call: Call) -> Response | None:
+        """Return the answer if no dialect gets the call: a refusal, or a further client's token."""
         authorization = call.request.authorization
         if call.endpoint == "token":
-            return self.others.token(authorization, call.request.body, call.now)
-        client = self.others.of(authorization, call.now) or self
+            other = self.clients.find_secret(authorization)
+            if other is None:
+                return None
+            return other.grants.token_response(call.request.body, call.now)
+        client = self.clients.find_token(authorization, call.now) or self
         call.grants = client.grants
         call.token = client.grants.find(authorization, call.now)
         if call.token is None:
             return error_responses.unauthorized(call.correlation, "token")
-        refused = self._limited(call)
+        refusal = self._over_limit(call)
         quota = client.quota
-        if refused is None and not quota.take(call.now):
-            refused = error_responses.over_rate(call.correlation, quota.reset_after(call.now))
+        if refusal is None and not quota.take(call.now):
+            refusal = error_responses.over_rate(call.correlation, quota.reset_after(call.now))
         call.rate_lines = quota.header_lines(call.now)
-        return refused
+        return refusal
 
-    def _limited(self, call: Call) -> Response | None:
+    def _over_limit(self, call: Call) -> Response | None:
         for gate in self._gates.get(call.endpoint, ()):
             seconds = gate.take(call.now)
             if seconds:
-                limit = gate.limit
-                body: dict[str, object] = {
-                    "key": limit.key,
-                    "namespace": limit.namespace,
-                    "value": limit.value,
-                }
-                return error_responses.over_limit(call.correlation, seconds, body)
+                return error_responses.over_limit(call.correlation, seconds, gate.limit)
         return None
 
     def answer(self, call: Call) -> Response:
-        """Let the dialect answer, with the time that it is now."""
+        """Answer a delayed call as of the present time, not of its arrival."""
         call.now = time.monotonic()
         call.wall = call.now + self._wall_offset
         return self._dialect.answer(call)
@@ -142,7 +138,7 @@ class SandboxPlatform:
         return render(answer, call.correlation, date, call.rate_lines, keep_alive=keep_alive)
 
     def reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
-        """Send an answer after ``delay`` seconds; it counts when it is delivered."""
+        """Send an answer after ``delay`` seconds; it is counted on delivery."""
         if delay > 0.0:
             loop = asyncio.get_running_loop()
             loop.call_later(delay, self._deliver, call, connection, answer)
@@ -159,17 +155,9 @@ class SandboxPlatform:
         if answer.cause is not None:
             self.counts.causes[answer.cause, call.endpoint] += 1
 
-    def look(self, conversation_id: str) -> ConversationView | None:
-        """Return a conversation as it is now."""
-        return self.world.peek(conversation_id, time.monotonic())
-
-    def change_rate(self, allowed: int | None, window_seconds: float | None) -> None:
-        """Change the quota; a new window begins now."""
-        self.quota.change(allowed, window_seconds, time.monotonic())
-
     def report(self) -> dict[str, object]:
-        """Return the counts; the effect log is complete up to them."""
+        """Return the counts; every effect in them is in the log file."""
         self.log.flush()
         now = time.monotonic()
         report = self.counts.report(self.quota.windows(now), self.limits, self.log.count)
-        return {**report, "clients": self.others.report(now)} if self.others else report
+        return {**report, "clients": self.clients.report(now)} if self.clients else report

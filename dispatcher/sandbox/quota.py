@@ -1,19 +1,19 @@
-"""The fixed rate window of the OAuth client, the other program in it, and limits of endpoints."""
+"""The fixed rate window of an OAuth client, another program in it, and limits of endpoints."""
 
 import math
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from dispatcher.sandbox.scenario.model import Limit, Other, RateRules
+from dispatcher.sandbox.scenario.model import Limit, OtherProgramRules, RateRules
 from dispatcher.sandbox.world.random import generator
 
-_KEPT_WINDOWS = 20_000
+_MAX_WINDOWS = 20_000
 
 
 @dataclass(slots=True)
 class QuotaWindow:
-    """What one fixed window saw; ``start`` is a wall time, ``complete`` tells a whole window."""
+    """The counts of one window; ``start`` is an epoch time, ``complete``: it was not cut short."""
 
     start: float
     seconds: float
@@ -33,7 +33,7 @@ class Quota:
         self._seconds = rate.window_seconds
         self._random = generator(seed, "quota")
         self._wall_offset = wall_offset
-        self._past: deque[QuotaWindow] = deque(maxlen=_KEPT_WINDOWS)
+        self._past: deque[QuotaWindow] = deque(maxlen=_MAX_WINDOWS)
         age = self._random.random() * self._seconds if rate.phase is None else rate.phase
         self._other = _OtherProgram(rate.other, self._random)
         self._begin(now - age % self._seconds)
@@ -53,7 +53,7 @@ class Quota:
         self._past.append(window)
 
     def _roll(self, now: float) -> None:
-        skipped = int((now - self._end) / self._seconds) - _KEPT_WINDOWS
+        skipped = int((now - self._end) / self._seconds) - _MAX_WINDOWS
         self._finish()
         self._begin(self._end + max(0, skipped) * self._seconds)
         while now >= self._end:
@@ -61,11 +61,11 @@ class Quota:
             self._begin(self._end)
 
     def take(self, now: float) -> bool:
-        """Count one request; false if the window has nothing left."""
+        """Count one request; return False if the window has nothing left."""
         if now >= self._end:
             self._roll(now)
         window = self._window
-        if self._other.wants:
+        if self._other.per_window:
             left = self._allowed - window.accepted - window.other
             window.other += self._other.takes((now - self._start) / self._seconds, left)
         if window.accepted + window.other >= self._allowed:
@@ -89,7 +89,7 @@ class Quota:
         ) % (self._window.accepted + self._window.other, self._allowed, self.reset_after(now))
 
     def change(self, allowed: int | None, window_seconds: float | None, now: float) -> None:
-        """Start a new window now, with another quota; the one that was running is not complete."""
+        """Start a new window with another quota; the current one stays incomplete."""
         if now >= self._end:
             self._roll(now)
         self._whole = False
@@ -99,38 +99,38 @@ class Quota:
         self._begin(now)
 
     def windows(self, now: float) -> list[QuotaWindow]:
-        """Return the windows so far, the one that is running as the last."""
+        """Return the windows so far; the last is the current one."""
         if now >= self._end:
             self._roll(now)
         return [*self._past, self._window]
 
 
 class _OtherProgram:
-    """The other user of the same client: evenly, or all of it at one moment of each window."""
+    """Another user of the same client: evenly, or all at one moment of each window."""
 
-    def __init__(self, rules: Other, random: Random) -> None:
-        self.wants = rules.per_window
+    def __init__(self, rules: OtherProgramRules, random: Random) -> None:
+        self.per_window = rules.per_window
         self._burst = rules.mode == "burst"
         self._random = random
         self.begin()
 
     def begin(self) -> None:
-        self._asked = 0
+        self._requested = 0
         self._moment = self._random.random() if self._burst else 0.0
 
     def takes(self, elapsed: float, left: int) -> int:
-        """Return how many it takes, at this share of the window, of what is left."""
+        """Return how many of the ``left`` requests it takes at this share of the window."""
         if self._burst:
-            due = self.wants if elapsed >= self._moment else 0
+            due = self.per_window if elapsed >= self._moment else 0
         else:
-            due = min(self.wants, int(self.wants * elapsed))
-        asked, self._asked = due - self._asked, due
-        return min(asked, left)
+            due = min(self.per_window, int(self.per_window * elapsed))
+        requested, self._requested = due - self._requested, due
+        return min(requested, left)
 
 
 @dataclass(slots=True)
 class LimitGate:
-    """A limit of one endpoint, such as a daily one; it opens again after its own time."""
+    """A limit of one endpoint, such as a daily one; it resets after a time of its own."""
 
     limit: Limit
     taken: int = 0
@@ -138,7 +138,7 @@ class LimitGate:
     _opens: float | None = field(default=None, repr=False)
 
     def take(self, now: float) -> int:
-        """Count one request; return 0, or the whole seconds after which to try again."""
+        """Count one request; return 0, or the whole seconds until the next try if it is refused."""
         if self._opens is not None and now >= self._opens:
             self._opens, self.taken = None, 0
         if self.taken < self.limit.value:

@@ -1,4 +1,4 @@
-"""What stands in a request's body, in whichever dialect."""
+"""Reading the JSON body of a request, in either dialect."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,8 @@ import orjson
 from dispatcher.sandbox.dialect import Call
 
 
-def json_of(call: Call) -> Mapping[str, object]:
-    """Return the body's object; an empty one where there is none."""
+def body_object(call: Call) -> Mapping[str, object]:
+    """Return the body's object; an empty one if the body is not a JSON object."""
     try:
         body = orjson.loads(call.request.body)
     except orjson.JSONDecodeError:
@@ -16,7 +16,7 @@ def json_of(call: Call) -> Mapping[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def text_of(body: Mapping[str, object], key: str) -> str | None:
-    """Return a text of the object; None for what is empty or no text."""
+def text_at(body: Mapping[str, object], key: str) -> str | None:
+    """Return a text of the object; None if it is empty or not a text."""
     value = body.get(key)
     return value if isinstance(value, str) and value else None

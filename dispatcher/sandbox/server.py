@@ -1,21 +1,34 @@
-"""The sandbox as a whole: the API on one port, its control on another."""
+"""The whole sandbox: the API on one port, the control API on another."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dispatcher.sandbox.control_api import ControlApi
-from dispatcher.sandbox.faults import FaultPlan
+from dispatcher.sandbox.fault_injection import FaultPlan
 from dispatcher.sandbox.http.listener import Listener
 from dispatcher.sandbox.platform import SandboxPlatform
 from dispatcher.sandbox.scenario.events import EventSchedule
-from dispatcher.sandbox.scenario.model import Denial, Event, Fault, Mask
+from dispatcher.sandbox.scenario.model import (
+    Count,
+    Denial,
+    Event,
+    Fault,
+    Mask,
+    Number,
+    Text,
+    Texts,
+    WindowSeconds,
+)
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError
 from dispatcher.sandbox.world.world import ConversationView
 
+_SHUTDOWN_SECONDS = 0.05
 
-async def serve(  # noqa: PLR0913 - what a server is made of, all by name
+
+async def serve(  # noqa: PLR0913 - the parts of a server, all keyword-only
     scenario: Scenario,
     *,
     host: str = "127.0.0.1",
@@ -27,8 +40,8 @@ async def serve(  # noqa: PLR0913 - what a server is made of, all by name
 ) -> None:
     """Serve until ``stop`` is set, by the caller or by ``POST /sandbox/shutdown``.
 
-    ``on_ready`` gets the API's port and the control port once both accept connections; 0 picks a
-    free one. Every message that took effect is in the log when this returns.
+    ``on_ready`` gets the API's port and the control port once both accept connections; port 0
+    picks a free one. Every message that took effect is in the log when this returns.
     """
     async with running(
         scenario, host=host, port=port, control_port=control_port, log_path=log_path, stop=stop
@@ -48,8 +61,7 @@ async def running(
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator["Sandbox"]:
     """Serve for as long as the block runs; the handle does what the control API does."""
-    platform = SandboxPlatform(scenario, log_path)
-    sandbox = Sandbox(scenario, platform, host, (port, control_port), stop or asyncio.Event())
+    sandbox = Sandbox(scenario, log_path, host, (port, control_port), stop or asyncio.Event())
     try:
         await sandbox.open()
         yield sandbox
@@ -58,26 +70,40 @@ async def running(
 
 
 class Sandbox:
-    """A handle on a running sandbox."""
+    """A handle on a running sandbox.
+
+    The control API calls its methods: the names and types of their parameters are those of the
+    request's body.
+    """
 
     def __init__(
         self,
         scenario: Scenario,
-        platform: SandboxPlatform,
+        log_path: Path | None,
         host: str,
         ports: tuple[int, int],
         stop: asyncio.Event,
     ) -> None:
-        self.stop = stop
+        self._stop = stop
         self._seed = scenario.seed
-        self._platform = platform
-        self._api = Listener(platform.serve, host, ports[0])
-        self._control = Listener(ControlApi(self).serve, host, ports[1])
-        self._timeline = EventSchedule(scenario.events, self._act)
         self._host = host
         self._outage: asyncio.Task[None] | None = None
-        platform.on_first_request = self._timeline.start
-        platform.log.on_effect = self._timeline.on_effect
+        self._events = events = EventSchedule(scenario.event, self._apply)
+        self._platform = SandboxPlatform(scenario, log_path, events.start, events.on_effect)
+        self._api = Listener(self._platform.serve, host, ports[0])
+        commands: dict[str, Callable[..., None]] = {
+            "scopes": self.set_scopes,
+            "denial": self.set_denial,
+            "roles": self.set_roles,
+            "down": self.go_down,
+            "faults": self.set_faults,
+            "rate": self.set_rate,
+            "expire_tokens": self.expire_tokens,
+            "client_secret": self.set_client_secret,
+            "shutdown": self.shut_down,
+        }
+        control = ControlApi(self.counts, self.look, commands)
+        self._control = Listener(control.serve, host, ports[1])
 
     @property
     def port(self) -> int:
@@ -106,7 +132,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Close both ports, and the effect log."""
-        self._timeline.stop()
+        self._events.stop()
         if self._outage is not None:
             self._outage.cancel()
         self._api.close()
@@ -118,94 +144,93 @@ class Sandbox:
         return self._platform.report()
 
     def look(self, conversation_id: str) -> ConversationView | None:
-        """Return a conversation as it is now, without setting anything in motion; None if gone."""
-        return self._platform.look(conversation_id)
+        """Return a conversation as it is now, without starting any timer of it; None if gone."""
+        return self._platform.world.peek(conversation_id, time.monotonic())
 
     def set_scopes(
-        self, granted: tuple[str, ...], mask: Mask | None = None, client: str | None = None
+        self, granted: Texts, mask: Mask | None = None, client: Text | None = None
     ) -> None:
-        """Set what the client may do, from now on and for tokens already issued.
+        """Set the scopes of a client, also for tokens already issued.
 
-        ``client`` is the id of one of ``[[clients]]``; None: of the one of ``[token]``.
+        ``client`` is the id of one of ``[[clients]]``; None: the client of ``[token]``.
 
         Raises:
             ScenarioError: there is no such client.
 
         """
-        other = None if client is None else self._platform.others.named(client)
+        other = None if client is None else self._platform.clients.find_id(client)
         if client is not None and other is None:
             raise ScenarioError([f"request: client: is none of [[clients]]: {client!r}"])
         (other or self._platform).grants.change(granted, mask)
 
-    def set_denial(self, lack: Denial) -> None:
-        """Refuse every send with a 403 that names this; "no": let them in again."""
+    def set_denial(self, lack: Denial = "permission") -> None:
+        """Refuse every send with a 403 that names this; "no": permit them again."""
         self._platform.grants.denied = lack
 
-    def set_roles(
-        self, permissions: tuple[str, ...] | None, divisions: tuple[str, ...] | None
-    ) -> None:
-        """Set what the client's roles permit, and where; None leaves it as it is."""
+    def set_roles(self, permissions: Texts | None = None, divisions: Texts | None = None) -> None:
+        """Set what the client's roles permit, and in which divisions; None: no change."""
         grants = self._platform.grants
         grants.permissions = grants.permissions if permissions is None else permissions
         grants.divisions = grants.divisions if divisions is None else divisions
 
-    def set_faults(self, faults: tuple[Fault, ...]) -> None:
-        """Replace the faults; their counts and dice begin anew."""
+    def set_faults(self, faults: tuple[Fault, ...] = ()) -> None:
+        """Replace the faults; their counts and random generators start again."""
         self._platform.faults = FaultPlan(faults, self._seed)
 
-    def set_rate(self, allowed: int | None, window_seconds: float | None) -> None:
+    def set_rate(
+        self, allowed: Count | None = None, window_seconds: WindowSeconds | None = None
+    ) -> None:
         """Change the quota; a new window begins now."""
-        self._platform.change_rate(allowed, window_seconds)
+        self._platform.quota.change(allowed, window_seconds, time.monotonic())
 
     def expire_tokens(self) -> None:
-        """End the life of every token."""
+        """Expire every token."""
         self._platform.grants.expire_all()
-        self._platform.others.expire_all()
+        self._platform.clients.expire_all()
 
-    def set_client_secret(self, secret: str) -> None:
-        """Change the secret that the client must have; tokens already issued live on."""
-        self._platform.grants.change_secret(secret)
+    def set_client_secret(self, client_secret: Text) -> None:
+        """Change the client's secret; tokens already issued stay valid."""
+        self._platform.grants.change_secret(client_secret)
 
-    def go_down(self, seconds: float) -> None:
-        """Close the API's port and break its connections; listen again on it after that time."""
+    def shut_down(self) -> None:
+        """Stop serving after the answer to this request has been sent."""
+        asyncio.get_running_loop().call_later(_SHUTDOWN_SECONDS, self._stop.set)
+
+    def go_down(self, seconds: Number = 10.0) -> None:
+        """Close the API's port and break its connections; listen on it again after that time."""
         if self._outage is not None:
             self._outage.cancel()
         self._api.close()
         self._outage = asyncio.get_running_loop().create_task(self._come_back(seconds))
 
     async def _come_back(self, seconds: float) -> None:
-        await self._api.hold()
+        await self._api.reserve()
         await asyncio.sleep(seconds)
         await self._api.open()
 
-    def _act(self, event: Event) -> None:
-        if event.action == "revoke":
-            self._change_grants(event, _without)
-        elif event.action == "grant":
-            self._change_grants(event, _with)
-        elif event.action == "down":
-            self.go_down(event.seconds)
-        elif event.action == "expire_tokens":
-            self.expire_tokens()
-        elif event.action in ("deny", "allow"):
-            self.set_denial(event.lack if event.action == "deny" else "no")
-        else:
-            self.set_rate(event.allowed, event.window_seconds)
+    def _apply(self, event: Event) -> None:
+        match event.action:
+            case "revoke":
+                self._change_grants(
+                    event, lambda old, names: tuple(name for name in old if name not in names)
+                )
+            case "grant":
+                self._change_grants(event, lambda old, names: tuple(dict.fromkeys(old + names)))
+            case "down":
+                self.go_down(event.seconds)
+            case "expire_tokens":
+                self.expire_tokens()
+            case "deny":
+                self.set_denial(event.lack)
+            case "allow":
+                self.set_denial("no")
+            case "set_rate":
+                self.set_rate(event.allowed, event.window_seconds)
 
-    def _change_grants(
-        self, event: Event, change: Callable[[tuple[str, ...], tuple[str, ...]], tuple[str, ...]]
-    ) -> None:
+    def _change_grants(self, event: Event, change: Callable[[Texts, Texts], Texts]) -> None:
         grants = self._platform.grants
         self.set_scopes(change(grants.granted, grants.expand(event.scopes)), event.mask)
         self.set_roles(
             change(grants.permissions, event.permissions),
             change(grants.divisions, event.divisions),
         )
-
-
-def _without(had: tuple[str, ...], taken: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(each for each in had if each not in taken)
-
-
-def _with(had: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*had, *given)))

@@ -321,7 +321,7 @@ async def test_tokens_that_the_sandbox_ends_early():
 
 
 @pytest.mark.parametrize(
-    ("mask", "kind"), [("no", AnswerKind.FORBIDDEN), ("open", AnswerKind.CONFLICT)]
+    ("mask", "kind"), [(False, AnswerKind.FORBIDDEN), (True, AnswerKind.CONFLICT)]
 )
 async def test_a_scope_that_is_taken_away(mask, kind):
     """It shows as the organisation has it, and verify tells the truth."""

@@ -25,7 +25,7 @@ async def test_a_denial_names_what_is_missing_until_it_is_lifted(lack):
 
 
 async def test_what_is_missing_can_be_named_for_single_contacts_from_the_start():
-    """The others are let in; without the setting the refusal does not tell."""
+    """The others are let in; without the setting the refusal names nothing."""
     async with client({"token": {"contact_denial": "division"}}) as c:
         status, body = await c.open("forbidden-1")
         assert (status, missing_kind(body)) == (403, GrantKind.DIVISION)

@@ -54,7 +54,7 @@ class Client:
 
     async def customer(self, conversation_id):
         body = (await self.check(conversation_id))[1]
-        return [each for each in body["participants"] if each["purpose"] == "customer"][-1]
+        return [item for item in body["participants"] if item["purpose"] == "customer"][-1]
 
     async def send(self, who, **changes):
         body = {
@@ -80,9 +80,9 @@ class Client:
 
 @asynccontextmanager
 async def client(scenario=None, log_path=None):
-    given = {"dialect": "genesys", **STEADY, **(scenario or {})}
+    scenario = {"dialect": "genesys", **STEADY, **(scenario or {})}
     async with (
-        running(load(given), log_path=log_path) as sandbox,
+        running(load(scenario), log_path=log_path) as sandbox,
         aiohttp.ClientSession() as session,
     ):
         it = Client(session, sandbox)
@@ -91,11 +91,11 @@ async def client(scenario=None, log_path=None):
 
 
 def predicates(**wanted):
-    each = [
+    conditions = [
         {"type": "dimension", "dimension": name, "operator": "matches", "value": value}
         for name, value in wanted.items()
     ]
-    return [{"type": "and", "predicates": each}]
+    return [{"type": "and", "predicates": conditions}]
 
 
 def lines(path):
@@ -126,7 +126,7 @@ async def test_tokens_that_die_early_are_refused():
         assert (await c.check("active-1"))[0] == 200
 
 
-async def test_the_client_is_told_with_its_scopes_and_role_divisions():
+async def test_the_client_is_shown_with_its_scopes_and_role_divisions():
     """What is revoked is missing there at once; the organisation and the client have names."""
     async with client() as c:
         status, body = await c.call("GET", "/api/v2/tokens/me")
@@ -135,7 +135,7 @@ async def test_the_client_is_told_with_its_scopes_and_role_divisions():
         assert body["organization"]["name"]
         assert body["authorizedScope"] == oauth["scope"]
         assert "conversations" in oauth["scope"]
-        assert [each["divisionId"] for each in oauth["roleDivisions"]] == ["division-home"]
+        assert [item["divisionId"] for item in oauth["roleDivisions"]] == ["division-home"]
         c.sandbox.set_scopes(READ_SCOPES)
         c.sandbox.set_roles(None, ())
         body = (await c.call("GET", "/api/v2/tokens/me"))[1]
@@ -157,7 +157,7 @@ async def test_the_client_is_told_with_its_scopes_and_role_divisions():
         ("waking", "hibernating", None),
     ],
 )
-async def test_a_state_is_told_by_the_customers_participant(kind, state, left):
+async def test_the_customers_participant_shows_the_state(kind, state, left):
     """Whether the guest is there, and if not, whether the threading window is over."""
     async with client() as c:
         window = (await c.call("GET", TIMELINE))[1]["settings"][0]
@@ -199,7 +199,7 @@ async def test_others_on_the_line_and_what_is_not_known():
 
 
 async def test_the_three_cases_of_the_timeline(tmp_path):
-    """Into the session, into one that ended lately, and anew; the log says which."""
+    """Into an open session, one that ended recently, or a new one; the log says which."""
     log = tmp_path / "effects.jsonl"
     async with client({"log_text": True}, log) as c:
         status, body = await c.send("active-1", useExistingActiveConversation=True)
@@ -289,7 +289,7 @@ async def test_contacts_that_are_refused_for_themselves():
         ({"divisions": []}, "missing.division.permission", "division"),
     ],
 )
-async def test_what_is_missing_is_told_by_a_403_or_masked(change, code, names):
+async def test_a_403_names_what_is_missing_or_is_masked(change, code, names):
     """A scope, a permission and a division differ in the body; masked they are one 409."""
     path = "/scopes" if "granted" in change else "/roles"
     async with client() as c:
@@ -298,9 +298,9 @@ async def test_what_is_missing_is_told_by_a_403_or_masked(change, code, names):
         assert (status, body["code"]) == (403, code)
         assert names in body["message"]
         assert (await c.check("ended-1"))[0] == 200
-        c.sandbox.set_scopes(("conversations", "conversations:readonly"), "open")
+        c.sandbox.set_scopes(("conversations", "conversations:readonly"), True)
         if path == "/scopes":
-            c.sandbox.set_scopes(READ_SCOPES, "open")
+            c.sandbox.set_scopes(READ_SCOPES, True)
         status, body = await c.send("ended-1")
         assert (status, body["code"]) == (409, "conflict")
         assert (await c.send("active-1", useExistingActiveConversation=True))[0] == 403
@@ -345,7 +345,7 @@ async def test_tags_and_attributes_are_kept_and_shown():
             "totalHits"
         ] == 0
         found = (await c.query(conversationFilters=predicates(externalTag="two")))[1]
-        assert [each["externalTag"] for each in found["conversations"]] == ["two"]
+        assert [item["externalTag"] for item in found["conversations"]] == ["two"]
         own = (await c.customer("active-1"))["id"]
         path = f"{MESSAGES}/active-1/participants/{own}/attributes"
         await c.call("PATCH", path, {"attributes": {"a": "1"}})
@@ -368,7 +368,7 @@ async def test_analytics_lag_and_filter_by_contact_type_and_direction():
         assert (await c.query(segmentFilters=wanted))[1] == {"conversations": [], "totalHits": 0}
         await asyncio.sleep(0.2)
         found = (await c.query(segmentFilters=wanted))[1]
-        assert [each["conversationId"] for each in found["conversations"]] == [new]
+        assert [item["conversationId"] for item in found["conversations"]] == [new]
         session = found["conversations"][0]["participants"][0]["sessions"][0]
         assert session["direction"] == "outbound"
         assert "Hello" not in json.dumps(found)
@@ -390,7 +390,7 @@ async def test_stragglers_show_later_than_others():
 
 
 async def test_pages_hold_every_conversation_once():
-    """At most a hundred on a page; the number of hits is told on each."""
+    """At most a hundred on a page; each page has the number of hits."""
     async with client() as c:
         for number in range(7):
             await c.send(f"ended-{number}")
@@ -398,7 +398,7 @@ async def test_pages_hold_every_conversation_once():
             (await c.query(paging={"pageSize": 3, "pageNumber": number}))[1] for number in (1, 2, 3)
         ]
         assert [page["totalHits"] for page in pages] == [7, 7, 7]
-        ids = [each["conversationId"] for page in pages for each in page["conversations"]]
+        ids = [item["conversationId"] for page in pages for item in page["conversations"]]
         assert (len(ids), len(set(ids))) == (7, 7)
 
 
@@ -415,7 +415,7 @@ async def test_pages_hold_every_conversation_once():
         {"order": "up"},
     ],
 )
-async def test_a_wrong_query_is_told(wrong):
+async def test_a_wrong_query_is_refused(wrong):
     """A query needs an interval, known dimensions, and a page of at most a hundred."""
     async with client() as c:
         status, body = await c.query(**wrong)
@@ -427,7 +427,7 @@ async def test_many_states_in_one_call():
     async with client({"genesys": {"details_ids": 3}}) as c:
         status, body = await c.call("GET", f"{DETAILS}?id=active-1,resumable-1,gone-1")
         assert status == 200
-        ends = {each["conversationId"]: "conversationEnd" in each for each in body["conversations"]}
+        ends = {item["conversationId"]: "conversationEnd" in item for item in body["conversations"]}
         assert ends == {"active-1": False, "resumable-1": True}
         assert (await c.call("GET", f"{DETAILS}?id=a,b,c,d"))[0] == 400
         assert (await c.call("GET", DETAILS))[0] == 400
@@ -436,8 +436,8 @@ async def test_many_states_in_one_call():
 async def test_quota_faults_and_latency_are_those_of_the_sandbox():
     """Rate headers, 429, and a broken connection after the effect."""
     fault = {"kind": "reset_after", "endpoint": "open", "nth": [1]}
-    given = {"rate": {"allowed": 3, "window_seconds": 30, "phase": 0}, "fault": [fault]}
-    async with client(given) as c:
+    scenario = {"rate": {"allowed": 3, "window_seconds": 30, "phase": 0}, "fault": [fault]}
+    async with client(scenario) as c:
         assert (await c.check("active-1"))[0] == 200
         assert c.last.headers["inin-ratelimit-count"] == "1"
         with pytest.raises(aiohttp.ClientError):
@@ -450,7 +450,7 @@ async def test_quota_faults_and_latency_are_those_of_the_sandbox():
 
 
 def test_a_scenario_of_either_dialect_serves_for_both():
-    """Scopes stand for what they permit; mistakes in the dialect's own table are told."""
+    """Scopes are translated to those that permit the same; the dialect's own table is checked."""
     scenario = load({"dialect": "genesys", "token": {"granted": list(WRITE_SCOPES)}})
     assert scenario.genesys.threading_minutes == 4320
     with pytest.raises(ScenarioError, match="active_status"):

@@ -423,6 +423,14 @@ async def test_the_control_api():
         assert (await c.control("POST", "/faults", {"faults": [{"kind": "x"}]}))[0] == 400
         status, body = await c.control("POST", "/scopes", {"grant": []})
         assert (status, len(body["mistakes"])) == (400, 2)
+        assert (await c.control("POST", "/rate", {"alowed": 5, "window_seconds": 0}))[1] == {
+            "mistakes": [
+                "request: window_seconds: must be at least 0.01, not 0",
+                "request: alowed: unknown key; did you mean 'allowed'?",
+            ]
+        }
+        assert (await c.control("POST", "/rate", {"allowed": None}))[0] == 200
+        assert (await c.control("POST", "/rate", [5]))[0] == 400
         assert (await c.control("POST", "/expire_tokens"))[0] == 200
         assert (await c.check("active-1"))[0] == 401
         assert (await c.control("GET", "/nothing"))[0] == 404

@@ -1,7 +1,7 @@
-"""A TCP server that says byte for byte what a test tells it, and remembers what it was asked.
+"""A TCP server that sends exactly the bytes of a test, and records the requests.
 
-Also what else the tests of the platform adapters share: a clock that is moved by hand, and a
-self-signed certificate.
+Also a clock that a test moves, and a self-signed certificate, for the tests of the platform
+adapters.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 
 @dataclass
 class FakeClock:
-    """Time that stands still until a test moves it."""
+    """Time that only a test moves."""
 
     now: float = 1000.0
     epoch: float = 1_700_000_000.0
@@ -44,14 +44,14 @@ class FakeClock:
         self.pass_by(seconds)
 
     def pass_by(self, seconds: float) -> None:
-        """Let time go by."""
+        """Move the time forward."""
         self.now += seconds
         self.epoch += seconds
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; ``connection`` is the connection's number, from 1."""
+    """One received request; ``connection`` is the number of its connection, from 1."""
 
     method: str
     target: str
@@ -75,18 +75,18 @@ class Peer:
         self.open = True
 
     async def say(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes without changes."""
         self.writer.write(data)
         with contextlib.suppress(ConnectionError):
             await self.writer.drain()
 
     def hang_up(self) -> None:
-        """Close the connection in order."""
+        """Close the connection normally."""
         self.open = False
         self.writer.close()
 
     def reset(self) -> None:
-        """Break the connection off (RST)."""
+        """Abort the connection (RST)."""
         self.open = False
         raw = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -105,7 +105,7 @@ Handler = Callable[[Request, Peer], Awaitable[None]]
 
 @dataclass
 class RawServer:
-    """Counts connections and requests, and lets ``handler`` do the talking."""
+    """Counts connections and requests; ``handler`` writes the answers."""
 
     handler: Handler
     port: int = 0
@@ -117,7 +117,7 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
@@ -126,14 +126,14 @@ class RawServer:
         return [(request.method, request.target) for request in self.requests]
 
     async def until(self, number: int, seconds: float = 10.0) -> None:
-        """Wait until so many requests came in."""
+        """Wait until this number of requests has arrived."""
         async with asyncio.timeout(seconds):
             while len(self.requests) < number:
                 self._heard.clear()
                 await self._heard.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read requests off one connection until somebody closes it."""
+        """Read the requests of one connection until either side closes it."""
         self.connections += 1
         peer = Peer(self.connections, reader, writer)
         self.peers.append(peer)
@@ -148,7 +148,7 @@ class RawServer:
 
 
 async def read_request(reader: asyncio.StreamReader, connection: int) -> Request:
-    """Read one request with a body of a told length."""
+    """Read one request, with a body if it has a Content-Length."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head[:-4].split("\r\n")
     method, target, _ = first.split(" ")
@@ -161,7 +161,7 @@ async def read_request(reader: asyncio.StreamReader, connection: int) -> Request
 async def raw_server(
     handler: Handler, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[RawServer]:
-    """Serve HTTP on a free port of 127.0.0.1; at the end every connection is ended too."""
+    """Serve HTTP on a free port of 127.0.0.1; close every connection at the end."""
     it = RawServer(handler, scheme="https" if tls else "http")
     async with tcp_server(it.serve, tls) as port:
         it.port = port
@@ -173,7 +173,7 @@ async def tcp_server(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
-    """Let ``serve`` have each connection to a free port of 127.0.0.1, which is yielded."""
+    """Yield a free port of 127.0.0.1; ``serve`` gets each connection to it."""
     tasks: set[asyncio.Task[None]] = set()
     writers: list[asyncio.StreamWriter] = []
 
@@ -203,9 +203,9 @@ async def tcp_server(
 
 
 def answer(status: int, body: bytes = b"", *, length: int | None = None, **headers: str) -> bytes:
-    """An answer with a content length (a wrong one if ``length`` says so).
+    """Return an answer; ``length`` replaces the correct Content-Length.
 
-    Header names are given with underscores.
+    Underscores in header names become hyphens.
     """
     lines = [
         f"HTTP/1.1 {status} Whatever",
@@ -216,12 +216,12 @@ def answer(status: int, body: bytes = b"", *, length: int | None = None, **heade
 
 
 def json_answer(status: int, value: object, **headers: str) -> bytes:
-    """An answer with a JSON body."""
+    """Return an answer with a JSON body."""
     return answer(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
 
 
 def saying(data: bytes) -> Handler:
-    """A handler that answers every request with the same bytes."""
+    """Return a handler that answers every request with the same bytes."""
 
     async def handler(_: Request, peer: Peer) -> None:
         await peer.say(data)
@@ -230,9 +230,9 @@ def saying(data: bytes) -> Handler:
 
 
 def tunnel(refuse: bytes | None = None) -> Handler:
-    """A proxy: CONNECT, and the absolute form of GET and POST.
+    """Return the handler of a proxy: CONNECT, and the absolute form of GET and POST.
 
-    ``refuse`` is said to every request instead; if it is empty, the connection is broken off.
+    With ``refuse`` every request gets these bytes instead; empty bytes abort the connection.
     """
 
     async def handler(request: Request, peer: Peer) -> None:
@@ -311,7 +311,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 
 def server_tls(certificate: Path, key: Path) -> ssl.SSLContext:
-    """What a server needs to speak TLS with that certificate."""
+    """Return a server's TLS context with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context

@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, by the command, and its controls."""
+"""A sandbox that the command starts in a process of its own, and its controls."""
 
 import json
 import time
@@ -26,30 +26,30 @@ class SandboxProcess:
     log: Path
 
     def counts(self) -> dict[str, Any]:
-        """What the sandbox itself counted; its log is complete up to here."""
+        """Return the sandbox's own counts; its log is complete up to them."""
         return self._call("GET", "/sandbox/counts")
 
     def post(self, path: str, **body: Any) -> None:
-        """Change the world: scopes, down, faults, rate, expire_tokens."""
+        """Send a command of the control API, such as scopes, down, faults or rate."""
         self._call("POST", f"/sandbox/{path}", body)
 
     def effects(self) -> list[dict[str, Any]]:
-        """Every message that took effect."""
+        """Return every message that took effect."""
         self.counts()
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def wait_for_effects(self, number: int, seconds: float = 30.0) -> None:
-        """Wait until so many messages took effect."""
+        """Wait until this number of messages has taken effect."""
         end = time.monotonic() + seconds
         while self.counts()["effects"] < number:
-            assert time.monotonic() < end, "the sandbox waited in vain for messages"
+            assert time.monotonic() < end, "too few messages took effect in time"
             time.sleep(0.02)
 
     def wait_for_answers(self, endpoint: str, number: int, seconds: float = 30.0) -> None:
-        """Wait until so many requests of an endpoint were answered."""
+        """Wait until this number of requests of an endpoint has been answered."""
         end = time.monotonic() + seconds
         while sum(self.counts()["answers"].get(endpoint, {}).values()) < number:
-            assert time.monotonic() < end, f"the sandbox waited in vain for {endpoint}"
+            assert time.monotonic() < end, f"too few requests of {endpoint} in time"
             time.sleep(0.02)
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.sandbox.quota import LimitGate, Quota
-from dispatcher.sandbox.scenario.model import Limit, Other, RateRules
+from dispatcher.sandbox.scenario.model import Limit, OtherProgramRules, RateRules
 
 
 def quota(now=100.0, seed=1, **rate):
@@ -15,7 +15,7 @@ def complete(windows):
     return [(w.accepted, w.refused, w.other) for w in windows if w.complete]
 
 
-def test_a_window_permits_so_many_and_begins_anew_on_time():
+def test_a_window_permits_so_many_and_begins_again_on_time():
     """A refused request counts as refused and nothing else."""
     q = quota()
     assert [q.take(100.0 + n / 10) for n in range(5)] == [True, True, True, False, False]
@@ -66,7 +66,7 @@ def test_a_long_sleep_does_not_cost_the_memory_of_its_windows():
 
 
 def test_a_steady_other_program_takes_evenly():
-    q = quota(allowed=10, other=Other(5, "steady"))
+    q = quota(allowed=10, other=OtherProgramRules(5, "steady"))
     assert q.take(101.0)
     assert q.windows(101.0)[-1].other == 2
     q.take(102.0)
@@ -75,16 +75,16 @@ def test_a_steady_other_program_takes_evenly():
 
 def test_a_bursting_other_program_takes_all_at_once_and_only_what_is_left():
     """Its share of a window goes from nothing to all in one step, at another moment each time."""
-    q = quota(allowed=10, other=Other(8, "burst"))
+    q = quota(allowed=10, other=OtherProgramRules(8, "burst"))
     before = []
     for window in range(20):
-        seen = []
+        counts = []
         for step in range(5):
             q.take(100.0 + 2.0 * window + 0.4 * step)
-            seen.append(q.windows(100.0 + 2.0 * window + 0.4 * step)[-1].other)
-        taken = [other for other in seen if other]
+            counts.append(q.windows(100.0 + 2.0 * window + 0.4 * step)[-1].other)
+        taken = [other for other in counts if other]
         assert len(set(taken)) <= 1
-        before.append(len(seen) - len(taken))
+        before.append(len(counts) - len(taken))
     assert len(set(before)) > 2
     assert {w.other for w in q.windows(140.0) if w.complete} <= {5, 6, 7, 8}
     assert all(w.accepted + w.other <= 10 for w in q.windows(140.0))
@@ -101,7 +101,7 @@ def test_a_change_begins_a_new_window_at_once():
 
 
 def test_a_limit_opens_again_after_its_own_time():
-    gate = LimitGate(Limit("notify", "per.day", 2, retry_after=100.0))
+    gate = LimitGate(Limit("per.day", value=2, retry_after=100.0))
     assert [gate.take(0.0), gate.take(1.0), gate.take(2.0), gate.take(50.5)] == [0, 0, 100, 52]
     assert gate.take(102.0) == 0
     assert (gate.taken, gate.refused) == (1, 2)
@@ -109,6 +109,6 @@ def test_a_limit_opens_again_after_its_own_time():
 
 @pytest.mark.parametrize("mode", ["steady", "burst"])
 def test_an_other_program_alone_never_takes_more_than_the_window_has(mode):
-    q = quota(allowed=4, other=Other(9, mode))
+    q = quota(allowed=4, other=OtherProgramRules(9, mode))
     q.take(110.0)
     assert {w.other for w in q.windows(110.0) if w.complete} == {4}

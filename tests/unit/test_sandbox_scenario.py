@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Other, Spread
+from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, OtherProgramRules, Spread
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
 from tests.support.sandboxed import DEMO_SCENARIO, SCENARIOS
 
@@ -22,7 +22,7 @@ def test_shipped_scenarios_are_right_and_say_what_they_are_for(path):
     assert path.read_text().startswith("# ")
 
 
-def test_every_mistake_is_told_with_file_and_key(tmp_path):
+def test_every_mistake_is_reported_with_file_and_key(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text(
         "seed = 'x'\nsede = 1\n[rate]\nallowed = 0\n[rate.other]\nmode = 'wild'\n"
@@ -68,12 +68,12 @@ def test_parts_are_read():
         }
     )
     assert (scenario.token.mask, scenario.token.lives) == ("all", 3.0)
-    assert scenario.rate.other == Other(7, "burst")
-    assert scenario.limits[0].key == "k"
+    assert scenario.rate.other == OtherProgramRules(7, "burst")
+    assert scenario.limit[0].key == "k"
     assert scenario.latency["check"] == Spread("uniform", low_ms=1.0, high_ms=2.0)
-    assert (scenario.faults[0].endpoints, scenario.faults[0].nth) == (("open",), (2, 3))
-    assert (scenario.events[0].mask, scenario.events[0].scopes) == ("open", WRITE_SCOPES)
-    assert scenario.world.shares == (("gone", 1.0),)
+    assert (scenario.fault[0].targets, scenario.fault[0].nth) == (("open",), (2, 3))
+    assert (scenario.event[0].mask, scenario.event[0].scopes) == (True, WRITE_SCOPES)
+    assert scenario.world.shares == {"gone": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,41 @@ def test_parts_are_read():
         {"limit": [{"endpoint": "notify"}]},
     ],
 )
-def test_each_of_these_is_one_mistake(part):
+def test_one_mistake_is_reported_once(part):
     with pytest.raises(ScenarioError) as raised:
         load(part)
     assert len(raised.value.mistakes) == 1
+
+
+def test_a_mistake_between_keys_is_reported_beside_the_others_of_its_table():
+    with pytest.raises(ScenarioError) as raised:
+        load(
+            {
+                "event": [{"action": "deny", "lack": "fly", "mask": "some"}],
+                "fault": [{"kind": "slow", "evry": 2}],
+            }
+        )
+    assert raised.value.mistakes == [
+        "scenario: fault[1].evry: unknown key; did you mean 'every'?",
+        "scenario: event[1].at_seconds: set either at_seconds or after_effects",
+        "scenario: event[1].mask: must be true, false or 'all', not 'some'",
+        "scenario: event[1].lack: must be 'no', 'scope', 'permission' or 'division', not 'fly'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"fault": [{"kind": "redirect", "status": 307.0}]},
+        {"genesys": {"active_status": 409.0}},
+        {"token": {"mask": 1}},
+    ],
+)
+def test_a_choice_is_accepted_in_its_own_type_alone(part):
+    with pytest.raises(ScenarioError):
+        load(part)
+
+
+def test_a_delay_that_names_only_its_kind_keeps_the_default_duration():
+    fault = load({"fault": [{"kind": "slow", "delay": {"kind": "lognormal"}}]}).fault[0]
+    assert (fault.delay.kind, fault.delay.ms) == ("lognormal", 2000.0)

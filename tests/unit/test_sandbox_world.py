@@ -2,12 +2,12 @@
 
 import pytest
 
-from dispatcher.sandbox.conversation_kinds import KINDS, Verdict
+from dispatcher.sandbox.conversation_kinds import KINDS, SendVerdict
 from dispatcher.sandbox.scenario.model import WorldRules
 from dispatcher.sandbox.world.ids import address, external_contact_id, guest_id
 from dispatcher.sandbox.world.world import SendTarget, World
 
-TAKEN = Verdict.TAKEN
+ACCEPTED = SendVerdict.ACCEPTED
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def state(world, conversation_id, now=0.0):
 
 
 @pytest.mark.parametrize(
-    ("kind", "seen", "notified", "linked"),
+    ("kind", "shown", "notified", "linked"),
     [
         ("active", "active", "taken", "previous_open"),
         ("ringing", "ringing", "taken", "previous_open"),
@@ -46,10 +46,10 @@ def state(world, conversation_id, now=0.0):
         ("noaddress", "ended", "closed", "target"),
     ],
 )
-def test_kinds_that_stand_still(world, kind, seen, notified, linked):
-    """The same answers come again and again, and nothing is remembered for them."""
+def test_kinds_that_do_not_change(world, kind, shown, notified, linked):
+    """The same answers repeat, and nothing is stored for them."""
     for now in (0.0, 100.0):
-        assert state(world, f"{kind}-1", now) == seen
+        assert state(world, f"{kind}-1", now) == shown
         assert world.try_notify(f"{kind}-1", now)[0] == notified
         assert link(world, f"{kind}-1", now) == linked
     assert world._records == {}
@@ -65,10 +65,10 @@ def test_contacts_that_are_refused_for_themselves(world, kind):
     assert {link(world, one) for one in ids} == {KINDS[kind].verdict}
 
 
-def test_closed_becomes_ended_some_time_after_it_was_first_seen(world):
+def test_closed_becomes_ended_some_time_after_the_first_look(world):
     assert state(world, "closed-1", 10.0) == "closed"
-    assert link(world, "closed-1", 10.9) is Verdict.NOT_ENDED
-    assert link(world, "closed-1", 11.0) is TAKEN
+    assert link(world, "closed-1", 10.9) is SendVerdict.NOT_ENDED
+    assert link(world, "closed-1", 11.0) is ACCEPTED
     assert state(world, "closed-2", 11.0) == "closed"
 
 
@@ -79,47 +79,49 @@ def test_peeking_sets_nothing_in_motion(world):
 
 def test_closing_closes_when_the_notification_comes(world):
     assert state(world, "closing-1", 0.0) == "active"
-    assert link(world, "closing-1", 0.0) is Verdict.PREVIOUS_OPEN
-    assert world.try_notify("closing-1", 5.0)[0] is Verdict.CLOSED
+    assert link(world, "closing-1", 0.0) is SendVerdict.PREVIOUS_OPEN
+    assert world.try_notify("closing-1", 5.0)[0] is SendVerdict.CLOSED
     assert state(world, "closing-1", 5.5) == "closed"
-    assert link(world, "closing-1", 5.5) is Verdict.NOT_ENDED
-    assert link(world, "closing-1", 6.0) is TAKEN
+    assert link(world, "closing-1", 5.5) is SendVerdict.NOT_ENDED
+    assert link(world, "closing-1", 6.0) is ACCEPTED
 
 
 def test_leaving_goes_by_itself(world):
-    seen = [state(world, "leaving-1", now) for now in (0.0, 4.9, 5.0, 5.9, 6.0)]
-    assert seen == ["active", "active", "closed", "closed", "ended"]
+    states = [state(world, "leaving-1", now) for now in (0.0, 4.9, 5.0, 5.9, 6.0)]
+    assert states == ["active", "active", "closed", "closed", "ended"]
 
 
 def test_returning_is_back_when_the_link_comes(world):
     assert state(world, "returning-1") == "ended"
-    assert link(world, "returning-1") is Verdict.PREVIOUS_OPEN
+    assert link(world, "returning-1") is SendVerdict.PREVIOUS_OPEN
     assert state(world, "returning-1") == "active"
-    assert world.try_notify("returning-1", 0.0)[0] is TAKEN
+    assert world.try_notify("returning-1", 0.0)[0] is ACCEPTED
 
 
 def test_notactive_refuses_the_first_notification(world):
-    assert world.try_notify("notactive-1", 0.0)[0] is Verdict.NOT_ACTIVE
-    assert world.try_notify("notactive-1", 0.0)[0] is TAKEN
+    assert world.try_notify("notactive-1", 0.0)[0] is SendVerdict.NOT_ACTIVE
+    assert world.try_notify("notactive-1", 0.0)[0] is ACCEPTED
 
 
 def test_vanished_is_gone_for_the_notification_and_ended_afterwards(world):
     assert state(world, "vanished-1") == "active"
-    assert world.try_notify("vanished-1", 0.0)[0] is Verdict.GONE
+    assert world.try_notify("vanished-1", 0.0)[0] is SendVerdict.GONE
     assert state(world, "vanished-1") == "ended"
-    assert link(world, "vanished-1") is TAKEN
+    assert link(world, "vanished-1") is ACCEPTED
 
 
 def test_waking_is_unknown_for_two_checks(world):
-    assert link(world, "waking-1") is Verdict.NOT_ENDED
+    assert link(world, "waking-1") is SendVerdict.NOT_ENDED
     assert [state(world, "waking-1") for _ in range(3)] == ["hibernating", "hibernating", "ended"]
 
 
 def test_a_link_needs_the_right_identity_and_target(world):
-    assert link(world, "ended-1", external="x-ended-2") is Verdict.IDENTITY
-    assert world.try_link("ended-1", None, SendTarget("g-ended-1", None), 0.0) is Verdict.IDENTITY
-    assert link(world, "ended-1", target=SendTarget("g-ended-2", None)) is Verdict.TARGET
-    assert link(world, "ended-1", target=SendTarget(None, address("ended-1"))) is TAKEN
+    assert link(world, "ended-1", external="x-ended-2") is SendVerdict.IDENTITY
+    assert (
+        world.try_link("ended-1", None, SendTarget("g-ended-1", None), 0.0) is SendVerdict.IDENTITY
+    )
+    assert link(world, "ended-1", target=SendTarget("g-ended-2", None)) is SendVerdict.TARGET
+    assert link(world, "ended-1", target=SendTarget(None, address("ended-1"))) is ACCEPTED
 
 
 def test_a_second_link_to_the_same_previous_makes_another_conversation(world):
@@ -127,7 +129,7 @@ def test_a_second_link_to_the_same_previous_makes_another_conversation(world):
     assert first != second
     view = world.check(first, 0.0)
     assert (view.state, view.previous, view.guest) == ("active", "ended-1", "g-ended-1")
-    assert world.try_notify(second, 0.0)[0] is TAKEN
+    assert world.try_notify(second, 0.0)[0] is ACCEPTED
     assert world.check("new-7-ended-1", 0.0) is None
     assert world.check("new-x-ended-1", 0.0) is None
     assert world.check("new-0-ended-2", 0.0) is None
@@ -141,7 +143,7 @@ def test_an_unlinked_conversation_keeps_whom_it_was_opened_for(world):
 
 
 def test_other_ids_get_their_kind_from_the_seed():
-    rules = WorldRules(shares=(("ended", 3.0), ("gone", 1.0)))
+    rules = WorldRules(shares={"ended": 3.0, "gone": 1.0})
     ids = [f"6f1c{n}" for n in range(1000)]
     kinds = [World(rules, 1).kind_of(one).name for one in ids]
     assert kinds == [World(rules, 1).kind_of(one).name for one in ids]

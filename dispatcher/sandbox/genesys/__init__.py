@@ -1,1 +1,1 @@
-"""Genesys Cloud, as the sandbox plays it."""
+"""The dialect ``genesys`` of the sandbox: the public Genesys Cloud API."""

@@ -1,9 +1,9 @@
-"""What a details query of the dialect ``genesys`` asks for: interval, filters, page."""
+"""A details query of the dialect ``genesys``: interval, filters, page."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CONVERSATION_DIMENSIONS = ("conversationId", "externalTag", "originatingDirection", "divisionId")
 SEGMENT_DIMENSIONS = (
@@ -19,7 +19,7 @@ MAX_PAGE = 100
 """Conversations on one page."""
 _OPERATORS = ("matches", "exists", "notExists")
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 """The dimensions of one conversation, or of one session in it."""
 
 
@@ -35,32 +35,32 @@ class Predicate(NamedTuple):
     value: object
 
     def holds(self, row: Row) -> bool:
-        """Tell whether a row meets it."""
-        had = row.get(self.dimension)
+        """Return whether a row meets it."""
+        value = row.get(self.dimension)
         if self.operator == "matches":
-            return had is not None and had == self.value
-        return (had is not None) is (self.operator == "exists")
+            return value is not None and value == self.value
+        return (value is not None) is (self.operator == "exists")
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions that must hold together, or of which one must."""
+    """Conditions that must all hold (``every``), or of which at least one must."""
 
     every: bool
     predicates: tuple[Predicate, ...]
     clauses: tuple["Filter", ...] = ()
 
     def holds(self, row: Row) -> bool:
-        """Tell whether a row passes."""
-        found = [each.holds(row) for each in self.predicates]
-        found += [each.holds(row) for each in self.clauses]
-        return all(found) if self.every else any(found)
+        """Return whether a row passes."""
+        results = [predicate.holds(row) for predicate in self.predicates]
+        results += [clause.holds(row) for clause in self.clauses]
+        return all(results) if self.every else any(results)
 
     def values(self, dimension: str) -> Iterator[str]:
-        """Return the values that any condition wants of a dimension."""
-        for each in self.predicates:
-            if each.dimension == dimension and isinstance(each.value, str):
-                yield each.value
+        """Return the values that any condition compares a dimension with."""
+        for predicate in self.predicates:
+            if predicate.dimension == dimension and isinstance(predicate.value, str):
+                yield predicate.value
         for clause in self.clauses:
             yield from clause.values(dimension)
 
@@ -77,8 +77,9 @@ class Query(NamedTuple):
     newest_first: bool
 
     def values(self, dimension: str) -> list[str]:
-        """Return the values that any filter wants of a dimension."""
-        return [v for each in (*self.conversation, *self.segment) for v in each.values(dimension)]
+        """Return the values that any filter compares a dimension with."""
+        filters = (*self.conversation, *self.segment)
+        return [value for condition in filters for value in condition.values(dimension)]
 
 
 def read(body: Mapping[str, object]) -> Query:
@@ -106,13 +107,13 @@ def read(body: Mapping[str, object]) -> Query:
 
 
 def passes(filters: Sequence[Filter], rows: Iterable[Row]) -> bool:
-    """Tell whether each filter is passed by one row at least."""
+    """Return whether each filter is passed by one row at least."""
     rows = list(rows)
-    return all(any(map(each.holds, rows)) for each in filters)
+    return all(any(map(condition.holds, rows)) for condition in filters)
 
 
 def page_of(items: Sequence[Row], query: Query, key: Callable[[Row], str]) -> list[Row]:
-    """Return one page of what was found, in the order that is asked for."""
+    """Return one page of what was found, in the order of the query."""
     ordered = sorted(items, key=key, reverse=query.newest_first)
     first = (query.number - 1) * query.size
     return ordered[first : first + query.size]
@@ -134,8 +135,8 @@ def _filters(value: object, dimensions: tuple[str, ...]) -> Iterator[Filter]:
         return
     if not isinstance(value, list):
         raise QueryError("filters must be a list")
-    for each in value:
-        yield _filter(each, dimensions)
+    for item in value:
+        yield _filter(item, dimensions)
 
 
 def _filter(value: object, dimensions: tuple[str, ...]) -> Filter:
@@ -147,8 +148,8 @@ def _filter(value: object, dimensions: tuple[str, ...]) -> Filter:
         raise QueryError("a filter needs predicates")
     return Filter(
         value["type"] == "and",
-        tuple(_predicate(each, dimensions) for each in predicates),
-        tuple(_filter(each, dimensions) for each in clauses),
+        tuple(_predicate(item, dimensions) for item in predicates),
+        tuple(_filter(item, dimensions) for item in clauses),
     )
 
 

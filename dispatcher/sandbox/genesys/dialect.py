@@ -1,30 +1,28 @@
-"""The dialect ``genesys`` of the platform contract: routes, tokens, and who the client is."""
+"""The dialect ``genesys`` of the platform contract: routes, tokens, client and timeline."""
 
 import re
-from collections.abc import Callable
-from urllib.parse import unquote
 
-from dispatcher.sandbox.dialect import Call, DialectContext
-from dispatcher.sandbox.genesys import refusals as genesys_refusals
+from dispatcher.sandbox.dialect import NO_ROUTE, Call, Dialect, DialectContext, route_with_id
 from dispatcher.sandbox.genesys.labels import LabelEndpoint, Labels
 from dispatcher.sandbox.genesys.look_back import AnalyticsEndpoint
-from dispatcher.sandbox.genesys.sends import Agentless
-from dispatcher.sandbox.genesys.states import States
-from dispatcher.sandbox.genesys.threading_window import Phases
-from dispatcher.sandbox.http import error_responses
+from dispatcher.sandbox.genesys.refusals import missing_scope
+from dispatcher.sandbox.genesys.sends import AgentlessEndpoint
+from dispatcher.sandbox.genesys.states import StateEndpoint
+from dispatcher.sandbox.genesys.threading_window import ThreadingWindow
 from dispatcher.sandbox.http.connection import Request
 from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.oauth import DialectScopes
 from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
 
-SCOPES_TO_READ = ("conversations:readonly", "conversations")
+_READ_SCOPES = ("conversations:readonly", "conversations")
 GENESYS = DialectScopes(
     read=("conversations:readonly", "analytics:readonly"),
     write=("conversations",),
     permission="conversation:message:create",
     division=DIVISION,
+    in_token=False,
 )
-"""What sends ask of the client (source: platform contract, scopes and permissions)."""
+"""Source: platform contract, scopes and permissions."""
 
 _MESSAGES = b"/api/v2/conversations/messages/"
 _ANY = b"/api/v2/conversations/"
@@ -39,42 +37,41 @@ _AGENTLESS = _MESSAGES + b"agentless"
 _EXISTING = re.compile(rb'"useExistingActiveConversation"\s*:\s*true')
 _ATTRIBUTES = re.compile(re.escape(_MESSAGES) + rb"([^/]+)/participants/([^/]+)/attributes")
 _TAGS = re.compile(re.escape(_ANY) + rb"([^/]+)/tags")
-_NO_ROUTE = ("other", "")
 _ORGANIZATION = {"id": "organization-1", "name": "Sandbox"}
 _ROLE = "role-1"
 
 
-class GenesysDialect:
-    """Answers the calls of the dialect; see ``Dialect`` for what its methods mean."""
+class GenesysDialect(Dialect):
+    """Answers the calls of the dialect ``genesys``."""
 
     def __init__(
-        self, estate: DialectContext, rules: GenesysRules, now: float, wall_offset: float
+        self, context: DialectContext, rules: GenesysRules, now: float, wall_offset: float
     ) -> None:
-        phases = Phases(estate.world, rules, now, wall_offset)
+        window = ThreadingWindow(context.world, rules, now, wall_offset)
         labels = Labels()
-        states = States(estate, phases, labels, rules)
-        labelling = LabelEndpoint(estate, labels)
-        looks = AnalyticsEndpoint(estate, phases, labels, rules)
-        self._estate = estate
+        label_endpoint = LabelEndpoint(context, labels)
+        analytics = AnalyticsEndpoint(context, window, labels, rules)
+        send = AgentlessEndpoint(context, window, rules).send
+        self._context = context
         self._rules = rules
-        self._answers: dict[str, Callable[[Call], Response]] = {
+        self.handlers = {
             "token": self._token,
             "me": self._me,
             "timeline": self._timeline,
-            "check": states.check,
-            "notify": (agentless := Agentless(estate, phases, rules)).send,
-            "open": agentless.send,
-            "tags": labelling.tag,
-            "attributes": labelling.describe,
-            "analytics": looks.query,
-            "details": looks.details,
+            "check": StateEndpoint(context, window, labels, rules).check,
+            "notify": send,
+            "open": send,
+            "tags": label_endpoint.tag,
+            "attributes": label_endpoint.add_attributes,
+            "analytics": analytics.query,
+            "details": analytics.details,
         }
 
     def route(self, request: Request) -> tuple[str, str]:
-        """Find the endpoint; a query string changes nothing."""
+        """Return the endpoint's name and the id in the path; a query string changes nothing."""
         method, path = request.method, request.target.partition(b"?")[0]
         if method == b"GET" and path.startswith(_MESSAGES):
-            return _with_id("check", path[len(_MESSAGES) :])
+            return route_with_id("check", path[len(_MESSAGES) :])
         if method == b"POST" and path == _AGENTLESS:
             return ("notify" if _EXISTING.search(request.body) else "open"), ""
         fixed = _FIXED.get((method, path))
@@ -82,40 +79,30 @@ class GenesysDialect:
             return fixed, ""
         tags = _TAGS.fullmatch(path) if method == b"PUT" else None
         if tags is not None:
-            return _with_id("tags", tags[1])
+            return route_with_id("tags", tags[1])
         attributes = _ATTRIBUTES.fullmatch(path) if method == b"PATCH" else None
-        return _NO_ROUTE if attributes is None else _with_id("attributes", attributes[1])
-
-    def answer(self, call: Call) -> Response:
-        """Answer a call, and let it take effect."""
-        handler = self._answers.get(call.endpoint)
-        if handler is None:
-            return error_responses.not_found(call.correlation, "The path")
-        return handler(call)
+        return NO_ROUTE if attributes is None else route_with_id("attributes", attributes[1])
 
     def _token(self, call: Call) -> Response:
-        """OAuth client credentials: no scopes are asked for, and none are told.
+        """OAuth client credentials.
 
-        Source: platform contract, token; a name that is not known and a wrong secret differ in
-        the status, as either is in use.
+        The status for an unknown client id differs from that for a wrong secret, because both are
+        in use (platform contract, token).
         """
-        grants, authorization = self._estate.grants, call.request.authorization
-        if not grants.knows_client(authorization):
-            return response(
-                401 if grants.knows_name(authorization) else 400,
-                {
-                    "error": "invalid_client",
-                    "description": "authentication failed",
-                    "error_description": "authentication failed",
-                },
-            )
-        issued = grants.issue(call.request.body, call.now)
-        if issued is None:
-            return response(400, {"error": "unsupported_grant_type"})
-        return response(200, {name: value for name, value in issued.items() if name != "scope"})
+        grants, authorization = self._context.grants, call.request.authorization
+        if grants.matches_secret(authorization):
+            return grants.token_response(call.request.body, call.now)
+        return response(
+            401 if grants.matches_id(authorization) else 400,
+            {
+                "error": "invalid_client",
+                "description": "authentication failed",
+                "error_description": "authentication failed",
+            },
+        )
 
     def _me(self, call: Call) -> Response:
-        grants = call.grants or self._estate.grants
+        grants = call.grants or self._context.grants
         usable = call.token.usable if call.token is not None else frozenset()
         scopes = [scope for scope in grants.granted if scope in usable]
         return response(
@@ -139,14 +126,7 @@ class GenesysDialect:
         )
 
     def _timeline(self, call: Call) -> Response:
-        refused = genesys_refusals.unless_scope(call, SCOPES_TO_READ)
+        refused = missing_scope(call, _READ_SCOPES)
         minutes = self._rules.threading_minutes
         setting = {"messengerType": self._rules.messenger, "timeoutInMinutes": minutes}
         return refused or response(200, {"settings": [setting], "defaultTimeoutMinutes": 4320})
-
-
-def _with_id(endpoint: str, raw: bytes) -> tuple[str, str]:
-    if not raw or b"/" in raw:
-        return _NO_ROUTE
-    text = raw.decode("ascii", "replace")
-    return endpoint, unquote(text) if "%" in text else text

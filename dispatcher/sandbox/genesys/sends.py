@@ -1,15 +1,15 @@
-"""The agentless messages of the dialect ``genesys``: into a conversation, again, or anew."""
+"""The agentless messages of the dialect ``genesys``: to an open, an ended or a new conversation."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dispatcher.sandbox.conversation_kinds import Verdict
+from dispatcher.sandbox.conversation_kinds import SendVerdict
 from dispatcher.sandbox.dialect import Call, DialectContext
-from dispatcher.sandbox.genesys import refusals as genesys_refusals
-from dispatcher.sandbox.genesys.threading_window import Phase, Phases
+from dispatcher.sandbox.genesys.refusals import missing_access, missing_division, out_of_reach
+from dispatcher.sandbox.genesys.threading_window import Phase, ThreadingWindow
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.responses import Response, response
-from dispatcher.sandbox.request_body import json_of, text_of
+from dispatcher.sandbox.request_body import body_object, text_at
 from dispatcher.sandbox.scenario.model import GenesysRules
 from dispatcher.sandbox.world import ids
 from dispatcher.sandbox.world.effect_log import Effect, EffectKind
@@ -19,12 +19,11 @@ from dispatcher.sandbox.world.world import ConversationView, World
 _LIMITS = {"sms": 765, "whatsapp": 2000, "open": 2000, "webmessaging": 2000, "apple": 2000}
 """Characters in a message, by messenger (platform contract)."""
 _BY_CONTACT = ("webmessaging", "sms", "open")
-"""The messengers that take an external contact for the recipient (the SDK's own description)."""
+"""The messengers that accept an external contact as the recipient (the SDK's description)."""
 _PERMISSION = "conversation:message:create"
 _SCOPES = ("conversations",)
 _PATH = "/api/v2/conversations/messages/agentless"
-_ACTIVE = "The recipient has an active conversation"
-_ACTIVE_VERDICTS = frozenset({Verdict.PREVIOUS_OPEN, Verdict.NOT_ACTIVE, Verdict.LOOP})
+_ACTIVE_VERDICTS = frozenset({SendVerdict.PREVIOUS_OPEN, SendVerdict.NOT_ACTIVE, SendVerdict.LOOP})
 
 
 class _SendRequest(NamedTuple):
@@ -36,175 +35,162 @@ class _SendRequest(NamedTuple):
     external_contact_id: str | None
     address: str | None
     root: str | None
-    """The oldest conversation of the recipient, None if the platform knows nobody so."""
+    """The oldest conversation of the recipient; None if the platform does not know the person."""
     existing: bool
 
 
-class _Placement(NamedTuple):
-    """Where a message goes."""
-
-    conversation_id: str
-    previous_id: str | None
-    kind: EffectKind
-
-
-class Agentless:
+class AgentlessEndpoint:
     """Answers ``POST /api/v2/conversations/messages/agentless``."""
 
-    def __init__(self, estate: DialectContext, phases: Phases, rules: GenesysRules) -> None:
-        self._estate = estate
-        self._phases = phases
+    def __init__(
+        self, context: DialectContext, window: ThreadingWindow, rules: GenesysRules
+    ) -> None:
+        self._context = context
+        self._window = window
         self._rules = rules
 
     def send(self, call: Call) -> Response:
-        """Send a message, and let it take effect."""
+        """Send a message and apply its effect."""
         refused = self._not_permitted(call)
         if refused is not None:
-            return refused
-        ask = self._read(call)
-        if isinstance(ask, Response):
-            return ask
-        if ask.root is None:
+            return self._context.mask_refusal(call, refused)
+        request = self._read(call)
+        if isinstance(request, Response):
+            return request
+        if request.root is None:
             return error_responses.not_found(call.correlation, "Recipient")
-        verdict, view = judge(self._estate.world, ask.root, call.now, existing=ask.existing)
-        if verdict is not Verdict.TAKEN:
-            return self._refused(call, verdict)
-        return self._sent(call, ask, self._place(ask, ask.root, view, call.now))
+        world, existing = self._context.world, request.existing
+        verdict, view = judge(world, request.root, call.now, existing=existing)
+        if verdict is not SendVerdict.ACCEPTED:
+            return self._refuse(call, verdict)
+        return self._deliver(call, request, request.root, view)
 
     def _not_permitted(self, call: Call) -> Response | None:
-        grants = self._estate.grants
-        refused = genesys_refusals.unless_scope(call, _SCOPES, "scope_forbidden")
-        if refused is None and grants.lacks == "permission":
-            refused = genesys_refusals.missing_permission(call, _PERMISSION)
+        grants = self._context.grants
+        refused = missing_access(call, grants, _SCOPES, _PERMISSION, cause="scope_forbidden")
         if refused is None and grants.lacks == "division":
-            refused = genesys_refusals.missing_division(call, _PERMISSION)
-        if refused is None:
-            return None
-        if grants.unauthorized:
-            return error_responses.unauthorized(call.correlation, "scope_unauthorized")
-        if grants.mask == "all" or (grants.mask == "open" and call.endpoint != "notify"):
-            return error_responses.conflict(call.correlation, "scope_masked")
+            return missing_division(call, _PERMISSION)
         return refused
 
     def _read(self, call: Call) -> _SendRequest | Response:
-        body = json_of(call)
-        messenger = text_of(body, "toAddressMessengerType") or ""
-        deployment = text_of(body, "fromAddress")
-        contact, address = text_of(body, "externalContactId"), text_of(body, "toAddress")
+        body = body_object(call)
+        messenger = text_at(body, "toAddressMessengerType") or ""
+        deployment = text_at(body, "fromAddress")
+        contact, address = text_at(body, "externalContactId"), text_at(body, "toAddress")
         if messenger not in _LIMITS:
             return _bad(call, "toAddressMessengerType is not a messenger", "messenger")
         if deployment not in self._rules.deployments:
             return _bad(call, "fromAddress is not a deployment or number", "deployment")
         text = _message_text(body, messenger)
         if text is None or len(text) > _LIMITS[messenger]:
-            return _bad(call, _text_rule(messenger), "text")
+            rule = f"textBody must have 1 to {_LIMITS[messenger]} characters"
+            if messenger == "whatsapp":
+                rule = "messagingTemplate is required for whatsapp"
+            return _bad(call, rule, "text")
         wrong = _wrong_recipient(messenger, contact, address)
         if wrong:
-            return _bad(call, wrong, Verdict.TARGET)
-        root = ids.of_contact(contact) if contact else ids.of_address(address or "")
+            return _bad(call, wrong, SendVerdict.TARGET)
+        root = ids.root_of_contact(contact) if contact else ids.root_of_address(address or "")
         existing = body.get("useExistingActiveConversation") is True
         return _SendRequest(text, deployment, messenger, contact, address, root, existing)
 
-    def _refused(self, call: Call, verdict: Verdict) -> Response:
+    def _refuse(self, call: Call, verdict: SendVerdict) -> Response:
         if verdict in _ACTIVE_VERDICTS:
             if self._rules.active_status == 400:  # noqa: PLR2004 - HTTP status
-                return _bad(call, _ACTIVE, verdict)
+                return _bad(call, "The recipient has an active conversation", verdict)
             return error_responses.conflict(call.correlation, verdict)
-        if verdict is Verdict.IDENTITY:
+        if verdict is SendVerdict.IDENTITY:
             return error_responses.not_found(call.correlation, "Recipient")
-        if verdict is Verdict.CONTACT_FORBIDDEN:
-            return genesys_refusals.out_of_reach(call, verdict)
-        if verdict is Verdict.REDIRECTED:
+        if verdict is SendVerdict.CONTACT_FORBIDDEN:
+            return out_of_reach(call, verdict)
+        if verdict is SendVerdict.REDIRECTED:
             return error_responses.redirect(307, _PATH + "/moved", verdict)
         message = "Channel does not support proactive initiation"
-        return _bad(call, message if verdict is Verdict.CHANNEL else "Invalid text", verdict)
+        return _bad(call, message if verdict is SendVerdict.CHANNEL else "Invalid text", verdict)
+
+    def _deliver(
+        self, call: Call, request: _SendRequest, root: str, view: ConversationView | None
+    ) -> Response:
+        kind, conversation_id = self._place(request, root, view, call.now)
+        contact = request.external_contact_id or ids.external_contact_id(conversation_id)
+        to = request.address or contact
+        previous_id = root if kind == "linked" else None
+        message_id = self._context.record(
+            Effect(kind, conversation_id, previous_id, contact, to, request.text, call.wall)
+        )
+        return response(200, _body(request, conversation_id, message_id, to, iso(call.wall)))
 
     def _place(
-        self, ask: _SendRequest, root: str, view: ConversationView | None, now: float
-    ) -> _Placement:
-        """Find where a message goes: into the session, into one that ended lately, or anew.
+        self, request: _SendRequest, root: str, view: ConversationView | None, now: float
+    ) -> tuple[EffectKind, str]:
+        """Return the kind of effect and the conversation that takes the message.
 
-        The kind of effect tells it as seen from the conversation that the guest began.
+        The kind is relative to the conversation that the guest began: a message joins it, or
+        joins or begins a later one. The first message to a person whose conversation is gone is
+        not linked to it.
         """
-        phase = Phase.EXPIRED if view is None else self._phases.of(root, view, now).phase
+        phase = Phase.EXPIRED if view is None else self._window.state(root, view, now).phase
         if phase in (Phase.OPEN, Phase.RESUMABLE):
-            return _Placement(root, None, "notified" if ask.existing else "threaded")
-        joined = self._phases.newest(root, now)
-        if joined is None:
-            new = self._estate.world.open_linked(root)
-            self._phases.note(new, now)
-            gone = view is None
-            return _Placement(new, None if gone else root, "unlinked" if gone else "linked")
-        self._phases.note(joined, now)
-        return _Placement(joined, root, "linked")
-
-    def _sent(self, call: Call, ask: _SendRequest, place: _Placement) -> Response:
-        contact = ask.external_contact_id or ids.external_contact_id(place.conversation_id)
-        to = ask.address or contact
-        message_id = self._estate.effect(
-            Effect(
-                place.kind,
-                place.conversation_id,
-                place.previous_id,
-                contact,
-                to,
-                ask.text,
-                call.wall,
-            )
-        )
-        return response(200, _response(ask, place.conversation_id, message_id, to, iso(call.wall)))
+            return ("notified" if request.existing else "threaded"), root
+        latest = self._window.latest(root, now)
+        conversation_id = self._context.world.open_linked(root) if latest is None else latest
+        self._window.record_message(conversation_id, now)
+        return ("unlinked" if latest is None and view is None else "linked"), conversation_id
 
 
 def judge(
     world: World, conversation_id: str, now: float, *, existing: bool
-) -> tuple[Verdict, ConversationView | None]:
-    """Judge a message to the person of a conversation, and let it move what it moves.
+) -> tuple[SendVerdict, ConversationView | None]:
+    """Return the verdict on a message to the person of a conversation, and change its state.
 
-    ``existing`` tells whether it may go into the conversation while that is open. The person of
-    a conversation that is gone is still there: then there is no view.
+    ``existing``: it may go into the conversation while that is open. The person of a conversation
+    that is gone is still known: then there is no view.
     """
     view = world.look(conversation_id, now)
     if view is None:
-        return Verdict.TAKEN, None
+        return SendVerdict.ACCEPTED, None
     if view.kind.verdict is not None or not view.kind.known:
-        return view.kind.verdict or Verdict.IDENTITY, view
+        return view.kind.verdict or SendVerdict.IDENTITY, view
     name = view.kind.name
     if name in ("loop", "stubborn"):
-        return Verdict.LOOP, view
+        return SendVerdict.LOOP, view
     if name == "notactive" and existing and world.touch(conversation_id, now):
-        return Verdict.NOT_ACTIVE, view
+        return SendVerdict.NOT_ACTIVE, view
     if name == "returning" and not existing and world.touch(conversation_id, now):
-        return Verdict.PREVIOUS_OPEN, view
+        return SendVerdict.PREVIOUS_OPEN, view
     if name in ("closing", "vanished") and existing and world.touch(conversation_id, now):
-        return Verdict.TAKEN, world.look(conversation_id, now)
+        return SendVerdict.ACCEPTED, world.look(conversation_id, now)
     if view.is_open and not existing:
-        return Verdict.PREVIOUS_OPEN, view
-    return (Verdict.TAKEN if view.is_open or view.kind.proactive else Verdict.CHANNEL), view
+        return SendVerdict.PREVIOUS_OPEN, view
+    return (
+        SendVerdict.ACCEPTED if view.is_open or view.kind.proactive else SendVerdict.CHANNEL
+    ), view
 
 
-def _response(
-    ask: _SendRequest, conversation_id: str, message_id: str, to: str, time: str
+def _body(
+    request: _SendRequest, conversation_id: str, message_id: str, to: str, time: str
 ) -> dict[str, object]:
     uri = f"/api/v2/conversations/messages/{conversation_id}/messages/{message_id}"
+    message = {
+        "id": message_id,
+        "timestamp": time,
+        "fromAddress": request.deployment,
+        "toAddress": to,
+        "direction": "outbound",
+        "messengerType": request.messenger,
+        "status": "queued",
+        "conversationId": conversation_id,
+        "selfUri": uri,
+    }
     return {
         "id": message_id,
         "conversationId": conversation_id,
-        "fromAddress": ask.deployment,
+        "fromAddress": request.deployment,
         "toAddress": to,
-        "messengerType": ask.messenger,
-        "message": {
-            "id": message_id,
-            "timestamp": time,
-            "fromAddress": ask.deployment,
-            "toAddress": to,
-            "direction": "outbound",
-            "messengerType": ask.messenger,
-            "status": "queued",
-            "conversationId": conversation_id,
-            "selfUri": uri,
-        },
+        "messengerType": request.messenger,
+        "message": message,
         "timestamp": time,
-        "useExistingActiveConversation": ask.existing,
+        "useExistingActiveConversation": request.existing,
         "selfUri": f"{_PATH}/{message_id}",
     }
 
@@ -220,21 +206,15 @@ def _wrong_recipient(messenger: str, contact: str | None, address: str | None) -
 
 
 def _message_text(body: Mapping[str, object], messenger: str) -> str | None:
-    """Return the text; of a template, which whatsapp asks for, the parameters' texts."""
+    """Return the text; for a template, which whatsapp requires, the parameters' texts."""
     if messenger != "whatsapp":
-        return text_of(body, "textBody")
+        return text_at(body, "textBody")
     template = body.get("messagingTemplate")
-    if not isinstance(template, dict) or not text_of(template, "responseId"):
+    if not isinstance(template, dict) or not text_at(template, "responseId"):
         return None
-    given = template.get("bodyParameters") or template.get("parameters") or []
-    values = [each.get("value") for each in given if isinstance(each, dict)]
+    parameters = template.get("bodyParameters") or template.get("parameters") or []
+    values = [item.get("value") for item in parameters if isinstance(item, dict)]
     return " ".join(value for value in values if isinstance(value, str))
-
-
-def _text_rule(messenger: str) -> str:
-    if messenger == "whatsapp":
-        return "messagingTemplate is required for whatsapp"
-    return f"textBody must have 1 to {_LIMITS[messenger]} characters"
 
 
 def _bad(call: Call, message: str, cause: str) -> Response:

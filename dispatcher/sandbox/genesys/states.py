@@ -1,17 +1,15 @@
-"""State checks in the dialect ``genesys``: a conversation is told by its participants."""
+"""State checks in the dialect ``genesys``: participants show the state of a conversation."""
 
 import math
 from collections.abc import Iterator
 
-import orjson
-
 from dispatcher.sandbox.conversation_kinds import UNKNOWN_STATE
 from dispatcher.sandbox.dialect import Call, DialectContext
-from dispatcher.sandbox.genesys import refusals as genesys_refusals
 from dispatcher.sandbox.genesys.labels import Labels, participant_id
-from dispatcher.sandbox.genesys.threading_window import Moment, Phase, Phases
+from dispatcher.sandbox.genesys.refusals import missing_access
+from dispatcher.sandbox.genesys.threading_window import Phase, ThreadingWindow, WindowState
 from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.responses import Response
+from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
 from dispatcher.sandbox.world.ids import NEW
 from dispatcher.sandbox.world.message_archive import ArchivedMessage
@@ -32,72 +30,76 @@ _LEFT = {Phase.RESUMABLE: "peer", Phase.EXPIRED: "inactivity"}
 Json = dict[str, object]
 
 
-class States:
+class StateEndpoint:
     """Answers ``GET /api/v2/conversations/messages/{id}``."""
 
     def __init__(
-        self, estate: DialectContext, phases: Phases, labels: Labels, rules: GenesysRules
+        self, context: DialectContext, window: ThreadingWindow, labels: Labels, rules: GenesysRules
     ) -> None:
-        self._estate = estate
-        self._phases = phases
+        self._context = context
+        self._window = window
         self._labels = labels
         self._messenger = rules.messenger
-        self._deployment = rules.deployments[0] if rules.deployments else "deployment-1"
+        self._deployment = rules.deployment
         division = {"id": DIVISION, "selfUri": f"/api/v2/authorization/divisions/{DIVISION}"}
         self._divisions = [{"division": division, "entities": []}]
 
     def check(self, call: Call) -> Response:
-        """Return the conversation, as it is at this moment."""
-        refused = genesys_refusals.unless_scope(call, _SCOPES)
+        """Return the conversation as it is now."""
+        refused = missing_access(call, self._context.grants, _SCOPES, _PERMISSION)
         if refused is not None:
             return refused
-        if _PERMISSION not in self._estate.grants.permissions:
-            return genesys_refusals.missing_permission(call, _PERMISSION)
         conversation_id = call.conversation_id
-        view = self._estate.world.check(conversation_id, call.now)
+        view = self._context.world.check(conversation_id, call.now)
         if view is None:
             return error_responses.not_found(call.correlation, "Conversation")
-        moment = self._phases.of(conversation_id, view, call.now)
+        state = self._window.state(conversation_id, view, call.now)
         body: Json = {
             "id": conversation_id,
-            "participants": list(self._participants(conversation_id, view, moment)),
+            "participants": list(self._participants(conversation_id, view, state)),
             "otherMediaUris": [],
             "recentTransfers": [],
             "divisions": self._divisions,
             "selfUri": f"/api/v2/conversations/messages/{conversation_id}",
         }
-        if self._estate.strange(conversation_id):
-            body["engagementScore"] = 0.5
-            body["journey"] = {"segments": [{"id": "s-1", "type": "web"}]}
-        return Response(200, orjson.dumps(body))
+        body.update(self._context.extra_fields(conversation_id))
+        return response(200, body)
 
     def _participants(
-        self, conversation_id: str, view: ConversationView, moment: Moment
+        self, conversation_id: str, view: ConversationView, state: WindowState
     ) -> Iterator[Json]:
-        sent = self._estate.history.messages(conversation_id, math.inf)
-        began = self._phases.began(conversation_id, sent[0].time if sent else None)
-        came_back = view.kind.threads and moment.phase is Phase.OPEN
+        messages = self._context.archive.messages(conversation_id, math.inf)
+        began = self._window.began(conversation_id, messages)
+        came_back = view.kind.threads and state.phase is Phase.OPEN
         if came_back:
-            left = Moment(Phase.RESUMABLE, began)
+            left = WindowState(Phase.RESUMABLE, began)
             yield self._customer(conversation_id, view, left, began)
-        yield self._customer(conversation_id, view, moment, began, again=came_back)
-        if view.kind.on_the_line:
-            yield from self._on_the_line(conversation_id, view, moment, began)
-        if sent:
-            yield self._sender(conversation_id, sent)
+        yield self._customer(conversation_id, view, state, began, again=came_back)
+        purpose = view.kind.on_the_line
+        if purpose == "agent":
+            left = WindowState(Phase.RESUMABLE, began)
+            bot = self._participant(conversation_id, "bot", "bot", left, began)
+            yield {**bot, "disconnectType": "transfer"}
+        if purpose:
+            connected = self._participant(conversation_id, purpose, purpose, state, began)
+            if purpose == "agent":
+                connected["user"] = {"id": "user-1", "selfUri": "/api/v2/users/user-1"}
+            yield connected
+        if messages:
+            yield self._sender(conversation_id, messages)
 
     def _customer(
         self,
         conversation_id: str,
         view: ConversationView,
-        moment: Moment,
+        state: WindowState,
         began: str,
         *,
         again: bool = False,
     ) -> Json:
         opened_by_us = conversation_id.startswith(NEW)
         customer = self._participant(
-            conversation_id, "customer-again" if again else "customer", "customer", moment, began
+            conversation_id, "customer-again" if again else "customer", "customer", state, began
         )
         if view.state == "ringing":
             customer["state"] = "alerting"
@@ -112,37 +114,26 @@ class States:
             customer["messages"] = [_message(f"i-{conversation_id}", "received", began)]
         return customer
 
-    def _on_the_line(
-        self, conversation_id: str, view: ConversationView, moment: Moment, began: str
-    ) -> Iterator[Json]:
-        if view.kind.on_the_line == "agent":
-            handed_over = Moment(Phase.RESUMABLE, began)
-            bot = self._participant(conversation_id, "bot", "bot", handed_over, began)
-            yield {**bot, "disconnectType": "transfer"}
-        purpose = view.kind.on_the_line
-        there = self._participant(conversation_id, purpose, purpose, moment, began)
-        if purpose == "agent":
-            there["user"] = {"id": "user-1", "selfUri": "/api/v2/users/user-1"}
-        yield there
-
-    def _sender(self, conversation_id: str, sent: list[ArchivedMessage]) -> Json:
-        """Return the participant that the agentless messages are of; it is never there."""
-        first, last = iso(sent[0].time), iso(sent[-1].time)
-        left = Moment(Phase.RESUMABLE, last)
+    def _sender(self, conversation_id: str, messages: list[ArchivedMessage]) -> Json:
+        """Return the participant that sent the agentless messages; it is always disconnected."""
+        first, last = iso(messages[0].time), iso(messages[-1].time)
+        left = WindowState(Phase.RESUMABLE, last)
         sender = self._participant(conversation_id, "api", "api", left, first)
         sender["direction"] = "outbound"
         sender["fromAddress"] = _address(self._deployment)
-        sender["messages"] = [_message(each.message_id, "sent", iso(each.time)) for each in sent]
+        sender["messages"] = [
+            _message(message.message_id, "sent", iso(message.time)) for message in messages
+        ]
         return sender
 
     def _participant(
-        self, conversation_id: str, name: str, purpose: str, moment: Moment, began: str
+        self, conversation_id: str, name: str, purpose: str, state: WindowState, began: str
     ) -> Json:
         own_id = participant_id(conversation_id, name)
         participant: Json = {
             "id": own_id,
             "purpose": purpose,
-            "state": _STATES[moment.phase],
+            "state": _STATES[state.phase],
             "direction": "inbound",
             "held": False,
             "startTime": began,
@@ -152,9 +143,9 @@ class States:
             "attributes": self._labels.attributes(own_id),
             "messages": [],
         }
-        if moment.end is not None:
-            participant["endTime"] = moment.end
-            participant["disconnectType"] = _LEFT[moment.phase]
+        if state.end is not None:
+            participant["endTime"] = state.end
+            participant["disconnectType"] = _LEFT[state.phase]
         return participant
 
 

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -19,27 +20,23 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: cl
 _AUTHORIZATION = len(b"authorization")
 
 
+@dataclass(slots=True, eq=False)
 class Request:
-    """One whole request."""
+    """One complete request."""
 
-    __slots__ = ("authorization", "body", "keep_alive", "method", "target")
-
-    def __init__(
-        self, method: bytes, target: bytes, authorization: bytes, body: bytes, *, keep_alive: bool
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.authorization = authorization
-        self.body = body
-        self.keep_alive = keep_alive
+    method: bytes
+    target: bytes
+    authorization: bytes
+    body: bytes
+    keep_alive: bool
 
 
 class Connection(asyncio.Protocol):
     """One client's connection.
 
-    The service is called with a request and the connection, and must end the request with
-    ``send`` or ``reset``, now or later; until then the connection's next request waits. A request
-    that is ended with neither stays without an answer.
+    The service is called with a request and the connection. It must end the request with ``send``
+    or ``reset``, now or later; until then the connection's next request waits. A request that it
+    does not end gets no answer.
     """
 
     def __init__(
@@ -51,8 +48,8 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._busy = False
         self._draining = False
-        self._clogged = False
-        self._held_back = False
+        self._write_paused = False
+        self._read_paused = False
         self._begin()
 
     def _begin(self) -> None:
@@ -61,30 +58,30 @@ class Connection(asyncio.Protocol):
         self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with a client."""
+        """Register the connection."""
         self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Forget the client; what it still waited for is dropped."""
+        """Drop the connection and its waiting requests."""
         self._connections.discard(self)
         self._waiting.clear()
 
     def pause_writing(self) -> None:
-        """Serve nothing more while the client does not read."""
-        self._clogged = True
+        """Stop serving while the client does not read."""
+        self._write_paused = True
 
     def resume_writing(self) -> None:
-        """Go on serving."""
-        self._clogged = False
+        """Continue to serve."""
+        self._write_paused = False
         self._drain()
 
     def data_received(self, data: "ReadableBuffer") -> None:
-        """Parse what came; whole requests go to the service."""
+        """Parse received bytes; complete requests go to the service."""
         try:
             self._parser.feed_data(bytes(data))
         except httptools.HttpParserCallbackError:
-            raise  # a mistake in the sandbox itself, which the event loop reports
+            raise  # a bug in the sandbox itself, which the event loop reports
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse()
 
@@ -98,23 +95,23 @@ class Connection(asyncio.Protocol):
         self._begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target (called by the parser)."""
+        """Add a part of the target (called by the parser)."""
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header (called by the parser)."""
+        """Store the Authorization header (called by the parser)."""
         if len(name) == _AUTHORIZATION and name.lower() == b"authorization":
             self._authorization = value
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body (called by the parser)."""
+        """Add a part of the body (called by the parser)."""
         if len(self._body) + len(body) > MAX_BODY:
             self._refuse()
         else:
             self._body += body
 
     def on_message_complete(self) -> None:
-        """Serve a whole request, or let it wait for its turn (called by the parser)."""
+        """Serve a complete request, or queue it (called by the parser)."""
         if self._transport.is_closing():
             return
         request = Request(
@@ -124,7 +121,7 @@ class Connection(asyncio.Protocol):
             self._body,
             keep_alive=self._parser.should_keep_alive(),
         )
-        if self._busy or self._clogged or self._waiting:
+        if self._busy or self._write_paused or self._waiting:
             self._wait(request)
         else:
             self._busy = True
@@ -132,24 +129,24 @@ class Connection(asyncio.Protocol):
 
     def _wait(self, request: Request) -> None:
         self._waiting.append(request)
-        if len(self._waiting) >= _MAX_WAITING and not self._held_back:
-            self._held_back = True
+        if len(self._waiting) >= _MAX_WAITING and not self._read_paused:
+            self._read_paused = True
             self._transport.pause_reading()
 
     def _drain(self) -> None:
         if self._draining:
             return
         self._draining = True
-        while self._waiting and not self._busy and not self._clogged:
+        while self._waiting and not self._busy and not self._write_paused:
             self._busy = True
             self._service(self._waiting.popleft(), self)
         self._draining = False
-        if self._held_back and not self._waiting and not self._transport.is_closing():
-            self._held_back = False
+        if self._read_paused and not self._waiting and not self._transport.is_closing():
+            self._read_paused = False
             self._transport.resume_reading()
 
     def send(self, data: bytes, *, close: bool = False) -> bool:
-        """Answer the request at hand; false if the client has gone."""
+        """Answer the current request; return False if the client has gone."""
         if self._transport.is_closing():
             return False
         self._transport.write(data)
@@ -162,7 +159,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def reset(self) -> None:
-        """Break the connection with a TCP reset."""
+        """Abort the connection with a TCP reset."""
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

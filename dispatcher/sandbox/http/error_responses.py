@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import orjson
 
 from dispatcher.sandbox.http.responses import HTML, Response
-from dispatcher.sandbox.scenario.model import Denial
+from dispatcher.sandbox.scenario.model import Denial, Limit
 
 _CODES = {
     400: "bad.request",
@@ -55,7 +55,7 @@ def refusal(
 
 
 def conflict(correlation: str, cause: str) -> Response:
-    """Return the one body that the platform has for every conflict, whatever its cause."""
+    """Return the 409, which has the same body for every cause."""
     return refusal(correlation, 409, "Conflict", cause=cause)
 
 
@@ -72,7 +72,7 @@ def not_found(correlation: str, what: str) -> Response:
 
 
 def forbidden(correlation: str, cause: str) -> Response:
-    """Return the 403 that does not tell what is missing."""
+    """Return the 403 that does not name what is missing."""
     message = "You are not authorized to perform the requested action."
     return refusal(correlation, 403, message, cause=cause)
 
@@ -85,7 +85,7 @@ def denied(correlation: str, lack: Denial) -> Response:
 
 
 def unauthorized(correlation: str, cause: str) -> Response:
-    """Return the 401 of a token that is not good."""
+    """Return the 401 of a token that is not valid."""
     return refusal(correlation, 401, "Invalid login credentials.", cause=cause)
 
 
@@ -94,9 +94,10 @@ def over_rate(correlation: str, seconds: int) -> Response:
     return _too_many(correlation, seconds, "rate")
 
 
-def over_limit(correlation: str, seconds: int, limit: dict[str, object]) -> Response:
-    """Return the 429 of one endpoint's own limit, which its body names."""
-    return _too_many(correlation, seconds, "limit", {"limit": limit})
+def over_limit(correlation: str, seconds: int, limit: Limit) -> Response:
+    """Return the 429 of one endpoint's own limit, with the limit in its body."""
+    body = {"key": limit.key, "namespace": limit.namespace, "value": limit.value}
+    return _too_many(correlation, seconds, "limit", {"limit": body})
 
 
 def _too_many(
@@ -113,7 +114,7 @@ def _too_many(
 
 
 def unavailable(correlation: str, retry_after: int) -> Response:
-    """Return the 503 with the platform's own body: the request was not taken."""
+    """Return the 503 with the platform's own body: the request had no effect."""
     return refusal(
         correlation,
         503,
@@ -124,7 +125,7 @@ def unavailable(correlation: str, retry_after: int) -> Response:
 
 
 def page(status: int, title: str) -> Response:
-    """Return what something in between would answer: a page of HTML."""
+    """Return a page of HTML, as a proxy in between would answer."""
     body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\r\n"
     return Response(status, body.encode(), content_type=HTML)
 

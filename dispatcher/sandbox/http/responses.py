@@ -1,4 +1,4 @@
-"""What goes back to the client: an answer as a value, and its bytes on the wire."""
+"""Answers as values, and their bytes on the wire."""
 
 from email.utils import formatdate
 from http import HTTPStatus
@@ -15,13 +15,13 @@ _STATUS_LINES = {
 
 
 class Response(NamedTuple):
-    """One answer; the cause names in the counts why a request was refused."""
+    """One answer; ``cause`` is the name of a refusal in the counts."""
 
     status: int
     body: bytes
     cause: str | None = None
     headers: bytes = b""
-    """Header lines, each with its line end."""
+    """Header lines with their line ends."""
     content_type: bytes = JSON
 
 

@@ -1,1 +1,1 @@
-"""The plain messaging dialect, as the sandbox plays it."""
+"""The dialect ``messaging`` of the sandbox."""

@@ -1,12 +1,11 @@
-"""Looking back in the dialect ``messaging``: what analytics shows, each message after its lag."""
+"""Looking back in the dialect ``messaging``: analytics show each message after its lag."""
 
-from collections.abc import Iterable
-
-import orjson
+from typing import TypeGuard
 
 from dispatcher.sandbox.dialect import Call, DialectContext
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.responses import Response, response
+from dispatcher.sandbox.request_body import body_object
 from dispatcher.sandbox.world.ids import NEW
 from dispatcher.sandbox.world.timestamps import Times, iso
 
@@ -17,29 +16,30 @@ MAX_IDS = 100
 class LookBackEndpoint:
     """Answers ``POST /api/v2/analytics/conversations/details/query``."""
 
-    def __init__(self, estate: DialectContext, times: Times) -> None:
-        self._estate = estate
+    def __init__(self, context: DialectContext, times: Times) -> None:
+        self._context = context
         self._times = times
 
     def query(self, call: Call) -> Response:
-        """Return the conversations that are asked for, and what continues the previous ones."""
+        """Return the requested conversations, and those that continue the previous ones."""
         if call.token is None or not call.token.can_read:
             return error_responses.forbidden(call.correlation, "read_scope")
-        asked = _asked(call)
-        if asked is None:
+        body = body_object(call)
+        ids, previous_ids = body.get("conversationIds", []), body.get("previousConversationIds", [])
+        if not (
+            _is_texts(ids)
+            and _is_texts(previous_ids)
+            and 0 < len(ids) + len(previous_ids) <= MAX_IDS
+        ):
             message = f"Give conversationIds or previousConversationIds, at most {MAX_IDS} ids"
             return error_responses.bad_request(call.correlation, message, "query")
-        ids, previous_ids = asked
-        history = self._estate.history
-        continuing = [new for one in previous_ids for new in history.continuing(one, call.wall)]
-        return response(200, {"conversations": self._found([*ids, *continuing], call)})
-
-    def _found(self, ids: Iterable[str], call: Call) -> list[dict[str, object]]:
-        found = (self._conversation(one, call) for one in dict.fromkeys(ids))
-        return [conversation for conversation in found if conversation is not None]
+        archive = self._context.archive
+        continuing = (new for old in previous_ids for new in archive.continuing(old, call.wall))
+        found = (self._conversation(key, call) for key in dict.fromkeys([*ids, *continuing]))
+        return response(200, {"conversations": [item for item in found if item is not None]})
 
     def _conversation(self, conversation_id: str, call: Call) -> dict[str, object] | None:
-        view = self._estate.world.look(conversation_id, call.now)
+        view = self._context.world.look(conversation_id, call.now)
         messages = self._messages(conversation_id, call)
         if view is None or (conversation_id.startswith(NEW) and not messages):
             return None
@@ -61,22 +61,9 @@ class LookBackEndpoint:
                 "time": iso(message.time),
                 "text": message.text,
             }
-            for message in self._estate.history.messages(conversation_id, call.wall)
+            for message in self._context.archive.messages(conversation_id, call.wall)
         ]
 
 
-def _asked(call: Call) -> tuple[list[str], list[str]] | None:
-    try:
-        body = orjson.loads(call.request.body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(body, dict):
-        return None
-    ids, previous_ids = body.get("conversationIds", []), body.get("previousConversationIds", [])
-    if not (_all_texts(ids) and _all_texts(previous_ids)):
-        return None
-    return (ids, previous_ids) if 0 < len(ids) + len(previous_ids) <= MAX_IDS else None
-
-
-def _all_texts(value: object) -> bool:
+def _is_texts(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)

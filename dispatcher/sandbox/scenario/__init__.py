@@ -1,1 +1,1 @@
-"""Scenario files: what the sandbox plays, and when."""
+"""Scenario files: the settings of the sandbox and its events."""

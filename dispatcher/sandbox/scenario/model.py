@@ -1,14 +1,40 @@
-"""The parts of a scenario as frozen values; every default is a platform without faults."""
+"""The tables of a scenario as frozen values; every default is a platform without faults.
 
-from dataclasses import dataclass, field
-from typing import Literal
+A class is one table of the file and its fields are the keys. Pydantic checks types, bounds and
+unknown keys; the validators hold the rules between keys.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from dispatcher.sandbox.conversation_kinds import KINDS
 
 READ_SCOPES = ("conversations:messaging:read", "messaging:conversation:read")
 """Either one permits state checks and analytics."""
 WRITE_SCOPES = ("conversations:messaging:write", "messaging:conversation:write")
 """Either one permits sends (platform contract)."""
+PERMISSIONS = (
+    "analytics:conversationDetail:view",
+    "conversation:externalTag:edit",
+    "conversation:message:create",
+    "conversation:message:view",
+)
+"""What the roles of the client permit; only the dialect ``genesys`` checks them."""
+DIVISION = "division-home"
+"""The division of every conversation."""
 
-ENDPOINTS = (
+Endpoint = Literal[
     "token",
     "check",
     "notify",
@@ -21,23 +47,15 @@ ENDPOINTS = (
     "tags",
     "attributes",
     "other",
-)
+]
 """Names in counts, faults, limits and latencies; ``other`` is a path that does not exist.
 
 The dialect ``genesys`` has one path for ``notify`` and ``open``: an agentless message is a
-``notify`` where it may use an active conversation.
+``notify`` if it may use an active conversation.
 """
-
-PERMISSIONS = (
-    "analytics:conversationDetail:view",
-    "conversation:externalTag:edit",
-    "conversation:message:create",
-    "conversation:message:view",
-)
-"""What the roles of the client permit; only the dialect ``genesys`` asks."""
-DIVISION = "division-home"
-"""The division that every conversation is in."""
-
+ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
+LatencyKey = Literal[Endpoint, "default"]
+"""``default`` is for the endpoints that are not named."""
 FaultKind = Literal[
     "reset_before",
     "reset_after",
@@ -52,162 +70,278 @@ FaultKind = Literal[
     "redirect",
     "slow",
 ]
-Mask = Literal["no", "open", "all"]
+_EFFECT_IS_OPEN = frozenset(
+    {"no_answer", "error_500", "error_502", "error_503_html", "html_200", "redirect"}
+)
 Denial = Literal["no", "scope", "permission", "division"]
 DialectName = Literal["messaging", "genesys"]
 Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
 ActionName = Literal["revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate"]
 
 
-@dataclass(frozen=True, slots=True)
+def _same_type(value: object, validate: Callable[[object], object]) -> object:
+    """Accept a literal only in its own type: pydantic takes 1 for true and 307.0 for 307."""
+    literal = validate(value)
+    if type(literal) is not type(value):
+        raise ValueError(f"must be {literal!r}, not {value!r}")
+    return literal
+
+
+def _known_kind(name: str) -> str:
+    if name not in KINDS:
+        raise ValueError("is not a kind of conversation")
+    return name
+
+
+Mask = Annotated[Literal[True, False, "all"], WrapValidator(_same_type)]
+"""Which sends answer a missing write scope with the plain 409: none, open (true), or all."""
+Text = Annotated[str, Field(min_length=1)]
+Texts = tuple[str, ...]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+WindowSeconds = Annotated[float, Field(strict=True, ge=0.01)]
+Phase = Annotated[
+    Number | None, BeforeValidator(lambda value: None if value == "random" else value)
+]
+KindName = Annotated[str, AfterValidator(_known_kind)]
+
+TABLE = ConfigDict(extra="forbid")
+"""A key that does not exist is a mistake."""
+
+
+@dataclass(frozen=True, slots=True, config=TABLE)
 class TokenRules:
     """How tokens are issued and what they permit."""
 
-    client_id: str = "sandbox-client"
-    client_secret: str = "sandbox-secret"  # noqa: S105 - the sandbox's published default
-    expires_in: int = 3600
-    """Seconds that a token claims to live."""
-    lives: float | None = None
-    """Seconds that it really lives; as long as it claims if None."""
-    granted: tuple[str, ...] = READ_SCOPES + WRITE_SCOPES
-    mask: Mask = "no"
-    """Where a missing write scope is answered with the plain 409 instead of 403."""
-    unauthorized: bool = False
+    client_id: Text = "sandbox-client"
+    client_secret: Text = "sandbox-secret"  # noqa: S105 - the sandbox's published default
+    expires_in: Count = 3600
+    """Lifetime in seconds that the token response states."""
+    lives: Number | None = None
+    """Real lifetime in seconds; None: ``expires_in``."""
+    granted: Texts = READ_SCOPES + WRITE_SCOPES
+    mask: Mask = False
+    unauthorized: Flag = False
     """Whether a missing write scope is answered with 401."""
     deny: Denial = "no"
-    """What the body of a 403 names that every send gets while the scopes are there."""
+    """What the body of a 403 names that every send gets although the scopes are there."""
     contact_denial: Denial = "no"
-    """What it names for a contact that is out of reach by itself; "no": it does not tell."""
-    permissions: tuple[str, ...] = PERMISSIONS
-    divisions: tuple[str, ...] = (DIVISION,)
-    """Where the roles of the client hold."""
+    """What the 403 of a forbidden contact names; "no": nothing."""
+    permissions: Texts = PERMISSIONS
+    divisions: Texts = (DIVISION,)
+    """The divisions in which the roles of the client apply."""
+
+    @field_validator("unauthorized")
+    @classmethod
+    def _not_with_mask(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        if value and info.data.get("mask"):
+            raise ValueError("cannot be combined with mask")
+        return value
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+@dataclass(frozen=True, slots=True, config=TABLE)
+class OtherProgramRules:
     """Another program that uses the same OAuth client, and so the same quota."""
 
-    per_window: int = 0
+    per_window: Whole = 0
     mode: Literal["steady", "burst"] = "steady"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
 class RateRules:
     """The fixed window over all calls of the client except token requests."""
 
-    allowed: int = 300
-    window_seconds: float = 60.0
-    headers: bool = True
-    phase: float | None = None
-    """Seconds that the first window is old when the server starts; from the seed if None."""
-    other: Other = field(default_factory=Other)
+    allowed: Count = 300
+    window_seconds: WindowSeconds = 60.0
+    headers: Flag = True
+    phase: Phase = None
+    """Age of the first window in seconds when the server starts; None: drawn from the seed."""
+    other: OtherProgramRules = Field(default_factory=OtherProgramRules)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
+class ClientRules:
+    """One of ``[[clients]]``; everything else is as in ``[token]`` and ``[rate]``."""
+
+    client_id: Text
+    client_secret: Text
+    granted: Texts = READ_SCOPES + WRITE_SCOPES
+    allowed: Count | None = None
+    """Requests in a window; None: as in ``[rate]``."""
+
+
+@dataclass(frozen=True, slots=True, config=TABLE)
 class Limit:
     """A limit of one endpoint beside the window, such as a daily one."""
 
-    endpoint: str
-    key: str
-    value: int
-    retry_after: float = 3600.0
-    """Seconds from the first refusal until the endpoint is open again."""
-    namespace: str = "messaging"
+    key: Text
+    endpoint: Endpoint = "notify"
+    value: Whole = 0
+    retry_after: Number = 3600.0
+    """Seconds from the first refusal until the endpoint accepts requests again."""
+    namespace: Text = "messaging"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
 class Spread:
     """A distribution of durations, in milliseconds."""
 
     kind: Literal["fixed", "uniform", "lognormal"] = "fixed"
-    ms: float = 0.0
+    ms: Number = 0.0
     """The value (fixed), or the median (lognormal)."""
-    low_ms: float = 0.0
-    high_ms: float = 0.0
-    sigma: float = 0.5
-    max_ms: float = 60_000.0
+    low_ms: Number = 0.0
+    high_ms: Number = Field(default=0.0, validate_default=True)
+    sigma: Number = 0.5
+    max_ms: Number = 60_000.0
+
+    @field_validator("high_ms")
+    @classmethod
+    def _not_below_low(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("kind") == "uniform" and value < info.data.get("low_ms", 0.0):
+            raise ValueError("must not be below low_ms")
+        return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
+class Delay(Spread):
+    """A distribution of delays."""
+
+    ms: Number = 2000.0
+
+
+@dataclass(frozen=True, slots=True, config=TABLE)
 class Fault:
     """One rule of misbehaviour.
 
-    One of probability, every and nth says how often; without them it hits every request.
+    At most one of probability, every and nth sets how often; without them every request is hit.
     """
 
     kind: FaultKind
-    endpoints: tuple[str, ...]
-    probability: float | None = None
-    every: int = 0
-    nth: tuple[int, ...] = ()
-    from_seconds: float = 0.0
+    endpoints: tuple[Endpoint, ...] = ("notify", "open")
+    endpoint: Endpoint | None = None
+    """The only endpoint, instead of ``endpoints``."""
+    probability: Share | None = None
+    every: Count | None = None
+    nth: tuple[Count, ...] = ()
+    from_seconds: Number = 0.0
     """Counted from the first request."""
-    until_seconds: float | None = None
-    delay: Spread = field(default_factory=lambda: Spread(ms=2000.0))
-    """When a late effect comes after its reset, or a slow answer after its request."""
-    effect: bool = False
+    until_seconds: Number | None = None
+    delay: Delay = Field(default_factory=Delay)
+    """Time from a reset to its late effect, or from a request to its slow answer."""
+    effect: Flag = False
     """Whether the send takes effect, for the kinds that leave it open."""
-    retry_after: int = 2
+    retry_after: Whole = 2
     """Seconds, in the 503 with the platform's JSON body."""
-    status: Literal[302, 307] = 307
-    location: str = "/login"
+    status: Annotated[Literal[302, 307], WrapValidator(_same_type)] = 307
+    location: Text = "/login"
+
+    @property
+    def targets(self) -> tuple[Endpoint, ...]:
+        """The endpoints that it hits."""
+        return self.endpoints if self.endpoint is None else (self.endpoint,)
+
+    @field_validator("every", "nth")
+    @classmethod
+    def _one_frequency(cls, value: object, info: ValidationInfo) -> object:
+        others = (info.data.get("probability"), info.data.get("every"))
+        if value and others != (None, None):
+            raise ValueError("only one of probability, every and nth can be set")
+        return value
+
+    @field_validator("effect")
+    @classmethod
+    def _effect_is_open(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        kind = info.data.get("kind")
+        if value and kind is not None and kind not in _EFFECT_IS_OPEN:
+            raise ValueError(f"is fixed for {kind}")
+        return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
 class Event:
-    """Something that happens once: at a time, or when so many messages took effect."""
+    """A change that happens once: at a time, or after a number of messages took effect."""
 
     action: ActionName
-    at_seconds: float | None = None
+    after_effects: Count | None = None
+    at_seconds: Number | None = Field(default=None, validate_default=True)
     """Counted from the first request."""
-    after_effects: int | None = None
-    delay_seconds: float = 0.0
-    """Waits so long after the moment that the other two name."""
-    scopes: tuple[str, ...] = WRITE_SCOPES
-    permissions: tuple[str, ...] = ()
-    divisions: tuple[str, ...] = ()
+    delay_seconds: Number = 0.0
+    """Waits this long after the moment that one of the other two names."""
+    permissions: Texts = ()
+    divisions: Texts = ()
+    scopes: Texts = Field(default=None, validate_default=True)
+    """By default the write scopes, and none if permissions or divisions are set."""
     mask: Mask | None = None
     lack: Denial = "permission"
-    seconds: float = 10.0
-    allowed: int | None = None
-    window_seconds: float | None = None
+    seconds: Number = 10.0
+    allowed: Count | None = None
+    window_seconds: WindowSeconds | None = None
+
+    @field_validator("at_seconds")
+    @classmethod
+    def _one_moment(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if (info.data.get("after_effects", ...) is None) == (value is None):
+            raise ValueError("set either at_seconds or after_effects")
+        return value
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _default_scopes(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None:
+            return value
+        return () if info.data.get("permissions") or info.data.get("divisions") else WRITE_SCOPES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
 class Analytics:
-    """How far looking back lags behind, per message."""
+    """How late analytics show a message."""
 
-    keep: bool = True
-    """Whether messages are kept for looking back; a benchmark saves the memory."""
-    lag_seconds: float = 0.0
-    straggler_share: float = 0.0
-    straggler_lag_seconds: float = 0.0
+    keep: Flag = True
+    """Whether messages are kept for analytics; a benchmark saves the memory."""
+    lag_seconds: Number = 0.0
+    straggler_share: Share = 0.0
+    straggler_lag_seconds: Number = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
 class GenesysRules:
-    """What only the dialect ``genesys`` has; what could not be found out is a setting here."""
+    """What only the dialect ``genesys`` has; what is not documented is a setting here."""
 
     messenger: Messenger = "webmessaging"
-    """What the conversations of the world are."""
-    deployments: tuple[str, ...] = ("deployment-1",)
+    """The channel of every conversation."""
+    deployments: Texts = ("deployment-1",)
     """The addresses that a message can come from."""
-    threading_minutes: int = 4320
-    """How long after its end a conversation takes up a new message (platform contract)."""
-    active_status: Literal[400, 409] = 409
-    """What a message is refused with that may not use the conversation that is active."""
-    details_ids: int = 100
+    threading_minutes: Whole = 4320
+    """How long after its end a conversation accepts a new message (platform contract)."""
+    active_status: Annotated[Literal[400, 409], WrapValidator(_same_type)] = 409
+    """The status for a message that may not use the conversation that is active."""
+    details_ids: Count = 100
     """Conversations in one call that reads many."""
 
+    @property
+    def deployment(self) -> str:
+        """The deployment that the guests write to."""
+        return self.deployments[0] if self.deployments else "deployment-1"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, config=TABLE)
 class WorldRules:
-    """What conversations are like whose id names no kind, and how states move."""
+    """The kinds of conversations whose id names none, and how states move."""
 
-    shares: tuple[tuple[str, float], ...] = (("ended", 1.0), ("active", 1.0))
-    ended_after: float = 1.0
+    shares: dict[KindName, Number] = Field(default_factory=lambda: {"ended": 1.0, "active": 1.0})
+    ended_after: Number = 1.0
     """Seconds from closed to ended."""
-    leaves_after: float = 5.0
+    leaves_after: Number = 5.0
     """Seconds that a leaving guest stays after the first look."""
-    extra_fields_share: float = 0.05
-    """Share of state checks that carry fields nobody has heard of."""
+    extra_fields_share: Share = 0.05
+    """Share of state checks that carry fields that no contract names."""
+
+    @field_validator("shares")
+    @classmethod
+    def _some_share(cls, value: dict[str, float]) -> dict[str, float]:
+        if value and not sum(value.values()):
+            raise ValueError("must not all be zero")
+        return value or WorldRules().shares

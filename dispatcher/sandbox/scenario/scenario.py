@@ -1,28 +1,52 @@
-"""A scenario: everything that one run of the sandbox is made of, read from TOML or a mapping."""
+"""A scenario: all settings of one sandbox, read from TOML or a mapping."""
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from dispatcher.sandbox.oauth_clients import ClientRules, clients
-from dispatcher.sandbox.scenario import sections
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
 from dispatcher.sandbox.scenario.model import (
+    TABLE,
     Analytics,
+    ClientRules,
     DialectName,
     Event,
     Fault,
+    Flag,
     GenesysRules,
+    LatencyKey,
     Limit,
     RateRules,
     Spread,
     TokenRules,
+    Whole,
     WorldRules,
 )
-from dispatcher.sandbox.scenario.table import Table
 
 T = TypeVar("T")
+
+_TEXTS = {
+    "missing": "is missing",
+    "missing_argument": "is missing",
+    "dataclass_type": "must be a table, not {input!r}",
+    "dict_type": "must be a table, not {input!r}",
+    "tuple_type": "must be a list, not {input!r}",
+    "string_type": "must be a text, not {input!r}",
+    "string_too_short": "must not be empty",
+    "bool_type": "must be true or false, not {input!r}",
+    "int_type": "must be a whole number, not {input!r}",
+    "float_type": "must be a number, not {input!r}",
+    "greater_than_equal": "must be at least {ge:g}, not {input!r}",
+    "less_than_equal": "must be at most {le:g}, not {input!r}",
+    "literal_error": "must be {expected}, not {input!r}",
+    "value_error": "{error}",
+}
 
 
 class ScenarioError(ValueError):
@@ -33,26 +57,25 @@ class ScenarioError(ValueError):
         self.mistakes = mistakes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=TABLE)
 class Scenario:
-    """One world of the sandbox; the empty one is a platform with the contract's own defaults."""
+    """All settings of one sandbox; the empty one is a platform with the contract's own defaults."""
 
-    seed: int = 1
+    seed: Whole = 1
     dialect: DialectName = "messaging"
-    log_text: bool = False
+    log_text: Flag = False
     """Whether the effect log carries the messages' texts beside their hashes."""
-    token: TokenRules = field(default_factory=TokenRules)
-    rate: RateRules = field(default_factory=RateRules)
+    token: TokenRules = Field(default_factory=TokenRules)
+    rate: RateRules = Field(default_factory=RateRules)
     clients: tuple[ClientRules, ...] = ()
     """OAuth clients beside the one of ``token``."""
-    limits: tuple[Limit, ...] = ()
-    latency: Mapping[str, Spread] = field(default_factory=dict)
-    """By endpoint; ``default`` stands for the endpoints that are not named."""
-    faults: tuple[Fault, ...] = ()
-    events: tuple[Event, ...] = ()
-    analytics: Analytics = field(default_factory=Analytics)
-    world: WorldRules = field(default_factory=WorldRules)
-    genesys: GenesysRules = field(default_factory=GenesysRules)
+    limit: tuple[Limit, ...] = ()
+    latency: dict[LatencyKey, Spread] = Field(default_factory=dict)
+    fault: tuple[Fault, ...] = ()
+    event: tuple[Event, ...] = ()
+    analytics: Analytics = Field(default_factory=Analytics)
+    world: WorldRules = Field(default_factory=WorldRules)
+    genesys: GenesysRules = Field(default_factory=GenesysRules)
 
 
 def load(source: Path | str | Mapping[str, object]) -> Scenario:
@@ -63,41 +86,66 @@ def load(source: Path | str | Mapping[str, object]) -> Scenario:
 
     """
     if isinstance(source, Mapping):
-        return read_with(_scenario, source, "scenario")
-    name = str(source)
+        return validated(Scenario, source, "scenario")
     try:
         with Path(source).open("rb") as file:
             data = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError([f"{name}: {error}"]) from error
-    return read_with(_scenario, data, name)
+        raise ScenarioError([f"{source}: {error}"]) from error
+    return validated(Scenario, data, str(source))
 
 
-def read_with(read: Callable[[Table], T], data: object, name: str) -> T:
-    """Read a mapping with one of the readers; raise all of its mistakes together."""
-    mistakes: list[str] = []
-    table = Table(data, "", mistakes, name)
-    result = read(table)
-    table.close()
-    if mistakes:
-        raise ScenarioError(mistakes)
-    return result
+def validated(make: Callable[..., T], data: object, name: str) -> T:
+    """Call a validating class or function with a table's keys; ``null`` is as no key.
+
+    Raises:
+        ScenarioError: with every mistake at once; each begins with ``name``.
+
+    """
+    if not isinstance(data, Mapping):
+        raise ScenarioError([f"{name}: must be a table, not {data!r}"])
+    try:
+        return make(**_without_nulls(data))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise ScenarioError([_mistake(detail, make, name) for detail in details]) from error
 
 
-def _scenario(table: Table) -> Scenario:
-    dialects: tuple[DialectName, ...] = get_args(DialectName)
-    return Scenario(
-        seed=table.integer("seed", 1),
-        dialect=table.choice("dialect", dialects, "messaging"),
-        log_text=table.flag("log_text", default=False),
-        token=sections.token(table),
-        rate=sections.rate(table),
-        clients=clients(table),
-        limits=sections.limits(table),
-        latency=sections.latency(table),
-        faults=sections.faults(table),
-        events=sections.events(table),
-        analytics=sections.analytics(table),
-        world=sections.world(table),
-        genesys=sections.genesys(table),
-    )
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _mistake(detail: ErrorDetails, make: Callable[..., object], name: str) -> str:
+    path = ""
+    for part in detail["loc"]:
+        if isinstance(part, int):
+            path += f"[{part + 1}]"
+        elif part != "[key]":
+            path += f".{part}" if path else part
+    return f"{name}: {path}: {_problem(detail, make)}"
+
+
+def _problem(detail: ErrorDetails, make: Callable[..., object]) -> str:
+    key, value = str(detail["loc"][-1]), detail["input"]
+    if detail["type"] == "unexpected_keyword_argument":
+        near = get_close_matches(key, _keys_beside(detail, make), 1)
+        return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if detail["type"] == "tuple_type" and isinstance(value, Mapping):
+        return f"must be a list of tables ([[{key}]]), not {value!r}"
+    text = _TEXTS.get(detail["type"])
+    if text is None:
+        return detail["msg"]
+    text = text.format(input=value, **detail.get("ctx", {}))
+    return text.replace("True, False or", "true, false or")
+
+
+def _keys_beside(detail: ErrorDetails, make: Callable[..., object]) -> list[str]:
+    """Return the known keys of the table that holds the key of an error."""
+    types = get_type_hints(make)
+    for part in detail["loc"][:-1]:
+        hint = types.get(str(part))
+        for table in filter(is_dataclass, (hint, *get_args(hint))):
+            types = get_type_hints(table)
+    return list(types)

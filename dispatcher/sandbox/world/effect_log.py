@@ -1,15 +1,13 @@
-"""The append-only log of what took effect: the oracle of every test."""
+"""The append-only log of the messages that took effect: the oracle of every test."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import orjson
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EffectKind = Literal["notified", "threaded", "linked", "unlinked"]
 
@@ -30,26 +28,30 @@ class Effect:
 
 
 class EffectLog:
-    """Writes one JSON line per effect, late by ``FLUSH_SECONDS`` at most."""
+    """Writes one JSON line per effect, late by ``FLUSH_SECONDS`` at most.
 
-    def __init__(self, path: Path | None, *, with_text: bool) -> None:
+    ``on_effect`` is called after each effect with the number of effects so far.
+    """
+
+    def __init__(
+        self, path: Path | None, *, with_text: bool, on_effect: Callable[[int], None]
+    ) -> None:
         self._file = None if path is None else path.open("ab", buffering=0)
         self._with_text = with_text
         self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self.count = 0
-        self.on_effect: Callable[[int], None] = lambda _count: None
-        """Called with the number of effects so far, after each one."""
+        self._on_effect = on_effect
 
     def add(self, effect: Effect) -> str:
-        """Write one effect down; return the id of its message."""
+        """Write one effect; return the id of its message."""
         self.count += 1
         message_id = f"m-{self.count:08x}"
         if self._file is not None:
             self._lines.append(self._line(effect, message_id))
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self.on_effect(self.count)
+        self._on_effect(self.count)
         return message_id
 
     def _line(self, effect: Effect, message_id: str) -> bytes:
@@ -69,7 +71,7 @@ class EffectLog:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
     def flush(self) -> None:
-        """Hand every line so far to the operating system."""
+        """Write every line so far to the file."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""What looking back can see: the messages that took effect, each after its own lag."""
+"""The messages that looking back shows: those that took effect, each after its own lag."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -46,20 +46,19 @@ class MessageArchive:
         return self._rules.lag_seconds
 
     def messages(self, conversation_id: str, now: float) -> list[ArchivedMessage]:
-        """Return the messages of a conversation that looking back shows at this time."""
+        """Return the messages of a conversation that are visible at this time."""
         messages = self._messages.get(conversation_id, ())
         return [message for message in messages if message.visible <= now]
 
     def with_contact(self, external_contact_id: str) -> list[str]:
-        """Return the conversations in which this person was written to."""
+        """Return the conversations with a message to this person."""
         return list(self._known.get(external_contact_id, ()))
 
-    def written(self) -> list[str]:
+    def conversations(self) -> list[str]:
         """Return every conversation that has a message."""
         return list(self._messages)
 
     def continuing(self, previous_id: str, now: float) -> list[str]:
-        """Return the conversations that continue another one, as far as they are shown."""
-        return [
-            found for found in self._continued.get(previous_id, ()) if self.messages(found, now)
-        ]
+        """Return the conversations that continue another one and are visible at this time."""
+        continuing = self._continued.get(previous_id, ())
+        return [new_id for new_id in continuing if self.messages(new_id, now)]

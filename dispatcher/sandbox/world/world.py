@@ -1,8 +1,9 @@
-"""The state of every conversation: derived from its id, remembered only where something moved."""
+"""The state of every conversation: derived from its id, stored only if it can change."""
 
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 from zlib import crc32
@@ -13,7 +14,7 @@ from dispatcher.sandbox.conversation_kinds import (
     OPEN_STATES,
     UNKNOWN_STATE,
     ConversationKind,
-    Verdict,
+    SendVerdict,
     kind_name,
 )
 from dispatcher.sandbox.scenario.model import WorldRules
@@ -24,7 +25,7 @@ _UNKNOWN_CHECKS = 2
 
 
 class ConversationView(NamedTuple):
-    """A conversation as it is at one moment."""
+    """A conversation at one moment."""
 
     kind: ConversationKind
     state: str
@@ -40,26 +41,24 @@ class ConversationView(NamedTuple):
 
 
 class SendTarget(NamedTuple):
-    """Whom an open request wants to reach."""
+    """The recipient in an open request."""
 
     guest: str | None
     address: str | None
 
 
+@dataclass(slots=True)
 class _Record:
-    """What is remembered of a conversation whose state moves."""
+    """What is stored of a conversation whose state changes."""
 
-    __slots__ = ("checks", "first_seen", "touched")
-
-    def __init__(self, now: float) -> None:
-        self.first_seen = now
-        self.checks = 0
-        self.touched: float | None = None
-        """When a send set it moving."""
+    first_look: float
+    checks: int = 0
+    touched: float | None = None
+    """Time of the first send that changed it."""
 
 
 class World:
-    """All conversations; times are seconds of one clock that only goes forward."""
+    """All conversations; times are seconds of a monotonic clock."""
 
     def __init__(self, rules: WorldRules, seed: int) -> None:
         self._rules = rules
@@ -68,28 +67,28 @@ class World:
         self._unlinked: dict[str, tuple[str | None, SendTarget]] = {}
         self._opened = array("L")
         """A checksum of the previous id of each new conversation, by its number."""
-        self._names = [name for name, _ in rules.shares]
-        weights = list(accumulate(weight for _, weight in rules.shares))
+        self._names = list(rules.shares)
+        weights = list(accumulate(rules.shares.values()))
         self._bounds = [weight / weights[-1] for weight in weights]
 
     def kind_of(self, conversation_id: str) -> ConversationKind:
-        """Return the kind that the id names, else the one that the seed draws for it."""
+        """Return the kind in the id, or the one that the seed draws for it."""
         name = kind_name(conversation_id)
         if not name:
-            place = bisect_right(self._bounds, fraction(self._seed, "kind", conversation_id))
-            name = self._names[min(place, len(self._names) - 1)]
+            index = bisect_right(self._bounds, fraction(self._seed, "kind", conversation_id))
+            name = self._names[min(index, len(self._names) - 1)]
         return KINDS[name]
 
     def check(self, conversation_id: str, now: float) -> ConversationView | None:
-        """Look at a conversation as a state check does; None if it is gone."""
+        """Return a conversation and count a state check of it; None if it is gone."""
         return self._look(conversation_id, now, checks=1, remember=True)
 
     def look(self, conversation_id: str, now: float) -> ConversationView | None:
-        """Look at a conversation without counting it as a state check; None if it is gone."""
+        """Return a conversation without counting a state check; None if it is gone."""
         return self._look(conversation_id, now, checks=0, remember=True)
 
     def peek(self, conversation_id: str, now: float) -> ConversationView | None:
-        """Look at a conversation without setting anything in motion; None if it is gone."""
+        """Return a conversation without starting its timers; None if it is gone."""
         return self._look(conversation_id, now, checks=0, remember=False)
 
     def _look(
@@ -141,7 +140,7 @@ class World:
             record.checks += checks
             return _MOVERS[kind.name](record, now, self._rules)
         if kind.mixed:
-            return "active" if fraction(self._seed, "mixed", conversation_id) < 0.5 else "ended"  # noqa: PLR2004 - half and half
+            return "active" if fraction(self._seed, "mixed", conversation_id) < 0.5 else "ended"  # noqa: PLR2004 - half of them
         return kind.state
 
     def _record(self, conversation_id: str, now: float, *, remember: bool = True) -> _Record:
@@ -153,7 +152,7 @@ class World:
         return record
 
     def touch(self, conversation_id: str, now: float) -> bool:
-        """Set a conversation moving; true the first time."""
+        """Record a send that changes a conversation; return True the first time."""
         record = self._record(conversation_id, now)
         first = record.touched is None
         if first:
@@ -162,51 +161,49 @@ class World:
 
     def try_notify(
         self, conversation_id: str, now: float
-    ) -> tuple[Verdict, ConversationView | None]:
-        """Judge a message into a conversation, and let it move what such a message moves."""
+    ) -> tuple[SendVerdict, ConversationView | None]:
+        """Return the verdict on a message into a conversation, and change its state."""
         view = self.look(conversation_id, now)
         if view is None:
-            return Verdict.GONE, None
+            return SendVerdict.GONE, None
         name = view.kind.name
         if view.kind.verdict is not None:
             return view.kind.verdict, view
         if name == "stubborn" or (name == "closing" and self.touch(conversation_id, now)):
-            return Verdict.CLOSED, view
+            return SendVerdict.CLOSED, view
         if name == "notactive" and self.touch(conversation_id, now):
-            return Verdict.NOT_ACTIVE, view
+            return SendVerdict.NOT_ACTIVE, view
         if name == "vanished" and self.touch(conversation_id, now):
-            return Verdict.GONE, view
-        return (Verdict.TAKEN if view.is_open else Verdict.CLOSED), view
+            return SendVerdict.GONE, view
+        return (SendVerdict.ACCEPTED if view.is_open else SendVerdict.CLOSED), view
 
     def try_link(
         self, previous: str, external_contact_id: str | None, target: SendTarget, now: float
-    ) -> Verdict:
-        """Judge a new conversation that names a previous one."""
+    ) -> SendVerdict:
+        """Return the verdict on a new conversation that names a previous one."""
         view = self.look(previous, now)
         if view is None:
-            return Verdict.GONE
+            return SendVerdict.GONE
         if view.kind.verdict is not None:
             return view.kind.verdict
         if view.kind.name == "returning" and self.touch(previous, now):
-            return Verdict.PREVIOUS_OPEN
+            return SendVerdict.PREVIOUS_OPEN
         return _judge_link(view, external_contact_id, target)
 
     def ends_at(self, conversation_id: str) -> float | None:
-        """Return when a conversation that closed by itself is or was ended; None for others."""
+        """Return when a conversation that closes by itself ends; None if that is not known."""
         record = self._records.get(conversation_id)
         since = _CLOSED_SINCE.get(self.kind_of(conversation_id).name)
-        if record is None or since is None:
-            return None
-        closed = since(record, self._rules)
+        closed = None if record is None or since is None else since(record, self._rules)
         return None if closed is None else closed + self._rules.ended_after
 
     def open_linked(self, previous: str) -> str:
-        """Make the conversation that continues the previous one; return its id."""
+        """Create the conversation that continues the previous one; return its id."""
         self._opened.append(_checksum(previous))
         return ids.new_id(len(self._opened) - 1, previous)
 
     def open_unlinked(self, external_contact_id: str | None, target: SendTarget) -> str:
-        """Make a conversation without a previous one; return its id."""
+        """Create a conversation without a previous one; return its id."""
         conversation_id = self.open_linked("")
         self._unlinked[conversation_id] = (external_contact_id, target)
         return conversation_id
@@ -218,18 +215,18 @@ def _checksum(conversation_id: str) -> int:
 
 def _judge_link(
     view: ConversationView, external_contact_id: str | None, target: SendTarget
-) -> Verdict:
+) -> SendVerdict:
     if view.is_open:
-        return Verdict.PREVIOUS_OPEN
+        return SendVerdict.PREVIOUS_OPEN
     if view.state != "ended":
-        return Verdict.NOT_ENDED
+        return SendVerdict.NOT_ENDED
     if view.external_contact_id is None or view.external_contact_id != external_contact_id:
-        return Verdict.IDENTITY
+        return SendVerdict.IDENTITY
     if not view.kind.proactive:
-        return Verdict.CHANNEL
+        return SendVerdict.CHANNEL
     if not _reaches(view, target):
-        return Verdict.TARGET
-    return Verdict.LOOP if view.kind.name == "loop" else Verdict.TAKEN
+        return SendVerdict.TARGET
+    return SendVerdict.LOOP if view.kind.name == "loop" else SendVerdict.ACCEPTED
 
 
 def _reaches(view: ConversationView, target: SendTarget) -> bool:
@@ -238,52 +235,39 @@ def _reaches(view: ConversationView, target: SendTarget) -> bool:
     return target.address is not None and target.address == view.address
 
 
-def _closed(record: _Record, now: float, rules: WorldRules) -> str:
-    return _since_closed(now - record.first_seen, rules)
+def _closing(
+    since: Callable[[_Record, WorldRules], float | None],
+) -> Callable[[_Record, float, WorldRules], str]:
+    """Return the mover of a kind that is open until it closes, and ends some time later."""
+
+    def state(record: _Record, now: float, rules: WorldRules) -> str:
+        closed = since(record, rules)
+        if closed is None or now < closed:
+            return "active"
+        return "ended" if now - closed >= rules.ended_after else "closed"
+
+    return state
 
 
-def _leaving(record: _Record, now: float, rules: WorldRules) -> str:
-    gone_for = now - record.first_seen - rules.leaves_after
-    return "active" if gone_for < 0 else _since_closed(gone_for, rules)
+def _touched(before: str, after: str) -> Callable[[_Record, float, WorldRules], str]:
+    """Return the mover of a kind whose state the first send changes."""
+    return lambda record, _now, _rules: before if record.touched is None else after
 
 
-def _closing(record: _Record, now: float, rules: WorldRules) -> str:
-    return "active" if record.touched is None else _since_closed(now - record.touched, rules)
-
-
-def _since_closed(seconds: float, rules: WorldRules) -> str:
-    return "ended" if seconds >= rules.ended_after else "closed"
-
-
-def _returning(record: _Record, _now: float, _rules: WorldRules) -> str:
-    return "ended" if record.touched is None else "active"
-
-
-def _vanished(record: _Record, _now: float, _rules: WorldRules) -> str:
-    return "active" if record.touched is None else "ended"
-
-
-def _waking(record: _Record, _now: float, _rules: WorldRules) -> str:
-    return UNKNOWN_STATE if record.checks <= _UNKNOWN_CHECKS else "ended"
-
-
-def _notactive(_record: _Record, _now: float, _rules: WorldRules) -> str:
-    return "active"
-
-
-_MOVERS: dict[str, Callable[[_Record, float, WorldRules], str]] = {
-    "closed": _closed,
-    "leaving": _leaving,
-    "agentleaving": _leaving,
-    "closing": _closing,
-    "returning": _returning,
-    "vanished": _vanished,
-    "waking": _waking,
-    "notactive": _notactive,
-}
 _CLOSED_SINCE: dict[str, Callable[[_Record, WorldRules], float | None]] = {
-    "closed": lambda record, _: record.first_seen,
-    "leaving": lambda record, rules: record.first_seen + rules.leaves_after,
-    "agentleaving": lambda record, rules: record.first_seen + rules.leaves_after,
+    "closed": lambda record, _: record.first_look,
+    "leaving": lambda record, rules: record.first_look + rules.leaves_after,
+    "agentleaving": lambda record, rules: record.first_look + rules.leaves_after,
     "closing": lambda record, _: record.touched,
 }
+"""When a conversation closed by itself, or will; None: not yet known."""
+_MOVERS: dict[str, Callable[[_Record, float, WorldRules], str]] = {
+    **{name: _closing(since) for name, since in _CLOSED_SINCE.items()},
+    "returning": _touched("ended", "active"),
+    "vanished": _touched("active", "ended"),
+    "notactive": _touched("active", "active"),
+    "waking": lambda record, _now, _rules: (
+        UNKNOWN_STATE if record.checks <= _UNKNOWN_CHECKS else "ended"
+    ),
+}
+"""The state of a conversation that moves, by the name of its kind."""
