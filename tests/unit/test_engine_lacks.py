@@ -9,7 +9,7 @@ from dispatcher.domain.answer import GrantKind, MissingGrant
 from dispatcher.domain.events import Halted, ScopeError
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
-from tests.support.engine import PROBE_SECONDS, Bench, contact, contacts, told
+from tests.support.engine import PROBE_SECONDS, EngineFixture, contact, contacts, event_words
 from tests.support.scripted import GOOD, NOT_ENDED, refused
 from tests.support.virtual import in_virtual_time, until
 
@@ -23,7 +23,7 @@ def lacking(lack, name=SEND):
 
 
 def refusing(refusal, only=None):
-    """A bench whose opens are refused, or those of one conversation; and how to end that."""
+    """A engine whose opens are refused, or those of one conversation; and how to end that."""
     open_again = asyncio.Event()
 
     def answer(request):
@@ -31,11 +31,11 @@ def refusing(refusal, only=None):
         shut = request.step is LINK and concerned and not open_again.is_set()
         return refusal if shut else GOOD[request.step]
 
-    return Bench(answer), open_again
+    return EngineFixture(answer), open_again
 
 
-def sends(bench, since=0.0):
-    return [each for each in bench.platform.requests if each.step is LINK and each.at >= since]
+def sends(engine, since=0.0):
+    return [each for each in engine.platform.requests if each.step is LINK and each.at >= since]
 
 
 @pytest.mark.parametrize(
@@ -50,34 +50,34 @@ def sends(bench, since=0.0):
 @in_virtual_time
 async def test_the_body_decides_the_halt_and_what_is_counted(lack, source, reason):
     """Its words name what is missing and where it is granted; a send that is taken ends it."""
-    bench, open_again = refusing(refused(403) if lack is None else lacking(lack))
-    run = asyncio.create_task(bench.pipeline(contacts(8), wait_limit=900).run())
-    await until(lambda: bench.halts.reason is reason)
+    engine, open_again = refusing(refused(403) if lack is None else lacking(lack))
+    run = asyncio.create_task(engine.pipeline(contacts(8), wait_limit=900).run())
+    await until(lambda: engine.breaker.reason is reason)
     await asyncio.sleep(40)
-    assert bench.halts.reason is reason
-    assert not bench.ledger.count(Status.PARKED)
-    counted = [fact for fact in told(bench.events) if fact.startswith("scope:")]
-    assert counted == [f"scope:{source}:open"] * len(sends(bench))
-    (halted,) = bench.events.of(Halted)
+    assert engine.breaker.reason is reason
+    assert not engine.ledger.count(Status.PARKED)
+    counted = [fact for fact in event_words(engine.events) if fact.startswith("scope:")]
+    assert counted == [f"scope:{source}:open"] * len(sends(engine))
+    (halted,) = engine.events.of(Halted)
     if lack is not None:
         assert all(part in halted.detail for part in (lack, SEND, WHERE))
-        assert {event.missing for event in bench.events.of(ScopeError)} == {(SEND,)}
+        assert {event.missing for event in engine.events.of(ScopeError)} == {(SEND,)}
     open_again.set()
     assert await run is RunOutcome.DONE
-    assert bench.ledger.count(Status.OPENED) == 8
-    assert len(bench.events.of(Halted)) == 1
+    assert engine.ledger.count(Status.OPENED) == 8
+    assert len(engine.events.of(Halted)) == 1
 
 
 @in_virtual_time
 async def test_while_a_permission_is_missing_one_contact_an_interval_is_tried():
     """As for a 403 that does not tell: at once with another contact, then by the interval."""
-    bench, _ = refusing(lacking(GrantKind.PERMISSION))
-    bench.platform.latency = 0.01
-    async with bench.working(contact(0)):
-        await until(lambda: bench.halts.reason is HaltReason.PERMISSION)
-        async with bench.working(*contacts(30), probing=False):
+    engine, _ = refusing(lacking(GrantKind.PERMISSION))
+    engine.platform.latency = 0.01
+    async with engine.working(contact(0)):
+        await until(lambda: engine.breaker.reason is HaltReason.PERMISSION)
+        async with engine.working(*contacts(30), probing=False):
             await asyncio.sleep(100)
-            moments = [each.at for each in sends(bench)]
+            moments = [each.at for each in sends(engine)]
     assert moments[1] - moments[0] < 0.1
     assert all(b - a > PROBE_SECONDS - 0.2 for a, b in pairwise(moments[1:]))
     assert len(moments) == 2 + 6
@@ -87,60 +87,60 @@ async def test_while_a_permission_is_missing_one_contact_an_interval_is_tried():
 @in_virtual_time
 async def test_a_contact_that_alone_is_out_of_reach_is_parked_while_others_pass(lack):
     """A role may have the permission elsewhere than in this conversation's division."""
-    bench, _ = refusing(lacking(lack), only="conversation-2")
-    assert await bench.pipeline(contacts(9)).run() is RunOutcome.DONE
-    assert bench.ledger.end("key-2") == (Status.PARKED, Reason.FORBIDDEN_CONTACT)
-    assert bench.ledger.count(Status.OPENED) == 8
+    engine, _ = refusing(lacking(lack), only="conversation-2")
+    assert await engine.pipeline(contacts(9)).run() is RunOutcome.DONE
+    assert engine.ledger.end("key-2") == (Status.PARKED, Reason.FORBIDDEN_CONTACT)
+    assert engine.ledger.count(Status.OPENED) == 8
 
 
 @pytest.mark.parametrize("lack", [GrantKind.PERMISSION, GrantKind.DIVISION])
 @in_virtual_time
 async def test_a_token_that_lacks_the_scope_explains_the_refusal_whatever_the_body_says(lack):
     """It halts for the scope, and the next token with the scope lets the run go on."""
-    bench, open_again = refusing(lacking(lack))
-    bench.platform.missing = ("write",)
-    run = asyncio.create_task(bench.pipeline(contacts(4), wait_limit=900).run())
-    await until(lambda: bench.halts.reason is HaltReason.SCOPE)
-    assert {fact for fact in told(bench.events) if fact.startswith("scope:")} == {
+    engine, open_again = refusing(lacking(lack))
+    engine.platform.missing = ("write",)
+    run = asyncio.create_task(engine.pipeline(contacts(4), wait_limit=900).run())
+    await until(lambda: engine.breaker.reason is HaltReason.SCOPE)
+    assert {fact for fact in event_words(engine.events) if fact.startswith("scope:")} == {
         "scope:forbidden:open"
     }
-    asked = len(bench.platform.requests)
+    asked = len(engine.platform.requests)
     await asyncio.sleep(60)
-    assert len(bench.platform.requests) == asked, "no request while the token lacks the scope"
-    bench.platform.missing = ()
+    assert len(engine.platform.requests) == asked, "no request while the token lacks the scope"
+    engine.platform.missing = ()
     open_again.set()
     assert await run is RunOutcome.DONE
-    assert [event.reason for event in bench.events.of(Halted)] == [HaltReason.SCOPE]
+    assert [event.reason for event in engine.events.of(Halted)] == [HaltReason.SCOPE]
 
 
 @in_virtual_time
 async def test_a_scope_that_only_the_body_misses_is_proved_by_a_send_and_not_by_a_check():
     """Where the token does not tell its scopes, a state check that passes says nothing."""
-    bench, _ = refusing(lacking(GrantKind.SCOPE, "conversations"))
-    async with bench.working(contact(1)):
-        await until(lambda: bench.halts.reason is HaltReason.SCOPE)
-        bench.platform.answer = lambda request: (
+    engine, _ = refusing(lacking(GrantKind.SCOPE, "conversations"))
+    async with engine.working(contact(1)):
+        await until(lambda: engine.breaker.reason is HaltReason.SCOPE)
+        engine.platform.answer = lambda request: (
             NOT_ENDED if request.step is Step.CHECK else lacking(GrantKind.SCOPE)
         )
-        async with bench.working(contact(2), probing=False):
+        async with engine.working(contact(2), probing=False):
             await asyncio.sleep(4 * PROBE_SECONDS)
-            assert Step.CHECK in bench.platform.steps(since=PROBE_SECONDS)
-            assert bench.halts.reason is HaltReason.SCOPE
+            assert Step.CHECK in engine.platform.steps(since=PROBE_SECONDS)
+            assert engine.breaker.reason is HaltReason.SCOPE
 
 
 @pytest.mark.parametrize("lack", [GrantKind.PERMISSION, GrantKind.DIVISION])
 @in_virtual_time
 async def test_a_client_without_any_role_halts_for_what_was_refused_until_it_has_one(lack):
     """The token itself tells so: no request is made meanwhile, and the reason stays."""
-    bench, open_again = refusing(lacking(lack))
-    bench.platform.missing = (MissingGrant(GrantKind.PERMISSION, SEND, WHERE),)
-    run = asyncio.create_task(bench.pipeline(contacts(4), wait_limit=900).run())
-    await until(lambda: bench.halts.reason is not None)
-    asked = len(bench.platform.requests)
+    engine, open_again = refusing(lacking(lack))
+    engine.platform.missing = (MissingGrant(GrantKind.PERMISSION, SEND, WHERE),)
+    run = asyncio.create_task(engine.pipeline(contacts(4), wait_limit=900).run())
+    await until(lambda: engine.breaker.reason is not None)
+    asked = len(engine.platform.requests)
     await asyncio.sleep(60)
-    assert len(bench.platform.requests) == asked
-    assert [event.reason for event in bench.events.of(Halted)] == [HaltReason(lack)]
-    bench.platform.missing = ()
+    assert len(engine.platform.requests) == asked
+    assert [event.reason for event in engine.events.of(Halted)] == [HaltReason(lack)]
+    engine.platform.missing = ()
     open_again.set()
     assert await run is RunOutcome.DONE
 
@@ -148,6 +148,6 @@ async def test_a_client_without_any_role_halts_for_what_was_refused_until_it_has
 @in_virtual_time
 async def test_a_run_that_ends_while_a_permission_is_missing_says_that_it_was_halted():
     """With nobody to grant it, the run ends as halted, and nobody is rejected."""
-    bench, _ = refusing(lacking(GrantKind.PERMISSION))
-    assert await bench.pipeline(contacts(3), wait_limit=60).run() is RunOutcome.HALTED
-    assert bench.ledger.count(Status.READY) == 3
+    engine, _ = refusing(lacking(GrantKind.PERMISSION))
+    assert await engine.pipeline(contacts(3), wait_limit=60).run() is RunOutcome.HALTED
+    assert engine.ledger.count(Status.READY) == 3

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.status import Step
 from tests.support.engine import contacts
-from tests.support.pool import PoolBench
+from tests.support.pool import PoolFixture
 from tests.support.quota import FixedWindow
 from tests.support.scripted import GOOD, ScriptedPlatform, throttled
 from tests.support.virtual import in_virtual_time
@@ -54,8 +54,8 @@ class Metered(ScriptedPlatform):
 async def test_two_quotas_are_used_as_one_and_none_of_it_is_wasted(headers):
     """At least 97% of 600 a minute together, and at most one 429 in a thousand requests."""
     platforms = {name: Metered(seed, headers=headers) for seed, name in enumerate(("one", "other"))}
-    bench = PoolBench(quotas=dict.fromkeys(platforms, QUOTA), platforms=platforms)
-    running = asyncio.create_task(bench.pipeline(contacts(PEOPLE), workers=64).run())
+    engine = PoolFixture(quotas=dict.fromkeys(platforms, QUOTA), platforms=platforms)
+    running = asyncio.create_task(engine.pipeline(contacts(PEOPLE), workers=64).run())
     await asyncio.sleep((WINDOWS + 1) * WINDOW)
     running.cancel()
     await asyncio.wait([running])

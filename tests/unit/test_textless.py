@@ -26,7 +26,7 @@ from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
 from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
 from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.ports import Batch
-from tests.support.engine import POLICY, Bench, contact, contacts
+from tests.support.engine import POLICY, EngineFixture, contact, contacts
 from tests.support.scripted import ENDED, OPEN, RESET, RESUMABLE, ListSource, refused, seen
 from tests.support.virtual import in_virtual_time
 
@@ -244,8 +244,8 @@ class World:
         rules = DecisionPolicy(
             open_unlinked_when_gone=True, retry=POLICY, reconcile=replace(BOUNDS, **bounds)
         )
-        self.bench = Bench(self.answer, rules)
-        self.platform, self.ledger = self.bench.platform, self.bench.ledger
+        self.engine = EngineFixture(self.answer, rules)
+        self.platform, self.ledger = self.engine.platform, self.engine.ledger
         self.platform.archive.bare = True
 
     def answer(self, request):
@@ -264,10 +264,10 @@ class World:
 
     async def run(self, *batches, seconds=0.0, **plan):
         source = ListSource(*(Batch(batch) for batch in batches), seconds=seconds)
-        return await self.bench.pipeline(source=source, **plan).run()
+        return await self.engine.pipeline(source=source, **plan).run()
 
     def resolutions(self):
-        return [event.resolution for event in self.bench.events.of(InDoubt)]
+        return [event.resolution for event in self.engine.events.of(InDoubt)]
 
 
 @pytest.mark.parametrize(
