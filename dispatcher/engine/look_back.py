@@ -26,7 +26,7 @@ MIN_BATCH = 10
 """Contacts that it serves at least after the platform's answer about more was too large."""
 
 _IDS = count(-1, -1)
-"""What stands for a contact's id in breakers and permits; the ledger's ids are above zero."""
+"""Ids for breakers and permits; those of the ledger's contacts are above zero."""
 
 
 @dataclass(frozen=True, slots=True)

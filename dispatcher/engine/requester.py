@@ -110,7 +110,7 @@ class Requester:
     async def look_back(
         self, in_flight: InFlight, queries: Sequence[LookBackQuery]
     ) -> Reply | None:
-        """Make a look back for ``in_flight``, which stands for no contact.
+        """Make a look back, for many contacts: ``in_flight`` is none of them.
 
         Return None if it was not made: there was no permit, or no token.
         """
