@@ -11,9 +11,8 @@ import structlog
 from dispatcher.app.campaign_rules import open_campaign_rules
 from dispatcher.app.telemetry import Observation
 from dispatcher.app.wiring import make_rules, make_source
-from dispatcher.engine.assembly import make_campaign_run
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.engine.campaign_run import Campaign, CampaignRun
+from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight

@@ -6,14 +6,22 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
+from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.due_times import NEVER, DueTimes
-from dispatcher.engine.intake import Intake, PrefetchLimit
+from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
+from dispatcher.engine.look_back import LookBackReader
+from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.refusals import RefusalHandler
+from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
+from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source
 
 MAX_PREFETCH = 1024
@@ -140,3 +148,43 @@ class CampaignRun:
 
     def _emit_paused(self) -> None:
         self._events.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
+
+
+def make_campaign_run(
+    campaign: Campaign, pool: ClientPool, clock: Clock, limit: ContactLimit, jitter: Jitter,
+    states_per_call: int = 1,
+) -> CampaignRun:  # fmt: skip
+    """Return a campaign's run; ``limit`` and ``pool`` are shared with the other campaigns.
+
+    With ``states_per_call`` above 1, so many states are read in one request at most.
+    """
+    ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
+    policy = campaign.policy
+    due_times, platform_time = DueTimes(), PlatformTime(clock)
+    completer = Completer(ledger, events, clock, rules, due_times, platform_time)
+    requester = Requester(pool, completer, rules, events, clock, platform_time)
+    refusals = RefusalHandler(pool, completer, events, clock)
+    batcher = StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
+    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
+    delivery = Delivery(
+        requester=requester,
+        batcher=batcher if states_per_call > 1 else None,
+        refusals=refusals,
+        completer=completer,
+        rules=rules,
+        policy=policy,
+        jitter=jitter,
+        clock=clock,
+    )
+    reconciler = Reconciler(
+        pool=pool,
+        look_backs=LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile),
+        completer=completer,
+        ledger=ledger,
+        events=events,
+        clock=clock,
+        platform_time=platform_time,
+        due_times=due_times,
+        policy=policy,
+    )
+    return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)

@@ -1,7 +1,7 @@
 """Writes what becomes of a contact in flight. Each is committed before its event is emitted."""
 
 from collections.abc import Awaitable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer
@@ -15,47 +15,44 @@ from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.due_times import DueTimes
 from dispatcher.engine.in_flight import InFlight
-from dispatcher.engine.platform_clock import PlatformClock
+from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.send_result import LEFT, Left
 from dispatcher.ports import Clock, EventSink, Intent, Ledger, Settlement
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Completer:
     """Commits intents, and the writes with which a contact leaves its worker."""
 
-    def __init__(
-        self, ledger: Ledger, events: EventSink, clock: Clock, rules: CampaignRules,
-        due_times: DueTimes, platform_clock: PlatformClock,
-    ) -> None:  # fmt: skip
-        self._ledger = ledger
-        self._events = events
-        self._clock = clock
-        self._rules = rules
-        self._due_times = due_times
-        self._platform_clock = platform_clock
+    ledger: Ledger
+    events: EventSink
+    clock: Clock
+    rules: CampaignRules
+    due_times: DueTimes
+    platform_time: PlatformTime
 
     def intend(
         self, in_flight: InFlight, step: Step, decision: Notify | Open
     ) -> Awaitable[SendBlock | None]:
         """Commit that a send is about to leave; return what blocks it, and then nothing is."""
-        now, progress = self._platform_clock.time(), in_flight.progress.count_send()
-        return self._ledger.intend(
+        now, progress = self.platform_time.now(), in_flight.progress.count_send()
+        return self.ledger.intend(
             Intent(
                 in_flight.id, step, decision, now, progress,
-                in_flight.external_contact_id, self._rules.limits(now),
+                in_flight.external_contact_id, self.rules.limits(now),
             )
         )  # fmt: skip
 
     def retract(self, in_flight: InFlight) -> Awaitable[None]:
         """Take an intent back: the message was not taken, or never left."""
-        return self._ledger.retract(in_flight.id)
+        return self.ledger.retract(in_flight.id)
 
     async def settle(
         self, in_flight: InFlight, status: Status, reason: Reason, step: Step = Step.CHECK,
         answer: Answer | None = None,
     ) -> Left:  # fmt: skip
         """Make a contact final for which no message was taken."""
-        now = self._clock.time()
+        now = self.clock.time()
         if status is Status.PARKED:  # it can be replayed, and then its columns lose this
             in_flight.history.append(contact_history.settled_entry(now, status, reason))
         await self._settle(
@@ -72,7 +69,7 @@ class Completer:
             ),
         )
         if reason is Reason.RETRY_LOOP:
-            self._events.emit(RetryLoop(step, in_flight.contact.key))
+            self.events.emit(RetryLoop(step, in_flight.contact.key))
         return LEFT
 
     async def settle_delivered(
@@ -83,21 +80,21 @@ class Completer:
         identity = decision.external_contact_id if isinstance(decision, Open) else None
         identity = identity or (conversation.external_contact_id if conversation else None)
         person = identity or in_flight.contact.external_contact_id
-        read_ago = self._clock.monotonic() - in_flight.state_at
+        read_ago = self.clock.monotonic() - in_flight.state_at
         return await self._settle(
             in_flight,
             Settlement(
                 id=in_flight.id,
                 status=Status.OPENED if opened else Status.NOTIFIED,
                 reason=Reason.DELIVERED,
-                at=self._clock.time(),
+                at=self.clock.time(),
                 progress=in_flight.progress,
                 relation=_relation(decision, answer.conversation_id, person),
                 conversation_id=answer.conversation_id,
                 message_id=answer.message_id,
                 external_contact_id=identity,
                 state_seen=conversation.state if conversation else None,
-                state_at=self._clock.time() - read_ago if conversation else None,
+                state_at=self.clock.time() - read_ago if conversation else None,
                 correlation_id=answer.correlation_id,
                 story=in_flight.history,
             ),
@@ -113,7 +110,7 @@ class Completer:
                 id=in_flight.id,
                 status=Status.OPENED if send.step is Step.OPEN else Status.NOTIFIED,
                 reason=Reason.DELIVERED,
-                at=self._clock.time(),
+                at=self.clock.time(),
                 progress=in_flight.progress,
                 relation=found.relation,
                 conversation_id=found.conversation_id,
@@ -125,35 +122,35 @@ class Completer:
 
     async def defer(self, in_flight: InFlight, later: Defer) -> Left:
         """Put a contact back into the ledger until later."""
-        now = self._clock.time()
+        now = self.clock.time()
         due = now + later.seconds
         history, contact = in_flight.history, in_flight.contact
         history.append(contact_history.deferred_entry(now, later.reason, later.seconds))
-        await self._ledger.defer(in_flight.id, due, later.progress, history)
-        self._due_times.schedule(due)
-        self._events.emit(
+        await self.ledger.defer(in_flight.id, due, later.progress, history)
+        self.due_times.schedule(due)
+        self.events.emit(
             Deferred(contact.key, contact.conversation_id, later.reason, later.seconds)
         )
         return LEFT
 
     async def mark_in_doubt(self, in_flight: InFlight, progress: Progress, seconds: float) -> Left:
         """Leave a contact whose send has no clear answer to a look back in ``seconds``."""
-        progress = replace(progress, doubted_at=self._platform_clock.time())
-        at = self._clock.time() + seconds
-        await self._ledger.mark_in_doubt(in_flight.id, at, progress, in_flight.history)
-        self._due_times.schedule_look_back(at)
+        progress = replace(progress, doubted_at=self.platform_time.now())
+        at = self.clock.time() + seconds
+        await self.ledger.mark_in_doubt(in_flight.id, at, progress, in_flight.history)
+        self.due_times.schedule_look_back(at)
         return LEFT
 
     async def release(self, in_flight: InFlight) -> Left:
         """Put a contact back, due at once, because the run drains."""
-        now, history = self._clock.time(), in_flight.history
+        now, history = self.clock.time(), in_flight.history
         history.append(contact_history.released_entry(now))
-        await self._ledger.defer(in_flight.id, now, in_flight.progress, history)
+        await self.ledger.defer(in_flight.id, now, in_flight.progress, history)
         return LEFT
 
     async def _settle(self, in_flight: InFlight, settlement: Settlement) -> Left:
-        await self._ledger.settle(settlement)
-        self._events.emit(
+        await self.ledger.settle(settlement)
+        self.events.emit(
             Settled(
                 contact_key=in_flight.contact.key,
                 previous_conversation_id=in_flight.contact.conversation_id,
@@ -163,10 +160,10 @@ class Completer:
                 conversation_id=settlement.conversation_id,
                 message_id=settlement.message_id,
                 correlation_id=settlement.correlation_id,
-                seconds=self._clock.monotonic() - in_flight.started,
+                seconds=self.clock.monotonic() - in_flight.started,
             )
         )
-        self._rules.record_end(settlement.status)
+        self.rules.record_end(settlement.status)
         return LEFT
 
 

@@ -13,7 +13,7 @@ from dispatcher.domain.reconciliation import NEVER_SHOWN, DeliveryWitness, newes
 from dispatcher.domain.status import Step
 from dispatcher.domain.unsettled_send import ReconcilePolicy
 from dispatcher.engine.in_flight import InFlight
-from dispatcher.engine.platform_clock import PlatformClock
+from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.ports import MAX_LOOK_BACK_IDS, Claim, InDoubtContact, Ledger, LookBackQuery
@@ -46,12 +46,12 @@ class LookBackReader:
 
     def __init__(
         self, requester: Requester, refusals: RefusalHandler, ledger: Ledger,
-        platform_clock: PlatformClock, policy: ReconcilePolicy,
+        platform_time: PlatformTime, policy: ReconcilePolicy,
     ) -> None:  # fmt: skip
         self._requester = requester
         self._refusals = refusals
         self._ledger = ledger
-        self._platform_clock = platform_clock
+        self._platform_time = platform_time
         self._policy = policy
         self._id = next(_IDS)
         self.caught_up = NEVER_SHOWN
@@ -66,7 +66,7 @@ class LookBackReader:
         if queries:
             look_back = await self._request(queries, len(contacts))
         else:
-            look_back = LookBack(self._platform_clock.time(), ())
+            look_back = LookBack(self._platform_time.now(), ())
         if look_back is not None:
             self.batch_size = min(MAX_BATCH, self.batch_size * 2)
             self.caught_up = max(self.caught_up, newest_shown(look_back.shown, witnesses))
@@ -74,7 +74,7 @@ class LookBackReader:
 
     async def _witnesses(self, contacts: Sequence[InDoubtContact]) -> list[DeliveryWitness]:
         """Choose messages that were taken after the first, and after the last, visibility bound."""
-        now = self._platform_clock.time()
+        now = self._platform_time.now()
         bounds = [
             bound
             for contact in contacts
@@ -114,7 +114,7 @@ class LookBackReader:
             if kind is AnswerKind.ACCEPTED and result.past_conversations is not None:
                 breaker = in_flight.client.breaker
                 breaker.record_success(in_flight.id, Step.LOOK_BACK, in_flight.sent_at)
-                made_at = self._platform_clock.time() - reply.seconds
+                made_at = self._platform_time.now() - reply.seconds
                 return LookBack(made_at, result.past_conversations)
             if result.from_platform and result.status // 100 == SUCCESS:
                 self.batch_size = max(MIN_BATCH, contacts // 2)

@@ -24,7 +24,7 @@ from dispatcher.engine.completion import Completer
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.look_back import LookBack, LookBackReader
-from dispatcher.engine.platform_clock import PlatformClock
+from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.ports import Claim, Clock, EventSink, InDoubtContact, Ledger
 
 CLOCK_SECONDS = 5.0
@@ -41,7 +41,7 @@ class Reconciler:
     ledger: Ledger
     events: EventSink
     clock: Clock
-    platform_clock: PlatformClock
+    platform_time: PlatformTime
     due_times: DueTimes
     policy: DecisionPolicy
     _waiting_since: dict[int, float] = field(default_factory=dict, init=False)
@@ -90,7 +90,7 @@ class Reconciler:
             return False
         async with self._acting:
             if look_back is None:
-                now = self.platform_clock.time()
+                now = self.platform_time.now()
                 await asyncio.gather(*(self._put_off(contact, now) for contact in contacts))
             else:
                 verdicts = await self._judge(contacts, look_back)
@@ -185,6 +185,6 @@ class Reconciler:
 
     def _in_flight(self, contact: InDoubtContact) -> InFlight:
         """Return the contact as one in flight, whose time counts from its send."""
-        seconds = max(0.0, self.platform_clock.time() - contact.send.at)
+        seconds = max(0.0, self.platform_time.now() - contact.send.at)
         claim = Claim(contact.id, contact.contact, contact.progress)
         return InFlight(claim, self.clock.monotonic() - seconds)

@@ -1,7 +1,7 @@
 """Refusals that are not the contact's fault: the token, the grants, the quota."""
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.events import ClosedConflict, ScopeError, Throttled
@@ -32,16 +32,14 @@ MAX_UNAUTHORIZED = 5
 """401 answers to one contact, each to a newer token, after which no renewal will help."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class RefusalHandler:
     """Judges refusals that concern all requests of a client, and holds or halts the client."""
 
-    def __init__(
-        self, pool: ClientPool, completer: Completer, events: EventSink, clock: Clock
-    ) -> None:
-        self._pool = pool
-        self._completer = completer
-        self._events = events
-        self._clock = clock
+    pool: ClientPool
+    completer: Completer
+    events: EventSink
+    clock: Clock
 
     async def handle(
         self, in_flight: InFlight, step: Step, kind: AnswerKind, reply: Reply
@@ -64,7 +62,7 @@ class RefusalHandler:
         if handled is None and kind in (AnswerKind.CLOSED, AnswerKind.CONFLICT):
             key, client = in_flight.contact.key, in_flight.client.name
             conflict = ClosedConflict(step, answer.status, key, answer.correlation_id, client)
-            self._events.emit(conflict)
+            self.events.emit(conflict)
         return handled
 
     async def _unauthorized(
@@ -81,7 +79,7 @@ class RefusalHandler:
             return REPEAT
         in_flight.unauthorized[client] = times + 1, token
         with suppress(TokenUnavailableError):
-            await self._pool.renew(client, in_flight.id, token.number)
+            await self.pool.renew(client, in_flight.id, token.number)
         return REPEAT
 
     async def _forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat | Left:
@@ -92,46 +90,48 @@ class RefusalHandler:
         """
         client = in_flight.client
         with client.breaker.suspended():
-            grants = await self._new_grants(client)
-            source, reason = authorization.cause_of_403(answer, grants)
-            missing = authorization.missing(answer, grants)
-            self._scope_error(in_flight, step, answer, source, missing)
-            if grants is not None and grants.missing_grants:
-                self._halt(in_flight, *authorization.halt_reason(grants, reason), step)
+            grants, reason, lacking = await self._judge_403(in_flight, step, answer)
+            if lacking:
                 return REPEAT
             if grants is not None and not self._refused_while_others_pass(in_flight, step):
                 words = authorization.describe_403(step, answer)
                 self._halt(in_flight, reason, words, step, by_token=False)
         if grants is None:
-            later = Defer(self._pool.probe_seconds, RetryReason.FORBIDDEN, in_flight.progress)
-            return await self._completer.defer(in_flight, later)
+            later = Defer(self.pool.probe_seconds, RetryReason.FORBIDDEN, in_flight.progress)
+            return await self.completer.defer(in_flight, later)
         again = client in in_flight.forbidden
         in_flight.forbidden.add(client)
-        if not again and self._pool.has_alternative(in_flight.forbidden):
+        if not again and self.pool.has_alternative(in_flight.forbidden):
             client.breaker.release_probe(in_flight.id)
             return REPEAT
         if self._refused_while_others_pass(in_flight, step):
-            reason_parked = Reason.FORBIDDEN_CONTACT
-            return await self._completer.settle(
-                in_flight, Status.PARKED, reason_parked, step, answer
-            )
-        refused = replace(in_flight.progress, forbidden_at=self._clock.time())
-        later = Defer(self._pool.probe_seconds, RetryReason.FORBIDDEN, refused)
-        return await self._completer.defer(in_flight, later)
+            parked = Status.PARKED, Reason.FORBIDDEN_CONTACT
+            return await self.completer.settle(in_flight, *parked, step, answer)
+        refused = replace(in_flight.progress, forbidden_at=self.clock.time())
+        later = Defer(self.pool.probe_seconds, RetryReason.FORBIDDEN, refused)
+        return await self.completer.defer(in_flight, later)
 
     async def _records_forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat:
         """Halt for a grant that the token lacks; else leave analytics to the other clients."""
-        client = in_flight.client
-        with client.breaker.suspended():
-            grants = await self._new_grants(client)
-            source, reason = authorization.cause_of_403(answer, grants)
-            missing = authorization.missing(answer, grants)
-            self._scope_error(in_flight, step, answer, source, missing)
-            if grants is not None and grants.missing_grants:
-                self._halt(in_flight, *authorization.halt_reason(grants, reason))
-                return REPEAT
-        self._pool.skip_for(client, step, self._pool.probe_seconds)
+        with in_flight.client.breaker.suspended():
+            _, _, lacking = await self._judge_403(in_flight, step, answer)
+        if not lacking:
+            self.pool.skip_for(in_flight.client, step, self.pool.probe_seconds)
         return REPEAT
+
+    async def _judge_403(
+        self, in_flight: InFlight, step: Step, answer: Answer
+    ) -> tuple[TokenGrants | None, HaltReason, bool]:
+        """Return a new token's grants, the cause of the 403, and True if a missing grant halts."""
+        grants = await self._new_grants(in_flight.client)
+        source, reason = authorization.cause_of_403(answer, grants)
+        missing = authorization.missing(answer, grants)
+        self._scope_error(in_flight, step, answer, source, missing)
+        if grants is None or not grants.missing_grants:
+            return grants, reason, False
+        failed_step = None if step.is_of_records else step
+        self._halt(in_flight, *authorization.halt_reason(grants, reason), failed_step)
+        return grants, reason, True
 
     def _refused_while_others_pass(self, in_flight: InFlight, step: Step) -> bool:
         """Return True if it was refused before, and another contact's request passed since."""
@@ -142,16 +142,16 @@ class RefusalHandler:
         seconds = DEFAULT_HOLD_SECONDS if answer.retry_after is None else answer.retry_after
         endpoint = step if answer.limit_key else None
         client = in_flight.client
-        self._events.emit(Throttled(endpoint, seconds, answer.limit_key or "", client.name))
-        self._pool.hold(client, endpoint, seconds)
+        self.events.emit(Throttled(endpoint, seconds, answer.limit_key or "", client.name))
+        self.pool.hold(client, endpoint, seconds)
         client.breaker.release_probe(in_flight.id)
         if endpoint is None or endpoint.is_of_records or seconds <= LONG_HOLD_SECONDS:
             return REPEAT
-        wait = min(seconds, self._pool.long_hold_remaining(step))
+        wait = min(seconds, self.pool.long_hold_remaining(step))
         if wait <= 0:
             return REPEAT
         later = Defer(wait, RetryReason.THROTTLED, in_flight.progress)
-        return await self._completer.defer(in_flight, later)
+        return await self.completer.defer(in_flight, later)
 
     async def _masked_scope(
         self, in_flight: InFlight, step: Step, answer: Answer
@@ -167,8 +167,8 @@ class RefusalHandler:
                 self._halt(in_flight, *authorization.halt_reason(grants), step)
                 return REPEAT
             unjudged = replace(in_flight.progress, open_next=False)
-        later = Defer(self._pool.probe_seconds, RetryReason.CONFLICT, unjudged)
-        return await self._completer.defer(in_flight, later)
+        later = Defer(self.pool.probe_seconds, RetryReason.CONFLICT, unjudged)
+        return await self.completer.defer(in_flight, later)
 
     async def _new_grants(self, client: OAuthClient) -> TokenGrants | None:
         """Return what a token grants that is issued now; None if none can be had."""
@@ -194,4 +194,4 @@ class RefusalHandler:
     ) -> None:  # fmt: skip
         key, correlation = in_flight.contact.key, answer.correlation_id
         name = in_flight.client.name
-        self._events.emit(ScopeError(source, step, key, correlation, missing, name))
+        self.events.emit(ScopeError(source, step, key, correlation, missing, name))

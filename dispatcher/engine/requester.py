@@ -1,7 +1,7 @@
 """One request with a permit: for a send the intent before it, and its records after it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.decision import Notify, Open
@@ -12,7 +12,7 @@ from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
 from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
-from dispatcher.engine.platform_clock import PlatformClock
+from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.send_result import (
     DECIDE_AGAIN,
     REPEAT,
@@ -42,19 +42,16 @@ _Call = Callable[[Platform], Awaitable[Reply]]
 """A request, made through the platform of the client that has the permit."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Requester:
     """Makes requests for contacts."""
 
-    def __init__(
-        self, pool: ClientPool, completer: Completer, rules: CampaignRules, events: EventSink,
-        clock: Clock, platform_clock: PlatformClock,
-    ) -> None:  # fmt: skip
-        self._pool = pool
-        self._completer = completer
-        self._rules = rules
-        self._events = events
-        self._clock = clock
-        self._platform_clock = platform_clock
+    pool: ClientPool
+    completer: Completer
+    rules: CampaignRules
+    events: EventSink
+    clock: Clock
+    platform_time: PlatformTime
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
@@ -87,7 +84,7 @@ class Requester:
             permit.release()
             return DECIDE_AGAIN
         try:
-            block = await self._completer.intend(in_flight, step, decision)
+            block = await self.completer.intend(in_flight, step, decision)
         except BaseException:
             permit.release()
             raise
@@ -96,14 +93,14 @@ class Requester:
             return Blocked(block)
         if not client.breaker.allows(in_flight.id):  # a halt began while the intent was committed
             permit.release()
-            await self._completer.retract(in_flight)
+            await self.completer.retract(in_flight)
             return Suspended(decision)
         if in_flight.conversation is not None:
-            self._events.emit(StateAged(self._clock.monotonic() - in_flight.state_at))
+            self.events.emit(StateAged(self.clock.monotonic() - in_flight.state_at))
         try:
             return await self._request(in_flight, step, acquired, _sending(in_flight, decision))
         except TokenExpiredError as expired:
-            await self._completer.retract(in_flight)
+            await self.completer.retract(in_flight)
             renewed = await self._renew(in_flight, expired.number)
             return renewed if isinstance(renewed, Left) else Suspended(decision)
 
@@ -114,7 +111,7 @@ class Requester:
 
         Return None if it was not made: there was no permit, or no token.
         """
-        while (permit := await self._pool.acquire(Step.LOOK_BACK, in_flight.id)) is not None:
+        while (permit := await self.pool.acquire(Step.LOOK_BACK, in_flight.id)) is not None:
             try:
                 return await self._request(
                     in_flight, Step.LOOK_BACK, permit, lambda platform: platform.look_back(queries)
@@ -122,7 +119,7 @@ class Requester:
             except TokenExpiredError as expired:
                 number = expired.number
             try:
-                if not await self._pool.renew(in_flight.client, in_flight.id, number):
+                if not await self.pool.renew(in_flight.client, in_flight.id, number):
                     return None
             except TokenUnavailableError:
                 return None
@@ -130,7 +127,7 @@ class Requester:
 
     def release_probe(self, in_flight: InFlight) -> None:
         """Let another contact become the probe, if this one was it."""
-        self._pool.release_probe(in_flight.id)
+        self.pool.release_probe(in_flight.id)
 
     def _is_outdated(self, in_flight: InFlight) -> bool:
         """Return True if the decision is no longer true after the wait for the permit.
@@ -138,26 +135,26 @@ class Requester:
         The contact expired, or its state is too old, or a rule of the campaign forbids the send
         now, or for the person that the state check has named.
         """
-        now, expires = self._clock.time(), in_flight.contact.expires_at
+        now, expires = self.clock.time(), in_flight.contact.expires_at
         if expires is not None and now >= expires:
             return True
         if (
-            self._rules.check(in_flight.contact, in_flight.conversation, in_flight.progress, now)
+            self.rules.check(in_flight.contact, in_flight.conversation, in_flight.progress, now)
             is not None
         ):
             return True
-        return in_flight.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS)
+        return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
 
     async def _acquire(self, in_flight: InFlight, step: Step) -> ClientPermit | Left:
         """Wait for a permit; a contact that would wait for long leaves its worker."""
-        permit = await self._pool.acquire(step, in_flight.id, in_flight.forbidden)
+        permit = await self.pool.acquire(step, in_flight.id, in_flight.forbidden)
         if permit is not None:
             return permit
-        hold = self._pool.long_hold_remaining(step)
+        hold = self.pool.long_hold_remaining(step)
         if hold <= 0:
-            return await self._completer.release(in_flight)
+            return await self.completer.release(in_flight)
         later = Defer(hold, RetryReason.THROTTLED, in_flight.progress)
-        return await self._completer.defer(in_flight, later)
+        return await self.completer.defer(in_flight, later)
 
     async def _read(
         self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
@@ -169,17 +166,17 @@ class Requester:
 
     async def _renew(self, in_flight: InFlight, number: int) -> Repeat | Left:
         try:
-            await self._pool.renew(in_flight.client, in_flight.id, number)
+            await self.pool.renew(in_flight.client, in_flight.id, number)
         except TokenUnavailableError:
             later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, in_flight.progress)
-            return await self._completer.defer(in_flight, later)
+            return await self.completer.defer(in_flight, later)
         return REPEAT
 
     async def _request(
         self, in_flight: InFlight, step: Step, acquired: ClientPermit, call: _Call
     ) -> Reply:
         client, permit = acquired
-        in_flight.client, in_flight.sent_at = client, self._clock.time()
+        in_flight.client, in_flight.sent_at = client, self.clock.time()
         try:
             reply = await call(client.platform)
         except TokenExpiredError:
@@ -194,7 +191,7 @@ class Requester:
 
     def _record(self, in_flight: InFlight, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
-            self._platform_clock.synchronize(reply.clock)
+            self.platform_time.synchronize(reply.clock)
         result, left = reply.result, True
         if isinstance(result, Answer):
             in_flight.client.breaker.record_reachable()
@@ -205,7 +202,7 @@ class Requester:
             opens = in_flight.progress.open_next
             counted = in_flight.progress.count_send()
             in_flight.progress = replace(counted, open_next=True) if opens else counted
-        self._events.emit(_answered(in_flight, step, reply))
+        self.events.emit(_answered(in_flight, step, reply))
 
 
 def _sending(in_flight: InFlight, decision: Notify | Open) -> _Call:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.events import Answered
 from dispatcher.domain.status import Status, Step
 from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.platforms.http import PlatformClock
@@ -103,14 +104,14 @@ async def test_an_intent_has_the_platforms_time_whatever_ours_does(seconds):
 
     platform.answer = answer
     engine.ledger.before = before
-    first = engine.delivery.requester._record
+    emit = engine.events.emit
 
-    def jump(*given):
-        first(*given)
-        if given[1] is Step.CHECK:
+    def jump(event):
+        emit(event)
+        if isinstance(event, Answered) and event.step is Step.CHECK:
             engine.clock.jumped += seconds
 
-    engine.delivery.requester._record = jump
+    engine.events.emit = jump
     row = await engine.deliver()
     assert row.status is Status.OPENED
     assert row.intent.at == pytest.approx(intents[0], abs=0.01)

@@ -3,7 +3,7 @@
 from dispatcher.ports import Clock
 
 
-class PlatformClock:
+class PlatformTime:
     """Estimates the platform's time from the Date header of its answers.
 
     It runs evenly where the local wall clock jumps.
@@ -17,7 +17,7 @@ class PlatformClock:
         """Set it to ``ahead`` seconds after the local wall clock."""
         self._zero = self._clock.time() - self._clock.monotonic() + ahead
 
-    def time(self) -> float:
+    def now(self) -> float:
         """Seconds since the epoch; the local wall clock's until an answer had a Date header."""
         if self._zero is None:
             return self._clock.time()
