@@ -9,14 +9,12 @@ from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.engine import authorization
-from dispatcher.engine.clients.client import OAuthClient
 from dispatcher.engine.clients.pool import LONG_HOLD_SECONDS, ClientPool
 from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.send_result import REPEAT, Left, Repeat
 from dispatcher.ports import (
     Clock,
-    CredentialsError,
     EventSink,
     Reply,
     TokenGrants,
@@ -123,7 +121,7 @@ class RefusalHandler:
         self, in_flight: InFlight, step: Step, answer: Answer
     ) -> tuple[TokenGrants | None, HaltReason, bool]:
         """Return a new token's grants, the cause of the 403, and True if a missing grant halts."""
-        grants = await self._new_grants(in_flight.client)
+        grants = await in_flight.client.breaker.new_grants()
         source, reason = authorization.cause_of_403(answer, grants)
         missing = authorization.missing(answer, grants)
         self._scope_error(in_flight, step, answer, source, missing)
@@ -158,7 +156,7 @@ class RefusalHandler:
     ) -> Repeat | Left | None:
         """Find a missing scope behind a 409, by the grants of a token that is issued after it."""
         with in_flight.client.breaker.suspended():
-            grants = await self._new_grants(in_flight.client)
+            grants = await in_flight.client.breaker.new_grants()
             if grants is not None:
                 if not grants.missing_grants:
                     return None
@@ -169,16 +167,6 @@ class RefusalHandler:
             unjudged = replace(in_flight.progress, open_next=False)
         later = Defer(self.pool.probe_seconds, RetryReason.CONFLICT, unjudged)
         return await self.completer.defer(in_flight, later)
-
-    async def _new_grants(self, client: OAuthClient) -> TokenGrants | None:
-        """Return what a token grants that is issued now; None if none can be had."""
-        try:
-            return await client.platform.verify()
-        except CredentialsError as error:
-            client.breaker.halt(HaltReason.CREDENTIALS, str(error))
-        except TokenUnavailableError as error:
-            client.breaker.record_unreachable(str(error))
-        return None
 
     def _halt(
         self, in_flight: InFlight, reason: HaltReason, words: str, step: Step | None = None,

@@ -135,13 +135,10 @@ class Requester:
         The contact expired, or its state is too old, or a rule of the campaign forbids the send
         now, or for the person that the state check has named.
         """
-        now, expires = self.clock.time(), in_flight.contact.expires_at
-        if expires is not None and now >= expires:
+        now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
+        if contact.expires_at is not None and now >= contact.expires_at:
             return True
-        if (
-            self.rules.check(in_flight.contact, in_flight.conversation, in_flight.progress, now)
-            is not None
-        ):
+        if self.rules.check(contact, in_flight.conversation, progress, now) is not None:
             return True
         return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
 

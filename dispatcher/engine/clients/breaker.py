@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine import authorization
-from dispatcher.ports import Clock, CredentialsError, EventSink, Platform, TokenUnavailableError
+from dispatcher.ports import (
+    Clock,
+    CredentialsError,
+    EventSink,
+    Platform,
+    TokenGrants,
+    TokenUnavailableError,
+)
 
 UNREACHABLE_LIMIT = 5
 """Requests in a row that could not leave, after which the platform counts as down."""
@@ -181,29 +188,33 @@ class CircuitBreaker:
             timer.cancel()
         return waiter in done or self._resumed.is_set()
 
+    async def new_grants(self) -> TokenGrants | None:
+        """Return the grants of a token that is issued now; None if none can be had.
+
+        The breaker halts if the platform refuses the credentials.
+        """
+        try:
+            return await self._platform.verify()
+        except CredentialsError as error:
+            self.halt(HaltReason.CREDENTIALS, str(error))
+        except TokenUnavailableError as error:
+            self.record_unreachable(str(error))
+        return None
+
     async def _probe_once(self) -> None:
         reason = self.reason
         if reason is None:
             return
         self._events.emit(Probed(reason, self._client))
-        if not await self._authorized():
+        grants = await self.new_grants()
+        if grants is None:
+            return
+        if grants.missing_grants:
+            self.halt(*authorization.halt_reason(grants, self.reason))
             return
         if reason is HaltReason.SCOPE and self._by_token:
             self._failed_step = None  # the token has the scope: any request that succeeds will do
         self._choose_probe()
-
-    async def _authorized(self) -> bool:
-        """Return True if a new token lacks nothing; halt for what it lacks."""
-        try:
-            grants = await self._platform.verify()
-        except CredentialsError as error:
-            self.halt(HaltReason.CREDENTIALS, str(error))
-            return False
-        except TokenUnavailableError:
-            return False
-        if grants.missing_grants:
-            self.halt(*authorization.halt_reason(grants, self.reason))
-        return not grants.missing_grants
 
     def _is_evidence(self, step: Step) -> bool:
         """Return True if a success of ``step`` shows that the failed step works again."""
