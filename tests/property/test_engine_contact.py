@@ -30,7 +30,7 @@ from tests.support.scripted import (
     TIMEOUT,
     UNKNOWN,
     refused,
-    seen,
+    state_answer,
     throttled,
 )
 from tests.support.virtual import in_virtual_time
@@ -41,8 +41,16 @@ UNTAKEN = frozenset(AnswerKind) - {AnswerKind.ACCEPTED, AnswerKind.IN_DOUBT}
 LASTING = [RESET, TIMEOUT, *map(refused, (302, 400, 403, 404, 409, 422, 500, 503)), Answer(503)]
 PASSING = [NOT_SENT, refused(401), throttled(0), throttled(3), throttled(900, "open")]
 NO_TOKEN = [CredentialsError("refused"), TokenUnavailableError("down")]
-CHECKS = [OPEN, ENDED, NOT_ENDED, UNKNOWN, Answer(200), seen(identity=None), seen(target=None)]
-CHECKS += [seen(State.CLOSED, identity="person-2"), seen(proactive=False)]
+CHECKS = [
+    OPEN,
+    ENDED,
+    NOT_ENDED,
+    UNKNOWN,
+    Answer(200),
+    state_answer(identity=None),
+    state_answer(target=None),
+]
+CHECKS += [state_answer(State.CLOSED, identity="person-2"), state_answer(proactive=False)]
 CHECKS += [RESUMABLE, ENGAGED]
 SENDS = [CLOSED_400, CHANNEL_400, ACTIVE_400, Answer(201)]
 
@@ -91,13 +99,13 @@ class Watched:
         assert len(self.sends) == len(kinds)
         assert row.progress.sends == sum(kind is not AnswerKind.NOT_SENT for kind in kinds)
         assert row.history.count("intend") >= len(kinds)
-        assert (row.status in FINAL) == (len(self.engine.events.of(Settled)) == 1)
-        counted = len(self.engine.events.of(ScopeError, ClosedConflict))
+        assert (row.status in FINAL) == (len(self.engine.events.of_type(Settled)) == 1)
+        counted = len(self.engine.events.of_type(ScopeError, ClosedConflict))
         concerned = [r for _, r in results if isinstance(r, Answer)]
         assert counted <= sum(r.status in (400, 401, 403, 409) for r in concerned)
-        assert len(self.engine.events.of(RetryLoop)) <= 1
+        assert len(self.engine.events.of_type(RetryLoop)) <= 1
         assert all(permit.end for permit in self.engine.pacer.permits)
-        answered = [e for e in self.engine.events.of(Answered) if e.step is not Step.LOOK_BACK]
+        answered = [e for e in self.engine.events.of_type(Answered) if e.step is not Step.LOOK_BACK]
         assert len(answered) == len(results)
 
 
@@ -235,7 +243,7 @@ async def test_one_refusal_is_counted_in_one_failure_counter_or_in_none(step, re
     )
     async with engine.working(contact(), probing=False) as tasks:
         await asyncio.wait(tasks, timeout=30)
-        counted = engine.events.of(ScopeError, ClosedConflict, RetryLoop)
+        counted = engine.events.of_type(ScopeError, ClosedConflict, RetryLoop)
     status = result.status if isinstance(result, Answer) else 0
     closed = status == 400 and result is CLOSED_400 and step is Step.NOTIFY
     active = result is ACTIVE_400 and step is Step.OPEN

@@ -48,7 +48,7 @@ class CampaignsFixture:
         self.engine.pool = self.engine.make_pool(self.engine.connections())
         run = CampaignsFixture(engine=self.engine)
         for name, source in self.sources.items():
-            run.add(name, *source.given, ledger=self.ledgers[name])
+            run.add(name, *source.items, ledger=self.ledgers[name])
         return run
 
     def pipeline(self, **options):
@@ -68,5 +68,5 @@ class CampaignsFixture:
     def pause_events(self, campaign):
         return [
             (type(event).__name__, event.reason)
-            for event in self.events[campaign].of(Halted, Resumed)
+            for event in self.events[campaign].of_type(Halted, Resumed)
         ]

@@ -166,7 +166,7 @@ async def test_every_row_of_a_batch_is_told_once():
     batch = Batch([*contacts(3), contact(1)], [bad], filtered=2)
     engine = EngineFixture()
     await engine.pipeline(batch, contacts(2)).run()
-    assert engine.events.of(RowsRead) == [RowsRead(7, 3, 1, 1, 2), RowsRead(2, 0, 2, 0, 0)]
+    assert engine.events.of_type(RowsRead) == [RowsRead(7, 3, 1, 1, 2), RowsRead(2, 0, 2, 0, 0)]
 
 
 @in_virtual_time

@@ -29,7 +29,7 @@ async def test_an_exhausted_run_is_done():
     assert engine.ledger.count(Status.OPENED) == 100
     assert set(sent(engine).values()) == {1}
     assert engine.platform.most_at_once == 4
-    last = engine.events.of(Gauges)[-1]
+    last = engine.events.of_type(Gauges)[-1]
     assert (last.in_flight, last.backlog, last.oldest_due) == (0, 0, 0.0)
     assert engine.source.closed
 
@@ -99,7 +99,7 @@ async def test_a_daemon_goes_on_until_it_is_stopped():
     await asyncio.sleep(500)
     assert not running.done()
     assert engine.ledger.count(Status.OPENED) == 3
-    assert len(engine.events.of(Gauges)) == pytest.approx(100, abs=2)
+    assert len(engine.events.of_type(Gauges)) == pytest.approx(100, abs=2)
     pipeline.stop()
     assert await running is RunOutcome.DRAINED
 

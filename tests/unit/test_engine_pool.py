@@ -75,7 +75,7 @@ async def test_a_contact_is_checked_by_one_client_and_written_to_by_another():
     row = await engine.deliver()
     assert row.status is Status.OPENED
     assert sorted([engine.steps("one"), engine.steps("other")]) == [[CHECK], [LINK]]
-    assert {event.client for event in engine.events.of(Answered)} == {"one", "other"}
+    assert {event.client for event in engine.events.of_type(Answered)} == {"one", "other"}
 
 
 @pytest.mark.parametrize("status", [403, 409])
@@ -90,8 +90,10 @@ async def test_a_client_without_its_scope_halts_alone(status):
         assert engine.reason("one") is HaltReason.SCOPE
         assert engine.reason("other") is None
         assert engine.pool.halted_since is None
-    assert [(e.reason, e.client) for e in engine.events.of(Halted)] == [(HaltReason.SCOPE, "one")]
-    assert {e.client for e in engine.events.of(ScopeError)} == {"one"}
+    assert [(e.reason, e.client) for e in engine.events.of_type(Halted)] == [
+        (HaltReason.SCOPE, "one")
+    ]
+    assert {e.client for e in engine.events.of_type(ScopeError)} == {"one"}
 
 
 @in_virtual_time
@@ -110,8 +112,8 @@ async def test_a_halted_client_is_probed_by_one_contact_and_goes_on():
         assert engine.made("one", halted + 0.1, resumed) <= 5
         await until(lambda: opened(engine) == 60, 30)
         assert engine.made("one", resumed) > 10
-    assert [event.client for event in engine.events.of(Resumed)] == ["one"]
-    assert {event.client for event in engine.events.of(Probed)} == {"one"}
+    assert [event.client for event in engine.events.of_type(Resumed)] == ["one"]
+    assert {event.client for event in engine.events.of_type(Probed)} == {"one"}
 
 
 @in_virtual_time
@@ -161,7 +163,7 @@ async def test_a_429_holds_the_client_that_got_it():
     async with engine.working(*contacts(20)) as tasks:
         await asyncio.wait(tasks, timeout=5)
         assert opened(engine) == 20
-    (event,) = engine.events.of(Throttled)
+    (event,) = engine.events.of_type(Throttled)
     assert event.client == "one"
     assert engine.pool.hold_remaining(CHECK) == 0
     assert engine.clients["one"].pacer.hold_remaining(CHECK) > 20
@@ -291,7 +293,7 @@ async def test_gauges_tell_each_client_and_the_whole():
     """The share of all quotas that is used is weighed by what each client may."""
     engine = PoolFixture("small", "large", quotas={"small": 60, "large": 180})
     await engine.pipeline(contacts(100)).run()
-    gauges = engine.events.of(Gauges)[-1]
+    gauges = engine.events.of_type(Gauges)[-1]
     each = {one.client: one for one in gauges.clients}
     assert set(each) == {"small", "large"}
     assert gauges.pace == pytest.approx(sum(one.pace for one in each.values()))

@@ -26,7 +26,7 @@ from tests.support.scripted import (
     UNKNOWN,
     in_turn,
     refused,
-    seen,
+    state_answer,
     throttled,
 )
 from tests.support.virtual import START, in_virtual_time
@@ -67,12 +67,12 @@ ENDS = {
         ["conflict:open:409", "deferred:not_ended"],
     ),
     "409 on open: somebody else": (
-        [(CHECK, ENDED), (LINK, CONFLICT), (CHECK, seen(identity="person-2"))],
+        [(CHECK, ENDED), (LINK, CONFLICT), (CHECK, state_answer(identity="person-2"))],
         parked(Reason.IDENTITY),
         ["conflict:open:409"],
     ),
     "409 on open: nobody known": (
-        [(CHECK, ENDED), (LINK, CONFLICT), (CHECK, seen(identity=None))],
+        [(CHECK, ENDED), (LINK, CONFLICT), (CHECK, state_answer(identity=None))],
         parked(Reason.IDENTITY),
         ["conflict:open:409"],
     ),
@@ -118,18 +118,18 @@ ENDS = {
     ),
     "404 on the check": ([(CHECK, GONE)], rejected(Reason.CONVERSATION_GONE), []),
     "channel, in the state": (
-        [(CHECK, seen(proactive=False))],
+        [(CHECK, state_answer(proactive=False))],
         rejected(Reason.CHANNEL),
         [],
     ),
     "channel, but open": (
-        [(CHECK, seen(State.OPEN, proactive=False)), (NOTIFY, TAKEN)],
+        [(CHECK, state_answer(State.OPEN, proactive=False)), (NOTIFY, TAKEN)],
         NOTIFIED,
         [],
     ),
     "channel, in the answer": ([(CHECK, ENDED), (LINK, CHANNEL_400)], rejected(Reason.CHANNEL), []),
-    "no identity": ([(CHECK, seen(identity=None))], rejected(Reason.NO_IDENTITY), []),
-    "no address": ([(CHECK, seen(target=None))], rejected(Reason.NO_ADDRESS), []),
+    "no identity": ([(CHECK, state_answer(identity=None))], rejected(Reason.NO_IDENTITY), []),
+    "no address": ([(CHECK, state_answer(target=None))], rejected(Reason.NO_ADDRESS), []),
     "unknown state": (
         [(CHECK, UNKNOWN)] * 3,
         parked(Reason.UNKNOWN_STATE),
@@ -192,8 +192,8 @@ async def test_row(script, end, facts):
     assert (row.status, row.settlement.reason) == end
     assert event_words(engine.events) == facts
     assert answer.left == []
-    assert [(e.status, e.reason) for e in engine.events.of(Settled)] == [end]
-    assert len(engine.events.of(Answered)) == len(script)
+    assert [(e.status, e.reason) for e in engine.events.of_type(Settled)] == [end]
+    assert len(engine.events.of_type(Answered)) == len(script)
     assert {permit.end for permit in engine.pacer.permits} == {"answered"}
 
 
@@ -226,7 +226,7 @@ async def test_a_link_names_the_closed_conversation_and_settles_with_its_lineage
     assert end.state_at == pytest.approx(START + 0.05, abs=0.01)
     assert end.correlation_id == "corr-1"
     assert row.progress.sends == 1
-    (age,) = engine.events.of(StateAged)
+    (age,) = engine.events.of_type(StateAged)
     assert age.seconds < 0.01
 
 
@@ -259,7 +259,7 @@ async def test_an_unlinked_open_that_is_refused_for_ever_is_a_loop():
 @in_virtual_time
 async def test_the_address_that_a_closed_session_tells_is_used():
     """Where neither the check nor the row knows whom to write to."""
-    unknown = seen(State.OPEN, target=None)
+    unknown = state_answer(State.OPEN, target=None)
     engine = EngineFixture(in_turn((CHECK, unknown), (NOTIFY, CLOSED_400), (LINK, OPENED)))
     await engine.until_final()
     assert engine.platform.requests[-1].decision.target.value == "told@example.org"

@@ -226,8 +226,8 @@ async def test_gauges_are_each_campaigns_own():
     later = [replace(each, not_before=START + 1000) for each in people("b-later", 5)]
     run.add("c", later)
     assert await run.pipeline(gauge_seconds=0.1).run() is RunOutcome.DEFERRED
-    last = {name: events.of(Gauges)[-1] for name, events in run.events.items()}
+    last = {name: events.of_type(Gauges)[-1] for name, events in run.events.items()}
     assert {name: gauges.backlog for name, gauges in last.items()} == {"a": 0, "b": 0, "c": 5}
     assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(1.0, 0.5)}
-    most = max(each.in_flight for each in run.events["a"].of(Gauges))
+    most = max(each.in_flight for each in run.events["a"].of_type(Gauges))
     assert 0 < most <= 4

@@ -41,7 +41,7 @@ from tests.support.scripted import (
     TAKEN,
     in_turn,
     refused,
-    seen,
+    state_answer,
 )
 from tests.support.virtual import START, in_virtual_time
 
@@ -203,7 +203,7 @@ ENDS = {
     ),
     "talks twice": (
         NEVER,
-        [*[(CHECK, ENGAGED)] * 4, (CHECK, seen(State.UNKNOWN)), *[(CHECK, ENGAGED)] * 5],
+        [*[(CHECK, ENGAGED)] * 4, (CHECK, state_answer(State.UNKNOWN)), *[(CHECK, ENGAGED)] * 5],
         (Status.PARKED, Reason.ENGAGED),
         [*["deferred:engaged"] * 4, "deferred:unknown_state", *["deferred:engaged"] * 4],
     ),
@@ -286,7 +286,11 @@ async def test_an_engaged_contact_is_skipped_when_it_expires():
         (ENDED, Answer(200, conversation_id="other"), Relation.LINKED),
         (OPEN, Answer(200, conversation_id="conversation-1"), Relation.NOTIFIED),
         (OPEN, Answer(200, conversation_id="other"), Relation.LINKED),
-        (seen(State.OPEN, identity=None), Answer(200, conversation_id="other"), Relation.UNLINKED),
+        (
+            state_answer(State.OPEN, identity=None),
+            Answer(200, conversation_id="other"),
+            Relation.UNLINKED,
+        ),
     ],
 )
 @in_virtual_time
@@ -305,7 +309,7 @@ async def test_the_relation_tells_where_the_message_ended(state, answer, relatio
 async def test_an_open_without_an_identity_is_linked_all_the_same():
     """The address alone is enough where the platform needs no more."""
     rules = DecisionPolicy(needs_identity=False, retry=POLICY)
-    engine = EngineFixture(in_turn((CHECK, seen(identity=None)), (OPENING, OPENED)), rules)
+    engine = EngineFixture(in_turn((CHECK, state_answer(identity=None)), (OPENING, OPENED)), rules)
     row = await engine.until_final()
     assert engine.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)
     assert (row.settlement.relation, row.settlement.external_contact_id) == (Relation.LINKED, None)

@@ -57,14 +57,14 @@ async def test_a_missing_scope_is_probed_by_token_and_resumes_by_itself(refusal,
         await asyncio.sleep(100)
         assert len(engine.platform.requests) == asked
         probes = [moment for moment in engine.platform.verified if moment > 1]
-        assert len(probes) == len(engine.events.of(Probed)) == 6
+        assert len(probes) == len(engine.events.of_type(Probed)) == 6
         assert spaced(probes, PROBE_SECONDS)
         assert engine.ledger.count(Status.CLAIMED) == 20
         world.restore()
         await asyncio.sleep(PROBE_SECONDS + 1)
         assert all(task.done() for task in tasks)
     assert engine.ledger.count(Status.OPENED) == 20
-    assert len(engine.events.of(Halted)) == len(engine.events.of(Resumed)) == 1
+    assert len(engine.events.of_type(Halted)) == len(engine.events.of_type(Resumed)) == 1
 
 
 @in_virtual_time
@@ -145,7 +145,7 @@ async def test_a_platform_that_is_down_opens_the_breaker_and_costs_nothing():
     assert await running is RunOutcome.DONE
     assert engine.ledger.count(Status.OPENED) == 30
     assert all(row.progress.attempts == 0 for row in engine.ledger.rows.values())
-    assert [event.reason for event in engine.events.of(Halted)] == [HaltReason.PLATFORM_DOWN]
+    assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason.PLATFORM_DOWN]
 
 
 @in_virtual_time
@@ -155,7 +155,7 @@ async def test_an_answer_of_any_kind_shows_that_the_platform_is_there():
     engine = EngineFixture(lambda _: next(answers))
     for number in range(27):
         await engine.deliver(contact(number))
-    assert engine.events.of(Halted) == []
+    assert engine.events.of_type(Halted) == []
 
 
 @in_virtual_time
@@ -186,7 +186,7 @@ async def test_a_permit_got_just_before_a_halt_is_not_used(wait, checks):
     engine = EngineFixture()
 
     async def halt_meanwhile(name):
-        if name == "intend" and not engine.events.of(Halted):
+        if name == "intend" and not engine.events.of_type(Halted):
             engine.breaker.halt(HaltReason.CREDENTIALS, "")
 
     engine.ledger.before = halt_meanwhile
@@ -438,7 +438,7 @@ async def test_whoever_waits_while_a_question_is_open_goes_on_once_it_is_answere
             await asyncio.wait(second)
         await asyncio.wait(first)
     assert engine.ledger.end("key-2") == (Status.OPENED, Reason.DELIVERED)
-    assert engine.events.of(Halted) == []
+    assert engine.events.of_type(Halted) == []
 
 
 @pytest.mark.parametrize("step", [CHECK, LINK])

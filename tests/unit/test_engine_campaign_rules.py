@@ -13,7 +13,7 @@ from dispatcher.engine.campaign_rules import BUSY_SECONDS, CampaignRules, LocalQ
 from dispatcher.engine.pipeline import RunOutcome
 from tests.support.engine import EngineFixture, contact, contacts
 from tests.support.memory_ledger import MemoryLedger
-from tests.support.scripted import ENDED, GOOD, GUEST, in_turn, refused, seen
+from tests.support.scripted import ENDED, GOOD, GUEST, in_turn, refused, state_answer
 from tests.support.virtual import START, in_virtual_time
 
 CHECK, OPEN = Step.CHECK, Step.OPEN
@@ -28,7 +28,7 @@ def engine_with(answer=None, ledger=None, **rules):
 
 def same_person(request):
     """All conversations are one and the same person's."""
-    return {**GOOD, CHECK: seen(identity="somebody")}[request.step]
+    return {**GOOD, CHECK: state_answer(identity="somebody")}[request.step]
 
 
 def quiet(begin, end, column="", zone="UTC"):
@@ -79,7 +79,7 @@ async def test_contacts_of_one_person_side_by_side():
     ending = await engine.pipeline(contacts(2)).run()
     assert ending is RunOutcome.DONE
     assert sorted(engine.ledger.end(f"key-{n}") for n in (1, 2)) == [SENT, SAME]
-    (busy,) = engine.events.of(Deferred)
+    (busy,) = engine.events.of_type(Deferred)
     assert (busy.reason, busy.seconds) == (RetryReason.BUSY, BUSY_SECONDS)
     assert max(row.progress.attempts for row in engine.ledger.rows.values()) == 0
 
@@ -110,7 +110,7 @@ async def test_quiet_hours_defer_and_drop_nobody():
     engine = engine_with(quiet=quiet(-60, 90))
     row = await engine.until_final(contact(1))
     assert (row.status, row.settlement.reason) == SENT
-    (deferred,) = engine.events.of(Deferred)
+    (deferred,) = engine.events.of_type(Deferred)
     assert deferred.reason is RetryReason.QUIET_HOURS
     sent_at = SHOWN + timedelta(seconds=engine.platform.requests[0].at)
     assert f"{sent_at:%H:%M:%S}" == f"{SHOWN + timedelta(minutes=90):%H:%M:00}"
@@ -135,7 +135,7 @@ async def test_a_wait_for_the_permit_does_not_carry_a_send_into_the_quiet_time()
     assert row.status is Status.READY
     assert engine.platform.steps() == [CHECK]
     assert [permit.end for permit in engine.pacer.permits] == ["answered", "unused"]
-    assert engine.events.of(Deferred)[-1].reason is RetryReason.QUIET_HOURS
+    assert engine.events.of_type(Deferred)[-1].reason is RetryReason.QUIET_HOURS
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ async def test_who_is_on_the_list_is_not_even_asked_about(name):
 @in_virtual_time
 async def test_who_turns_out_to_be_on_the_list_is_not_written_to(name):
     """What the state check tells is looked up, too, before the send."""
-    named = seen(identity="somebody")
+    named = state_answer(identity="somebody")
     engine = engine_with(in_turn((CHECK, named)), suppressed=lambda names: name in names)
     await engine.deliver(contact(1))
     assert engine.ledger.end("key-1") == (Status.SKIPPED, Reason.SUPPRESSED)

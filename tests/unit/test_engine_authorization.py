@@ -58,14 +58,14 @@ async def test_the_body_decides_the_halt_and_what_is_counted(lack, source, reaso
     assert not engine.ledger.count(Status.PARKED)
     counted = [fact for fact in event_words(engine.events) if fact.startswith("scope:")]
     assert counted == [f"scope:{source}:open"] * len(sends(engine))
-    (halted,) = engine.events.of(Halted)
+    (halted,) = engine.events.of_type(Halted)
     if lack is not None:
         assert all(part in halted.detail for part in (lack, SEND, WHERE))
-        assert {event.missing for event in engine.events.of(ScopeError)} == {(SEND,)}
+        assert {event.missing for event in engine.events.of_type(ScopeError)} == {(SEND,)}
     open_again.set()
     assert await run is RunOutcome.DONE
     assert engine.ledger.count(Status.OPENED) == 8
-    assert len(engine.events.of(Halted)) == 1
+    assert len(engine.events.of_type(Halted)) == 1
 
 
 @in_virtual_time
@@ -110,7 +110,7 @@ async def test_a_token_that_lacks_the_scope_explains_the_refusal_whatever_the_bo
     engine.platform.missing = ()
     open_again.set()
     assert await run is RunOutcome.DONE
-    assert [event.reason for event in engine.events.of(Halted)] == [HaltReason.SCOPE]
+    assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason.SCOPE]
 
 
 @in_virtual_time
@@ -139,7 +139,7 @@ async def test_a_client_without_any_role_halts_for_what_was_refused_until_it_has
     asked = len(engine.platform.requests)
     await asyncio.sleep(60)
     assert len(engine.platform.requests) == asked
-    assert [event.reason for event in engine.events.of(Halted)] == [HaltReason(lack)]
+    assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason(lack)]
     engine.platform.missing = ()
     open_again.set()
     assert await run is RunOutcome.DONE

@@ -63,7 +63,7 @@ class World:
         return await self.engine.pipeline(source=source, **plan).run()
 
     def resolutions(self):
-        return [event.resolution for event in self.engine.events.of(InDoubt)]
+        return [event.resolution for event in self.engine.events.of_type(InDoubt)]
 
     def sends(self, number):
         asked = [
@@ -95,7 +95,7 @@ async def test_a_message_that_took_effect_is_found_and_settled_with_its_lineage(
     assert row.history == ["claim", "intend", "doubt", "settle"]
     assert world.resolutions() == [Resolution.FOUND]
     assert len(world.looks()) == 1
-    (settled,) = world.engine.events.of(Settled)
+    (settled,) = world.engine.events.of_type(Settled)
     assert settled.seconds == pytest.approx(1.1, abs=0.1)
 
 
@@ -286,7 +286,7 @@ async def test_a_look_back_that_tells_nothing_is_made_again(answer):
     assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
     assert all(permit.end for permit in world.engine.pacer.permits)
-    told = [e for e in world.engine.events.of(Answered) if e.step is LOOK]
+    told = [e for e in world.engine.events.of_type(Answered) if e.step is LOOK]
     assert len(told) == len(world.looks())
 
 
@@ -297,7 +297,7 @@ async def test_a_missing_scope_halts_the_run_and_a_look_back_can_end_the_halt():
     world.platform.look_answer, world.platform.missing = refused(403), ("read",)
     running = asyncio.create_task(world.run(contacts(1), wait_limit=1000))
     await until(lambda: world.engine.breaker.reason is HaltReason.SCOPE)
-    assert [event.step for event in world.engine.events.of(ScopeError)] == [LOOK]
+    assert [event.step for event in world.engine.events.of_type(ScopeError)] == [LOOK]
     world.platform.look_answer, world.platform.missing = None, ()
     assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
@@ -311,7 +311,7 @@ async def test_a_look_back_that_is_forbidden_alone_halts_nothing():
     assert await world.run(contacts(3), wait_limit=30) is RunOutcome.DEFERRED
     assert world.ledger.count(Status.OPENED) == 2
     assert world.engine.breaker.reason is None
-    assert world.engine.events.of(ScopeError)
+    assert world.engine.events.of_type(ScopeError)
 
 
 @in_virtual_time
@@ -366,7 +366,7 @@ async def test_a_look_back_over_quota_holds_and_is_made_again(key):
     assert await running is RunOutcome.DONE
     first, second = (look.at for look in world.looks())
     assert second >= first + 30
-    (event,) = world.engine.events.of(Throttled)
+    (event,) = world.engine.events.of_type(Throttled)
     assert event.step is (LOOK if key else None)
 
 

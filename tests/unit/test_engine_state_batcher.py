@@ -27,7 +27,7 @@ from tests.support.scripted import (
     TIMEOUT,
     ScriptedPlatform,
     refused,
-    seen,
+    state_answer,
     throttled,
 )
 from tests.support.virtual import VirtualClock, in_virtual_time, until
@@ -77,7 +77,7 @@ async def test_contacts_cost_their_sends_and_a_share_of_a_read(most, number):
     assert max(len(r.conversation_id) for r in engine.platform.requests if r.step is MANY) == most
     sends = Counter(r.conversation_id for r in engine.platform.requests if r.step is LINK)
     assert set(sends.values()) == {1}
-    told = Counter(event.step for event in engine.events.of(Answered))
+    told = Counter(event.step for event in engine.events.of_type(Answered))
     assert told == requests
 
 
@@ -102,7 +102,7 @@ async def test_the_age_of_a_state_counts_from_the_answer():
     """Ten sends after one read: the last rests on a state that waited for the nine before it."""
     engine = bench_of(10)
     await delivered(engine, 50, workers=10)
-    ages = [event.seconds for event in engine.events.of(StateAged)]
+    ages = [event.seconds for event in engine.events.of_type(StateAged)]
     assert 0.9 <= max(ages) <= 1.2
 
 
@@ -145,7 +145,7 @@ async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
     assert requests[CHECK] == requests[LINK] == 100
     assert requests[MANY] == 1
     assert engine.clock.monotonic() < REST_SECONDS
-    assert not engine.events.of(Halted)
+    assert not engine.events.of_type(Halted)
     assert engine.ledger.count(Status.OPENED) == 100
 
 
@@ -188,7 +188,7 @@ async def test_over_quota_holds_as_for_a_check(key):
     answers = [throttled(30.0, key)]
     engine = bench_of(10, lambda request: answers.pop() if answers else recorded(request))
     requests = await delivered(engine, 60)
-    (event,) = engine.events.of(Throttled)
+    (event,) = engine.events.of_type(Throttled)
     assert event.step is (MANY if key else None)
     assert requests[LINK] == 60
     held = next(each.at for each in engine.platform.requests if each.step is MANY)
@@ -204,8 +204,8 @@ async def test_a_missing_scope_halts_and_the_run_goes_on_once_it_is_there():
     missing = ["analytics"]
     engine.platform.missing = lambda: tuple(missing)
     run = asyncio.create_task(engine.pipeline(contacts(60), workers=20).run())
-    await until(lambda: engine.events.of(Halted))
-    assert engine.events.of(Halted)[0].reason is HaltReason.SCOPE
+    await until(lambda: engine.events.of_type(Halted))
+    assert engine.events.of_type(Halted)[0].reason is HaltReason.SCOPE
     missing.clear()
     assert await run is RunOutcome.DONE
     assert engine.ledger.count(Status.OPENED) == 60
@@ -284,7 +284,7 @@ async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, n
 @in_virtual_time
 async def test_nothing_is_final_by_an_old_record_alone():
     """Another person than the row's: the ordinary check has the last word."""
-    engine = bench_of(10, alone={**GOOD, CHECK: seen(identity="person-2")})
+    engine = bench_of(10, alone={**GOOD, CHECK: state_answer(identity="person-2")})
     given = [contact(n, external_contact_id="person-2") for n in range(1, 11)]
     async with engine.working(*given) as tasks:
         await asyncio.wait(tasks)
@@ -313,7 +313,7 @@ async def test_a_halt_in_the_middle_ends_and_everybody_is_delivered():
 
     engine = bench_of(10, answer, dict.fromkeys(GOOD, answer))
     requests = await delivered(engine, 120)
-    assert [event.reason for event in engine.events.of(Halted)] == [HaltReason.PLATFORM_DOWN]
+    assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason.PLATFORM_DOWN]
     assert engine.ledger.count(Status.OPENED) == 120
     assert requests[MANY] > 3
 
