@@ -202,8 +202,8 @@ async def test_answers_that_repeat_for_ever_cost_a_bounded_number_of_requests(
     policy = RULES[at_once]
     engine = EngineFixture(policy=rules_of(unlinked, barge_in, policy))
     watch, results = watched(engine, answer)
-    given_contact = contact(external_contact_id="person-1", address="a@example.org")
-    ending = await engine.pipeline([given_contact], wait_limit=600).run()
+    row_contact = contact(external_contact_id="person-1", address="a@example.org")
+    ending = await engine.pipeline([row_contact], wait_limit=600).run()
     watch.at_the_end(results)
     refused_for_itself = any(
         isinstance(result, Answer) and result.status == 403 for _, result in results
@@ -251,7 +251,7 @@ async def test_one_refusal_is_counted_in_one_failure_counter_or_in_none(step, re
     expected = status == 403 or closed or active
     if conflict:
         assert len(counted) == (not isinstance(missing, Exception))
-        assert all(isinstance(each, ScopeError) == bool(missing) for each in counted)
+        assert all(isinstance(event, ScopeError) == bool(missing) for event in counted)
     else:
         assert len(counted) == expected
-        assert all(isinstance(each, ScopeError) == (status == 403) for each in counted)
+        assert all(isinstance(event, ScopeError) == (status == 403) for event in counted)

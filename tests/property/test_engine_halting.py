@@ -100,7 +100,7 @@ class Timed(EventList):
         self.moments.append(asyncio.get_running_loop().time())
 
     def halts(self):
-        """Begin, end and reasons of each time during which the run stood still, and its probes."""
+        """Begin, end and reasons of each time during which the run was halted, and its probes."""
         spans, begun = [], None
         for event, moment in zip(self, self.moments, strict=True):
             match event:
@@ -131,7 +131,7 @@ async def live_through(platform, phases):
 )
 @in_virtual_time
 async def test_whatever_comes_and_goes_everybody_gets_one_message(phases, stop, latency):
-    """The run always comes to its end; while it stands still, only probes reach the platform.
+    """The run always comes to its end; while it is halted, only probes reach the platform.
 
     Without a drain all are final once the platform behaves: no wake-up is ever lost. With one
     the run ends soon, and nobody is left claimed.
@@ -185,7 +185,7 @@ def only_probes_while_halted(engine):
 )
 @in_virtual_time
 async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, workers, lack):
-    """Whoever else happens to be a probe; each of them is asked a few times at most.
+    """Whichever contacts are probes, each refused one is sent to a few times at most.
 
     Where they are the last ones, nobody passes after them: that looks like a halt to the end.
     """
@@ -211,5 +211,5 @@ async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, w
     assert ending is (RunOutcome.HALTED if left else RunOutcome.DONE)
     assert parked | left == names
     assert engine.ledger.count(Status.OPENED) == PEOPLE - len(names)
-    asked = Counter(r.conversation_id for r in engine.platform.requests if r.step is Step.OPEN)
-    assert max(asked.values()) <= 2 + 100 / PROBE_SECONDS
+    attempts = Counter(r.conversation_id for r in engine.platform.requests if r.step is Step.OPEN)
+    assert max(attempts.values()) <= 2 + 100 / PROBE_SECONDS

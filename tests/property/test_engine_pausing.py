@@ -49,7 +49,7 @@ def test_whoever_pauses_and_resumes_everybody_gets_one_message(acts, by_priority
             await again.pipeline(workers=workers, by_priority=by_priority).run() is RunOutcome.DONE
         )
         sends = [r for r in run.engine.platform.requests if r.step is Step.OPEN]
-        requests.update(each.conversation_id for each in sends)
+        requests.update(request.conversation_id for request in sends)
 
     async def act(stream):
         for seconds, name, what in acts:

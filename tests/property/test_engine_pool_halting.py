@@ -53,7 +53,7 @@ class Counting(EventList):
         self.made.append(len(self._platforms[client].requests) if client else 0)
 
     def halts(self, client):
-        """Requests of a client while it stood still, and how often it was probed meanwhile."""
+        """Requests of a client while it was halted, and how often it was probed meanwhile."""
         begun = None
         for event, made in zip(self, self.made, strict=True):
             if getattr(event, "client", None) != client:

@@ -152,8 +152,8 @@ def contacts(*numbers, **more):
     ]
 
 
-async def planned(source, ledger, platform, sample=None, house=None):
-    options = DryRunOptions(sample, workers=4, ended_after=60.0, rules=house or CampaignRules())
+async def planned(source, ledger, platform, sample=None, rules=None):
+    options = DryRunOptions(sample, workers=4, ended_after=60.0, rules=rules or CampaignRules())
     below = random.Random(1).randrange
     planner = DryRun(source, ledger, DecisionPolicy(), VirtualClock(), options, below)
     return await planner.run(platform, asking(platform)[0])
@@ -170,10 +170,15 @@ async def test_every_row_is_counted_once_and_by_what_it_is():
     waits = Claim(9, contacts(9)[0], Progress(unknown=1))
     platform = ScriptedPlatform(lambda _: OPEN)
     plan = await planned(source, Ledger(waits, known=["k1"]), platform)
-    seen = plan.seen
+    progress = plan.seen
     assert source.known == {"fingerprint": "position"}
-    assert (seen.rows, seen.contacts, seen.duplicates, seen.filtered) == (10, 5, 2, 2)
-    assert (dict(seen.rejected), seen.waiting, seen.later) == ({"no_id": 1}, 1, 1)
+    assert (progress.rows, progress.contacts, progress.duplicates, progress.filtered) == (
+        10,
+        5,
+        2,
+        2,
+    )
+    assert (dict(progress.rejected), progress.waiting, progress.later) == ({"no_id": 1}, 1, 1)
     assert sorted(request.conversation_id for request in platform.requests) == [
         "c2", "c3", "c4", "c5", "c9",
     ]  # fmt: skip
@@ -183,18 +188,18 @@ async def test_every_row_is_counted_once_and_by_what_it_is():
         (Status.SKIPPED, Reason.EXPIRED): 1,
     }
     assert plan.estimate.requests.number == 10
-    assert (plan.in_doubt, seen.at_end) == (2, True)
+    assert (plan.in_doubt, progress.at_end) == (2, True)
     assert 490 < plan.longest_wait <= 500
 
 
 @in_virtual_time
 async def test_the_rules_that_need_no_state_check_are_foreseen():
-    """Somebody who stands twice is written to once, who is suppressed never: none is asked."""
+    """A repeated person is written to once, a suppressed one never; no state is read."""
     twice = [replace(one, external_contact_id="same") for one in contacts(1, 2, 3)]
     source = ListSource(Batch([*twice, *contacts(4)]))
-    house = CampaignRules(one_per_person=True, suppressed=lambda names: "k3" in names)
+    rules = CampaignRules(one_per_person=True, suppressed=lambda names: "k3" in names)
     platform = ScriptedPlatform(lambda _: OPEN)
-    plan = await planned(source, Ledger(), platform, house=house)
+    plan = await planned(source, Ledger(), platform, rules=rules)
     assert sorted(request.conversation_id for request in platform.requests) == ["c1", "c4"]
     skipped = {
         reason: span.number
@@ -219,7 +224,7 @@ async def test_a_sample_asks_as_many_as_it_says_and_no_more_at_once_than_permitt
 
 @in_virtual_time
 async def test_states_that_cannot_be_read_widen_the_interval_instead_of_counting():
-    """One of four gives no answer: three tell of all four."""
+    """One of four gives no answer: the estimate rests on three."""
     platform = ScriptedPlatform(lambda it: RESET if it.conversation_id == "c1" else ENDED)
     plan = await planned(ListSource(Batch(contacts(1, 2, 3, 4))), Ledger(), platform)
     assert (plan.seen.asked, plan.seen.unread) == (3, 1)

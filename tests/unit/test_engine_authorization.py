@@ -35,7 +35,11 @@ def refusing(refusal, only=None):
 
 
 def sends(engine, since=0.0):
-    return [each for each in engine.platform.requests if each.step is LINK and each.at >= since]
+    return [
+        request
+        for request in engine.platform.requests
+        if request.step is LINK and request.at >= since
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,14 +74,14 @@ async def test_the_body_decides_the_halt_and_what_is_counted(lack, source, reaso
 
 @in_virtual_time
 async def test_while_a_permission_is_missing_one_contact_an_interval_is_tried():
-    """As for a 403 that does not tell: at once with another contact, then by the interval."""
+    """As for a 403 without a cause: at once with another contact, then by the interval."""
     engine, _ = refusing(lacking(GrantKind.PERMISSION))
     engine.platform.latency = 0.01
     async with engine.working(contact(0)):
         await until(lambda: engine.breaker.reason is HaltReason.PERMISSION)
         async with engine.working(*contacts(30), probing=False):
             await asyncio.sleep(100)
-            moments = [each.at for each in sends(engine)]
+            moments = [request.at for request in sends(engine)]
     assert moments[1] - moments[0] < 0.1
     assert all(b - a > PROBE_SECONDS - 0.2 for a, b in pairwise(moments[1:]))
     assert len(moments) == 2 + 6
@@ -104,9 +108,9 @@ async def test_a_token_that_lacks_the_scope_explains_the_refusal_whatever_the_bo
     assert {fact for fact in event_words(engine.events) if fact.startswith("scope:")} == {
         "scope:forbidden:open"
     }
-    asked = len(engine.platform.requests)
+    before = len(engine.platform.requests)
     await asyncio.sleep(60)
-    assert len(engine.platform.requests) == asked, "no request while the token lacks the scope"
+    assert len(engine.platform.requests) == before, "no request while the token lacks the scope"
     engine.platform.missing = ()
     open_again.set()
     assert await run is RunOutcome.DONE
@@ -115,7 +119,7 @@ async def test_a_token_that_lacks_the_scope_explains_the_refusal_whatever_the_bo
 
 @in_virtual_time
 async def test_a_scope_that_only_the_body_misses_is_proved_by_a_send_and_not_by_a_check():
-    """Where the token does not tell its scopes, a state check that passes says nothing."""
+    """If the token's scopes are not known, a state check that passes says nothing."""
     engine, _ = refusing(lacking(GrantKind.SCOPE, "conversations"))
     async with engine.working(contact(1)):
         await until(lambda: engine.breaker.reason is HaltReason.SCOPE)
@@ -131,14 +135,14 @@ async def test_a_scope_that_only_the_body_misses_is_proved_by_a_send_and_not_by_
 @pytest.mark.parametrize("lack", [GrantKind.PERMISSION, GrantKind.DIVISION])
 @in_virtual_time
 async def test_a_client_without_any_role_halts_for_what_was_refused_until_it_has_one(lack):
-    """The token itself tells so: no request is made meanwhile, and the reason stays."""
+    """The token shows it: no request is made meanwhile, and the reason stays."""
     engine, open_again = refusing(lacking(lack))
     engine.platform.missing = (MissingGrant(GrantKind.PERMISSION, SEND, WHERE),)
     run = asyncio.create_task(engine.pipeline(contacts(4), wait_limit=900).run())
     await until(lambda: engine.breaker.reason is not None)
-    asked = len(engine.platform.requests)
+    before = len(engine.platform.requests)
     await asyncio.sleep(60)
-    assert len(engine.platform.requests) == asked
+    assert len(engine.platform.requests) == before
     assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason(lack)]
     engine.platform.missing = ()
     open_again.set()

@@ -78,7 +78,7 @@ def test_an_open_session_is_written_into_only_as_the_operator_permits(barge_in, 
 
 
 def test_a_notification_knows_whom_it_is_for():
-    """The state check's word stands before the row's."""
+    """The state check's value comes before the row's."""
     row = replace(ROW, external_contact_id="x-row")
     known = decide(row, session(), NEW, DecisionPolicy(), NOW)
     assert (known.external_contact_id, known.target) == ("x-1", GUEST)
@@ -250,7 +250,7 @@ ENDS = {
 @pytest.mark.parametrize(("rules", "script", "end", "words"), ENDS.values(), ids=ENDS)
 @in_virtual_time
 async def test_what_follows_a_session_that_is_engaged(rules, script, end, words):
-    """What the ledger holds, what was told, and no request but those of the script."""
+    """What the ledger holds, which events were emitted, and no request but those of the script."""
     engine = EngineFixture(in_turn(*script), rules)
     await engine.until_final()
     assert engine.ledger.end("key-1") == end

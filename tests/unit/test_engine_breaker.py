@@ -1,4 +1,4 @@
-"""Halts: who is let through while the run stands still, when, and what ends it."""
+"""Halts: which request is let through in a halt, when, and what ends the halt."""
 
 import asyncio
 from itertools import pairwise
@@ -34,7 +34,11 @@ class World:
 
 
 def sends(engine, since=0.0):
-    return [each for each in engine.platform.requests if each.step is LINK and each.at >= since]
+    return [
+        request
+        for request in engine.platform.requests
+        if request.step is LINK and request.at >= since
+    ]
 
 
 def spaced(times, least):
@@ -51,11 +55,11 @@ async def test_a_missing_scope_is_probed_by_token_and_resumes_by_itself(refusal,
     engine = world.engine
     async with engine.working(*contacts(20)) as tasks:
         await asyncio.sleep(1)
-        asked, counted = len(engine.platform.requests), event_words(engine.events)
+        before, counted = len(engine.platform.requests), event_words(engine.events)
         assert counted.count(f"scope:{source}:open") == len(counted) - 1 == 20
         assert engine.breaker.reason is HaltReason.SCOPE
         await asyncio.sleep(100)
-        assert len(engine.platform.requests) == asked
+        assert len(engine.platform.requests) == before
         probes = [moment for moment in engine.platform.verified if moment > 1]
         assert len(probes) == len(engine.events.of_type(Probed)) == 6
         assert spaced(probes, PROBE_SECONDS)
@@ -77,11 +81,11 @@ async def test_a_403_with_its_scopes_is_probed_at_once_then_by_one_contact_per_i
         async with engine.working(*contacts(30), probing=False):
             await asyncio.sleep(100)
             tried = sends(engine)
-    moments = [each.at for each in tried]
+    moments = [request.at for request in tried]
     assert moments[1] - moments[0] < 0.1
     assert spaced(moments[1:], PROBE_SECONDS)
     assert len(tried) == 2 + 6
-    assert len({each.conversation_id for each in tried}) == len(tried)
+    assert len({request.conversation_id for request in tried}) == len(tried)
     assert engine.ledger.count(Status.PARKED) == 0
 
 
@@ -99,8 +103,8 @@ async def test_a_contact_that_is_refused_while_another_passes_is_parked():
     assert await engine.pipeline(contacts(9)).run() is RunOutcome.DONE
     assert engine.ledger.end("key-2") == (Status.PARKED, Reason.FORBIDDEN_CONTACT)
     assert engine.ledger.count(Status.OPENED) == 8
-    refusals = [each for each in sends(engine) if each.conversation_id == refusing]
-    between = [each for each in sends(engine) if refusals[0].at < each.at < refusals[1].at]
+    refusals = [request for request in sends(engine) if request.conversation_id == refusing]
+    between = [request for request in sends(engine) if refusals[0].at < request.at < refusals[1].at]
     assert len(refusals) == 2
     assert between
     facts = event_words(engine.events)
@@ -110,7 +114,7 @@ async def test_a_contact_that_is_refused_while_another_passes_is_parked():
 
 @in_virtual_time
 async def test_a_contact_that_is_refused_alone_is_not_parked():
-    """With nobody else to compare, nothing tells that it is the contact: the run is halted."""
+    """Without another contact to compare, nothing shows that it is the contact: the run halts."""
     engine = World(refused(403)).engine
     assert await engine.pipeline(contacts(1)).run() is RunOutcome.HALTED
     assert engine.ledger.row("key-1").status is Status.READY
@@ -139,7 +143,7 @@ async def test_a_platform_that_is_down_opens_the_breaker_and_costs_nothing():
     on_the_wire = len(engine.platform.requests)
     assert on_the_wire <= 8
     await asyncio.sleep(61)
-    moments = [round(each.at - since, 1) for each in engine.platform.requests[on_the_wire:]]
+    moments = [round(request.at - since, 1) for request in engine.platform.requests[on_the_wire:]]
     assert moments == pytest.approx([1, 3, 7, 15, 30, 45, 60], abs=0.2)
     down = False
     assert await running is RunOutcome.DONE
@@ -203,7 +207,7 @@ async def test_a_permit_got_just_before_a_halt_is_not_used(wait, checks):
 
 @in_virtual_time
 async def test_an_expired_token_is_renewed_once_and_the_same_contact_goes_on():
-    """401 to all workers at once: one renewal, nothing told, nobody deferred."""
+    """401 to all workers at once: one renewal, no event, no contact deferred."""
     engine = EngineFixture(
         lambda request: refused(401) if request.token == 1 else GOOD[request.step]
     )
@@ -223,9 +227,9 @@ async def test_401_to_a_token_just_issued_is_a_scope_error_and_is_probed_with_re
         assert engine.breaker.reason is HaltReason.UNAUTHORIZED
         assert event_words(engine.events).count("scope:unauthorized:check") == 8
         await asyncio.sleep(10 * PROBE_SECONDS)
-        later = [each for each in engine.platform.requests if each.at > 1]
+        later = [request for request in engine.platform.requests if request.at > 1]
     assert len(later) == 2 * 10, "a probe is one request and the same again with a new token"
-    assert len({each.conversation_id for each in later}) == 8
+    assert len({request.conversation_id for request in later}) == 8
 
 
 @in_virtual_time
@@ -237,14 +241,14 @@ async def test_a_probe_that_finds_the_scope_gone_again_gives_up_its_turn():
     answers = {"last": 0}
 
     def missing():
-        asked, answers["last"] = len(sends(engine)) > answers["last"], len(sends(engine))
-        return ("write",) if asked else ()
+        repeated, answers["last"] = len(sends(engine)) > answers["last"], len(sends(engine))
+        return ("write",) if repeated else ()
 
     engine.platform.missing = missing
     async with engine.working(*contacts(4)):
         await asyncio.sleep(1)
         await asyncio.sleep(5 * PROBE_SECONDS)
-        moments = [each.at for each in sends(engine, since=1)]
+        moments = [request.at for request in sends(engine, since=1)]
     assert spaced(moments, PROBE_SECONDS)
     assert len(moments) == 5
 
@@ -444,7 +448,7 @@ async def test_whoever_waits_while_a_question_is_open_goes_on_once_it_is_answere
 @pytest.mark.parametrize("step", [CHECK, LINK])
 @in_virtual_time
 async def test_who_waits_for_a_token_when_the_run_halts_makes_no_request(step):
-    """The permit was given before the halt; the way is asked for anew once the token is there."""
+    """The permit was given before the halt; a new permit is acquired once the token is there."""
     world = World(refused(403), missing=("write",))
     engine, platform = world.engine, world.engine.platform
     platform.renewal, platform.missing = 1.0, ()

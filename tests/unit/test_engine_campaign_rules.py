@@ -43,13 +43,13 @@ def quiet(begin, end, column="", zone="UTC"):
 
 @in_virtual_time
 async def test_a_second_contact_of_a_person_is_skipped_without_a_request():
-    """The row names the person, who was written to: nothing is asked."""
+    """The row names the person, who was written to: no request is made."""
     engine = engine_with(one_per_person=True)
     await engine.deliver(contact(1, external_contact_id="person-1"))
-    asked = len(engine.platform.requests)
+    requests = len(engine.platform.requests)
     await engine.deliver(contact(2, external_contact_id="person-1"))
     assert engine.ledger.end("key-2") == SAME
-    assert len(engine.platform.requests) == asked
+    assert len(engine.platform.requests) == requests
 
 
 @in_virtual_time
@@ -149,7 +149,7 @@ async def test_a_wait_for_the_permit_does_not_carry_a_send_into_the_quiet_time()
         ({}, True),
     ],
 )
-def test_each_contact_goes_by_its_own_clock(attributes, quiet_now):
+def test_quiet_hours_are_in_the_contacts_own_zone(attributes, quiet_now):
     """The column's zone; without one, or with one that nobody knows, the default."""
     rule = LocalQuietHours(QuietHours.parse("21:00-08:00"), ZoneInfo("UTC"), "zone")
     midnight = datetime(2026, 1, 10, 0, 30, tzinfo=UTC).timestamp()
@@ -173,7 +173,7 @@ async def test_a_night_in_which_the_clocks_are_changed(zone, evening, morning):
     """What came at 22:00 leaves at 08:00 by the contact's own clock, however long that took."""
     hours = QuietHours.parse("21:00-08:00")
     engine = engine_with(quiet=LocalQuietHours(hours, ZoneInfo("UTC"), "zone"))
-    begin, end = (datetime.fromisoformat(each).timestamp() for each in (evening, morning))
+    begin, end = (datetime.fromisoformat(time).timestamp() for time in (evening, morning))
     engine.clock.time = lambda: begin + engine.clock.monotonic()
     row = await engine.until_final(contact(1, attributes={"zone": zone}))
     assert (row.status, row.settlement.reason) == SENT
@@ -185,11 +185,11 @@ async def test_a_night_in_which_the_clocks_are_changed(zone, evening, morning):
 
 @pytest.mark.parametrize("name", ["key-1", "conversation-1", "me@example.org", "row-person"])
 @in_virtual_time
-async def test_who_is_on_the_list_is_not_even_asked_about(name):
+async def test_no_request_is_made_for_a_suppressed_contact(name):
     """Key, conversation, address or external contact id of the row: no request at all."""
     engine = engine_with(suppressed=lambda names: name in names)
-    given = contact(1, address="me@example.org", external_contact_id="row-person")
-    await engine.deliver(given)
+    suppressed = contact(1, address="me@example.org", external_contact_id="row-person")
+    await engine.deliver(suppressed)
     assert engine.ledger.end("key-1") == (Status.SKIPPED, Reason.SUPPRESSED)
     assert not engine.platform.requests
 
@@ -197,7 +197,7 @@ async def test_who_is_on_the_list_is_not_even_asked_about(name):
 @pytest.mark.parametrize("name", ["somebody", GUEST.value])
 @in_virtual_time
 async def test_who_turns_out_to_be_on_the_list_is_not_written_to(name):
-    """What the state check tells is looked up, too, before the send."""
+    """The state check's identifiers are looked up, too, before the send."""
     named = state_answer(identity="somebody")
     engine = engine_with(in_turn((CHECK, named)), suppressed=lambda names: name in names)
     await engine.deliver(contact(1))
@@ -224,7 +224,7 @@ async def test_too_many_failures_stop_the_run():
 
 @in_virtual_time
 async def test_the_last_contacts_of_a_run_count_as_well():
-    """A share that is exceeded when nothing is left to do is told all the same."""
+    """A share that is exceeded when nothing is left to do is reported, too."""
     engine = engine_with(
         lambda request: refused(422) if request.step is OPEN else ENDED,
         failure_rate=FailureRate(0.2, 10),
@@ -242,7 +242,7 @@ def test_the_share_is_of_the_last_contacts_alone():
     assert [share.record(end) for end in ends] == [False] * 6 + [True]
 
 
-def test_a_rule_that_was_broken_is_told_once():
+def test_too_many_failures_are_reported_once():
     """However many contacts fail while the run drains."""
     calls = []
     rules = CampaignRules(failure_rate=FailureRate(0.1, 10), on_too_many=lambda: calls.append(1))

@@ -102,8 +102,8 @@ async def test_a_campaign_that_is_paused_with_its_last_contacts_is_not_taken_for
     """What lay ready is given back and left over: the run says so."""
     run = CampaignsFixture().add("a", people("a", 40))
     running = asyncio.create_task(run.pipeline(workers=2).run())
-    (lane,) = run.campaign_runs
-    await until(lambda: lane.intake.exhausted and lane.ready)
+    (campaign_run,) = run.campaign_runs
+    await until(lambda: campaign_run.intake.exhausted and campaign_run.ready)
     await run.stream.pause("a")
     assert await running is RunOutcome.PAUSED
     assert run.ledgers["a"].count(Status.READY) > 0
@@ -146,8 +146,8 @@ async def test_pausing_twice_and_in_the_middle_of_a_claim():
             await asyncio.sleep(0.2)
 
     run.ledgers["a"].before = before
-    for each in people("a", 60):
-        run.ledgers["a"].put(each)
+    for contact in people("a", 60):
+        run.ledgers["a"].put(contact)
     running = asyncio.create_task(run.pipeline(workers=8, once=False).run())
     await held.wait()
     await asyncio.gather(run.stream.pause("a"), run.stream.pause("a"))
@@ -173,7 +173,7 @@ async def test_a_campaign_that_is_not_there():
 
 
 @in_virtual_time
-async def test_what_somebody_else_put_into_the_ledger_is_looked_for_when_told():
+async def test_wake_claims_what_another_process_put_into_the_ledger():
     """A run that has nothing to do finds it at once, in whichever campaign."""
     run = CampaignsFixture().add("a").add("b")
     running = asyncio.create_task(run.pipeline(once=False).run())
@@ -194,7 +194,7 @@ async def test_a_limit_is_that_of_the_run():
 
 
 @in_virtual_time
-async def test_a_drain_puts_back_what_lies_ready_of_each():
+async def test_a_drain_releases_what_is_ready_of_all_campaigns():
     """Nothing stays claimed in any campaign, and nothing new begins."""
     run = CampaignsFixture().add("a", people("a", 300)).add("b", people("b", 300))
     running = asyncio.create_task(run.pipeline(workers=8).run())
@@ -208,7 +208,7 @@ async def test_a_drain_puts_back_what_lies_ready_of_each():
 
 @in_virtual_time
 async def test_a_source_that_fails_ends_the_run_of_all():
-    """What is in flight is settled; nobody has to find out from the logs that one stands still."""
+    """What is in flight is settled; no campaign stops without an error."""
     broken = SourceError("b.csv cannot be read")
     run = (
         CampaignsFixture().add("a", people("a", 300)).add("b", people("b", 4), broken, seconds=1.0)
@@ -220,14 +220,14 @@ async def test_a_source_that_fails_ends_the_run_of_all():
 
 
 @in_virtual_time
-async def test_gauges_are_each_campaigns_own():
+async def test_gauges_are_the_campaigns_own():
     """Backlog and contacts in flight add up to the run's; pace and quota are the run's."""
     run = CampaignsFixture().add("a", people("a", 40)).add("b", people("b", 10))
-    later = [replace(each, not_before=START + 1000) for each in people("b-later", 5)]
+    later = [replace(contact, not_before=START + 1000) for contact in people("b-later", 5)]
     run.add("c", later)
     assert await run.pipeline(gauge_seconds=0.1).run() is RunOutcome.DEFERRED
     last = {name: events.of_type(Gauges)[-1] for name, events in run.events.items()}
     assert {name: gauges.backlog for name, gauges in last.items()} == {"a": 0, "b": 0, "c": 5}
     assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(1.0, 0.5)}
-    most = max(each.in_flight for each in run.events["a"].of_type(Gauges))
+    most = max(gauges.in_flight for gauges in run.events["a"].of_type(Gauges))
     assert 0 < most <= 4

@@ -70,15 +70,15 @@ async def test_a_jump_in_a_run_that_ends(seconds):
     assert engine.clock.monotonic() < 90
 
 
-class Told(ScriptedPlatform):
+class DatedPlatform(ScriptedPlatform):
     """A platform whose answers say what time it is there."""
 
     def __init__(self, clock):
         super().__init__()
         self.clock = clock
 
-    async def _request(self, *given):
-        reply = await super()._request(*given)
+    async def _request(self, *request):
+        reply = await super()._request(*request)
         return replace(reply, clock=platform_now(self.clock) - self.clock.time())
 
 
@@ -90,7 +90,7 @@ def platform_now(clock):
 @in_virtual_time
 async def test_an_intent_has_the_platforms_time_whatever_ours_does(seconds):
     """Between the state check and the intent our clock jumps; a look-back must still find it."""
-    platform = Told(None)
+    platform = DatedPlatform(None)
     engine = EngineFixture(platform=platform)
     platform.clock = engine.clock
     intents = []

@@ -36,7 +36,7 @@ async def drained(engine, tasks):
 
 @in_virtual_time
 async def test_a_drain_lets_no_more_checks_through_and_sends_still_go():
-    """Those that stand before their check leave; those whose state was read are sent."""
+    """Those that wait for their check leave; those whose state was read are sent."""
     engine = EngineFixture()
     engine.pacer.shut = True
     async with engine.working(contact(1), probing=False) as first:
@@ -71,9 +71,9 @@ async def test_a_drain_never_waits_for_a_hold(held):
     async with other.working(contact(1), probing=False) as during:
         await asyncio.sleep(0.4)
         await drained_in(other, during, seconds=2)
-    for each in (engine, other):
-        assert each.ledger.count(Status.READY) == 1
-        assert each.clock.monotonic() < 5
+    for fixture in (engine, other):
+        assert fixture.ledger.count(Status.READY) == 1
+        assert fixture.clock.monotonic() < 5
 
 
 async def drained_in(engine, tasks, seconds):
@@ -118,10 +118,10 @@ async def test_a_drain_frees_everybody_who_waits_for_a_halt_to_end():
 async def test_a_halt_in_the_middle_of_a_drain_frees_those_who_were_suspended(status):
     """While the question is open whether a scope is missing they wait; its answer lets them go."""
     engine = EngineFixture(lambda request: refused(status) if request.step is LINK else GOOD[CHECK])
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def slow():
-        await asked.wait()
+        await requested.wait()
         return await asking()
 
     asking, engine.platform.verify = engine.platform.verify, slow
@@ -138,7 +138,7 @@ async def test_a_halt_in_the_middle_of_a_drain_frees_those_who_were_suspended(st
             engine.pool.drain()
             await asyncio.sleep(0.1)
             assert not waiting.done(), "a send may still go if no scope is missing"
-            asked.set()
+            requested.set()
             _, late = await asyncio.wait([waiting, *first, *second], timeout=1)
             assert not late
             assert await waiting is None
@@ -175,7 +175,7 @@ async def test_a_refusal_just_before_the_drain_is_not_forgotten():
 
 @in_virtual_time
 async def test_a_closed_session_is_deferred_by_a_drain_as_at_any_time():
-    """What the answer told goes into the ledger."""
+    """What was learnt from the answer goes into the ledger."""
     engine = EngineFixture(in_turn((CHECK, OPEN), (NOTIFY, CLOSED_400)), latency=1)
     async with engine.working(contact(1), probing=False) as tasks:
         await asyncio.sleep(1.5)
@@ -209,7 +209,7 @@ async def test_stopping_a_run_leaves_nothing_claimed_and_the_next_run_finishes()
 
 @in_virtual_time
 async def test_a_drain_that_takes_too_long_is_cut_off():
-    """The run says so; what was on the wire stands as sending, for the next run to see."""
+    """The run says so; what was on the wire is left as sending, for the next run to see."""
     engine = EngineFixture(latency=100)
     pipeline = engine.pipeline(contacts(2), drain_seconds=5)
     running = asyncio.create_task(pipeline.run())

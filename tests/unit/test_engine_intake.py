@@ -19,15 +19,17 @@ POSITION = Position("contacts.csv", "fp-1", 100, 3, done=False)
 
 
 def checked(engine):
-    return [each.conversation_id for each in engine.platform.requests if each.step is CHECK]
+    return [
+        request.conversation_id for request in engine.platform.requests if request.step is CHECK
+    ]
 
 
 @in_virtual_time
-async def test_due_contacts_stand_before_new_ones():
+async def test_due_contacts_are_claimed_before_new_ones():
     """What an earlier run left is finished before the source is read on."""
     engine = EngineFixture()
-    for each in contacts(3, first=100):
-        engine.ledger.put(each)
+    for row in contacts(3, first=100):
+        engine.ledger.put(row)
     await engine.pipeline(contacts(3), workers=1).run()
     assert checked(engine)[:3] == [f"conversation-{n}" for n in (100, 101, 102)]
     assert engine.ledger.count(Status.OPENED) == 6
@@ -49,8 +51,8 @@ async def test_a_contact_that_becomes_due_is_not_held_up_by_new_ones():
     states = {"conversation-1": [NOT_ENDED, ENDED]}
 
     def answer(request):
-        told = states.get(request.conversation_id)
-        return told.pop(0) if told and request.step is CHECK else GOOD[request.step]
+        scripted = states.get(request.conversation_id)
+        return scripted.pop(0) if scripted and request.step is CHECK else GOOD[request.step]
 
     engine = EngineFixture(answer)
     batches = [contacts(20, first=1 + 20 * number) for number in range(40)]
@@ -78,7 +80,7 @@ async def test_nothing_is_admitted_while_the_workers_have_enough():
 
 @in_virtual_time
 async def test_a_halted_run_reads_no_further():
-    """However long it stands still."""
+    """However long it is halted."""
     engine = EngineFixture(lambda _: GOOD[CHECK])
     engine.breaker.halt(HaltReason.SCOPE, "")
     source = ListSource(*(Batch(contacts(10, first=1 + 10 * number)) for number in range(30)))
@@ -95,8 +97,8 @@ async def test_a_run_that_can_do_nothing_does_not_spin(backlog):
     engine = EngineFixture()
     engine.breaker.halt(HaltReason.SCOPE, "")
     engine.platform.missing = ("write",)
-    for each in contacts(backlog, first=100):
-        engine.ledger.put(each)
+    for row in contacts(backlog, first=100):
+        engine.ledger.put(row)
     source = ListSource(*(Batch(contacts(10, first=1 + 10 * n)) for n in range(3)), seconds=0)
     loop = asyncio.get_running_loop()
     running = asyncio.create_task(engine.pipeline(source=source, wait_limit=3600).run())
@@ -160,7 +162,7 @@ async def test_the_source_starts_where_the_ledger_left_it():
 
 
 @in_virtual_time
-async def test_every_row_of_a_batch_is_told_once():
+async def test_every_row_of_a_batch_is_counted_once():
     """Admitted, duplicates, rejected and filtered rows add up."""
     bad = RejectedRow("contacts.csv", 4, "date", "no date", b"raw")
     batch = Batch([*contacts(3), contact(1)], [bad], filtered=2)
@@ -173,8 +175,8 @@ async def test_every_row_of_a_batch_is_told_once():
 async def test_a_contact_is_not_sent_before_its_time():
     """not_before is its first due time; the run waits for it if that is not too long."""
     engine = EngineFixture()
-    given = [contact(1, not_before=START + 40), contact(2)]
-    assert await engine.pipeline(given).run() is RunOutcome.DONE
+    batch = [contact(1, not_before=START + 40), contact(2)]
+    assert await engine.pipeline(batch).run() is RunOutcome.DONE
     first = next(r.at for r in engine.platform.requests if r.conversation_id == "conversation-1")
     assert first == pytest.approx(40, abs=0.3)
 
@@ -187,12 +189,12 @@ async def test_batches_without_a_new_contact_are_read_at_full_speed():
     assert engine.clock.monotonic() < 10
 
 
-def test_the_room_grows_with_the_pace_and_never_beyond_its_bound():
+def test_the_prefetch_limit_grows_with_the_pace_and_never_beyond_its_bound():
     """A slow run holds few contacts, a fast one as many as it finishes in a moment."""
-    room = PrefetchLimit(workers=4, limit=100)
-    assert room.size(0.0, 0) == 4
-    assert room.size(1.0, 100) == 30
-    assert room.size(2.0, 10_000) == 100
+    prefetch = PrefetchLimit(workers=4, limit=100)
+    assert prefetch.size(0.0, 0) == 4
+    assert prefetch.size(1.0, 100) == 30
+    assert prefetch.size(2.0, 10_000) == 100
     for second in range(3, 20):
-        size = room.size(float(second), 10_000)
+        size = prefetch.size(float(second), 10_000)
     assert size == 4

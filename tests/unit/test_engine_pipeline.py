@@ -49,8 +49,8 @@ async def test_an_empty_source_is_done_at_once():
 async def test_a_run_waits_for_what_is_due_within_its_limit_and_leaves_the_rest(due, ending, took):
     """With --once; it says that something is left."""
     engine = EngineFixture()
-    given = [contact(1), contact(2, not_before=START + due)]
-    assert await engine.pipeline(given).run() is ending
+    batch = [contact(1), contact(2, not_before=START + due)]
+    assert await engine.pipeline(batch).run() is ending
     assert engine.clock.monotonic() == pytest.approx(took, abs=1)
     assert engine.ledger.count(Status.OPENED) == 1 + (ending is RunOutcome.DONE)
     assert engine.ledger.count(Status.READY) == (ending is RunOutcome.DEFERRED)
@@ -183,7 +183,7 @@ CALLS = ["positions", "admit", "claim", "backlog", "intend", "retract", "settle"
 async def test_a_run_that_is_cancelled_at_any_await_loses_nobody(call, nth, after):
     """Each call in turn never returns; the run is cancelled there, and the next one finishes.
 
-    Afterwards everybody was sent at most once, and whoever was not is parked as in doubt.
+    Afterwards each contact was sent to at most once, and the others are parked as in doubt.
     """
     engine = EngineFixture(a_platform_with_everything)
     stuck = hang(engine, call, nth, after=after)
@@ -229,7 +229,7 @@ def hang(engine, call, nth, *, after):
     """Let the n-th call of that name never return, before or after it takes effect."""
     stuck, count = Stuck(), 0
     owner = next(
-        each for each in (engine.ledger, engine.platform, engine.clock) if hasattr(each, call)
+        part for part in (engine.ledger, engine.platform, engine.clock) if hasattr(part, call)
     )
     real = getattr(owner, call)
 
@@ -284,8 +284,8 @@ async def test_cancelling_in_the_drain_takes_effect_at_once():
 async def test_a_contact_that_was_skipped_or_rejected_makes_room_for_the_next():
     """Contacts without a request go through without a pause."""
     engine = EngineFixture()
-    given = [contact(n, expires_at=START) for n in range(500)]
-    assert await engine.pipeline(given).run() is RunOutcome.DONE
+    batch = [contact(n, expires_at=START) for n in range(500)]
+    assert await engine.pipeline(batch).run() is RunOutcome.DONE
     assert engine.ledger.end("key-7") == (Status.SKIPPED, Reason.EXPIRED)
     assert engine.clock.monotonic() < 10
 

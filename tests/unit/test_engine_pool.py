@@ -1,4 +1,4 @@
-"""Several OAuth clients: work goes where quota is left, and what befalls one halts that one."""
+"""Several OAuth clients: work goes where quota is left, and a fault of one halts that one."""
 
 import asyncio
 
@@ -118,7 +118,7 @@ async def test_a_halted_client_is_probed_by_one_contact_and_goes_on():
 
 @in_virtual_time
 async def test_a_probe_comes_out_of_another_clients_line():
-    """All stand in the line of the open client, which is long: one of them is taken from it."""
+    """All wait in the queue of the client that works, which is long: one is taken out of it."""
     engine = PoolFixture("one", "other", quotas={"other": 1})
     engine.clients["one"].breaker.halt(HaltReason.FORBIDDEN, "", LINK)
     async with engine.working(*contacts(5)):
@@ -197,7 +197,7 @@ async def test_a_daily_limit_of_all_clients_defers_until_the_first_ends():
 
 @in_virtual_time
 async def test_a_probe_whose_endpoint_is_held_for_long_goes_another_way():
-    """It must not stand at its worker for an hour for the sake of a halted client."""
+    """It must not keep its worker for an hour for the sake of a halted client."""
     engine = PoolFixture("one", "other")
     engine.clients["one"].breaker.halt(HaltReason.FORBIDDEN, "", LINK)
     engine.clients["one"].pacer.hold(LINK, 3600)
@@ -289,21 +289,21 @@ async def test_a_drain_waits_for_no_halted_client():
 
 
 @in_virtual_time
-async def test_gauges_tell_each_client_and_the_whole():
+async def test_gauges_of_the_clients_and_of_the_whole():
     """The share of all quotas that is used is weighed by what each client may."""
     engine = PoolFixture("small", "large", quotas={"small": 60, "large": 180})
     await engine.pipeline(contacts(100)).run()
     gauges = engine.events.of_type(Gauges)[-1]
-    each = {one.client: one for one in gauges.clients}
-    assert set(each) == {"small", "large"}
-    assert gauges.pace == pytest.approx(sum(one.pace for one in each.values()))
-    weighed = (each["small"].quota_used * 60 + each["large"].quota_used * 180) / 240
+    by_name = {one.client: one for one in gauges.clients}
+    assert set(by_name) == {"small", "large"}
+    assert gauges.pace == pytest.approx(sum(one.pace for one in by_name.values()))
+    weighed = (by_name["small"].quota_used * 60 + by_name["large"].quota_used * 180) / 240
     assert gauges.quota_used == pytest.approx(weighed)
 
 
 @in_virtual_time
 async def test_somebody_who_stops_waiting_costs_no_permit_of_any_client():
-    """A worker that is cut off while it stands in two lines leaves both."""
+    """A worker that is cut off while it waits in two queues leaves both."""
     engine = PoolFixture("one", "other", quotas={"one": 1, "other": 1})
     await engine.deliver()
     async with engine.working(contact(2), probing=False):

@@ -35,7 +35,7 @@ LOOK = Step.LOOK_BACK
 
 
 class World:
-    """A platform that loses the answers of some sends; ``effects`` tells which took effect."""
+    """A platform that loses the answers of some sends; ``effects`` says which took effect."""
 
     def __init__(self, lost=(), effects=(), state=ENDED, **policy):
         self.lost, self.effects, self.state = set(lost), set(effects), state
@@ -66,10 +66,10 @@ class World:
         return [event.resolution for event in self.engine.events.of_type(InDoubt)]
 
     def sends(self, number):
-        asked = [
+        queries = [
             r.step for r in self.platform.requests if r.conversation_id == f"conversation-{number}"
         ]
-        return sum(step.is_send for step in asked)
+        return sum(step.is_send for step in queries)
 
     def looks(self):
         return [request for request in self.platform.requests if request.step is LOOK]
@@ -181,20 +181,20 @@ async def test_an_unlinked_open_in_doubt_is_parked_at_once():
     ("who", "state", "earlier"), [(contact(1), ENDED, MIN_LOOK_BACK_SECONDS), (UNLINKED, GONE, 0)]
 )
 @in_virtual_time
-async def test_the_ledger_is_asked_for_sends_that_may_be_taken_for_the_doubtful_one(
+async def test_the_ledger_returns_sends_that_may_be_mistaken_for_the_one_in_doubt(
     who, state, earlier
 ):
     """Those of an hour before it; none where no conversation is named that could show it."""
     world = World([1], [1], state)
-    asked, known_of = [], world.ledger.known_effects
+    queries, known_of = [], world.ledger.known_effects
 
     async def recorded(conversations, since, people):
-        asked.append((conversations, since))
+        queries.append((conversations, since))
         return await known_of(conversations, since, people)
 
     world.ledger.known_effects = recorded
     await world.run([who])
-    (conversations, since) = asked[0]
+    (conversations, since) = queries[0]
     assert ("conversation-1" in conversations) is (state is ENDED)
     assert since == pytest.approx(START - earlier, abs=5)
 
@@ -275,7 +275,7 @@ async def test_a_drain_does_not_wait_for_reconciliation():
 )
 @in_virtual_time
 async def test_a_look_back_that_tells_nothing_is_made_again(answer):
-    """Nothing is concluded from it; once it tells, the message is found."""
+    """Nothing is concluded from it; once it has an answer, the message is found."""
     world = World([1], [1])
     world.platform.look_answer = answer
     running = asyncio.create_task(world.run(contacts(1), wait_limit=1000))
@@ -286,8 +286,8 @@ async def test_a_look_back_that_tells_nothing_is_made_again(answer):
     assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
     assert all(permit.end for permit in world.engine.pacer.permits)
-    told = [e for e in world.engine.events.of_type(Answered) if e.step is LOOK]
-    assert len(told) == len(world.looks())
+    answered = [e for e in world.engine.events.of_type(Answered) if e.step is LOOK]
+    assert len(answered) == len(world.looks())
 
 
 @in_virtual_time
@@ -452,11 +452,11 @@ async def test_a_continuation_of_another_person_is_never_ours():
 @in_virtual_time
 async def test_a_look_back_that_passes_says_nothing_about_contacts():
     """It must not make a contact that was refused with 403 look like the only one."""
-    halts = EngineFixture().breaker
-    halts.record_success(-1, LOOK, 100.0)
-    assert not halts.succeeded_since(Step.CHECK, 0.0)
-    halts.record_success(1, Step.CHECK, 100.0)
-    assert halts.succeeded_since(Step.CHECK, 99.0)
+    breaker = EngineFixture().breaker
+    breaker.record_success(-1, LOOK, 100.0)
+    assert not breaker.succeeded_since(Step.CHECK, 0.0)
+    breaker.record_success(1, Step.CHECK, 100.0)
+    assert breaker.succeeded_since(Step.CHECK, 99.0)
 
 
 @in_virtual_time

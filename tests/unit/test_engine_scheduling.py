@@ -8,32 +8,32 @@ from hypothesis import strategies as st
 from dispatcher.engine.scheduling import CREDIT, PriorityScheduler, StrideScheduler
 
 
-def given_out(sharing, waiting, turns):
-    return [sharing.next(waiting) for _ in range(turns)]
+def choices(scheduler, waiting, turns):
+    return [scheduler.next(waiting) for _ in range(turns)]
 
 
 def test_equal_shares_take_turns():
     """Nobody gets two in a row while others wait."""
-    assert given_out(StrideScheduler([1, 1, 1]), [0, 1, 2], 6) == [0, 1, 2, 0, 1, 2]
+    assert choices(StrideScheduler([1, 1, 1]), [0, 1, 2], 6) == [0, 1, 2, 0, 1, 2]
 
 
 def test_three_to_one():
-    """In every four contacts three are of the lane with the share of 3."""
-    given_to = given_out(StrideScheduler([3, 1]), [0, 1], 400)
-    assert Counter(given_to) == {0: 300, 1: 100}
-    assert all(given_to[start : start + 4].count(1) == 1 for start in range(0, 400, 4))
+    """In every four contacts three are of the campaign with the share of 3."""
+    chosen = choices(StrideScheduler([3, 1]), [0, 1], 400)
+    assert Counter(chosen) == {0: 300, 1: 100}
+    assert all(chosen[start : start + 4].count(1) == 1 for start in range(0, 400, 4))
 
 
 def test_who_has_nothing_leaves_it_to_the_others():
-    """One lane alone gets every contact, whatever its share."""
-    assert given_out(StrideScheduler([1, 1000]), [0], 50) == [0] * 50
+    """One campaign alone gets every contact, whatever its share."""
+    assert choices(StrideScheduler([1, 1000]), [0], 50) == [0] * 50
 
 
 def test_what_was_not_taken_is_not_kept():
-    """A lane that comes back after long catches up by its credit, and then takes turns."""
-    sharing = StrideScheduler([1, 1])
-    given_out(sharing, [0], 10_000)
-    returned = given_out(sharing, [0, 1], 200)
+    """A campaign that comes back after long catches up by its credit, and then takes turns."""
+    scheduler = StrideScheduler([1, 1])
+    choices(scheduler, [0], 10_000)
+    returned = choices(scheduler, [0, 1], 200)
     first = returned.index(0)
     assert first <= CREDIT + 1
     assert abs(Counter(returned[first:])[0] - Counter(returned[first:])[1]) <= 1
@@ -41,17 +41,17 @@ def test_what_was_not_taken_is_not_kept():
 
 def test_a_short_absence_is_made_up_for():
     """Who had nothing for a moment, while its next claims were on their way, loses nothing."""
-    sharing = StrideScheduler([1, 1])
-    absent = given_out(sharing, [0], 10)
-    assert Counter(absent + given_out(sharing, [0, 1], 90)) == {0: 50, 1: 50}
+    scheduler = StrideScheduler([1, 1])
+    absent = choices(scheduler, [0], 10)
+    assert Counter(absent + choices(scheduler, [0, 1], 90)) == {0: 50, 1: 50}
 
 
 def test_the_highest_priority_first():
     """Lower ones get something only when it has nothing; equals share."""
-    sharing = PriorityScheduler([5, 1, 1], [1, 3, 1])
-    assert given_out(sharing, [0, 1, 2], 30) == [0] * 30
-    assert Counter(given_out(sharing, [1, 2], 40)) == {1: 30, 2: 10}
-    assert sharing.next([0, 1]) == 0
+    scheduler = PriorityScheduler([5, 1, 1], [1, 3, 1])
+    assert choices(scheduler, [0, 1, 2], 30) == [0] * 30
+    assert Counter(choices(scheduler, [1, 2], 40)) == {1: 30, 2: 10}
+    assert scheduler.next([0, 1]) == 0
 
 
 @given(
@@ -60,8 +60,8 @@ def test_the_highest_priority_first():
 )
 def test_nobody_is_ever_far_from_its_share(shares, data):
     """While all wait, what each got by its share differs by one contact's cost at most."""
-    sharing, everybody = StrideScheduler(shares), range(len(shares))
+    scheduler, everybody = StrideScheduler(shares), range(len(shares))
     turns = data.draw(st.integers(1, 300))
-    got = Counter(given_out(sharing, everybody, turns))
-    by_share = [got[lane] / share for lane, share in enumerate(shares)]
+    got = Counter(choices(scheduler, everybody, turns))
+    by_share = [got[number] / share for number, share in enumerate(shares)]
     assert max(by_share) - min(by_share) <= 1 / min(shares) + 1e-6

@@ -43,33 +43,33 @@ def recorded(request, state=State.ENDED, **more):
     return Answer(200, from_platform=True, conversations=tuple(found))
 
 
-def bench_of(most, many=recorded, alone=GOOD, rules=None):
+def engine_of(most, many=recorded, alone=GOOD, rules=None):
     """A engine whose pace lets workers wait together."""
 
     def answer(request):
         if request.step is MANY:
             return many(request) if callable(many) else many
-        given = alone[request.step]
-        return given(request) if callable(given) else given
+        answer = alone[request.step]
+        return answer(request) if callable(answer) else answer
 
     pacer = QuotaPacer(A_SECOND * 60, 60.0, VirtualClock())
     return EngineFixture(answer, rules, pacer, states_per_call=most)
 
 
-def asked(engine):
+def requests_by_step(engine):
     return Counter(request.step for request in engine.platform.requests)
 
 
 async def delivered(engine, number, workers=20):
     assert await engine.pipeline(contacts(number), workers=workers).run() is RunOutcome.DONE
-    return asked(engine)
+    return requests_by_step(engine)
 
 
 @pytest.mark.parametrize(("most", "number"), [(5, 100), (20, 200)])
 @in_virtual_time
 async def test_contacts_cost_their_sends_and_a_share_of_a_read(most, number):
     """Only the first, who finds nobody else there, is read alone."""
-    engine = bench_of(most)
+    engine = engine_of(most)
     requests = await delivered(engine, number)
     assert engine.ledger.count(Status.OPENED) == requests[LINK] == number
     reads = requests[CHECK] + requests[MANY]
@@ -77,21 +77,21 @@ async def test_contacts_cost_their_sends_and_a_share_of_a_read(most, number):
     assert max(len(r.conversation_id) for r in engine.platform.requests if r.step is MANY) == most
     sends = Counter(r.conversation_id for r in engine.platform.requests if r.step is LINK)
     assert set(sends.values()) == {1}
-    told = Counter(event.step for event in engine.events.of_type(Answered))
-    assert told == requests
+    answered = Counter(event.step for event in engine.events.of_type(Answered))
+    assert answered == requests
 
 
 @in_virtual_time
-async def test_without_the_setting_each_is_read_alone():
+async def test_without_the_setting_states_are_read_individually():
     """The usual: one check for each."""
-    requests = await delivered(bench_of(1), 40)
+    requests = await delivered(engine_of(1), 40)
     assert requests == {CHECK: 40, LINK: 40}
 
 
 @in_virtual_time
 async def test_the_quota_holds_for_what_is_read_together():
     """One request counts once, and all together keep to the pace."""
-    engine = bench_of(10)
+    engine = engine_of(10)
     requests = await delivered(engine, 100)
     assert engine.clock.monotonic() >= (sum(requests.values()) - 1) / A_SECOND
     assert engine.clock.monotonic() <= 1.1 * sum(requests.values()) / A_SECOND
@@ -100,7 +100,7 @@ async def test_the_quota_holds_for_what_is_read_together():
 @in_virtual_time
 async def test_the_age_of_a_state_counts_from_the_answer():
     """Ten sends after one read: the last rests on a state that waited for the nine before it."""
-    engine = bench_of(10)
+    engine = engine_of(10)
     await delivered(engine, 50, workers=10)
     ages = [event.seconds for event in engine.events.of_type(StateAged)]
     assert 0.9 <= max(ages) <= 1.2
@@ -108,7 +108,7 @@ async def test_the_age_of_a_state_counts_from_the_answer():
 
 @in_virtual_time
 async def test_who_is_not_recorded_is_read_alone():
-    """A lag, or a conversation that is gone: only its own check can tell."""
+    """A lag, or a conversation that is gone: only its own check can show."""
 
     def half(request):
         whole = recorded(request)
@@ -117,7 +117,7 @@ async def test_who_is_not_recorded_is_read_alone():
     def alone(request):
         return refused(404) if request.conversation_id == "conversation-1" else ENDED
 
-    engine = bench_of(10, half, {**GOOD, CHECK: alone})
+    engine = engine_of(10, half, {**GOOD, CHECK: alone})
     requests = await delivered(engine, 50)
     assert 15 < requests[CHECK] < 35
     assert engine.ledger.count(Status.OPENED) == 49
@@ -140,7 +140,7 @@ async def test_who_is_not_recorded_is_read_alone():
 @in_virtual_time
 async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
     """The states are read alone, for a while without another try; nobody is set aside."""
-    engine = bench_of(10, answer)
+    engine = engine_of(10, answer)
     requests = await delivered(engine, 100)
     assert requests[CHECK] == requests[LINK] == 100
     assert requests[MANY] == 1
@@ -153,10 +153,10 @@ async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
 async def test_after_the_rest_it_is_tried_again():
     """A platform that was ill for a moment costs no more than that."""
     answers = [refused(500)]
-    engine = bench_of(10, lambda request: answers.pop() if answers else recorded(request))
+    engine = engine_of(10, lambda request: answers.pop() if answers else recorded(request))
     requests = await delivered(engine, 1000)
     assert requests[LINK] == 1000
-    many = [each.at for each in engine.platform.requests if each.step is MANY]
+    many = [request.at for request in engine.platform.requests if request.step is MANY]
     assert many[1] - many[0] == pytest.approx(REST_SECONDS, abs=3)
     assert len(many) > 10
 
@@ -164,7 +164,9 @@ async def test_after_the_rest_it_is_tried_again():
 @in_virtual_time
 async def test_a_refused_token_is_renewed_once():
     """As after a check: those who waited go on alone, and the next group goes together again."""
-    engine = bench_of(10, lambda request: refused(401) if request.token == 1 else recorded(request))
+    engine = engine_of(
+        10, lambda request: refused(401) if request.token == 1 else recorded(request)
+    )
     requests = await delivered(engine, 100)
     assert len(engine.platform.verified) == 1
     assert requests[LINK] == 100
@@ -174,7 +176,7 @@ async def test_a_refused_token_is_renewed_once():
 @in_virtual_time
 async def test_an_expired_token_is_renewed_and_nobody_is_lost():
     """The request was not made; who was to share it goes on."""
-    engine = bench_of(10)
+    engine = engine_of(10)
     engine.platform.expired = True
     engine.platform.renewal = 2.0
     requests = await delivered(engine, 60)
@@ -186,12 +188,12 @@ async def test_an_expired_token_is_renewed_and_nobody_is_lost():
 async def test_over_quota_holds_as_for_a_check(key):
     """All, or this endpoint alone, and then the states are read alone meanwhile."""
     answers = [throttled(30.0, key)]
-    engine = bench_of(10, lambda request: answers.pop() if answers else recorded(request))
+    engine = engine_of(10, lambda request: answers.pop() if answers else recorded(request))
     requests = await delivered(engine, 60)
     (event,) = engine.events.of_type(Throttled)
     assert event.step is (MANY if key else None)
     assert requests[LINK] == 60
-    held = next(each.at for each in engine.platform.requests if each.step is MANY)
+    held = next(request.at for request in engine.platform.requests if request.step is MANY)
     meanwhile = [r.step for r in engine.platform.requests if held < r.at < held + 29.0]
     assert (CHECK in meanwhile) is bool(key)
     assert MANY not in meanwhile
@@ -200,7 +202,7 @@ async def test_over_quota_holds_as_for_a_check(key):
 @in_virtual_time
 async def test_a_missing_scope_halts_and_the_run_goes_on_once_it_is_there():
     """The 403 is judged by what a token grants, as that of a look back."""
-    engine = bench_of(10, lambda r: refused(403) if missing else recorded(r))
+    engine = engine_of(10, lambda r: refused(403) if missing else recorded(r))
     missing = ["analytics"]
     engine.platform.missing = lambda: tuple(missing)
     run = asyncio.create_task(engine.pipeline(contacts(60), workers=20).run())
@@ -214,10 +216,10 @@ async def test_a_missing_scope_halts_and_the_run_goes_on_once_it_is_there():
 @in_virtual_time
 async def test_a_drain_lets_everybody_go_who_waits_for_others():
     """Nobody hangs: who was not read goes back to the ledger."""
-    engine = bench_of(5)
+    engine = engine_of(5)
     stream = engine.pipeline(contacts(200), workers=20)
     run = asyncio.create_task(stream.run())
-    await until(lambda: asked(engine)[LINK] >= 30)
+    await until(lambda: requests_by_step(engine)[LINK] >= 30)
     stream.stop()
     assert await asyncio.wait_for(run, 60) is RunOutcome.DRAINED
     opened = engine.ledger.count(Status.OPENED)
@@ -229,7 +231,7 @@ async def test_a_drain_lets_everybody_go_who_waits_for_others():
 @in_virtual_time
 async def test_who_is_cancelled_while_waiting_holds_nobody_up(cancelled):
     """Whether it led the group or not."""
-    engine = bench_of(3)
+    engine = engine_of(3)
     async with engine.working(*contacts(6)) as tasks:
         await asyncio.sleep(0.02)
         tasks[cancelled].cancel()
@@ -249,7 +251,7 @@ async def test_who_is_cancelled_while_waiting_holds_nobody_up(cancelled):
 async def test_a_send_that_was_misled_costs_a_conflict_and_a_check(state, step, status, after):
     """The record is old: the platform refuses, and the ordinary check decides."""
     alone = {**GOOD, CHECK: after, step: refused(status)}
-    engine = bench_of(20, lambda request: recorded(request, state), alone)
+    engine = engine_of(20, lambda request: recorded(request, state), alone)
     engine.ledger.put(contact(99), due=engine.clock.time(), progress=NEW)
     requests = await delivered(engine, 20)
     right = Status.OPENED if after is ENDED else Status.NOTIFIED
@@ -272,10 +274,10 @@ async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, n
     """Where nobody but the customer may be there, who is there now is read before the send."""
     rules = DecisionPolicy(barge_in=policy, engaged_seconds=1000, retry=POLICY)
     alone = {**GOOD, CHECK: OPEN if notified else ENGAGED}
-    engine = bench_of(10, lambda r: recorded(r, State.OPEN, engaged=engaged), alone, rules)
+    engine = engine_of(10, lambda r: recorded(r, State.OPEN, engaged=engaged), alone, rules)
     async with engine.working(*contacts(11)) as tasks:
         await asyncio.wait(tasks)
-    requests = asked(engine)
+    requests = requests_by_step(engine)
     assert requests[MANY] == 1
     assert requests[CHECK] == reads + 1
     assert requests[NOTIFY] == notified
@@ -284,18 +286,18 @@ async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, n
 @in_virtual_time
 async def test_nothing_is_final_by_an_old_record_alone():
     """Another person than the row's: the ordinary check has the last word."""
-    engine = bench_of(10, alone={**GOOD, CHECK: state_answer(identity="person-2")})
-    given = [contact(n, external_contact_id="person-2") for n in range(1, 11)]
-    async with engine.working(*given) as tasks:
+    engine = engine_of(10, alone={**GOOD, CHECK: state_answer(identity="person-2")})
+    answer = [contact(n, external_contact_id="person-2") for n in range(1, 11)]
+    async with engine.working(*answer) as tasks:
         await asyncio.wait(tasks)
     assert engine.ledger.count(Status.OPENED) == 10
-    assert asked(engine)[CHECK] == 10
+    assert requests_by_step(engine)[CHECK] == 10
 
 
 @in_virtual_time
 async def test_a_second_look_is_made_alone():
-    """A session that was not ended yet: records would tell the same again for a while."""
-    engine = bench_of(10, lambda request: recorded(request, State.CLOSED))
+    """A session that was not ended yet: records would show the same for a while."""
+    engine = engine_of(10, lambda request: recorded(request, State.CLOSED))
     requests = await delivered(engine, 30)
     assert engine.ledger.count(Status.OPENED) == 30
     assert 30 <= requests[CHECK] <= 33
@@ -311,7 +313,7 @@ async def test_a_halt_in_the_middle_ends_and_everybody_is_delivered():
             return NOT_SENT
         return recorded(request) if request.step is MANY else GOOD[request.step]
 
-    engine = bench_of(10, answer, dict.fromkeys(GOOD, answer))
+    engine = engine_of(10, answer, dict.fromkeys(GOOD, answer))
     requests = await delivered(engine, 120)
     assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason.PLATFORM_DOWN]
     assert engine.ledger.count(Status.OPENED) == 120

@@ -1,4 +1,4 @@
-"""The failure table, row by row: what the ledger holds, what was told, which requests were made."""
+"""The failure table, row by row: the ledger's rows, the events, the requests."""
 
 from dataclasses import replace
 
@@ -287,20 +287,20 @@ async def test_notify_closed_for_ever_is_a_loop():
 
 @pytest.mark.parametrize("answer", [NOT_SENT, refused(503), throttled(600, "open")], ids=str)
 @in_virtual_time
-async def test_what_a_closed_session_told_outlives_a_send_that_was_not_taken(answer):
+async def test_what_a_closed_session_returned_outlives_a_send_that_was_not_taken(answer):
     """Open linked is still next, without another state check."""
-    told_so = Progress(open_next=True, target=GUEST, external_contact_id="person-1")
+    open_next = Progress(open_next=True, target=GUEST, external_contact_id="person-1")
     engine = EngineFixture(in_turn((LINK, answer), (LINK, OPENED)))
-    row = await engine.until_final(progress=told_so)
+    row = await engine.until_final(progress=open_next)
     assert row.status is Status.OPENED
 
 
 @in_virtual_time
 async def test_a_refused_link_is_judged_even_if_it_was_tried_without_a_check():
     """After the 409 the state is read; the link is not just tried again."""
-    told_so = Progress(open_next=True, target=GUEST, external_contact_id="person-1")
+    open_next = Progress(open_next=True, target=GUEST, external_contact_id="person-1")
     engine = EngineFixture(in_turn((LINK, CONFLICT), (CHECK, OPEN), (NOTIFY, TAKEN)))
-    row = await engine.until_final(progress=told_so)
+    row = await engine.until_final(progress=open_next)
     assert row.status is Status.NOTIFIED
 
 
