@@ -104,7 +104,9 @@ class LookBackReader:
         queries += [LookBackQuery(witness.conversation_id, since) for witness in witnesses]
         return queries
 
-    async def _request(self, queries: Sequence[LookBackQuery], contacts: int) -> LookBack | None:
+    async def _request(
+        self, queries: Sequence[LookBackQuery], contact_count: int
+    ) -> LookBack | None:
         in_flight = InFlight(Claim(self._id, Contact("", "", "")), 0.0)
         try:
             reply = await self._requester.look_back(in_flight, queries)
@@ -117,7 +119,7 @@ class LookBackReader:
                 made_at = self._platform_time.now() - reply.seconds
                 return LookBack(made_at, result.past_conversations)
             if result.from_platform and result.status // 100 == SUCCESS:
-                self.batch_size = max(MIN_BATCH, contacts // 2)
+                self.batch_size = max(MIN_BATCH, contact_count // 2)
             await self._refusals.handle(in_flight, Step.LOOK_BACK, kind, reply)
             return None
         finally:

@@ -35,7 +35,7 @@ class Pipeline:
         self._clock = clock
         self._options = options
         self._scheduler = _scheduler(campaigns, options)
-        self._by_priority = (
+        self._claim_order = (
             sorted(campaigns, key=lambda campaign: -campaign.weight.priority)
             if options.by_priority
             else campaigns
@@ -158,7 +158,7 @@ class Pipeline:
     async def _supply(self) -> bool:
         """Let each campaign claim what it has room for; True if any has new claims."""
         supplied = False
-        for campaign in self._by_priority:
+        for campaign in self._claim_order:
             room = campaign.prefetch_left()
             claims = await campaign.intake.claims(room) if room > 0 else ()
             if campaign.paused_at is not None:

@@ -107,7 +107,7 @@ class StateBatcher:
         if permit is not None and self._rests():
             permit.permit.release()
             permit = None
-        if permit is None:  # or a drain, or a long hold: each contact finds out by itself
+        if permit is None:  # a rest, a drain, or a long hold: each contact finds out by itself
             for waiter in self._take(len(self._waiters)):
                 waiter.dismiss()
             return None
