@@ -164,27 +164,15 @@ def make_campaign_run(
     completer = Completer(ledger, events, clock, rules, due_times, platform_time)
     requester = Requester(pool, completer, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, completer, events, clock)
-    batcher = StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
-    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
-    delivery = Delivery(
-        requester=requester,
-        batcher=batcher if states_per_call > 1 else None,
-        refusals=refusals,
-        completer=completer,
-        rules=rules,
-        policy=policy,
-        jitter=jitter,
-        clock=clock,
+    batcher = (
+        StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
+        if states_per_call > 1
+        else None
     )
+    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
+    delivery = Delivery(requester, batcher, refusals, completer, rules, policy, jitter, clock)
+    look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
     reconciler = Reconciler(
-        pool=pool,
-        look_backs=LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile),
-        completer=completer,
-        ledger=ledger,
-        events=events,
-        clock=clock,
-        platform_time=platform_time,
-        due_times=due_times,
-        policy=policy,
+        pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy
     )
     return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)

@@ -57,7 +57,7 @@ _NOT_TAKEN = (AnswerKind.NOT_SENT, AnswerKind.NOT_TAKEN)
 """Answers that prove nothing about the conversation: the same send is still next."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
     """Delivers the contacts of one campaign.
 

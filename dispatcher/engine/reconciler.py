@@ -31,7 +31,7 @@ CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is read again: the wall clock may have been set."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Reconciler:
     """Settles contacts in doubt that are found, frees those proved absent, parks the others."""
 
