@@ -12,12 +12,9 @@ from dispatcher.app.campaign_rules import open_campaign_rules
 from dispatcher.app.telemetry import Observation
 from dispatcher.app.wiring import make_rules, make_source
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.engine.completion import Completer
-from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import ContactLimit, Intake
-from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write.claims import Recovered
@@ -72,34 +69,29 @@ async def open_campaigns(
 
 
 def make_campaign_runs(
-    opened: Sequence[OpenCampaign], turnstile: ClientPool, clock: Clock, limit: int | None
+    opened: Sequence[OpenCampaign], pool: ClientPool, clock: Clock, limit: int | None
 ) -> list[CampaignRun]:
-    """Return the lanes of all campaigns; ``limit`` bounds what they take together."""
-    allowance = ContactLimit(limit)
-    return [_lane(each, turnstile, clock, allowance) for each in opened]
-
-
-def _lane(
-    opened: OpenCampaign, turnstile: ClientPool, clock: Clock, allowance: ContactLimit
-) -> CampaignRun:
-    settings, campaign = opened.settings, opened.campaign
-    desk = Completer(opened.ledger, opened.events, clock, opened.house)
-    rules, probe_seconds = make_rules(settings), settings.engine.probe_seconds
-    return CampaignRun(
-        campaign.name,
-        Intake(opened.source, desk, allowance),
-        Delivery(
-            turnstile,
-            desk,
-            rules,
+    """Return the runs of all campaigns; ``limit`` bounds what they claim together."""
+    contacts = ContactLimit(limit)
+    return [
+        make_campaign_run(
+            Campaign(
+                own.campaign.name,
+                own.source,
+                own.ledger,
+                own.events,
+                make_rules(own.settings),
+                own.house,
+                Weight(own.campaign.share, own.campaign.priority),
+            ),
+            pool,
+            clock,
+            contacts,
             random.random,
-            probe_seconds,
-            settings.platform.states_per_call,
-        ),
-        Reconciler(turnstile, desk, rules, probe_seconds),
-        desk,
-        Weight(campaign.share, campaign.priority),
-    )
+            own.settings.platform.states_per_call,
+        )
+        for own in opened
+    ]
 
 
 def _tell_start(campaign: str, recovered: Recovered) -> None:

@@ -8,23 +8,22 @@ from dispatcher.app.authorization_report import log_grants
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine import authorization
-from dispatcher.engine.clients.breaker import CircuitBreaker
-from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.engine.clients.client import ClientConnection, OAuthClient
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ports import Clock, CredentialsError, EventSink, TokenUnavailableError
 from dispatcher.settings import Settings, each_client
 
 
-async def open_clients(
+async def open_pool(
     settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink
-) -> list[OAuthClient]:
-    """Return all clients; the stack closes their connections. ``events`` hears of their halts."""
-    clients = []
+) -> ClientPool:
+    """Return all clients; the stack closes their connections. ``events`` gets their halts."""
+    connections = []
     for name, own in each_client(settings):
-        platform = await make_platform(own, clock, stack)
-        halts = CircuitBreaker(platform, events, clock, settings.engine.probe_seconds, name)
-        pacer = make_pacer(own, clock)
-        clients.append(OAuthClient(name, platform, pacer, halts, own.platform.requests_per_minute))
-    return clients
+        platform, pacer = await make_platform(own, clock, stack), make_pacer(own, clock)
+        quota = own.platform.requests_per_minute
+        connections.append(ClientConnection(name, platform, pacer, quota))
+    return ClientPool(connections, events, clock, settings.engine.probe_seconds)
 
 
 async def preflight(clients: Sequence[OAuthClient], log: Any) -> None:

@@ -13,7 +13,7 @@ import uvloop
 
 from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
 from dispatcher.app.control import commands
-from dispatcher.app.oauth_clients import open_clients, preflight
+from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, Observation
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
@@ -144,17 +144,16 @@ class _Run:
             opened = await campaigns
             ledger, control = opened[0].ledger, settings.control.socket
             await commands.serve(stack, ledger, settings.ledger.path, control, self)
-            clients = await open_clients(settings, self._clock, stack, observation.everybody)
-            await preflight(clients, self._log)
-            turnstile = ClientPool(clients)
-            lanes = make_campaign_runs(opened, turnstile, self._clock, limit)
-            pipeline = self._pipeline(lanes, turnstile)
-            await self._serve_health(stack, turnstile, pipeline)
+            pool = await open_pool(settings, self._clock, stack, observation.everybody)
+            await preflight(pool.clients, self._log)
+            campaign_runs = make_campaign_runs(opened, pool, self._clock, limit)
+            pipeline = self._pipeline(campaign_runs, pool)
+            await self._serve_health(stack, pool, pipeline)
             ending = await self._until_ended(stack, pipeline)
             totals = {each.campaign.name: await each.ledger.totals() for each in opened}
         return RunResult(ending, observation.snapshots(), totals)
 
-    def _pipeline(self, lanes: Sequence[CampaignRun], turnstile: ClientPool) -> Pipeline:
+    def _pipeline(self, campaigns: Sequence[CampaignRun], pool: ClientPool) -> Pipeline:
         engine, options = self._settings.engine, self._options
         wait_limit = options.wait_limit
         plan = PipelineOptions(
@@ -165,10 +164,10 @@ class _Run:
             gauge_seconds=GAUGE_SECONDS,
             by_priority=engine.sharing == "priority",
         )
-        return Pipeline(lanes, turnstile, plan)
+        return Pipeline(campaigns, pool, self._clock, plan)
 
     async def _serve_health(
-        self, stack: AsyncExitStack, turnstile: ClientPool, pipeline: Pipeline
+        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
     ) -> None:
         given = self._settings.telemetry
         if not given.health_port:
@@ -177,7 +176,7 @@ class _Run:
             given.health_host,
             given.health_port,
             status=lambda: self._observation.status(pipeline.in_flight),
-            ready=lambda: turnstile.halted_since is None,
+            ready=lambda: pool.halted_since is None,
         )
         await server.start()
         stack.push_async_callback(server.stop)

@@ -1,1 +1,1 @@
-"""The heart: intake, claim, workers, pacing, halts and drain."""
+"""The engine: intake, claims, workers, halts, reconciliation and drain."""

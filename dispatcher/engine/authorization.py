@@ -1,4 +1,4 @@
-"""What is missing, as a reason to halt and as words for people."""
+"""What a token lacks, as a reason to halt and as words for people."""
 
 from collections.abc import Sequence
 
@@ -6,49 +6,47 @@ from dispatcher.domain.answer import Answer, GrantKind, MissingGrant
 from dispatcher.domain.status import HaltReason, ScopeSource, Step
 from dispatcher.ports import TokenGrants
 
-_BLAMED = {
+_CAUSES = {
     GrantKind.SCOPE: (ScopeSource.FORBIDDEN, HaltReason.SCOPE),
     GrantKind.PERMISSION: (ScopeSource.PERMISSION, HaltReason.PERMISSION),
     GrantKind.DIVISION: (ScopeSource.DIVISION, HaltReason.DIVISION),
 }
 
 
-def describe_missing(lacks: Sequence[MissingGrant]) -> str:
-    """Tell what is missing and where it is granted, each place once."""
+def describe_missing(grants: Sequence[MissingGrant]) -> str:
+    """Return what is missing and where it is granted, each place once."""
     by_place: dict[str, list[str]] = {}
-    for each in lacks:
-        named = f"{each.kind} {each.name}" if each.name else f"a {each.kind} that is not named"
-        by_place.setdefault(each.where, []).append(named)
+    for grant in grants:
+        named = f"{grant.kind} {grant.name}" if grant.name else f"a {grant.kind} that is not named"
+        by_place.setdefault(grant.where, []).append(named)
     return "; ".join(
         " and ".join(names) + (f" (granted in: {where})" if where else "")
         for where, names in by_place.items()
     )
 
 
-def halt_reason(authority: TokenGrants, known: HaltReason | None = None) -> tuple[HaltReason, str]:
-    """Return why a run halts whose token lacks something, and the words.
+def halt_reason(grants: TokenGrants, known: HaltReason | None = None) -> tuple[HaltReason, str]:
+    """Return why a run halts whose token lacks a grant, and the words.
 
-    ``known`` is what a refusal's body or an earlier halt gave as the reason. A client without a
-    role lacks permissions and divisions alike: then that is kept.
+    ``known`` is the reason that a refusal's body or an earlier halt gave. A client without a
+    role lacks permissions and divisions alike: a known division stays the reason.
     """
-    words = f"the token lacks {describe_missing(authority.missing_grants)}"
-    if any(each.kind is GrantKind.SCOPE for each in authority.missing_grants):
+    words = f"the token lacks {describe_missing(grants.missing_grants)}"
+    if _lacks_scope(grants):
         return HaltReason.SCOPE, words
     return HaltReason.DIVISION if known is HaltReason.DIVISION else HaltReason.PERMISSION, words
 
 
-def cause_of_403(answer: Answer, authority: TokenGrants | None) -> tuple[ScopeSource, HaltReason]:
-    """Tell what a 403 comes from: the token's lack if there is one, else what its body says.
+def cause_of_403(answer: Answer, grants: TokenGrants | None) -> tuple[ScopeSource, HaltReason]:
+    """Return the cause of a 403: the scope that the token lacks, else what the body says.
 
-    A token that lacks a scope explains the refusal, whatever the body says of it.
+    A token that lacks a scope explains the refusal, whatever its body says.
     """
-    if authority is not None and any(
-        each.kind is GrantKind.SCOPE for each in authority.missing_grants
-    ):
-        return _BLAMED[GrantKind.SCOPE]
+    if grants is not None and _lacks_scope(grants):
+        return _CAUSES[GrantKind.SCOPE]
     if answer.missing_kind is None:
         return ScopeSource.FORBIDDEN, HaltReason.FORBIDDEN
-    return _BLAMED[answer.missing_kind]
+    return _CAUSES[answer.missing_kind]
 
 
 def describe_403(step: Step, answer: Answer) -> str:
@@ -58,8 +56,12 @@ def describe_403(step: Step, answer: Answer) -> str:
     return f"403 on {step} although no scope is missing"
 
 
-def missing(answer: Answer, authority: TokenGrants | None) -> tuple[str, ...]:
+def missing(answer: Answer, grants: TokenGrants | None) -> tuple[str, ...]:
     """Return the names of what is missing, by the token or else by the body."""
-    if authority is not None and authority.missing_grants:
-        return authority.missing_names
-    return tuple(each.name for each in answer.missing_grants if each.name)
+    if grants is not None and grants.missing_grants:
+        return grants.missing_names
+    return tuple(grant.name for grant in answer.missing_grants if grant.name)
+
+
+def _lacks_scope(grants: TokenGrants) -> bool:
+    return any(grant.kind is GrantKind.SCOPE for grant in grants.missing_grants)

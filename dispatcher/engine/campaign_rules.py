@@ -1,4 +1,4 @@
-"""The campaign's own rules: who is not written to, or not now, whatever the platform permits."""
+"""The campaign's own rules: which people get no message, or none now."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,42 +17,42 @@ from dispatcher.domain.status import Reason, RetryReason, SendBlock, Status
 from dispatcher.ports import NO_LIMITS, Limits
 
 BUSY_SECONDS = 3.0
-"""When a contact is due again that has to wait for another send to its person."""
+"""How soon a contact is due again that waits for another send to its person."""
 
 Suppressed = Callable[[Iterable[str | None]], bool]
-"""Tells whether one of these names of a contact is on the suppression list."""
+"""Returns True if one of a contact's identifiers is on the suppression list."""
 
 
 class LocalQuietHours:
-    """Quiet hours by each contact's own clock.
+    """Quiet hours in each contact's own time zone.
 
-    The zone stands in the attribute ``column``; a contact without one, or with one that this
-    machine does not know, goes by ``zone``.
+    The zone's name is the attribute ``column``; ``zone`` is for contacts without one, or with
+    one that this machine does not have.
     """
 
     def __init__(self, hours: QuietHours, zone: tzinfo, column: str = "") -> None:
         self._hours = hours
         self._zone = zone
         self._column = column
-        self._spans: dict[tzinfo, QuietPeriod] = {}
+        self._periods: dict[tzinfo, QuietPeriod] = {}
 
     def until(self, contact: Contact, now: float) -> float | None:
-        """Return when the quiet time ends that ``contact`` has at ``now``; None if it has none."""
+        """Return when the contact's quiet time ends; None if ``now`` is not in it."""
         zone = self._zone
         if self._column:
-            zone = _known(contact.attributes.get(self._column, "").strip()) or zone
-        span = self._spans.get(zone)
-        if span is None or not span.begin <= now < span.end:
-            span = self._spans[zone] = self._hours.span(now, zone)
-        return span.end if span.quiet else None
+            zone = _zone(contact.attributes.get(self._column, "").strip()) or zone
+        period = self._periods.get(zone)
+        if period is None or not period.begin <= now < period.end:
+            period = self._periods[zone] = self._hours.span(now, zone)
+        return period.end if period.quiet else None
 
 
 @dataclass(slots=True)
 class CampaignRules:
-    """The rules of one campaign; without arguments there is none.
+    """The rules of one campaign; by default there are none.
 
     ``cap`` is the most messages for one person within ``cap_seconds`` in all campaigns, 0 for
-    no cap. ``on_too_many`` is called once when ``failed_share`` is exceeded.
+    no cap. ``on_too_many`` is called once, when ``failure_rate`` is exceeded.
     """
 
     one_per_person: bool = False
@@ -66,8 +66,10 @@ class CampaignRules:
     def check(
         self, contact: Contact, conversation: Conversation | None, progress: Progress, now: float
     ) -> Finish | Defer | None:
-        """Tell what stands against writing to ``contact`` at ``now``, by all that is known."""
-        if self.suppressed is not None and self.suppressed(_names(contact, conversation, progress)):
+        """Return what a rule demands instead of a send to the contact now; None if none does."""
+        if self.suppressed is not None and self.suppressed(
+            _identifiers(contact, conversation, progress)
+        ):
             return Finish(Status.SKIPPED, Reason.SUPPRESSED)
         until = self.quiet.until(contact, now) if self.quiet is not None else None
         if until is None:
@@ -77,14 +79,14 @@ class CampaignRules:
         return Defer(until - now, RetryReason.QUIET_HOURS, progress)
 
     def limits(self, now: float) -> Limits:
-        """Return what the ledger has to see to; ``now`` is in seconds since the epoch."""
+        """Return the limits that the ledger enforces; ``now`` is in seconds since the epoch."""
         if self.cap:
             return Limits(self.one_per_person, self.cap, now - self.cap_seconds)
         return _ONE_PER_PERSON if self.one_per_person else NO_LIMITS
 
-    def resolve(self, hindrance: SendBlock, progress: Progress) -> Finish | Defer | None:
-        """Say what comes of what the ledger told; None if no rule forbids it."""
-        match hindrance:
+    def resolve(self, block: SendBlock, progress: Progress) -> Finish | Defer | None:
+        """Return what follows a block that the ledger reported; None if no rule forbids it."""
+        match block:
             case SendBlock.BUSY:
                 return Defer(BUSY_SECONDS, RetryReason.BUSY, progress)
             case SendBlock.SAME_PERSON if self.one_per_person:
@@ -94,7 +96,7 @@ class CampaignRules:
         return None
 
     def record_end(self, status: Status) -> None:
-        """Take notice of a contact's end."""
+        """Count a contact's final status in the failure rate."""
         if self.failure_rate is not None and self.failure_rate.record(status):
             self.failure_rate = None
             self.on_too_many()
@@ -103,25 +105,25 @@ class CampaignRules:
 _ONE_PER_PERSON = Limits(one_per_person=True)
 
 
-def _names(
+def _identifiers(
     contact: Contact, conversation: Conversation | None, progress: Progress
 ) -> tuple[str | None, ...]:
-    """Return all that a contact can be known by."""
-    told = conversation.target if conversation else None
+    """Return every identifier of a contact."""
+    target = conversation.target if conversation else None
     return (
         contact.key,
         contact.conversation_id,
         contact.external_contact_id,
         contact.address,
         conversation.external_contact_id if conversation else None,
-        told.value if told else None,
+        target.value if target else None,
         progress.external_contact_id,
         progress.target.value if progress.target else None,
     )
 
 
 @lru_cache(maxsize=1024)
-def _known(name: str) -> ZoneInfo | None:
+def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):

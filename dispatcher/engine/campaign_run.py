@@ -1,75 +1,103 @@
-"""One campaign's lane: what it takes in, what lies ready of it, and what workers hold of it."""
+"""One campaign's part of a run: its intake, its claims that are ready, its pause."""
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
+from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
-from dispatcher.engine.completion import NEVER, Completer
+from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import Intake, PrefetchLimit
+from dispatcher.engine.due_times import NEVER, DueTimes
+from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
+from dispatcher.engine.look_back import LookBackReader
+from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.refusals import RefusalHandler
+from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
-from dispatcher.ports import Claim
+from dispatcher.engine.state_batcher import StateBatcher
+from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source
 
 MAX_PREFETCH = 1024
-"""The most contacts of a campaign that lie ready for the workers."""
+"""The most contacts of a campaign that are claimed ahead of the workers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Campaign:
+    """What one campaign brings into a run.
+
+    ``events`` goes to the sinks of this campaign alone. ``weight`` is its part of the workers
+    where campaigns share them.
+    """
+
+    name: str
+    source: Source
+    ledger: Ledger
+    events: EventSink
+    policy: DecisionPolicy
+    rules: CampaignRules = field(default_factory=CampaignRules)
+    weight: Weight = EQUAL_WEIGHT
 
 
 class CampaignRun:
-    """One campaign in the stream. ``desk.events`` goes to sinks of this campaign alone.
-
-    ``weight`` says what it gets of the workers where campaigns share them.
-    """
+    """One campaign in the stream."""
 
     def __init__(
-        self, campaign: str, intake: Intake, delivery: Delivery, reconciler: Reconciler,
-        desk: Completer, weight: Weight = EQUAL_WEIGHT,
+        self, campaign: Campaign, clock: Clock, due_times: DueTimes, intake: Intake,
+        delivery: Delivery, reconciler: Reconciler,
     ) -> None:  # fmt: skip
-        self.campaign = campaign
+        self.name = campaign.name
+        self.weight = campaign.weight
+        self.ledger = campaign.ledger
+        self._events = campaign.events
+        self._clock = clock
+        self.due_times = due_times
         self.intake = intake
         self.delivery = delivery
         self.reconciler = reconciler
-        self.desk = desk
-        self.weight = weight
         self.ready: deque[Claim] = deque()
-        """Claimed, and not yet in a worker's hands."""
+        """Claims that no worker has taken yet."""
         self.busy = 0
-        """Contacts that workers hold."""
+        """Contacts that workers have."""
         self.finished = 0
-        """Contacts that workers were done with, so far."""
+        """Contacts that workers have finished so far."""
         self.paused_at: float | None = None
-        """Since when it takes nothing new (seconds since the epoch); None while it goes on."""
-        self._room = PrefetchLimit(1, MAX_PREFETCH)
+        """Since when it is paused (seconds since the epoch); None while it is not."""
+        self._prefetch = PrefetchLimit(1, MAX_PREFETCH)
 
     async def start(self, workers: int) -> None:
-        """Open the source where the ledger left it, and see whether the campaign is paused."""
-        self._room = PrefetchLimit(workers, MAX_PREFETCH)
+        """Open the source where the ledger left it, and read whether the campaign is paused."""
+        self._prefetch = PrefetchLimit(workers, MAX_PREFETCH)
         await self.intake.start()
-        self.paused_at = await self.desk.ledger.paused()
+        self.paused_at = await self.ledger.paused()
         if self.paused_at is not None:
-            self._tell_pause()
+            self._emit_paused()
 
     def pause(self) -> None:
-        """Take nothing new from now on."""
+        """Claim nothing from now on."""
         if self.paused_at is None:
-            self.paused_at = self.desk.clock.time()
-            self._tell_pause()
+            self.paused_at = self._clock.time()
+            self._emit_paused()
 
     def resume(self) -> None:
-        """Take up what is due, and go on with the source."""
+        """Claim what is due, and go on with the source."""
         since, self.paused_at = self.paused_at, None
         if since is not None:
-            self.desk.next_due = 0.0
-            seconds = max(0.0, self.desk.clock.time() - since)
-            self.desk.events.emit(Resumed(HaltReason.PAUSED, seconds))
+            self.due_times.next_due = 0.0
+            seconds = max(0.0, self._clock.time() - since)
+            self._events.emit(Resumed(HaltReason.PAUSED, seconds))
 
     def prefetch_left(self) -> int:
-        """Return how many more contacts may be claimed; 0 while enough lie ready."""
+        """Return how many more contacts may be claimed; 0 while enough are ready."""
         if self.paused_at is not None:
             return 0
-        size, ready = self._room.size(self.desk.clock.monotonic(), self.finished), len(self.ready)
+        size, ready = self._prefetch.size(self._clock.monotonic(), self.finished), len(self.ready)
         return 0 if ready > size // 2 else size - ready
 
     @property
@@ -79,7 +107,7 @@ class CampaignRun:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left but what is due later; a paused lane is, too."""
+        """Whether nothing is left but what is due later, or waits for the end of a pause."""
         return (self.read or self.paused_at is not None) and not self.ready and not self.busy
 
     @property
@@ -88,32 +116,63 @@ class CampaignRun:
         return NEVER if self.paused_at is not None else self.intake.next_due
 
     @property
-    def paused_count(self) -> bool:
-        """Whether it is paused, and not known to be finished."""
+    def held_back(self) -> bool:
+        """Whether it is paused, and has or may have contacts left."""
         finished = self.intake.exhausted and self.intake.next_due == NEVER
         return self.paused_at is not None and not finished
 
     async def release(self, claims: Sequence[Claim]) -> None:
-        """Let go of claims that no worker has taken."""
+        """Put claims back that no worker has taken."""
         if claims:
-            self.desk.next_due = 0.0
-            await self.desk.ledger.release([claim.id for claim in claims])
+            self.due_times.next_due = 0.0
+            await self.ledger.release([claim.id for claim in claims])
 
     async def emit_gauges(self, clients: Sequence[OAuthClient]) -> None:
-        """Tell how the campaign stands; pace and quota are those of the whole run."""
-        each = [ClientPace(c.name, c.pacer.rate, c.pacer.quota_used) for c in clients if c.name]
-        now = self.desk.clock.time()
-        backlog = await self.desk.ledger.backlog(now)
-        self.desk.events.emit(
+        """Emit the campaign's gauges; pace and quota are those of the whole run."""
+        now = self._clock.time()
+        backlog = await self.ledger.backlog(now)
+        self._events.emit(
             Gauges(
                 in_flight=self.busy,
                 backlog=backlog.due + backlog.later,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
                 pace=sum(client.pacer.rate for client in clients),
                 quota_used=quota_used(clients),
-                clients=tuple(each),
+                clients=tuple(
+                    ClientPace(client.name, client.pacer.rate, client.pacer.quota_used)
+                    for client in clients
+                    if client.name
+                ),
             )
         )
 
-    def _tell_pause(self) -> None:
-        self.desk.events.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
+    def _emit_paused(self) -> None:
+        self._events.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
+
+
+def make_campaign_run(
+    campaign: Campaign, pool: ClientPool, clock: Clock, limit: ContactLimit, jitter: Jitter,
+    states_per_call: int = 1,
+) -> CampaignRun:  # fmt: skip
+    """Return a campaign's run; ``limit`` and ``pool`` are shared with the other campaigns.
+
+    With ``states_per_call`` above 1, so many states are read in one request at most.
+    """
+    ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
+    policy = campaign.policy
+    due_times, platform_time = DueTimes(), PlatformTime(clock)
+    completer = Completer(ledger, events, clock, rules, due_times, platform_time)
+    requester = Requester(pool, completer, rules, events, clock, platform_time)
+    refusals = RefusalHandler(pool, completer, events, clock)
+    batcher = (
+        StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
+        if states_per_call > 1
+        else None
+    )
+    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
+    delivery = Delivery(requester, batcher, refusals, completer, rules, policy, jitter, clock)
+    look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
+    reconciler = Reconciler(
+        pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy
+    )
+    return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)

@@ -5,7 +5,7 @@ import time
 
 
 class SystemClock:
-    """Time as the machine has it."""
+    """The machine's clocks."""
 
     monotonic = staticmethod(time.monotonic)
     time = staticmethod(time.time)

@@ -1,7 +1,6 @@
-"""One contact, one straight path: state check, decision, intent, send, outcome, settle."""
+"""Delivers one contact, turn by turn: state check, decision, intent, send, outcome, settle."""
 
-from collections.abc import Awaitable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer
@@ -16,14 +15,12 @@ from dispatcher.domain.decision import (
     decide,
     open_with,
 )
-from dispatcher.domain.events import ClosedConflict
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.next_step import (
     BAD_REQUEST,
     Defer,
     Jitter,
     NextStep,
-    Recheck,
     Reconcile,
     Settle,
     after_closed_session,
@@ -36,229 +33,192 @@ from dispatcher.domain.next_step import (
     forget_engaged,
 )
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.engine.completion import Completer, InFlight
+from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.completion import Completer
+from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
+from dispatcher.engine.send_result import (
+    DECIDE_AGAIN,
+    LEFT,
+    REPEAT,
+    Blocked,
+    DecideAgain,
+    Left,
+    OpenRefused,
+    Repeat,
+    Suspended,
+    Turn,
+)
 from dispatcher.engine.state_batcher import StateBatcher
-from dispatcher.ports import Claim, Reply
+from dispatcher.ports import Claim, Clock, Reply
 
 _NOT_TAKEN = (AnswerKind.NOT_SENT, AnswerKind.NOT_TAKEN)
-"""What says nothing about the conversation: the same send is still next."""
+"""Answers that prove nothing about the conversation: the same send is still next."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """Delivers contacts.
+    """Delivers the contacts of one campaign.
 
     A contact's failures are values; an exception from here is a bug or a lost ledger.
     """
 
-    def __init__(
-        self, turnstile: ClientPool, desk: Completer, rules: DecisionPolicy, jitter: Jitter,
-        probe_seconds: float,
-        states_per_call: int = 1,
-    ) -> None:  # fmt: skip
-        self._turnstile = turnstile
-        self._desk = desk
-        self._rules = rules
-        self._jitter = jitter
-        self._exchange = Requester(turnstile, desk)
-        self._refusals = RefusalHandler(turnstile, desk, probe_seconds)
-        self._gathering = (
-            StateBatcher(turnstile, self._exchange, self._refusals, desk, states_per_call)
-            if states_per_call > 1
-            else None
-        )
+    requester: Requester
+    batcher: StateBatcher | None
+    refusals: RefusalHandler
+    completer: Completer
+    rules: CampaignRules
+    policy: DecisionPolicy
+    jitter: Jitter
+    clock: Clock
 
     async def deliver(self, claim: Claim) -> None:
-        """Take a contact as far as it gets now: settled, deferred, or released by a drain."""
-        work = InFlight(claim, self._desk.clock.monotonic(), self._desk.clock.time())
+        """Take a contact as far as it gets now: settled, deferred, in doubt, or released."""
+        in_flight = InFlight(claim, self.clock.monotonic(), self.clock.time())
+        turn: Turn = DECIDE_AGAIN if claim.block is None else Blocked(claim.block)
         try:
-            while not work.done:
-                decision = await self._decision(work)
-                if decision is not None:
-                    contact_history.add_decision(work.story, decision)
-                    await self._follow(work, decision)
+            while not isinstance(turn, Left):
+                match await self._decide(in_flight, turn):
+                    case Finish(status, reason):
+                        turn = await self.completer.settle(in_flight, status, reason)
+                    case Defer() as later:
+                        turn = await self.completer.defer(in_flight, later)
+                    case Notify() | Open() as decision:
+                        turn = await self._send(in_flight, decision)
+                    case turn:  # no state could be read
+                        pass
         finally:
-            self._turnstile.release_probe(claim.id)
+            self.requester.release_probe(in_flight)
 
-    async def _decision(self, work: InFlight) -> Decision | Defer | None:
-        """Come to a decision; None when the contact has left, or must go round again."""
-        now, contact = self._desk.clock.time(), work.contact
-        barred = self._blocked(work, now)
-        if barred is not None:
-            return barred
-        if work.pending_decision is not None:
-            return work.pop_pending_decision()
-        if work.progress.open_next:
-            previous = contact.conversation_id
-            return open_with(contact, None, work.progress, previous, self._rules)
-        conversation = await self._read_state(work)
-        if conversation is None or await self._resolve_conflict(work, conversation):
-            return None
-        work.progress = forget_engaged(work.progress, conversation, self._rules)
-        return decide(contact, conversation, work.progress, self._rules, now)
+    async def _decide(
+        self, in_flight: InFlight, turn: Turn
+    ) -> Finish | Defer | Notify | Open | Turn:
+        """Come to a decision, or return the next turn where no state could be read."""
+        now, policy, contact = self.clock.time(), self.policy, in_flight.contact
+        decision: Decision | Defer | None = self._decide_without_state(in_flight, turn, now)
+        if decision is None:
+            conversation = await self._read_state(in_flight)
+            if isinstance(conversation, Left):
+                return LEFT
+            if isinstance(conversation, Repeat):
+                return turn
+            if isinstance(turn, OpenRefused):
+                after = after_conflict(
+                    turn.decision, turn.answer, conversation, in_flight.progress, policy.retry
+                )
+                if after is not None:
+                    answer = turn.answer if turn.answer.status == BAD_REQUEST else None
+                    return await self._follow(in_flight, after, Step.OPEN, answer)
+            in_flight.progress = forget_engaged(in_flight.progress, conversation, policy)
+            decision = decide(contact, conversation, in_flight.progress, policy, now)
+        contact_history.add_decision(in_flight.history, decision)
+        match decision:
+            case Wait(RetryReason.ENGAGED):
+                return after_engaged(contact, in_flight.progress, policy, self.clock.time())
+            case Wait(reason):
+                progress, now = in_flight.progress, self.clock.time()
+                return after_wait(reason, progress, policy.retry, now, self.jitter)
+        return decision
 
-    def _blocked(self, work: InFlight, now: float) -> Finish | Defer | None:
-        """Tell what stands against any request for this contact."""
-        contact, house = work.contact, self._desk.rules
+    def _decide_without_state(
+        self, in_flight: InFlight, turn: Turn, now: float
+    ) -> Finish | Defer | Notify | Open | None:
+        """Return the decision that needs no state check, if there is one."""
+        contact, progress = in_flight.contact, in_flight.progress
         if contact.expires_at is not None and now >= contact.expires_at:
             return Finish(Status.SKIPPED, Reason.EXPIRED)
-        hindrance, work.block = work.block, None
-        if hindrance is not None:
-            after = house.resolve(hindrance, work.progress)
-            if after is not None:
-                return after
-        return house.check(contact, work.conversation, work.progress, now)
-
-    async def _read_state(self, work: InFlight) -> Conversation | None:
-        if self._gathering is not None:
-            seen = await self._gathering.read_state(work, self._rules)
-            if seen is not None or work.done:
-                return seen
-        return await self._read_alone(work)
-
-    async def _read_alone(self, work: InFlight) -> Conversation | None:
-        checked = work.contact.conversation_id
-        reply = await self._exchange.read(work, lambda platform: platform.check(checked))
-        if reply is None:
-            return None
-        result = reply.result
-        kind = classify(Step.CHECK, result)
-        work.record_request(Step.CHECK, result, kind)
-        if isinstance(result, Answer):
-            if kind is AnswerKind.ACCEPTED and result.conversation is not None:
-                work.client.breaker.record_success(work.id, Step.CHECK, work.sent_at)
-                return self._record_state(work, result.conversation)
-            if kind is AnswerKind.GONE:
-                work.client.breaker.record_success(work.id, Step.CHECK, work.sent_at)
-                return self._record_state(work, Conversation(checked, State.GONE))
-            if await self._run_refused(work, Step.CHECK, kind, reply):
-                return None
-        policy = self._rules.retry
-        after = after_read(result, kind, work.progress, policy, self._jitter)
-        answer = result if isinstance(result, Answer) else None
-        await self._carry_out(work, after, Step.CHECK, answer)
+        blocked = self.rules.resolve(turn.block, progress) if isinstance(turn, Blocked) else None
+        barred = blocked or self.rules.check(contact, in_flight.conversation, progress, now)
+        if barred is not None:
+            return barred
+        if isinstance(turn, Suspended):
+            return turn.decision
+        if progress.open_next:
+            return open_with(contact, None, progress, contact.conversation_id, self.policy)
         return None
 
-    def _record_state(self, work: InFlight, conversation: Conversation) -> Conversation:
-        work.record_state(conversation, self._desk.clock.monotonic())
-        return conversation
+    async def _read_state(self, in_flight: InFlight) -> Conversation | Repeat | Left:
+        if self.batcher is not None:
+            batched = await self.batcher.read_state(in_flight)
+            if batched is not None:
+                return batched
+        reply = await self.requester.read(in_flight)
+        if not isinstance(reply, Reply):
+            return reply
+        result = reply.result
+        kind = classify(Step.CHECK, result)
+        in_flight.record_request(Step.CHECK, result, kind)
+        answer = result if isinstance(result, Answer) else None
+        conversation = answer.conversation if answer is not None else None
+        if kind is AnswerKind.GONE:
+            conversation = Conversation(in_flight.contact.conversation_id, State.GONE)
+        if conversation is not None and kind in (AnswerKind.ACCEPTED, AnswerKind.GONE):
+            in_flight.client.breaker.record_success(in_flight.id, Step.CHECK, in_flight.sent_at)
+            in_flight.record_state(conversation, self.clock.monotonic())
+            return conversation
+        handled = await self.refusals.handle(in_flight, Step.CHECK, kind, reply)
+        if handled is not None:
+            return handled
+        after = after_read(result, kind, in_flight.progress, self.policy.retry, self.jitter)
+        followed = await self._follow(in_flight, after, Step.CHECK, answer)
+        return followed if isinstance(followed, Left) else REPEAT
 
-    async def _resolve_conflict(self, work: InFlight, seen: Conversation) -> bool:
-        """Judge an open that was refused by the state read since; True if that decides."""
-        refused, work.refused_open = work.refused_open, None
-        if refused is None:
-            return False
-        sent, answer = refused
-        policy = self._rules.retry
-        judged = after_conflict(sent, answer, seen, work.progress, policy)
-        if judged is None:
-            return False
-        await self._carry_out(
-            work, judged, Step.OPEN, answer if answer.status == BAD_REQUEST else None
-        )
-        return True
+    async def _send(self, in_flight: InFlight, decision: Notify | Open) -> Turn:
+        step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
+        reply = await self.requester.send(in_flight, step, decision)
+        if not isinstance(reply, Reply):
+            return reply
+        result = reply.result
+        kind = classify(step, result)
+        in_flight.record_request(step, result, kind)
+        if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):
+            in_flight.client.breaker.record_success(in_flight.id, step, in_flight.sent_at)
+            return await self.completer.settle_delivered(in_flight, decision, result)
+        handled = await self.refusals.handle(in_flight, step, kind, reply)
+        if isinstance(handled, Left):
+            return handled
+        if handled is None:
+            return await self._after_refused_send(in_flight, step, kind, decision, reply)
+        await self.completer.retract(in_flight)
+        return Suspended(decision)
 
-    def _follow(self, work: InFlight, decision: Decision | Defer) -> Awaitable[None]:
-        match decision:
-            case Defer():
-                return self._desk.defer(work, decision)
-            case Finish(status, reason):
-                return self._desk.settle(work, status, reason)
-            case Wait(RetryReason.ENGAGED):
-                now = self._desk.clock.time()
-                later = after_engaged(work.contact, work.progress, self._rules, now)
-                return self._desk.defer(work, later)
-            case Wait(reason):
-                policy, now = self._rules.retry, self._desk.clock.time()
-                later = after_wait(reason, work.progress, policy, now, self._jitter)
-                return self._desk.defer(work, later)
-            case Notify():
-                return self._send(work, Step.NOTIFY, decision)
-            case Open():
-                return self._send(work, Step.OPEN, decision)
-
-    async def _send(self, work: InFlight, step: Step, decision: Notify | Open) -> None:
-        reply = await self._call(work, step, decision)
-        if reply is None:
-            return
-        kind = classify(step, reply.result)
-        work.record_request(step, reply.result, kind)
-        if kind is AnswerKind.ACCEPTED and isinstance(reply.result, Answer):
-            work.client.breaker.record_success(work.id, step, work.sent_at)
-            await self._desk.settle_delivered(work, decision, reply.result)
-        elif await self._run_refused(work, step, kind, reply):
-            await self._keep(work, decision)
-        else:
-            await self._handle_refusal(work, step, kind, decision, reply)
-
-    def _call(self, work: InFlight, step: Step, decision: Notify | Open) -> Awaitable[Reply | None]:
-        contact = work.contact
-        if isinstance(decision, Notify):
-            return self._exchange.send(
-                work, step, decision, lambda platform: platform.notify(contact, decision)
-            )
-        return self._exchange.send(
-            work, step, decision, lambda platform: platform.open(contact, decision)
-        )
-
-    async def _run_refused(
-        self, work: InFlight, step: Step, kind: AnswerKind, reply: Reply
-    ) -> bool:
-        work.token = reply.token
-        if not isinstance(reply.result, Answer):
-            return False
-        return await self._refusals.handle(work, step, kind, reply.result)
-
-    async def _keep(self, work: InFlight, decision: Notify | Open) -> None:
-        if not work.done:
-            await self._exchange.suspend_send(work, decision)
-
-    async def _handle_refusal(
-        self, work: InFlight, step: Step, kind: AnswerKind, decision: Notify | Open, reply: Reply
-    ) -> None:
+    async def _after_refused_send(
+        self, in_flight: InFlight, step: Step, kind: AnswerKind, decision: Notify | Open,
+        reply: Reply,
+    ) -> Turn:  # fmt: skip
         """Follow a send that was refused to this contact, or is in doubt."""
-        result, policy = reply.result, self._rules.retry
+        policy, result = self.policy.retry, reply.result
         if kind not in _NOT_TAKEN:
-            work.progress = replace(work.progress, open_next=False)
-        if isinstance(result, Answer) and kind in (AnswerKind.CLOSED, AnswerKind.CONFLICT):
-            key, correlation = work.contact.key, result.correlation_id
-            client = work.client.name
-            self._desk.events.emit(ClosedConflict(step, result.status, key, correlation, client))
-        if kind is AnswerKind.CLOSED and isinstance(result, Answer):
-            after: NextStep = after_closed_session(work.conversation, result, work.progress, policy)
-        elif (
-            kind is AnswerKind.CONFLICT
-            and isinstance(decision, Open)
-            and isinstance(result, Answer)
-        ):
-            work.refused_open = (decision, result) if decision.previous is not None else None
-            after = after_open_conflict(decision, result, work.progress, policy)
+            in_flight.progress = replace(in_flight.progress, open_next=False)
+        progress, answer = in_flight.progress, result if isinstance(result, Answer) else None
+        next_turn: Turn = DECIDE_AGAIN
+        if kind is AnswerKind.CLOSED and answer is not None:
+            after: NextStep = after_closed_session(in_flight.conversation, answer, progress, policy)
+        elif kind is AnswerKind.CONFLICT and isinstance(decision, Open) and answer is not None:
+            after = after_open_conflict(decision, answer, progress, policy)
+            if decision.previous is not None:
+                next_turn = OpenRefused(decision, answer)
         else:
-            after = after_send(result, kind, step, work.progress, policy, self._jitter)
+            after = after_send(result, kind, step, progress, policy, self.jitter)
         if isinstance(after, Reconcile):
-            seconds = self._rules.reconcile.first_look(linked=_is_linked(decision))
-            work.progress = replace(after.progress, doubted_at=self._desk.platform_time())
-            await self._desk.mark_in_doubt(work, seconds)
-        else:
-            await self._carry_out(work, after, step, result if isinstance(result, Answer) else None)
+            linked = isinstance(decision, Notify) or decision.previous is not None
+            seconds = self.policy.reconcile.first_look(linked=linked)
+            return await self.completer.mark_in_doubt(in_flight, after.progress, seconds)
+        followed = await self._follow(in_flight, after, step, answer)
+        if isinstance(followed, Left):
+            return followed
+        await self.completer.retract(in_flight)
+        return next_turn
 
-    async def _carry_out(
-        self, work: InFlight, after: NextStep, step: Step, answer: Answer | None
-    ) -> None:
+    async def _follow(
+        self, in_flight: InFlight, after: NextStep, step: Step, answer: Answer | None
+    ) -> DecideAgain | Left:
+        """Let the contact leave, or keep what was learnt for its next turn."""
         match after:
             case Settle(status, reason):
-                await self._desk.settle(work, status, reason, step, answer)
-            case Recheck(progress):
-                work.progress = progress
-                await self._desk.retract(work)
-            case Defer(seconds, _, progress) if seconds <= 0:
-                work.progress = progress
-                await self._desk.retract(work)
-            case Defer():
-                await self._desk.defer(work, after)
-
-
-def _is_linked(decision: Notify | Open) -> bool:
-    return isinstance(decision, Notify) or decision.previous is not None
+                return await self.completer.settle(in_flight, status, reason, step, answer)
+            case Defer(seconds) if seconds > 0:
+                return await self.completer.defer(in_flight, after)
+        in_flight.progress = after.progress
+        return DECIDE_AGAIN

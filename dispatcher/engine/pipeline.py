@@ -1,4 +1,4 @@
-"""The heart, and the map of the whole stream: intake, claims, N workers, drain."""
+"""The whole stream of a run: intake, claims, workers, drain."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,79 +7,82 @@ from contextlib import suppress
 from dispatcher.domain.status import Step
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.engine.completion import NEVER
+from dispatcher.engine.due_times import NEVER
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.engine.scheduling import PriorityScheduler, Scheduler, StrideScheduler
-from dispatcher.ports import Batch, Claim, SourceError
+from dispatcher.ports import Batch, Claim, Clock, SourceError
 
 IDLE_SECONDS = 0.25
-"""The longest that the feeder sleeps before it looks at the clock and the source again."""
+"""The longest that the feeder sleeps before it checks the clock and the source again."""
 BATCH_SECONDS = 0.02
-"""The longest that it waits for a batch of a source before it looks at the rest."""
+"""The longest that it waits for a batch of a source before it checks the rest."""
 _TAKE, _STOP = True, False
-"""What a worker is told: take the next contact, or end."""
+"""What the queue has for a worker: take the next contact, or end."""
 
 
 class Pipeline:
     """Streams contacts from the sources through the workers until it ends or must drain.
 
-    Each campaign has a lane of its own; workers, permits and halts are everybody's.
+    The campaigns share the workers, the permits and the halts.
     """
 
     def __init__(
-        self, lanes: Sequence[CampaignRun], turnstile: ClientPool, plan: PipelineOptions
-    ) -> None:
-        self._lanes = tuple(lanes)
-        self._turnstile = turnstile
-        self._clock = lanes[0].desk.clock
-        self._plan = plan
-        self._sharing = _sharing(lanes, plan)
-        self._fed = (
-            sorted(lanes, key=lambda lane: -lane.weight.priority) if plan.by_priority else lanes
+        self, campaigns: Sequence[CampaignRun], pool: ClientPool, clock: Clock,
+        options: PipelineOptions,
+    ) -> None:  # fmt: skip
+        self._campaigns = tuple(campaigns)
+        self._pool = pool
+        self._clock = clock
+        self._options = options
+        self._scheduler = _scheduler(campaigns, options)
+        self._claim_order = (
+            sorted(campaigns, key=lambda campaign: -campaign.weight.priority)
+            if options.by_priority
+            else campaigns
         )
         self._queue: asyncio.Queue[bool] = asyncio.Queue()  # a _TAKE for each claim that is ready
-        self._asked = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._failed = False
         self._wanted = asyncio.Event()
 
     def stop(self, *, failed: bool = False) -> None:
         """Begin the drain; ``failed``: because too many contacts failed."""
         self._failed = self._failed or failed
-        self._asked.set()
+        self._stopping.set()
         self._wanted.set()
 
     def wake(self) -> None:
-        """Look for contacts that are due now: somebody else has put them into the ledger."""
-        for lane in self._lanes:
-            lane.desk.next_due = 0.0
-            lane.desk.schedule_look_back(0.0)
+        """Look for contacts that are due now: another process has put them into the ledger."""
+        for campaign in self._campaigns:
+            campaign.due_times.next_due = 0.0
+            campaign.due_times.schedule_look_back(0.0)
         self._wanted.set()
 
     async def pause(self, campaign: str) -> None:
-        """Let a campaign take nothing new, now and after a restart; what is in flight finishes.
+        """Claim nothing for a campaign, now and after a restart; what is in flight finishes.
 
         Raises:
             LookupError: this run has no such campaign.
             LedgerError: the ledger is lost.
 
         """
-        lane = self._lane(campaign)
-        lane.pause()
-        await lane.release(self._release_ready(lane))
-        await lane.desk.ledger.pause(self._clock.time())
+        paused = self._campaign(campaign)
+        paused.pause()
+        await paused.release(self._withdraw_ready(paused))
+        await paused.ledger.pause(self._clock.time())
         self._wanted.set()
 
     async def resume(self, campaign: str) -> None:
         """Let a paused campaign go on; errors as for `pause`."""
-        lane = self._lane(campaign)
-        await lane.desk.ledger.resume()
-        lane.resume()
+        resumed = self._campaign(campaign)
+        await resumed.ledger.resume()
+        resumed.resume()
         self._wanted.set()
 
     @property
     def in_flight(self) -> int:
-        """Contacts that a worker holds."""
-        return sum(lane.busy for lane in self._lanes)
+        """Contacts that workers have."""
+        return sum(campaign.busy for campaign in self._campaigns)
 
     async def run(self) -> RunOutcome:
         """Run to the end.
@@ -91,113 +94,110 @@ class Pipeline:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [
-                    *(
-                        group.create_task(client.breaker.run(), name=f"halts-{client.name}")
-                        for client in self._turnstile.clients
-                    ),
-                    group.create_task(self._emit_gauges(), name="gauges"),
-                    *(
-                        group.create_task(lane.reconciler.run(), name=f"doubts-{lane.campaign}")
-                        for lane in self._lanes
-                    ),
-                ]
+                helpers = self._start_helpers(group)
                 workers = [
                     group.create_task(self._work(), name=f"worker-{number}")
-                    for number in range(self._plan.workers)
+                    for number in range(self._options.workers)
                 ]
                 try:
-                    ending = await self._feed()
+                    outcome = await self._feed()
                 except SourceError:
                     await self._drain(workers)
                     raise
                 if not await self._drain(workers):
-                    ending = RunOutcome.CUT_OFF
-                for lane in self._lanes:
-                    await lane.reconciler.finish()
+                    outcome = RunOutcome.CUT_OFF
+                for campaign in self._campaigns:
+                    await campaign.reconciler.finish()
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from group_error
         finally:
-            for lane in self._lanes:
-                await lane.intake.close()
-        await self._gauges()
-        return RunOutcome.FAILED if self._failed else ending
+            for campaign in self._campaigns:
+                await campaign.intake.close()
+        await self._emit_gauges()
+        return RunOutcome.FAILED if self._failed else outcome
+
+    def _start_helpers(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        return [
+            *(
+                group.create_task(client.breaker.run(), name=f"halts-{client.name}")
+                for client in self._pool.clients
+            ),
+            group.create_task(self._keep_gauges(), name="gauges"),
+            *(
+                group.create_task(campaign.reconciler.run(), name=f"doubts-{campaign.name}")
+                for campaign in self._campaigns
+            ),
+        ]
 
     # feeding
 
     async def _feed(self) -> RunOutcome:
         """Keep the workers supplied until the run is over."""
-        for lane in self._lanes:
-            await lane.start(self._plan.workers)
+        for campaign in self._campaigns:
+            await campaign.start(self._options.workers)
         deadline = NEVER
-        while not self._asked.is_set():
+        while not self._stopping.is_set():
             if await self._supply():
                 continue
-            if all(lane.idle for lane in self._lanes):
+            if all(campaign.idle for campaign in self._campaigns):
                 now = self._clock.time()
-                deadline = min(deadline, now + self._plan.wait_limit)
-                ending = self._over(now, deadline)
-                if ending is not None:
-                    return ending
-            if self._halted_too_long():
-                return RunOutcome.HALTED
-            if self._held_too_long():
-                return RunOutcome.DEFERRED
+                deadline = min(deadline, now + self._options.wait_limit)
+                outcome = self._outcome_when_idle(now, deadline)
+                if outcome is not None:
+                    return outcome
+            if self._options.once:
+                if self._halted_too_long():
+                    return RunOutcome.HALTED
+                if self._pool.hold_remaining(Step.CHECK) > self._options.wait_limit:
+                    return RunOutcome.DEFERRED
             await self._rest()
         return RunOutcome.DRAINED
 
     async def _supply(self) -> bool:
-        """Let each lane claim what it has room for; True if any got something."""
-        got = False
-        for lane in self._fed:
-            room = lane.prefetch_left()
-            claims = await lane.intake.claims(room) if room > 0 else ()
-            if lane.paused_at is not None:
-                await lane.release(claims)
+        """Let each campaign claim what it has room for; True if any has new claims."""
+        supplied = False
+        for campaign in self._claim_order:
+            room = campaign.prefetch_left()
+            claims = await campaign.intake.claims(room) if room > 0 else ()
+            if campaign.paused_at is not None:
+                await campaign.release(claims)
                 continue
-            lane.ready.extend(claims)
+            campaign.ready.extend(claims)
             for _ in claims:
                 self._queue.put_nowait(_TAKE)
-            got = got or bool(claims)
-        return got
+            supplied = supplied or bool(claims)
+        return supplied
 
-    def _over(self, now: float, deadline: float) -> RunOutcome | None:
-        due = min(min(lane.next_due, lane.reconciler.next_look) for lane in self._lanes)
-        if any(lane.intake.limited for lane in self._lanes):
+    def _outcome_when_idle(self, now: float, deadline: float) -> RunOutcome | None:
+        """Return how the run ends if nothing is left for it to do before ``deadline``."""
+        if any(campaign.intake.limited for campaign in self._campaigns):
             return RunOutcome.DONE
-        if not self._plan.once or due <= now:
+        due = min(min(c.next_due, c.reconciler.next_look_back) for c in self._campaigns)
+        if not self._options.once or due <= now:
             return None
         if due == NEVER:
-            held_back = any(lane.paused_count for lane in self._lanes)
+            held_back = any(campaign.held_back for campaign in self._campaigns)
             return RunOutcome.PAUSED if held_back else RunOutcome.DONE
         if due <= deadline:
             return None
-        return RunOutcome.DEFERRED if self._turnstile.halted_since is None else RunOutcome.HALTED
+        return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
 
     def _halted_too_long(self) -> bool:
-        since = self._turnstile.halted_since
-        if not self._plan.once or since is None:
-            return False
-        return self._clock.monotonic() - since > self._plan.wait_limit
-
-    def _held_too_long(self) -> bool:
-        """Tell whether the platform holds all requests for longer than the run waits."""
-        return (
-            self._plan.once and self._turnstile.hold_remaining(Step.CHECK) > self._plan.wait_limit
-        )
+        since = self._pool.halted_since
+        return since is not None and self._clock.monotonic() - since > self._options.wait_limit
 
     async def _rest(self) -> None:
-        """Wait until the workers want more, something is due, or a source has a batch."""
+        """Wait until the workers want more, a contact is due, or a source has a batch."""
         seconds, now = IDLE_SECONDS, self._clock.time()
         batches: list[asyncio.Task[Batch | None]] = []
-        for lane in self._lanes:
-            if lane.prefetch_left() > 0:
-                seconds = min(seconds, max(0.001, lane.next_due - now))
-                if not lane.read:
+        for campaign in self._campaigns:
+            if campaign.prefetch_left() > 0:
+                seconds = min(seconds, max(0.001, campaign.next_due - now))
+                if not campaign.read:
                     seconds = min(seconds, BATCH_SECONDS)
-                    batches += lane.intake.reading
+                    batches += campaign.intake.reading
         if batches:
             await asyncio.wait(batches, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             return
@@ -209,76 +209,74 @@ class Pipeline:
     # working
 
     async def _work(self) -> None:
-        workers = self._plan.workers
+        workers = self._options.workers
         while await self._queue.get() is _TAKE:
-            lane = self._next()
-            claim = lane.ready.popleft()
-            lane.busy += 1
+            campaign = self._next_campaign()
+            claim = campaign.ready.popleft()
+            campaign.busy += 1
             try:
-                await lane.delivery.deliver(claim)
+                await campaign.delivery.deliver(claim)
             finally:
-                lane.busy -= 1
-                lane.finished += 1
-            if len(lane.ready) <= workers or not lane.busy:
+                campaign.busy -= 1
+                campaign.finished += 1
+            if len(campaign.ready) <= workers or not campaign.busy:
                 self._wanted.set()
 
-    def _next(self) -> CampaignRun:
-        """Choose the lane whose contact is next; at least one has something ready."""
-        if self._sharing is None:
-            return self._lanes[0]
-        waiting = [number for number, lane in enumerate(self._lanes) if lane.ready]
-        return self._lanes[self._sharing.next(waiting)]
+    def _next_campaign(self) -> CampaignRun:
+        """Choose the campaign whose contact is next; at least one has a claim ready."""
+        if self._scheduler is None:
+            return self._campaigns[0]
+        waiting = [number for number, campaign in enumerate(self._campaigns) if campaign.ready]
+        return self._campaigns[self._scheduler.next(waiting)]
 
     async def _drain(self, workers: list[asyncio.Task[None]]) -> bool:
-        """Stop the intake, give back what lies ready, let the workers finish; False if cut off."""
-        self._turnstile.drain()
-        ready = [(lane, self._release_ready(lane)) for lane in self._lanes]
-        for lane, claims in ready:
-            await lane.release(claims)
+        """Stop the intake, release ready claims, let the workers finish; False if cut off."""
+        self._pool.drain()
+        ready = [(campaign, self._withdraw_ready(campaign)) for campaign in self._campaigns]
+        for campaign, claims in ready:
+            await campaign.release(claims)
         for _ in workers:
             self._queue.put_nowait(_STOP)
-        _, unfinished = await asyncio.wait(workers, timeout=self._plan.drain_seconds)
+        _, unfinished = await asyncio.wait(workers, timeout=self._options.drain_seconds)
         for worker in unfinished:
             worker.cancel()
         return not unfinished
 
-    def _release_ready(self, lane: CampaignRun) -> list[Claim]:
-        """Take from the workers what lies ready of a lane."""
-        claims = list(lane.ready)
-        lane.ready.clear()
+    def _withdraw_ready(self, campaign: CampaignRun) -> list[Claim]:
+        """Take the claims that are ready away from the workers."""
+        claims = list(campaign.ready)
+        campaign.ready.clear()
         for _ in claims:
             self._queue.get_nowait()
         return claims
 
-    def _lane(self, campaign: str) -> CampaignRun:
-        for lane in self._lanes:
-            if lane.campaign == campaign:
-                return lane
-        known = ", ".join(lane.campaign for lane in self._lanes)
-        raise LookupError(f"this run has no campaign {campaign}; it has: {known}")
+    def _campaign(self, name: str) -> CampaignRun:
+        for campaign in self._campaigns:
+            if campaign.name == name:
+                return campaign
+        known = ", ".join(campaign.name for campaign in self._campaigns)
+        raise LookupError(f"this run has no campaign {name}; it has: {known}")
 
-    # telling
+    # gauges
+
+    async def _keep_gauges(self) -> None:
+        while True:
+            await self._emit_gauges()
+            await self._clock.sleep(self._options.gauge_seconds)
 
     async def _emit_gauges(self) -> None:
-        while True:
-            await self._gauges()
-            await self._clock.sleep(self._plan.gauge_seconds)
-
-    async def _gauges(self) -> None:
-        for lane in self._lanes:
-            await lane.emit_gauges(self._turnstile.clients)
+        for campaign in self._campaigns:
+            await campaign.emit_gauges(self._pool.clients)
 
 
-def _sharing(lanes: Sequence[CampaignRun], plan: PipelineOptions) -> Scheduler | None:
-    """Return how several campaigns share the workers; None where there is but one."""
-    if len(lanes) == 1:
+def _scheduler(campaigns: Sequence[CampaignRun], options: PipelineOptions) -> Scheduler | None:
+    """Return how several campaigns share the workers; None for one campaign."""
+    if len(campaigns) == 1:
         return None
-    shares = [lane.weight.share for lane in lanes]
-    return (
-        PriorityScheduler([lane.weight.priority for lane in lanes], shares)
-        if plan.by_priority
-        else StrideScheduler(shares)
-    )
+    shares = [campaign.weight.share for campaign in campaigns]
+    if not options.by_priority:
+        return StrideScheduler(shares)
+    return PriorityScheduler([campaign.weight.priority for campaign in campaigns], shares)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,177 +1,185 @@
-"""Refusals that are not the contact's fault: the token, the scopes, the quota."""
+"""Refusals that are not the contact's fault: the token, the grants, the quota."""
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer
-from dispatcher.domain.events import ScopeError, Throttled
+from dispatcher.domain.events import ClosedConflict, ScopeError, Throttled
 from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.engine import authorization
-from dispatcher.engine.clients.client import OAuthClient
 from dispatcher.engine.clients.pool import LONG_HOLD_SECONDS, ClientPool
-from dispatcher.engine.completion import Completer, InFlight
-from dispatcher.ports import CredentialsError, TokenGrants, TokenUnavailableError
+from dispatcher.engine.completion import Completer
+from dispatcher.engine.in_flight import InFlight
+from dispatcher.engine.send_result import REPEAT, Left, Repeat
+from dispatcher.ports import (
+    Clock,
+    EventSink,
+    Reply,
+    TokenGrants,
+    TokenLease,
+    TokenUnavailableError,
+)
 
 DEFAULT_HOLD_SECONDS = 5.0
-"""How long a 429 holds that does not say."""
+"""How long a 429 without a Retry-After holds the requests."""
 YOUNG_TOKEN_SECONDS = 2.0
-"""A refused token that is younger did not just expire: it lacks something."""
+"""A refused token that is younger did not just expire: it lacks a grant."""
 MAX_UNAUTHORIZED = 5
 """401 answers to one contact, each to a newer token, after which no renewal will help."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class RefusalHandler:
-    """Judges what concerns all requests of a client, and holds or halts it."""
+    """Judges refusals that concern all requests of a client, and holds or halts the client."""
 
-    def __init__(self, turnstile: ClientPool, desk: Completer, probe_seconds: float) -> None:
-        self._turnstile = turnstile
-        self._desk = desk
-        self._events = desk.events
-        self._probe_seconds = probe_seconds
+    pool: ClientPool
+    completer: Completer
+    events: EventSink
+    clock: Clock
 
-    async def handle(self, work: InFlight, step: Step, kind: AnswerKind, answer: Answer) -> bool:
-        """Take care of a refusal that is the client's; False if it is the contact's own."""
+    async def handle(
+        self, in_flight: InFlight, step: Step, kind: AnswerKind, reply: Reply
+    ) -> Repeat | Left | None:
+        """Handle a refusal that is the client's; None if it is the contact's own."""
+        answer, handled = reply.result, None
+        if not isinstance(answer, Answer):
+            return None
         match kind:
             case AnswerKind.UNAUTHORIZED:
-                await self._unauthorized(work, step, answer)
+                return await self._unauthorized(in_flight, step, answer, reply.token)
             case AnswerKind.FORBIDDEN if step.is_of_records:
-                await self._records_forbidden(work, step, answer)
+                return await self._records_forbidden(in_flight, step, answer)
             case AnswerKind.FORBIDDEN:
-                await self._forbidden(work, step, answer)
+                return await self._forbidden(in_flight, step, answer)
             case AnswerKind.THROTTLED:
-                await self._throttled(work, step, answer)
+                return await self._throttled(in_flight, step, answer)
             case AnswerKind.CONFLICT if answer.status != BAD_REQUEST:
-                return await self._masked(work, step, answer)
-            case _:
-                return False
-        return True
+                handled = await self._masked_scope(in_flight, step, answer)
+        if handled is None and kind in (AnswerKind.CLOSED, AnswerKind.CONFLICT):
+            key, client = in_flight.contact.key, in_flight.client.name
+            conflict = ClosedConflict(step, answer.status, key, answer.correlation_id, client)
+            self.events.emit(conflict)
+        return handled
 
-    async def _unauthorized(self, work: InFlight, step: Step, answer: Answer) -> None:
-        """Renew the token once; a token issued after the first 401 must do, if it is fresh."""
-        client, token = work.client, work.token
-        times, refused = work.unauthorized.pop(client, (0, token))
+    async def _unauthorized(
+        self, in_flight: InFlight, step: Step, answer: Answer, token: TokenLease
+    ) -> Repeat:
+        """Renew the token once; a token issued after the first 401 has to do, if it is young."""
+        client = in_flight.client
+        times, refused = in_flight.unauthorized.pop(client, (0, token))
         newer = token.number > refused.number
         if (newer and token.age < YOUNG_TOKEN_SECONDS) or times + 1 >= MAX_UNAUTHORIZED:
-            self._scope_error(work, step, answer, ScopeSource.UNAUTHORIZED)
+            self._scope_error(in_flight, step, answer, ScopeSource.UNAUTHORIZED)
             words = "the platform refuses a token that it has just issued (401)"
-            self._halt(work, HaltReason.UNAUTHORIZED, words, step)
-            return
-        work.unauthorized[client] = times + 1, token
-        try:
-            with self._turnstile.during_renewal(client):
-                await client.platform.renew(token.number)
-        except CredentialsError as error:
-            self._halt(work, HaltReason.CREDENTIALS, str(error))
-        except TokenUnavailableError as error:
-            client.breaker.record_unreachable(str(error))
+            self._halt(in_flight, HaltReason.UNAUTHORIZED, words, step)
+            return REPEAT
+        in_flight.unauthorized[client] = times + 1, token
+        with suppress(TokenUnavailableError):
+            await self.pool.renew(client, in_flight.id, token.number)
+        return REPEAT
 
-    async def _forbidden(self, work: InFlight, step: Step, answer: Answer) -> None:
-        """Halt for what the token lacks, else find out whether only this contact is out of reach.
+    async def _forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat | Left:
+        """Halt for a grant that the token lacks; else find out what the 403 is about.
 
-        Also where the body names a permission or a division: the client may have it elsewhere.
-        Another client may reach the contact.
+        It may be about this contact alone, even if the body names a permission or a division,
+        since the client may have it for other contacts. Another client may reach the contact.
         """
-        with work.client.breaker.suspended():
-            authority = await self._authority(work.client)
-            source, reason = authorization.cause_of_403(answer, authority)
-            self._scope_error(work, step, answer, source, authorization.missing(answer, authority))
-            if authority is not None and authority.missing_grants:
-                self._halt(work, *authorization.halt_reason(authority, reason), step)
-                return
-            if authority is not None and not self._again_while_others_pass(work, step):
+        client = in_flight.client
+        with client.breaker.suspended():
+            grants, reason, lacking = await self._judge_403(in_flight, step, answer)
+            if lacking:
+                return REPEAT
+            if grants is not None and not self._refused_while_others_pass(in_flight, step):
                 words = authorization.describe_403(step, answer)
-                self._halt(work, reason, words, step, by_token=False)
-        if authority is None:
-            later = Defer(self._probe_seconds, RetryReason.FORBIDDEN, work.progress)
-            await self._desk.defer(work, later)
-            return
-        again = work.client in work.forbidden
-        work.forbidden.add(work.client)
-        if not again and self._turnstile.has_alternative(work.forbidden):
-            work.client.breaker.release_probe(work.id)
-            return
-        await self._set_aside(work, step, answer)
+                self._halt(in_flight, reason, words, step, by_token=False)
+        if grants is None:
+            later = Defer(self.pool.probe_seconds, RetryReason.FORBIDDEN, in_flight.progress)
+            return await self.completer.defer(in_flight, later)
+        again = client in in_flight.forbidden
+        in_flight.forbidden.add(client)
+        if not again and self.pool.has_alternative(in_flight.forbidden):
+            client.breaker.release_probe(in_flight.id)
+            return REPEAT
+        if self._refused_while_others_pass(in_flight, step):
+            parked = Status.PARKED, Reason.FORBIDDEN_CONTACT
+            return await self.completer.settle(in_flight, *parked, step, answer)
+        refused = replace(in_flight.progress, forbidden_at=self.clock.time())
+        later = Defer(self.pool.probe_seconds, RetryReason.FORBIDDEN, refused)
+        return await self.completer.defer(in_flight, later)
 
-    async def _records_forbidden(self, work: InFlight, step: Step, answer: Answer) -> None:
-        """Halt for a missing scope; without one the records alone are out of reach.
+    async def _records_forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat:
+        """Halt for a grant that the token lacks; else leave analytics to the other clients."""
+        with in_flight.client.breaker.suspended():
+            _, _, lacking = await self._judge_403(in_flight, step, answer)
+        if not lacking:
+            self.pool.skip_for(in_flight.client, step, self.pool.probe_seconds)
+        return REPEAT
 
-        Another client may have what it takes.
-        """
-        with work.client.breaker.suspended():
-            authority = await self._authority(work.client)
-            source, reason = authorization.cause_of_403(answer, authority)
-            missing = authorization.missing(answer, authority)
-            self._scope_error(work, step, answer, source, missing)
-            if authority is not None and authority.missing_grants:
-                self._halt(work, *authorization.halt_reason(authority, reason))
-                return
-        self._turnstile.skip_for(work.client, step, self._probe_seconds)
+    async def _judge_403(
+        self, in_flight: InFlight, step: Step, answer: Answer
+    ) -> tuple[TokenGrants | None, HaltReason, bool]:
+        """Return a new token's grants, the cause of the 403, and True if a missing grant halts."""
+        grants = await in_flight.client.breaker.new_grants()
+        source, reason = authorization.cause_of_403(answer, grants)
+        missing = authorization.missing(answer, grants)
+        self._scope_error(in_flight, step, answer, source, missing)
+        if grants is None or not grants.missing_grants:
+            return grants, reason, False
+        failed_step = None if step.is_of_records else step
+        self._halt(in_flight, *authorization.halt_reason(grants, reason), failed_step)
+        return grants, reason, True
 
-    def _again_while_others_pass(self, work: InFlight, step: Step) -> bool:
-        first = work.progress.forbidden_at
-        return first is not None and work.client.breaker.succeeded_since(step, first)
+    def _refused_while_others_pass(self, in_flight: InFlight, step: Step) -> bool:
+        """Return True if it was refused before, and another contact's request passed since."""
+        first = in_flight.progress.forbidden_at
+        return first is not None and in_flight.client.breaker.succeeded_since(step, first)
 
-    async def _set_aside(self, work: InFlight, step: Step, answer: Answer) -> None:
-        if self._again_while_others_pass(work, step):
-            await self._desk.settle(work, Status.PARKED, Reason.FORBIDDEN_CONTACT, step, answer)
-            return
-        refused = replace(work.progress, forbidden_at=self._desk.clock.time())
-        await self._desk.defer(work, Defer(self._probe_seconds, RetryReason.FORBIDDEN, refused))
+    async def _throttled(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat | Left:
+        seconds = DEFAULT_HOLD_SECONDS if answer.retry_after is None else answer.retry_after
+        endpoint = step if answer.limit_key else None
+        client = in_flight.client
+        self.events.emit(Throttled(endpoint, seconds, answer.limit_key or "", client.name))
+        self.pool.hold(client, endpoint, seconds)
+        client.breaker.release_probe(in_flight.id)
+        if endpoint is None or endpoint.is_of_records or seconds <= LONG_HOLD_SECONDS:
+            return REPEAT
+        wait = min(seconds, self.pool.long_hold_remaining(step))
+        if wait <= 0:
+            return REPEAT
+        later = Defer(wait, RetryReason.THROTTLED, in_flight.progress)
+        return await self.completer.defer(in_flight, later)
 
-    async def _throttled(self, work: InFlight, step: Step, answer: Answer) -> None:
-        told = answer.retry_after
-        seconds = DEFAULT_HOLD_SECONDS if told is None else told
-        held = step if answer.limit_key else None
-        client = work.client
-        self._events.emit(Throttled(held, seconds, answer.limit_key or "", client.name))
-        self._turnstile.hold(client, held, seconds)
-        client.breaker.release_probe(work.id)
-        if held is None or held.is_of_records or seconds <= LONG_HOLD_SECONDS:
-            return
-        wait = min(seconds, self._turnstile.long_hold_remaining(step))
-        if wait > 0:
-            await self._desk.defer(work, Defer(wait, RetryReason.THROTTLED, work.progress))
-
-    async def _masked(self, work: InFlight, step: Step, answer: Answer) -> bool:
-        """Tell a missing scope behind a 409 by a token that is issued after it."""
-        with work.client.breaker.suspended():
-            authority = await self._authority(work.client)
-            if authority is None:
-                unjudged = replace(work.progress, open_next=False)
-                later = Defer(self._probe_seconds, RetryReason.CONFLICT, unjudged)
-            elif not authority.missing_grants:
-                return False
-            else:
+    async def _masked_scope(
+        self, in_flight: InFlight, step: Step, answer: Answer
+    ) -> Repeat | Left | None:
+        """Find a missing scope behind a 409, by the grants of a token that is issued after it."""
+        with in_flight.client.breaker.suspended():
+            grants = await in_flight.client.breaker.new_grants()
+            if grants is not None:
+                if not grants.missing_grants:
+                    return None
                 source = ScopeSource.MASKED_CONFLICT
-                self._scope_error(work, step, answer, source, authority.missing_names)
-                self._halt(work, *authorization.halt_reason(authority), step)
-                return True
-        await self._desk.defer(work, later)
-        return True
-
-    async def _authority(self, client: OAuthClient) -> TokenGrants | None:
-        """Ask what a token grants that is issued now; None if none can be had."""
-        try:
-            return await client.platform.verify()
-        except CredentialsError as error:
-            client.breaker.halt(HaltReason.CREDENTIALS, str(error))
-        except TokenUnavailableError as error:
-            client.breaker.record_unreachable(str(error))
-        return None
+                self._scope_error(in_flight, step, answer, source, grants.missing_names)
+                self._halt(in_flight, *authorization.halt_reason(grants), step)
+                return REPEAT
+            unjudged = replace(in_flight.progress, open_next=False)
+        later = Defer(self.pool.probe_seconds, RetryReason.CONFLICT, unjudged)
+        return await self.completer.defer(in_flight, later)
 
     def _halt(
-        self, work: InFlight, reason: HaltReason, words: str, step: Step | None = None,
+        self, in_flight: InFlight, reason: HaltReason, words: str, step: Step | None = None,
         *, by_token: bool = True,
     ) -> None:  # fmt: skip
-        """Halt, or go on halting: a probe that was refused makes room for the next."""
-        work.client.breaker.halt(reason, words, step, by_token=by_token)
-        work.client.breaker.release_probe(work.id)
+        """Halt, or stay halted: if the contact was the probe, another one can be."""
+        in_flight.client.breaker.halt(reason, words, step, by_token=by_token)
+        in_flight.client.breaker.release_probe(in_flight.id)
 
     def _scope_error(
-        self, work: InFlight, step: Step, answer: Answer, source: ScopeSource,
+        self, in_flight: InFlight, step: Step, answer: Answer, source: ScopeSource,
         missing: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
-        key, correlation = work.contact.key, answer.correlation_id
-        name = work.client.name
-        self._events.emit(ScopeError(source, step, key, correlation, missing, name))
+        key, correlation = in_flight.contact.key, answer.correlation_id
+        name = in_flight.client.name
+        self.events.emit(ScopeError(source, step, key, correlation, missing, name))

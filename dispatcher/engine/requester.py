@@ -1,149 +1,179 @@
-"""One permitted request: the permit, for a send the intent, the call, and the books."""
+"""One request with a permit: for a send the intent before it, and its records after it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Answered, StateAged
-from dispatcher.domain.next_step import Defer
-from dispatcher.domain.status import HaltReason, RetryReason, Step
+from dispatcher.domain.next_step import SUCCESS, Defer
+from dispatcher.domain.status import RetryReason, Step
+from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
-from dispatcher.engine.completion import Completer, InFlight, redact_words
+from dispatcher.engine.completion import Completer
+from dispatcher.engine.in_flight import InFlight
+from dispatcher.engine.platform_time import PlatformTime
+from dispatcher.engine.send_result import (
+    DECIDE_AGAIN,
+    REPEAT,
+    Blocked,
+    Left,
+    ReadResult,
+    Repeat,
+    SendResult,
+    Suspended,
+)
 from dispatcher.ports import (
-    CredentialsError,
-    Intent,
+    Clock,
+    EventSink,
+    LookBackQuery,
     Platform,
     Reply,
     TokenExpiredError,
     TokenUnavailableError,
 )
 
-Call = Callable[[Platform], Awaitable[Reply]]
-"""A request, made through the platform of whichever client has the permit."""
 STALE_STATE_SECONDS = 30.0
-"""A state that had to wait for longer is read again before a send rests on it."""
+"""A state that is older when the permit comes is read again before a send rests on it."""
 UNREACHABLE_SECONDS = 1.0
-"""When a contact is due again whose request could not be made for want of a token."""
+"""When a contact is due again whose request could not be made because no token could be had."""
+
+_Call = Callable[[Platform], Awaitable[Reply]]
+"""A request, made through the platform of the client that has the permit."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Requester:
     """Makes requests for contacts."""
 
-    def __init__(self, turnstile: ClientPool, desk: Completer) -> None:
-        self._turnstile = turnstile
-        self._desk = desk
-        self._clock = desk.clock
+    pool: ClientPool
+    completer: Completer
+    rules: CampaignRules
+    events: EventSink
+    clock: Clock
+    platform_time: PlatformTime
 
-    async def read(self, work: InFlight, call: Call) -> Reply | None:
-        """Make a state check; None when it was not made.
+    async def read(self, in_flight: InFlight) -> ReadResult:
+        """Read the state of the contact's conversation."""
+        permit = await self._acquire(in_flight, Step.CHECK)
+        if isinstance(permit, Left):
+            return permit
+        checked = in_flight.contact.conversation_id
+        return await self._read(
+            in_flight, Step.CHECK, permit, lambda platform: platform.check(checked)
+        )
 
-        Then the contact has left, or goes round again by the way that all requests take.
-        """
-        granted = await self._permit(work, Step.CHECK)
-        return None if granted is None else await self._read(work, Step.CHECK, granted, call)
+    async def read_many(
+        self, in_flight: InFlight, permit: ClientPermit, conversation_ids: Sequence[str]
+    ) -> ReadResult:
+        """Read several states in one request, which ``in_flight`` has the permit for."""
+        return await self._read(
+            in_flight,
+            Step.CHECK_MANY,
+            permit,
+            lambda platform: platform.check_many(conversation_ids),
+        )
 
-    async def read_many(self, work: InFlight, granted: ClientPermit, call: Call) -> Reply | None:
-        """Read states for ``work`` and others, with the pass that it has; None as for `read`."""
-        return await self._read(work, Step.CHECK_MANY, granted, call)
-
-    async def _read(
-        self, work: InFlight, step: Step, granted: ClientPermit, call: Call
-    ) -> Reply | None:
-        try:
-            return await self._request(work, step, granted, call)
-        except TokenExpiredError as expired:
-            await self._renew(work, step, expired.number)
-            return None
-
-    async def send(
-        self, work: InFlight, step: Step, decision: Notify | Open, call: Call
-    ) -> Reply | None:
-        """Commit the intent and make the send; None as for `read`."""
-        granted = await self._permit(work, step)
-        if granted is None:
-            return None
-        client, permit = granted
-        if self._is_stale(work):
+    async def send(self, in_flight: InFlight, step: Step, decision: Notify | Open) -> SendResult:
+        """Commit the intent and make the send."""
+        acquired = await self._acquire(in_flight, step)
+        if isinstance(acquired, Left):
+            return acquired
+        client, permit = acquired
+        if self._is_outdated(in_flight):
             permit.release()
-            return None
-        counted = work.progress.count_send()
-        at = self._desk.platform_time()
+            return DECIDE_AGAIN
         try:
-            work.block = await self._desk.ledger.intend(
-                Intent(
-                    work.id, step, decision, at, counted,
-                    work.external_contact_id, self._desk.rules.limits(at),
-                )
-            )  # fmt: skip
+            block = await self.completer.intend(in_flight, step, decision)
         except BaseException:
             permit.release()
             raise
-        if work.block is not None:
+        if block is not None:
             permit.release()
-            return None
-        work.sending = True
-        if not client.breaker.allows(work.id):
+            return Blocked(block)
+        if not client.breaker.allows(in_flight.id):  # a halt began while the intent was committed
             permit.release()
-            await self.suspend_send(work, decision)
-            return None
-        if work.conversation is not None:
-            age = self._clock.monotonic() - work.state_at
-            self._desk.events.emit(StateAged(age))
+            await self.completer.retract(in_flight)
+            return Suspended(decision)
+        if in_flight.conversation is not None:
+            self.events.emit(StateAged(self.clock.monotonic() - in_flight.state_at))
         try:
-            return await self._request(work, step, granted, call)
+            return await self._request(in_flight, step, acquired, _sending(in_flight, decision))
         except TokenExpiredError as expired:
-            await self.suspend_send(work, decision)
-            await self._renew(work, step, expired.number)
-            return None
+            await self.completer.retract(in_flight)
+            renewed = await self._renew(in_flight, expired.number)
+            return renewed if isinstance(renewed, Left) else Suspended(decision)
 
-    async def look_back(self, work: InFlight, call: Call) -> Reply | None:
-        """Make a look back for ``work``, which is nobody's contact; None if it was not made."""
-        renewed = True
-        while renewed:
-            granted = await self._turnstile.acquire(Step.LOOK_BACK, work.id)
-            if granted is None:
-                return None
-            try:
-                return await self._request(work, Step.LOOK_BACK, granted, call)
-            except TokenExpiredError as expired:
-                renewed = await self._renew(work, Step.LOOK_BACK, expired.number)
-        return None
+    async def look_back(
+        self, in_flight: InFlight, queries: Sequence[LookBackQuery]
+    ) -> Reply | None:
+        """Make a look back, for many contacts: ``in_flight`` is none of them.
 
-    async def suspend_send(self, work: InFlight, decision: Notify | Open) -> None:
-        """Keep a decision whose message was not taken, for when the way is open again."""
-        work.pending_decision = decision
-        await self._desk.retract(work)
-
-    def _is_stale(self, work: InFlight) -> bool:
-        """Tell whether the wait for the permit outlived the contact, or what was read of it.
-
-        So does a rule of the campaign that bars it now, or now that the platform told who it is.
+        Return None if it was not made: there was no permit, or no token.
         """
-        now, expires = self._clock.time(), work.contact.expires_at
-        if expires is not None and now >= expires:
-            return True
-        if self._desk.rules.check(work.contact, work.conversation, work.progress, now) is not None:
-            return True
-        return work.forget_state_before(self._clock.monotonic() - STALE_STATE_SECONDS)
-
-    async def _permit(self, work: InFlight, step: Step) -> ClientPermit | None:
-        """Wait for a permit; a contact that would have to wait for long leaves its worker."""
-        granted = await self._turnstile.acquire(step, work.id, work.forbidden)
-        if granted is not None:
-            return granted
-        held = self._turnstile.long_hold_remaining(step)
-        if held > 0:
-            await self._desk.defer(work, Defer(held, RetryReason.THROTTLED, work.progress))
-        else:
-            await self._desk.release(work)
+        while (permit := await self.pool.acquire(Step.LOOK_BACK, in_flight.id)) is not None:
+            try:
+                return await self._request(
+                    in_flight, Step.LOOK_BACK, permit, lambda platform: platform.look_back(queries)
+                )
+            except TokenExpiredError as expired:
+                number = expired.number
+            try:
+                if not await self.pool.renew(in_flight.client, in_flight.id, number):
+                    return None
+            except TokenUnavailableError:
+                return None
         return None
+
+    def release_probe(self, in_flight: InFlight) -> None:
+        """Let another contact become the probe, if this one was it."""
+        self.pool.release_probe(in_flight.id)
+
+    def _is_outdated(self, in_flight: InFlight) -> bool:
+        """Return True if the decision is no longer true after the wait for the permit.
+
+        The contact expired, or its state is too old, or a rule of the campaign forbids the send
+        now, or for the person that the state check has named.
+        """
+        now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
+        if contact.expires_at is not None and now >= contact.expires_at:
+            return True
+        if self.rules.check(contact, in_flight.conversation, progress, now) is not None:
+            return True
+        return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
+
+    async def _acquire(self, in_flight: InFlight, step: Step) -> ClientPermit | Left:
+        """Wait for a permit; a contact that would wait for long leaves its worker."""
+        permit = await self.pool.acquire(step, in_flight.id, in_flight.forbidden)
+        if permit is not None:
+            return permit
+        hold = self.pool.long_hold_remaining(step)
+        if hold <= 0:
+            return await self.completer.release(in_flight)
+        later = Defer(hold, RetryReason.THROTTLED, in_flight.progress)
+        return await self.completer.defer(in_flight, later)
+
+    async def _read(
+        self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
+    ) -> ReadResult:
+        try:
+            return await self._request(in_flight, step, permit, call)
+        except TokenExpiredError as expired:
+            return await self._renew(in_flight, expired.number)
+
+    async def _renew(self, in_flight: InFlight, number: int) -> Repeat | Left:
+        try:
+            await self.pool.renew(in_flight.client, in_flight.id, number)
+        except TokenUnavailableError:
+            later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, in_flight.progress)
+            return await self.completer.defer(in_flight, later)
+        return REPEAT
 
     async def _request(
-        self, work: InFlight, step: Step, granted: ClientPermit, call: Call
+        self, in_flight: InFlight, step: Step, acquired: ClientPermit, call: _Call
     ) -> Reply:
-        client, permit = granted
-        work.client, work.sent_at = client, self._clock.time()
+        client, permit = acquired
+        in_flight.client, in_flight.sent_at = client, self.clock.time()
         try:
             reply = await call(client.platform)
         except TokenExpiredError:
@@ -153,53 +183,41 @@ class Requester:
             permit.complete(None)
             raise
         permit.complete(reply.reading)
-        self._record(work, step, reply)
+        self._record(in_flight, step, reply)
         return reply
 
-    async def _renew(self, work: InFlight, step: Step, number: int) -> bool:
-        """Wait for a token, without a permit: a halt may begin meanwhile."""
-        client = work.client
-        try:
-            with self._turnstile.during_renewal(client):
-                await client.platform.renew(number)
-        except CredentialsError as error:
-            client.breaker.halt(HaltReason.CREDENTIALS, str(error))
-            client.breaker.release_probe(work.id)
-        except TokenUnavailableError as error:
-            client.breaker.record_unreachable(str(error))
-            if step is not Step.LOOK_BACK:
-                later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, work.progress)
-                await self._desk.defer(work, later)
-        else:
-            return True
-        return False
-
-    def _record(self, work: InFlight, step: Step, reply: Reply) -> None:
+    def _record(self, in_flight: InFlight, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
-            self._desk.note_platform_clock(reply.clock)
+            self.platform_time.synchronize(reply.clock)
         result, left = reply.result, True
         if isinstance(result, Answer):
-            work.client.breaker.record_reachable()
+            in_flight.client.breaker.record_reachable()
         elif result.cause is NoAnswerCause.NOT_SENT:
             left = False
-            work.client.breaker.record_unreachable(result.detail)
+            in_flight.client.breaker.record_unreachable(result.detail)
         if step.is_send and left:
-            opens = work.progress.open_next
-            counted = work.progress.count_send()
-            work.progress = replace(counted, open_next=True) if opens else counted
-        self._desk.events.emit(_answered(work, step, reply))
+            opens = in_flight.progress.open_next
+            counted = in_flight.progress.count_send()
+            in_flight.progress = replace(counted, open_next=True) if opens else counted
+        self.events.emit(_answered(in_flight, step, reply))
 
 
-def _answered(work: InFlight, step: Step, reply: Reply) -> Answered:
-    result, contact, client = reply.result, work.contact, work.client.name
+def _sending(in_flight: InFlight, decision: Notify | Open) -> _Call:
+    contact = in_flight.contact
+    if isinstance(decision, Notify):
+        return lambda platform: platform.notify(contact, decision)
+    return lambda platform: platform.open(contact, decision)
+
+
+def _answered(in_flight: InFlight, step: Step, reply: Reply) -> Answered:
+    result, contact, client = reply.result, in_flight.contact, in_flight.client.name
     if isinstance(result, NoAnswer):
         return Answered(
             step, result.cause.value, reply.seconds, contact.key, contact.conversation_id,
-            "", failed=True, words=redact_words(result.detail, work), client=client,
+            "", failed=True, words=in_flight.redact(result.detail), client=client,
         )  # fmt: skip
-    failed = result.status // 100 != 2  # noqa: PLR2004 - HTTP's class of success
     return Answered(
         step, str(result.status), reply.seconds, contact.key, contact.conversation_id,
-        result.correlation_id, failed=failed, words=redact_words(result.words, work),
-        client=client,
+        result.correlation_id, failed=result.status // 100 != SUCCESS,
+        words=in_flight.redact(result.words), client=client,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How a run is to go, and how it ended."""
+"""The options of a run, and how it can end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,26 +10,26 @@ class RunOutcome(StrEnum):
     DONE = "done"
     """Source and ledger are exhausted, or the run's limit of contacts is reached."""
     DEFERRED = "deferred"
-    """Exhausted but for contacts that are due later than the run waits."""
+    """Exhausted, except for contacts that are due later than the run waits."""
     HALTED = "halted"
-    """The run stood still for longer than it waits."""
+    """All clients were halted for longer than the run waits."""
     PAUSED = "paused"
-    """Exhausted but for campaigns that are paused."""
+    """Exhausted, except for campaigns that are paused."""
     DRAINED = "drained"
-    """Asked to stop; what was in flight was settled."""
+    """Ordered to stop; what was in flight was settled."""
     FAILED = "failed"
     """Stopped because too large a share of the last contacts failed."""
     CUT_OFF = "cut_off"
-    """Asked to stop; the drain limit was over before all in flight was settled."""
+    """Ordered to stop; the drain limit was over before all in flight was settled."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """How a run goes; times in seconds.
+    """The options of a run; times in seconds.
 
     With ``once`` it ends when source and ledger are exhausted; what is due later than
-    ``wait_limit`` after that stays in the ledger. ``by_priority``: a campaign gets workers only
-    when none of a higher priority has anything ready, else they share them.
+    ``wait_limit`` after that stays in the ledger. With ``by_priority`` a campaign gets workers
+    only when no campaign of a higher priority has claims ready; else campaigns share them.
     """
 
     workers: int = 64

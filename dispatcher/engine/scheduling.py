@@ -1,16 +1,16 @@
-"""Whose contact is next, where several campaigns share one quota."""
+"""Which campaign's contact is next, where several campaigns share the workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 CREDIT = 16.0
-"""Contacts by which a lane that had nothing for a while may catch up, for a share of 1."""
+"""Contacts that a campaign that had none for a while may catch up, for a share of 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What a lane gets of the workers: by ``share``, or by ``priority``, the higher the sooner."""
+    """A campaign's part of the workers: by ``share``, or by ``priority``, the highest first."""
 
     share: float = 1.0
     priority: int = 0
@@ -20,18 +20,18 @@ EQUAL_WEIGHT = Weight()
 
 
 class Scheduler(Protocol):
-    """Decides whose contact is next."""
+    """Decides which campaign's contact is next."""
 
     def next(self, waiting: Sequence[int]) -> int:
-        """Choose among the numbers of the lanes that have something; there is at least one."""
+        """Choose one of the numbers of the campaigns that have claims ready, at least one."""
         ...
 
 
 class StrideScheduler:
-    """Gives to the lane that got least of late, in proportion to its share.
+    """Stride scheduling: chooses the campaign that got least, in proportion to its share.
 
-    Every contact costs its lane 1 / share; the lane that spent least is next. What a lane did
-    not take while it had nothing is not kept for it, but for a small credit.
+    Every contact costs its campaign 1 / share; the campaign that spent least is next. One that
+    had nothing for a while gets no more than a small credit for that time.
     """
 
     def __init__(self, shares: Sequence[float]) -> None:
@@ -40,10 +40,10 @@ class StrideScheduler:
         self._level = 0.0
 
     def next(self, waiting: Sequence[int]) -> int:
-        """Choose the one that spent least, and let it pay."""
+        """Choose the campaign that spent least, and charge it for one contact."""
         spent = self._spent
-        for lane in waiting:
-            spent[lane] = max(spent[lane], self._level - CREDIT * self._costs[lane])
+        for number in waiting:
+            spent[number] = max(spent[number], self._level - CREDIT * self._costs[number])
         chosen = min(waiting, key=spent.__getitem__)
         self._level = max(self._level, spent[chosen])
         spent[chosen] += self._costs[chosen]
@@ -51,13 +51,13 @@ class StrideScheduler:
 
 
 class PriorityScheduler:
-    """Gives to the lane with the highest priority; lanes of one priority share fairly."""
+    """Chooses a campaign of the highest priority; those of one priority share by stride."""
 
     def __init__(self, priorities: Sequence[int], shares: Sequence[float]) -> None:
         self._priorities = tuple(priorities)
-        self._fair = {priority: StrideScheduler(shares) for priority in priorities}
+        self._strides = {priority: StrideScheduler(shares) for priority in priorities}
 
     def next(self, waiting: Sequence[int]) -> int:
-        """Choose among those of the highest priority that has anything."""
-        highest = max(self._priorities[lane] for lane in waiting)
-        return self._fair[highest].next([n for n in waiting if self._priorities[n] == highest])
+        """Choose among the campaigns of the highest priority that has claims ready."""
+        highest = max(self._priorities[number] for number in waiting)
+        return self._strides[highest].next([n for n in waiting if self._priorities[n] == highest])

@@ -1,4 +1,4 @@
-"""Many states in one request: contacts that wait for their first state check share it."""
+"""Batches state checks: contacts that wait for their first one share one request."""
 
 import asyncio
 from collections import deque
@@ -12,169 +12,161 @@ from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
-from dispatcher.engine.completion import Completer, InFlight
+from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
-from dispatcher.ports import Reply
+from dispatcher.engine.send_result import Left
+from dispatcher.ports import Clock, Reply
 
 REST_SECONDS = 60.0
-"""For so long states are read one by one after a request for many that told none."""
+"""How long states are read individually after a batch request that had no states."""
 _PASSING = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
-"""Refusals that are taken care of by themselves: the next request for many can do."""
+"""Refusals that the renewal or the hold resolves: the next batch request may succeed."""
 
 
 class _Waiter:
-    """A contact's place in the group that forms; None in ``told``: read it alone."""
+    """A contact that waits for a batch."""
 
-    __slots__ = ("at", "led", "told", "work")
+    __slots__ = ("conversation", "in_flight", "leads", "read_at")
 
-    def __init__(self, work: InFlight) -> None:
-        self.work = work
-        self.led: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Done with True when it is to lead the next group, with False when it was served."""
-        self.told: Conversation | None = None
-        self.at = 0.0
-        """When it was told (monotonic seconds)."""
+    def __init__(self, in_flight: InFlight) -> None:
+        self.in_flight = in_flight
+        self.leads: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Done with True if it is to lead the next batch, with False if it was served."""
+        self.conversation: Conversation | None = None
+        """What the batch returned; None: read it individually."""
+        self.read_at = 0.0
+        """When the batch was read (monotonic seconds)."""
 
-    def serve(self, told: Conversation | None, at: float) -> None:
-        """Let it go on with what was told of its conversation."""
-        self.told, self.at = told, at
-        if not self.led.done():
-            self.led.set_result(False)
+    def dismiss(self) -> None:
+        """Let it go on, with what the batch returned for it so far."""
+        if not self.leads.done():
+            self.leads.set_result(False)
 
 
 class StateBatcher:
-    """Reads the states of up to ``most`` contacts in one request, as the platform records them.
+    """Reads the states of up to ``limit`` contacts in one request, as the platform records them.
 
-    The first who waits leads: it gets the permit, and takes those along that wait by then. What
-    such a request tells may be old, so it decides little: whoever was looked at before, is to be
-    sent into a session that only its customer may be in, or would be final without a send is
-    read alone. A send that is misled is refused, and then read alone, too.
+    The first waiter leads: it gets the permit, and its batch is what waits by then. A batched
+    state may be stale. A contact is checked individually if it was checked before, if the
+    decision is notify under `BargeIn.CUSTOMER_ONLY`, or if it would become final without a
+    send. A send that rests on a stale state is refused, and then the state is read
+    individually, too.
     """
 
     def __init__(
-        self,
-        turnstile: ClientPool,
-        exchange: Requester,
-        refusals: RefusalHandler,
-        desk: Completer,
-        most: int,
-    ) -> None:
-        self._turnstile = turnstile
-        self._exchange = exchange
+        self, pool: ClientPool, requester: Requester, refusals: RefusalHandler, clock: Clock,
+        policy: DecisionPolicy, limit: int,
+    ) -> None:  # fmt: skip
+        self._pool = pool
+        self._requester = requester
         self._refusals = refusals
-        self._desk = desk
-        self._most = most
-        self._places: deque[_Waiter] = deque()
+        self._clock = clock
+        self._policy = policy
+        self._limit = limit
+        self._waiters: deque[_Waiter] = deque()
         self._rests_until = float("-inf")
 
-    async def read_state(self, work: InFlight, rules: DecisionPolicy) -> Conversation | None:
-        """Return a state on which a decision may rest.
-
-        None if it is to be read alone, unless the contact has left.
-        """
-        if work.progress != NEW or work.refused_open is not None or self._rests():
+    async def read_state(self, in_flight: InFlight) -> Conversation | Left | None:
+        """Return a state that a decision may rest on; None if it has to be read individually."""
+        if in_flight.progress != NEW or self._rests():
             return None
-        place = _Waiter(work)
-        await self._share(place)
-        seen, now = place.told, self._desk.clock.time()
-        if seen is None or not _is_sufficient(work, seen, rules, now):
+        waiter = _Waiter(in_flight)
+        self._waiters.append(waiter)
+        try:
+            if self._waiters[0] is waiter or await waiter.leads:
+                left = await self._lead(waiter)
+                if left is not None:
+                    return left
+        finally:
+            self._leave(waiter)
+        conversation = waiter.conversation
+        if conversation is None or not self._is_sufficient(in_flight, conversation):
             return None
-        work.record_state(seen, place.at)
-        return seen
+        in_flight.record_state(conversation, waiter.read_at)
+        return conversation
 
     def _rests(self) -> bool:
-        return self._most <= 1 or self._desk.clock.monotonic() < self._rests_until
+        return self._clock.monotonic() < self._rests_until
 
-    async def _share(self, place: _Waiter) -> None:
-        self._places.append(place)
-        try:
-            if self._places[0] is place or await place.led:
-                await self._lead(place)
-        finally:
-            self._leave(place)
-
-    def _leave(self, place: _Waiter) -> None:
-        """Give up a place that was not served; the next one leads if this was to."""
-        if place in self._places:
-            first = self._places[0] is place
-            self._places.remove(place)
+    def _leave(self, waiter: _Waiter) -> None:
+        """Remove a waiter that was not served; the next one leads if this one was to lead."""
+        if waiter in self._waiters:
+            first = self._waiters[0] is waiter
+            self._waiters.remove(waiter)
             if first:
-                self._pass_on()
+                self._appoint_leader()
 
-    def _pass_on(self) -> None:
-        if self._places and not self._places[0].led.done():
-            self._places[0].led.set_result(True)
+    def _appoint_leader(self) -> None:
+        if self._waiters and not self._waiters[0].leads.done():
+            self._waiters[0].leads.set_result(True)
 
-    async def _lead(self, place: _Waiter) -> None:
-        granted = await self._turnstile.acquire(Step.CHECK_MANY, place.work.id)
-        if granted is not None and self._rests():
-            granted.permit.release()
-            granted = None
-        if granted is None:  # or a drain, or a long hold: each finds out for itself
-            self._dismiss(self._take(len(self._places)))
-            return
-        group = self._take(self._most)
-        self._pass_on()
-        if len(group) == 1:
-            granted.permit.release()
-            return
+    async def _lead(self, leader: _Waiter) -> Left | None:
+        """Read a batch; `Left` if the leader has left its worker."""
+        permit = await self._pool.acquire(Step.CHECK_MANY, leader.in_flight.id)
+        if permit is not None and self._rests():
+            permit.permit.release()
+            permit = None
+        if permit is None:  # a rest, a drain, or a long hold: each contact finds out by itself
+            for waiter in self._take(len(self._waiters)):
+                waiter.dismiss()
+            return None
+        batch = self._take(self._limit)
+        self._appoint_leader()
+        if len(batch) == 1:
+            permit.permit.release()
+            return None
         try:
-            await self._ask(group, granted)
+            return await self._read_batch(batch, permit)
         finally:
-            self._dismiss(group)
+            for waiter in batch:
+                waiter.dismiss()
 
-    def _take(self, most: int) -> Sequence[_Waiter]:
-        """Take the places at the head, the leader's first."""
-        return [self._places.popleft() for _ in range(min(most, len(self._places)))]
+    def _take(self, limit: int) -> Sequence[_Waiter]:
+        """Take the first waiters out of the queue; the leader is the first of them."""
+        return [self._waiters.popleft() for _ in range(min(limit, len(self._waiters)))]
 
-    def _dismiss(self, group: Sequence[_Waiter]) -> None:
-        for place in group:
-            if not place.led.done():
-                place.led.set_result(False)
-
-    async def _ask(self, group: Sequence[_Waiter], granted: ClientPermit) -> None:
-        work = group[0].work
-        ids = list(dict.fromkeys(place.work.contact.conversation_id for place in group))
-        reply = await self._exchange.read_many(
-            work, granted, lambda platform: platform.check_many(ids)
-        )
-        if reply is None:
-            return
+    async def _read_batch(self, batch: Sequence[_Waiter], permit: ClientPermit) -> Left | None:
+        leader = batch[0].in_flight
+        ids = list(dict.fromkeys(w.in_flight.contact.conversation_id for w in batch))
+        reply = await self._requester.read_many(leader, permit, ids)
+        if not isinstance(reply, Reply):
+            return reply if isinstance(reply, Left) else None
         kind = classify(Step.CHECK_MANY, reply.result)
         if kind is AnswerKind.ACCEPTED and isinstance(reply.result, Answer):
-            work.client.breaker.record_success(work.id, Step.CHECK_MANY, work.sent_at)
-            self._hand_out(group, reply.result, kind)
-        else:
-            self._dismiss(group)
-            await self._failed(work, kind, reply)
-
-    def _hand_out(self, group: Sequence[_Waiter], answer: Answer, kind: AnswerKind) -> None:
-        told = {each.id: each for each in answer.conversations or ()}
-        leader, now = group[0].work, self._desk.clock.monotonic()
-        for place in group:
-            work, seen = place.work, told.get(place.work.contact.conversation_id)
-            work.client, work.sent_at = leader.client, leader.sent_at
-            work.record_request(Step.CHECK_MANY, replace(answer, conversation=seen), kind)
-            place.serve(seen, now)
-
-    async def _failed(self, work: InFlight, kind: AnswerKind, reply: Reply) -> None:
-        work.record_request(Step.CHECK_MANY, reply.result, kind)
-        work.token = reply.token
+            leader.client.breaker.record_success(leader.id, Step.CHECK_MANY, leader.sent_at)
+            self._distribute(batch, reply.result, kind)
+            return None
+        for waiter in batch:
+            waiter.dismiss()
+        leader.record_request(Step.CHECK_MANY, reply.result, kind)
         if kind not in _PASSING:
-            self._rests_until = self._desk.clock.monotonic() + REST_SECONDS
-        if isinstance(reply.result, Answer):
-            await self._refusals.handle(work, Step.CHECK_MANY, kind, reply.result)
+            self._rests_until = self._clock.monotonic() + REST_SECONDS
+        handled = await self._refusals.handle(leader, Step.CHECK_MANY, kind, reply)
+        return handled if isinstance(handled, Left) else None
 
+    def _distribute(self, batch: Sequence[_Waiter], answer: Answer, kind: AnswerKind) -> None:
+        states = {conversation.id: conversation for conversation in answer.conversations or ()}
+        leader, now = batch[0].in_flight, self._clock.monotonic()
+        for waiter in batch:
+            in_flight = waiter.in_flight
+            conversation = states.get(in_flight.contact.conversation_id)
+            in_flight.client, in_flight.sent_at = leader.client, leader.sent_at
+            in_flight.record_request(
+                Step.CHECK_MANY, replace(answer, conversation=conversation), kind
+            )
+            waiter.conversation, waiter.read_at = conversation, now
+            waiter.dismiss()
 
-def _is_sufficient(work: InFlight, seen: Conversation, rules: DecisionPolicy, now: float) -> bool:
-    """Tell whether what may be old is enough for what would be decided by it."""
-    if seen.state is State.UNKNOWN:
-        return False
-    match decide(work.contact, seen, work.progress, rules, now):
-        case Finish():
+    def _is_sufficient(self, in_flight: InFlight, conversation: Conversation) -> bool:
+        """Return True if a state that may be stale is enough for its decision."""
+        if conversation.state is State.UNKNOWN:
             return False
-        case Notify():
-            return rules.barge_in is not BargeIn.CUSTOMER_ONLY
-        case _:
-            return True
+        contact, progress, now = in_flight.contact, in_flight.progress, self._clock.time()
+        match decide(contact, conversation, progress, self._policy, now):
+            case Finish():
+                return False
+            case Notify():
+                return self._policy.barge_in is not BargeIn.CUSTOMER_ONLY
+            case _:
+                return True

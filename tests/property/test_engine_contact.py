@@ -14,7 +14,7 @@ from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import FINAL, Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
-from tests.support.engine import POLICY, Bench, contact
+from tests.support.engine import POLICY, EngineFixture, contact
 from tests.support.scripted import (
     ACTIVE_400,
     CHANNEL_400,
@@ -30,7 +30,7 @@ from tests.support.scripted import (
     TIMEOUT,
     UNKNOWN,
     refused,
-    seen,
+    state_answer,
     throttled,
 )
 from tests.support.virtual import in_virtual_time
@@ -41,8 +41,16 @@ UNTAKEN = frozenset(AnswerKind) - {AnswerKind.ACCEPTED, AnswerKind.IN_DOUBT}
 LASTING = [RESET, TIMEOUT, *map(refused, (302, 400, 403, 404, 409, 422, 500, 503)), Answer(503)]
 PASSING = [NOT_SENT, refused(401), throttled(0), throttled(3), throttled(900, "open")]
 NO_TOKEN = [CredentialsError("refused"), TokenUnavailableError("down")]
-CHECKS = [OPEN, ENDED, NOT_ENDED, UNKNOWN, Answer(200), seen(identity=None), seen(target=None)]
-CHECKS += [seen(State.CLOSED, identity="person-2"), seen(proactive=False)]
+CHECKS = [
+    OPEN,
+    ENDED,
+    NOT_ENDED,
+    UNKNOWN,
+    Answer(200),
+    state_answer(identity=None),
+    state_answer(target=None),
+]
+CHECKS += [state_answer(State.CLOSED, identity="person-2"), state_answer(proactive=False)]
 CHECKS += [RESUMABLE, ENGAGED]
 SENDS = [CLOSED_400, CHANNEL_400, ACTIVE_400, Answer(201)]
 
@@ -62,16 +70,16 @@ barge_ins = st.sampled_from(BargeIn)
 class Watched:
     """Holds the engine to its promises at every request."""
 
-    bench: Bench
+    engine: EngineFixture
     sends: list = field(default_factory=list)
 
     def on_wire(self, request):
-        bench = self.bench
-        row = bench.ledger.rows[1]
+        engine = self.engine
+        row = engine.ledger.rows[1]
         if request.step is Step.LOOK_BACK:
             assert row.status is Status.IN_DOUBT
             return
-        free = [permit for permit in bench.pacer.permits if permit.end is None]
+        free = [permit for permit in engine.pacer.permits if permit.end is None]
         assert [permit.step for permit in free] == [request.step], "one permit for one request"
         if request.step is Step.CHECK:
             assert row.status is Status.CLAIMED
@@ -87,21 +95,21 @@ class Watched:
         """No send follows one that was taken or may have been; each failure counted once."""
         kinds = [classify(step, result) for step, result in results if step.is_send]
         assert all(kind in UNTAKEN for kind in kinds[:-1])
-        row = self.bench.ledger.rows[1]
+        row = self.engine.ledger.rows[1]
         assert len(self.sends) == len(kinds)
         assert row.progress.sends == sum(kind is not AnswerKind.NOT_SENT for kind in kinds)
         assert row.history.count("intend") >= len(kinds)
-        assert (row.status in FINAL) == (len(self.bench.events.of(Settled)) == 1)
-        counted = len(self.bench.events.of(ScopeError, ClosedConflict))
+        assert (row.status in FINAL) == (len(self.engine.events.of_type(Settled)) == 1)
+        counted = len(self.engine.events.of_type(ScopeError, ClosedConflict))
         concerned = [r for _, r in results if isinstance(r, Answer)]
         assert counted <= sum(r.status in (400, 401, 403, 409) for r in concerned)
-        assert len(self.bench.events.of(RetryLoop)) <= 1
-        assert all(permit.end for permit in self.bench.pacer.permits)
-        answered = [e for e in self.bench.events.of(Answered) if e.step is not Step.LOOK_BACK]
+        assert len(self.engine.events.of_type(RetryLoop)) <= 1
+        assert all(permit.end for permit in self.engine.pacer.permits)
+        answered = [e for e in self.engine.events.of_type(Answered) if e.step is not Step.LOOK_BACK]
         assert len(answered) == len(results)
 
 
-def watched(bench, answer):
+def watched(engine, answer):
     """Note what was answered; count each failure where it happens."""
     results = []
 
@@ -111,8 +119,8 @@ def watched(bench, answer):
             results.append((request.step, result))
         return result
 
-    watch = Watched(bench)
-    bench.platform.answer, bench.platform.on_wire = answering, watch.on_wire
+    watch = Watched(engine)
+    engine.platform.answer, engine.platform.on_wire = answering, watch.on_wire
     return watch, results
 
 
@@ -143,16 +151,18 @@ async def test_whatever_the_platform_answers(read, send, missing, unlinked, barg
     answers = {Step.CHECK: iter(read), Step.NOTIFY: iter(send)}
     answers[Step.OPEN] = answers[Step.NOTIFY]
     authorities = iter(missing)
-    bench = Bench(rules=rules_of(unlinked, barge_in))
-    bench.platform.missing = lambda: next(authorities, ())
-    watch, results = watched(bench, lambda request: next(answers[request.step], GOOD[request.step]))
-    pipeline = bench.pipeline([contact(external_contact_id=None)], wait_limit=2000, workers=2)
+    engine = EngineFixture(policy=rules_of(unlinked, barge_in))
+    engine.platform.missing = lambda: next(authorities, ())
+    watch, results = watched(
+        engine, lambda request: next(answers[request.step], GOOD[request.step])
+    )
+    pipeline = engine.pipeline([contact(external_contact_id=None)], wait_limit=2000, workers=2)
     running = asyncio.create_task(pipeline.run())
     if stop is not None:
         await asyncio.sleep(stop)
         pipeline.stop()
     ending = await running
-    row = bench.ledger.rows.get(1)
+    row = engine.ledger.rows.get(1)
     if row is not None:
         watch.at_the_end(results)
     if ending is RunOutcome.DONE:
@@ -190,15 +200,15 @@ async def test_answers_that_repeat_for_ever_cost_a_bounded_number_of_requests(
         return cycle[turns[request.step] % len(cycle)]
 
     policy = RULES[at_once]
-    bench = Bench(rules=rules_of(unlinked, barge_in, policy))
-    watch, results = watched(bench, answer)
-    given_contact = contact(external_contact_id="person-1", address="a@example.org")
-    ending = await bench.pipeline([given_contact], wait_limit=600).run()
+    engine = EngineFixture(policy=rules_of(unlinked, barge_in, policy))
+    watch, results = watched(engine, answer)
+    row_contact = contact(external_contact_id="person-1", address="a@example.org")
+    ending = await engine.pipeline([row_contact], wait_limit=600).run()
     watch.at_the_end(results)
     refused_for_itself = any(
         isinstance(result, Answer) and result.status == 403 for _, result in results
     )
-    in_doubt = bench.ledger.rows[1].status is Status.IN_DOUBT
+    in_doubt = engine.ledger.rows[1].status is Status.IN_DOUBT
     assert ending is RunOutcome.DONE or refused_for_itself or in_doubt
     assert len(results) <= 100
 
@@ -222,18 +232,18 @@ RULES = {False: POLICY, True: POLICY.__class__(3, 3, 1, 10, 0.1, 1)}
 @in_virtual_time
 async def test_one_refusal_is_counted_in_one_failure_counter_or_in_none(step, result, missing):
     """Scope errors, closed-session conflicts and loops never mix."""
-    bench = Bench()
-    bench.platform.missing = missing
+    engine = EngineFixture()
+    engine.platform.missing = missing
     state = ENDED if step is Step.OPEN else OPEN
     left = iter([result])
-    bench.platform.answer = lambda request: (
+    engine.platform.answer = lambda request: (
         next(left, GOOD[request.step])
         if (request.step is step)
         else (state if request.step is Step.CHECK else GOOD[request.step])
     )
-    async with bench.working(contact(), probing=False) as tasks:
+    async with engine.working(contact(), probing=False) as tasks:
         await asyncio.wait(tasks, timeout=30)
-        counted = bench.events.of(ScopeError, ClosedConflict, RetryLoop)
+        counted = engine.events.of_type(ScopeError, ClosedConflict, RetryLoop)
     status = result.status if isinstance(result, Answer) else 0
     closed = status == 400 and result is CLOSED_400 and step is Step.NOTIFY
     active = result is ACTIVE_400 and step is Step.OPEN
@@ -241,7 +251,7 @@ async def test_one_refusal_is_counted_in_one_failure_counter_or_in_none(step, re
     expected = status == 403 or closed or active
     if conflict:
         assert len(counted) == (not isinstance(missing, Exception))
-        assert all(isinstance(each, ScopeError) == bool(missing) for each in counted)
+        assert all(isinstance(event, ScopeError) == bool(missing) for event in counted)
     else:
         assert len(counted) == expected
-        assert all(isinstance(each, ScopeError) == (status == 403) for each in counted)
+        assert all(isinstance(event, ScopeError) == (status == 403) for event in counted)

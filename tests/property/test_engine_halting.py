@@ -12,7 +12,7 @@ from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
-from tests.support.engine import PROBE_SECONDS, Bench, contacts
+from tests.support.engine import PROBE_SECONDS, EngineFixture, contacts
 from tests.support.scripted import GOOD, NOT_SENT, EventList, refused, throttled
 from tests.support.virtual import in_virtual_time
 
@@ -100,7 +100,7 @@ class Timed(EventList):
         self.moments.append(asyncio.get_running_loop().time())
 
     def halts(self):
-        """Begin, end and reasons of each time during which the run stood still, and its probes."""
+        """Begin, end and reasons of each time during which the run was halted, and its probes."""
         spans, begun = [], None
         for event, moment in zip(self, self.moments, strict=True):
             match event:
@@ -131,16 +131,14 @@ async def live_through(platform, phases):
 )
 @in_virtual_time
 async def test_whatever_comes_and_goes_everybody_gets_one_message(phases, stop, latency):
-    """The run always comes to its end; while it stands still, only probes reach the platform.
+    """The run always comes to its end; while it is halted, only probes reach the platform.
 
     Without a drain all are final once the platform behaves: no wake-up is ever lost. With one
     the run ends soon, and nobody is left claimed.
     """
-    bench = Bench(latency=latency)
-    bench.events = bench.desk.events = bench.halts._events = Timed()
-    bench.delivery._refusals._events = bench.events
-    pipeline = bench.pipeline(contacts(PEOPLE), workers=5, wait_limit=100_000)
-    living = asyncio.create_task(live_through(bench.platform, phases))
+    engine = EngineFixture(latency=latency, events=Timed())
+    pipeline = engine.pipeline(contacts(PEOPLE), workers=5, wait_limit=100_000)
+    living = asyncio.create_task(live_through(engine.platform, phases))
     running = asyncio.create_task(pipeline.run())
     if stop is not None:
         await asyncio.sleep(stop)
@@ -149,7 +147,7 @@ async def test_whatever_comes_and_goes_everybody_gets_one_message(phases, stop, 
         assert done, "a drain waits for nothing but what is on the wire"
     ending = await asyncio.wait_for(running, 3000)
     living.cancel()
-    rows = bench.ledger.rows.values()
+    rows = engine.ledger.rows.values()
     if stop is None:
         assert ending is RunOutcome.DONE
         assert all(row.status in FINAL for row in rows)
@@ -160,17 +158,17 @@ async def test_whatever_comes_and_goes_everybody_gets_one_message(phases, stop, 
     reasons = {row.settlement.reason for row in rows if row.settlement}
     assert reasons <= {Reason.DELIVERED, Reason.FORBIDDEN_CONTACT}
     assert all(row.progress.attempts == 0 for row in rows)
-    assert all(permit.end for permit in bench.pacer.permits)
-    taken = [r.conversation_id for r in bench.platform.requests if r.result is GOOD[Step.OPEN]]
-    assert len(taken) == len(set(taken)) == bench.ledger.count(Status.OPENED)
-    only_probes_while_halted(bench)
+    assert all(permit.end for permit in engine.pacer.permits)
+    taken = [r.conversation_id for r in engine.platform.requests if r.result is GOOD[Step.OPEN]]
+    assert len(taken) == len(set(taken)) == engine.ledger.count(Status.OPENED)
+    only_probes_while_halted(engine)
 
 
-def only_probes_while_halted(bench):
+def only_probes_while_halted(engine):
     """No request begins in a halt beyond what its probes make, and probes keep their distance."""
-    for begin, end, reason, probes in bench.events.halts():
+    for begin, end, reason, probes in engine.events.halts():
         until = end if end is not None else float("inf")
-        during = [r for r in bench.platform.requests if begin < r.at < until]
+        during = [r for r in engine.platform.requests if begin < r.at < until]
         assert len(during) <= MOST_PER_PROBE * len(probes)
         at_once = probes[:1] if reason in AT_ONCE else []
         if reason is not HaltReason.PLATFORM_DOWN:
@@ -187,31 +185,31 @@ def only_probes_while_halted(bench):
 )
 @in_virtual_time
 async def test_only_those_who_are_refused_for_themselves_are_parked(forbidden, workers, lack):
-    """Whoever else happens to be a probe; each of them is asked a few times at most.
+    """Whichever contacts are probes, each refused one is sent to a few times at most.
 
     Where they are the last ones, nobody passes after them: that looks like a halt to the end.
     """
     names = {f"conversation-{number}" for number in forbidden}
-    bench = Bench(
+    engine = EngineFixture(
         lambda r: (
             refused(403, missing_kind=lack)
             if r.step is Step.OPEN and r.conversation_id in names
             else GOOD[r.step]
         )
     )
-    ending = await bench.pipeline(contacts(PEOPLE), workers=workers, wait_limit=100).run()
+    ending = await engine.pipeline(contacts(PEOPLE), workers=workers, wait_limit=100).run()
     parked = {
         row.contact.conversation_id
-        for row in bench.ledger.rows.values()
+        for row in engine.ledger.rows.values()
         if row.status is Status.PARKED
     }
     left = {
         row.contact.conversation_id
-        for row in bench.ledger.rows.values()
+        for row in engine.ledger.rows.values()
         if row.status is Status.READY
     }
     assert ending is (RunOutcome.HALTED if left else RunOutcome.DONE)
     assert parked | left == names
-    assert bench.ledger.count(Status.OPENED) == PEOPLE - len(names)
-    asked = Counter(r.conversation_id for r in bench.platform.requests if r.step is Step.OPEN)
-    assert max(asked.values()) <= 2 + 100 / PROBE_SECONDS
+    assert engine.ledger.count(Status.OPENED) == PEOPLE - len(names)
+    attempts = Counter(r.conversation_id for r in engine.platform.requests if r.step is Step.OPEN)
+    assert max(attempts.values()) <= 2 + 100 / PROBE_SECONDS

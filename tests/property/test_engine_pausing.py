@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.status import Status, Step
 from dispatcher.engine.run_options import RunOutcome
-from tests.support.campaigns import Run, people
+from tests.support.campaigns import CampaignsFixture, people
 from tests.support.virtual import in_virtual_time
 
 PEOPLE = 60
@@ -28,7 +28,7 @@ def test_whoever_pauses_and_resumes_everybody_gets_one_message(acts, by_priority
 
     @in_virtual_time
     async def play():
-        run = Run()
+        run = CampaignsFixture()
         for number, name in enumerate(NAMES):
             half = PEOPLE // 2
             everybody = people(name, PEOPLE)
@@ -48,8 +48,8 @@ def test_whoever_pauses_and_resumes_everybody_gets_one_message(acts, by_priority
         assert (
             await again.pipeline(workers=workers, by_priority=by_priority).run() is RunOutcome.DONE
         )
-        sends = [r for r in run.bench.platform.requests if r.step is Step.OPEN]
-        requests.update(each.conversation_id for each in sends)
+        sends = [r for r in run.engine.platform.requests if r.step is Step.OPEN]
+        requests.update(request.conversation_id for request in sends)
 
     async def act(stream):
         for seconds, name, what in acts:

@@ -11,8 +11,8 @@ from dispatcher.domain.status import FINAL, HaltReason, Reason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import CredentialsError, TokenUnavailableError
 from tests.support.engine import contacts
-from tests.support.pool import PoolBench
-from tests.support.scripted import GOOD, NOT_SENT, EventList, refused, throttled
+from tests.support.pool import PoolFixture
+from tests.support.scripted import GOOD, NOT_SENT, EventList, ScriptedPlatform, refused, throttled
 from tests.support.virtual import in_virtual_time
 
 PEOPLE = 15
@@ -42,18 +42,18 @@ PHASES = st.lists(st.tuples(st.floats(0.02, 60), st.sampled_from(MODES)), max_si
 class Counting(EventList):
     """Events, each with how many requests its client had made by then."""
 
-    def __init__(self, bench):
+    def __init__(self, platforms):
         super().__init__()
-        self._bench = bench
+        self._platforms = platforms
         self.made = []
 
     def emit(self, event):
         super().emit(event)
         client = getattr(event, "client", "")
-        self.made.append(len(self._bench.platforms[client].requests) if client else 0)
+        self.made.append(len(self._platforms[client].requests) if client else 0)
 
     def halts(self, client):
-        """Requests of a client while it stood still, and how often it was probed meanwhile."""
+        """Requests of a client while it was halted, and how often it was probed meanwhile."""
         begun = None
         for event, made in zip(self, self.made, strict=True):
             if getattr(event, "client", None) != client:
@@ -90,14 +90,13 @@ async def test_no_request_leaves_through_a_halted_client_but_its_probes(lives, s
     Without a drain all are final once the clients behave; with one the run ends soon.
     """
     names = [f"client_{number}" for number in range(len(lives))]
-    bench = PoolBench(*names, quotas=dict.fromkeys(names, quota))
-    bench.events = Counting(bench)
-    bench.desk.events = bench.delivery._refusals._events = bench.events
-    for client in bench.clients.values():
-        client.breaker._events = bench.events
-    pipeline = bench.pipeline(contacts(PEOPLE), workers=5, wait_limit=100_000)
+    platforms = {name: ScriptedPlatform() for name in names}
+    engine = PoolFixture(
+        platforms=platforms, quotas=dict.fromkeys(names, quota), events=Counting(platforms)
+    )
+    pipeline = engine.pipeline(contacts(PEOPLE), workers=5, wait_limit=100_000)
     living = [
-        asyncio.create_task(live_through(bench.platforms[name], phases))
+        asyncio.create_task(live_through(engine.platforms[name], phases))
         for name, phases in zip(names, lives, strict=True)
     ]
     running = asyncio.create_task(pipeline.run())
@@ -109,7 +108,7 @@ async def test_no_request_leaves_through_a_halted_client_but_its_probes(lives, s
     ending = await asyncio.wait_for(running, 3000)
     for task in living:
         task.cancel()
-    rows = bench.ledger.rows.values()
+    rows = engine.ledger.rows.values()
     if stop is None:
         assert ending is RunOutcome.DONE
         assert all(row.status in FINAL for row in rows)
@@ -119,12 +118,12 @@ async def test_no_request_leaves_through_a_halted_client_but_its_probes(lives, s
     reasons = {row.settlement.reason for row in rows if row.settlement}
     assert reasons <= {Reason.DELIVERED, Reason.FORBIDDEN_CONTACT}
     assert all(row.progress.attempts == 0 for row in rows)
-    requests = [r for platform in bench.platforms.values() for r in platform.requests]
+    requests = [r for platform in engine.platforms.values() for r in platform.requests]
     taken = Counter(r.conversation_id for r in requests if r.result is GOOD[Step.OPEN])
     assert set(taken.values()) <= {1}
-    assert len(taken) == bench.ledger.count(Status.OPENED)
+    assert len(taken) == engine.ledger.count(Status.OPENED)
     for name in names:
-        for reason, made, probes in bench.events.halts(name):
+        for reason, made, probes in engine.events.halts(name):
             assert made <= MOST_PER_PROBE * probes, (name, reason)
             if reason is not HaltReason.PLATFORM_DOWN:
                 assert probes > 0

@@ -17,15 +17,12 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.progress import NEW, RetryPolicy
 from dispatcher.domain.status import Status
-from dispatcher.engine.campaign_run import CampaignRun
-from dispatcher.engine.clients.breaker import CircuitBreaker
-from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.campaign_run import Campaign, make_campaign_run
+from dispatcher.engine.clients.client import ClientConnection
 from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.engine.completion import Completer
-from dispatcher.engine.delivery import Delivery
-from dispatcher.engine.intake import ContactLimit, Intake
+from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.pipeline import Pipeline
-from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.run_options import PipelineOptions
 from dispatcher.ports import Batch
 from tests.support.memory_ledger import MemoryLedger
@@ -47,33 +44,46 @@ def contacts(count, first=1):
     return [contact(number) for number in range(first, first + count)]
 
 
-class Bench:
+class EngineFixture:
     """All parts of one engine; jitter takes nothing away."""
 
     def __init__(
-        self, answer=None, rules=None, pacer=None, latency=0.05, platform=None, states_per_call=1
-    ):
+        self, answer=None, policy=None, pacer=None, latency=0.05, *, platform=None,
+        states_per_call=1, rules=None, events=None, ledger=None,
+    ):  # fmt: skip
         self.clock = VirtualClock()
-        self.events = EventList()
-        self.ledger = MemoryLedger()
+        self.events = EventList() if events is None else events
+        self.ledger = ledger or MemoryLedger()
         self.pacer = pacer or OpenPacer()
         self.platform = platform or ScriptedPlatform(answer, latency)
-        self.desk = Completer(self.ledger, self.events, self.clock)
-        self.halts = CircuitBreaker(self.platform, self.events, self.clock, PROBE_SECONDS)
-        self.turnstile = ClientPool([OAuthClient("", self.platform, self.pacer, self.halts)])
-        self.delivery = Delivery(
-            self.turnstile, self.desk, rules or DecisionPolicy(retry=POLICY), lambda: 1.0,
-            PROBE_SECONDS, states_per_call,
-        )  # fmt: skip
-        self.reconciler = Reconciler(
-            self.turnstile, self.desk, rules or DecisionPolicy(retry=POLICY), PROBE_SECONDS
+        self.policy = policy or DecisionPolicy(retry=POLICY)
+        self.rules = rules or CampaignRules()
+        self.states_per_call = states_per_call
+        self.pool = self.make_pool(self.connections())
+        self.breaker = self.pool.clients[0].breaker
+        self.campaign_run = self.make_campaign_run(ListSource())
+
+    @property
+    def delivery(self):
+        return self.campaign_run.delivery
+
+    def connections(self):
+        return [ClientConnection("", self.platform, self.pacer)]
+
+    def make_pool(self, connections):
+        return ClientPool(connections, self.events, self.clock, PROBE_SECONDS)
+
+    def make_campaign_run(self, source, limit=None):
+        campaign = Campaign("play", source, self.ledger, self.events, self.policy, self.rules)
+        return make_campaign_run(
+            campaign, self.pool, self.clock, ContactLimit(limit), lambda: 1.0, self.states_per_call
         )
 
-    async def deliver(self, given=None, progress=NEW):
+    async def deliver(self, delivered=None, progress=NEW):
         """Deliver one contact as far as it gets in one go; return its row of the ledger."""
-        given = given or contact()
-        self.ledger.put(given, due=self.clock.time(), progress=progress)
-        return await self.again(given.key)
+        delivered = delivered or contact()
+        self.ledger.put(delivered, due=self.clock.time(), progress=progress)
+        return await self.again(delivered.key)
 
     async def again(self, key="key-1"):
         """Wait until the contact is due, and deliver it once more."""
@@ -83,9 +93,9 @@ class Bench:
         await self.delivery.deliver(claim)
         return row
 
-    async def until_final(self, given=None, progress=NEW):
+    async def until_final(self, delivered=None, progress=NEW):
         """Deliver one contact over all its delays."""
-        row = await self.deliver(given, progress)
+        row = await self.deliver(delivered, progress)
         while row.status is Status.READY:
             await self.again(row.contact.key)
         return row
@@ -93,7 +103,7 @@ class Bench:
     @asynccontextmanager
     async def reconciling(self):
         """Look for contacts in doubt while the test looks on."""
-        task = asyncio.create_task(self.reconciler.run())
+        task = asyncio.create_task(self.campaign_run.reconciler.run())
         try:
             yield
         finally:
@@ -103,15 +113,13 @@ class Bench:
             task.result()
 
     @asynccontextmanager
-    async def working(self, *given, probing=True):
+    async def working(self, *delivered, probing=True):
         """Deliver contacts side by side while the test looks on."""
-        ids = [self.ledger.put(each, due=self.clock.time()) for each in given]
+        ids = [self.ledger.put(contact, due=self.clock.time()) for contact in delivered]
         claims = await self.ledger.claim(len(ids), self.clock.time())
         tasks = [asyncio.create_task(self.delivery.deliver(claim)) for claim in claims]
         probes = [
-            asyncio.create_task(client.breaker.run())
-            for client in self.turnstile.clients
-            if probing
+            asyncio.create_task(client.breaker.run()) for client in self.pool.clients if probing
         ]
         try:
             yield tasks
@@ -123,18 +131,17 @@ class Bench:
             if isinstance(result, Exception):
                 raise result
 
-    def pipeline(self, *batches, limit=None, source=None, **plan):
+    def pipeline(self, *batches, limit=None, source=None, **options):
         """The whole stream over batches of contacts."""
-        given = [Batch(batch) if isinstance(batch, list) else batch for batch in batches]
-        self.source = source or ListSource(*given)
-        self.intake = Intake(self.source, self.desk, ContactLimit(limit))
-        whole = PipelineOptions(**{"workers": 4, "once": True, **plan})
-        lane = CampaignRun("play", self.intake, self.delivery, self.reconciler, self.desk)
-        self.stream = Pipeline([lane], self.turnstile, whole)
+        batches = [Batch(batch) if isinstance(batch, list) else batch for batch in batches]
+        self.source = source or ListSource(*batches)
+        self.campaign_run = self.make_campaign_run(self.source, limit)
+        options = PipelineOptions(**{"workers": 4, "once": True, **options})
+        self.stream = Pipeline([self.campaign_run], self.pool, self.clock, options)
         return self.stream
 
 
-def told(events):
+def event_words(events):
     """The facts that matter for the failure table, each as one word."""
     return [word for event in events if (word := _word(event))]
 

@@ -1,4 +1,4 @@
-"""What the engine talks to, played by the test: platform, pacer, source and a list of events."""
+"""Fakes around the engine: a scripted platform, a pacer, a source and a list of events."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -36,15 +36,21 @@ def throttled(seconds=3.0, key=None):
     return Answer(429, from_platform=True, retry_after=seconds, limit_key=key)
 
 
-def seen(state=State.ENDED, identity="person-1", target=GUEST, *, proactive=True, engaged=False):
+def state_answer(
+    state=State.ENDED, identity="person-1", target=GUEST, *, proactive=True, engaged=False
+):
     """A state check that succeeded."""
     conversation = Conversation("conversation-1", state, identity, target, proactive, engaged)
     return Answer(200, from_platform=True, conversation=conversation)
 
 
-OPEN, ENDED, NOT_ENDED = seen(State.OPEN), seen(State.ENDED), seen(State.CLOSED)
-UNKNOWN, RESUMABLE = seen(State.UNKNOWN), seen(State.RESUMABLE)
-ENGAGED = seen(State.OPEN, engaged=True)
+OPEN, ENDED, NOT_ENDED = (
+    state_answer(State.OPEN),
+    state_answer(State.ENDED),
+    state_answer(State.CLOSED),
+)
+UNKNOWN, RESUMABLE = state_answer(State.UNKNOWN), state_answer(State.RESUMABLE)
+ENGAGED = state_answer(State.OPEN, engaged=True)
 GOOD = {Step.CHECK: ENDED, Step.NOTIFY: TAKEN, Step.OPEN: OPENED}
 
 
@@ -59,17 +65,17 @@ class Request:
     takes_effect: bool = False
     """Set by a script whose answer gets lost although the message was taken."""
     lands_in: str | None = None
-    """Set by a script whose message ends in another conversation than the answer tells."""
+    """Set by a script whose message ends in another conversation than the answer names."""
 
 
 class ScriptedPlatform:
-    """Answers what ``answer(request)`` says, after ``latency`` seconds.
+    """Returns ``answer(request)`` after ``latency`` seconds.
 
-    An exception among the answers says that the token has expired, and ends its renewal.
-    ``missing`` is what `verify` finds missing, or the exception that it raises. A renewal takes
-    ``renewal`` seconds; the tokens are only numbers. What was taken is in its ``archive``, which
-    answers the look backs unless ``look_answer`` is set; one with more than ``most_asked``
-    questions tells nothing.
+    An exception among the answers means that the token has expired, and is raised by its
+    renewal. ``missing`` is what `verify` finds missing, or the exception that it raises. A
+    renewal takes ``renewal`` seconds; the tokens are only numbers. Messages that were taken are
+    in its ``archive``, which answers the look backs unless ``look_answer`` is set; the answer to
+    more than ``most_queries`` queries has no conversations.
     """
 
     def __init__(self, answer=None, latency=0.05):
@@ -82,7 +88,7 @@ class ScriptedPlatform:
         self.on_wire = lambda _: None
         self.archive = Archive()
         self.look_answer = None
-        self.most_asked = MAX_LOOK_BACK_IDS
+        self.most_queries = MAX_LOOK_BACK_IDS
         self.expired = False
         """Set by a script whose token dies; a renewal, which takes ``renewal``, ends it."""
         self.renewal = 0.0
@@ -107,21 +113,19 @@ class ScriptedPlatform:
         self._alive()
         return await self._send(Step.OPEN, contact, decision)
 
-    async def look_back(self, asked):
+    async def look_back(self, queries):
         self._alive()
-        assert 0 < len(asked) <= MAX_LOOK_BACK_IDS
-        conversations = tuple(dict.fromkeys(q.conversation_id for q in asked if not q.continued))
-        previous = tuple(dict.fromkeys(q.conversation_id for q in asked if q.continued))
-        people = {each.external_contact_id for each in asked} - {None}
+        assert 0 < len(queries) <= MAX_LOOK_BACK_IDS
+        conversations = tuple(dict.fromkeys(q.conversation_id for q in queries if not q.continued))
+        previous = tuple(dict.fromkeys(q.conversation_id for q in queries if q.continued))
+        people = {query.external_contact_id for query in queries} - {None}
         answer = self.look_answer or self.archive.show(
             conversations, previous, self._wall(), people
         )
-        if len(asked) > self.most_asked:
+        if len(queries) > self.most_queries:
             answer = Answer(200, from_platform=True)
-        asked = (conversations, previous)
-        return await self._end(
-            Request(Step.LOOK_BACK, None, self._now(), asked, self.token), answer
-        )
+        request = Request(Step.LOOK_BACK, None, self._now(), (conversations, previous), self.token)
+        return await self._end(request, answer)
 
     async def renew(self, number):
         if self._failed is not None:
@@ -132,7 +136,7 @@ class ScriptedPlatform:
             self.expired = False
         if self.token <= number:
             return await self.verify()
-        return self._authority(())
+        return self._grants(())
 
     async def verify(self):
         self.verified.append(self._now())
@@ -141,7 +145,7 @@ class ScriptedPlatform:
             raise missing
         self.token, self.issued = self.token + 1, self._now()
         await asyncio.sleep(0)
-        return self._authority(missing)
+        return self._grants(missing)
 
     def steps(self, since=0.0):
         return [request.step for request in self.requests if request.at >= since]
@@ -165,16 +169,16 @@ class ScriptedPlatform:
     def _take(self, request, contact, decision, result):
         """Let a message take effect; what was not answered has ids of its own."""
         step = request.step
-        told = result if isinstance(result, Answer) else Answer(0)
+        answer = result if isinstance(result, Answer) else Answer(0)
         previous = None if step is Step.NOTIFY else decision.previous
         identity = _person(contact.conversation_id) if step is Step.NOTIFY else (
             decision.external_contact_id
         )  # fmt: skip
-        into = contact.conversation_id if step is Step.NOTIFY else told.conversation_id
+        into = contact.conversation_id if step is Step.NOTIFY else answer.conversation_id
         into = request.lands_in or into
         self.archive.add(
             into, contact.text, self._wall(), previous=previous, identity=identity,
-            name=told.message_id,
+            name=answer.message_id,
         )  # fmt: skip
 
     async def _end(self, request, result):
@@ -194,14 +198,14 @@ class ScriptedPlatform:
             self._at_once -= 1
         return Reply(result, self.latency, token)
 
-    def _authority(self, missing):
-        lacks = (
-            each
-            if isinstance(each, MissingGrant)
-            else MissingGrant(GrantKind.SCOPE, each, "the admin pages")
-            for each in missing
+    def _grants(self, missing):
+        grants = (
+            name
+            if isinstance(name, MissingGrant)
+            else MissingGrant(GrantKind.SCOPE, name, "the admin pages")
+            for name in missing
         )
-        return TokenGrants(self.token, ("write",), tuple(lacks))
+        return TokenGrants(self.token, ("write",), tuple(grants))
 
     def _wall(self):
         return START + self._now()
@@ -211,7 +215,7 @@ class ScriptedPlatform:
 
 
 def in_turn(*script):
-    """Answer what is written, and fail on a request that is not the one written."""
+    """Return the results of the script in order; fail on a request that is not the next one."""
     left = list(script)
 
     def answer(request):
@@ -243,7 +247,7 @@ class Permit:
 
 
 class OpenPacer:
-    """Permits at once, unless the step is held; ``shut`` keeps everybody in the queue."""
+    """Permits at once, unless the step is held; ``shut`` keeps all callers in the queue."""
 
     rate, quota_used = 1.0, 0.5
 
@@ -290,12 +294,12 @@ class OpenPacer:
 
 
 def _own(result, conversation_id):
-    """Let each conversation have a person of its own, where the script does not care."""
-    seen = getattr(result, "conversation", None)
-    if seen is None or seen.external_contact_id != "person-1":
+    """Give each conversation a person of its own, unless the script names one."""
+    state = getattr(result, "conversation", None)
+    if state is None or state.external_contact_id != "person-1":
         return result
     identity = _person(conversation_id)
-    return replace(result, conversation=replace(seen, external_contact_id=identity))
+    return replace(result, conversation=replace(state, external_contact_id=identity))
 
 
 def _person(conversation_id):
@@ -308,12 +312,12 @@ def _wake(future, result):
 
 
 class EventList(list):
-    """A sink that keeps what it takes."""
+    """A sink that keeps the events."""
 
     def emit(self, event):
         self.append(event)
 
-    def of(self, *kinds):
+    def of_type(self, *kinds):
         return [event for event in self if isinstance(event, kinds)]
 
 
@@ -321,7 +325,7 @@ class ListSource:
     """Yields batches, each after a while; an exception among them is raised."""
 
     def __init__(self, *batches, seconds=0.0):
-        self.given, self.seconds = batches, seconds
+        self.items, self.seconds = batches, seconds
         self.known = None
         self.yielded = 0
         self.closed = False
@@ -329,7 +333,7 @@ class ListSource:
     async def batches(self, known):
         self.known = known
         try:
-            for batch in self.given:
+            for batch in self.items:
                 await asyncio.sleep(self.seconds)
                 if isinstance(batch, Exception):
                     raise batch

@@ -1,4 +1,4 @@
-"""The two OAuth clients of a sandbox with ``[[clients]]``, as a dispatcher is told of them."""
+"""The two OAuth clients of a sandbox with ``[[clients]]``, as a dispatcher's settings."""
 
 from pathlib import Path
 

@@ -6,16 +6,16 @@ import selectors
 
 START = 1_000_000.0
 """The wall clock's reading when a test begins."""
-MOST_TURNS = 20_000
-"""Turns of the loop without any time going by, after which something is spinning."""
+MAX_TURNS = 20_000
+"""Turns of the loop without time passing, after which it counts as spinning."""
 
 
 class StuckError(AssertionError):
-    """Nothing will ever happen again, or things happen for ever in no time."""
+    """Every task waits for another one, or the loop spins without time passing."""
 
 
 class _Jumping(selectors.SelectSelector):
-    """Takes waiting as time gone by."""
+    """Advances the loop's time instead of waiting."""
 
     loop: "VirtualLoop"
 
@@ -28,16 +28,16 @@ class _Jumping(selectors.SelectSelector):
             return ready
         if timeout is None:
             loop.stopping = True
-            raise StuckError("everybody waits for somebody else: a wake-up was lost")
-        if loop.still > MOST_TURNS:
+            raise StuckError("every task waits for another one: a wake-up was lost")
+        if loop.still > MAX_TURNS:
             loop.stopping = True
-            raise StuckError("a busy loop: much happens and no time goes by")
+            raise StuckError("a busy loop: it turns and no time passes")
         loop.now += timeout
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop with a time of its own; ``turns`` counts how often it went round."""
+    """A loop with a time of its own; ``turns`` counts its iterations."""
 
     def __init__(self):
         self.now = 0.0
@@ -51,7 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.now
 
     async def shutdown_default_executor(self, *_):
-        """There is none: a thread would know another time."""
+        """There is none: a thread would have another time."""
 
 
 def in_virtual_time(test):
@@ -66,9 +66,9 @@ def in_virtual_time(test):
 
 
 class VirtualClock:
-    """The running loop's time; it counts how often somebody slept.
+    """The running loop's time; ``sleeps`` counts the calls of `sleep`.
 
-    ``jumped`` is by how many seconds somebody has put the wall clock forward.
+    ``jumped`` is by how many seconds a test has put the wall clock forward.
     """
 
     def __init__(self):
@@ -87,9 +87,9 @@ class VirtualClock:
 
 
 async def until(condition, seconds=1000.0):
-    """Let time go by until something is so."""
+    """Let time pass until the condition is true."""
     for _ in range(int(seconds / 0.01)):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("it never became so")
+    raise AssertionError("the condition never became true")

@@ -10,7 +10,7 @@ from dispatcher.domain.status import HaltReason, Status, Step
 from dispatcher.engine.intake import PrefetchLimit
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import Batch, Position
-from tests.support.engine import Bench, contact, contacts
+from tests.support.engine import EngineFixture, contact, contacts
 from tests.support.scripted import ENDED, GOOD, NOT_ENDED, ListSource
 from tests.support.virtual import START, in_virtual_time, until
 
@@ -18,29 +18,31 @@ CHECK, LINK = Step.CHECK, Step.OPEN
 POSITION = Position("contacts.csv", "fp-1", 100, 3, done=False)
 
 
-def checked(bench):
-    return [each.conversation_id for each in bench.platform.requests if each.step is CHECK]
+def checked(engine):
+    return [
+        request.conversation_id for request in engine.platform.requests if request.step is CHECK
+    ]
 
 
 @in_virtual_time
-async def test_due_contacts_stand_before_new_ones():
+async def test_due_contacts_are_claimed_before_new_ones():
     """What an earlier run left is finished before the source is read on."""
-    bench = Bench()
-    for each in contacts(3, first=100):
-        bench.ledger.put(each)
-    await bench.pipeline(contacts(3), workers=1).run()
-    assert checked(bench)[:3] == [f"conversation-{n}" for n in (100, 101, 102)]
-    assert bench.ledger.count(Status.OPENED) == 6
+    engine = EngineFixture()
+    for row in contacts(3, first=100):
+        engine.ledger.put(row)
+    await engine.pipeline(contacts(3), workers=1).run()
+    assert checked(engine)[:3] == [f"conversation-{n}" for n in (100, 101, 102)]
+    assert engine.ledger.count(Status.OPENED) == 6
 
 
 @in_virtual_time
 async def test_the_earliest_due_goes_first():
     """Whatever the order in which they were written."""
-    bench = Bench()
+    engine = EngineFixture()
     for number, due in enumerate((30.0, 10.0, 20.0)):
-        bench.ledger.put(contact(number), due=START - due)
-    await bench.pipeline(workers=1).run()
-    assert checked(bench) == ["conversation-0", "conversation-2", "conversation-1"]
+        engine.ledger.put(contact(number), due=START - due)
+    await engine.pipeline(workers=1).run()
+    assert checked(engine) == ["conversation-0", "conversation-2", "conversation-1"]
 
 
 @in_virtual_time
@@ -49,90 +51,90 @@ async def test_a_contact_that_becomes_due_is_not_held_up_by_new_ones():
     states = {"conversation-1": [NOT_ENDED, ENDED]}
 
     def answer(request):
-        told = states.get(request.conversation_id)
-        return told.pop(0) if told and request.step is CHECK else GOOD[request.step]
+        scripted = states.get(request.conversation_id)
+        return scripted.pop(0) if scripted and request.step is CHECK else GOOD[request.step]
 
-    bench = Bench(answer)
+    engine = EngineFixture(answer)
     batches = [contacts(20, first=1 + 20 * number) for number in range(40)]
-    await bench.pipeline(*batches, workers=2).run()
-    moments = [r.at for r in bench.platform.requests if r.conversation_id == "conversation-1"]
+    await engine.pipeline(*batches, workers=2).run()
+    moments = [r.at for r in engine.platform.requests if r.conversation_id == "conversation-1"]
     a_batch = 20 * 0.1 / 2
     assert 5 <= moments[1] - moments[0] <= 5 + a_batch + 0.5
-    assert bench.clock.monotonic() > 30, "the run goes on for much longer"
+    assert engine.clock.monotonic() > 30, "the run goes on for much longer"
 
 
 @in_virtual_time
 async def test_nothing_is_admitted_while_the_workers_have_enough():
     """The ledger never holds more than a batch and what the workers have."""
-    bench = Bench(latency=1)
+    engine = EngineFixture(latency=1)
     source = ListSource(*(Batch(contacts(10, first=1 + 10 * number)) for number in range(30)))
-    pipeline = bench.pipeline(source=source, workers=4)
+    pipeline = engine.pipeline(source=source, workers=4)
     running = asyncio.create_task(pipeline.run())
     await asyncio.sleep(5)
-    assert len(bench.ledger.rows) <= 30
+    assert len(engine.ledger.rows) <= 30
     assert source.yielded <= 5
     await running
-    assert bench.ledger.most_ready <= 10
-    assert bench.ledger.count(Status.OPENED) == 300
+    assert engine.ledger.most_ready <= 10
+    assert engine.ledger.count(Status.OPENED) == 300
 
 
 @in_virtual_time
 async def test_a_halted_run_reads_no_further():
-    """However long it stands still."""
-    bench = Bench(lambda _: GOOD[CHECK])
-    bench.halts.halt(HaltReason.SCOPE, "")
+    """However long it is halted."""
+    engine = EngineFixture(lambda _: GOOD[CHECK])
+    engine.breaker.halt(HaltReason.SCOPE, "")
     source = ListSource(*(Batch(contacts(10, first=1 + 10 * number)) for number in range(30)))
-    bench.platform.missing = ("write",)
-    assert await bench.pipeline(source=source, wait_limit=300).run() is RunOutcome.HALTED
-    assert len(bench.ledger.rows) <= 20
-    assert bench.ledger.count(Status.CLAIMED) == 0
+    engine.platform.missing = ("write",)
+    assert await engine.pipeline(source=source, wait_limit=300).run() is RunOutcome.HALTED
+    assert len(engine.ledger.rows) <= 20
+    assert engine.ledger.count(Status.CLAIMED) == 0
 
 
 @pytest.mark.parametrize("backlog", [0, 50])
 @in_virtual_time
 async def test_a_run_that_can_do_nothing_does_not_spin(backlog):
     """Halted for an hour, with or without contacts due in the ledger: some turns a second."""
-    bench = Bench()
-    bench.halts.halt(HaltReason.SCOPE, "")
-    bench.platform.missing = ("write",)
-    for each in contacts(backlog, first=100):
-        bench.ledger.put(each)
+    engine = EngineFixture()
+    engine.breaker.halt(HaltReason.SCOPE, "")
+    engine.platform.missing = ("write",)
+    for row in contacts(backlog, first=100):
+        engine.ledger.put(row)
     source = ListSource(*(Batch(contacts(10, first=1 + 10 * n)) for n in range(3)), seconds=0)
     loop = asyncio.get_running_loop()
-    running = asyncio.create_task(bench.pipeline(source=source, wait_limit=3600).run())
+    running = asyncio.create_task(engine.pipeline(source=source, wait_limit=3600).run())
     await asyncio.sleep(10)
-    turns, calls = loop.turns, bench.ledger.calls.total()
+    turns, calls = loop.turns, engine.ledger.calls.total()
     await asyncio.sleep(1000)
     assert loop.turns - turns < 30 * 1000
-    assert bench.ledger.calls.total() - calls < 2 * 1000
+    assert engine.ledger.calls.total() - calls < 2 * 1000
     assert await running is RunOutcome.HALTED
 
 
 @in_virtual_time
 async def test_a_slow_source_does_not_spin_and_does_not_block_due_contacts():
     """One batch in ten minutes; meanwhile a contact becomes due and is delivered in time."""
-    bench = Bench()
-    bench.ledger.put(contact(9), due=START + 60)
+    engine = EngineFixture()
+    engine.ledger.put(contact(9), due=START + 60)
     source = ListSource(Batch(contacts(1)), seconds=600)
     loop = asyncio.get_running_loop()
-    assert await bench.pipeline(source=source).run() is RunOutcome.DONE
-    (due,) = [r.at for r in bench.platform.requests if r.conversation_id == "conversation-9"][:1]
+    assert await engine.pipeline(source=source).run() is RunOutcome.DONE
+    (due,) = [r.at for r in engine.platform.requests if r.conversation_id == "conversation-9"][:1]
     assert due == pytest.approx(60, abs=0.3)
-    assert bench.clock.monotonic() == pytest.approx(600, abs=1)
+    assert engine.clock.monotonic() == pytest.approx(600, abs=1)
     assert loop.turns < 600 * 400
-    assert bench.ledger.calls["claim"] <= 5
-    assert bench.ledger.calls["backlog"] < 100
+    assert engine.ledger.calls["claim"] <= 5
+    assert engine.ledger.calls["backlog"] < 100
 
 
 @in_virtual_time
 async def test_a_source_that_has_ended_is_waited_out_in_a_few_turns_a_second():
     """A daemon whose source has ended keeps looking for what becomes due, calmly."""
-    bench = Bench()
-    bench.ledger.put(contact(1), due=START + 500)
+    engine = EngineFixture()
+    engine.ledger.put(contact(1), due=START + 500)
     loop = asyncio.get_running_loop()
-    pipeline = bench.pipeline(once=False)
+    pipeline = engine.pipeline(once=False)
     running = asyncio.create_task(pipeline.run())
-    await until(lambda: bench.ledger.count(Status.OPENED))
+    await until(lambda: engine.ledger.count(Status.OPENED))
     assert loop.now == pytest.approx(500, abs=1)
     turns = loop.turns
     await asyncio.sleep(1000)
@@ -144,55 +146,55 @@ async def test_a_source_that_has_ended_is_waited_out_in_a_few_turns_a_second():
 @in_virtual_time
 async def test_as_many_contacts_are_taken_as_the_limit_says():
     """The rest stays where it is, in the ledger or in the source."""
-    bench = Bench()
-    assert await bench.pipeline(contacts(50), limit=7).run() is RunOutcome.DONE
-    assert bench.ledger.count(Status.OPENED) == len(checked(bench)) == 7
+    engine = EngineFixture()
+    assert await engine.pipeline(contacts(50), limit=7).run() is RunOutcome.DONE
+    assert engine.ledger.count(Status.OPENED) == len(checked(engine)) == 7
 
 
 @in_virtual_time
 async def test_the_source_starts_where_the_ledger_left_it():
     """Positions go to the source, and come back with each batch."""
-    bench = Bench()
-    bench.ledger.files = {"fp-0": POSITION}
-    await bench.pipeline(Batch(contacts(2), position=POSITION)).run()
-    assert bench.source.known == {"fp-0": POSITION}
-    assert bench.ledger.files["fp-1"] == POSITION
+    engine = EngineFixture()
+    engine.ledger.files = {"fp-0": POSITION}
+    await engine.pipeline(Batch(contacts(2), position=POSITION)).run()
+    assert engine.source.known == {"fp-0": POSITION}
+    assert engine.ledger.files["fp-1"] == POSITION
 
 
 @in_virtual_time
-async def test_every_row_of_a_batch_is_told_once():
+async def test_every_row_of_a_batch_is_counted_once():
     """Admitted, duplicates, rejected and filtered rows add up."""
     bad = RejectedRow("contacts.csv", 4, "date", "no date", b"raw")
     batch = Batch([*contacts(3), contact(1)], [bad], filtered=2)
-    bench = Bench()
-    await bench.pipeline(batch, contacts(2)).run()
-    assert bench.events.of(RowsRead) == [RowsRead(7, 3, 1, 1, 2), RowsRead(2, 0, 2, 0, 0)]
+    engine = EngineFixture()
+    await engine.pipeline(batch, contacts(2)).run()
+    assert engine.events.of_type(RowsRead) == [RowsRead(7, 3, 1, 1, 2), RowsRead(2, 0, 2, 0, 0)]
 
 
 @in_virtual_time
 async def test_a_contact_is_not_sent_before_its_time():
     """not_before is its first due time; the run waits for it if that is not too long."""
-    bench = Bench()
-    given = [contact(1, not_before=START + 40), contact(2)]
-    assert await bench.pipeline(given).run() is RunOutcome.DONE
-    first = next(r.at for r in bench.platform.requests if r.conversation_id == "conversation-1")
+    engine = EngineFixture()
+    batch = [contact(1, not_before=START + 40), contact(2)]
+    assert await engine.pipeline(batch).run() is RunOutcome.DONE
+    first = next(r.at for r in engine.platform.requests if r.conversation_id == "conversation-1")
     assert first == pytest.approx(40, abs=0.3)
 
 
 @in_virtual_time
 async def test_batches_without_a_new_contact_are_read_at_full_speed():
     """A file that was read before under another name costs no pause per batch."""
-    bench = Bench()
-    await bench.pipeline(*[contacts(5)] * 500).run()
-    assert bench.clock.monotonic() < 10
+    engine = EngineFixture()
+    await engine.pipeline(*[contacts(5)] * 500).run()
+    assert engine.clock.monotonic() < 10
 
 
-def test_the_room_grows_with_the_pace_and_never_beyond_its_bound():
+def test_the_prefetch_limit_grows_with_the_pace_and_never_beyond_its_bound():
     """A slow run holds few contacts, a fast one as many as it finishes in a moment."""
-    room = PrefetchLimit(workers=4, most=100)
-    assert room.size(0.0, 0) == 4
-    assert room.size(1.0, 100) == 30
-    assert room.size(2.0, 10_000) == 100
+    prefetch = PrefetchLimit(workers=4, limit=100)
+    assert prefetch.size(0.0, 0) == 4
+    assert prefetch.size(1.0, 100) == 30
+    assert prefetch.size(2.0, 10_000) == 100
     for second in range(3, 20):
-        size = room.size(float(second), 10_000)
+        size = prefetch.size(float(second), 10_000)
     assert size == 4

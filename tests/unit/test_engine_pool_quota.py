@@ -1,4 +1,4 @@
-"""Two clients with 300 requests a minute each, against the platform's own fixed windows."""
+"""Two clients with 300 requests a minute counted, against the platform's own fixed windows."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.domain.status import Step
 from tests.support.engine import contacts
-from tests.support.pool import PoolBench
+from tests.support.pool import PoolFixture
 from tests.support.quota import FixedWindow
 from tests.support.scripted import GOOD, ScriptedPlatform, throttled
 from tests.support.virtual import in_virtual_time
@@ -19,7 +19,7 @@ PEOPLE = 2000
 
 
 class Metered(ScriptedPlatform):
-    """A platform that counts in fixed windows and tells its count in each answer."""
+    """A platform that counts in fixed windows and has its count in each answer."""
 
     def __init__(self, seed, *, headers):
         super().__init__(self._answer)
@@ -54,16 +54,16 @@ class Metered(ScriptedPlatform):
 async def test_two_quotas_are_used_as_one_and_none_of_it_is_wasted(headers):
     """At least 97% of 600 a minute together, and at most one 429 in a thousand requests."""
     platforms = {name: Metered(seed, headers=headers) for seed, name in enumerate(("one", "other"))}
-    bench = PoolBench(quotas=dict.fromkeys(platforms, QUOTA), platforms=platforms)
-    running = asyncio.create_task(bench.pipeline(contacts(PEOPLE), workers=64).run())
+    engine = PoolFixture(quotas=dict.fromkeys(platforms, QUOTA), platforms=platforms)
+    running = asyncio.create_task(engine.pipeline(contacts(PEOPLE), workers=64).run())
     await asyncio.sleep((WINDOWS + 1) * WINDOW)
     running.cancel()
     await asyncio.wait([running])
-    each = platforms.values()
-    assert sum(platform.used() for platform in each) / 2 >= 0.97
-    made = sum(len(platform.requests) for platform in each)
-    assert sum(platform.refused for platform in each) <= made / 1000
-    assert {request.step for platform in each for request in platform.requests} == {
+    counted = platforms.values()
+    assert sum(platform.used() for platform in counted) / 2 >= 0.97
+    made = sum(len(platform.requests) for platform in counted)
+    assert sum(platform.refused for platform in counted) <= made / 1000
+    assert {request.step for platform in counted for request in platform.requests} == {
         Step.CHECK,
         Step.OPEN,
     }

@@ -17,7 +17,7 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, Settlement
-from tests.support.engine import Bench
+from tests.support.engine import EngineFixture
 from tests.support.scripted import in_turn
 from tests.support.virtual import in_virtual_time
 
@@ -102,14 +102,14 @@ def test_a_request_without_an_answer_names_the_loss():
 async def test_the_engine_tells_every_step():
     """Claim, check with its decision, refusal, second check, wait: each has its entry."""
     opened = Conversation("conversation-1", State.OPEN)
-    bench = Bench(
+    engine = EngineFixture(
         in_turn(
             (Step.CHECK, Answer(200, conversation=opened, correlation_id="c1")),
             (Step.NOTIFY, Answer(409, from_platform=True, correlation_id="c2")),
             (Step.CHECK, Answer(500, correlation_id="c3")),
         )
     )
-    entries = (await bench.deliver()).story
+    entries = (await engine.deliver()).story
     assert words(entries) == ["claimed", "check", "notify", "check", "deferred"]
     assert entries[1][2:] == [200, "accepted", "open", "c1", "notify"]
     assert entries[2][2:] == [409, "conflict", None, "c2"]
@@ -123,8 +123,8 @@ async def test_no_text_and_no_address_gets_into_a_story():
     text, address, subject = SECRETS
     given = Contact("key-1", "conversation-1", text, address=address, subject=subject)
     said = " ".join(SECRETS)
-    bench = Bench(lambda _: Answer(422, words=said, address=address, correlation_id="c"))
-    shown = orjson.dumps((await bench.until_final(given)).story).decode()
+    engine = EngineFixture(lambda _: Answer(422, words=said, address=address, correlation_id="c"))
+    shown = orjson.dumps((await engine.until_final(given)).story).decode()
     assert "422" in shown
     assert not [secret for secret in SECRETS if secret in shown]
 

@@ -26,8 +26,8 @@ from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
 from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
 from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.ports import Batch
-from tests.support.engine import POLICY, Bench, contact, contacts
-from tests.support.scripted import ENDED, OPEN, RESET, RESUMABLE, ListSource, refused, seen
+from tests.support.engine import POLICY, EngineFixture, contact, contacts
+from tests.support.scripted import ENDED, OPEN, RESET, RESUMABLE, ListSource, refused, state_answer
 from tests.support.virtual import in_virtual_time
 
 AT = 1000.0
@@ -244,8 +244,8 @@ class World:
         rules = DecisionPolicy(
             open_unlinked_when_gone=True, retry=POLICY, reconcile=replace(BOUNDS, **bounds)
         )
-        self.bench = Bench(self.answer, rules)
-        self.platform, self.ledger = self.bench.platform, self.bench.ledger
+        self.engine = EngineFixture(self.answer, rules)
+        self.platform, self.ledger = self.engine.platform, self.engine.ledger
         self.platform.archive.bare = True
 
     def answer(self, request):
@@ -264,10 +264,10 @@ class World:
 
     async def run(self, *batches, seconds=0.0, **plan):
         source = ListSource(*(Batch(batch) for batch in batches), seconds=seconds)
-        return await self.bench.pipeline(source=source, **plan).run()
+        return await self.engine.pipeline(source=source, **plan).run()
 
     def resolutions(self):
-        return [event.resolution for event in self.bench.events.of(InDoubt)]
+        return [event.resolution for event in self.engine.events.of_type(InDoubt)]
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ async def test_what_stays_ambiguous_is_parked_and_never_sent_again():
 @in_virtual_time
 async def test_what_a_parked_send_to_the_same_person_may_have_made_is_nobodys():
     """Its effect may come while the next send to the person is looked for."""
-    shared = seen(identity="shared")
+    shared = state_answer(identity="shared")
     states = {"conversation-1": refused(404), "conversation-2": shared}
     world = World(states, [1, 2], max_effect_delay=6)
     archive = world.platform.archive

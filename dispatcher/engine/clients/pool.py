@@ -1,14 +1,15 @@
-"""The one way to a request: not halted, not draining, and within the pace."""
+"""The pool of OAuth clients: a request gets a permit of one that is not halted, at its pace."""
 
 import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import NamedTuple
 
-from dispatcher.domain.status import Step
-from dispatcher.engine.clients.client import OAuthClient
-from dispatcher.ports import Permit
+from dispatcher.domain.status import HaltReason, Step
+from dispatcher.engine.clients.breaker import CircuitBreaker
+from dispatcher.engine.clients.client import ClientConnection, OAuthClient
+from dispatcher.ports import Clock, CredentialsError, EventSink, Permit, TokenUnavailableError
 
 LONG_HOLD_SECONDS = 10.0
 """A contact whose endpoint is held for longer waits in the ledger, not at a worker."""
@@ -22,71 +23,102 @@ class ClientPermit(NamedTuple):
 
 
 class ClientPool:
-    """Lets requests through one by one.
+    """Gives permits for requests, one by one.
 
-    Of several clients the one makes a request that is open and first has quota left. While some
-    are halted the others go on; only who probes a halted client goes through that one alone.
+    Of several clients that are not halted, the first with quota left makes the request. A
+    request that probes a halted client is made by that client alone.
     """
 
-    def __init__(self, clients: Sequence[OAuthClient]) -> None:
-        self.clients = tuple(clients)
+    def __init__(
+        self, connections: Sequence[ClientConnection], events: EventSink, clock: Clock,
+        probe_seconds: float,
+    ) -> None:  # fmt: skip
+        def client(connection: ClientConnection) -> OAuthClient:
+            name, platform = connection.name, connection.platform
+            breaker = CircuitBreaker(
+                platform, events, clock, probe_seconds, self._wake_waiters, name
+            )
+            quota = connection.requests_per_minute
+            return OAuthClient(name, platform, connection.pacer, quota, breaker=breaker)
+
+        self.clients = tuple(map(client, connections))
+        self.probe_seconds = probe_seconds
         self._only = self.clients[0] if len(self.clients) == 1 else None
         self.draining = False
         """Whether no contact may begin any more."""
-        for client in self.clients:
-            client.breaker.on_change = self._wake_waiters
 
     async def acquire(
-        self, step: Step, who: int, forbidden: AbstractSet[OAuthClient] = frozenset()
+        self, step: Step, contact_id: int, forbidden: AbstractSet[OAuthClient] = frozenset()
     ) -> ClientPermit | None:
         """Wait for the right to make one request.
 
-        None if the run drains instead, or if this endpoint alone is held for long. Of clients
-        that are ``forbidden`` none is taken where there is another to be had soon.
+        Return None if the run drains, or if this endpoint alone is held for long. A
+        ``forbidden`` client is taken only if no other one is available soon.
 
-        A drain lets no more checks through. It still lets a send through whose state was
-        read, unless it would have to wait for a halt or for the platform's hold.
+        A drain permits no more checks. It still permits a send whose state was read, unless the
+        send would have to wait for the end of a halt or of the platform's hold.
         """
         while not self.blocked_by_drain(step) and not self.long_hold_remaining(step):
-            ways = self._available(who, step)
+            clients = self._available(contact_id, step)
             if forbidden:
-                ways = _without(ways, forbidden, step) or ways
-            if not ways:
-                await self._wait_for_change(who, step)
+                clients = _without(clients, forbidden, step) or clients
+            if not clients:
+                await self._wait_for_change(contact_id, step)
                 continue
             if self._only is not None:
                 permit = await self._only.pacer.acquire(step)
             else:
-                permit = await _first(ways, step)
+                permit = await _first_permit(clients, step)
             if permit is None:
                 continue
-            client = self._only or next(each for each in ways if permit.issued_by(each.pacer))
-            if client.breaker.allows(who):
+            client = self._only or next(c for c in clients if permit.issued_by(c.pacer))
+            if client.breaker.allows(contact_id):
                 return ClientPermit(client, permit)
             permit.release()
         return None
 
-    def release_probe(self, who: int) -> None:
-        """Tell that ``who`` is done; if it was a probe, the next can come."""
-        for client in self.clients:
-            client.breaker.release_probe(who)
+    async def renew(self, client: OAuthClient, contact_id: int, number: int) -> bool:
+        """Renew the client's token of that ``number``, without holding a permit.
 
-    def during_renewal(self, client: OAuthClient) -> AbstractContextManager[None]:
-        """Send everybody another way, where there is one, while a token is waited for."""
-        return nullcontext() if self._only is not None else client.breaker.suspended()
+        Requests use other clients meanwhile, if there are any. A new permit is acquired
+        afterwards, because a halt may have started. Return False if the platform refused the
+        client's credentials: the client is halted then.
+
+        Raises:
+            TokenUnavailableError: the platform does not answer.
+
+        """
+        try:
+            with nullcontext() if self._only is not None else client.breaker.suspended():
+                await client.platform.renew(number)
+        except CredentialsError as error:
+            client.breaker.halt(HaltReason.CREDENTIALS, str(error))
+            client.breaker.release_probe(contact_id)
+            return False
+        except TokenUnavailableError as error:
+            client.breaker.record_unreachable(str(error))
+            raise
+        return True
+
+    def release_probe(self, contact_id: int) -> None:
+        """Let another contact become the probe of a client, if this one was it."""
+        for client in self.clients:
+            client.breaker.release_probe(contact_id)
 
     def hold(self, client: OAuthClient, step: Step | None, seconds: float) -> None:
-        """Obey a 429; whoever would have to wait for it while the run drains, leaves."""
+        """Hold a client's requests after a 429; what would wait for it in a drain is cancelled."""
         client.pacer.hold(step, seconds)
         if self.draining or (step is not None and seconds > LONG_HOLD_SECONDS):
             client.pacer.cancel_waiters(checks_only=False)
 
-    def has_alternative(self, than: AbstractSet[OAuthClient]) -> bool:
-        """Tell whether there is a client that is not halted, and none of these."""
-        return any(each.breaker.reason is None for each in self.clients if each not in than)
+    def has_alternative(self, excluded: AbstractSet[OAuthClient]) -> bool:
+        """Return True if there is a client that is not halted, and not ``excluded``."""
+        return any(
+            client.breaker.reason is None for client in self.clients if client not in excluded
+        )
 
     def skip_for(self, client: OAuthClient, step: Step, seconds: float) -> None:
-        """Leave such requests to the other clients for a while, where there are any."""
+        """Leave such requests to the other clients for a while, if there are any."""
         if self._only is None:
             client.pacer.hold(step, seconds)
 
@@ -97,10 +129,10 @@ class ClientPool:
     def long_hold_remaining(self, step: Step) -> float:
         """Seconds for which this endpoint alone is held, if that is long; else 0."""
         if self._only is not None:
-            own = self._only.pacer.endpoint_hold_remaining(step)
+            seconds = self._only.pacer.endpoint_hold_remaining(step)
         else:
-            own = min(client.pacer.endpoint_hold_remaining(step) for client in self._working())
-        return own if own > LONG_HOLD_SECONDS else 0.0
+            seconds = min(client.pacer.endpoint_hold_remaining(step) for client in self._working())
+        return seconds if seconds > LONG_HOLD_SECONDS else 0.0
 
     @property
     def halted_since(self) -> float | None:
@@ -115,54 +147,53 @@ class ClientPool:
         self._wake_waiters()
 
     def blocked_by_drain(self, step: Step) -> bool:
-        """Tell whether a draining run has no place for ``step`` any more."""
+        """Return True if the run drains and permits no ``step`` any more."""
         if not self.draining:
             return False
         return not step.is_send or self.halted_since is not None or self.hold_remaining(step) > 0
 
     def _working(self) -> Sequence[OAuthClient]:
-        """Return the clients that are not halted; all, where all of them are."""
-        return [each for each in self.clients if each.breaker.reason is None] or self.clients
+        """Return the clients that are not halted; all of them if every one is."""
+        return [c for c in self.clients if c.breaker.reason is None] or self.clients
 
-    def _available(self, who: int, step: Step) -> Sequence[OAuthClient]:
-        """Return the clients that may make a request for ``who`` now."""
+    def _available(self, contact_id: int, step: Step) -> Sequence[OAuthClient]:
+        """Return the clients that may make a request for the contact now."""
         if self._only is not None:
-            return self.clients if self._only.breaker.allows(who) else ()
+            return self.clients if self._only.breaker.allows(contact_id) else ()
         if not self.draining:
-            probed = self._probed_by(who, step)
+            probed = self._probed_by(contact_id, step)
             if probed is not None:
                 return (probed,)
-        open_now = [each for each in self.clients if each.breaker.allows(who)]
+        allowed = [client for client in self.clients if client.breaker.allows(contact_id)]
         if self.draining:
-            return [each for each in open_now if each.pacer.hold_remaining(step) <= 0]
-        return open_now
+            return [client for client in allowed if client.pacer.hold_remaining(step) <= 0]
+        return allowed
 
-    def _probed_by(self, who: int, step: Step) -> OAuthClient | None:
-        """Return the halted client that ``who`` probes, or is to probe from now on."""
+    def _probed_by(self, contact_id: int, step: Step) -> OAuthClient | None:
+        """Return the halted client that the contact probes, or is to probe from now on."""
         for client in self.clients:
-            if client.breaker.is_probe(who):
+            if client.breaker.is_probe(contact_id):
                 if client.pacer.endpoint_hold_remaining(step) <= LONG_HOLD_SECONDS:
                     return client
-                client.breaker.release_probe(who)
+                client.breaker.release_probe(contact_id)
                 return None
-        return next(
-            (each for each in self.clients if each.breaker.try_become_probe(who, step)), None
-        )
+        return next((c for c in self.clients if c.breaker.try_become_probe(contact_id, step)), None)
 
-    async def _wait_for_change(self, who: int, step: Step) -> None:
-        """Wait until something changed for ``who`` at any client."""
-        if any(client.breaker.try_become_probe(who, step) for client in self.clients):
+    async def _wait_for_change(self, contact_id: int, step: Step) -> None:
+        """Wait until a client may have become available to the contact."""
+        if any(client.breaker.try_become_probe(contact_id, step) for client in self.clients):
             return
         future = asyncio.get_running_loop().create_future()
         for client in self.clients:
-            client.breaker.queue(who, step, future)
+            client.breaker.queue(contact_id, step, future)
         try:
             await future
         finally:
             for client in self.clients:
-                client.breaker.unqueue(who)
+                client.breaker.unqueue(contact_id)
 
     def _wake_waiters(self) -> None:
+        """Let every waiting request look again which clients are available."""
         for client in self.clients:
             client.pacer.cancel_waiters(checks_only=False)
         if self.draining:
@@ -171,22 +202,23 @@ class ClientPool:
 
 
 def _without(
-    ways: Sequence[OAuthClient], forbidden: AbstractSet[OAuthClient], step: Step
+    clients: Sequence[OAuthClient], forbidden: AbstractSet[OAuthClient], step: Step
 ) -> Sequence[OAuthClient]:
-    """Return those that may be asked, and for whose endpoint nobody waits long."""
+    """Return the clients that are not forbidden, and whose endpoint is not held for long."""
     return [
-        each
-        for each in ways
-        if each not in forbidden and each.pacer.endpoint_hold_remaining(step) <= LONG_HOLD_SECONDS
+        client
+        for client in clients
+        if client not in forbidden
+        and client.pacer.endpoint_hold_remaining(step) <= LONG_HOLD_SECONDS
     ]
 
 
-async def _first(ways: Sequence[OAuthClient], step: Step) -> Permit | None:
-    """Stand in the lines of several clients; the first that has a permit to give serves."""
+async def _first_permit(clients: Sequence[OAuthClient], step: Step) -> Permit | None:
+    """Queue at several clients; return the permit of the first that has one to give."""
     future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
-    lines = []
-    for client in ways:
-        lines.append(client.pacer.enqueue(step, future))
+    queues = []
+    for client in clients:
+        queues.append(client.pacer.enqueue(step, future))
         if future.done():
             break
     try:
@@ -196,5 +228,5 @@ async def _first(ways: Sequence[OAuthClient], step: Step) -> Permit | None:
             permit.release()
         raise
     finally:
-        for leave in lines:
+        for leave in queues:
             leave()

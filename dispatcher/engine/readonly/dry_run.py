@@ -1,4 +1,4 @@
-"""The dry run: the source is read to its end and states are asked; nothing is written or sent."""
+"""The dry run: reads the whole source and checks states; writes and sends nothing."""
 
 import asyncio
 from collections import Counter
@@ -29,11 +29,11 @@ from dispatcher.ports import Batch, Claim, Clock, Platform, Position, Source
 
 
 class LedgerView(Protocol):
-    """What the ledger knows before the run. Reading it changes nothing."""
+    """The ledger before the run. Reading it changes nothing."""
 
     @property
     def in_doubt(self) -> int:
-        """Contacts whose sends have no known end."""
+        """How many contacts are in doubt."""
         ...
 
     def positions(self) -> Mapping[str, Position]:
@@ -41,25 +41,25 @@ class LedgerView(Protocol):
         ...
 
     def fresh(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
-        """Leave out those whose keys are in the ledger, or were given to this method before."""
+        """Return those whose keys are not in the ledger, and were not passed here before."""
         ...
 
     def reached(self, external_contact_id: str) -> bool:
-        """Tell whether the person was written to in the campaign, or was asked about before."""
+        """Return True if the campaign has reached the person, or the id was passed here before."""
         ...
 
     def waiting(self) -> Iterator[Claim]:
-        """Yield the contacts of the ledger that a run would take up, without their messages."""
+        """Yield the contacts of the ledger that a run would claim, without their messages."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunOptions:
-    """How much is asked: ``sample`` contacts, None for all, 0 for none.
+    """How many states are read: ``sample`` contacts, None for all, 0 for none.
 
     ``workers`` is how many reads are under way at most, ``ended_after`` how many seconds a
-    closed session is assumed to take until it is ended. ``house`` are the campaign's rules; of
-    those about people a plan sees what the rows and the ledger tell.
+    closed session is assumed to take until it is ended. ``rules`` are the campaign's: those
+    about people are applied to what the rows and the ledger contain.
     """
 
     sample: int | None
@@ -70,10 +70,12 @@ class DryRunOptions:
 
 @dataclass(slots=True)
 class ScanProgress:
-    """What was read so far; rows of the source by what they are, and contacts by what is known.
+    """Counts of what was read so far.
 
     ``waiting`` are contacts that were in the ledger before, ``later`` those that are not due
-    yet, ``last_due`` (seconds since the epoch) the latest due time among them.
+    yet, ``last_due`` (seconds since the epoch) the latest due time among them. ``to_ask`` are
+    contacts whose decision needs a state, ``asked`` those whose state was read, ``unread``
+    those whose state could not be read.
     """
 
     rows: int = 0
@@ -92,63 +94,62 @@ class ScanProgress:
 
 @dataclass(frozen=True, slots=True)
 class DryRunReport:
-    """What a run would do that starts now."""
+    """What a run would do if it started now."""
 
     seen: ScanProgress
     estimate: Estimate
     in_doubt: int
     longest_wait: float
-    """Seconds for which one contact has to wait at least, for its session or its due time."""
+    """The longest wait of a contact, for its session or its due time, in seconds at least."""
 
 
 class DryRun:
-    """Makes one plan.
+    """Makes one dry run. ``randbelow`` returns a random number below its argument.
 
-    Raises what the source and `Asking` raise.
+    Raises what the source and `PlatformReader` raise.
     """
 
     def __init__(
-        self, source: Source, standing: LedgerView, rules: DecisionPolicy, clock: Clock,
-        options: DryRunOptions, below: Callable[[int], int],
+        self, source: Source, ledger: LedgerView, policy: DecisionPolicy, clock: Clock,
+        options: DryRunOptions, randbelow: Callable[[int], int],
     ) -> None:  # fmt: skip
         self._source = source
-        self._standing = standing
-        self._rules = rules
+        self._ledger = ledger
+        self._policy = policy
         self._clock = clock
         self._options = options
-        self._below = below
-        self._known = SampleTotals()
-        self._sums = SampleTotals()
+        self._randbelow = randbelow
+        self._unchecked = SampleTotals()
+        self._checked = SampleTotals()
         self.seen = ScanProgress()
-        """How far it has come, for whoever looks on."""
+        """How far the run has come."""
 
-    async def run(self, platform: Platform | None, asking: PlatformReader | None) -> DryRunReport:
-        """Read everything, ask what the options say, and add it up."""
-        if platform is None or asking is None or self._options.sample == 0:
-            async with aclosing(self._to_ask()) as claims:
+    async def run(self, platform: Platform | None, reader: PlatformReader | None) -> DryRunReport:
+        """Read the source and the ledger, check states as the options say, and sum up."""
+        async with aclosing(self._contacts_to_check()) as claims:
+            if platform is None or reader is None or self._options.sample == 0:
                 async for _ in claims:
                     pass
-            return self._plan(without_states(self.seen.to_ask))
-        async with aclosing(self._chosen()) as claims:
-            await self._ask_all(claims, platform, asking)
-        return self._plan(self._sums.estimate(self.seen.to_ask))
-
-    def _plan(self, estimate: Estimate) -> DryRunReport:
+                estimate = without_states(self.seen.to_ask)
+            else:
+                await self._check_all(self._sampled(claims), platform, reader)
+                estimate = self._checked.estimate(self.seen.to_ask)
         until_due = max(0.0, self.seen.last_due - self._clock.time())
-        wait = max(until_due, self._sums.seconds)
-        return DryRunReport(self.seen, estimate.plus(self._known), self._standing.in_doubt, wait)
+        wait = max(until_due, self._checked.seconds)
+        return DryRunReport(self.seen, estimate.plus(self._unchecked), self._ledger.in_doubt, wait)
 
-    async def _to_ask(self) -> AsyncGenerator[Claim, None]:
-        """Yield every contact that a run would ask the state of; count the others."""
-        for claim in self._standing.waiting():
+    async def _contacts_to_check(self) -> AsyncGenerator[Claim, None]:
+        """Yield every contact whose state a run would read; count the others."""
+        for claim in self._ledger.waiting():
             self.seen.waiting += 1
-            if self._needs_asking(claim):
+            if self._needs_check(claim):
                 yield claim
-        batches = self._source.batches(self._standing.positions())
+        batches = self._source.batches(self._ledger.positions())
         try:
             async for batch in batches:
-                for claim in map(_as_claim, self._new(batch)):
-                    if self._needs_asking(claim):
+                for contact in self._new_contacts(batch):
+                    claim = Claim(0, contact)
+                    if self._needs_check(claim):
                         yield claim
         finally:
             aclose = getattr(batches, "aclose", None)
@@ -156,57 +157,56 @@ class DryRun:
                 await aclose()
         self.seen.at_end = True
 
-    def _new(self, batch: Batch) -> Sequence[Contact]:
-        seen, fresh = self.seen, self._standing.fresh(batch.contacts)
-        seen.rows += batch.rows
-        seen.contacts += len(fresh)
-        seen.duplicates += len(batch.contacts) - len(fresh)
-        seen.filtered += batch.filtered
-        seen.rejected.update(row.reason for row in batch.rejected)
-        return fresh
+    def _new_contacts(self, batch: Batch) -> Sequence[Contact]:
+        progress, new = self.seen, self._ledger.fresh(batch.contacts)
+        progress.rows += batch.rows
+        progress.contacts += len(new)
+        progress.duplicates += len(batch.contacts) - len(new)
+        progress.filtered += batch.filtered
+        progress.rejected.update(row.reason for row in batch.rejected)
+        return new
 
-    def _needs_asking(self, claim: Claim) -> bool:
-        now, seen = self._clock.time(), self.seen
-        unasked = forecast_unchecked(claim.contact, claim.progress, self._rules, now)
-        unasked = unasked or self._barred(claim, now)
-        if unasked is not None:
-            self._known.add(unasked)
+    def _needs_check(self, claim: Claim) -> bool:
+        now, due = self._clock.time(), claim.contact.not_before
+        unchecked = forecast_unchecked(claim.contact, claim.progress, self._policy, now)
+        unchecked = unchecked or self._forecast_by_rules(claim, now)
+        if unchecked is not None:
+            self._unchecked.add(unchecked)
             return False
-        due = claim.contact.not_before
         if due is not None and due > now:
-            seen.later += 1
-            seen.last_due = max(seen.last_due, due)
-        seen.to_ask += 1
+            self._count_later(due)
+        self.seen.to_ask += 1
         return True
 
-    def _barred(self, claim: Claim, now: float) -> Forecast | None:
+    def _forecast_by_rules(self, claim: Claim, now: float) -> Forecast | None:
         """Apply the campaign's rules, as far as they need no state check."""
-        house, identity = self._options.rules, claim.contact.external_contact_id
-        after = house.check(claim.contact, None, claim.progress, now)
+        rules, person = self._options.rules, claim.contact.external_contact_id
+        after = rules.check(claim.contact, None, claim.progress, now)
         if isinstance(after, Finish):
             return Forecast(after.status, after.reason)
         if after is not None:
-            self.seen.later += 1
-            self.seen.last_due = max(self.seen.last_due, now + after.seconds)
-        if house.one_per_person and identity and self._standing.reached(identity):
+            self._count_later(now + after.seconds)
+        if rules.one_per_person and person and self._ledger.reached(person):
             return Forecast(Status.SKIPPED, Reason.SAME_PERSON)
         return None
 
-    async def _chosen(self) -> AsyncGenerator[Claim, None]:
+    def _count_later(self, due: float) -> None:
+        self.seen.later += 1
+        self.seen.last_due = max(self.seen.last_due, due)
+
+    async def _sampled(self, claims: AsyncIterator[Claim]) -> AsyncGenerator[Claim, None]:
         if self._options.sample is None:
-            async with aclosing(self._to_ask()) as claims:
-                async for claim in claims:
-                    yield claim
-            return
-        reservoir: Reservoir[Claim] = Reservoir(self._options.sample, self._below)
-        async with aclosing(self._to_ask()) as claims:
             async for claim in claims:
-                reservoir.offer(claim)
+                yield claim
+            return
+        reservoir: Reservoir[Claim] = Reservoir(self._options.sample, self._randbelow)
+        async for claim in claims:
+            reservoir.offer(claim)
         for claim in reservoir.kept:
             yield claim
 
-    async def _ask_all(
-        self, claims: AsyncIterator[Claim], platform: Platform, asking: PlatformReader
+    async def _check_all(
+        self, claims: AsyncGenerator[Claim, None], platform: Platform, reader: PlatformReader
     ) -> None:
         turn = asyncio.Lock()
 
@@ -216,7 +216,7 @@ class DryRun:
                     claim = await anext(claims, None)
                 if claim is None:
                     return
-                await self._ask(claim, platform, asking)
+                await self._check(claim, platform, reader)
 
         workers = [asyncio.ensure_future(work()) for _ in range(self._options.workers)]
         try:
@@ -225,28 +225,24 @@ class DryRun:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+            await claims.aclose()
 
-    async def _ask(self, claim: Claim, platform: Platform, asking: PlatformReader) -> None:
-        checked = claim.contact.conversation_id
-        answer = await asking.read(Step.CHECK, lambda: platform.check(checked))
+    async def _check(self, claim: Claim, platform: Platform, reader: PlatformReader) -> None:
+        conversation_id = claim.contact.conversation_id
+        answer = await reader.read(Step.CHECK, lambda: platform.check(conversation_id))
         if answer is None:
             self.seen.unread += 1
             return
-        self._sums.add(self._foreseen(claim.contact, claim.progress, answer))
+        self._checked.add(self._forecast(claim.contact, claim.progress, answer))
         self.seen.asked += 1
 
-    def _foreseen(self, contact: Contact, progress: Progress, answer: Answer) -> Forecast:
-        kind = classify(Step.CHECK, answer)
-        seen = answer.conversation
+    def _forecast(self, contact: Contact, progress: Progress, answer: Answer) -> Forecast:
+        kind, conversation = classify(Step.CHECK, answer), answer.conversation
         if kind is AnswerKind.FORBIDDEN:
             return Forecast(Status.PARKED, Reason.FORBIDDEN_CONTACT, checks=2)
         if kind is AnswerKind.GONE:
-            seen = Conversation(contact.conversation_id, State.GONE)
-        if seen is None:
+            conversation = Conversation(contact.conversation_id, State.GONE)
+        if conversation is None:
             return Forecast(Status.REJECTED, Reason.REFUSED, checks=1)
-        now, after = self._clock.time(), self._options.ended_after
-        return forecast(contact, seen, progress, self._rules, now, after)
-
-
-def _as_claim(contact: Contact) -> Claim:
-    return Claim(0, contact)
+        now, ended_after = self._clock.time(), self._options.ended_after
+        return forecast(contact, conversation, progress, self._policy, now, ended_after)

@@ -1,8 +1,8 @@
-"""Reads that belong to no contact's delivery: what would halt a run ends them."""
+"""Reads outside of a run: what would halt a run ends them."""
 
 from collections.abc import Awaitable, Callable
 
-from dispatcher.domain.answer import Answer, NoAnswer, Result
+from dispatcher.domain.answer import Answer, NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.progress import RetryPolicy
@@ -22,20 +22,20 @@ from dispatcher.ports import (
 )
 
 TRIES = 4
-"""How often one read is made that fails for a passing reason."""
+"""How often one read is made at most if it fails for a passing reason."""
 MAX_HOLD_SECONDS = 300.0
-"""A command that somebody waits for does not wait longer than this for the platform's limit."""
+"""The longest that a read waits for the platform's limit: a person waits for the command."""
 
 
 class PlatformReadError(Exception):
-    """The platform does not let reads in; the message says why and what to do."""
+    """The platform refuses reads; the message says why and what to do."""
 
 
 class PlatformReader:
-    """Makes reads within the quota, one after the other as the pacer permits them.
+    """Makes reads within the quota, as the pacer permits them.
 
-    The commands that use it have no ledger for due times and nobody to probe for them: they
-    wait for a passing fault, and end where a run would halt.
+    The commands that use it have no due times and no probes: they wait until a passing fault is
+    over, and end where a run would halt.
     """
 
     def __init__(
@@ -53,48 +53,51 @@ class PlatformReader:
         """Get a token that grants all that a run needs.
 
         Raises:
-            AskingError: a scope is missing, or the platform does not answer.
+            PlatformReadError: a scope is missing, or the platform does not answer.
             CredentialsError: the platform refuses the client id and secret.
 
         """
         try:
-            return _complete(await self._platform.renew(0))
+            return _check_grants(await self._platform.renew(0))
         except CredentialsUnavailableError as error:
             raise PlatformReadError(str(error)) from None
         except TokenUnavailableError as error:
             raise _unreachable(str(error)) from None
 
     async def read(self, step: Step, call: Callable[[], Awaitable[Reply]]) -> Answer | None:
-        """Make a read until it tells something; None if it does not after some tries.
+        """Make a read until it has an answer; None if it has none after some tries.
 
         Raises:
-            AskingError: a scope is missing, or the platform is down or at a limit.
+            PlatformReadError: a scope is missing, or the platform is down or at a limit.
             CredentialsError, TokenUnavailableError: as the platform raises them.
 
         """
         tries = unauthorized = 0
         while tries < TRIES:
             reply = await self._permitted(call)
-            kind = classify(step, reply.result)
-            if isinstance(reply.result, Answer):
+            result, kind = reply.result, classify(step, reply.result)
+            if isinstance(result, NoAnswer):
+                if kind is AnswerKind.NOT_SENT:
+                    self._count_unreachable(result.detail)
+            else:
                 self._unreachable = 0
-            if kind is AnswerKind.UNAUTHORIZED:
-                unauthorized += 1
-                await self._renew(reply, unauthorized)
-            elif kind is AnswerKind.THROTTLED:
-                self._throttled(reply.result)
-            elif kind in (AnswerKind.NOT_SENT, AnswerKind.PASSING):
-                tries += 1
-                self._failed(kind, reply.result)
-                await self._clock.sleep(self._policy.backoff(tries, self._jitter))
-            elif isinstance(reply.result, Answer):
-                await self._let_in(kind, reply.result)
-                return reply.result
+                if kind is AnswerKind.UNAUTHORIZED:
+                    unauthorized += 1
+                    await self._renew(reply, unauthorized)
+                    continue
+                if kind is AnswerKind.THROTTLED:
+                    self._hold(result)
+                    continue
+                if kind is not AnswerKind.PASSING:
+                    await self._count_forbidden(kind, result)
+                    return result
+            tries += 1
+            await self._clock.sleep(self._policy.backoff(tries, self._jitter))
         return None
 
     async def _permitted(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
         while True:
-            permit = await self._pacer.acquire(Step.CHECK)  # look backs stand in the same line
+            permit = await self._pacer.acquire(Step.CHECK)  # look backs wait in the same queue
             if permit is None:
                 continue
             try:
@@ -117,38 +120,34 @@ class PlatformReader:
             )
         await self._platform.renew(reply.token.number)
 
-    async def _let_in(self, kind: AnswerKind, answer: Answer) -> None:
+    async def _count_forbidden(self, kind: AnswerKind, answer: Answer) -> None:
         if kind is not AnswerKind.FORBIDDEN:
             self._forbidden = 0
             return
         self._forbidden += 1
-        _complete(await self._platform.verify())
+        _check_grants(await self._platform.verify())
         if self._forbidden >= UNREACHABLE_LIMIT:
-            named = authorization.describe_missing(answer.missing_grants) or (
+            missing = authorization.describe_missing(answer.missing_grants) or (
                 "a permission is; look at the OAuth client's roles and divisions"
             )
             raise PlatformReadError(
                 "the platform refuses one read after the other (403) although no scope is "
-                f"missing by its token: {named}"
+                f"missing by its token: {missing}"
             )
 
-    def _throttled(self, result: Result) -> None:
-        told = result.retry_after if isinstance(result, Answer) else None
-        seconds = DEFAULT_HOLD_SECONDS if told is None else told
+    def _hold(self, answer: Answer) -> None:
+        seconds = DEFAULT_HOLD_SECONDS if answer.retry_after is None else answer.retry_after
         if seconds > MAX_HOLD_SECONDS:
-            limit = (result.limit_key if isinstance(result, Answer) else None) or "its quota"
             raise PlatformReadError(
-                f"the platform's limit is used up ({limit}): it takes no reads for "
-                f"{seconds:.0f} s; try again then, or with a smaller number"
+                f"the platform's limit is used up ({answer.limit_key or 'its quota'}): it takes no "
+                f"reads for {seconds:.0f} s; try again then, or with a smaller number"
             )
         self._pacer.hold(None, seconds)
 
-    def _failed(self, kind: AnswerKind, result: Result) -> None:
-        if kind is not AnswerKind.NOT_SENT or not isinstance(result, NoAnswer):
-            return
+    def _count_unreachable(self, detail: str) -> None:
         self._unreachable += 1
         if self._unreachable >= UNREACHABLE_LIMIT:
-            raise _unreachable(result.detail)
+            raise _unreachable(detail)
 
 
 def _unreachable(detail: str) -> PlatformReadError:
@@ -158,9 +157,9 @@ def _unreachable(detail: str) -> PlatformReadError:
     )
 
 
-def _complete(authority: TokenGrants) -> TokenGrants:
-    if authority.missing_grants:
-        granted = " ".join(authority.granted) or "no scope that the platform tells"
-        _, words = authorization.halt_reason(authority)
+def _check_grants(grants: TokenGrants) -> TokenGrants:
+    if grants.missing_grants:
+        granted = " ".join(grants.granted) or "no scope that the platform reports"
+        _, words = authorization.halt_reason(grants)
         raise PlatformReadError(f"{words}; granted: {granted}. A run would halt for it")
-    return authority
+    return grants

@@ -10,7 +10,7 @@ from dispatcher.domain.events import Gauges
 from dispatcher.domain.status import HaltReason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import SourceError
-from tests.support.campaigns import Run, people
+from tests.support.campaigns import CampaignsFixture, people
 from tests.support.virtual import START, in_virtual_time, until
 
 
@@ -18,7 +18,7 @@ from tests.support.virtual import START, in_virtual_time, until
 @in_virtual_time
 async def test_a_fair_share_of_the_workers(share, of_four):
     """While both have contacts, each is begun as often as its share says."""
-    run = Run().add("a", people("a", 400), share=share).add("b", people("b", 400))
+    run = CampaignsFixture().add("a", people("a", 400), share=share).add("b", people("b", 400))
     assert await run.pipeline().run() is RunOutcome.DONE
     both = run.checked()[20:400]
     assert Counter(both)["a"] == pytest.approx(len(both) * of_four / 4, abs=4)
@@ -28,17 +28,21 @@ async def test_a_fair_share_of_the_workers(share, of_four):
 @in_virtual_time
 async def test_who_has_nothing_leaves_everything_to_the_other():
     """A small campaign does not slow a large one down, nor does one that waits for rows."""
-    run = Run().add("a", people("a", 300))
+    run = CampaignsFixture().add("a", people("a", 300))
     run.add("b", people("b-early", 4), people("b-late", 4), seconds=2.0)
     assert await run.pipeline().run() is RunOutcome.DONE
     assert (run.opened("a"), run.opened("b")) == (300, 8)
-    assert run.bench.clock.monotonic() == pytest.approx(300 / 4 * 0.1, abs=0.5)
+    assert run.engine.clock.monotonic() == pytest.approx(300 / 4 * 0.1, abs=0.5)
 
 
 @in_virtual_time
 async def test_priority():
     """The lower one is begun when the higher one has nothing more, and has to wait for it."""
-    run = Run().add("low", people("low", 100)).add("high", people("high", 100), priority=1)
+    run = (
+        CampaignsFixture()
+        .add("low", people("low", 100))
+        .add("high", people("high", 100), priority=1)
+    )
     assert await run.pipeline(by_priority=True).run() is RunOutcome.DONE
     begun = run.checked()
     assert begun.index("low") >= 90
@@ -48,7 +52,7 @@ async def test_priority():
 @in_virtual_time
 async def test_a_higher_campaign_comes_between_as_soon_as_it_has_something():
     """Rows that arrive later go before those of a lower priority that lie ready already."""
-    run = Run().add("low", people("low", 400))
+    run = CampaignsFixture().add("low", people("low", 400))
     run.add("high", people("high", 20), seconds=3.0, priority=1)
     assert await run.pipeline(by_priority=True).run() is RunOutcome.DONE
     begun = run.checked()
@@ -60,14 +64,14 @@ async def test_a_higher_campaign_comes_between_as_soon_as_it_has_something():
 @in_virtual_time
 async def test_a_paused_campaign_takes_nothing_new_and_goes_on_when_resumed():
     """What a worker holds is finished, what lay ready is due again; the other goes on alone."""
-    run = Run().add("a", people("a", 200)).add("b", people("b", 200))
+    run = CampaignsFixture().add("a", people("a", 200)).add("b", people("b", 200))
     running = asyncio.create_task(run.pipeline(workers=4).run())
     await until(lambda: run.opened("a") >= 20)
     await run.stream.pause("a")
-    at = run.bench.clock.monotonic()
+    at = run.engine.clock.monotonic()
     assert run.ledgers["a"].paused_at == pytest.approx(START + at, abs=0.01)
     await asyncio.sleep(1)
-    begun_late = [r for r in run.bench.platform.requests if r.at > at and r.step is Step.CHECK]
+    begun_late = [r for r in run.engine.platform.requests if r.at > at and r.step is Step.CHECK]
     assert {r.conversation_id.split("-")[0] for r in begun_late} == {"b"}
     assert run.ledgers["a"].count(Status.CLAIMED, Status.SENDING) == 0
     assert run.opened("b") > 40
@@ -75,31 +79,31 @@ async def test_a_paused_campaign_takes_nothing_new_and_goes_on_when_resumed():
     assert await running is RunOutcome.DONE
     assert run.ledgers["a"].paused_at is None
     assert (run.opened("a"), run.opened("b")) == (200, 200)
-    assert set(Counter(r.conversation_id for r in run.bench.platform.requests).values()) == {2}
+    assert set(Counter(r.conversation_id for r in run.engine.platform.requests).values()) == {2}
     paused = HaltReason.PAUSED
-    assert run.told("a") == [("Halted", paused), ("Resumed", paused)]
-    assert run.told("b") == []
+    assert run.pause_events("a") == [("Halted", paused), ("Resumed", paused)]
+    assert run.pause_events("b") == []
 
 
 @in_virtual_time
 async def test_a_campaign_that_the_ledger_has_paused_is_not_begun():
     """The flag outlives the daemon: its source is not even read, and the other one finishes."""
-    run = Run().add("a", people("a", 10)).add("b", people("b", 10))
+    run = CampaignsFixture().add("a", people("a", 10)).add("b", people("b", 10))
     await run.ledgers["a"].pause(START - 60)
     assert await run.pipeline().run() is RunOutcome.PAUSED
     assert (run.ledgers["a"].rows, run.opened("b")) == ({}, 10)
     assert run.sources["a"].yielded == 0
-    assert run.told("a") == [("Halted", HaltReason.PAUSED)]
-    assert run.bench.clock.monotonic() < 2
+    assert run.pause_events("a") == [("Halted", HaltReason.PAUSED)]
+    assert run.engine.clock.monotonic() < 2
 
 
 @in_virtual_time
 async def test_a_campaign_that_is_paused_with_its_last_contacts_is_not_taken_for_finished():
     """What lay ready is given back and left over: the run says so."""
-    run = Run().add("a", people("a", 40))
+    run = CampaignsFixture().add("a", people("a", 40))
     running = asyncio.create_task(run.pipeline(workers=2).run())
-    (lane,) = run.lanes
-    await until(lambda: lane.intake.exhausted and lane.ready)
+    (campaign_run,) = run.campaign_runs
+    await until(lambda: campaign_run.intake.exhausted and campaign_run.ready)
     await run.stream.pause("a")
     assert await running is RunOutcome.PAUSED
     assert run.ledgers["a"].count(Status.READY) > 0
@@ -108,11 +112,11 @@ async def test_a_campaign_that_is_paused_with_its_last_contacts_is_not_taken_for
 @in_virtual_time
 async def test_a_pause_that_is_noticed_by_nobody_else():
     """With all campaigns paused a run with --once ends, one without it waits to be resumed."""
-    run = Run().add("a", people("a", 10))
+    run = CampaignsFixture().add("a", people("a", 10))
     await run.ledgers["a"].pause(START)
     running = asyncio.create_task(run.pipeline(once=False).run())
     await asyncio.sleep(3600)
-    assert run.bench.platform.requests == []
+    assert run.engine.platform.requests == []
     await run.stream.resume("a")
     await until(lambda: run.opened("a") == 10, seconds=5)
     run.stream.stop()
@@ -122,9 +126,9 @@ async def test_a_pause_that_is_noticed_by_nobody_else():
 @in_virtual_time
 async def test_a_finished_campaign_may_be_paused():
     """A run ends as paused only for what it would still have to do."""
-    run = Run().add("a", people("a", 2)).add("b", people("b", 100))
+    run = CampaignsFixture().add("a", people("a", 2)).add("b", people("b", 100))
     running = asyncio.create_task(run.pipeline().run())
-    await until(lambda: run.opened("a") == 2 and run.lanes[0].read)
+    await until(lambda: run.opened("a") == 2 and run.campaign_runs[0].read)
     await asyncio.sleep(0.5)
     await run.stream.pause("a")
     assert await running is RunOutcome.DONE
@@ -133,7 +137,7 @@ async def test_a_finished_campaign_may_be_paused():
 @in_virtual_time
 async def test_pausing_twice_and_in_the_middle_of_a_claim():
     """A claim that comes back after the pause is given back; nobody is lost or sent to twice."""
-    run = Run().add("a", people("a", 60))
+    run = CampaignsFixture().add("a", people("a", 60))
     held = asyncio.Event()
 
     async def before(name):
@@ -142,8 +146,8 @@ async def test_pausing_twice_and_in_the_middle_of_a_claim():
             await asyncio.sleep(0.2)
 
     run.ledgers["a"].before = before
-    for each in people("a", 60):
-        run.ledgers["a"].put(each)
+    for contact in people("a", 60):
+        run.ledgers["a"].put(contact)
     running = asyncio.create_task(run.pipeline(workers=8, once=False).run())
     await held.wait()
     await asyncio.gather(run.stream.pause("a"), run.stream.pause("a"))
@@ -155,13 +159,13 @@ async def test_pausing_twice_and_in_the_middle_of_a_claim():
     await until(lambda: run.opened("a") == 60, seconds=10)
     run.stream.stop()
     assert await running is RunOutcome.DRAINED
-    assert len(run.told("a")) == 2
+    assert len(run.pause_events("a")) == 2
 
 
 @in_virtual_time
 async def test_a_campaign_that_is_not_there():
     """Pausing an unknown one names those that the run has."""
-    run = Run().add("a").add("b")
+    run = CampaignsFixture().add("a").add("b")
     stream = run.pipeline()
     for act in (stream.pause, stream.resume):
         with pytest.raises(LookupError, match="no campaign c; it has: a, b"):
@@ -169,9 +173,9 @@ async def test_a_campaign_that_is_not_there():
 
 
 @in_virtual_time
-async def test_what_somebody_else_put_into_the_ledger_is_looked_for_when_told():
+async def test_wake_claims_what_another_process_put_into_the_ledger():
     """A run that has nothing to do finds it at once, in whichever campaign."""
-    run = Run().add("a").add("b")
+    run = CampaignsFixture().add("a").add("b")
     running = asyncio.create_task(run.pipeline(once=False).run())
     await asyncio.sleep(60)
     run.ledgers["b"].put(people("b", 1)[0])
@@ -184,15 +188,15 @@ async def test_what_somebody_else_put_into_the_ledger_is_looked_for_when_told():
 @in_virtual_time
 async def test_a_limit_is_that_of_the_run():
     """--limit bounds what all campaigns take together."""
-    run = Run(limit=7).add("a", people("a", 50)).add("b", people("b", 50))
+    run = CampaignsFixture(limit=7).add("a", people("a", 50)).add("b", people("b", 50))
     assert await run.pipeline().run() is RunOutcome.DONE
     assert run.opened("a") + run.opened("b") == 7
 
 
 @in_virtual_time
-async def test_a_drain_puts_back_what_lies_ready_of_each():
+async def test_a_drain_releases_what_is_ready_of_all_campaigns():
     """Nothing stays claimed in any campaign, and nothing new begins."""
-    run = Run().add("a", people("a", 300)).add("b", people("b", 300))
+    run = CampaignsFixture().add("a", people("a", 300)).add("b", people("b", 300))
     running = asyncio.create_task(run.pipeline(workers=8).run())
     await until(lambda: run.opened("a") > 20 and run.opened("b") > 20)
     run.stream.stop()
@@ -204,9 +208,11 @@ async def test_a_drain_puts_back_what_lies_ready_of_each():
 
 @in_virtual_time
 async def test_a_source_that_fails_ends_the_run_of_all():
-    """What is in flight is settled; nobody has to find out from the logs that one stands still."""
+    """What is in flight is settled; no campaign stops without an error."""
     broken = SourceError("b.csv cannot be read")
-    run = Run().add("a", people("a", 300)).add("b", people("b", 4), broken, seconds=1.0)
+    run = (
+        CampaignsFixture().add("a", people("a", 300)).add("b", people("b", 4), broken, seconds=1.0)
+    )
     with pytest.raises(SourceError, match=r"b\.csv"):
         await run.pipeline().run()
     assert run.opened("a") > 0
@@ -214,14 +220,14 @@ async def test_a_source_that_fails_ends_the_run_of_all():
 
 
 @in_virtual_time
-async def test_gauges_are_each_campaigns_own():
+async def test_gauges_are_the_campaigns_own():
     """Backlog and contacts in flight add up to the run's; pace and quota are the run's."""
-    run = Run().add("a", people("a", 40)).add("b", people("b", 10))
-    later = [replace(each, not_before=START + 1000) for each in people("b-later", 5)]
+    run = CampaignsFixture().add("a", people("a", 40)).add("b", people("b", 10))
+    later = [replace(contact, not_before=START + 1000) for contact in people("b-later", 5)]
     run.add("c", later)
     assert await run.pipeline(gauge_seconds=0.1).run() is RunOutcome.DEFERRED
-    last = {name: events.of(Gauges)[-1] for name, events in run.events.items()}
+    last = {name: events.of_type(Gauges)[-1] for name, events in run.events.items()}
     assert {name: gauges.backlog for name, gauges in last.items()} == {"a": 0, "b": 0, "c": 5}
     assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(1.0, 0.5)}
-    most = max(each.in_flight for each in run.events["a"].of(Gauges))
+    most = max(gauges.in_flight for gauges in run.events["a"].of_type(Gauges))
     assert 0 < most <= 4

@@ -10,10 +10,10 @@ from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
 from dispatcher.domain.unsettled_send import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
+from dispatcher.engine.look_back import MAX_BATCH
 from dispatcher.engine.pipeline import RunOutcome
-from dispatcher.engine.reconciler import MAX_BATCH
 from dispatcher.ports import Batch, CredentialsError, TokenUnavailableError
-from tests.support.engine import POLICY, Bench, contact, contacts
+from tests.support.engine import POLICY, EngineFixture, contact, contacts
 from tests.support.scripted import (
     ENDED,
     NOT_SENT,
@@ -35,7 +35,7 @@ LOOK = Step.LOOK_BACK
 
 
 class World:
-    """A platform that loses the answers of some sends; ``effects`` tells which took effect."""
+    """A platform that loses the answers of some sends; ``effects`` says which took effect."""
 
     def __init__(self, lost=(), effects=(), state=ENDED, **policy):
         self.lost, self.effects, self.state = set(lost), set(effects), state
@@ -43,8 +43,8 @@ class World:
         rules = DecisionPolicy(
             retry=POLICY, open_unlinked_when_gone=True, reconcile=ReconcilePolicy(**bounds)
         )
-        self.bench = Bench(self.answer, rules)
-        self.platform, self.ledger = self.bench.platform, self.bench.ledger
+        self.engine = EngineFixture(self.answer, rules)
+        self.platform, self.ledger = self.engine.platform, self.engine.ledger
 
     def answer(self, request):
         number = int(request.conversation_id.removeprefix("conversation-"))
@@ -60,16 +60,16 @@ class World:
 
     async def run(self, *batches, seconds=0.0, **plan):
         source = ListSource(*(Batch(batch) for batch in batches), seconds=seconds)
-        return await self.bench.pipeline(source=source, **plan).run()
+        return await self.engine.pipeline(source=source, **plan).run()
 
     def resolutions(self):
-        return [event.resolution for event in self.bench.events.of(InDoubt)]
+        return [event.resolution for event in self.engine.events.of_type(InDoubt)]
 
     def sends(self, number):
-        asked = [
+        queries = [
             r.step for r in self.platform.requests if r.conversation_id == f"conversation-{number}"
         ]
-        return sum(step.is_send for step in asked)
+        return sum(step.is_send for step in queries)
 
     def looks(self):
         return [request for request in self.platform.requests if request.step is LOOK]
@@ -95,7 +95,7 @@ async def test_a_message_that_took_effect_is_found_and_settled_with_its_lineage(
     assert row.history == ["claim", "intend", "doubt", "settle"]
     assert world.resolutions() == [Resolution.FOUND]
     assert len(world.looks()) == 1
-    (settled,) = world.bench.events.of(Settled)
+    (settled,) = world.engine.events.of_type(Settled)
     assert settled.seconds == pytest.approx(1.1, abs=0.1)
 
 
@@ -174,27 +174,27 @@ async def test_an_unlinked_open_in_doubt_is_parked_at_once():
     assert await world.run([UNLINKED]) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.looks() == []
-    assert world.bench.clock.monotonic() < 1
+    assert world.engine.clock.monotonic() < 1
 
 
 @pytest.mark.parametrize(
     ("who", "state", "earlier"), [(contact(1), ENDED, MIN_LOOK_BACK_SECONDS), (UNLINKED, GONE, 0)]
 )
 @in_virtual_time
-async def test_the_ledger_is_asked_for_sends_that_may_be_taken_for_the_doubtful_one(
+async def test_the_ledger_returns_sends_that_may_be_mistaken_for_the_one_in_doubt(
     who, state, earlier
 ):
     """Those of an hour before it; none where no conversation is named that could show it."""
     world = World([1], [1], state)
-    asked, known_of = [], world.ledger.known_effects
+    queries, known_of = [], world.ledger.known_effects
 
     async def recorded(conversations, since, people):
-        asked.append((conversations, since))
+        queries.append((conversations, since))
         return await known_of(conversations, since, people)
 
     world.ledger.known_effects = recorded
     await world.run([who])
-    (conversations, since) = asked[0]
+    (conversations, since) = queries[0]
     assert ("conversation-1" in conversations) is (state is ENDED)
     assert since == pytest.approx(START - earlier, abs=5)
 
@@ -240,17 +240,17 @@ async def test_sends_that_get_lost_for_ever_come_to_an_end():
 async def test_what_a_dead_run_left_is_looked_for_at_once():
     """The next run finds what took effect, before it would be sent again."""
     world = World([1], [1])
-    async with world.bench.working(contact(), probing=False):
+    async with world.engine.working(contact(), probing=False):
         await until(lambda: world.sends(1))
     assert world.ledger.row("key-1").status is Status.SENDING
-    world.ledger.recover(world.bench.clock.time())
+    world.ledger.recover(world.engine.clock.time())
     following = World()
     following.ledger.rows = world.ledger.rows
     following.platform.archive = world.platform.archive
     assert await following.run() is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)
     assert following.sends(1) == 0
-    assert world.bench.clock.monotonic() < 1
+    assert world.engine.clock.monotonic() < 1
 
 
 @in_virtual_time
@@ -258,7 +258,7 @@ async def test_a_drain_does_not_wait_for_reconciliation():
     """What is in doubt stays so for the next run."""
     world = World([1], [1])
     world.platform.archive.lag = 3
-    pipeline = world.bench.pipeline(contacts(1), wait_limit=1000)
+    pipeline = world.engine.pipeline(contacts(1), wait_limit=1000)
     running = asyncio.create_task(pipeline.run())
     await until(world.looks)
     pipeline.stop()
@@ -275,19 +275,19 @@ async def test_a_drain_does_not_wait_for_reconciliation():
 )
 @in_virtual_time
 async def test_a_look_back_that_tells_nothing_is_made_again(answer):
-    """Nothing is concluded from it; once it tells, the message is found."""
+    """Nothing is concluded from it; once it has an answer, the message is found."""
     world = World([1], [1])
     world.platform.look_answer = answer
     running = asyncio.create_task(world.run(contacts(1), wait_limit=1000))
     await until(lambda: len(world.looks()) > 1)
     assert world.ledger.row("key-1").status is Status.IN_DOUBT
-    assert world.bench.halts.reason is None
+    assert world.engine.breaker.reason is None
     world.platform.look_answer = None
     assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
-    assert all(permit.end for permit in world.bench.pacer.permits)
-    told = [e for e in world.bench.events.of(Answered) if e.step is LOOK]
-    assert len(told) == len(world.looks())
+    assert all(permit.end for permit in world.engine.pacer.permits)
+    answered = [e for e in world.engine.events.of_type(Answered) if e.step is LOOK]
+    assert len(answered) == len(world.looks())
 
 
 @in_virtual_time
@@ -296,8 +296,8 @@ async def test_a_missing_scope_halts_the_run_and_a_look_back_can_end_the_halt():
     world = World([1], [1])
     world.platform.look_answer, world.platform.missing = refused(403), ("read",)
     running = asyncio.create_task(world.run(contacts(1), wait_limit=1000))
-    await until(lambda: world.bench.halts.reason is HaltReason.SCOPE)
-    assert [event.step for event in world.bench.events.of(ScopeError)] == [LOOK]
+    await until(lambda: world.engine.breaker.reason is HaltReason.SCOPE)
+    assert [event.step for event in world.engine.events.of_type(ScopeError)] == [LOOK]
     world.platform.look_answer, world.platform.missing = None, ()
     assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
@@ -310,8 +310,8 @@ async def test_a_look_back_that_is_forbidden_alone_halts_nothing():
     world.platform.look_answer = refused(403)
     assert await world.run(contacts(3), wait_limit=30) is RunOutcome.DEFERRED
     assert world.ledger.count(Status.OPENED) == 2
-    assert world.bench.halts.reason is None
-    assert world.bench.events.of(ScopeError)
+    assert world.engine.breaker.reason is None
+    assert world.engine.events.of_type(ScopeError)
 
 
 @in_virtual_time
@@ -332,9 +332,9 @@ async def test_what_is_replayed_in_doubt_is_looked_for_by_the_run_that_goes_on()
     await until(lambda: world.ledger.count(Status.OPENED) == 2)
     row = world.ledger.row("key-1")
     row.status, row.settlement, row.look_at = Status.IN_DOUBT, None, 0.0
-    world.bench.stream.wake()
+    world.engine.stream.wake()
     await until(lambda: row.status is Status.OPENED, seconds=30)
-    world.bench.stream.stop()
+    world.engine.stream.stop()
     assert await running is RunOutcome.DRAINED
 
 
@@ -342,16 +342,16 @@ async def test_what_is_replayed_in_doubt_is_looked_for_by_the_run_that_goes_on()
 async def test_a_look_back_is_no_probe_of_what_it_does_not_prove():
     """A halt for a refused send is ended by a send alone."""
     world = World([1], [1])
-    async with world.bench.working(contact(), probing=True):
+    async with world.engine.working(contact(), probing=True):
         await until(lambda: world.ledger.count(Status.IN_DOUBT))
-        world.bench.halts.halt(HaltReason.FORBIDDEN, "", Step.OPEN)
-        async with world.bench.reconciling():
+        world.engine.breaker.halt(HaltReason.FORBIDDEN, "", Step.OPEN)
+        async with world.engine.reconciling():
             await asyncio.sleep(100)
             assert world.looks() == []
-            assert world.bench.halts.reason is HaltReason.FORBIDDEN
-            async with world.bench.working(contact(2), probing=False):
+            assert world.engine.breaker.reason is HaltReason.FORBIDDEN
+            async with world.engine.working(contact(2), probing=False):
                 await until(world.looks)
-                assert world.bench.halts.reason is None
+                assert world.engine.breaker.reason is None
 
 
 @pytest.mark.parametrize("key", [None, "analytics"])
@@ -366,7 +366,7 @@ async def test_a_look_back_over_quota_holds_and_is_made_again(key):
     assert await running is RunOutcome.DONE
     first, second = (look.at for look in world.looks())
     assert second >= first + 30
-    (event,) = world.bench.events.of(Throttled)
+    (event,) = world.engine.events.of_type(Throttled)
     assert event.step is (LOOK if key else None)
 
 
@@ -384,7 +384,7 @@ async def test_a_look_back_without_a_token_is_made_again(error):
     world.platform.look_answer = None
     assert await running is RunOutcome.DONE
     assert world.resolutions() == [Resolution.FOUND]
-    assert all(permit.end for permit in world.bench.pacer.permits)
+    assert all(permit.end for permit in world.engine.pacer.permits)
 
 
 @in_virtual_time
@@ -452,11 +452,11 @@ async def test_a_continuation_of_another_person_is_never_ours():
 @in_virtual_time
 async def test_a_look_back_that_passes_says_nothing_about_contacts():
     """It must not make a contact that was refused with 403 look like the only one."""
-    halts = Bench().halts
-    halts.record_success(-1, LOOK, 100.0)
-    assert not halts.succeeded_since(Step.CHECK, 0.0)
-    halts.record_success(1, Step.CHECK, 100.0)
-    assert halts.succeeded_since(Step.CHECK, 99.0)
+    breaker = EngineFixture().breaker
+    breaker.record_success(-1, LOOK, 100.0)
+    assert not breaker.succeeded_since(Step.CHECK, 0.0)
+    breaker.record_success(1, Step.CHECK, 100.0)
+    assert breaker.succeeded_since(Step.CHECK, 99.0)
 
 
 @in_virtual_time

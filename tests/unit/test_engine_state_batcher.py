@@ -15,8 +15,8 @@ from dispatcher.domain.status import HaltReason, Reason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.engine.state_batcher import REST_SECONDS
 from dispatcher.pacing.pacer import QuotaPacer
-from tests.support.engine import POLICY, Bench, contact, contacts
-from tests.support.pool import PoolBench
+from tests.support.engine import POLICY, EngineFixture, contact, contacts
+from tests.support.pool import PoolFixture
 from tests.support.scripted import (
     ENDED,
     ENGAGED,
@@ -27,7 +27,7 @@ from tests.support.scripted import (
     TIMEOUT,
     ScriptedPlatform,
     refused,
-    seen,
+    state_answer,
     throttled,
 )
 from tests.support.virtual import VirtualClock, in_virtual_time, until
@@ -43,72 +43,72 @@ def recorded(request, state=State.ENDED, **more):
     return Answer(200, from_platform=True, conversations=tuple(found))
 
 
-def bench_of(most, many=recorded, alone=GOOD, rules=None):
-    """A bench whose pace lets workers wait together."""
+def engine_of(most, many=recorded, alone=GOOD, rules=None):
+    """A engine whose pace lets workers wait together."""
 
     def answer(request):
         if request.step is MANY:
             return many(request) if callable(many) else many
-        given = alone[request.step]
-        return given(request) if callable(given) else given
+        answer = alone[request.step]
+        return answer(request) if callable(answer) else answer
 
     pacer = QuotaPacer(A_SECOND * 60, 60.0, VirtualClock())
-    return Bench(answer, rules, pacer, states_per_call=most)
+    return EngineFixture(answer, rules, pacer, states_per_call=most)
 
 
-def asked(bench):
-    return Counter(request.step for request in bench.platform.requests)
+def requests_by_step(engine):
+    return Counter(request.step for request in engine.platform.requests)
 
 
-async def delivered(bench, number, workers=20):
-    assert await bench.pipeline(contacts(number), workers=workers).run() is RunOutcome.DONE
-    return asked(bench)
+async def delivered(engine, number, workers=20):
+    assert await engine.pipeline(contacts(number), workers=workers).run() is RunOutcome.DONE
+    return requests_by_step(engine)
 
 
 @pytest.mark.parametrize(("most", "number"), [(5, 100), (20, 200)])
 @in_virtual_time
 async def test_contacts_cost_their_sends_and_a_share_of_a_read(most, number):
     """Only the first, who finds nobody else there, is read alone."""
-    bench = bench_of(most)
-    requests = await delivered(bench, number)
-    assert bench.ledger.count(Status.OPENED) == requests[LINK] == number
+    engine = engine_of(most)
+    requests = await delivered(engine, number)
+    assert engine.ledger.count(Status.OPENED) == requests[LINK] == number
     reads = requests[CHECK] + requests[MANY]
     assert number / most <= reads <= number / most + 3
-    assert max(len(r.conversation_id) for r in bench.platform.requests if r.step is MANY) == most
-    sends = Counter(r.conversation_id for r in bench.platform.requests if r.step is LINK)
+    assert max(len(r.conversation_id) for r in engine.platform.requests if r.step is MANY) == most
+    sends = Counter(r.conversation_id for r in engine.platform.requests if r.step is LINK)
     assert set(sends.values()) == {1}
-    told = Counter(event.step for event in bench.events.of(Answered))
-    assert told == requests
+    answered = Counter(event.step for event in engine.events.of_type(Answered))
+    assert answered == requests
 
 
 @in_virtual_time
-async def test_without_the_setting_each_is_read_alone():
+async def test_without_the_setting_states_are_read_individually():
     """The usual: one check for each."""
-    requests = await delivered(bench_of(1), 40)
+    requests = await delivered(engine_of(1), 40)
     assert requests == {CHECK: 40, LINK: 40}
 
 
 @in_virtual_time
 async def test_the_quota_holds_for_what_is_read_together():
     """One request counts once, and all together keep to the pace."""
-    bench = bench_of(10)
-    requests = await delivered(bench, 100)
-    assert bench.clock.monotonic() >= (sum(requests.values()) - 1) / A_SECOND
-    assert bench.clock.monotonic() <= 1.1 * sum(requests.values()) / A_SECOND
+    engine = engine_of(10)
+    requests = await delivered(engine, 100)
+    assert engine.clock.monotonic() >= (sum(requests.values()) - 1) / A_SECOND
+    assert engine.clock.monotonic() <= 1.1 * sum(requests.values()) / A_SECOND
 
 
 @in_virtual_time
 async def test_the_age_of_a_state_counts_from_the_answer():
     """Ten sends after one read: the last rests on a state that waited for the nine before it."""
-    bench = bench_of(10)
-    await delivered(bench, 50, workers=10)
-    ages = [event.seconds for event in bench.events.of(StateAged)]
+    engine = engine_of(10)
+    await delivered(engine, 50, workers=10)
+    ages = [event.seconds for event in engine.events.of_type(StateAged)]
     assert 0.9 <= max(ages) <= 1.2
 
 
 @in_virtual_time
 async def test_who_is_not_recorded_is_read_alone():
-    """A lag, or a conversation that is gone: only its own check can tell."""
+    """A lag, or a conversation that is gone: only its own check can show."""
 
     def half(request):
         whole = recorded(request)
@@ -117,11 +117,11 @@ async def test_who_is_not_recorded_is_read_alone():
     def alone(request):
         return refused(404) if request.conversation_id == "conversation-1" else ENDED
 
-    bench = bench_of(10, half, {**GOOD, CHECK: alone})
-    requests = await delivered(bench, 50)
+    engine = engine_of(10, half, {**GOOD, CHECK: alone})
+    requests = await delivered(engine, 50)
     assert 15 < requests[CHECK] < 35
-    assert bench.ledger.count(Status.OPENED) == 49
-    assert bench.ledger.row("key-1").settlement.reason is Reason.CONVERSATION_GONE
+    assert engine.ledger.count(Status.OPENED) == 49
+    assert engine.ledger.row("key-1").settlement.reason is Reason.CONVERSATION_GONE
 
 
 @pytest.mark.parametrize(
@@ -140,23 +140,23 @@ async def test_who_is_not_recorded_is_read_alone():
 @in_virtual_time
 async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
     """The states are read alone, for a while without another try; nobody is set aside."""
-    bench = bench_of(10, answer)
-    requests = await delivered(bench, 100)
+    engine = engine_of(10, answer)
+    requests = await delivered(engine, 100)
     assert requests[CHECK] == requests[LINK] == 100
     assert requests[MANY] == 1
-    assert bench.clock.monotonic() < REST_SECONDS
-    assert not bench.events.of(Halted)
-    assert bench.ledger.count(Status.OPENED) == 100
+    assert engine.clock.monotonic() < REST_SECONDS
+    assert not engine.events.of_type(Halted)
+    assert engine.ledger.count(Status.OPENED) == 100
 
 
 @in_virtual_time
 async def test_after_the_rest_it_is_tried_again():
     """A platform that was ill for a moment costs no more than that."""
     answers = [refused(500)]
-    bench = bench_of(10, lambda request: answers.pop() if answers else recorded(request))
-    requests = await delivered(bench, 1000)
+    engine = engine_of(10, lambda request: answers.pop() if answers else recorded(request))
+    requests = await delivered(engine, 1000)
     assert requests[LINK] == 1000
-    many = [each.at for each in bench.platform.requests if each.step is MANY]
+    many = [request.at for request in engine.platform.requests if request.step is MANY]
     assert many[1] - many[0] == pytest.approx(REST_SECONDS, abs=3)
     assert len(many) > 10
 
@@ -164,9 +164,11 @@ async def test_after_the_rest_it_is_tried_again():
 @in_virtual_time
 async def test_a_refused_token_is_renewed_once():
     """As after a check: those who waited go on alone, and the next group goes together again."""
-    bench = bench_of(10, lambda request: refused(401) if request.token == 1 else recorded(request))
-    requests = await delivered(bench, 100)
-    assert len(bench.platform.verified) == 1
+    engine = engine_of(
+        10, lambda request: refused(401) if request.token == 1 else recorded(request)
+    )
+    requests = await delivered(engine, 100)
+    assert len(engine.platform.verified) == 1
     assert requests[LINK] == 100
     assert requests[MANY] > 5
 
@@ -174,10 +176,10 @@ async def test_a_refused_token_is_renewed_once():
 @in_virtual_time
 async def test_an_expired_token_is_renewed_and_nobody_is_lost():
     """The request was not made; who was to share it goes on."""
-    bench = bench_of(10)
-    bench.platform.expired = True
-    bench.platform.renewal = 2.0
-    requests = await delivered(bench, 60)
+    engine = engine_of(10)
+    engine.platform.expired = True
+    engine.platform.renewal = 2.0
+    requests = await delivered(engine, 60)
     assert requests[LINK] == 60
 
 
@@ -186,13 +188,13 @@ async def test_an_expired_token_is_renewed_and_nobody_is_lost():
 async def test_over_quota_holds_as_for_a_check(key):
     """All, or this endpoint alone, and then the states are read alone meanwhile."""
     answers = [throttled(30.0, key)]
-    bench = bench_of(10, lambda request: answers.pop() if answers else recorded(request))
-    requests = await delivered(bench, 60)
-    (event,) = bench.events.of(Throttled)
+    engine = engine_of(10, lambda request: answers.pop() if answers else recorded(request))
+    requests = await delivered(engine, 60)
+    (event,) = engine.events.of_type(Throttled)
     assert event.step is (MANY if key else None)
     assert requests[LINK] == 60
-    held = next(each.at for each in bench.platform.requests if each.step is MANY)
-    meanwhile = [r.step for r in bench.platform.requests if held < r.at < held + 29.0]
+    held = next(request.at for request in engine.platform.requests if request.step is MANY)
+    meanwhile = [r.step for r in engine.platform.requests if held < r.at < held + 29.0]
     assert (CHECK in meanwhile) is bool(key)
     assert MANY not in meanwhile
 
@@ -200,41 +202,41 @@ async def test_over_quota_holds_as_for_a_check(key):
 @in_virtual_time
 async def test_a_missing_scope_halts_and_the_run_goes_on_once_it_is_there():
     """The 403 is judged by what a token grants, as that of a look back."""
-    bench = bench_of(10, lambda r: refused(403) if missing else recorded(r))
+    engine = engine_of(10, lambda r: refused(403) if missing else recorded(r))
     missing = ["analytics"]
-    bench.platform.missing = lambda: tuple(missing)
-    run = asyncio.create_task(bench.pipeline(contacts(60), workers=20).run())
-    await until(lambda: bench.events.of(Halted))
-    assert bench.events.of(Halted)[0].reason is HaltReason.SCOPE
+    engine.platform.missing = lambda: tuple(missing)
+    run = asyncio.create_task(engine.pipeline(contacts(60), workers=20).run())
+    await until(lambda: engine.events.of_type(Halted))
+    assert engine.events.of_type(Halted)[0].reason is HaltReason.SCOPE
     missing.clear()
     assert await run is RunOutcome.DONE
-    assert bench.ledger.count(Status.OPENED) == 60
+    assert engine.ledger.count(Status.OPENED) == 60
 
 
 @in_virtual_time
 async def test_a_drain_lets_everybody_go_who_waits_for_others():
     """Nobody hangs: who was not read goes back to the ledger."""
-    bench = bench_of(5)
-    stream = bench.pipeline(contacts(200), workers=20)
+    engine = engine_of(5)
+    stream = engine.pipeline(contacts(200), workers=20)
     run = asyncio.create_task(stream.run())
-    await until(lambda: asked(bench)[LINK] >= 30)
+    await until(lambda: requests_by_step(engine)[LINK] >= 30)
     stream.stop()
     assert await asyncio.wait_for(run, 60) is RunOutcome.DRAINED
-    opened = bench.ledger.count(Status.OPENED)
+    opened = engine.ledger.count(Status.OPENED)
     assert 30 <= opened < 60
-    assert bench.ledger.count(Status.READY) == 200 - opened or bench.source.closed
+    assert engine.ledger.count(Status.READY) == 200 - opened or engine.source.closed
 
 
 @pytest.mark.parametrize("cancelled", range(6))
 @in_virtual_time
 async def test_who_is_cancelled_while_waiting_holds_nobody_up(cancelled):
     """Whether it led the group or not."""
-    bench = bench_of(3)
-    async with bench.working(*contacts(6)) as tasks:
+    engine = engine_of(3)
+    async with engine.working(*contacts(6)) as tasks:
         await asyncio.sleep(0.02)
         tasks[cancelled].cancel()
         await asyncio.wait(tasks)
-    assert bench.ledger.count(Status.OPENED) == 5
+    assert engine.ledger.count(Status.OPENED) == 5
 
 
 @pytest.mark.parametrize(
@@ -249,11 +251,11 @@ async def test_who_is_cancelled_while_waiting_holds_nobody_up(cancelled):
 async def test_a_send_that_was_misled_costs_a_conflict_and_a_check(state, step, status, after):
     """The record is old: the platform refuses, and the ordinary check decides."""
     alone = {**GOOD, CHECK: after, step: refused(status)}
-    bench = bench_of(20, lambda request: recorded(request, state), alone)
-    bench.ledger.put(contact(99), due=bench.clock.time(), progress=NEW)
-    requests = await delivered(bench, 20)
+    engine = engine_of(20, lambda request: recorded(request, state), alone)
+    engine.ledger.put(contact(99), due=engine.clock.time(), progress=NEW)
+    requests = await delivered(engine, 20)
     right = Status.OPENED if after is ENDED else Status.NOTIFIED
-    assert bench.ledger.count(right) == 21
+    assert engine.ledger.count(right) == 21
     assert requests[CHECK] == 21
     assert requests[MANY] <= 2
 
@@ -272,10 +274,10 @@ async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, n
     """Where nobody but the customer may be there, who is there now is read before the send."""
     rules = DecisionPolicy(barge_in=policy, engaged_seconds=1000, retry=POLICY)
     alone = {**GOOD, CHECK: OPEN if notified else ENGAGED}
-    bench = bench_of(10, lambda r: recorded(r, State.OPEN, engaged=engaged), alone, rules)
-    async with bench.working(*contacts(11)) as tasks:
+    engine = engine_of(10, lambda r: recorded(r, State.OPEN, engaged=engaged), alone, rules)
+    async with engine.working(*contacts(11)) as tasks:
         await asyncio.wait(tasks)
-    requests = asked(bench)
+    requests = requests_by_step(engine)
     assert requests[MANY] == 1
     assert requests[CHECK] == reads + 1
     assert requests[NOTIFY] == notified
@@ -284,20 +286,20 @@ async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, n
 @in_virtual_time
 async def test_nothing_is_final_by_an_old_record_alone():
     """Another person than the row's: the ordinary check has the last word."""
-    bench = bench_of(10, alone={**GOOD, CHECK: seen(identity="person-2")})
-    given = [contact(n, external_contact_id="person-2") for n in range(1, 11)]
-    async with bench.working(*given) as tasks:
+    engine = engine_of(10, alone={**GOOD, CHECK: state_answer(identity="person-2")})
+    answer = [contact(n, external_contact_id="person-2") for n in range(1, 11)]
+    async with engine.working(*answer) as tasks:
         await asyncio.wait(tasks)
-    assert bench.ledger.count(Status.OPENED) == 10
-    assert asked(bench)[CHECK] == 10
+    assert engine.ledger.count(Status.OPENED) == 10
+    assert requests_by_step(engine)[CHECK] == 10
 
 
 @in_virtual_time
 async def test_a_second_look_is_made_alone():
-    """A session that was not ended yet: records would tell the same again for a while."""
-    bench = bench_of(10, lambda request: recorded(request, State.CLOSED))
-    requests = await delivered(bench, 30)
-    assert bench.ledger.count(Status.OPENED) == 30
+    """A session that was not ended yet: records would show the same for a while."""
+    engine = engine_of(10, lambda request: recorded(request, State.CLOSED))
+    requests = await delivered(engine, 30)
+    assert engine.ledger.count(Status.OPENED) == 30
     assert 30 <= requests[CHECK] <= 33
     assert requests[MANY] <= 6
 
@@ -311,10 +313,10 @@ async def test_a_halt_in_the_middle_ends_and_everybody_is_delivered():
             return NOT_SENT
         return recorded(request) if request.step is MANY else GOOD[request.step]
 
-    bench = bench_of(10, answer, dict.fromkeys(GOOD, answer))
-    requests = await delivered(bench, 120)
-    assert [event.reason for event in bench.events.of(Halted)] == [HaltReason.PLATFORM_DOWN]
-    assert bench.ledger.count(Status.OPENED) == 120
+    engine = engine_of(10, answer, dict.fromkeys(GOOD, answer))
+    requests = await delivered(engine, 120)
+    assert [event.reason for event in engine.events.of_type(Halted)] == [HaltReason.PLATFORM_DOWN]
+    assert engine.ledger.count(Status.OPENED) == 120
     assert requests[MANY] > 3
 
 
@@ -333,11 +335,11 @@ async def test_of_several_clients_one_without_analytics_halts_alone():
     }
     platforms["north"].missing = ("analytics",)
     quotas = dict.fromkeys(platforms, A_SECOND * 60)
-    bench = PoolBench(platforms=platforms, quotas=quotas, states_per_call=10)
-    assert await bench.pipeline(contacts(400), workers=40).run() is RunOutcome.DONE
-    assert bench.ledger.count(Status.OPENED) == 400
-    assert bench.reason("north") is HaltReason.SCOPE
-    assert bench.reason("south") is None
-    assert bench.steps("north").count(MANY) >= 1
+    engine = PoolFixture(platforms=platforms, quotas=quotas, states_per_call=10)
+    assert await engine.pipeline(contacts(400), workers=40).run() is RunOutcome.DONE
+    assert engine.ledger.count(Status.OPENED) == 400
+    assert engine.reason("north") is HaltReason.SCOPE
+    assert engine.reason("south") is None
+    assert engine.steps("north").count(MANY) >= 1
     together = [len(r.conversation_id) for r in platforms["south"].requests if r.step is MANY]
     assert max(together) == 10

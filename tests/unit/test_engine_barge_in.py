@@ -30,7 +30,7 @@ from dispatcher.domain.next_step import (
 )
 from dispatcher.domain.progress import NEW, Progress, RetryPolicy
 from dispatcher.domain.status import Reason, Relation, RetryReason, Status, Step
-from tests.support.engine import POLICY, Bench, contact, told
+from tests.support.engine import POLICY, EngineFixture, contact, event_words
 from tests.support.scripted import (
     ACTIVE_400,
     ENDED,
@@ -41,7 +41,7 @@ from tests.support.scripted import (
     TAKEN,
     in_turn,
     refused,
-    seen,
+    state_answer,
 )
 from tests.support.virtual import START, in_virtual_time
 
@@ -78,7 +78,7 @@ def test_an_open_session_is_written_into_only_as_the_operator_permits(barge_in, 
 
 
 def test_a_notification_knows_whom_it_is_for():
-    """The state check's word stands before the row's."""
+    """The state check's value comes before the row's."""
     row = replace(ROW, external_contact_id="x-row")
     known = decide(row, session(), NEW, DecisionPolicy(), NOW)
     assert (known.external_contact_id, known.target) == ("x-1", GUEST)
@@ -203,7 +203,7 @@ ENDS = {
     ),
     "talks twice": (
         NEVER,
-        [*[(CHECK, ENGAGED)] * 4, (CHECK, seen(State.UNKNOWN)), *[(CHECK, ENGAGED)] * 5],
+        [*[(CHECK, ENGAGED)] * 4, (CHECK, state_answer(State.UNKNOWN)), *[(CHECK, ENGAGED)] * 5],
         (Status.PARKED, Reason.ENGAGED),
         [*["deferred:engaged"] * 4, "deferred:unknown_state", *["deferred:engaged"] * 4],
     ),
@@ -250,31 +250,31 @@ ENDS = {
 @pytest.mark.parametrize(("rules", "script", "end", "words"), ENDS.values(), ids=ENDS)
 @in_virtual_time
 async def test_what_follows_a_session_that_is_engaged(rules, script, end, words):
-    """What the ledger holds, what was told, and no request but those of the script."""
-    bench = Bench(in_turn(*script), rules)
-    await bench.until_final()
-    assert bench.ledger.end("key-1") == end
-    assert told(bench.events) == words
-    assert not bench.platform.answer.left
+    """What the ledger holds, which events were emitted, and no request but those of the script."""
+    engine = EngineFixture(in_turn(*script), rules)
+    await engine.until_final()
+    assert engine.ledger.end("key-1") == end
+    assert event_words(engine.events) == words
+    assert not engine.platform.answer.left
     conflicts = [word for word in words if word.startswith("conflict:open:409")]
-    assert len(bench.platform.verified) == len(conflicts), "a token for each 409, for no 400"
+    assert len(engine.platform.verified) == len(conflicts), "a token for each 409, for no 400"
 
 
 @in_virtual_time
 async def test_a_refusal_that_is_the_contacts_own_keeps_the_platforms_words():
     """A person can read why."""
-    bench = Bench(in_turn((CHECK, ENDED), (OPENING, ACTIVE_400), (CHECK, ENDED)), NEVER)
-    row = await bench.until_final()
+    engine = EngineFixture(in_turn((CHECK, ENDED), (OPENING, ACTIVE_400), (CHECK, ENDED)), NEVER)
+    row = await engine.until_final()
     assert row.settlement.words == ACTIVE_400.words
 
 
 @in_virtual_time
 async def test_an_engaged_contact_is_skipped_when_it_expires():
     """To the second, however long the pause between two looks is."""
-    bench = Bench(lambda _: ENGAGED, NEVER)
-    row = await bench.until_final(contact(expires_at=START + 40))
-    assert bench.ledger.end("key-1") == (Status.SKIPPED, Reason.EXPIRED)
-    assert bench.clock.time() == pytest.approx(START + 40, abs=0.2)
+    engine = EngineFixture(lambda _: ENGAGED, NEVER)
+    row = await engine.until_final(contact(expires_at=START + 40))
+    assert engine.ledger.end("key-1") == (Status.SKIPPED, Reason.EXPIRED)
+    assert engine.clock.time() == pytest.approx(START + 40, abs=0.2)
     assert row.history.count("claim") == 3
 
 
@@ -286,14 +286,18 @@ async def test_an_engaged_contact_is_skipped_when_it_expires():
         (ENDED, Answer(200, conversation_id="other"), Relation.LINKED),
         (OPEN, Answer(200, conversation_id="conversation-1"), Relation.NOTIFIED),
         (OPEN, Answer(200, conversation_id="other"), Relation.LINKED),
-        (seen(State.OPEN, identity=None), Answer(200, conversation_id="other"), Relation.UNLINKED),
+        (
+            state_answer(State.OPEN, identity=None),
+            Answer(200, conversation_id="other"),
+            Relation.UNLINKED,
+        ),
     ],
 )
 @in_virtual_time
 async def test_the_relation_tells_where_the_message_ended(state, answer, relation):
     """A message may end in another conversation than the one it was sent into."""
-    bench = Bench(lambda request: state if request.step is CHECK else answer)
-    row = await bench.until_final()
+    engine = EngineFixture(lambda request: state if request.step is CHECK else answer)
+    row = await engine.until_final()
     assert (row.settlement.relation, row.settlement.conversation_id) == (
         relation, answer.conversation_id,
     )  # fmt: skip
@@ -305,7 +309,7 @@ async def test_the_relation_tells_where_the_message_ended(state, answer, relatio
 async def test_an_open_without_an_identity_is_linked_all_the_same():
     """The address alone is enough where the platform needs no more."""
     rules = DecisionPolicy(needs_identity=False, retry=POLICY)
-    bench = Bench(in_turn((CHECK, seen(identity=None)), (OPENING, OPENED)), rules)
-    row = await bench.until_final()
-    assert bench.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)
+    engine = EngineFixture(in_turn((CHECK, state_answer(identity=None)), (OPENING, OPENED)), rules)
+    row = await engine.until_final()
+    assert engine.ledger.end("key-1") == (Status.OPENED, Reason.DELIVERED)
     assert (row.settlement.relation, row.settlement.external_contact_id) == (Relation.LINKED, None)

@@ -1,0 +1,26 @@
+"""When the feeder and the reconciler of a campaign have work again."""
+
+import asyncio
+
+NEVER = float("inf")
+
+
+class DueTimes:
+    """The next due times of one campaign, in seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self.next_due = NEVER
+        """The earliest due time that was written since the feeder last asked the ledger."""
+        self.next_look_back = 0.0
+        """When the next contact in doubt is due for a look back; 0 until the ledger was asked."""
+        self.in_doubt_event = asyncio.Event()
+        """Set when a look back was scheduled."""
+
+    def schedule(self, at: float) -> None:
+        """Note that a contact is due at that time."""
+        self.next_due = min(self.next_due, at)
+
+    def schedule_look_back(self, at: float) -> None:
+        """Note that a contact in doubt is due for a look back at that time."""
+        self.next_look_back = min(self.next_look_back, at)
+        self.in_doubt_event.set()

@@ -1,0 +1,90 @@
+"""The state of a contact while a worker has it."""
+
+from dataclasses import replace
+
+from dispatcher.domain import contact_history
+from dispatcher.domain.answer import Answer, Result
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.conversation import Conversation
+from dispatcher.domain.failure import AnswerKind
+from dispatcher.domain.progress import Progress
+from dispatcher.domain.status import Step
+from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.ports import Claim, TokenLease
+
+
+class InFlight:
+    """What is known of a contact in flight.
+
+    ``started`` (monotonic seconds) is when it was claimed. ``conversation`` is the state that was
+    read last, ``state_at`` (monotonic seconds) when. ``client`` made the last request, at
+    ``sent_at`` (seconds since the epoch), and is unset before the first. ``unauthorized`` has,
+    by client, how many 401 came and the last token that got one; ``forbidden`` has the clients
+    that may not reach the contact. ``history`` is what was done since the claim, which was at
+    ``now`` (seconds since the epoch); without ``now`` no worker claimed it.
+    """
+
+    __slots__ = (
+        "client",
+        "contact",
+        "conversation",
+        "forbidden",
+        "history",
+        "id",
+        "progress",
+        "sent_at",
+        "started",
+        "state_at",
+        "unauthorized",
+    )
+
+    def __init__(self, claim: Claim, started: float, now: float | None = None) -> None:
+        self.id = claim.id
+        self.contact: Contact = claim.contact
+        self.progress: Progress = claim.progress
+        self.started = started
+        self.conversation: Conversation | None = None
+        self.state_at = 0.0
+        self.sent_at = 0.0
+        self.client: OAuthClient
+        self.unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = {}
+        self.forbidden: set[OAuthClient] = set()
+        self.history: list[contact_history.HistoryEntry] = (
+            [] if now is None else [contact_history.claimed_entry(now)]
+        )
+
+    def record_state(self, conversation: Conversation, now: float) -> None:
+        """Remember the state that was read; ``now`` is monotonic."""
+        self.conversation, self.state_at = conversation, now
+
+    def record_request(self, step: Step, result: Result, kind: AnswerKind) -> None:
+        """Add a request to the history, with the state that its answer has."""
+        conversation = result.conversation if isinstance(result, Answer) else None
+        state = conversation.state if conversation is not None else None
+        self.history.append(contact_history.request_entry(self.sent_at, step, result, kind, state))
+        contact_history.shorten(self.history)
+
+    @property
+    def external_contact_id(self) -> str | None:
+        """The person's id, if it is known: the platform's, else the row's."""
+        read = self.conversation or self.progress
+        return read.external_contact_id or self.contact.external_contact_id
+
+    def forget_state_before(self, oldest: float) -> bool:
+        """Forget a state that was read before ``oldest``; the next decision reads it again."""
+        if self.conversation is None or self.state_at >= oldest:
+            return False
+        self.conversation = None
+        self.progress = replace(self.progress, open_next=False)
+        return True
+
+    def redact(self, words: str) -> str:
+        """Remove from the platform's words what identifies the person, and the message."""
+        if not words:
+            return ""
+        contact, conversation = self.contact, self.conversation
+        target = (conversation.target if conversation else None) or self.progress.target
+        for secret in (contact.text, contact.subject, contact.address, target and target.value):
+            if secret:
+                words = words.replace(secret, "[redacted]")
+        return words

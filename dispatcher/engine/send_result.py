@@ -1,0 +1,55 @@
+"""What a request, and what a turn of a contact, came to: closed unions of values."""
+
+from dataclasses import dataclass
+
+from dispatcher.domain.answer import Answer
+from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.status import SendBlock
+from dispatcher.ports import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The contact has left its worker: it is settled, deferred, released or in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The request was not made, or was refused to the whole client: it needs a new permit."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideAgain:
+    """Nothing was sent: the next turn decides by the rules and the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The ledger did not commit the intent, or reported at the claim that it would not."""
+
+    block: SendBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """A send that is permitted to the contact, and was not possible for the client just now."""
+
+    decision: Notify | Open
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRefused:
+    """An open that was refused; the state that is read next decides what the refusal means."""
+
+    decision: Open
+    answer: Answer
+
+
+LEFT, REPEAT, DECIDE_AGAIN = Left(), Repeat(), DecideAgain()
+
+ReadResult = Reply | Repeat | Left
+"""What a state check came to; a `Reply` if it was made."""
+SendResult = Reply | Blocked | Suspended | DecideAgain | Left
+"""What a send came to; a `Reply` if it was made."""
+Turn = Blocked | Suspended | OpenRefused | DecideAgain | Left
+"""What one turn of a contact leaves to the next; there is none after `Left`."""
