@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dispatcher.app.lineage_formats import Format, Written, check_format, write
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.read.reader import lineage_rows
 
 MODE = 0o600
 """Owner only: the lineage names people."""
 
 
-class OutputError(Exception):
+class OutputError(DispatcherError):
     """The export or its cursor cannot be written or read; the message names the file."""
+
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)

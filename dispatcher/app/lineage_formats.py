@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any, BinaryIO, Literal
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.read.rows import LineageRow
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -35,8 +36,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class FormatError(Exception):
+class FormatError(DispatcherError):
     """The format cannot be written here; the message says what to install."""
+
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(slots=True)

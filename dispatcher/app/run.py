@@ -39,11 +39,11 @@ VIEW_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What a command line adds to the settings; ``wait_limit`` in seconds."""
+    """What a command line adds to the settings."""
 
     once: bool = False
     limit: int | None = None
-    wait_limit: float | None = None
+    """How many contacts are taken out of the ledger at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +156,10 @@ class _Run:
 
     def _pipeline(self, lanes: Sequence[CampaignRun], turnstile: ClientPool) -> Pipeline:
         engine, options = self._settings.engine, self._options
-        wait_limit = options.wait_limit
         plan = PipelineOptions(
             workers=engine.workers,
             once=options.once,
-            wait_limit=engine.wait_limit_seconds if wait_limit is None else wait_limit,
+            wait_limit=engine.wait_limit_seconds,
             drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
             by_priority=engine.sharing == "priority",

@@ -31,6 +31,11 @@ def duration(seconds: float) -> str:
     return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02} h"
 
 
+def since(start: float, now: float) -> str:
+    """Write how long ago ``start`` was; both are seconds since the epoch."""
+    return duration(max(0.0, now - start))
+
+
 def outcomes(settled: Mapping[tuple[Status, Reason], int]) -> dict[Status, int]:
     """Sum the settled contacts by status."""
     return {

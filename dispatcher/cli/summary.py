@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from dispatcher.cli import formatting
+from dispatcher.cli.tables import new_table
 from dispatcher.domain.status import FINAL
 from dispatcher.ports import Totals
 from dispatcher.telemetry.stats.run_stats import Snapshot
@@ -91,12 +90,3 @@ def _pace(snapshot: Snapshot) -> str:
 
 def _words(tags: Mapping[str, int]) -> str:
     return ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))
-
-
-def new_table(title: str, *columns: str) -> Table:
-    """Return an empty table whose last column holds figures."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for column in columns[:-1]:
-        table.add_column(column, overflow="fold")
-    table.add_column(columns[-1], justify="right")
-    return table

@@ -30,6 +30,15 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
     Console(highlight=False, markup=False).print(table)
 
 
+def new_table(title: str, *columns: str) -> Table:
+    """Return an empty table whose last column holds figures."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for column in columns[:-1]:
+        table.add_column(column, overflow="fold")
+    table.add_column(columns[-1], justify="right")
+    return table
+
+
 def moment(seconds: float | None) -> str:
     """Write a time (seconds since the epoch) in UTC, to the millisecond; empty for none."""
     if seconds is None:

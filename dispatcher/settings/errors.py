@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
+
 DEFAULTS = "defaults"
 """Where a value comes from that nobody set."""
 
@@ -33,12 +35,14 @@ class SettingsProblem:
         return f"{SettingOrigin(self.where, self.line)}: {self.key} {self.problem}{hint}"
 
 
-class SettingsError(Exception):
+class SettingsError(DispatcherError):
     """The settings cannot be used; ``mistakes`` names everything that is wrong with them."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, mistakes: Sequence[SettingsProblem]) -> None:
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+        super().__init__(list_mistakes(self.mistakes))
 
 
 class WrongValueError(ValueError):

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 import orjson
 from aiohttp import web
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
+
 _OK, _UNAVAILABLE = 200, 503
 
 
-class HealthAddressError(OSError):
+class HealthAddressError(DispatcherError, OSError):
     """The address cannot be listened on; the message names it and the setting."""
+
+    exit_code = ExitCode.USAGE
 
 
 class HealthServer:

@@ -13,8 +13,8 @@ from dispatcher.app.control.client import (
     ControlError,
     ControlUnavailableError,
     execute,
+    running_status,
     send_command,
-    standing,
 )
 from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import ControlAddressError, ControlServer, place
@@ -80,7 +80,7 @@ async def test_two_clients_give_orders_side_by_side(tmp_path):
         assert sorted(each.answer["ready"] for each in both) == [0, 2]
         assert {each.by for each in both} == {f"by the running dispatcher (pid {os.getpid()})"}
         assert run.woken == 2
-        told = await asyncio.to_thread(standing, path, None)
+        told = await asyncio.to_thread(running_status, path, None)
     assert told["run"] == {"in_flight": 7}
     assert [each["contacts"] for each in told["campaigns"]] == [{"ready": {"not_final": 1}}] * 2
 
@@ -91,7 +91,7 @@ async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
         where = path.with_name("ledger.db.sock")
         assert stat.S_IMODE(where.stat().st_mode) == 0o600
     assert not where.exists()
-    assert standing(path, None) is None
+    assert running_status(path, None) is None
     with pytest.raises(ControlUnavailableError, match="nothing was done"):
         send_command(str(where), "replay", {})
 
@@ -112,7 +112,7 @@ async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
         writer.write(b"POST /replay HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{")
         assert b" 400 " in await reader.readline()
         writer.close()
-        told = await asyncio.to_thread(standing, path, "a")
+        told = await asyncio.to_thread(running_status, path, "a")
     assert told["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
 
 

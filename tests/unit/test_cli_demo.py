@@ -26,7 +26,7 @@ def test_bundled_contacts_have_every_kind_that_ends_in_time():
 def test_folder_is_made_anew_and_its_settings_are_right(tmp_path, monkeypatch):
     """What an earlier demo left is replaced, other files stay, and the settings load."""
     monkeypatch.chdir(tmp_path)
-    files = demo.Files(tmp_path / 'a "demo"')
+    files = demo.DemoFolder(tmp_path / 'a "demo"')
     files.prepare()
     for name in ("ledger.db", "ledger.db-wal", "effects.jsonl", "dispatcher.log", "mine.txt"):
         (files.folder / name).write_text("old")

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from dispatcher.app.control import client
 from dispatcher.cli import cli
 from dispatcher.cli.commands import status as status_command
+from dispatcher.cli.config import LedgerOptions
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
@@ -53,7 +54,7 @@ async def ledger(monkeypatch, tmp_path):
 def running(monkeypatch, ledger):
     """A dispatcher that tells how it stands."""
     told = {"pid": 42, "campaigns": [status.as_json(STANDING)], "run": RUN}
-    monkeypatch.setattr(client, "standing", lambda *_: told)
+    monkeypatch.setattr(client, "running_status", lambda *_: told)
 
 
 def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
@@ -65,9 +66,9 @@ def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
             for name in ("a", "b")
         )
     )
-    given = {"config": config, "ledger": None}
-    assert status_command.ledger_and_campaign({**given, "campaign": "b"})[1] == "b"
-    assert status_command.ledger_and_campaign({**given, "campaign": None})[1] is None
+    for campaign in ("b", None):
+        options = LedgerOptions(config=config, ledger=None, campaign=campaign)
+        assert options.ledger_and_campaign()[1] == campaign
 
 
 def invoke(*arguments):
@@ -101,13 +102,13 @@ def test_json_has_every_figure(running):
 
 def test_the_time_left_follows_from_the_quota_and_the_requests_so_far(running):
     """Two contacts at three requests each, five requests a second: 1.2 s."""
-    told = status_command.tell("ledger.db", None)
+    told = status_command.read_status("ledger.db", None)
     assert (told["left"], told["requests_per_contact"], told["eta_seconds"]) == (2, 3.0, 1.2)
 
 
 def test_people_see_halts_pauses_rates_and_what_waits(running, capsys):
     """Each with since when."""
-    status_command.show(status_command.tell("ledger.db", None), now=120.0)
+    status_command.show(status_command.read_status("ledger.db", None), now=120.0)
     shown = " ".join(capsys.readouterr().out.split())
     assert "all rows" in shown
     assert "1 due now, 1 due later" in shown

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from dispatcher.app.dialects import text_limit, token_url
 from dispatcher.app.wiring import make_rules, make_source, token_options
 from dispatcher.cli import cli
-from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn
+from dispatcher.domain.errors import ExitCode
 from dispatcher.platforms.genesys.regions import REGIONS
 from dispatcher.settings import SettingsError, load
 
@@ -42,7 +42,7 @@ def test_ten_lines_are_enough(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("contacts.csv").write_text("conversation_id\nc-1\n")
     result = CliRunner(env=SECRETS).invoke(cli, ["check", "--config", str(SHIPPED)])
-    assert (result.exit_code, result.stderr) == (Exit.DONE, "")
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
     found = load(SHIPPED, env=SECRETS, purpose="check")
     assert len(SHIPPED.read_text().splitlines()) <= 10
     assert (found.platform.dialect, found.platform.base_url) == ("genesys", "")

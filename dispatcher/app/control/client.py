@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.exclusive import exclusive_connection
 from dispatcher.ledgers.lock import LedgerLockedError, read_lock_holder
 from dispatcher.ledgers.operator_commands import COMMANDS, CommandError
@@ -18,8 +19,10 @@ SECONDS = 60.0
 """How long an answer may take: an order over many contacts is one commit."""
 
 
-class ControlError(Exception):
+class ControlError(DispatcherError):
     """The running dispatcher did not answer, or could not carry the order out."""
+
+    exit_code = ExitCode.LEDGER
 
 
 class ControlUnavailableError(ControlError):
@@ -56,7 +59,7 @@ def execute(ledger: Path, name: str, order: Mapping[str, Any]) -> CommandResult:
     return CommandResult(answer, "in the ledger itself: no dispatcher runs on it")
 
 
-def standing(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
+def running_status(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
     """Return what the running dispatcher tells of itself; None where none answers."""
     _, where = read_lock_holder(ledger)
     try:

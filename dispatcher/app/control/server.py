@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ports import LedgerError
 
 MODE = 0o600
@@ -34,8 +35,10 @@ A `ValueError` says what is wrong with the order; then nothing was done.
 """
 
 
-class ControlAddressError(OSError):
+class ControlAddressError(DispatcherError, OSError):
     """The control socket cannot be made; the message names it and the setting."""
+
+    exit_code = ExitCode.USAGE
 
 
 class ControlServer:

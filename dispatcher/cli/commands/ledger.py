@@ -3,21 +3,31 @@
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
 from dispatcher.cli import formatting
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.cli.config import ConfigOptions, LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.lazy_group import LazyGroup
+from dispatcher.cli.options import (
+    config_option,
+    debug_option,
+    ledger_option,
+    progress_option,
+    with_options,
+)
+from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.maintenance import erase, prune
+from dispatcher.ledgers.maintenance import erase
+from dispatcher.ledgers.maintenance import prune as pruner
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.maintenance.batches import (
     LONG_SPAN,
@@ -37,19 +47,81 @@ _MIB = 1 << 20
 _LINE_SECONDS = 10.0
 
 
-def prune_command(given: Mapping[str, Any]) -> int:
-    """Remove what is old enough, or tell how much that is; return the exit code."""
-    path = _place(given)
-    before = time.time() - _age(given["older_than"])
-    opened = _looked_at(path) if given["dry_run"] else _held(path, "prune")
-    with opened as connection, _shown(given, "pruning") as tell:
-        campaign = _campaign(connection, path, given["campaign"])
-        order = prune.PruneOrder(before, campaign, given["parked"], given["dry_run"])
+@dataclass(frozen=True, kw_only=True)
+class PruneCommandOptions(LedgerOptions):
+    """Options of ``dispatcher ledger prune``."""
+
+    older_than: str
+    parked: bool
+    dry_run: bool
+    vacuum: bool
+    progress: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommandOptions(ConfigOptions):
+    """Options of ``dispatcher ledger verify``."""
+
+    quick: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupCommandOptions(ConfigOptions):
+    """Options of ``dispatcher ledger backup``."""
+
+    target: Path
+    force: bool
+    progress: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetCommandOptions(LedgerOptions):
+    """Options of ``dispatcher ledger forget``."""
+
+    contact: str | None
+    external_contact: str | None
+    progress: bool | None
+
+
+@click.group(cls=LazyGroup)  # which lists its commands in this order
+def ledger() -> None:
+    """Look after the ledger: prune it, verify it, copy it, or forget a person.
+
+    verify and backup work while a dispatcher runs. prune and forget need the ledger for
+    themselves: stop the run first.
+    """
+
+
+@ledger.command(epilog=EPILOG, short_help="Remove what was settled long ago.")
+@config_option
+@ledger_option
+@click.option(
+    "--older-than", required=True, metavar="AGE", help="Such as 90d, 12w or 36h; at least 1d."
+)
+@click.option("--campaign", help="Only this campaign; without it, all.")
+@click.option("--parked", is_flag=True, help="Parked contacts too; they cannot be replayed then.")
+@click.option("--dry-run", is_flag=True, help="Only tell how many would go.")
+@click.option("--vacuum", is_flag=True, help="Then write the file anew, as small as it can be.")
+@progress_option
+@debug_option
+@with_options(PruneCommandOptions)
+def prune(options: PruneCommandOptions) -> int:
+    """Remove contacts that became final long ago, with lineage and story, and old rejected rows.
+
+    Their keys stay as hashes, and so does who was written to and when: nobody becomes new
+    again. The sums that `dispatcher status` shows stay as they are.
+    """
+    path = options.ledger_path()
+    before = time.time() - _age(options.older_than)
+    opened = _looked_at(path) if options.dry_run else _held(path, "prune")
+    with opened as connection, _shown("pruning", progress=options.progress) as tell:
+        campaign = _campaign(connection, path, options.campaign)
+        order = pruner.PruneOrder(before, campaign, options.parked, options.dry_run)
         begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = run_batches(connection, path, prune.prune(order, tell, LONG_SPAN), begin=begin)
-        if given["vacuum"] and not order.dry:
+        pruned = run_batches(connection, path, pruner.prune(order, tell, LONG_SPAN), begin=begin)
+        if options.vacuum and not order.dry:
             _vacuum(connection, path)
-        left = prune.space(connection)
+        left = pruner.space(connection)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
         f"{formatting.count(pruned.contacts)} contacts, {formatting.count(pruned.lineage)} lineage "
@@ -59,13 +131,22 @@ def prune_command(given: Mapping[str, Any]) -> int:
         f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
         "free, and used again before it grows."
     )
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def verify_command(given: Mapping[str, Any]) -> int:
-    """Print what was looked for and what was found; return the exit code."""
-    path, found = _place(given), 0
-    for finding in check_integrity(path, quick=given["quick"]):
+@ledger.command(epilog=EPILOG, short_help="Tell whether a ledger is whole.")
+@config_option
+@ledger_option
+@click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
+@debug_option
+@with_options(VerifyCommandOptions)
+def verify(options: VerifyCommandOptions) -> int:
+    """Tell whether a ledger is whole, as a database and as a ledger.
+
+    The exit code is 4 where something was found; each finding says what to do.
+    """
+    path, found = options.ledger_path(), 0
+    for finding in check_integrity(path, quick=options.quick):
         if not finding.count:
             click.echo(f"ok    no {finding.meaning}")
             continue
@@ -73,32 +154,57 @@ def verify_command(given: Mapping[str, Any]) -> int:
         click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
     if found:
         say(f"dispatcher: ledger {path}: {found} things are wrong with it")
-        return Exit.LEDGER
+        return ExitCode.LEDGER
     click.echo(f"Ledger {path} is whole.")
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def backup_command(given: Mapping[str, Any]) -> int:
-    """Copy the ledger; return the exit code."""
-    path, target = _place(given), given["target"]
-    with _shown(given, "copying") as tell:
-        found = back_up(path, target, overwrite=given["force"], tell=tell)
+@ledger.command(epilog=EPILOG, short_help="Copy a ledger, also while a run goes on.")
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@config_option
+@ledger_option
+@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+@progress_option
+@debug_option
+@with_options(BackupCommandOptions)
+def backup(options: BackupCommandOptions) -> int:
+    """Copy the ledger to the file TARGET as of one moment, and verify the copy.
+
+    The copy is readable by its owner alone. It takes its name once it is whole.
+    """
+    path, target = options.ledger_path(), options.target
+    with _shown("copying", progress=options.progress) as tell:
+        found = back_up(path, target, overwrite=options.force, tell=tell)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
         click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
-    return Exit.LEDGER if found else Exit.DONE
+    return ExitCode.LEDGER if found else ExitCode.DONE
 
 
-def forget_command(given: Mapping[str, Any]) -> int:
-    """Erase one person; return the exit code."""
-    contact, external = given["contact"], given["external_contact"]
+@ledger.command(epilog=EPILOG, short_help="Erase one person on request.")
+@click.argument("contact", required=False)
+@click.option("--external-contact", metavar="ID", help="The person's external contact id.")
+@config_option
+@ledger_option
+@click.option("--campaign", help="Where CONTACT is looked up, if its key is another person's too.")
+@progress_option
+@debug_option
+@with_options(ForgetCommandOptions)
+def forget(options: ForgetCommandOptions) -> int:
+    """Erase one person from all campaigns of the ledger.
+
+    CONTACT is a contact's key, or the id of a conversation. Contacts that were not sent yet are
+    skipped. What names the person is removed; hashes of keys and ids stay, so that nobody
+    becomes new again. The exit code is 4 where a send of theirs is still under way.
+    """
+    contact, external = options.contact, options.external_contact
     if (contact is None) == (external is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
-    path = _place(given)
-    with _held(path, "forget") as connection, _shown(given, "looking") as tell:
-        campaign = _campaign(connection, path, given["campaign"])
-        whom = erase.ErasureTarget(contact or external, contact is None, campaign)
+    path = options.ledger_path()
+    with _held(path, "forget") as connection, _shown("looking", progress=options.progress) as tell:
+        campaign = _campaign(connection, path, options.campaign)
+        whom = erase.ErasureTarget(contact or external or "", contact is None, campaign)
         forgotten = run_batches(connection, path, erase.erase(whom, time.time(), tell=tell))
     emptied = truncate_wal(path)
     return _told(path, whom, forgotten, emptied=emptied)
@@ -109,7 +215,7 @@ def _told(
 ) -> int:
     if forgotten.before:
         click.echo("Nothing was left to erase: only a hash of it is in the ledger.")
-        return Exit.DONE
+        return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
         raise ledger_error(path, f"nothing in it names {whom.name!r}; check the key or the id")
     click.echo(
@@ -123,7 +229,7 @@ def _told(
             f"dispatcher: ledger {path}: another program reads it, so its log still holds what "
             "was erased; close that program and run this command again"
         )
-    return Exit.DONE if emptied and not forgotten.refused else Exit.LEDGER
+    return ExitCode.DONE if emptied and not forgotten.refused else ExitCode.LEDGER
 
 
 @contextmanager
@@ -146,7 +252,7 @@ def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        prune.vacuum(connection)
+        pruner.vacuum(connection)
     except sqlite3.Error as error:
         raise translate_error(path, error) from None
 
@@ -178,13 +284,6 @@ def _age(given: str) -> float:
     return age
 
 
-def _place(given: Mapping[str, Any]) -> Path:
-    """Find the ledger: named by itself, or by a configuration."""
-    if given["ledger"] and not given["config"]:
-        return Path(given["ledger"])
-    return Path(load_settings({**given, "campaign": None}, purpose="status").ledger.path)
-
-
 class _Lines:
     """Says how far it is, not more often than `_LINE_SECONDS`."""
 
@@ -199,10 +298,10 @@ class _Lines:
 
 
 @contextmanager
-def _shown(given: Mapping[str, Any], what: str) -> Iterator[ReportProgress]:
+def _shown(what: str, *, progress: bool | None) -> Iterator[ReportProgress]:
     """Show how far it is: a bar at a terminal, a line now and then elsewhere."""
     console = Console(stderr=True)
-    live = console.is_terminal if given["progress"] is None else given["progress"]
+    live = console.is_terminal if progress is None else progress
     if not live:
         yield _Lines(what)
         return

@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from rich.console import Console
@@ -14,9 +14,18 @@ from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.cli.summary import new_table
+from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import (
+    config_option,
+    debug_option,
+    json_option,
+    progress_option,
+    settings_options,
+    with_options,
+)
+from dispatcher.cli.tables import new_table
+from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.forecast import Estimate, Interval
 from dispatcher.domain.status import RetryReason
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
@@ -27,26 +36,74 @@ QUOTA_SHARE = 0.98
 _LINE_SECONDS = 10.0
 
 
-def plan_command(given: Mapping[str, Any]) -> int:
-    """Make a plan and print it; return the exit code."""
-    settings = load_settings(given)
+@dataclass(frozen=True, kw_only=True)
+class PlanCommandOptions(SettingsOptions):
+    """Options of ``dispatcher plan``."""
+
+    sample: int
+    all_: bool
+    no_checks: bool
+    ended_after: float
+    seed: int | None
+    as_json: bool
+    progress: bool | None
+
+
+@click.command(epilog=EPILOG)
+@config_option
+@settings_options
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=400,
+    show_default=True,
+    help="Ask the platform for the states of so many contacts, picked at random.",
+)
+@click.option("--all", "all_", is_flag=True, help="Ask for the state of every contact.")
+@click.option("--no-checks", is_flag=True, help="Ask for no state: only the source is read.")
+@click.option(
+    "--ended-after",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a closed session is assumed to take until it is ended.",
+)
+@click.option("--seed", type=int, help="Pick the same contacts of the same source again.")
+@json_option
+@progress_option
+@debug_option
+@with_options(PlanCommandOptions)
+def plan(options: PlanCommandOptions) -> int:
+    """Report what a run that starts now would do. Nothing is sent, and nothing is written.
+
+    The source is read to its end, from the position that the ledger has, and the states of a
+    random sample of the contacts are read, within the quota. Every figure that is estimated from
+    a sample has its 95% interval. A running dispatcher is not disturbed, but it shares the quota.
+
+    \b
+    Examples:
+      dispatcher plan --config dispatcher.toml
+      dispatcher plan --config dispatcher.toml --sample 2000 --json
+      dispatcher plan --config dispatcher.toml --no-checks
+    """
+    if options.all_ and options.no_checks:
+        raise click.UsageError("--all and --no-checks exclude each other.")
+    settings = options.load_settings()
     if len(settings.campaigns) > 1:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
-    sample = None if given["all_"] else given["sample"]
-    if given["no_checks"]:
-        sample = 0
-    asked = dry_run.DryRunRequest(sample, given["ended_after"], given["seed"])
+    sample = None if options.all_ else 0 if options.no_checks else options.sample
+    request = dry_run.DryRunRequest(sample, options.ended_after, options.seed)
     console = Console(stderr=True)
-    live = console.is_terminal if given["progress"] is None else given["progress"]
-    with _shown(console, asked, live=live) as show:
-        plan = dry_run.plan(settings, asked, show)
-    seconds = duration(plan, settings)
-    if given["as_json"]:
-        report = as_json(settings, plan, seconds, time.time())
-        click.echo(json.dumps(report, indent=2))
+    live = console.is_terminal if options.progress is None else options.progress
+    with _shown(console, request, live=live) as show:
+        report = dry_run.plan(settings, request, show)
+    seconds = duration(report, settings)
+    if options.as_json:
+        click.echo(json.dumps(as_json(settings, report, seconds, time.time()), indent=2))
     else:
-        _print(Console(), settings, plan, seconds, given["ended_after"])
-    return Exit.DONE
+        _print(Console(), settings, report, seconds, options.ended_after)
+    return ExitCode.DONE
 
 
 def duration(plan: DryRunReport, settings: Settings) -> tuple[float, float, float]:

@@ -2,16 +2,17 @@
 
 import csv
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from dispatcher.cli.commands.status import ledger_and_campaign
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import ledger_options, with_options
+from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.operator_commands import CommandError, campaigns
 from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
 from dispatcher.ledgers.read.rows import StoredRejectedRow
@@ -28,8 +29,67 @@ _MODE = 0o600
 """Owner only: rows hold messages and addresses."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportRejectedOptions(LedgerOptions):
+    """Options of ``dispatcher rejected export``."""
+
+    out: Path
+    reason: str | None
+    header: Path | None
+
+
+@click.group()
+def rejected() -> None:
+    """Export the rows of the source that could not become contacts."""
+
+
+@rejected.command(epilog=EPILOG, short_help="Write the rejected rows into a file to correct.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The file to write; one more is written beside it, with what is wrong by line.",
+)  # fmt: skip
+@click.option("--reason", help="Only rows rejected for this reason, such as bad_id.")
+@click.option(
+    "--header", type=click.Path(dir_okay=False, path_type=Path),
+    help="A file with the header of the rows, where the source is no longer there.",
+)  # fmt: skip
+@ledger_options
+@with_options(ExportRejectedOptions)
+def export(options: ExportRejectedOptions) -> int:
+    """Write the rejected rows as they were in the source, under its header.
+
+    Correct them and use the file as a source: rows that are in the campaign already are
+    recognised by their keys. The files contain what the source contained: they are readable for
+    this user alone.
+
+    \b
+    Examples:
+      dispatcher rejected export --out bad.csv
+      dispatcher run --source bad.csv --once
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    with ledger_reader(ledger) as connection:
+        names = [name for _, name in campaigns(connection, campaign)]
+    if len(names) != 1:
+        raise CommandError(
+            f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
+        )
+    (status,) = read_status(ledger, names[0], now=0.0)
+    files = _RowFiles(options.out, _layout(options), options.header, status.positions)
+    try:
+        with LedgerReader(ledger, names[0]) as reader:
+            for row in reader.rejected():
+                if options.reason in (None, row.reason):
+                    files.write(row)
+        _finish(files)
+    except BaseException:
+        files.remove()
+        raise
+    return ExitCode.DONE
+
+
 @dataclass
-class _Out:
+class _OutputFile:
     """One file of rows with one header."""
 
     path: Path
@@ -37,7 +97,7 @@ class _Out:
     lines: int
     rows: int = 0
 
-    def put(self, raw: bytes) -> int:
+    def append(self, raw: bytes) -> int:
         """Write a row; return the number of its first line."""
         first = self.lines + 1
         self.file.write(raw + b"\n")
@@ -47,7 +107,7 @@ class _Out:
 
 
 @dataclass
-class _Export:
+class _RowFiles:
     """Files of rows, one for each header that there is, and what is wrong with the rows."""
 
     out: Path
@@ -55,26 +115,26 @@ class _Export:
     given_header: Path | None
     fingerprints: Collection[str]
     headings: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
-    outs: dict[tuple[bytes, ...], _Out] = field(default_factory=dict)
+    outs: dict[tuple[bytes, ...], _OutputFile] = field(default_factory=dict)
     reasons: list[tuple[Any, ...]] = field(default_factory=list)
     left: int = 0
 
-    def take(self, row: StoredRejectedRow) -> None:
+    def write(self, row: StoredRejectedRow) -> None:
         """Write a row into the file with its header; one that is not whole only into the list."""
         if row.reason in _NO_ROWS or len(row.raw) >= RAW_LIMIT or not row.raw:
             self.left += 1
             self.reasons.append(("", "", row.file, row.line, row.reason, row.detail))
             return
-        out = self._of(self._heading(row))
-        line = out.put(row.raw)
+        out = self._file_for(self._heading(row))
+        line = out.append(row.raw)
         self.reasons.append((out.path.name, line, row.file, row.line, row.reason, row.detail))
 
     def _heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         if row.file not in self.headings:
-            self.headings[row.file] = self._found_heading(row)
+            self.headings[row.file] = self._read_heading(row)
         return self.headings[row.file]
 
-    def _found_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
+    def _read_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         is_json = row.raw.lstrip().startswith(b"{") and self.layout.format != "csv"
         if self.given_header is not None:
             return () if is_json else heading(str(self.given_header), self.layout)[0]
@@ -94,12 +154,12 @@ class _Export:
             )
         return lines
 
-    def _of(self, head: tuple[bytes, ...]) -> _Out:
+    def _file_for(self, head: tuple[bytes, ...]) -> _OutputFile:
         if head not in self.outs:
             path = self._path(len(self.outs) + 1, is_json=not head)
-            file = _made(path)
+            file = _create(path)
             file.writelines(line + b"\n" for line in head)
-            self.outs[head] = _Out(path, file, len(head))
+            self.outs[head] = _OutputFile(path, file, len(head))
         return self.outs[head]
 
     def _path(self, number: int, *, is_json: bool) -> Path:
@@ -109,18 +169,18 @@ class _Export:
             suffix = ".jsonl" if is_json else ".csv"
         return self.out.with_name(f"{self.out.stem}{f'-{number}' if number > 1 else ''}{suffix}")
 
-    def undo(self) -> None:
+    def remove(self) -> None:
         """Take away what was written so far."""
         for out in self.outs.values():
             out.file.close()
             out.path.unlink()
 
-    def finish(self) -> Path:
+    def close(self) -> Path:
         """Close the files, and write the list of what is wrong beside the first."""
         for out in self.outs.values():
             out.file.close()
         path = self.out.with_name(f"{self.out.stem}.reasons.csv")
-        with _made(path) as file:
+        with _create(path) as file:
             lines = os.fdopen(os.dup(file.fileno()), "w", encoding="utf-8", newline="")
             with lines:
                 writer = csv.writer(lines)
@@ -129,51 +189,28 @@ class _Export:
         return path
 
 
-def export_command(given: Mapping[str, Any]) -> int:
-    """Write the rejected rows of a campaign into files; return the exit code."""
-    ledger, campaign = ledger_and_campaign(given)
-    with ledger_reader(ledger) as connection:
-        names = [name for _, name in campaigns(connection, campaign)]
-    if len(names) != 1:
-        raise CommandError(
-            f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
-        )
-    (standing,) = read_status(ledger, names[0], now=0.0)
-    export = _Export(given["out"], _layout(given), given["header"], standing.positions)
-    try:
-        with LedgerReader(ledger, names[0]) as reader:
-            for row in reader.rejected():
-                if given["reason"] in (None, row.reason):
-                    export.take(row)
-        _tell(export)
-    except BaseException:
-        export.undo()
-        raise
-    return Exit.DONE
-
-
-def _tell(export: _Export) -> None:
-    if not export.reasons:
+def _finish(files: _RowFiles) -> None:
+    if not files.reasons:
         click.echo("No row was rejected: nothing was written.")
         return
-    listed = export.finish()
-    for out in export.outs.values():
+    listed = files.close()
+    for out in files.outs.values():
         click.echo(f"{out.rows:,} rows in {out.path}: mend them, then run with --source {out.path}")
     click.echo(f"What is wrong with each, by its line: {listed}")
-    if export.left:
+    if files.left:
         say(
-            f"{export.left:,} are in that list only, since the ledger has not the whole of them: "
+            f"{files.left:,} are in that list only, since the ledger has not the whole of them: "
             "take them from the source."
         )
 
 
-def _layout(given: Mapping[str, Any]) -> Layout:
+def _layout(options: ExportRejectedOptions) -> Layout:
     """Return how the source is laid out, where a configuration tells it."""
-    source = load_settings(given, purpose="status").source
+    source = options.load_settings().source
     return Layout(source.format, source.delimiter, source.max_record_lines)
 
 
-def _made(path: Path) -> BinaryIO:
+def _create(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
     except FileExistsError:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli import cli
-from dispatcher.cli.commands import parked as parking
+from dispatcher.cli.commands import parked as parked_command
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Status
@@ -50,7 +50,7 @@ def test_a_list_has_tabs_where_nobody_looks_on(ledger):
     """A header and a line for each, to be cut by other programs; the limit is told."""
     result = invoke("parked", "list", "--limit", "2")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
-    assert lines[0] == list(parking.COLUMNS)
+    assert lines[0] == list(parked_command.COLUMNS)
     assert [line[2] for line in lines[1:]] == ["key-0", "key-1"]
     assert lines[1][5:8] == ["1970-01-01T00:00:02.000Z", "0", "1"]
     assert "2 of 3 parked contacts" in result.stderr
@@ -59,7 +59,7 @@ def test_a_list_has_tabs_where_nobody_looks_on(ledger):
 @pytest.mark.parametrize(("typed", "left"), [("3\n", []), ("2\n", ["key-0", "key-1", "key-2"])])
 def test_many_are_dropped_only_by_their_number(ledger, monkeypatch, typed, left):
     """At a terminal the number is asked for; a wrong one changes nothing."""
-    monkeypatch.setattr(parking, "_at_terminal", lambda: True)
+    monkeypatch.setattr(parked_command, "_at_terminal", lambda: True)
     result = invoke("parked", "drop", input=typed)
     assert "identity: 3" in result.stdout
     assert parked() == left
@@ -82,7 +82,7 @@ def test_without_a_terminal_many_need_a_yes(ledger):
 )
 def test_ages(age, seconds):
     """A number, and a letter for its unit."""
-    assert parking.age(age) == seconds
+    assert parked_command.age(age) == seconds
 
 
 def test_an_age_that_is_none(ledger):
