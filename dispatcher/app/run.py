@@ -22,9 +22,9 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
+from dispatcher.http_server.health import HealthServer
 from dispatcher.ports import Clock, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
-from dispatcher.telemetry.health import HealthServer
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 COLLECT_AFTER = 20_000
@@ -194,8 +194,8 @@ class _Run:
         if self._current is not None:
             self._current.wake()
 
-    def steering(self, verb: str) -> commands.Steering | None:
-        """Return what pauses a campaign of this run, or lets it go on."""
+    def pause_function(self, verb: str) -> commands.SetPaused | None:
+        """Return what pauses or resumes a campaign of this run."""
         if self._current is None:
             return None
         return self._current.pause if verb == "pause" else self._current.resume

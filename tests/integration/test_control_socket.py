@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dispatcher.app.control import server as control
 from dispatcher.app.control.client import (
     ControlError,
     ControlUnavailableError,
@@ -17,10 +16,11 @@ from dispatcher.app.control.client import (
     send_command,
 )
 from dispatcher.app.control.commands import CommandHandler
-from dispatcher.app.control.server import ControlAddressError, ControlServer, place
+from dispatcher.app.control.server import ControlServer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
+from dispatcher.http_server.unix_socket import LONGEST_PATH, ControlAddressError, socket_path
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.operator_commands import CommandError
 from dispatcher.ports import Batch, LedgerError, Settlement
@@ -31,7 +31,7 @@ class Run:
 
     def __init__(self):
         self.woken = 0
-        self.steered = []
+        self.paused = []
         self.pausable = True
 
     def live(self):
@@ -40,13 +40,13 @@ class Run:
     def wake(self):
         self.woken += 1
 
-    def steering(self, verb):
-        async def steer(campaign):
-            self.steered.append((verb, campaign))
+    def pause_function(self, verb):
+        async def set_paused(campaign):
+            self.paused.append((verb, campaign))
             if campaign != "a":
                 raise LookupError(campaign)
 
-        return steer if self.pausable else None
+        return set_paused if self.pausable else None
 
 
 @asynccontextmanager
@@ -60,9 +60,9 @@ async def serving(tmp_path, run):
         await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW))
         if campaign == "b":
             await ledger.close()
-    server = ControlServer(place(path, ""), CommandHandler(ledger, run).by_name())
+    server = ControlServer(socket_path(path, ""), CommandHandler(ledger, run).by_name())
     await server.start()
-    ledger.record_socket(str(place(path, "")))
+    ledger.record_socket(str(socket_path(path, "")))
     try:
         yield path
     finally:
@@ -97,13 +97,13 @@ async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
 
 
 async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
-    """No JSON, no object, no such order, wrong values: each is told, and nothing is done."""
+    """No JSON, no object, no such command, wrong values: each is told, and nothing is done."""
     async with serving(tmp_path, Run()) as path:
         where = str(path) + ".sock"
         for name, order, error, words in (
             ("replay", {"before": "now"}, CommandError, "before"),
             ("drop", {"before": 9.0, "campaign": "x"}, CommandError, "it holds: b, a"),
-            ("nonsense", {}, ControlError, "no such order"),
+            ("nonsense", {}, ControlError, "no such command"),
             ("replay", [], CommandError, "not a JSON object"),
         ):
             with pytest.raises(error, match=words):
@@ -122,7 +122,7 @@ async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
     async with serving(tmp_path, run) as path:
         done = await asyncio.to_thread(execute, path, "pause", {})
         assert set(done.answer["paused"]) == {"a", "b"}
-        assert run.steered == [("pause", "b"), ("pause", "a")]
+        assert run.paused == [("pause", "b"), ("pause", "a")]
         done = await asyncio.to_thread(execute, path, "resume", {"campaign": "a"})
         assert set(done.answer["resumed"]) == {"a"}
         run.pausable = False
@@ -188,14 +188,14 @@ def test_a_path_that_is_too_long_is_exchanged_or_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     deep = tmp_path / ("d" * 120)
     deep.mkdir()
-    short = place(deep / "ledger.db", "")
+    short = socket_path(deep / "ledger.db", "")
     assert short.parent == tmp_path / f"dispatcher-{os.getuid()}"
     assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
-    assert place(deep / "ledger.db", "") == short
-    assert place(deep / "other.db", "") != short
+    assert socket_path(deep / "ledger.db", "") == short
+    assert socket_path(deep / "other.db", "") != short
     with pytest.raises(ControlAddressError, match=r"control\.socket"):
-        place(tmp_path / "ledger.db", str(deep / "s"))
+        socket_path(tmp_path / "ledger.db", str(deep / "s"))
     short.parent.chmod(0o755)
-    with pytest.raises(ControlAddressError, match="lets others in"):
-        place(deep / "ledger.db", "")
-    assert len(os.fsencode(short)) <= control.LONGEST_PATH
+    with pytest.raises(ControlAddressError, match="open to others"):
+        socket_path(deep / "ledger.db", "")
+    assert len(os.fsencode(short)) <= LONGEST_PATH

@@ -1,0 +1,89 @@
+"""A server whose responses are JSON, on a TCP address or a Unix socket."""
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+
+_SHUTDOWN_SECONDS = 1.0
+"""How long a stop waits for open connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request: the variable parts of its path, by name, and its body."""
+
+    path: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JsonResponse:
+    """A response; values of ``body`` that JSON has no type for are written as their text."""
+
+    status: int
+    body: Mapping[str, object]
+
+
+Handler = Callable[[Request], Awaitable[JsonResponse]]
+
+
+class JsonServer:
+    """Serves paths such as ``/status`` or ``/{command}``; no request is logged.
+
+    Bodies larger than 1 MiB are refused.
+    """
+
+    def __init__(self, *, get: Mapping[str, Handler], post: Mapping[str, Handler]) -> None:
+        app = web.Application(client_max_size=1 << 20)
+        app.add_routes([web.get(path, _adapt(handler)) for path, handler in get.items()])
+        app.add_routes([web.post(path, _adapt(handler)) for path, handler in post.items()])
+        self._app = app
+        self._runner: web.AppRunner | None = None
+
+    async def start_tcp(self, host: str, port: int) -> int:
+        """Listen on an address; return the port, which is a free one for port 0.
+
+        Raises:
+            OSError: the address cannot be listened on.
+
+        """
+        runner = await self._start(lambda runner: web.TCPSite(runner, host, port))
+        return int(runner.addresses[0][1])
+
+    async def start_unix(self, listening: socket.socket) -> None:
+        """Accept connections of a Unix socket that listens already."""
+        await self._start(lambda runner: web.SockSite(runner, listening))
+
+    async def stop(self) -> None:
+        """Stop listening; a second call does nothing."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _start(self, site: Callable[[web.AppRunner], web.BaseSite]) -> web.AppRunner:
+        self._runner = web.AppRunner(
+            self._app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
+        )
+        await self._runner.setup()
+        try:
+            await site(self._runner).start()
+        except OSError:
+            await self.stop()
+            raise
+        return self._runner
+
+
+def _adapt(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def respond(request: web.Request) -> web.Response:
+        response = await handler(Request(request.match_info, await request.read()))
+        return web.Response(
+            status=response.status,
+            body=orjson.dumps(response.body, default=str, option=orjson.OPT_NON_STR_KEYS),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return respond
