@@ -53,21 +53,21 @@ def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandRes
     except LedgerLockedError as locked:
         if not locked.socket:
             raise ControlError(f"{locked}; it takes no commands just now: try again") from None
-        answer = send_command(locked.socket, name, arguments)
-        return CommandResult(answer, f"by the running dispatcher (pid {locked.holder})")
+        reply = send_command(locked.socket, name, arguments)
+        return CommandResult(reply, f"by the running dispatcher (pid {locked.holder})")
     return CommandResult(answer, "in the ledger itself: no dispatcher is running on it")
 
 
 def running_status(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
     """Return the status of the running dispatcher; None if none answers."""
-    _, socket_path = read_lock_holder(ledger)
+    _, path = read_lock_holder(ledger)
     try:
-        return send_command(socket_path, "status", {"campaign": campaign}) if socket_path else None
+        return send_command(path, "status", {"campaign": campaign}) if path else None
     except ControlUnavailableError:  # the ledger is read instead
         return None
 
 
-def send_command(socket_path: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+def send_command(path: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """Send a command to the control socket of a running dispatcher.
 
     Raises:
@@ -75,13 +75,13 @@ def send_command(socket_path: str, name: str, arguments: Mapping[str, Any]) -> M
         ControlError: no answer came, or the command could not be executed.
 
     """
-    connection = _UnixConnection(socket_path)
+    connection = _UnixConnection(path)
     try:
         connection.connect()
     except OSError as error:
         connection.close()
         raise ControlUnavailableError(
-            f"no dispatcher answers on {socket_path} ({error.strerror or error}); nothing was done. It "
+            f"no dispatcher answers on {path} ({error.strerror or error}); nothing was done. It "
             "has ended, or is ending: try again"
         ) from None
     try:
@@ -90,11 +90,11 @@ def send_command(socket_path: str, name: str, arguments: Mapping[str, Any]) -> M
         return _read(answer.status, answer.read())
     except TimeoutError:
         raise ControlError(
-            f"the dispatcher on {socket_path} does not answer; the command may still be executed"
+            f"the dispatcher on {path} does not answer; the command may still be executed"
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise ControlUnavailableError(
-            f"the dispatcher on {socket_path} ended before it answered ({type(error).__name__}). The "
+            f"the dispatcher on {path} ended before it answered ({type(error).__name__}). The "
             "command was executed as a whole or not at all; it is safe to repeat it"
         ) from None
     finally:
