@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from dispatcher.app.wiring import make_layout
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import ledger_options, with_options
@@ -75,7 +76,9 @@ def export(options: ExportRejectedOptions) -> int:
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
     (status,) = read_status(ledger, names[0], now=0.0)
-    files = _RowFiles(options.out, _layout(options), options.header, status.positions)
+    files = _RowFiles(
+        options.out, make_layout(options.load_settings()), options.header, status.positions
+    )
     try:
         with LedgerReader(ledger, names[0]) as reader:
             for row in reader.rejected():
@@ -202,12 +205,6 @@ def _finish(files: _RowFiles) -> None:
             f"{files.left:,} are in that list only, since the ledger has not the whole of them: "
             "take them from the source."
         )
-
-
-def _layout(options: ExportRejectedOptions) -> Layout:
-    """Return how the source is laid out, where a configuration tells it."""
-    source = options.load_settings().source
-    return Layout(source.format, source.delimiter, source.max_record_lines)
 
 
 def _create(path: Path) -> BinaryIO:
