@@ -37,6 +37,17 @@ def with_options(
     return decorate
 
 
+def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return a decorator that adds several options, in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
     if value:
         ctx.meta[DEBUG] = True
@@ -56,10 +67,6 @@ config_option = click.option(
     help="Settings in TOML; without it dispatcher.toml, if there is one here.",
 )
 
-ledger_option = click.option(
-    "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
-)
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 progress_option = click.option(
@@ -69,36 +76,35 @@ progress_option = click.option(
 )
 
 
-def settings_options(command: F) -> F:
-    """Add the options that set the most used settings."""
-    for option in (
-        click.option(
-            "--set",
-            "sets",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Any setting, as in --set engine.workers=16; can be repeated.",
-        ),
-        click.option(
-            "--platform-url", help="The platform's address, such as https://api.example.com"
-        ),
-        click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
-        click.option("--ledger", type=click.Path(), help="The file of the ledger."),
-        click.option("--source", help='A file, a glob, a folder to watch, or "-".'),
-    ):
-        command = option(command)
-    return command
+settings_options = combine(
+    config_option,
+    click.option("--source", help='A file, a glob, a folder to watch, or "-".'),
+    click.option("--ledger", type=click.Path(), help="The file of the ledger."),
+    click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
+    click.option("--platform-url", help="The platform's address, such as https://api.example.com"),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any setting, as in --set engine.workers=16; can be repeated.",
+    ),
+)
+"""The options that set the most used settings."""
 
+ledger_file_options = combine(
+    config_option,
+    click.option(
+        "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
+    ),
+)
+"""The options that name a ledger."""
 
-def ledger_options(command: F) -> F:
-    """Add the options that name a ledger and a campaign."""
-    for option in (
-        debug_option,
-        click.option(
-            "--campaign", help="Only this campaign; else the one of the configuration, or all."
-        ),
-        ledger_option,
-        config_option,
-    ):
-        command = option(command)
-    return command
+ledger_options = combine(
+    ledger_file_options,
+    click.option(
+        "--campaign", help="Only this campaign; else the one of the configuration, or all."
+    ),
+    debug_option,
+)
+"""The options that name a ledger and a campaign."""

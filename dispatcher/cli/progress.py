@@ -1,16 +1,17 @@
-"""How a run shows that it goes on: a live view at a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a live view at a terminal, plain lines elsewhere."""
 
 import io
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Protocol, Self, cast
+from typing import BinaryIO, Self, cast
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dispatcher.app import ProgressView
 from dispatcher.cli import formatting
 from dispatcher.domain.status import Status
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot
@@ -24,28 +25,28 @@ _BAR = 24
 _BUSY = 0.95
 
 
-class View(Protocol):
-    """What shows the progress of a run."""
-
-    @property
-    def stream(self) -> BinaryIO | None:
-        """Where logs go that would otherwise run into the view; None: where they always go."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        *_: object,
-    ) -> None: ...
-
-    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Show how each campaign stands."""
-        ...
+def is_live(console: Console, option: bool | None) -> bool:  # noqa: FBT001 - an option with three states
+    """Return whether to draw a live view: as --progress says, else if there is a terminal."""
+    return console.is_terminal if option is None else option
 
 
-def view(console: Console, *, live: bool) -> View:
-    """Return the view that fits."""
+class LineTimer:
+    """Limits plain lines to one every `LINE_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Return whether it is time for a line; if so, the next one is due later."""
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS:
+            return False
+        self._last = now
+        return True
+
+
+def view(console: Console, *, live: bool) -> ProgressView:
+    """Return a live view or plain lines."""
     return LiveView(console) if live else PlainView(console)
 
 
@@ -54,39 +55,33 @@ class PlainView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last = time.monotonic()
+        self._timer = LineTimer()
 
     @property
     def stream(self) -> BinaryIO | None:
-        """Logs go where they always go."""
+        """None: logs do not disturb the lines."""
         return None
 
     def __enter__(self) -> Self:
-        self._last = time.monotonic()
         return self
 
-    def __exit__(
-        self,
-        *_: object,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the lines as they are."""
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Print the lines if it is time for them."""
-        now = time.monotonic()
-        if now - self._last >= LINE_SECONDS:
-            self._last = now
+        if self._timer.is_due():
             for text in lines(snapshots):
                 self._console.out(text, highlight=False)
 
 
 class LiveView:
-    """Some lines at the end of the terminal, kept up to date."""
+    """A few lines at the end of the terminal that are redrawn."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        aside = console.is_terminal and sys.stderr.isatty()
-        self._stream = cast("BinaryIO", _Above(console)) if aside else None
+        shared = console.is_terminal and sys.stderr.isatty()
+        self._stream = cast("BinaryIO", _LogLines(console)) if shared else None
 
     @property
     def stream(self) -> BinaryIO | None:
@@ -97,31 +92,28 @@ class LiveView:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        *_: object,
-    ) -> None:
-        """Take the view away: the summary follows."""
+    def __exit__(self, *_: object) -> None:
+        """Erase the view: the summary follows."""
         self._live.stop()
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Draw the view anew."""
+        """Redraw the view."""
         self._live.update(panel(snapshots), refresh=True)
 
 
-class _Above(io.RawIOBase):
-    """A stream whose lines appear above the live view."""
+class _LogLines(io.RawIOBase):
+    """A stream whose lines are printed above the live view."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True."""
         return True
 
     def isatty(self) -> bool:
-        """Tell that it ends at a terminal."""
+        """Return True: the console is a terminal."""
         return True
 
     def write(self, data: object) -> int:
@@ -132,17 +124,17 @@ class _Above(io.RawIOBase):
 
 
 def lines(snapshots: Mapping[str, Snapshot]) -> Iterator[str]:
-    """Write the progress of the run as one line, and of several campaigns as one each."""
+    """Yield a line for the run, and one for each campaign if there are several."""
     yield line(merge_snapshots(list(snapshots.values())))
     if len(snapshots) > 1:
         for campaign, snapshot in snapshots.items():
-            yield f"  {campaign}: {'; '.join([*_own(snapshot), *formatting.halts(snapshot)])}"
+            yield f"  {campaign}: {'; '.join([*_counts_of(snapshot), *formatting.halts(snapshot)])}"
 
 
 def line(snapshot: Snapshot) -> str:
-    """Write the progress as one line."""
+    """Return the progress as one line."""
     gauges = snapshot.gauges
-    settled, *waiting = _own(snapshot)
+    settled, *waiting = _counts_of(snapshot)
     parts = [
         f"{formatting.duration(snapshot.seconds)}: {settled}",
         *waiting,
@@ -159,7 +151,7 @@ def line(snapshot: Snapshot) -> str:
     return "; ".join(parts)
 
 
-def _own(snapshot: Snapshot) -> list[str]:
+def _counts_of(snapshot: Snapshot) -> list[str]:
     settled = formatting.count(snapshot.settled_total)
     by_status = ", ".join(
         f"{status} {formatting.count(number)}"
@@ -173,7 +165,7 @@ def _own(snapshot: Snapshot) -> list[str]:
 
 
 def panel(snapshots: Mapping[str, Snapshot]) -> Group:
-    """Draw the progress as some lines."""
+    """Return the progress as the lines of the live view."""
     snapshot = merge_snapshots(list(snapshots.values()))
     several = snapshots if len(snapshots) > 1 else {}
     table = Table.grid(padding=(0, 2))
@@ -181,13 +173,13 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     table.add_column()
     title = f"{len(several)} campaigns" if several else next(iter(snapshots))
     table.add_row("campaign", Text(f"{title}  {formatting.duration(snapshot.seconds)}"))
-    for campaign, own in several.items():
-        table.add_row(campaign, _contacts(own).append_text(_halted(own)))
+    for campaign, own_snapshot in several.items():
+        table.add_row(campaign, _contacts(own_snapshot).append_text(_halted(own_snapshot)))
     table.add_row("contacts", _contacts(snapshot))
     table.add_row("settled", _counts(formatting.outcomes(snapshot.settled)))
     table.add_row("requests", _requests(snapshot))
-    for name, one in snapshot.clients.items():
-        table.add_row(f"client {name}", _client(one))
+    for name, client in snapshot.clients.items():
+        table.add_row(f"client {name}", _client(client))
     table.add_row("failures", _counts(formatting.failures(snapshot), alarm=True))
     halts = [
         Text(f"{words}, for {formatting.duration(time.time() - since)}", style="bold red")
@@ -196,10 +188,10 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     return Group(table, *halts)
 
 
-def _client(one: ClientSnapshot) -> Text:
-    text = Text(f"{formatting.count(one.requests)}, {one.quota_used:.0%} of its quota")
-    text.append(f", pace {one.pace:.1f}/s")
-    for reason, since in one.halts.items():
+def _client(client: ClientSnapshot) -> Text:
+    text = Text(f"{formatting.count(client.requests)}, {client.quota_used:.0%} of its quota")
+    text.append(f", pace {client.pace:.1f}/s")
+    for reason, since in client.halts.items():
         words = f", HALTED: {reason}, for {formatting.duration(time.time() - since)}"
         text.append(words, style="bold red")
     return text

@@ -99,7 +99,7 @@ def test_live_view_cleans_up(snapshot):
 def test_logs_appear_above_the_live_view():
     """What is logged to the same terminal is printed as it is, not drawn over."""
     out = io.StringIO()
-    stream = progress._Above(Console(file=out, width=100))
+    stream = progress._LogLines(Console(file=out, width=100))
     assert stream.write(b"a line [not markup]\n") == 20
     assert stream.writable()
     assert stream.isatty()

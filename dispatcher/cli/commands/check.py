@@ -7,7 +7,7 @@ import click
 from dispatcher import app
 from dispatcher.cli.config import SettingsOptions
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import config_option, debug_option, settings_options, with_options
+from dispatcher.cli.options import debug_option, settings_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.settings import warnings
 
@@ -21,7 +21,6 @@ class CheckCommandOptions(SettingsOptions):
 
 
 @click.command(epilog=EPILOG)
-@config_option
 @settings_options
 @click.option("--online", is_flag=True, help="Also ask for a token, its scopes, and the platform.")
 @click.option("--show", is_flag=True, help="Print every setting, and where it was set.")

@@ -16,13 +16,8 @@ from dispatcher.cli import formatting
 from dispatcher.cli.config import ConfigOptions, LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.lazy_group import LazyGroup
-from dispatcher.cli.options import (
-    config_option,
-    debug_option,
-    ledger_option,
-    progress_option,
-    with_options,
-)
+from dispatcher.cli.options import debug_option, ledger_file_options, progress_option, with_options
+from dispatcher.cli.progress import LineTimer, is_live
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.lock import LedgerLockedError
@@ -44,7 +39,6 @@ from dispatcher.ports import LedgerError
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _YOUNGEST = _UNITS["d"]
 _MIB = 1 << 20
-_LINE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +87,7 @@ def ledger() -> None:
 
 
 @ledger.command(epilog=EPILOG, short_help="Remove what was settled long ago.")
-@config_option
-@ledger_option
+@ledger_file_options
 @click.option(
     "--older-than", required=True, metavar="AGE", help="Such as 90d, 12w or 36h; at least 1d."
 )
@@ -135,8 +128,7 @@ def prune(options: PruneCommandOptions) -> int:
 
 
 @ledger.command(epilog=EPILOG, short_help="Tell whether a ledger is whole.")
-@config_option
-@ledger_option
+@ledger_file_options
 @click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
 @debug_option
 @with_options(VerifyCommandOptions)
@@ -161,8 +153,7 @@ def verify(options: VerifyCommandOptions) -> int:
 
 @ledger.command(epilog=EPILOG, short_help="Copy a ledger, also while a run goes on.")
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@config_option
-@ledger_option
+@ledger_file_options
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @progress_option
 @debug_option
@@ -185,8 +176,7 @@ def backup(options: BackupCommandOptions) -> int:
 @ledger.command(epilog=EPILOG, short_help="Erase one person on request.")
 @click.argument("contact", required=False)
 @click.option("--external-contact", metavar="ID", help="The person's external contact id.")
-@config_option
-@ledger_option
+@ledger_file_options
 @click.option("--campaign", help="Where CONTACT is looked up, if its key is another person's too.")
 @progress_option
 @debug_option
@@ -284,27 +274,18 @@ def _age(given: str) -> float:
     return age
 
 
-class _Lines:
-    """Says how far it is, not more often than `_LINE_SECONDS`."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, whole: int) -> None:
-        if time.monotonic() - self._last >= _LINE_SECONDS:
-            self._last = time.monotonic()
-            say(f"{self._what}: {formatting.count(done)} of {formatting.count(whole)}")
-
-
 @contextmanager
 def _shown(what: str, *, progress: bool | None) -> Iterator[ReportProgress]:
-    """Show how far it is: a bar at a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
-    live = console.is_terminal if progress is None else progress
-    if not live:
-        yield _Lines(what)
+    """Yield the function that shows the progress: as a bar at a terminal, else as lines."""
+    console, timer = Console(stderr=True), LineTimer()
+
+    def show_line(done: int, total: int) -> None:
+        if timer.is_due():
+            say(f"{what}: {formatting.count(done)} of {formatting.count(total)}")
+
+    if not is_live(console, progress):
+        yield show_line
         return
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

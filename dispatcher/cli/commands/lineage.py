@@ -90,7 +90,6 @@ def export(options: ExportLineageOptions) -> int:
 
 
 @lineage.command(epilog=EPILOG, short_help="Ask the platform whether each link took.")
-@config_option
 @settings_options
 @click.option(
     "--since", type=click.IntRange(min=0), default=0, metavar="CURSOR", help="Only links after it."

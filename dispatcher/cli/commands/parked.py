@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import orjson
@@ -18,13 +18,11 @@ from dispatcher.cli import formatting, tables
 from dispatcher.cli.commands.explain import ExplainCommandOptions, show_history
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import json_option, ledger_options, with_options
+from dispatcher.cli.options import F, combine, json_option, ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.read.reader import ledger_reader
-
-F = TypeVar("F", bound=Callable[..., object])
 
 COLUMNS = (
     "id", "campaign", "key", "conversation_id", "reason", "parked_at", "attempts", "sends",
@@ -84,26 +82,20 @@ class ReplayOrDropOptions(SelectionOptions):
 
 def selection_options(*, limit: int | None) -> Callable[[F], F]:
     """Return a decorator that adds the options that select parked contacts."""
-
-    def add(command: F) -> F:
-        for option in (
-            click.argument("names", nargs=-1, metavar="[KEY|ID]..."),
-            click.option(
-                "--limit", type=click.IntRange(min=1), default=limit, show_default=bool(limit),
-                help="At most so many, those admitted first.",
-            ),
-            click.option(
-                "--older-than", metavar="AGE", type=age, help="Parked for longer: 30m, 12h, 3d."
-            ),
-            click.option(
-                "--reason", type=click.Choice([str(reason) for reason in Reason]), metavar="REASON",
-                help="Parked for this reason, such as in_doubt or exhausted.",
-            ),
-        ):  # fmt: skip
-            command = option(command)
-        return command
-
-    return add
+    return combine(
+        click.option(
+            "--reason", type=click.Choice([str(reason) for reason in Reason]), metavar="REASON",
+            help="Parked for this reason, such as in_doubt or exhausted.",
+        ),
+        click.option(
+            "--older-than", metavar="AGE", type=age, help="Parked for longer: 30m, 12h, 3d."
+        ),
+        click.option(
+            "--limit", type=click.IntRange(min=1), default=limit, show_default=bool(limit),
+            help="At most so many, those admitted first.",
+        ),
+        click.argument("names", nargs=-1, metavar="[KEY|ID]..."),
+    )  # fmt: skip
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask, however many they are.")

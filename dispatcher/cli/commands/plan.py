@@ -1,4 +1,4 @@
-"""``dispatcher plan``: what a run would do, as people and as programs read it."""
+"""``dispatcher plan``: what a run would do, for people and as JSON."""
 
 import json
 import time
@@ -17,13 +17,13 @@ from dispatcher.cli import formatting
 from dispatcher.cli.config import SettingsOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import (
-    config_option,
     debug_option,
     json_option,
     progress_option,
     settings_options,
     with_options,
 )
+from dispatcher.cli.progress import LineTimer, is_live
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.forecast import Estimate, Interval
@@ -32,8 +32,7 @@ from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
-"""Share of the quota at which a run goes; see docs/architecture.md, pacing."""
-_LINE_SECONDS = 10.0
+"""Share of the quota that a run uses; see docs/architecture.md, pacing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,6 @@ class PlanCommandOptions(SettingsOptions):
 
 
 @click.command(epilog=EPILOG)
-@config_option
 @settings_options
 @click.option(
     "--sample",
@@ -94,9 +92,7 @@ def plan(options: PlanCommandOptions) -> int:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
     sample = None if options.all_ else 0 if options.no_checks else options.sample
     request = dry_run.DryRunRequest(sample, options.ended_after, options.seed)
-    console = Console(stderr=True)
-    live = console.is_terminal if options.progress is None else options.progress
-    with _shown(console, request, live=live) as show:
+    with _shown(request, progress=options.progress) as show:
         report = dry_run.plan(settings, request, show)
     seconds = duration(report, settings)
     if options.as_json:
@@ -106,38 +102,38 @@ def plan(options: PlanCommandOptions) -> int:
     return ExitCode.DONE
 
 
-def duration(plan: DryRunReport, settings: Settings) -> tuple[float, float, float]:
-    """Return how many seconds the run takes at this quota: likely, at least, at most."""
+def duration(report: DryRunReport, settings: Settings) -> tuple[float, float, float]:
+    """Return how many seconds the run takes at this quota: estimate, low, high."""
     rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
-    requests = plan.estimate.requests
-    likely, low, high = (n / rate for n in (requests.number, requests.low, requests.high))
-    wait = plan.longest_wait
-    return max(likely, wait), max(low, wait), max(high, wait)
+    requests = report.estimate.requests
+    estimate, low, high = (n / rate for n in (requests.number, requests.low, requests.high))
+    wait = report.longest_wait
+    return max(estimate, wait), max(low, wait), max(high, wait)
 
 
 def as_json(
-    settings: Settings, plan: DryRunReport, seconds: tuple[float, float, float], now: float
+    settings: Settings, report: DryRunReport, seconds: tuple[float, float, float], now: float
 ) -> dict[str, object]:
-    """Return the plan as plain values; every estimate has its 95% interval."""
-    seen, estimate = plan.seen, plan.estimate
+    """Return the report as JSON values; every estimate has its 95% interval."""
+    scan, estimate = report.seen, report.estimate
     outcomes: dict[str, dict[str, object]] = {}
-    for (status, reason), found in sorted(estimate.outcomes.items()):
-        outcomes.setdefault(status, {})[reason] = _span(found)
+    for (status, reason), interval in sorted(estimate.outcomes.items()):
+        outcomes.setdefault(status, {})[reason] = _span(interval)
     return {
         "campaign": settings.campaign,
         "rows": {
-            "read": seen.rows,
-            "contacts": seen.contacts,
-            "duplicates": seen.duplicates,
-            "rejected": dict(seen.rejected),
-            "filtered": seen.filtered,
+            "read": scan.rows,
+            "contacts": scan.contacts,
+            "duplicates": scan.duplicates,
+            "rejected": dict(scan.rejected),
+            "filtered": scan.filtered,
         },
-        "ledger": {"waiting": seen.waiting, "in_doubt": plan.in_doubt},
-        "checked": {"of": seen.to_ask, "checked": seen.asked, "no_answer": seen.unread},
+        "ledger": {"waiting": scan.waiting, "in_doubt": report.in_doubt},
+        "checked": {"of": scan.to_ask, "checked": scan.asked, "no_answer": scan.unread},
         "contacts": outcomes,
-        "deferred": {reason: _span(found) for reason, found in estimate.waits.items()},
-        "due_later": {"contacts": seen.later, "last": _iso(seen.last_due)},
-        "requests": {name: _span(found) for name, found in _requests(estimate).items()},
+        "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
+        "due_later": {"contacts": scan.later, "last": _iso(scan.last_due)},
+        "requests": {name: _span(interval) for name, interval in _requests(estimate).items()},
         "duration_seconds": dict(zip(("estimate", "low", "high"), seconds, strict=True)),
         "ends_at": {
             name: _iso(now + after)
@@ -146,8 +142,8 @@ def as_json(
     }
 
 
-def _span(found: Interval) -> dict[str, int]:
-    return {"estimate": found.number, "low": found.low, "high": found.high}
+def _span(interval: Interval) -> dict[str, int]:
+    return {"estimate": interval.number, "low": interval.low, "high": interval.high}
 
 
 def _iso(moment: float) -> str | None:
@@ -166,35 +162,35 @@ def _requests(estimate: Estimate) -> dict[str, Interval]:
 def _print(
     console: Console,
     settings: Settings,
-    plan: DryRunReport,
+    report: DryRunReport,
     seconds: tuple[float, float, float],
     ended_after: float,
 ) -> None:
-    console.print(_rows(settings.campaign, plan))
-    console.print(_outcomes(plan.estimate))
-    console.print(_requests_table(plan.estimate))
-    for line in _words(settings, plan, seconds, ended_after):
+    console.print(_rows(settings.campaign, report))
+    console.print(_outcomes(report.estimate))
+    console.print(_requests_table(report.estimate))
+    for line in _remarks(settings, report, seconds, ended_after):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _rows(campaign: str, plan: DryRunReport) -> Table:
-    seen = plan.seen
-    table = new_table(f"Plan of campaign {campaign}: what is there", "rows", "reason", "number")
-    table.add_row("new contact", "", formatting.count(seen.contacts))
-    table.add_row("duplicate", "already in the campaign", formatting.count(seen.duplicates))
-    for word, number in sorted(seen.rejected.items()):
+def _rows(campaign: str, report: DryRunReport) -> Table:
+    scan = report.seen
+    table = new_table(f"Plan of campaign {campaign}: rows", "rows", "reason", "number")
+    table.add_row("new contact", "", formatting.count(scan.contacts))
+    table.add_row("duplicate", "already in the campaign", formatting.count(scan.duplicates))
+    for word, number in sorted(scan.rejected.items()):
         table.add_row("rejected row", word, formatting.count(number))
-    table.add_row("filtered", "kept out by source.filter", formatting.count(seen.filtered))
+    table.add_row("filtered", "kept out by source.filter", formatting.count(scan.filtered))
     table.add_section()
-    table.add_row("in the ledger", "not final", formatting.count(seen.waiting))
-    if plan.in_doubt:
-        table.add_row("in the ledger", "in doubt, not planned", formatting.count(plan.in_doubt))
+    table.add_row("in the ledger", "not final", formatting.count(scan.waiting))
+    if report.in_doubt:
+        table.add_row("in the ledger", "in doubt, not planned", formatting.count(report.in_doubt))
     return table
 
 
 def _outcomes(estimate: Estimate) -> Table:
     table = new_table("What a run would do", "would become", "reason", "95% interval", "contacts")
-    order = {status: place for place, status in enumerate(formatting.OUTCOMES)}
+    order = {status: position for position, status in enumerate(formatting.OUTCOMES)}
     for (status, reason), found in sorted(
         estimate.outcomes.items(), key=lambda item: (order[item[0][0]], -item[1].number)
     ):
@@ -212,36 +208,39 @@ def _requests_table(estimate: Estimate) -> Table:
     return table
 
 
-def _interval(found: Interval) -> str:
-    if found.low == found.high:
+def _interval(interval: Interval) -> str:
+    if interval.low == interval.high:
         return "exact"
-    return f"{formatting.count(found.low)} to {formatting.count(found.high)}"
+    return f"{formatting.count(interval.low)} to {formatting.count(interval.high)}"
 
 
-def _words(
-    settings: Settings, plan: DryRunReport, seconds: tuple[float, float, float], ended_after: float
+def _remarks(
+    settings: Settings,
+    report: DryRunReport,
+    seconds: tuple[float, float, float],
+    ended_after: float,
 ) -> Iterator[str]:
-    seen, (likely, low, high) = plan.seen, seconds
-    if seen.asked or seen.unread:
-        unread = f", {formatting.count(seen.unread)} without an answer" if seen.unread else ""
-        checked = f"{formatting.count(seen.asked)} of {formatting.count(seen.to_ask)}"
+    scan, (estimate, low, high) = report.seen, seconds
+    if scan.asked or scan.unread:
+        unread = f", {formatting.count(scan.unread)} without an answer" if scan.unread else ""
+        checked = f"{formatting.count(scan.asked)} of {formatting.count(scan.to_ask)}"
         yield f"States read: {checked} contacts{unread}."
-    elif seen.to_ask:
-        yield "States were not read: a contact takes one request or two, and which is not known."
-    if RetryReason.ENGAGED in plan.estimate.waits:
-        yield "Open sessions that are not written into are taken to be over at the next look."
-    if RetryReason.NOT_ENDED in plan.estimate.waits:
+    elif scan.to_ask:
+        yield "States were not read: a contact takes one request or two, depending on its state."
+    if RetryReason.ENGAGED in report.estimate.waits:
+        yield "Open sessions that get no message now are assumed to be closed at the next check."
+    if RetryReason.NOT_ENDED in report.estimate.waits:
         yield (
-            f"Sessions that are not ended are taken to be so within {ended_after:g} s "
+            f"Sessions that have not ended are assumed to end within {ended_after:g} s "
             "(--ended-after)."
         )
-    if seen.later:
-        yield f"Due later: {formatting.count(seen.later)} contacts, the last {_iso(seen.last_due)}."
+    if scan.later:
+        yield f"Due later: {formatting.count(scan.later)} contacts, the last {_iso(scan.last_due)}."
     quota = f"{formatting.count(requests_per_minute(settings))} requests a minute"
     spread = f" ({formatting.duration(low)} to {formatting.duration(high)})" if low != high else ""
-    end = datetime.fromtimestamp(time.time() + likely).astimezone()
+    end = datetime.fromtimestamp(time.time() + estimate).astimezone()
     yield (
-        f"At {quota} it takes {formatting.duration(likely)}{spread}: started now, it ends about "
+        f"At {quota} it takes {formatting.duration(estimate)}{spread}: started now, it ends about "
         f"{end:%Y-%m-%d %H:%M}."
     )
     yield "Nothing was sent, and nothing was written."
@@ -249,10 +248,12 @@ def _words(
 
 @contextmanager
 def _shown(
-    console: Console, asked: dry_run.DryRunRequest, *, live: bool
+    request: dry_run.DryRunRequest, *, progress: bool | None
 ) -> Iterator[Callable[[ScanProgress], None]]:
-    if not live:
-        yield _lines(asked)
+    """Yield the function that shows the progress: as bars at a terminal, else as lines."""
+    console = Console(stderr=True)
+    if not is_live(console, progress):
+        yield _line_printer(request)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -260,35 +261,33 @@ def _shown(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        reading = progress.add_task("rows read", total=None)
-        asking = progress.add_task("states asked", total=None, visible=asked.sample != 0)
+    with Progress(*columns, console=console, transient=True) as bars:
+        rows = bars.add_task("rows read", total=None)
+        states = bars.add_task("states read", total=None, visible=request.sample != 0)
 
-        def show(seen: ScanProgress) -> None:
-            progress.update(reading, completed=seen.rows, total=seen.rows if seen.at_end else None)
-            total = _total(seen, asked)
-            progress.update(asking, completed=seen.asked + seen.unread, total=total)
+        def show(scan: ScanProgress) -> None:
+            bars.update(rows, completed=scan.rows, total=scan.rows if scan.at_end else None)
+            total = _states_to_read(scan, request)
+            bars.update(states, completed=scan.asked + scan.unread, total=total)
 
         yield show
 
 
-def _total(seen: ScanProgress, asked: dry_run.DryRunRequest) -> int | None:
-    if not seen.at_end:
-        return None
-    return seen.to_ask if asked.sample is None else min(asked.sample, seen.to_ask)
+def _line_printer(request: dry_run.DryRunRequest) -> Callable[[ScanProgress], None]:
+    timer = LineTimer()
 
-
-def _lines(given: dry_run.DryRunRequest) -> Callable[[ScanProgress], None]:
-    """Return what prints a line on standard error every ten seconds."""
-    last = time.monotonic()
-
-    def show(seen: ScanProgress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE_SECONDS:
-            last = time.monotonic()
-            asked, total = seen.asked + seen.unread, _total(seen, given)
-            of = "" if total is None else f" of {formatting.count(total)}"
-            states = "" if given.sample == 0 else f", states asked {formatting.count(asked)}{of}"
-            say(f"rows read {formatting.count(seen.rows)}{states}")
+    def show(scan: ScanProgress) -> None:
+        if timer.is_due():
+            read, total = scan.asked + scan.unread, _states_to_read(scan, request)
+            of_total = "" if total is None else f" of {formatting.count(total)}"
+            states = f", states read {formatting.count(read)}{of_total}"
+            say(f"rows read {formatting.count(scan.rows)}{'' if request.sample == 0 else states}")
 
     return show
+
+
+def _states_to_read(scan: ScanProgress, request: dry_run.DryRunRequest) -> int | None:
+    """Return how many states are read in all; None while the source is not read to its end."""
+    if not scan.at_end:
+        return None
+    return scan.to_ask if request.sample is None else min(request.sample, scan.to_ask)

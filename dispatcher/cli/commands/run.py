@@ -10,13 +10,7 @@ from dispatcher import app
 from dispatcher.cli import progress, summary
 from dispatcher.cli.config import SettingsOptions
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import (
-    config_option,
-    debug_option,
-    progress_option,
-    settings_options,
-    with_options,
-)
+from dispatcher.cli.options import debug_option, progress_option, settings_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.settings import Settings, warnings
 from dispatcher.telemetry.stats.merge import merge_snapshots
@@ -54,7 +48,6 @@ class RunCommandOptions(SettingsOptions):
 
 
 @click.command(epilog=EPILOG)
-@config_option
 @settings_options
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Take so many contacts out of the ledger, then end."
@@ -95,7 +88,7 @@ def run(options: RunCommandOptions) -> int:
     for warning in warnings(settings):
         say(f"warning: {warning}")
     console = Console()
-    live = console.is_terminal if options.progress is None else options.progress
+    live = progress.is_live(console, options.progress)
     view = progress.view(console, live=live)
     run_options = app.RunOptions(once=options.once, limit=options.limit)
     result = app.run(_quieter(settings, live=live), run_options, view)

@@ -14,13 +14,7 @@ from dispatcher.app.control import client
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import (
-    config_option,
-    debug_option,
-    json_option,
-    ledger_option,
-    with_options,
-)
+from dispatcher.cli.options import debug_option, json_option, ledger_file_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.read.reader import ledger_reader
@@ -47,8 +41,7 @@ class StatusCommandOptions(LedgerOptions):
 
 
 @click.command(epilog=EPILOG)
-@config_option
-@ledger_option
+@ledger_file_options
 @click.option(
     "--campaign", help="Only this campaign; without it, the one of the configuration or all."
 )
