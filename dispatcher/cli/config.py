@@ -43,7 +43,7 @@ class LedgerOptions(ConfigOptions):
         return self._load({"campaign": self.campaign}, purpose="status")
 
     def ledger_and_campaign(self) -> tuple[Path, str | None]:
-        """Return the ledger's file and the campaign; None stands for all campaigns."""
+        """Return the ledger's file and the campaign; None means all campaigns."""
         if self.ledger and self.config is None:
             return Path(self.ledger), self.campaign
         settings = self.load_settings()

@@ -152,14 +152,13 @@ def line(snapshot: Snapshot) -> str:
 
 
 def _counts_of(snapshot: Snapshot) -> list[str]:
-    settled = formatting.count(snapshot.settled_total)
+    settled = f"{snapshot.settled_total:,}"
     by_status = ", ".join(
-        f"{status} {formatting.count(number)}"
-        for status, number in formatting.outcomes(snapshot.settled).items()
+        f"{status} {number:,}" for status, number in formatting.outcomes(snapshot.settled).items()
     )
     return [
         f"settled {settled}: {by_status}",
-        f"waiting {formatting.count(formatting.waiting(snapshot))}",
+        f"waiting {formatting.waiting(snapshot):,}",
         f"{snapshot.rates.settled_10:.1f}/s",
     ]
 
@@ -189,7 +188,7 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
 
 
 def _client(client: ClientSnapshot) -> Text:
-    text = Text(f"{formatting.count(client.requests)}, {client.quota_used:.0%} of its quota")
+    text = Text(f"{client.requests:,}, {client.quota_used:.0%} of its quota")
     text.append(f", pace {client.pace:.1f}/s")
     for reason, since in client.halts.items():
         words = f", HALTED: {reason}, for {formatting.duration(time.time() - since)}"
@@ -203,8 +202,8 @@ def _halted(snapshot: Snapshot) -> Text:
 
 def _contacts(snapshot: Snapshot) -> Text:
     return Text(
-        f"{formatting.count(snapshot.settled_total)} settled, "
-        f"{formatting.count(formatting.waiting(snapshot))} waiting, "
+        f"{snapshot.settled_total:,} settled, "
+        f"{formatting.waiting(snapshot):,} waiting, "
         f"{snapshot.rates.settled_10:.1f}/s, left {formatting.remaining(snapshot)}"
     )
 
@@ -213,14 +212,12 @@ def _counts(counts: Mapping[Status, int] | Mapping[str, int], *, alarm: bool = F
     text = Text()
     for name, number in counts.items():
         style = "bold yellow" if alarm and number else "bold" if number else "dim"
-        text.append(f"{name} ").append(f"{formatting.count(number)}   ", style=style)
+        text.append(f"{name} ").append(f"{number:,}   ", style=style)
     return text
 
 
 def _requests(snapshot: Snapshot) -> Text:
-    text = Text(
-        f"{formatting.count(snapshot.requests_total)}, {snapshot.rates.requests_10:.1f}/s  "
-    )
+    text = Text(f"{snapshot.requests_total:,}, {snapshot.rates.requests_10:.1f}/s  ")
     gauges = snapshot.gauges
     if gauges is not None:
         used = min(1.0, max(0.0, gauges.quota_used))

@@ -116,7 +116,7 @@ def test_rows_of_each_header_go_to_a_file_of_their_own(ledger, tmp_path):
     assert (tmp_path / "bad-2.csv").read_text() == "sep=;\nconversation_id;age\nc/d;3\n"
     assert (tmp_path / "bad-3.jsonl").read_text() == '{"age": 3}\n'
     assert "2 are in that list only" in result.stderr
-    assert "one.csv is not the file any more that was read" in result.stderr
+    assert "one.csv has changed since it was read" in result.stderr
     listed = (tmp_path / "bad.reasons.csv").read_text().splitlines()
     assert listed[1] == "bad.csv,2,one.csv,2,bad_id,column 'conversation_id'"
     assert listed[2] == "bad-2.csv,3,two.csv,3,bad_id,column 'conversation_id'"
@@ -135,4 +135,4 @@ def test_rows_whose_source_is_gone_need_a_header(ledger, tmp_path):
     assert (tmp_path / "bad.csv").read_text().endswith("conversation_id;age\na/b,Ada\nc/d;3\n")
     again = invoke("rejected", "export", "--out", "bad.csv", *given)
     assert again.exit_code == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr

@@ -204,7 +204,7 @@ async def test_a_running_dispatcher_keeps_its_ledger(filled, command):
     async with await SqliteLedger.open(filled, "c"):
         result = CliRunner().invoke(cli, ["ledger", *command, "--ledger", str(filled)])
     assert result.exit_code == 4
-    assert "works on it; stop it, run `dispatcher ledger" in result.stderr
+    assert "uses it; stop it, run `dispatcher ledger" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["prune", "--older-than", "90d"], ["forget", "key-0"]])

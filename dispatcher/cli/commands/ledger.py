@@ -1,4 +1,4 @@
-"""``dispatcher ledger``: pruning, verifying, copying, and forgetting a person."""
+"""``dispatcher ledger``: prune, verify and copy a ledger, and erase a person."""
 
 import re
 import sqlite3
@@ -12,7 +12,6 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from dispatcher.cli import formatting
 from dispatcher.cli.config import ConfigOptions, LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.lazy_group import LazyGroup
@@ -93,32 +92,32 @@ def ledger() -> None:
 )
 @click.option("--campaign", help="Only this campaign; without it, all.")
 @click.option("--parked", is_flag=True, help="Parked contacts too; they cannot be replayed then.")
-@click.option("--dry-run", is_flag=True, help="Only tell how many would go.")
-@click.option("--vacuum", is_flag=True, help="Then write the file anew, as small as it can be.")
+@click.option("--dry-run", is_flag=True, help="Only report how many would be removed.")
+@click.option("--vacuum", is_flag=True, help="Then rewrite the file as small as possible.")
 @progress_option
 @debug_option
 @with_options(PruneCommandOptions)
 def prune(options: PruneCommandOptions) -> int:
-    """Remove contacts that became final long ago, with lineage and story, and old rejected rows.
+    """Remove contacts that became final long ago, with lineage and history, and old rejected rows.
 
-    Their keys stay as hashes, and so does who was written to and when: nobody becomes new
-    again. The sums that `dispatcher status` shows stay as they are.
+    Hashes of their keys stay, with the times of their messages, so that they are never new
+    contacts again. The totals that `dispatcher status` shows do not change.
     """
     path = options.ledger_path()
     before = time.time() - _age(options.older_than)
-    opened = _looked_at(path) if options.dry_run else _held(path, "prune")
-    with opened as connection, _shown("pruning", progress=options.progress) as tell:
+    opened = _opened(path) if options.dry_run else _locked(path, "prune")
+    with opened as connection, _shown("pruning", progress=options.progress) as report:
         campaign = _campaign(connection, path, options.campaign)
         order = pruner.PruneOrder(before, campaign, options.parked, options.dry_run)
         begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = run_batches(connection, path, pruner.prune(order, tell, LONG_SPAN), begin=begin)
+        pruned = run_batches(connection, path, pruner.prune(order, report, LONG_SPAN), begin=begin)
         if options.vacuum and not order.dry:
             _vacuum(connection, path)
         left = pruner.space(connection)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
-        f"{formatting.count(pruned.contacts)} contacts, {formatting.count(pruned.lineage)} lineage "
-        f"rows and {formatting.count(pruned.rejected)} rejected rows {would}."
+        f"{pruned.contacts:,} contacts, {pruned.lineage:,} lineage "
+        f"rows and {pruned.rejected:,} rejected rows {would}."
     )
     click.echo(
         f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
@@ -127,15 +126,15 @@ def prune(options: PruneCommandOptions) -> int:
     return ExitCode.DONE
 
 
-@ledger.command(epilog=EPILOG, short_help="Tell whether a ledger is whole.")
+@ledger.command(epilog=EPILOG, short_help="Check that a ledger is whole.")
 @ledger_file_options
 @click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
 @debug_option
 @with_options(VerifyCommandOptions)
 def verify(options: VerifyCommandOptions) -> int:
-    """Tell whether a ledger is whole, as a database and as a ledger.
+    """Check that a ledger is whole, as a database and as a ledger.
 
-    The exit code is 4 where something was found; each finding says what to do.
+    The exit code is 4 if something is wrong; each finding says what to do.
     """
     path, found = options.ledger_path(), 0
     for finding in check_integrity(path, quick=options.quick):
@@ -143,7 +142,7 @@ def verify(options: VerifyCommandOptions) -> int:
             click.echo(f"ok    no {finding.meaning}")
             continue
         found += 1
-        click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
     if found:
         say(f"dispatcher: ledger {path}: {found} things are wrong with it")
         return ExitCode.LEDGER
@@ -151,25 +150,25 @@ def verify(options: VerifyCommandOptions) -> int:
     return ExitCode.DONE
 
 
-@ledger.command(epilog=EPILOG, short_help="Copy a ledger, also while a run goes on.")
+@ledger.command(epilog=EPILOG, short_help="Copy a ledger, also during a run.")
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @ledger_file_options
-@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @progress_option
 @debug_option
 @with_options(BackupCommandOptions)
 def backup(options: BackupCommandOptions) -> int:
     """Copy the ledger to the file TARGET as of one moment, and verify the copy.
 
-    The copy is readable by its owner alone. It takes its name once it is whole.
+    The copy is readable by its owner alone. It gets its name when it is complete.
     """
     path, target = options.ledger_path(), options.target
-    with _shown("copying", progress=options.progress) as tell:
-        found = back_up(path, target, overwrite=options.force, tell=tell)
+    with _shown("copying", progress=options.progress) as report:
+        found = back_up(path, target, overwrite=options.force, tell=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
-        click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
     return ExitCode.LEDGER if found else ExitCode.DONE
 
 
@@ -185,57 +184,63 @@ def forget(options: ForgetCommandOptions) -> int:
     """Erase one person from all campaigns of the ledger.
 
     CONTACT is a contact's key, or the id of a conversation. Contacts that were not sent yet are
-    skipped. What names the person is removed; hashes of keys and ids stay, so that nobody
-    becomes new again. The exit code is 4 where a send of theirs is still under way.
+    skipped. Everything that identifies the person is removed; hashes of keys and ids stay, so
+    that the person never becomes a new contact again. The exit code is 4 if a send to the person
+    is still in progress.
     """
     contact, external = options.contact, options.external_contact
     if (contact is None) == (external is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
     path = options.ledger_path()
-    with _held(path, "forget") as connection, _shown("looking", progress=options.progress) as tell:
+    with (
+        _locked(path, "forget") as connection,
+        _shown("looking", progress=options.progress) as report,
+    ):
         campaign = _campaign(connection, path, options.campaign)
-        whom = erase.ErasureTarget(contact or external or "", contact is None, campaign)
-        forgotten = run_batches(connection, path, erase.erase(whom, time.time(), tell=tell))
+        target = erase.ErasureTarget(contact or external or "", contact is None, campaign)
+        forgotten = run_batches(connection, path, erase.erase(target, time.time(), tell=report))
     emptied = truncate_wal(path)
-    return _told(path, whom, forgotten, emptied=emptied)
+    return _report_erasure(path, target, forgotten, emptied=emptied)
 
 
-def _told(
-    path: Path, whom: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
+def _report_erasure(
+    path: Path, target: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
 ) -> int:
     if forgotten.before:
-        click.echo("Nothing was left to erase: only a hash of it is in the ledger.")
+        click.echo("Nothing is left to erase: the ledger has only a hash of it.")
         return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
-        raise ledger_error(path, f"nothing in it names {whom.name!r}; check the key or the id")
+        raise ledger_error(path, f"nothing in it names {target.name!r}; check the key or the id")
     click.echo(
-        f"{formatting.count(forgotten.contacts)} contacts and "
-        f"{formatting.count(forgotten.rejected)} rejected rows were erased."
+        f"{forgotten.contacts:,} contacts and {forgotten.rejected:,} rejected rows were erased."
     )
-    for each in forgotten.refused:
-        say(f"dispatcher: contact {each.id} of campaign {each.campaign} was kept: {each.why}")
+    for contact in forgotten.refused:
+        say(
+            f"dispatcher: contact {contact.id} of campaign {contact.campaign} was kept: "
+            f"{contact.why}"
+        )
     if not emptied:
         say(
-            f"dispatcher: ledger {path}: another program reads it, so its log still holds what "
+            f"dispatcher: ledger {path}: another program reads it, so its log still contains what "
             "was erased; close that program and run this command again"
         )
     return ExitCode.DONE if emptied and not forgotten.refused else ExitCode.LEDGER
 
 
 @contextmanager
-def _held(path: Path, command: str) -> Iterator[sqlite3.Connection]:
+def _locked(path: Path, command: str) -> Iterator[sqlite3.Connection]:
     try:
         with exclusive_batches(path) as connection:
             yield connection
     except LedgerLockedError as error:
         raise LedgerError(
-            f"ledger {path}: a dispatcher (pid {error.holder}) works on it; stop it, run "
+            f"ledger {path}: a dispatcher (pid {error.holder}) uses it; stop it, run "
             f"`dispatcher ledger {command}` again, and start it again"
         ) from None
 
 
 @contextmanager
-def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(open_for_reading(path)) as connection:
         yield connection
 
@@ -258,17 +263,17 @@ def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> i
     return int(row[0])
 
 
-def _age(given: str) -> float:
-    """Read an age such as 90d as seconds."""
-    match = re.fullmatch(r"(\d{1,6})([hdw])", given.strip())
+def _age(text: str) -> float:
+    """Return an age such as 90d in seconds."""
+    match = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if match is None:
         raise click.BadParameter(
-            f"{given!r} is no age; write 90d, 12w or 36h", param_hint="--older-than"
+            f"{text!r} is not an age; write 90d, 12w or 36h", param_hint="--older-than"
         )
     age = int(match[1]) * _UNITS[match[2]]
     if age < _YOUNGEST:
         raise click.BadParameter(
-            "what is younger than 1d may still be needed to tell what became of a send",
+            "contacts younger than 1d may still be needed to find out what became of a send",
             param_hint="--older-than",
         )
     return age
@@ -281,7 +286,7 @@ def _shown(what: str, *, progress: bool | None) -> Iterator[ReportProgress]:
 
     def show_line(done: int, total: int) -> None:
         if timer.is_due():
-            say(f"{what}: {formatting.count(done)} of {formatting.count(total)}")
+            say(f"{what}: {done:,} of {total:,}")
 
     if not is_live(console, progress):
         yield show_line

@@ -8,7 +8,6 @@ import click
 
 from dispatcher.app import lineage_check, lineage_export
 from dispatcher.app.lineage_formats import FORMATS, Format
-from dispatcher.cli import formatting
 from dispatcher.cli.config import LedgerOptions, SettingsOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import config_option, debug_option, settings_options, with_options
@@ -85,7 +84,7 @@ def export(options: ExportLineageOptions) -> int:
         overwrite=options.overwrite,
     )
     written = lineage_export.export(request, sys.stdout.buffer)
-    say(f"{formatting.count(written.rows)} rows exported; next cursor: {written.cursor}")
+    say(f"{written.rows:,} rows exported; next cursor: {written.cursor}")
     return ExitCode.DONE
 
 
@@ -122,7 +121,7 @@ def verify(options: VerifyLineageOptions) -> int:
         settings.campaign if named else None, options.since, options.limit, options.min_age
     )
     done = lineage_check.verify_lineage(
-        settings, request, lambda so_far: say(f"{formatting.count(so_far.asked)} links asked about")
+        settings, request, lambda so_far: say(f"{so_far.asked:,} links asked about")
     )
     for link, verdict in done.failing:
         click.echo(
@@ -130,7 +129,7 @@ def verify(options: VerifyLineageOptions) -> int:
             f"{link.conversation_id or 'no conversation'}"
         )
     for verdict in LinkVerdict:
-        click.echo(f"{verdict.value}: {formatting.count(done.counts[verdict])}")
+        click.echo(f"{verdict.value}: {done.counts[verdict]:,}")
     say(f"next cursor: {done.last}")
     confirmed = done.counts[LinkVerdict.CONFIRMED] == done.asked
     return ExitCode.DONE if confirmed else ExitCode.UNCONFIRMED

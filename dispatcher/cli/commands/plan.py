@@ -176,15 +176,15 @@ def _print(
 def _rows(campaign: str, report: DryRunReport) -> Table:
     scan = report.seen
     table = new_table(f"Plan of campaign {campaign}: rows", "rows", "reason", "number")
-    table.add_row("new contact", "", formatting.count(scan.contacts))
-    table.add_row("duplicate", "already in the campaign", formatting.count(scan.duplicates))
+    table.add_row("new contact", "", f"{scan.contacts:,}")
+    table.add_row("duplicate", "already in the campaign", f"{scan.duplicates:,}")
     for word, number in sorted(scan.rejected.items()):
-        table.add_row("rejected row", word, formatting.count(number))
-    table.add_row("filtered", "kept out by source.filter", formatting.count(scan.filtered))
+        table.add_row("rejected row", word, f"{number:,}")
+    table.add_row("filtered", "kept out by source.filter", f"{scan.filtered:,}")
     table.add_section()
-    table.add_row("in the ledger", "not final", formatting.count(scan.waiting))
+    table.add_row("in the ledger", "not final", f"{scan.waiting:,}")
     if report.in_doubt:
-        table.add_row("in the ledger", "in doubt, not planned", formatting.count(report.in_doubt))
+        table.add_row("in the ledger", "in doubt, not planned", f"{report.in_doubt:,}")
     return table
 
 
@@ -194,24 +194,24 @@ def _outcomes(estimate: Estimate) -> Table:
     for (status, reason), found in sorted(
         estimate.outcomes.items(), key=lambda item: (order[item[0][0]], -item[1].number)
     ):
-        table.add_row(str(status), str(reason), _interval(found), formatting.count(found.number))
+        table.add_row(str(status), str(reason), _interval(found), f"{found.number:,}")
     for waits, found in estimate.waits.items():
         words = f"{waits}, counted above"
-        table.add_row("deferred first", words, _interval(found), formatting.count(found.number))
+        table.add_row("deferred first", words, _interval(found), f"{found.number:,}")
     return table
 
 
 def _requests_table(estimate: Estimate) -> Table:
     table = new_table("Requests", "requests", "95% interval", "number")
     for name, found in _requests(estimate).items():
-        table.add_row(name, _interval(found), formatting.count(found.number))
+        table.add_row(name, _interval(found), f"{found.number:,}")
     return table
 
 
 def _interval(interval: Interval) -> str:
     if interval.low == interval.high:
         return "exact"
-    return f"{formatting.count(interval.low)} to {formatting.count(interval.high)}"
+    return f"{interval.low:,} to {interval.high:,}"
 
 
 def _remarks(
@@ -222,8 +222,8 @@ def _remarks(
 ) -> Iterator[str]:
     scan, (estimate, low, high) = report.seen, seconds
     if scan.asked or scan.unread:
-        unread = f", {formatting.count(scan.unread)} without an answer" if scan.unread else ""
-        checked = f"{formatting.count(scan.asked)} of {formatting.count(scan.to_ask)}"
+        unread = f", {scan.unread:,} without an answer" if scan.unread else ""
+        checked = f"{scan.asked:,} of {scan.to_ask:,}"
         yield f"States read: {checked} contacts{unread}."
     elif scan.to_ask:
         yield "States were not read: a contact takes one request or two, depending on its state."
@@ -235,8 +235,8 @@ def _remarks(
             "(--ended-after)."
         )
     if scan.later:
-        yield f"Due later: {formatting.count(scan.later)} contacts, the last {_iso(scan.last_due)}."
-    quota = f"{formatting.count(requests_per_minute(settings))} requests a minute"
+        yield f"Due later: {scan.later:,} contacts, the last {_iso(scan.last_due)}."
+    quota = f"{requests_per_minute(settings):,} requests a minute"
     spread = f" ({formatting.duration(low)} to {formatting.duration(high)})" if low != high else ""
     end = datetime.fromtimestamp(time.time() + estimate).astimezone()
     yield (
@@ -279,9 +279,9 @@ def _line_printer(request: dry_run.DryRunRequest) -> Callable[[ScanProgress], No
     def show(scan: ScanProgress) -> None:
         if timer.is_due():
             read, total = scan.asked + scan.unread, _states_to_read(scan, request)
-            of_total = "" if total is None else f" of {formatting.count(total)}"
-            states = f", states read {formatting.count(read)}{of_total}"
-            say(f"rows read {formatting.count(scan.rows)}{'' if request.sample == 0 else states}")
+            of_total = "" if total is None else f" of {total:,}"
+            states = f", states read {read:,}{of_total}"
+            say(f"rows read {scan.rows:,}{'' if request.sample == 0 else states}")
 
     return show
 

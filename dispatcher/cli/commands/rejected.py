@@ -1,4 +1,4 @@
-"""``dispatcher rejected export``: the bad rows, as files that can be mended and fed back."""
+"""``dispatcher rejected export``: the rejected rows, as files that can be corrected."""
 
 import csv
 import os
@@ -25,9 +25,9 @@ from dispatcher.sources.rows.line_reader import RAW_LIMIT
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _NO_ROWS = frozenset({"header", "unreadable"})
-"""Reasons that stand for a whole file, or for its rest."""
+"""Reasons that concern a whole file, or the rest of it."""
 _MODE = 0o600
-"""Owner only: rows hold messages and addresses."""
+"""Owner only: rows contain messages and addresses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,21 +111,21 @@ class _OutputFile:
 
 @dataclass
 class _RowFiles:
-    """Files of rows, one for each header that there is, and what is wrong with the rows."""
+    """Files of rows, one for each header, and the list of what is wrong with the rows."""
 
     out: Path
     layout: Layout
-    given_header: Path | None
+    header_file: Path | None
     fingerprints: Collection[str]
     headings: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
-    outs: dict[tuple[bytes, ...], _OutputFile] = field(default_factory=dict)
+    files: dict[tuple[bytes, ...], _OutputFile] = field(default_factory=dict)
     reasons: list[tuple[Any, ...]] = field(default_factory=list)
-    left: int = 0
+    incomplete: int = 0
 
     def write(self, row: StoredRejectedRow) -> None:
-        """Write a row into the file with its header; one that is not whole only into the list."""
+        """Write a row into the file with its header; an incomplete row only into the list."""
         if row.reason in _NO_ROWS or len(row.raw) >= RAW_LIMIT or not row.raw:
-            self.left += 1
+            self.incomplete += 1
             self.reasons.append(("", "", row.file, row.line, row.reason, row.detail))
             return
         out = self._file_for(self._heading(row))
@@ -139,48 +139,48 @@ class _RowFiles:
 
     def _read_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         is_json = row.raw.lstrip().startswith(b"{") and self.layout.format != "csv"
-        if self.given_header is not None:
-            return () if is_json else heading(str(self.given_header), self.layout)[0]
+        if self.header_file is not None:
+            return () if is_json else heading(str(self.header_file), self.layout)[0]
         try:
             lines, fingerprint = heading(row.file, self.layout)
         except SourceError as error:
             if is_json:
                 return ()
             raise SourceError(
-                f"{error}. The header of its rows is needed: name a file that has the same one "
-                "with --header"
+                f"{error}. The header of its rows is needed: name a file that has the same "
+                "header with --header"
             ) from None
         if fingerprint not in self.fingerprints:
             say(
-                f"warning: {row.file} is not the file any more that was read; if its columns have "
-                "changed, name a file with the old header with --header"
+                f"warning: {row.file} has changed since it was read; if its columns are not the "
+                "same, name a file with the old header with --header"
             )
         return lines
 
     def _file_for(self, head: tuple[bytes, ...]) -> _OutputFile:
-        if head not in self.outs:
-            path = self._path(len(self.outs) + 1, is_json=not head)
+        if head not in self.files:
+            path = self._path(len(self.files) + 1, is_json=not head)
             file = _create(path)
             file.writelines(line + b"\n" for line in head)
-            self.outs[head] = _OutputFile(path, file, len(head))
-        return self.outs[head]
+            self.files[head] = _OutputFile(path, file, len(head))
+        return self.files[head]
 
     def _path(self, number: int, *, is_json: bool) -> Path:
-        """Name a file so that it is read as what it is."""
+        """Return a file's path, with the suffix of its format."""
         suffix = self.out.suffix
         if is_json != (suffix in JSON_SUFFIXES):
             suffix = ".jsonl" if is_json else ".csv"
         return self.out.with_name(f"{self.out.stem}{f'-{number}' if number > 1 else ''}{suffix}")
 
     def remove(self) -> None:
-        """Take away what was written so far."""
-        for out in self.outs.values():
+        """Remove the files that were written so far."""
+        for out in self.files.values():
             out.file.close()
             out.path.unlink()
 
     def close(self) -> Path:
-        """Close the files, and write the list of what is wrong beside the first."""
-        for out in self.outs.values():
+        """Close the files, and write the list of what is wrong beside the first one."""
+        for out in self.files.values():
             out.file.close()
         path = self.out.with_name(f"{self.out.stem}.reasons.csv")
         with _create(path) as file:
@@ -192,18 +192,20 @@ class _RowFiles:
         return path
 
 
-def _finish(files: _RowFiles) -> None:
-    if not files.reasons:
+def _finish(export: _RowFiles) -> None:
+    if not export.reasons:
         click.echo("No row was rejected: nothing was written.")
         return
-    listed = files.close()
-    for out in files.outs.values():
-        click.echo(f"{out.rows:,} rows in {out.path}: mend them, then run with --source {out.path}")
-    click.echo(f"What is wrong with each, by its line: {listed}")
-    if files.left:
+    reasons = export.close()
+    for file in export.files.values():
+        click.echo(
+            f"{file.rows:,} rows in {file.path}: correct them, then run with --source {file.path}"
+        )
+    click.echo(f"What is wrong with each row, by its line: {reasons}")
+    if export.incomplete:
         say(
-            f"{files.left:,} are in that list only, since the ledger has not the whole of them: "
-            "take them from the source."
+            f"{export.incomplete:,} are in that list only, because the ledger does not have the "
+            "complete rows: take them from the source."
         )
 
 
@@ -211,6 +213,6 @@ def _create(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
     except FileExistsError:
-        raise CommandError(f"{path} is there already; name another file with --out") from None
+        raise CommandError(f"{path} exists already; name another file with --out") from None
     except OSError as error:
         raise CommandError(f"{path} cannot be written ({error.strerror or error})") from None

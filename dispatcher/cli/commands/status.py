@@ -123,10 +123,10 @@ def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
     if not backlog.due + backlog.later + backlog.busy + in_doubt:
         return "Every contact is final."
     parts = [
-        f"{formatting.count(backlog.due)} due now",
-        f"{formatting.count(backlog.later)} due later",
-        f"{formatting.count(backlog.busy)} being processed",
-        f"{formatting.count(in_doubt)} in doubt",
+        f"{backlog.due:,} due now",
+        f"{backlog.later:,} due later",
+        f"{backlog.busy:,} being processed",
+        f"{in_doubt:,} in doubt",
     ]
     if backlog.oldest_due is not None:
         parts.append(f"the oldest due for {formatting.since(backlog.oldest_due, now)}")
@@ -188,7 +188,7 @@ def _run(report: StatusReport, now: float) -> list[str]:
         f"HALTED: {_halt(reason, since, now)}" for reason, since in run["halted_since"].items()
     )
     requests = (
-        f"Client {name}: {formatting.count(client['requests'])} requests, {client['pace']:g}/s, "
+        f"Client {name}: {client['requests']:,} requests, {client['pace']:g}/s, "
         f"{client['quota_used']:.0%} of its quota used."
         for name, client in clients.items()
     )
