@@ -2,14 +2,13 @@
 
 from dispatcher.app.authorization_report import OnlineFinding
 from dispatcher.app.online_check import check_online
-from dispatcher.app.run import ProgressView, RunOptions, RunResult, run
+from dispatcher.app.run import ProgressView, RunResult, run
 from dispatcher.app.wiring import make_agent
 from dispatcher.engine.run_options import RunOutcome
 
 __all__ = [
     "OnlineFinding",
     "ProgressView",
-    "RunOptions",
     "RunOutcome",
     "RunResult",
     "check_online",

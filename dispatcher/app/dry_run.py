@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import uvloop
 
 from dispatcher.app.campaign_rules import open_campaign_rules
-from dispatcher.app.wiring import make_pacer, make_platform, make_policy, make_source
+from dispatcher.app.wiring import make_policy, make_source, open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
-from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.ledgers.read.dry_run_view import DryRunView
-from dispatcher.settings import Settings, each_client
+from dispatcher.settings import Settings
 
 SHOW_SECONDS = 0.2
 """How often the progress is shown."""
@@ -64,11 +63,7 @@ async def _plan(
         stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.seen, show)))
         if request.sample == 0:
             return await dry_run.run(None, None)
-        _, own = next(each_client(settings))  # all reads use the quota of one client
-        platform = await make_platform(own, clock, stack)
-        pacer = make_pacer(own, clock)
-        reader = PlatformReader(platform, pacer, clock, policy.retry, random.random)
-        await reader.preflight()
+        platform, reader = await open_reader(settings, clock, stack)
         return await dry_run.run(platform, reader)
 
 

@@ -1,19 +1,17 @@
 """Builds and runs a check of the lineage from the settings."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import uvloop
 
-from dispatcher.app.wiring import make_pacer, make_platform, make_policy
+from dispatcher.app.wiring import open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
-from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
-from dispatcher.settings import Settings, each_client
+from dispatcher.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,6 @@ async def _verify(
     async with AsyncExitStack() as stack:
         query = UnverifiedQuery(clock.time() - request.min_age, request.campaign)
         links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, query))
-        _, own = next(each_client(settings))  # one client is enough: a look back serves many
-        platform = await make_platform(own, clock, stack)
-        pacer, policy = make_pacer(own, clock), make_policy(settings).retry
-        reader = PlatformReader(platform, pacer, clock, policy, random.random)
-        await reader.preflight()
+        platform, reader = await open_reader(settings, clock, stack)
         await verify(links, platform, reader, clock, done, show)
     return done

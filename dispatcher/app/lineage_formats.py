@@ -23,10 +23,6 @@ FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
 BLOCK_ROWS = 5000
 """Rows that are in memory at a time."""
 
-TEXTS = (
-    "campaign", "contact_key", "previous_conversation_id", "conversation_id", "relation", "reason",
-    "external_contact_id", "state_seen", "message_id", "correlation_id", "verified",
-)  # fmt: skip
 TIMES = ("state_at", "sent_at", "settled_at", "verified_at")
 NUMBERS = ("attempts", "sends")
 COLUMNS = (
@@ -133,9 +129,9 @@ def _value(name: str, row: LineageRow) -> Any:
 
 
 def _cell(name: str, row: LineageRow) -> Any:
-    """Return a column's value for CSV: a time is a text, None an empty cell."""
+    """Return a column's value for CSV: times are ISO 8601, all of one length."""
     value = _value(name, row)
-    return iso(value) if isinstance(value, datetime) else value
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 
 def _object(row: LineageRow) -> dict[str, Any]:
@@ -143,8 +139,3 @@ def _object(row: LineageRow) -> dict[str, Any]:
     return {
         name: dict(row.attributes) if name == "attributes" else _cell(name, row) for name in COLUMNS
     }
-
-
-def iso(moment: datetime) -> str:
-    """Return a time in ISO 8601, UTC, with microseconds: all have one length, so they sort."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -37,15 +37,6 @@ VIEW_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a command line adds to the settings."""
-
-    once: bool = False
-    limit: int | None = None
-    """How many contacts are taken out of the ledger at most."""
-
-
-@dataclass(frozen=True, slots=True)
 class RunResult:
     """How a run ended: ``ending`` is None when a second signal ended it at once.
 
@@ -77,8 +68,12 @@ class ProgressView(Protocol):
         ...
 
 
-def run(settings: Settings, options: RunOptions, view: ProgressView | None = None) -> RunResult:
+def run(
+    settings: Settings, view: ProgressView | None = None, *, once: bool, limit: int | None = None
+) -> RunResult:
     """Run the dispatcher until it is done or a signal stops it.
+
+    ``limit`` is how many contacts are taken out of the ledger at most.
 
     Raises:
         SourceError: the source cannot be read.
@@ -90,7 +85,7 @@ def run(settings: Settings, options: RunOptions, view: ProgressView | None = Non
     """
     _tune_garbage_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Run(settings, options, view).run())
+        return runner.run(_Run(settings, view, once=once, limit=limit).run())
 
 
 def _tune_garbage_collector() -> None:
@@ -106,9 +101,11 @@ def _tune_garbage_collector() -> None:
 class _Run:
     """One run; its parts are closed in the reverse of the order in which they were opened."""
 
-    def __init__(self, settings: Settings, options: RunOptions, view: ProgressView | None) -> None:
+    def __init__(
+        self, settings: Settings, view: ProgressView | None, *, once: bool, limit: int | None
+    ) -> None:
         self._settings = settings
-        self._options = options
+        self._once, self._limit = once, limit
         self._view = view
         self._clock: Clock = SystemClock()
         self._telemetry = RunTelemetry(settings)
@@ -133,18 +130,18 @@ class _Run:
             return RunResult(outcome, self._telemetry.snapshots(), {})
 
     async def _run(self) -> RunResult:
-        settings, options, telemetry = self._settings, self._options, self._telemetry
+        settings, telemetry = self._settings, self._telemetry
         async with AsyncExitStack() as stack:
             telemetry.open(stack, self._view.stream if self._view is not None else None)
             campaigns = await open_campaigns(
-                settings, telemetry, stack, self._too_many_failed, once=options.once
+                settings, telemetry, stack, self._too_many_failed, once=self._once
             )
             ledger, socket = campaigns[0].ledger, settings.control.socket
             await commands.serve(stack, ledger, settings.ledger.path, socket, self)
             clients = await open_clients(settings, self._clock, stack, telemetry.shared_sink)
             await preflight(clients, self._log)
             pool = ClientPool(clients)
-            campaign_runs = make_campaign_runs(campaigns, pool, self._clock, options.limit)
+            campaign_runs = make_campaign_runs(campaigns, pool, self._clock, self._limit)
             pipeline = Pipeline(campaign_runs, pool, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
             outcome = await self._run_pipeline(stack, pipeline)
@@ -155,7 +152,7 @@ class _Run:
         engine = self._settings.engine
         return PipelineOptions(
             workers=engine.workers,
-            once=self._options.once,
+            once=self._once,
             wait_limit=engine.wait_limit_seconds,
             drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,

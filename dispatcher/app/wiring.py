@@ -1,5 +1,6 @@
 """Builds the parts of the dispatcher from its settings."""
 
+import random
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
@@ -14,11 +15,12 @@ from dispatcher.app.dialects import (
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.unsettled_send import ReconcilePolicy
+from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager
 from dispatcher.ports import Clock, Platform, Source
-from dispatcher.settings import Settings, SettingsError, SettingsProblem, variables_of
+from dispatcher.settings import Settings, SettingsError, SettingsProblem, each_client, variables_of
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
@@ -79,6 +81,19 @@ def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
     platform = settings.platform
     requests = platform.requests_per_minute * platform.window_seconds / 60.0
     return QuotaPacer(max(1, int(requests)), platform.window_seconds, clock)
+
+
+async def open_reader(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> tuple[Platform, PlatformReader]:
+    """Return the platform, and its reader for commands, which uses the quota of one client."""
+    _, client_settings = next(each_client(settings))
+    platform = await make_platform(client_settings, clock, stack)
+    retry = make_policy(settings).retry
+    pacer = make_pacer(client_settings, clock)
+    reader = PlatformReader(platform, pacer, clock, retry, random.random)
+    await reader.preflight()
+    return platform, reader
 
 
 def make_agent(settings: Settings) -> AgentAddress:

@@ -72,11 +72,7 @@ def clients(snapshot: Snapshot) -> dict[str, str]:
 
 def failures(snapshot: Snapshot) -> dict[str, int]:
     """Return the three failure counters, which are kept apart."""
-    return {
-        "scope errors": sum(snapshot.scope_errors.values()),
-        "closed-session conflicts": sum(snapshot.closed_session_conflicts.values()),
-        "retry loops": sum(snapshot.retry_loops.values()),
-    }
+    return {name: sum(tags.values()) for name, tags in failures_by_tag(snapshot).items()}
 
 
 def failures_by_tag(snapshot: Snapshot) -> dict[str, dict[str, int]]:

@@ -13,6 +13,7 @@ Options = TypeVar("Options")
 DEBUG = "dispatcher.debug"
 """Key in click's ``meta`` that is set if --debug is among the arguments."""
 
+FILE = click.Path(dir_okay=False, path_type=Path)
 PORT = click.IntRange(0, 65535)
 
 
@@ -63,7 +64,7 @@ debug_option = click.option(
 
 config_option = click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Settings in TOML; without it dispatcher.toml, if there is one here.",
 )
 
@@ -100,11 +101,10 @@ ledger_file_options = combine(
 )
 """The options that name a ledger."""
 
-ledger_options = combine(
+campaign_options = combine(
     ledger_file_options,
     click.option(
         "--campaign", help="Only this campaign; else the one of the configuration, or all."
     ),
-    debug_option,
 )
 """The options that name a ledger and a campaign."""

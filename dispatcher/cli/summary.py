@@ -50,7 +50,8 @@ def show_run(console: Console, snapshot: Snapshot) -> None:
         table.add_row(str(step), status, f"{number:,}")
     table.add_section()
     for name, tags in formatting.failures_by_tag(snapshot).items():
-        table.add_row(name, _words(tags), f"{sum(tags.values()):,}")
+        by_tag = ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))
+        table.add_row(name, by_tag, f"{sum(tags.values()):,}")
     console.print(table)
     _show_clients(console, snapshot)
     console.print(_pace(snapshot), highlight=False)
@@ -86,7 +87,3 @@ def _pace(snapshot: Snapshot) -> str:
         f"{settled:,} contacts settled in {formatting.duration(snapshot.seconds)}, "
         f"{requests:,} requests, {ratio}."
     )
-
-
-def _words(tags: Mapping[str, int]) -> str:
-    return ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))

@@ -185,7 +185,7 @@ async def test_pruning_and_forgetting_while_a_run_goes_on(filled):
     ("arguments", "words"),
     [
         (["prune", "--older-than", "3x"], "write 90d, 12w or 36h"),
-        (["prune", "--older-than", "2h"], "may still be needed to tell what became of a send"),
+        (["prune", "--older-than", "2h"], "may still be needed to find out what became of a send"),
         (["prune", "--older-than", "9d", "--campaign", "no"], "campaign 'no' is not in it"),
         (["forget"], "name either CONTACT or --external-contact ID"),
         (["forget", "nobody"], "nothing in it names 'nobody'; check the key or the id"),

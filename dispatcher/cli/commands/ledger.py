@@ -15,7 +15,13 @@ from rich.progress import Progress
 from dispatcher.cli.config import ConfigOptions, LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.lazy_group import LazyGroup
-from dispatcher.cli.options import debug_option, ledger_file_options, progress_option, with_options
+from dispatcher.cli.options import (
+    FILE,
+    debug_option,
+    ledger_file_options,
+    progress_option,
+    with_options,
+)
 from dispatcher.cli.progress import LineTimer, is_live
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error, translate_error
@@ -151,7 +157,7 @@ def verify(options: VerifyCommandOptions) -> int:
 
 
 @ledger.command(epilog=EPILOG, short_help="Copy a ledger, also during a run.")
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("target", type=FILE)
 @ledger_file_options
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @progress_option

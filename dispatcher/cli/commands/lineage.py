@@ -10,7 +10,13 @@ from dispatcher.app import lineage_check, lineage_export
 from dispatcher.app.lineage_formats import FORMATS, Format
 from dispatcher.cli.config import LedgerOptions, SettingsOptions
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import config_option, debug_option, settings_options, with_options
+from dispatcher.cli.options import (
+    FILE,
+    campaign_options,
+    debug_option,
+    settings_options,
+    with_options,
+)
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
 
@@ -41,9 +47,7 @@ def lineage() -> None:
 
 
 @lineage.command(epilog=EPILOG, short_help="Export the lineage as CSV, JSON Lines or Parquet.")
-@config_option
-@click.option("--ledger", type=click.Path(dir_okay=False), help="The ledger, without a config.")
-@click.option("--campaign", help="Only this campaign; as in status.")
+@campaign_options
 @click.option("--format", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
     "--since", type=click.IntRange(min=0), metavar="CURSOR", help="Only rows after this cursor."
@@ -52,7 +56,7 @@ def lineage() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace the file that is there.")
 @click.option(
     "--cursor-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Go on from the cursor in here, and write the next one into it.",
 )
 @debug_option

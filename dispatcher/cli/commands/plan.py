@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import click
 from rich.console import Console
@@ -102,17 +103,24 @@ def plan(options: PlanCommandOptions) -> int:
     return ExitCode.DONE
 
 
-def duration(report: DryRunReport, settings: Settings) -> tuple[float, float, float]:
-    """Return how many seconds the run takes at this quota: estimate, low, high."""
+class Seconds(NamedTuple):
+    """A duration with its 95% interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def duration(report: DryRunReport, settings: Settings) -> Seconds:
+    """Return how long the run takes at this quota."""
     rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
     requests = report.estimate.requests
-    estimate, low, high = (n / rate for n in (requests.number, requests.low, requests.high))
-    wait = report.longest_wait
-    return max(estimate, wait), max(low, wait), max(high, wait)
+    numbers = (requests.number, requests.low, requests.high)
+    return Seconds(*(max(number / rate, report.longest_wait) for number in numbers))
 
 
 def as_json(
-    settings: Settings, report: DryRunReport, seconds: tuple[float, float, float], now: float
+    settings: Settings, report: DryRunReport, seconds: Seconds, now: float
 ) -> dict[str, object]:
     """Return the report as JSON values; every estimate has its 95% interval."""
     scan, estimate = report.seen, report.estimate
@@ -134,11 +142,8 @@ def as_json(
         "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
         "due_later": {"contacts": scan.later, "last": _iso(scan.last_due)},
         "requests": {name: _span(interval) for name, interval in _requests(estimate).items()},
-        "duration_seconds": dict(zip(("estimate", "low", "high"), seconds, strict=True)),
-        "ends_at": {
-            name: _iso(now + after)
-            for name, after in zip(("estimate", "low", "high"), seconds, strict=True)
-        },
+        "duration_seconds": seconds._asdict(),
+        "ends_at": {name: _iso(now + after) for name, after in seconds._asdict().items()},
     }
 
 
@@ -163,7 +168,7 @@ def _print(
     console: Console,
     settings: Settings,
     report: DryRunReport,
-    seconds: tuple[float, float, float],
+    seconds: Seconds,
     ended_after: float,
 ) -> None:
     console.print(_rows(settings.campaign, report))
@@ -215,10 +220,7 @@ def _interval(interval: Interval) -> str:
 
 
 def _remarks(
-    settings: Settings,
-    report: DryRunReport,
-    seconds: tuple[float, float, float],
-    ended_after: float,
+    settings: Settings, report: DryRunReport, seconds: Seconds, ended_after: float
 ) -> Iterator[str]:
     scan, (estimate, low, high) = report.seen, seconds
     if scan.asked or scan.unread:

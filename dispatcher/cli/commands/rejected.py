@@ -12,7 +12,7 @@ import click
 from dispatcher.app.wiring import make_layout
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import ledger_options, with_options
+from dispatcher.cli.options import FILE, campaign_options, debug_option, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.operator_commands import CommandError, campaigns
 from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
@@ -46,15 +46,16 @@ def rejected() -> None:
 
 @rejected.command(epilog=EPILOG, short_help="Write the rejected rows into a file to correct.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    "--out", type=FILE, required=True,
     help="The file to write; one more is written beside it, with what is wrong by line.",
 )  # fmt: skip
 @click.option("--reason", help="Only rows rejected for this reason, such as bad_id.")
 @click.option(
-    "--header", type=click.Path(dir_okay=False, path_type=Path),
+    "--header", type=FILE,
     help="A file with the header of the rows, where the source is no longer there.",
 )  # fmt: skip
-@ledger_options
+@campaign_options
+@debug_option
 @with_options(ExportRejectedOptions)
 def export(options: ExportRejectedOptions) -> int:
     """Write the rejected rows as they were in the source, under its header.

@@ -90,8 +90,8 @@ def run(options: RunCommandOptions) -> int:
     console = Console()
     live = progress.is_live(console, options.progress)
     view = progress.view(console, live=live)
-    run_options = app.RunOptions(once=options.once, limit=options.limit)
-    result = app.run(_quieter(settings, live=live), run_options, view)
+    settings_for_view = _quieter(settings, live=live)
+    result = app.run(settings_for_view, view, once=options.once, limit=options.limit)
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dispatcher.cli.options import PORT, debug_option, with_options
+from dispatcher.cli.options import FILE, PORT, debug_option, with_options
 from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.model import DialectName
@@ -47,15 +47,11 @@ class ContactsCommandOptions:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file.")
+@click.option("--scenario", type=FILE, help="A TOML file.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks one.")
 @click.option("--control-port", type=PORT, default=0, help="0, the default, picks one.")
-@click.option(
-    "--log",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Append one JSON line for each message that takes effect.",
-)
+@click.option("--log", type=FILE, help="Append one JSON line for each message that takes effect.")
 @click.option("--seed", type=int, help="Another world of the same kind; the scenario's by default.")
 @click.option(
     "--dialect",
@@ -92,11 +88,11 @@ def sandbox(options: SandboxCommandOptions) -> int | None:
 
 @sandbox.command()
 @click.option("--count", type=click.IntRange(min=1), default=2000, show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--out", type=FILE, required=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
     "--scenario",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Take the mixture of conversations from here; half ended and half active without.",
 )
 @debug_option

@@ -14,7 +14,7 @@ from dispatcher.app.control import client
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import debug_option, json_option, ledger_file_options, with_options
+from dispatcher.cli.options import campaign_options, debug_option, json_option, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.read.reader import ledger_reader
@@ -41,10 +41,7 @@ class StatusCommandOptions(LedgerOptions):
 
 
 @click.command(epilog=EPILOG)
-@ledger_file_options
-@click.option(
-    "--campaign", help="Only this campaign; without it, the one of the configuration or all."
-)
+@campaign_options
 @json_option
 @click.option("--watch", is_flag=True, help="Look again every 2 seconds, until interrupted.")
 @debug_option
@@ -93,7 +90,8 @@ def read_status(ledger: Path, campaign: str | None, quota: float | None = None) 
         run, source = None, "ledger"
         with ledger_reader(ledger) as connection:
             campaigns = campaign_statuses(connection, campaign, time.time())
-    left = sum(_left(found["backlog"]) for found in campaigns)
+    unfinished = ("due", "later", "busy")
+    left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
     requests_per_contact = _requests_per_contact(run)
     return {
         "source": source,
@@ -140,10 +138,6 @@ def _quota(options: StatusCommandOptions) -> float | None:
     if options.ledger and options.config is None:
         return None
     return requests_per_minute(options.load_settings()) / 60
-
-
-def _left(backlog: Mapping[str, Any]) -> int:
-    return int(backlog["due"] + backlog["later"] + backlog["busy"])
 
 
 def _requests_per_contact(run: StatusReport | None) -> float:
