@@ -108,3 +108,6 @@ campaign_options = combine(
     ),
 )
 """The options that name a ledger and a campaign."""
+
+ledger_options = combine(campaign_options, debug_option)
+"""The same, and --debug."""

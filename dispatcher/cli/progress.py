@@ -3,11 +3,13 @@
 import io
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import BinaryIO, Self, cast
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -43,6 +45,42 @@ class LineTimer:
             return False
         self._last = now
         return True
+
+
+@contextmanager
+def show_counts(*names: str, live: bool | None) -> Iterator[Callable[..., None]]:
+    """Yield a function that shows how much of some tasks is done: as bars, or as a line.
+
+    The function takes a pair for each name: what is done, and the total (None: not known yet).
+    ``live`` is the option --progress.
+    """
+    console, timer = Console(stderr=True), LineTimer()
+
+    def show_line(*counts: tuple[int, int | None]) -> None:
+        if timer.is_due():
+            parts = (
+                f"{name} {done:,}" if total is None else f"{name} {done:,} of {total:,}"
+                for name, (done, total) in zip(names, counts, strict=True)
+            )
+            console.out(", ".join(parts), highlight=False)
+
+    if not is_live(console, live):
+        yield show_line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks = [bars.add_task(name, total=None) for name in names]
+
+        def show_bars(*counts: tuple[int, int | None]) -> None:
+            for task, (done, total) in zip(tasks, counts, strict=True):
+                bars.update(task, completed=done, total=total)
+
+        yield show_bars
 
 
 def view(console: Console, *, live: bool) -> ProgressView:

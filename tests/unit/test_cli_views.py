@@ -86,6 +86,31 @@ def test_plain_view_prints_every_ten_seconds(snapshot, monkeypatch):
     assert view.stream is None
 
 
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        ([(1200, None), (5, None)], "rows read 1,200, states read 5\n"),
+        ([(1200, 1200), (5, 60)], "rows read 1,200 of 1,200, states read 5 of 60\n"),
+    ],
+)
+def test_counts_are_lines_without_a_terminal(counts, line, monkeypatch, capsys):
+    """On standard error, at most one every ten seconds; a total is named when it is known."""
+    now = [100.0]
+    monkeypatch.setattr("dispatcher.cli.progress.time.monotonic", lambda: now[0])
+    with progress.show_counts("rows read", "states read", live=False) as show:
+        for _ in range(3):
+            now[0] += 5.0
+            show(*counts)
+    assert capsys.readouterr().err == line
+
+
+def test_counts_are_bars_that_go_at_the_end(capsys):
+    """Done and total of each task, as the option asks."""
+    with progress.show_counts("copying", live=True) as show:
+        show((3, 7))
+    assert "copying" in capsys.readouterr().err
+
+
 def test_live_view_cleans_up(snapshot):
     """At a terminal the view is drawn in place, and gone at the end."""
     out = io.StringIO()

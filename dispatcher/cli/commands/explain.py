@@ -10,7 +10,7 @@ import click
 from dispatcher.cli import tables
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import campaign_options, debug_option, json_option, with_options
+from dispatcher.cli.options import json_option, ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.read import contact_history
 from dispatcher.ledgers.read.reader import ledger_reader
@@ -31,8 +31,7 @@ class ExplainCommandOptions(LedgerOptions):
 
 @click.command(epilog=EPILOG)
 @click.argument("name", metavar="CONTACT")
-@campaign_options
-@debug_option
+@ledger_options
 @json_option
 @with_options(ExplainCommandOptions)
 def explain(options: ExplainCommandOptions) -> int:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from dispatcher.cli.config import ConfigOptions, LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
@@ -22,7 +20,7 @@ from dispatcher.cli.options import (
     progress_option,
     with_options,
 )
-from dispatcher.cli.progress import LineTimer, is_live
+from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.lock import LedgerLockedError
@@ -286,17 +284,7 @@ def _age(text: str) -> float:
 
 
 @contextmanager
-def _shown(what: str, *, progress: bool | None) -> Iterator[ReportProgress]:
-    """Yield the function that shows the progress: as a bar at a terminal, else as lines."""
-    console, timer = Console(stderr=True), LineTimer()
-
-    def show_line(done: int, total: int) -> None:
-        if timer.is_due():
-            say(f"{what}: {done:,} of {total:,}")
-
-    if not is_live(console, progress):
-        yield show_line
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def _shown(name: str, *, progress: bool | None) -> Iterator[ReportProgress]:
+    """Yield the function that shows how much is done."""
+    with show_counts(name, live=progress) as show:
+        yield lambda done, total: show((done, total))

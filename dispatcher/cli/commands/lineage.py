@@ -79,13 +79,7 @@ def export(options: ExportLineageOptions) -> int:
     if out is None and options.format == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: name a file with --out.")
     request = lineage_export.ExportRequest(
-        ledger,
-        campaign,
-        options.format,
-        options.since,
-        out,
-        options.cursor_file,
-        overwrite=options.overwrite,
+        ledger, campaign, options.format, options.since, out, options.cursor_file, options.overwrite
     )
     written = lineage_export.export(request, sys.stdout.buffer)
     say(f"{written.rows:,} rows exported; next cursor: {written.cursor}")

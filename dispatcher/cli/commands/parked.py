@@ -18,14 +18,7 @@ from dispatcher.cli import formatting, tables
 from dispatcher.cli.commands.explain import ExplainCommandOptions, show_history
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import (
-    F,
-    campaign_options,
-    combine,
-    debug_option,
-    json_option,
-    with_options,
-)
+from dispatcher.cli.options import F, combine, json_option, ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import operator_commands
@@ -123,8 +116,7 @@ def parked() -> None:
 
 @parked.command("list", short_help="List parked contacts.")
 @selection_options(limit=100)
-@campaign_options
-@debug_option
+@ledger_options
 @json_option
 @with_options(ListCommandOptions)
 def list_(options: ListCommandOptions) -> int:
@@ -150,8 +142,7 @@ def list_(options: ListCommandOptions) -> int:
 
 @parked.command(short_help="Show everything about one parked contact.")
 @click.argument("name", metavar="KEY|ID")
-@campaign_options
-@debug_option
+@ledger_options
 @json_option
 @with_options(ExplainCommandOptions)
 def show(options: ExplainCommandOptions) -> int:
@@ -166,8 +157,7 @@ def show(options: ExplainCommandOptions) -> int:
 
 @parked.command(epilog=EPILOG, short_help="Put parked contacts back into the run.")
 @selection_options(limit=None)
-@campaign_options
-@debug_option
+@ledger_options
 @yes_option
 @with_options(ReplayOrDropOptions)
 def replay(options: ReplayOrDropOptions) -> int:
@@ -187,8 +177,7 @@ def replay(options: ReplayOrDropOptions) -> int:
 
 @parked.command(epilog=EPILOG, short_help="Make parked contacts final: nothing is sent.")
 @selection_options(limit=None)
-@campaign_options
-@debug_option
+@ledger_options
 @yes_option
 @with_options(ReplayOrDropOptions)
 def drop(options: ReplayOrDropOptions) -> int:

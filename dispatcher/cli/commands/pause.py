@@ -6,13 +6,12 @@ from dispatcher.app.control import client
 from dispatcher.cli import tables
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import campaign_options, debug_option, with_options
+from dispatcher.cli.options import ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
 
 
 @click.command(epilog=EPILOG)
-@campaign_options
-@debug_option
+@ledger_options
 @with_options(LedgerOptions)
 def pause(options: LedgerOptions) -> int:
     """Let a campaign take nothing new, now and after a restart; what is in flight is settled.
@@ -30,8 +29,7 @@ def pause(options: LedgerOptions) -> int:
 
 
 @click.command(epilog=EPILOG)
-@campaign_options
-@debug_option
+@ledger_options
 @with_options(LedgerOptions)
 def resume(options: LedgerOptions) -> int:
     """Let a paused campaign go on where it stopped.

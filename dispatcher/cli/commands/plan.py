@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
 from dispatcher.cli.config import SettingsOptions
-from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import (
     debug_option,
     json_option,
@@ -24,7 +23,7 @@ from dispatcher.cli.options import (
     settings_options,
     with_options,
 )
-from dispatcher.cli.progress import LineTimer, is_live
+from dispatcher.cli.progress import show_counts
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.forecast import Estimate, Interval
@@ -252,44 +251,14 @@ def _remarks(
 def _shown(
     request: dry_run.DryRunRequest, *, progress: bool | None
 ) -> Iterator[Callable[[ScanProgress], None]]:
-    """Yield the function that shows the progress: as bars at a terminal, else as lines."""
-    console = Console(stderr=True)
-    if not is_live(console, progress):
-        yield _line_printer(request)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
-        rows = bars.add_task("rows read", total=None)
-        states = bars.add_task("states read", total=None, visible=request.sample != 0)
+    """Yield the function that shows how far the dry run is."""
+    names = ("rows read", "states read")[: 1 if request.sample == 0 else 2]
+    with show_counts(*names, live=progress) as show:
 
-        def show(scan: ScanProgress) -> None:
-            bars.update(rows, completed=scan.rows, total=scan.rows if scan.at_end else None)
-            total = _states_to_read(scan, request)
-            bars.update(states, completed=scan.asked + scan.unread, total=total)
+        def show_scan(scan: ScanProgress) -> None:
+            states = scan.to_ask if request.sample is None else min(request.sample, scan.to_ask)
+            rows = (scan.rows, scan.rows if scan.at_end else None)
+            read = (scan.asked + scan.unread, states if scan.at_end else None)
+            show(*(rows, read)[: len(names)])
 
-        yield show
-
-
-def _line_printer(request: dry_run.DryRunRequest) -> Callable[[ScanProgress], None]:
-    timer = LineTimer()
-
-    def show(scan: ScanProgress) -> None:
-        if timer.is_due():
-            read, total = scan.asked + scan.unread, _states_to_read(scan, request)
-            of_total = "" if total is None else f" of {total:,}"
-            states = f", states read {read:,}{of_total}"
-            say(f"rows read {scan.rows:,}{'' if request.sample == 0 else states}")
-
-    return show
-
-
-def _states_to_read(scan: ScanProgress, request: dry_run.DryRunRequest) -> int | None:
-    """Return how many states are read in all; None while the source is not read to its end."""
-    if not scan.at_end:
-        return None
-    return scan.to_ask if request.sample is None else min(request.sample, scan.to_ask)
+        yield show_scan

@@ -12,7 +12,7 @@ import click
 from dispatcher.app.wiring import make_layout
 from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import FILE, campaign_options, debug_option, with_options
+from dispatcher.cli.options import FILE, ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.operator_commands import CommandError, campaigns
 from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
@@ -54,8 +54,7 @@ def rejected() -> None:
     "--header", type=FILE,
     help="A file with the header of the rows, where the source is no longer there.",
 )  # fmt: skip
-@campaign_options
-@debug_option
+@ledger_options
 @with_options(ExportRejectedOptions)
 def export(options: ExportRejectedOptions) -> int:
     """Write the rejected rows as they were in the source, under its header.
