@@ -104,11 +104,14 @@ def test_counts_are_lines_without_a_terminal(counts, line, monkeypatch, capsys):
     assert capsys.readouterr().err == line
 
 
-def test_counts_are_bars_that_go_at_the_end(capsys):
+def test_counts_are_bars_at_a_terminal(monkeypatch, capsys):
     """Done and total of each task, as the option asks."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
     with progress.show_counts("copying", live=True) as show:
         show((3, 7))
-    assert "copying" in capsys.readouterr().err
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "copying" in shown
+    assert "3/7" in shown
 
 
 def test_live_view_cleans_up(snapshot):
