@@ -70,19 +70,21 @@ async def serving(tmp_path, run):
         await ledger.close()
 
 
-async def test_two_clients_give_orders_side_by_side(tmp_path):
-    """Each contact is replayed for one of them, and the run is told to look."""
+async def test_two_clients_send_commands_at_once(tmp_path):
+    """Each contact is replayed for one of them, and the run is woken."""
     run = Run()
     async with serving(tmp_path, run) as path:
         both = await asyncio.gather(
             *(asyncio.to_thread(execute, path, "replay", {"before": 9.0}) for _ in range(2))
         )
-        assert sorted(each.answer["ready"] for each in both) == [0, 2]
-        assert {each.by for each in both} == {f"by the running dispatcher (pid {os.getpid()})"}
+        assert sorted(result.answer["ready"] for result in both) == [0, 2]
+        assert {result.by for result in both} == {f"by the running dispatcher (pid {os.getpid()})"}
         assert run.woken == 2
-        told = await asyncio.to_thread(running_status, path, None)
-    assert told["run"] == {"in_flight": 7}
-    assert [each["contacts"] for each in told["campaigns"]] == [{"ready": {"not_final": 1}}] * 2
+        report = await asyncio.to_thread(running_status, path, None)
+    assert report["run"] == {"in_flight": 7}
+    assert [campaign["contacts"] for campaign in report["campaigns"]] == [
+        {"ready": {"not_final": 1}}
+    ] * 2
 
 
 async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
@@ -96,24 +98,24 @@ async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
         send_command(str(where), "replay", {})
 
 
-async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
-    """No JSON, no object, no such command, wrong values: each is told, and nothing is done."""
+async def test_wrong_commands_are_refused_in_words(tmp_path):
+    """No JSON, no object, no such command, wrong values: each is reported, and nothing is done."""
     async with serving(tmp_path, Run()) as path:
         where = str(path) + ".sock"
-        for name, order, error, words in (
+        for name, arguments, error, words in (
             ("replay", {"before": "now"}, CommandError, "before"),
             ("drop", {"before": 9.0, "campaign": "x"}, CommandError, "it holds: b, a"),
             ("nonsense", {}, ControlError, "no such command"),
             ("replay", [], CommandError, "not a JSON object"),
         ):
             with pytest.raises(error, match=words):
-                await asyncio.to_thread(send_command, where, name, order)
+                await asyncio.to_thread(send_command, where, name, arguments)
         reader, writer = await asyncio.open_unix_connection(where)
         writer.write(b"POST /replay HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{")
         assert b" 400 " in await reader.readline()
         writer.close()
-        told = await asyncio.to_thread(running_status, path, "a")
-    assert told["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
+        report = await asyncio.to_thread(running_status, path, "a")
+    assert report["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
 
 
 async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
@@ -138,7 +140,7 @@ async def test_a_ledger_that_is_held_by_somebody_without_a_socket(tmp_path):
 
 
 async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
-    """The order was done or not, as a whole; the message says so."""
+    """The command was done or not, as a whole; the message says so."""
     where = str(tmp_path / "dead.sock")
 
     async def die(_reader, writer):
@@ -149,10 +151,10 @@ async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
             await asyncio.to_thread(send_command, where, "replay", {})
 
 
-async def test_a_ledger_that_is_lost_is_told(tmp_path):
-    """An order that the ledger cannot take is an error with the ledger's words."""
+async def test_a_lost_ledger_is_reported(tmp_path):
+    """A command that the ledger cannot execute is an error with the ledger's words."""
 
-    async def lost(_order):
+    async def lost(_arguments):
         raise LedgerError("ledger x: the disk is full")
 
     server = ControlServer(tmp_path / "s", {"replay": lost})

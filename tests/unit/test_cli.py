@@ -38,7 +38,7 @@ def invoke(monkeypatch, tmp_path):
         ["completion"],
     ],
 )
-def test_each_command_explains_itself(invoke, command):
+def test_every_command_explains_itself(invoke, command):
     """Every command has a help text with a description, on -h and --help."""
     for flag in ("-h", "--help"):
         result = invoke(*command, flag)
@@ -85,8 +85,8 @@ def imported(*arguments):
     """The modules that an interpreter imports for its arguments."""
     command = [sys.executable, "-X", "importtime", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    told = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {columns[2].strip() for columns in told[1:]}
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.split("|")[2].strip() for line in lines[1:]}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_completion_scripts(invoke, shell):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sandbox_says_when_it_is_ready_and_stops_on_a_signal(number, tmp_path):
-    """One JSON line with its addresses, and exit code 0 when it is told to stop."""
+    """One JSON line with its addresses, and exit code 0 after the signal."""
     log = tmp_path / "effects.jsonl"
     command = [sys.executable, "-m", "dispatcher", "sandbox", "--port", "0", "--ready-json"]
     with subprocess.Popen(
@@ -198,7 +198,7 @@ def test_sandbox_says_when_it_is_ready_and_stops_on_a_signal(number, tmp_path):
 
 
 def test_sandbox_names_what_is_wrong_with_a_scenario(invoke, tmp_path):
-    """A scenario's mistakes are told as a configuration's are."""
+    """A scenario's mistakes are reported as a configuration's are."""
     (tmp_path / "s.toml").write_text("[rate]\nallowed = 0\nwindow = 3\n")
     result = invoke("sandbox", "--scenario", "s.toml")
     assert result.exit_code == ExitCode.USAGE

@@ -1,4 +1,4 @@
-"""The demo's judge: it finds whatever the ledger and the sandbox's log do not agree on."""
+"""The demo's check: it finds every difference between the ledger and the sandbox's log."""
 
 from types import SimpleNamespace
 
@@ -29,7 +29,7 @@ def other(row, **changes):
     return SimpleNamespace(**(vars(row) | changes))
 
 
-def test_agreement_is_told_in_figures():
+def test_agreement_is_reported_in_figures():
     """When all is right the demo says how much was compared."""
     agreed, words = compare(Evidence(EFFECTS, LINEAGE, CONTACTS))
     assert agreed
@@ -54,7 +54,7 @@ def test_agreement_is_told_in_figures():
         (Evidence(EFFECTS, LINEAGE, CONTACTS, (17,)), "line 17 of the contacts' file is nowhere"),
     ],
 )  # fmt: skip
-def test_each_difference_is_found(evidence, words):
+def test_every_difference_is_found(evidence, words):
     """Sent twice, missing, invented, linked to another one, ended otherwise: each is named."""
     agreed, text = compare(evidence)
     assert not agreed

@@ -46,8 +46,8 @@ def parked():
     return [row["key"] for row in json.loads(invoke("parked", "list", "--json").stdout)]
 
 
-def test_a_list_has_tabs_where_nobody_looks_on(ledger):
-    """A header and a line for each, to be cut by other programs; the limit is told."""
+def test_a_list_has_tabs_without_a_terminal(ledger):
+    """A header and a line for each contact, for other programs; the limit is reported."""
     result = invoke("parked", "list", "--limit", "2")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert lines[0] == list(parked_command.COLUMNS)
@@ -85,7 +85,7 @@ def test_ages(age, seconds):
     assert parked_command.age(age) == seconds
 
 
-def test_an_age_that_is_none(ledger):
+def test_a_text_that_is_not_an_age(ledger):
     """It is a mistake of usage."""
     result = invoke("parked", "list", "--older-than", "soon")
     assert result.exit_code == 2
@@ -96,8 +96,8 @@ def test_a_contact_that_is_not_parked_cannot_be_shown_as_parked(ledger):
     """`explain` shows it all the same."""
     invoke("parked", "drop", "key-0")
     assert invoke("parked", "show", "key-0").exit_code == 2
-    told = json.loads(invoke("explain", "key-0", "--json").stdout)
-    assert told[0]["reason"] == "dropped"
+    history = json.loads(invoke("explain", "key-0", "--json").stdout)
+    assert history[0]["reason"] == "dropped"
     assert invoke("explain", "key-9").exit_code == 2
 
 
@@ -108,7 +108,7 @@ def test_pause_and_resume_say_what_was_done(ledger):
     assert "nothing was done" in invoke("resume").stdout
 
 
-def test_rows_of_each_header_go_to_a_file_of_their_own(ledger, tmp_path):
+def test_rows_of_different_headers_go_to_different_files(ledger, tmp_path):
     """Rows that are not whole are in the list alone."""
     result = invoke("rejected", "export", "--out", "bad.csv")
     assert result.exit_code == 0, result.stderr
@@ -130,9 +130,9 @@ def test_rows_whose_source_is_gone_need_a_header(ledger, tmp_path):
     assert result.exit_code == 3
     assert "--header" in result.stderr
     assert not list(tmp_path.glob("bad*"))
-    given = ("--reason", "bad_id", "--header", "moved.csv")
-    assert invoke("rejected", "export", "--out", "bad.csv", *given).exit_code == 0
+    options = ("--reason", "bad_id", "--header", "moved.csv")
+    assert invoke("rejected", "export", "--out", "bad.csv", *options).exit_code == 0
     assert (tmp_path / "bad.csv").read_text().endswith("conversation_id;age\na/b,Ada\nc/d;3\n")
-    again = invoke("rejected", "export", "--out", "bad.csv", *given)
+    again = invoke("rejected", "export", "--out", "bad.csv", *options)
     assert again.exit_code == 2
     assert "exists already" in again.stderr

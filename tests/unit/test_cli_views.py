@@ -157,7 +157,7 @@ def test_summary_adds_up(by_status, rejected, duplicates, filtered):
 
 
 def test_summary_says_when_it_does_not_add_up():
-    """A row that is in no line is a bug, and is told."""
+    """A row that is in no line is a bug, and is reported."""
     text = printed(summary.show_totals, "c1", Totals(3, 1, 0, 0, {}, {(Status.READY, None): 1}))
     assert "differ from the rows by 2" in text
     assert "ready, not final" in text
@@ -182,8 +182,8 @@ def test_durations_are_short(seconds, text):
     assert formatting.duration(seconds) == text
 
 
-def test_several_campaigns_stand_beside_their_sum(snapshot):
-    """The line, the panel and the summary add them up, and tell which one is paused."""
+def test_several_campaigns_are_shown_beside_their_sum(snapshot):
+    """The line, the panel and the summary add them up, and show which one is paused."""
     tally = RunStats()
     tally.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
     both = {"carts": snapshot, "questions": tally.snapshot()}
