@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.http_server.json_server import JsonResponse, JsonServer, Request
+from dispatcher.http_server.json_server import JsonResponse, JsonServer
 
 
 class HealthAddressError(DispatcherError, OSError):
@@ -63,13 +63,13 @@ class HealthServer:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
-    async def _healthz(self, _request: Request) -> JsonResponse:
-        return JsonResponse(HTTPStatus.OK, {"alive": True})
+    async def _healthz(self, _path: str, _body: bytes) -> JsonResponse:
+        return HTTPStatus.OK, {"alive": True}
 
-    async def _readyz(self, _request: Request) -> JsonResponse:
+    async def _readyz(self, _path: str, _body: bytes) -> JsonResponse:
         ready = self._ready()
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return JsonResponse(status, {"ready": ready})
+        return status, {"ready": ready}
 
-    async def _status_page(self, _request: Request) -> JsonResponse:
-        return JsonResponse(HTTPStatus.OK, self._status())
+    async def _status_page(self, _path: str, _body: bytes) -> JsonResponse:
+        return HTTPStatus.OK, self._status()

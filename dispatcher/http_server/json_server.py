@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from http import HTTPStatus
 
 import orjson
 from aiohttp import web
@@ -11,23 +11,11 @@ _SHUTDOWN_SECONDS = 1.0
 """How long a stop waits for open connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request: the variable parts of its path, by name, and its body."""
+JsonResponse = tuple[HTTPStatus, Mapping[str, object]]
+"""Status and body; values that JSON has no type for are written as their text."""
 
-    path: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class JsonResponse:
-    """A response; values of ``body`` that JSON has no type for are written as their text."""
-
-    status: int
-    body: Mapping[str, object]
-
-
-Handler = Callable[[Request], Awaitable[JsonResponse]]
+Handler = Callable[[str, bytes], Awaitable[JsonResponse]]
+"""Called with the last part of the path, and the body."""
 
 
 class JsonServer:
@@ -78,10 +66,11 @@ class JsonServer:
 
 def _adapt(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def respond(request: web.Request) -> web.Response:
-        response = await handler(Request(request.match_info, await request.read()))
+        name = request.path.rpartition("/")[2]
+        status, body = await handler(name, await request.read())
         return web.Response(
-            status=response.status,
-            body=orjson.dumps(response.body, default=str, option=orjson.OPT_NON_STR_KEYS),
+            status=status,
+            body=orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS),
             content_type="application/json",
             headers={"Cache-Control": "no-store"},
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from dispatcher.http_server.json_server import JsonResponse, JsonServer, Request
+from dispatcher.http_server.json_server import JsonResponse, JsonServer
 from dispatcher.http_server.unix_socket import listen
 from dispatcher.ports import LedgerError
 
@@ -53,19 +53,18 @@ class ControlServer:
             await self._server.stop()
             self._path.unlink(missing_ok=True)
 
-    async def _respond(self, request: Request) -> JsonResponse:
-        name = request.path["command"]
+    async def _respond(self, name: str, body: bytes) -> JsonResponse:
         command = self._commands.get(name)
         if command is None:
             return _error(HTTPStatus.NOT_FOUND, f"no such command: {name[:40]!r}")
         try:
-            arguments = orjson.loads(request.body or b"{}")
+            arguments = orjson.loads(body or b"{}")
         except orjson.JSONDecodeError:
             return _error(HTTPStatus.BAD_REQUEST, "the command's arguments are not JSON")
         if not isinstance(arguments, dict):
             return _error(HTTPStatus.BAD_REQUEST, "the command's arguments are not a JSON object")
         try:
-            return JsonResponse(HTTPStatus.OK, await command(arguments))
+            return HTTPStatus.OK, await command(arguments)
         except ValueError as error:
             return _error(HTTPStatus.BAD_REQUEST, str(error))
         except LedgerError as error:
@@ -76,4 +75,4 @@ class ControlServer:
 
 
 def _error(status: HTTPStatus, text: str) -> JsonResponse:
-    return JsonResponse(status, {"error": text})
+    return status, {"error": text}
