@@ -53,11 +53,11 @@ def lineage() -> None:
     "--since", type=click.IntRange(min=0), metavar="CURSOR", help="Only rows after this cursor."
 )
 @click.option("--out", default="-", metavar="FILE", show_default=True, help="Where it goes.")
-@click.option("--overwrite", is_flag=True, help="Replace the file that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.option(
     "--cursor-file",
     type=FILE,
-    help="Go on from the cursor in here, and write the next one into it.",
+    help="Begin at the cursor in this file, and write the next one into it.",
 )
 @debug_option
 @with_options(ExportLineageOptions)
@@ -106,7 +106,7 @@ def verify(options: VerifyLineageOptions) -> int:
     """Ask the platform's analytics whether each link took, and mark it in the ledger.
 
     Links that were confirmed before are not asked about again. One request serves up to 100
-    links, within the quota. It takes the ledger, so no dispatcher may run on it.
+    links, within the quota. It needs the ledger for itself: stop the run first.
 
     \b
     Examples:
