@@ -17,7 +17,7 @@ def main(config: Path, out: Path | None) -> None:
     settings = load(config, env=os.environ)
     start, cpu = time.perf_counter(), _cpu()
     profile = _profiler() if out else None
-    result = app.run(settings, app.RunOptions(once=True))
+    result = app.run(settings, once=True)
     if profile is not None:
         profile.disable()
         profile.dump_stats(out)

@@ -1,14 +1,14 @@
-"""The program as a whole: where settings become objects, and what a command line can ask for."""
+"""Builds the dispatcher from its settings, and runs it for the command line."""
 
-from dispatcher.app.online_check import OnlineFinding, check_online
-from dispatcher.app.run import ProgressView, RunOptions, RunResult, run
+from dispatcher.app.authorization_report import OnlineFinding
+from dispatcher.app.online_check import check_online
+from dispatcher.app.run import ProgressView, RunResult, run
 from dispatcher.app.wiring import make_agent
 from dispatcher.engine.run_options import RunOutcome
 
 __all__ = [
     "OnlineFinding",
     "ProgressView",
-    "RunOptions",
     "RunOutcome",
     "RunResult",
     "check_online",

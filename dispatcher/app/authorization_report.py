@@ -1,40 +1,50 @@
-"""What a token grants, is required to grant, and lacks, told to people and to the log."""
+"""The grants of a token: which it has, which are required and which are missing."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.ports import TokenGrants
 
-NOT_TOLD = "not limited by scopes, or the platform does not tell"
-PERMISSIONS_NOTE = "a token does not tell its permissions: a 403 would show that one is missing"
+UNKNOWN_SCOPES = "not limited by scopes, or not reported by the platform"
+PERMISSIONS_NOTE = "a token does not list its permissions: a 403 would show that one is missing"
 
 
-def log_grants(log: Any, authority: TokenGrants) -> None:
-    """Write one line of what the run may do; as a warning if something is missing."""
-    write = log.warning if authority.missing_grants else log.info
+@dataclass(frozen=True, slots=True)
+class OnlineFinding:
+    """One result of a check; ``detail`` says what was found, and what to do."""
+
+    what: str
+    detail: str
+    ok: bool
+
+
+def log_grants(log: Any, grants: TokenGrants) -> None:
+    """Write one line with the grants of a token; as a warning if some are missing."""
+    write = log.warning if grants.missing_grants else log.info
     write(
         "authority",
-        granted=list(authority.granted) if authority.scopes_known else NOT_TOLD,
-        required=list(authority.required),
-        missing=[{"what": f"{each.kind} {each.name}", "where": each.where}
-                 for each in authority.missing_grants],
-        about=authority.about,
-    )  # fmt: skip
+        granted=list(grants.granted) if grants.scopes_known else UNKNOWN_SCOPES,
+        required=list(grants.required),
+        missing=[
+            {"what": f"{missing.kind} {missing.name}", "where": missing.where}
+            for missing in grants.missing_grants
+        ],
+        about=grants.about,
+    )
 
 
-def described(authority: TokenGrants) -> Iterator[tuple[bool, str, str]]:
-    """Yield what was looked at: whether it is right, its name, and what was seen.
-
-    Each thing that is missing is a line of its own, with where it is granted.
-    """
-    granted = (" ".join(authority.granted) or "nothing") if authority.scopes_known else NOT_TOLD
-    about = f"; {authority.about}" if authority.about else ""
-    yield True, "granted", f"{granted}{about}"
-    if authority.required:
-        permissions = any(each.startswith("permission ") for each in authority.required)
+def grant_findings(grants: TokenGrants) -> Iterator[OnlineFinding]:
+    """Yield the granted and the required grants, and one finding for each missing one."""
+    granted = (" ".join(grants.granted) or "nothing") if grants.scopes_known else UNKNOWN_SCOPES
+    about = f"; {grants.about}" if grants.about else ""
+    yield OnlineFinding("granted", f"{granted}{about}", ok=True)
+    if grants.required:
+        permissions = any(name.startswith("permission ") for name in grants.required)
         note = f" ({PERMISSIONS_NOTE})" if permissions else ""
-        yield True, "required", "; ".join(authority.required) + note
-    for each in authority.missing_grants:
-        yield False, f"{each.kind}s", f"missing: {each.name}; grant it in: {each.where}"
-    if not authority.missing_grants:
-        yield True, "missing", "nothing that the token tells"
+        yield OnlineFinding("required", "; ".join(grants.required) + note, ok=True)
+    for missing in grants.missing_grants:
+        detail = f"missing: {missing.name}; grant it in: {missing.where}"
+        yield OnlineFinding(f"{missing.kind}s", detail, ok=False)
+    if not grants.missing_grants:
+        yield OnlineFinding("missing", "nothing that the token shows", ok=True)

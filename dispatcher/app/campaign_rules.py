@@ -1,4 +1,4 @@
-"""The rules of a campaign, from its settings."""
+"""Builds the rules of a campaign from its settings."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,31 +18,31 @@ HOUR = 3600.0
 
 
 async def open_campaign_rules(
-    given: RulesSettings, campaign: str, stack: AsyncExitStack, on_too_many: Callable[[], None]
+    settings: RulesSettings, campaign: str, stack: AsyncExitStack, on_too_many: Callable[[], None]
 ) -> CampaignRules:
-    """Return the rules; the suppression list is followed until the stack is closed.
+    """Return the rules; the suppression list is read again on changes until the stack is closed.
 
     Raises:
         SourceError: the suppression list cannot be read.
 
     """
-    share, of = given.stop_failed_share, given.stop_failed_of
+    share, sample_size = settings.stop_failed_share, settings.stop_failed_of
     return CampaignRules(
-        one_per_person=given.one_per_person,
-        cap=given.cap_messages,
-        cap_seconds=given.cap_hours * HOUR,
-        quiet=_quiet(given),
-        suppressed=await _suppressed(given.suppression_file, campaign, stack),
-        failure_rate=FailureRate(share, of) if share else None,
+        one_per_person=settings.one_per_person,
+        cap=settings.cap_messages,
+        cap_seconds=settings.cap_hours * HOUR,
+        quiet=_quiet_hours(settings),
+        suppressed=await _suppressed(settings.suppression_file, campaign, stack),
+        failure_rate=FailureRate(share, sample_size) if share else None,
         on_too_many=on_too_many,
     )
 
 
-def _quiet(given: RulesSettings) -> LocalQuietHours | None:
-    if not given.quiet_hours:
+def _quiet_hours(settings: RulesSettings) -> LocalQuietHours | None:
+    if not settings.quiet_hours:
         return None
-    hours = QuietHours.parse(given.quiet_hours)
-    return LocalQuietHours(hours, ZoneInfo(given.timezone), given.timezone_column)
+    hours = QuietHours.parse(settings.quiet_hours)
+    return LocalQuietHours(hours, ZoneInfo(settings.timezone), settings.timezone_column)
 
 
 async def _suppressed(path: str, campaign: str, stack: AsyncExitStack) -> Suppressed | None:
@@ -50,10 +50,10 @@ async def _suppressed(path: str, campaign: str, stack: AsyncExitStack) -> Suppre
         return None
     log = structlog.get_logger(campaign=campaign)
 
-    def tell(reason: str) -> None:
+    def warn(reason: str) -> None:
         log.warning("suppression.kept_last", file=path, detail=reason)
 
-    people = await asyncio.to_thread(SuppressionList, Path(path), tell)
+    people = await asyncio.to_thread(SuppressionList, Path(path), warn)
     log.info("suppression.read", file=path, values=len(people))
     watching = asyncio.ensure_future(people.watch())
     stack.callback(watching.cancel)

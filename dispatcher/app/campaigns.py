@@ -1,4 +1,4 @@
-"""The lanes of a run: one for each campaign, all over one ledger."""
+"""Opens the campaigns of a run, which share one ledger, and builds the part of each."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -9,15 +9,14 @@ from functools import partial
 import structlog
 
 from dispatcher.app.campaign_rules import open_campaign_rules
-from dispatcher.app.telemetry import Observation
-from dispatcher.app.wiring import make_rules, make_source
+from dispatcher.app.telemetry import RunTelemetry
+from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.write.claims import Recovered
 from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
 from dispatcher.ports import Clock, EventSink, Source
 from dispatcher.settings import CampaignSettings, Settings
@@ -25,26 +24,23 @@ from dispatcher.settings import CampaignSettings, Settings
 
 @dataclass(frozen=True, slots=True)
 class OpenCampaign:
-    """A campaign whose source is known and whose ledger is open.
-
-    ``settings`` are those of the run as they are for this campaign alone.
-    """
+    """A campaign with its open ledger; ``settings`` are those that hold for it alone."""
 
     campaign: CampaignSettings
     settings: Settings
     source: Source
     ledger: SqliteLedger
     events: EventSink
-    house: CampaignRules
+    rules: CampaignRules
 
 
 async def open_campaigns(
-    settings: Settings, observation: Observation, stack: AsyncExitStack,
+    settings: Settings, telemetry: RunTelemetry, stack: AsyncExitStack,
     on_too_many: Callable[[CampaignSettings], None], *, once: bool,
 ) -> list[OpenCampaign]:  # fmt: skip
-    """Open every campaign, and take up what a daemon that died left of it.
+    """Open every campaign, and recover the contacts that an ended run left unfinished.
 
-    ``on_too_many`` is told the campaign of which too large a share of contacts failed.
+    ``on_too_many`` is called with a campaign of which too large a share of contacts failed.
 
     Raises:
         SourceError: a source cannot be read.
@@ -58,50 +54,52 @@ async def open_campaigns(
     opened = []
     for view, source in zip(views, sources, strict=True):
         ledger = first if view is views[0] else await first.for_campaign(view.campaign)
-        events = observation.of(view.campaign)
-        _tell_start(view.campaign, await ledger.recover())
+        events = telemetry.sink(view.campaign)
+        recovered = await ledger.recover()
+        structlog.get_logger(campaign=view.campaign).info(
+            "run.started", released=recovered.released, in_doubt=recovered.in_doubt
+        )
         campaign = view.campaigns[0]
         too_many = partial(on_too_many, campaign)
-        house = await open_campaign_rules(view.rules, view.campaign, stack, too_many)
-        opened.append(OpenCampaign(campaign, view, source, ledger, events, house))
-    await _warn_of_others(first, [view.campaign for view in views])
+        rules = await open_campaign_rules(view.rules, view.campaign, stack, too_many)
+        opened.append(OpenCampaign(campaign, view, source, ledger, events, rules))
+    await _warn_of_other_campaigns(first, [view.campaign for view in views])
     return opened
 
 
 def make_campaign_runs(
     opened: Sequence[OpenCampaign], pool: ClientPool, clock: Clock, limit: int | None
 ) -> list[CampaignRun]:
-    """Return the runs of all campaigns; ``limit`` bounds what they claim together."""
-    contacts = ContactLimit(limit)
-    return [
-        make_campaign_run(
-            Campaign(
-                own.campaign.name,
-                own.source,
-                own.ledger,
-                own.events,
-                make_rules(own.settings),
-                own.house,
-                Weight(own.campaign.share, own.campaign.priority),
-            ),
-            pool,
-            clock,
-            contacts,
-            random.random,
-            own.settings.platform.states_per_call,
-        )
-        for own in opened
-    ]
+    """Return the parts of all campaigns; ``limit`` is how many contacts they take together."""
+    contact_limit = ContactLimit(limit)
+    return [_campaign_run(campaign, pool, clock, contact_limit) for campaign in opened]
 
 
-def _tell_start(campaign: str, recovered: Recovered) -> None:
-    structlog.get_logger(campaign=campaign).info(
-        "run.started", released=recovered.released, in_doubt=recovered.in_doubt
+def _campaign_run(
+    opened: OpenCampaign, pool: ClientPool, clock: Clock, limit: ContactLimit
+) -> CampaignRun:
+    settings, campaign = opened.settings, opened.campaign
+    weight = Weight(campaign.share, campaign.priority)
+    return make_campaign_run(
+        Campaign(
+            campaign.name,
+            opened.source,
+            opened.ledger,
+            opened.events,
+            make_policy(settings),
+            opened.rules,
+            weight,
+        ),
+        pool,
+        clock,
+        limit,
+        random.random,
+        settings.platform.states_per_call,
     )
 
 
-async def _warn_of_others(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
-    """Tell of campaigns that hold people up, and whose doubts no run of these looks for."""
+async def _warn_of_other_campaigns(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
+    """Log the other campaigns of the ledger whose contacts in doubt this run does not resolve."""
     counts = await ledger.job(partial(campaigns_in_doubt, campaigns=campaigns))
     for name, in_doubt in counts.items():
         structlog.get_logger(campaign=name).warning("run.doubts_elsewhere", in_doubt=in_doubt)

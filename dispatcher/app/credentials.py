@@ -1,4 +1,4 @@
-"""``[credentials]`` becomes the source of credentials that it describes."""
+"""Builds the source of credentials that ``[credentials]`` describes."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -30,10 +30,10 @@ def make_credentials(
     clock: Clock,
     names: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET),
 ) -> CredentialSource:
-    """Return where credentials are kept; the stack closes it.
+    """Return the source of credentials; the stack closes it.
 
-    ``environment`` has the variables that a source may read, ``names`` are those of the id and
-    the secret.
+    ``environment`` has the variables that a source may read; ``names`` are the variables of the
+    id and the secret.
     """
     env = {name: value.get_secret_value() for name, value in environment.items()}
     match section.source:

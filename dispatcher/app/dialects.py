@@ -1,4 +1,4 @@
-"""What the dialect in the settings makes of them."""
+"""The parts of the dispatcher that depend on the platform's dialect."""
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -9,12 +9,13 @@ from yarl import URL
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn, DecisionPolicy
 from dispatcher.platforms import messaging
-from dispatcher.platforms.genesys import requests
+from dispatcher.platforms.genesys import permissions, requests
 from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
 from dispatcher.platforms.genesys.regions import api_url, login_url
 from dispatcher.platforms.genesys.token_info import TokenInfoReader
 from dispatcher.platforms.http import HttpClient
-from dispatcher.platforms.token import Inspect, TokenManager
+from dispatcher.platforms.missing_grants import GENESYS_PAGES
+from dispatcher.platforms.token import Inspect, TokenManager, TokenOptions
 from dispatcher.ports import Clock, Platform
 from dispatcher.settings import Settings
 
@@ -22,43 +23,66 @@ LONGEST_PAUSE = 1.0
 """Seconds at most between the requests of one look back, which go at the quota's pace."""
 
 
-def open_dialect(
+def open_platform(
     settings: Settings, http: HttpClient, tokens: TokenManager, clock: Clock, stack: AsyncExitStack
 ) -> Platform:
-    """Return the platform; the stack ends what it does in the background."""
-    given = settings.platform
-    if given.dialect == "messaging":
+    """Return the platform; the stack stops its background work."""
+    platform = settings.platform
+    if platform.dialect == "messaging":
         return messaging.MessagingPlatform(http, tokens, base_url(settings), clock)
     sender = requests.Sender(
-        given.from_address, given.messenger, given.template, given.template_parameter
+        platform.from_address, platform.messenger, platform.template, platform.template_parameter
     )
-    pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
-    options = GenesysOptions(base_url(settings), sender, given.lineage, _lineage_lost, pause)
-    platform = GenesysPlatform(http, tokens, options, clock)
-    stack.push_async_callback(platform.close)
-    return platform
+    pause = min(LONGEST_PAUSE, 60.0 / platform.requests_per_minute)
+    options = GenesysOptions(base_url(settings), sender, platform.lineage, _warn_lineage, pause)
+    genesys = GenesysPlatform(http, tokens, options, clock)
+    stack.push_async_callback(genesys.close)
+    return genesys
 
 
-def inspect_of(settings: Settings, http: HttpClient) -> Inspect | None:
-    """Return what tells about a new token, where the answer that issues it does not."""
+def token_inspector(settings: Settings, http: HttpClient) -> Inspect | None:
+    """Return the request that reads a new token's grants; None if its answer contains them."""
     if settings.platform.dialect == "messaging":
         return None
     return TokenInfoReader(http, base_url(settings))
 
 
+def token_options(settings: Settings) -> TokenOptions:
+    """Return what to request from the token endpoint, and the grants that are required.
+
+    Only the dialect `messaging` requests scopes by name and reads their names from the answer.
+    The required write scopes of `genesys` are its own unless the settings change them.
+    """
+    platform = settings.platform
+    options = TokenOptions(
+        url=token_url(settings),
+        write_any_of=platform.write_scopes_any_of,
+        read_any_of=platform.read_scopes_any_of,
+    )
+    if platform.dialect == "messaging":
+        return replace(options, scopes=platform.scopes)
+    usual = type(platform).model_fields["write_scopes_any_of"].default
+    changed = platform.write_scopes_any_of != usual
+    return replace(
+        options,
+        write_any_of=platform.write_scopes_any_of if changed else permissions.SCOPES,
+        permissions=permissions.permissions(tags=platform.lineage == "external-tag"),
+        pages=GENESYS_PAGES,
+    )
+
+
 def base_url(settings: Settings) -> str:
-    """Return where calls go."""
-    given = settings.platform
-    return given.base_url or api_url(given.region)
+    """Return the URL below which calls are made."""
+    return settings.platform.base_url or api_url(settings.platform.region)
 
 
 def token_url(settings: Settings) -> URL:
-    """Return where tokens are issued."""
-    given = settings.platform
-    if given.dialect == "messaging":
-        return URL(given.base_url.rstrip("/") + messaging.TOKEN_PATH)
-    of_region = login_url(given.region) if given.region else given.base_url
-    return URL((given.login_url or of_region) + requests.TOKEN_PATH)
+    """Return the URL that issues tokens."""
+    platform = settings.platform
+    if platform.dialect == "messaging":
+        return URL(platform.base_url.rstrip("/") + messaging.TOKEN_PATH)
+    default = login_url(platform.region) if platform.region else platform.base_url
+    return URL((platform.login_url or default) + requests.TOKEN_PATH)
 
 
 def text_limit(settings: Settings) -> int:
@@ -68,21 +92,22 @@ def text_limit(settings: Settings) -> int:
     return requests.text_limit(settings.platform.messenger)
 
 
-def for_dialect(rules: DecisionPolicy, settings: Settings) -> DecisionPolicy:
-    """Add what the platform's calls need, and what the operator decided for them."""
-    given = settings.platform
-    if given.dialect == "messaging":
-        return rules
-    named = given.messenger in requests.BY_CONTACT
+def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
+    """Add what the dialect's calls need, and the settings that only this dialect has."""
+    platform = settings.platform
+    if platform.dialect == "messaging":
+        return policy
+    by_contact = platform.messenger in requests.BY_CONTACT
+    reconcile = replace(policy.reconcile, reports_links=False, reports_people=by_contact)
     return replace(
-        rules,
-        reconcile=replace(rules.reconcile, reports_links=False, reports_people=named),
-        barge_in=BargeIn(given.barge_in),
-        needs_identity=requests.needs_identity(given.messenger),
-        needs_address=requests.needs_address(given.messenger),
+        policy,
+        reconcile=reconcile,
+        barge_in=BargeIn(platform.barge_in),
+        needs_identity=requests.needs_identity(platform.messenger),
+        needs_address=requests.needs_address(platform.messenger),
     )
 
 
-def _lineage_lost(conversation_id: str, why: str) -> None:
+def _warn_lineage(conversation_id: str, why: str) -> None:
     log = structlog.get_logger()
     log.warning("lineage.not_written", conversation_id=conversation_id, detail=why)

@@ -1,4 +1,4 @@
-"""One plan: settings become the parts of a dry run."""
+"""Builds and runs a dry run from the settings."""
 
 import asyncio
 import random
@@ -9,23 +9,22 @@ from dataclasses import dataclass
 import uvloop
 
 from dispatcher.app.campaign_rules import open_campaign_rules
-from dispatcher.app.wiring import make_pacer, make_platform, make_rules, make_source
+from dispatcher.app.wiring import make_policy, make_source, open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
-from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.ledgers.read.dry_run_view import DryRunView
-from dispatcher.settings import Settings, each_client
+from dispatcher.settings import Settings
 
 SHOW_SECONDS = 0.2
-"""How often whoever looks on is told how far it has come."""
+"""How often the progress is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunRequest:
-    """What a command line asks of a plan.
+    """What a dry run is to do.
 
-    ``sample`` is how many contacts are asked for their state: None for all, 0 for none;
-    ``seed`` makes the same sample of the same source again. ``ended_after`` is in seconds.
+    ``sample`` is how many contacts' states are read: None for all, 0 for none. ``seed`` selects
+    the same sample of the same source again. ``ended_after`` is in seconds.
     """
 
     sample: int | None
@@ -34,50 +33,46 @@ class DryRunRequest:
 
 
 def plan(
-    settings: Settings, asked: DryRunRequest, show: Callable[[ScanProgress], None]
+    settings: Settings, request: DryRunRequest, show: Callable[[ScanProgress], None]
 ) -> DryRunReport:
-    """Tell what a run would do, without a write to the ledger and without a send.
+    """Return what a run would do, without a write to the ledger and without a send.
 
     Raises:
         SourceError: the source cannot be read.
         LedgerError: the ledger is there and cannot be read.
-        AskingError: the platform does not let the reads in.
+        PlatformReadError: the platform refuses the reads.
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_plan(settings, asked, show))
+        return runner.run(_plan(settings, request, show))
 
 
 async def _plan(
-    settings: Settings, asked: DryRunRequest, show: Callable[[ScanProgress], None]
+    settings: Settings, request: DryRunRequest, show: Callable[[ScanProgress], None]
 ) -> DryRunReport:
-    clock, rules = SystemClock(), make_rules(settings)
+    clock, policy = SystemClock(), make_policy(settings)
     async with AsyncExitStack() as stack:
-        survey = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
-        house = await open_campaign_rules(settings.rules, settings.campaign, stack, lambda: None)
+        ledger = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
+        rules = await open_campaign_rules(settings.rules, settings.campaign, stack, lambda: None)
         workers = settings.engine.workers
-        options = DryRunOptions(asked.sample, workers, asked.ended_after, house)
-        below = random.Random(asked.seed).randrange  # noqa: S311 - a sample, not a secret
+        options = DryRunOptions(request.sample, workers, request.ended_after, rules)
+        below = random.Random(request.seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
-        planner = DryRun(source, survey, rules, clock, options, below)
-        stack.push_async_callback(_ended, asyncio.ensure_future(_show(planner.seen, show)))
-        if asked.sample == 0:
-            return await planner.run(None, None)
-        _, own = next(each_client(settings))  # reads of a plan are taken from one client's quota
-        platform = await make_platform(own, clock, stack)
-        pacer = make_pacer(own, clock)
-        asking = PlatformReader(platform, pacer, clock, rules.retry, random.random)
-        await asking.preflight()
-        return await planner.run(platform, asking)
+        dry_run = DryRun(source, ledger, policy, clock, options, below)
+        stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.seen, show)))
+        if request.sample == 0:
+            return await dry_run.run(None, None)
+        platform, reader = await open_reader(settings, clock, stack)
+        return await dry_run.run(platform, reader)
 
 
-async def _show(seen: ScanProgress, show: Callable[[ScanProgress], None]) -> None:
+async def _show(progress: ScanProgress, show: Callable[[ScanProgress], None]) -> None:
     while True:
-        show(seen)
+        show(progress)
         await asyncio.sleep(SHOW_SECONDS)
 
 
-async def _ended(task: asyncio.Future[None]) -> None:
+async def _cancel(task: asyncio.Future[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -1,24 +1,22 @@
-"""One verification of the lineage: the ledger's lock, the platform, and what came of it."""
+"""Builds and runs a check of the lineage from the settings."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import uvloop
 
-from dispatcher.app.wiring import make_pacer, make_platform, make_rules
+from dispatcher.app.wiring import open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
-from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
-from dispatcher.settings import Settings, each_client
+from dispatcher.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class LineageCheckRequest:
-    """What a command line asks to be verified; no ``campaign`` means all of the ledger.
+    """Which links to check; without a ``campaign`` those of the whole ledger.
 
     Links with ids above ``since``, at most ``limit``, settled at least ``min_age`` seconds ago.
     """
@@ -30,31 +28,27 @@ class LineageCheckRequest:
 
 
 def verify_lineage(
-    settings: Settings, asked: LineageCheckRequest, show: Callable[[LineageCheck], None]
+    settings: Settings, request: LineageCheckRequest, show: Callable[[LineageCheck], None]
 ) -> LineageCheck:
     """Ask the platform about links that are not confirmed yet, and mark them.
 
     Raises:
         LedgerError: another process holds the ledger, or it cannot be used.
-        AskingError: the platform does not let look backs in.
+        PlatformReadError: the platform refuses look backs.
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_verify(settings, asked, show))
+        return runner.run(_verify(settings, request, show))
 
 
 async def _verify(
-    settings: Settings, asked: LineageCheckRequest, show: Callable[[LineageCheck], None]
+    settings: Settings, request: LineageCheckRequest, show: Callable[[LineageCheck], None]
 ) -> LineageCheck:
-    clock, done = SystemClock(), LineageCheck(asked.since, asked.limit)
+    clock, done = SystemClock(), LineageCheck(request.since, request.limit)
     async with AsyncExitStack() as stack:
-        which = UnverifiedQuery(clock.time() - asked.min_age, asked.campaign)
-        links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, which))
-        _, own = next(each_client(settings))  # one client is enough: a look back serves many
-        platform = await make_platform(own, clock, stack)
-        pacer, policy = make_pacer(own, clock), make_rules(settings).retry
-        asking = PlatformReader(platform, pacer, clock, policy, random.random)
-        await asking.preflight()
-        await verify(links, platform, asking, clock, done, show)
+        query = UnverifiedQuery(clock.time() - request.min_age, request.campaign)
+        links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, query))
+        platform, reader = await open_reader(settings, clock, stack)
+        await verify(links, platform, reader, clock, done, show)
     return done

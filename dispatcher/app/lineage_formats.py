@@ -1,7 +1,7 @@
-"""The lineage as files: its columns, and the three formats that carry them.
+"""Writes lineage rows as CSV, JSON Lines or Parquet.
 
-The columns, their names, order and meaning are a promise to whoever loads the files;
-docs/lineage.md describes them. A new column may be added at the end.
+Other programs load the files: the columns keep their names, order and meaning, which
+docs/lineage.md describes. A new column may be added at the end.
 """
 
 import csv
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any, BinaryIO, Literal
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.read.rows import LineageRow
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -22,10 +23,6 @@ FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
 BLOCK_ROWS = 5000
 """Rows that are in memory at a time."""
 
-TEXTS = (
-    "campaign", "contact_key", "previous_conversation_id", "conversation_id", "relation", "reason",
-    "external_contact_id", "state_seen", "message_id", "correlation_id", "verified",
-)  # fmt: skip
 TIMES = ("state_at", "sent_at", "settled_at", "verified_at")
 NUMBERS = ("attempts", "sends")
 COLUMNS = (
@@ -35,34 +32,36 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class FormatError(Exception):
+class FormatError(DispatcherError):
     """The format cannot be written here; the message says what to install."""
+
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(slots=True)
 class Written:
-    """What was written: ``cursor`` is the id of the last row, to go on from."""
+    """Result of an export; ``cursor`` is the id of the last row, where the next one begins."""
 
     cursor: int
     rows: int = 0
 
 
 def check_format(format_: Format) -> None:
-    """Make sure that a format can be written, before anything is.
+    """Check that a format can be written.
 
     Raises:
-        FormatError: what writes Parquet is not installed.
+        FormatError: the package that writes Parquet is not installed.
 
     """
     if format_ == "parquet" and find_spec("pyarrow") is None:
         raise FormatError(
             "Parquet needs the package pyarrow: install it with pip install 'dispatcher[parquet]', "
-            "or take --format csv or jsonl"
+            "or use --format csv or jsonl"
         )
 
 
 def write(format_: Format, rows: Iterable[LineageRow], out: BinaryIO, since: int) -> Written:
-    """Write ``rows`` to ``out``, a block at a time; return where they end."""
+    """Write ``rows`` to ``out``, one block at a time; return their number and the last id."""
     written = Written(since)
     writers: dict[Format, Callable[[Iterator[list[LineageRow]], BinaryIO], None]] = {
         "csv": _write_csv,
@@ -120,7 +119,7 @@ def _arrow_type(pa: Any, name: str) -> Any:
 
 
 def _value(name: str, row: LineageRow) -> Any:
-    """Return a column as Parquet holds it: times as times, attributes as a text of JSON."""
+    """Return a column's value for Parquet: a time is a datetime, attributes are a JSON text."""
     value = getattr(row, name)
     if name == "attributes":
         return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
@@ -130,18 +129,13 @@ def _value(name: str, row: LineageRow) -> Any:
 
 
 def _cell(name: str, row: LineageRow) -> Any:
-    """Return a column as CSV holds it; what is not there is an empty cell."""
+    """Return a column's value for CSV: times are ISO 8601, all of one length."""
     value = _value(name, row)
-    return iso(value) if isinstance(value, datetime) else value
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 
 def _object(row: LineageRow) -> dict[str, Any]:
-    """Return a row as JSON Lines hold it: attributes are an object."""
+    """Return a row for JSON Lines: attributes are an object."""
     return {
         name: dict(row.attributes) if name == "attributes" else _cell(name, row) for name in COLUMNS
     }
-
-
-def iso(moment: datetime) -> str:
-    """Write a time in ISO 8601, UTC, with microseconds: all of one length, so that they sort."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

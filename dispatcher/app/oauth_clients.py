@@ -17,7 +17,7 @@ from dispatcher.settings import Settings, each_client
 async def open_pool(
     settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink
 ) -> ClientPool:
-    """Return all clients; the stack closes their connections. ``events`` gets their halts."""
+    """Return all clients; the stack closes their connections. Their halts go to ``events``."""
     connections = []
     for name, own in each_client(settings):
         platform, pacer = await make_platform(own, clock, stack), make_pacer(own, clock)
@@ -27,9 +27,9 @@ async def open_pool(
 
 
 async def preflight(clients: Sequence[OAuthClient], log: Any) -> None:
-    """Find out before the first send what each client lacks.
+    """Find the missing grants of each client before the first send.
 
-    A client whose id and secret are refused is halted, as long as there are others.
+    A client whose id and secret are refused is halted if there are others.
 
     Raises:
         CredentialsError: the platform refuses every client.
@@ -48,15 +48,15 @@ async def preflight(clients: Sequence[OAuthClient], log: Any) -> None:
 
 
 async def _preflight(client: OAuthClient, log: Any) -> None:
-    """Find out whether a scope or all permissions are missing.
+    """Get a token, and halt the client if grants are missing or the platform does not answer.
 
-    A platform that does not answer yet is no reason not to start: the halts take care.
+    The run starts nevertheless; the halt ends by itself when its cause does.
     """
     try:
-        authority = await client.platform.renew(0)
+        grants = await client.platform.renew(0)
     except TokenUnavailableError as error:
         client.breaker.halt(HaltReason.PLATFORM_DOWN, str(error))
         return
-    log_grants(log, authority)
-    if authority.missing_grants:
-        client.breaker.halt(*authorization.halt_reason(authority), Step.OPEN)
+    log_grants(log, grants)
+    if grants.missing_grants:
+        client.breaker.halt(*authorization.halt_reason(grants), Step.OPEN)

@@ -1,15 +1,15 @@
-"""Whether the platform answers, and whether it lets this client do its work."""
+"""Checks whether the platform answers, and whether it lets each client do its work."""
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 
 import uvloop
 
-from dispatcher.app.authorization_report import described
+from dispatcher.app.authorization_report import OnlineFinding, grant_findings
 from dispatcher.app.dialects import token_url
 from dispatcher.app.wiring import make_platform
-from dispatcher.domain.answer import Answer, NoAnswer
+from dispatcher.domain.answer import NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.authorization import describe_missing
@@ -24,79 +24,60 @@ from dispatcher.ports import (
 from dispatcher.settings import Settings, each_client
 
 PROBE_ID = "dispatcher-check-online"
-"""A conversation that does not exist: a 404 for it proves that state checks are let in."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnlineFinding:
-    """One thing that was looked at; ``detail`` says what was seen, and what to do."""
-
-    ok: bool
-    what: str
-    detail: str
+"""A conversation that does not exist: a 404 for it proves that state checks are permitted."""
 
 
 def check_online(settings: Settings) -> list[OnlineFinding]:
-    """Ask for a token, hold what it grants against what is required, and make one state check.
+    """Get a token, compare its grants with the required ones, and make one state check.
 
-    Nothing is sent.
+    No message is sent.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_look(settings))
+        return runner.run(_check_clients(settings))
 
 
-async def _look(settings: Settings) -> list[OnlineFinding]:
+async def _check_clients(settings: Settings) -> list[OnlineFinding]:
     findings: list[OnlineFinding] = []
-    for client, own in each_client(settings):
-        found = await _look_at(own)
-        front = f"client {client}: " if client else ""
-        findings += [OnlineFinding(each.ok, front + each.what, each.detail) for each in found]
+    for client, client_settings in each_client(settings):
+        prefix = f"client {client}: " if client else ""
+        found = await _check_client(client_settings)
+        findings += [replace(finding, what=prefix + finding.what) for finding in found]
     return findings
 
 
-async def _look_at(settings: Settings) -> list[OnlineFinding]:
-    """Look at one client."""
+async def _check_client(settings: Settings) -> list[OnlineFinding]:
     async with AsyncExitStack() as stack:
         platform = await make_platform(settings, SystemClock(), stack)
         try:
-            authority = await platform.renew(0)
+            grants = await platform.renew(0)
         except CredentialsError as error:
-            return [_bad("token", str(error))]
+            return [OnlineFinding("token", str(error), ok=False)]
         except CredentialsUnavailableError as error:
-            return [_bad("credentials", str(error))]
+            return [OnlineFinding("credentials", str(error), ok=False)]
         except TokenUnavailableError as error:
             detail = f"no answer from {token_url(settings).origin()}: {error}"
-            return [_bad("platform", detail)]
-        findings = [_good("token", "issued")]
-        findings += [OnlineFinding(*each) for each in described(authority)]
-        findings.append(await _state_check(platform))
-        return findings
+            return [OnlineFinding("platform", detail, ok=False)]
+        ok, detail = await _check_state(platform)
+        return [
+            OnlineFinding("token", "issued", ok=True),
+            *grant_findings(grants),
+            OnlineFinding("state check", detail, ok=ok),
+        ]
 
 
-async def _state_check(platform: Platform) -> OnlineFinding:
+async def _check_state(platform: Platform) -> tuple[bool, str]:
+    """Return whether the platform lets state checks in, and what it answered."""
     try:
         reply = await platform.check(PROBE_ID)
     except TokenExpiredError:
-        return _bad("state check", "the token expired as soon as it was issued")
-    result = reply.result
-    if isinstance(result, NoAnswer):
-        return _bad("state check", result.detail)
-    if classify(Step.CHECK, result) in (AnswerKind.GONE, AnswerKind.ACCEPTED):
-        return _good("state check", f"the platform answered {result.status}")
-    return _bad("state check", _refusal(result))
-
-
-def _good(what: str, detail: str) -> OnlineFinding:
-    return OnlineFinding(ok=True, what=what, detail=detail)
-
-
-def _bad(what: str, detail: str) -> OnlineFinding:
-    return OnlineFinding(ok=False, what=what, detail=detail)
-
-
-def _refusal(answer: Answer) -> str:
+        return False, "the token expired as soon as it was issued"
+    answer = reply.result
+    if isinstance(answer, NoAnswer):
+        return False, answer.detail
+    if classify(Step.CHECK, answer) in (AnswerKind.GONE, AnswerKind.ACCEPTED):
+        return True, f"the platform answered {answer.status}"
     words = f": {answer.words[:200]}" if answer.words else ""
-    lacks = (
+    missing = (
         f"; missing is {describe_missing(answer.missing_grants)}" if answer.missing_grants else ""
     )
-    return f"the platform answered {answer.status}{words} ({answer.correlation_id}){lacks}"
+    return False, f"the platform answered {answer.status}{words} ({answer.correlation_id}){missing}"

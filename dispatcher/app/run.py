@@ -1,9 +1,9 @@
-"""One run: its parts, its signals, and what ends with it."""
+"""Builds one run, runs it, and ends it on signals."""
 
 import asyncio
 import gc
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
@@ -14,44 +14,34 @@ import uvloop
 from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
 from dispatcher.app.control import commands
 from dispatcher.app.oauth_clients import open_pool, preflight
-from dispatcher.app.telemetry import EVERY_CAMPAIGN, Observation
+from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
-from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
+from dispatcher.http_server.health import HealthServer
 from dispatcher.ports import Clock, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
-from dispatcher.telemetry.health import HealthServer
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 COLLECT_AFTER = 20_000
 """New objects after which the garbage collector looks for cycles among them."""
 GAUGE_SECONDS = 2.0
-"""How often the gauges are told."""
-AT_ONCE = 2
-"""So many signals end a run at once."""
+"""How often the gauges are emitted."""
+SIGNALS_TO_STOP = 2
+"""How many signals end a run at once; the first one drains it."""
 VIEW_SECONDS = 0.5
-"""How often the progress view is brought up to date."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a command line adds to the settings; ``wait_limit`` in seconds."""
-
-    once: bool = False
-    limit: int | None = None
-    wait_limit: float | None = None
+"""How often the progress view is updated."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """How a run ended: ``ending`` is None when a second signal ended it at once.
 
-    By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which is empty when a
-    signal came before the ledger was there to be summed up.
+    By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which are empty when a
+    signal came before the ledger was open.
     """
 
     ending: RunOutcome | None
@@ -60,26 +50,30 @@ class RunResult:
 
 
 class ProgressView(Protocol):
-    """What shows a run to a person while it goes on."""
+    """Shows the progress of a run to a person."""
 
     @property
     def stream(self) -> BinaryIO | None:
-        """Where logs go that would run into the view; None: where they always go."""
+        """The stream for logs that would disturb the view; None if there is no such problem."""
         ...
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the view."""
         ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Show how each campaign stands."""
+        """Show the statistics of each campaign."""
         ...
 
 
-def run(settings: Settings, options: RunOptions, view: ProgressView | None = None) -> RunResult:
-    """Run the dispatcher until it is done or told to stop.
+def run(
+    settings: Settings, view: ProgressView | None = None, *, once: bool, limit: int | None = None
+) -> RunResult:
+    """Run the dispatcher until it is done or a signal stops it.
+
+    ``limit`` is how many contacts are taken out of the ledger at most.
 
     Raises:
         SourceError: the source cannot be read.
@@ -89,30 +83,32 @@ def run(settings: Settings, options: RunOptions, view: ProgressView | None = Non
         ControlAddressError: the control socket cannot be made.
 
     """
-    _calm_collector()
+    _tune_garbage_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Run(settings, options, view).run())
+        return runner.run(_Run(settings, view, once=once, limit=limit).run())
 
 
-def _calm_collector() -> None:
-    """Let the garbage collector leave alone what lives as long as the run.
+def _tune_garbage_collector() -> None:
+    """Exclude the objects that exist already, and search for cycles less often.
 
-    What a contact leaves behind is freed by reference counts; looking for cycles among all the
-    modules' objects as often as Python does by default cost a fifth of a run's CPU time.
+    The objects of a contact are freed by reference counts. With Python's defaults the searches
+    took a fifth of a run's CPU time.
     """
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 100)
 
 
 class _Run:
-    """One run: its parts in the order in which they are opened, closed in reverse."""
+    """One run; its parts are closed in the reverse of the order in which they were opened."""
 
-    def __init__(self, settings: Settings, options: RunOptions, view: ProgressView | None) -> None:
+    def __init__(
+        self, settings: Settings, view: ProgressView | None, *, once: bool, limit: int | None
+    ) -> None:
         self._settings = settings
-        self._options = options
+        self._once, self._limit = once, limit
         self._view = view
         self._clock: Clock = SystemClock()
-        self._observation = Observation(settings)
+        self._telemetry = RunTelemetry(settings)
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
@@ -120,119 +116,116 @@ class _Run:
         self._current: Pipeline | None = None
 
     async def run(self) -> RunResult:
-        """Run; a signal that comes before the first contact is taken ends it cleanly, too."""
+        """Run; a signal before the first contact ends the run cleanly, too."""
         self._running = starting = asyncio.ensure_future(self._run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
+            loop.add_signal_handler(number, self._on_signal)
         try:
             return await starting
         except asyncio.CancelledError:
             if not self._signals:
                 raise
-            ending = RunOutcome.DRAINED if self._signals == 1 else None
-            return RunResult(ending, self._observation.snapshots(), {})
+            outcome = RunOutcome.DRAINED if self._signals == 1 else None
+            return RunResult(outcome, self._telemetry.snapshots(), {})
 
     async def _run(self) -> RunResult:
-        settings, observation = self._settings, self._observation
+        settings, telemetry = self._settings, self._telemetry
         async with AsyncExitStack() as stack:
-            observation.open(stack, self._view.stream if self._view is not None else None)
-            once, limit = self._options.once, self._options.limit
-            campaigns = open_campaigns(
-                settings, observation, stack, self._too_many_failed, once=once
+            telemetry.open(stack, self._view.stream if self._view is not None else None)
+            campaigns = await open_campaigns(
+                settings, telemetry, stack, self._too_many_failed, once=self._once
             )
-            opened = await campaigns
-            ledger, control = opened[0].ledger, settings.control.socket
-            await commands.serve(stack, ledger, settings.ledger.path, control, self)
-            pool = await open_pool(settings, self._clock, stack, observation.everybody)
+            ledger, socket = campaigns[0].ledger, settings.control.socket
+            await commands.serve(stack, ledger, settings.ledger.path, socket, self)
+            pool = await open_pool(settings, self._clock, stack, telemetry.shared_sink)
             await preflight(pool.clients, self._log)
-            campaign_runs = make_campaign_runs(opened, pool, self._clock, limit)
-            pipeline = self._pipeline(campaign_runs, pool)
+            campaign_runs = make_campaign_runs(campaigns, pool, self._clock, self._limit)
+            pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
-            ending = await self._until_ended(stack, pipeline)
-            totals = {each.campaign.name: await each.ledger.totals() for each in opened}
-        return RunResult(ending, observation.snapshots(), totals)
+            outcome = await self._run_pipeline(stack, pipeline)
+            totals = {opened.campaign.name: await opened.ledger.totals() for opened in campaigns}
+        return RunResult(outcome, telemetry.snapshots(), totals)
 
-    def _pipeline(self, campaigns: Sequence[CampaignRun], pool: ClientPool) -> Pipeline:
-        engine, options = self._settings.engine, self._options
-        wait_limit = options.wait_limit
-        plan = PipelineOptions(
+    def _pipeline_options(self) -> PipelineOptions:
+        engine = self._settings.engine
+        return PipelineOptions(
             workers=engine.workers,
-            once=options.once,
-            wait_limit=engine.wait_limit_seconds if wait_limit is None else wait_limit,
+            once=self._once,
+            wait_limit=engine.wait_limit_seconds,
             drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
             by_priority=engine.sharing == "priority",
         )
-        return Pipeline(campaigns, pool, self._clock, plan)
 
     async def _serve_health(
         self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
     ) -> None:
-        given = self._settings.telemetry
-        if not given.health_port:
+        settings = self._settings.telemetry
+        if not settings.health_port:
             return
         server = HealthServer(
-            given.health_host,
-            given.health_port,
-            status=lambda: self._observation.status(pipeline.in_flight),
+            settings.health_host,
+            settings.health_port,
+            status=lambda: self._telemetry.status(pipeline.in_flight),
             ready=lambda: pool.halted_since is None,
         )
         await server.start()
         stack.push_async_callback(server.stop)
 
     def live(self) -> Mapping[str, object]:
-        """Tell how the run stands, for its control socket."""
+        """Return the status of the run for its control socket."""
         in_flight = self._current.in_flight if self._current else 0
         return {
             "requests_per_second": requests_per_minute(self._settings) / 60,
-            **self._observation.status(in_flight),
+            **self._telemetry.status(in_flight),
         }
 
     def wake(self) -> None:
-        """Look for contacts that are due now; a run that has not begun does so by itself."""
+        """Look for contacts that are due now; a run does so when it starts."""
         if self._current is not None:
             self._current.wake()
 
-    def steering(self, verb: str) -> commands.Steering | None:
-        """Return what pauses a campaign of this run, or lets it go on."""
+    def pause_function(self, verb: str) -> commands.SetPaused | None:
+        """Return what pauses or resumes a campaign of this run."""
         if self._current is None:
             return None
         return self._current.pause if verb == "pause" else self._current.resume
 
-    async def _until_ended(self, stack: AsyncExitStack, pipeline: Pipeline) -> RunOutcome | None:
-        """Run the pipeline, shown to whoever looks on; None if a second signal ended it."""
+    async def _run_pipeline(self, stack: AsyncExitStack, pipeline: Pipeline) -> RunOutcome | None:
+        """Run the pipeline and show its progress; return None if a second signal ended it."""
         running = asyncio.ensure_future(pipeline.run())
         self._current, self._running = pipeline, running
-        shown: asyncio.Future[None] | None = None
+        showing: asyncio.Future[None] | None = None
         if self._view is not None:
             stack.enter_context(self._view)
-            shown = asyncio.ensure_future(self._show(self._view))
+            showing = asyncio.ensure_future(self._show(self._view))
         try:
             return await running
         except asyncio.CancelledError:
-            if self._signals < AT_ONCE:
+            if self._signals < SIGNALS_TO_STOP:
                 raise
             return None
         finally:
-            if shown is not None:
-                shown.cancel()
-                await asyncio.gather(shown, return_exceptions=True)
+            if showing is not None:
+                showing.cancel()
+                await asyncio.gather(showing, return_exceptions=True)
 
     def _too_many_failed(self, campaign: CampaignSettings) -> None:
-        """Stop because of the contacts, which may all be wrong in the same way."""
-        share, of = campaign.rules.stop_failed_share, campaign.rules.stop_failed_of
-        detail = f"more than {share:.1%} of the last {of} contacts were parked or rejected"
+        """Stop the run: so many failures may have one cause, which would fail all contacts."""
+        rules = campaign.rules
+        share, sample_size = rules.stop_failed_share, rules.stop_failed_of
+        detail = f"more than {share:.1%} of the last {sample_size} contacts were parked or rejected"
         log = structlog.get_logger(campaign=campaign.name)
         log.error("run.too_many_failures", detail=detail)
-        self._observation.of(campaign.name).emit(Halted(HaltReason.FAILURES, detail))
+        self._telemetry.sink(campaign.name).emit(Halted(HaltReason.FAILURES, detail))
         if self._current is not None:
             self._current.stop(failed=True)
 
-    def _signalled(self) -> None:
-        """Drain at the first signal; end at once at the second, or before there is work."""
+    def _on_signal(self) -> None:
+        """Drain at the first signal; end at once at the second, or before the pipeline runs."""
         self._signals += 1
-        if self._current is not None and self._signals < AT_ONCE:
+        if self._current is not None and self._signals < SIGNALS_TO_STOP:
             self._log.info("run.draining", in_flight=self._current.in_flight)
             self._current.stop()
         elif self._running is not None:
@@ -241,5 +234,5 @@ class _Run:
 
     async def _show(self, view: ProgressView) -> None:
         while True:
-            view.update(self._observation.snapshots())
+            view.update(self._telemetry.snapshots())
             await asyncio.sleep(VIEW_SECONDS)

@@ -1,4 +1,4 @@
-"""Where the facts of a run go: for each campaign its own counts and metrics, and one log."""
+"""The sinks for the events of a run: statistics and metrics by campaign, and one log."""
 
 import asyncio
 import signal
@@ -19,57 +19,58 @@ from dispatcher.telemetry.stats.merge import merge_snapshots
 from dispatcher.telemetry.stats.run_stats import RunStats, Snapshot
 
 EVERY_CAMPAIGN = "*"
-"""What the log names in place of a campaign where a fact concerns all of them."""
+"""The campaign that the log names for an event of the whole run."""
 
 
-class Observation:
-    """Counts, metrics and the log of a run, by campaign.
+class RunTelemetry:
+    """Statistics, metrics and the log of a run, by campaign.
 
-    ``everybody`` takes what concerns the run as a whole, such as a halt: it counts for every
-    campaign and is logged once.
+    ``shared_sink`` takes the events of the whole run, such as a halt: each is counted for every
+    campaign and logged once.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._names = [campaign.name for campaign in settings.campaigns]
         self._clients = [client.name for client in settings.clients]
-        self._tallies = {name: RunStats(clients=self._clients) for name in self._names}
+        self._stats = {name: RunStats(clients=self._clients) for name in self._names}
         self._sinks: dict[str, Fanout] = {}
-        self.everybody: EventSink = Fanout(())
+        self.shared_sink: EventSink = Fanout(())
 
     def open(self, stack: AsyncExitStack, stream: BinaryIO | None) -> None:
-        """Begin to log, to ``stream`` where there is one, and to send metrics."""
-        given = self._settings.telemetry
-        path = Path(given.log_file) if given.log_file else None
-        logs = configure(given.log_format, path=path, stream=stream, level=given.log_level)
+        """Start the log, which goes to ``stream`` if there is one, and the metrics."""
+        settings = self._settings.telemetry
+        path = Path(settings.log_file) if settings.log_file else None
+        logs = configure(settings.log_format, path=path, stream=stream, level=settings.log_level)
         stack.callback(logs.close)
         # A log file is opened again by itself: the signal only must not end the process.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
-        counting: list[EventSink] = []
-        for name, tally in self._tallies.items():
+        counters: list[EventSink] = []
+        for name, stats in self._stats.items():
             statsd = self._statsd(name, stack)
-            self._sinks[name] = Fanout([tally, statsd, LogSink(campaign=name)])
-            counting += [tally, statsd]
+            self._sinks[name] = Fanout([stats, statsd, LogSink(campaign=name)])
+            counters += [stats, statsd]
         if len(self._names) == 1:
-            self.everybody = self._sinks[self._names[0]]
+            self.shared_sink = self._sinks[self._names[0]]
         else:
-            self.everybody = Fanout([*counting, LogSink(campaign=EVERY_CAMPAIGN)])
+            self.shared_sink = Fanout([*counters, LogSink(campaign=EVERY_CAMPAIGN)])
 
-    def of(self, campaign: str) -> EventSink:
-        """Return where the facts of one campaign go."""
+    def sink(self, campaign: str) -> EventSink:
+        """Return the sink for the events of one campaign."""
         return self._sinks[campaign]
 
     def snapshots(self) -> dict[str, Snapshot]:
-        """Return how each campaign stands."""
-        return {name: tally.snapshot() for name, tally in self._tallies.items()}
+        """Return the statistics of each campaign."""
+        return {name: stats.snapshot() for name, stats in self._stats.items()}
 
     def status(self, in_flight: int) -> Mapping[str, object]:
-        """Return how the run stands as plain values; several campaigns with each one's own."""
-        each = self.snapshots()
-        whole = {"in_flight": in_flight, **as_json(merge_snapshots(list(each.values())))}
-        if len(each) == 1:
-            return {"campaign": self._names[0], **whole}
-        return {**whole, "campaigns": {name: as_json(found) for name, found in each.items()}}
+        """Return the status of the run as JSON values; with several campaigns also that of each."""
+        snapshots = self.snapshots()
+        merged = as_json(merge_snapshots(list(snapshots.values())))
+        if len(snapshots) == 1:
+            return {"campaign": self._names[0], "in_flight": in_flight, **merged}
+        campaigns = {name: as_json(snapshot) for name, snapshot in snapshots.items()}
+        return {"in_flight": in_flight, **merged, "campaigns": campaigns}
 
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
         dialect = self._settings.platform.dialect

@@ -1,148 +1,147 @@
-"""Settings become objects, here and nowhere else."""
+"""Builds the parts of the dispatcher from its settings."""
 
+import random
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
 from dispatcher.app.credentials import make_credentials
 from dispatcher.app.dialects import (
-    for_dialect,
-    inspect_of,
-    open_dialect,
+    adapt_policy,
+    open_platform,
     text_limit,
-    token_url,
+    token_inspector,
+    token_options,
 )
-from dispatcher.app.needs import with_needs
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.unsettled_send import ReconcilePolicy
+from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
-from dispatcher.platforms.token import TokenManager, TokenOptions
+from dispatcher.platforms.token import TokenManager
 from dispatcher.ports import Clock, Platform, Source
-from dispatcher.settings import Settings, SettingsError, SettingsProblem, variables_of
+from dispatcher.settings import Settings, SettingsError, SettingsProblem, each_client, variables_of
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 
 SPARE_CONNECTIONS = 4
-"""Besides one for each worker: for tokens. No request ever waits for a connection, so what was
-permitted leaves at once."""
+"""Connections for tokens, besides one for each worker. No request waits for a connection, so it
+leaves as soon as it has its permit."""
 
 
 def make_source(settings: Settings, *, once: bool) -> Source:
     """Return the source of the settings; it is not opened yet."""
-    given = settings.source
+    source = settings.source
     rules = RowRules(
-        columns={str(meaning): name for meaning, name in given.columns.items()},
-        filter=given.filter,
+        columns={str(meaning): name for meaning, name in source.columns.items()},
+        filter=source.filter,
         text=settings.message.text or None,
         subject=settings.message.subject or None,
-        zone=ZoneInfo(given.timezone),
+        zone=ZoneInfo(source.timezone),
         text_limit=text_limit(settings),
     )
     return open_source(
-        given.path,
+        source.path,
         rules,
-        watch=given.watch,
+        watch=source.watch,
         once=once,
-        layout=Layout(
-            format=given.format,
-            delimiter=given.delimiter,
-            max_record_lines=given.max_record_lines,
-        ),
-        timing=Timing(given.poll_seconds, given.stable_seconds) if given.watch else None,
+        layout=make_layout(settings),
+        timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
     )
+
+
+def make_layout(settings: Settings) -> Layout:
+    """Return how the rows of the source's files are laid out."""
+    source = settings.source
+    return Layout(source.format, source.delimiter, source.max_record_lines)
 
 
 async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Platform:
     """Return the platform in its dialect; the stack closes its connections."""
-    given = settings.platform
+    platform = settings.platform
     options = HttpOptions(
-        timeout=given.timeout_seconds,
-        connect_timeout=given.connect_timeout_seconds,
+        timeout=platform.timeout_seconds,
+        connect_timeout=platform.connect_timeout_seconds,
         connections=settings.engine.workers + SPARE_CONNECTIONS,
-        proxy=given.proxy or None,
-        ca_bundle=given.ca_bundle or None,
+        proxy=platform.proxy or None,
+        ca_bundle=platform.ca_bundle or None,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    given_credentials, names = settings.credentials, variables_of(settings)
-    credentials = make_credentials(given_credentials, stack, settings.environment, clock, names)
-    inspect = inspect_of(settings, http)
+    section, names = settings.credentials, variables_of(settings)
+    credentials = make_credentials(section, stack, settings.environment, clock, names)
+    inspect = token_inspector(settings, http)
     tokens = TokenManager(http, token_options(settings), clock, credentials, inspect)
     stack.push_async_callback(tokens.close)
-    return open_dialect(settings, http, tokens, clock, stack)
-
-
-def token_options(settings: Settings) -> TokenOptions:
-    """Return what to ask the token endpoint for.
-
-    Only the dialect `messaging` asks for scopes by name and is told by name what it got.
-    """
-    given = settings.platform
-    named = given.dialect == "messaging"
-    options = TokenOptions(
-        url=token_url(settings),
-        scopes=given.scopes if named else (),
-        write_any_of=given.write_scopes_any_of,
-        read_any_of=given.read_scopes_any_of,
-    )
-    usual = type(given).model_fields["write_scopes_any_of"].default
-    chosen = given.write_scopes_any_of != usual
-    tags = given.lineage == "external-tag"
-    return with_needs(options, given.dialect, scopes_chosen=chosen, tags=tags)
+    return open_platform(settings, http, tokens, clock, stack)
 
 
 def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
-    """Return the pacer: requests a minute become requests a window."""
-    given = settings.platform
-    requests = given.requests_per_minute * given.window_seconds / 60.0
-    return QuotaPacer(max(1, int(requests)), given.window_seconds, clock)
+    """Return the pacer, whose quota is in requests per window."""
+    platform = settings.platform
+    requests = platform.requests_per_minute * platform.window_seconds / 60.0
+    return QuotaPacer(max(1, int(requests)), platform.window_seconds, clock)
+
+
+async def open_reader(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> tuple[Platform, PlatformReader]:
+    """Return the platform, and its reader for commands, which uses the quota of one client."""
+    _, client_settings = next(each_client(settings))
+    platform = await make_platform(client_settings, clock, stack)
+    retry = make_policy(settings).retry
+    pacer = make_pacer(client_settings, clock)
+    reader = PlatformReader(platform, pacer, clock, retry, random.random)
+    await reader.preflight()
+    return platform, reader
 
 
 def make_agent(settings: Settings) -> AgentAddress:
-    """Return where metrics go.
+    """Return the address that metrics are sent to.
 
     Raises:
-        SettingsError: a DD_ variable, or the setting that it overrules, is no address.
+        SettingsError: a DD_ variable, or the setting that it overrides, is not an address.
 
     """
-    given = settings.telemetry
+    telemetry = settings.telemetry
     try:
-        return find_agent(given.statsd_host, given.statsd_port, given.statsd_socket or None)
+        return find_agent(
+            telemetry.statsd_host, telemetry.statsd_port, telemetry.statsd_socket or None
+        )
     except ValueError as error:
         key, _, problem = str(error).partition(" ")
         where = "environment" if key.startswith("DD_") else str(settings.origin(key) or "defaults")
         raise SettingsError([SettingsProblem(where, key, problem)]) from None
 
 
-def make_rules(settings: Settings) -> DecisionPolicy:
-    """Return what the operator decided, as the domain has it."""
-    given = settings.retry
-    rules = DecisionPolicy(
+def make_policy(settings: Settings) -> DecisionPolicy:
+    """Return the policy that decides about each contact."""
+    retry = settings.retry
+    policy = DecisionPolicy(
         open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
-        engaged_seconds=given.engaged_seconds,
-        engaged_max_seconds=given.engaged_max_minutes * 60.0,
+        engaged_seconds=retry.engaged_seconds,
+        engaged_max_seconds=retry.engaged_max_minutes * 60.0,
         retry=RetryPolicy(
-            max_attempts=given.max_attempts,
-            loop_after=given.loop_after,
-            not_ended_seconds=given.not_ended_seconds,
-            not_ended_max_seconds=given.not_ended_max_minutes * 60.0,
-            backoff_seconds=given.backoff_seconds,
-            backoff_max_seconds=given.backoff_max_seconds,
+            max_attempts=retry.max_attempts,
+            loop_after=retry.loop_after,
+            not_ended_seconds=retry.not_ended_seconds,
+            not_ended_max_seconds=retry.not_ended_max_minutes * 60.0,
+            backoff_seconds=retry.backoff_seconds,
+            backoff_max_seconds=retry.backoff_max_seconds,
         ),
         reconcile=_reconcile_policy(settings),
     )
-    return for_dialect(rules, settings)
+    return adapt_policy(policy, settings)
 
 
 def _reconcile_policy(settings: Settings) -> ReconcilePolicy:
-    given = settings.reconcile
+    reconcile = settings.reconcile
     return ReconcilePolicy(
-        resend=given.delivery == "at-least-once",
+        resend=reconcile.delivery == "at-least-once",
         timeout=settings.platform.timeout_seconds,
-        max_effect_delay=given.max_effect_delay_seconds,
-        max_lag=given.max_lag_seconds,
-        clock_skew=given.clock_skew_seconds,
-        look_seconds=given.look_seconds,
-        give_up_seconds=given.give_up_hours * 3600.0,
+        max_effect_delay=reconcile.max_effect_delay_seconds,
+        max_lag=reconcile.max_lag_seconds,
+        clock_skew=reconcile.clock_skew_seconds,
+        look_seconds=reconcile.look_seconds,
+        give_up_seconds=reconcile.give_up_hours * 3600.0,
     )

@@ -1,4 +1,4 @@
-"""The command line: commands, what they print, and how they end."""
+"""The command line: commands, their output and their exit codes."""
 
 from dispatcher.cli.root import cli
 

@@ -1,4 +1,4 @@
-"""Whether the ledger and the sandbox's log of what took effect tell the same story."""
+"""Compares the ledger with the sandbox's log of the messages that took effect."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,14 +13,14 @@ Effect = Mapping[str, Any]
 """One line of the sandbox's log."""
 
 SHOWN = 10
-"""Differences that are named; of the others the number is told."""
+"""How many differences are listed; of the others only the number is printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoEvidence:
-    """What all sides say: effects of the sandbox, lineage and settled contacts of the ledger.
+    """Effects of the sandbox, and lineage and settled contacts of the ledger.
 
-    ``swallowed`` are the numbers of the source's lines of which the ledger knows nothing.
+    ``swallowed`` are the numbers of the source's lines that are not in the ledger.
     """
 
     effects: tuple[Effect, ...]
@@ -29,9 +29,9 @@ class DemoEvidence:
     swallowed: tuple[int, ...] = ()
 
 
-def verdict(story: DemoEvidence) -> tuple[bool, str]:
-    """Tell whether both sides agree, in words."""
-    found = list(differences(story))
+def compare(evidence: DemoEvidence) -> tuple[bool, str]:
+    """Return whether the ledger and the log agree, and a text that reports it."""
+    found = list(differences(evidence))
     if found:
         shown = [f"  {line}" for line in found[:SHOWN]]
         more = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
@@ -39,56 +39,56 @@ def verdict(story: DemoEvidence) -> tuple[bool, str]:
         return False, "\n".join([head, *shown, *more])
     return True, (
         "The ledger and the sandbox's log agree to the last contact:\n"
-        f"  {len(story.effects):,} messages took effect, no contact got two,"
+        f"  {len(evidence.effects):,} messages took effect, no contact got two,"
         " and each is in the lineage with its conversation;\n"
-        f"  {len(story.contacts):,} contacts are settled,"
+        f"  {len(evidence.contacts):,} contacts are settled,"
         " each as its kind of conversation demands."
     )
 
 
-def differences(story: DemoEvidence) -> Iterator[str]:
-    """Yield everything in which the two differ; nothing if they agree to the last contact."""
-    yield from _twice(story.effects)
-    yield from _unlike(story.effects, story.lineage)
-    yield from _unexpected(story.contacts)
-    yield from (f"line {line} of the contacts' file is nowhere" for line in story.swallowed)
+def differences(evidence: DemoEvidence) -> Iterator[str]:
+    """Yield every difference between the ledger and the log."""
+    yield from _sent_twice(evidence.effects)
+    yield from _compare_lineage(evidence.effects, evidence.lineage)
+    yield from _unexpected(evidence.contacts)
+    yield from (f"line {line} of the contacts' file is nowhere" for line in evidence.swallowed)
 
 
-def swallowed(
+def find_swallowed(
     rows: Iterable[tuple[int, str]], contacts: Iterable[ContactRow], rejected: Iterable[int]
 ) -> tuple[int, ...]:
     """Return the lines that became neither a contact nor a rejected row.
 
-    ``rows`` are the source's lines that its filter lets in, each with its conversation id.
+    ``rows`` are the source's lines that its filter accepts, each with its conversation id.
     """
     known = {contact.conversation_id for contact in contacts}
-    kept = set(rejected)
-    return tuple(line for line, named in rows if named not in known and line not in kept)
+    rejected_lines = set(rejected)
+    return tuple(line for line, named in rows if named not in known and line not in rejected_lines)
 
 
-def _twice(effects: Iterable[Effect]) -> Iterator[str]:
+def _sent_twice(effects: Iterable[Effect]) -> Iterator[str]:
     times = Counter(_previous(effect) for effect in effects)
     for conversation, number in times.items():
         if number > 1:
             yield f"{conversation} got {number} messages"
 
 
-def _unlike(effects: Iterable[Effect], lineage: Iterable[LineageRow]) -> Iterator[str]:
-    """Compare message by message: from which conversation into which one, and to whom."""
-    happened = {(_previous(effect), effect["conversationId"]): effect for effect in effects}
-    written = {(row.previous_conversation_id, row.conversation_id): row for row in lineage}
-    for previous, conversation in happened.keys() - written.keys():
+def _compare_lineage(effects: Iterable[Effect], lineage: Iterable[LineageRow]) -> Iterator[str]:
+    """Compare every message: its two conversations and its recipient."""
+    effect_by_link = {(_previous(effect), effect["conversationId"]): effect for effect in effects}
+    row_by_link = {(row.previous_conversation_id, row.conversation_id): row for row in lineage}
+    for previous, conversation in effect_by_link.keys() - row_by_link.keys():
         yield f"the message from {previous} into {conversation} is not in the lineage"
-    for previous, conversation in written.keys() - happened.keys():
+    for previous, conversation in row_by_link.keys() - effect_by_link.keys():
         yield f"the lineage's message from {previous} into {conversation} never took effect"
-    for pair in happened.keys() & written.keys():
-        told, effect = _as_written(written[pair]), _as_happened(happened[pair])
-        if told != effect:
-            yield f"the lineage says {told} of {pair[1]}, the sandbox {effect}"
+    for link in effect_by_link.keys() & row_by_link.keys():
+        recorded, effect = _of_row(row_by_link[link]), _of_effect(effect_by_link[link])
+        if recorded != effect:
+            yield f"the lineage says {recorded} of {link[1]}, the sandbox {effect}"
 
 
 def _unexpected(contacts: Iterable[ContactRow]) -> Iterator[str]:
-    """Compare how each contact ended with what its kind of conversation permits."""
+    """Compare the end of each contact with the one that its kind of conversation leads to."""
     for contact in contacts:
         kind = kind_name(contact.conversation_id)
         ended = (contact.status, contact.reason)
@@ -101,13 +101,13 @@ def _previous(effect: Effect) -> str:
     return str(effect["previousConversationId"] or effect["conversationId"])
 
 
-def _as_happened(effect: Effect) -> tuple[object, ...]:
+def _of_effect(effect: Effect) -> tuple[object, ...]:
     if effect["kind"] == "notified":
         return effect["kind"], effect["messageId"]
     return effect["kind"], effect["externalContactId"]
 
 
-def _as_written(row: LineageRow) -> tuple[object, ...]:
+def _of_row(row: LineageRow) -> tuple[object, ...]:
     if row.relation == "notified":
         return row.relation, row.message_id
     return row.relation, row.external_contact_id

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Formats figures for people."""
 
 from collections.abc import Mapping
 
@@ -11,18 +11,13 @@ _MINUTE = 60
 _HOUR = 3600
 
 
-def count(number: int) -> str:
-    """Write a count, with separators of thousands."""
-    return f"{number:,}"
-
-
 def contacts(number: int) -> str:
-    """Write a number of contacts: 1 contact, 2,000 contacts."""
-    return f"{count(number)} contact{'s' if number != 1 else ''}"
+    """Return a number of contacts: 1 contact, 2,000 contacts."""
+    return f"{number:,} contact{'s' if number != 1 else ''}"
 
 
 def duration(seconds: float) -> str:
-    """Write a duration: 12 s, 3:05 min, 2:03 h."""
+    """Return a duration: 12 s, 3:05 min, 2:03 h."""
     whole = round(seconds)
     if whole < _MINUTE:
         return f"{whole} s"
@@ -31,22 +26,27 @@ def duration(seconds: float) -> str:
     return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02} h"
 
 
+def since(start: float, now: float) -> str:
+    """Return how long ago ``start`` was; both are seconds since the epoch."""
+    return duration(max(0.0, now - start))
+
+
 def outcomes(settled: Mapping[tuple[Status, Reason], int]) -> dict[Status, int]:
-    """Sum the settled contacts by status."""
+    """Return the number of settled contacts by status."""
     return {
-        status: sum(number for (found, _), number in settled.items() if found is status)
+        status: sum(number for (settled_as, _), number in settled.items() if settled_as is status)
         for status in OUTCOMES
     }
 
 
 def waiting(snapshot: Snapshot) -> int:
-    """Contacts in the ledger that are not final, as last looked at."""
+    """Return the contacts in the ledger that are not final, as of the last gauges."""
     gauges = snapshot.gauges
     return gauges.backlog + gauges.in_flight if gauges else 0
 
 
 def remaining(snapshot: Snapshot) -> str:
-    """Estimate how long the contacts that are known will take."""
+    """Return an estimate of how long the contacts in the ledger take."""
     rate = snapshot.rates.settled_10 or snapshot.rates.settled_60
     left = waiting(snapshot)
     if not left:
@@ -55,7 +55,7 @@ def remaining(snapshot: Snapshot) -> str:
 
 
 def halts(snapshot: Snapshot) -> list[str]:
-    """Return why nothing is sent just now; empty where something is."""
+    """Return why nothing is sent; an empty list if something is."""
     return [
         "PAUSED" if reason is HaltReason.PAUSED else f"HALTED: {reason}"
         for reason in snapshot.halts
@@ -63,24 +63,20 @@ def halts(snapshot: Snapshot) -> list[str]:
 
 
 def clients(snapshot: Snapshot) -> dict[str, str]:
-    """Return the state of each of several clients; nothing where there is but one."""
+    """Return the state of each client, if there are several."""
     return {
-        name: ", ".join(f"HALTED: {reason}" for reason in one.halts)
-        for name, one in snapshot.clients.items()
+        name: ", ".join(f"HALTED: {reason}" for reason in client.halts)
+        for name, client in snapshot.clients.items()
     }
 
 
 def failures(snapshot: Snapshot) -> dict[str, int]:
-    """Return the three counters that must never be mixed."""
-    return {
-        "scope errors": sum(snapshot.scope_errors.values()),
-        "closed-session conflicts": sum(snapshot.closed_session_conflicts.values()),
-        "retry loops": sum(snapshot.retry_loops.values()),
-    }
+    """Return the three failure counters, which are kept apart."""
+    return {name: sum(tags.values()) for name, tags in failures_by_tag(snapshot).items()}
 
 
 def failures_by_tag(snapshot: Snapshot) -> dict[str, dict[str, int]]:
-    """Return the three counters by their tags, as the metrics have them."""
+    """Return the three failure counters by their metrics' tags."""
     return {
         "scope errors": {str(source): n for source, n in snapshot.scope_errors.items()},
         "closed-session conflicts": {

@@ -1,16 +1,19 @@
-"""How a run shows that it goes on: a live view at a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a live view at a terminal, plain lines elsewhere."""
 
 import io
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Protocol, Self, cast
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO, Self, cast
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from dispatcher.app import ProgressView
 from dispatcher.cli import formatting
 from dispatcher.domain.status import Status
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot
@@ -24,28 +27,64 @@ _BAR = 24
 _BUSY = 0.95
 
 
-class View(Protocol):
-    """What shows the progress of a run."""
-
-    @property
-    def stream(self) -> BinaryIO | None:
-        """Where logs go that would otherwise run into the view; None: where they always go."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        *_: object,
-    ) -> None: ...
-
-    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Show how each campaign stands."""
-        ...
+def is_live(console: Console, option: bool | None) -> bool:  # noqa: FBT001 - an option with three states
+    """Return whether to draw a live view: as --progress says, else if there is a terminal."""
+    return console.is_terminal if option is None else option
 
 
-def view(console: Console, *, live: bool) -> View:
-    """Return the view that fits."""
+class LineTimer:
+    """Limits plain lines to one every `LINE_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Return whether it is time for a line; if so, the next one is due later."""
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS:
+            return False
+        self._last = now
+        return True
+
+
+@contextmanager
+def show_counts(*names: str, live: bool | None) -> Iterator[Callable[..., None]]:
+    """Yield a function that shows how much of some tasks is done: as bars, or as a line.
+
+    The function takes a pair for each name: what is done, and the total (None: not known yet).
+    ``live`` is the option --progress.
+    """
+    console, timer = Console(stderr=True), LineTimer()
+
+    def show_line(*counts: tuple[int, int | None]) -> None:
+        if timer.is_due():
+            parts = (
+                f"{name} {done:,}" if total is None else f"{name} {done:,} of {total:,}"
+                for name, (done, total) in zip(names, counts, strict=True)
+            )
+            console.out(", ".join(parts), highlight=False)
+
+    if not is_live(console, live):
+        yield show_line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks = [bars.add_task(name, total=None) for name in names]
+
+        def show_bars(*counts: tuple[int, int | None]) -> None:
+            for task, (done, total) in zip(tasks, counts, strict=True):
+                bars.update(task, completed=done, total=total)
+
+        yield show_bars
+
+
+def view(console: Console, *, live: bool) -> ProgressView:
+    """Return a live view or plain lines."""
     return LiveView(console) if live else PlainView(console)
 
 
@@ -54,39 +93,33 @@ class PlainView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last = time.monotonic()
+        self._timer = LineTimer()
 
     @property
     def stream(self) -> BinaryIO | None:
-        """Logs go where they always go."""
+        """None: logs do not disturb the lines."""
         return None
 
     def __enter__(self) -> Self:
-        self._last = time.monotonic()
         return self
 
-    def __exit__(
-        self,
-        *_: object,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the lines as they are."""
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Print the lines if it is time for them."""
-        now = time.monotonic()
-        if now - self._last >= LINE_SECONDS:
-            self._last = now
+        if self._timer.is_due():
             for text in lines(snapshots):
                 self._console.out(text, highlight=False)
 
 
 class LiveView:
-    """Some lines at the end of the terminal, kept up to date."""
+    """A few lines at the end of the terminal that are redrawn."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        aside = console.is_terminal and sys.stderr.isatty()
-        self._stream = cast("BinaryIO", _Above(console)) if aside else None
+        shared = console.is_terminal and sys.stderr.isatty()
+        self._stream = cast("BinaryIO", _LogLines(console)) if shared else None
 
     @property
     def stream(self) -> BinaryIO | None:
@@ -97,31 +130,28 @@ class LiveView:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        *_: object,
-    ) -> None:
-        """Take the view away: the summary follows."""
+    def __exit__(self, *_: object) -> None:
+        """Erase the view: the summary follows."""
         self._live.stop()
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Draw the view anew."""
+        """Redraw the view."""
         self._live.update(panel(snapshots), refresh=True)
 
 
-class _Above(io.RawIOBase):
-    """A stream whose lines appear above the live view."""
+class _LogLines(io.RawIOBase):
+    """A stream whose lines are printed above the live view."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True."""
         return True
 
     def isatty(self) -> bool:
-        """Tell that it ends at a terminal."""
+        """Return True: the console is a terminal."""
         return True
 
     def write(self, data: object) -> int:
@@ -132,17 +162,17 @@ class _Above(io.RawIOBase):
 
 
 def lines(snapshots: Mapping[str, Snapshot]) -> Iterator[str]:
-    """Write the progress of the run as one line, and of several campaigns as one each."""
+    """Yield a line for the run, and one for each campaign if there are several."""
     yield line(merge_snapshots(list(snapshots.values())))
     if len(snapshots) > 1:
         for campaign, snapshot in snapshots.items():
-            yield f"  {campaign}: {'; '.join([*_own(snapshot), *formatting.halts(snapshot)])}"
+            yield f"  {campaign}: {'; '.join([*_counts_of(snapshot), *formatting.halts(snapshot)])}"
 
 
 def line(snapshot: Snapshot) -> str:
-    """Write the progress as one line."""
+    """Return the progress as one line."""
     gauges = snapshot.gauges
-    settled, *waiting = _own(snapshot)
+    settled, *waiting = _counts_of(snapshot)
     parts = [
         f"{formatting.duration(snapshot.seconds)}: {settled}",
         *waiting,
@@ -159,21 +189,20 @@ def line(snapshot: Snapshot) -> str:
     return "; ".join(parts)
 
 
-def _own(snapshot: Snapshot) -> list[str]:
-    settled = formatting.count(snapshot.settled_total)
+def _counts_of(snapshot: Snapshot) -> list[str]:
+    settled = f"{snapshot.settled_total:,}"
     by_status = ", ".join(
-        f"{status} {formatting.count(number)}"
-        for status, number in formatting.outcomes(snapshot.settled).items()
+        f"{status} {number:,}" for status, number in formatting.outcomes(snapshot.settled).items()
     )
     return [
         f"settled {settled}: {by_status}",
-        f"waiting {formatting.count(formatting.waiting(snapshot))}",
+        f"waiting {formatting.waiting(snapshot):,}",
         f"{snapshot.rates.settled_10:.1f}/s",
     ]
 
 
 def panel(snapshots: Mapping[str, Snapshot]) -> Group:
-    """Draw the progress as some lines."""
+    """Return the progress as the lines of the live view."""
     snapshot = merge_snapshots(list(snapshots.values()))
     several = snapshots if len(snapshots) > 1 else {}
     table = Table.grid(padding=(0, 2))
@@ -181,13 +210,13 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     table.add_column()
     title = f"{len(several)} campaigns" if several else next(iter(snapshots))
     table.add_row("campaign", Text(f"{title}  {formatting.duration(snapshot.seconds)}"))
-    for campaign, own in several.items():
-        table.add_row(campaign, _contacts(own).append_text(_halted(own)))
+    for campaign, own_snapshot in several.items():
+        table.add_row(campaign, _contacts(own_snapshot).append_text(_halted(own_snapshot)))
     table.add_row("contacts", _contacts(snapshot))
     table.add_row("settled", _counts(formatting.outcomes(snapshot.settled)))
     table.add_row("requests", _requests(snapshot))
-    for name, one in snapshot.clients.items():
-        table.add_row(f"client {name}", _client(one))
+    for name, client in snapshot.clients.items():
+        table.add_row(f"client {name}", _client(client))
     table.add_row("failures", _counts(formatting.failures(snapshot), alarm=True))
     halts = [
         Text(f"{words}, for {formatting.duration(time.time() - since)}", style="bold red")
@@ -196,10 +225,10 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
     return Group(table, *halts)
 
 
-def _client(one: ClientSnapshot) -> Text:
-    text = Text(f"{formatting.count(one.requests)}, {one.quota_used:.0%} of its quota")
-    text.append(f", pace {one.pace:.1f}/s")
-    for reason, since in one.halts.items():
+def _client(client: ClientSnapshot) -> Text:
+    text = Text(f"{client.requests:,}, {client.quota_used:.0%} of its quota")
+    text.append(f", pace {client.pace:.1f}/s")
+    for reason, since in client.halts.items():
         words = f", HALTED: {reason}, for {formatting.duration(time.time() - since)}"
         text.append(words, style="bold red")
     return text
@@ -211,8 +240,8 @@ def _halted(snapshot: Snapshot) -> Text:
 
 def _contacts(snapshot: Snapshot) -> Text:
     return Text(
-        f"{formatting.count(snapshot.settled_total)} settled, "
-        f"{formatting.count(formatting.waiting(snapshot))} waiting, "
+        f"{snapshot.settled_total:,} settled, "
+        f"{formatting.waiting(snapshot):,} waiting, "
         f"{snapshot.rates.settled_10:.1f}/s, left {formatting.remaining(snapshot)}"
     )
 
@@ -221,14 +250,12 @@ def _counts(counts: Mapping[Status, int] | Mapping[str, int], *, alarm: bool = F
     text = Text()
     for name, number in counts.items():
         style = "bold yellow" if alarm and number else "bold" if number else "dim"
-        text.append(f"{name} ").append(f"{formatting.count(number)}   ", style=style)
+        text.append(f"{name} ").append(f"{number:,}   ", style=style)
     return text
 
 
 def _requests(snapshot: Snapshot) -> Text:
-    text = Text(
-        f"{formatting.count(snapshot.requests_total)}, {snapshot.rates.requests_10:.1f}/s  "
-    )
+    text = Text(f"{snapshot.requests_total:,}, {snapshot.rates.requests_10:.1f}/s  ")
     gauges = snapshot.gauges
     if gauges is not None:
         used = min(1.0, max(0.0, gauges.quota_used))

@@ -1,22 +1,21 @@
-"""The summary of a campaign: every row of the source in exactly one line, and what it took."""
+"""The summary of a run: what became of every row of the source, and the requests it took."""
 
 from collections.abc import Iterator, Mapping
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from dispatcher.cli import formatting
+from dispatcher.cli.tables import new_table
 from dispatcher.domain.status import FINAL
 from dispatcher.ports import Totals
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 Line = tuple[str, str, int]
-"""What became of rows, why, and of how many."""
+"""What became of some rows, the reason, and their number."""
 
 
 def lines(totals: Totals) -> Iterator[Line]:
-    """Yield the lines of the summary: together they are all rows of the source."""
+    """Yield the lines of the summary; every row of the source is counted in one of them."""
     for status in formatting.OUTCOMES:
         found = ((reason, n) for (s, reason), n in totals.by_status.items() if s is status and n)
         for reason, number in sorted(found, key=lambda pair: (-pair[1], str(pair[0]))):
@@ -33,13 +32,13 @@ def lines(totals: Totals) -> Iterator[Line]:
 def show_totals(console: Console, campaign: str, totals: Totals) -> None:
     """Print what became of every row."""
     table = new_table(f"Campaign {campaign}, all runs", "became", "reason", "rows")
-    found = [found for found in lines(totals) if found[2]]
-    for became, reason, number in found:
-        table.add_row(became, reason, formatting.count(number))
+    shown = [line for line in lines(totals) if line[2]]
+    for became, reason, number in shown:
+        table.add_row(became, reason, f"{number:,}")
     table.add_section()
-    table.add_row("all rows", "", formatting.count(totals.rows), style="bold")
+    table.add_row("all rows", "", f"{totals.rows:,}", style="bold")
     console.print(table)
-    missing = totals.rows - sum(number for _, _, number in found)
+    missing = totals.rows - sum(number for _, _, number in shown)
     if missing:
         console.print(f"The lines differ from the rows by {missing:,}: please report it as a bug.")
 
@@ -48,10 +47,11 @@ def show_run(console: Console, snapshot: Snapshot) -> None:
     """Print the requests of this run, and its failures by kind."""
     table = new_table("This run", "requests", "answer", "number")
     for (step, status), number in sorted(snapshot.requests.items()):
-        table.add_row(str(step), status, formatting.count(number))
+        table.add_row(str(step), status, f"{number:,}")
     table.add_section()
     for name, tags in formatting.failures_by_tag(snapshot).items():
-        table.add_row(name, _words(tags), formatting.count(sum(tags.values())))
+        by_tag = ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))
+        table.add_row(name, by_tag, f"{sum(tags.values()):,}")
     console.print(table)
     _show_clients(console, snapshot)
     console.print(_pace(snapshot), highlight=False)
@@ -62,41 +62,28 @@ def _show_clients(console: Console, snapshot: Snapshot) -> None:
         return
     table = new_table("This run, by client", "client", "state", "429", "scope errors", "requests")
     for name, state in formatting.clients(snapshot).items():
-        one = snapshot.clients[name]
-        numbers = (one.throttled, one.scope_errors, one.requests)
-        table.add_row(name, state, *(formatting.count(number) for number in numbers))
+        client = snapshot.clients[name]
+        numbers = (client.throttled, client.scope_errors, client.requests)
+        table.add_row(name, state, *(f"{number:,}" for number in numbers))
     console.print(table)
 
 
 def show_campaigns(console: Console, snapshots: Mapping[str, Snapshot]) -> None:
-    """Print what each of several campaigns took of this run."""
+    """Print the requests and settled contacts of each campaign, if there are several."""
     if len(snapshots) == 1:
         return
     table = new_table("This run, by campaign", "campaign", "state", "requests", "contacts settled")
     for campaign, snapshot in snapshots.items():
         state = ", ".join(formatting.halts(snapshot))
         requests, settled = snapshot.requests_total, snapshot.settled_total
-        table.add_row(campaign, state, formatting.count(requests), formatting.count(settled))
+        table.add_row(campaign, state, f"{requests:,}", f"{settled:,}")
     console.print(table)
 
 
 def _pace(snapshot: Snapshot) -> str:
     settled, requests = snapshot.settled_total, snapshot.requests_total
-    each = f"{requests / settled:.2f} requests per contact" if settled else "no contact settled"
+    ratio = f"{requests / settled:.2f} requests per contact" if settled else "no contact settled"
     return (
-        f"{formatting.count(settled)} contacts settled in {formatting.duration(snapshot.seconds)}, "
-        f"{formatting.count(requests)} requests, {each}."
+        f"{settled:,} contacts settled in {formatting.duration(snapshot.seconds)}, "
+        f"{requests:,} requests, {ratio}."
     )
-
-
-def _words(tags: Mapping[str, int]) -> str:
-    return ", ".join(f"{tag}: {number}" for tag, number in sorted(tags.items()))
-
-
-def new_table(title: str, *columns: str) -> Table:
-    """Return an empty table whose last column holds figures."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for column in columns[:-1]:
-        table.add_column(column, overflow="fold")
-    table.add_column(columns[-1], justify="right")
-    return table

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import orjson
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import campaigns as pausing
 from dispatcher.ledgers.statements import SQL
@@ -19,8 +20,10 @@ CommandAnswer = dict[str, object]
 """What came of an order, as plain values."""
 
 
-class CommandError(ValueError):
+class CommandError(DispatcherError, ValueError):
     """An order that cannot be understood, or names what is not in the ledger."""
+
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)

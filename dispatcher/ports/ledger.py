@@ -7,14 +7,17 @@ from typing import Protocol
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ports.in_doubt import InDoubtLedger
 from dispatcher.ports.source import Batch, Position
 
 
-class LedgerError(Exception):
+class LedgerError(DispatcherError):
     """The ledger cannot be used or has failed; the message names the file and what to do."""
+
+    exit_code = ExitCode.LEDGER
 
 
 @dataclass(frozen=True, slots=True)

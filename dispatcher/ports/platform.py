@@ -7,6 +7,7 @@ from typing import Protocol
 from dispatcher.domain.answer import MissingGrant, QuotaReading, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.errors import DispatcherError, ExitCode
 
 MAX_LOOK_BACK_IDS = 100
 """Ids that one look back may ask for (source: platform contract, looking back)."""
@@ -82,12 +83,16 @@ class TokenGrants:
         return tuple(each.name for each in self.missing_grants)
 
 
-class CredentialsError(Exception):
+class CredentialsError(DispatcherError):
     """The credentials are refused or cannot be used; the message says what to do."""
 
+    exit_code = ExitCode.PLATFORM
 
-class TokenUnavailableError(Exception):
+
+class TokenUnavailableError(DispatcherError):
     """No token can be had just now: the platform does not answer. Nothing was sent."""
+
+    exit_code = ExitCode.PLATFORM
 
 
 class TokenExpiredError(Exception):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.errors import DispatcherError, ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +59,7 @@ class Source(Protocol):
         ...
 
 
-class SourceError(Exception):
+class SourceError(DispatcherError):
     """The source cannot be read; the message names it and what to do."""
+
+    exit_code = ExitCode.SOURCE

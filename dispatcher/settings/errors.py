@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
+
 DEFAULTS = "defaults"
 """The origin of a value that is not set anywhere."""
 MISSING = "is missing"
@@ -39,12 +41,14 @@ class SettingsProblem:
         return f"{SettingOrigin(self.where, self.line)}: {self.key} {self.problem}{hint}"
 
 
-class SettingsError(Exception):
-    """The settings cannot be used; ``mistakes`` has everything that is wrong with them."""
+class SettingsError(DispatcherError):
+    """The settings cannot be used; ``mistakes`` names everything that is wrong with them."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, mistakes: Sequence[SettingsProblem]) -> None:
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+        super().__init__(list_mistakes(self.mistakes))
 
 
 class WrongValueError(ValueError):

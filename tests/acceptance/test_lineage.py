@@ -154,4 +154,4 @@ def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path, scenario):
         assert len(out.read_text().splitlines()) == 6
         cursor.write_text("what is this")
         _, told = lineage(played, *given, "--overwrite", code=2)
-        assert "holds no cursor" in told
+        assert "contains no cursor" in told

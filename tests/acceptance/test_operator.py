@@ -187,7 +187,7 @@ def test_rejected_rows_are_mended_and_fed_back(tmp_path):
         assert [(row["out_line"], row["line"], row["reason"]) for row in reasons] == [
             ("2", "3", "bad_id"), ("3", "6", "columns"), ("4", "14", "columns"),
         ]  # fmt: skip
-        assert "is there already" in operator("rejected", "export", "--out", str(out), code=2)
+        assert "exists already" in operator("rejected", "export", "--out", str(out), code=2)
         out.write_text(
             "\n".join(
                 [lines[0], lines[2].replace("active/", "active-"), lines[5].rsplit(",", 1)[0]]

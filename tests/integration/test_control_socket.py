@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dispatcher.app.control import server as control
 from dispatcher.app.control.client import (
     ControlError,
     ControlUnavailableError,
     execute,
+    running_status,
     send_command,
-    standing,
 )
 from dispatcher.app.control.commands import CommandHandler
-from dispatcher.app.control.server import ControlAddressError, ControlServer, place
+from dispatcher.app.control.server import ControlServer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
+from dispatcher.http_server.unix_socket import LONGEST_PATH, ControlAddressError, socket_path
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.operator_commands import CommandError
 from dispatcher.ports import Batch, LedgerError, Settlement
@@ -31,7 +31,7 @@ class Run:
 
     def __init__(self):
         self.woken = 0
-        self.steered = []
+        self.paused = []
         self.pausable = True
 
     def live(self):
@@ -40,13 +40,13 @@ class Run:
     def wake(self):
         self.woken += 1
 
-    def steering(self, verb):
-        async def steer(campaign):
-            self.steered.append((verb, campaign))
+    def pause_function(self, verb):
+        async def set_paused(campaign):
+            self.paused.append((verb, campaign))
             if campaign != "a":
                 raise LookupError(campaign)
 
-        return steer if self.pausable else None
+        return set_paused if self.pausable else None
 
 
 @asynccontextmanager
@@ -60,9 +60,9 @@ async def serving(tmp_path, run):
         await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW))
         if campaign == "b":
             await ledger.close()
-    server = ControlServer(place(path, ""), CommandHandler(ledger, run).by_name())
+    server = ControlServer(socket_path(path, ""), CommandHandler(ledger, run).by_name())
     await server.start()
-    ledger.record_socket(str(place(path, "")))
+    ledger.record_socket(str(socket_path(path, "")))
     try:
         yield path
     finally:
@@ -70,19 +70,21 @@ async def serving(tmp_path, run):
         await ledger.close()
 
 
-async def test_two_clients_give_orders_side_by_side(tmp_path):
-    """Each contact is replayed for one of them, and the run is told to look."""
+async def test_two_clients_send_commands_at_once(tmp_path):
+    """Each contact is replayed for one of them, and the run is woken."""
     run = Run()
     async with serving(tmp_path, run) as path:
         both = await asyncio.gather(
             *(asyncio.to_thread(execute, path, "replay", {"before": 9.0}) for _ in range(2))
         )
-        assert sorted(each.answer["ready"] for each in both) == [0, 2]
-        assert {each.by for each in both} == {f"by the running dispatcher (pid {os.getpid()})"}
+        assert sorted(result.answer["ready"] for result in both) == [0, 2]
+        assert {result.by for result in both} == {f"by the running dispatcher (pid {os.getpid()})"}
         assert run.woken == 2
-        told = await asyncio.to_thread(standing, path, None)
-    assert told["run"] == {"in_flight": 7}
-    assert [each["contacts"] for each in told["campaigns"]] == [{"ready": {"not_final": 1}}] * 2
+        report = await asyncio.to_thread(running_status, path, None)
+    assert report["run"] == {"in_flight": 7}
+    assert [campaign["contacts"] for campaign in report["campaigns"]] == [
+        {"ready": {"not_final": 1}}
+    ] * 2
 
 
 async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
@@ -91,29 +93,29 @@ async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
         where = path.with_name("ledger.db.sock")
         assert stat.S_IMODE(where.stat().st_mode) == 0o600
     assert not where.exists()
-    assert standing(path, None) is None
+    assert running_status(path, None) is None
     with pytest.raises(ControlUnavailableError, match="nothing was done"):
         send_command(str(where), "replay", {})
 
 
-async def test_orders_that_are_wrong_are_refused_in_words(tmp_path):
-    """No JSON, no object, no such order, wrong values: each is told, and nothing is done."""
+async def test_wrong_commands_are_refused_in_words(tmp_path):
+    """No JSON, no object, no such command, wrong values: each is reported, and nothing is done."""
     async with serving(tmp_path, Run()) as path:
         where = str(path) + ".sock"
-        for name, order, error, words in (
+        for name, arguments, error, words in (
             ("replay", {"before": "now"}, CommandError, "before"),
             ("drop", {"before": 9.0, "campaign": "x"}, CommandError, "it holds: b, a"),
-            ("nonsense", {}, ControlError, "no such order"),
+            ("nonsense", {}, ControlError, "no such command"),
             ("replay", [], CommandError, "not a JSON object"),
         ):
             with pytest.raises(error, match=words):
-                await asyncio.to_thread(send_command, where, name, order)
+                await asyncio.to_thread(send_command, where, name, arguments)
         reader, writer = await asyncio.open_unix_connection(where)
         writer.write(b"POST /replay HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{")
         assert b" 400 " in await reader.readline()
         writer.close()
-        told = await asyncio.to_thread(standing, path, "a")
-    assert told["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
+        report = await asyncio.to_thread(running_status, path, "a")
+    assert report["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
 
 
 async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
@@ -122,7 +124,7 @@ async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
     async with serving(tmp_path, run) as path:
         done = await asyncio.to_thread(execute, path, "pause", {})
         assert set(done.answer["paused"]) == {"a", "b"}
-        assert run.steered == [("pause", "b"), ("pause", "a")]
+        assert run.paused == [("pause", "b"), ("pause", "a")]
         done = await asyncio.to_thread(execute, path, "resume", {"campaign": "a"})
         assert set(done.answer["resumed"]) == {"a"}
         run.pausable = False
@@ -138,7 +140,7 @@ async def test_a_ledger_that_is_held_by_somebody_without_a_socket(tmp_path):
 
 
 async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
-    """The order was done or not, as a whole; the message says so."""
+    """The command was done or not, as a whole; the message says so."""
     where = str(tmp_path / "dead.sock")
 
     async def die(_reader, writer):
@@ -149,10 +151,10 @@ async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
             await asyncio.to_thread(send_command, where, "replay", {})
 
 
-async def test_a_ledger_that_is_lost_is_told(tmp_path):
-    """An order that the ledger cannot take is an error with the ledger's words."""
+async def test_a_lost_ledger_is_reported(tmp_path):
+    """A command that the ledger cannot execute is an error with the ledger's words."""
 
-    async def lost(_order):
+    async def lost(_arguments):
         raise LedgerError("ledger x: the disk is full")
 
     server = ControlServer(tmp_path / "s", {"replay": lost})
@@ -188,14 +190,14 @@ def test_a_path_that_is_too_long_is_exchanged_or_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     deep = tmp_path / ("d" * 120)
     deep.mkdir()
-    short = place(deep / "ledger.db", "")
+    short = socket_path(deep / "ledger.db", "")
     assert short.parent == tmp_path / f"dispatcher-{os.getuid()}"
     assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
-    assert place(deep / "ledger.db", "") == short
-    assert place(deep / "other.db", "") != short
+    assert socket_path(deep / "ledger.db", "") == short
+    assert socket_path(deep / "other.db", "") != short
     with pytest.raises(ControlAddressError, match=r"control\.socket"):
-        place(tmp_path / "ledger.db", str(deep / "s"))
+        socket_path(tmp_path / "ledger.db", str(deep / "s"))
     short.parent.chmod(0o755)
-    with pytest.raises(ControlAddressError, match="lets others in"):
-        place(deep / "ledger.db", "")
-    assert len(os.fsencode(short)) <= control.LONGEST_PATH
+    with pytest.raises(ControlAddressError, match="open to others"):
+        socket_path(deep / "ledger.db", "")
+    assert len(os.fsencode(short)) <= LONGEST_PATH

@@ -27,12 +27,12 @@ def settings_for(dialect: str, url: str) -> dict[str, Any]:
 
 
 def reads_states_to_look_back(dialect: str) -> bool:
-    """Tell whether a look back makes the requests of state checks, too."""
+    """Return whether a look back makes the requests of state checks, too."""
     return dialect == "genesys"
 
 
 def tells_texts(dialect: str) -> bool:
-    """Tell whether a look back shows texts: they tell the messages of two campaigns apart."""
+    """Return whether a look back shows texts, by which two campaigns' messages differ."""
     return dialect == "messaging"
 
 

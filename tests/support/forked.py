@@ -40,19 +40,19 @@ class Forked:
     def __init__(self, arguments: Sequence[str], env: Mapping[str, str], typed: str = "") -> None:
         """Fork it; ``arguments`` are what would follow ``python``: ``-m dispatcher ...``."""
         self.args = list(arguments)
-        (out, its_out), (err, its_err), (told, its_told) = os.pipe(), os.pipe(), os.pipe()
+        (out, its_out), (err, its_err), (report, its_report) = os.pipe(), os.pipe(), os.pipe()
         its_in, keyboard = os.pipe()
         os.write(keyboard, typed.encode())
         os.close(keyboard)
-        streams = (its_in, its_out, its_err, its_told)
+        streams = (its_in, its_out, its_err, its_report)
         _forker().fork({"arguments": self.args, "env": dict(env)}, streams)
         for number in streams:
             os.close(number)
         self.stdout = os.fdopen(out, encoding="utf-8")
         self.stderr = os.fdopen(err, encoding="utf-8")
-        self._said: dict[object, bytes] = {self.stdout: b"", self.stderr: b""}
-        self._told = os.fdopen(told, "rb", buffering=0)
-        self.pid = int(self._told.readline() or b"0")
+        self._output: dict[object, bytes] = {self.stdout: b"", self.stderr: b""}
+        self._report = os.fdopen(report, "rb", buffering=0)
+        self.pid = int(self._report.readline() or b"0")
         assert self.pid, "the process that forks is gone"
         self.returncode: int | None = None
 
@@ -65,17 +65,17 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return the exit code."""
         if self.returncode is None:
-            if not select.select([self._told], [], [], timeout)[0]:
+            if not select.select([self._report], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = int(self._told.readline())
-            self._told.close()
+            self.returncode = int(self._report.readline())
+            self._report.close()
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Read what it says until its end, and return that of both streams."""
         end = time.monotonic() + (1e9 if timeout is None else timeout)
         with selectors.DefaultSelector() as waiting:
-            for stream in self._said:
+            for stream in self._output:
                 if not stream.closed:
                     waiting.register(stream, selectors.EVENT_READ)
             while waiting.get_map():
@@ -84,12 +84,12 @@ class Forked:
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
                 for key, _ in ready:
                     got = os.read(key.fd, 65536)
-                    self._said[key.fileobj] += got
+                    self._output[key.fileobj] += got
                     if not got:
                         waiting.unregister(key.fileobj)
                         key.fileobj.close()
         self.wait(max(end - time.monotonic(), 1))
-        out, err = (said.decode() for said in self._said.values())
+        out, err = (said.decode() for said in self._output.values())
         return out, err
 
     def send_signal(self, number: int) -> None:
@@ -144,7 +144,7 @@ class _Forker:
             )  # fmt: skip
 
     def fork(self, request: Mapping[str, object], streams: Sequence[int]) -> None:
-        """Have a command forked that has these for its streams, and the last to tell its end."""
+        """Have a command forked with these streams; the last one is for its pid and exit code."""
         body = json.dumps(request).encode()
         with self._lock:
             socket.send_fds(self._ours, [len(body).to_bytes(4, "big")], list(streams))
@@ -169,31 +169,31 @@ def _forker() -> _Forker:
 
 
 def _serve(number: int) -> None:
-    """Fork a command for each request until nobody asks any more."""
+    """Fork a command for each request until the requests end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for each in pkgutil.walk_packages(dispatcher.__path__, "dispatcher."):
-        if not each.name.endswith("__main__"):
-            importlib.import_module(each.name)
+    for module in pkgutil.walk_packages(dispatcher.__path__, "dispatcher."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     gc.freeze()
-    with socket.socket(fileno=number) as asked:
-        while request := _next(asked):
+    with socket.socket(fileno=number) as requests:
+        while request := _next(requests):
             body, streams = request
             if os.fork() == 0:
-                asked.close()
+                requests.close()
                 _watch(json.loads(body), streams)
             for stream in streams:
                 os.close(stream)
 
 
-def _next(asked: socket.socket) -> tuple[bytes, list[int]] | None:
-    """Return what is asked for, with its streams; None at the end."""
-    size, streams, _, _ = socket.recv_fds(asked, 4, 4)
+def _next(requests: socket.socket) -> tuple[bytes, list[int]] | None:
+    """Return the next request with its streams; None at the end."""
+    size, streams, _, _ = socket.recv_fds(requests, 4, 4)
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     body, whole = b"", int.from_bytes(size, "big")
     while len(body) < whole:
-        more = asked.recv(whole - len(body))
+        more = requests.recv(whole - len(body))
         if not more:
             return None
         body += more
@@ -201,17 +201,17 @@ def _next(asked: socket.socket) -> tuple[bytes, list[int]] | None:
 
 
 def _watch(request: dict, streams: Sequence[int]) -> None:
-    """Fork the command, and tell its number and its end."""
-    told = streams[3]
+    """Fork the command, and report its pid and its exit code."""
+    report = streams[3]
     pid = os.fork()
     if pid == 0:
-        os.close(told)
+        os.close(report)
         _become(request, streams[:3])
     for stream in streams[:3]:
         os.close(stream)
-    os.write(told, b"%d\n" % pid)
+    os.write(report, b"%d\n" % pid)
     _, status = os.waitpid(pid, 0)
-    os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
+    os.write(report, b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
@@ -231,7 +231,7 @@ def _become(request: dict, streams: Sequence[int]) -> None:
         code = 0
     except SystemExit as ended:
         code = ended.code or 0
-    except BaseException:  # noqa: BLE001 - told as the interpreter tells it
+    except BaseException:  # noqa: BLE001 - shown as the interpreter shows it
         sys.excepthook(*sys.exc_info())
     finally:
         with contextlib.suppress(OSError):

@@ -50,7 +50,7 @@ In `genesys` a message into a session that has just left makes a new one.
 RECORDS = {"look_back", "check_many"}
 """What reads analytics, under names of its own."""
 IN_DOUBT = {("in_doubt", None), ("parked", "in_doubt")}
-"""Where a contact stands whose message may have been taken."""
+"""Status and reason of a contact whose message may have been taken."""
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Play:
 
     def command(self, *more: str) -> list[str]:
         """The command line of a run, but for the interpreter."""
-        given = {
+        values = {
             "message.text": "Hello {first_name}",
             "telemetry.statsd_port": self.metrics.port,
             "telemetry.log_file": str(self.log),
@@ -94,7 +94,7 @@ class Play:
         command += ["--platform-url", self.sandbox.url]
         if self.config is not None:
             command += ["--config", str(self.config)]
-        for key, value in given.items():
+        for key, value in values.items():
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["--set", f"{key}={shown}"]
         return [*command, *more]
@@ -141,9 +141,9 @@ def play(
     path = SCENARIOS / f"{scenario}.toml" if isinstance(scenario, str) else scenario
     contacts = folder / "contacts.csv"
     write_contacts(contacts, count=count, shares=dict(load(path).world.shares), seed=seed)
-    log, given = folder / "effects.jsonl", dict(settings or {})
+    log = folder / "effects.jsonl"
     with sandbox(path, log, "--dialect", dialect) as running, statsd.udp() as received:
-        yield Play(folder, running, received, contacts, given, dialect=dialect)
+        yield Play(folder, running, received, contacts, dict(settings or {}), dialect=dialect)
 
 
 def kind_of(conversation_id: str) -> str:
@@ -194,10 +194,10 @@ def assert_each_ends_as_the_table_says(played: Play) -> None:
     assert not wrong
 
 
-def _take_out_looks(answers: dict, told: Mapping, queries: Mapping) -> None:
+def _take_out_looks(answers: dict, received: Mapping, queries: Mapping) -> None:
     """Take out the state checks that were part of a look back, which has a name of its own."""
     for key in [key for key in answers if key[0] == "check"]:
-        looks = answers[key] - told.get(key, 0)
+        looks = answers[key] - received.get(key, 0)
         assert looks >= 0
         assert not looks or queries, "a state was read that nobody counted"
         answers[key] -= looks
@@ -216,12 +216,12 @@ def assert_metrics_match(played: Play) -> None:
         if endpoint in ("check", "notify", "open")
     }
     received = metrics.series("dispatcher.api.requests", "endpoint", "status")
-    told = {
+    counted = {
         key: n for key, n in received.items() if n and key[1].isdigit() and key[0] not in RECORDS
     }
     if reads_states_to_look_back(played.dialect):
-        _take_out_looks(answers, told, counts["answers"].get("analytics", {}))
-    assert told == answers
+        _take_out_looks(answers, counted, counts["answers"].get("analytics", {}))
+    assert counted == answers
     causes = counts["causes"]
 
     def caused(endpoint: str, *names: str) -> int:

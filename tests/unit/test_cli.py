@@ -11,10 +11,12 @@ from click.testing import CliRunner
 
 from dispatcher import __version__
 from dispatcher.cli import cli
-from dispatcher.cli.exit_codes import MEANINGS, Exit, explain_errors
+from dispatcher.cli.exit_codes import MEANINGS, explain_errors
+from dispatcher.domain.errors import ExitCode
 from dispatcher.ports import LedgerError, SourceError
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
+CONFIG = 'campaign = "c1"\n[source]\npath = "-"\n[platform]\nbase_url = "https://a.example"\n'
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def invoke(monkeypatch, tmp_path):
         ["completion"],
     ],
 )
-def test_each_command_explains_itself(invoke, command):
+def test_every_command_explains_itself(invoke, command):
     """Every command has a help text with a description, on -h and --help."""
     for flag in ("-h", "--help"):
         result = invoke(*command, flag)
@@ -71,7 +73,7 @@ def test_help_is_quick():
     bare, found = imported("-c", "pass"), imported("-m", "dispatcher", "--help")
     ours = {name for name in found if name.startswith("dispatcher")}
     others = {name.partition(".")[0] for name in found - bare - ours}
-    assert ours - {"dispatcher.domain", "dispatcher.domain.status"} == {
+    assert ours - {"dispatcher.domain", "dispatcher.domain.errors"} == {
         name for name in ours if name == "dispatcher" or name.startswith("dispatcher.cli")
     }
     assert others - set(sys.stdlib_module_names) == {"click"}
@@ -83,8 +85,8 @@ def imported(*arguments):
     """The modules that an interpreter imports for its arguments."""
     command = [sys.executable, "-X", "importtime", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    told = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {columns[2].strip() for columns in told[1:]}
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.split("|")[2].strip() for line in lines[1:]}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def imported(*arguments):
 def test_wrong_usage_exits_with_2(invoke, arguments):
     """Whatever click refuses is exit code 2, with a hint at the help."""
     result = invoke(*arguments)
-    assert result.exit_code == Exit.USAGE
+    assert result.exit_code == ExitCode.USAGE
     assert "--help" in result.stderr
 
 
@@ -110,7 +112,7 @@ def test_check_names_five_mistakes_with_their_keys(invoke, tmp_path):
         "workers = 0\n"
     )
     result = invoke("check", "--config", "bad.toml")
-    assert result.exit_code == Exit.USAGE
+    assert result.exit_code == ExitCode.USAGE
     assert "5 mistakes:" in result.stderr
     for place in (
         "bad.toml:1: campaign ",
@@ -125,11 +127,9 @@ def test_check_names_five_mistakes_with_their_keys(invoke, tmp_path):
 
 def test_check_of_a_good_config(invoke, tmp_path):
     """dispatcher.toml is found by itself; --show lists settings without secrets."""
-    (tmp_path / "dispatcher.toml").write_text(
-        'campaign = "c1"\n[source]\npath = "-"\n[platform]\nbase_url = "https://a.example"\n'
-    )
+    (tmp_path / "dispatcher.toml").write_text(CONFIG)
     result = invoke("check", "--show")
-    assert result.exit_code == Exit.DONE
+    assert result.exit_code == ExitCode.DONE
     assert "The configuration of campaign c1 is fine." in result.stdout
     assert "dispatcher.toml:1" in result.stdout
     assert "warning: message.text is empty" in result.stderr
@@ -138,10 +138,10 @@ def test_check_of_a_good_config(invoke, tmp_path):
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (SourceError("contacts.csv: no such file"), Exit.SOURCE),
-        (LedgerError("ledger.db: another dispatcher has it"), Exit.LEDGER),
-        (ZeroDivisionError("oops"), Exit.BUG),
-        (KeyboardInterrupt(), Exit.STOPPED),
+        (SourceError("contacts.csv: no such file"), ExitCode.SOURCE),
+        (LedgerError("ledger.db: another dispatcher has it"), ExitCode.LEDGER),
+        (ZeroDivisionError("oops"), ExitCode.BUG),
+        (KeyboardInterrupt(), ExitCode.STOPPED),
     ],
 )
 @pytest.mark.parametrize("debug", [True, False])
@@ -153,20 +153,21 @@ def test_failures_are_words_and_a_code(error, code, debug, capsys):
         raise error
     assert caught.value.exit_code == code
     shown = capsys.readouterr().err
-    assert ("Traceback" in shown) == (debug and code is not Exit.STOPPED)
+    assert ("Traceback" in shown) == (debug and code is not ExitCode.STOPPED)
     assert str(error) in shown
 
 
-def test_debug_may_stand_on_either_side(invoke, monkeypatch):
+def test_debug_is_taken_before_and_after_the_command(invoke, monkeypatch, tmp_path):
     """--debug is known before the command and after it."""
 
-    def fail(_given):
+    def fail(_settings):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("dispatcher.cli.commands.check.check_command", fail)
+    (tmp_path / "dispatcher.toml").write_text(CONFIG)
+    monkeypatch.setattr("dispatcher.app.make_agent", fail)
     for arguments in (["--debug", "check"], ["check", "--debug"]):
         result = invoke(*arguments)
-        assert result.exit_code == Exit.BUG
+        assert result.exit_code == ExitCode.BUG
         assert "Traceback" in result.stderr
     assert "Traceback" not in invoke("check").stderr
 
@@ -181,7 +182,7 @@ def test_completion_scripts(invoke, shell):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sandbox_says_when_it_is_ready_and_stops_on_a_signal(number, tmp_path):
-    """One JSON line with its addresses, and exit code 0 when it is told to stop."""
+    """One JSON line with its addresses, and exit code 0 after the signal."""
     log = tmp_path / "effects.jsonl"
     command = [sys.executable, "-m", "dispatcher", "sandbox", "--port", "0", "--ready-json"]
     with subprocess.Popen(
@@ -197,10 +198,10 @@ def test_sandbox_says_when_it_is_ready_and_stops_on_a_signal(number, tmp_path):
 
 
 def test_sandbox_names_what_is_wrong_with_a_scenario(invoke, tmp_path):
-    """A scenario's mistakes are told as a configuration's are."""
+    """A scenario's mistakes are reported as a configuration's are."""
     (tmp_path / "s.toml").write_text("[rate]\nallowed = 0\nwindow = 3\n")
     result = invoke("sandbox", "--scenario", "s.toml")
-    assert result.exit_code == Exit.USAGE
+    assert result.exit_code == ExitCode.USAGE
     assert "rate.allowed" in result.stderr
     assert "rate.window" in result.stderr
 
@@ -211,4 +212,4 @@ def test_sandbox_contacts_writes_a_file(invoke, tmp_path):
         assert invoke("sandbox", "contacts", "--count", "20", "--out", name).exit_code == 0
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 21
-    assert invoke("sandbox", "contacts", "--out", "no/such/folder.csv").exit_code == Exit.USAGE
+    assert invoke("sandbox", "contacts", "--out", "no/such/folder.csv").exit_code == ExitCode.USAGE

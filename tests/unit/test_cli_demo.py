@@ -23,10 +23,10 @@ def test_bundled_contacts_have_every_kind_that_ends_in_time():
     assert len(set(ids)) < len(ids)
 
 
-def test_folder_is_made_anew_and_its_settings_are_right(tmp_path, monkeypatch):
+def test_folder_is_emptied_of_an_earlier_demo_and_its_settings_are_right(tmp_path, monkeypatch):
     """What an earlier demo left is replaced, other files stay, and the settings load."""
     monkeypatch.chdir(tmp_path)
-    files = demo.Files(tmp_path / 'a "demo"')
+    files = demo.DemoFolder(tmp_path / 'a "demo"')
     files.prepare()
     for name in ("ledger.db", "ledger.db-wal", "effects.jsonl", "dispatcher.log", "mine.txt"):
         (files.folder / name).write_text("old")
@@ -43,11 +43,11 @@ def test_folder_is_made_anew_and_its_settings_are_right(tmp_path, monkeypatch):
 
 
 def test_quota_is_the_scenarios():
-    """The run is told the rate that the sandbox enforces."""
-    given = tomllib.loads((demo.DATA / "dispatcher.toml").read_text())["platform"]
+    """The run has the rate that the sandbox enforces."""
+    platform = tomllib.loads((demo.DATA / "dispatcher.toml").read_text())["platform"]
     rate = load_scenario(demo.DATA / "scenario.toml").rate
-    assert given["window_seconds"] == rate.window_seconds
-    assert given["requests_per_minute"] * rate.window_seconds / 60 == rate.allowed
+    assert platform["window_seconds"] == rate.window_seconds
+    assert platform["requests_per_minute"] * rate.window_seconds / 60 == rate.allowed
 
 
 @pytest.mark.parametrize("name", ["DISPATCHER__PLATFORM__BASE_URL", "DD_AGENT_HOST"])

@@ -13,39 +13,41 @@ from dispatcher.domain.status import Reason, RetryReason, Status
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 
 
-def made(asked=50, to_ask=1000):
+def made(checked=50, to_check=1000):
     sums = SampleTotals()
-    for number in range(asked):
+    for number in range(checked):
         late = number % 10 == 0
         waits = RetryReason.NOT_ENDED if late else None
         sums.add(Forecast(Status.OPENED, Reason.DELIVERED, 3 if late else 1, 1, waits, 10.0 * late))
-    seen = ScanProgress(
-        rows=1010, contacts=to_ask, duplicates=6, rejected=Counter(no_id=4), to_ask=to_ask,
-        asked=asked, at_end=True,
+    scan = ScanProgress(
+        rows=1010, contacts=to_check, duplicates=6, rejected=Counter(no_id=4), to_ask=to_check,
+        asked=checked, at_end=True,
     )  # fmt: skip
-    return DryRunReport(seen, sums.estimate(to_ask), in_doubt=3, longest_wait=10.0)
+    return DryRunReport(scan, sums.estimate(to_check), in_doubt=3, longest_wait=10.0)
 
 
 @pytest.fixture
 def invoke(monkeypatch, tmp_path):
-    """Run the command with a plan that is made already; return its result and what was asked."""
+    """Run the command with a plan that is made already; return its result and the requests."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "contacts.csv").write_text("conversation_id\nc-1\n")
-    asked = []
+    requests = []
 
     def run(plan, *more):
-        monkeypatch.setattr(dry_run, "plan", lambda *given: asked.append(given[1]) or plan)
-        given = ["--source", "contacts.csv", "--campaign", "carts", *more]
+        monkeypatch.setattr(
+            dry_run, "plan", lambda *arguments: requests.append(arguments[1]) or plan
+        )
+        options = ["--source", "contacts.csv", "--campaign", "carts", *more]
         secrets = {"DISPATCHER_CLIENT_ID": "a", "DISPATCHER_CLIENT_SECRET": "b"}
         url = ["--platform-url", "https://api.example.com", "--set", "message.text=Hi"]
-        return CliRunner(env=secrets).invoke(cli, ["plan", *given, *url]), asked
+        return CliRunner(env=secrets).invoke(cli, ["plan", *options, *url]), requests
 
     return run
 
 
 def test_people_read_what_it_rests_on(invoke):
     """The sample, the assumption, the end at this quota, and that nothing was sent."""
-    result, (asked,) = invoke(made(), "--sample", "50", "--seed", "3")
+    result, (request,) = invoke(made(), "--sample", "50", "--seed", "3")
     assert result.exit_code == 0, result.output
     words = " ".join(result.stdout.split())
     assert "States read: 50 of 1,000 contacts." in words
@@ -53,7 +55,7 @@ def test_people_read_what_it_rests_on(invoke):
     assert "in doubt, not planned 3" in words
     assert "At 300 requests a minute it takes" in words
     assert "Nothing was sent, and nothing was written." in words
-    assert (asked.sample, asked.seed, asked.ended_after) == (50, 3, 60.0)
+    assert (request.sample, request.seed, request.ended_after) == (50, 3, 60.0)
 
 
 def test_programs_read_every_estimate_with_its_bounds(invoke):
@@ -70,8 +72,8 @@ def test_programs_read_every_estimate_with_its_bounds(invoke):
 
 
 def test_all_and_none_exclude_each_other(invoke):
-    """A mistake in the options is told at once."""
-    result, asked = invoke(made(), "--all", "--no-checks")
+    """A mistake in the options is reported at once."""
+    result, requests = invoke(made(), "--all", "--no-checks")
     assert result.exit_code == 2
     assert "exclude each other" in result.output
-    assert not asked
+    assert not requests

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from dispatcher.app.control import client
 from dispatcher.cli import cli
 from dispatcher.cli.commands import status as status_command
+from dispatcher.cli.config import LedgerOptions
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
@@ -51,9 +52,9 @@ async def ledger(monkeypatch, tmp_path):
 
 @pytest.fixture
 def running(monkeypatch, ledger):
-    """A dispatcher that tells how it stands."""
-    told = {"pid": 42, "campaigns": [status.as_json(STANDING)], "run": RUN}
-    monkeypatch.setattr(client, "standing", lambda *_: told)
+    """A running dispatcher that reports its status."""
+    answer = {"pid": 42, "campaigns": [status.as_json(STANDING)], "run": RUN}
+    monkeypatch.setattr(client, "running_status", lambda *_: answer)
 
 
 def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
@@ -65,25 +66,25 @@ def test_one_of_several_campaigns_is_chosen_by_its_name(tmp_path):
             for name in ("a", "b")
         )
     )
-    given = {"config": config, "ledger": None}
-    assert status_command.ledger_and_campaign({**given, "campaign": "b"})[1] == "b"
-    assert status_command.ledger_and_campaign({**given, "campaign": None})[1] is None
+    for campaign in ("b", None):
+        options = LedgerOptions(config=config, ledger=None, campaign=campaign)
+        assert options.ledger_and_campaign()[1] == campaign
 
 
 def invoke(*arguments):
     return CliRunner().invoke(cli, ["status", *arguments])
 
 
-def test_a_standing_survives_the_way_over_the_socket():
+def test_a_status_is_the_same_after_the_socket():
     """What a program reads is all that the table shows."""
     assert status.of_json(json.loads(json.dumps(status.as_json(STANDING)))) == STANDING
 
 
 def test_json_has_every_figure(running):
     """Programs get the same figures, by words, and what only the run knows."""
-    told = json.loads(invoke("--json").stdout)
-    assert told["source"] == "dispatcher 42"
-    assert told["campaigns"] == [
+    report = json.loads(invoke("--json").stdout)
+    assert report["source"] == "dispatcher 42"
+    assert report["campaigns"] == [
         {
             "campaign": "c1",
             "rows": {
@@ -96,18 +97,18 @@ def test_json_has_every_figure(running):
             "paused_since": 80.0,
         }
     ]  # fmt: skip
-    assert told["run"] == RUN
+    assert report["run"] == RUN
 
 
 def test_the_time_left_follows_from_the_quota_and_the_requests_so_far(running):
     """Two contacts at three requests each, five requests a second: 1.2 s."""
-    told = status_command.tell("ledger.db", None)
-    assert (told["left"], told["requests_per_contact"], told["eta_seconds"]) == (2, 3.0, 1.2)
+    report = status_command.read_status("ledger.db", None)
+    assert (report["left"], report["requests_per_contact"], report["eta_seconds"]) == (2, 3.0, 1.2)
 
 
 def test_people_see_halts_pauses_rates_and_what_waits(running, capsys):
     """Each with since when."""
-    status_command.show(status_command.tell("ledger.db", None), now=120.0)
+    status_command.show(status_command.read_status("ledger.db", None), now=120.0)
     shown = " ".join(capsys.readouterr().out.split())
     assert "all rows" in shown
     assert "1 due now, 1 due later" in shown
@@ -121,14 +122,14 @@ def test_people_see_halts_pauses_rates_and_what_waits(running, capsys):
 def test_ledger_and_campaign_come_from_a_configuration(ledger, tmp_path):
     """A configuration names both, and the quota; the one in the working folder is taken."""
     (tmp_path / "dispatcher.toml").write_text('campaign = "c2"\nplatform.requests_per_minute = 120')
-    told = json.loads(invoke("--json").stdout)
-    assert [each["campaign"] for each in told["campaigns"]] == ["c2"]
-    assert told["requests_per_second"] == 2.0
+    report = json.loads(invoke("--json").stdout)
+    assert [campaign["campaign"] for campaign in report["campaigns"]] == ["c2"]
+    assert report["requests_per_second"] == 2.0
     (tmp_path / "dispatcher.toml").unlink()
-    told = json.loads(invoke("--ledger", str(ledger), "--json").stdout)
-    assert [each["campaign"] for each in told["campaigns"]] == ["c1", "c2"]
-    assert told["source"] == "ledger"
-    assert told["eta_seconds"] is None
+    report = json.loads(invoke("--ledger", str(ledger), "--json").stdout)
+    assert [campaign["campaign"] for campaign in report["campaigns"]] == ["c1", "c2"]
+    assert report["source"] == "ledger"
+    assert report["eta_seconds"] is None
 
 
 def test_a_ledger_or_a_campaign_that_is_not_there(ledger):
@@ -156,7 +157,7 @@ def test_a_ledger_that_is_damaged(ledger):
 
 
 def test_waiting_says_when_it_goes_on():
-    """What is not final is told with the time until the next is due."""
+    """What is not final is report with the time until the next is due."""
     assert "the next in 30 s" in status_command.waiting(BACKLOG, 0, 100.0)
     assert status_command.waiting(Backlog(0, 0, 0, None, None), 0, 1.0) == "Every contact is final."
     assert "2 in doubt" in status_command.waiting(Backlog(0, 0, 0, None, None), 2, 1.0)

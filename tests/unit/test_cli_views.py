@@ -86,6 +86,34 @@ def test_plain_view_prints_every_ten_seconds(snapshot, monkeypatch):
     assert view.stream is None
 
 
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        ([(1200, None), (5, None)], "rows read 1,200, states read 5\n"),
+        ([(1200, 1200), (5, 60)], "rows read 1,200 of 1,200, states read 5 of 60\n"),
+    ],
+)
+def test_counts_are_lines_without_a_terminal(counts, line, monkeypatch, capsys):
+    """On standard error, at most one every ten seconds; a total is named when it is known."""
+    now = [100.0]
+    monkeypatch.setattr("dispatcher.cli.progress.time.monotonic", lambda: now[0])
+    with progress.show_counts("rows read", "states read", live=False) as show:
+        for _ in range(3):
+            now[0] += 5.0
+            show(*counts)
+    assert capsys.readouterr().err == line
+
+
+def test_counts_are_bars_at_a_terminal(monkeypatch, capsys):
+    """Done and total of each task, as the option asks."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.show_counts("copying", live=True) as show:
+        show((3, 7))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "copying" in shown
+    assert "3/7" in shown
+
+
 def test_live_view_cleans_up(snapshot):
     """At a terminal the view is drawn in place, and gone at the end."""
     out = io.StringIO()
@@ -99,7 +127,7 @@ def test_live_view_cleans_up(snapshot):
 def test_logs_appear_above_the_live_view():
     """What is logged to the same terminal is printed as it is, not drawn over."""
     out = io.StringIO()
-    stream = progress._Above(Console(file=out, width=100))
+    stream = progress._LogLines(Console(file=out, width=100))
     assert stream.write(b"a line [not markup]\n") == 20
     assert stream.writable()
     assert stream.isatty()
@@ -129,7 +157,7 @@ def test_summary_adds_up(by_status, rejected, duplicates, filtered):
 
 
 def test_summary_says_when_it_does_not_add_up():
-    """A row that is in no line is a bug, and is told."""
+    """A row that is in no line is a bug, and is reported."""
     text = printed(summary.show_totals, "c1", Totals(3, 1, 0, 0, {}, {(Status.READY, None): 1}))
     assert "differ from the rows by 2" in text
     assert "ready, not final" in text
@@ -154,8 +182,8 @@ def test_durations_are_short(seconds, text):
     assert formatting.duration(seconds) == text
 
 
-def test_several_campaigns_stand_beside_their_sum(snapshot):
-    """The line, the panel and the summary add them up, and tell which one is paused."""
+def test_several_campaigns_are_shown_beside_their_sum(snapshot):
+    """The line, the panel and the summary add them up, and show which one is paused."""
     tally = RunStats()
     tally.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
     both = {"carts": snapshot, "questions": tally.snapshot()}

@@ -185,7 +185,7 @@ async def test_pruning_and_forgetting_while_a_run_goes_on(filled):
     ("arguments", "words"),
     [
         (["prune", "--older-than", "3x"], "write 90d, 12w or 36h"),
-        (["prune", "--older-than", "2h"], "may still be needed to tell what became of a send"),
+        (["prune", "--older-than", "2h"], "may still be needed to find out what became of a send"),
         (["prune", "--older-than", "9d", "--campaign", "no"], "campaign 'no' is not in it"),
         (["forget"], "name either CONTACT or --external-contact ID"),
         (["forget", "nobody"], "nothing in it names 'nobody'; check the key or the id"),
@@ -204,7 +204,7 @@ async def test_a_running_dispatcher_keeps_its_ledger(filled, command):
     async with await SqliteLedger.open(filled, "c"):
         result = CliRunner().invoke(cli, ["ledger", *command, "--ledger", str(filled)])
     assert result.exit_code == 4
-    assert "works on it; stop it, run `dispatcher ledger" in result.stderr
+    assert "uses it; stop it, run `dispatcher ledger" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["prune", "--older-than", "90d"], ["forget", "key-0"]])

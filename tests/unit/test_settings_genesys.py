@@ -5,17 +5,20 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dispatcher.app.dialects import text_limit, token_url
-from dispatcher.app.wiring import make_rules, make_source, token_options
+from dispatcher.app.dialects import text_limit, token_options, token_url
+from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.cli import cli
-from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn
+from dispatcher.domain.errors import ExitCode
+from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
 from dispatcher.platforms.genesys.regions import REGIONS
-from dispatcher.settings import SettingsError, load
+from dispatcher.platforms.missing_grants import GENESYS_PAGES, MESSAGING_PAGES
+from dispatcher.settings import PlatformSettings, SettingsError, load
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
 SHIPPED = Path(__file__).parents[2] / "config" / "genesys.toml"
+USUAL_SCOPES = PlatformSettings.model_fields["write_scopes_any_of"].default
 OWN = {
     "campaign": "c1",
     "source.path": "-",
@@ -42,7 +45,7 @@ def test_ten_lines_are_enough(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("contacts.csv").write_text("conversation_id\nc-1\n")
     result = CliRunner(env=SECRETS).invoke(cli, ["check", "--config", str(SHIPPED)])
-    assert (result.exit_code, result.stderr) == (Exit.DONE, "")
+    assert (result.exit_code, result.stderr) == (ExitCode.DONE, "")
     found = load(SHIPPED, env=SECRETS, purpose="check")
     assert len(SHIPPED.read_text().splitlines()) <= 10
     assert (found.platform.dialect, found.platform.base_url) == ("genesys", "")
@@ -54,6 +57,21 @@ def test_no_scope_is_requested_and_the_dialects_own_are_needed():
     options = token_options(settings(scopes='["a"]'))
     assert (options.scopes, options.read_any_of) == ((), ())
     assert options.write_any_of == ("conversations", "messaging")
+
+
+@pytest.mark.parametrize(
+    ("changes", "scopes"), [({}, SCOPES), ({"write_scopes_any_of": '["a:write"]'}, ("a:write",))]
+)
+def test_the_dialect_decides_which_grants_are_required_unless_the_settings_do(changes, scopes):
+    """Scopes by the dialect or by the settings; the permission for tags only if they are used."""
+    options = token_options(settings(**changes))
+    assert (tuple(options.write_any_of), options.pages) == (scopes, GENESYS_PAGES)
+    assert options.permissions == (SEND, READ, LOOK_BACK)
+    assert TAG in token_options(settings(lineage="external-tag", **changes)).permissions
+    own = {"base_url": "https://api.example", "region": None, "from_address": None}
+    plain = token_options(settings(dialect="messaging", **own, **changes))
+    assert (plain.permissions, plain.pages) == ((), MESSAGING_PAGES)
+    assert tuple(plain.write_any_of) == (("a:write",) if changes else USUAL_SCOPES)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +169,7 @@ def test_what_a_messenger_needs(messenger, identity, address, limit):
     """Who is written to, and how much."""
     template = {"template": "response-1"} if messenger == "whatsapp" else {}
     found = settings(messenger=messenger, **template)
-    rules = make_rules(found)
+    rules = make_policy(found)
     assert (rules.needs_identity, rules.needs_address) == (identity, address)
     assert rules.reconcile.reports_people is (messenger != "whatsapp")
     assert not rules.reconcile.reports_links
@@ -161,15 +179,15 @@ def test_what_a_messenger_needs(messenger, identity, address, limit):
 @pytest.mark.parametrize("barge_in", BargeIn)
 def test_barging_in_is_the_operators_choice(barge_in):
     """And never by default."""
-    assert make_rules(settings(barge_in=barge_in.value)).barge_in is barge_in
-    assert make_rules(settings()).barge_in is BargeIn.NEVER
+    assert make_policy(settings(barge_in=barge_in.value)).barge_in is barge_in
+    assert make_policy(settings()).barge_in is BargeIn.NEVER
 
 
 def test_the_other_dialect_stays_as_it_is():
     """It goes into open sessions, and needs a person and an address."""
     sets = ["campaign=c", "source.path=-", "platform.base_url=https://api.example.com"]
     found = load(None, env=SECRETS, sets=sets)
-    rules = make_rules(found)
+    rules = make_policy(found)
     assert (rules.barge_in, rules.needs_identity, rules.needs_address) == (
         BargeIn.ALWAYS,
         True,

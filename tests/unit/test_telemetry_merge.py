@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.app.telemetry import EVERY_CAMPAIGN, Observation
+from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.domain.events import (
     Answered,
     Gauges,
@@ -83,10 +83,10 @@ def test_no_campaign_can_be_called_like_all_of_them():
 
 def test_status_of_one_and_of_several(minimal):
     """One campaign is the status; several are beside their sum."""
-    one = Observation(minimal('campaign = "c1"\n[source]\npath = "-"\n')).status(4)
+    one = RunTelemetry(minimal('campaign = "c1"\n[source]\npath = "-"\n')).status(4)
     assert (one["campaign"], one["in_flight"], "campaigns" in one) == ("c1", 4, False)
     listed = '[[campaigns]]\nname = "{0}"\n[campaigns.source]\npath = "{0}*"\n'
-    two = Observation(minimal(listed.format("a") + listed.format("b"))).status(4)
+    two = RunTelemetry(minimal(listed.format("a") + listed.format("b"))).status(4)
     assert (list(two["campaigns"]), "campaign" in two, two["in_flight"]) == (["a", "b"], False, 4)
     assert two["campaigns"]["a"]["rows"]["read"] == 0
 

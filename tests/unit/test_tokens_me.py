@@ -1,18 +1,14 @@
 """What tokens/me tells, held against what the calls need."""
 
-from dataclasses import MISSING, fields
-
 import pytest
 
-from dispatcher.app.authorization_report import described
-from dispatcher.app.needs import with_needs
+from dispatcher.app.authorization_report import grant_findings
 from dispatcher.domain.answer import GrantKind
 from dispatcher.engine.authorization import halt_reason
-from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
+from dispatcher.platforms.genesys.permissions import READ, SCOPES, SEND
 from dispatcher.platforms.genesys.token_info import parse_token_info
 from dispatcher.platforms.grants import RequiredGrants, RoleDivision
-from dispatcher.platforms.missing_grants import GENESYS_PAGES, MESSAGING_PAGES
-from dispatcher.platforms.token import TokenOptions
+from dispatcher.platforms.missing_grants import GENESYS_PAGES
 
 ROLES = [{"roleId": "r-1", "divisionId": "d-1"}, {"roleId": "r-1", "divisionId": "*"}]
 BODY = {
@@ -141,27 +137,11 @@ def test_a_client_that_is_not_active_stands_out_and_its_name_cannot_steer_a_term
 
 def test_each_lack_is_a_line_of_its_own_with_where_to_grant_it():
     """As `check --online` shows them."""
-    lines = list(described(judged(told(roleDivisions=[], authorizedScope=["analytics"]))))
-    wrong = [(what, detail) for ok, what, detail in lines if not ok]
+    findings = list(grant_findings(judged(told(roleDivisions=[], authorizedScope=["analytics"]))))
+    wrong = [(finding.what, finding.detail) for finding in findings if not finding.ok]
     assert [what for what, _ in wrong] == ["scopes", "permissions"]
     assert GENESYS_PAGES.scope in wrong[0][1]
     assert GENESYS_PAGES.permission in wrong[1][1]
-    required = next(detail for _, what, detail in lines if what == "required")
+    required = next(finding.detail for finding in findings if finding.what == "required")
     assert SEND in required
     assert "403" in required
-
-
-@pytest.mark.parametrize(
-    ("chosen", "scopes"), [(False, SCOPES), (True, ("messaging:conversation:write",))]
-)
-def test_the_dialect_decides_what_is_needed_unless_the_settings_do(chosen, scopes):
-    """Scopes by the dialect or by the settings; the permission for tags only if they are used."""
-    needed = {each.name: "x" for each in fields(TokenOptions) if each.default is MISSING}
-    given = TokenOptions(**needed, write_any_of=("messaging:conversation:write",))
-    found = with_needs(given, "genesys", scopes_chosen=chosen)
-    assert (tuple(found.write_any_of), found.pages) == (scopes, GENESYS_PAGES)
-    assert found.permissions == (SEND, READ, LOOK_BACK)
-    tagged = with_needs(given, "genesys", scopes_chosen=chosen, tags=True)
-    assert TAG in tagged.permissions
-    plain = with_needs(given, "messaging", scopes_chosen=chosen)
-    assert (plain, plain.pages) == (given, MESSAGING_PAGES)

@@ -1,4 +1,4 @@
-"""Asking a running dispatcher over its control socket, or doing it with the ledger's lock."""
+"""Executes an operator's command in the running dispatcher, or else in the ledger itself."""
 
 import http.client
 import json
@@ -10,90 +10,92 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.exclusive import exclusive_connection
 from dispatcher.ledgers.lock import LedgerLockedError, read_lock_holder
 from dispatcher.ledgers.operator_commands import COMMANDS, CommandError
 
-SECONDS = 60.0
-"""How long an answer may take: an order over many contacts is one commit."""
+ANSWER_SECONDS = 60.0
+"""How long an answer may take: a command over many contacts is one commit."""
 
 
-class ControlError(Exception):
-    """The running dispatcher did not answer, or could not carry the order out."""
+class ControlError(DispatcherError):
+    """The running dispatcher did not answer, or could not execute the command."""
+
+    exit_code = ExitCode.LEDGER
 
 
 class ControlUnavailableError(ControlError):
-    """Nobody is at the socket, or nobody any more."""
+    """No dispatcher listens on the socket, or it ended before it answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What came of an order, and ``by`` whom, for people."""
+    """The answer to a command; ``by`` says in words where it was executed."""
 
     answer: Mapping[str, Any]
     by: str
 
 
-def execute(ledger: Path, name: str, order: Mapping[str, Any]) -> CommandResult:
-    """Let the running dispatcher carry an order out; where none runs, take the ledger's lock.
+def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandResult:
+    """Let the running dispatcher execute a command; if none runs, execute it in the ledger.
 
     Raises:
-        OrderError: the order is wrong; nothing was done.
-        CallError: a dispatcher holds the ledger and does not answer; the message says whether
+        CommandError: the command is wrong; nothing was done.
+        ControlError: a dispatcher holds the ledger and does not answer; the message says whether
             anything may have been done.
         LedgerError: the ledger cannot be used.
 
     """
     try:
         with exclusive_connection(ledger) as connection:
-            answer = COMMANDS[name](connection, order, time.time())
-    except LedgerLockedError as held:
-        if not held.socket:
-            raise ControlError(f"{held}; it takes no orders yet, or no more: try again") from None
-        return CommandResult(
-            send_command(held.socket, name, order), f"by the running dispatcher (pid {held.holder})"
-        )
-    return CommandResult(answer, "in the ledger itself: no dispatcher runs on it")
+            answer = COMMANDS[name](connection, arguments, time.time())
+    except LedgerLockedError as locked:
+        if not locked.socket:
+            raise ControlError(f"{locked}; it takes no commands just now: try again") from None
+        reply = send_command(locked.socket, name, arguments)
+        return CommandResult(reply, f"by the running dispatcher (pid {locked.holder})")
+    return CommandResult(answer, "in the ledger itself: no dispatcher is running on it")
 
 
-def standing(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
-    """Return what the running dispatcher tells of itself; None where none answers."""
-    _, where = read_lock_holder(ledger)
+def running_status(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
+    """Return the status of the running dispatcher; None if none answers."""
+    _, path = read_lock_holder(ledger)
     try:
-        return send_command(where, "status", {"campaign": campaign}) if where else None
-    except ControlUnavailableError:  # the ledger itself tells as much
+        return send_command(path, "status", {"campaign": campaign}) if path else None
+    except ControlUnavailableError:  # the ledger is read instead
         return None
 
 
-def send_command(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give an order to the socket at ``where``.
+def send_command(path: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Send a command to the control socket of a running dispatcher.
 
     Raises:
-        OrderError: the order is wrong; nothing was done.
-        CallError: no answer came, or the order could not be carried out.
+        CommandError: the command is wrong; nothing was done.
+        ControlError: no answer came, or the command could not be executed.
 
     """
-    connection = _Connection(where)
+    connection = _UnixConnection(path)
     try:
         connection.connect()
     except OSError as error:
         connection.close()
         raise ControlUnavailableError(
-            f"no dispatcher answers on {where} ({error.strerror or error}); nothing was done. It "
-            "has ended, or is about to: try again"
+            f"no dispatcher answers on {path} ({error.strerror or error}); nothing was done. It "
+            "has ended, or is ending: try again"
         ) from None
     try:
-        connection.request("POST", f"/{name}", json.dumps(order))
+        connection.request("POST", f"/{name}", json.dumps(arguments))
         answer = connection.getresponse()
         return _read(answer.status, answer.read())
     except TimeoutError:
         raise ControlError(
-            f"the dispatcher on {where} does not answer; the order may still be carried out"
+            f"the dispatcher on {path} does not answer; the command may still be executed"
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise ControlUnavailableError(
-            f"the dispatcher on {where} ended before it answered ({type(error).__name__}). The "
-            "order was carried out as a whole or not at all; to give it again does no harm"
+            f"the dispatcher on {path} ended before it answered ({type(error).__name__}). The "
+            "command was executed as a whole or not at all; it is safe to repeat it"
         ) from None
     finally:
         connection.close()
@@ -101,26 +103,26 @@ def send_command(where: str, name: str, order: Mapping[str, Any]) -> Mapping[str
 
 def _read(status: int, body: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise ControlError("what answers on the control socket is no dispatcher")
+        answer = None
+    if not isinstance(answer, dict):
+        raise ControlError("the program that answers on the control socket is not a dispatcher")
     if status == http.client.OK:
-        return told
-    words = str(told.get("error", "no reason was given"))
-    raise CommandError(words) if status == http.client.BAD_REQUEST else ControlError(words)
+        return answer
+    reason = str(answer.get("error", "no reason was given"))
+    raise CommandError(reason) if status == http.client.BAD_REQUEST else ControlError(reason)
 
 
-class _Connection(http.client.HTTPConnection):
+class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, where: str) -> None:
-        super().__init__("localhost", timeout=SECONDS)
-        self._where = where
+    def __init__(self, socket_path: str) -> None:
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
+        self._socket_path = socket_path
 
     def connect(self) -> None:
         """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fsencode(self._where))
+        self.sock.connect(os.fsencode(self._socket_path))

@@ -1,4 +1,4 @@
-"""What the running dispatcher does when it is asked over its control socket."""
+"""The commands that a running dispatcher executes for its control socket."""
 
 import os
 import sqlite3
@@ -9,80 +9,83 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from dispatcher.app.control.server import CommandFunction, ControlServer, place
+from dispatcher.app.control.server import CommandFunction, ControlServer
+from dispatcher.http_server.unix_socket import socket_path
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
 from dispatcher.ports import LedgerError
 
-Steering = Callable[[str], Awaitable[object]]
-"""Pauses a campaign of the run, or lets it go on; a LookupError: the run has no such campaign."""
+SetPaused = Callable[[str], Awaitable[object]]
+"""Pauses or resumes a campaign of the run; raises LookupError if the run has no such campaign."""
 
 
 class Run(Protocol):
-    """What the orders need of the run."""
+    """What the commands need of the run."""
 
     def live(self) -> Mapping[str, object]:
-        """Tell how the run stands, as plain values: what no ledger knows."""
+        """Return the status of the run that is not in the ledger, as JSON values."""
         ...
 
     def wake(self) -> None:
         """Look for contacts that are due now."""
         ...
 
-    def steering(self, verb: str) -> Steering | None:
-        """Return what carries out "pause" or "resume" of a campaign; None: not possible yet."""
+    def pause_function(self, verb: str) -> SetPaused | None:
+        """Return the function for "pause" or "resume"; None while the run cannot execute it."""
         ...
 
 
 class CommandHandler:
-    """The orders by name; each is one job of the ledger's writer, so all of it or nothing."""
+    """Executes commands; each is one job of the ledger's writer: it is done whole or not at all."""
 
     def __init__(self, ledger: SqliteLedger, run: Run) -> None:
         self._ledger = ledger
         self._run = run
 
     def by_name(self) -> dict[str, CommandFunction]:
-        """Return all orders, as the control server wants them."""
+        """Return all commands by name, as `ControlServer` takes them."""
         return {
             "status": self._status,
-            "replay": partial(self._by_hand, "replay"),
-            "drop": partial(self._by_hand, "drop"),
-            "pause": partial(self._steer, "pause"),
-            "resume": partial(self._steer, "resume"),
+            "replay": partial(self._execute, "replay"),
+            "drop": partial(self._execute, "drop"),
+            "pause": partial(self._set_paused, "pause"),
+            "resume": partial(self._set_paused, "resume"),
         }
 
-    async def _status(self, order: Mapping[str, Any]) -> Mapping[str, object]:
-        campaign = order.get("campaign")
-        found = await self._job(
+    async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, object]:
+        campaign = arguments.get("campaign")
+        campaigns = await self._job(
             partial(status.campaign_statuses, campaign=campaign, now=time.time())
         )
-        return {"pid": os.getpid(), "campaigns": found, "run": self._run.live()}
+        return {"pid": os.getpid(), "campaigns": campaigns, "run": self._run.live()}
 
-    async def _by_hand(
-        self, name: str, order: Mapping[str, Any]
+    async def _execute(
+        self, name: str, arguments: Mapping[str, Any]
     ) -> operator_commands.CommandAnswer:
-        carry_out = operator_commands.COMMANDS[name]
+        command = operator_commands.COMMANDS[name]
         answer: operator_commands.CommandAnswer = await self._job(
-            lambda connection: carry_out(connection, order, time.time())
+            lambda connection: command(connection, arguments, time.time())
         )
         self._run.wake()
         return answer
 
-    async def _steer(self, verb: str, order: Mapping[str, Any]) -> operator_commands.CommandAnswer:
-        steer = self._run.steering(verb)
-        if steer is None:
+    async def _set_paused(
+        self, verb: str, arguments: Mapping[str, Any]
+    ) -> operator_commands.CommandAnswer:
+        set_paused = self._run.pause_function(verb)
+        if set_paused is None:
             raise LedgerError(f"this dispatcher cannot {verb} a campaign just now; try again")
-        answer = await self._by_hand(verb, order)
+        answer = await self._execute(verb, arguments)
         for _, name in await self._job(
-            partial(operator_commands.campaigns, wanted=order.get("campaign"))
+            partial(operator_commands.campaigns, wanted=arguments.get("campaign"))
         ):
-            with suppress(LookupError):  # a campaign of the ledger that this run has not
-                await steer(name)
+            with suppress(LookupError):  # a campaign of the ledger that is not in this run
+                await set_paused(name)
         return answer
 
     async def _job(self, run: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Run a job of the writer; an order that is wrong is told in its own words."""
+        """Run a job of the writer; a CommandError is raised here, outside of the writer."""
         answer = await self._ledger.job(partial(_answer, run=run))
         if isinstance(answer, operator_commands.CommandError):
             raise answer
@@ -92,21 +95,21 @@ class CommandHandler:
 def _answer(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], Any]) -> Any:
     try:
         return run(connection)
-    except operator_commands.CommandError as error:  # it is raised before anything is written
+    except operator_commands.CommandError as error:  # raised before anything is written
         return error
 
 
 async def serve(
-    stack: AsyncExitStack, ledger: SqliteLedger, path: Path, wanted: str, run: Run
+    stack: AsyncExitStack, ledger: SqliteLedger, path: Path, configured: str, run: Run
 ) -> None:
-    """Serve orders until the stack is closed; the ledger's lock file names the socket.
+    """Serve commands until the stack is closed, and record the socket in the ledger's lock file.
 
     Raises:
         ControlAddressError: the socket cannot be made.
 
     """
-    where = place(path, wanted)
-    server = ControlServer(where, CommandHandler(ledger, run).by_name())
+    socket = socket_path(path, configured)
+    server = ControlServer(socket, CommandHandler(ledger, run).by_name())
     await server.start()
     stack.push_async_callback(server.stop)
-    ledger.record_socket(str(where))
+    ledger.record_socket(str(socket))

@@ -1,34 +1,49 @@
 """``dispatcher check``: everything that is wrong with a configuration, at once."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import click
 
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.settings import Settings, warnings
+from dispatcher import app
+from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import debug_option, settings_options, with_options
+from dispatcher.domain.errors import ExitCode
+from dispatcher.settings import warnings
 
 
-def check_command(given: Mapping[str, Any]) -> int:
-    """Check the settings, and with --online the platform; return the exit code."""
-    from dispatcher import app  # noqa: PLC0415 - help is quick
+@dataclass(frozen=True, kw_only=True)
+class CheckCommandOptions(SettingsOptions):
+    """Options of ``dispatcher check``."""
 
-    settings = load_settings(given, purpose="check")
+    online: bool
+    show: bool
+
+
+@click.command(epilog=EPILOG)
+@settings_options
+@click.option("--online", is_flag=True, help="Also ask for a token, its scopes, and the platform.")
+@click.option("--show", is_flag=True, help="Print every setting, and where it was set.")
+@debug_option
+@with_options(CheckCommandOptions)
+def check(options: CheckCommandOptions) -> int:
+    """Report everything that is wrong with a configuration, at once.
+
+    Each mistake is named with the file and line, environment variable or option where it was
+    made. Without --online nothing leaves this machine; with it a token is requested, and no
+    message is sent.
+    """
+    settings = options.load_settings(purpose="check")
     app.make_agent(settings)
     for warning in warnings(settings):
         say(f"warning: {warning}")
-    if given["show"]:
+    if options.show:
         click.echo(settings.describe())
     campaigns = "campaigns" if len(settings.campaigns) > 1 else "campaign"
     click.echo(f"The configuration of {campaigns} {settings.title} is fine.")
-    return _online(settings) if given["online"] else Exit.DONE
-
-
-def _online(settings: Settings) -> int:
-    from dispatcher import app  # noqa: PLC0415 - help is quick
-
+    if not options.online:
+        return ExitCode.DONE
     findings = app.check_online(settings)
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
-    return Exit.DONE if all(finding.ok for finding in findings) else Exit.PLATFORM
+    return ExitCode.DONE if all(finding.ok for finding in findings) else ExitCode.PLATFORM

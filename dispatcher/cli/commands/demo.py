@@ -17,8 +17,9 @@ from types import FrameType
 import click
 
 import dispatcher
-from dispatcher.cli.demo_check import DemoEvidence, swallowed, verdict
-from dispatcher.cli.exit_codes import Exit
+from dispatcher.cli.demo_check import DemoEvidence, compare, find_swallowed
+from dispatcher.cli.options import debug_option, progress_option, with_options
+from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.read.reader import LedgerReader
 
@@ -26,67 +27,44 @@ DATA = Path(dispatcher.__file__).parent / "data" / "demo"
 """The demo's settings, contacts and scenario, which are installed with the package."""
 
 CAMPAIGN = "demo"
-LET_IN = "abandoned"
-"""The value of ``status`` that the demo's filter asks for."""
+FILTERED_STATUS = "abandoned"
+"""The value of the column ``status`` that the demo's filter accepts."""
+
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
-_ADDRESS = "http://127.0.0.1:8080"
+_BUNDLED_URL = "http://127.0.0.1:8080"
 _SECRETS = {
     "DISPATCHER_CLIENT_ID": "sandbox-client",
     "DISPATCHER_CLIENT_SECRET": "sandbox-secret",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What the demo keeps in its folder."""
+class DemoFolder:
+    """The files that the demo keeps in its folder."""
 
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        """The settings of the run."""
-        return self.folder / "dispatcher.toml"
-
-    @property
-    def contacts(self) -> Path:
-        """The source."""
-        return self.folder / "contacts.csv"
-
-    @property
-    def scenario(self) -> Path:
-        """What the sandbox is like."""
-        return self.folder / "scenario.toml"
-
-    @property
-    def ledger(self) -> Path:
-        """The ledger."""
-        return self.folder / "ledger.db"
-
-    @property
-    def log(self) -> Path:
-        """The dispatcher's log."""
-        return self.folder / "dispatcher.log"
-
-    @property
-    def effects(self) -> Path:
-        """The sandbox's log of what took effect."""
-        return self.folder / "effects.jsonl"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "dispatcher.toml"
+        self.contacts = folder / "contacts.csv"
+        self.scenario = folder / "scenario.toml"
+        self.ledger = folder / "ledger.db"
+        self.log = folder / "dispatcher.log"
+        self.effects = folder / "effects.jsonl"
 
     def prepare(self) -> None:
-        """Put the bundled files here, in place of what an earlier demo left."""
+        """Copy the bundled files here, and remove what an earlier demo left."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in (self.log, self.effects, *self.folder.glob("ledger.db*")):
-            left.unlink(missing_ok=True)
+        for old in (self.log, self.effects, *self.folder.glob("ledger.db*")):
+            old.unlink(missing_ok=True)
         shutil.copyfile(DATA / "contacts.csv", self.contacts)
         shutil.copyfile(DATA / "scenario.toml", self.scenario)
 
     def configure(self, url: str) -> None:
-        """Write the settings, with the places of this folder and the sandbox's address."""
+        """Write the settings, with the paths of this folder and the sandbox's address."""
         text = (DATA / "dispatcher.toml").read_text(encoding="utf-8")
         for old, new in (
-            (_ADDRESS, url),
+            (_BUNDLED_URL, url),
             ("contacts.csv", self.contacts.as_posix()),
             ("ledger.db", self.ledger.as_posix()),
             ("dispatcher.log", self.log.as_posix()),
@@ -95,26 +73,51 @@ class Files:
         self.config.write_text(text, encoding="utf-8")
 
 
-def run_demo(folder: Path, *, progress: bool | None) -> int:
-    """Run the demo; return its exit code."""
-    files = Files(folder)
+@dataclass(frozen=True, kw_only=True)
+class DemoCommandOptions:
+    """Options of ``dispatcher demo``."""
+
+    folder: Path
+    progress: bool | None
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where the demo keeps its ledger, log and contacts; an earlier demo there is replaced.",
+)
+@progress_option
+@debug_option
+@with_options(DemoCommandOptions)
+def demo(options: DemoCommandOptions) -> int:
+    """Send 2,000 contacts through a local sandbox, and check the result against its log.
+
+    Nothing leaves this machine. The sandbox is a process of its own that behaves like the
+    platform: sessions that are open, closed, not yet ended or gone, refusals of all four kinds,
+    and a rate limit. Afterwards the sandbox's log of what took effect is compared with the
+    ledger, contact by contact.
+    """
+    files = DemoFolder(options.folder)
     try:
         files.prepare()
     except OSError as error:
-        raise click.UsageError(f"{folder} cannot be used: {error}") from error
+        raise click.UsageError(f"{options.folder} cannot be used: {error}") from error
     with _sandbox(files) as url:
         files.configure(url)
         click.echo(f"The sandbox serves at {url}. Sending to the contacts in {files.contacts} ...")
-        code = _run(files, progress)
-    if code != Exit.DONE:
+        code = _run(files, options.progress)
+    if code != ExitCode.DONE:
         return code
-    agreed, words = verdict(_story(files))
-    click.echo(f"\n{words}\n{_next_steps(files)}")
-    return Exit.DONE if agreed else Exit.BUG
+    agree, report = compare(_read_evidence(files))
+    click.echo(f"\n{report}\n{_next_steps(files)}")
+    return ExitCode.DONE if agree else ExitCode.BUG
 
 
 @contextmanager
-def _sandbox(files: Files) -> Iterator[str]:
+def _sandbox(files: DemoFolder) -> Iterator[str]:
     """Serve the sandbox in a process of its own while the block runs; yield its address.
 
     It leads a session of its own, so that Ctrl-C at the terminal stops the run and not it.
@@ -146,28 +149,28 @@ def _address(process: "subprocess.Popen[bytes]") -> str:
             if selector.select(START_SECONDS):
                 line = process.stdout.readline()
     if not line:
-        raise click.ClickException("the sandbox did not start; `dispatcher sandbox` tells why")
+        raise click.ClickException("the sandbox did not start; `dispatcher sandbox` shows why")
     return str(json.loads(line)["url"])
 
 
-def _run(files: Files, progress: bool | None) -> int:  # noqa: FBT001 - an option with three states
-    """Run the dispatcher as anybody would, with this terminal."""
+def _run(files: DemoFolder, progress: bool | None) -> int:  # noqa: FBT001 - an option with three states
+    """Run the dispatcher as a user does, with this terminal."""
     shown = [] if progress is None else ["--progress" if progress else "--no-progress"]
     command = _command("run", "--config", str(files.config), "--once", *shown)
     process = subprocess.Popen(command, env=_environment())  # noqa: S603 - our own command
-    with _handing_on(process):
+    with _forward_signals(process):
         return process.wait()
 
 
 @contextmanager
-def _handing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Let signals be the run's: the terminal sends it Ctrl-C itself, a SIGTERM is handed on."""
+def _forward_signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Leave signals to the run: the terminal sends it Ctrl-C, and a SIGTERM is forwarded to it."""
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGTERM:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -175,21 +178,21 @@ def _handing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _story(files: Files) -> DemoEvidence:
-    """Read what both sides wrote down."""
+def _read_evidence(files: DemoFolder) -> DemoEvidence:
+    """Read the sandbox's log and the ledger."""
     effects = map(json.loads, files.effects.read_bytes().splitlines())
     with LedgerReader(files.ledger, CAMPAIGN) as reader:
         settled = tuple(chain.from_iterable(reader.contacts(status) for status in FINAL))
         rejected = [row.line for row in reader.rejected()]
-        nowhere = swallowed(_rows(files.contacts), settled, rejected)
-        return DemoEvidence(tuple(effects), tuple(reader.lineage()), settled, nowhere)
+        swallowed = find_swallowed(_rows(files.contacts), settled, rejected)
+        return DemoEvidence(tuple(effects), tuple(reader.lineage()), settled, swallowed)
 
 
 def _rows(contacts: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that the demo's filter lets in; the bundled file has one row a line."""
+    """Yield the lines that the demo's filter accepts; the bundled file has one row a line."""
     for number, line in enumerate(contacts.read_bytes().splitlines()[1:], start=2):
         fields = line.decode(errors="replace").split(",")
-        if fields[-1] == LET_IN:
+        if fields[-1] == FILTERED_STATUS:
             yield number, fields[0]
 
 
@@ -203,7 +206,7 @@ def _environment() -> Mapping[str, str]:
     return kept | _SECRETS
 
 
-def _next_steps(files: Files) -> str:
+def _next_steps(files: DemoFolder) -> str:
     name = Path(sys.argv[0])
     command = str(name) if name.name == "dispatcher" else f"{sys.executable} -m dispatcher"
     return f"""

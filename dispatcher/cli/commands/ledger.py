@@ -1,23 +1,31 @@
-"""``dispatcher ledger``: pruning, verifying, copying, and forgetting a person."""
+"""``dispatcher ledger``: prune, verify and copy a ledger, and erase a person."""
 
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from dispatcher.cli import formatting
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.cli.config import ConfigOptions, LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.lazy_group import LazyGroup
+from dispatcher.cli.options import (
+    FILE,
+    debug_option,
+    ledger_file_options,
+    progress_option,
+    with_options,
+)
+from dispatcher.cli.progress import show_counts
+from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.maintenance import erase, prune
+from dispatcher.ledgers.maintenance import erase
+from dispatcher.ledgers.maintenance import prune as pruner
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.maintenance.batches import (
     LONG_SPAN,
@@ -34,119 +42,216 @@ from dispatcher.ports import LedgerError
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _YOUNGEST = _UNITS["d"]
 _MIB = 1 << 20
-_LINE_SECONDS = 10.0
 
 
-def prune_command(given: Mapping[str, Any]) -> int:
-    """Remove what is old enough, or tell how much that is; return the exit code."""
-    path = _place(given)
-    before = time.time() - _age(given["older_than"])
-    opened = _looked_at(path) if given["dry_run"] else _held(path, "prune")
-    with opened as connection, _shown(given, "pruning") as tell:
-        campaign = _campaign(connection, path, given["campaign"])
-        order = prune.PruneOrder(before, campaign, given["parked"], given["dry_run"])
+@dataclass(frozen=True, kw_only=True)
+class PruneCommandOptions(LedgerOptions):
+    """Options of ``dispatcher ledger prune``."""
+
+    older_than: str
+    parked: bool
+    dry_run: bool
+    vacuum: bool
+    progress: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommandOptions(ConfigOptions):
+    """Options of ``dispatcher ledger verify``."""
+
+    quick: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupCommandOptions(ConfigOptions):
+    """Options of ``dispatcher ledger backup``."""
+
+    target: Path
+    force: bool
+    progress: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetCommandOptions(LedgerOptions):
+    """Options of ``dispatcher ledger forget``."""
+
+    contact: str | None
+    external_contact: str | None
+    progress: bool | None
+
+
+@click.group(cls=LazyGroup)  # which lists its commands in this order
+def ledger() -> None:
+    """Look after the ledger: prune it, verify it, copy it, or forget a person.
+
+    verify and backup work while a dispatcher runs. prune and forget need the ledger for
+    themselves: stop the run first.
+    """
+
+
+@ledger.command(epilog=EPILOG, short_help="Remove what was settled long ago.")
+@ledger_file_options
+@click.option(
+    "--older-than", required=True, metavar="AGE", help="Such as 90d, 12w or 36h; at least 1d."
+)
+@click.option("--campaign", help="Only this campaign; without it, all.")
+@click.option("--parked", is_flag=True, help="Parked contacts too; they cannot be replayed then.")
+@click.option("--dry-run", is_flag=True, help="Only report how many would be removed.")
+@click.option("--vacuum", is_flag=True, help="Then rewrite the file as small as possible.")
+@progress_option
+@debug_option
+@with_options(PruneCommandOptions)
+def prune(options: PruneCommandOptions) -> int:
+    """Remove contacts that became final long ago, with lineage and history, and old rejected rows.
+
+    Hashes of their keys stay, with the times of their messages, so that they are never new
+    contacts again. The totals that `dispatcher status` shows do not change.
+    """
+    path = options.ledger_path()
+    before = time.time() - _age(options.older_than)
+    opened = _opened(path) if options.dry_run else _locked(path, "prune")
+    with opened as connection, _shown("pruning", progress=options.progress) as report:
+        campaign = _campaign(connection, path, options.campaign)
+        order = pruner.PruneOrder(before, campaign, options.parked, options.dry_run)
         begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = run_batches(connection, path, prune.prune(order, tell, LONG_SPAN), begin=begin)
-        if given["vacuum"] and not order.dry:
+        pruned = run_batches(connection, path, pruner.prune(order, report, LONG_SPAN), begin=begin)
+        if options.vacuum and not order.dry:
             _vacuum(connection, path)
-        left = prune.space(connection)
+        left = pruner.space(connection)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
-        f"{formatting.count(pruned.contacts)} contacts, {formatting.count(pruned.lineage)} lineage "
-        f"rows and {formatting.count(pruned.rejected)} rejected rows {would}."
+        f"{pruned.contacts:,} contacts, {pruned.lineage:,} lineage "
+        f"rows and {pruned.rejected:,} rejected rows {would}."
     )
     click.echo(
         f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
         "free, and used again before it grows."
     )
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def verify_command(given: Mapping[str, Any]) -> int:
-    """Print what was looked for and what was found; return the exit code."""
-    path, found = _place(given), 0
-    for finding in check_integrity(path, quick=given["quick"]):
+@ledger.command(epilog=EPILOG, short_help="Check that a ledger is whole.")
+@ledger_file_options
+@click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
+@debug_option
+@with_options(VerifyCommandOptions)
+def verify(options: VerifyCommandOptions) -> int:
+    """Check that a ledger is whole, as a database and as a ledger.
+
+    The exit code is 4 if something is wrong; each finding says what to do.
+    """
+    path, found = options.ledger_path(), 0
+    for finding in check_integrity(path, quick=options.quick):
         if not finding.count:
             click.echo(f"ok    no {finding.meaning}")
             continue
         found += 1
-        click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
     if found:
         say(f"dispatcher: ledger {path}: {found} things are wrong with it")
-        return Exit.LEDGER
+        return ExitCode.LEDGER
     click.echo(f"Ledger {path} is whole.")
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def backup_command(given: Mapping[str, Any]) -> int:
-    """Copy the ledger; return the exit code."""
-    path, target = _place(given), given["target"]
-    with _shown(given, "copying") as tell:
-        found = back_up(path, target, overwrite=given["force"], tell=tell)
+@ledger.command(epilog=EPILOG, short_help="Copy a ledger, also during a run.")
+@click.argument("target", type=FILE)
+@ledger_file_options
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@progress_option
+@debug_option
+@with_options(BackupCommandOptions)
+def backup(options: BackupCommandOptions) -> int:
+    """Copy the ledger to the file TARGET as of one moment, and verify the copy.
+
+    The copy is readable by its owner alone. It gets its name when it is complete.
+    """
+    path, target = options.ledger_path(), options.target
+    with _shown("copying", progress=options.progress) as report:
+        found = back_up(path, target, overwrite=options.force, tell=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
-        click.echo(f"FAIL  {formatting.count(finding.count)} {finding.meaning}: {finding.advice}")
-    return Exit.LEDGER if found else Exit.DONE
+        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
+    return ExitCode.LEDGER if found else ExitCode.DONE
 
 
-def forget_command(given: Mapping[str, Any]) -> int:
-    """Erase one person; return the exit code."""
-    contact, external = given["contact"], given["external_contact"]
+@ledger.command(epilog=EPILOG, short_help="Erase one person on request.")
+@click.argument("contact", required=False)
+@click.option("--external-contact", metavar="ID", help="The person's external contact id.")
+@ledger_file_options
+@click.option("--campaign", help="Where CONTACT is looked up, if its key is another person's too.")
+@progress_option
+@debug_option
+@with_options(ForgetCommandOptions)
+def forget(options: ForgetCommandOptions) -> int:
+    """Erase one person from all campaigns of the ledger.
+
+    CONTACT is a contact's key, or the id of a conversation. Contacts that were not sent yet are
+    skipped. Everything that identifies the person is removed; hashes of keys and ids stay, so
+    that the person never becomes a new contact again. The exit code is 4 if a send to the person
+    is still in progress.
+    """
+    contact, external = options.contact, options.external_contact
     if (contact is None) == (external is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
-    path = _place(given)
-    with _held(path, "forget") as connection, _shown(given, "looking") as tell:
-        campaign = _campaign(connection, path, given["campaign"])
-        whom = erase.ErasureTarget(contact or external, contact is None, campaign)
-        forgotten = run_batches(connection, path, erase.erase(whom, time.time(), tell=tell))
+    path = options.ledger_path()
+    with (
+        _locked(path, "forget") as connection,
+        _shown("looking", progress=options.progress) as report,
+    ):
+        campaign = _campaign(connection, path, options.campaign)
+        target = erase.ErasureTarget(contact or external or "", contact is None, campaign)
+        forgotten = run_batches(connection, path, erase.erase(target, time.time(), tell=report))
     emptied = truncate_wal(path)
-    return _told(path, whom, forgotten, emptied=emptied)
+    return _report_erasure(path, target, forgotten, emptied=emptied)
 
 
-def _told(
-    path: Path, whom: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
+def _report_erasure(
+    path: Path, target: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
 ) -> int:
     if forgotten.before:
-        click.echo("Nothing was left to erase: only a hash of it is in the ledger.")
-        return Exit.DONE
+        click.echo("Nothing is left to erase: the ledger has only a hash of it.")
+        return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
-        raise ledger_error(path, f"nothing in it names {whom.name!r}; check the key or the id")
+        raise ledger_error(path, f"nothing in it names {target.name!r}; check the key or the id")
     click.echo(
-        f"{formatting.count(forgotten.contacts)} contacts and "
-        f"{formatting.count(forgotten.rejected)} rejected rows were erased."
+        f"{forgotten.contacts:,} contacts and {forgotten.rejected:,} rejected rows were erased."
     )
-    for each in forgotten.refused:
-        say(f"dispatcher: contact {each.id} of campaign {each.campaign} was kept: {each.why}")
+    for contact in forgotten.refused:
+        say(
+            f"dispatcher: contact {contact.id} of campaign {contact.campaign} was kept: "
+            f"{contact.why}"
+        )
     if not emptied:
         say(
-            f"dispatcher: ledger {path}: another program reads it, so its log still holds what "
+            f"dispatcher: ledger {path}: another program reads it, so its log still contains what "
             "was erased; close that program and run this command again"
         )
-    return Exit.DONE if emptied and not forgotten.refused else Exit.LEDGER
+    return ExitCode.DONE if emptied and not forgotten.refused else ExitCode.LEDGER
 
 
 @contextmanager
-def _held(path: Path, command: str) -> Iterator[sqlite3.Connection]:
+def _locked(path: Path, command: str) -> Iterator[sqlite3.Connection]:
     try:
         with exclusive_batches(path) as connection:
             yield connection
     except LedgerLockedError as error:
         raise LedgerError(
-            f"ledger {path}: a dispatcher (pid {error.holder}) works on it; stop it, run "
+            f"ledger {path}: a dispatcher (pid {error.holder}) uses it; stop it, run "
             f"`dispatcher ledger {command}` again, and start it again"
         ) from None
 
 
 @contextmanager
-def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(open_for_reading(path)) as connection:
         yield connection
 
 
 def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        prune.vacuum(connection)
+        pruner.vacuum(connection)
     except sqlite3.Error as error:
         raise translate_error(path, error) from None
 
@@ -162,50 +267,24 @@ def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> i
     return int(row[0])
 
 
-def _age(given: str) -> float:
-    """Read an age such as 90d as seconds."""
-    match = re.fullmatch(r"(\d{1,6})([hdw])", given.strip())
+def _age(text: str) -> float:
+    """Return an age such as 90d in seconds."""
+    match = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if match is None:
         raise click.BadParameter(
-            f"{given!r} is no age; write 90d, 12w or 36h", param_hint="--older-than"
+            f"{text!r} is not an age; write 90d, 12w or 36h", param_hint="--older-than"
         )
     age = int(match[1]) * _UNITS[match[2]]
     if age < _YOUNGEST:
         raise click.BadParameter(
-            "what is younger than 1d may still be needed to tell what became of a send",
+            "contacts younger than 1d may still be needed to find out what became of a send",
             param_hint="--older-than",
         )
     return age
 
 
-def _place(given: Mapping[str, Any]) -> Path:
-    """Find the ledger: named by itself, or by a configuration."""
-    if given["ledger"] and not given["config"]:
-        return Path(given["ledger"])
-    return Path(load_settings({**given, "campaign": None}, purpose="status").ledger.path)
-
-
-class _Lines:
-    """Says how far it is, not more often than `_LINE_SECONDS`."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, whole: int) -> None:
-        if time.monotonic() - self._last >= _LINE_SECONDS:
-            self._last = time.monotonic()
-            say(f"{self._what}: {formatting.count(done)} of {formatting.count(whole)}")
-
-
 @contextmanager
-def _shown(given: Mapping[str, Any], what: str) -> Iterator[ReportProgress]:
-    """Show how far it is: a bar at a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
-    live = console.is_terminal if given["progress"] is None else given["progress"]
-    if not live:
-        yield _Lines(what)
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+def _shown(name: str, *, progress: bool | None) -> Iterator[ReportProgress]:
+    """Yield the function that shows how much is done."""
+    with show_counts(name, live=progress) as show:
+        yield lambda done, total: show((done, total))

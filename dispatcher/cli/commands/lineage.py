@@ -1,60 +1,133 @@
-"""``dispatcher lineage``: which conversation continues which, out of the ledger and checked."""
+"""``dispatcher lineage``: which conversation continues which, exported or verified."""
 
 import sys
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from dispatcher.cli import formatting
-from dispatcher.cli.commands.status import ledger_and_campaign
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.app import lineage_check, lineage_export
+from dispatcher.app.lineage_formats import FORMATS, Format
+from dispatcher.cli.config import LedgerOptions, SettingsOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import (
+    FILE,
+    campaign_options,
+    debug_option,
+    settings_options,
+    with_options,
+)
+from dispatcher.domain.errors import ExitCode
+from dispatcher.domain.lineage_check import LinkVerdict
 
 
-def export_command(given: Mapping[str, Any]) -> int:
-    """Export the lineage; return the exit code."""
-    from dispatcher.app import lineage_export  # noqa: PLC0415 - help is quick
+@dataclass(frozen=True, kw_only=True)
+class ExportLineageOptions(LedgerOptions):
+    """Options of ``dispatcher lineage export``."""
 
-    ledger, campaign = ledger_and_campaign(given)
-    out = None if given["out"] == "-" else Path(given["out"])
-    asked = lineage_export.ExportRequest(
-        ledger,
-        campaign,
-        given["format"],
-        given["since"],
-        out,
-        given["cursor_file"],
-        overwrite=given["overwrite"],
-    )
-    if out is None and given["format"] == "parquet" and sys.stdout.isatty():
+    format: Format
+    since: int | None
+    out: str
+    overwrite: bool
+    cursor_file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyLineageOptions(SettingsOptions):
+    """Options of ``dispatcher lineage verify``."""
+
+    since: int
+    limit: int | None
+    min_age: float
+
+
+@click.group()
+def lineage() -> None:
+    """Export which conversation continues which, or ask the platform whether each link took."""
+
+
+@lineage.command(epilog=EPILOG, short_help="Export the lineage as CSV, JSON Lines or Parquet.")
+@campaign_options
+@click.option("--format", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option(
+    "--since", type=click.IntRange(min=0), metavar="CURSOR", help="Only rows after this cursor."
+)
+@click.option("--out", default="-", metavar="FILE", show_default=True, help="Where it goes.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@click.option(
+    "--cursor-file",
+    type=FILE,
+    help="Begin at the cursor in this file, and write the next one into it.",
+)
+@debug_option
+@with_options(ExportLineageOptions)
+def export(options: ExportLineageOptions) -> int:
+    """Export the lineage, whole or from a cursor on; a running dispatcher is not disturbed.
+
+    The next cursor is printed on standard error, and written into the cursor file once the export
+    is complete and on the disk. docs/lineage.md describes the columns.
+
+    \b
+    Examples:
+      dispatcher lineage export --config dispatcher.toml --out lineage.csv
+      dispatcher lineage export --ledger ledger.db --format parquet --out lineage.parquet
+      dispatcher lineage export --ledger ledger.db --format jsonl \\
+          --cursor-file lineage.cursor --out "lineage-$(date +%s).jsonl"
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    out = None if options.out == "-" else Path(options.out)
+    if out is None and options.format == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: name a file with --out.")
-    written = lineage_export.export(asked, sys.stdout.buffer)
-    say(f"{formatting.count(written.rows)} rows exported; next cursor: {written.cursor}")
-    return Exit.DONE
+    request = lineage_export.ExportRequest(
+        ledger, campaign, options.format, options.since, out, options.cursor_file, options.overwrite
+    )
+    written = lineage_export.export(request, sys.stdout.buffer)
+    say(f"{written.rows:,} rows exported; next cursor: {written.cursor}")
+    return ExitCode.DONE
 
 
-def verify_command(given: Mapping[str, Any]) -> int:
-    """Ask the platform about links; return the exit code."""
-    from dispatcher.app import lineage_check  # noqa: PLC0415 - help is quick
-    from dispatcher.domain.lineage_check import LinkVerdict  # noqa: PLC0415 - as above
+@lineage.command(epilog=EPILOG, short_help="Ask the platform whether each link took.")
+@settings_options
+@click.option(
+    "--since", type=click.IntRange(min=0), default=0, metavar="CURSOR", help="Only links after it."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Ask about so many links at most.")
+@click.option(
+    "--min-age",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Leave younger links for later: the platform's analytics lag behind.",
+)
+@debug_option
+@with_options(VerifyLineageOptions)
+def verify(options: VerifyLineageOptions) -> int:
+    """Ask the platform's analytics whether each link took, and mark it in the ledger.
 
-    settings = load_settings(given, purpose="verify")
-    named = given.get("campaign") or settings.origin("campaign") is not None
-    campaign = settings.campaign if named else None
-    asked = lineage_check.LineageCheckRequest(
-        campaign, given["since"], given["limit"], given["min_age"]
+    Links that were confirmed before are not asked about again. One request serves up to 100
+    links, within the quota. It needs the ledger for itself: stop the run first.
+
+    \b
+    Examples:
+      dispatcher lineage verify --config dispatcher.toml
+      dispatcher lineage verify --config dispatcher.toml --limit 10000 --min-age 3600
+    """
+    settings = options.load_settings(purpose="verify")
+    named = options.campaign or settings.origin("campaign") is not None
+    request = lineage_check.LineageCheckRequest(
+        settings.campaign if named else None, options.since, options.limit, options.min_age
     )
     done = lineage_check.verify_lineage(
-        settings, asked, lambda so_far: say(f"{formatting.count(so_far.asked)} links asked about")
+        settings, request, lambda so_far: say(f"{so_far.asked:,} links asked about")
     )
-    for link, verified in done.failing:
+    for link, verdict in done.failing:
         click.echo(
-            f"{verified}  {link.relation}  {link.previous_conversation_id} -> "
+            f"{verdict}  {link.relation}  {link.previous_conversation_id} -> "
             f"{link.conversation_id or 'no conversation'}"
         )
-    for verified in LinkVerdict:
-        click.echo(f"{verified.value}: {formatting.count(done.counts[verified])}")
+    for verdict in LinkVerdict:
+        click.echo(f"{verdict.value}: {done.counts[verdict]:,}")
     say(f"next cursor: {done.last}")
-    return Exit.DONE if done.counts[LinkVerdict.CONFIRMED] == done.asked else Exit.UNCONFIRMED
+    confirmed = done.counts[LinkVerdict.CONFIRMED] == done.asked
+    return ExitCode.DONE if confirmed else ExitCode.UNCONFIRMED

@@ -1,11 +1,13 @@
-"""``dispatcher parked``: the contacts that wait for a person, and what becomes of them."""
+"""``dispatcher parked``: list, show, replay or drop the contacts that wait for a person."""
 
 import json
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,8 +15,11 @@ import orjson
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, tables
-from dispatcher.cli.commands.status import ledger_and_campaign
-from dispatcher.cli.exit_codes import Exit
+from dispatcher.cli.commands.explain import ExplainCommandOptions, show_history
+from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG
+from dispatcher.cli.options import F, combine, json_option, ledger_options, with_options
+from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.read.reader import ledger_reader
@@ -31,65 +36,201 @@ def age(text: str) -> float:
     """Return a duration such as 90, 30m, 12h or 3d in seconds.
 
     Raises:
-        click.BadParameter: it is none.
+        click.BadParameter: the text is not a duration.
 
     """
-    found = _AGE.fullmatch(text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is no duration; write 90s, 30m, 12h or 3d")
-    return float(found[1]) * _SECONDS[found[2]]
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not a duration; write 90s, 30m, 12h or 3d")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
-def list_command(given: Mapping[str, Any]) -> int:
-    """Print the parked contacts that are meant."""
-    ledger, campaign = ledger_and_campaign(given)
-    found, total = _found(given, campaign, ledger)
-    if given["as_json"]:
-        click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in found], indent=2))
-        return Exit.DONE
-    shown = ((*row[:5], tables.moment(row[5]), *row[6:]) for row in found)
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions(LedgerOptions):
+    """Options that select parked contacts."""
+
+    names: tuple[str, ...]
+    reason: str | None
+    older_than: float | None
+    limit: int | None
+
+    def selection(self, campaign: str | None, limit: int | None) -> operator_commands.Selection:
+        """Return the selection as the ledger's commands take it."""
+        return operator_commands.Selection(
+            before=time.time() - (self.older_than or 0.0),
+            campaign=campaign,
+            reason=Reason(self.reason) if self.reason else None,
+            names=self.names,
+            limit=limit,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListCommandOptions(SelectionOptions):
+    """Options of ``dispatcher parked list``."""
+
+    limit: int
+    as_json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOrDropOptions(SelectionOptions):
+    """Options of ``dispatcher parked replay`` and ``dispatcher parked drop``."""
+
+    yes: bool
+
+
+def selection_options(*, limit: int | None) -> Callable[[F], F]:
+    """Return a decorator that adds the options that select parked contacts."""
+    return combine(
+        click.option(
+            "--reason", type=click.Choice([str(reason) for reason in Reason]), metavar="REASON",
+            help="Parked for this reason, such as in_doubt or exhausted.",
+        ),
+        click.option(
+            "--older-than", metavar="AGE", type=age, help="Parked for longer: 30m, 12h, 3d."
+        ),
+        click.option(
+            "--limit", type=click.IntRange(min=1), default=limit, show_default=bool(limit),
+            help="At most so many, those admitted first.",
+        ),
+        click.argument("names", nargs=-1, metavar="[KEY|ID]..."),
+    )  # fmt: skip
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask, however many they are.")
+
+
+@click.group()
+def parked() -> None:
+    """Look at the contacts that wait for a person, and decide what becomes of them.
+
+    \b
+    Examples:
+      dispatcher parked list --reason in_doubt
+      dispatcher parked show order-4711
+      dispatcher parked replay --reason exhausted --older-than 1h
+      dispatcher parked drop order-4711
+    """
+
+
+@parked.command("list", short_help="List parked contacts.")
+@selection_options(limit=100)
+@ledger_options
+@json_option
+@with_options(ListCommandOptions)
+def list_(options: ListCommandOptions) -> int:
+    """List parked contacts: ids, reasons and counts, never a message or an address.
+
+    \b
+    Examples:
+      dispatcher parked list
+      dispatcher parked list --reason identity --limit 1000 --json
+      dispatcher parked list --older-than 3d --campaign cart-2026-11
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    rows, total = _read_rows(ledger, options.selection(campaign, None), options.limit)
+    if options.as_json:
+        click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
+        return ExitCode.DONE
+    shown = ((*row[:5], tables.moment(row[5]), *row[6:]) for row in rows)
     tables.show("Parked contacts", COLUMNS, shown)
-    if len(found) < total:
-        click.echo(f"{len(found):,} of {total:,} parked contacts; --limit shows more.", err=True)
-    return Exit.DONE
+    if len(rows) < total:
+        click.echo(f"{len(rows):,} of {total:,} parked contacts; --limit shows more.", err=True)
+    return ExitCode.DONE
 
 
-def put_back_command(given: Mapping[str, Any], *, verb: str) -> int:
-    """Replay or drop the parked contacts that are meant."""
-    ledger, campaign = ledger_and_campaign(given)
-    selection = _selection(given, campaign)
+@parked.command(short_help="Show everything about one parked contact.")
+@click.argument("name", metavar="KEY|ID")
+@ledger_options
+@json_option
+@with_options(ExplainCommandOptions)
+def show(options: ExplainCommandOptions) -> int:
+    """Show everything about one parked contact, with its history.
+
+    \b
+    Example:
+      dispatcher parked show order-4711
+    """
+    return show_history(options, parked_only=True)
+
+
+@parked.command(epilog=EPILOG, short_help="Put parked contacts back into the run.")
+@selection_options(limit=None)
+@ledger_options
+@yes_option
+@with_options(ReplayOrDropOptions)
+def replay(options: ReplayOrDropOptions) -> int:
+    """Put parked contacts back: they are due at once, with fresh attempts.
+
+    One that was parked in doubt is not sent again: it is in doubt again, and the platform is asked
+    first. A running dispatcher does this itself and sends to them; if none is running, the next
+    run does.
+
+    \b
+    Examples:
+      dispatcher parked replay order-4711 order-4712
+      dispatcher parked replay --reason exhausted --limit 100 --yes
+    """
+    return _replay_or_drop(options, "replay")
+
+
+@parked.command(epilog=EPILOG, short_help="Make parked contacts final: nothing is sent.")
+@selection_options(limit=None)
+@ledger_options
+@yes_option
+@with_options(ReplayOrDropOptions)
+def drop(options: ReplayOrDropOptions) -> int:
+    """Make parked contacts final as skipped, with reason dropped; their messages are removed.
+
+    \b
+    Examples:
+      dispatcher parked drop order-4711
+      dispatcher parked drop --reason identity --older-than 7d
+    """
+    return _replay_or_drop(options, "drop")
+
+
+def _replay_or_drop(options: ReplayOrDropOptions, verb: str) -> ExitCode:
+    ledger, campaign = options.ledger_and_campaign()
+    selection = options.selection(campaign, options.limit)
     with ledger_reader(ledger) as connection:
-        meant = Counter(row[3] for _, _, row in operator_commands.parked(connection, selection))
-    if not meant:
-        click.echo("No parked contact is meant: nothing was done.")
-        return Exit.DONE
-    _confirm(verb, meant, sure=given["yes"])
+        by_reason = Counter(row[3] for _, _, row in operator_commands.parked(connection, selection))
+    if not by_reason:
+        click.echo("No parked contact is selected: nothing was done.")
+        return ExitCode.DONE
+    if by_reason.total() > 1 and not options.yes:
+        _confirm(verb, by_reason)
     done = client.execute(ledger, verb, selection.to_dict())
-    click.echo(f"{_words(verb, done.answer)}, {done.by}.")
-    return Exit.DONE
+    click.echo(f"{_outcome(verb, done.answer)}, {done.by}.")
+    return ExitCode.DONE
 
 
-def _words(verb: str, answer: Mapping[str, Any]) -> str:
+def _outcome(verb: str, answer: Mapping[str, Any]) -> str:
     if verb == "drop":
         return f"{formatting.contacts(answer['dropped'])} dropped"
-    words = f"{formatting.contacts(answer['ready'] + answer['in_doubt'])} replayed"
+    text = f"{formatting.contacts(answer['ready'] + answer['in_doubt'])} replayed"
     if answer["in_doubt"]:
-        words += f" ({answer['in_doubt']:,} of them in doubt: the platform is asked first)"
-    return words
+        text += f" ({answer['in_doubt']:,} of them in doubt: the platform is asked first)"
+    return text
 
 
-def _confirm(verb: str, meant: Mapping[str, int], *, sure: bool) -> None:
-    """Let a person type the number where it is more than one contact."""
-    number = sum(meant.values())
-    if number == 1 or sure:
-        return
-    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(meant.items()))
+def _confirm(verb: str, by_reason: Counter[str]) -> None:
+    """Let a person type how many contacts are selected.
+
+    Raises:
+        click.UsageError: there is no terminal to ask at.
+        click.Abort: another number was typed.
+
+    """
+    number = by_reason.total()
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(by_reason.items()))
     if not _at_terminal():
         raise click.UsageError(
-            f"{number:,} parked contacts are meant ({reasons}); say --yes to {verb} them all, or "
-            "name fewer with --reason, --older-than, --limit or their keys"
+            f"{number:,} parked contacts are selected ({reasons}); add --yes to {verb} them all, "
+            "or select fewer with --reason, --older-than, --limit or their keys"
         )
-    click.echo(f"{number:,} parked contacts are meant ({reasons}).")
+    click.echo(f"{number:,} parked contacts are selected ({reasons}).")
     if click.prompt(f"Type their number to {verb} them", type=int) != number:
         raise click.Abort
 
@@ -98,29 +239,17 @@ def _at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _selection(given: Mapping[str, Any], campaign: str | None) -> operator_commands.Selection:
-    reason = given["reason"]
-    return operator_commands.Selection(
-        before=time.time() - (given["older_than"] or 0.0),
-        campaign=campaign,
-        reason=Reason(reason) if reason else None,
-        names=tuple(given["names"]),
-        limit=given["limit"],
-    )
-
-
-def _found(
-    given: Mapping[str, Any], campaign: str | None, ledger: Any
+def _read_rows(
+    ledger: Path, selection: operator_commands.Selection, limit: int
 ) -> tuple[list[tuple[Any, ...]], int]:
-    """Return the rows to show, and how many are meant in all."""
-    selection = _selection({**given, "limit": None}, campaign)
+    """Return at most ``limit`` rows to show, and how many contacts are selected in all."""
     rows: list[tuple[Any, ...]] = []
     total = 0
     with ledger_reader(ledger) as connection:
-        for _, name, row in operator_commands.parked(connection, selection):
+        for _, campaign, row in operator_commands.parked(connection, selection):
             total += 1
-            if len(rows) < given["limit"]:
-                rows.append(_row(name, row))
+            if len(rows) < limit:
+                rows.append(_row(campaign, row))
     return rows, total
 
 

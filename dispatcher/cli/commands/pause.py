@@ -1,26 +1,47 @@
 """``dispatcher pause`` and ``dispatcher resume``."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from dispatcher.app.control import client
 from dispatcher.cli import tables
-from dispatcher.cli.commands.status import ledger_and_campaign
-from dispatcher.cli.exit_codes import Exit
+from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG
+from dispatcher.cli.options import ledger_options, with_options
+from dispatcher.domain.errors import ExitCode
 
 
-def steer_command(given: Mapping[str, Any], *, verb: str) -> int:
-    """Pause a campaign, or let it go on."""
-    ledger, campaign = ledger_and_campaign(given)
-    done = client.execute(ledger, verb, {"campaign": campaign})
-    if verb == "pause":
-        for name, since in done.answer["paused"].items():
-            click.echo(f"Campaign {name} is paused since {tables.moment(since)}, {done.by}.")
-        return Exit.DONE
+@click.command(epilog=EPILOG)
+@ledger_options
+@with_options(LedgerOptions)
+def pause(options: LedgerOptions) -> int:
+    """Let a campaign take nothing new, now and after a restart; what is in flight is settled.
+
+    \b
+    Examples:
+      dispatcher pause
+      dispatcher pause --campaign cart-2026-11
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    done = client.execute(ledger, "pause", {"campaign": campaign})
+    for name, since in done.answer["paused"].items():
+        click.echo(f"Campaign {name} is paused since {tables.moment(since)}, {done.by}.")
+    return ExitCode.DONE
+
+
+@click.command(epilog=EPILOG)
+@ledger_options
+@with_options(LedgerOptions)
+def resume(options: LedgerOptions) -> int:
+    """Let a paused campaign go on where it stopped.
+
+    \b
+    Example:
+      dispatcher resume --campaign cart-2026-11
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    done = client.execute(ledger, "resume", {"campaign": campaign})
     for name in done.answer["resumed"]:
         click.echo(f"Campaign {name} goes on, {done.by}.")
     if not done.answer["resumed"]:
         click.echo("No campaign was paused: nothing was done.")
-    return Exit.DONE
+    return ExitCode.DONE

@@ -1,96 +1,153 @@
-"""``dispatcher plan``: what a run would do, as people and as programs read it."""
+"""``dispatcher plan``: what a run would do, for people and as JSON."""
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.cli.summary import new_table
+from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.exit_codes import EPILOG
+from dispatcher.cli.options import (
+    debug_option,
+    json_option,
+    progress_option,
+    settings_options,
+    with_options,
+)
+from dispatcher.cli.progress import show_counts
+from dispatcher.cli.tables import new_table
+from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.forecast import Estimate, Interval
 from dispatcher.domain.status import RetryReason
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
-"""Share of the quota at which a run goes; see docs/architecture.md, pacing."""
-_LINE_SECONDS = 10.0
+"""Share of the quota that a run uses; see docs/architecture.md, pacing."""
 
 
-def plan_command(given: Mapping[str, Any]) -> int:
-    """Make a plan and print it; return the exit code."""
-    settings = load_settings(given)
+@dataclass(frozen=True, kw_only=True)
+class PlanCommandOptions(SettingsOptions):
+    """Options of ``dispatcher plan``."""
+
+    sample: int
+    all_: bool
+    no_checks: bool
+    ended_after: float
+    seed: int | None
+    as_json: bool
+    progress: bool | None
+
+
+@click.command(epilog=EPILOG)
+@settings_options
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=400,
+    show_default=True,
+    help="Ask the platform for the states of so many contacts, picked at random.",
+)
+@click.option("--all", "all_", is_flag=True, help="Ask for the state of every contact.")
+@click.option("--no-checks", is_flag=True, help="Ask for no state: only the source is read.")
+@click.option(
+    "--ended-after",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a closed session is assumed to take until it is ended.",
+)
+@click.option("--seed", type=int, help="Pick the same contacts of the same source again.")
+@json_option
+@progress_option
+@debug_option
+@with_options(PlanCommandOptions)
+def plan(options: PlanCommandOptions) -> int:
+    """Report what a run that starts now would do. Nothing is sent, and nothing is written.
+
+    The source is read to its end, from the position that the ledger has, and the states of a
+    random sample of the contacts are read, within the quota. Every figure that is estimated from
+    a sample has its 95% interval. A running dispatcher is not disturbed, but it shares the quota.
+
+    \b
+    Examples:
+      dispatcher plan --config dispatcher.toml
+      dispatcher plan --config dispatcher.toml --sample 2000 --json
+      dispatcher plan --config dispatcher.toml --no-checks
+    """
+    if options.all_ and options.no_checks:
+        raise click.UsageError("--all and --no-checks exclude each other.")
+    settings = options.load_settings()
     if len(settings.campaigns) > 1:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
-    sample = None if given["all_"] else given["sample"]
-    if given["no_checks"]:
-        sample = 0
-    asked = dry_run.DryRunRequest(sample, given["ended_after"], given["seed"])
-    console = Console(stderr=True)
-    live = console.is_terminal if given["progress"] is None else given["progress"]
-    with _shown(console, asked, live=live) as show:
-        plan = dry_run.plan(settings, asked, show)
-    seconds = duration(plan, settings)
-    if given["as_json"]:
-        report = as_json(settings, plan, seconds, time.time())
-        click.echo(json.dumps(report, indent=2))
+    sample = None if options.all_ else 0 if options.no_checks else options.sample
+    request = dry_run.DryRunRequest(sample, options.ended_after, options.seed)
+    with _shown(request, progress=options.progress) as show:
+        report = dry_run.plan(settings, request, show)
+    seconds = duration(report, settings)
+    if options.as_json:
+        click.echo(json.dumps(as_json(settings, report, seconds, time.time()), indent=2))
     else:
-        _print(Console(), settings, plan, seconds, given["ended_after"])
-    return Exit.DONE
+        _print(Console(), settings, report, seconds, options.ended_after)
+    return ExitCode.DONE
 
 
-def duration(plan: DryRunReport, settings: Settings) -> tuple[float, float, float]:
-    """Return how many seconds the run takes at this quota: likely, at least, at most."""
+class Seconds(NamedTuple):
+    """A duration with its 95% interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def duration(report: DryRunReport, settings: Settings) -> Seconds:
+    """Return how long the run takes at this quota."""
     rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
-    requests = plan.estimate.requests
-    likely, low, high = (n / rate for n in (requests.number, requests.low, requests.high))
-    wait = plan.longest_wait
-    return max(likely, wait), max(low, wait), max(high, wait)
+    requests = report.estimate.requests
+    numbers = (requests.number, requests.low, requests.high)
+    return Seconds(*(max(number / rate, report.longest_wait) for number in numbers))
 
 
 def as_json(
-    settings: Settings, plan: DryRunReport, seconds: tuple[float, float, float], now: float
+    settings: Settings, report: DryRunReport, seconds: Seconds, now: float
 ) -> dict[str, object]:
-    """Return the plan as plain values; every estimate has its 95% interval."""
-    seen, estimate = plan.seen, plan.estimate
+    """Return the report as JSON values; every estimate has its 95% interval."""
+    scan, estimate = report.seen, report.estimate
     outcomes: dict[str, dict[str, object]] = {}
-    for (status, reason), found in sorted(estimate.outcomes.items()):
-        outcomes.setdefault(status, {})[reason] = _span(found)
+    for (status, reason), interval in sorted(estimate.outcomes.items()):
+        outcomes.setdefault(status, {})[reason] = _span(interval)
     return {
         "campaign": settings.campaign,
         "rows": {
-            "read": seen.rows,
-            "contacts": seen.contacts,
-            "duplicates": seen.duplicates,
-            "rejected": dict(seen.rejected),
-            "filtered": seen.filtered,
+            "read": scan.rows,
+            "contacts": scan.contacts,
+            "duplicates": scan.duplicates,
+            "rejected": dict(scan.rejected),
+            "filtered": scan.filtered,
         },
-        "ledger": {"waiting": seen.waiting, "in_doubt": plan.in_doubt},
-        "checked": {"of": seen.to_ask, "checked": seen.asked, "no_answer": seen.unread},
+        "ledger": {"waiting": scan.waiting, "in_doubt": report.in_doubt},
+        "checked": {"of": scan.to_ask, "checked": scan.asked, "no_answer": scan.unread},
         "contacts": outcomes,
-        "deferred": {reason: _span(found) for reason, found in estimate.waits.items()},
-        "due_later": {"contacts": seen.later, "last": _iso(seen.last_due)},
-        "requests": {name: _span(found) for name, found in _requests(estimate).items()},
-        "duration_seconds": dict(zip(("estimate", "low", "high"), seconds, strict=True)),
-        "ends_at": {
-            name: _iso(now + after)
-            for name, after in zip(("estimate", "low", "high"), seconds, strict=True)
-        },
+        "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
+        "due_later": {"contacts": scan.later, "last": _iso(scan.last_due)},
+        "requests": {name: _span(interval) for name, interval in _requests(estimate).items()},
+        "duration_seconds": seconds._asdict(),
+        "ends_at": {name: _iso(now + after) for name, after in seconds._asdict().items()},
     }
 
 
-def _span(found: Interval) -> dict[str, int]:
-    return {"estimate": found.number, "low": found.low, "high": found.high}
+def _span(interval: Interval) -> dict[str, int]:
+    return {"estimate": interval.number, "low": interval.low, "high": interval.high}
 
 
 def _iso(moment: float) -> str | None:
@@ -109,82 +166,82 @@ def _requests(estimate: Estimate) -> dict[str, Interval]:
 def _print(
     console: Console,
     settings: Settings,
-    plan: DryRunReport,
-    seconds: tuple[float, float, float],
+    report: DryRunReport,
+    seconds: Seconds,
     ended_after: float,
 ) -> None:
-    console.print(_rows(settings.campaign, plan))
-    console.print(_outcomes(plan.estimate))
-    console.print(_requests_table(plan.estimate))
-    for line in _words(settings, plan, seconds, ended_after):
+    console.print(_rows(settings.campaign, report))
+    console.print(_outcomes(report.estimate))
+    console.print(_requests_table(report.estimate))
+    for line in _remarks(settings, report, seconds, ended_after):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _rows(campaign: str, plan: DryRunReport) -> Table:
-    seen = plan.seen
-    table = new_table(f"Plan of campaign {campaign}: what is there", "rows", "reason", "number")
-    table.add_row("new contact", "", formatting.count(seen.contacts))
-    table.add_row("duplicate", "already in the campaign", formatting.count(seen.duplicates))
-    for word, number in sorted(seen.rejected.items()):
-        table.add_row("rejected row", word, formatting.count(number))
-    table.add_row("filtered", "kept out by source.filter", formatting.count(seen.filtered))
+def _rows(campaign: str, report: DryRunReport) -> Table:
+    scan = report.seen
+    table = new_table(f"Plan of campaign {campaign}: rows", "rows", "reason", "number")
+    table.add_row("new contact", "", f"{scan.contacts:,}")
+    table.add_row("duplicate", "already in the campaign", f"{scan.duplicates:,}")
+    for word, number in sorted(scan.rejected.items()):
+        table.add_row("rejected row", word, f"{number:,}")
+    table.add_row("filtered", "kept out by source.filter", f"{scan.filtered:,}")
     table.add_section()
-    table.add_row("in the ledger", "not final", formatting.count(seen.waiting))
-    if plan.in_doubt:
-        table.add_row("in the ledger", "in doubt, not planned", formatting.count(plan.in_doubt))
+    table.add_row("in the ledger", "not final", f"{scan.waiting:,}")
+    if report.in_doubt:
+        table.add_row("in the ledger", "in doubt, not planned", f"{report.in_doubt:,}")
     return table
 
 
 def _outcomes(estimate: Estimate) -> Table:
     table = new_table("What a run would do", "would become", "reason", "95% interval", "contacts")
-    order = {status: place for place, status in enumerate(formatting.OUTCOMES)}
+    order = {status: position for position, status in enumerate(formatting.OUTCOMES)}
     for (status, reason), found in sorted(
         estimate.outcomes.items(), key=lambda item: (order[item[0][0]], -item[1].number)
     ):
-        table.add_row(str(status), str(reason), _interval(found), formatting.count(found.number))
+        table.add_row(str(status), str(reason), _interval(found), f"{found.number:,}")
     for waits, found in estimate.waits.items():
         words = f"{waits}, counted above"
-        table.add_row("deferred first", words, _interval(found), formatting.count(found.number))
+        table.add_row("deferred first", words, _interval(found), f"{found.number:,}")
     return table
 
 
 def _requests_table(estimate: Estimate) -> Table:
     table = new_table("Requests", "requests", "95% interval", "number")
     for name, found in _requests(estimate).items():
-        table.add_row(name, _interval(found), formatting.count(found.number))
+        table.add_row(name, _interval(found), f"{found.number:,}")
     return table
 
 
-def _interval(found: Interval) -> str:
-    if found.low == found.high:
+def _interval(interval: Interval) -> str:
+    if interval.low == interval.high:
         return "exact"
-    return f"{formatting.count(found.low)} to {formatting.count(found.high)}"
+    return f"{interval.low:,} to {interval.high:,}"
 
 
-def _words(
-    settings: Settings, plan: DryRunReport, seconds: tuple[float, float, float], ended_after: float
+def _remarks(
+    settings: Settings, report: DryRunReport, seconds: Seconds, ended_after: float
 ) -> Iterator[str]:
-    seen, (likely, low, high) = plan.seen, seconds
-    if seen.asked or seen.unread:
-        unread = f", {formatting.count(seen.unread)} without an answer" if seen.unread else ""
-        checked = f"{formatting.count(seen.asked)} of {formatting.count(seen.to_ask)}"
+    scan, (estimate, low, high) = report.seen, seconds
+    if scan.asked or scan.unread:
+        unread = f", {scan.unread:,} without an answer" if scan.unread else ""
+        checked = f"{scan.asked:,} of {scan.to_ask:,}"
         yield f"States read: {checked} contacts{unread}."
-    elif seen.to_ask:
-        yield "States were not read: a contact takes one request or two, and which is not known."
-    if RetryReason.ENGAGED in plan.estimate.waits:
-        yield "Open sessions that are not written into are taken to be over at the next look."
-    if RetryReason.NOT_ENDED in plan.estimate.waits:
+    elif scan.to_ask:
+        yield "States were not read: a contact takes one request or two, depending on its state."
+    if RetryReason.ENGAGED in report.estimate.waits:
+        yield "Open sessions that get no message now are assumed to be closed at the next check."
+    if RetryReason.NOT_ENDED in report.estimate.waits:
         yield (
-            f"Sessions that are not ended are taken to be so within {ended_after:g} s "
+            f"Sessions that have not ended are assumed to end within {ended_after:g} s "
             "(--ended-after)."
         )
-    if seen.later:
-        yield f"Due later: {formatting.count(seen.later)} contacts, the last {_iso(seen.last_due)}."
-    quota = f"{formatting.count(requests_per_minute(settings))} requests a minute"
+    if scan.later:
+        yield f"Due later: {scan.later:,} contacts, the last {_iso(scan.last_due)}."
+    quota = f"{requests_per_minute(settings):,} requests a minute"
     spread = f" ({formatting.duration(low)} to {formatting.duration(high)})" if low != high else ""
-    end = datetime.fromtimestamp(time.time() + likely).astimezone()
+    end = datetime.fromtimestamp(time.time() + estimate).astimezone()
     yield (
-        f"At {quota} it takes {formatting.duration(likely)}{spread}: started now, it ends about "
+        f"At {quota} it takes {formatting.duration(estimate)}{spread}: started now, it ends about "
         f"{end:%Y-%m-%d %H:%M}."
     )
     yield "Nothing was sent, and nothing was written."
@@ -192,46 +249,16 @@ def _words(
 
 @contextmanager
 def _shown(
-    console: Console, asked: dry_run.DryRunRequest, *, live: bool
+    request: dry_run.DryRunRequest, *, progress: bool | None
 ) -> Iterator[Callable[[ScanProgress], None]]:
-    if not live:
-        yield _lines(asked)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        reading = progress.add_task("rows read", total=None)
-        asking = progress.add_task("states asked", total=None, visible=asked.sample != 0)
+    """Yield the function that shows how far the dry run is."""
+    names = ("rows read", "states read")[: 1 if request.sample == 0 else 2]
+    with show_counts(*names, live=progress) as show:
 
-        def show(seen: ScanProgress) -> None:
-            progress.update(reading, completed=seen.rows, total=seen.rows if seen.at_end else None)
-            total = _total(seen, asked)
-            progress.update(asking, completed=seen.asked + seen.unread, total=total)
+        def show_scan(scan: ScanProgress) -> None:
+            states = scan.to_ask if request.sample is None else min(request.sample, scan.to_ask)
+            rows = (scan.rows, scan.rows if scan.at_end else None)
+            read = (scan.asked + scan.unread, states if scan.at_end else None)
+            show(*(rows, read)[: len(names)])
 
-        yield show
-
-
-def _total(seen: ScanProgress, asked: dry_run.DryRunRequest) -> int | None:
-    if not seen.at_end:
-        return None
-    return seen.to_ask if asked.sample is None else min(asked.sample, seen.to_ask)
-
-
-def _lines(given: dry_run.DryRunRequest) -> Callable[[ScanProgress], None]:
-    """Return what prints a line on standard error every ten seconds."""
-    last = time.monotonic()
-
-    def show(seen: ScanProgress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE_SECONDS:
-            last = time.monotonic()
-            asked, total = seen.asked + seen.unread, _total(seen, given)
-            of = "" if total is None else f" of {formatting.count(total)}"
-            states = "" if given.sample == 0 else f", states asked {formatting.count(asked)}{of}"
-            say(f"rows read {formatting.count(seen.rows)}{states}")
-
-    return show
+        yield show_scan

@@ -1,17 +1,19 @@
-"""``dispatcher rejected export``: the bad rows, as files that can be mended and fed back."""
+"""``dispatcher rejected export``: the rejected rows, as files that can be corrected."""
 
 import csv
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from dispatcher.cli.commands.status import ledger_and_campaign
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.app.wiring import make_layout
+from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import FILE, ledger_options, with_options
+from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.operator_commands import CommandError, campaigns
 from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
 from dispatcher.ledgers.read.rows import StoredRejectedRow
@@ -23,13 +25,74 @@ from dispatcher.sources.rows.line_reader import RAW_LIMIT
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _NO_ROWS = frozenset({"header", "unreadable"})
-"""Reasons that stand for a whole file, or for its rest."""
+"""Reasons that concern a whole file, or the rest of it."""
 _MODE = 0o600
-"""Owner only: rows hold messages and addresses."""
+"""Owner only: rows contain messages and addresses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRejectedOptions(LedgerOptions):
+    """Options of ``dispatcher rejected export``."""
+
+    out: Path
+    reason: str | None
+    header: Path | None
+
+
+@click.group()
+def rejected() -> None:
+    """Export the rows of the source that could not become contacts."""
+
+
+@rejected.command(epilog=EPILOG, short_help="Write the rejected rows into a file to correct.")
+@click.option(
+    "--out", type=FILE, required=True,
+    help="The file to write; one more is written beside it, with what is wrong by line.",
+)  # fmt: skip
+@click.option("--reason", help="Only rows rejected for this reason, such as bad_id.")
+@click.option(
+    "--header", type=FILE,
+    help="A file with the header of the rows, where the source is no longer there.",
+)  # fmt: skip
+@ledger_options
+@with_options(ExportRejectedOptions)
+def export(options: ExportRejectedOptions) -> int:
+    """Write the rejected rows as they were in the source, under its header.
+
+    Correct them and use the file as a source: rows that are in the campaign already are
+    recognised by their keys. The files contain what the source contained: they are readable for
+    this user alone.
+
+    \b
+    Examples:
+      dispatcher rejected export --out bad.csv
+      dispatcher run --source bad.csv --once
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    with ledger_reader(ledger) as connection:
+        names = [name for _, name in campaigns(connection, campaign)]
+    if len(names) != 1:
+        raise CommandError(
+            f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
+        )
+    (status,) = read_status(ledger, names[0], now=0.0)
+    files = _RowFiles(
+        options.out, make_layout(options.load_settings()), options.header, status.positions
+    )
+    try:
+        with LedgerReader(ledger, names[0]) as reader:
+            for row in reader.rejected():
+                if options.reason in (None, row.reason):
+                    files.write(row)
+        _finish(files)
+    except BaseException:
+        files.remove()
+        raise
+    return ExitCode.DONE
 
 
 @dataclass
-class _Out:
+class _OutputFile:
     """One file of rows with one header."""
 
     path: Path
@@ -37,7 +100,7 @@ class _Out:
     lines: int
     rows: int = 0
 
-    def put(self, raw: bytes) -> int:
+    def append(self, raw: bytes) -> int:
         """Write a row; return the number of its first line."""
         first = self.lines + 1
         self.file.write(raw + b"\n")
@@ -47,80 +110,80 @@ class _Out:
 
 
 @dataclass
-class _Export:
-    """Files of rows, one for each header that there is, and what is wrong with the rows."""
+class _RowFiles:
+    """Files of rows, one for each header, and the list of what is wrong with the rows."""
 
     out: Path
     layout: Layout
-    given_header: Path | None
+    header_file: Path | None
     fingerprints: Collection[str]
     headings: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
-    outs: dict[tuple[bytes, ...], _Out] = field(default_factory=dict)
+    files: dict[tuple[bytes, ...], _OutputFile] = field(default_factory=dict)
     reasons: list[tuple[Any, ...]] = field(default_factory=list)
-    left: int = 0
+    incomplete: int = 0
 
-    def take(self, row: StoredRejectedRow) -> None:
-        """Write a row into the file with its header; one that is not whole only into the list."""
+    def write(self, row: StoredRejectedRow) -> None:
+        """Write a row into the file with its header; an incomplete row only into the list."""
         if row.reason in _NO_ROWS or len(row.raw) >= RAW_LIMIT or not row.raw:
-            self.left += 1
+            self.incomplete += 1
             self.reasons.append(("", "", row.file, row.line, row.reason, row.detail))
             return
-        out = self._of(self._heading(row))
-        line = out.put(row.raw)
+        out = self._file_for(self._heading(row))
+        line = out.append(row.raw)
         self.reasons.append((out.path.name, line, row.file, row.line, row.reason, row.detail))
 
     def _heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         if row.file not in self.headings:
-            self.headings[row.file] = self._found_heading(row)
+            self.headings[row.file] = self._read_heading(row)
         return self.headings[row.file]
 
-    def _found_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
+    def _read_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         is_json = row.raw.lstrip().startswith(b"{") and self.layout.format != "csv"
-        if self.given_header is not None:
-            return () if is_json else heading(str(self.given_header), self.layout)[0]
+        if self.header_file is not None:
+            return () if is_json else heading(str(self.header_file), self.layout)[0]
         try:
             lines, fingerprint = heading(row.file, self.layout)
         except SourceError as error:
             if is_json:
                 return ()
             raise SourceError(
-                f"{error}. The header of its rows is needed: name a file that has the same one "
-                "with --header"
+                f"{error}. The header of its rows is needed: name a file that has the same "
+                "header with --header"
             ) from None
         if fingerprint not in self.fingerprints:
             say(
-                f"warning: {row.file} is not the file any more that was read; if its columns have "
-                "changed, name a file with the old header with --header"
+                f"warning: {row.file} has changed since it was read; if its columns are not the "
+                "same, name a file with the old header with --header"
             )
         return lines
 
-    def _of(self, head: tuple[bytes, ...]) -> _Out:
-        if head not in self.outs:
-            path = self._path(len(self.outs) + 1, is_json=not head)
-            file = _made(path)
+    def _file_for(self, head: tuple[bytes, ...]) -> _OutputFile:
+        if head not in self.files:
+            path = self._path(len(self.files) + 1, is_json=not head)
+            file = _create(path)
             file.writelines(line + b"\n" for line in head)
-            self.outs[head] = _Out(path, file, len(head))
-        return self.outs[head]
+            self.files[head] = _OutputFile(path, file, len(head))
+        return self.files[head]
 
     def _path(self, number: int, *, is_json: bool) -> Path:
-        """Name a file so that it is read as what it is."""
+        """Return a file's path, with the suffix of its format."""
         suffix = self.out.suffix
         if is_json != (suffix in JSON_SUFFIXES):
             suffix = ".jsonl" if is_json else ".csv"
         return self.out.with_name(f"{self.out.stem}{f'-{number}' if number > 1 else ''}{suffix}")
 
-    def undo(self) -> None:
-        """Take away what was written so far."""
-        for out in self.outs.values():
+    def remove(self) -> None:
+        """Remove the files that were written so far."""
+        for out in self.files.values():
             out.file.close()
             out.path.unlink()
 
-    def finish(self) -> Path:
-        """Close the files, and write the list of what is wrong beside the first."""
-        for out in self.outs.values():
+    def close(self) -> Path:
+        """Close the files, and write the list of what is wrong beside the first one."""
+        for out in self.files.values():
             out.file.close()
         path = self.out.with_name(f"{self.out.stem}.reasons.csv")
-        with _made(path) as file:
+        with _create(path) as file:
             lines = os.fdopen(os.dup(file.fileno()), "w", encoding="utf-8", newline="")
             with lines:
                 writer = csv.writer(lines)
@@ -129,54 +192,27 @@ class _Export:
         return path
 
 
-def export_command(given: Mapping[str, Any]) -> int:
-    """Write the rejected rows of a campaign into files; return the exit code."""
-    ledger, campaign = ledger_and_campaign(given)
-    with ledger_reader(ledger) as connection:
-        names = [name for _, name in campaigns(connection, campaign)]
-    if len(names) != 1:
-        raise CommandError(
-            f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
-        )
-    (standing,) = read_status(ledger, names[0], now=0.0)
-    export = _Export(given["out"], _layout(given), given["header"], standing.positions)
-    try:
-        with LedgerReader(ledger, names[0]) as reader:
-            for row in reader.rejected():
-                if given["reason"] in (None, row.reason):
-                    export.take(row)
-        _tell(export)
-    except BaseException:
-        export.undo()
-        raise
-    return Exit.DONE
-
-
-def _tell(export: _Export) -> None:
+def _finish(export: _RowFiles) -> None:
     if not export.reasons:
         click.echo("No row was rejected: nothing was written.")
         return
-    listed = export.finish()
-    for out in export.outs.values():
-        click.echo(f"{out.rows:,} rows in {out.path}: mend them, then run with --source {out.path}")
-    click.echo(f"What is wrong with each, by its line: {listed}")
-    if export.left:
+    reasons = export.close()
+    for file in export.files.values():
+        click.echo(
+            f"{file.rows:,} rows in {file.path}: correct them, then run with --source {file.path}"
+        )
+    click.echo(f"What is wrong with each row, by its line: {reasons}")
+    if export.incomplete:
         say(
-            f"{export.left:,} are in that list only, since the ledger has not the whole of them: "
-            "take them from the source."
+            f"{export.incomplete:,} are in that list only, because the ledger does not have the "
+            "complete rows: take them from the source."
         )
 
 
-def _layout(given: Mapping[str, Any]) -> Layout:
-    """Return how the source is laid out, where a configuration tells it."""
-    source = load_settings(given, purpose="status").source
-    return Layout(source.format, source.delimiter, source.max_record_lines)
-
-
-def _made(path: Path) -> BinaryIO:
+def _create(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
     except FileExistsError:
-        raise CommandError(f"{path} is there already; name another file with --out") from None
+        raise CommandError(f"{path} exists already; name another file with --out") from None
     except OSError as error:
         raise CommandError(f"{path} cannot be written ({error.strerror or error})") from None

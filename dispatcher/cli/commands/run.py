@@ -1,67 +1,108 @@
 """``dispatcher run``: settings, then the run, then its summary."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
+import click
 from rich.console import Console
 
 from dispatcher import app
 from dispatcher.cli import progress, summary
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit, say
+from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import debug_option, progress_option, settings_options, with_options
+from dispatcher.domain.errors import ExitCode
 from dispatcher.settings import Settings, warnings
 from dispatcher.telemetry.stats.merge import merge_snapshots
 
-_ENDINGS = {
-    app.RunOutcome.DONE: (Exit.DONE, "done"),
-    app.RunOutcome.DRAINED: (Exit.DONE, "drained; the next run goes on from here"),
+_OUTCOMES = {
+    app.RunOutcome.DONE: (ExitCode.DONE, "done"),
+    app.RunOutcome.DRAINED: (ExitCode.DONE, "drained; the next run goes on from here"),
     app.RunOutcome.DEFERRED: (
-        Exit.DEFERRED,
+        ExitCode.DEFERRED,
         "contacts are left that are due later, or in doubt; run it again then",
     ),
     app.RunOutcome.HALTED: (
-        Exit.HALTED,
-        "ended while halted; the log tells why, and what is missing",
+        ExitCode.HALTED,
+        "ended while halted; the log says why, and what is missing",
     ),
-    app.RunOutcome.PAUSED: (Exit.PAUSED, "what is left is paused; resume it, and run it again"),
-    app.RunOutcome.CUT_OFF: (Exit.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
+    app.RunOutcome.PAUSED: (ExitCode.PAUSED, "what is left is paused; resume it, and run it again"),
+    app.RunOutcome.CUT_OFF: (ExitCode.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
     app.RunOutcome.FAILED: (
-        Exit.FAILURES,
-        "stopped because too many of the last contacts failed; the log tells each one's reason",
+        ExitCode.FAILURES,
+        "stopped because too many of the last contacts failed; the log has the reason of each",
     ),
-    None: (Exit.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
+    None: (ExitCode.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
 }
 
 
-def run_command(given: Mapping[str, Any]) -> int:
-    """Run until the end or a signal; return the exit code."""
-    settings = load_settings(given)
+@dataclass(frozen=True, kw_only=True)
+class RunCommandOptions(SettingsOptions):
+    """Options of ``dispatcher run``."""
+
+    limit: int | None
+    once: bool
+    wait_limit: float | None
+    log_format: str | None
+    progress: bool | None
+
+
+@click.command(epilog=EPILOG)
+@settings_options
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Take so many contacts out of the ledger, then end."
+)
+@click.option("--once", is_flag=True, help="End when the source and the ledger are exhausted.")
+@click.option(
+    "--wait-limit",
+    type=float,
+    metavar="SECONDS",
+    help="With --once: leave what is due later than this in the ledger.",
+)
+@click.option("--log-format", help="auto, json or console.")
+@progress_option
+@debug_option
+@with_options(RunCommandOptions)
+def run(options: RunCommandOptions) -> int:
+    """Send to every contact of the source, and to those that the ledger still holds.
+
+    Without --once it runs until it is stopped, and sends to contacts as they become due.
+
+    The first SIGTERM or SIGINT drains: nothing new is begun, what is in flight is settled, and
+    the exit code is 0. A second one stops at once. Either way the next run goes on from there.
+
+    \b
+    Examples:
+      dispatcher run --config dispatcher.toml --once
+      dispatcher run --source 'exports/*.csv.gz' --campaign cart-2026-11 \\
+          --platform-url https://api.example.com --once
+      zcat contacts.csv.gz | dispatcher run --source - --once
+      dispatcher run --set platform.requests_per_minute=600 --set engine.workers=16
+    """
+    settings = options.load_settings(
+        {
+            "engine.wait_limit_seconds": options.wait_limit,
+            "telemetry.log_format": options.log_format,
+        }
+    )
     for warning in warnings(settings):
         say(f"warning: {warning}")
     console = Console()
-    live = console.is_terminal if given["progress"] is None else given["progress"]
+    live = progress.is_live(console, options.progress)
     view = progress.view(console, live=live)
-    result = app.run(_quieter(settings, live=live), _options(given, settings), view)
+    settings_for_view = _quieter(settings, live=live)
+    result = app.run(settings_for_view, view, once=options.once, limit=options.limit)
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
     summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
-    code, words = _ENDINGS[result.ending]
+    code, words = _OUTCOMES[result.ending]
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
 
 
-def _options(given: Mapping[str, Any], settings: Settings) -> app.RunOptions:
-    return app.RunOptions(
-        once=given["once"],
-        limit=given["limit"],
-        wait_limit=settings.engine.wait_limit_seconds,
-    )
-
-
 def _quieter(settings: Settings, *, live: bool) -> Settings:
-    """Log warnings alone where the live view is, unless a level was asked for."""
+    """Log warnings only if there is a live view, unless a level or a log file was set."""
     telemetry = settings.telemetry
     chosen = settings.origin("telemetry.log_level") is not None or telemetry.log_file
     if chosen or not live or not sys.stderr.isatty():

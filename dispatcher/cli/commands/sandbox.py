@@ -3,84 +3,156 @@
 import asyncio
 import json
 import signal
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import click
 
-from dispatcher.cli.exit_codes import Exit
+from dispatcher.cli.options import FILE, PORT, debug_option, with_options
+from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
 from dispatcher.sandbox.contact_files import write_contacts
-from dispatcher.sandbox.scenario.scenario import Scenario, load
+from dispatcher.sandbox.scenario.model import DialectName
+from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
 from dispatcher.sandbox.server import serve
 
 
-def serve_command(given: Mapping[str, Any]) -> int:
-    """Serve until SIGTERM, SIGINT or a shutdown over the control port."""
-    scenario = _scenario(given)
-    if given["seed"] is not None:
-        scenario = replace(scenario, seed=given["seed"])
-    if given["dialect"] is not None:
-        scenario = replace(scenario, dialect=given["dialect"])
+class ScenarioFileError(DispatcherError):
+    """The scenario's file is wrong; the message names every mistake."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxCommandOptions:
+    """Options of ``dispatcher sandbox``."""
+
+    scenario: Path | None
+    host: str
+    port: int
+    control_port: int
+    log: Path | None
+    seed: int | None
+    dialect: DialectName | None
+    ready_json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactsCommandOptions:
+    """Options of ``dispatcher sandbox contacts``."""
+
+    count: int
+    out: Path
+    seed: int
+    scenario: Path | None
+
+
+@click.group(invoke_without_command=True)
+@click.option("--scenario", type=FILE, help="A TOML file.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks one.")
+@click.option("--control-port", type=PORT, default=0, help="0, the default, picks one.")
+@click.option("--log", type=FILE, help="Append one JSON line for each message that takes effect.")
+@click.option("--seed", type=int, help="Another world of the same kind; the scenario's by default.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["messaging", "genesys"]),
+    help="The API that it speaks; the scenario's by default.",
+)
+@click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
+@debug_option
+@with_options(SandboxCommandOptions)
+def sandbox(options: SandboxCommandOptions) -> int | None:
+    """Serve a local platform that behaves like the real one, until it is stopped.
+
+    The same seed gives the same world. Client id and secret are sandbox-client and
+    sandbox-secret unless the scenario says otherwise. config/sandbox/ holds scenarios.
+
+    \b
+    Examples:
+      dispatcher sandbox --scenario config/sandbox/faults.toml --log effects.jsonl
+      dispatcher sandbox contacts --count 2000 --out contacts.csv
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return None
+    scenario = _load(options.scenario)
+    if options.seed is not None:
+        scenario = replace(scenario, seed=options.seed)
+    if options.dialect is not None:
+        scenario = replace(scenario, dialect=options.dialect)
     try:
-        _run(scenario, given)
+        _run(scenario, options)
     except OSError as error:
         raise click.UsageError(f"the sandbox cannot serve: {error}") from error
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def contacts_command(given: Mapping[str, Any]) -> int:
-    """Write a file of contacts."""
-    shares = dict(_scenario(given).world.shares)
+@sandbox.command()
+@click.option("--count", type=click.IntRange(min=1), default=2000, show_default=True)
+@click.option("--out", type=FILE, required=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--scenario",
+    type=FILE,
+    help="Take the mixture of conversations from here; half ended and half active without.",
+)
+@debug_option
+@with_options(ContactsCommandOptions)
+def contacts(options: ContactsCommandOptions) -> int:
+    """Write a file of contacts whose conversations the sandbox knows."""
+    shares = dict(_load(options.scenario).world.shares)
     try:
-        written = write_contacts(
-            given["out"], count=given["count"], shares=shares, seed=given["seed"]
-        )
+        written = write_contacts(options.out, count=options.count, shares=shares, seed=options.seed)
     except OSError as error:
-        raise click.UsageError(f"{given['out']} cannot be written: {error.strerror}") from error
-    click.echo(f"{given['out']}: {given['count']:,} contacts")
+        raise click.UsageError(f"{options.out} cannot be written: {error.strerror}") from error
+    click.echo(f"{options.out}: {options.count:,} contacts")
     for kind, number in written.most_common():
         click.echo(f"  {number:>8,}  {kind}")
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _scenario(given: Mapping[str, Any]) -> Scenario:
-    return load(given["scenario"]) if given["scenario"] else Scenario()
+def _load(path: Path | None) -> Scenario:
+    """Load a scenario; the sandbox imports nothing of the dispatcher, so its error is replaced."""
+    try:
+        return load(path) if path is not None else Scenario()
+    except ScenarioError as error:
+        raise ScenarioFileError(list_mistakes(error.mistakes)) from error
 
 
-def _run(scenario: Scenario, given: Mapping[str, Any]) -> None:
+def _run(scenario: Scenario, options: SandboxCommandOptions) -> None:
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
-        asyncio.run(_serve(scenario, given))
+        asyncio.run(_serve(scenario, options))
     else:
-        uvloop.run(_serve(scenario, given))
+        uvloop.run(_serve(scenario, options))
 
 
-async def _serve(scenario: Scenario, given: Mapping[str, Any]) -> None:
+async def _serve(scenario: Scenario, options: SandboxCommandOptions) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await serve(
         scenario,
-        host=given["host"],
-        port=given["port"],
-        control_port=given["control_port"],
-        log_path=given["log"],
-        on_ready=lambda port, control: _ready(given, scenario, port, control),
+        host=options.host,
+        port=options.port,
+        control_port=options.control_port,
+        log_path=options.log,
+        on_ready=lambda port, control: _print_ready(options, scenario, port, control),
         stop=stop,
     )
 
 
-def _ready(given: Mapping[str, Any], scenario: Scenario, port: int, control_port: int) -> None:
-    host = f"[{given['host']}]" if ":" in given["host"] else given["host"]
+def _print_ready(
+    options: SandboxCommandOptions, scenario: Scenario, port: int, control_port: int
+) -> None:
+    host = f"[{options.host}]" if ":" in options.host else options.host
     url, control = f"http://{host}:{port}", f"http://{host}:{control_port}"
-    if given["ready_json"]:
+    if options.ready_json:
         ready = {"ready": True, "url": url, "control_url": control, "seed": scenario.seed}
         click.echo(json.dumps(ready))
         return
     click.echo(f"platform  {url}")
     click.echo(f"control   {control}/sandbox/counts")
-    click.echo(f"log       {given['log'] or 'none; --log FILE writes one'}")
+    click.echo(f"log       {options.log or 'none; --log FILE writes one'}")
     click.echo(f"ready, with seed {scenario.seed}; Ctrl-C stops it")

@@ -1,8 +1,9 @@
-"""``dispatcher status``: how campaigns stand, from the running dispatcher or from the ledger."""
+"""``dispatcher status``: the status of campaigns, from the running dispatcher or the ledger."""
 
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,177 +12,187 @@ from rich.console import Console
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, summary, tables
-from dispatcher.cli.config import load_settings
-from dispatcher.cli.exit_codes import Exit
+from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.exit_codes import EPILOG
+from dispatcher.cli.options import campaign_options, debug_option, json_option, with_options
+from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.read import status
 from dispatcher.ledgers.read.reader import ledger_reader
-from dispatcher.ledgers.read.status import Standing
+from dispatcher.ledgers.read.status import Standing, campaign_statuses, of_json
 from dispatcher.ports import Backlog
 from dispatcher.settings import requests_per_minute
 
 WATCH_SECONDS = 2.0
-"""How often --watch looks again."""
+"""How often --watch reads the status again."""
 
-REQUESTS_EACH = 2.0
-"""Requests that a contact is taken to need before a run has shown its own figure."""
+REQUESTS_PER_CONTACT = 2.0
+"""Assumed until a run has a figure of its own."""
 
-Told = Mapping[str, Any]
+StatusReport = Mapping[str, Any]
+"""The status as JSON values: what --json prints."""
 
 
-def status_command(given: Mapping[str, Any]) -> int:
-    """Print how the campaigns of a ledger stand; return the exit code."""
-    ledger, campaign = ledger_and_campaign(given)
-    quota = _quota(given)
+@dataclass(frozen=True, kw_only=True)
+class StatusCommandOptions(LedgerOptions):
+    """Options of ``dispatcher status``."""
+
+    as_json: bool
+    watch: bool
+
+
+@click.command(epilog=EPILOG)
+@campaign_options
+@json_option
+@click.option("--watch", is_flag=True, help="Look again every 2 seconds, until interrupted.")
+@debug_option
+@with_options(StatusCommandOptions)
+def status(options: StatusCommandOptions) -> int:
+    """Show the status of a campaign: from the running dispatcher, else from the ledger.
+
+    Contacts by status and reason, what is due and since when, halts, pauses, rates, and how long
+    the contacts of the ledger take at the quota. A running dispatcher is not disturbed.
+
+    \b
+    Examples:
+      dispatcher status --config dispatcher.toml
+      dispatcher status --ledger ledger.db --json
+      dispatcher status --watch
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    quota = _quota(options)
     while True:
-        told = tell(ledger, campaign, quota)
-        if given["watch"]:
+        report = read_status(ledger, campaign, quota)
+        if options.watch:
             click.clear()
-        if given["as_json"]:
-            click.echo(json.dumps(told, indent=2))
+        if options.as_json:
+            click.echo(json.dumps(report, indent=2))
         else:
-            show(told, time.time())
-        if not given["watch"]:
-            return Exit.DONE
+            show(report, time.time())
+        if not options.watch:
+            return ExitCode.DONE
         time.sleep(WATCH_SECONDS)
 
 
-def tell(ledger: Path, campaign: str | None, quota: float | None = None) -> dict[str, Any]:
-    """Return how things stand, as plain values; ``quota`` is in requests per second.
+def read_status(ledger: Path, campaign: str | None, quota: float | None = None) -> StatusReport:
+    """Return the status of a ledger's campaigns; ``quota`` is in requests per second.
 
     Raises:
-        OrderError: the campaign is not in the ledger.
+        CommandError: the campaign is not in the ledger.
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    asked = client.standing(ledger, campaign)
-    if asked is not None:
-        run: Told | None = asked["run"]
-        campaigns, source = asked["campaigns"], f"dispatcher {asked['pid']}"
-        quota = asked["run"]["requests_per_second"]
+    answer = client.running_status(ledger, campaign)
+    if answer is not None:
+        run: StatusReport | None = answer["run"]
+        campaigns, source = answer["campaigns"], f"dispatcher {answer['pid']}"
+        quota = answer["run"]["requests_per_second"]
     else:
         run, source = None, "ledger"
         with ledger_reader(ledger) as connection:
-            campaigns = status.campaign_statuses(connection, campaign, time.time())
-    left = sum(_left(told["backlog"]) for told in campaigns)
-    each = _requests_each(run)
+            campaigns = campaign_statuses(connection, campaign, time.time())
+    unfinished = ("due", "later", "busy")
+    left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
+    requests_per_contact = _requests_per_contact(run)
     return {
         "source": source,
         "campaigns": campaigns,
         "left": left,
-        "requests_per_contact": round(each, 2),
+        "requests_per_contact": round(requests_per_contact, 2),
         "requests_per_second": quota,
-        "eta_seconds": round(left * each / quota, 1) if quota else None,
+        "eta_seconds": round(left * requests_per_contact / quota, 1) if quota else None,
         "run": run,
     }
 
 
-def show(told: Told, now: float) -> None:
-    """Print how things stand, for people."""
+def show(report: StatusReport, now: float) -> None:
+    """Print the status for people."""
     console = Console(highlight=False)
-    for plain in told["campaigns"]:
-        standing = status.of_json(plain)
-        summary.show_totals(console, standing.campaign, standing.totals)
-        in_doubt = standing.totals.by_status.get((Status.IN_DOUBT, None), 0)
-        console.print(waiting(standing.backlog, in_doubt, now), *_pause(standing, now))
-    for line in (*_eta(told), *_run(told, now)):
+    for values in report["campaigns"]:
+        campaign = of_json(values)
+        summary.show_totals(console, campaign.campaign, campaign.totals)
+        in_doubt = campaign.totals.by_status.get((Status.IN_DOUBT, None), 0)
+        console.print(waiting(campaign.backlog, in_doubt, now), *_pause(campaign, now))
+    for line in (*_eta(report), *_run(report, now)):
         console.print(line)
 
 
 def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
-    """Tell what is not final, and when it goes on."""
+    """Return a sentence with the contacts that are not final, and when the next is due."""
     if not backlog.due + backlog.later + backlog.busy + in_doubt:
         return "Every contact is final."
     parts = [
-        f"{formatting.count(backlog.due)} due now",
-        f"{formatting.count(backlog.later)} due later",
-        f"{formatting.count(backlog.busy)} in the hands of a run",
-        f"{formatting.count(in_doubt)} in doubt",
+        f"{backlog.due:,} due now",
+        f"{backlog.later:,} due later",
+        f"{backlog.busy:,} being processed",
+        f"{in_doubt:,} in doubt",
     ]
     if backlog.oldest_due is not None:
-        parts.append(
-            f"the oldest due for {formatting.duration(max(0.0, now - backlog.oldest_due))}"
-        )
+        parts.append(f"the oldest due for {formatting.since(backlog.oldest_due, now)}")
     if backlog.next_due is not None:
-        parts.append(f"the next in {formatting.duration(max(0.0, backlog.next_due - now))}")
+        parts.append(f"the next in {formatting.since(now, backlog.next_due)}")
     return f"Not final: {', '.join(parts)}."
 
 
-def ledger_and_campaign(given: Mapping[str, Any]) -> tuple[Path, str | None]:
-    """Find the ledger: named by itself, or by a configuration with its one campaign."""
-    if given["ledger"] and not given["config"]:
-        return Path(given["ledger"]), given["campaign"]
-    settings = load_settings(given, purpose="status")
-    if given.get("campaign"):
-        return settings.ledger.path, given["campaign"]
-    named = settings.origin("campaign") is not None and len(settings.campaigns) == 1
-    return settings.ledger.path, settings.campaign if named else None
-
-
-def _quota(given: Mapping[str, Any]) -> float | None:
-    """Return the quota in requests per second, where a configuration tells it."""
-    if given["ledger"] and not given["config"]:
+def _quota(options: StatusCommandOptions) -> float | None:
+    """Return the quota in requests per second; None without a configuration."""
+    if options.ledger and options.config is None:
         return None
-    return requests_per_minute(load_settings(given, purpose="status")) / 60
+    return requests_per_minute(options.load_settings()) / 60
 
 
-def _left(backlog: Mapping[str, Any]) -> int:
-    return int(backlog["due"] + backlog["later"] + backlog["busy"])
-
-
-def _requests_each(run: Told | None) -> float:
+def _requests_per_contact(run: StatusReport | None) -> float:
     """Return how many requests a contact takes, by the run so far."""
     if run is None:
-        return REQUESTS_EACH
+        return REQUESTS_PER_CONTACT
     settled = sum(number for reasons in run["settled"].values() for number in reasons.values())
     requests = sum(number for answers in run["requests"].values() for number in answers.values())
-    return requests / settled if settled and requests else REQUESTS_EACH
+    return requests / settled if settled and requests else REQUESTS_PER_CONTACT
 
 
-def _pause(standing: Standing, now: float) -> list[str]:
-    if standing.paused_since is None:
+def _pause(campaign: Standing, now: float) -> list[str]:
+    if campaign.paused_since is None:
         return []
-    return [f"Paused for {formatting.duration(max(0.0, now - standing.paused_since))}."]
+    return [f"Paused for {formatting.since(campaign.paused_since, now)}."]
 
 
-def _eta(told: Told) -> list[str]:
-    if not told["left"] or told["eta_seconds"] is None:
+def _eta(report: StatusReport) -> list[str]:
+    if not report["left"] or report["eta_seconds"] is None:
         return []
-    per_minute = told["requests_per_second"] * 60
-    words = (
-        f"At {per_minute:,.0f} requests a minute and {told['requests_per_contact']:g} requests per "
-        f"contact, what the ledger holds takes {formatting.duration(told['eta_seconds'])} at least."
+    per_minute = report["requests_per_second"] * 60
+    estimate = (
+        f"At {per_minute:,.0f} requests a minute and {report['requests_per_contact']:g} requests "
+        "per contact, the contacts in the ledger take at least "
+        f"{formatting.duration(report['eta_seconds'])}."
     )
-    return [words]
+    return [estimate]
 
 
-def _run(told: Told, now: float) -> list[str]:
-    run = told["run"]
+def _run(report: StatusReport, now: float) -> list[str]:
+    run = report["run"]
     if run is None:
-        return ["No dispatcher runs on it: this is what the ledger says."]
-    rates, gauges = run["rates"], run["gauges"] or {}
-    words = (
-        f"Told by the running {told['source']}: {run['in_flight']} in flight; "
+        return ["No dispatcher is running on it: this was read from the ledger."]
+    rates, gauges, clients = run["rates"], run["gauges"] or {}, run.get("clients", {})
+    in_flight = (
+        f"Reported by the running {report['source']}: {run['in_flight']} in flight; "
         f"{rates['settled_10']:g} contacts and {rates['requests_10']:g} requests a second over 10 "
         f"s, {rates['settled_60']:g} and {rates['requests_60']:g} over 60 s; "
         f"{gauges.get('quota_used', 0.0):.0%} of the quota used."
     )
     halts = (
-        f"HALTED: {reason}, since {tables.moment(since)} ({formatting.duration(now - since)})."
-        for reason, since in run["halted_since"].items()
+        f"HALTED: {_halt(reason, since, now)}" for reason, since in run["halted_since"].items()
     )
-    clients = (
-        f"Client {name}: {formatting.count(one['requests'])} requests, {one['pace']:g}/s, "
-        f"{one['quota_used']:.0%} of its quota used."
-        for name, one in run.get("clients", {}).items()
+    requests = (
+        f"Client {name}: {client['requests']:,} requests, {client['pace']:g}/s, "
+        f"{client['quota_used']:.0%} of its quota used."
+        for name, client in clients.items()
     )
-    return [words, *halts, *clients, *_halted_clients(run, now)]
+    client_halts = (
+        f"Client {name} HALTED: {_halt(reason, since, now)}"
+        for name, client in clients.items()
+        for reason, since in client["halted_since"].items()
+    )
+    return [in_flight, *halts, *requests, *client_halts]
 
 
-def _halted_clients(run: Told, now: float) -> list[str]:
-    return [
-        f"Client {name} HALTED: {reason}, since {tables.moment(since)} "
-        f"({formatting.duration(now - since)})."
-        for name, one in run.get("clients", {}).items()
-        for reason, since in one["halted_since"].items()
-    ]
+def _halt(reason: str, since: float, now: float) -> str:
+    return f"{reason}, since {tables.moment(since)} ({formatting.since(since, now)})."

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from dispatcher.domain.answer import Answer, NoAnswer
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.progress import RetryPolicy
@@ -27,8 +28,10 @@ MAX_HOLD_SECONDS = 300.0
 """The longest that a read waits for the platform's limit: a person waits for the command."""
 
 
-class PlatformReadError(Exception):
+class PlatformReadError(DispatcherError):
     """The platform refuses reads; the message says why and what to do."""
+
+    exit_code = ExitCode.PLATFORM
 
 
 class PlatformReader:

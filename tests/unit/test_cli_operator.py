@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.cli import cli
-from dispatcher.cli.commands import parked as parking
+from dispatcher.cli.commands import parked as parked_command
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Status
@@ -46,11 +46,11 @@ def parked():
     return [row["key"] for row in json.loads(invoke("parked", "list", "--json").stdout)]
 
 
-def test_a_list_has_tabs_where_nobody_looks_on(ledger):
-    """A header and a line for each, to be cut by other programs; the limit is told."""
+def test_a_list_has_tabs_without_a_terminal(ledger):
+    """A header and a line for each contact, for other programs; the limit is reported."""
     result = invoke("parked", "list", "--limit", "2")
     lines = [line.split("\t") for line in result.stdout.splitlines()]
-    assert lines[0] == list(parking.COLUMNS)
+    assert lines[0] == list(parked_command.COLUMNS)
     assert [line[2] for line in lines[1:]] == ["key-0", "key-1"]
     assert lines[1][5:8] == ["1970-01-01T00:00:02.000Z", "0", "1"]
     assert "2 of 3 parked contacts" in result.stderr
@@ -59,7 +59,7 @@ def test_a_list_has_tabs_where_nobody_looks_on(ledger):
 @pytest.mark.parametrize(("typed", "left"), [("3\n", []), ("2\n", ["key-0", "key-1", "key-2"])])
 def test_many_are_dropped_only_by_their_number(ledger, monkeypatch, typed, left):
     """At a terminal the number is asked for; a wrong one changes nothing."""
-    monkeypatch.setattr(parking, "_at_terminal", lambda: True)
+    monkeypatch.setattr(parked_command, "_at_terminal", lambda: True)
     result = invoke("parked", "drop", input=typed)
     assert "identity: 3" in result.stdout
     assert parked() == left
@@ -82,10 +82,10 @@ def test_without_a_terminal_many_need_a_yes(ledger):
 )
 def test_ages(age, seconds):
     """A number, and a letter for its unit."""
-    assert parking.age(age) == seconds
+    assert parked_command.age(age) == seconds
 
 
-def test_an_age_that_is_none(ledger):
+def test_a_text_that_is_not_an_age(ledger):
     """It is a mistake of usage."""
     result = invoke("parked", "list", "--older-than", "soon")
     assert result.exit_code == 2
@@ -96,8 +96,8 @@ def test_a_contact_that_is_not_parked_cannot_be_shown_as_parked(ledger):
     """`explain` shows it all the same."""
     invoke("parked", "drop", "key-0")
     assert invoke("parked", "show", "key-0").exit_code == 2
-    told = json.loads(invoke("explain", "key-0", "--json").stdout)
-    assert told[0]["reason"] == "dropped"
+    history = json.loads(invoke("explain", "key-0", "--json").stdout)
+    assert history[0]["reason"] == "dropped"
     assert invoke("explain", "key-9").exit_code == 2
 
 
@@ -108,7 +108,7 @@ def test_pause_and_resume_say_what_was_done(ledger):
     assert "nothing was done" in invoke("resume").stdout
 
 
-def test_rows_of_each_header_go_to_a_file_of_their_own(ledger, tmp_path):
+def test_rows_of_different_headers_go_to_different_files(ledger, tmp_path):
     """Rows that are not whole are in the list alone."""
     result = invoke("rejected", "export", "--out", "bad.csv")
     assert result.exit_code == 0, result.stderr
@@ -116,7 +116,7 @@ def test_rows_of_each_header_go_to_a_file_of_their_own(ledger, tmp_path):
     assert (tmp_path / "bad-2.csv").read_text() == "sep=;\nconversation_id;age\nc/d;3\n"
     assert (tmp_path / "bad-3.jsonl").read_text() == '{"age": 3}\n'
     assert "2 are in that list only" in result.stderr
-    assert "one.csv is not the file any more that was read" in result.stderr
+    assert "one.csv has changed since it was read" in result.stderr
     listed = (tmp_path / "bad.reasons.csv").read_text().splitlines()
     assert listed[1] == "bad.csv,2,one.csv,2,bad_id,column 'conversation_id'"
     assert listed[2] == "bad-2.csv,3,two.csv,3,bad_id,column 'conversation_id'"
@@ -130,9 +130,9 @@ def test_rows_whose_source_is_gone_need_a_header(ledger, tmp_path):
     assert result.exit_code == 3
     assert "--header" in result.stderr
     assert not list(tmp_path.glob("bad*"))
-    given = ("--reason", "bad_id", "--header", "moved.csv")
-    assert invoke("rejected", "export", "--out", "bad.csv", *given).exit_code == 0
+    options = ("--reason", "bad_id", "--header", "moved.csv")
+    assert invoke("rejected", "export", "--out", "bad.csv", *options).exit_code == 0
     assert (tmp_path / "bad.csv").read_text().endswith("conversation_id;age\na/b,Ada\nc/d;3\n")
-    again = invoke("rejected", "export", "--out", "bad.csv", *given)
+    again = invoke("rejected", "export", "--out", "bad.csv", *options)
     assert again.exit_code == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr

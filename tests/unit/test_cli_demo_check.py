@@ -1,10 +1,10 @@
-"""The demo's judge: it finds whatever the ledger and the sandbox's log do not agree on."""
+"""The demo's check: it finds every difference between the ledger and the sandbox's log."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from dispatcher.cli.demo_check import SHOWN, swallowed, verdict
+from dispatcher.cli.demo_check import SHOWN, compare, find_swallowed
 from dispatcher.cli.demo_check import DemoEvidence as Evidence
 
 EFFECTS = (
@@ -29,15 +29,15 @@ def other(row, **changes):
     return SimpleNamespace(**(vars(row) | changes))
 
 
-def test_agreement_is_told_in_figures():
+def test_agreement_is_reported_in_figures():
     """When all is right the demo says how much was compared."""
-    agreed, words = verdict(Evidence(EFFECTS, LINEAGE, CONTACTS))
+    agreed, words = compare(Evidence(EFFECTS, LINEAGE, CONTACTS))
     assert agreed
     assert "2 messages took effect" in words
 
 
 @pytest.mark.parametrize(
-    ("story", "words"),
+    ("evidence", "words"),
     [
         (Evidence((*EFFECTS, EFFECTS[0] | {"messageId": "m-3"}), LINEAGE, CONTACTS),
          "active-1 got 2 messages"),
@@ -54,9 +54,9 @@ def test_agreement_is_told_in_figures():
         (Evidence(EFFECTS, LINEAGE, CONTACTS, (17,)), "line 17 of the contacts' file is nowhere"),
     ],
 )  # fmt: skip
-def test_each_difference_is_found(story, words):
+def test_every_difference_is_found(evidence, words):
     """Sent twice, missing, invented, linked to another one, ended otherwise: each is named."""
-    agreed, text = verdict(story)
+    agreed, text = compare(evidence)
     assert not agreed
     assert words in text
 
@@ -64,10 +64,10 @@ def test_each_difference_is_found(story, words):
 def test_a_swallowed_row_is_found():
     """A line is accounted for by its contact or its rejection, and by nothing else."""
     rows = [(2, "active-1"), (3, "ended-2"), (4, "active-9"), (5, "")]
-    assert swallowed(rows, CONTACTS, rejected=[5]) == (4,)
+    assert find_swallowed(rows, CONTACTS, rejected=[5]) == (4,)
 
 
 def test_many_differences_are_cut_short():
     """A long list of differences ends with their number."""
     contacts = [other(CONTACTS[0], conversation_id=f"ended-{n}") for n in range(SHOWN + 5)]
-    assert "and 5 more" in verdict(Evidence((), (), tuple(contacts)))[1]
+    assert "and 5 more" in compare(Evidence((), (), tuple(contacts)))[1]

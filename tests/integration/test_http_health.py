@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.domain.events import Settled
 from dispatcher.domain.status import Reason, Status
-from dispatcher.telemetry.health import HealthAddressError, HealthServer
+from dispatcher.http_server.health import HealthAddressError, HealthServer
 from dispatcher.telemetry.stats.as_json import as_json
 from dispatcher.telemetry.stats.run_stats import RunStats
 

@@ -14,7 +14,7 @@ from dispatcher.ledgers.read.rows import LineageRow
 
 
 def row(id_, **more):
-    given = {
+    values = {
         "campaign": "c", "contact_key": f"=k-{id_}", "previous_conversation_id": "old",
         "conversation_id": "new", "message_id": None, "relation": Relation.LINKED,
         "reason": Reason.DELIVERED, "external_contact_id": "p", "state_seen": "ended",
@@ -22,7 +22,7 @@ def row(id_, **more):
         "correlation_id": "corr", "verified": None, "verified_at": None,
         "attributes": {"name": 'Chloé "C", x\r\ny', "cart": "1"},
     }  # fmt: skip
-    return LineageRow(id_, **{**given, **more})
+    return LineageRow(id_, **{**values, **more})
 
 
 @pytest.fixture
@@ -31,19 +31,19 @@ def ledger(monkeypatch):
     rows = []
 
     def lineage_rows(_path, _campaign, after):
-        for each in rows:
-            if isinstance(each, Exception):
-                raise each
-            if each.id > after:
-                yield each
+        for item in rows:
+            if isinstance(item, Exception):
+                raise item
+            if item.id > after:
+                yield item
 
     monkeypatch.setattr(lineage_export, "lineage_rows", lineage_rows)
     return rows
 
 
-def asked(folder, name="out.jsonl", **more):
-    given = {"since": None, "cursor_file": folder / "cursor", "out": folder / name, **more}
-    return ExportRequest(Path("ledger.db"), None, "jsonl", **given)
+def request(folder, name="out.jsonl", **more):
+    values = {"since": None, "cursor_file": folder / "cursor", "out": folder / name, **more}
+    return ExportRequest(Path("ledger.db"), None, "jsonl", **values)
 
 
 def test_csv_follows_rfc_4180_and_leaves_ids_as_they_are():
@@ -63,10 +63,10 @@ def test_csv_follows_rfc_4180_and_leaves_ids_as_they_are():
 def test_the_cursor_file_drives_the_increments(tmp_path, ledger):
     """Each export begins where the one before ended; an empty one leaves the cursor."""
     ledger += [row(1), row(4)]
-    export(asked(tmp_path, "1"), io.BytesIO())
+    export(request(tmp_path, "1"), io.BytesIO())
     ledger.append(row(5))
-    export(asked(tmp_path, "2"), io.BytesIO())
-    export(asked(tmp_path, "3"), io.BytesIO())
+    export(request(tmp_path, "2"), io.BytesIO())
+    export(request(tmp_path, "3"), io.BytesIO())
     keys = [
         [json.loads(line)["contact_key"] for line in (tmp_path / name).read_text().splitlines()]
         for name in "123"
@@ -81,7 +81,7 @@ def test_an_export_that_fails_leaves_neither_a_file_nor_a_cursor(tmp_path, ledge
     (tmp_path / "cursor").write_text("0\n")
     ledger += [row(1), OSError(28, "No space left on device")]
     with pytest.raises(OutputError, match="No space left"):
-        export(asked(tmp_path), io.BytesIO())
+        export(request(tmp_path), io.BytesIO())
     assert [path.name for path in tmp_path.iterdir()] == ["cursor"]
     assert (tmp_path / "cursor").read_text() == "0\n"
 

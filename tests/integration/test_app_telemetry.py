@@ -1,4 +1,4 @@
-"""Facts of a run with several campaigns: whose metrics they become, and what is logged."""
+"""Events of a run with several campaigns: which campaign's metrics count them, and the log."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from dispatcher.app.telemetry import Observation
+from dispatcher.app.telemetry import RunTelemetry
 from dispatcher.domain.events import Halted, Resumed, Settled
 from dispatcher.domain.status import HaltReason, Reason, Status
 from dispatcher.settings import load
@@ -22,41 +22,41 @@ TWO = "".join(
 
 
 @pytest.fixture
-def observed(tmp_path):
-    """Open an observation, let it see facts, and return metrics and log lines."""
+def emitted(tmp_path):
+    """Emit events to the sinks of a run, and return metrics and log lines."""
     config, log = tmp_path / "dispatcher.toml", tmp_path / "log"
 
-    async def watch(text, *facts):
+    async def emit(text, *events):
         config.write_text(text + '[platform]\nbase_url = "https://api.example.com"\n')
         with statsd.udp() as receiver:
             sets = [f"telemetry.statsd_port={receiver.port}", f"telemetry.log_file={log}"]
             secrets = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
-            observation = Observation(load(config, env=secrets, sets=sets))
+            telemetry = RunTelemetry(load(config, env=secrets, sets=sets))
             async with AsyncExitStack() as stack:
-                observation.open(stack, None)
-                for campaign, fact in facts:
-                    sink = observation.of(campaign) if campaign else observation.everybody
-                    sink.emit(fact)
+                telemetry.open(stack, None)
+                for campaign, event in events:
+                    sink = telemetry.sink(campaign) if campaign else telemetry.shared_sink
+                    sink.emit(event)
             receiver.settle()
-        return receiver, [json.loads(line) for line in log.read_text().splitlines()], observation
+        return receiver, [json.loads(line) for line in log.read_text().splitlines()], telemetry
 
-    return watch
+    return emit
 
 
-async def test_a_halt_concerns_every_campaign_and_is_logged_once(observed):
+async def test_a_halt_concerns_every_campaign_and_is_logged_once(emitted):
     """The gauge of each is 1; the log has one line, of none of them."""
-    received, lines, observation = await observed(TWO, (None, Halted(HaltReason.SCOPE, "why")))
+    received, lines, telemetry = await emitted(TWO, (None, Halted(HaltReason.SCOPE, "why")))
     for name in "ab":
         assert received.gauge("dispatcher.halted", "reason:scope", f"campaign:{name}") == 1
-        assert list(observation.snapshots()[name].halts) == [HaltReason.SCOPE]
+        assert list(telemetry.snapshots()[name].halts) == [HaltReason.SCOPE]
     assert [(line["event"], line["campaign"]) for line in lines] == [("run.halted", "*")]
 
 
-async def test_a_pause_concerns_one_campaign(observed):
+async def test_a_pause_concerns_one_campaign(emitted):
     """Its gauge alone is 1, and its name is in the log."""
     halted, resumed = Halted(HaltReason.PAUSED, "-"), Resumed(HaltReason.PAUSED, 2.0)
-    facts = [("a", halted), ("b", halted), ("b", resumed)]
-    received, lines, _ = await observed(TWO, *facts)
+    events = [("a", halted), ("b", halted), ("b", resumed)]
+    received, lines, _ = await emitted(TWO, *events)
     gauges = [
         received.gauge("dispatcher.halted", "reason:paused", f"campaign:{name}") for name in "ab"
     ]
@@ -68,17 +68,17 @@ async def test_a_pause_concerns_one_campaign(observed):
     ]
 
 
-async def test_a_contact_is_counted_for_its_campaign_alone(observed):
+async def test_a_contact_is_counted_for_its_campaign_alone(emitted):
     """The sum over all campaigns is the run's."""
-    received, lines, _ = await observed(TWO, ("b", SETTLED))
-    name = "dispatcher.contacts.settled"
-    assert [received.total(name, f"campaign:{each}") for each in "ab"] == [0, 1]
+    received, lines, _ = await emitted(TWO, ("b", SETTLED))
+    metric = "dispatcher.contacts.settled"
+    assert [received.total(metric, f"campaign:{name}") for name in "ab"] == [0, 1]
     assert [line["campaign"] for line in lines] == ["b"]
 
 
-async def test_with_one_campaign_everything_is_its_own(observed):
+async def test_with_one_campaign_everything_is_its_own(emitted):
     """What concerns the run is logged with the campaign's name, as ever."""
-    received, lines, _ = await observed(ONE, (None, Halted(HaltReason.SCOPE, "why")))
+    received, lines, _ = await emitted(ONE, (None, Halted(HaltReason.SCOPE, "why")))
     assert received.gauge("dispatcher.halted", "reason:scope", "campaign:a") == 1
     assert [(line["event"], line["campaign"]) for line in lines] == [("run.halted", "a")]
 

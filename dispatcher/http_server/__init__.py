@@ -1,0 +1,1 @@
+"""HTTP servers of the daemon: health, and JSON over a Unix socket."""

@@ -1,0 +1,105 @@
+"""Path and permissions of a Unix socket that only its user can open."""
+
+import hashlib
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+from dispatcher.domain.errors import DispatcherError, ExitCode
+
+MODE = 0o600
+"""Owner only: a process that can write to the socket controls the run."""
+
+LONGEST_PATH = 107
+"""Bytes that the path of a Unix socket may have (sun_path, without its final zero)."""
+
+
+class ControlAddressError(DispatcherError, OSError):
+    """The control socket cannot be made; the message names it and the setting."""
+
+    exit_code = ExitCode.USAGE
+
+
+def socket_path(ledger: Path, configured: str) -> Path:
+    """Return the path of the control socket: the configured one, else one beside the ledger.
+
+    A path beside the ledger that is too long for a socket is replaced by a short one in a private
+    directory of this user.
+
+    Raises:
+        ControlAddressError: the configured path is too long, or there is no private directory.
+
+    """
+    if configured:
+        path = Path(configured).absolute()
+        if _fits(path):
+            return path
+        raise ControlAddressError(
+            f"control socket {path}: {len(os.fsencode(path))} bytes, and the path of a Unix "
+            f"socket may have {LONGEST_PATH}; set control.socket to a shorter one"
+        )
+    real = ledger.resolve()
+    path = real.with_name(real.name + ".sock")
+    return path if _fits(path) else _private_path(path)
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= LONGEST_PATH
+
+
+def _private_path(path: Path) -> Path:
+    """Return a short path in a directory that only this user can write to."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime or tempfile.gettempdir()) / f"dispatcher-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise ControlAddressError(
+            f"control socket: {folder} belongs to another user or is open to others; remove it, or "
+            "set control.socket to a short path"
+        )
+    short = folder / (hashlib.sha256(os.fsencode(path)).hexdigest()[:16] + ".sock")
+    if _fits(short):
+        return short
+    raise ControlAddressError(
+        f"control socket: neither {path} nor {short} is short enough for a Unix socket "
+        f"({LONGEST_PATH} bytes); set control.socket to a shorter path"
+    )
+
+
+def listen(path: Path) -> socket.socket:
+    """Return a socket that listens at ``path``; its mode is set before it accepts connections.
+
+    Raises:
+        ControlAddressError: the socket cannot be made.
+
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        listening.bind(os.fsencode(path))
+        path.chmod(MODE)
+        listening.listen(16)
+        listening.settimeout(0)
+    except OSError as error:
+        listening.close()
+        raise ControlAddressError(
+            f"control socket {path}: it cannot be made ({error.strerror or error}); set "
+            "control.socket to a path where this user may write"
+        ) from None
+    return listening
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket without a listener, which a killed dispatcher leaves; nothing else."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        if client.connect_ex(os.fsencode(path)) == 0:
+            raise ControlAddressError(
+                0, "another dispatcher listens there; every dispatcher needs its own socket"
+            )
+    path.unlink()
