@@ -66,14 +66,16 @@ def _find(kind: type, prefix: str) -> Any:
     raise LookupError(prefix)
 
 
-def _commands(command: click.Command, name: str) -> Iterator[tuple[str, list[Any]]]:
-    context = click.Context(command, info_name=name)
+def _commands(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[tuple[str, list[Any]]]:
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     yield name, [_parameter(parameter) for parameter in command.get_params(context)]
     if isinstance(command, click.Group):
         for child in command.list_commands(context):
             found = command.get_command(context, child)
             assert found is not None
-            yield from _commands(found, f"{name} {child}")
+            yield from _commands(found, f"{name} {child}", context)
 
 
 def _parameter(parameter: click.Parameter) -> dict[str, Any]:
@@ -89,7 +91,9 @@ def _parameter(parameter: click.Parameter) -> dict[str, Any]:
         "hidden",
     )
     values = {key: known.get(key) for key in shown}
-    values["type"] = known["type"].get("choices") or known["type"]["name"]
+    type_ = known["type"]
+    name = "text" if type_["param_type"] == "Func" else type_["name"]  # a function's own name
+    values["type"] = type_.get("choices") or name
     values["default"] = None if callable(known.get("default")) else repr(known.get("default"))
     return values
 
