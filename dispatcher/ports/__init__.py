@@ -1,5 +1,6 @@
-"""What the engine needs of the world: small Protocols that state their guarantees."""
+"""What the engine needs from adapters: small Protocols that state their guarantees."""
 
+from dispatcher.ports.clock import Clock
 from dispatcher.ports.credentials import (
     BearerToken,
     ClientCredentials,
@@ -7,14 +8,8 @@ from dispatcher.ports.credentials import (
     CredentialSource,
     CredentialsUnavailableError,
 )
-from dispatcher.ports.events import (
-    Clock,
-    EventSink,
-)
-from dispatcher.ports.in_doubt import (
-    InDoubtContact,
-    KnownEffects,
-)
+from dispatcher.ports.events import EventSink
+from dispatcher.ports.in_doubt import InDoubtContact, KnownEffects
 from dispatcher.ports.ledger import (
     NO_LIMITS,
     Admitted,
@@ -27,10 +22,7 @@ from dispatcher.ports.ledger import (
     Settlement,
     Totals,
 )
-from dispatcher.ports.pacer import (
-    Pacer,
-    Permit,
-)
+from dispatcher.ports.pacer import Pacer, Permit
 from dispatcher.ports.platform import (
     MAX_LOOK_BACK_IDS,
     MAX_STATES_PER_CALL,
@@ -43,12 +35,7 @@ from dispatcher.ports.platform import (
     TokenLease,
     TokenUnavailableError,
 )
-from dispatcher.ports.source import (
-    Batch,
-    Position,
-    Source,
-    SourceError,
-)
+from dispatcher.ports.source import Batch, Position, Source, SourceError
 
 __all__ = [
     "MAX_LOOK_BACK_IDS",
