@@ -14,7 +14,7 @@ from dispatcher.app.dialects import (
 from dispatcher.app.needs import with_needs
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.unsettled_send import ReconcilePolicy
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager, TokenOptions

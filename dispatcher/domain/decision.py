@@ -6,8 +6,8 @@ from enum import StrEnum
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
-from dispatcher.domain.unsettled_send import ReconcilePolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, newest_shown
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.next_step import SUCCESS, Settle, after_absence
 from dispatcher.domain.past_conversation import PastConversation
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
@@ -24,7 +22,6 @@ from dispatcher.domain.reconciliation import (
     Resend,
     Verdict,
     judge,
-    newest_shown,
 )
 from dispatcher.domain.status import Reason, Resolution, Status, Step
 from dispatcher.engine.clients.pool import ClientPool

@@ -3,19 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.evidence import NEVER_SHOWN, Evidence, digest
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
-from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    Evidence,
-    MessageAbsent,
-    MessageFound,
-    ReconcilePolicy,
-    Resend,
-    UnsettledSend,
-    digest,
-    judge,
-)
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.reconciliation import MessageAbsent, MessageFound, Resend, judge
 from dispatcher.domain.status import Step
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 TEXTS = st.sampled_from(["Hello", "Hi"])
 NAMES = st.sampled_from(["a", "b", "c"])

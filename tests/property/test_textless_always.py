@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.evidence import NEVER_SHOWN, Evidence
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
@@ -17,7 +17,7 @@ from dispatcher.domain.reconciliation import (
     judge,
 )
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from(["x", "y"])

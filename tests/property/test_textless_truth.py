@@ -5,20 +5,12 @@ from dataclasses import dataclass, replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
-from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
-    LookAgain,
-    MessageAbsent,
-    MessageFound,
-    Park,
-    judge,
-    newest_shown,
-)
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.reconciliation import LookAgain, MessageAbsent, MessageFound, Park, judge
 from dispatcher.domain.status import Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 BOUNDS = ReconcilePolicy(
     timeout=2,

@@ -4,22 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, digest, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.reconcile_policy import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
     Park,
     Resend,
-    digest,
     judge,
-    newest_shown,
 )
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import MIN_LOOK_BACK_SECONDS, ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 AT = 1000.0
 POLICY = ReconcilePolicy(

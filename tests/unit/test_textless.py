@@ -8,22 +8,19 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, digest, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
     Park,
     Resend,
-    digest,
     judge,
-    newest_shown,
 )
 from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, Bench, contact, contacts
