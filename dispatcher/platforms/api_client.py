@@ -10,12 +10,12 @@ from dispatcher.platforms.http import (
     HttpClient,
     HttpResponse,
     PlatformClock,
-    reading,
+    parse_quota,
 )
 from dispatcher.platforms.token import AccessToken, TokenManager
 from dispatcher.ports import Clock, Reply, TokenLease
 
-Read = Callable[[HttpResponse], Result]
+ParseResponse = Callable[[HttpResponse], Result]
 """Turns an answer that was read to its end into the domain's words."""
 
 
@@ -27,7 +27,7 @@ class ApiClient:
         self._tokens = tokens
         self._clock = clock
         self._platform_clock = PlatformClock(clock)
-        self._host = http.host(URL(base_url))
+        self._host = http.origin(URL(base_url))
         self._ahead = 0.0
 
     def now(self) -> float:
@@ -47,8 +47,8 @@ class ApiClient:
         self,
         method: str,
         target: str,
-        data: bytes | None,
-        read: Read,
+        body: bytes | None,
+        parse: ParseResponse,
         token: AccessToken | None = None,
     ) -> Reply:
         """Make one request; ``target`` is path and query, ``data`` JSON.
@@ -60,14 +60,14 @@ class ApiClient:
         token = token or self._tokens.fresh()
         use = TokenLease(token.number, self._clock.monotonic() - token.issued)
         result, seconds = await self._http.request(
-            self._host, method, target, _headers(token, data), data
+            self._host, method, target, _headers(token, body), body
         )
         if isinstance(result, NoAnswer):
             return Reply(result, seconds, use)
         ahead = self._platform_clock.ahead(result.headers)
         if ahead is not None:
             self._ahead = ahead
-        return Reply(read(result), seconds, use, reading(result.headers), ahead)
+        return Reply(parse(result), seconds, use, parse_quota(result.headers), ahead)
 
 
 def _headers(token: AccessToken, data: bytes | None) -> dict[str, str]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from dispatcher.ports import BearerToken, Clock
 
-LOOK_SECONDS = (5.0, 60.0)
+RELOAD_SECONDS = (5.0, 60.0)
 """How soon, and how late at most, it is looked whether another token is there."""
-LOOK_SHARE = 0.7
+RELOAD_SHARE = 0.7
 """Part of what is left of a token's life after which it is looked."""
 REFUSED_SECONDS = 60.0
 """How long a token counts as refused; then it is tried again, whatever refused it."""
@@ -17,7 +17,7 @@ REFUSED_SECONDS = 60.0
 class TokenRefusal:
     """Why credentials are not taken; ``words`` say it to people, and what to do."""
 
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class BearerTokenUse:
 
     number: int
     since: float
-    look_again_at: float
+    reload_at: float
     expires_at: float
 
 
@@ -40,7 +40,7 @@ class BearerTokenTracker:
         self._since = 0.0
         self._refused_until = -math.inf
 
-    def refused(self, number: int, expires_at: float) -> bool:
+    def mark_refused(self, number: int, expires_at: float) -> bool:
         """Note that the platform refused a token; false if it is none of these, or had expired."""
         now = self._clock.monotonic()
         if self._value is None or number != self._number or now >= expires_at:
@@ -48,7 +48,7 @@ class BearerTokenTracker:
         self._refused_until = now + REFUSED_SECONDS
         return True
 
-    def take(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
+    def accept(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
         """Return how a token is used: under ``number``, or its own if it was the last before."""
         now = self._clock.monotonic()
         left = self._left(bearer)
@@ -62,8 +62,8 @@ class BearerTokenTracker:
                 f"the platform refused the token of {bearer.where} (401): look at what should"
                 " keep it fresh"
             )
-        soon, late = LOOK_SECONDS
-        look_again_at = now + min(late, max(soon, left * LOOK_SHARE))
+        soon, late = RELOAD_SECONDS
+        look_again_at = now + min(late, max(soon, left * RELOAD_SHARE))
         return BearerTokenUse(self._number, self._since, look_again_at, now + left)
 
     def _left(self, bearer: BearerToken) -> float:

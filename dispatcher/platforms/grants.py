@@ -49,7 +49,7 @@ class RequiredGrants:
 
     def evaluate(self, number: int, scopes: Sequence[str] | None) -> TokenGrants:
         """Judge a token by the scopes that it was issued with; None: nobody told them."""
-        lacks = tuple(self._lacks(scopes, None))
+        lacks = tuple(self._missing(scopes, None))
         told = scopes is not None
         return TokenGrants(number, tuple(scopes or ()), lacks, self.names(), scopes_known=told)
 
@@ -59,13 +59,13 @@ class RequiredGrants:
             about = "what is granted could not be read just now"
             return TokenGrants(number, (), (), self.names(), about, scopes_known=False)
         scopes = found.scopes or None
-        lacks = tuple(self._lacks(scopes, found.roles))
+        lacks = tuple(self._missing(scopes, found.roles))
         told = scopes is not None
         return TokenGrants(
             number, scopes or (), lacks, self.names(), found.about, scopes_known=told
         )
 
-    def _lacks(
+    def _missing(
         self, scopes: Sequence[str] | None, roles: Sequence[RoleDivision] | None
     ) -> Iterator[MissingGrant]:
         for group in self.scopes:

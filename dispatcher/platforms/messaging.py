@@ -18,8 +18,8 @@ from dispatcher.platforms.response_parsing import (
     correlation,
     listed,
     moment,
+    parse_refusal,
     path_part,
-    refusal_words,
     text,
 )
 from dispatcher.platforms.token import TokenManager
@@ -113,7 +113,7 @@ def read_answer(step: Step, exchange: HttpResponse, checked: str = "") -> Result
     if body is None:
         return Answer(exchange.status, correlation_id=found)
     if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        return refusal_words(exchange, body, _hint, MESSAGING_PAGES)
+        return parse_refusal(exchange, body, _hint, MESSAGING_PAGES)
     if step is Step.LOOK_BACK:
         return Answer(
             exchange.status,

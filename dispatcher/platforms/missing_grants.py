@@ -69,8 +69,8 @@ together alike. Codes that say nothing, such as ``not.authorized``, are not here
 _PERMISSION_WORD = re.compile(r"\bpermissions?\b", re.IGNORECASE)
 _DIVISION_WORD = re.compile(r"\bdivisions?\b", re.IGNORECASE)
 _SCOPE_WORD = re.compile(r"\bscopes?\b", re.IGNORECASE)
-_NAME = re.compile(r"(?<![\w:])[A-Za-z][\w-]{0,63}(?::[A-Za-z*][\w-]{0,63}){1,3}(?![\w:])")
-_PLAIN = re.compile(r"[A-Za-z][\w:*-]{0,127}")
+_SCOPED_NAME = re.compile(r"(?<![\w:])[A-Za-z][\w-]{0,63}(?::[A-Za-z*][\w-]{0,63}){1,3}(?![\w:])")
+_PLAIN_NAME = re.compile(r"[A-Za-z][\w:*-]{0,127}")
 _MOST_NAMES = 5
 
 
@@ -92,8 +92,10 @@ def missing_kind(body: Mapping[str, object]) -> GrantKind | None:
 
 def missing_names(body: Mapping[str, object]) -> tuple[str, ...]:
     """Return the permissions or scopes that a 403's body names, at most five."""
-    params = [each for value in _params(body) if (each := value.strip()) and _PLAIN.fullmatch(each)]
-    found = [name for text in _words(body) for name in _NAME.findall(text)]
+    params = [
+        each for value in _params(body) if (each := value.strip()) and _PLAIN_NAME.fullmatch(each)
+    ]
+    found = [name for text in _words(body) for name in _SCOPED_NAME.findall(text)]
     named = [each for each in params if ":" in each] or found or params
     return tuple(dict.fromkeys(named))[:_MOST_NAMES]
 

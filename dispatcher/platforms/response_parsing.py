@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
-from dispatcher.platforms.http import HttpResponse, number, sound
+from dispatcher.platforms.http import HttpResponse, parse_number, replace_invalid
 from dispatcher.platforms.missing_grants import AdminPages, missing_grants
 
 RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
@@ -45,10 +45,10 @@ def moment(value: object, key: str) -> float | None:
 
 def correlation(exchange: HttpResponse) -> str:
     """Return the id by which the platform finds this answer again."""
-    return sound(exchange.headers.get("ININ-Correlation-Id", ""))
+    return replace_invalid(exchange.headers.get("ININ-Correlation-Id", ""))
 
 
-def refusal_words(
+def parse_refusal(
     exchange: HttpResponse, body: Body, hint: Callable[[Body, str], Hint], pages: AdminPages
 ) -> Answer:
     """Read a refusal's body (source: platform contract, common to both).
@@ -64,7 +64,7 @@ def refusal_words(
         from_platform="message" in body or "code" in body,
         hint=hint(body, words),
         address=text(body.get("from"), "address"),
-        retry_after=number(exchange.headers.get("Retry-After")),
+        retry_after=parse_number(exchange.headers.get("Retry-After")),
         limit_key=None if (key or "") in RATE_KEYS else key,
         words=words,
         correlation_id=correlation(exchange),

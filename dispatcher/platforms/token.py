@@ -25,7 +25,7 @@ from dispatcher.ports import (
     TokenUnavailableError,
 )
 
-DEFAULT_LIFE = 300.0
+DEFAULT_LIFETIME = 300.0
 """Seconds that a token is taken to live whose answer does not say."""
 RENEW_AGAIN_SECONDS = 1.0
 """Pause after a renewal that failed while the token before it still lives."""
@@ -45,7 +45,7 @@ class AccessToken:
     refresh_at: float
     expires_at: float
     granted: tuple[str, ...] | None
-    found: TokenInfo | None = None
+    info: TokenInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class TokenOptions:
     permissions: Sequence[str] = ()
     pages: AdminPages = MESSAGING_PAGES
 
-    def needs(self) -> RequiredGrants:
+    def required_grants(self) -> RequiredGrants:
         """Return what a token is held against."""
         return RequiredGrants((self.read_any_of, self.write_any_of), self.permissions, self.pages)
 
@@ -93,17 +93,17 @@ class TokenManager:
     ) -> None:
         self._http = http
         self._credentials = credentials
-        self._held = BearerTokenTracker(clock)
+        self._bearer_tracker = BearerTokenTracker(clock)
         self._options = options
-        self._host = http.host(options.url)
+        self._host = http.origin(options.url)
         self._clock = clock
         self._inspect = inspect
-        self._needs = options.needs()
+        self._required = options.required_grants()
         self._token: AccessToken | None = None
         self._issued = 0
         self._renew_again_at = 0.0
-        self._waiting: asyncio.Task[AccessToken] | None = None
-        self._running: asyncio.Task[AccessToken] | None = None
+        self._next_renewal: asyncio.Task[AccessToken] | None = None
+        self._renewal: asyncio.Task[AccessToken] | None = None
 
     def fresh(self) -> AccessToken:
         """Return a token that has not expired; renew it in the background before it does.
@@ -115,7 +115,7 @@ class TokenManager:
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.expires_at:
             raise TokenExpiredError(self._issued)
-        idle = self._running is None and self._waiting is None
+        idle = self._renewal is None and self._next_renewal is None
         if idle and now >= max(token.refresh_at, self._renew_again_at):
             self._schedule()
         return token
@@ -124,40 +124,40 @@ class TokenManager:
         """See `dispatcher.ports.Platform.renew`."""
         token = self._token
         if token is not None and token.number > number:
-            return self._authority(token)
+            return self._grants(token)
         self._token = None
-        if token is not None and self._held.refused(token.number, token.expires_at):
+        if token is not None and self._bearer_tracker.mark_refused(token.number, token.expires_at):
             # one that is under way may bring the refused token once more
-            return self._authority(await asyncio.shield(self._schedule()))
-        return self._authority(await self._shared())
+            return self._grants(await asyncio.shield(self._schedule()))
+        return self._grants(await self._join_renewal())
 
     async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
-        return self._authority(await asyncio.shield(self._schedule()))
+        return self._grants(await asyncio.shield(self._schedule()))
 
     async def close(self) -> None:
         """End a renewal that is under way."""
-        tasks = [task for task in (self._running, self._waiting) if task is not None]
+        tasks = [task for task in (self._renewal, self._next_renewal) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _shared(self) -> AccessToken:
-        return await asyncio.shield(self._running or self._schedule())
+    async def _join_renewal(self) -> AccessToken:
+        return await asyncio.shield(self._renewal or self._schedule())
 
     def _schedule(self) -> "asyncio.Task[AccessToken]":
         """Return the renewal that has not begun yet; make it if there is none."""
-        if self._waiting is None:
-            self._waiting = asyncio.create_task(self._turn(self._running))
-            self._waiting.add_done_callback(_retrieve)
-        return self._waiting
+        if self._next_renewal is None:
+            self._next_renewal = asyncio.create_task(self._renew_after(self._renewal))
+            self._next_renewal.add_done_callback(_retrieve)
+        return self._next_renewal
 
-    async def _turn(self, before: "asyncio.Task[AccessToken] | None") -> AccessToken:
+    async def _renew_after(self, before: "asyncio.Task[AccessToken] | None") -> AccessToken:
         if before is not None:
             await asyncio.wait([before])
-        self._running, self._waiting = self._waiting, None
+        self._renewal, self._next_renewal = self._next_renewal, None
         try:
-            token = await self._inspected(await self._issue())
+            token = await self._add_token_info(await self._issue())
         except (CredentialsError, TokenUnavailableError):
             self._renew_again_at = self._clock.monotonic() + RENEW_AGAIN_SECONDS
             raise
@@ -165,12 +165,12 @@ class TokenManager:
             self._token = token
             return token
         finally:
-            self._running = None
+            self._renewal = None
 
-    async def _inspected(self, token: AccessToken) -> AccessToken:
+    async def _add_token_info(self, token: AccessToken) -> AccessToken:
         if self._inspect is None:
             return token
-        return replace(token, found=await self._inspect(token.headers))
+        return replace(token, info=await self._inspect(token.headers))
 
     async def _issue(self) -> AccessToken:
         credentials = await self._credentials.get()
@@ -180,19 +180,19 @@ class TokenManager:
             if newer != credentials:
                 token = await self._token_for(newer)
         if isinstance(token, TokenRefusal):
-            raise CredentialsError(token.words)
+            raise CredentialsError(token.message)
         return token
 
     async def _token_for(self, credentials: Credentials) -> AccessToken | TokenRefusal:
         match credentials:
             case ClientCredentials():
-                return await self._exchanged(credentials)
+                return await self._exchange_credentials(credentials)
             case BearerToken():
-                return self._taken(credentials)
+                return self._use_bearer(credentials)
 
-    def _taken(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
+    def _use_bearer(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
         """Take a bearer token for issued; it keeps its number for as long as it stays the same."""
-        use = self._held.take(bearer, self._issued + 1)
+        use = self._bearer_tracker.accept(bearer, self._issued + 1)
         if isinstance(use, TokenRefusal):
             return use
         self._issued = use.number
@@ -200,12 +200,12 @@ class TokenManager:
             number=use.number,
             headers={"Authorization": f"Bearer {bearer.value}"},
             issued=use.since,
-            refresh_at=use.look_again_at,
+            refresh_at=use.reload_at,
             expires_at=use.expires_at,
             granted=bearer.scopes,
         )
 
-    async def _exchanged(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
+    async def _exchange_credentials(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
         options = self._options
         form = {"grant_type": "client_credentials"}
         if options.scopes:
@@ -220,9 +220,9 @@ class TokenManager:
         result, _ = await self._http.request(
             self._host, "POST", options.url.raw_path_qs, headers, data
         )
-        return self._read(result, start, client.where)
+        return self._parse_token(result, start, client.where)
 
-    def _read(
+    def _parse_token(
         self, result: HttpResponse | NoAnswer, start: float, where: str
     ) -> AccessToken | TokenRefusal:
         if isinstance(result, NoAnswer):
@@ -237,7 +237,7 @@ class TokenManager:
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
         self._issued += 1
-        life = _life(body.get("expires_in"))
+        life = _lifetime(body.get("expires_in"))
         scope = body.get("scope")
         return AccessToken(
             number=self._issued,
@@ -248,15 +248,15 @@ class TokenManager:
             granted=tuple(scope.split()) if isinstance(scope, str) else (),
         )
 
-    def _authority(self, token: AccessToken) -> TokenGrants:
+    def _grants(self, token: AccessToken) -> TokenGrants:
         if self._inspect is None:
-            return self._needs.evaluate(token.number, token.granted)
-        return self._needs.evaluate_reported(token.number, token.found)
+            return self._required.evaluate(token.number, token.granted)
+        return self._required.evaluate_reported(token.number, token.info)
 
 
-def _life(told: object) -> float:
+def _lifetime(told: object) -> float:
     if isinstance(told, bool) or not isinstance(told, int | float) or told <= 0:
-        return DEFAULT_LIFE
+        return DEFAULT_LIFETIME
     return float(told)
 
 

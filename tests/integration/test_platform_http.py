@@ -615,7 +615,7 @@ def test_a_body_that_never_ends_ends(run):
             raw_server(floods) as server,
             HttpClient(HttpOptions(timeout=0.2, connect_timeout=0.1), SystemClock()) as http,
         ):
-            result, seconds = await http.request(http.host(URL(server.url)), "GET", "/", {})
+            result, seconds = await http.request(http.origin(URL(server.url)), "GET", "/", {})
             return result.cause, seconds < 2
 
     assert run(scene()) == (NoAnswerCause.TIMEOUT, True)

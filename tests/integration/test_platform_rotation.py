@@ -67,7 +67,7 @@ class Scene:
 
     async def quiet(self):
         """Let a renewal in the background come to its end."""
-        while tasks := [t for t in (self.keeper._running, self.keeper._waiting) if t]:
+        while tasks := [t for t in (self.keeper._renewal, self.keeper._next_renewal) if t]:
             await asyncio.wait(tasks)
 
     def carried(self):

@@ -15,7 +15,7 @@ from dispatcher.credentials.env import EnvCredentialSource
 from dispatcher.domain.status import Step
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
-from dispatcher.platforms.token import DEFAULT_LIFE, TokenManager, TokenOptions
+from dispatcher.platforms.token import DEFAULT_LIFETIME, TokenManager, TokenOptions
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -92,8 +92,8 @@ class Scene:
 
     async def quiet(self):
         """Let a renewal in the background come to its end."""
-        while self.keeper._running or self.keeper._waiting:
-            await asyncio.wait([t for t in (self.keeper._running, self.keeper._waiting) if t])
+        while self.keeper._renewal or self.keeper._next_renewal:
+            await asyncio.wait([t for t in (self.keeper._renewal, self.keeper._next_renewal) if t])
 
 
 @asynccontextmanager
@@ -202,7 +202,7 @@ async def test_a_life_that_is_not_told_is_a_short_one(told):
     """A token whose answer does not say how long it lives is taken to live for minutes."""
     async with scene(changes={"expires_in": told}) as it:
         token = await it.current()
-        assert token.expires_at - it.clock.now == pytest.approx(DEFAULT_LIFE, abs=5)
+        assert token.expires_at - it.clock.now == pytest.approx(DEFAULT_LIFETIME, abs=5)
 
 
 async def test_a_life_begins_when_the_token_was_asked_for():
@@ -544,7 +544,7 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
         reply = await platform.check("c-1")
         authority = await it.keeper.verify()
         exchange, _ = await it.http.request(
-            it.http.host(URL(it.server.url)), "POST", "/", token.headers
+            it.http.origin(URL(it.server.url)), "POST", "/", token.headers
         )
         told = [*held, options, token, reply, authority, exchange, platform, it.keeper, it.http]
         it.desk.said = REFUSALS["invalid_client"]

@@ -187,7 +187,7 @@ def _wrap_requests(killer: Killer) -> None:
     for platform in _platforms():
         for name, step in _REQUESTS.items():
             _wrap_request(platform, name, step, killer)
-    answer = http._answer
+    answer = http._read_response
 
     async def answered(protocol: Any) -> Any:
         if _sending.get() and killer.point == "send.left" and killer.armed:
@@ -196,7 +196,7 @@ def _wrap_requests(killer: Killer) -> None:
             killer.reached("send.left")
         return await answer(protocol)
 
-    http._answer = answered
+    http._read_response = answered
 
 
 def _platforms() -> Iterator[type]:

@@ -13,7 +13,7 @@ from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.requests import Sender
-from dispatcher.platforms.genesys.responses import OTHERS, messages, read_check, read_sent
+from dispatcher.platforms.genesys.responses import FOREIGN_PURPOSES, messages, read_check, read_sent
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows, windows
 from dispatcher.platforms.http import HttpResponse
 
@@ -237,7 +237,9 @@ def said(id_, at="2026-01-01T00:00:01Z", status="sent"):
 
 def test_messages_that_an_agentless_send_may_have_made():
     """The API's own participant, and what is not known; never an agent's or a bot's."""
-    others = [participant(each, "connected", messages=[said(f"m-{each}")]) for each in OTHERS]
+    others = [
+        participant(each, "connected", messages=[said(f"m-{each}")]) for each in FOREIGN_PURPOSES
+    ]
     shown = messages(
         [
             participant("customer", "connected", messages=[said("m-in", status="received")]),

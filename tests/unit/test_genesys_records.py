@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
-from dispatcher.platforms.genesys.analytics_states import details, read_records
+from dispatcher.platforms.genesys.analytics_states import details_target, read_states
 from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
@@ -51,7 +51,7 @@ def record(*participants, end=None, **more):
 
 def read(*records, sender=WEB, now=NOW):
     exchange = HttpResponse(200, CIMultiDict(), {"conversations": list(records)})
-    return read_records(exchange, sender, TIMELINE, now).conversations
+    return read_states(exchange, sender, TIMELINE, now).conversations
 
 
 def fields(value, model):
@@ -75,7 +75,7 @@ def test_what_is_read_are_fields_of_the_sdks_models():
 
 def test_many_are_asked_for_in_one_path():
     """Separated by commas; a plus stays one."""
-    asked = details(["a-1", "b+2"])
+    asked = details_target(["a-1", "b+2"])
     assert asked == "/api/v2/analytics/conversations/details?id=a-1,b%2B2"
 
 
@@ -144,7 +144,7 @@ def test_the_address_of_other_messengers():
 )
 def test_what_is_no_answer(status, body, kind):
     """It is judged as any read is; no conversation is gone by it."""
-    answer = read_records(HttpResponse(status, CIMultiDict(), body), WEB, TIMELINE, NOW)
+    answer = read_states(HttpResponse(status, CIMultiDict(), body), WEB, TIMELINE, NOW)
     assert classify(Step.CHECK_MANY, answer) is kind
 
 

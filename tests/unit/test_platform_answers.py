@@ -16,7 +16,13 @@ from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
-from dispatcher.platforms.http import HttpResponse, PlatformClock, _json_object, number, reading
+from dispatcher.platforms.http import (
+    HttpResponse,
+    PlatformClock,
+    _json_object,
+    parse_number,
+    parse_quota,
+)
 from dispatcher.platforms.messaging import MessagingPlatform, read_answer
 from dispatcher.platforms.token import AccessToken
 from tests.support.rawserver import FakeClock
@@ -217,7 +223,7 @@ UNREADABLE = ["", "soon", "inf", "-inf", "nan", "1e999", "Wed, 21 Oct 2026 07:28
 @pytest.mark.parametrize(("said", "seconds"), SAID + [(said, None) for said in UNREADABLE])
 def test_seconds_of_a_header(said, seconds):
     """A number that can be waited for, or none: never for ever, and never nan."""
-    assert number(said) == seconds
+    assert parse_number(said) == seconds
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -226,18 +232,18 @@ def test_the_rate_windows_headers(at, said):
     """All three, or none of them."""
     names = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
     headers = dict(zip(names, ("12", "300", "41"), strict=True))
-    assert reading(CIMultiDict(headers)) == QuotaReading(12, 300, 41.0)
+    assert parse_quota(CIMultiDict(headers)) == QuotaReading(12, 300, 41.0)
     if said is None:
         del headers[names[at]]
     else:
         headers[names[at]] = said
-    assert reading(CIMultiDict(headers)) is None
+    assert parse_quota(CIMultiDict(headers)) is None
 
 
 def test_a_quota_of_nothing_is_not_believed():
     """It would stop the run for ever without a word."""
     headers = {"inin-ratelimit-count": "0", "inin-ratelimit-reset": "5"}
-    assert reading(CIMultiDict(headers | {"inin-ratelimit-allowed": "0"})) is None
+    assert parse_quota(CIMultiDict(headers | {"inin-ratelimit-allowed": "0"})) is None
 
 
 def dated(seconds):
@@ -289,9 +295,9 @@ def test_no_date_raises(date):
 @given(st.text() | st.from_regex(r"\A[-+]?[0-9._]*(e[0-9]+)?\Z"))
 def test_no_number_raises(said):
     """The same for what is counted."""
-    told = number(said)
+    told = parse_number(said)
     assert told is None or (math.isfinite(told) and told >= 0)
-    reading(dict.fromkeys([f"inin-ratelimit-{n}" for n in ("count", "allowed", "reset")], said))
+    parse_quota(dict.fromkeys([f"inin-ratelimit-{n}" for n in ("count", "allowed", "reset")], said))
 
 
 VALUES = st.recursive(
@@ -350,16 +356,16 @@ def test_hostile_json_is_nothing(body):
 
 
 class Wire:
-    """Stands for the HTTP client: keeps what is asked, and answers with what it was given."""
+    """Replaces the HTTP client: records requests, and answers 500."""
 
     def __init__(self):
-        self.asked = []
+        self.requests = []
 
-    def host(self, url):
+    def origin(self, url):
         return str(url.origin())
 
-    async def request(self, host, method, target, headers, data=None):
-        self.asked.append((method, host + target, data))
+    async def request(self, origin, method, target, headers, body=None):
+        self.requests.append((method, origin + target, body))
         return HttpResponse(500, {}, None), 0.0
 
 
@@ -388,7 +394,7 @@ async def test_an_id_that_could_change_the_path_is_refused(bad):
         await platform(wire).check(bad)
     with pytest.raises(ValueError, match="path"):
         await platform(wire).notify(Contact("k", bad, "Hello"), Notify(bad))
-    assert wire.asked == []
+    assert wire.requests == []
 
 
 @given(st.text(max_size=8) | st.text("./?#%:@~=+ \n", max_size=5))
@@ -400,9 +406,9 @@ def test_an_id_is_one_part_of_the_path_or_refused(conversation_id):
         with pytest.raises(StopIteration):
             call.send(None)
     except ValueError:
-        assert wire.asked == []
+        assert wire.requests == []
         return
-    ((method, url, _),) = wire.asked
+    ((method, url, _),) = wire.requests
     base = "https://api.example.com/api/v2/conversations/messaging/"
     assert (method, url) == ("GET", base + conversation_id)
     assert conversation_id.strip(".")
@@ -414,7 +420,7 @@ async def test_ids_that_a_path_can_hold(good):
     """They are not changed on their way."""
     wire = Wire()
     await platform(wire).notify(Contact("k", good, "Hi"), Notify(good))
-    assert wire.asked[0][1].endswith(f"/messaging/{good}/notifications")
+    assert wire.requests[0][1].endswith(f"/messaging/{good}/notifications")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
@@ -427,8 +433,8 @@ def test_texts_arrive_as_they_are(text, linked):
     )
     with pytest.raises(StopIteration):
         call.send(None)
-    sent = orjson.loads(wire.asked[0][2])
-    assert sent == json.loads(wire.asked[0][2])
+    sent = orjson.loads(wire.requests[0][2])
+    assert sent == json.loads(wire.requests[0][2])
     expected = {
         "to": {"id" if linked else "address": text, "type": "guest"},
         "externalContactId": text,

@@ -6,19 +6,19 @@ from urllib.parse import quote
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.platforms.genesys.requests import DETAILS_PATH, Sender, needs_address
-from dispatcher.platforms.genesys.responses import CUSTOMER, TALKERS, not_taken
+from dispatcher.platforms.genesys.responses import CUSTOMER, ENGAGED_PURPOSES, not_taken
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import Body, correlation, listed, moment, path_part, text
 
 
-def details(conversation_ids: Sequence[str]) -> str:
+def details_target(conversation_ids: Sequence[str]) -> str:
     """Return path and query that ask for several conversations."""
     ids = ",".join(quote(path_part(each), safe="") for each in conversation_ids)
     return f"{DETAILS_PATH}?id={ids}"
 
 
-def read_records(
+def read_states(
     exchange: HttpResponse, sender: Sender, windows: ThreadingWindows, now: float
 ) -> Answer:
     """Read what analytics record of the conversations asked for; ``now`` is the platform's time."""
@@ -58,7 +58,7 @@ def _conversation(
     engaged = False
     if text(row, "conversationEnd") is None:
         state = State.OPEN
-        engaged = any(_goes_on(each) for each in there if text(each, "purpose") in TALKERS)
+        engaged = any(_goes_on(each) for each in there if text(each, "purpose") in ENGAGED_PURPOSES)
     else:
         messenger = text(sessions[0], "messageType") or sender.messenger
         state = windows.state(messenger, moment(row, "conversationEnd"), now)

@@ -12,7 +12,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.status import Step
 from dispatcher.platforms.api_client import ApiClient
-from dispatcher.platforms.genesys.analytics_states import details, read_records
+from dispatcher.platforms.genesys.analytics_states import details_target, read_states
 from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
 from dispatcher.platforms.genesys.look_back import GenesysLookBack
 from dispatcher.platforms.genesys.requests import (
@@ -70,9 +70,9 @@ class GenesysPlatform:
 
         def read(exchange: HttpResponse) -> Answer:
             windows, now = self._timeline.windows, self._caller.now()
-            return read_records(exchange, self._sender, windows, now)
+            return read_states(exchange, self._sender, windows, now)
 
-        reply = await self._caller.call("GET", details(conversation_ids), None, read)
+        reply = await self._caller.call("GET", details_target(conversation_ids), None, read)
         self._timeline.keep()
         return reply
 

@@ -16,12 +16,12 @@ from dispatcher.platforms.response_parsing import (
     correlation,
     listed,
     moment,
-    refusal_words,
+    parse_refusal,
     text,
 )
 
-OVER = frozenset({"disconnected", "terminated"})
-THERE = frozenset(
+LEFT_STATES = frozenset({"disconnected", "terminated"})
+PRESENT_STATES = frozenset(
     {
         "alerting",
         "dialing",
@@ -38,9 +38,9 @@ THERE = frozenset(
 )
 """States of a participant that has not left (source: platform contract, state check)."""
 CUSTOMER = "customer"
-TALKERS = frozenset({"agent", "user", "bot", "botflow"})
+ENGAGED_PURPOSES = frozenset({"agent", "user", "bot", "botflow"})
 """Purposes of those that a message into the session would interrupt."""
-OTHERS = TALKERS | {
+FOREIGN_PURPOSES = ENGAGED_PURPOSES | {
     "acd",
     "campaign",
     "dialer",
@@ -93,7 +93,7 @@ def not_taken(exchange: HttpResponse, hint: Callable[[Body, str], Hint] = no_hin
     """Read an answer that is no success, or nothing that can be read."""
     if exchange.body is None:
         return Answer(exchange.status, correlation_id=correlation(exchange))
-    return refusal_words(exchange, exchange.body, hint, GENESYS_PAGES)
+    return parse_refusal(exchange, exchange.body, hint, GENESYS_PAGES)
 
 
 def conversation(
@@ -147,7 +147,7 @@ def messages(participants: Sequence[object], indexed_until: float) -> tuple[Past
 
 def _messages(participant: object, indexed_until: float) -> Iterator[PastMessage]:
     purpose = text(participant, "purpose")
-    if purpose in OTHERS:
+    if purpose in FOREIGN_PURPOSES:
         return
     for each in listed(participant, "messages"):
         id_, at = text(each, "messageId"), moment(each, "messageTime")
@@ -171,13 +171,13 @@ def _state(
     now: float,
 ) -> tuple[State, bool]:
     told = text(customer, "state")
-    if told in OVER:
+    if told in LEFT_STATES:
         messenger = text(customer, "type") or sender.messenger
         return windows.state(messenger, moment(customer, "endTime"), now), False
     talking = {
-        text(each, "state") for each in participants if text(each, "purpose") in TALKERS
-    } - OVER
-    if told not in THERE or not talking <= THERE:
+        text(each, "state") for each in participants if text(each, "purpose") in ENGAGED_PURPOSES
+    } - LEFT_STATES
+    if told not in PRESENT_STATES or not talking <= PRESENT_STATES:
         return State.UNKNOWN, False
     return State.OPEN, "connected" in talking
 

@@ -10,7 +10,7 @@ from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.platforms.grants import RoleDivision, TokenInfo
-from dispatcher.platforms.http import HttpClient, sound
+from dispatcher.platforms.http import HttpClient, replace_invalid
 
 PATH = "/api/v2/tokens/me"
 ACTIVE = "active"
@@ -23,7 +23,7 @@ class TokenInfoReader:
 
     def __init__(self, http: HttpClient, api_url: str) -> None:
         self._http = http
-        self._host = http.host(URL(api_url))
+        self._host = http.origin(URL(api_url))
 
     async def __call__(self, headers: dict[str, str]) -> TokenInfo | None:
         """Return what the token in ``headers`` grants; None if the platform does not say now.
@@ -34,7 +34,7 @@ class TokenInfoReader:
         if isinstance(result, NoAnswer):
             return None
         if result.status in _REFUSED:
-            correlation = sound(result.headers.get("ININ-Correlation-Id", ""))
+            correlation = replace_invalid(result.headers.get("ININ-Correlation-Id", ""))
             words = f"the platform answered {result.status} to {PATH} ({correlation})"
             return TokenInfo(about=f"{words}: what is granted could not be read")
         if result.status != 200 or result.body is None:  # noqa: PLR2004 - HTTP's OK
@@ -72,7 +72,7 @@ def _number(things: Collection[str], one: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return "".join(each for each in sound(text)[:100] if each.isprintable())
+    return "".join(each for each in replace_invalid(text)[:100] if each.isprintable())
 
 
 def _roles(value: object) -> tuple[RoleDivision, ...] | None:
