@@ -1,4 +1,4 @@
-"""A bearer token that something else keeps fresh: which one it is, and when to look again."""
+"""A bearer token that is renewed outside of the dispatcher: its number, and when to reload it."""
 
 import math
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from dispatcher.ports import BearerToken, Clock
 
 RELOAD_SECONDS = (5.0, 60.0)
-"""How soon, and how late at most, it is looked whether another token is there."""
+"""The shortest and the longest time until the token is read again from its source."""
 RELOAD_SHARE = 0.7
-"""Part of what is left of a token's life after which it is looked."""
+"""Share of a token's remaining lifetime after which it is read again."""
 REFUSED_SECONDS = 60.0
-"""How long a token counts as refused; then it is tried again, whatever refused it."""
+"""How long a token counts as refused; afterwards it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRefusal:
-    """Why credentials are not taken; ``words`` say it to people, and what to do."""
+    """Credentials that cannot be used; ``message`` says why, and what to do."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class BearerTokenUse:
-    """A token in use, by its number. Times are monotonic seconds."""
+    """How a bearer token is used: under which number, and until when. Monotonic seconds."""
 
     number: int
     since: float
@@ -31,7 +31,7 @@ class BearerTokenUse:
 
 
 class BearerTokenTracker:
-    """Tells one bearer token from the next."""
+    """Numbers bearer tokens, and remembers whether the current one was refused."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -41,7 +41,10 @@ class BearerTokenTracker:
         self._refused_until = -math.inf
 
     def mark_refused(self, number: int, expires_at: float) -> bool:
-        """Note that the platform refused a token; false if it is none of these, or had expired."""
+        """Record that the platform refused a token.
+
+        Return False if it is not the current bearer token, or had expired.
+        """
         now = self._clock.monotonic()
         if self._value is None or number != self._number or now >= expires_at:
             return False
@@ -49,24 +52,20 @@ class BearerTokenTracker:
         return True
 
     def accept(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
-        """Return how a token is used: under ``number``, or its own if it was the last before."""
+        """Return the use of a token: under ``number``, or its old one if it is unchanged."""
         now = self._clock.monotonic()
-        left = self._left(bearer)
+        expires_at = math.inf if bearer.expires_at is None else bearer.expires_at
+        left = expires_at - self._clock.time()
         if left <= 0:
-            return TokenRefusal(f"{bearer.where} has expired: look at what should keep it fresh")
+            return TokenRefusal(f"{bearer.where} has expired: check what should renew it")
         if bearer.value != self._value or self._number != number - 1:
             self._value, self._number, self._since = bearer.value, number, now
             self._refused_until = -math.inf
         elif now < self._refused_until:
             return TokenRefusal(
-                f"the platform refused the token of {bearer.where} (401): look at what should"
-                " keep it fresh"
+                f"the platform refused the token of {bearer.where} (401):"
+                " check what should renew it"
             )
-        soon, late = RELOAD_SECONDS
-        look_again_at = now + min(late, max(soon, left * RELOAD_SHARE))
-        return BearerTokenUse(self._number, self._since, look_again_at, now + left)
-
-    def _left(self, bearer: BearerToken) -> float:
-        if bearer.expires_at is None:
-            return math.inf
-        return bearer.expires_at - self._clock.time()
+        shortest, longest = RELOAD_SECONDS
+        reload_at = now + min(longest, max(shortest, left * RELOAD_SHARE))
+        return BearerTokenUse(self._number, self._since, reload_at, now + left)

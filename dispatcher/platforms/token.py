@@ -1,4 +1,4 @@
-"""The bearer token: client credentials, renewed before it expires, one renewal for all."""
+"""Issues and renews the access token: before it expires, and once for all that wait for it."""
 
 import asyncio
 from base64 import b64encode
@@ -26,17 +26,17 @@ from dispatcher.ports import (
 )
 
 DEFAULT_LIFETIME = 300.0
-"""Seconds that a token is taken to live whose answer does not say."""
+"""Seconds that a token is valid if the response does not say."""
 RENEW_AGAIN_SECONDS = 1.0
-"""Pause after a renewal that failed while the token before it still lives."""
+"""Pause after a failed renewal, while the current token is still valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """An issued token. Times are monotonic seconds; ``headers`` carry it.
 
-    ``granted`` is what its own answer said, None where nobody told; ``found`` is what the platform
-    told about it when it was asked.
+    ``granted`` are the scopes in the response that issued it; None if they are not known. ``info``
+    is what the platform reported about it afterwards.
     """
 
     number: int
@@ -50,11 +50,11 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenOptions:
-    """What to ask for, and what the calls need.
+    """The token endpoint, the scopes to request, and what the calls need.
 
-    ``scopes`` are asked for (none: whatever the client has). A token permits sends if it has
-    any of ``write_any_of``, and checks if it has any of ``read_any_of`` (empty: not judged).
-    ``permissions`` are needed besides, and ``pages`` tell where all of it is granted.
+    ``scopes`` are requested (none: all that the client has). A token permits sends with any scope
+    of ``write_any_of``, and checks with any of ``read_any_of`` (empty: not examined).
+    ``permissions`` are required, too. ``pages`` are where an administrator grants all of it.
     """
 
     url: URL
@@ -65,22 +65,22 @@ class TokenOptions:
     pages: AdminPages = MESSAGING_PAGES
 
     def required_grants(self) -> RequiredGrants:
-        """Return what a token is held against."""
+        """Return what a token must grant."""
         return RequiredGrants((self.read_any_of, self.write_any_of), self.permissions, self.pages)
 
 
 Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo | None]]
-"""Tells by a new token's headers what it grants; None where that cannot be learnt just now."""
+"""Returns what a new token grants, from its headers; None if that cannot be read just now."""
 
 
 class TokenManager:
-    """Keeps one valid token and tells what it grants.
+    """Keeps one valid token, and reports what it grants.
 
-    What it grants is what the answer said that issued it, or, with ``inspect``, what that tells:
-    it is asked once for each token, as a part of its renewal.
+    The grants are those in the response that issued the token or, with ``inspect``, those that
+    it returns: it is called once for each token, as a part of the renewal.
 
-    A client's id and secret are exchanged for a token; a bearer token is used as it is. Where
-    they are refused, ``credentials`` are asked once for newer ones.
+    A client's id and secret are exchanged for a token; a bearer token is used as it is. If they
+    are refused, ``credentials`` are refreshed and tried once more.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class TokenManager:
         self._credentials = credentials
         self._bearer_tracker = BearerTokenTracker(clock)
         self._options = options
-        self._host = http.origin(options.url)
+        self._origin = http.origin(options.url)
         self._clock = clock
         self._inspect = inspect
         self._required = options.required_grants()
@@ -106,10 +106,10 @@ class TokenManager:
         self._renewal: asyncio.Task[AccessToken] | None = None
 
     def fresh(self) -> AccessToken:
-        """Return a token that has not expired; renew it in the background before it does.
+        """Return a valid token; start its renewal in the background before it expires.
 
         Raises:
-            TokenExpiredError: there is none just now.
+            TokenExpiredError: there is none.
 
         """
         token, now = self._token, self._clock.monotonic()
@@ -127,37 +127,37 @@ class TokenManager:
             return self._grants(token)
         self._token = None
         if token is not None and self._bearer_tracker.mark_refused(token.number, token.expires_at):
-            # one that is under way may bring the refused token once more
-            return self._grants(await asyncio.shield(self._schedule()))
-        return self._grants(await self._join_renewal())
+            renewal = self._schedule()  # one that has begun may return the refused token again
+        else:
+            renewal = self._renewal or self._schedule()
+        return self._grants(await asyncio.shield(renewal))
 
     async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
         return self._grants(await asyncio.shield(self._schedule()))
 
     async def close(self) -> None:
-        """End a renewal that is under way."""
+        """Cancel all renewals."""
         tasks = [task for task in (self._renewal, self._next_renewal) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _join_renewal(self) -> AccessToken:
-        return await asyncio.shield(self._renewal or self._schedule())
-
     def _schedule(self) -> "asyncio.Task[AccessToken]":
-        """Return the renewal that has not begun yet; make it if there is none."""
+        """Return the renewal that has not begun yet; create it if there is none."""
         if self._next_renewal is None:
             self._next_renewal = asyncio.create_task(self._renew_after(self._renewal))
             self._next_renewal.add_done_callback(_retrieve)
         return self._next_renewal
 
-    async def _renew_after(self, before: "asyncio.Task[AccessToken] | None") -> AccessToken:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _renew_after(self, previous: "asyncio.Task[AccessToken] | None") -> AccessToken:
+        if previous is not None:
+            await asyncio.wait([previous])
         self._renewal, self._next_renewal = self._next_renewal, None
         try:
-            token = await self._add_token_info(await self._issue())
+            token = await self._issue()
+            if self._inspect is not None:
+                token = replace(token, info=await self._inspect(token.headers))
         except (CredentialsError, TokenUnavailableError):
             self._renew_again_at = self._clock.monotonic() + RENEW_AGAIN_SECONDS
             raise
@@ -167,18 +167,13 @@ class TokenManager:
         finally:
             self._renewal = None
 
-    async def _add_token_info(self, token: AccessToken) -> AccessToken:
-        if self._inspect is None:
-            return token
-        return replace(token, info=await self._inspect(token.headers))
-
     async def _issue(self) -> AccessToken:
         credentials = await self._credentials.get()
         token = await self._token_for(credentials)
         if isinstance(token, TokenRefusal):
-            newer = await self._credentials.refresh(credentials)
-            if newer != credentials:
-                token = await self._token_for(newer)
+            refreshed = await self._credentials.refresh(credentials)
+            if refreshed != credentials:
+                token = await self._token_for(refreshed)
         if isinstance(token, TokenRefusal):
             raise CredentialsError(token.message)
         return token
@@ -186,12 +181,12 @@ class TokenManager:
     async def _token_for(self, credentials: Credentials) -> AccessToken | TokenRefusal:
         match credentials:
             case ClientCredentials():
-                return await self._exchange_credentials(credentials)
+                return await self._exchange(credentials)
             case BearerToken():
                 return self._use_bearer(credentials)
 
     def _use_bearer(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
-        """Take a bearer token for issued; it keeps its number for as long as it stays the same."""
+        """Treat a bearer token as issued; it keeps its number while it is unchanged."""
         use = self._bearer_tracker.accept(bearer, self._issued + 1)
         if isinstance(use, TokenRefusal):
             return use
@@ -205,7 +200,7 @@ class TokenManager:
             granted=bearer.scopes,
         )
 
-    async def _exchange_credentials(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
+    async def _exchange(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
         options = self._options
         form = {"grant_type": "client_credentials"}
         if options.scopes:
@@ -218,7 +213,7 @@ class TokenManager:
         }
         start = self._clock.monotonic()
         result, _ = await self._http.request(
-            self._host, "POST", options.url.raw_path_qs, headers, data
+            self._origin, "POST", options.url.raw_path_qs, headers, data
         )
         return self._parse_token(result, start, client.where)
 
@@ -229,22 +224,22 @@ class TokenManager:
             raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
         body = result.body
         if body is not None and result.status in (400, 401, 403):
-            told = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
+            error = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
             return TokenRefusal(
-                f"the platform refused the client credentials ({told}): check {where}"
+                f"the platform refused the client credentials ({error}): check {where}"
             )
         value = _printable(body.get("access_token")) if body is not None else ""
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
         self._issued += 1
-        life = _lifetime(body.get("expires_in"))
+        lifetime = _lifetime(body.get("expires_in"))
         scope = body.get("scope")
         return AccessToken(
             number=self._issued,
             headers={"Authorization": f"Bearer {value}"},
             issued=start,
-            refresh_at=start + life - min(60.0, life * 0.3),
-            expires_at=start + life - min(5.0, life * 0.05),
+            refresh_at=start + lifetime - min(60.0, lifetime * 0.3),
+            expires_at=start + lifetime - min(5.0, lifetime * 0.05),
             granted=tuple(scope.split()) if isinstance(scope, str) else (),
         )
 
@@ -254,14 +249,14 @@ class TokenManager:
         return self._required.evaluate_reported(token.number, token.info)
 
 
-def _lifetime(told: object) -> float:
-    if isinstance(told, bool) or not isinstance(told, int | float) or told <= 0:
+def _lifetime(expires_in: object) -> float:
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or expires_in <= 0:
         return DEFAULT_LIFETIME
-    return float(told)
+    return float(expires_in)
 
 
 def _printable(value: object) -> str:
-    """Return a text that a header can carry and a terminal can show; empty for all else."""
+    """Return ``value`` if it is a text that a header and a terminal can show; else ""."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
 
 
