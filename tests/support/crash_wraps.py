@@ -201,12 +201,12 @@ def _wrap_requests(killer: Killer) -> None:
 
 def _platforms() -> Iterator[type]:
     """Find the class of each dialect: it makes all of the requests."""
-    for found in pkgutil.iter_modules(platforms.__path__):
-        module = import_module(f"{platforms.__name__}.{found.name}")
-        for each in vars(module).values():
-            ours = isinstance(each, type) and each.__module__ == module.__name__
-            if ours and all(hasattr(each, name) for name in _REQUESTS):
-                yield each
+    for found in pkgutil.walk_packages(platforms.__path__, f"{platforms.__name__}."):
+        module = import_module(found.name)
+        for value in vars(module).values():
+            ours = isinstance(value, type) and value.__module__ == module.__name__
+            if ours and all(hasattr(value, name) for name in _REQUESTS):
+                yield value
 
 
 def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:
