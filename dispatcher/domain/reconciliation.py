@@ -125,6 +125,6 @@ def _may_have_made(other: UnsettledSend, match: Match, policy: ReconcilePolicy) 
 
 
 def _attributes(send: UnsettledSend) -> tuple[object, ...]:
-    """Return what tells one send from another in the platform's records."""
+    """Return what distinguishes sends in the platform's records."""
     person = send.external_contact_id if send.step is Step.OPEN else None
     return send.step, send.conversation_id, person, send.text_sha256

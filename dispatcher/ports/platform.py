@@ -130,7 +130,7 @@ class Platform(Protocol):
         """Start a new conversation, linked where the decision names a previous one."""
         ...
 
-    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """Read what analytics show of conversations, and of those that continue others.
 
         At most `LOOK_BACK_IDS` questions. What the platform does not show (yet) is left out of
