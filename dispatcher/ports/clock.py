@@ -1,19 +1,19 @@
-"""Time."""
+"""The clock."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time as the run sees it; tests pass one that they control."""
+    """The time; tests replace it by a clock that they control."""
 
     def time(self) -> float:
         """Return seconds since the epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never jump."""
+        """Return seconds of a clock that is never set."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for ``seconds``."""
         ...
