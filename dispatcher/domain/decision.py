@@ -89,13 +89,20 @@ def decide(
 ) -> Decision:
     """Return the decision for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
+        case State.OPEN if permits_barge_in(policy, conversation):
+            person = conversation.external_contact_id or contact.external_contact_id
+            return Notify(conversation.id, person, conversation.target)
         case State.OPEN:
-            return _when_open(contact, conversation, progress, policy, now)
+            if _is_over(progress.engaged_since, policy.engaged_max_seconds, now):
+                return Finish(Status.PARKED, Reason.ENGAGED)
+            return Wait(RetryReason.ENGAGED)
+        case State.GONE if policy.open_unlinked_when_gone:
+            return open_with(contact, None, progress, None, policy)
         case State.GONE:
-            return _when_gone(contact, progress, policy)
+            return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
+        case State.UNKNOWN if progress.unknown + 1 >= policy.retry.max_attempts:
+            return Finish(Status.PARKED, Reason.UNKNOWN_STATE)
         case State.UNKNOWN:
-            if progress.unknown + 1 >= policy.retry.max_attempts:
-                return Finish(Status.PARKED, Reason.UNKNOWN_STATE)
             return Wait(RetryReason.UNKNOWN_STATE)
         case State.CLOSED | State.ENDED | State.RESUMABLE:
             return _when_closed(contact, conversation, progress, policy, now)
@@ -139,28 +146,6 @@ def open_with(
     return Open(target, identity, previous)
 
 
-def _when_open(
-    contact: Contact,
-    conversation: Conversation,
-    progress: Progress,
-    policy: DecisionPolicy,
-    now: float,
-) -> Decision:
-    if permits_barge_in(policy, conversation):
-        person = conversation.external_contact_id or contact.external_contact_id
-        return Notify(conversation.id, person, conversation.target)
-    since = progress.engaged_since
-    if since is not None and now - since >= policy.engaged_max_seconds:
-        return Finish(Status.PARKED, Reason.ENGAGED)
-    return Wait(RetryReason.ENGAGED)
-
-
-def _when_gone(contact: Contact, progress: Progress, policy: DecisionPolicy) -> Decision:
-    if policy.open_unlinked_when_gone:
-        return open_with(contact, None, progress, None, policy)
-    return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
-
-
 def _when_closed(
     contact: Contact,
     conversation: Conversation,
@@ -173,7 +158,10 @@ def _when_closed(
     decision = open_with(contact, conversation, progress, conversation.id, policy)
     if isinstance(decision, Finish) or conversation.state is not State.CLOSED:
         return decision
-    since = progress.not_ended_since
-    if since is not None and now - since >= policy.retry.not_ended_max_seconds:
+    if _is_over(progress.not_ended_since, policy.retry.not_ended_max_seconds, now):
         return Finish(Status.PARKED, Reason.NEVER_ENDED)
     return Wait(RetryReason.NOT_ENDED)
+
+
+def _is_over(since: float | None, max_seconds: float, now: float) -> bool:
+    return since is not None and now - since >= max_seconds

@@ -102,8 +102,13 @@ def after_read(
     if kind is AnswerKind.REFUSED:
         return Settle(Status.REJECTED, Reason.REFUSED)
     if kind is AnswerKind.NOT_SENT:
-        return _not_sent(progress, policy, jitter)
-    return _defer_attempt(_read_fault_reason(result), progress, policy, jitter, None)
+        return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
+    if isinstance(result, NoAnswer):
+        reason = RetryReason.NO_ANSWER
+    else:
+        success = result.status // 100 == SUCCESS
+        reason = RetryReason.NONSENSE if success else RetryReason.SERVER_ERROR
+    return _defer_attempt(reason, progress, policy, jitter, None)
 
 
 def after_send(
@@ -117,7 +122,7 @@ def after_send(
     """Return the step after a send that was not accepted, from the answer alone."""
     match kind:
         case AnswerKind.NOT_SENT:
-            return _not_sent(progress, policy, jitter)
+            return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
         case AnswerKind.NOT_TAKEN:
             seconds = result.retry_after if isinstance(result, Answer) else None
             return _defer_attempt(RetryReason.NOT_TAKEN, progress, policy, jitter, seconds)
@@ -222,16 +227,6 @@ def after_absence(progress: Progress, policy: RetryPolicy) -> Settle | Defer:
         return Settle(Status.PARKED, Reason.EXHAUSTED)
     again = replace(progress, attempts=attempts, open_next=False, doubted_at=None)
     return Defer(0.0, RetryReason.NOT_FOUND, again)
-
-
-def _read_fault_reason(result: Result) -> RetryReason:
-    if isinstance(result, NoAnswer):
-        return RetryReason.NO_ANSWER
-    return RetryReason.NONSENSE if result.status // 100 == SUCCESS else RetryReason.SERVER_ERROR
-
-
-def _not_sent(progress: Progress, policy: RetryPolicy, jitter: Jitter) -> Defer:
-    return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
 
 
 def _defer_attempt(

@@ -64,10 +64,6 @@ class TokenOptions:
     permissions: Sequence[str] = ()
     pages: AdminPages = MESSAGING_PAGES
 
-    def required_grants(self) -> RequiredGrants:
-        """Return what a token must grant."""
-        return RequiredGrants((self.read_any_of, self.write_any_of), self.permissions, self.pages)
-
 
 Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo | None]]
 """Returns what a new token grants, from its headers; None if that cannot be read just now."""
@@ -98,7 +94,8 @@ class TokenManager:
         self._origin = http.origin(options.url)
         self._clock = clock
         self._inspect = inspect
-        self._required = options.required_grants()
+        scopes = (options.read_any_of, options.write_any_of)
+        self._required = RequiredGrants(scopes, options.permissions, options.pages)
         self._token: AccessToken | None = None
         self._issued = 0
         self._renew_again_at = 0.0

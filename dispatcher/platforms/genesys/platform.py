@@ -84,15 +84,14 @@ class GenesysPlatform:
         open any more, it makes or resumes one; the response has its id.
         """
         person = decision.external_contact_id or contact.external_contact_id
-        address = _address(contact, decision.target)
-        previous = decision.conversation_id
-        return await self._send(Step.NOTIFY, contact, person, address, previous)
+        return await self._send(
+            Step.NOTIFY, contact, person, decision.target, decision.conversation_id
+        )
 
     async def open(self, contact: Contact, decision: Open) -> Reply:
         """See `dispatcher.ports.Platform.open`. The request has no subject and no link."""
-        address = _address(contact, decision.target)
         person = decision.external_contact_id
-        return await self._send(Step.OPEN, contact, person, address, decision.previous)
+        return await self._send(Step.OPEN, contact, person, decision.target, decision.previous)
 
     def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
@@ -119,9 +118,12 @@ class GenesysPlatform:
         return reply
 
     async def _send(
-        self, step: Step, contact: Contact, person: str | None, address: str | None,
+        self, step: Step, contact: Contact, person: str | None, target: Target | None,
         previous: str | None,
     ) -> Reply:  # fmt: skip
+        address = contact.address
+        if target is not None and not target.is_guest_id:
+            address = target.value
         existing = step is Step.NOTIFY
         body = agentless(self._sender, contact.text, person, address, existing=existing)
         parse = partial(read_sent, step)
@@ -129,8 +131,3 @@ class GenesysPlatform:
         if isinstance(reply.result, Answer):
             self._lineage.note(previous, reply.result.conversation_id)
         return reply
-
-
-def _address(contact: Contact, target: Target | None) -> str | None:
-    """Return the person's address: the platform's, else the row's."""
-    return target.value if target is not None and not target.is_guest_id else contact.address
