@@ -1,4 +1,4 @@
-"""What tokens/me tells, held against what the calls need."""
+"""What tokens/me reports, compared with what the calls need."""
 
 from dataclasses import MISSING, fields
 
@@ -32,7 +32,7 @@ BODY = {
 NEEDS = RequiredGrants((SCOPES, ()), (SEND, READ), GENESYS_PAGES)
 
 
-def told(**changes):
+def changed(**changes):
     """The body with changes to the client, and at the top where they have their names there."""
     top = {key: changes.pop(key) for key in ("authorizedScope", "organization") if key in changes}
     return {**BODY, **top, "OAuthClient": {**BODY["OAuthClient"], **changes}}
@@ -69,28 +69,28 @@ def test_a_whole_answer_is_read():
 )
 def test_scopes_are_held_against_the_needed_ones(scopes, missing):
     """Any one of the needed names will do, and nothing that only begins like it."""
-    authority = judged(told(authorizedScope=scopes, scope=[]))
+    authority = judged(changed(authorizedScope=scopes, scope=[]))
     assert authority.missing_names == missing
-    assert all(each.where == GENESYS_PAGES.scope for each in authority.missing_grants)
+    assert all(grant.where == GENESYS_PAGES.scope for grant in authority.missing_grants)
 
 
 @pytest.mark.parametrize("none", [[], None, "conversations", {}])
 def test_a_client_without_scopes_is_not_limited_by_them(none):
     """Organisations do not enforce scopes unless they choose to; then roles alone decide."""
-    authority = judged(told(authorizedScope=none, scope=none))
+    authority = judged(changed(authorizedScope=none, scope=none))
     assert (authority.missing_names, authority.scopes_known) == ((), False)
 
 
-def test_the_clients_own_scopes_stand_in_for_those_of_the_token():
-    """Where the token's are not told."""
-    assert judged(told(authorizedScope=None, scope=["analytics"])).missing_names == (
+def test_the_clients_own_scopes_replace_those_of_the_token():
+    """If the token's are not reported."""
+    assert judged(changed(authorizedScope=None, scope=["analytics"])).missing_names == (
         "conversations or messaging",
     )
 
 
 def test_a_client_without_a_role_lacks_every_permission_for_sure():
     """Which ones a role has cannot be read, but no role has none."""
-    authority = judged(told(roleDivisions=[]))
+    authority = judged(changed(roleDivisions=[]))
     (lack,) = authority.missing_grants
     assert (lack.kind, lack.where) == (GrantKind.PERMISSION, GENESYS_PAGES.permission)
     assert SEND in lack.name
@@ -100,8 +100,8 @@ def test_a_client_without_a_role_lacks_every_permission_for_sure():
 
 
 def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
-    """Both are told; a scope can be proved by the next token."""
-    reason, words = halt_reason(judged(told(roleDivisions=[], authorizedScope=["analytics"])))
+    """Both are reported; the next token can prove a scope."""
+    reason, words = halt_reason(judged(changed(roleDivisions=[], authorizedScope=["analytics"])))
     assert reason == "scope"
     assert SEND in words
     assert "conversations or messaging" in words
@@ -115,8 +115,8 @@ def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
         (None, (), False),
     ],
 )
-def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, missing, known):
-    """None at all are none; only those that nobody told are not missing."""
+def test_scopes_that_came_with_the_token_are_compared_if_they_are_known(scopes, missing, known):
+    """An empty list is no scope; only unknown scopes are not missing."""
     authority = NEEDS.evaluate(3, scopes)
     assert (authority.missing_names, authority.scopes_known) == (missing, known)
 
@@ -125,7 +125,7 @@ def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, 
     "body",
     [{}, {"OAuthClient": None, "organization": 3}, {"OAuthClient": {"roleDivisions": None}}],
 )
-def test_what_is_not_told_is_not_missing(body):
+def test_what_is_not_known_is_not_missing(body):
     """An answer that is thin, or no answer at all, is no proof of anything."""
     assert judged(body).missing_names == ()
     assert NEEDS.evaluate_reported(1, None).missing_names == ()
@@ -134,14 +134,14 @@ def test_what_is_not_told_is_not_missing(body):
 
 def test_a_client_that_is_not_active_stands_out_and_its_name_cannot_steer_a_terminal():
     """Names are others' words."""
-    granted = parse_token_info(told(state="disabled", name="a\x1b[31m\nb"))
+    granted = parse_token_info(changed(state="disabled", name="a\x1b[31m\nb"))
     assert "the client is disabled" in granted.about
     assert granted.about.isprintable()
 
 
-def test_each_lack_is_a_line_of_its_own_with_where_to_grant_it():
+def test_every_missing_grant_is_a_line_of_its_own_with_where_to_grant_it():
     """As `check --online` shows them."""
-    lines = list(described(judged(told(roleDivisions=[], authorizedScope=["analytics"]))))
+    lines = list(described(judged(changed(roleDivisions=[], authorizedScope=["analytics"]))))
     wrong = [(what, detail) for ok, what, detail in lines if not ok]
     assert [what for what, _ in wrong] == ["scopes", "permissions"]
     assert GENESYS_PAGES.scope in wrong[0][1]
@@ -156,12 +156,12 @@ def test_each_lack_is_a_line_of_its_own_with_where_to_grant_it():
 )
 def test_the_dialect_decides_what_is_needed_unless_the_settings_do(chosen, scopes):
     """Scopes by the dialect or by the settings; the permission for tags only if they are used."""
-    needed = {each.name: "x" for each in fields(TokenOptions) if each.default is MISSING}
-    given = TokenOptions(**needed, write_any_of=("messaging:conversation:write",))
-    found = with_needs(given, "genesys", scopes_chosen=chosen)
+    needed = {option.name: "x" for option in fields(TokenOptions) if option.default is MISSING}
+    options = TokenOptions(**needed, write_any_of=("messaging:conversation:write",))
+    found = with_needs(options, "genesys", scopes_chosen=chosen)
     assert (tuple(found.write_any_of), found.pages) == (scopes, GENESYS_PAGES)
     assert found.permissions == (SEND, READ, LOOK_BACK)
-    tagged = with_needs(given, "genesys", scopes_chosen=chosen, tags=True)
+    tagged = with_needs(options, "genesys", scopes_chosen=chosen, tags=True)
     assert TAG in tagged.permissions
-    plain = with_needs(given, "messaging", scopes_chosen=chosen)
-    assert (plain, plain.pages) == (given, MESSAGING_PAGES)
+    plain = with_needs(options, "messaging", scopes_chosen=chosen)
+    assert (plain, plain.pages) == (options, MESSAGING_PAGES)

@@ -61,7 +61,7 @@ def test_a_state_check():
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("reported", "state"),
     [
         ("active", State.OPEN),
         ("ringing", State.OPEN),
@@ -72,9 +72,9 @@ def test_a_state_check():
         ("ended ", State.UNKNOWN),
     ],
 )
-def test_states(told, state):
+def test_states(reported, state):
     """The four that the contract names, and anything else is one that nobody knows."""
-    answer = conversation(state=told)
+    answer = conversation(state=reported)
     assert answer.conversation.state is state
     assert classify(Step.CHECK, answer) is AnswerKind.ACCEPTED
 
@@ -87,10 +87,10 @@ def test_a_state_check_without_a_state_is_nonsense(state):
     assert classify(Step.CHECK, answer) is AnswerKind.PASSING
 
 
-@pytest.mark.parametrize("told", ["absent", None, "c-2", 1, [CHECKED], "C-1"])
-def test_the_state_of_another_conversation_is_nonsense(told):
+@pytest.mark.parametrize("id_", ["absent", None, "c-2", 1, [CHECKED], "C-1"])
+def test_the_state_of_another_conversation_is_nonsense(id_):
     """An answer that is not about the conversation asked for decides nothing."""
-    assert conversation(id=told).conversation is None
+    assert conversation(id=id_).conversation is None
 
 
 NOTHINGS = ["absent", None, "", 5, True, [], ["x"], {"id": 5, "address": None}, {}]
@@ -108,11 +108,12 @@ def test_fields_that_are_missing_or_of_another_type_are_not_there(nothing):
 
 
 @pytest.mark.parametrize(
-    ("told", "proactive"), [(False, False), (True, True), (None, True), (0, True), ("false", True)]
+    ("reported", "proactive"),
+    [(False, False), (True, True), (None, True), (0, True), ("false", True)],
 )
-def test_only_a_plain_no_closes_a_channel(told, proactive):
+def test_only_a_plain_no_closes_a_channel(reported, proactive):
     """Where the state check does not say, the refusal will."""
-    assert conversation(channel={"proactive": told}).conversation.proactive is proactive
+    assert conversation(channel={"proactive": reported}).conversation.proactive is proactive
 
 
 def test_unknown_fields_are_left_alone():
@@ -136,10 +137,10 @@ def test_a_conversation_that_was_opened():
 
 
 @pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
-@pytest.mark.parametrize("told", [None, "", 5, [], {"id": "m"}, True])
-def test_a_send_without_a_readable_id_is_in_doubt(step, told):
+@pytest.mark.parametrize("id_", [None, "", 5, [], {"id": "m"}, True])
+def test_a_send_without_a_readable_id_is_in_doubt(step, id_):
     """2xx alone does not say what was taken."""
-    for body in ({"id": told, "conversationId": "c-1"}, {"conversationId": "c-1"}, {}):
+    for body in ({"id": id_, "conversationId": "c-1"}, {"conversationId": "c-1"}, {}):
         assert classify(step, answered(202, body)) is AnswerKind.IN_DOUBT
 
 
@@ -149,7 +150,7 @@ def refusal(status, message="no", **more):
 
 
 def test_a_notification_into_a_closed_session():
-    """The words tell it, and the answer brings the address."""
+    """Its message says so, and it has the address."""
     words = "Cannot send notification to closed conversation"
     found = refusal(400, words, code="bad.request", **{"from": {"address": "a-9"}})
     assert (found.hint, found.address, found.words) == (Hint.CLOSED, "a-9", words)
@@ -170,7 +171,7 @@ def test_another_400_refuses_the_contact(message):
 
 @pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
 def test_a_channel_without_proactive_messages(step):
-    """The words tell it."""
+    """Its message says so."""
     found = refusal(400, "Channel does not support proactive initiation")
     assert (found.hint, classify(step, found)) == (Hint.CHANNEL, AnswerKind.CHANNEL)
 
@@ -180,8 +181,8 @@ def test_refusals_keep_their_words_and_their_number(status):
     """What a person needs to ask the platform's support."""
     found = refusal(status, "Conflict", headers={"ININ_Correlation_Id": "corr-1"})
     expected = (status, True, "Conflict", "corr-1", Hint.NONE)
-    told = (found.status, found.from_platform, found.words, found.correlation_id, found.hint)
-    assert told == expected
+    parsed = (found.status, found.from_platform, found.words, found.correlation_id, found.hint)
+    assert parsed == expected
 
 
 @pytest.mark.parametrize("header", ["ININ_Correlation_Id", "inin_correlation_id"])
@@ -259,7 +260,7 @@ def test_the_platforms_clock():
     assert platform.ahead({}) is None
     assert platform.ahead(dated(1_700_000_030)) == 30.0
     clock.pass_by(0.7)
-    assert platform.ahead(dated(1_700_000_030)) == 30.0, "the same date again tells nothing"
+    assert platform.ahead(dated(1_700_000_030)) == 30.0, "the same date again changes nothing"
     assert platform.ahead({}) == 30.0
     assert platform.ahead({"Date": "yesterday"}) == 30.0
     assert platform.ahead(dated(1_700_000_020)) == pytest.approx(19.3)
@@ -295,8 +296,8 @@ def test_no_date_raises(date):
 @given(st.text() | st.from_regex(r"\A[-+]?[0-9._]*(e[0-9]+)?\Z"))
 def test_no_number_raises(said):
     """The same for what is counted."""
-    told = parse_number(said)
-    assert told is None or (math.isfinite(told) and told >= 0)
+    number = parse_number(said)
+    assert number is None or (math.isfinite(number) and number >= 0)
     parse_quota(dict.fromkeys([f"inin-ratelimit-{n}" for n in ("count", "allowed", "reset")], said))
 
 
@@ -508,7 +509,7 @@ def test_a_message_without_id_time_or_text_is_left_out(key, value):
     first, second = conversation["messages"]
     odd = {name: text for name, text in (first | {key: value}).items() if text != "absent"}
     body = {"conversations": [conversation | {"messages": [odd, second]}]}
-    assert [each.id for each in looked_back(body).past_conversations[0].messages] == ["m-2"]
+    assert [message.id for message in looked_back(body).past_conversations[0].messages] == ["m-2"]
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-13-01T00:00:00Z", "12"])
@@ -524,7 +525,8 @@ def test_a_conversation_without_an_id_is_left_out():
     """And one without messages, or with odd ones, is shown without them."""
     odd = [{"previousConversationId": "c-1"}, {"conversationId": "c-2", "messages": "none"}, 7]
     assert [
-        (each.id, each.messages) for each in looked_back({"conversations": odd}).past_conversations
+        (conversation.id, conversation.messages)
+        for conversation in looked_back({"conversations": odd}).past_conversations
     ] == [("c-2", ())]
 
 
