@@ -1,4 +1,4 @@
-"""Lineage on the platform's side: which conversation a new one continues, written into it."""
+"""Writes lineage to the platform: into a new conversation, the id of the previous one."""
 
 import asyncio
 from collections import deque
@@ -31,7 +31,7 @@ DRAIN_SECONDS = 5.0
 """How long the end of a run waits for what is still to be written."""
 
 OnLineageLost = Callable[[str, str], None]
-"""Told of a conversation whose lineage was not written, and why."""
+"""Called with a conversation whose lineage was not written, and the reason."""
 
 
 class LineageWriter:

@@ -1,4 +1,4 @@
-"""The look back of the `genesys` dialect: analytics find conversations, each tells its messages."""
+"""The look back of the `genesys` dialect: finds conversations in analytics, then reads each."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +39,14 @@ from dispatcher.platforms.token import AccessToken
 from dispatcher.ports import Clock, LookBackQuery, Reply
 
 LONGEST_SECONDS = 31 * 86_400.0
-"""The longest interval that is asked for at once; what goes back further takes several."""
+"""The longest interval of one query; a longer look back takes several."""
 MOST_INTERVALS = 18
-"""How many intervals one look back asks for; of what goes back further it tells nothing."""
+"""Maximum number of intervals of one look back; a longer one has no result."""
 AHEAD_SECONDS = 60.0
-"""How far beyond now the interval goes, for a clock that is behind the platform's."""
+"""How far the interval extends beyond now, because the clock may be behind the platform's."""
 MOST_PAGES = 10
 MOST_READS = 200
-"""Conversations that one look back reads; where there are more it tells nothing."""
+"""Maximum number of conversations that one look back reads; with more it has no result."""
 LAG_SECONDS = 2.0
 """How long after its conversation's newest trace in analytics a message counts as shown there:
 a conversation begins a moment before its first message."""
@@ -75,7 +75,7 @@ class _Trace:
 
 
 class _FailedError(Exception):
-    """A request told nothing; the reply says why."""
+    """A request had no usable result; the reply says why."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class GenesysLookBack:
 
     async def _past(self, requests: "_Requests", id_: str, trace: _Trace) -> PastConversation:
         body = await requests.conversation(id_)
-        if body is None:  # what analytics show was there: nobody knows what was said in it
+        if body is None:  # it exists in analytics, but its messages cannot be read
             return PastConversation(id_, None, trace.person, has_previous=False, readable=False)
         participants = listed(body, "participants")
         customer = latest_customer(participants)
@@ -142,7 +142,7 @@ class GenesysLookBack:
         return PastConversation(id_, None, who, shown, has_previous=False)
 
     def _is_foreign(self, customer: object) -> bool:
-        """Tell whether a conversation is with another sender than ours: it proves nothing."""
+        """Return True if a conversation is with another sender, so that it proves nothing."""
         ends = {address(customer, "fromAddress"), address(customer, "toAddress")}
         return None not in ends and self._from not in ends
 
@@ -168,7 +168,7 @@ class _Requests:
         """The last refusal to show a conversation; it may be meant for that one alone."""
 
     async def conversation(self, id_: str) -> Body | None:
-        """Return what a conversation tells of itself; None where it is not shown."""
+        """Return a conversation with its messages; None if the platform does not show it."""
         try:
             return await self._body("GET", f"{MESSAGES_PATH}/{path_part(id_)}", None)
         except _FailedError as failed:
@@ -238,7 +238,7 @@ def _traces(rows: Sequence[object]) -> Iterator[tuple[str, _Trace]]:
 
 
 def _is_messaging(row: object) -> bool:
-    """Tell whether a conversation may have messages; only what says its media may have none."""
+    """Return True if a conversation may have messages: at least one of its media can, if known."""
     media = {
         text(session, "mediaType")
         for participant in listed(row, "participants")

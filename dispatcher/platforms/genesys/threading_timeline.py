@@ -13,7 +13,7 @@ from dispatcher.platforms.response_parsing import Body, listed, text
 from dispatcher.ports import Clock, TokenExpiredError
 
 DEFAULT_MINUTES = 72 * 60.0
-"""The window where the platform does not tell one (source: platform contract, timeline)."""
+"""The window if the platform does not report one (source: platform contract, timeline)."""
 REFRESH_SECONDS = 3600.0
 """How old the timeline may grow until it is read again."""
 RETRY_SECONDS = 60.0
@@ -28,10 +28,10 @@ class ThreadingWindows:
     by_type: Mapping[str, float] = field(default_factory=dict)
 
     def state(self, messenger: str, ended_at: float | None, now: float) -> State:
-        """Tell a disconnected conversation that can be resumed from one that cannot.
+        """Return RESUMABLE or ENDED for a disconnected conversation.
 
-        Times are seconds since the epoch by the platform's clock. One without an end is taken
-        for resumable: nothing shows that its window is over.
+        Times are seconds since the epoch by the platform's clock. A conversation without an end
+        counts as resumable, because nothing shows that its window is over.
         """
         minutes = self.by_type.get(messenger, self.default)
         if ended_at is None or now < ended_at + minutes * 60.0:
@@ -99,7 +99,7 @@ class ThreadingTimeline:
             self._next = self._clock.monotonic() + REFRESH_SECONDS
 
     def _read(self, exchange: HttpResponse) -> Answer:
-        """Take what the platform told; only then is the answer the platform's own."""
+        """Store the windows; an answer without them does not count as the platform's."""
         taken = exchange.body is not None and exchange.status // 100 == 2  # noqa: PLR2004 - HTTP's class of success
         found = windows(exchange.body) if exchange.body is not None and taken else None
         if found is not None:
