@@ -43,14 +43,14 @@ _DECISION_NAMES: dict[type, str] = {
 
 
 def claimed_entry(at: float) -> HistoryEntry:
-    """Record that a worker took the contact; ``at`` is seconds since the epoch, as below."""
+    """Return the entry of a claim; ``at`` is seconds since the epoch, as below."""
     return [int(at * MILLISECONDS), "claimed"]
 
 
 def request_entry(
     at: float, step: Step, result: Result, kind: AnswerKind, state: State | None = None
 ) -> HistoryEntry:
-    """Record the result of a request; ``state`` is the result of a state check."""
+    """Return the entry of a request; ``state`` is the result of a state check."""
     if isinstance(result, NoAnswer):
         return [int(at * MILLISECONDS), step, result.cause, kind]
     correlation = result.correlation_id[:CORRELATION_LIMIT]
@@ -67,17 +67,17 @@ def add_decision(history: list[HistoryEntry], decision: Decision | Defer) -> Non
 
 
 def deferred_entry(at: float, reason: RetryReason, seconds: float) -> HistoryEntry:
-    """Record that the contact was deferred for ``seconds``."""
+    """Return the entry of a deferral by ``seconds``."""
     return [int(at * MILLISECONDS), "deferred", reason, round(seconds, 3)]
 
 
 def released_entry(at: float) -> HistoryEntry:
-    """Record that the contact was released because the run drains."""
+    """Return the entry of a release, because the run drains."""
     return [int(at * MILLISECONDS), "released"]
 
 
 def settled_entry(at: float, status: Status, reason: Reason) -> HistoryEntry:
-    """Record that the contact became final."""
+    """Return the entry of a settlement."""
     return [int(at * MILLISECONDS), "settled", status, reason]
 
 
