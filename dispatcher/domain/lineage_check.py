@@ -46,29 +46,18 @@ def judge(link: LineageLink, shown: Mapping[str, PastConversation]) -> LinkVerdi
     found = shown.get(link.look_back_query)
     if found is None or link.conversation_id is None:
         return LinkVerdict.MISSING
-    if not found.has_previous:
-        return _judge_by_message(link, found)
-    if link.relation in (Relation.NOTIFIED, Relation.THREADED):
-        if _is_other(link.external_contact_id, found.external_contact_id):
-            return LinkVerdict.DIFFERENT
-        return LinkVerdict.CONFIRMED if _shows_message(link, found) else LinkVerdict.MISSING
-    previous = link.previous_conversation_id if link.relation is Relation.LINKED else None
-    if (found.previous, found.external_contact_id) == (previous, link.external_contact_id):
-        return LinkVerdict.CONFIRMED
-    return LinkVerdict.DIFFERENT
-
-
-def _judge_by_message(link: LineageLink, found: PastConversation) -> LinkVerdict:
-    """Compare the person and the message's id: for a platform that records no links."""
-    if _is_other(link.external_contact_id, found.external_contact_id):
+    person = link.external_contact_id
+    if found.has_previous and link.relation in (Relation.LINKED, Relation.UNLINKED):
+        previous = link.previous_conversation_id if link.relation is Relation.LINKED else None
+        agrees = (found.previous, found.external_contact_id) == (previous, person)
+        return LinkVerdict.CONFIRMED if agrees else LinkVerdict.DIFFERENT
+    if None not in (person, found.external_contact_id) and person != found.external_contact_id:
         return LinkVerdict.DIFFERENT
-    same_person = link.external_contact_id in (None, found.external_contact_id)
-    has_message = link.message_id is not None and _shows_message(link, found)
-    return LinkVerdict.CONFIRMED if same_person and has_message else LinkVerdict.MISSING
-
-
-def _is_other(person: str | None, shown: str | None) -> bool:
-    return None not in (person, shown) and person != shown
+    confirmed = _shows_message(link, found)
+    if not found.has_previous:  # without links, only the person and the message's id are proof
+        same_person = person in (None, found.external_contact_id)
+        confirmed = confirmed and same_person and link.message_id is not None
+    return LinkVerdict.CONFIRMED if confirmed else LinkVerdict.MISSING
 
 
 def _shows_message(link: LineageLink, found: PastConversation) -> bool:
