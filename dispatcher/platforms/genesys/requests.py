@@ -74,7 +74,10 @@ def agentless(
     if address is not None and needs_address(sender.messenger):
         body["toAddress"] = address
     if sender.messenger == "whatsapp":
-        body["messagingTemplate"] = _template(sender, text)
+        template: dict[str, object] = {"responseId": sender.template}
+        if sender.template_parameter:
+            template["bodyParameters"] = [{"id": sender.template_parameter, "value": text}]
+        body["messagingTemplate"] = template
     else:
         body["textBody"] = text
     return body
@@ -82,9 +85,7 @@ def agentless(
 
 def by_conversation(ids: Sequence[str], since: float, until: float, page: int) -> dict[str, object]:
     """Return the query for conversations by their ids."""
-    predicates = [_predicate("conversationId", id_) for id_ in ids]
-    filters = {"conversationFilters": [{"type": "or", "predicates": predicates}]}
-    return {**filters, **_query(since, until, page)}
+    return _query("conversationFilters", "conversationId", ids, (since, until), page)
 
 
 def by_person(people: Sequence[str], since: float, until: float, page: int) -> dict[str, object]:
@@ -94,9 +95,7 @@ def by_person(people: Sequence[str], since: float, until: float, page: int) -> d
     and their spelling are not documented, and a filter that matches nothing would look like proof
     that nothing was sent. Both are read from the conversations instead.
     """
-    predicates = [_predicate("externalContactId", person) for person in people]
-    filters = {"segmentFilters": [{"type": "or", "predicates": predicates}]}
-    return {**filters, **_query(since, until, page)}
+    return _query("segmentFilters", "externalContactId", people, (since, until), page)
 
 
 def tag(previous: str) -> dict[str, object]:
@@ -109,20 +108,15 @@ def attributes(previous: str) -> dict[str, object]:
     return {"attributes": {ATTRIBUTE: previous}}
 
 
-def _template(sender: Sender, text: str) -> dict[str, object]:
-    body: dict[str, object] = {"responseId": sender.template}
-    if sender.template_parameter:
-        body["bodyParameters"] = [{"id": sender.template_parameter, "value": text}]
-    return body
-
-
-def _predicate(dimension: str, value: str) -> dict[str, object]:
-    return {"type": "dimension", "dimension": dimension, "operator": "matches", "value": value}
-
-
-def _query(since: float, until: float, page: int) -> dict[str, object]:
+def _query(
+    filters: str, dimension: str, values: Sequence[str], interval: tuple[float, float], page: int
+) -> dict[str, object]:
+    """Return one page of the conversations in which ``dimension`` has one of ``values``."""
+    common = {"type": "dimension", "dimension": dimension, "operator": "matches"}
+    predicates = [{**common, "value": value} for value in values]
     return {
-        "interval": f"{_instant(since)}/{_instant(until)}",
+        filters: [{"type": "or", "predicates": predicates}],
+        "interval": "/".join(map(_instant, interval)),
         "order": "asc",
         "orderBy": "conversationStart",
         "paging": {"pageSize": PAGE_SIZE, "pageNumber": page},
