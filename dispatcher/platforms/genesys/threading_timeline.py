@@ -9,7 +9,7 @@ from dispatcher.domain.conversation import State
 from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.requests import TIMELINE_PATH
 from dispatcher.platforms.http import HttpResponse
-from dispatcher.platforms.response_parsing import Body, listed, text
+from dispatcher.platforms.response_parsing import Body, get_value, listed, text
 from dispatcher.ports import Clock, TokenExpiredError
 
 DEFAULT_MINUTES = 72 * 60.0
@@ -40,23 +40,22 @@ class ThreadingWindows:
 
 
 def windows(body: Body) -> ThreadingWindows | None:
-    """Read the platform's answer; None where it is not one. What is unreadable is left out."""
+    """Parse the windows, without unreadable ones; None if there are none."""
     default = _minutes(body.get("defaultTimeoutMinutes"))
     settings = listed(body, "settings")
     if default is None and not settings:
         return None
     found = {
         type_: minutes
-        for each in settings
-        if (type_ := text(each, "messengerType")) is not None
-        and isinstance(each, dict)
-        and (minutes := _minutes(each.get("timeoutInMinutes"))) is not None
+        for row in settings
+        if (type_ := text(row, "messengerType")) is not None
+        and (minutes := _minutes(get_value(row, "timeoutInMinutes"))) is not None
     }
     return ThreadingWindows(DEFAULT_MINUTES if default is None else default, found)
 
 
 class ThreadingTimeline:
-    """Knows the windows: read before the first state check, and again each hour.
+    """Reads the windows: before the first state check, and again each hour.
 
     Its one request an hour has no permit: the pacer sees it, like all that others do with the
     same OAuth client, in the rate headers. A reading that fails keeps what was known.
@@ -71,17 +70,17 @@ class ThreadingTimeline:
         self.windows = ThreadingWindows()
 
     async def first(self) -> None:
-        """Read it if it was never read, and the last try is a while ago."""
+        """Read it if it was never read, and the last attempt was a while ago."""
         if not self._known and self._due():
             await self._refresh()
 
     def keep(self) -> None:
-        """Have it read again in the background once it is old."""
+        """Read it again in the background if it is old."""
         if self._due() and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._refresh())
 
     async def close(self) -> None:
-        """End a reading that is under way."""
+        """Cancel a reading in progress."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
