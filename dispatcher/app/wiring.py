@@ -14,7 +14,7 @@ from dispatcher.app.dialects import (
 )
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.unsettled_send import ReconcilePolicy
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions

@@ -1,1 +1,1 @@
-"""What the dispatcher knows and decides: pure, without I/O, clock or third-party import."""
+"""The dispatcher's rules: pure functions and values, without I/O, clock or third-party import."""

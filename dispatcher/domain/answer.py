@@ -1,4 +1,4 @@
-"""What came back from the platform for one request, in words that no dialect owns."""
+"""The result of one request to the platform, in terms that all dialects share."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from dispatcher.domain.past_conversation import PastConversation
 
 
 class Hint(StrEnum):
-    """What a refusal's body says beyond its status, as the dialect reads it."""
+    """What the body of a refusal adds to its status."""
 
     NONE = "none"
     CLOSED = "closed"
@@ -16,13 +16,13 @@ class Hint(StrEnum):
     CHANNEL = "channel"
     """The channel has no proactive messages (source: platform contract, open linked)."""
     ACTIVE = "active"
-    """The person may be in an open conversation again; only its state can tell."""
+    """The person may have an open conversation again: a state check is needed."""
     TALKING = "talking"
-    """The person is in an open conversation, which may be another than the one that is known."""
+    """The person has an open conversation, possibly another one than the known one."""
 
 
 class GrantKind(StrEnum):
-    """What a 403 says is missing, where its body tells."""
+    """The kind of grant that a 403's body says is missing."""
 
     SCOPE = "scope"
     PERMISSION = "permission"
@@ -31,9 +31,10 @@ class GrantKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingGrant:
-    """One thing that the client has not: its name, and where an administrator grants it.
+    """A grant that the client lacks.
 
-    Both are texts for people; ``name`` may tell alternatives, and is empty where nobody named it.
+    ``name`` and ``where`` (the admin page on which it is granted) are texts for people. ``name``
+    may list alternatives, and is empty if the platform gave no name.
     """
 
     kind: GrantKind
@@ -42,20 +43,20 @@ class MissingGrant:
 
 
 class NoAnswerCause(StrEnum):
-    """Why there is no answer."""
+    """Why a request has no response."""
 
     NOT_SENT = "not_sent"
-    """Nothing left: refused, DNS, TLS, no connection from the pool."""
+    """No byte was sent: refused, DNS, TLS, no connection from the pool."""
     RESET = "reset"
     TIMEOUT = "timeout"
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """The platform's own count of its rate window.
+    """The platform's count in its current rate window.
 
-    ``count`` requests of ``allowed`` are used; the window ends in ``reset`` seconds,
-    rounded by the platform (source: platform contract, rate limit headers).
+    ``count`` of ``allowed`` requests are used. The window ends in ``reset`` seconds, rounded by
+    the platform (source: platform contract, rate limit headers).
     """
 
     count: int
@@ -65,15 +66,15 @@ class QuotaReading:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer that was read to its end, or as far as it came.
+    """An HTTP response.
 
-    ``from_platform`` is true where the body is the platform's own JSON and not a page of
-    something in between. ``conversation`` is set on a state check that succeeded;
-    ``history`` on a look back, ``conversations`` on a check of many; ``message_id`` and
-    ``conversation_id`` on a send that names them. ``address`` is the one that a closed-session
-    refusal tells. ``retry_after`` is in seconds; ``limit_key`` names the limit that a 429 ran
-    into, where that is not the token's rate. ``words`` is the platform's message for people;
-    ``lack`` what a 403 says is missing, and ``lacking`` the same by name.
+    ``from_platform`` is true if the body is the platform's JSON, and not that of a proxy.
+    ``conversation`` is set by a successful state check, ``past_conversations`` by a look back,
+    ``conversations`` by a check of many, ``message_id`` and ``conversation_id`` by a send whose
+    response has them. ``address`` is the address in the refusal of a closed session.
+    ``retry_after`` is in seconds. ``limit_key`` is the limit that a 429 reports, if it is not the
+    token's rate. ``words`` is the platform's message for people. ``missing_kind`` and
+    ``missing_grants`` are what a 403 reports as missing.
     """
 
     status: int
@@ -95,11 +96,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """A request without an answer; ``detail`` tells people why."""
+    """A request without a response; ``detail`` is the reason, for people."""
 
     cause: NoAnswerCause
     detail: str = ""
 
 
 Result = Answer | NoAnswer
-"""What one request comes to."""
+"""The result of one request."""

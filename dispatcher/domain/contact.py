@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TEXT_LIMIT = 2000
-"""Characters a message may have (source: platform contract, notify and open linked)."""
+"""Maximum number of characters of a message (source: platform contract, notify, open linked)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
     """One row of the input, checked and with its message text rendered.
 
-    ``key`` is unique for ever within a campaign. ``not_before`` and ``expires_at`` are
-    seconds since the epoch. ``attributes`` holds every input column without a meaning of its
-    own; it is carried to the lineage.
+    ``key`` is unique within a campaign for ever. ``not_before`` and ``expires_at`` are seconds
+    since the epoch. ``attributes`` are all input columns without another meaning; the lineage
+    export contains them.
     """
 
     key: str
@@ -29,10 +29,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row of the input that cannot become a contact, kept for a person to mend.
+    """A row of the input that is not a valid contact, kept so that a person can correct it.
 
-    ``line`` is the 1-based number of the row's first line, ``reason`` a stable word,
-    ``detail`` a sentence for people, ``raw`` the row's bytes (cut at a bound).
+    ``line`` is the 1-based number of the row's first line, ``reason`` a stable identifier,
+    ``detail`` a sentence for people, ``raw`` the row's bytes (truncated if they are many).
     """
 
     file: str

@@ -1,29 +1,29 @@
-"""What a state check can say about the earlier conversation."""
+"""The earlier conversation, as a state check reports it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """The state of a conversation as far as a send is concerned."""
+    """The state of a conversation, as far as it matters for a send."""
 
     OPEN = "open"
     """A message can be sent into it."""
     CLOSED = "closed"
-    """Closed but not yet ended: neither a message nor a link is accepted."""
+    """Closed but not yet ended: the platform accepts neither a message nor a link."""
     ENDED = "ended"
-    """A new conversation may name it as its previous one."""
+    """A new conversation can be linked to it."""
     RESUMABLE = "resumable"
-    """Ended a while ago: the platform puts a new message into it again."""
+    """Ended, but within the time in which the platform puts a new message into it."""
     GONE = "gone"
-    """The platform no longer knows the id."""
+    """The id is no longer valid."""
     UNKNOWN = "unknown"
-    """A state that this version does not know: a platform newer than us."""
+    """A state that this version of the dispatcher does not support."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom a new conversation is opened with: a guest by id, or an address."""
+    """The recipient of a new conversation: a guest's id, or an address."""
 
     value: str = field(repr=False)
     is_guest_id: bool
@@ -31,11 +31,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One answer of the state check.
+    """The result of a state check.
 
-    ``proactive`` tells whether the channel lets the organisation write first; it matters for
-    a new conversation only. ``engaged`` tells that a bot or an agent talks with the person: a
-    message into the open session would break in.
+    ``proactive`` is true if the channel permits the organisation to begin a conversation.
+    ``engaged`` is true if a bot or an agent is connected, so that a message into the open session
+    would interrupt.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What to do with a contact once its conversation's state is known."""
+"""The decision after a state check: notify, open a new conversation, finish or wait."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,16 +6,15 @@ from enum import StrEnum
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
-from dispatcher.domain.unsettled_send import ReconcilePolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
     """Send into the session that is still open.
 
-    Whom it is with is what the state check told, else what the row says: there are platforms
-    that address people, not sessions.
+    The person is the state check's, else the row's: some platforms address people, not sessions.
     """
 
     conversation_id: str
@@ -25,10 +24,9 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Start a new conversation; ``previous`` is the closed one, or none for an unlinked one.
+    """Open a new conversation that is linked to ``previous``; None: without a link.
 
-    ``target`` and ``external_contact_id`` tell whom with: both, or the one that the platform
-    needs, and the other where it is known.
+    The recipient is ``target``, ``external_contact_id`` or both, as the platform needs.
     """
 
     target: Target | None
@@ -38,7 +36,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing is sent: the contact is final."""
+    """The contact is final, without a send."""
 
     status: Status
     reason: Reason
@@ -46,7 +44,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not now: look again after a while."""
+    """Check the state again later."""
 
     reason: RetryReason
 
@@ -55,21 +53,21 @@ Decision = Notify | Open | Finish | Wait
 
 
 class BargeIn(StrEnum):
-    """Whether a message may go into a session that is open."""
+    """Whether a message may be sent into an open session."""
 
     NEVER = "never"
     CUSTOMER_ONLY = "customer-only"
-    """Only where neither a bot nor an agent is connected."""
+    """Only if neither a bot nor an agent is connected."""
     ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
-    """What the operator decided for the whole campaign, and what the platform's calls need.
+    """The operator's choices for a campaign, and what the platform's calls need.
 
-    A contact whose session is open, and may not be written into, is looked at again each
-    ``engaged_seconds``, for ``engaged_max_seconds`` at most. ``needs_identity`` and
-    ``needs_address`` tell what a new conversation cannot be opened without.
+    A contact whose open session does not permit a message (see `BargeIn`) is checked again every
+    ``engaged_seconds``, for at most ``engaged_max_seconds``. ``needs_identity`` and
+    ``needs_address`` say whether a new conversation needs an external contact id and a target.
     """
 
     open_unlinked_when_gone: bool = False
@@ -86,26 +84,33 @@ def decide(
     contact: Contact,
     conversation: Conversation,
     progress: Progress,
-    rules: DecisionPolicy,
+    policy: DecisionPolicy,
     now: float,
 ) -> Decision:
-    """Pick the right call for ``contact``; ``now`` is in seconds since the epoch."""
+    """Return the decision for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
+        case State.OPEN if permits_barge_in(policy, conversation):
+            person = conversation.external_contact_id or contact.external_contact_id
+            return Notify(conversation.id, person, conversation.target)
         case State.OPEN:
-            return _when_open(contact, conversation, progress, rules, now)
+            if _is_over(progress.engaged_since, policy.engaged_max_seconds, now):
+                return Finish(Status.PARKED, Reason.ENGAGED)
+            return Wait(RetryReason.ENGAGED)
+        case State.GONE if policy.open_unlinked_when_gone:
+            return open_with(contact, None, progress, None, policy)
         case State.GONE:
-            return _when_gone(contact, progress, rules)
+            return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
+        case State.UNKNOWN if progress.unknown + 1 >= policy.retry.max_attempts:
+            return Finish(Status.PARKED, Reason.UNKNOWN_STATE)
         case State.UNKNOWN:
-            if progress.unknown + 1 >= rules.retry.max_attempts:
-                return Finish(Status.PARKED, Reason.UNKNOWN_STATE)
             return Wait(RetryReason.UNKNOWN_STATE)
         case State.CLOSED | State.ENDED | State.RESUMABLE:
-            return _when_closed(contact, conversation, progress, rules, now)
+            return _when_closed(contact, conversation, progress, policy, now)
 
 
-def permits_barge_in(rules: DecisionPolicy, conversation: Conversation) -> bool:
-    """Tell whether a message may go into ``conversation``, which is open."""
-    match rules.barge_in:
+def permits_barge_in(policy: DecisionPolicy, conversation: Conversation) -> bool:
+    """Return True if a message may be sent into ``conversation``, which is open."""
+    match policy.barge_in:
         case BargeIn.ALWAYS:
             return True
         case BargeIn.CUSTOMER_ONLY:
@@ -119,63 +124,44 @@ def open_with(
     conversation: Conversation | None,
     progress: Progress,
     previous: str | None,
-    rules: DecisionPolicy,
+    policy: DecisionPolicy,
 ) -> Open | Finish:
-    """Collect what an open needs by ``rules``, or say what is missing, before anything is sent.
+    """Return an open with its recipient, or a finish if the recipient is not sufficient.
 
-    The target is the state check's, else the one a closed session's refusal told, else the
-    row's address. The row's external contact id and the platform's must agree: a link with
-    one that belongs to somebody else is refused.
+    The target is that of the state check, else that of a closed session's refusal, else the row's
+    address. The row's external contact id must be the platform's, if both are known: the platform
+    refuses a link to the conversation of another person.
     """
-    told = conversation.external_contact_id if conversation else progress.external_contact_id
-    identity = contact.external_contact_id or told
-    if identity is None and rules.needs_identity:
+    known_id = conversation.external_contact_id if conversation else progress.external_contact_id
+    identity = contact.external_contact_id or known_id
+    if identity is None and policy.needs_identity:
         return Finish(Status.REJECTED, Reason.NO_IDENTITY)
-    if told is not None and told != identity:
+    if known_id is not None and known_id != identity:
         return Finish(Status.PARKED, Reason.IDENTITY)
     target = (conversation.target if conversation else None) or progress.target
     if target is None and contact.address:
         target = Target(contact.address, is_guest_id=False)
-    if target is None and (rules.needs_address or identity is None):
+    if target is None and (policy.needs_address or identity is None):
         return Finish(Status.REJECTED, Reason.NO_ADDRESS)
     return Open(target, identity, previous)
-
-
-def _when_open(
-    contact: Contact,
-    conversation: Conversation,
-    progress: Progress,
-    rules: DecisionPolicy,
-    now: float,
-) -> Decision:
-    if permits_barge_in(rules, conversation):
-        person = conversation.external_contact_id or contact.external_contact_id
-        return Notify(conversation.id, person, conversation.target)
-    since = progress.engaged_since
-    if since is not None and now - since >= rules.engaged_max_seconds:
-        return Finish(Status.PARKED, Reason.ENGAGED)
-    return Wait(RetryReason.ENGAGED)
-
-
-def _when_gone(contact: Contact, progress: Progress, rules: DecisionPolicy) -> Decision:
-    if rules.open_unlinked_when_gone:
-        return open_with(contact, None, progress, None, rules)
-    return Finish(Status.REJECTED, Reason.CONVERSATION_GONE)
 
 
 def _when_closed(
     contact: Contact,
     conversation: Conversation,
     progress: Progress,
-    rules: DecisionPolicy,
+    policy: DecisionPolicy,
     now: float,
 ) -> Decision:
     if not conversation.proactive:
         return Finish(Status.REJECTED, Reason.CHANNEL)
-    decision = open_with(contact, conversation, progress, conversation.id, rules)
+    decision = open_with(contact, conversation, progress, conversation.id, policy)
     if isinstance(decision, Finish) or conversation.state is not State.CLOSED:
         return decision
-    since = progress.not_ended_since
-    if since is not None and now - since >= rules.retry.not_ended_max_seconds:
+    if _is_over(progress.not_ended_since, policy.retry.not_ended_max_seconds, now):
         return Finish(Status.PARKED, Reason.NEVER_ENDED)
     return Wait(RetryReason.NOT_ENDED)
+
+
+def _is_over(since: float | None, max_seconds: float, now: float) -> bool:
+    return since is not None and now - since >= max_seconds

@@ -1,6 +1,6 @@
-"""Facts that the engine tells to telemetry, each once, when it is so.
+"""Events that the engine emits to telemetry, each once, after it has happened.
 
-``client`` is the alias of the OAuth client that a fact concerns, empty where there is but one.
+``client`` is the alias of the OAuth client that an event concerns; empty if there is only one.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from dispatcher.domain.status import (
 
 @dataclass(frozen=True, slots=True)
 class RowsRead:
-    """One batch of the source was admitted, committed."""
+    """One batch of the source was admitted; it is committed."""
 
     rows: int
     admitted: int
@@ -30,10 +30,10 @@ class RowsRead:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request to the platform came to an end.
+    """One request to the platform ended.
 
-    ``status`` is the HTTP status, or the word for why there is none. ``seconds`` is the time
-    from the send to the answer.
+    ``status`` is the HTTP status, or the `NoAnswerCause`. ``seconds`` is the time from the send to
+    the answer.
     """
 
     step: Step
@@ -49,14 +49,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class StateAged:
-    """A send left ``seconds`` after the answer of the state check it rests on."""
+    """A send left ``seconds`` after the answer of its state check."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A contact is final, committed. ``seconds`` is the time since it was claimed last."""
+    """A contact is final; it is committed. ``seconds`` is the time since its last claim."""
 
     contact_key: str
     previous_conversation_id: str
@@ -71,7 +71,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A contact goes back into the ledger, committed, due again in ``seconds``."""
+    """A contact is deferred and due again in ``seconds``; it is committed."""
 
     contact_key: str
     conversation_id: str
@@ -81,7 +81,7 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class ScopeError:
-    """The platform refused a request for want of a scope or permission."""
+    """The platform refused a request because a scope or a permission is missing."""
 
     source: ScopeSource
     step: Step
@@ -93,7 +93,7 @@ class ScopeError:
 
 @dataclass(frozen=True, slots=True)
 class ClosedConflict:
-    """A send met a session in another state than the one that was read."""
+    """A send was refused because the session's state is not the one of the state check."""
 
     step: Step
     status: int
@@ -104,7 +104,7 @@ class ClosedConflict:
 
 @dataclass(frozen=True, slots=True)
 class RetryLoop:
-    """A contact was parked because one step was refused again and again for no reason seen."""
+    """A contact was parked: one step was refused repeatedly although the state permitted it."""
 
     step: Step
     contact_key: str
@@ -112,7 +112,7 @@ class RetryLoop:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """A send had no answer; ``resolution`` is what was made of it in the end."""
+    """A send in doubt ended; ``resolution`` says how."""
 
     resolution: Resolution
     step: Step
@@ -123,7 +123,7 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The platform answered 429; the endpoint, or all with ``step`` None, is held."""
+    """The platform answered 429: ``step`` is held, or all requests if it is None."""
 
     step: Step | None
     seconds: float
@@ -133,7 +133,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The run stands still, or one client of several, or one campaign where it is paused."""
+    """The run is halted, or one of several clients, or a campaign is paused."""
 
     reason: HaltReason
     detail: str
@@ -142,7 +142,7 @@ class Halted:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What was halted or paused goes on after ``seconds``."""
+    """A halt or a pause ended after ``seconds``."""
 
     reason: HaltReason
     seconds: float
@@ -151,7 +151,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A halted run, or a halted client of several, lets one probe through."""
+    """A halted run, or one halted client of several, sends a probe."""
 
     reason: HaltReason
     client: str = ""
@@ -159,7 +159,7 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class ClientPace:
-    """How one client of several stands; figures as in `Gauges`."""
+    """The rate of one of several clients; figures as in `Gauges`."""
 
     client: str
     pace: float
@@ -168,10 +168,10 @@ class ClientPace:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """How the run stands, some times a minute.
+    """Gauges of the run, emitted several times a minute.
 
     ``oldest_due`` is in seconds, ``pace`` in requests per second, ``quota_used`` from 0 to 1.
-    ``clients`` has the pace and quota of each client where there are several.
+    ``clients`` has the pace and quota of each client if there are several.
     """
 
     in_flight: int

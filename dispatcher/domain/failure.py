@@ -1,4 +1,4 @@
-"""What the platform's answer means. The table of this project, as a pure function."""
+"""The failure table: the meaning of each answer of the platform, as a pure function."""
 
 from enum import StrEnum
 
@@ -7,64 +7,64 @@ from dispatcher.domain.status import Step
 
 
 class AnswerKind(StrEnum):
-    """What an answer means for the contact and for the run."""
+    """The meaning of an answer for the contact and for the run."""
 
     ACCEPTED = "accepted"
-    """A state was read, or a message was taken."""
+    """The state was read, or the message was taken."""
     UNAUTHORIZED = "unauthorized"
-    """The token is gone, or a scope error (401)."""
+    """The token is not valid any more, or a scope error (401)."""
     FORBIDDEN = "forbidden"
-    """A scope or permission is missing, or this contact is out of reach (403)."""
+    """A scope or permission is missing, or this contact is not accessible (403)."""
     CONFLICT = "conflict"
-    """The session may be in another state than the one that was read.
+    """The state may have changed since the state check.
 
-    A 409 on a send, which is a masked scope error until a newer token proves otherwise; or a 400
-    to an open that says that the person may be in an open conversation.
+    A 409 on a send, which may also be a masked scope error until a newer token has the scopes; or
+    a 400 on an open, if the person may have an open conversation.
     """
     CLOSED = "closed"
-    """The session closed after the state check (400 with its own words)."""
+    """The session closed after the state check (400 with a message of its own)."""
     CHANNEL = "channel"
-    """The channel has no proactive messages."""
+    """The channel does not permit proactive messages."""
     THROTTLED = "throttled"
     """Over quota (429)."""
     GONE = "gone"
-    """The old conversation's id is not valid any more (404 on the state check)."""
+    """The earlier conversation's id is not valid any more (404 on the state check)."""
     STALE = "stale"
-    """The state that was read is no longer true (404 on notify)."""
+    """The state has changed since the state check (404 on notify)."""
     REFUSED = "refused"
-    """This contact cannot be sent: any other 4xx, and every 3xx."""
+    """The platform refuses this contact: any other 4xx, and every 3xx."""
     NOT_SENT = "not_sent"
-    """No byte of the request left."""
+    """No byte of the request was sent."""
     PASSING = "passing"
-    """A fault on a read that is likely to pass."""
+    """A temporary fault on a read."""
     NOT_TAKEN = "not_taken"
-    """The platform itself says that it did not take the send (503 with its own body)."""
+    """The platform did not take the message (503 with the platform's own body)."""
     IN_DOUBT = "in_doubt"
-    """The send may have taken effect and nobody said so."""
+    """The send may have taken effect; the result is not known."""
 
 
 def classify(step: Step, result: Result) -> AnswerKind:
-    """Tell what ``result`` of ``step`` means."""
+    """Return the meaning of ``result`` for ``step``."""
     if isinstance(result, NoAnswer):
-        return _without_answer(step, result)
+        return _classify_no_answer(step, result)
     if 200 <= result.status < 300:
-        return _success(step, result)
-    always = _ALWAYS.get(result.status)
-    if always is not None:
-        return always
-    return _send(step, result) if step.is_send else _read(step, result)
+        return _classify_success(step, result)
+    if result.status in _BY_STATUS:
+        return _BY_STATUS[result.status]
+    return _classify_send(step, result) if step.is_send else _classify_read(step, result)
 
 
-_ALWAYS = {401: AnswerKind.UNAUTHORIZED, 403: AnswerKind.FORBIDDEN, 429: AnswerKind.THROTTLED}
+_BY_STATUS = {401: AnswerKind.UNAUTHORIZED, 403: AnswerKind.FORBIDDEN, 429: AnswerKind.THROTTLED}
 
 
-def _without_answer(step: Step, result: NoAnswer) -> AnswerKind:
+def _classify_no_answer(step: Step, result: NoAnswer) -> AnswerKind:
     if result.cause is NoAnswerCause.NOT_SENT:
         return AnswerKind.NOT_SENT
     return AnswerKind.IN_DOUBT if step.is_send else AnswerKind.PASSING
 
 
-def _success(step: Step, answer: Answer) -> AnswerKind:
+def _classify_success(step: Step, answer: Answer) -> AnswerKind:
+    """Return ACCEPTED if the body has what the step needs."""
     if step is Step.CHECK:
         return AnswerKind.ACCEPTED if answer.conversation is not None else AnswerKind.PASSING
     if step is Step.LOOK_BACK:
@@ -74,7 +74,7 @@ def _success(step: Step, answer: Answer) -> AnswerKind:
     return AnswerKind.ACCEPTED if answer.conversation_id is not None else AnswerKind.IN_DOUBT
 
 
-def _read(step: Step, answer: Answer) -> AnswerKind:
+def _classify_read(step: Step, answer: Answer) -> AnswerKind:
     if answer.status == 404 and step is Step.CHECK:
         return AnswerKind.GONE if answer.from_platform else AnswerKind.PASSING
     if answer.status >= 500 or answer.status == 408:
@@ -82,17 +82,17 @@ def _read(step: Step, answer: Answer) -> AnswerKind:
     return AnswerKind.REFUSED
 
 
-_ABOUT_THE_PERSON = (Hint.ACTIVE, Hint.TALKING)
+_OPEN_CONVERSATION_HINTS = (Hint.ACTIVE, Hint.TALKING)
 
 
-def _send(step: Step, answer: Answer) -> AnswerKind:
+def _classify_send(step: Step, answer: Answer) -> AnswerKind:
     if answer.status == 409:
         return AnswerKind.CONFLICT
     if answer.status == 404 and step is Step.NOTIFY:
         return AnswerKind.STALE
     if answer.status == 400 and answer.hint is Hint.CLOSED and step is Step.NOTIFY:
         return AnswerKind.CLOSED
-    if answer.status == 400 and answer.hint in _ABOUT_THE_PERSON and step is Step.OPEN:
+    if answer.status == 400 and answer.hint in _OPEN_CONVERSATION_HINTS and step is Step.OPEN:
         return AnswerKind.CONFLICT
     if answer.status == 400 and answer.hint is Hint.CHANNEL:
         return AnswerKind.CHANNEL

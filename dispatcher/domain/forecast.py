@@ -1,4 +1,4 @@
-"""What a run would make of a contact, and what a sample says of all: pure estimates."""
+"""Forecasts the outcome of a contact, and estimates totals from a random sample."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import DecisionPolicy, Finish, Notify, Open, Wait, decide, open_with
 from dispatcher.domain.next_step import MIN_RECHECK_SECONDS, after_engaged
-from dispatcher.domain.progress import Progress
+from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
 
 DEVIATIONS = 1.96
-"""Standard deviations to each side that hold 95% of what chance does."""
+"""Standard deviations to each side of a 95% interval."""
 
 Outcome = tuple[Status, Reason]
 """A final status with its reason."""
@@ -21,10 +21,10 @@ Outcome = tuple[Status, Reason]
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run would make of one contact.
+    """The expected outcome of one contact.
 
-    ``checks`` and ``sends`` are requests, the first state check among them; ``waits`` is why it
-    would be deferred at first, and ``seconds`` for how long at least.
+    ``checks`` (with the first one) and ``sends`` are numbers of requests. ``waits`` is the reason
+    of the first deferral, ``seconds`` the minimum time that the contact is deferred.
     """
 
     status: Status
@@ -36,14 +36,14 @@ class Forecast:
 
     @property
     def requests(self) -> int:
-        """All requests of the contact."""
+        """The number of all requests."""
         return self.checks + self.sends
 
 
 def forecast_unchecked(
-    contact: Contact, progress: Progress, rules: DecisionPolicy, now: float
+    contact: Contact, progress: Progress, policy: DecisionPolicy, now: float
 ) -> Forecast | None:
-    """Tell what becomes of a contact that needs no state check; None where it needs one.
+    """Return the forecast of a contact that needs no state check; None if it needs one.
 
     ``now`` is in seconds since the epoch.
     """
@@ -51,23 +51,23 @@ def forecast_unchecked(
         return Forecast(Status.SKIPPED, Reason.EXPIRED)
     if not progress.open_next:
         return None
-    decision = open_with(contact, None, progress, contact.conversation_id, rules)
+    decision = open_with(contact, None, progress, contact.conversation_id, policy)
     if isinstance(decision, Finish):
         return Forecast(decision.status, decision.reason)
     return Forecast(Status.OPENED, Reason.DELIVERED, sends=1)
 
 
 def forecast(
-    contact: Contact, seen: Conversation, progress: Progress, rules: DecisionPolicy, now: float,
-    ended_after: float,
+    contact: Contact, conversation: Conversation, progress: Progress, policy: DecisionPolicy,
+    now: float, ended_after: float,
 ) -> Forecast:  # fmt: skip
-    """Tell what becomes of a contact whose state check says ``seen``.
+    """Return the forecast of a contact after its state check.
 
-    ``ended_after`` is how many seconds a closed session is assumed to take until it is ended. A
-    session that is open and not to be written into is assumed to be over at the next look.
-    What only a send would show, a refusal, is not foreseen.
+    ``ended_after`` is the assumed number of seconds until a closed session has ended. An open
+    session that permits no send is assumed to have ended at the next check. Refusals of a send
+    cannot be forecast.
     """
-    decision = decide(contact, seen, progress, rules, now)
+    decision = decide(contact, conversation, progress, policy, now)
     match decision:
         case Notify():
             return Forecast(Status.NOTIFIED, Reason.DELIVERED, checks=1, sends=1)
@@ -76,49 +76,48 @@ def forecast(
         case Finish(status, reason):
             return Forecast(status, reason, checks=1)
         case Wait(RetryReason.NOT_ENDED):
-            return _until_ended(progress, rules, now, ended_after)
+            return _until_ended(progress, policy.retry, now, ended_after)
         case Wait(RetryReason.ENGAGED):
-            return _while_engaged(contact, progress, rules, now)
+            return _while_engaged(contact, progress, policy, now)
         case Wait(waits):
-            return _while_unknown(progress, rules, waits)
+            return _while_unknown(progress, policy, waits)
 
 
 def _until_ended(
-    progress: Progress, rules: DecisionPolicy, now: float, ended_after: float
+    progress: Progress, retry: RetryPolicy, now: float, ended_after: float
 ) -> Forecast:
-    """Count the checks until the session is ended, or until the run gives it up."""
-    policy, waits = rules.retry, RetryReason.NOT_ENDED
-    pause = policy.not_ended_seconds or MIN_RECHECK_SECONDS
+    """Count the checks until the session has ended, or until the contact is parked."""
+    reason = RetryReason.NOT_ENDED
+    pause = retry.not_ended_seconds or MIN_RECHECK_SECONDS
     since = now if progress.not_ended_since is None else progress.not_ended_since
-    patience = max(0.0, since + policy.not_ended_max_seconds - now)
-    again = max(1, ceil(min(ended_after, patience) / pause))
-    if ended_after <= patience:
-        return Forecast(Status.OPENED, Reason.DELIVERED, 1 + again, 1, waits, again * pause)
-    return Forecast(Status.PARKED, Reason.NEVER_ENDED, 1 + again, 0, waits, again * pause)
+    remaining = max(0.0, since + retry.not_ended_max_seconds - now)
+    rechecks = max(1, ceil(min(ended_after, remaining) / pause))
+    seconds = rechecks * pause
+    if ended_after <= remaining:
+        return Forecast(Status.OPENED, Reason.DELIVERED, 1 + rechecks, 1, reason, seconds)
+    return Forecast(Status.PARKED, Reason.NEVER_ENDED, 1 + rechecks, 0, reason, seconds)
 
 
 def _while_engaged(
-    contact: Contact, progress: Progress, rules: DecisionPolicy, now: float
+    contact: Contact, progress: Progress, policy: DecisionPolicy, now: float
 ) -> Forecast:
-    """Count one more check, unless the contact expires before."""
-    later = after_engaged(contact, progress, rules, now)
-    if contact.expires_at is not None and now + later.seconds >= contact.expires_at:
-        return Forecast(Status.SKIPPED, Reason.EXPIRED, 1, 0, later.reason, later.seconds)
-    return Forecast(Status.OPENED, Reason.DELIVERED, 2, 1, later.reason, later.seconds)
+    """Count one more check, unless the contact expires before it."""
+    deferral = after_engaged(contact, progress, policy, now)
+    if contact.expires_at is not None and now + deferral.seconds >= contact.expires_at:
+        return Forecast(Status.SKIPPED, Reason.EXPIRED, 1, 0, deferral.reason, deferral.seconds)
+    return Forecast(Status.OPENED, Reason.DELIVERED, 2, 1, deferral.reason, deferral.seconds)
 
 
-def _while_unknown(progress: Progress, rules: DecisionPolicy, waits: RetryReason) -> Forecast:
+def _while_unknown(progress: Progress, policy: DecisionPolicy, reason: RetryReason) -> Forecast:
     """Count the checks of a state that stays unknown."""
-    attempts = range(progress.unknown + 1, rules.retry.max_attempts)
-    seconds = sum(rules.retry.backoff(attempt, lambda: 0.5) for attempt in attempts)
-    return Forecast(
-        Status.PARKED, Reason.UNKNOWN_STATE, len(attempts) + 1, 0, waits, seconds
-    )  # fmt: skip
+    attempts = range(progress.unknown + 1, policy.retry.max_attempts)
+    seconds = sum(policy.retry.backoff(attempt, lambda: 0.5) for attempt in attempts)
+    return Forecast(Status.PARKED, Reason.UNKNOWN_STATE, len(attempts) + 1, 0, reason, seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number, and the bounds between which it lies in 95 of 100 samples."""
+    """An estimate with its 95% confidence interval."""
 
     number: int
     low: int
@@ -129,45 +128,45 @@ class Interval:
 
 
 def exactly(number: int) -> Interval:
-    """Return a number that chance has no part in."""
+    """Return an exact number as an interval."""
     return Interval(number, number, number)
 
 
-def estimate_count(hits: int, sample: int, whole: int) -> Interval:
-    """Estimate how many of ``whole`` are like ``hits`` of a random ``sample``.
+def estimate_count(hits: int, sample: int, population: int) -> Interval:
+    """Estimate how many of ``population`` have what ``hits`` of a random ``sample`` have.
 
-    Wilson's interval, corrected for a sample that is a large part of the whole; it never
-    contradicts what was seen.
+    The interval is Wilson's, corrected for a sample that is a large part of the population. It
+    never contradicts the sample.
     """
-    if not sample or sample >= whole:
-        return Interval(hits, hits, hits if sample else whole)
+    if not sample or sample >= population:
+        return Interval(hits, hits, hits if sample else population)
     share = hits / sample
-    size = sample * (whole - 1) / (whole - sample)
+    size = sample * (population - 1) / (population - sample)
     z2 = DEVIATIONS**2
     middle = (share + z2 / (2 * size)) / (1 + z2 / size)
     spread = DEVIATIONS / (1 + z2 / size) * sqrt(share * (1 - share) / size + z2 / (4 * size**2))
-    low = max(hits, int((middle - spread) * whole))
-    high = min(whole - (sample - hits), ceil((middle + spread) * whole))
-    return Interval(round(share * whole), low, high)
+    low = max(hits, int((middle - spread) * population))
+    high = min(population - (sample - hits), ceil((middle + spread) * population))
+    return Interval(round(share * population), low, high)
 
 
-def estimate_total(total: int, squares: int, sample: int, whole: int) -> Interval:
-    """Estimate a sum over ``whole`` from the sum and the sum of squares over a random sample.
+def estimate_total(total: int, squares: int, sample: int, population: int) -> Interval:
+    """Estimate a sum over ``population`` from the sum and the sum of squares of a random sample.
 
-    Two more contacts are imagined for the spread, one that costs nothing and one that costs
-    twice the mean: a sample in which all are alike does not prove that all are.
+    The variance includes two assumed contacts, one with the value 0 and one with twice the mean:
+    a sample with equal values does not prove that all values are equal.
     """
-    if not sample or sample >= whole:
+    if not sample or sample >= population:
         return exactly(total)
     mean = total / sample
     variance = max(squares / sample - mean**2, 0.0) + 2 * mean**2 / sample
-    spread = DEVIATIONS * sqrt(variance / sample * (1 - sample / whole)) * whole
-    middle = mean * whole
+    spread = DEVIATIONS * sqrt(variance / sample * (1 - sample / population)) * population
+    middle = mean * population
     return Interval(round(middle), max(total, int(middle - spread)), ceil(middle + spread))
 
 
 class SampleTotals:
-    """Adds up what is foreseen, one contact after the other."""
+    """Adds up the forecasts of single contacts."""
 
     def __init__(self) -> None:
         self.contacts = 0
@@ -178,37 +177,39 @@ class SampleTotals:
         self._totals: Counter[str] = Counter()
         self._squares: Counter[str] = Counter()
 
-    def add(self, foreseen: Forecast) -> None:
+    def add(self, forecast: Forecast) -> None:
         """Count one contact."""
         self.contacts += 1
-        self.outcomes[foreseen.status, foreseen.reason] += 1
-        if foreseen.waits is not None:
-            self.waits[foreseen.waits] += 1
-        self.seconds = max(self.seconds, foreseen.seconds)
-        first = min(foreseen.checks, 1)
+        self.outcomes[forecast.status, forecast.reason] += 1
+        if forecast.waits is not None:
+            self.waits[forecast.waits] += 1
+        self.seconds = max(self.seconds, forecast.seconds)
+        first = min(forecast.checks, 1)
         self._count("checks", first)
-        self._count("rechecks", foreseen.checks - first)
-        self._count("sends", foreseen.sends)
-        self._count("requests", foreseen.requests)
+        self._count("rechecks", forecast.checks - first)
+        self._count("sends", forecast.sends)
+        self._count("requests", forecast.requests)
 
     def _count(self, name: str, number: int) -> None:
         self._totals[name] += number
         self._squares[name] += number**2
 
-    def estimate(self, whole: int) -> "Estimate":
-        """Take what was added for a random sample of ``whole`` contacts."""
+    def estimate(self, population: int) -> "Estimate":
+        """Estimate for ``population`` contacts, of which the added ones are a random sample."""
         sample = self.contacts
-        if whole and not sample:
-            return without_states(whole)
+        if population and not sample:
+            return without_states(population)
 
         def total(name: str) -> Interval:
-            return estimate_total(self._totals[name], self._squares[name], sample, whole)
+            return estimate_total(self._totals[name], self._squares[name], sample, population)
 
         return Estimate(
-            outcomes={key: estimate_count(n, sample, whole) for key, n in self.outcomes.items()},
-            waits={key: estimate_count(n, sample, whole) for key, n in self.waits.items()},
-            # where each contact of a sample takes a first check, each of the others does, too
-            checks=exactly(whole) if self._totals["checks"] == sample else total("checks"),
+            outcomes={
+                key: estimate_count(n, sample, population) for key, n in self.outcomes.items()
+            },
+            waits={key: estimate_count(n, sample, population) for key, n in self.waits.items()},
+            # if every contact of the sample needs a first check, all contacts do
+            checks=exactly(population) if self._totals["checks"] == sample else total("checks"),
             rechecks=total("rechecks"),
             sends=total("sends"),
             requests=total("requests"),
@@ -217,7 +218,7 @@ class SampleTotals:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would do: contacts by outcome and by why they wait at first, and requests."""
+    """Estimates for a run: contacts by outcome and by reason of deferral, and requests."""
 
     outcomes: Mapping[Outcome, Interval]
     waits: Mapping[RetryReason, Interval]
@@ -227,11 +228,11 @@ class Estimate:
     requests: Interval
 
     def plus(self, known: SampleTotals) -> "Estimate":
-        """Add contacts that were not sampled, because they need no state check."""
+        """Add contacts that are known exactly, because they need no state check."""
         exact = known.estimate(known.contacts)
         outcomes = dict(self.outcomes)
-        for key, span in exact.outcomes.items():
-            outcomes[key] = outcomes.get(key, exactly(0)) + span.number
+        for outcome, interval in exact.outcomes.items():
+            outcomes[outcome] = outcomes.get(outcome, exactly(0)) + interval.number
         return Estimate(
             outcomes,
             self.waits,
@@ -243,7 +244,7 @@ class Estimate:
 
 
 def without_states(contacts: int) -> Estimate:
-    """Tell what is known of contacts whose states were not read: the requests' bounds."""
+    """Return the estimate for contacts without state checks: only the bounds of requests."""
     return Estimate(
         {},
         {},

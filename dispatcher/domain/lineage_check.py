@@ -1,4 +1,4 @@
-"""Whether the platform's own records show a link that the ledger says was made."""
+"""Compares the ledger's lineage with the platform's records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from dispatcher.domain.status import Relation
 
 
 class LinkVerdict(StrEnum):
-    """What a look back says of one row of the lineage."""
+    """The result for one row of the lineage."""
 
     CONFIRMED = "confirmed"
-    """The platform shows what the ledger says."""
+    """The platform shows what the ledger has."""
     MISSING = "missing"
-    """The platform does not show the message or the conversation (yet)."""
+    """The platform does not show the message or the conversation, perhaps not yet."""
     DIFFERENT = "different"
-    """The platform shows the conversation, with another previous one or another person."""
+    """The platform shows the conversation with another previous conversation or person."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineageLink:
-    """What the ledger says of one message: where it went, and what that continues."""
+    """One row of the lineage: a message, its conversation, and the previous conversation."""
 
     id: int
     relation: Relation
@@ -33,47 +33,36 @@ class LineageLink:
 
     @property
     def look_back_query(self) -> str:
-        """The conversation that the platform is asked about."""
+        """The id of the conversation to look up."""
         return self.conversation_id or self.previous_conversation_id
 
 
 CLOCK_SKEW_SECONDS = 5.0
-"""How far a message's time may lie before the moment at which it was sent by our books."""
+"""How much earlier than the ledger's time of the send a message's time may be."""
 
 
 def judge(link: LineageLink, shown: Mapping[str, PastConversation]) -> LinkVerdict:
-    """Compare ``link`` with the conversations that a look back shows, by their ids."""
+    """Compare ``link`` with the conversations of a look back; their ids are the keys."""
     found = shown.get(link.look_back_query)
     if found is None or link.conversation_id is None:
         return LinkVerdict.MISSING
-    if not found.has_previous:
-        return _judge_by_message(link, found)
-    if link.relation in (Relation.NOTIFIED, Relation.THREADED):
-        if _is_other(link.external_contact_id, found.external_contact_id):
-            return LinkVerdict.DIFFERENT
-        return LinkVerdict.CONFIRMED if _shows_message(link, found) else LinkVerdict.MISSING
-    previous = link.previous_conversation_id if link.relation is Relation.LINKED else None
-    told = found.previous, found.external_contact_id
-    agrees = told == (previous, link.external_contact_id)
-    return LinkVerdict.CONFIRMED if agrees else LinkVerdict.DIFFERENT
-
-
-def _judge_by_message(link: LineageLink, found: PastConversation) -> LinkVerdict:
-    """Confirm by the person and by the message's id, where the platform knows no links."""
-    if _is_other(link.external_contact_id, found.external_contact_id):
+    person = link.external_contact_id
+    if found.has_previous and link.relation in (Relation.LINKED, Relation.UNLINKED):
+        previous = link.previous_conversation_id if link.relation is Relation.LINKED else None
+        agrees = (found.previous, found.external_contact_id) == (previous, person)
+        return LinkVerdict.CONFIRMED if agrees else LinkVerdict.DIFFERENT
+    if None not in (person, found.external_contact_id) and person != found.external_contact_id:
         return LinkVerdict.DIFFERENT
-    named = link.external_contact_id in (None, found.external_contact_id)
-    ours = link.message_id is not None and _shows_message(link, found)
-    return LinkVerdict.CONFIRMED if named and ours else LinkVerdict.MISSING
-
-
-def _is_other(ours: str | None, theirs: str | None) -> bool:
-    return ours is not None and theirs is not None and ours != theirs
+    confirmed = _shows_message(link, found)
+    if not found.has_previous:  # without links, only the person and the message's id are proof
+        same_person = person in (None, found.external_contact_id)
+        confirmed = confirmed and same_person and link.message_id is not None
+    return LinkVerdict.CONFIRMED if confirmed else LinkVerdict.MISSING
 
 
 def _shows_message(link: LineageLink, found: PastConversation) -> bool:
-    ours = (message for message in found.messages if message.outbound)
+    outbound = (message for message in found.messages if message.outbound)
     if link.message_id is not None:
-        return any(message.id == link.message_id for message in ours)
+        return any(message.id == link.message_id for message in outbound)
     since = (link.sent_at or 0.0) - CLOCK_SKEW_SECONDS
-    return any(message.at >= since for message in ours)
+    return any(message.at >= since for message in outbound)

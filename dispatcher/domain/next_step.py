@@ -1,4 +1,4 @@
-"""The next step after an outcome: settle, look at the state again, or wait in the ledger."""
+"""The next step of a contact after an outcome: settle, defer, recheck or reconcile."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 
 SUCCESS = 2
-"""The first digit of an HTTP status that tells success."""
+"""The first digit of the HTTP statuses of success."""
 
 MIN_RECHECK_SECONDS = 1.0
-"""How soon a session is looked at again that cannot be written to yet, where the setting is 0."""
+"""Pause until the next state check of a session that permits no send yet, if the setting is 0."""
 
 BAD_REQUEST = 400
-"""The HTTP status of a refusal that names its own cause: no scope is masked by it."""
+"""The HTTP status of a refusal that states its cause; unlike 409 it masks no missing scope."""
 
 Jitter = Callable[[], float]
-"""Gives a number from 0 to 1; random in a run, fixed in a test."""
+"""Returns a number from 0 to 1: random in a run, fixed in a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Put the contact back into the ledger for ``seconds``."""
+    """Try the contact again after ``seconds``."""
 
     seconds: float
     reason: RetryReason
@@ -43,14 +43,14 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """Read the state again, at once."""
+    """Check the state again at once."""
 
     progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """Nobody knows whether the message was taken: the platform is asked before anything else."""
+    """It is not known whether the message was taken: a look back must find out first."""
 
     progress: Progress
 
@@ -61,7 +61,7 @@ NextStep = Settle | Defer | Recheck | Reconcile
 def after_wait(
     reason: RetryReason, progress: Progress, policy: RetryPolicy, now: float, jitter: Jitter
 ) -> Defer:
-    """Follow a decision to wait: for a session to end, or for a state to become known."""
+    """Return the step after `Wait`: until the session ends, or the state is known."""
     if reason is RetryReason.NOT_ENDED:
         since = now if progress.not_ended_since is None else progress.not_ended_since
         seconds = policy.not_ended_seconds or MIN_RECHECK_SECONDS
@@ -70,24 +70,27 @@ def after_wait(
     return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
 
 
-def after_engaged(contact: Contact, progress: Progress, rules: DecisionPolicy, now: float) -> Defer:
-    """Follow a decision to wait while a session is open that is not to be written into.
+def after_engaged(
+    contact: Contact, progress: Progress, policy: DecisionPolicy, now: float
+) -> Defer:
+    """Return the step after `Wait` for an open session that does not permit a send.
 
-    The contact is due again when it expires, if that is earlier. ``now`` is in seconds since
-    the epoch.
+    The contact is due when it expires, if that is earlier. ``now`` is in seconds since the epoch.
     """
     since = now if progress.engaged_since is None else progress.engaged_since
-    seconds = rules.engaged_seconds or MIN_RECHECK_SECONDS
+    seconds = policy.engaged_seconds or MIN_RECHECK_SECONDS
     if contact.expires_at is not None:
         seconds = max(0.0, min(seconds, contact.expires_at - now))
     return Defer(seconds, RetryReason.ENGAGED, replace(progress, engaged_since=since))
 
 
-def forget_engaged(progress: Progress, seen: Conversation, rules: DecisionPolicy) -> Progress:
-    """Forget since when a session was not to be written into, once it is ``seen`` otherwise."""
+def forget_engaged(
+    progress: Progress, conversation: Conversation, policy: DecisionPolicy
+) -> Progress:
+    """Reset ``engaged_since`` if the conversation permits a send, or is not open any more."""
     if progress.engaged_since is None:
         return progress
-    if seen.state is State.OPEN and not permits_barge_in(rules, seen):
+    if conversation.state is State.OPEN and not permits_barge_in(policy, conversation):
         return progress
     return replace(progress, engaged_since=None)
 
@@ -95,12 +98,17 @@ def forget_engaged(progress: Progress, seen: Conversation, rules: DecisionPolicy
 def after_read(
     result: Result, kind: AnswerKind, progress: Progress, policy: RetryPolicy, jitter: Jitter
 ) -> NextStep:
-    """Follow a state check that told no state."""
+    """Return the step after a state check without a state."""
     if kind is AnswerKind.REFUSED:
         return Settle(Status.REJECTED, Reason.REFUSED)
     if kind is AnswerKind.NOT_SENT:
-        return _not_sent(progress, policy, jitter)
-    return _attempt(_passing_reason(result), progress, policy, jitter, None)
+        return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
+    if isinstance(result, NoAnswer):
+        reason = RetryReason.NO_ANSWER
+    else:
+        success = result.status // 100 == SUCCESS
+        reason = RetryReason.NONSENSE if success else RetryReason.SERVER_ERROR
+    return _defer_attempt(reason, progress, policy, jitter, None)
 
 
 def after_send(
@@ -111,13 +119,13 @@ def after_send(
     policy: RetryPolicy,
     jitter: Jitter,
 ) -> NextStep:
-    """Follow a send that was not accepted, where no question to the platform is needed."""
+    """Return the step after a send that was not accepted, from the answer alone."""
     match kind:
         case AnswerKind.NOT_SENT:
-            return _not_sent(progress, policy, jitter)
+            return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
         case AnswerKind.NOT_TAKEN:
-            told = result.retry_after if isinstance(result, Answer) else None
-            return _attempt(RetryReason.NOT_TAKEN, progress, policy, jitter, told)
+            seconds = result.retry_after if isinstance(result, Answer) else None
+            return _defer_attempt(RetryReason.NOT_TAKEN, progress, policy, jitter, seconds)
         case AnswerKind.CHANNEL:
             return Settle(Status.REJECTED, Reason.CHANNEL)
         case AnswerKind.IN_DOUBT:
@@ -131,24 +139,24 @@ def after_send(
 def after_closed_session(
     conversation: Conversation | None, answer: Answer, progress: Progress, policy: RetryPolicy
 ) -> NextStep:
-    """Follow a notify that found the session closed: open linked is next, without a check.
+    """Return the step after a notify to a closed session: an open without a state check.
 
-    What is known of the guest is kept: the state check's guest stands before the address that
-    the refusal tells.
+    The recipient is stored with it: that of the state check, else the address in the refusal.
     """
     counted = progress.count_refusal(Step.NOTIFY)
     if counted.refusals(Step.NOTIFY) >= policy.loop_after:
         return Settle(Status.PARKED, Reason.RETRY_LOOP)
-    told = conversation.target if conversation else progress.target
-    if told is None and answer.address:
-        told = Target(answer.address, is_guest_id=False)
-    identity = conversation.external_contact_id if conversation else progress.external_contact_id
-    learnt = replace(counted, open_next=True, target=told, external_contact_id=identity)
-    return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, learnt)
+    known = conversation or progress
+    target = known.target
+    if target is None and answer.address:
+        target = Target(answer.address, is_guest_id=False)
+    person = known.external_contact_id
+    again = replace(counted, open_next=True, target=target, external_contact_id=person)
+    return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, again)
 
 
 def after_stale_state(step: Step, progress: Progress, policy: RetryPolicy) -> NextStep:
-    """Follow a notify that shows that the state read is no longer true."""
+    """Return the step after a send that shows that the state has changed since its check."""
     counted = progress.count_refusal(step)
     if counted.refusals(step) >= policy.loop_after:
         return Settle(Status.PARKED, Reason.RETRY_LOOP)
@@ -156,56 +164,64 @@ def after_stale_state(step: Step, progress: Progress, policy: RetryPolicy) -> Ne
 
 
 def after_open_conflict(
-    sent: Open, answer: Answer, progress: Progress, policy: RetryPolicy
+    refused: Open, answer: Answer, progress: Progress, policy: RetryPolicy
 ) -> NextStep:
-    """Follow an open that met a session in another state: that is read again and decides.
+    """Return the step after an open that was refused because of another state: a recheck.
 
-    A 400 that the state explains each time has an end all the same: the person comes and goes.
+    A 400 counts as an attempt: a state that changes back and forth must not repeat it forever.
     """
-    if not is_contacts_own(answer):
-        return (
-            Recheck(progress) if sent.previous else after_stale_state(Step.OPEN, progress, policy)
-        )
-    attempts = progress.attempts + 1
-    if sent.previous is None:  # no state can be read of a conversation that is gone
+    if not is_about_contact(answer):
+        if refused.previous:
+            return Recheck(progress)
+        return after_stale_state(Step.OPEN, progress, policy)
+    if refused.previous is None:  # a conversation that is gone has no state to read
         return Settle(Status.REJECTED, Reason.REFUSED)
+    attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
         return Settle(Status.PARKED, Reason.EXHAUSTED)
     return Recheck(replace(progress, attempts=attempts))
 
 
-def is_contacts_own(answer: Answer) -> bool:
-    """Tell whether a refused open is meant for this contact, unless its state explains it.
+def is_about_contact(answer: Answer) -> bool:
+    """Return True if a refused open concerns this contact, unless its state explains the refusal.
 
-    A 400 is, but for one that says that the person is in a conversation: that passes, as a 409.
+    That is a 400, except if it says that the person has an open conversation: like a 409, that
+    is temporary.
     """
     return answer.status == BAD_REQUEST and answer.hint is not Hint.TALKING
 
 
 def after_conflict(
-    sent: Open, answer: Answer, seen: Conversation, progress: Progress, policy: RetryPolicy
+    refused: Open,
+    answer: Answer,
+    conversation: Conversation,
+    progress: Progress,
+    policy: RetryPolicy,
 ) -> NextStep | None:
-    """Judge an open that was refused by the state as it is read afterwards.
+    """Return the step after a refused open and the state check that followed it.
 
-    ``None`` means that the state explains the refusal, and an ordinary decision follows.
+    None: the state explains the refusal, and the usual decision follows.
     """
-    if seen.state not in (State.ENDED, State.RESUMABLE):
+    if conversation.state not in (State.ENDED, State.RESUMABLE):
         return None
-    if is_contacts_own(answer):
+    if is_about_contact(answer):
         return Settle(Status.REJECTED, Reason.REFUSED)
-    if sent.external_contact_id not in (None, seen.external_contact_id):
+    if refused.external_contact_id not in (None, conversation.external_contact_id):
         return Settle(Status.PARKED, Reason.IDENTITY)
     counted = progress.count_refusal(Step.OPEN)
     if counted.refusals(Step.OPEN) >= policy.loop_after:
         return Settle(Status.PARKED, Reason.RETRY_LOOP)
     again = replace(
-        counted, open_next=True, target=seen.target, external_contact_id=seen.external_contact_id
+        counted,
+        open_next=True,
+        target=conversation.target,
+        external_contact_id=conversation.external_contact_id,
     )
     return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, again)
 
 
 def after_absence(progress: Progress, policy: RetryPolicy) -> Settle | Defer:
-    """Follow a message that was not taken after all: the state is read again, with a bound."""
+    """Return the step after proof that a message was not taken: a state check, up to the limit."""
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
         return Settle(Status.PARKED, Reason.EXHAUSTED)
@@ -213,21 +229,15 @@ def after_absence(progress: Progress, policy: RetryPolicy) -> Settle | Defer:
     return Defer(0.0, RetryReason.NOT_FOUND, again)
 
 
-def _passing_reason(result: Result) -> RetryReason:
-    if isinstance(result, NoAnswer):
-        return RetryReason.NO_ANSWER
-    return RetryReason.NONSENSE if result.status // 100 == SUCCESS else RetryReason.SERVER_ERROR
-
-
-def _not_sent(progress: Progress, policy: RetryPolicy, jitter: Jitter) -> Defer:
-    return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
-
-
-def _attempt(
-    reason: RetryReason, progress: Progress, policy: RetryPolicy, jitter: Jitter, told: float | None
+def _defer_attempt(
+    reason: RetryReason,
+    progress: Progress,
+    policy: RetryPolicy,
+    jitter: Jitter,
+    seconds: float | None,
 ) -> NextStep:
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
         return Settle(Status.PARKED, Reason.EXHAUSTED)
-    seconds = told if told is not None else policy.backoff(attempts, jitter)
+    seconds = seconds if seconds is not None else policy.backoff(attempts, jitter)
     return Defer(seconds, reason, replace(progress, attempts=attempts))

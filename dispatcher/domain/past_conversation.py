@@ -1,4 +1,4 @@
-"""What the platform's analytics show of the past; they lag behind by some seconds or more."""
+"""Past conversations as the platform's analytics show them, some seconds or more late."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 class PastMessage:
     """One message; ``at`` is seconds since the epoch by the platform's clock.
 
-    ``text`` is None where the platform does not show texts. Without ``indexed`` it is shown by
-    the conversation itself and not by analytics yet: it does not tell how far they are.
+    ``text`` is None if the platform does not show texts. Without ``indexed`` the message was read
+    from the conversation and is not in analytics yet: it does not show how complete they are.
     """
 
     id: str
@@ -20,10 +20,10 @@ class PastMessage:
 
 @dataclass(frozen=True, slots=True)
 class PastConversation:
-    """One conversation with those of its messages that have arrived in analytics.
+    """A conversation with those of its messages that analytics have.
 
-    Without ``tells_previous`` the platform knows no links: then None in ``previous`` says nothing.
-    Without ``readable`` the platform shows that it was there, and does not tell its messages.
+    Without ``has_previous`` the platform records no links, so None in ``previous`` means nothing.
+    Without ``readable`` the platform shows that the conversation exists, but not its messages.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Quiet hours: when nobody wants to hear from a contact centre, by the clock on their own wall."""
+"""Quiet hours: a daily time without messages, in the time zone of the person."""
 
 import re
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class QuietPeriod:
-    """A stretch of time that is quiet or loud as a whole; its bounds in seconds since the epoch.
+    """A period that is quiet as a whole, or not at all.
 
-    ``begin`` belongs to it, ``end`` does not.
+    It is from ``begin`` up to, but not including, ``end`` (seconds since the epoch).
     """
 
     begin: float
@@ -22,11 +22,11 @@ class QuietPeriod:
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily window of wall-clock time, over midnight where it ends before it begins.
+    """A daily window of local time; it includes midnight if ``end`` is before ``begin``.
 
-    Where clocks are changed inside of it, the window is as long as that night is. A bound that
-    the wall clock leaps over is taken at the leap; of one that it shows twice, the window begins
-    with the first and ends with the second, so that no quiet hour is ever cut short.
+    At a change to or from summer time, the window is longer or shorter by the change. A bound in
+    the hour that is skipped counts as the moment of the change. If a bound occurs twice, the
+    window begins with the first and ends with the second one, so that no quiet time is lost.
     """
 
     begin: time
@@ -34,10 +34,10 @@ class QuietHours:
 
     @classmethod
     def parse(cls, text: str) -> "QuietHours":
-        """Read a window such as "21:00-08:00".
+        """Parse a window such as "21:00-08:00".
 
         Raises:
-            ValueError: it is not written so, or holds no time.
+            ValueError: the text has another form, or the window is empty.
 
         """
         found = _WINDOW.fullmatch(text)
@@ -50,35 +50,34 @@ class QuietHours:
         return cls(begin, end)
 
     def span(self, now: float, zone: tzinfo) -> QuietPeriod:
-        """Return the quiet or the loud time around ``now`` (seconds since the epoch)."""
+        """Return the period that includes ``now`` (seconds since the epoch)."""
         today = datetime.fromtimestamp(now, zone).date()
-        nights = [self._night(today + _DAY * days, zone) for days in (-2, -1, 0, 1, 2)]
-        for begin, end in nights:
+        windows = [self._window(today + _DAY * days, zone) for days in (-2, -1, 0, 1, 2)]
+        for begin, end in windows:
             if begin <= now < end:
                 return QuietPeriod(begin, end, quiet=True)
-        since = max((end for _, end in nights if end <= now), default=now)
-        until = min((begin for begin, _ in nights if begin > now), default=now)
+        since = max((end for _, end in windows if end <= now), default=now)
+        until = min((begin for begin, _ in windows if begin > now), default=now)
         return QuietPeriod(since, until, quiet=False)
 
-    def _night(self, day: date, zone: tzinfo) -> tuple[float, float]:
+    def _window(self, day: date, zone: tzinfo) -> tuple[float, float]:
         """Return the bounds of the window that begins on ``day``."""
-        last = day if self.end > self.begin else day + _DAY
-        return _instant(day, self.begin, zone, second=False), _instant(
-            last, self.end, zone, second=True
-        )
+        last_day = day if self.end > self.begin else day + _DAY
+        begin = _timestamp(day, self.begin, zone, last=False)
+        return begin, _timestamp(last_day, self.end, zone, last=True)
 
 
-def _instant(day: date, at: time, zone: tzinfo, *, second: bool) -> float:
-    """Return when the wall clock shows ``at``, or leaps over it; ``second``: for the last time."""
-    wall = datetime.combine(day, at, zone)
-    before, after = wall.timestamp(), wall.replace(fold=1).timestamp()
-    if before > after:
-        return _change(int(after), int(before), zone)
-    return after if second else before
+def _timestamp(day: date, at: time, zone: tzinfo, *, last: bool) -> float:
+    """Return the first or the last time at which it is ``at``, or the change that skips it."""
+    local = datetime.combine(day, at, zone)
+    first, second = local.timestamp(), local.replace(fold=1).timestamp()
+    if first > second:
+        return _offset_change(int(second), int(first), zone)
+    return second if last else first
 
 
-def _change(low: int, high: int, zone: tzinfo) -> float:
-    """Return the moment between the two at which the zone's offset changes."""
+def _offset_change(low: int, high: int, zone: tzinfo) -> float:
+    """Return the time between ``low`` and ``high`` at which the zone's offset changes."""
     old = _offset(low, zone)
     while high - low > 1:
         middle = (low + high) // 2

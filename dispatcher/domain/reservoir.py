@@ -1,4 +1,4 @@
-"""A random sample of a stream of unknown length, in memory that does not grow with it."""
+"""A random sample of a stream of unknown length, in constant memory."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -7,9 +7,9 @@ T = TypeVar("T")
 
 
 class Reservoir(Generic[T]):
-    """Keeps ``size`` things out of all that are offered, each with the same chance.
+    """Keeps ``size`` of all offered items; each item has the same chance.
 
-    ``below`` gives a random whole number from 0 up to, but not including, its argument.
+    ``below`` returns a random integer from 0 up to, but not including, its argument.
     """
 
     def __init__(self, size: int, below: Callable[[int], int]) -> None:
@@ -18,10 +18,10 @@ class Reservoir(Generic[T]):
         self.offered = 0
         self.kept: list[T] = []
 
-    def offer(self, thing: T) -> None:
-        """Take ``thing`` in, or leave it."""
+    def offer(self, item: T) -> None:
+        """Keep ``item``, or leave it out, at random."""
         self.offered += 1
         if len(self.kept) < self._size:
-            self.kept.append(thing)
+            self.kept.append(item)
         elif (place := self._below(self.offered)) < self._size:
-            self.kept[place] = thing
+            self.kept[place] = item

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a contact stands. The last five are final."""
+    """The status of a contact. The last five are final."""
 
     READY = "ready"
     CLAIMED = "claimed"
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 
 class Relation(StrEnum):
-    """Which conversation continues which, and how."""
+    """How the message's conversation continues the earlier one."""
 
     NOTIFIED = "notified"
     LINKED = "linked"
@@ -55,28 +55,28 @@ class Relation(StrEnum):
 
 
 class Step(StrEnum):
-    """The calls that one contact can take; ``endpoint`` in metrics."""
+    """The calls to the platform; the tag ``endpoint`` in metrics."""
 
     CHECK = "check"
     NOTIFY = "notify"
     OPEN = "open"
     LOOK_BACK = "look_back"
     CHECK_MANY = "check_many"
-    """The states of many contacts, as the platform's analytics record them."""
+    """The states of many conversations, from the platform's analytics."""
 
     @property
     def is_send(self) -> bool:
-        """Whether the step can make a message take effect."""
+        """Whether the step sends a message."""
         return self is Step.NOTIFY or self is Step.OPEN
 
     @property
     def is_of_records(self) -> bool:
-        """Whether the step reads analytics: what becomes of it says nothing about contacts."""
+        """Whether the step reads analytics, so that its failure says nothing about a contact."""
         return self is Step.LOOK_BACK or self is Step.CHECK_MANY
 
 
 class HaltReason(StrEnum):
-    """Why the whole run stands still."""
+    """Why the run, a client or a campaign is halted."""
 
     UNAUTHORIZED = "unauthorized"
     SCOPE = "scope"
@@ -100,27 +100,27 @@ class ScopeSource(StrEnum):
 
 
 class SendBlock(StrEnum):
-    """Why the ledger does not let a send begin."""
+    """Why the ledger does not permit a send."""
 
     BUSY = "busy"
-    """Another send to the same conversation or person has no known end yet."""
+    """Another send to the same conversation or person is unsettled."""
     SAME_PERSON = "same_person"
-    """The person was written to in this campaign."""
+    """The person already received a message of this campaign."""
     CAPPED = "capped"
-    """The person was written to often enough of late, in whichever campaign."""
+    """The person received the permitted number of messages of all campaigns recently."""
 
 
 class Resolution(StrEnum):
-    """What was made of a send in doubt; a metric's tag."""
+    """The end of a send in doubt; a metric's tag."""
 
     FOUND = "found"
-    """The platform shows the message: settled."""
+    """The platform shows the message: the contact is settled."""
     ABSENT = "absent"
-    """The platform shows that it never took it: back to the state check."""
+    """It is proved that the message was not taken: back to the state check."""
     RESENT = "resent"
-    """Not shown in time, and sent again by the policy at-least-once."""
+    """The message was not found in time, and is sent again (at-least-once)."""
     PARKED = "parked"
-    """The platform cannot tell: for a person to look at."""
+    """The platform's records give no answer: a person has to decide."""
 
 
 class RetryReason(StrEnum):

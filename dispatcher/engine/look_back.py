@@ -6,12 +6,12 @@ from itertools import count
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, newest_shown
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.next_step import SUCCESS
 from dispatcher.domain.past_conversation import PastConversation
-from dispatcher.domain.reconciliation import NEVER_SHOWN, DeliveryWitness, newest_shown
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.refusals import RefusalHandler

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
+from dispatcher.domain.evidence import Evidence
 from dispatcher.domain.next_step import Settle, after_absence
 from dispatcher.domain.reconciliation import (
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,

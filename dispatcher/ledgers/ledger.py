@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from dispatcher.domain.contact_history import HistoryEntry
+from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import DeliveryWitness
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields

@@ -1,4 +1,4 @@
-"""One call of a dialect: the token, the request, and what the answer tells beside its body."""
+"""Makes the requests of a dialect: adds the token, and reads the response's headers."""
 
 from collections.abc import Callable
 
@@ -10,35 +10,35 @@ from dispatcher.platforms.http import (
     HttpClient,
     HttpResponse,
     PlatformClock,
-    reading,
+    parse_quota,
 )
 from dispatcher.platforms.token import AccessToken, TokenManager
 from dispatcher.ports import Clock, Reply, TokenLease
 
-Read = Callable[[HttpResponse], Result]
-"""Turns an answer that was read to its end into the domain's words."""
+ParseResponse = Callable[[HttpResponse], Result]
+"""Turns a complete response into the domain's answer."""
 
 
 class ApiClient:
-    """Makes a dialect's requests, each with the token that lives."""
+    """Makes a dialect's requests with the current token."""
 
     def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
         self._http = http
         self._tokens = tokens
         self._clock = clock
         self._platform_clock = PlatformClock(clock)
-        self._host = http.host(URL(base_url))
-        self._ahead = 0.0
+        self._origin = http.origin(URL(base_url))
+        self._platform_ahead = 0.0
 
     def now(self) -> float:
-        """Return the platform's time, as far as its answers told: seconds since the epoch."""
-        return self._clock.time() + self._ahead
+        """Return the platform's time (seconds since the epoch), estimated from its responses."""
+        return self._clock.time() + self._platform_ahead
 
     def token(self) -> AccessToken:
-        """Return a token that has not expired, for several calls that belong together.
+        """Return a valid token, for several calls that belong together.
 
         Raises:
-            TokenExpiredError: there is none just now.
+            TokenExpiredError: there is none.
 
         """
         return self._tokens.fresh()
@@ -47,30 +47,28 @@ class ApiClient:
         self,
         method: str,
         target: str,
-        data: bytes | None,
-        read: Read,
+        body: bytes | None,
+        parse: ParseResponse,
         token: AccessToken | None = None,
     ) -> Reply:
-        """Make one request; ``target`` is path and query, ``data`` JSON.
+        """Make one request; ``target`` is path and query, ``body`` JSON.
 
         Raises:
-            TokenExpiredError: there is no token just now, and no request was made.
+            TokenExpiredError: there is no valid token, and no request was made.
 
         """
         token = token or self._tokens.fresh()
-        use = TokenLease(token.number, self._clock.monotonic() - token.issued)
+        lease = TokenLease(token.number, self._clock.monotonic() - token.issued)
         result, seconds = await self._http.request(
-            self._host, method, target, _headers(token, data), data
+            self._origin, method, target, _headers(token, body), body
         )
         if isinstance(result, NoAnswer):
-            return Reply(result, seconds, use)
+            return Reply(result, seconds, lease)
         ahead = self._platform_clock.ahead(result.headers)
         if ahead is not None:
-            self._ahead = ahead
-        return Reply(read(result), seconds, use, reading(result.headers), ahead)
+            self._platform_ahead = ahead
+        return Reply(parse(result), seconds, lease, parse_quota(result.headers), ahead)
 
 
-def _headers(token: AccessToken, data: bytes | None) -> dict[str, str]:
-    if data is None:
-        return token.headers
-    return {**token.headers, "Content-Type": JSON_TYPE}
+def _headers(token: AccessToken, body: bytes | None) -> dict[str, str]:
+    return token.headers if body is None else {**token.headers, "Content-Type": JSON_TYPE}

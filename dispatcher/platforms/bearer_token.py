@@ -1,37 +1,37 @@
-"""A bearer token that something else keeps fresh: which one it is, and when to look again."""
+"""A bearer token that is renewed outside of the dispatcher: its number, and when to reload it."""
 
 import math
 from dataclasses import dataclass
 
 from dispatcher.ports import BearerToken, Clock
 
-LOOK_SECONDS = (5.0, 60.0)
-"""How soon, and how late at most, it is looked whether another token is there."""
-LOOK_SHARE = 0.7
-"""Part of what is left of a token's life after which it is looked."""
+RELOAD_SECONDS = (5.0, 60.0)
+"""The shortest and the longest time until the token is read again from its source."""
+RELOAD_SHARE = 0.7
+"""Share of a token's remaining lifetime after which it is read again."""
 REFUSED_SECONDS = 60.0
-"""How long a token counts as refused; then it is tried again, whatever refused it."""
+"""How long a token counts as refused; afterwards it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRefusal:
-    """Why credentials are not taken; ``words`` say it to people, and what to do."""
+    """Credentials that cannot be used; ``message`` says why, and what to do."""
 
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class BearerTokenUse:
-    """A token in use, by its number. Times are monotonic seconds."""
+    """How a bearer token is used: under which number, and until when. Monotonic seconds."""
 
     number: int
     since: float
-    look_again_at: float
+    reload_at: float
     expires_at: float
 
 
 class BearerTokenTracker:
-    """Tells one bearer token from the next."""
+    """Numbers bearer tokens, and remembers whether the current one was refused."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -40,33 +40,32 @@ class BearerTokenTracker:
         self._since = 0.0
         self._refused_until = -math.inf
 
-    def refused(self, number: int, expires_at: float) -> bool:
-        """Note that the platform refused a token; false if it is none of these, or had expired."""
+    def mark_refused(self, number: int, expires_at: float) -> bool:
+        """Record that the platform refused a token.
+
+        Return False if it is not the current bearer token, or had expired.
+        """
         now = self._clock.monotonic()
         if self._value is None or number != self._number or now >= expires_at:
             return False
         self._refused_until = now + REFUSED_SECONDS
         return True
 
-    def take(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
-        """Return how a token is used: under ``number``, or its own if it was the last before."""
+    def accept(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
+        """Return the use of a token: under ``number``, or its old one if it is unchanged."""
         now = self._clock.monotonic()
-        left = self._left(bearer)
+        expires_at = math.inf if bearer.expires_at is None else bearer.expires_at
+        left = expires_at - self._clock.time()
         if left <= 0:
-            return TokenRefusal(f"{bearer.where} has expired: look at what should keep it fresh")
+            return TokenRefusal(f"{bearer.where} has expired: check what should renew it")
         if bearer.value != self._value or self._number != number - 1:
             self._value, self._number, self._since = bearer.value, number, now
             self._refused_until = -math.inf
         elif now < self._refused_until:
             return TokenRefusal(
-                f"the platform refused the token of {bearer.where} (401): look at what should"
-                " keep it fresh"
+                f"the platform refused the token of {bearer.where} (401):"
+                " check what should renew it"
             )
-        soon, late = LOOK_SECONDS
-        look_again_at = now + min(late, max(soon, left * LOOK_SHARE))
-        return BearerTokenUse(self._number, self._since, look_again_at, now + left)
-
-    def _left(self, bearer: BearerToken) -> float:
-        if bearer.expires_at is None:
-            return math.inf
-        return bearer.expires_at - self._clock.time()
+        shortest, longest = RELOAD_SECONDS
+        reload_at = now + min(longest, max(shortest, left * RELOAD_SHARE))
+        return BearerTokenUse(self._number, self._since, reload_at, now + left)

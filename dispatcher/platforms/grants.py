@@ -1,4 +1,4 @@
-"""What a token grants, held against what the calls need."""
+"""Compares what a token grants with what the calls need."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dispatcher.ports import TokenGrants
 
 @dataclass(frozen=True, slots=True)
 class RoleDivision:
-    """A role of the client, and the division that it has it in; ids."""
+    """A role of the client, and the division in which the client has it; both are ids."""
 
     role: str
     division: str
@@ -18,11 +18,11 @@ class RoleDivision:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What the platform tells about a token beyond the answer that issued it.
+    """What the platform reports about a token after it was issued.
 
-    ``scopes`` and ``roles`` are None where it does not tell; no scopes at all mean that it does
-    not limit the client by scopes. ``about`` says for people whose client it is, and what
-    stands out.
+    ``scopes`` and ``roles`` are None if they are not reported. Empty ``scopes`` mean that the
+    client is not limited by scopes. ``about`` is a text for people: the owner of the client, and
+    anything unusual.
     """
 
     scopes: tuple[str, ...] | None = None
@@ -32,10 +32,10 @@ class TokenInfo:
 
 @dataclass(frozen=True, slots=True)
 class RequiredGrants:
-    """What the calls need: any one name of each group of scopes, and every permission.
+    """What the calls need: one scope of each group, and every permission.
 
-    A token does not tell its permissions: they are told as required, and a 403 shows that one
-    is missing.
+    The permissions of a token cannot be read. They are only listed as required; a 403 shows that
+    one is missing.
     """
 
     scopes: Sequence[Sequence[str]] = ()
@@ -43,29 +43,31 @@ class RequiredGrants:
     pages: AdminPages = MESSAGING_PAGES
 
     def names(self) -> tuple[str, ...]:
-        """Return what is needed as texts for people."""
+        """Return the required grants as texts for people."""
         scopes = (f"scope {' or '.join(group)}" for group in self.scopes if group)
         return (*scopes, *(f"permission {name}" for name in self.permissions))
 
-    def evaluate(self, number: int, scopes: Sequence[str] | None) -> TokenGrants:
-        """Judge a token by the scopes that it was issued with; None: nobody told them."""
-        lacks = tuple(self._lacks(scopes, None))
-        told = scopes is not None
-        return TokenGrants(number, tuple(scopes or ()), lacks, self.names(), scopes_known=told)
-
-    def evaluate_reported(self, number: int, found: TokenInfo | None) -> TokenGrants:
-        """Judge a token by what the platform tells about it; by nothing where it does not."""
-        if found is None:
-            about = "what is granted could not be read just now"
-            return TokenGrants(number, (), (), self.names(), about, scopes_known=False)
-        scopes = found.scopes or None
-        lacks = tuple(self._lacks(scopes, found.roles))
-        told = scopes is not None
+    def evaluate(
+        self,
+        number: int,
+        scopes: Sequence[str] | None,
+        roles: Sequence[RoleDivision] | None = None,
+        about: str = "",
+    ) -> TokenGrants:
+        """Compare a token's scopes and roles with what is required; None: not known."""
+        missing = tuple(self._missing(scopes, roles))
+        known = scopes is not None
         return TokenGrants(
-            number, scopes or (), lacks, self.names(), found.about, scopes_known=told
+            number, tuple(scopes or ()), missing, self.names(), about, scopes_known=known
         )
 
-    def _lacks(
+    def evaluate_reported(self, number: int, info: TokenInfo | None) -> TokenGrants:
+        """Compare what the platform reports about a token; None: it reports nothing."""
+        if info is None:
+            return self.evaluate(number, None, about="what is granted could not be read just now")
+        return self.evaluate(number, info.scopes or None, info.roles, info.about)
+
+    def _missing(
         self, scopes: Sequence[str] | None, roles: Sequence[RoleDivision] | None
     ) -> Iterator[MissingGrant]:
         for group in self.scopes:

@@ -1,4 +1,15 @@
-"""One HTTP exchange: no retry, no redirect, and foreign exceptions become values here."""
+"""One HTTP request: no retry, no redirect, and the client's exceptions become values here.
+
+This module uses parts of aiohttp below its session: the connector, the response protocol and the
+parser. aiohttp documents none of them for this use, so its minor version is pinned in
+``pyproject.toml``. `tests/unit/test_platform_http_client.py` names what a newer version lacks. Two
+reasons for not using ``aiohttp.ClientSession``:
+
+- It sends an idempotent request again if a kept connection breaks, and does not report whether
+  any byte of a failed request left. `NoAnswerCause.NOT_SENT` is exact here: a request that
+  certainly did not leave may be repeated, any other one is in doubt.
+- It takes 40 to 70 microseconds more for each request (`benchmarks/README.md`).
+"""
 
 import asyncio
 import math
@@ -22,16 +33,21 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer that was read to its end. ``body`` is None where it is no JSON object."""
+    """A response that was read completely. ``body`` is None if it is not a JSON object."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: dict[str, object] | None = field(repr=False)
 
+    @property
+    def success_body(self) -> dict[str, object] | None:
+        """The body, if the status is 2xx."""
+        return self.body if self.status // 100 == 2 else None  # noqa: PLR2004 - HTTP's success
+
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """How to reach the platform; times in seconds, paths and URLs as the user gave them."""
+    """How to reach the platform; times in seconds, paths and URLs as in the settings."""
 
     timeout: float = 10.0
     connect_timeout: float = 5.0
@@ -41,22 +57,22 @@ class HttpOptions:
 
 
 class Origin:
-    """An origin to ask: what its connections are found by, and what every request begins with."""
+    """An origin: the key of its pooled connections, and the common part of its request heads."""
 
     def __init__(self, url: URL, proxy: URL | None) -> None:
         origin = url.origin()
-        self.asked = aiohttp.ClientRequest("GET", origin, proxy=proxy)
+        self.sample_request = aiohttp.ClientRequest("GET", origin, proxy=proxy)
         self._before_target = ""
         self._common = (
-            f" HTTP/1.1\r\nHost: {self.asked.headers['Host']}\r\n"
+            f" HTTP/1.1\r\nHost: {self.sample_request.headers['Host']}\r\n"
             f"Accept: {JSON_TYPE}\r\nUser-Agent: dispatcher\r\n"
         )
-        if proxy is not None and not self.asked.is_ssl():
+        if proxy is not None and not self.sample_request.is_ssl():
             self._before_target = str(origin)
             self._common += _proxy_authorization(proxy)
 
     def head(self, method: str, target: str, headers: Mapping[str, str], length: int | None) -> str:
-        """Return a request's head, with the empty line; ``length`` is its body's in bytes."""
+        """Return a request's head with the empty line; ``length`` is the body's size in bytes."""
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         if length is not None:
             lines.append(f"Content-Length: {length}\r\n")
@@ -66,9 +82,7 @@ class Origin:
 class HttpClient:
     """A pool of connections to the platform.
 
-    Connections (names, TLS, proxies, keep-alive) and the reading of answers are aiohttp's. Its
-    session is left out: cookies, redirects, netrc, and above all requests that are sent a
-    second time are what a dispatcher must not have, and they are two thirds of its time.
+    aiohttp makes the connections (DNS, TLS, proxies, keep-alive) and parses the responses.
     """
 
     def __init__(self, options: HttpOptions, clock: Clock) -> None:
@@ -82,43 +96,43 @@ class HttpClient:
         self._options = options
 
     async def __aenter__(self) -> Self:
-        """Return itself; leaving closes every connection."""
+        """Return itself; the exit closes every connection."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._connector.close()
 
-    def host(self, url: URL) -> Origin:
-        """Return the origin of a URL, for `request`."""
+    def origin(self, url: URL) -> Origin:
+        """Return the origin of ``url``, for `request`."""
         proxy = self._options.proxy
         return Origin(url, URL(proxy) if proxy else None)
 
     async def request(
         self,
-        host: Origin,
+        origin: Origin,
         method: str,
         target: str,
         headers: Mapping[str, str],
-        data: bytes | None = None,
+        body: bytes | None = None,
     ) -> tuple[HttpResponse | NoAnswer, float]:
-        """Make one request and read its answer; return it with the seconds that it took.
+        """Make one request; return its response, and the seconds that it took.
 
-        ``target`` (path and query) and ``headers`` go out as they are: the caller vouches that
-        there is no line end in them.
+        ``target`` (path and query) and ``headers`` are sent unchanged: the caller guarantees that
+        they contain no line end.
         """
         start = self._clock.monotonic()
-        head = host.head(method, target, headers, None if data is None else len(data))
-        sent = head.encode("latin-1") + (data or b"")
+        head = origin.head(method, target, headers, None if body is None else len(body))
+        sent = head.encode("latin-1") + (body or b"")
         result: HttpResponse | NoAnswer
         left = False
         try:
             async with asyncio.timeout(self._options.timeout):
-                connection = await self._connector.connect(host.asked, [], self._timeout)
+                connection = await self._connector.connect(origin.sample_request, [], self._timeout)
                 try:
-                    protocol, transport = _fresh(connection)
+                    protocol, transport = _ready_protocol(connection)
                     left = True
                     transport.write(sent)
-                    result = await _answer(protocol)
+                    result = await _read_response(protocol)
                 except BaseException:
                     connection.close()
                     raise
@@ -135,86 +149,88 @@ def _proxy_authorization(proxy: URL) -> str:
     return f"Proxy-Authorization: {value}\r\n"
 
 
-def _fresh(
+def _ready_protocol(
     connection: aiohttp.connector.Connection,
 ) -> tuple[ResponseHandler, asyncio.Transport]:
-    """Return the connection, ready for one request.
+    """Return the connection's protocol and transport, prepared for one request.
 
-    A kept connection on which something came unasked is not: it would be taken for the answer.
+    Raises:
+        ClientConnectionError: a kept connection has received data without a request, which would
+            be read as the response to this one.
+
     """
     protocol = connection.protocol
     transport = None if protocol is None else protocol.transport
     if protocol is None or transport is None or protocol.should_close:
-        raise aiohttp.ClientConnectionError("the kept connection has an answer to no request")
+        raise aiohttp.ClientConnectionError("the kept connection received unrequested data")
     protocol.set_response_params(read_until_eof=True)
     return protocol, transport
 
 
-async def _answer(protocol: ResponseHandler) -> HttpResponse:
+async def _read_response(protocol: ResponseHandler) -> HttpResponse:
     message, payload = await protocol.read()
-    while message.code // 100 == 1:  # HTTP's class of answers that another one follows
+    while message.code // 100 == 1:  # HTTP's interim responses
         message, payload = await protocol.read()
     return HttpResponse(message.code, message.headers, _json_object(await payload.read()))
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
     if not left:
-        return NoAnswer(NoAnswerCause.NOT_SENT, _words(error))
-    # aiohttp's timeouts are TimeoutErrors too, which are OSErrors
-    loss = NoAnswerCause.TIMEOUT if isinstance(error, TimeoutError) else NoAnswerCause.RESET
-    return NoAnswer(loss, _words(error))
+        return NoAnswer(NoAnswerCause.NOT_SENT, _error_text(error))
+    # aiohttp's timeouts are TimeoutErrors, too
+    cause = NoAnswerCause.TIMEOUT if isinstance(error, TimeoutError) else NoAnswerCause.RESET
+    return NoAnswer(cause, _error_text(error))
 
 
-def reading(headers: Mapping[str, str]) -> QuotaReading | None:
-    """Read the rate window's headers (source: platform contract, rate limit)."""
-    told = headers.get("inin-ratelimit-count")
-    if told is None:
+def parse_quota(headers: Mapping[str, str]) -> QuotaReading | None:
+    """Read the headers of the rate window (source: platform contract, rate limit)."""
+    count = parse_number(headers.get("inin-ratelimit-count"))
+    if count is None:
         return None
-    count = number(told)
-    allowed = number(headers.get("inin-ratelimit-allowed"))
-    reset = number(headers.get("inin-ratelimit-reset"))
-    if count is None or allowed is None or reset is None or allowed < 1:
+    allowed = parse_number(headers.get("inin-ratelimit-allowed"))
+    reset = parse_number(headers.get("inin-ratelimit-reset"))
+    if allowed is None or reset is None or allowed < 1:
         return None
     return QuotaReading(int(count), int(allowed), reset)
 
 
-def number(value: str | None) -> float | None:
-    """Read a header that counts something; None where it is no number that can be counted to."""
+def parse_number(value: str | None) -> float | None:
+    """Parse a header's number; a negative one is 0. None if it is missing or not finite."""
     try:
-        told = float(value) if value is not None else math.nan
+        number = float(value) if value is not None else math.nan
     except ValueError:
         return None
-    return max(0.0, told) if math.isfinite(told) else None
+    return max(0.0, number) if math.isfinite(number) else None
 
 
-def sound(text: str) -> str:
-    """Replace what was no UTF-8 on the wire, so that a text can be written anywhere."""
+def replace_invalid(text: str) -> str:
+    """Replace characters that were not valid UTF-8 on the wire and cannot be encoded."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 class PlatformClock:
-    """How far the platform's clock is ahead of ours, by its Date headers (whole seconds)."""
+    """Estimates the platform's clock from its Date headers, which have whole seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen = ""
+        self._last_date = ""
         self._offset: float | None = None
 
     def ahead(self, headers: Mapping[str, str]) -> float | None:
-        """Return seconds ahead of our clock, as of the last Date header that was new.
+        """Return by how many seconds the platform's clock is ahead; None if not known.
 
-        Between two of them time goes by as the monotonic clock has it, so a jump of ours does
-        not move the platform's.
+        The last Date header that differed from the one before counts. The monotonic clock counts
+        the time since then, so a jump of the local clock does not move the platform's.
         """
         ours = self._clock.time() - self._clock.monotonic()
         date = headers.get("Date", "")
-        if date and date != self._seen:
-            self._seen = date
+        if date and date != self._last_date:
+            self._last_date = date
             try:
                 theirs = parsedate_to_datetime(date).timestamp()
                 self._offset = theirs - self._clock.monotonic()
             except (ValueError, OverflowError):
-                pass  # what was known before is still the best
+                pass  # the estimate before is still the best one
         return None if self._offset is None else self._offset - ours
 
 
@@ -226,10 +242,10 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _words(error: Exception) -> str:
-    told: object = error
-    if isinstance(error, aiohttp.ClientResponseError):  # its own words hold the proxy's password
-        told = f"{error.status} {error.message}"
+def _error_text(error: Exception) -> str:
+    detail: object = error
+    if isinstance(error, aiohttp.ClientResponseError):  # its text contains the proxy's password
+        detail = f"{error.status} {error.message}"
     elif isinstance(error, HttpProcessingError):
-        told = f"{error.code} {error.message}"
-    return sound(f"{type(error).__name__}: {told}"[:200])
+        detail = f"{error.code} {error.message}"
+    return replace_invalid(f"{type(error).__name__}: {detail}"[:200])

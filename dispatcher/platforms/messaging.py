@@ -1,10 +1,11 @@
-"""The `messaging` dialect: its paths, bodies and words, turned into the domain's answers."""
+"""The `messaging` dialect: makes its requests, and parses its responses."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
 
 import orjson
 
-from dispatcher.domain.answer import Answer, Hint, Result
+from dispatcher.domain.answer import Answer, Hint
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
@@ -18,8 +19,8 @@ from dispatcher.platforms.response_parsing import (
     correlation,
     listed,
     moment,
+    parse_refusal,
     path_part,
-    refusal_words,
     text,
 )
 from dispatcher.platforms.token import TokenManager
@@ -29,9 +30,9 @@ PATH = "/api/v2/conversations/messaging"
 LOOK_BACK_PATH = "/api/v2/analytics/conversations/details/query"
 TOKEN_PATH = "/api/v2/oauth/token"  # noqa: S105 - a path, not a secret
 CLOSED_WORDS = "closed conversation"
-"""Of the 400 that a notification into a closed session gets (source: platform contract)."""
+"""In the 400 to a notification into a closed session (source: platform contract)."""
 CHANNEL_WORDS = "proactive initiation"
-"""Of the 400 of a channel without proactive messages (source: platform contract)."""
+"""In the 400 of a channel without proactive messages (source: platform contract)."""
 
 STATES = {
     "active": State.OPEN,
@@ -46,7 +47,7 @@ class MessagingPlatform:
 
     def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
         self._tokens = tokens
-        self._caller = ApiClient(http, tokens, base_url, clock)
+        self._api = ApiClient(http, tokens, base_url, clock)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
@@ -56,8 +57,8 @@ class MessagingPlatform:
     def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check_many`.
 
-        Analytics do not show the guest that a new conversation needs, so that they tell enough
-        of open sessions alone.
+        Only open sessions are returned: analytics do not show the guest that is needed to open a
+        new conversation.
         """
         body = {"conversationIds": list(conversation_ids)}
         return self._call(Step.CHECK_MANY, "POST", LOOK_BACK_PATH, orjson.dumps(body))
@@ -81,12 +82,12 @@ class MessagingPlatform:
             body["subject"] = contact.subject
         return self._call(Step.OPEN, "POST", PATH, orjson.dumps(body))
 
-    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
         lists: dict[str, list[str]] = {}
-        for each in asked:
-            name = "previousConversationIds" if each.continued else "conversationIds"
-            lists.setdefault(name, []).append(each.conversation_id)
+        for query in queries:
+            name = "previousConversationIds" if query.continued else "conversationIds"
+            lists.setdefault(name, []).append(query.conversation_id)
         body = {name: list(dict.fromkeys(ids)) for name, ids in lists.items()}
         return self._call(Step.LOOK_BACK, "POST", LOOK_BACK_PATH, orjson.dumps(body))
 
@@ -98,60 +99,36 @@ class MessagingPlatform:
         """See `dispatcher.ports.Platform.verify`."""
         return await self._tokens.verify()
 
-    async def _call(
-        self, step: Step, method: str, target: str, data: bytes | None, checked: str = ""
-    ) -> Reply:
-        return await self._caller.call(
-            method, target, data, lambda exchange: read_answer(step, exchange, checked)
+    def _call(
+        self, step: Step, method: str, target: str, body: bytes | None, checked: str = ""
+    ) -> Awaitable[Reply]:
+        return self._api.call(
+            method, target, body, lambda response: read_answer(step, response, checked)
         )
 
 
-def read_answer(step: Step, exchange: HttpResponse, checked: str = "") -> Result:
-    """Turn an exchange into an answer; ``checked`` is the id that a state check asked for."""
-    body = exchange.body
-    found = correlation(exchange)
+def read_answer(step: Step, response: HttpResponse, checked: str = "") -> Answer:
+    """Turn a response into an answer; ``checked`` is the conversation of a state check."""
+    body = response.success_body
     if body is None:
-        return Answer(exchange.status, correlation_id=found)
-    if exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        return refusal_words(exchange, body, _hint, MESSAGING_PAGES)
-    if step is Step.LOOK_BACK:
-        return Answer(
-            exchange.status,
-            from_platform=True,
-            past_conversations=_history(body),
-            correlation_id=found,
-        )
-    if step is Step.CHECK_MANY:
-        return Answer(
-            exchange.status,
-            from_platform=True,
-            conversations=_open_ones(body),
-            correlation_id=found,
-        )
-    if step is Step.CHECK:
-        return Answer(
-            exchange.status,
-            from_platform=True,
-            conversation=_conversation(body, checked),
-            correlation_id=found,
-        )
-    return _accepted(exchange.status, body, found)
-
-
-def _accepted(status: int, body: Mapping[str, object], found: str) -> Answer:
-    """Read who took the message: a notification names both ids, a new conversation its own.
-
-    Without a readable ``id`` there is neither: whether a message was taken is in doubt.
-    """
-    own = text(body, "id")
-    inside = text(body, "conversationId")
-    return Answer(
-        status,
-        from_platform=True,
-        message_id=own if inside is not None else None,
-        conversation_id=None if own is None else inside or own,
-        correlation_id=found,
+        return parse_refusal(response, _hint, MESSAGING_PAGES)
+    success = partial(
+        Answer, response.status, from_platform=True, correlation_id=correlation(response)
     )
+    match step:
+        case Step.LOOK_BACK:
+            return success(past_conversations=_past_conversations(body))
+        case Step.CHECK_MANY:
+            return success(conversations=_open_conversations(body))
+        case Step.CHECK:
+            return success(conversation=_conversation(body, checked))
+        case Step.NOTIFY | Step.OPEN:
+            # a notification has both ids, a new conversation its own; without an id it is in doubt
+            own, inside = text(body, "id"), text(body, "conversationId")
+            return success(
+                message_id=own if inside is not None else None,
+                conversation_id=None if own is None else inside or own,
+            )
 
 
 def _hint(_: Body, words: str) -> Hint:
@@ -160,8 +137,8 @@ def _hint(_: Body, words: str) -> Hint:
     return Hint.CHANNEL if CHANNEL_WORDS in words else Hint.NONE
 
 
-def _conversation(body: Mapping[str, object], checked: str) -> Conversation | None:
-    """Read a state check's body; None where it is not about the conversation asked for."""
+def _conversation(body: Body, checked: str) -> Conversation | None:
+    """Parse a state check; None if it is not about the conversation ``checked``."""
     state = text(body, "state")
     if state is None or text(body, "id") != checked:
         return None
@@ -176,48 +153,42 @@ def _conversation(body: Mapping[str, object], checked: str) -> Conversation | No
     )
 
 
-def _history(body: Mapping[str, object]) -> tuple[PastConversation, ...] | None:
-    """Read a look back; None where it is not one. What is unreadable in it is left out."""
-    conversations = body.get("conversations")
-    if not isinstance(conversations, list):
+def _past_conversations(body: Body) -> tuple[PastConversation, ...] | None:
+    """Parse a look back, without its unreadable parts; None if it has no list."""
+    if not isinstance(body.get("conversations"), list):
         return None
     return tuple(
         PastConversation(
             id=id_,
-            previous=text(each, "previousConversationId"),
-            external_contact_id=text(each, "externalContactId"),
-            messages=_messages(each),
+            previous=text(row, "previousConversationId"),
+            external_contact_id=text(row, "externalContactId"),
+            messages=tuple(_messages(row)),
         )
-        for each in conversations
-        if (id_ := text(each, "conversationId")) is not None
+        for row in listed(body, "conversations")
+        if (id_ := text(row, "conversationId")) is not None
     )
 
 
-def _open_ones(body: Mapping[str, object]) -> tuple[Conversation, ...] | None:
-    """Read the open sessions that analytics record; None where the answer has no list."""
+def _open_conversations(body: Body) -> tuple[Conversation, ...] | None:
+    """Parse the open sessions that analytics have; None if the response has no list."""
     if not isinstance(body.get("conversations"), list):
         return None
     return tuple(
-        Conversation(id_, State.OPEN, text(each, "externalContactId"))
-        for each in listed(body, "conversations")
-        if (id_ := text(each, "conversationId")) is not None
-        and STATES.get(text(each, "state") or "") is State.OPEN
+        Conversation(id_, State.OPEN, text(row, "externalContactId"))
+        for row in listed(body, "conversations")
+        if (id_ := text(row, "conversationId")) is not None
+        and STATES.get(text(row, "state") or "") is State.OPEN
     )
 
 
-def _messages(conversation: Mapping[str, object]) -> tuple[PastMessage, ...]:
-    found = (_message(each) for each in listed(conversation, "messages"))
-    return tuple(each for each in found if each is not None)
+def _messages(conversation: object) -> Iterator[PastMessage]:
+    for row in listed(conversation, "messages"):
+        id_, at, content = text(row, "id"), moment(row, "time"), text(row, "text")
+        if id_ is not None and at is not None and content is not None:
+            yield PastMessage(id_, text(row, "direction") == "outbound", at, content)
 
 
-def _message(each: object) -> PastMessage | None:
-    id_, at, said = text(each, "id"), moment(each, "time"), text(each, "text")
-    if id_ is None or at is None or said is None:
-        return None
-    return PastMessage(id_, text(each, "direction") == "outbound", at, said)
-
-
-def _target(body: Mapping[str, object]) -> Target | None:
+def _target(body: Body) -> Target | None:
     guest = text(body.get("guest"), "id")
     if guest is not None:
         return Target(guest, is_guest_id=True)

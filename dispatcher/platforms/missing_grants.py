@@ -1,4 +1,4 @@
-"""What the body of a 403 says is missing: a scope, a permission, or a division."""
+"""Reads from the body of a 403 what is missing: a scope, a permission or a division."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,19 +9,19 @@ from dispatcher.domain.answer import GrantKind, MissingGrant
 
 @dataclass(frozen=True, slots=True)
 class AdminPages:
-    """Where an administrator grants what is missing, in one dialect's words."""
+    """The admin pages on which scopes, permissions and divisions are granted, in one dialect."""
 
     scope: str
     permission: str
     division: str
 
-    def where(self, lack: GrantKind) -> str:
-        """Return the page for one kind."""
+    def where(self, kind: GrantKind) -> str:
+        """Return the page for one kind of grant."""
         return {
             GrantKind.SCOPE: self.scope,
             GrantKind.PERMISSION: self.permission,
             GrantKind.DIVISION: self.division,
-        }[lack]
+        }[kind]
 
 
 MESSAGING_PAGES = AdminPages(
@@ -58,70 +58,72 @@ CODES: Mapping[str, GrantKind] = {
     "missing.any.scopes": GrantKind.SCOPE,
     "insufficient_scope": GrantKind.SCOPE,
 }
-"""What a body's ``code`` (or OAuth's ``error``) means.
+"""The meaning of a body's ``code`` (or OAuth's ``error``).
 
-The first two are the platform's (source: platform contract, scopes and permissions);
-``insufficient_scope`` is OAuth's own for a resource (source: RFC 6750, 3.1). What the platform
-says of a missing scope or division could not be found: the others are the same words put
-together alike. Codes that say nothing, such as ``not.authorized``, are not here.
+The first two are the platform's (source: platform contract, scopes and permissions),
+``insufficient_scope`` is OAuth's (source: RFC 6750, 3.1). The codes for a missing scope or division
+are not documented: the others are formed in the same way as the first two. Codes that name no
+grant, such as ``not.authorized``, are left out.
 """
 
 _PERMISSION_WORD = re.compile(r"\bpermissions?\b", re.IGNORECASE)
 _DIVISION_WORD = re.compile(r"\bdivisions?\b", re.IGNORECASE)
 _SCOPE_WORD = re.compile(r"\bscopes?\b", re.IGNORECASE)
-_NAME = re.compile(r"(?<![\w:])[A-Za-z][\w-]{0,63}(?::[A-Za-z*][\w-]{0,63}){1,3}(?![\w:])")
-_PLAIN = re.compile(r"[A-Za-z][\w:*-]{0,127}")
+_SCOPED_NAME = re.compile(r"(?<![\w:])[A-Za-z][\w-]{0,63}(?::[A-Za-z*][\w-]{0,63}){1,3}(?![\w:])")
+_PLAIN_NAME = re.compile(r"[A-Za-z][\w:*-]{0,127}")
 _MOST_NAMES = 5
 
 
 def missing_kind(body: Mapping[str, object]) -> GrantKind | None:
-    """Tell what a 403's body says is missing; None where it does not say.
+    """Return which kind of grant a 403's body says is missing; None if it does not say.
 
-    The code decides, but for a permission whose message names a division: the role has the
-    permission, elsewhere. Without a code that is known the message decides, if it names a scope
-    or a division.
+    The code decides, with one exception: if the message of a missing permission names a division,
+    the division is missing, because the role has the permission in other divisions. Without a
+    known code, a message that names a scope or a division decides.
     """
-    lack = next((CODES[code] for code in _codes(body) if code in CODES), None)
-    words = " ".join(_words(body))
-    if lack in (None, GrantKind.PERMISSION) and _DIVISION_WORD.search(words):
+    kind = next((CODES[code] for code in _codes(body) if code in CODES), None)
+    message = " ".join(_messages(body))
+    if kind in (None, GrantKind.PERMISSION) and _DIVISION_WORD.search(message):
         return GrantKind.DIVISION
-    if lack is None and _SCOPE_WORD.search(words) and not _PERMISSION_WORD.search(words):
+    if kind is None and _SCOPE_WORD.search(message) and not _PERMISSION_WORD.search(message):
         return GrantKind.SCOPE
-    return lack
+    return kind
 
 
 def missing_names(body: Mapping[str, object]) -> tuple[str, ...]:
     """Return the permissions or scopes that a 403's body names, at most five."""
-    params = [each for value in _params(body) if (each := value.strip()) and _PLAIN.fullmatch(each)]
-    found = [name for text in _words(body) for name in _NAME.findall(text)]
-    named = [each for each in params if ":" in each] or found or params
+    stripped = (value.strip() for value in _params(body))
+    params = [name for name in stripped if _PLAIN_NAME.fullmatch(name)]
+    found = [name for message in _messages(body) for name in _SCOPED_NAME.findall(message)]
+    named = [name for name in params if ":" in name] or found or params
     return tuple(dict.fromkeys(named))[:_MOST_NAMES]
 
 
 def missing_grants(body: Mapping[str, object], pages: AdminPages) -> tuple[MissingGrant, ...]:
-    """Return what a 403's body says is missing, by name, and where it is granted.
+    """Return the grants that a 403's body says are missing.
 
-    Where it names nothing, one entry has an empty name; where it says nothing, there is none.
+    If it says a kind but no name, there is one grant with an empty name. If it says neither,
+    there is none.
     """
-    lack = missing_kind(body)
-    if lack is None:
+    kind = missing_kind(body)
+    if kind is None:
         return ()
-    where = pages.where(lack)
-    return tuple(MissingGrant(lack, name, where) for name in missing_names(body) or ("",))
+    where = pages.where(kind)
+    return tuple(MissingGrant(kind, name, where) for name in missing_names(body) or ("",))
 
 
 def _codes(body: Mapping[str, object]) -> Iterator[str]:
     yield from (str(body[key]).lower() for key in ("code", "error") if key in body)
-    for each in _nested(body):
-        yield str(each.get("code", "")).lower()
+    for error in _nested(body):
+        yield str(error.get("code", "")).lower()
 
 
-def _words(body: Mapping[str, object]) -> Iterator[str]:
+def _messages(body: Mapping[str, object]) -> Iterator[str]:
     for part in (body, *_nested(body)):
         for key in ("message", "messageWithParams"):
-            text = part.get(key)
-            if isinstance(text, str):
-                yield text
+            message = part.get(key)
+            if isinstance(message, str):
+                yield message
 
 
 def _params(body: Mapping[str, object]) -> Iterator[str]:
@@ -131,9 +133,11 @@ def _params(body: Mapping[str, object]) -> Iterator[str]:
             if isinstance(value, str):
                 yield from value.strip("[]").split(",")
             elif isinstance(value, list):
-                yield from (str(each) for each in value)
+                yield from map(str, value)
 
 
 def _nested(body: Mapping[str, object]) -> list[Mapping[str, object]]:
     errors = body.get("errors")
-    return [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    return (
+        [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    )

@@ -1,4 +1,4 @@
-"""What the dialects have in common in the reading of answers, and in the making of paths."""
+"""Reads parts of responses and makes paths, for all dialects."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,80 +6,90 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
-from dispatcher.platforms.http import HttpResponse, number, sound
+from dispatcher.platforms.http import HttpResponse, parse_number, replace_invalid
 from dispatcher.platforms.missing_grants import AdminPages, missing_grants
 
 RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
-"""Values of ``limit.key`` that mean the whole token's rate; any other one is an endpoint's."""
+"""Values of ``limit.key`` for the rate of the whole token; any other is an endpoint's limit."""
 _SAFE_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@=+-]+")
 
 Body = Mapping[str, object]
 
 
+def get_value(value: object, key: str) -> object:
+    """Return a member of ``value``, if it is a JSON object; else None."""
+    return cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
+
+
 def text(value: object, key: str) -> str | None:
-    """Return a text that is not empty from what may be a JSON object."""
-    found = cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
+    """Return a text that is not empty from ``value``, if it is a JSON object; else None."""
+    found = get_value(value, key)
     return found if isinstance(found, str) and found else None
 
 
 def listed(value: object, key: str) -> list[object]:
-    """Return a list from what may be a JSON object; empty where there is none."""
-    found = cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
+    """Return a list from ``value``, if it is a JSON object; else an empty list."""
+    found = get_value(value, key)
     return found if isinstance(found, list) else []
 
 
 def moment(value: object, key: str) -> float | None:
-    """Return an ISO 8601 date as seconds since the epoch; one that names no zone is UTC."""
-    told = text(value, key)
-    try:
-        found = datetime.fromisoformat(told) if told is not None else None
-    except ValueError:
+    """Return an ISO 8601 date as seconds since the epoch; UTC if it has no zone."""
+    date = text(value, key)
+    if date is None:
         return None
-    if found is not None and found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
     try:
-        return None if found is None else found.timestamp()
-    except (OverflowError, ValueError):  # at the ends of what a date can be
+        time = datetime.fromisoformat(date)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (OverflowError, ValueError):  # no date, or one outside the range of a datetime
         return None
 
 
-def correlation(exchange: HttpResponse) -> str:
-    """Return the id by which the platform finds this answer again."""
-    return sound(exchange.headers.get("ININ-Correlation-Id", ""))
+def correlation(response: HttpResponse) -> str:
+    """Return the id by which the platform's support can find this request."""
+    return replace_invalid(response.headers.get("ININ-Correlation-Id", ""))
 
 
-def refusal_words(
-    exchange: HttpResponse, body: Body, hint: Callable[[Body, str], Hint], pages: AdminPages
+def parse_refusal(
+    response: HttpResponse, hint: Callable[[Body, str], Hint], pages: AdminPages
 ) -> Answer:
-    """Read a refusal's body (source: platform contract, common to both).
+    """Parse a response that is no success (source: platform contract, common to both dialects).
 
-    ``hint`` reads what the dialect says in it, from the body and its message; ``pages`` tell
-    where what a 403 misses is granted.
+    ``hint`` returns the dialect's meaning of a body and its message. ``pages`` are the admin
+    pages on which an administrator grants what a 403 says is missing.
     """
-    lacks = missing_grants(body, pages) if exchange.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
+    body = response.body
+    if body is None:
+        return Answer(response.status, correlation_id=correlation(response))
+    missing = missing_grants(body, pages) if response.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
     words = text(body, "message") or ""
     key = text(body.get("limit"), "key")
     return Answer(
-        exchange.status,
+        response.status,
         from_platform="message" in body or "code" in body,
         hint=hint(body, words),
         address=text(body.get("from"), "address"),
-        retry_after=number(exchange.headers.get("Retry-After")),
+        retry_after=parse_number(response.headers.get("Retry-After")),
         limit_key=None if (key or "") in RATE_KEYS else key,
         words=words,
-        correlation_id=correlation(exchange),
-        missing_kind=lacks[0].kind if lacks else None,
-        missing_grants=lacks,
+        correlation_id=correlation(response),
+        missing_kind=missing[0].kind if missing else None,
+        missing_grants=missing,
     )
 
 
 def is_path_part(id_: str) -> bool:
-    """Tell whether an id can stand in a path as one part of it."""
+    """Return True if an id is safe as one segment of a path."""
     return _SAFE_ID.fullmatch(id_) is not None
 
 
 def path_part(id_: str) -> str:
-    """Guard the path: an id is one part of it, whatever the source let through."""
+    """Return ``id_`` if it is safe as one segment of a path.
+
+    Raises:
+        ValueError: it has characters that would change the path.
+
+    """
     if not is_path_part(id_):
-        raise ValueError("a conversation id with characters that a path cannot hold")
+        raise ValueError("the conversation id has characters that are not allowed in a path")
     return id_

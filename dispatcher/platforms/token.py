@@ -1,4 +1,4 @@
-"""The bearer token: client credentials, renewed before it expires, one renewal for all."""
+"""Issues and renews the access token: before it expires, and once for all that wait for it."""
 
 import asyncio
 from base64 import b64encode
@@ -25,18 +25,18 @@ from dispatcher.ports import (
     TokenUnavailableError,
 )
 
-DEFAULT_LIFE = 300.0
-"""Seconds that a token is taken to live whose answer does not say."""
+DEFAULT_LIFETIME = 300.0
+"""Seconds that a token is valid if the response does not say."""
 RENEW_AGAIN_SECONDS = 1.0
-"""Pause after a renewal that failed while the token before it still lives."""
+"""Pause after a failed renewal, while the current token is still valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """An issued token. Times are monotonic seconds; ``headers`` carry it.
 
-    ``granted`` is what its own answer said, None where nobody told; ``found`` is what the platform
-    told about it when it was asked.
+    ``granted`` are the scopes in the response that issued it; None if they are not known. ``info``
+    is what the platform reported about it afterwards.
     """
 
     number: int
@@ -45,16 +45,16 @@ class AccessToken:
     refresh_at: float
     expires_at: float
     granted: tuple[str, ...] | None
-    found: TokenInfo | None = None
+    info: TokenInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenOptions:
-    """What to ask for, and what the calls need.
+    """The token endpoint, the scopes to request, and what the calls need.
 
-    ``scopes`` are asked for (none: whatever the client has). A token permits sends if it has
-    any of ``write_any_of``, and checks if it has any of ``read_any_of`` (empty: not judged).
-    ``permissions`` are needed besides, and ``pages`` tell where all of it is granted.
+    ``scopes`` are requested (none: all that the client has). A token permits sends with any scope
+    of ``write_any_of``, and checks with any of ``read_any_of`` (empty: not examined).
+    ``permissions`` are required, too. ``pages`` are where an administrator grants all of it.
     """
 
     url: URL
@@ -64,23 +64,19 @@ class TokenOptions:
     permissions: Sequence[str] = ()
     pages: AdminPages = MESSAGING_PAGES
 
-    def needs(self) -> RequiredGrants:
-        """Return what a token is held against."""
-        return RequiredGrants((self.read_any_of, self.write_any_of), self.permissions, self.pages)
-
 
 Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo | None]]
-"""Tells by a new token's headers what it grants; None where that cannot be learnt just now."""
+"""Returns what a new token grants, from its headers; None if that cannot be read just now."""
 
 
 class TokenManager:
-    """Keeps one valid token and tells what it grants.
+    """Keeps one valid token, and reports what it grants.
 
-    What it grants is what the answer said that issued it, or, with ``inspect``, what that tells:
-    it is asked once for each token, as a part of its renewal.
+    The grants are those in the response that issued the token or, with ``inspect``, those that
+    it returns: it is called once for each token, as a part of the renewal.
 
-    A client's id and secret are exchanged for a token; a bearer token is used as it is. Where
-    they are refused, ``credentials`` are asked once for newer ones.
+    A client's id and secret are exchanged for a token; a bearer token is used as it is. If they
+    are refused, ``credentials`` are refreshed and tried once more.
     """
 
     def __init__(
@@ -93,29 +89,30 @@ class TokenManager:
     ) -> None:
         self._http = http
         self._credentials = credentials
-        self._held = BearerTokenTracker(clock)
+        self._bearer_tracker = BearerTokenTracker(clock)
         self._options = options
-        self._host = http.host(options.url)
+        self._origin = http.origin(options.url)
         self._clock = clock
         self._inspect = inspect
-        self._needs = options.needs()
+        scopes = (options.read_any_of, options.write_any_of)
+        self._required = RequiredGrants(scopes, options.permissions, options.pages)
         self._token: AccessToken | None = None
         self._issued = 0
         self._renew_again_at = 0.0
-        self._waiting: asyncio.Task[AccessToken] | None = None
-        self._running: asyncio.Task[AccessToken] | None = None
+        self._next_renewal: asyncio.Task[AccessToken] | None = None
+        self._renewal: asyncio.Task[AccessToken] | None = None
 
     def fresh(self) -> AccessToken:
-        """Return a token that has not expired; renew it in the background before it does.
+        """Return a valid token; start its renewal in the background before it expires.
 
         Raises:
-            TokenExpiredError: there is none just now.
+            TokenExpiredError: there is none.
 
         """
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.expires_at:
             raise TokenExpiredError(self._issued)
-        idle = self._running is None and self._waiting is None
+        idle = self._renewal is None and self._next_renewal is None
         if idle and now >= max(token.refresh_at, self._renew_again_at):
             self._schedule()
         return token
@@ -124,40 +121,40 @@ class TokenManager:
         """See `dispatcher.ports.Platform.renew`."""
         token = self._token
         if token is not None and token.number > number:
-            return self._authority(token)
+            return self._grants(token)
         self._token = None
-        if token is not None and self._held.refused(token.number, token.expires_at):
-            # one that is under way may bring the refused token once more
-            return self._authority(await asyncio.shield(self._schedule()))
-        return self._authority(await self._shared())
+        if token is not None and self._bearer_tracker.mark_refused(token.number, token.expires_at):
+            renewal = self._schedule()  # one that has begun may return the refused token again
+        else:
+            renewal = self._renewal or self._schedule()
+        return self._grants(await asyncio.shield(renewal))
 
     async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
-        return self._authority(await asyncio.shield(self._schedule()))
+        return self._grants(await asyncio.shield(self._schedule()))
 
     async def close(self) -> None:
-        """End a renewal that is under way."""
-        tasks = [task for task in (self._running, self._waiting) if task is not None]
+        """Cancel all renewals."""
+        tasks = [task for task in (self._renewal, self._next_renewal) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _shared(self) -> AccessToken:
-        return await asyncio.shield(self._running or self._schedule())
-
     def _schedule(self) -> "asyncio.Task[AccessToken]":
-        """Return the renewal that has not begun yet; make it if there is none."""
-        if self._waiting is None:
-            self._waiting = asyncio.create_task(self._turn(self._running))
-            self._waiting.add_done_callback(_retrieve)
-        return self._waiting
+        """Return the renewal that has not begun yet; create it if there is none."""
+        if self._next_renewal is None:
+            self._next_renewal = asyncio.create_task(self._renew_after(self._renewal))
+            self._next_renewal.add_done_callback(_retrieve)
+        return self._next_renewal
 
-    async def _turn(self, before: "asyncio.Task[AccessToken] | None") -> AccessToken:
-        if before is not None:
-            await asyncio.wait([before])
-        self._running, self._waiting = self._waiting, None
+    async def _renew_after(self, previous: "asyncio.Task[AccessToken] | None") -> AccessToken:
+        if previous is not None:
+            await asyncio.wait([previous])
+        self._renewal, self._next_renewal = self._next_renewal, None
         try:
-            token = await self._inspected(await self._issue())
+            token = await self._issue()
+            if self._inspect is not None:
+                token = replace(token, info=await self._inspect(token.headers))
         except (CredentialsError, TokenUnavailableError):
             self._renew_again_at = self._clock.monotonic() + RENEW_AGAIN_SECONDS
             raise
@@ -165,34 +162,29 @@ class TokenManager:
             self._token = token
             return token
         finally:
-            self._running = None
-
-    async def _inspected(self, token: AccessToken) -> AccessToken:
-        if self._inspect is None:
-            return token
-        return replace(token, found=await self._inspect(token.headers))
+            self._renewal = None
 
     async def _issue(self) -> AccessToken:
         credentials = await self._credentials.get()
         token = await self._token_for(credentials)
         if isinstance(token, TokenRefusal):
-            newer = await self._credentials.refresh(credentials)
-            if newer != credentials:
-                token = await self._token_for(newer)
+            refreshed = await self._credentials.refresh(credentials)
+            if refreshed != credentials:
+                token = await self._token_for(refreshed)
         if isinstance(token, TokenRefusal):
-            raise CredentialsError(token.words)
+            raise CredentialsError(token.message)
         return token
 
     async def _token_for(self, credentials: Credentials) -> AccessToken | TokenRefusal:
         match credentials:
             case ClientCredentials():
-                return await self._exchanged(credentials)
+                return await self._exchange(credentials)
             case BearerToken():
-                return self._taken(credentials)
+                return self._use_bearer(credentials)
 
-    def _taken(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
-        """Take a bearer token for issued; it keeps its number for as long as it stays the same."""
-        use = self._held.take(bearer, self._issued + 1)
+    def _use_bearer(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
+        """Treat a bearer token as issued; it keeps its number while it is unchanged."""
+        use = self._bearer_tracker.accept(bearer, self._issued + 1)
         if isinstance(use, TokenRefusal):
             return use
         self._issued = use.number
@@ -200,12 +192,12 @@ class TokenManager:
             number=use.number,
             headers={"Authorization": f"Bearer {bearer.value}"},
             issued=use.since,
-            refresh_at=use.look_again_at,
+            refresh_at=use.reload_at,
             expires_at=use.expires_at,
             granted=bearer.scopes,
         )
 
-    async def _exchanged(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
+    async def _exchange(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
         options = self._options
         form = {"grant_type": "client_credentials"}
         if options.scopes:
@@ -218,50 +210,50 @@ class TokenManager:
         }
         start = self._clock.monotonic()
         result, _ = await self._http.request(
-            self._host, "POST", options.url.raw_path_qs, headers, data
+            self._origin, "POST", options.url.raw_path_qs, headers, data
         )
-        return self._read(result, start, client.where)
+        return self._parse_token(result, start, client.where)
 
-    def _read(
+    def _parse_token(
         self, result: HttpResponse | NoAnswer, start: float, where: str
     ) -> AccessToken | TokenRefusal:
         if isinstance(result, NoAnswer):
             raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
         body = result.body
         if body is not None and result.status in (400, 401, 403):
-            told = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
+            error = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
             return TokenRefusal(
-                f"the platform refused the client credentials ({told}): check {where}"
+                f"the platform refused the client credentials ({error}): check {where}"
             )
         value = _printable(body.get("access_token")) if body is not None else ""
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
         self._issued += 1
-        life = _life(body.get("expires_in"))
+        lifetime = _lifetime(body.get("expires_in"))
         scope = body.get("scope")
         return AccessToken(
             number=self._issued,
             headers={"Authorization": f"Bearer {value}"},
             issued=start,
-            refresh_at=start + life - min(60.0, life * 0.3),
-            expires_at=start + life - min(5.0, life * 0.05),
+            refresh_at=start + lifetime - min(60.0, lifetime * 0.3),
+            expires_at=start + lifetime - min(5.0, lifetime * 0.05),
             granted=tuple(scope.split()) if isinstance(scope, str) else (),
         )
 
-    def _authority(self, token: AccessToken) -> TokenGrants:
+    def _grants(self, token: AccessToken) -> TokenGrants:
         if self._inspect is None:
-            return self._needs.evaluate(token.number, token.granted)
-        return self._needs.evaluate_reported(token.number, token.found)
+            return self._required.evaluate(token.number, token.granted)
+        return self._required.evaluate_reported(token.number, token.info)
 
 
-def _life(told: object) -> float:
-    if isinstance(told, bool) or not isinstance(told, int | float) or told <= 0:
-        return DEFAULT_LIFE
-    return float(told)
+def _lifetime(expires_in: object) -> float:
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or expires_in <= 0:
+        return DEFAULT_LIFETIME
+    return float(expires_in)
 
 
 def _printable(value: object) -> str:
-    """Return a text that a header can carry and a terminal can show; empty for all else."""
+    """Return ``value`` if it is a text that a header and a terminal can show; else ""."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
 
 

@@ -1,89 +1,37 @@
-"""What the engine needs of the world: small Protocols that state their guarantees."""
+"""What the engine needs from adapters: small Protocols that state their guarantees."""
 
-from dispatcher.ports.credentials import (
-    BearerToken,
-    ClientCredentials,
-    Credentials,
-    CredentialSource,
-    CredentialsUnavailableError,
-)
-from dispatcher.ports.events import (
-    Clock,
-    EventSink,
-)
-from dispatcher.ports.in_doubt import (
-    InDoubtContact,
-    KnownEffects,
-)
-from dispatcher.ports.ledger import (
-    NO_LIMITS,
-    Admitted,
-    Backlog,
-    Claim,
-    Intent,
-    Ledger,
-    LedgerError,
-    Limits,
-    Settlement,
-    Totals,
-)
-from dispatcher.ports.pacer import (
-    Pacer,
-    Permit,
-)
-from dispatcher.ports.platform import (
-    MAX_LOOK_BACK_IDS,
-    MAX_STATES_PER_CALL,
-    CredentialsError,
-    LookBackQuery,
-    Platform,
-    Reply,
-    TokenExpiredError,
-    TokenGrants,
-    TokenLease,
-    TokenUnavailableError,
-)
-from dispatcher.ports.source import (
-    Batch,
-    Position,
-    Source,
-    SourceError,
-)
-
-__all__ = [
-    "MAX_LOOK_BACK_IDS",
-    "MAX_STATES_PER_CALL",
-    "NO_LIMITS",
-    "Admitted",
-    "Backlog",
-    "Batch",
-    "BearerToken",
-    "Claim",
-    "ClientCredentials",
-    "Clock",
-    "CredentialSource",
-    "Credentials",
-    "CredentialsError",
-    "CredentialsUnavailableError",
-    "EventSink",
-    "InDoubtContact",
-    "Intent",
-    "KnownEffects",
-    "Ledger",
-    "LedgerError",
-    "Limits",
-    "LookBackQuery",
-    "Pacer",
-    "Permit",
-    "Platform",
-    "Position",
-    "Reply",
-    "Settlement",
-    "Source",
-    "SourceError",
-    "TokenExpiredError",
-    "TokenGrants",
-    "TokenLease",
-    "TokenUnavailableError",
-    "Totals",
-]
+from dispatcher.ports.clock import Clock as Clock
+from dispatcher.ports.credentials import BearerToken as BearerToken
+from dispatcher.ports.credentials import ClientCredentials as ClientCredentials
+from dispatcher.ports.credentials import Credentials as Credentials
+from dispatcher.ports.credentials import CredentialSource as CredentialSource
+from dispatcher.ports.credentials import CredentialsUnavailableError as CredentialsUnavailableError
+from dispatcher.ports.events import EventSink as EventSink
+from dispatcher.ports.in_doubt import InDoubtContact as InDoubtContact
+from dispatcher.ports.in_doubt import KnownEffects as KnownEffects
+from dispatcher.ports.ledger import NO_LIMITS as NO_LIMITS
+from dispatcher.ports.ledger import Admitted as Admitted
+from dispatcher.ports.ledger import Backlog as Backlog
+from dispatcher.ports.ledger import Claim as Claim
+from dispatcher.ports.ledger import Intent as Intent
+from dispatcher.ports.ledger import Ledger as Ledger
+from dispatcher.ports.ledger import LedgerError as LedgerError
+from dispatcher.ports.ledger import Limits as Limits
+from dispatcher.ports.ledger import Settlement as Settlement
+from dispatcher.ports.ledger import Totals as Totals
+from dispatcher.ports.pacer import Pacer as Pacer
+from dispatcher.ports.pacer import Permit as Permit
+from dispatcher.ports.platform import MAX_LOOK_BACK_IDS as MAX_LOOK_BACK_IDS
+from dispatcher.ports.platform import MAX_STATES_PER_CALL as MAX_STATES_PER_CALL
+from dispatcher.ports.platform import CredentialsError as CredentialsError
+from dispatcher.ports.platform import LookBackQuery as LookBackQuery
+from dispatcher.ports.platform import Platform as Platform
+from dispatcher.ports.platform import Reply as Reply
+from dispatcher.ports.platform import TokenExpiredError as TokenExpiredError
+from dispatcher.ports.platform import TokenGrants as TokenGrants
+from dispatcher.ports.platform import TokenLease as TokenLease
+from dispatcher.ports.platform import TokenUnavailableError as TokenUnavailableError
+from dispatcher.ports.source import Batch as Batch
+from dispatcher.ports.source import Position as Position
+from dispatcher.ports.source import Source as Source
+from dispatcher.ports.source import SourceError as SourceError

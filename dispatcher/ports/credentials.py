@@ -1,4 +1,4 @@
-"""What the dispatcher proves itself with to the platform, and where that is kept."""
+"""The credentials for the platform, and the sources that keep them."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -8,9 +8,9 @@ from dispatcher.ports.platform import TokenUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """An OAuth client's id and secret; a token is issued for them.
+    """An OAuth client's id and secret, for which the platform issues a token.
 
-    ``where`` names for people where they are kept; it does not count when two are compared.
+    ``where`` is a text for people: where they are kept. It is not compared.
     """
 
     client_id: str = field(repr=False)
@@ -20,11 +20,11 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A token that something else issues and keeps fresh.
+    """A token that is issued and renewed outside of the dispatcher.
 
-    ``scopes`` are what it is said to grant; None: nothing is known. ``expires_at`` is in seconds
-    since the epoch; None: not known. ``where`` names for people where it is kept; it does not
-    count when two are compared.
+    ``scopes`` are the granted scopes according to its source; None: not known. ``expires_at`` is
+    in seconds since the epoch; None: not known. ``where`` is a text for people: where it is kept.
+    It is not compared.
     """
 
     value: str = field(repr=False)
@@ -37,20 +37,20 @@ Credentials = ClientCredentials | BearerToken
 
 
 class CredentialsUnavailableError(TokenUnavailableError):
-    """The place where credentials are kept does not answer just now; the message names it."""
+    """The source of credentials does not answer just now; the message names it."""
 
 
 class CredentialSource(Protocol):
-    """Where credentials are kept. It never blocks the event loop, and it logs no secret.
+    """A source of credentials. It never blocks the event loop and never logs a secret.
 
-    Both calls may raise `CredentialsError` (it is set up wrongly: the message names the setting
-    and what to do) or `CredentialsUnavailableError` (it does not answer just now).
+    Both calls may raise `CredentialsError` (the source is configured incorrectly: the message
+    names the setting and what to do) or `CredentialsUnavailableError` (it does not answer now).
     """
 
     async def get(self) -> Credentials:
-        """Return what is current; a client's id and secret may be a minute old."""
+        """Return the current credentials; a client's id and secret may be a minute old."""
         ...
 
     async def refresh(self, refused: Credentials) -> Credentials:
-        """Read anew, because the platform refused these; equal ones if nothing else is there."""
+        """Read again, because the platform refused these; return equal ones if nothing changed."""
         ...

@@ -1,4 +1,4 @@
-"""Time, and where facts go."""
+"""Where the engine's events go."""
 
 from typing import Protocol
 
@@ -6,24 +6,8 @@ from dispatcher.domain.events import Event
 
 
 class EventSink(Protocol):
-    """Where facts go. Never blocks, never raises."""
+    """Receives events. It never blocks and never raises."""
 
     def emit(self, event: Event) -> None:
-        """Take one fact."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, so that tests can make it."""
-
-    def time(self) -> float:
-        """Seconds since the epoch."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that never jump."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Take one event."""
         ...

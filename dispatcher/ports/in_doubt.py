@@ -6,8 +6,8 @@ from typing import Protocol
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.contact_history import HistoryEntry
+from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import DeliveryWitness
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 

@@ -1,4 +1,4 @@
-"""The API that is called, in one dialect."""
+"""The platform's API, in one dialect."""
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.errors import DispatcherError, ExitCode
 
 MAX_LOOK_BACK_IDS = 100
-"""Ids that one look back may ask for (source: platform contract, looking back)."""
+"""Maximum number of queries of one look back (source: platform contract, looking back)."""
 
 MAX_STATES_PER_CALL = 100
-"""Conversations whose states one request may ask for."""
+"""Maximum number of conversations in one state check of many."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLease:
-    """Which token a request carried, without the token.
+    """Identifies the token of a request without containing it.
 
-    Tokens are numbered from 1 as they are issued; ``age`` is in seconds, at the send.
+    Tokens are numbered from 1 in the order of their issue. ``age`` is in seconds, at the send.
     """
 
     number: int
@@ -29,11 +29,11 @@ class TokenLease:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One request's end, as the platform adapter saw it.
+    """The result of one request, and what its response's headers contain.
 
-    ``seconds`` is how long it took, ``reading`` the platform's count of its rate window if it
-    told, ``clock`` how far the platform's clock (its Date header) is ahead of ours in seconds,
-    if it told.
+    ``seconds`` is the request's duration. ``reading`` is the platform's count in its rate window.
+    ``clock`` is by how many seconds the platform's clock (its Date header) is ahead of ours. Both
+    are None if the platform does not send them.
     """
 
     result: Result
@@ -45,13 +45,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class LookBackQuery:
-    """One question of a look back: about ``conversation_id``, or what continues it.
+    """One query of a look back: for a conversation, or (``continued``) for its continuation.
 
-    ``continued`` asks for what continues it: in it, where the platform puts a new message into the
-    old conversation, or in another one. ``external_contact_id`` is the person, where that is
-    known; a platform that tells no links shows the person's conversations, since a message can
-    end in another one than it was sent into. What matters is not older than ``since`` (seconds
-    since the epoch, by the platform's clock).
+    A continuation is a linked conversation, or new messages in the same conversation.
+    ``external_contact_id`` is the person, if known: a platform that records no links also shows
+    the person's other conversations, because a message can be put into another one. Messages
+    before ``since`` (seconds since the epoch by the platform's clock) are not needed.
     """
 
     conversation_id: str
@@ -62,12 +61,12 @@ class LookBackQuery:
 
 @dataclass(frozen=True, slots=True)
 class TokenGrants:
-    """What a token grants, as the platform said when it issued it.
+    """What a token grants, according to the platform.
 
-    ``token`` is its number, ``granted`` its scopes; without ``told`` the platform did not say
-    which, or does not limit it by scopes. ``lacks`` is what the sends or the checks would need
-    and surely do not have. ``required`` and ``about`` (whose client it is, and what stands out)
-    are texts for people.
+    ``token`` is its number, ``granted`` its scopes. Without ``scopes_known`` the platform did not
+    report scopes, or does not limit the token by scopes. ``missing_grants`` are required grants
+    that the token certainly lacks. ``required`` and ``about`` (the client's owner, and anything
+    unusual) are texts for people.
     """
 
     token: int
@@ -79,27 +78,27 @@ class TokenGrants:
 
     @property
     def missing_names(self) -> tuple[str, ...]:
-        """The names of what it lacks."""
-        return tuple(each.name for each in self.missing_grants)
+        """The names of the missing grants."""
+        return tuple(grant.name for grant in self.missing_grants)
 
 
 class CredentialsError(DispatcherError):
-    """The credentials are refused or cannot be used; the message says what to do."""
+    """The credentials are refused or not usable; the message says what to do."""
 
     exit_code = ExitCode.PLATFORM
 
 
 class TokenUnavailableError(DispatcherError):
-    """No token can be had just now: the platform does not answer. Nothing was sent."""
+    """No token can be issued just now: the platform does not answer. Nothing was sent."""
 
     exit_code = ExitCode.PLATFORM
 
 
 class TokenExpiredError(Exception):
-    """There is no token that lives; nothing was sent. `Platform.renew` of ``number`` gets one.
+    """There is no valid token; nothing was sent. ``Platform.renew(number)`` issues one.
 
-    A call does not wait for a token by itself: while it waits, the run may come to a halt, and
-    its permit would be spent on a request that nobody wants any more.
+    A call does not wait for the renewal: a halt may begin meanwhile, and then the call's permit
+    would be used for a request that must not be made.
     """
 
     def __init__(self, number: int) -> None:
@@ -108,10 +107,10 @@ class TokenExpiredError(Exception):
 
 
 class Platform(Protocol):
-    """The API that is called, in one dialect. It retries nothing and follows no redirect.
+    """The platform's API, in one dialect. It does not retry and follows no redirect.
 
-    Every call may raise `TokenExpiredError`, and then no request was made. Everything else that
-    can go wrong with it is a value in the `Reply`. A renewal may raise `CredentialsError` or
+    Every call may raise `TokenExpiredError`: then no request was made. All other failures are
+    values in the `Reply`. `renew` and `verify` may raise `CredentialsError` or
     `TokenUnavailableError`.
     """
 
@@ -120,10 +119,10 @@ class Platform(Protocol):
         ...
 
     def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
-        """Read the states of several conversations in one request, as analytics record them.
+        """Read the states of several conversations from the platform's analytics.
 
-        They may be old. At most `STATES_PER_CALL` ids. Whatever is not recorded (yet), or not
-        well enough for a send to rest on it, is left out of the answer's ``conversations``.
+        They may be stale. At most `MAX_STATES_PER_CALL` ids. The answer's ``conversations`` omit
+        those that analytics do not have, or do not have completely enough for a send.
         """
         ...
 
@@ -132,27 +131,27 @@ class Platform(Protocol):
         ...
 
     def open(self, contact: Contact, decision: Open) -> Awaitable[Reply]:
-        """Start a new conversation, linked where the decision names a previous one."""
+        """Open a new conversation, linked to the decision's previous one if there is one."""
         ...
 
-    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
-        """Read what analytics show of conversations, and of those that continue others.
+    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+        """Read conversations and their continuations from the platform's analytics.
 
-        At most `LOOK_BACK_IDS` questions. What the platform does not show (yet) is left out of
-        the answer's ``history``; more may be shown than was asked for.
+        At most `MAX_LOOK_BACK_IDS` queries. The answer's ``past_conversations`` omit what
+        analytics do not have yet, and may contain more than was queried.
         """
         ...
 
     async def renew(self, number: int) -> TokenGrants:
-        """Return what a token with a higher number grants; one is issued if there is none.
+        """Return the grants of a token with a higher number; issue one if there is none.
 
-        However many callers ask, one renewal serves them all.
+        Concurrent callers share one renewal.
         """
         ...
 
     async def verify(self) -> TokenGrants:
-        """Return what a token grants that is issued after this call.
+        """Return the grants of a token that is issued after this call.
 
-        One renewal serves all that asked before it began.
+        Callers that wait for a renewal that has not begun yet share it.
         """
         ...

@@ -1,4 +1,4 @@
-"""Where contacts are read from."""
+"""The source of contacts."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from dispatcher.domain.errors import DispatcherError, ExitCode
 class Position:
     """How far one file was read.
 
-    ``fingerprint`` tells this file from another under the same name, ``offset`` counts bytes
-    of its (decompressed) content, ``line`` lines; ``done`` is true once it was read to its end.
+    ``fingerprint`` identifies the content, since another file may have the same name. ``offset``
+    is in bytes of the (decompressed) content, ``line`` in lines. ``done`` is true if the file was
+    read completely.
     """
 
     file: str
@@ -25,10 +26,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of the source in their order, and where the source stands behind them.
+    """Rows of the source in their order, and the position after them.
 
-    ``position`` is None for a source that cannot be read from the middle (standard input).
-    ``filtered`` counts rows that the source's filter kept out.
+    ``position`` is None for a source that can only be read from its beginning (standard input).
+    ``filtered`` is the number of rows that the filter excluded.
     """
 
     contacts: Sequence[Contact]
@@ -38,19 +39,19 @@ class Batch:
 
     @property
     def rows(self) -> int:
-        """All rows of the input that this batch accounts for."""
+        """The number of rows of the input in this batch."""
         return len(self.contacts) + len(self.rejected) + self.filtered
 
 
 class Source(Protocol):
-    """Where contacts are read from."""
+    """The source of contacts."""
 
     def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
-        """Yield the rows from where each file was left.
+        """Yield the rows after the known position of each file.
 
-        ``known`` maps fingerprints to positions already in the ledger. Every row is in
-        exactly one batch; the position of a batch covers all rows up to its end. Blocking
-        reads never block the event loop, and closing the iterator ends them.
+        ``known`` has the positions in the ledger by fingerprint. Every row is in exactly one
+        batch; the position of a batch includes all rows up to its end. Reading never blocks the
+        event loop; closing the iterator ends it.
 
         Raises:
             SourceError: the source cannot be read at all.

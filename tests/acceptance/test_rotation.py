@@ -131,7 +131,7 @@ def test_a_bearer_token_that_something_else_keeps_fresh(tmp_path):
         assert_nobody_twice_nobody_missing(played)
         assert played.sandbox.counts()["answers"]["token"] == {"200": 2}
         shown_texts = out + err + played.log.read_text()
-    assert "look at what should keep it fresh" in shown_texts
+    assert "check what should renew it" in shown_texts
     assert not [token for token in tokens if token in shown_texts]
 
 

@@ -7,8 +7,8 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.evidence import DeliveryWitness, digest
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.reconciliation import DeliveryWitness, digest
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ledgers.ledger import SqliteLedger

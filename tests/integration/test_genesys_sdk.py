@@ -45,7 +45,11 @@ def message(who, **changes):
 
 
 def customer(conversation):
-    return next(each for each in conversation.participants if each.purpose == "customer")
+    return next(
+        participant
+        for participant in conversation.participants
+        if participant.purpose == "customer"
+    )
 
 
 def query(**filters):
@@ -100,8 +104,10 @@ async def test_from_the_token_to_the_analytics_without_an_error(tmp_path):
         await c.call(patch, new.id, customer(new).id, body=attributes)
         new = await c.call(c.conversations.get_conversations_message, sent.conversation_id)
         assert customer(new).attributes == {"previous": "ended-1"}
-        by_api = next(each for each in new.participants if each.purpose == "api")
-        assert [each.message_id for each in by_api.messages] == [sent.id]
+        by_api = next(
+            participant for participant in new.participants if participant.purpose == "api"
+        )
+        assert [message.message_id for message in by_api.messages] == [sent.id]
 
         look = c.analytics.post_analytics_conversations_details_query
         found = await c.call(
@@ -114,13 +120,16 @@ async def test_from_the_token_to_the_analytics_without_an_error(tmp_path):
         many = await c.call(
             c.analytics.get_analytics_conversations_details, id=["active-1", "ended-1", "gone-1"]
         )
-        ended = {each.conversation_id: each.conversation_end for each in many.conversations}
+        ended = {
+            conversation.conversation_id: conversation.conversation_end
+            for conversation in many.conversations
+        }
         assert ended["active-1"] is None
         assert ended["ended-1"] < datetime.now(UTC)
         c.sandbox.counts()
         effects = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [each["messageId"] for each in effects] == [sent.id, joined.id]
-    assert {each["text"] for each in effects} == {"Hello"}
+    assert [effect["messageId"] for effect in effects] == [sent.id, joined.id]
+    assert {effect["text"] for effect in effects} == {"Hello"}
 
 
 async def test_every_kind_of_conversation_fits_the_models():
@@ -131,7 +140,7 @@ async def test_every_kind_of_conversation_fits_the_models():
             state = await asyncio.to_thread(read, f"{kind}-1")
             raw = json.loads(c.api.last_response.data)
             wrong = list(misfits(raw, "MessageConversation", state))
-            assert all(UNKNOWN_STATE in each for each in wrong), wrong
+            assert all(UNKNOWN_STATE in problem for problem in wrong), wrong
             assert bool(wrong) is (kind in ("unknown", "waking"))
             await c.call(c.analytics.get_analytics_conversations_details, id=[f"{kind}-1"])
         with pytest.raises(SDK.rest.ApiException) as refused:
@@ -163,7 +172,7 @@ async def test_refusals_fit_the_models(who, status, code):
     ],
 )
 async def test_what_is_missing_fits_the_models(missing, code):
-    """The body of the 403 tells a scope, a permission and a division apart."""
+    """The body of the 403 distinguishes a scope, a permission and a division."""
     async with client(**missing) as c:
         await _assert_refused(c, message("ended-1"), 403, code)
 

@@ -42,25 +42,25 @@ def get(conversation_id):
 
 @asynccontextmanager
 async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
-    """The adapter before a server that says, by method and target, what the test tells it.
+    """The adapter before a server that answers, by method and target, what the test sets.
 
-    A list is said one after the other, its last one for ever; what is not told is a 404.
+    A list is said one after the other, its last one for ever; anything else is a 404.
     """
     said = {TOKEN: {"access_token": "t-1", "expires_in": 600}, TIMELINE: WINDOWS, **said}
     lost = []
 
     async def handler(request, peer):
-        told = said.get((request.method, request.target), (404, {"message": "not found"}))
-        if isinstance(told, list):
-            told = told.pop(0) if len(told) > 1 else told[0]
-        if isinstance(told, bytes):
-            await peer.say(told)
-        elif isinstance(told, tuple):
-            await peer.say(json_answer(*told))
-        elif told is None:
+        reply = said.get((request.method, request.target), (404, {"message": "not found"}))
+        if isinstance(reply, list):
+            reply = reply.pop(0) if len(reply) > 1 else reply[0]
+        if isinstance(reply, bytes):
+            await peer.say(reply)
+        elif isinstance(reply, tuple):
+            await peer.say(json_answer(*reply))
+        elif reply is None:
             peer.reset()
         else:
-            await peer.say(json_answer(200, told))
+            await peer.say(json_answer(200, reply))
 
     clock = clock or SystemClock()
     async with (
@@ -68,10 +68,10 @@ async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
         HttpClient(HttpOptions(timeout=5.0), clock) as http,
     ):
         token_options = TokenOptions(URL(server.url + bodies.TOKEN_PATH))
-        given = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
-        keeper = TokenManager(http, token_options, clock, EnvCredentialSource(given))
+        variables = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
+        keeper = TokenManager(http, token_options, clock, EnvCredentialSource(variables))
         options = GenesysOptions(
-            server.url, sender, lineage, lambda *each: lost.append(each), pause=0.0
+            server.url, sender, lineage, lambda *lost_one: lost.append(lost_one), pause=0.0
         )
         platform = GenesysPlatform(http, keeper, options, clock)
         server.lost, server.said = lost, said
@@ -117,7 +117,7 @@ def traced(id_, at, contact="x-1"):
 
 
 async def test_a_token_and_the_timeline_on_the_wire():
-    """No scope is asked for; the timeline is read once, whoever renews the token."""
+    """No scope is asked for; the timeline is read once, for every renewal of the token."""
     async with org({}) as (platform, server):
         await platform.renew(0)
         assert server.asked == [TOKEN, TIMELINE]
@@ -188,7 +188,7 @@ async def test_a_timeline_that_fails_later_stays_as_it_was():
 
 
 async def test_a_message_into_the_open_session_on_the_wire():
-    """To the person whom the state check told, with leave to go into the conversation."""
+    """To the person of the state check, with permission to go into the conversation."""
     async with org({SEND: {"id": "m-1", "conversationId": "c-1"}}) as (platform, server):
         reply = await platform.notify(HELLO, Notify("c-1", "x-2", GUEST))
         request = server.requests[2]
@@ -251,7 +251,7 @@ async def test_a_send_without_a_clear_answer_is_in_doubt(how):
     assert classify(Step.OPEN, reply.result) is AnswerKind.IN_DOUBT
 
 
-async def test_without_a_token_nothing_is_asked():
+async def test_without_a_token_there_is_no_request():
     """Not even the first of a look back's requests."""
     async with org({}, renew=False) as (platform, server):
         for call in (platform.check("c-1"), platform.look_back([LookBackQuery("c-1", EPOCH)])):
@@ -280,24 +280,31 @@ async def test_a_look_back_on_the_wire():
             "n-1", customer(externalContact=None), sender_of(("m-3", "2026-01-01T00:01:01Z"))
         ),
     }
-    asked = [
+    queries = [
         LookBackQuery("c-1", EPOCH),
         LookBackQuery("c-2", EPOCH + 9, True, "x-1"),
         LookBackQuery("c-1", EPOCH + 9),
     ]
     async with org(said, clock=FakeClock(epoch=EPOCH + 600)) as (platform, server):
-        reply = await platform.look_back(asked)
+        reply = await platform.look_back(queries)
         assert server.asked[2:] == [QUERY, QUERY, get("c-1"), get("n-1")]
         first, second = [request.json for request in server.requests[2:4]]
     old, new = reply.result.past_conversations
     assert (old.id, old.external_contact_id, old.previous) == ("c-1", "x-1", None)
     assert (new.id, new.external_contact_id, new.has_previous) == ("n-1", "x-1", False)
-    assert [(each.id, each.indexed) for each in old.messages] == [("m-1", True), ("m-2", False)]
-    assert [(each.id, each.at, each.text) for each in new.messages] == [("m-3", EPOCH + 61, None)]
+    assert [(message.id, message.indexed) for message in old.messages] == [
+        ("m-1", True),
+        ("m-2", False),
+    ]
+    assert [(message.id, message.at, message.text) for message in new.messages] == [
+        ("m-3", EPOCH + 61, None)
+    ]
     assert first["interval"] == "2026-01-01T00:00:00.000Z/2026-01-01T00:11:00.000Z"
     predicates = first["conversationFilters"][0]["predicates"]
-    assert [each["value"] for each in predicates] == ["c-1", "c-2"]
-    assert [each["value"] for each in second["segmentFilters"][0]["predicates"]] == ["x-1"]
+    assert [predicate["value"] for predicate in predicates] == ["c-1", "c-2"]
+    assert [predicate["value"] for predicate in second["segmentFilters"][0]["predicates"]] == [
+        "x-1"
+    ]
 
 
 async def test_all_pages_of_a_look_back_are_read():
@@ -313,11 +320,11 @@ async def test_all_pages_of_a_look_back_are_read():
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
         numbers = [request.json["paging"]["pageNumber"] for request in server.requests[2:4]]
     assert numbers == [1, 2]
-    shown = [each.readable for each in reply.result.past_conversations]
+    shown = [past.readable for past in reply.result.past_conversations]
     assert (len(shown), sum(shown)) == (101, 100)
 
 
-async def test_what_analytics_show_and_nobody_can_read_is_told_as_such():
+async def test_what_analytics_show_and_nobody_can_read_is_reported_as_such():
     """It may hold a message of ours; a call holds none and is not asked for."""
     call = traced("v-1", "2026-01-01T00:01:00Z")
     call["participants"][0]["sessions"][0]["mediaType"] = "voice"
@@ -342,22 +349,22 @@ async def test_one_conversation_out_of_sight_does_not_hide_the_others(status):
     clock = FakeClock(epoch=EPOCH + 600)
     async with org(said, clock=clock) as (platform, _):
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
-    assert [(each.id, each.readable) for each in reply.result.past_conversations] == [
+    assert [(past.id, past.readable) for past in reply.result.past_conversations] == [
         ("n-1", False),
         ("n-2", True),
     ]
     assert classify(Step.LOOK_BACK, reply.result) is AnswerKind.ACCEPTED
 
 
-async def test_a_look_back_reaches_as_far_as_it_is_asked():
+async def test_a_look_back_reaches_as_far_as_its_queries():
     """In several intervals where one would be too long, with no gap between them."""
     day = 86_400
     clock = FakeClock(epoch=EPOCH + 40 * day)
     async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
-        asked = [request.json["interval"].split("/") for request in server.requests[2:]]
+        intervals = [request.json["interval"].split("/") for request in server.requests[2:]]
     assert reply.result.past_conversations == ()
-    assert asked == [
+    assert intervals == [
         ["2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"],
         ["2026-02-01T00:00:00.000Z", "2026-02-10T00:01:00.000Z"],
     ]
@@ -445,7 +452,7 @@ async def test_a_new_conversation_is_tagged_with_the_old_one():
         assert server.lost == []
 
 
-async def test_the_customers_participant_is_told_the_old_conversation():
+async def test_the_customers_participant_gets_the_old_conversation():
     """It has to be found first."""
     said = {SEND: TAKEN, get("n-1"): conversation("n-1", customer()), ATTRIBUTES: {}}
     async with org(said, lineage="attributes") as (platform, server):
@@ -457,7 +464,7 @@ async def test_the_customers_participant_is_told_the_old_conversation():
 
 
 @pytest.mark.parametrize("decision", [Notify("n-1"), Open(GUEST, "x-1", "n-1")])
-async def test_the_old_conversation_itself_is_told_nothing(decision):
+async def test_the_old_conversation_itself_gets_nothing(decision):
     """It continues no other."""
     async with org({SEND: TAKEN}, lineage="external-tag") as (platform, server):
         call = platform.notify if isinstance(decision, Notify) else platform.open
@@ -467,8 +474,8 @@ async def test_the_old_conversation_itself_is_told_nothing(decision):
 
 
 @pytest.mark.parametrize("lineage", ["external-tag", "attributes"])
-async def test_lineage_that_is_refused_is_lost_and_told(lineage):
-    """The send stands as it is; why is for the log."""
+async def test_lineage_that_is_refused_is_lost_and_reported(lineage):
+    """The send is not affected; the reason is logged."""
     refused = (403, {"message": "missing", "code": "missing.permissions"})
     said = {SEND: TAKEN, TAG: refused, get("n-1"): refused}
     async with org(said, lineage=lineage) as (platform, server):
@@ -489,7 +496,7 @@ async def test_lineage_of_a_conversation_without_a_customer():
 
 
 @pytest.mark.parametrize(
-    ("answers", "tries", "told"),
+    ("answers", "tries", "reasons"),
     [
         ([(429, {"message": "Rate limit exceeded"}), answer(503), {}], 3, []),
         ([None, {}], 2, []),
@@ -497,18 +504,18 @@ async def test_lineage_of_a_conversation_without_a_customer():
         ([(404, {"message": "gone"})], 1, ["the platform answered 404 ()"]),
     ],
 )
-async def test_lineage_is_written_again_a_few_times(monkeypatch, answers, tries, told):
+async def test_lineage_is_written_again_a_few_times(monkeypatch, answers, tries, reasons):
     """What may pass is tried three times, what will not once."""
     monkeypatch.setattr(genesys_lineage, "PAUSE_SECONDS", 0.0)
     async with org({SEND: TAKEN, TAG: answers}, lineage="external-tag") as (platform, server):
         await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
         await platform.close()
         assert server.asked[2:].count(TAG) == tries
-        assert server.lost == [("n-1", each) for each in told]
+        assert server.lost == [("n-1", reason) for reason in reasons]
 
 
 async def test_the_end_of_a_run_does_not_wait_for_lineage_for_ever(monkeypatch):
-    """What is not written by then is lost, and told; so is what there is no room for."""
+    """What is not written by then is lost and reported; so is what there is no room for."""
     monkeypatch.setattr(genesys_lineage, "DRAIN_SECONDS", 0.05)
     monkeypatch.setattr(genesys_lineage, "MAX_QUEUED", 2)
     sends = [{"id": f"m-{number}", "conversationId": f"n-{number}"} for number in range(1, 4)]

@@ -80,8 +80,8 @@ def certificate(tmp_path_factory):
 @asynccontextmanager
 async def platform_at(url, **options):
     """The platform's adapter with short times."""
-    given = HttpOptions(**{"timeout": 2.0, "connect_timeout": 2.0} | options)
-    async with HttpClient(given, SystemClock()) as http:
+    http_options = HttpOptions(**{"timeout": 2.0, "connect_timeout": 2.0} | options)
+    async with HttpClient(http_options, SystemClock()) as http:
         yield MessagingPlatform(http, OneToken(), url, SystemClock())
 
 
@@ -170,9 +170,9 @@ def test_an_exchange_without_an_answer_passes_or_leaves_doubt(run, name):
             found = await results(server.url, timeout=timeout)
             return found, server.asked
 
-    found, asked = run(scene())
+    found, received = run(scene())
     assert (losses(found), kinds(found)) == ({loss}, PASSING)
-    assert asked == ASKED
+    assert received == ASKED
     assert all(result.detail and "t-1" not in result.detail for result in found)
 
 
@@ -226,17 +226,17 @@ ANSWERS = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_is_read_as_it_came(run, name):
-    """The status alone does not tell: a send counts as taken only where its ids can be read."""
+    """The status alone does not prove it: a send counts as taken only where its ids can be read."""
     said, expected = ANSWERS[name]
 
     async def scene():
         async with raw_server(saying(said)) as server:
             return await results(server.url), server.asked
 
-    found, asked = run(scene())
+    found, received = run(scene())
     assert all(isinstance(result, Answer) for result in found)
     assert kinds(found) == expected
-    assert asked == ASKED
+    assert received == ASKED
 
 
 def test_an_answer_that_ends_with_the_connection_is_read(run):
@@ -261,9 +261,9 @@ def test_a_redirect_is_not_followed(run, status):
                 found = await results(server.url)
                 return found, server.asked, elsewhere.connections
 
-    found, asked, connections = run(scene())
+    found, received, connections = run(scene())
     assert (losses(found), kinds(found)) == ({status}, REFUSED)
-    assert (asked, connections) == (ASKED, 0)
+    assert (received, connections) == (ASKED, 0)
 
 
 async def closed_url(scheme="http"):
@@ -298,9 +298,9 @@ def test_a_certificate_that_nobody_vouches_for_means_that_nothing_left(run, cert
             trusted = await results(server.url, ca_bundle=str(certificate[0]))
             return refused, before, trusted, server.asked
 
-    refused, before, trusted, asked = run(scene())
+    refused, before, trusted, received = run(scene())
     assert (losses(refused), kinds(refused), before) == ({NoAnswerCause.NOT_SENT}, NOT_SENT, 0)
-    assert (kinds(trusted), asked) == (TAKEN, ASKED)
+    assert (kinds(trusted), received) == (TAKEN, ASKED)
 
 
 def test_a_certificate_for_another_name_means_that_nothing_left(run, certificate):
@@ -351,9 +351,9 @@ def test_no_connection_from_the_pool_means_that_nothing_left(run):
             await asyncio.wait([first])
             return found, server.asked
 
-    found, asked = run(scene())
+    found, received = run(scene())
     assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
-    assert asked == ASKED[:1]
+    assert received == ASKED[:1]
 
 
 def test_a_connection_is_kept_for_the_next_request(run):
@@ -402,8 +402,8 @@ def test_a_kept_connection_that_dies_under_a_request_is_not_tried_again(run, ste
             reply = await CALLS[step](platform)
             return reply.result, server.asked[1:], {r.connection for r in server.requests[:2]}
 
-    result, asked, connections = run(scene())
-    assert (result.cause, len(asked), connections) == (NoAnswerCause.RESET, 1, {1})
+    result, received, connections = run(scene())
+    assert (result.cause, len(received), connections) == (NoAnswerCause.RESET, 1, {1})
 
 
 def test_a_second_answer_to_one_request_is_not_taken_for_the_next_ones(run):
@@ -423,11 +423,11 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_next_ones(run):
                 read.set()
                 await asyncio.sleep(0.05)
                 read.clear()
-            told = [getattr(result, "message_id", None) for result in found]
-            return told, [classify(Step.NOTIFY, result) for result in found], len(server.requests)
+            ids = [getattr(result, "message_id", None) for result in found]
+            return ids, [classify(Step.NOTIFY, result) for result in found], len(server.requests)
 
-    told, found, requests = run(scene())
-    assert told == ["m-1", None, "m-2", None]
+    ids, found, requests = run(scene())
+    assert ids == ["m-1", None, "m-2", None]
     assert found == [AnswerKind.ACCEPTED, AnswerKind.NOT_SENT] * 2
     assert requests == 2
 
@@ -615,7 +615,7 @@ def test_a_body_that_never_ends_ends(run):
             raw_server(floods) as server,
             HttpClient(HttpOptions(timeout=0.2, connect_timeout=0.1), SystemClock()) as http,
         ):
-            result, seconds = await http.request(http.host(URL(server.url)), "GET", "/", {})
+            result, seconds = await http.request(http.origin(URL(server.url)), "GET", "/", {})
             return result.cause, seconds < 2
 
     assert run(scene()) == (NoAnswerCause.TIMEOUT, True)

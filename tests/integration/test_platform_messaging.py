@@ -35,9 +35,9 @@ async def connected(url, *, secret="sandbox-secret", clock=None, token=True, **o
     """The adapter, with a token unless the test gets its own."""
     clock = clock or SystemClock()
     async with HttpClient(HttpOptions(timeout=5.0, **options), clock) as http:
-        given = TokenOptions(URL(url + TOKEN_PATH), (), WRITE_SCOPES, READ_SCOPES)
+        options = TokenOptions(URL(url + TOKEN_PATH), (), WRITE_SCOPES, READ_SCOPES)
         client = {"DISPATCHER_CLIENT_ID": "sandbox-client", "DISPATCHER_CLIENT_SECRET": secret}
-        keeper = TokenManager(http, given, clock, EnvCredentialSource(client))
+        keeper = TokenManager(http, options, clock, EnvCredentialSource(client))
         platform = MessagingPlatform(http, keeper, url, clock)
         try:
             if token:
@@ -115,7 +115,7 @@ async def test_an_open_on_the_wire(target, previous, subject):
     ],
 )
 async def test_an_open_leaves_out_what_is_not_known(decision, named):
-    """No null stands for an address or an identity."""
+    """The body has no null for an address or an identity."""
     async with wire(json_answer(201, {"id": "n-1", "state": "active"})) as (platform, server):
         await platform.open(Contact("k", "c-1", "Hello"), decision)
         body = server.requests[1].json
@@ -141,7 +141,7 @@ async def test_what_a_reply_tells_beside_its_result():
     assert classify(Step.NOTIFY, reply.result) is AnswerKind.THROTTLED
 
 
-async def test_what_a_reply_cannot_tell_is_none():
+async def test_what_a_reply_does_not_have_is_none():
     """Without headers nothing is made up."""
     async with wire(TAKEN, FakeClock()) as (platform, _):
         reply = await platform.notify(Contact("k", "c-1", "Hello"), Notify("c-1"))
@@ -190,12 +190,12 @@ async def test_no_body_raises(status):
 
 
 def person(who, **changes):
-    given = {
+    fields = {
         "target": Target(f"g-{who}", is_guest_id=True),
         "external_contact_id": f"x-{who}",
         "previous": who,
     }
-    return Open(**given | changes)
+    return Open(**fields | changes)
 
 
 @asynccontextmanager
@@ -228,7 +228,7 @@ STATES = {"active": State.OPEN, "ringing": State.OPEN, "ended": State.ENDED}
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
-async def test_each_kind_of_conversation_is_read_and_written_to(name):
+async def test_every_kind_of_conversation_is_read_and_written_to(name):
     """Check, notify and open of every kind that the sandbox knows: no answer is in doubt."""
     who = f"{name}-1"
     contact = Contact("k", who, "Hello")
@@ -297,7 +297,7 @@ async def test_the_sandbox_opens_by_guest_and_by_address(by):
 
 
 async def test_the_sandboxs_rate_limit():
-    """The fourth request of three is told when the window ends."""
+    """The fourth request of three reports when the window ends."""
     async with in_sandbox({"rate": {"allowed": 3, "window_seconds": 60.0}}) as (platform, _):
         replies = [await platform.check("active-1") for _ in range(4)]
     assert [reply.result.status for reply in replies] == [200, 200, 200, 429]
@@ -307,7 +307,7 @@ async def test_the_sandboxs_rate_limit():
 
 
 async def test_tokens_that_the_sandbox_ends_early():
-    """401 comes before the told end; one renewal mends it."""
+    """401 comes before the reported end; one renewal mends it."""
     async with in_sandbox() as (platform, world):
         before = await platform.check("active-1")
         world.expire_tokens()
@@ -324,7 +324,7 @@ async def test_tokens_that_the_sandbox_ends_early():
     ("mask", "kind"), [(False, AnswerKind.FORBIDDEN), (True, AnswerKind.CONFLICT)]
 )
 async def test_a_scope_that_is_taken_away(mask, kind):
-    """It shows as the organisation has it, and verify tells the truth."""
+    """It shows as the organisation has it, and verify reports it."""
     async with in_sandbox() as (platform, world):
         assert (await platform.verify()).missing_names == ()
         world.set_scopes(READ_SCOPES, mask)
@@ -355,7 +355,7 @@ def test_the_sandbox_as_a_process_of_its_own(tmp_path):
     assert json.dumps(effects)
 
 
-async def test_analytics_tell_open_sessions_alone(tmp_path):
+async def test_analytics_report_open_sessions_alone(tmp_path):
     """Whom a new conversation is for is not in them: the others are left to their own check."""
     with sandbox(SCENARIOS / "plain.toml", tmp_path / "log") as running:
         async with connected(running.url) as platform:

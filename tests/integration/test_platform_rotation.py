@@ -28,21 +28,21 @@ SEALED = CredentialsUnavailableError("the safe is sealed")
 
 @dataclass
 class Safe:
-    """A source that holds one thing now, and knows how often it was asked."""
+    """A source that holds one thing now, and counts its calls."""
 
     holds: object
     cached: object = None
-    asked: list = field(default_factory=list)
+    calls: list = field(default_factory=list)
 
     async def get(self):
-        self.asked.append("get")
-        return self._tell(self.cached or self.holds)
+        self.calls.append("get")
+        return self._return(self.cached or self.holds)
 
     async def refresh(self, refused):
-        self.asked.append("again")
-        return self._tell(self.holds)
+        self.calls.append("again")
+        return self._return(self.holds)
 
-    def _tell(self, what):
+    def _return(self, what):
         if isinstance(what, Exception):
             raise what
         return what
@@ -62,12 +62,12 @@ class Scene:
         if self.secrets[-1] != self.accepted:
             await peer.say(json_answer(401, {"error": "invalid_client"}))
             return
-        told = {"access_token": f"t-{len(self.secrets)}", "expires_in": 600, "scope": WRITE}
-        await peer.say(json_answer(200, told))
+        body = {"access_token": f"t-{len(self.secrets)}", "expires_in": 600, "scope": WRITE}
+        await peer.say(json_answer(200, body))
 
     async def quiet(self):
         """Let a renewal in the background come to its end."""
-        while tasks := [t for t in (self.keeper._running, self.keeper._waiting) if t]:
+        while tasks := [t for t in (self.keeper._renewal, self.keeper._next_renewal) if t]:
             await asyncio.wait(tasks)
 
     def carried(self):
@@ -91,12 +91,12 @@ async def scene(holds, **safe):
             await it.keeper.close()
 
 
-async def test_a_refused_secret_is_read_anew_once_and_what_is_new_is_used():
+async def test_a_refused_secret_is_read_again_once_and_what_is_new_is_used():
     """The caller notices nothing."""
     async with scene(NEW, cached=OLD) as it:
         it.accepted = "new"
         assert (await it.keeper.renew(0)).token == 1
-        assert (it.secrets, it.safe.asked) == (["old", "new"], ["get", "again"])
+        assert (it.secrets, it.safe.calls) == (["old", "new"], ["get", "again"])
 
 
 async def test_nothing_new_is_refused_credentials_and_says_where_they_are_kept():
@@ -105,7 +105,7 @@ async def test_nothing_new_is_refused_credentials_and_says_where_they_are_kept()
         it.accepted = "new"
         with pytest.raises(CredentialsError, match=r"401 invalid_client.*check the safe"):
             await it.keeper.renew(0)
-        assert (it.secrets, it.safe.asked) == (["old"], ["get", "again"])
+        assert (it.secrets, it.safe.calls) == (["old"], ["get", "again"])
         it.safe.holds = NEW
         assert (await it.keeper.verify()).token == 1
 
@@ -121,7 +121,7 @@ async def test_something_new_that_is_refused_too():
 
 @pytest.mark.parametrize("cached", [None, OLD])
 async def test_a_source_that_does_not_answer_is_a_passing_fault(cached):
-    """At the first question, and at the second; its own words are told."""
+    """At the first question, and at the second; the message has its own words."""
     async with scene(SEALED, cached=cached) as it:
         it.accepted = "new"
         with pytest.raises(CredentialsUnavailableError, match="sealed"):
@@ -192,7 +192,7 @@ async def test_a_refused_bearer_token_is_replaced_by_the_next_one_only():
 
 
 async def test_a_bearer_token_that_was_refused_wrongly_is_tried_again_after_a_minute():
-    """Whatever stood in between may have said so."""
+    """Something in between may have answered."""
     async with scene(bearer("b-1")) as it:
         await it.keeper.renew(0)
         with pytest.raises(CredentialsError):
@@ -208,7 +208,7 @@ async def test_many_refusals_of_one_bearer_token_are_one_question():
         it.safe.holds, it.safe.cached = bearer("b-2"), bearer("b-1")
         renewed = await asyncio.gather(*(it.keeper.renew(1) for _ in range(32)))
         assert {authority.token for authority in renewed} == {2}
-        assert it.safe.asked == ["get", "get", "again"]
+        assert it.safe.calls == ["get", "get", "again"]
 
 
 async def test_a_bearer_token_ends_when_it_says_so():
@@ -219,7 +219,7 @@ async def test_a_bearer_token_ends_when_it_says_so():
         it.clock.pass_by(61)
         it.carried()
         await it.quiet()
-        assert it.safe.asked == ["get", "get"]
+        assert it.safe.calls == ["get", "get"]
         it.clock.pass_by(40)
         with pytest.raises(TokenExpiredError):
             it.keeper.fresh()

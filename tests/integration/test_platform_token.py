@@ -1,4 +1,4 @@
-"""The bearer token: one renewal for all, always in time, and nothing of it told to anybody."""
+"""The bearer token: one renewal for all, always in time, and never shown to anybody."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ from dispatcher.credentials.env import EnvCredentialSource
 from dispatcher.domain.status import Step
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
-from dispatcher.platforms.token import DEFAULT_LIFE, TokenManager, TokenOptions
+from dispatcher.platforms.token import DEFAULT_LIFETIME, TokenManager, TokenOptions
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -40,7 +40,7 @@ GRANTED = {"token_type": "bearer", "expires_in": 600, "scope": f"{READ} {WRITE}"
 
 @dataclass
 class Desk:
-    """The token endpoint: issues ``token-1``, ``token-2``, ... or says what it is told to say."""
+    """The token endpoint: issues ``token-1``, ``token-2``, ... or answers what the test sets."""
 
     changes: dict = field(default_factory=dict)
     said: bytes | None = None
@@ -84,7 +84,7 @@ class Scene:
     http: HttpClient
 
     @property
-    def asked(self):
+    def issued_requests(self):
         return len(self.server.requests)
 
     async def current(self):
@@ -92,8 +92,8 @@ class Scene:
 
     async def quiet(self):
         """Let a renewal in the background come to its end."""
-        while self.keeper._running or self.keeper._waiting:
-            await asyncio.wait([t for t in (self.keeper._running, self.keeper._waiting) if t])
+        while self.keeper._renewal or self.keeper._next_renewal:
+            await asyncio.wait([t for t in (self.keeper._renewal, self.keeper._next_renewal) if t])
 
 
 @asynccontextmanager
@@ -167,7 +167,7 @@ async def test_one_renewal_serves_64_callers():
             assert {(token.number, bearer(token)) for token in found} == {
                 (number, f"Bearer token-{number}")
             }
-            assert it.asked == number
+            assert it.issued_requests == number
 
 
 async def test_a_token_is_renewed_in_the_background_before_it_expires():
@@ -176,14 +176,14 @@ async def test_a_token_is_renewed_in_the_background_before_it_expires():
         await it.current()
         it.clock.pass_by(539)
         await it.current()
-        assert it.asked == 1, "too early"
+        assert it.issued_requests == 1, "too early"
         it.clock.pass_by(2)
         it.desk.open.clear()
         assert [(await it.current()).number for _ in range(5)] == [1] * 5
         await it.server.until(2)
         it.desk.open.set()
         await it.quiet()
-        assert ((await it.current()).number, it.asked) == (2, 2)
+        assert ((await it.current()).number, it.issued_requests) == (2, 2)
 
 
 @pytest.mark.parametrize("life", [3, 10, 60, 600, 86400])
@@ -197,15 +197,15 @@ async def test_no_token_is_used_beyond_its_life(life):
         assert (await it.current()).number == 2
 
 
-@pytest.mark.parametrize("told", [None, 0, -5, "600", True, [], {}])
-async def test_a_life_that_is_not_told_is_a_short_one(told):
+@pytest.mark.parametrize("expires_in", [None, 0, -5, "600", True, [], {}])
+async def test_a_lifetime_that_is_not_known_is_a_short_one(expires_in):
     """A token whose answer does not say how long it lives is taken to live for minutes."""
-    async with scene(changes={"expires_in": told}) as it:
+    async with scene(changes={"expires_in": expires_in}) as it:
         token = await it.current()
-        assert token.expires_at - it.clock.now == pytest.approx(DEFAULT_LIFE, abs=5)
+        assert token.expires_at - it.clock.now == pytest.approx(DEFAULT_LIFETIME, abs=5)
 
 
-async def test_a_life_begins_when_the_token_was_asked_for():
+async def test_a_lifetime_begins_when_the_token_was_requested():
     """An answer that took its time has used up some of the life."""
     async with scene() as it:
         it.desk.open.clear()
@@ -226,11 +226,11 @@ async def test_a_renewal_in_the_background_that_fails_is_not_repeated_with_every
         for _ in range(20):
             assert (await it.current()).number == 1
             await it.quiet()
-        assert it.asked == 2
+        assert it.issued_requests == 2
         it.clock.pass_by(1)
         await it.current()
         await it.quiet()
-        assert it.asked == 3
+        assert it.issued_requests == 3
         it.clock.pass_by(50)
         with pytest.raises(TokenUnavailableError):
             await it.current()
@@ -245,7 +245,7 @@ async def test_renew_takes_what_is_there_already():
         assert (await it.keeper.renew(0)).token == 1
         assert (await it.keeper.renew(1)).token == 2
         assert (await it.keeper.renew(1)).token == 2
-        assert it.asked == 2
+        assert it.issued_requests == 2
 
 
 async def test_renew_shares_a_renewal_that_is_under_way():
@@ -259,7 +259,7 @@ async def test_renew_shares_a_renewal_that_is_under_way():
         both = asyncio.gather(it.keeper.renew(1), it.keeper.renew(1))
         await asyncio.sleep(0)
         it.desk.open.set()
-        assert ([authority.token for authority in await both], it.asked) == ([2, 2], 2)
+        assert ([authority.token for authority in await both], it.issued_requests) == ([2, 2], 2)
 
 
 async def test_a_token_that_was_refused_is_not_used_while_it_is_replaced():
@@ -273,15 +273,15 @@ async def test_a_token_that_was_refused_is_not_used_while_it_is_replaced():
         await asyncio.sleep(0)
         assert not asking.done()
         it.desk.open.set()
-        assert ((await asking).number, (await renewing).token, it.asked) == (2, 2, 2)
+        assert ((await asking).number, (await renewing).token, it.issued_requests) == (2, 2, 2)
 
 
-async def test_verify_always_asks_anew():
+async def test_verify_always_asks_again():
     """What an older token says proves nothing: also with one that was issued a moment ago."""
     async with scene() as it:
         await it.current()
         assert [(await it.keeper.verify()).token for _ in range(3)] == [2, 3, 4]
-        assert ((await it.current()).number, it.asked) == (4, 4)
+        assert ((await it.current()).number, it.issued_requests) == (4, 4)
 
 
 async def test_verify_during_a_renewal_waits_for_the_one_after_it():
@@ -299,7 +299,7 @@ async def test_verify_during_a_renewal_waits_for_the_one_after_it():
     assert {(authority.token, authority.missing_names) for authority in found} == {
         (2, (f"{WRITE} or {OTHER_WRITE}",))
     }
-    assert it.asked == 2
+    assert it.issued_requests == 2
 
 
 async def test_verify_after_a_renewal_that_fails_still_asks():
@@ -331,7 +331,7 @@ async def test_verify_after_a_renewal_that_fails_still_asks():
     ],
 )
 async def test_what_was_granted_is_held_against_what_is_needed(scope, missing):
-    """Either name of the write scope will do; less than what was asked for is told."""
+    """Either name of the write scope will do; less than what was requested is reported."""
     needs = {"write_any_of": (WRITE, OTHER_WRITE), "read_any_of": (READ,)}
     async with scene(changes={"scope": scope}, scopes=(READ, WRITE), **needs) as it:
         authority = await it.keeper.verify()
@@ -354,17 +354,17 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_refused_credentials_name_the_variables_and_tell_no_secret(name):
+async def test_refused_credentials_name_the_variables_and_show_no_secret(name):
     """The message says what to do, in one line; the next caller may find them mended."""
     async with scene(said=REFUSALS[name]) as it:
         found = await asyncio.gather(
             it.current(), it.keeper.renew(0), it.keeper.verify(), return_exceptions=True
         )
         assert {type(error) for error in found} == {CredentialsError}
-        told = str(found[0])
-        assert "DISPATCHER_CLIENT_ID and DISPATCHER_CLIENT_SECRET" in told
-        assert told.isprintable()
-        assert ("invalid_client" in told) == (name == "invalid_client")
+        message = str(found[0])
+        assert "DISPATCHER_CLIENT_ID and DISPATCHER_CLIENT_SECRET" in message
+        assert message.isprintable()
+        assert ("invalid_client" in message) == (name == "invalid_client")
         assert_no_secret(*map(repr, found), *(repr(e.__cause__ or e.__context__) for e in found))
         it.desk.said = None
         assert (await it.current()).number == 1
@@ -395,7 +395,7 @@ async def test_no_token_just_now(name):
     async with scene(said=UNAVAILABLE[name], http={"timeout": 0.3}) as it:
         with pytest.raises(TokenUnavailableError) as caught:
             await it.current()
-        assert it.asked == 1
+        assert it.issued_requests == 1
         assert_no_secret(repr(caught.value), str(caught.value))
 
 
@@ -414,7 +414,10 @@ async def test_a_failed_renewal_fails_for_all_who_wait_and_is_not_repeated():
     """64 callers, one request, 64 errors."""
     async with scene(said=answer(500)) as it:
         found = await asyncio.gather(*(it.current() for _ in range(64)), return_exceptions=True)
-        assert ({type(error) for error in found}, it.asked) == ({TokenUnavailableError}, 1)
+        assert ({type(error) for error in found}, it.issued_requests) == (
+            {TokenUnavailableError},
+            1,
+        )
 
 
 async def test_a_waiter_that_is_cancelled_takes_nobody_along():
@@ -435,7 +438,7 @@ async def test_a_waiter_that_is_cancelled_takes_nobody_along():
         await asyncio.wait([verifying])
         it.desk.open.set()
         await it.quiet()
-        assert ((await it.current()).number, it.asked) == (2, 2)
+        assert ((await it.current()).number, it.issued_requests) == (2, 2)
 
 
 @pytest.mark.parametrize("waiting", [False, True])
@@ -467,7 +470,7 @@ async def test_close_without_a_renewal_does_nothing():
     async with scene() as it:
         await it.keeper.close()
         await it.keeper.close()
-        assert it.asked == 0
+        assert it.issued_requests == 0
 
 
 async def test_a_failed_renewal_that_nobody_waits_for_warns_of_nothing():
@@ -544,12 +547,12 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
         reply = await platform.check("c-1")
         authority = await it.keeper.verify()
         exchange, _ = await it.http.request(
-            it.http.host(URL(it.server.url)), "POST", "/", token.headers
+            it.http.origin(URL(it.server.url)), "POST", "/", token.headers
         )
-        told = [*held, options, token, reply, authority, exchange, platform, it.keeper, it.http]
+        shown = [*held, options, token, reply, authority, exchange, platform, it.keeper, it.http]
         it.desk.said = REFUSALS["invalid_client"]
         with pytest.raises(CredentialsError) as caught:
             await it.keeper.verify()
         tasks = [repr(task) for task in asyncio.all_tasks()]
-    assert_no_secret(*map(repr, told), *map(str, told), repr(caught.value), caplog.text, *tasks)
+    assert_no_secret(*map(repr, shown), *map(str, shown), repr(caught.value), caplog.text, *tasks)
     assert CLIENT_ID not in repr(held)

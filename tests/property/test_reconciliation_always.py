@@ -3,19 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.evidence import NEVER_SHOWN, Evidence, digest
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
-from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    Evidence,
-    MessageAbsent,
-    MessageFound,
-    ReconcilePolicy,
-    Resend,
-    UnsettledSend,
-    digest,
-    judge,
-)
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.reconciliation import MessageAbsent, MessageFound, Resend, judge
 from dispatcher.domain.status import Step
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 TEXTS = st.sampled_from(["Hello", "Hi"])
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -62,62 +55,62 @@ waits = st.floats(0, 60)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(intended=intents, given_=evidence, policy=policies, now=TIMES, waited=waits)
-def test_no_verdict_without_its_proof(intended, given_, policy, now, waited):
+@given(intended=intents, known=evidence, policy=policies, now=TIMES, waited=waits)
+def test_no_verdict_without_its_proof(intended, known, policy, now, waited):
     """Never absent early or without a witness, never found in what is somebody else's."""
-    verdict = judge(intended, given_, policy, now, waited)
+    verdict = judge(intended, known, policy, now, waited)
     bound = policy.visible_by(intended)
     assert bound >= intended.at + policy.max_effect_delay + policy.max_lag
     match verdict:
         case MessageAbsent():
             assert now > bound
-            assert given_.caught_up > bound
+            assert known.caught_up > bound
             assert intended.conversation_id is not None
         case Resend():
             assert policy.resend
             assert now > bound
         case MessageFound():
-            assert verdict.message_id not in given_.messages
+            assert verdict.message_id not in known.messages
             assert verdict.sent_at >= intended.at - policy.clock_skew
-            assert shows(given_, intended, verdict, policy.clock_skew)
-            for other in given_.unsettled:
+            assert shows(known, intended, verdict, policy.clock_skew)
+            for other in known.unsettled:
                 if other.id != intended.id and same(other, intended):
                     assert verdict.sent_at < other.at - policy.clock_skew
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(one=intents, other=intents, given_=evidence, policy=policies, now=TIMES)
-def test_one_message_is_never_found_for_two(one, other, given_, policy, now):
+@given(one=intents, other=intents, known=evidence, policy=policies, now=TIMES)
+def test_one_message_is_never_found_for_two(one, other, known, policy, now):
     """Two that wait at the same time, with everything else alike, never share a message."""
-    given_ = Evidence(
-        given_.shown, given_.messages, given_.conversations, [one, other], given_.caught_up
+    known = Evidence(
+        known.shown, known.messages, known.conversations, [one, other], known.caught_up
     )
-    ends = [judge(each, given_, policy, now, 0.0) for each in (one, other)]
+    ends = [judge(send, known, policy, now, 0.0) for send in (one, other)]
     if one.id != other.id and same(one, other) and all(isinstance(e, MessageFound) for e in ends):
         assert ends[0] != ends[1]
 
 
 def same(one, other):
-    who = [each.external_contact_id if each.step is Step.OPEN else None for each in (one, other)]
-    fields = [(each.step, each.conversation_id, each.text_sha256) for each in (one, other)]
+    who = [send.external_contact_id if send.step is Step.OPEN else None for send in (one, other)]
+    fields = [(send.step, send.conversation_id, send.text_sha256) for send in (one, other)]
     return who[0] == who[1] and fields[0] == fields[1]
 
 
-def shows(given_, intended, found, skew):
+def shows(known, intended, found, skew):
     """The platform shows that very message, ours, in or after that very conversation.
 
     One that comes after has nothing older: it began with the message.
     """
-    for conversation in given_.shown:
+    for conversation in known.shown:
         if conversation.id != found.conversation_id:
             continue
         here = conversation.id == intended.conversation_id
         after = (
             intended.step is Step.OPEN
             and conversation.previous == intended.conversation_id
-            and conversation.id not in given_.conversations
+            and conversation.id not in known.conversations
             and conversation.external_contact_id == intended.external_contact_id
-            and all(each.at >= intended.at - skew for each in conversation.messages)
+            and all(message.at >= intended.at - skew for message in conversation.messages)
         )
         for message in conversation.messages:
             fits = message.outbound and digest(message.text) == intended.text_sha256

@@ -187,7 +187,7 @@ def _wrap_requests(killer: Killer) -> None:
     for platform in _platforms():
         for name, step in _REQUESTS.items():
             _wrap_request(platform, name, step, killer)
-    answer = http._answer
+    answer = http._read_response
 
     async def answered(protocol: Any) -> Any:
         if _sending.get() and killer.point == "send.left" and killer.armed:
@@ -196,17 +196,17 @@ def _wrap_requests(killer: Killer) -> None:
             killer.reached("send.left")
         return await answer(protocol)
 
-    http._answer = answered
+    http._read_response = answered
 
 
 def _platforms() -> Iterator[type]:
     """Find the class of each dialect: it makes all of the requests."""
-    for found in pkgutil.iter_modules(platforms.__path__):
-        module = import_module(f"{platforms.__name__}.{found.name}")
-        for each in vars(module).values():
-            ours = isinstance(each, type) and each.__module__ == module.__name__
-            if ours and all(hasattr(each, name) for name in _REQUESTS):
-                yield each
+    for found in pkgutil.walk_packages(platforms.__path__, f"{platforms.__name__}."):
+        module = import_module(found.name)
+        for value in vars(module).values():
+            ours = isinstance(value, type) and value.__module__ == module.__name__
+            if ours and all(hasattr(value, name) for name in _REQUESTS):
+                yield value
 
 
 def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:

@@ -80,7 +80,7 @@ def _configuration() -> Any:
 
 
 def misfits(raw: Any, kind: str, read: Any, where: str = "") -> Iterator[str]:
-    """Tell what of a body the model ``kind`` has no field for, or reads as something else."""
+    """Return what the model ``kind`` has no field for, or reads as something else."""
     inner = _INNER.fullmatch(kind)
     if raw is None:
         return

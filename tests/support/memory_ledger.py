@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.evidence import DeliveryWitness, digest
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.reconciliation import DeliveryWitness, digest
 from dispatcher.domain.status import FINAL, Reason, Relation, SendBlock, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ports import (

@@ -17,13 +17,13 @@ def contact(**more):
 
 
 def conversation(state, **more):
-    given = {"external_contact_id": "x-1", "target": GUEST} | more
-    return Conversation("c-1", state, **given)
+    fields = {"external_contact_id": "x-1", "target": GUEST} | more
+    return Conversation("c-1", state, **fields)
 
 
 def decided(state, *, row=None, progress=None, rules=RULES, now=1000.0, **more):
-    seen = conversation(state, **more)
-    return decide(row or contact(), seen, progress or Progress(), rules, now)
+    found = conversation(state, **more)
+    return decide(row or contact(), found, progress or Progress(), rules, now)
 
 
 def test_an_open_session_is_notified_whatever_else_is_missing():
@@ -46,7 +46,7 @@ def test_a_closed_session_waits_until_it_has_ended():
 
 @pytest.mark.parametrize("state", [State.CLOSED, State.ENDED])
 def test_a_channel_that_may_not_write_first_is_rejected_before_any_send(state):
-    """The state check tells it."""
+    """The state check reports it."""
     assert decided(state, proactive=False) == Finish(Status.REJECTED, Reason.CHANNEL)
 
 
@@ -86,7 +86,7 @@ def test_two_identities_that_differ_need_a_person():
 
 
 def test_without_an_address_nothing_is_sent():
-    """Neither the state check, nor an answer, nor the row tells whom to write to."""
+    """Neither the state check, nor an answer, nor the row has a recipient."""
     assert decided(State.ENDED, target=None) == Finish(Status.REJECTED, Reason.NO_ADDRESS)
 
 
@@ -94,9 +94,9 @@ def test_the_address_is_the_checks_then_the_answers_then_the_rows():
     """In this order."""
     row = contact(external_contact_id="x-1", address="row")
     learnt = Target("answer", is_guest_id=False)
-    told = Progress(target=learnt)
-    seen = conversation(State.ENDED)
-    assert open_with(row, seen, told, "c-1", RULES) == Open(GUEST, "x-1", "c-1")
-    assert open_with(row, None, told, "c-1", RULES) == Open(learnt, "x-1", "c-1")
+    progress = Progress(target=learnt)
+    found = conversation(State.ENDED)
+    assert open_with(row, found, progress, "c-1", RULES) == Open(GUEST, "x-1", "c-1")
+    assert open_with(row, None, progress, "c-1", RULES) == Open(learnt, "x-1", "c-1")
     by_row = Open(Target("row", is_guest_id=False), "x-1", "c-1")
     assert open_with(row, None, Progress(), "c-1", RULES) == by_row

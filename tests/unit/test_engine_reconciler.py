@@ -8,8 +8,8 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
+from dispatcher.domain.reconcile_policy import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
-from dispatcher.domain.unsettled_send import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.engine.look_back import MAX_BATCH
 from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.ports import Batch, CredentialsError, TokenUnavailableError

@@ -22,7 +22,7 @@ def own(status, **more):
     [(401, AnswerKind.UNAUTHORIZED), (403, AnswerKind.FORBIDDEN), (429, AnswerKind.THROTTLED)],
 )
 def test_what_concerns_the_run_is_so_for_every_step(step, status, kind):
-    """401, 403 and 429 are the run's affair, whoever sent the body."""
+    """401, 403 and 429 concern the run, with any body."""
     assert classify(step, own(status)) is kind
     assert classify(step, Answer(status)) is kind
 
@@ -63,17 +63,17 @@ def test_success_needs_a_readable_id(step):
     assert classify(step, Answer(200)) is AnswerKind.IN_DOUBT
 
 
-def test_a_closed_session_is_told_by_its_words_and_only_on_notify():
+def test_a_closed_session_is_known_by_its_message_and_only_on_notify():
     """400 has many meanings; only the hint makes it a conflict."""
-    told = own(400, hint=Hint.CLOSED)
-    assert classify(Step.NOTIFY, told) is AnswerKind.CLOSED
-    assert classify(Step.OPEN, told) is AnswerKind.REFUSED
+    refusal = own(400, hint=Hint.CLOSED)
+    assert classify(Step.NOTIFY, refusal) is AnswerKind.CLOSED
+    assert classify(Step.OPEN, refusal) is AnswerKind.REFUSED
     assert classify(Step.NOTIFY, own(400)) is AnswerKind.REFUSED
 
 
 @pytest.mark.parametrize("step", SENDS)
 def test_a_channel_without_proactive_messages(step):
-    """The platform's words tell it from other refusals."""
+    """The platform's message distinguishes it from other refusals."""
     assert classify(step, own(400, hint=Hint.CHANNEL)) is AnswerKind.CHANNEL
 
 
@@ -107,7 +107,7 @@ def test_a_read_that_fails_is_likely_to_pass(result):
 
 
 def test_a_read_state_is_accepted():
-    """A check that told a state."""
+    """A check with a state."""
     assert classify(Step.CHECK, own(200, conversation=STATE)) is AnswerKind.ACCEPTED
 
 

@@ -70,10 +70,10 @@ def test_in_doubt_is_never_sent_again():
 
 
 def test_a_closed_session_is_opened_next_with_what_is_known():
-    """The check's guest stands before the refusal's address; no further check is made."""
+    """The check's guest is preferred to the refusal's address; no further check is made."""
     answer = Answer(400, address="from@example.org")
-    seen = Conversation("c-1", State.OPEN, "x-1", GUEST)
-    step = after_closed_session(seen, answer, Progress(), POLICY)
+    conversation = Conversation("c-1", State.OPEN, "x-1", GUEST)
+    step = after_closed_session(conversation, answer, Progress(), POLICY)
     assert isinstance(step, Defer)
     assert step.seconds == 5
     assert (step.progress.open_next, step.progress.target) == (True, GUEST)
@@ -100,23 +100,23 @@ def test_notify_refused_again_and_again_is_a_loop(refuse):
 def test_a_refused_link_is_judged_by_the_state():
     """Open again or not ended: an ordinary decision; another's identity: a person."""
     for state in (State.OPEN, State.CLOSED, State.UNKNOWN, State.GONE):
-        seen = Conversation("c-1", state, "x-1", GUEST)
-        assert after_conflict(SENT, Answer(409), seen, Progress(), POLICY) is None
+        conversation = Conversation("c-1", state, "x-1", GUEST)
+        assert after_conflict(SENT, Answer(409), conversation, Progress(), POLICY) is None
     for identity in (None, "x-2"):
-        seen = Conversation("c-1", State.ENDED, identity, GUEST)
+        conversation = Conversation("c-1", State.ENDED, identity, GUEST)
         parked = Settle(Status.PARKED, Reason.IDENTITY)
-        assert after_conflict(SENT, Answer(409), seen, Progress(), POLICY) == parked
+        assert after_conflict(SENT, Answer(409), conversation, Progress(), POLICY) == parked
 
 
 def test_a_link_that_should_pass_and_never_does_is_a_loop():
     """Three refusals that nothing explains."""
-    seen, progress = Conversation("c-1", State.ENDED, "x-1", GUEST), Progress()
+    conversation, progress = Conversation("c-1", State.ENDED, "x-1", GUEST), Progress()
     for _ in range(2):
-        step = after_conflict(SENT, Answer(409), seen, progress, POLICY)
+        step = after_conflict(SENT, Answer(409), conversation, progress, POLICY)
         assert isinstance(step, Defer)
         progress = step.progress
         assert progress.open_next
-    assert after_conflict(SENT, Answer(409), seen, progress, POLICY) == Settle(
+    assert after_conflict(SENT, Answer(409), conversation, progress, POLICY) == Settle(
         Status.PARKED, Reason.RETRY_LOOP
     )
 

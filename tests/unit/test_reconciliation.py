@@ -4,22 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, digest, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.reconcile_policy import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
     Park,
     Resend,
-    digest,
     judge,
-    newest_shown,
 )
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import MIN_LOOK_BACK_SECONDS, ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 AT = 1000.0
 POLICY = ReconcilePolicy(
@@ -62,7 +59,7 @@ def test_an_opened_conversation_that_is_shown_is_found():
 
 
 def test_an_open_that_the_platform_put_into_the_old_conversation_is_threaded():
-    """The message stands in the previous conversation itself."""
+    """The message is in the previous conversation itself."""
     assert judged(OPENED, session(message())) == MessageFound(
         "c-1", "m-1", Relation.THREADED, AT + 1
     )
@@ -125,7 +122,7 @@ def test_an_older_message_in_the_earlier_session_itself_says_nothing():
     ("delay", "ended_at", "seconds"),
     [(2, None, MIN_LOOK_BACK_SECONDS), (7000, None, 7008), (2, AT + 9000, 9009)],
 )
-def test_what_others_sent_is_asked_as_far_back_as_it_may_come_late(delay, ended_at, seconds):
+def test_sends_of_others_count_as_far_back_as_they_may_take_effect_late(delay, ended_at, seconds):
     """At least an hour before the intent; more where a late effect may take more."""
     policy = replace(POLICY, max_effect_delay=delay)
     assert policy.rivals_since(replace(OPENED, ended_at=ended_at)) == AT - seconds
@@ -181,7 +178,7 @@ def test_at_least_once_sends_again_after_the_bound(intended):
 
 
 def test_at_least_once_prefers_what_is_found_and_what_is_proved():
-    """The policy changes nothing where the platform tells."""
+    """The policy changes nothing if the platform shows the message."""
     assert isinstance(judged(NOTIFIED, session(message()), policy=AT_LEAST_ONCE), MessageFound)
     late = {"now": BOUND + 1, "caught_up": BOUND + 1}
     assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == MessageAbsent()
@@ -228,7 +225,7 @@ def test_a_message_from_before_the_other_send_is_the_first_ones():
     ids=["another conversation", "another text", "another step", "itself"],
 )
 def test_who_cannot_have_sent_it_is_no_rival(other):
-    """Only a send that is the same in all that can be seen makes a match doubtful."""
+    """Only a send that is the same in all recorded attributes makes a match doubtful."""
     assert isinstance(judged(NOTIFIED, session(message()), unsettled=[other]), MessageFound)
 
 
@@ -261,5 +258,5 @@ def test_the_pauses_grow_between_two_bounds():
 
 
 def test_what_is_shown_twice_is_one_message():
-    """A conversation may come back for two of the ids that were asked."""
+    """A conversation may come back for two of the ids in the query."""
     assert judged(OPENED, continuation(), continuation()).message_id == "m-1"

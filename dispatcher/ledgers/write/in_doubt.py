@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import orjson
 
-from dispatcher.domain.reconciliation import DeliveryWitness
+from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.status import Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ledgers.codec import Fields, claim_of, person_of

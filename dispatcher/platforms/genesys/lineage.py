@@ -1,4 +1,4 @@
-"""Lineage on the platform's side: which conversation a new one continues, written into it."""
+"""Writes lineage to the platform: into a new conversation, the id of the previous one."""
 
 import asyncio
 from collections import deque
@@ -22,20 +22,20 @@ from dispatcher.platforms.response_parsing import Body, is_path_part, listed, te
 from dispatcher.ports import Reply, TokenExpiredError
 
 MAX_QUEUED = 1000
-"""Conversations that may wait to be written to; what comes on top is lost."""
+"""Maximum number of queued conversations; the lineage of further ones is lost."""
 MAX_TRIES = 3
 PAUSE_SECONDS = 1.0
-"""Before another try, where the platform asks for no longer one."""
+"""Pause before another try, if the platform asks for no longer one."""
 LONGEST_PAUSE_SECONDS = 60.0
 DRAIN_SECONDS = 5.0
-"""How long the end of a run waits for what is still to be written."""
+"""How long the end of a run waits for queued lineage."""
 
 OnLineageLost = Callable[[str, str], None]
-"""Told of a conversation whose lineage was not written, and why."""
+"""Called with a conversation whose lineage was not written, and the reason."""
 
 
 class LineageWriter:
-    """Writes to one conversation after the other, in the background, as well as it can.
+    """Writes to one conversation after the other, in the background and without guarantee.
 
     The ledger has the lineage in any case; no send and no settle waits for this. Its requests
     (one for a tag, two for attributes) have no permit: the pacer sees them in the rate headers.
@@ -49,7 +49,7 @@ class LineageWriter:
         self._task: asyncio.Task[None] | None = None
 
     def note(self, previous: str | None, conversation_id: str | None) -> None:
-        """Have it written that ``conversation_id`` continues ``previous``, if it is another."""
+        """Queue that ``conversation_id`` continues ``previous``, if they differ."""
         if self._write is None or previous is None or conversation_id in (None, previous):
             return
         if len(self._waiting) >= MAX_QUEUED or not is_path_part(conversation_id):
@@ -60,7 +60,7 @@ class LineageWriter:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Write what is still waiting, for a few seconds; the rest is lost."""
+        """Write what is queued, for a few seconds; the rest is lost."""
         if self._task is None:
             return
         _, late = await asyncio.wait([self._task], timeout=DRAIN_SECONDS)
@@ -91,7 +91,7 @@ class LineageWriter:
         return why
 
     async def _once(self, conversation_id: str, previous: str) -> tuple[str, float | None]:
-        """Try; return what went wrong, and how long to wait before it is tried again."""
+        """Try once; return the failure and the pause before another try (None: no other try)."""
         if self._write is None:
             return "", None
         try:
@@ -124,14 +124,14 @@ class LineageWriter:
         participants = listed(found[0], "participants") if found else []
         customer = text(latest_customer(participants), "id")
         if customer is None or not is_path_part(customer):
-            return _nobody(reply)
+            return _without_customer(reply)
         target = f"{target}/participants/{customer}/attributes"
         data = orjson.dumps(attributes(previous))
         return await self._caller.call("PATCH", target, data, not_taken)
 
 
-def _nobody(reply: Reply) -> Reply:
-    """Return the answer as one that did not bring what was needed."""
+def _without_customer(reply: Reply) -> Reply:
+    """Return the reply as a failure, because it has no customer."""
     result = reply.result
     if isinstance(result, Answer) and result.status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
         return replace(reply, result=replace(result, status=404))

@@ -1,4 +1,4 @@
-"""The look back of the `genesys` dialect: analytics find conversations, each tells its messages."""
+"""The look back of the `genesys` dialect: finds conversations in analytics, then reads each."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +39,14 @@ from dispatcher.platforms.token import AccessToken
 from dispatcher.ports import Clock, LookBackQuery, Reply
 
 LONGEST_SECONDS = 31 * 86_400.0
-"""The longest interval that is asked for at once; what goes back further takes several."""
+"""The longest interval of one query; a longer look back takes several."""
 MOST_INTERVALS = 18
-"""How many intervals one look back asks for; of what goes back further it tells nothing."""
+"""Maximum number of intervals of one look back; a longer one has no result."""
 AHEAD_SECONDS = 60.0
-"""How far beyond now the interval goes, for a clock that is behind the platform's."""
+"""How far the interval extends beyond now, because the clock may be behind the platform's."""
 MOST_PAGES = 10
 MOST_READS = 200
-"""Conversations that one look back reads; where there are more it tells nothing."""
+"""Maximum number of conversations that one look back reads; with more it has no result."""
 LAG_SECONDS = 2.0
 """How long after its conversation's newest trace in analytics a message counts as shown there:
 a conversation begins a moment before its first message."""
@@ -64,9 +64,9 @@ _OUT_OF_SIGHT = frozenset({400, 403, 404, 410})
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """What analytics show of a conversation; ``until`` is their newest moment in it.
+    """A conversation in analytics; ``until`` is the newest time in its record.
 
-    Without ``messaging`` it is a call, or something else that has no messages.
+    Without ``messaging`` it is a call, or another kind without messages.
     """
 
     until: float
@@ -75,7 +75,7 @@ class _Trace:
 
 
 class _FailedError(Exception):
-    """A request told nothing; the reply says why."""
+    """A request had no usable result; the reply says why."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__()
@@ -83,13 +83,13 @@ class _FailedError(Exception):
 
 
 class GenesysLookBack:
-    """Asks one or two queries, and then each conversation that they show.
+    """Makes one or two queries, and then reads each conversation that they return.
 
-    Every person is asked for, not only those who were to get a new conversation: a message into
-    an open one finds itself in a new one if that closed on its way.
+    The queries include the people of notifications, too: if the open conversation closes before
+    the message arrives, the message is put into a new one.
 
-    Analytics know conversations, not messages; conversations know their messages, without the
-    texts. Only what analytics show is read, so that nothing seems to have caught up that has not.
+    Analytics have conversations without messages. A conversation has its messages without texts.
+    Only conversations in analytics are read, so that analytics do not seem more complete.
     A look back has one permit for all its requests: the others are spread in time, and the pacer
     sees them in the rate headers, like all that others do with the same OAuth client. One that
     fails makes the whole look back fail; nothing is concluded from a part.
@@ -101,39 +101,39 @@ class GenesysLookBack:
         self._clock = clock
         self._pause = pause
 
-    async def look_back(self, asked: Sequence[LookBackQuery]) -> Reply:
+    async def look_back(self, queries: Sequence[LookBackQuery]) -> Reply:
         """See `dispatcher.ports.Platform.look_back`."""
         requests = _Requests(self._caller, self._caller.token(), self._pause)
         start = self._clock.monotonic()
         try:
-            reply = await self._look(requests, asked)
+            reply = await self._look(requests, queries)
         except _FailedError as failed:
             reply = failed.reply
         return replace(reply, seconds=self._clock.monotonic() - start)
 
-    async def _look(self, requests: "_Requests", asked: Sequence[LookBackQuery]) -> Reply:
-        people = [each.external_contact_id for each in asked]
-        named = list(dict.fromkeys(each for each in people if each is not None))
-        ids = list(dict.fromkeys(each.conversation_id for each in asked))
+    async def _look(self, requests: "_Requests", queries: Sequence[LookBackQuery]) -> Reply:
+        people = [query.external_contact_id for query in queries]
+        named = list(dict.fromkeys(person for person in people if person is not None))
+        ids = list(dict.fromkeys(query.conversation_id for query in queries))
         traces: dict[str, _Trace] = {}
-        intervals = list(self._intervals(asked))
+        intervals = list(self._intervals(queries))
         for interval in intervals:
             traces |= await requests.traces(partial(by_conversation, ids, *interval))
             if named:
                 traces |= await requests.traces(partial(by_person, named, *interval))
             if len(intervals) > MOST_INTERVALS:
-                raise _FailedError(requests.nothing())
+                raise _FailedError(requests.no_result())
         traces = {id_: trace for id_, trace in traces.items() if trace.messaging}
         if len(traces) > MOST_READS:
-            raise _FailedError(requests.nothing())
+            raise _FailedError(requests.no_result())
         history = [await self._past(requests, id_, trace) for id_, trace in traces.items()]
-        if requests.forbidden is not None and not any(each.readable for each in history):
+        if requests.forbidden is not None and not any(past.readable for past in history):
             raise _FailedError(requests.forbidden)
-        return requests.told(tuple(history))
+        return requests.reply(tuple(history))
 
     async def _past(self, requests: "_Requests", id_: str, trace: _Trace) -> PastConversation:
         body = await requests.conversation(id_)
-        if body is None:  # what analytics show was there: nobody knows what was said in it
+        if body is None:  # it exists in analytics, but its messages cannot be read
             return PastConversation(id_, None, trace.person, has_previous=False, readable=False)
         participants = listed(body, "participants")
         customer = latest_customer(participants)
@@ -142,14 +142,14 @@ class GenesysLookBack:
         return PastConversation(id_, None, who, shown, has_previous=False)
 
     def _is_foreign(self, customer: object) -> bool:
-        """Tell whether a conversation is with another sender than ours: it proves nothing."""
+        """Return True if a conversation is with another sender, so that it proves nothing."""
         ends = {address(customer, "fromAddress"), address(customer, "toAddress")}
         return None not in ends and self._from not in ends
 
-    def _intervals(self, asked: Sequence[LookBackQuery]) -> Iterator[tuple[float, float]]:
-        """Yield intervals that reach, without a gap, from what matters until now."""
+    def _intervals(self, queries: Sequence[LookBackQuery]) -> Iterator[tuple[float, float]]:
+        """Yield intervals without gaps, from the earliest time of a query until now."""
         now = self._caller.now()
-        since, end = min(now, *(each.since for each in asked)), now + AHEAD_SECONDS
+        since, end = min(now, *(query.since for query in queries)), now + AHEAD_SECONDS
         while since < end:
             until = min(since + LONGEST_SECONDS, end)
             yield since, until
@@ -168,7 +168,7 @@ class _Requests:
         """The last refusal to show a conversation; it may be meant for that one alone."""
 
     async def conversation(self, id_: str) -> Body | None:
-        """Return what a conversation tells of itself; None where it is not shown."""
+        """Return a conversation with its messages; None if the platform does not show it."""
         try:
             return await self._body("GET", f"{MESSAGES_PATH}/{path_part(id_)}", None)
         except _FailedError as failed:
@@ -206,16 +206,16 @@ class _Requests:
             found.update(_traces(rows))
             if _is_last(body, rows, page):
                 return found
-        raise _FailedError(self.nothing())
+        raise _FailedError(self.no_result())
 
-    def nothing(self) -> Reply:
-        """Return that there is too much to be read: nothing can be said."""
-        return self.told(None)
+    def no_result(self) -> Reply:
+        """Return a reply without conversations: there are too many to read."""
+        return self.reply(None)
 
-    def told(self, shown: tuple[PastConversation, ...] | None) -> Reply:
-        """Return the reply of the whole, as the last answer has it."""
+    def reply(self, shown: tuple[PastConversation, ...] | None) -> Reply:
+        """Return the reply of the whole look back, based on the last answer."""
         if self._last is None or not isinstance(self._last.result, Answer):
-            raise AssertionError("told without an answer")
+            raise AssertionError("a look back without an answer")
         answer = replace(
             self._last.result, status=200, from_platform=True, past_conversations=shown
         )
@@ -238,7 +238,7 @@ def _traces(rows: Sequence[object]) -> Iterator[tuple[str, _Trace]]:
 
 
 def _is_messaging(row: object) -> bool:
-    """Tell whether a conversation may have messages; only what says its media may have none."""
+    """Return True if a conversation may have messages: at least one of its media can, if known."""
     media = {
         text(session, "mediaType")
         for participant in listed(row, "participants")
@@ -267,8 +267,8 @@ def _those(value: object, *keys: str) -> Iterator[float]:
 
 def _person(row: object) -> str | None:
     people = (
-        text(each, "externalContactId")
-        for each in listed(row, "participants")
-        if text(each, "purpose") == CUSTOMER
+        text(part, "externalContactId")
+        for part in listed(row, "participants")
+        if text(part, "purpose") == CUSTOMER
     )
-    return next((each for each in people if each is not None), None)
+    return next((person for person in people if person is not None), None)

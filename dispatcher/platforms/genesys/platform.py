@@ -1,4 +1,4 @@
-"""The `genesys` dialect: the public Genesys Cloud API, turned into the domain's answers."""
+"""The `genesys` dialect: the public Genesys Cloud API."""
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import ApiClient
-from dispatcher.platforms.genesys.analytics_states import details, read_records
+from dispatcher.platforms.api_client import ApiClient, ParseResponse
+from dispatcher.platforms.genesys.analytics_states import details_target, read_states
 from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
 from dispatcher.platforms.genesys.look_back import GenesysLookBack
 from dispatcher.platforms.genesys.requests import (
@@ -32,10 +32,10 @@ from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants
 
 @dataclass(frozen=True, slots=True)
 class GenesysOptions:
-    """Where the API is, who writes, and what is written down there about it.
+    """The API's URL, the sender, and how lineage is written to the platform.
 
-    ``lost`` is told of a conversation whose lineage was not written, and why. ``pause`` is how
-    many seconds lie between the requests of one look back.
+    ``lost`` is called with a conversation whose lineage was not written, and the reason.
+    ``pause`` is the number of seconds between the requests of one look back.
     """
 
     base_url: str
@@ -53,87 +53,81 @@ class GenesysPlatform:
     ) -> None:
         self._tokens = tokens
         self._sender = options.sender
-        self._caller = ApiClient(http, tokens, options.base_url, clock)
-        self._timeline = ThreadingTimeline(self._caller, clock)
+        self._api = ApiClient(http, tokens, options.base_url, clock)
+        self._timeline = ThreadingTimeline(self._api, clock)
         self._look_back = GenesysLookBack(
-            self._caller, options.sender.from_address, clock, options.pause
+            self._api, options.sender.from_address, clock, options.pause
         )
-        self._lineage = LineageWriter(self._caller, options.lineage, options.lost)
+        self._lineage = LineageWriter(self._api, options.lineage, options.lost)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
-        target = f"{MESSAGES_PATH}/{path_part(conversation_id)}"
-        return self._check(target, conversation_id)
 
-    async def check_many(self, conversation_ids: Sequence[str]) -> Reply:
+        def parse(response: HttpResponse) -> Answer:
+            windows, now = self._timeline.windows, self._api.now()
+            return read_check(response, conversation_id, self._sender, windows, now)
+
+        return self._read(f"{MESSAGES_PATH}/{path_part(conversation_id)}", parse)
+
+    def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check_many`."""
 
-        def read(exchange: HttpResponse) -> Answer:
-            windows, now = self._timeline.windows, self._caller.now()
-            return read_records(exchange, self._sender, windows, now)
+        def parse(response: HttpResponse) -> Answer:
+            return read_states(response, self._sender, self._timeline.windows, self._api.now())
 
-        reply = await self._caller.call("GET", details(conversation_ids), None, read)
-        self._timeline.keep()
-        return reply
+        return self._read(details_target(conversation_ids), parse)
 
     async def notify(self, contact: Contact, decision: Notify) -> Reply:
         """See `dispatcher.ports.Platform.notify`.
 
-        The platform picks the person's open conversation itself: none is named to it. If there
-        is none any more it makes one, or resumes one; the answer names it.
+        The request names no conversation: the platform uses the person's open one. If none is
+        open any more, it makes or resumes one; the response has its id.
         """
         person = decision.external_contact_id or contact.external_contact_id
-        address = _address(contact, decision.target)
-        previous = decision.conversation_id
-        return await self._send(Step.NOTIFY, contact, person, address, previous)
+        return await self._send(
+            Step.NOTIFY, contact, person, decision.target, decision.conversation_id
+        )
 
     async def open(self, contact: Contact, decision: Open) -> Reply:
-        """See `dispatcher.ports.Platform.open`. There is no subject, and no link to name."""
-        address = _address(contact, decision.target)
+        """See `dispatcher.ports.Platform.open`. The request has no subject and no link."""
         person = decision.external_contact_id
-        return await self._send(Step.OPEN, contact, person, address, decision.previous)
+        return await self._send(Step.OPEN, contact, person, decision.target, decision.previous)
 
-    def look_back(self, asked: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
-        return self._look_back.look_back(asked)
+        return self._look_back.look_back(queries)
 
     async def renew(self, number: int) -> TokenGrants:
-        """See `dispatcher.ports.Platform.renew`; the first time it reads the timeline, too."""
-        authority = await self._tokens.renew(number)
+        """See `dispatcher.ports.Platform.renew`; the first call reads the timeline, too."""
+        grants = await self._tokens.renew(number)
         await self._timeline.first()
-        return authority
+        return grants
 
     async def verify(self) -> TokenGrants:
         """See `dispatcher.ports.Platform.verify`."""
         return await self._tokens.verify()
 
     async def close(self) -> None:
-        """Write the lineage that is still waiting, and end what goes on in the background."""
+        """Write the lineage that is still queued, and end all background work."""
         await self._lineage.close()
         await self._timeline.close()
 
-    async def _check(self, target: str, conversation_id: str) -> Reply:
-        def read(exchange: HttpResponse) -> Answer:
-            windows, now = self._timeline.windows, self._caller.now()
-            return read_check(exchange, conversation_id, self._sender, windows, now)
-
-        reply = await self._caller.call("GET", target, None, read)
+    async def _read(self, target: str, parse: ParseResponse) -> Reply:
+        reply = await self._api.call("GET", target, None, parse)
         self._timeline.keep()
         return reply
 
     async def _send(
-        self, step: Step, contact: Contact, person: str | None, address: str | None,
+        self, step: Step, contact: Contact, person: str | None, target: Target | None,
         previous: str | None,
     ) -> Reply:  # fmt: skip
+        address = contact.address
+        if target is not None and not target.is_guest_id:
+            address = target.value
         existing = step is Step.NOTIFY
         body = agentless(self._sender, contact.text, person, address, existing=existing)
-        read = partial(read_sent, step)
-        reply = await self._caller.call("POST", AGENTLESS_PATH, orjson.dumps(body), read)
+        parse = partial(read_sent, step)
+        reply = await self._api.call("POST", AGENTLESS_PATH, orjson.dumps(body), parse)
         if isinstance(reply.result, Answer):
             self._lineage.note(previous, reply.result.conversation_id)
         return reply
-
-
-def _address(contact: Contact, target: Target | None) -> str | None:
-    """Return where the person is reached: as the platform knows them, else as the row does."""
-    return target.value if target is not None and not target.is_guest_id else contact.address

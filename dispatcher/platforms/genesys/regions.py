@@ -1,4 +1,4 @@
-"""The regions of Genesys Cloud, by the name that its own pages give them."""
+"""The regions of Genesys Cloud by their domains, and the URLs of a region."""
 
 REGIONS = (
     "mypurecloud.com",
@@ -23,10 +23,10 @@ REGIONS = (
 
 
 def login_url(region: str) -> str:
-    """Return where a region issues tokens."""
+    """Return the URL at which a region issues tokens."""
     return f"https://login.{region}"
 
 
 def api_url(region: str) -> str:
-    """Return where a region takes calls."""
+    """Return the URL of a region's API."""
     return f"https://api.{region}"

@@ -1,4 +1,4 @@
-"""What the `genesys` dialect sends: paths, and bodies as the platform's own models have them."""
+"""Paths and request bodies of the `genesys` dialect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ DETAILS_PATH = "/api/v2/analytics/conversations/details"
 CONVERSATIONS_PATH = "/api/v2/conversations"
 
 TEXT_LIMITS: dict[str, int] = {"sms": 765}
-"""Characters that a text may have where it is not the usual figure (source: platform contract)."""
+"""Characters a text may have, where it is not `TEXT_LIMIT` (source: platform contract)."""
 BY_CONTACT = frozenset({"webmessaging", "sms", "open"})
-"""Types whose messages may name an external contact (source: the SDK's model of the request)."""
+"""Messengers whose messages can name an external contact (source: the SDK's request model)."""
 ATTRIBUTE = "dispatcher.previousConversationId"
-"""The participant attribute that names the conversation which is continued."""
+"""The participant attribute with the id of the previous conversation."""
 PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who writes, and over which messenger.
+    """The sender of all messages, and its messenger.
 
     ``from_address`` is a deployment id for web messaging, else a number or an integration's id.
-    ``template`` is a prepared response that WhatsApp needs, ``template_parameter`` the id of the
-    body parameter in it that takes a contact's text ("": it has none).
+    ``template`` is the id of the response that WhatsApp needs, ``template_parameter`` the id of
+    its body parameter for a contact's text ("": it has none).
     """
 
     from_address: str
@@ -43,17 +43,17 @@ class Sender:
 
 
 def text_limit(messenger: str) -> int:
-    """Return how many characters a message may have."""
+    """Return the number of characters that a message may have."""
     return TEXT_LIMITS.get(messenger, TEXT_LIMIT)
 
 
 def needs_identity(messenger: str) -> bool:
-    """Tell whether nobody can be written to without an external contact id."""
+    """Return True if a message needs an external contact id."""
     return messenger == "webmessaging"
 
 
 def needs_address(messenger: str) -> bool:
-    """Tell whether nobody can be written to without an address."""
+    """Return True if a message needs an address."""
     return messenger != "webmessaging"
 
 
@@ -62,7 +62,7 @@ def agentless(
 ) -> dict[str, object]:
     """Return the body of a send (source: platform contract, dialect genesys, send).
 
-    ``person`` is an external contact id; ``existing`` lets it go into an open conversation.
+    ``person`` is an external contact id; ``existing`` permits an open conversation.
     """
     body: dict[str, object] = {
         "fromAddress": sender.from_address,
@@ -74,7 +74,10 @@ def agentless(
     if address is not None and needs_address(sender.messenger):
         body["toAddress"] = address
     if sender.messenger == "whatsapp":
-        body["messagingTemplate"] = _template(sender, text)
+        template: dict[str, object] = {"responseId": sender.template}
+        if sender.template_parameter:
+            template["bodyParameters"] = [{"id": sender.template_parameter, "value": text}]
+        body["messagingTemplate"] = template
     else:
         body["textBody"] = text
     return body
@@ -82,52 +85,38 @@ def agentless(
 
 def by_conversation(ids: Sequence[str], since: float, until: float, page: int) -> dict[str, object]:
     """Return the query for conversations by their ids."""
-    predicates = [_predicate("conversationId", id_) for id_ in ids]
-    filters = {"conversationFilters": [{"type": "or", "predicates": predicates}]}
-    return {**filters, **_query(since, until, page)}
+    return _query("conversationFilters", "conversationId", ids, (since, until), page)
 
 
 def by_person(people: Sequence[str], since: float, until: float, page: int) -> dict[str, object]:
     """Return the query for the conversations of external contacts.
 
-    It asks for the people alone. Direction and message type are dimensions too, but of which
-    participant's segment, and in which spelling, could not be found; a filter that fits nothing
-    would look like the proof that nothing was sent. They are read from the conversations instead.
+    It filters by person only. Direction and message type are dimensions, too, but their segment
+    and their spelling are not documented, and a filter that matches nothing would look like proof
+    that nothing was sent. Both are read from the conversations instead.
     """
-    predicates = [_predicate("externalContactId", person) for person in people]
-    filters = {"segmentFilters": [{"type": "or", "predicates": predicates}]}
-    return {**filters, **_query(since, until, page)}
+    return _query("segmentFilters", "externalContactId", people, (since, until), page)
 
 
 def tag(previous: str) -> dict[str, object]:
-    """Return the body that tags a conversation with the one that it continues."""
+    """Return the body that tags a conversation with its previous one."""
     return {"externalTag": previous}
 
 
 def attributes(previous: str) -> dict[str, object]:
-    """Return the body that writes the same to a participant's attributes."""
+    """Return the body that writes the previous conversation to a participant's attributes."""
     return {"attributes": {ATTRIBUTE: previous}}
 
 
-def _template(sender: Sender, text: str) -> dict[str, object]:
-    body: dict[str, object] = {"responseId": sender.template}
-    if sender.template_parameter:
-        body["bodyParameters"] = [{"id": sender.template_parameter, "value": text}]
-    return body
-
-
-def _predicate(dimension: str, value: str) -> dict[str, object]:
+def _query(
+    filters: str, dimension: str, values: Sequence[str], interval: tuple[float, float], page: int
+) -> dict[str, object]:
+    """Return one page of the conversations in which ``dimension`` has one of ``values``."""
+    common = {"type": "dimension", "dimension": dimension, "operator": "matches"}
+    predicates = [{**common, "value": value} for value in values]
     return {
-        "type": "dimension",
-        "dimension": dimension,
-        "operator": "matches",
-        "value": value,
-    }
-
-
-def _query(since: float, until: float, page: int) -> dict[str, object]:
-    return {
-        "interval": f"{_instant(since)}/{_instant(until)}",
+        filters: [{"type": "or", "predicates": predicates}],
+        "interval": "/".join(map(_instant, interval)),
         "order": "asc",
         "orderBy": "conversationStart",
         "paging": {"pageSize": PAGE_SIZE, "pageNumber": page},
@@ -135,5 +124,5 @@ def _query(since: float, until: float, page: int) -> dict[str, object]:
 
 
 def _instant(at: float) -> str:
-    told = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return told.replace("+00:00", "Z")
+    instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return instant.replace("+00:00", "Z")

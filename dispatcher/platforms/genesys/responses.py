@@ -1,4 +1,4 @@
-"""The `genesys` dialect's answers, turned into the domain's."""
+"""Parses the responses of the `genesys` dialect."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,7 +6,6 @@ from dispatcher.domain.answer import Answer, Hint
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.genesys.hints import no_hint, send_hint
 from dispatcher.platforms.genesys.requests import Sender, needs_address
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
@@ -14,14 +13,15 @@ from dispatcher.platforms.missing_grants import GENESYS_PAGES
 from dispatcher.platforms.response_parsing import (
     Body,
     correlation,
+    get_value,
     listed,
     moment,
-    refusal_words,
+    parse_refusal,
     text,
 )
 
-OVER = frozenset({"disconnected", "terminated"})
-THERE = frozenset(
+LEFT_STATES = frozenset({"disconnected", "terminated"})
+PRESENT_STATES = frozenset(
     {
         "alerting",
         "dialing",
@@ -38,9 +38,9 @@ THERE = frozenset(
 )
 """States of a participant that has not left (source: platform contract, state check)."""
 CUSTOMER = "customer"
-TALKERS = frozenset({"agent", "user", "bot", "botflow"})
-"""Purposes of those that a message into the session would interrupt."""
-OTHERS = TALKERS | {
+ENGAGED_PURPOSES = frozenset({"agent", "user", "bot", "botflow"})
+"""Purposes of participants whom a message into the session would interrupt."""
+FOREIGN_PURPOSES = ENGAGED_PURPOSES | {
     "acd",
     "campaign",
     "dialer",
@@ -54,52 +54,85 @@ OTHERS = TALKERS | {
     "voicesurveyflow",
     "workflow",
 }
-"""Purposes whose messages no agentless send has made. An agentless send is the API's own
-participant; messages of a purpose that is not known are taken for possible ones of ours."""
+"""Purposes of participants whose messages are not from an agentless send.
+
+An agentless send is a participant of its own. A message of an unknown purpose may be such a send.
+"""
+_CONVERSATION_WORDS = ("active", "connected", "existing", "already", "in progress")
+_OTHER_SUBJECTS = (
+    "text",
+    "template",
+    "address",
+    "external contact",
+    "externalcontact",
+    "messenger",
+    "deployment",
+    "integration",
+    "parameter",
+    "json",
+)
+"""Reasons to refuse a send which are not the person's conversation."""
 
 
 def read_check(
-    exchange: HttpResponse, checked: str, sender: Sender, windows: ThreadingWindows, now: float
+    response: HttpResponse, checked: str, sender: Sender, windows: ThreadingWindows, now: float
 ) -> Answer:
-    """Read a state check that asked for ``checked``; ``now`` is by the platform's clock."""
-    body = exchange.body
-    if body is None or exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        return not_taken(exchange)
+    """Parse the state check of conversation ``checked``; ``now`` is by the platform's clock."""
+    body = response.success_body
+    if body is None:
+        return not_taken(response)
     return Answer(
-        exchange.status,
+        response.status,
         from_platform=True,
         conversation=conversation(body, checked, sender, windows, now),
-        correlation_id=correlation(exchange),
+        correlation_id=correlation(response),
     )
 
 
-def read_sent(step: Step, exchange: HttpResponse) -> Answer:
-    """Read who took a message; without both ids it is in doubt whether one was taken."""
-    body = exchange.body
-    if body is None or exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-        may_be_open = step is Step.OPEN and exchange.status in (400, 409)
-        return not_taken(exchange, send_hint if may_be_open else no_hint)
+def read_sent(step: Step, response: HttpResponse) -> Answer:
+    """Parse the response to a send; if it lacks one of the two ids, the send is in doubt."""
+    body = response.success_body
+    if body is None:
+        may_be_open = step is Step.OPEN and response.status in (400, 409)
+        return not_taken(response, _send_hint if may_be_open else _no_hint)
     message, inside = text(body, "id"), text(body, "conversationId")
     return Answer(
-        exchange.status,
+        response.status,
         from_platform=True,
         message_id=message if inside is not None else None,
         conversation_id=inside if message is not None else None,
-        correlation_id=correlation(exchange),
+        correlation_id=correlation(response),
     )
 
 
-def not_taken(exchange: HttpResponse, hint: Callable[[Body, str], Hint] = no_hint) -> Answer:
-    """Read an answer that is no success, or nothing that can be read."""
-    if exchange.body is None:
-        return Answer(exchange.status, correlation_id=correlation(exchange))
-    return refusal_words(exchange, exchange.body, hint, GENESYS_PAGES)
+def _no_hint(_: Body, _message: str) -> Hint:
+    return Hint.NONE
+
+
+def _send_hint(body: Body, message: str) -> Hint:
+    """Return whether a refused send means, or may mean, that the person has an open conversation.
+
+    The status and the words of that refusal could not be found (source: platform contract, send).
+    So every refusal may mean it, except one that is plainly about something else. The state check
+    that follows decides.
+    """
+    words = f"{text(body, 'code') or ''} {message}".lower()
+    if "proactive" in words:
+        return Hint.CHANNEL
+    if "conversation" in words and any(word in words for word in _CONVERSATION_WORDS):
+        return Hint.TALKING
+    return Hint.NONE if any(subject in words for subject in _OTHER_SUBJECTS) else Hint.ACTIVE
+
+
+def not_taken(response: HttpResponse, hint: Callable[[Body, str], Hint] = _no_hint) -> Answer:
+    """Parse a response that is no success, or that cannot be read."""
+    return parse_refusal(response, hint, GENESYS_PAGES)
 
 
 def conversation(
     body: Body, checked: str, sender: Sender, windows: ThreadingWindows, now: float
 ) -> Conversation | None:
-    """Read a conversation; None where it is not the one that was asked for."""
+    """Parse a conversation; None if it is not the conversation ``checked``."""
     participants = listed(body, "participants")
     if text(body, "id") != checked or not isinstance(body.get("participants"), list):
         return None
@@ -117,50 +150,49 @@ def conversation(
 
 
 def latest_customer(participants: Sequence[object]) -> object | None:
-    """Return the customer who came last: one that is resumed has the customer again."""
-    customers = [each for each in participants if text(each, "purpose") == CUSTOMER]
-    return max(enumerate(customers), key=_coming, default=(0, None))[1]
+    """Return the customer that joined last: a resumed conversation has several."""
+    customers = [part for part in participants if text(part, "purpose") == CUSTOMER]
+    return max(enumerate(customers), key=_joining_order, default=(0, None))[1]
 
 
 def person(customer: object) -> str | None:
-    """Return the external contact id of a participant."""
-    return text(customer.get("externalContact"), "id") if isinstance(customer, dict) else None
+    """Return the external contact id of a customer."""
+    return text(get_value(customer, "externalContact"), "id")
 
 
 def address(participant: object, key: str) -> str | None:
-    """Return one of a participant's addresses, in the form that the platform itself uses."""
-    told = participant.get(key) if isinstance(participant, dict) else None
-    return text(told, "addressNormalized") or text(told, "addressRaw")
+    """Return one of a participant's addresses, normalized by the platform if possible."""
+    found = get_value(participant, key)
+    return text(found, "addressNormalized") or text(found, "addressRaw")
 
 
 def messages(participants: Sequence[object], indexed_until: float) -> tuple[PastMessage, ...]:
     """Return the customer's messages, and those that an agentless send may have made.
 
-    There are no texts in them. Those until ``indexed_until`` are shown by analytics, too.
+    They have no texts. Analytics show those until ``indexed_until``, too.
     """
     found: dict[str, PastMessage] = {}
     for participant in participants:
-        for each in _messages(participant, indexed_until):
-            found.setdefault(each.id, each)
+        for message in _messages(participant, indexed_until):
+            found.setdefault(message.id, message)
     return tuple(found.values())
 
 
 def _messages(participant: object, indexed_until: float) -> Iterator[PastMessage]:
     purpose = text(participant, "purpose")
-    if purpose in OTHERS:
+    if purpose in FOREIGN_PURPOSES:
         return
-    for each in listed(participant, "messages"):
-        id_, at = text(each, "messageId"), moment(each, "messageTime")
-        if id_ is None or at is None:
-            continue
-        outbound = purpose != CUSTOMER and text(each, "messageStatus") != "received"
-        yield PastMessage(id_, outbound, at, None, indexed=at <= indexed_until)
+    for row in listed(participant, "messages"):
+        id_, at = text(row, "messageId"), moment(row, "messageTime")
+        if id_ is not None and at is not None:
+            outbound = purpose != CUSTOMER and text(row, "messageStatus") != "received"
+            yield PastMessage(id_, outbound, at, None, indexed=at <= indexed_until)
 
 
-def _coming(numbered: tuple[int, object]) -> tuple[float, int]:
+def _joining_order(numbered: tuple[int, object]) -> tuple[float, int]:
     number, customer = numbered
-    came = moment(customer, "connectedTime") or moment(customer, "startTime")
-    return came if came is not None else float("-inf"), number
+    joined = moment(customer, "connectedTime") or moment(customer, "startTime")
+    return joined if joined is not None else float("-inf"), number
 
 
 def _state(
@@ -170,23 +202,23 @@ def _state(
     windows: ThreadingWindows,
     now: float,
 ) -> tuple[State, bool]:
-    told = text(customer, "state")
-    if told in OVER:
+    """Return the conversation's state, and whether a bot or an agent is connected."""
+    customer_state = text(customer, "state")
+    if customer_state in LEFT_STATES:
         messenger = text(customer, "type") or sender.messenger
         return windows.state(messenger, moment(customer, "endTime"), now), False
-    talking = {
-        text(each, "state") for each in participants if text(each, "purpose") in TALKERS
-    } - OVER
-    if told not in THERE or not talking <= THERE:
+    engaged = [part for part in participants if text(part, "purpose") in ENGAGED_PURPOSES]
+    engaged_states = {text(part, "state") for part in engaged} - LEFT_STATES
+    if not {customer_state, *engaged_states} <= PRESENT_STATES:
         return State.UNKNOWN, False
-    return State.OPEN, "connected" in talking
+    return State.OPEN, "connected" in engaged_states
 
 
 def _target(customer: object, sender: Sender) -> Target | None:
-    """Return where the customer is reached; in web messaging no address is used."""
+    """Return the customer's address; None in web messaging, which uses no address."""
     if not needs_address(sender.messenger):
         return None
-    for key in ("fromAddress", "toAddress"):  # whoever wrote first is in "from"
+    for key in ("fromAddress", "toAddress"):  # "from" is the side that wrote first
         found = address(customer, key)
         if found is not None and found != sender.from_address:
             return Target(found, is_guest_id=False)

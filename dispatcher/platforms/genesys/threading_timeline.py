@@ -9,11 +9,11 @@ from dispatcher.domain.conversation import State
 from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.requests import TIMELINE_PATH
 from dispatcher.platforms.http import HttpResponse
-from dispatcher.platforms.response_parsing import Body, listed, text
+from dispatcher.platforms.response_parsing import Body, get_value, listed, text
 from dispatcher.ports import Clock, TokenExpiredError
 
 DEFAULT_MINUTES = 72 * 60.0
-"""The window where the platform does not tell one (source: platform contract, timeline)."""
+"""The window if the platform does not report one (source: platform contract, timeline)."""
 REFRESH_SECONDS = 3600.0
 """How old the timeline may grow until it is read again."""
 RETRY_SECONDS = 60.0
@@ -28,10 +28,10 @@ class ThreadingWindows:
     by_type: Mapping[str, float] = field(default_factory=dict)
 
     def state(self, messenger: str, ended_at: float | None, now: float) -> State:
-        """Tell a disconnected conversation that can be resumed from one that cannot.
+        """Return RESUMABLE or ENDED for a disconnected conversation.
 
-        Times are seconds since the epoch by the platform's clock. One without an end is taken
-        for resumable: nothing shows that its window is over.
+        Times are seconds since the epoch by the platform's clock. A conversation without an end
+        counts as resumable, because nothing shows that its window is over.
         """
         minutes = self.by_type.get(messenger, self.default)
         if ended_at is None or now < ended_at + minutes * 60.0:
@@ -40,23 +40,22 @@ class ThreadingWindows:
 
 
 def windows(body: Body) -> ThreadingWindows | None:
-    """Read the platform's answer; None where it is not one. What is unreadable is left out."""
+    """Parse the windows, without unreadable ones; None if there are none."""
     default = _minutes(body.get("defaultTimeoutMinutes"))
     settings = listed(body, "settings")
     if default is None and not settings:
         return None
     found = {
         type_: minutes
-        for each in settings
-        if (type_ := text(each, "messengerType")) is not None
-        and isinstance(each, dict)
-        and (minutes := _minutes(each.get("timeoutInMinutes"))) is not None
+        for row in settings
+        if (type_ := text(row, "messengerType")) is not None
+        and (minutes := _minutes(get_value(row, "timeoutInMinutes"))) is not None
     }
     return ThreadingWindows(DEFAULT_MINUTES if default is None else default, found)
 
 
 class ThreadingTimeline:
-    """Knows the windows: read before the first state check, and again each hour.
+    """Reads the windows: before the first state check, and again each hour.
 
     Its one request an hour has no permit: the pacer sees it, like all that others do with the
     same OAuth client, in the rate headers. A reading that fails keeps what was known.
@@ -71,17 +70,17 @@ class ThreadingTimeline:
         self.windows = ThreadingWindows()
 
     async def first(self) -> None:
-        """Read it if it was never read, and the last try is a while ago."""
+        """Read it if it was never read, and the last attempt was a while ago."""
         if not self._known and self._due():
             await self._refresh()
 
     def keep(self) -> None:
-        """Have it read again in the background once it is old."""
+        """Read it again in the background if it is old."""
         if self._due() and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._refresh())
 
     async def close(self) -> None:
-        """End a reading that is under way."""
+        """Cancel a reading in progress."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -99,7 +98,7 @@ class ThreadingTimeline:
             self._next = self._clock.monotonic() + REFRESH_SECONDS
 
     def _read(self, exchange: HttpResponse) -> Answer:
-        """Take what the platform told; only then is the answer the platform's own."""
+        """Store the windows; an answer without them does not count as the platform's."""
         taken = exchange.body is not None and exchange.status // 100 == 2  # noqa: PLR2004 - HTTP's class of success
         found = windows(exchange.body) if exchange.body is not None and taken else None
         if found is not None:

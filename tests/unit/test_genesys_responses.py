@@ -13,7 +13,7 @@ from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.requests import Sender
-from dispatcher.platforms.genesys.responses import OTHERS, messages, read_check, read_sent
+from dispatcher.platforms.genesys.responses import FOREIGN_PURPOSES, messages, read_check, read_sent
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows, windows
 from dispatcher.platforms.http import HttpResponse
 
@@ -100,7 +100,7 @@ def test_the_window_of_other_types(type_, hours, state):
     assert checked(GONE | {"type": type_}, now=ENDED + hours * HOUR).state is state
 
 
-def test_an_end_that_is_not_told_closes_no_window():
+def test_an_end_that_is_not_known_closes_no_window():
     """Nothing shows that it is over."""
     assert checked(GONE | {"endTime": None}, now=ENDED + 1000 * HOUR).state is State.RESUMABLE
 
@@ -176,15 +176,15 @@ ANYTHING = st.recursive(
 @given(ANYTHING, st.lists(ANYTHING, max_size=3))
 def test_nothing_in_a_body_crashes(timeline, participants):
     """Platforms newer than us say new things."""
-    told = windows({"settings": timeline, "defaultTimeoutMinutes": timeline})
+    parsed = windows({"settings": timeline, "defaultTimeoutMinutes": timeline})
     body = {"id": "c-1", "participants": participants}
-    read = read_check(HttpResponse(200, CIMultiDict(), body), "c-1", SMS, told or TIMELINE, ENDED)
+    read = read_check(HttpResponse(200, CIMultiDict(), body), "c-1", SMS, parsed or TIMELINE, ENDED)
     assert read.conversation.state in State
-    assert all(each.text is None for each in messages(participants, ENDED))
+    assert all(message.text is None for message in messages(participants, ENDED))
 
 
 def test_a_message_that_was_taken():
-    """Both ids are told; the conversation may be the old one."""
+    """The response has both ids; the conversation may be the old one."""
     answer = sent(200, {"id": "m-1", "conversationId": "c-1"}, ININ_Correlation_Id="corr")
     assert (answer.message_id, answer.conversation_id) == ("m-1", "c-1")
     assert (answer.correlation_id, classify(Step.OPEN, answer)) == ("corr", AnswerKind.ACCEPTED)
@@ -212,7 +212,7 @@ def test_an_answer_without_both_ids_leaves_it_in_doubt(body):
 )
 @pytest.mark.parametrize("status", [400, 409])
 def test_a_refusal_that_may_mean_an_open_conversation(status, code, words, hint):
-    """Unless it is plainly about something else: the state will tell."""
+    """Unless it is plainly about something else: the state check decides."""
     body = {"message": words, "code": code, "status": status, **ERROR}
     assert sent(status, body).hint is hint
     assert sent(status, body, Step.NOTIFY).hint is Hint.NONE
@@ -237,7 +237,10 @@ def said(id_, at="2026-01-01T00:00:01Z", status="sent"):
 
 def test_messages_that_an_agentless_send_may_have_made():
     """The API's own participant, and what is not known; never an agent's or a bot's."""
-    others = [participant(each, "connected", messages=[said(f"m-{each}")]) for each in OTHERS]
+    others = [
+        participant(purpose, "connected", messages=[said(f"m-{purpose}")])
+        for purpose in FOREIGN_PURPOSES
+    ]
     shown = messages(
         [
             participant("customer", "connected", messages=[said("m-in", status="received")]),
@@ -247,7 +250,7 @@ def test_messages_that_an_agentless_send_may_have_made():
         ],
         ENDED + 1,
     )
-    assert [(each.id, each.outbound) for each in shown] == [
+    assert [(message.id, message.outbound) for message in shown] == [
         ("m-in", False),
         ("m-1", True),
         ("m-2", True),
@@ -257,9 +260,9 @@ def test_messages_that_an_agentless_send_may_have_made():
 
 
 def test_messages_that_analytics_do_not_show_yet():
-    """They are found, and do not tell how far analytics are."""
+    """They are found, and do not show how complete analytics are."""
     sender = participant("api", "none", messages=[said("m-1"), said("m-2", "2026-01-01T00:01Z")])
-    assert [each.indexed for each in messages([sender], ENDED + 1)] == [True, False]
+    assert [message.indexed for message in messages([sender], ENDED + 1)] == [True, False]
 
 
 def test_messages_that_cannot_be_read_are_left_out():
@@ -270,7 +273,7 @@ def test_messages_that_cannot_be_read_are_left_out():
 
 def test_a_timeline():
     """Minutes by type, and the default; what is unreadable is left out."""
-    told = {
+    body = {
         "settings": [
             {"messengerType": "webmessaging", "timeoutInMinutes": 1440},
             {"messengerType": "sms", "timeoutInMinutes": 0},
@@ -280,7 +283,7 @@ def test_a_timeline():
         ],
         "defaultTimeoutMinutes": 60,
     }
-    found = windows(told)
+    found = windows(body)
     assert (found.default, found.by_type) == (60.0, {"webmessaging": 1440.0, "sms": 0.0})
     assert windows({"settings": []}) is None
     assert windows(json.loads('{"defaultTimeoutMinutes": NaN}')) is None

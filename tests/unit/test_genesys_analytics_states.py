@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
-from dispatcher.platforms.genesys.analytics_states import details, read_records
+from dispatcher.platforms.genesys.analytics_states import details_target, read_states
 from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
@@ -51,7 +51,7 @@ def record(*participants, end=None, **more):
 
 def read(*records, sender=WEB, now=NOW):
     exchange = HttpResponse(200, CIMultiDict(), {"conversations": list(records)})
-    return read_records(exchange, sender, TIMELINE, now).conversations
+    return read_states(exchange, sender, TIMELINE, now).conversations
 
 
 def fields(value, model):
@@ -60,8 +60,8 @@ def fields(value, model):
     kinds = {key: made.swagger_types[name] for name, key in made.attribute_map.items()}
     for key, inner in value.items():
         yield model, key, kinds
-        for each in inner if isinstance(inner, list) else ():
-            yield from fields(each, kinds[key].removeprefix("list[").removesuffix("]"))
+        for item in inner if isinstance(inner, list) else ():
+            yield from fields(item, kinds[key].removeprefix("list[").removesuffix("]"))
 
 
 def test_what_is_read_are_fields_of_the_sdks_models():
@@ -73,10 +73,10 @@ def test_what_is_read_are_fields_of_the_sdks_models():
     assert not [key for _, key, kinds in found if key not in kinds]
 
 
-def test_many_are_asked_for_in_one_path():
+def test_many_are_requested_in_one_path():
     """Separated by commas; a plus stays one."""
-    asked = details(["a-1", "b+2"])
-    assert asked == "/api/v2/analytics/conversations/details?id=a-1,b%2B2"
+    target = details_target(["a-1", "b+2"])
+    assert target == "/api/v2/analytics/conversations/details?id=a-1,b%2B2"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_is_not_plain_is_left_out(unclear):
 
 
 def test_the_address_of_other_messengers():
-    """The end that is not ours; without one the ordinary check tells it."""
+    """The end that is not ours; without one the ordinary check reads it."""
     ours = {"addressFrom": "+4930100", "addressTo": "+4930200"}
     (found,) = read(record(customer(session("sms", **ours))), sender=SMS)
     assert found.target == Target("+4930200", is_guest_id=False)
@@ -144,7 +144,7 @@ def test_the_address_of_other_messengers():
 )
 def test_what_is_no_answer(status, body, kind):
     """It is judged as any read is; no conversation is gone by it."""
-    answer = read_records(HttpResponse(status, CIMultiDict(), body), WEB, TIMELINE, NOW)
+    answer = read_states(HttpResponse(status, CIMultiDict(), body), WEB, TIMELINE, NOW)
     assert classify(Step.CHECK_MANY, answer) is kind
 
 
@@ -162,5 +162,5 @@ KEYS = ("conversationId", "conversationEnd", "participants", "purpose", "session
 def test_nothing_in_a_record_crashes(records, key, value):
     """Whatever a platform newer than us says."""
     spoilt = [record() | {key: value}, record(customer() | {key: value})]
-    for each in read(*records, *spoilt):
-        assert each.state in State
+    for conversation in read(*records, *spoilt):
+        assert conversation.state in State

@@ -32,9 +32,9 @@ def fits(value, kind):
     """Build the SDK's model of this kind out of a body, and say what does not fit it."""
     if several := re.fullmatch(r"list\[(\w+)\]", kind):
         assert isinstance(value, list)
-        return [fits(each, several[1]) for each in value]
+        return [fits(item, several[1]) for item in value]
     if kind == "dict(str, str)":
-        assert all(isinstance(each, str) for pair in value.items() for each in pair)
+        assert all(isinstance(part, str) for pair in value.items() for part in pair)
         return value
     if kind in PLAIN:
         assert type(value) is PLAIN[kind], (value, kind)
@@ -109,7 +109,7 @@ def test_queries(query):
     model = fits(body, "ConversationQuery")
     assert model.interval == "2026-01-01T00:00:00.000Z/2026-01-01T00:01:00.500Z"
     (one,) = model.conversation_filters or model.segment_filters
-    assert [each.value for each in one.predicates] == ["a", "b"]
+    assert [predicate.value for predicate in one.predicates] == ["a", "b"]
     assert (model.paging.page_size, model.paging.page_number) == (100, 2)
 
 
@@ -129,8 +129,8 @@ def test_whatever_the_row_says_a_send_fits(text, person, address, sender):
 
 def test_regions():
     """All that the SDK has, but for one that the contract does not name, and no other."""
-    hosts = {each.value for each in SDK.PureCloudRegionHosts}
-    assert {regions.api_url(each) for each in regions.REGIONS} == hosts - {
+    hosts = {host.value for host in SDK.PureCloudRegionHosts}
+    assert {regions.api_url(region) for region in regions.REGIONS} == hosts - {
         "https://api.edee1.eusc-pure.cloud"
     }
     assert regions.login_url("mypurecloud.de") == "https://login.mypurecloud.de"

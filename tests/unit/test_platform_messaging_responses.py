@@ -16,7 +16,13 @@ from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
-from dispatcher.platforms.http import HttpResponse, PlatformClock, _json_object, number, reading
+from dispatcher.platforms.http import (
+    HttpResponse,
+    PlatformClock,
+    _json_object,
+    parse_number,
+    parse_quota,
+)
 from dispatcher.platforms.messaging import MessagingPlatform, read_answer
 from dispatcher.platforms.token import AccessToken
 from tests.support.rawserver import FakeClock
@@ -55,7 +61,7 @@ def test_a_state_check():
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("reported", "state"),
     [
         ("active", State.OPEN),
         ("ringing", State.OPEN),
@@ -66,9 +72,9 @@ def test_a_state_check():
         ("ended ", State.UNKNOWN),
     ],
 )
-def test_states(told, state):
+def test_states(reported, state):
     """The four that the contract names, and anything else is one that nobody knows."""
-    answer = conversation(state=told)
+    answer = conversation(state=reported)
     assert answer.conversation.state is state
     assert classify(Step.CHECK, answer) is AnswerKind.ACCEPTED
 
@@ -81,10 +87,10 @@ def test_a_state_check_without_a_state_is_nonsense(state):
     assert classify(Step.CHECK, answer) is AnswerKind.PASSING
 
 
-@pytest.mark.parametrize("told", ["absent", None, "c-2", 1, [CHECKED], "C-1"])
-def test_the_state_of_another_conversation_is_nonsense(told):
+@pytest.mark.parametrize("id_", ["absent", None, "c-2", 1, [CHECKED], "C-1"])
+def test_the_state_of_another_conversation_is_nonsense(id_):
     """An answer that is not about the conversation asked for decides nothing."""
-    assert conversation(id=told).conversation is None
+    assert conversation(id=id_).conversation is None
 
 
 NOTHINGS = ["absent", None, "", 5, True, [], ["x"], {"id": 5, "address": None}, {}]
@@ -102,11 +108,12 @@ def test_fields_that_are_missing_or_of_another_type_are_not_there(nothing):
 
 
 @pytest.mark.parametrize(
-    ("told", "proactive"), [(False, False), (True, True), (None, True), (0, True), ("false", True)]
+    ("reported", "proactive"),
+    [(False, False), (True, True), (None, True), (0, True), ("false", True)],
 )
-def test_only_a_plain_no_closes_a_channel(told, proactive):
+def test_only_a_plain_no_closes_a_channel(reported, proactive):
     """Where the state check does not say, the refusal will."""
-    assert conversation(channel={"proactive": told}).conversation.proactive is proactive
+    assert conversation(channel={"proactive": reported}).conversation.proactive is proactive
 
 
 def test_unknown_fields_are_left_alone():
@@ -130,10 +137,10 @@ def test_a_conversation_that_was_opened():
 
 
 @pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
-@pytest.mark.parametrize("told", [None, "", 5, [], {"id": "m"}, True])
-def test_a_send_without_a_readable_id_is_in_doubt(step, told):
+@pytest.mark.parametrize("id_", [None, "", 5, [], {"id": "m"}, True])
+def test_a_send_without_a_readable_id_is_in_doubt(step, id_):
     """2xx alone does not say what was taken."""
-    for body in ({"id": told, "conversationId": "c-1"}, {"conversationId": "c-1"}, {}):
+    for body in ({"id": id_, "conversationId": "c-1"}, {"conversationId": "c-1"}, {}):
         assert classify(step, answered(202, body)) is AnswerKind.IN_DOUBT
 
 
@@ -143,7 +150,7 @@ def refusal(status, message="no", **more):
 
 
 def test_a_notification_into_a_closed_session():
-    """The words tell it, and the answer brings the address."""
+    """Its message says so, and it has the address."""
     words = "Cannot send notification to closed conversation"
     found = refusal(400, words, code="bad.request", **{"from": {"address": "a-9"}})
     assert (found.hint, found.address, found.words) == (Hint.CLOSED, "a-9", words)
@@ -164,7 +171,7 @@ def test_another_400_refuses_the_contact(message):
 
 @pytest.mark.parametrize("step", [Step.NOTIFY, Step.OPEN])
 def test_a_channel_without_proactive_messages(step):
-    """The words tell it."""
+    """Its message says so."""
     found = refusal(400, "Channel does not support proactive initiation")
     assert (found.hint, classify(step, found)) == (Hint.CHANNEL, AnswerKind.CHANNEL)
 
@@ -174,8 +181,8 @@ def test_refusals_keep_their_words_and_their_number(status):
     """What a person needs to ask the platform's support."""
     found = refusal(status, "Conflict", headers={"ININ_Correlation_Id": "corr-1"})
     expected = (status, True, "Conflict", "corr-1", Hint.NONE)
-    told = (found.status, found.from_platform, found.words, found.correlation_id, found.hint)
-    assert told == expected
+    parsed = (found.status, found.from_platform, found.words, found.correlation_id, found.hint)
+    assert parsed == expected
 
 
 @pytest.mark.parametrize("header", ["ININ_Correlation_Id", "inin_correlation_id"])
@@ -217,7 +224,7 @@ UNREADABLE = ["", "soon", "inf", "-inf", "nan", "1e999", "Wed, 21 Oct 2026 07:28
 @pytest.mark.parametrize(("said", "seconds"), SAID + [(said, None) for said in UNREADABLE])
 def test_seconds_of_a_header(said, seconds):
     """A number that can be waited for, or none: never for ever, and never nan."""
-    assert number(said) == seconds
+    assert parse_number(said) == seconds
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -226,18 +233,18 @@ def test_the_rate_windows_headers(at, said):
     """All three, or none of them."""
     names = ("inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
     headers = dict(zip(names, ("12", "300", "41"), strict=True))
-    assert reading(CIMultiDict(headers)) == QuotaReading(12, 300, 41.0)
+    assert parse_quota(CIMultiDict(headers)) == QuotaReading(12, 300, 41.0)
     if said is None:
         del headers[names[at]]
     else:
         headers[names[at]] = said
-    assert reading(CIMultiDict(headers)) is None
+    assert parse_quota(CIMultiDict(headers)) is None
 
 
 def test_a_quota_of_nothing_is_not_believed():
     """It would stop the run for ever without a word."""
     headers = {"inin-ratelimit-count": "0", "inin-ratelimit-reset": "5"}
-    assert reading(CIMultiDict(headers | {"inin-ratelimit-allowed": "0"})) is None
+    assert parse_quota(CIMultiDict(headers | {"inin-ratelimit-allowed": "0"})) is None
 
 
 def dated(seconds):
@@ -253,7 +260,7 @@ def test_the_platforms_clock():
     assert platform.ahead({}) is None
     assert platform.ahead(dated(1_700_000_030)) == 30.0
     clock.pass_by(0.7)
-    assert platform.ahead(dated(1_700_000_030)) == 30.0, "the same date again tells nothing"
+    assert platform.ahead(dated(1_700_000_030)) == 30.0, "the same date again changes nothing"
     assert platform.ahead({}) == 30.0
     assert platform.ahead({"Date": "yesterday"}) == 30.0
     assert platform.ahead(dated(1_700_000_020)) == pytest.approx(19.3)
@@ -289,9 +296,9 @@ def test_no_date_raises(date):
 @given(st.text() | st.from_regex(r"\A[-+]?[0-9._]*(e[0-9]+)?\Z"))
 def test_no_number_raises(said):
     """The same for what is counted."""
-    told = number(said)
-    assert told is None or (math.isfinite(told) and told >= 0)
-    reading(dict.fromkeys([f"inin-ratelimit-{n}" for n in ("count", "allowed", "reset")], said))
+    number = parse_number(said)
+    assert number is None or (math.isfinite(number) and number >= 0)
+    parse_quota(dict.fromkeys([f"inin-ratelimit-{n}" for n in ("count", "allowed", "reset")], said))
 
 
 VALUES = st.recursive(
@@ -350,16 +357,16 @@ def test_hostile_json_is_nothing(body):
 
 
 class Wire:
-    """Stands for the HTTP client: keeps what is asked, and answers with what it was given."""
+    """Replaces the HTTP client: records requests, and answers 500."""
 
     def __init__(self):
-        self.asked = []
+        self.requests = []
 
-    def host(self, url):
+    def origin(self, url):
         return str(url.origin())
 
-    async def request(self, host, method, target, headers, data=None):
-        self.asked.append((method, host + target, data))
+    async def request(self, origin, method, target, headers, body=None):
+        self.requests.append((method, origin + target, body))
         return HttpResponse(500, {}, None), 0.0
 
 
@@ -388,7 +395,7 @@ async def test_an_id_that_could_change_the_path_is_refused(bad):
         await platform(wire).check(bad)
     with pytest.raises(ValueError, match="path"):
         await platform(wire).notify(Contact("k", bad, "Hello"), Notify(bad))
-    assert wire.asked == []
+    assert wire.requests == []
 
 
 @given(st.text(max_size=8) | st.text("./?#%:@~=+ \n", max_size=5))
@@ -400,9 +407,9 @@ def test_an_id_is_one_part_of_the_path_or_refused(conversation_id):
         with pytest.raises(StopIteration):
             call.send(None)
     except ValueError:
-        assert wire.asked == []
+        assert wire.requests == []
         return
-    ((method, url, _),) = wire.asked
+    ((method, url, _),) = wire.requests
     base = "https://api.example.com/api/v2/conversations/messaging/"
     assert (method, url) == ("GET", base + conversation_id)
     assert conversation_id.strip(".")
@@ -414,7 +421,7 @@ async def test_ids_that_a_path_can_hold(good):
     """They are not changed on their way."""
     wire = Wire()
     await platform(wire).notify(Contact("k", good, "Hi"), Notify(good))
-    assert wire.asked[0][1].endswith(f"/messaging/{good}/notifications")
+    assert wire.requests[0][1].endswith(f"/messaging/{good}/notifications")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
@@ -427,8 +434,8 @@ def test_texts_arrive_as_they_are(text, linked):
     )
     with pytest.raises(StopIteration):
         call.send(None)
-    sent = orjson.loads(wire.asked[0][2])
-    assert sent == json.loads(wire.asked[0][2])
+    sent = orjson.loads(wire.requests[0][2])
+    assert sent == json.loads(wire.requests[0][2])
     expected = {
         "to": {"id" if linked else "address": text, "type": "guest"},
         "externalContactId": text,
@@ -502,7 +509,7 @@ def test_a_message_without_id_time_or_text_is_left_out(key, value):
     first, second = conversation["messages"]
     odd = {name: text for name, text in (first | {key: value}).items() if text != "absent"}
     body = {"conversations": [conversation | {"messages": [odd, second]}]}
-    assert [each.id for each in looked_back(body).past_conversations[0].messages] == ["m-2"]
+    assert [message.id for message in looked_back(body).past_conversations[0].messages] == ["m-2"]
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-13-01T00:00:00Z", "12"])
@@ -518,7 +525,8 @@ def test_a_conversation_without_an_id_is_left_out():
     """And one without messages, or with odd ones, is shown without them."""
     odd = [{"previousConversationId": "c-1"}, {"conversationId": "c-2", "messages": "none"}, 7]
     assert [
-        (each.id, each.messages) for each in looked_back({"conversations": odd}).past_conversations
+        (conversation.id, conversation.messages)
+        for conversation in looked_back({"conversations": odd}).past_conversations
     ] == [("c-2", ())]
 
 

@@ -104,12 +104,12 @@ class Analytics:
         self.missing, self.fails_at = set(missing), fails_at
         self.calls = []
 
-    async def look_back(self, asked):
-        conversations = [each.conversation_id for each in asked]
+    async def look_back(self, queries):
+        conversations = [query.conversation_id for query in queries]
         self.calls.append(conversations)
         if len(self.calls) == self.fails_at:
             return Reply(refused(400, correlation_id="corr"), 0.1, TokenLease(1, 0.0))
-        numbers = (int(each.partition("-")[2]) for each in conversations)
+        numbers = (int(id_.partition("-")[2]) for id_ in conversations)
         history = tuple(
             PastConversation(f"c-{n}", f"old-{n}", "p") for n in numbers if n not in self.missing
         )
@@ -125,7 +125,7 @@ async def verified(links, platform, limit=None, since=0):
 
 
 @in_virtual_time
-async def test_a_hundred_links_a_call_and_each_is_marked():
+async def test_a_hundred_links_a_call_and_all_are_marked():
     """250 links take three calls; what did not take is counted and named."""
     links, platform = Links(250), Analytics(7, 130)
     done = await verified(links, platform)
@@ -137,7 +137,7 @@ async def test_a_hundred_links_a_call_and_each_is_marked():
 
 
 @in_virtual_time
-async def test_a_limit_and_a_cursor_bound_what_is_asked():
+async def test_a_limit_and_a_cursor_bound_what_is_queried():
     """From 20 on, 130 links."""
     platform = Analytics()
     done = await verified(Links(250), platform, limit=130, since=20)

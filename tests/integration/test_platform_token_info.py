@@ -22,7 +22,7 @@ GOOD = {
 
 
 class Login:
-    """Issues ``token-1``, ``token-2``, ... and says of each what it is told to say."""
+    """Issues ``token-1``, ``token-2``, ... and reports of each what the test sets."""
 
     def __init__(self):
         self.issued = 0
@@ -50,9 +50,9 @@ async def scene(**http):
             permissions=(SEND,),
             pages=GENESYS_PAGES,
         )
-        given = {"DISPATCHER_CLIENT_ID": "client-7", "DISPATCHER_CLIENT_SECRET": "secret-7"}
+        variables = {"DISPATCHER_CLIENT_ID": "client-7", "DISPATCHER_CLIENT_SECRET": "secret-7"}
         inspect = TokenInfoReader(client, server.url)
-        keeper = TokenManager(client, options, clock, EnvCredentialSource(given), inspect)
+        keeper = TokenManager(client, options, clock, EnvCredentialSource(variables), inspect)
         try:
             yield SimpleNamespace(keeper=keeper, login=login, server=server)
         finally:
@@ -60,10 +60,10 @@ async def scene(**http):
 
 
 def questions(it):
-    return [each for each in it.server.requests if each.target == PATH]
+    return [request for request in it.server.requests if request.target == PATH]
 
 
-async def test_each_token_is_asked_once_with_its_own_headers():
+async def test_every_token_is_inspected_once_with_its_own_headers():
     """However many wait for it; a caller that finds it made asks nothing."""
     async with scene() as it:
         found = await asyncio.gather(*(it.keeper.renew(0) for _ in range(6)))
@@ -71,9 +71,12 @@ async def test_each_token_is_asked_once_with_its_own_headers():
         it.keeper.fresh()
         await it.keeper.renew(0)
         assert (await it.keeper.verify()).token == 2
-        asked = questions(it)
-    assert [each.method for each in asked] == ["GET", "GET"]
-    assert [each.headers["authorization"] for each in asked] == ["Bearer token-1", "Bearer token-2"]
+        requests = questions(it)
+    assert [request.method for request in requests] == ["GET", "GET"]
+    assert [request.headers["authorization"] for request in requests] == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
 
 
 async def test_what_it_tells_decides_and_not_the_answer_that_issued_the_token():
@@ -119,7 +122,7 @@ async def test_no_answer_is_a_passing_fault():
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refusal_of_the_question_is_told(status):
+async def test_a_refusal_of_the_request_is_reported(status):
     """With its status; nothing is claimed missing for it."""
     async with scene() as it:
         it.login.said = json_answer(status, {"message": "no", "code": "x"})

@@ -85,14 +85,14 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize(("given", "told"), BODIES.values(), ids=list(BODIES))
-def test_a_body_tells_what_is_missing_and_its_names(given, told):
+@pytest.mark.parametrize(("body", "expected"), BODIES.values(), ids=list(BODIES))
+def test_a_body_names_what_is_missing_and_its_names(body, expected):
     """Codes first, then words; names from the parameters or from the message."""
-    assert (missing_kind(given), missing_names(given)) == told
+    assert (missing_kind(body), missing_names(body)) == expected
 
 
 @pytest.mark.parametrize(
-    "given",
+    "body",
     [
         {},
         body("not.authorized", "You are not authorized to perform the requested action."),
@@ -102,14 +102,14 @@ def test_a_body_tells_what_is_missing_and_its_names(given, told):
         {"code": None, "errors": [None, 1, "missing.permissions"]},
     ],
 )
-def test_a_body_that_does_not_tell_lets_the_refusal_be_as_it_is(given):
+def test_a_body_that_names_nothing_changes_nothing(body):
     """Then nothing is lacking by name either."""
-    assert missing_kind(given) is None
-    assert missing_grants(given, MESSAGING_PAGES) == ()
+    assert missing_kind(body) is None
+    assert missing_grants(body, MESSAGING_PAGES) == ()
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_each_known_code_comes_with_the_page_where_it_is_granted(code):
+def test_every_known_code_comes_with_the_page_where_it_is_granted(code):
     """A refusal that names nothing still says where to look."""
     (found,) = missing_grants(body(code), GENESYS_PAGES)
     assert found == MissingGrant(CODES[code], "", GENESYS_PAGES.where(CODES[code]))
@@ -123,11 +123,11 @@ def test_names_are_few_and_nothing_but_names():
 
 def test_only_a_403_is_read_for_what_is_missing():
     """A 400 with the same words is the contact's own refusal."""
-    told = body("missing.permissions", f"{MISSING}{SEND}")
-    refused = read_answer(Step.OPEN, HttpResponse(403, {}, told))
+    forbidden = body("missing.permissions", f"{MISSING}{SEND}")
+    refused = read_answer(Step.OPEN, HttpResponse(403, {}, forbidden))
     assert refused.missing_kind is GrantKind.PERMISSION
     assert refused.missing_grants == (
         MissingGrant(GrantKind.PERMISSION, SEND, MESSAGING_PAGES.permission),
     )
-    other = read_answer(Step.OPEN, HttpResponse(400, {}, told))
+    other = read_answer(Step.OPEN, HttpResponse(400, {}, forbidden))
     assert (other.missing_kind, other.missing_grants) == (None, ())

@@ -8,22 +8,19 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, digest, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
     Park,
     Resend,
-    digest,
     judge,
-    newest_shown,
 )
 from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.engine.pipeline import RunOutcome
 from dispatcher.ports import Batch
 from tests.support.engine import POLICY, EngineFixture, contact, contacts
@@ -85,7 +82,7 @@ def test_one_message_in_its_time_is_ours(intended, shown, conversation, relation
 )
 @pytest.mark.parametrize("shown", [session, new])
 def test_the_time_is_from_the_intent_to_the_last_effect(at, ours, shown):
-    """What comes later is somebody else's: there is no text that could tell."""
+    """What comes later is somebody else's: there is no text that could show it."""
     assert isinstance(judged(OPENED, shown(message(at=at))), MessageFound) == ours
 
 
@@ -204,7 +201,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("shown", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("intended", [NOTIFIED, OPENED])
 def test_a_conversation_that_cannot_be_read_may_hold_the_message(intended, shown):
-    """Neither absent, nor surely the one that stands elsewhere; another person's says nothing."""
+    """Neither absent, nor surely the one in the other place; another person's says nothing."""
     closed = replace(shown, readable=False)
     assert judged(intended, shown, **PROVED) == MessageAbsent()
     assert judged(intended, closed, **PROVED) == LookAgain()
@@ -225,7 +222,7 @@ def test_a_witness_without_a_text_is_known_by_its_id():
 
 
 def test_a_message_that_analytics_do_not_show_yet_is_no_witness():
-    """The conversation itself shows it; how far the others are, it does not tell."""
+    """The conversation itself shows it; it does not show how complete the others are."""
     early = replace(message("m-1", 5.0), indexed=False)
     hello = digest("Hello")
     assert newest_shown([session(early)], [DeliveryWitness("c-1", "m-1", hello)]) == NEVER_SHOWN
@@ -239,7 +236,7 @@ class World:
         self.state, self.lost, self.effects = state, set(lost), set(effects)
         self.lands_in = lands_in
         self.unnamed = set()
-        """Contacts whose messages the platform takes without telling an id."""
+        """Contacts whose messages the platform takes without returning an id."""
         bounds = {"clock_skew": 1, "look_seconds": 1, "give_up_seconds": 60, **bounds}
         rules = DecisionPolicy(
             open_unlinked_when_gone=True, retry=POLICY, reconcile=replace(BOUNDS, **bounds)
@@ -311,8 +308,8 @@ async def test_what_stays_ambiguous_is_parked_and_never_sent_again():
     world = World(ENDED, [1], [1])
     archive = world.platform.archive
     archive.add("conversation-1", "", world.platform._wall() + 0.1, identity="person-1")
-    given = contact(external_contact_id="person-1")
-    assert await world.run([given], wait_limit=200) is RunOutcome.DONE
+    person = contact(external_contact_id="person-1")
+    assert await world.run([person], wait_limit=200) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.IN_DOUBT)
     assert world.resolutions() == [Resolution.PARKED]
     assert len(archive.kept) == 2
@@ -326,10 +323,10 @@ async def test_what_a_parked_send_to_the_same_person_may_have_made_is_nobodys():
     world = World(states, [1, 2], max_effect_delay=6)
     archive = world.platform.archive
     archive.add("late", "", world.platform._wall() + 4, identity="shared")
-    given = [
+    contacts = [
         contact(number, external_contact_id="shared", address="a@example.org") for number in (1, 2)
     ]
-    assert await world.run(given, wait_limit=200) is RunOutcome.DONE
+    assert await world.run(contacts, wait_limit=200) is RunOutcome.DONE
     for key in ("key-1", "key-2"):
         assert world.ledger.end(key) == (Status.PARKED, Reason.IN_DOUBT)
     late = archive.kept[0].message.at
@@ -338,7 +335,7 @@ async def test_what_a_parked_send_to_the_same_person_may_have_made_is_nobodys():
 
 
 @in_virtual_time
-async def test_a_message_whose_id_was_not_told_makes_the_next_one_a_guess():
+async def test_a_message_whose_id_is_not_known_makes_the_next_one_a_guess():
     """Two campaigns write into one session; the second one's message is lost."""
     world = World(OPEN, clock_skew=4)
     world.unnamed = {1}

@@ -5,20 +5,12 @@ from dataclasses import dataclass, replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
-from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    DeliveryWitness,
-    Evidence,
-    LookAgain,
-    MessageAbsent,
-    MessageFound,
-    Park,
-    judge,
-    newest_shown,
-)
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.reconciliation import LookAgain, MessageAbsent, MessageFound, Park, judge
 from dispatcher.domain.status import Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 BOUNDS = ReconcilePolicy(
     timeout=2,
@@ -60,8 +52,8 @@ class Seen:
             if message.at + lag <= now:
                 shown.setdefault(conversation, []).append(message)
         return [
-            PastConversation(each, None, PERSON, tuple(messages), has_previous=False)
-            for each, messages in shown.items()
+            PastConversation(conversation, None, PERSON, tuple(messages), has_previous=False)
+            for conversation, messages in shown.items()
         ]
 
 
@@ -82,7 +74,7 @@ sends = st.lists(
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(sends=sends, writes=st.lists(st.integers(0, 120), max_size=3), parks=st.booleans())
-def test_each_send_gets_its_own_message_or_none(sends, writes, parks):
+def test_every_send_gets_its_own_message_or_none(sends, writes, parks):
     """Found is what that send made, absent is what took no effect, whatever else is going on.
 
     One send at a time to the person, as the ledger sees to it, but for those parked in doubt: with
@@ -93,20 +85,20 @@ def test_each_send_gets_its_own_message_or_none(sends, writes, parks):
     for number, at in enumerate(writes):
         message = PastMessage(f"in-{number}", outbound=False, at=float(at), text=None)
         kept.append(("third", message, 0))
-    seen, done, now = Seen(kept), [], 0.0
-    for number, (step, to, effect, where, lag, gap, given_up) in enumerate(sends, 1):
+    analytics, done, now = Seen(kept), [], 0.0
+    for number, (step, to, effect, where, lag, gap, parked) in enumerate(sends, 1):
         now += gap
         intended = UnsettledSend(number, step, to, PERSON, "text", now, now + BOUNDS.timeout)
         lands_in = {"there": to, "new": f"new-{number}", "third": "third"}[where]
         send = Send(intended, effect, lands_in, lag)
         if effect is not None:
             kept.append((lands_in, send.message(), lag))
-        if parks and given_up:
+        if parks and parked:
             send.end = Park()
         else:
-            now = follow(send, seen, done, now)
+            now = follow(send, analytics, done, now)
         done.append(send)
-    found = [each.end.message_id for each in done if isinstance(each.end, MessageFound)]
+    found = [send.end.message_id for send in done if isinstance(send.end, MessageFound)]
     assert len(set(found)) == len(found)
     for send in done:
         event(type(send.end).__name__)
@@ -118,21 +110,21 @@ def test_each_send_gets_its_own_message_or_none(sends, writes, parks):
             assert send.effect is None
 
 
-def follow(send, seen, done, now):
+def follow(send, analytics, done, now):
     """Look until there is a verdict; a message to somebody else is the witness."""
     began, caught_up = now, NEVER_SHOWN
     witness = PastConversation("w", None, "other", (), has_previous=False)
-    ended = [each.end for each in done if isinstance(each.end, MessageFound)]
-    unsettled = [each.intended for each in done if isinstance(each.end, Park)]
+    ended = [send.end for send in done if isinstance(send.end, MessageFound)]
+    unsettled = [send.intended for send in done if isinstance(send.end, Park)]
     while now < began + END:
         now += BOUNDS.look_seconds
         later = PastMessage(f"w-{now}", outbound=True, at=now - BOUNDS.max_lag, text=None)
-        shown = [*seen.at(now), replace(witness, messages=(later,))]
+        shown = [*analytics.at(now), replace(witness, messages=(later,))]
         caught_up = max(caught_up, newest_shown(shown, [DeliveryWitness("w", later.id, "text")]))
         evidence = Evidence(
             shown,
-            frozenset(each.message_id for each in ended),
-            frozenset(each.conversation_id for each in ended if each.conversation_id[0] == "n"),
+            frozenset(found.message_id for found in ended),
+            frozenset(found.conversation_id for found in ended if found.conversation_id[0] == "n"),
             [*unsettled, send.intended],
             caught_up,
         )

@@ -1,4 +1,4 @@
-"""Foreseeing what a run makes of contacts, and how sure a sample makes of all."""
+"""Forecasts of single contacts, and estimates from a sample."""
 
 import random
 from collections import Counter
@@ -27,39 +27,39 @@ RULES = DecisionPolicy(retry=POLICY)
 CONTACT = Contact("k", "c", "Hello", external_contact_id="person")
 
 
-def seen(state, identity="person", **more):
+def checked(state, identity="person", **more):
     return Conversation("c", state, identity, Target("guest", is_guest_id=True), **more)
 
 
 @pytest.mark.parametrize(
     ("conversation", "end", "requests"),
     [
-        (seen(State.OPEN), (Status.NOTIFIED, Reason.DELIVERED), (1, 1)),
-        (seen(State.ENDED), (Status.OPENED, Reason.DELIVERED), (1, 1)),
-        (seen(State.GONE), (Status.REJECTED, Reason.CONVERSATION_GONE), (1, 0)),
-        (seen(State.ENDED, "other"), (Status.PARKED, Reason.IDENTITY), (1, 0)),
-        (seen(State.ENDED, proactive=False), (Status.REJECTED, Reason.CHANNEL), (1, 0)),
-        (seen(State.CLOSED), (Status.OPENED, Reason.DELIVERED), (1 + 4, 1)),
-        (seen(State.UNKNOWN), (Status.PARKED, Reason.UNKNOWN_STATE), (4, 0)),
+        (checked(State.OPEN), (Status.NOTIFIED, Reason.DELIVERED), (1, 1)),
+        (checked(State.ENDED), (Status.OPENED, Reason.DELIVERED), (1, 1)),
+        (checked(State.GONE), (Status.REJECTED, Reason.CONVERSATION_GONE), (1, 0)),
+        (checked(State.ENDED, "other"), (Status.PARKED, Reason.IDENTITY), (1, 0)),
+        (checked(State.ENDED, proactive=False), (Status.REJECTED, Reason.CHANNEL), (1, 0)),
+        (checked(State.CLOSED), (Status.OPENED, Reason.DELIVERED), (1 + 4, 1)),
+        (checked(State.UNKNOWN), (Status.PARKED, Reason.UNKNOWN_STATE), (4, 0)),
     ],
 )
-def test_each_state_leads_to_an_end_and_to_requests(conversation, end, requests):
+def test_every_state_leads_to_an_end_and_to_requests(conversation, end, requests):
     """The decision's own table, with the checks that the retry policy adds."""
     found = forecast(CONTACT, conversation, NEW, RULES, NOW, ended_after=18.0)
     assert (found.status, found.reason) == end
     assert (found.checks, found.sends) == requests
 
 
-def test_a_session_that_ends_too_late_is_given_up_when_the_policy_says():
+def test_a_session_that_ends_too_late_is_parked_when_the_policy_says():
     """What was waited before counts: 20 of 60 seconds are over, so 8 more checks are made."""
     waited = Progress(not_ended_since=NOW - 20)
-    found = forecast(CONTACT, seen(State.CLOSED), waited, RULES, NOW, ended_after=600.0)
+    found = forecast(CONTACT, checked(State.CLOSED), waited, RULES, NOW, ended_after=600.0)
     assert (found.status, found.reason) == (Status.PARKED, Reason.NEVER_ENDED)
     assert (found.checks, found.sends, found.waits) == (1 + 8, 0, RetryReason.NOT_ENDED)
 
 
 def test_some_contacts_need_no_question():
-    """An expired one is skipped, and one whose refusal told enough is opened without a check."""
+    """An expired one is skipped; one whose refusal has a recipient is opened without a check."""
     expired = Contact("k", "c", "Hello", expires_at=NOW)
     assert forecast_unchecked(expired, NEW, RULES, NOW) == Forecast(Status.SKIPPED, Reason.EXPIRED)
     next_is_open = Progress(open_next=True, target=Target("guest", is_guest_id=True))
@@ -95,7 +95,7 @@ def test_intervals_of_sums_hold_the_truth_as_often_as_they_say():
 
 
 def test_a_whole_is_exact_and_a_sample_in_which_all_are_alike_is_not():
-    """Nothing is left to chance where everybody was asked; else a surprise is possible."""
+    """A complete sample is exact; any other one leaves an interval."""
     assert estimate_count(7, 50, 50) == Interval(7, 7, 7)
     assert estimate_total(100, 200, 50, 50) == Interval(100, 100, 100)
     alike = estimate_total(100, 200, 50, 5000)
@@ -105,7 +105,7 @@ def test_a_whole_is_exact_and_a_sample_in_which_all_are_alike_is_not():
 
 
 def test_what_is_known_is_added_to_what_is_estimated():
-    """Contacts that were not asked widen no interval."""
+    """Contacts that are known exactly widen no interval."""
     sums, known = SampleTotals(), SampleTotals()
     for _ in range(20):
         sums.add(Forecast(Status.OPENED, Reason.DELIVERED, checks=1, sends=1))
@@ -117,8 +117,8 @@ def test_what_is_known_is_added_to_what_is_estimated():
     assert (whole.requests.number, whole.checks.number, whole.sends.number) == (41, 20, 21)
 
 
-def test_a_reservoir_takes_each_with_the_same_chance():
-    """5 of 50, 4,000 times: each is taken about 400 times, the first and the last alike."""
+def test_a_reservoir_takes_every_item_with_the_same_chance():
+    """5 of 50, 4,000 times: every item is taken about 400 times, the first and the last alike."""
     chance = random.Random(3)
     taken = Counter()
     for _ in range(4000):

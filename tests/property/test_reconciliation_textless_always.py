@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.domain.evidence import NEVER_SHOWN, Evidence
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    NEVER_SHOWN,
-    Evidence,
     LookAgain,
     MessageAbsent,
     MessageFound,
@@ -17,7 +17,7 @@ from dispatcher.domain.reconciliation import (
     judge,
 )
 from dispatcher.domain.status import Relation, Step
-from dispatcher.domain.unsettled_send import ReconcilePolicy, UnsettledSend
+from dispatcher.domain.unsettled_send import UnsettledSend
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from(["x", "y"])
@@ -58,10 +58,10 @@ def histories(draw):
             for number, (at, outbound) in enumerate(times)
         ]
         person, readable = draw(st.none() | PEOPLE), draw(st.booleans())
-        told = tuple(messages) if readable else ()
+        visible = tuple(messages) if readable else ()
         shown.append(
             PastConversation(
-                conversation, None, person, told, has_previous=False, readable=readable
+                conversation, None, person, visible, has_previous=False, readable=readable
             )
         )
     return shown
@@ -70,9 +70,9 @@ def histories(draw):
 @st.composite
 def situations(draw):
     shown = draw(histories())
-    ids = [message.id for each in shown for message in each.messages]
+    ids = [message.id for conversation in shown for message in conversation.messages]
     taken = draw(st.frozensets(st.sampled_from(ids))) if ids else frozenset()
-    unsettled = draw(st.lists(intents, min_size=1, max_size=3, unique_by=lambda each: each.id))
+    unsettled = draw(st.lists(intents, min_size=1, max_size=3, unique_by=lambda send: send.id))
     return Evidence(
         shown,
         taken,
@@ -87,8 +87,8 @@ def situations(draw):
 @given(known=situations(), policy=policies, now=TIMES)
 def test_two_that_wait_never_get_one_message(known, policy, now):
     """Whichever texts they had, and whichever conversations they were meant for."""
-    verdicts = [judge(each, known, policy, now, 0.0) for each in known.unsettled]
-    found = [each.message_id for each in verdicts if isinstance(each, MessageFound)]
+    verdicts = [judge(send, known, policy, now, 0.0) for send in known.unsettled]
+    found = [verdict.message_id for verdict in verdicts if isinstance(verdict, MessageFound)]
     assert len(set(found)) == len(found)
     assert not known.messages & set(found)
 
@@ -103,12 +103,18 @@ def test_what_is_found_is_in_its_place_and_its_time(known, policy, now):
             continue
         earliest = intended.at - policy.clock_skew
         assert earliest <= verdict.sent_at <= policy.effective_by(intended)
-        (shown,) = [each for each in known.shown if each.id == verdict.conversation_id]
-        (message,) = [each for each in shown.messages if each.id == verdict.message_id]
+        (shown,) = [
+            conversation
+            for conversation in known.shown
+            if conversation.id == verdict.conversation_id
+        ]
+        (message,) = [
+            candidate for candidate in shown.messages if candidate.id == verdict.message_id
+        ]
         assert message.outbound
         if verdict.relation is Relation.LINKED:
             assert shown.external_contact_id == intended.external_contact_id is not None
-            assert all(earliest <= message.at <= each.at for each in shown.messages)
+            assert all(earliest <= message.at <= other.at for other in shown.messages)
         else:
             assert shown.id == intended.conversation_id
 
@@ -122,10 +128,10 @@ def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
             continue
         twin = PastMessage("twin", outbound=True, at=max(intended.at, 0.0), text=None)
         shown = [
-            replace(each, messages=(*each.messages, twin))
-            if each.id == intended.conversation_id
-            else each
-            for each in known.shown
+            replace(conversation, messages=(*conversation.messages, twin))
+            if conversation.id == intended.conversation_id
+            else conversation
+            for conversation in known.shown
         ]
         if shown == list(known.shown):
             person = intended.external_contact_id
@@ -134,7 +140,7 @@ def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
         if intended.conversation_id in known.unnamed:
             continue
         doubled = replace(known, shown=shown)
-        now = max(policy.visible_by(each) for each in known.unsettled)
+        now = max(policy.visible_by(send) for send in known.unsettled)
         assert isinstance(judge(intended, doubled, policy, now, 0.0), LookAgain | Park)
         assert judge(intended, doubled, policy, now + 0.001, 0.0) == Park()
 
@@ -149,14 +155,14 @@ def test_absence_leaves_no_message_that_may_have_been_ours(known, policy, now):
         assert intended.external_contact_id is not None
         assert min(now, known.caught_up) > policy.visible_by(intended)
         earliest, last = intended.at - policy.clock_skew, policy.effective_by(intended)
-        for each in known.shown:
+        for conversation in known.shown:
             if (
-                each.id != intended.conversation_id
-                and each.external_contact_id != intended.external_contact_id
+                conversation.id != intended.conversation_id
+                and conversation.external_contact_id != intended.external_contact_id
             ):
                 continue
-            assert each.readable
-            free = [m for m in each.messages if m.outbound and m.id not in known.messages]
+            assert conversation.readable
+            free = [m for m in conversation.messages if m.outbound and m.id not in known.messages]
             assert not [m for m in free if earliest <= m.at <= last]
 
 

@@ -1,4 +1,4 @@
-"""What tokens/me tells, held against what the calls need."""
+"""What tokens/me reports, compared with what the calls need."""
 
 import pytest
 
@@ -28,7 +28,7 @@ BODY = {
 NEEDS = RequiredGrants((SCOPES, ()), (SEND, READ), GENESYS_PAGES)
 
 
-def told(**changes):
+def changed(**changes):
     """The body with changes to the client, and at the top where they have their names there."""
     top = {key: changes.pop(key) for key in ("authorizedScope", "organization") if key in changes}
     return {**BODY, **top, "OAuthClient": {**BODY["OAuthClient"], **changes}}
@@ -65,28 +65,28 @@ def test_a_whole_answer_is_read():
 )
 def test_scopes_are_held_against_the_needed_ones(scopes, missing):
     """Any one of the needed names will do, and nothing that only begins like it."""
-    authority = judged(told(authorizedScope=scopes, scope=[]))
+    authority = judged(changed(authorizedScope=scopes, scope=[]))
     assert authority.missing_names == missing
-    assert all(each.where == GENESYS_PAGES.scope for each in authority.missing_grants)
+    assert all(grant.where == GENESYS_PAGES.scope for grant in authority.missing_grants)
 
 
 @pytest.mark.parametrize("none", [[], None, "conversations", {}])
 def test_a_client_without_scopes_is_not_limited_by_them(none):
     """Organisations do not enforce scopes unless they choose to; then roles alone decide."""
-    authority = judged(told(authorizedScope=none, scope=none))
+    authority = judged(changed(authorizedScope=none, scope=none))
     assert (authority.missing_names, authority.scopes_known) == ((), False)
 
 
-def test_the_clients_own_scopes_stand_in_for_those_of_the_token():
-    """Where the token's are not told."""
-    assert judged(told(authorizedScope=None, scope=["analytics"])).missing_names == (
+def test_the_clients_own_scopes_replace_those_of_the_token():
+    """If the token's are not reported."""
+    assert judged(changed(authorizedScope=None, scope=["analytics"])).missing_names == (
         "conversations or messaging",
     )
 
 
 def test_a_client_without_a_role_lacks_every_permission_for_sure():
     """Which ones a role has cannot be read, but no role has none."""
-    authority = judged(told(roleDivisions=[]))
+    authority = judged(changed(roleDivisions=[]))
     (lack,) = authority.missing_grants
     assert (lack.kind, lack.where) == (GrantKind.PERMISSION, GENESYS_PAGES.permission)
     assert SEND in lack.name
@@ -96,8 +96,8 @@ def test_a_client_without_a_role_lacks_every_permission_for_sure():
 
 
 def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
-    """Both are told; a scope can be proved by the next token."""
-    reason, words = halt_reason(judged(told(roleDivisions=[], authorizedScope=["analytics"])))
+    """Both are reported; the next token can prove a scope."""
+    reason, words = halt_reason(judged(changed(roleDivisions=[], authorizedScope=["analytics"])))
     assert reason == "scope"
     assert SEND in words
     assert "conversations or messaging" in words
@@ -111,8 +111,8 @@ def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
         (None, (), False),
     ],
 )
-def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, missing, known):
-    """None at all are none; only those that nobody told are not missing."""
+def test_scopes_that_came_with_the_token_are_compared_if_they_are_known(scopes, missing, known):
+    """An empty list is no scope; only unknown scopes are not missing."""
     authority = NEEDS.evaluate(3, scopes)
     assert (authority.missing_names, authority.scopes_known) == (missing, known)
 
@@ -121,7 +121,7 @@ def test_scopes_that_came_with_the_token_are_judged_where_they_are_told(scopes, 
     "body",
     [{}, {"OAuthClient": None, "organization": 3}, {"OAuthClient": {"roleDivisions": None}}],
 )
-def test_what_is_not_told_is_not_missing(body):
+def test_what_is_not_known_is_not_missing(body):
     """An answer that is thin, or no answer at all, is no proof of anything."""
     assert judged(body).missing_names == ()
     assert NEEDS.evaluate_reported(1, None).missing_names == ()
@@ -130,14 +130,15 @@ def test_what_is_not_told_is_not_missing(body):
 
 def test_a_client_that_is_not_active_stands_out_and_its_name_cannot_steer_a_terminal():
     """Names are others' words."""
-    granted = parse_token_info(told(state="disabled", name="a\x1b[31m\nb"))
+    granted = parse_token_info(changed(state="disabled", name="a\x1b[31m\nb"))
     assert "the client is disabled" in granted.about
     assert granted.about.isprintable()
 
 
-def test_each_lack_is_a_line_of_its_own_with_where_to_grant_it():
+def test_every_missing_grant_is_a_line_of_its_own_with_where_to_grant_it():
     """As `check --online` shows them."""
-    findings = list(grant_findings(judged(told(roleDivisions=[], authorizedScope=["analytics"]))))
+    grants = judged(changed(roleDivisions=[], authorizedScope=["analytics"]))
+    findings = list(grant_findings(grants))
     wrong = [(finding.what, finding.detail) for finding in findings if not finding.ok]
     assert [what for what, _ in wrong] == ["scopes", "permissions"]
     assert GENESYS_PAGES.scope in wrong[0][1]

@@ -1,0 +1,64 @@
+"""What is known about sends in doubt: records from a look back, and facts from the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from dispatcher.domain.past_conversation import PastConversation, PastMessage
+from dispatcher.domain.unsettled_send import UnsettledSend
+
+NEVER_SHOWN = float("-inf")
+"""The value of ``caught_up`` while no look back has shown a witness yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryWitness:
+    """A delivered message of ours. A look back that shows it is complete up to its time."""
+
+    conversation_id: str
+    message_id: str | None
+    text_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The records of a look back (``shown``), and what the ledger knows about them.
+
+    ``messages`` are delivered messages of other contacts, ``conversations`` are conversations
+    that other contacts opened. ``unnamed`` are conversations that received another contact's
+    message whose id is not known. ``unsettled`` are all unsettled sends of all campaigns to these
+    conversations and people. ``caught_up`` is the platform's time of the newest witness that a
+    look back has shown.
+    """
+
+    shown: Sequence[PastConversation] = ()
+    messages: frozenset[str] = frozenset()
+    conversations: frozenset[str] = frozenset()
+    unsettled: Sequence[UnsettledSend] = ()
+    caught_up: float = NEVER_SHOWN
+    unnamed: frozenset[str] = frozenset()
+
+
+def digest(text: str | None) -> str | None:
+    """Return the SHA-256 by which texts are compared; None for a text that is not shown."""
+    return None if text is None else sha256(text.encode()).hexdigest()
+
+
+def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[DeliveryWitness]) -> float:
+    """Return the time of the newest witness that a look back shows, or `NEVER_SHOWN`."""
+    by_id = {conversation.id: conversation for conversation in shown}
+    times = [
+        message.at
+        for witness in witnesses
+        if (conversation := by_id.get(witness.conversation_id)) is not None
+        for message in conversation.messages
+        if message.outbound and message.indexed and _is_witness(message, witness)
+    ]
+    return max(times, default=NEVER_SHOWN)
+
+
+def _is_witness(message: PastMessage, witness: DeliveryWitness) -> bool:
+    if message.text is None:
+        return witness.message_id == message.id
+    id_agrees = witness.message_id in (None, message.id)
+    return id_agrees and digest(message.text) == witness.text_sha256
