@@ -52,7 +52,7 @@ _KNOWN = {
     "dispatcher.app.lineage_formats.FormatError": Exit.USAGE,
     "dispatcher.app.lineage_export.OutputError": Exit.USAGE,
     "dispatcher.app.control.server.ControlAddressError": Exit.USAGE,
-    "dispatcher.ledgers.operator_commands.CommandError": Exit.USAGE,
+    "dispatcher.ledgers.errors.CommandError": Exit.USAGE,
     "dispatcher.app.control.client.ControlError": Exit.LEDGER,
     "dispatcher.ports.SourceError": Exit.SOURCE,
     "dispatcher.ports.LedgerError": Exit.LEDGER,

@@ -18,14 +18,10 @@ from dispatcher.domain.reconciliation import DeliveryWitness
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
-from dispatcher.ledgers.errors import translate_error
-from dispatcher.ledgers.lock import LedgerLock
-from dispatcher.ledgers.maintenance.batches import BatchGenerator
-from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.errors import translated_errors
+from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.statements import SQL
-from dispatcher.ledgers.write import admission
-from dispatcher.ledgers.write import claims as holding
-from dispatcher.ledgers.write import in_doubt as doubting
+from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered, Replayed
 from dispatcher.ledgers.write.index_staging import NewPersonCache
 from dispatcher.ledgers.write.read_ahead import ReadAhead
@@ -47,12 +43,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A file that is ours, with its lock: what the thread that opens it hands over."""
+class _OpenedLedger:
+    """The result of the thread that opens a ledger."""
 
-    path: Path
-    lock: LedgerLock
-    connection: sqlite3.Connection
+    exclusive: ExclusiveLedger
     campaign: int
     last_id: int
 
@@ -65,13 +59,14 @@ class SqliteLedger:
     since the epoch.
     """
 
-    def __init__(self, opened: _Opened, now: Callable[[], float]) -> None:
-        self._lock = opened.lock
+    def __init__(self, opened: _OpenedLedger, now: Callable[[], float]) -> None:
+        exclusive = opened.exclusive
+        self._lock = exclusive.lock
         self._campaign = opened.campaign
         self._ids = count(opened.last_id + 1)
         self._now = now
-        self._writer = Writer(opened.connection, opened.path)
-        self._ahead = ReadAhead(opened.path)
+        self._writer = Writer(exclusive.connection, exclusive.path)
+        self._ahead = ReadAhead(exclusive.path)
         self._strangers = NewPersonCache()
         self._opener = True
 
@@ -90,7 +85,7 @@ class SqliteLedger:
         try:
             opened = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(_give_back)
+            opening.add_done_callback(_close_unused)
             raise
         return cls(opened, now)
 
@@ -112,7 +107,9 @@ class SqliteLedger:
             LedgerError: the ledger is closed or has failed.
 
         """
-        found = await self._writer.job(partial(_campaign_id, name=campaign, now=self._now()))
+        found = await self._writer.job(
+            partial(campaigns.ensure_campaign, name=campaign, now=self._now())
+        )
         other = copy(self)
         other._campaign, other._opener = found, False  # noqa: SLF001 - a copy of its own kind
         return other
@@ -132,7 +129,7 @@ class SqliteLedger:
         left: they are in doubt, with their intents, and are looked for at once.
         """
         return await self._writer.job(
-            partial(holding.recover, campaign=self._campaign, now=self._now())
+            partial(claims.recover, campaign=self._campaign, now=self._now())
         )
 
     def record_socket(self, path: str) -> None:
@@ -145,22 +142,6 @@ class SqliteLedger:
         An exception of its own undoes what it wrote, and harms nothing else.
         """
         return await self._writer.job(run)
-
-    async def tend(self, work: BatchGenerator[T]) -> T:
-        """Do long work while a run goes on: one of its jobs after the other, among the writes.
-
-        Raises:
-            LedgerError: the ledger has failed, or the work cannot be done.
-
-        """
-        answer = None
-        while True:
-            try:
-                job = work.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer = await self._writer.job(job)
 
     async def positions(self) -> Mapping[str, Position]:
         """Return how far each file of the campaign was read, by fingerprint."""
@@ -181,11 +162,11 @@ class SqliteLedger:
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
         """Take up to ``limit`` ready contacts that are due, the earliest due first."""
-        claims = await self._writer.job(
-            partial(holding.claim, campaign=self._campaign, limit=limit, now=now)
+        found = await self._writer.job(
+            partial(claims.claim, campaign=self._campaign, limit=limit, now=now)
         )
-        return holding.blocking_people(
-            claims, await self._ahead.hindered([each.id for each in claims])
+        return claims.blocking_people(
+            found, await self._ahead.hindered([claim.id for claim in found])
         )
 
     async def release(self, ids: Iterable[int]) -> None:
@@ -208,7 +189,7 @@ class SqliteLedger:
         Ids of contacts that are not parked in this campaign are left alone.
         """
         return await self._writer.job(
-            partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
+            partial(claims.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
         )
 
     async def intend(self, intent: Intent) -> SendBlock | None:
@@ -255,24 +236,24 @@ class SqliteLedger:
     async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
         """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
         return await self._writer.job(
-            partial(doubting.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
+            partial(in_doubt.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
         )
 
     async def next_look_back(self) -> float | None:
         """Return when the next contact in doubt is due for a look; None if none is in doubt."""
-        return await self._writer.job(partial(doubting.next_look_back, campaign=self._campaign))
+        return await self._writer.job(partial(in_doubt.next_look_back, campaign=self._campaign))
 
     async def known_effects(
         self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
     ) -> KnownEffects:
         """Return what is known about these, over all campaigns: see the port."""
         return await self._writer.job(
-            partial(doubting.known_effects, conversations=conversations, since=since, people=people)
+            partial(in_doubt.known_effects, conversations=conversations, since=since, people=people)
         )
 
     async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:
         """Return the first messages that were taken after a time, of whichever campaign."""
-        return await self._writer.job(partial(doubting.witnesses, after=after, limit=limit))
+        return await self._writer.job(partial(in_doubt.witnesses, after=after, limit=limit))
 
     async def backlog(self, now: float) -> Backlog:
         """Count what is not final."""
@@ -295,31 +276,19 @@ class SqliteLedger:
         await self._writer.job(partial(campaigns.resume, campaign=self._campaign))
 
 
-def _open(path: Path, campaign: str, now: float) -> _Opened:
-    lock = LedgerLock(path)
+def _open(path: Path, campaign: str, now: float) -> _OpenedLedger:
+    exclusive = ExclusiveLedger.open(path)
     try:
-        connection = open_for_writing(path)
-        try:
-            found = _campaign_id(connection, campaign, now)
-            (last_id,) = connection.execute(SQL["last_id"]).fetchone()
-        except sqlite3.Error as error:
-            connection.close()
-            raise translate_error(path, error) from None
+        with translated_errors(path):
+            id_ = campaigns.ensure_campaign(exclusive.connection, campaign, now)
+            (last_id,) = exclusive.connection.execute(SQL["last_id"]).fetchone()
     except BaseException:
-        lock.release()
+        exclusive.close()
         raise
-    return _Opened(path, lock, connection, found, last_id)
+    return _OpenedLedger(exclusive, id_, last_id)
 
 
-def _campaign_id(connection: sqlite3.Connection, name: str, now: float) -> int:
-    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
-    if row is None:
-        return int(connection.execute(SQL["add_campaign"], (name, now)).lastrowid or 0)
-    return int(row[0])
-
-
-def _give_back(opening: "asyncio.Future[_Opened]") -> None:
-    """Close what was opened for a caller that was cancelled meanwhile."""
+def _close_unused(opening: "asyncio.Future[_OpenedLedger]") -> None:
+    """Close a ledger whose caller was cancelled while it was opened."""
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().connection.close()
-        opening.result().lock.release()
+        opening.result().exclusive.close()

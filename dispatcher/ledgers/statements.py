@@ -1,4 +1,4 @@
-"""The ledger's SQL: read from its own files, found by name."""
+"""SQL statements by name, read from the files in ``sql/``."""
 
 from importlib.resources import files
 
@@ -21,7 +21,13 @@ def by_name(text: str) -> dict[str, str]:
 
 
 SQL = by_name(script("queries.sql"))
-"""Every named statement."""
+"""Statements of runs and readers."""
+
+MAINTENANCE = by_name(script("maintenance.sql"))
+"""Statements that prune and erase."""
+
+CHECKS = by_name(script("integrity.sql"))
+"""Statements that count what a sound ledger does not contain."""
 
 
 def many(name: str, count: int, width: int = 0) -> str:

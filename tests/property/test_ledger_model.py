@@ -27,6 +27,7 @@ from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.write import index_staging, read_ahead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
+from tests.support.ledger_jobs import run_jobs
 
 CAMPAIGN = "campaign"
 FINALS = st.sampled_from(
@@ -369,7 +370,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if parked or each.status is not Status.PARKED
         ]
         bad = [at for at in self.bad_at[:-1] if at < before]
-        pruned = self.run(self.ledger.tend(prune(PruneOrder(before, parked=parked))))
+        pruned = self.run(run_jobs(self.ledger, prune(PruneOrder(before, parked=parked))))
         assert (pruned.contacts, pruned.rejected) == (len(old), len(bad))
         assert pruned.lineage == sum(self.known[key].lineage for key in old)
         for key in old:

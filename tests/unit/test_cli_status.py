@@ -12,7 +12,7 @@ from dispatcher.cli.commands import status as status_command
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
-from dispatcher.ledgers.read.status import Standing
+from dispatcher.ledgers.read.status import CampaignStatus
 from dispatcher.ports import Backlog, Totals
 
 TOTALS = Totals(
@@ -28,7 +28,7 @@ TOTALS = Totals(
     },
 )
 BACKLOG = Backlog(due=1, later=1, busy=0, oldest_due=90.0, next_due=130.0)
-STANDING = Standing("c1", TOTALS, BACKLOG, paused_since=80.0)
+STANDING = CampaignStatus("c1", TOTALS, BACKLOG, paused_since=80.0)
 RUN = {
     "in_flight": 3,
     "requests_per_second": 5.0,
@@ -52,7 +52,7 @@ async def ledger(monkeypatch, tmp_path):
 @pytest.fixture
 def running(monkeypatch, ledger):
     """A dispatcher that tells how it stands."""
-    told = {"pid": 42, "campaigns": [status.as_json(STANDING)], "run": RUN}
+    told = {"pid": 42, "campaigns": [status.to_json(STANDING)], "run": RUN}
     monkeypatch.setattr(client, "standing", lambda *_: told)
 
 
@@ -76,7 +76,7 @@ def invoke(*arguments):
 
 def test_a_standing_survives_the_way_over_the_socket():
     """What a program reads is all that the table shows."""
-    assert status.of_json(json.loads(json.dumps(status.as_json(STANDING)))) == STANDING
+    assert status.from_json(json.loads(json.dumps(status.to_json(STANDING)))) == STANDING
 
 
 def test_json_has_every_figure(running):

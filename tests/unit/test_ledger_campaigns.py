@@ -6,7 +6,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.reader import read_status
+from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import Batch, LedgerError, Position, Settlement
 
 NOW = 1000.0

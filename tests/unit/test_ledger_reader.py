@@ -13,7 +13,8 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import reader as reader_module
-from dispatcher.ledgers.read.reader import LedgerReader, read_status
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
 
 NOW = 1000.0

@@ -4,15 +4,14 @@ import http.client
 import json
 import os
 import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dispatcher.ledgers.exclusive import exclusive_connection
+from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.lock import LedgerLockedError, read_lock_holder
-from dispatcher.ledgers.operator_commands import COMMANDS, CommandError
+from dispatcher.ledgers.operator_commands import execute_exclusively
 
 SECONDS = 60.0
 """How long an answer may take: an order over many contacts is one commit."""
@@ -45,8 +44,7 @@ def execute(ledger: Path, name: str, order: Mapping[str, Any]) -> CommandResult:
 
     """
     try:
-        with exclusive_connection(ledger) as connection:
-            answer = COMMANDS[name](connection, order, time.time())
+        answer = execute_exclusively(ledger, name, order)
     except LedgerLockedError as held:
         if not held.socket:
             raise ControlError(f"{held}; it takes no orders yet, or no more: try again") from None

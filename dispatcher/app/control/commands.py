@@ -1,8 +1,6 @@
 """What the running dispatcher does when it is asked over its control socket."""
 
 import os
-import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -12,7 +10,6 @@ from typing import Any, Protocol
 from dispatcher.app.control.server import CommandFunction, ControlServer, place
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read import status
 from dispatcher.ports import LedgerError
 
 Steering = Callable[[str], Awaitable[object]]
@@ -53,19 +50,13 @@ class CommandHandler:
         }
 
     async def _status(self, order: Mapping[str, Any]) -> Mapping[str, object]:
-        campaign = order.get("campaign")
-        found = await self._job(
-            partial(status.campaign_statuses, campaign=campaign, now=time.time())
-        )
+        found = await operator_commands.statuses(self._ledger, order.get("campaign"))
         return {"pid": os.getpid(), "campaigns": found, "run": self._run.live()}
 
     async def _by_hand(
         self, name: str, order: Mapping[str, Any]
     ) -> operator_commands.CommandAnswer:
-        carry_out = operator_commands.COMMANDS[name]
-        answer: operator_commands.CommandAnswer = await self._job(
-            lambda connection: carry_out(connection, order, time.time())
-        )
+        answer = await operator_commands.execute(self._ledger, name, order)
         self._run.wake()
         return answer
 
@@ -74,26 +65,10 @@ class CommandHandler:
         if steer is None:
             raise LedgerError(f"this dispatcher cannot {verb} a campaign just now; try again")
         answer = await self._by_hand(verb, order)
-        for _, name in await self._job(
-            partial(operator_commands.campaigns, wanted=order.get("campaign"))
-        ):
+        for name in await operator_commands.campaign_names(self._ledger, order.get("campaign")):
             with suppress(LookupError):  # a campaign of the ledger that this run has not
                 await steer(name)
         return answer
-
-    async def _job(self, run: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Run a job of the writer; an order that is wrong is told in its own words."""
-        answer = await self._ledger.job(partial(_answer, run=run))
-        if isinstance(answer, operator_commands.CommandError):
-            raise answer
-        return answer
-
-
-def _answer(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], Any]) -> Any:
-    try:
-        return run(connection)
-    except operator_commands.CommandError as error:  # it is raised before anything is written
-        return error
 
 
 async def serve(

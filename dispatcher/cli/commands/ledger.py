@@ -1,10 +1,9 @@
 """``dispatcher ledger``: pruning, verifying, copying, and forgetting a person."""
 
 import re
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,12 @@ from rich.progress import Progress
 from dispatcher.cli import formatting
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.errors import ledger_error
 from dispatcher.ledgers.lock import LedgerLockedError
 from dispatcher.ledgers.maintenance import erase, prune
 from dispatcher.ledgers.maintenance.backup import back_up
-from dispatcher.ledgers.maintenance.batches import (
-    LONG_SPAN,
-    ReportProgress,
-    exclusive_batches,
-    run_batches,
-    truncate_wal,
-)
+from dispatcher.ledgers.maintenance.batches import ReportProgress, truncate_wal
 from dispatcher.ledgers.maintenance.integrity import check_integrity
-from dispatcher.ledgers.read.reader import open_for_reading
-from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -41,15 +32,9 @@ def prune_command(given: Mapping[str, Any]) -> int:
     """Remove what is old enough, or tell how much that is; return the exit code."""
     path = _place(given)
     before = time.time() - _age(given["older_than"])
-    opened = _looked_at(path) if given["dry_run"] else _held(path, "prune")
-    with opened as connection, _shown(given, "pruning") as tell:
-        campaign = _campaign(connection, path, given["campaign"])
-        order = prune.PruneOrder(before, campaign, given["parked"], given["dry_run"])
-        begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = run_batches(connection, path, prune.prune(order, tell, LONG_SPAN), begin=begin)
-        if given["vacuum"] and not order.dry:
-            _vacuum(connection, path)
-        left = prune.space(connection)
+    order = prune.PruneOrder(before, given["campaign"], given["parked"], given["dry_run"])
+    with _exclusive_use(path, "prune"), _shown(given, "pruning") as report:
+        pruned, left = prune.prune_ledger(path, order, vacuum=given["vacuum"], report=report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
         f"{formatting.count(pruned.contacts)} contacts, {formatting.count(pruned.lineage)} lineage "
@@ -81,8 +66,8 @@ def verify_command(given: Mapping[str, Any]) -> int:
 def backup_command(given: Mapping[str, Any]) -> int:
     """Copy the ledger; return the exit code."""
     path, target = _place(given), given["target"]
-    with _shown(given, "copying") as tell:
-        found = back_up(path, target, overwrite=given["force"], tell=tell)
+    with _shown(given, "copying") as report:
+        found = back_up(path, target, overwrite=given["force"], report=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
@@ -96,10 +81,9 @@ def forget_command(given: Mapping[str, Any]) -> int:
     if (contact is None) == (external is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
     path = _place(given)
-    with _held(path, "forget") as connection, _shown(given, "looking") as tell:
-        campaign = _campaign(connection, path, given["campaign"])
-        whom = erase.ErasureTarget(contact or external, contact is None, campaign)
-        forgotten = run_batches(connection, path, erase.erase(whom, time.time(), tell=tell))
+    whom = erase.ErasureTarget(contact or external, contact is None, given["campaign"])
+    with _exclusive_use(path, "forget"), _shown(given, "looking") as report:
+        forgotten = erase.erase_person(path, whom, time.time(), report=report)
     emptied = truncate_wal(path)
     return _told(path, whom, forgotten, emptied=emptied)
 
@@ -107,7 +91,7 @@ def forget_command(given: Mapping[str, Any]) -> int:
 def _told(
     path: Path, whom: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
 ) -> int:
-    if forgotten.before:
+    if forgotten.known_before:
         click.echo("Nothing was left to erase: only a hash of it is in the ledger.")
         return Exit.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
@@ -127,39 +111,15 @@ def _told(
 
 
 @contextmanager
-def _held(path: Path, command: str) -> Iterator[sqlite3.Connection]:
+def _exclusive_use(path: Path, command: str) -> Iterator[None]:
+    """Say what to do if a dispatcher uses the ledger."""
     try:
-        with exclusive_batches(path) as connection:
-            yield connection
+        yield
     except LedgerLockedError as error:
         raise LedgerError(
             f"ledger {path}: a dispatcher (pid {error.holder}) works on it; stop it, run "
             f"`dispatcher ledger {command}` again, and start it again"
         ) from None
-
-
-@contextmanager
-def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_for_reading(path)) as connection:
-        yield connection
-
-
-def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
-    try:
-        prune.vacuum(connection)
-    except sqlite3.Error as error:
-        raise translate_error(path, error) from None
-
-
-def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> int | None:
-    if name is None:
-        return None
-    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
-    if row is None:
-        raise ledger_error(
-            path, f"campaign {name!r} is not in it; `dispatcher status` names those that are"
-        )
-    return int(row[0])
 
 
 def _age(given: str) -> float:

@@ -12,9 +12,11 @@ import click
 from dispatcher.cli.commands.status import ledger_and_campaign
 from dispatcher.cli.config import load_settings
 from dispatcher.cli.exit_codes import Exit, say
-from dispatcher.ledgers.operator_commands import CommandError, campaigns
-from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
+from dispatcher.ledgers.campaigns import find_campaigns
+from dispatcher.ledgers.errors import CommandError
+from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader
 from dispatcher.ledgers.read.rows import StoredRejectedRow
+from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import SourceError
 from dispatcher.sources.options import Layout
 from dispatcher.sources.rows.heading import heading
@@ -133,7 +135,7 @@ def export_command(given: Mapping[str, Any]) -> int:
     """Write the rejected rows of a campaign into files; return the exit code."""
     ledger, campaign = ledger_and_campaign(given)
     with ledger_reader(ledger) as connection:
-        names = [name for _, name in campaigns(connection, campaign)]
+        names = list(find_campaigns(connection, campaign))
     if len(names) != 1:
         raise CommandError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"

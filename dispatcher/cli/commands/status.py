@@ -16,7 +16,7 @@ from dispatcher.cli.exit_codes import Exit
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.read import status
 from dispatcher.ledgers.read.reader import ledger_reader
-from dispatcher.ledgers.read.status import Standing
+from dispatcher.ledgers.read.status import CampaignStatus
 from dispatcher.ports import Backlog
 from dispatcher.settings import requests_per_minute
 
@@ -80,7 +80,7 @@ def show(told: Told, now: float) -> None:
     """Print how things stand, for people."""
     console = Console(highlight=False)
     for plain in told["campaigns"]:
-        standing = status.of_json(plain)
+        standing = status.from_json(plain)
         summary.show_totals(console, standing.campaign, standing.totals)
         in_doubt = standing.totals.by_status.get((Status.IN_DOUBT, None), 0)
         console.print(waiting(standing.backlog, in_doubt, now), *_pause(standing, now))
@@ -138,7 +138,7 @@ def _requests_each(run: Told | None) -> float:
     return requests / settled if settled and requests else REQUESTS_EACH
 
 
-def _pause(standing: Standing, now: float) -> list[str]:
+def _pause(standing: CampaignStatus, now: float) -> list[str]:
     if standing.paused_since is None:
         return []
     return [f"Paused for {formatting.duration(max(0.0, now - standing.paused_since))}."]

@@ -1,17 +1,15 @@
-"""Whether a ledger is whole: as a database, and as what the dispatcher means by a ledger."""
+"""Integrity checks of a ledger: as a database, and by the rules of the dispatcher."""
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
-from dispatcher.ledgers.errors import translate_error
-from dispatcher.ledgers.maintenance.statements import CHECKS
-from dispatcher.ledgers.read.reader import open_for_reading
+from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.statements import CHECKS
 
 _RESTORE = "keep a copy of the file, and put back the last backup"
 _REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
@@ -50,7 +48,7 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFinding:
-    """One thing that was looked for: how often it was found, and what to do if it was."""
+    """The result of one check: how many violations it found, and what to do about them."""
 
     name: str
     meaning: str
@@ -59,23 +57,20 @@ class IntegrityFinding:
 
 
 def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFinding]:
-    """Look for everything that must not be, one after the other; works while a daemon runs.
+    """Run the checks and yield each finding, whether or not it found anything.
 
-    With ``quick`` the indexes are not compared with their tables. Where the file itself is
-    damaged nothing else is looked for.
+    Works while a daemon runs. With ``quick`` the indexes are not compared with their tables. If
+    the file is damaged, no other check is run.
 
     Raises:
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with closing(open_for_reading(path)) as connection:
-        try:
-            damage = _damage(connection, quick=quick)
-            yield damage
-            if not damage.count:
-                yield from _findings(connection)
-        except sqlite3.Error as error:
-            raise translate_error(path, error) from None
+    with reading(path) as connection:
+        damage = _damage(connection, quick=quick)
+        yield damage
+        if not damage.count:
+            yield from _findings(connection)
 
 
 def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:

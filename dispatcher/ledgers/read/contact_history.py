@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from dispatcher.domain.contact_history import MILLISECONDS, OMITTED
-from dispatcher.ledgers.operator_commands import CommandError, campaigns
+from dispatcher.ledgers.campaigns import find_campaigns
+from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.statements import SQL
 
 _REQUEST = ("answer", "means", "state", "correlation_id", "decision")
@@ -34,7 +35,7 @@ def describe_contact(
 
     """
     found: list[dict[str, Any]] = []
-    among = orjson.dumps([id_ for id_, _ in campaigns(connection, campaign)]).decode()
+    among = orjson.dumps([*find_campaigns(connection, campaign).values()]).decode()
     for query in ("contact_by_key", "contact_by_id"):
         rows = connection.execute(SQL[query], (among, name)).fetchall()
         found = [_contact(connection, row[0]) for row in rows]

@@ -6,11 +6,8 @@ INSERT INTO temp.change SELECT value ->> 0, value ->> 1, value FROM json_each(?)
 -- name: status_of
 SELECT status FROM contact WHERE id = ?
 
--- name: campaign_id
-SELECT id FROM campaign WHERE name = ?
-
--- name: campaign_names
-SELECT json_group_array(name) FROM (SELECT name FROM campaign ORDER BY id)
+-- name: campaigns
+SELECT name, id FROM campaign ORDER BY id
 
 -- name: add_campaign
 INSERT INTO campaign (name, created_at) VALUES (?, ?)

@@ -8,10 +8,11 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.exclusive import exclusive_connection
+from dispatcher.ledgers.errors import CommandError
+from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.operator_commands import COMMANDS, CommandError, Selection, parked
+from dispatcher.ledgers.operator_commands import COMMANDS, Selection, parked
 from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, LedgerError, Settlement
@@ -38,7 +39,7 @@ async def path(tmp_path):
 
 
 def order(path, name, **given):
-    with exclusive_connection(path) as connection:
+    with exclusive_connection(path) as connection, transaction(connection):
         return COMMANDS[name](connection, {"before": 99.0, **given}, 100.0)
 
 

@@ -18,6 +18,7 @@ from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.write import admission, index_staging, read_ahead
 from dispatcher.ledgers.write.index_staging import LookupResult, NewPersonCache
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
+from tests.support.ledger_jobs import run_jobs
 
 NOW = 1000.0
 NOBODY = frozenset[str]()
@@ -170,7 +171,7 @@ async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at
     await deliver(ledger, first)
     await deliver(ledger, newest)
     await ledger.job(index_staging.merge_staged)
-    pruned = await ledger.tend(prune(PruneOrder(NOW + 1)))
+    pruned = await run_jobs(ledger, prune(PruneOrder(NOW + 1)))
     assert pruned.contacts == 1
     assert places(path)[1] == (0, 2)
 
