@@ -23,8 +23,7 @@ from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered, Replayed
-from dispatcher.ledgers.write.index_staging import NewPersonCache
-from dispatcher.ledgers.write.read_ahead import ReadAhead
+from dispatcher.ledgers.write.large_ledger import LargeLedger
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
     Admitted,
@@ -65,9 +64,8 @@ class SqliteLedger:
         self._campaign = opened.campaign
         self._ids = count(opened.last_id + 1)
         self._now = now
-        self._writer = Writer(exclusive.connection, exclusive.path)
-        self._ahead = ReadAhead(exclusive.path)
-        self._strangers = NewPersonCache()
+        self._large = LargeLedger(exclusive.path)
+        self._writer = Writer(exclusive.connection, exclusive.path, self._large.merge)
         self._opener = True
 
     @classmethod
@@ -118,7 +116,7 @@ class SqliteLedger:
         """Write what is queued, close the file and free it for other processes."""
         if not self._opener:
             return
-        await self._ahead.close()  # before the writer: the last to close tidies up the log
+        await self._large.close()  # before the writer: the last to close tidies up the log
         await self._writer.close()
         self._lock.release()
 
@@ -149,15 +147,14 @@ class SqliteLedger:
 
     async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction."""
-        seen = await self._ahead.admission(self._campaign, batch.contacts, self._writer.moves)
-        claiming = admission.ClaimOptions(now, claim, seen)
+        lookup = await self._large.look_up(self._campaign, batch.contacts)
+        claiming = admission.ClaimOptions(now, claim, lookup)
         admitted = await self._writer.job(
             lambda connection: admission.admit(
                 connection, self._campaign, self._ids, batch, claiming
             )
         )
-        if seen is not None:
-            self._strangers.note(admitted.claims, seen)
+        self._large.remember_absent(admitted.claims, lookup)
         return admitted
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
@@ -166,7 +163,7 @@ class SqliteLedger:
             partial(claims.claim, campaign=self._campaign, limit=limit, now=now)
         )
         return claims.blocking_people(
-            found, await self._ahead.hindered([claim.id for claim in found])
+            found, await self._large.blocks([claim.id for claim in found])
         )
 
     async def release(self, ids: Iterable[int]) -> None:
@@ -194,8 +191,7 @@ class SqliteLedger:
 
     async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or say what stands against it."""
-        stranger_after = self._strangers.take(intent.id, intent.external_contact_id)
-        return await self._writer.change(intend_fields(intent, stranger_after))
+        return await self._writer.change(intend_fields(intent, self._large.absent_after(intent)))
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
         """Turn a sending contact back into a claimed one: nothing left after all."""

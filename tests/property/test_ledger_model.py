@@ -25,7 +25,7 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
-from dispatcher.ledgers.write import index_staging, read_ahead
+from dispatcher.ledgers.write import index_staging, large_ledger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
 from tests.support.ledger_jobs import run_jobs
 
@@ -90,7 +90,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.defaults = (
-            read_ahead.MIN_FILE_BYTES,
+            large_ledger.MIN_FILE_BYTES,
             index_staging.MIN_STAGED,
             index_staging.MERGE_BATCH,
         )
@@ -119,7 +119,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.run(self.ledger.close())
                 assert self.findings() == []
         finally:
-            read_ahead.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
+            large_ledger.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
                 self.defaults
             )
             self.runner.close()
@@ -127,7 +127,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(large=st.booleans())
     def begin(self, large):
-        read_ahead.MIN_FILE_BYTES = 0 if large else read_ahead.MIN_FILE_BYTES
+        large_ledger.MIN_FILE_BYTES = 0 if large else large_ledger.MIN_FILE_BYTES
         self.path.parent.mkdir()
         self.open()
 

@@ -17,7 +17,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ledgers import schema, totals
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.statements import SQL
-from dispatcher.ledgers.write import admission, claims, index_staging, read_ahead, writer
+from dispatcher.ledgers.write import admission, claims, index_staging, large_ledger, writer
 from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.platforms import http
 from dispatcher.platforms.token import TokenManager
@@ -118,7 +118,7 @@ def _wrap_moves(killer: Killer) -> None:
     """
     index_staging.MIN_STAGED, index_staging.MERGE_BATCH, writer._IDLE_SECONDS = 0, 16, 0.001
     if os.getpid() % 2:
-        read_ahead.MIN_FILE_BYTES = 0
+        large_ledger.MIN_FILE_BYTES = 0
     real = index_staging.merge_staged
 
     def move(connection: Any) -> bool:
@@ -143,7 +143,7 @@ class _Move:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """Run one statement."""
-        if sql == SQL["count_move"]:
+        if sql == SQL["count_merge"]:
             self._killer.reached("move.before")
         return self._connection.execute(sql, parameters)
 

@@ -15,8 +15,8 @@ from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
-from dispatcher.ledgers.write import admission, index_staging, read_ahead
-from dispatcher.ledgers.write.index_staging import LookupResult, NewPersonCache
+from dispatcher.ledgers.write import admission, index_staging, large_ledger
+from dispatcher.ledgers.write.large_ledger import LargeLedger, LookupResult
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
 from tests.support.ledger_jobs import run_jobs
 
@@ -40,7 +40,7 @@ async def ledger(path):
 def size(request, monkeypatch):
     """Whether the ledger counts as large, so that it is looked up ahead."""
     if request.param == "large":
-        monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
+        monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
     wrong = (
         "INSERT INTO reached (lately, person, contact_id, campaign_id, at) VALUES (7, ?, ?, 1, 1)"
     )
-    monkeypatch.setitem(index_staging.SQL, "move_people", wrong)
+    monkeypatch.setitem(index_staging.SQL, "merge_people", wrong)
     (claim,) = await admit(ledger, contact("a", "p"))
     await deliver(ledger, claim)
     with pytest.raises(LedgerError, match="CHECK constraint failed"):
@@ -196,7 +196,7 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
 @pytest.fixture
 def slow_look(monkeypatch):
     """A look ahead that was taken, and waits for a sign before it is told."""
-    taken, told, true = threading.Event(), threading.Event(), read_ahead._look_up
+    taken, told, true = threading.Event(), threading.Event(), large_ledger._look_up
 
     def look_up(*arguments, **named):
         seen = true(*arguments, **named)
@@ -204,8 +204,8 @@ def slow_look(monkeypatch):
         told.wait(10)
         return seen
 
-    monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
-    monkeypatch.setattr(read_ahead, "_look_up", look_up)
+    monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
+    monkeypatch.setattr(large_ledger, "_look_up", look_up)
     return taken, told
 
 
@@ -252,29 +252,35 @@ async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_on
         await ledger.backlog(NOW)
 
 
-def seen(*people, moves=3):
-    return LookupResult(moves, NOBODY, frozenset(map(person_of, people)), NOBODY)
+def lookup(*people, merges=3):
+    return LookupResult(merges, NOBODY, frozenset(map(person_of, people)), NOBODY)
 
 
-def test_a_stranger_is_one_who_was_looked_for_and_not_found():
-    """Under the same id: the platform may have told another one since."""
-    strangers = NewPersonCache()
+def absent_after(large, id_, person):
+    return large.absent_after(Intent(id_, Step.NOTIFY, Notify("talk"), NOW, NEW, person))
+
+
+def test_a_person_is_absent_if_it_was_looked_up_and_not_found(path):
+    """Under the same id: the platform may have named another one since."""
+    large = LargeLedger(path)
     claims = [Claim(1, contact("a", "p")), Claim(2, contact("b", "q")), Claim(3, contact("c"))]
-    strangers.note(claims, seen("q"))
-    assert strangers.take(1, "p") == 3
-    assert strangers.take(1, "p") is None, "once"
-    assert [strangers.take(2, "q"), strangers.take(3, None), strangers.take(4, "p")] == [None] * 3
-    strangers.note(claims, seen())
-    assert strangers.take(1, "another") is None
+    large.remember_absent(claims, lookup("q"))
+    assert absent_after(large, 1, "p") == 3
+    assert absent_after(large, 1, "p") is None, "once"
+    others = [(2, "q"), (3, None), (4, "p")]
+    assert [absent_after(large, *other) for other in others] == [None] * 3
+    large.remember_absent(claims, lookup())
+    assert absent_after(large, 1, "another") is None
 
 
-def test_strangers_that_never_come_are_forgotten(monkeypatch):
-    """They would gather for as long as the daemon lives."""
-    monkeypatch.setattr(index_staging, "MAX_NEW_PEOPLE", 2)
-    strangers = NewPersonCache()
+def test_absent_people_without_an_intent_are_forgotten(path, monkeypatch):
+    """They would accumulate for as long as the daemon runs."""
+    monkeypatch.setattr(large_ledger, "MAX_ABSENT", 2)
+    large = LargeLedger(path)
     for number in range(5):
-        strangers.note([Claim(number, contact(f"{number}", "p"))], seen())
-    assert [strangers.take(number, "p") for number in range(5)] == [None, None, None, 3, 3]
+        large.remember_absent([Claim(number, contact(f"{number}", "p"))], lookup())
+    after = [absent_after(large, number, "p") for number in range(5)]
+    assert after == [None, None, None, 3, 3]
 
 
 COLUMNS = {

@@ -73,13 +73,13 @@ SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXIST
 )))
 FROM reached WHERE lately IN (0, 1) AND person IN (SELECT value FROM json_each(?))
 
--- name: moves
-SELECT times FROM temp.moves
+-- name: merges
+SELECT times FROM temp.merges
 
--- name: count_move
-UPDATE temp.moves SET times = times + 1
+-- name: count_merge
+UPDATE temp.merges SET times = times + 1
 
--- name: move_keys
+-- name: merge_keys
 UPDATE OR IGNORE contact SET lately = 0 WHERE id IN (
     SELECT id FROM contact INDEXED BY contact_key
     WHERE
@@ -90,7 +90,7 @@ UPDATE OR IGNORE contact SET lately = 0 WHERE id IN (
     ORDER BY campaign_id, key LIMIT ?
 )
 
--- name: move_people
+-- name: merge_people
 UPDATE OR REPLACE reached SET lately = 0 WHERE lately = 1 AND (person, contact_id) IN (
     SELECT person, contact_id FROM reached
     WHERE

@@ -7,9 +7,9 @@ CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
 -- Contacts that a send was not permitted for, and why, until the group has read them.
 CREATE TEMP TABLE hindered (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
 
--- How often rows were moved to lately = 0 since the ledger was opened.
-CREATE TEMP TABLE moves (times INTEGER NOT NULL);
-INSERT INTO moves VALUES (0);
+-- How often staged rows were merged since the ledger was opened.
+CREATE TEMP TABLE merges (times INTEGER NOT NULL);
+INSERT INTO merges VALUES (0);
 
 -- fields: step, at, conversation, external contact, target, is guest id, progress, person,
 -- one per person, cap, cap since, and where the person was looked for among the old rows and not
@@ -36,7 +36,7 @@ BEGIN
             END
             FROM reached LEFT JOIN contact AS other ON other.id = reached.contact_id
             WHERE
-                reached.lately IN (iif(new.fields ->> 13 = (SELECT times FROM moves), 1, 0), 1)
+                reached.lately IN (iif(new.fields ->> 13 = (SELECT times FROM merges), 1, 0), 1)
                 AND reached.person = new.fields ->> 9
                 AND reached.contact_id <> new.id
         )

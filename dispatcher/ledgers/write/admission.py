@@ -4,7 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -12,22 +12,36 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
 from dispatcher.ledgers.statements import SQL, many
-from dispatcher.ledgers.write.index_staging import LookupResult, merge_count
 from dispatcher.ports import Admitted, Batch, Claim, Position
 
-_CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small enough to keep
+_CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLite caches them
+
+
+class BatchLookup(Protocol):
+    """What was looked up about a batch before its admission (see `large_ledger`)."""
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """The people who got a message in this campaign, and whose send has ended."""
+        ...
+
+    def known_keys(
+        self, connection: sqlite3.Connection, campaign: int, keys: Sequence[str]
+    ) -> frozenset[str]:
+        """Return those of the batch's keys that contacts of the campaign have now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimOptions:
-    """What of a batch is claimed at once: up to ``limit`` contacts that are due at ``now``.
+    """Claim up to ``limit`` contacts of a batch that are due at ``now``.
 
-    ``seen`` is what a look at the batch's keys and people found not long ago, if there was one.
+    If ``lookup`` is None, keys and people are looked up during the admission.
     """
 
     now: float
     limit: int
-    seen: LookupResult | None = None
+    lookup: BatchLookup | None = None
 
 
 def admit(
@@ -39,7 +53,7 @@ def admit(
 ) -> Admitted:
     """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
     now = claiming.now
-    fresh = unknown_keys(connection, campaign, batch.contacts, claiming.seen)
+    fresh = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
     for contact, id_ in zip(fresh, ids, strict=False):
@@ -50,7 +64,7 @@ def admit(
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
-    claims = _hindered(connection, campaign, claims, claiming.seen)
+    claims = _with_blocks(connection, campaign, claims, claiming.lookup)
     duplicates = len(batch.contacts) - len(fresh)
     counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
@@ -64,19 +78,14 @@ def unknown_keys(
     connection: sqlite3.Connection,
     campaign: int,
     contacts: Sequence[Contact],
-    seen: LookupResult | None = None,
+    lookup: BatchLookup | None = None,
 ) -> list[Contact]:
-    """Leave out what is or was in the ledger, and what comes twice in the batch.
-
-    What was ``seen`` among the old rows is not looked for again while it is still true.
-    """
+    """Return the contacts whose keys were never in the ledger; of equal keys the first one."""
     first: dict[str, Contact] = {}
     for contact in contacts:
         first.setdefault(contact.key, contact)
-    true = seen is not None and seen.moves == merge_count(connection)
-    if seen is not None and true:
-        first = {key: contact for key, contact in first.items() if key not in seen.keys}
-    for key in known_keys(connection, campaign, list(first), lately_alone=true):
+    find = known_keys if lookup is None else lookup.known_keys
+    for key in find(connection, campaign, list(first)):
         del first[key]
     (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
     return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
@@ -87,14 +96,14 @@ def known_keys(
     campaign: int,
     keys: Sequence[str],
     *,
-    lately_alone: bool = False,
+    staged_only: bool = False,
 ) -> frozenset[str]:
-    """Return those of ``keys`` that contacts of the campaign have, or have since lately."""
+    """Return those of ``keys`` that contacts of the campaign have, or staged ones only."""
     found: list[str] = []
     for start in range(0, len(keys), _CHUNK):
         chunk = keys[start : start + _CHUNK]
         sql = many("known_keys", len(chunk))
-        (known,) = connection.execute(sql, (int(lately_alone), campaign, *chunk)).fetchone()
+        (known,) = connection.execute(sql, (int(staged_only), campaign, *chunk)).fetchone()
         found += orjson.loads(known)
     return frozenset(found)
 
@@ -120,29 +129,26 @@ def reached_people(
     return frozenset(orjson.loads(found))
 
 
-def _hindered(
-    connection: sqlite3.Connection,
-    campaign: int,
-    claims: list[Claim],
-    seen: LookupResult | None,
+def _with_blocks(
+    connection: sqlite3.Connection, campaign: int, claims: list[Claim], lookup: BatchLookup | None
 ) -> list[Claim]:
-    """Mark the claims whose person was written to in this campaign.
+    """Mark the claims whose person got a message in this campaign: they are skipped.
 
-    They are skipped without a request. Whoever is not marked here is judged by the intent.
+    All others are checked again by the intent.
     """
     persons = {
-        each.id: person_of(each.contact.external_contact_id)
-        for each in claims
-        if each.contact.external_contact_id
+        claim.id: person_of(claim.contact.external_contact_id)
+        for claim in claims
+        if claim.contact.external_contact_id
     }
     if not persons:
         return claims
-    reached = seen.reached if seen else reached_people(connection, campaign, persons.values())
+    reached = lookup.reached if lookup else reached_people(connection, campaign, persons.values())
     if not reached:
         return claims
     return [
-        replace(each, block=SendBlock.SAME_PERSON) if persons.get(each.id) in reached else each
-        for each in claims
+        replace(claim, block=SendBlock.SAME_PERSON) if persons.get(claim.id) in reached else claim
+        for claim in claims
     ]
 
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import Fields
 from dispatcher.ledgers.errors import ledger_error, translate_error
-from dispatcher.ledgers.write import index_staging
 from dispatcher.ledgers.write.group_commit import Change, Job, Operation, commit
 from dispatcher.ports import LedgerError
 
@@ -23,7 +22,7 @@ MAX_GROUP = 16
 """Operations that are handed over at once."""
 
 _IDLE_SECONDS = 0.02
-"""After so long without an operation the writer does what has waited for such a moment."""
+"""The writer is idle after this time without an operation."""
 
 
 class Writer:
@@ -35,16 +34,20 @@ class Writer:
     gathers, so the busier the disk the larger the groups.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        idle_work: Callable[[sqlite3.Connection], bool],
+    ) -> None:
         self._connection = connection
         self._path = path
+        self._idle_work = idle_work
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Group | None] = SimpleQueue()
         self._gathered: Group = []
         self._failure: LedgerError | None = None
-        self._waiting = True
-        self.moves = 0
-        """How often rows were moved to their places, at the least."""
+        self._idle_work_left = True
         self._closed: asyncio.Future[None] | None = None
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
@@ -131,32 +134,30 @@ class Writer:
         return [operation for group in groups for operation in group], len(groups) == len(taken)
 
     def _next(self) -> Group | None:
-        """Wait for operations; what has waited for an idle moment is done in between."""
-        while self._waiting and self._failure is None:
+        """Wait for operations, and do idle work until some arrive."""
+        while self._idle_work_left and self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_SECONDS)
             except Empty:
-                self._waiting = self._move()
+                self._idle_work_left = self._work_while_idle()
         return self._queue.get()
 
-    def _move(self) -> bool:
-        """Move rows to their places; a fault is left to the next group to meet and tell."""
+    def _work_while_idle(self) -> bool:
+        """Return whether there may be more idle work. The next group reports a database error."""
         try:
-            moved = index_staging.merge_staged(self._connection)
-        except Exception as error:  # noqa: BLE001 - nobody waits here, and the thread has to go on
+            return self._idle_work(self._connection)
+        except Exception as error:  # noqa: BLE001 - no caller waits here, and the thread must go on
             if self._connection.in_transaction or not isinstance(error, sqlite3.Error):
-                self._failure = _words(self._path, error)
+                self._failure = _as_ledger_error(self._path, error)
             return False
-        self.moves += moved
-        return moved
 
     def _write(self, group: Group) -> list[Any]:
-        self._waiting = True
+        self._idle_work_left = True
         if self._failure is None:
             try:
                 return commit(self._connection, self._path, group)
             except Exception as error:  # noqa: BLE001 - whatever it is, callers are waiting
-                self._failure = _words(self._path, error)
+                self._failure = _as_ledger_error(self._path, error)
         return [LedgerError(str(self._failure)) for _ in group]
 
     def _tell(self, callback: Callable[..., None], *arguments: Any) -> bool:
@@ -167,7 +168,7 @@ class Writer:
         return True
 
 
-def _words(path: Path, error: Exception) -> LedgerError:
+def _as_ledger_error(path: Path, error: Exception) -> LedgerError:
     if isinstance(error, sqlite3.Error):
         return translate_error(path, error)
     return ledger_error(path, f"a write failed ({error}); start again, and report this")
