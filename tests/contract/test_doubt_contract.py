@@ -1,4 +1,4 @@
-"""What every ledger promises about contacts in doubt. A new one is added to `LEDGERS`."""
+"""What every ledger promises about contacts in doubt, in a file or in memory."""
 
 import inspect
 
@@ -11,31 +11,10 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import DeliveryWitness, digest
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
-from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, InDoubtContact, Intent, KnownEffects, LedgerError, Settlement
-from tests.support.memory_ledger import MemoryLedger
 
 NOW = 1000.0
 GUEST = Target("guest", is_guest_id=True)
-
-
-async def in_a_file(folder):
-    return await SqliteLedger.open(folder / "ledger.db", "c", now=lambda: NOW)
-
-
-async def in_memory(_folder):
-    return MemoryLedger()
-
-
-LEDGERS = {"sqlite": in_a_file, "memory": in_memory}
-
-
-@pytest.fixture(params=LEDGERS)
-async def ledger(request, tmp_path):
-    ledger = await LEDGERS[request.param](tmp_path)
-    yield ledger
-    if isinstance(ledger, SqliteLedger):
-        await ledger.close()
 
 
 def contact(number, conversation=None, text=None):
