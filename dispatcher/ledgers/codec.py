@@ -1,7 +1,7 @@
 """Rows of the ledger from and to the facts that the rest of the program knows."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -19,7 +19,31 @@ from dispatcher.domain.status import SendBlock, Status
 from dispatcher.ports import Claim, Intent, Settlement
 
 Fields = list[Any]
-"""One change as a JSON array: its kind, the contact's id, and what transitions.sql says follows."""
+"""A row of the ledger, or one change of a contact: its kind, the contact's id, `CHANGE_FIELDS`."""
+
+_SETTLEMENT = (
+    "status", "reason", "at", "correlation_id", "words", "progress",
+    "relation", "conversation", "message", "external_contact", "state_seen", "state_at", "sent_at",
+    "story",
+)  # fmt: skip
+CHANGE_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "intend": (
+        "step", "at", "conversation", "external_contact", "target", "is_guest_id",
+        "progress", "person", "one_per_person", "cap", "cap_since", "absent_after",
+    ),
+    "retract": (),
+    "release": ("due",),
+    "defer": ("due", "progress", "story"),
+    "doubt": ("look_at", "progress", "story"),
+    "look_again": ("look_at",),
+    "settle": _SETTLEMENT,
+    "park": _SETTLEMENT,
+}  # fmt: skip
+"""The fields of each kind of change, in order, after kind and id.
+
+A change is an array because triggers read an object's fields by name 10 to 15% slower: about 10
+microseconds for a contact. ``story`` is left out if it is empty.
+"""
 
 _NAMES = tuple(each.name for each in fields(Progress))
 _VALUES = attrgetter(*_NAMES)

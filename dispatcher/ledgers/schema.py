@@ -4,10 +4,10 @@ import os
 import sqlite3
 from pathlib import Path
 
-from dispatcher.ledgers.codec import key_hash, person_of
+from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_of
 from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
-from dispatcher.ledgers.statements import script
+from dispatcher.ledgers.statements import script, with_positions
 
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
@@ -126,7 +126,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     for number, name in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, name, number)
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.executescript(script("transitions.sql"))
+    connection.executescript(with_positions(script("transitions.sql"), CHANGE_FIELDS))
 
 
 def _migrate(connection: sqlite3.Connection, name: str, number: int) -> None:
