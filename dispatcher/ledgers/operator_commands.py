@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import orjson
 
@@ -23,8 +23,6 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.status import campaign_statuses
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import claims
-
-T = TypeVar("T")
 
 CommandAnswer = dict[str, object]
 """The result of a command, as JSON values."""
@@ -183,7 +181,7 @@ async def execute(ledger: SqliteLedger, name: str, command: Mapping[str, Any]) -
 
     """
     run = COMMANDS[name]
-    return await _job(ledger, lambda connection: run(connection, command, time.time()))
+    return await ledger.job(lambda connection: run(connection, command, time.time()))
 
 
 async def statuses(ledger: SqliteLedger, campaign: str | None) -> list[dict[str, Any]]:
@@ -193,7 +191,7 @@ async def statuses(ledger: SqliteLedger, campaign: str | None) -> list[dict[str,
         CommandError: the campaign is not in the ledger.
 
     """
-    return await _job(ledger, partial(campaign_statuses, campaign=campaign, now=time.time()))
+    return await ledger.job(partial(campaign_statuses, campaign=campaign, now=time.time()))
 
 
 async def campaign_names(ledger: SqliteLedger, campaign: str | None) -> list[str]:
@@ -203,21 +201,4 @@ async def campaign_names(ledger: SqliteLedger, campaign: str | None) -> list[str
         CommandError: the campaign is not in the ledger.
 
     """
-    return list(await _job(ledger, partial(find_campaigns, name=campaign)))
-
-
-async def _job(ledger: SqliteLedger, run: Callable[[sqlite3.Connection], T]) -> T:
-    answer = await ledger.job(partial(_attempt, run=run))
-    if isinstance(answer, CommandError):
-        raise answer
-    return answer
-
-
-def _attempt(
-    connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], T]
-) -> T | CommandError:
-    """Return a `CommandError` as a value: if a job raises, its group is run a second time."""
-    try:
-        return run(connection)
-    except CommandError as error:  # nothing was written before it was raised
-        return error
+    return list(await ledger.job(partial(find_campaigns, name=campaign)))

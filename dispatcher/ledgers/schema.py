@@ -15,6 +15,8 @@ APPLICATION_ID = 0x44537061
 MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql")
 """Scripts that lead from each version to the next; the first one from nothing to version 1."""
 
+_DERIVED = script("derived.sql")
+
 OLDEST_SQLITE = (3, 38, 0)
 """The first SQLite whose JSON operators the ledger can use."""
 
@@ -130,5 +132,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, name: str, number: int) -> None:
+    derived = _DERIVED if number == len(MIGRATIONS) else ""
     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
-    connection.executescript(f"BEGIN IMMEDIATE; {script(name)} {marks} COMMIT;")
+    connection.executescript(
+        "BEGIN IMMEDIATE; DROP VIEW IF EXISTS lineage_row; "
+        f"{script(name)} {derived} {marks} COMMIT;"
+    )

@@ -48,7 +48,7 @@ def with_positions(text: str, fields: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _trigger_with_positions(trigger: str, fields: Mapping[str, tuple[str, ...]]) -> str:
-    kind = re.search(r"new\.kind = '(\w+)'", trigger)
+    kind = re.search(r"new\.kind (?:=|IN) \(?'(\w+)'", trigger)
     if kind is None:
         return trigger
     names = fields[kind[1]]

@@ -32,7 +32,8 @@ def test_an_intent():
     assert named(intend_fields(intent, 2)) == (
         "intend",
         {
-            "step": Step.OPEN, "at": 10.0, "conversation": "earlier", "external_contact": "external",
+            "step": Step.OPEN, "at": 10.0, "conversation": "earlier",
+            "external_contact": "external",
             "target": "guest", "is_guest_id": 1, "progress": '{"sends":1}',
             "person": person_of("person"), "one_per_person": 1, "cap": 3, "cap_since": 5.0,
             "absent_after": 2,

@@ -63,30 +63,6 @@ CREATE TABLE lineage (
     correlation_id TEXT NOT NULL
 ) STRICT;
 
--- The lineage as people read it.
-CREATE VIEW lineage_row AS
-SELECT
-    lineage.id,
-    campaign.name AS campaign,
-    contact.key AS contact_key,
-    contact.conversation_id AS previous_conversation_id,
-    lineage.conversation_id,
-    lineage.message_id,
-    lineage.relation,
-    contact.reason,
-    lineage.external_contact_id,
-    lineage.state_seen,
-    lineage.state_at,
-    lineage.sent_at,
-    contact.settled_at,
-    COALESCE(contact.progress ->> 'attempts', 0) AS attempts,
-    COALESCE(contact.progress ->> 'sends', 0) AS sends,
-    lineage.correlation_id,
-    contact.attributes
-FROM lineage
-INNER JOIN contact ON lineage.contact_id = contact.id
-INNER JOIN campaign ON contact.campaign_id = campaign.id;
-
 -- Rows of the input that could not become contacts.
 CREATE TABLE rejected_row (
     id INTEGER PRIMARY KEY,
@@ -125,17 +101,3 @@ CREATE TABLE rejected_sum (
     row_count INTEGER NOT NULL,
     PRIMARY KEY (campaign_id, reason)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER contact_settled AFTER UPDATE OF reason ON contact
-WHEN new.reason IS NOT NULL
-BEGIN
-    INSERT INTO settled_sum VALUES (new.campaign_id, new.status, new.reason, 1)
-    ON CONFLICT DO UPDATE SET contacts = contacts + 1;
-END;
-
-CREATE TRIGGER contact_unsettled AFTER UPDATE OF reason ON contact
-WHEN old.reason IS NOT NULL
-BEGIN
-    UPDATE settled_sum SET contacts = contacts - 1
-    WHERE campaign_id = old.campaign_id AND status = old.status AND reason = old.reason;
-END;

@@ -49,32 +49,6 @@ ALTER TABLE lineage ADD COLUMN verified_at REAL;
 -- end of the index, so that a ledger that has grown large writes no more pages than a small one.
 CREATE INDEX lineage_sent ON lineage (sent_at, conversation_id);
 
-DROP VIEW lineage_row;
-CREATE VIEW lineage_row AS
-SELECT
-    lineage.id,
-    campaign.name AS campaign,
-    contact.key AS contact_key,
-    contact.conversation_id AS previous_conversation_id,
-    lineage.conversation_id,
-    lineage.message_id,
-    lineage.relation,
-    contact.reason,
-    lineage.external_contact_id,
-    lineage.state_seen,
-    lineage.state_at,
-    lineage.sent_at,
-    contact.settled_at,
-    COALESCE(contact.progress ->> 'attempts', 0) AS attempts,
-    COALESCE(contact.progress ->> 'sends', 0) AS sends,
-    lineage.correlation_id,
-    lineage.verified,
-    lineage.verified_at,
-    contact.attributes
-FROM lineage
-INNER JOIN contact ON lineage.contact_id = contact.id
-INNER JOIN campaign ON contact.campaign_id = campaign.id;
-
 -- What the first version parked in doubt is taken up: nobody had asked the platform yet.
 UPDATE contact
 SET status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL, look_at = 0

@@ -130,7 +130,8 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
-CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind = 'settle'
+-- A parked contact keeps its message and its target, because it can be replayed.
+CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind IN ('settle', 'park')
 BEGIN
     UPDATE contact SET
         status = new.fields ->> 'status',
@@ -141,26 +142,11 @@ BEGIN
         words = new.fields ->> 'words',
         progress = new.fields ->> 'progress',
         story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 'story'), story),
-        intent_target = NULL,
-        intent_target_is_guest_id = NULL,
-        subject = NULL,
-        address = NULL,
-        text = NULL
-    WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
-    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
-END;
-
-CREATE TEMP TRIGGER park INSTEAD OF INSERT ON change WHEN new.kind = 'park'
-BEGIN
-    UPDATE contact SET
-        status = new.fields ->> 'status',
-        reason = new.fields ->> 'reason',
-        settled_at = new.fields ->> 'at',
-        look_at = NULL,
-        correlation_id = new.fields ->> 'correlation_id',
-        words = new.fields ->> 'words',
-        progress = new.fields ->> 'progress',
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 'story'), story)
+        intent_target = iif(new.kind = 'park', intent_target, NULL),
+        intent_target_is_guest_id = iif(new.kind = 'park', intent_target_is_guest_id, NULL),
+        subject = iif(new.kind = 'park', subject, NULL),
+        address = iif(new.kind = 'park', address, NULL),
+        text = iif(new.kind = 'park', text, NULL)
     WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
