@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import index_staging, large_ledger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
-from tests.support.ledger_jobs import run_jobs
 
 CAMPAIGN = "campaign"
 FINALS = st.sampled_from(
@@ -370,7 +371,8 @@ class LedgerMachine(RuleBasedStateMachine):
             if parked or each.status is not Status.PARKED
         ]
         bad = [at for at in self.bad_at[:-1] if at < before]
-        pruned = self.run(run_jobs(self.ledger, prune(PruneOrder(before, parked=parked))))
+        with closing(open_for_writing(self.path)) as connection:
+            pruned = prune(connection, PruneOrder(before, parked=parked))
         assert (pruned.contacts, pruned.rejected) == (len(old), len(bad))
         assert pruned.lineage == sum(self.known[key].lineage for key in old)
         for key in old:
@@ -388,11 +390,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(anybody)
     @rule(number=st.integers(1, 5))
-    def move_to_their_places(self, number):
+    def merge_staged(self, number):
         index_staging.MIN_STAGED, index_staging.MERGE_BATCH = 0, number
-        self.ledger._writer.moves += self.run(
-            self.ledger.job(index_staging.merge_staged)
-        )  # as when it is idle
+        self.run(self.ledger.job(self.ledger._large.merge))  # as when it is idle
         index_staging.MIN_STAGED = self.defaults[1]
 
     @precondition(anybody)

@@ -1,9 +1,10 @@
 """A ledger that is looked after: pruned, verified, copied, and made to forget a person."""
 
+import itertools
 import sqlite3
 import stat
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,7 @@ from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.exclusive import exclusive_connection
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance import backup, batches, erase, integrity, prune
-from dispatcher.ledgers.maintenance.batches import run_batches, truncate_wal
+from dispatcher.ledgers.maintenance.batches import truncate_wal
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
@@ -85,8 +86,8 @@ async def filled(path):
 
 
 def pruned(path, **more):
-    with exclusive_connection(path) as connection:
-        return run_batches(connection, prune.prune(prune.PruneOrder(CUT, **more)))
+    found, _ = prune.prune_ledger(path, prune.PruneOrder(CUT, **more))
+    return found
 
 
 def rows(path, sql):
@@ -419,32 +420,63 @@ async def test_verify_finds_a_damaged_page(filled):
     assert "ok" not in result.stdout
 
 
-@pytest.mark.parametrize("jobs", [2, 4, 6])
-@pytest.mark.parametrize("kind", ["prune", "forget"])
-async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, kind, jobs):
-    """Stopped after any of its jobs, the ledger is sound, and doing it again completes it."""
+class KilledError(Exception):
+    pass
+
+
+class MortalConnection:
+    """A connection whose process is killed before a certain statement."""
+
+    def __init__(self, connection, statements):
+        self.connection = connection
+        self.left = statements
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def execute(self, *arguments):
+        if not self.left:
+            raise KilledError
+        self.left -= 1
+        return self.connection.execute(*arguments)
+
+
+def prune_all(path):
+    prune.prune_ledger(path, prune.PruneOrder(CUT))
+
+
+def erase_one(path):
+    erase.erase_person(path, erase.ErasureTarget("external-0", is_external=True), NOW)
+
+
+@pytest.mark.parametrize("work", [prune_all, erase_one])
+async def test_work_that_is_killed_leaves_a_whole_ledger(filled, monkeypatch, work):
+    """Killed before any of its statements, the ledger is sound, and a second run completes it."""
     monkeypatch.setattr(batches, "SPAN", 1)
-    with exclusive_connection(filled) as connection:
-        run_batches(connection, stopped(started(kind), jobs))
-    assert findings(filled) == {}
-    with exclusive_connection(filled) as connection:
-        run_batches(connection, started(kind))
-    assert rows(filled, "SELECT COUNT(*) FROM contact WHERE key = 'key-0'") == [(0,)]
-    assert rows(
-        filled, "SELECT COUNT(*) FROM lineage WHERE contact_id = 1 AND message_id > ''"
-    ) == [(0,)]
-    assert findings(filled) == {}
+    whole = filled.read_bytes()
+    for statements in itertools.count(1):
+        filled.write_bytes(whole)
+        try:
+            with monkeypatch.context() as patch:
+                for module in (prune, erase):
+                    patch.setattr(module, "exclusive_connection", mortal(statements))
+                work(filled)
+        except KilledError:
+            assert findings(filled) == {}
+        else:
+            break
+        work(filled)
+        assert rows(filled, "SELECT COUNT(*) FROM contact WHERE key = 'key-0'") == [(0,)]
+        left = "SELECT COUNT(*) FROM lineage WHERE contact_id = 1 AND message_id > ''"
+        assert rows(filled, left) == [(0,)]
+        assert findings(filled) == {}
+    assert statements > 15
 
 
-def started(kind):
-    if kind == "prune":
-        return prune.prune(prune.PruneOrder(CUT), span=1)
-    return erase.erase(erase.ErasureTarget("external-0", is_external=True), NOW)
+def mortal(statements):
+    @contextmanager
+    def opened(path):
+        with exclusive_connection(path) as connection:
+            yield MortalConnection(connection, statements)
 
-
-def stopped(whole, jobs):
-    """Do the first jobs of some work, and no more."""
-    answer = None
-    for _ in range(jobs):
-        answer = yield whole.send(answer)
-    whole.close()
+    return opened

@@ -3,8 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,8 @@ import orjson
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.codec import key_hash, person_of
-from dispatcher.ledgers.exclusive import exclusive_connection
-from dispatcher.ledgers.maintenance.batches import (
-    BatchGenerator,
-    ReportProgress,
-    ignore_progress,
-    run_batches,
-    spans,
-)
+from dispatcher.ledgers.exclusive import exclusive_connection, transaction
+from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
 from dispatcher.ledgers.statements import MAINTENANCE
 from dispatcher.ports import LedgerError
 
@@ -78,7 +71,9 @@ class _Identity:
 def erase_person(
     path: Path, target: ErasureTarget, now: float, *, report: ReportProgress = ignore_progress
 ) -> ErasureReport:
-    """Erase a person from a ledger that no dispatcher uses. Empty the write-ahead log afterwards.
+    """Erase a person from contacts, lineage and rejected rows of every campaign.
+
+    Each contact is one transaction. Empty the write-ahead log afterwards.
 
     Raises:
         LedgerLockedError: a dispatcher has locked the ledger.
@@ -87,65 +82,53 @@ def erase_person(
     """
     with exclusive_connection(path) as connection:
         find_campaigns(connection, target.campaign, path)
-        return run_batches(connection, erase(target, now, report))
-
-
-def erase(
-    target: ErasureTarget, now: float, report: ReportProgress = ignore_progress
-) -> BatchGenerator[ErasureReport]:
-    """Erase a person from contacts, lineage and rejected rows of every campaign.
-
-    Raises:
-        LedgerError: the key names more than one person.
-
-    """
-    identity = yield from _identify(target, report)
-    erased, refused = 0, []
-    for id_ in sorted(identity.ids):
-        outcome = yield partial(_erase, id_=id_, now=now)
-        if isinstance(outcome, NotErased):
-            refused.append(outcome)
-        else:
-            erased += outcome
-    names = {target.name, *identity.keys, *identity.conversations, *identity.externals}
-    rejected = yield from _erase_rejected_rows(names)
-    yield _erase_samples
-    known_before = False
-    if not (erased or rejected or refused):
-        known_before = yield partial(_was_known, name=target.name)
+        identity = _identify(connection, target, report)
+        erased, refused = 0, []
+        for id_ in sorted(identity.ids):
+            with transaction(connection):
+                outcome = _erase(connection, id_, now)
+            if isinstance(outcome, NotErased):
+                refused.append(outcome)
+            else:
+                erased += outcome
+        names = {target.name, *identity.keys, *identity.conversations, *identity.externals}
+        rejected = _erase_rejected_rows(connection, names)
+        _erase_samples(connection)
+        known_before = not (erased or rejected or refused) and _was_known(connection, target.name)
     return ErasureReport(erased, rejected, tuple(refused), known_before)
 
 
-def _identify(target: ErasureTarget, report: ReportProgress) -> BatchGenerator[_Identity]:
+def _identify(
+    connection: sqlite3.Connection, target: ErasureTarget, report: ReportProgress
+) -> _Identity:
     """Repeat the search by shared conversations and external ids until it adds nothing."""
-    identity = _Identity()
     if target.is_external:
-        identity = replace(
-            identity,
-            externals=frozenset({target.name}),
-            persons=frozenset({person_of(target.name)}),
+        identity = _Identity(
+            externals=frozenset({target.name}), persons=frozenset({person_of(target.name)})
         )
     else:
-        identity = yield from _identify_by_name(target, report)
+        identity = _identify_by_name(connection, target, report)
     while True:
         lists = {
             "conversations": _json_list(identity.conversations),
             "externals": _json_list(identity.externals),
             "persons": _json_list(identity.persons),
         }
-        ids = yield from _search("contacts_of", "contact_ends", lists, report)
-        ids |= yield from _search("lineage_of", "lineage_ends", lists, report)
-        ids |= yield partial(_reached, identity=identity)
-        extended = yield partial(_extend, identity=identity, ids=ids)
+        ids = _search(connection, "contacts_of", "contact_ends", lists, report)
+        ids |= _search(connection, "lineage_of", "lineage_ends", lists, report)
+        ids |= _select_ids(connection, "reached_of", (lists["persons"],))
+        extended = _extend(connection, identity, ids)
         if extended == identity:
             return identity
         identity = extended
 
 
-def _identify_by_name(target: ErasureTarget, report: ReportProgress) -> BatchGenerator[_Identity]:
+def _identify_by_name(
+    connection: sqlite3.Connection, target: ErasureTarget, report: ReportProgress
+) -> _Identity:
     values = {"campaign": target.campaign, "name": target.name}
-    ids = yield from _search("seeds", "contact_ends", values, report)
-    known = yield partial(_persons, ids=ids)
+    ids = _search(connection, "seeds", "contact_ends", values, report)
+    known = _persons(connection, ids)
     if any(not known[0] & persons for persons in known):
         raise LedgerError(
             f"{target.name!r} names more than one person; say which one with --campaign, or name "
@@ -153,33 +136,27 @@ def _identify_by_name(target: ErasureTarget, report: ReportProgress) -> BatchGen
         )
     if not ids:  # not a contact's own conversation: perhaps one that a message opened
         return _Identity(conversations=frozenset({target.name}))
-    identity: _Identity = yield partial(_extend, identity=_Identity(), ids=ids)
-    return identity
+    return _extend(connection, _Identity(), ids)
 
 
 def _search(
-    statement: str, ends: str, values: Mapping[str, Any], report: ReportProgress
-) -> BatchGenerator[set[int]]:
+    connection: sqlite3.Connection,
+    statement: str,
+    ends: str,
+    values: Mapping[str, Any],
+    report: ReportProgress,
+) -> set[int]:
     """Run a statement that selects ids over all rows of a table, span by span."""
-    first, last, *_ = yield partial(_ends, name=ends)
+    first, last, *_ = connection.execute(MAINTENANCE[ends]).fetchone()
     ids: set[int] = set()
     for after, until in spans(first, last):
-        span = {**values, "after": after, "until": until}
-        ids |= yield partial(_select_ids, name=statement, values=span)
+        ids |= _select_ids(connection, statement, {**values, "after": after, "until": until})
         report(until - first + 1, last - first + 1)
     return ids
 
 
-def _ends(connection: sqlite3.Connection, name: str) -> Any:
-    return connection.execute(MAINTENANCE[name]).fetchone()
-
-
 def _select_ids(connection: sqlite3.Connection, name: str, values: Any) -> set[int]:
     return {id_ for (id_,) in connection.execute(MAINTENANCE[name], values)}
-
-
-def _reached(connection: sqlite3.Connection, identity: _Identity) -> set[int]:
-    return _select_ids(connection, "reached_of", (_json_list(identity.persons),))
 
 
 def _extend(connection: sqlite3.Connection, identity: _Identity, ids: set[int]) -> _Identity:
@@ -221,29 +198,21 @@ def _erase(connection: sqlite3.Connection, id_: int, now: float) -> int | NotEra
     return erased
 
 
-def _erase_rejected_rows(names: Iterable[str]) -> BatchGenerator[int]:
+def _erase_rejected_rows(connection: sqlite3.Connection, names: Iterable[str]) -> int:
     """Erase the rejected rows that contain one of ``names`` as a whole word."""
     alternatives = b"|".join(re.escape(name.encode()) for name in sorted(names))
     pattern = re.compile(rb"(?<![\w-])(?:" + alternatives + rb")(?![\w-])")
-    first, last = yield partial(_ends, name="rejected_ends")
+    first, last = connection.execute(MAINTENANCE["rejected_ends"]).fetchone()
     erased = 0
-    for after, until in spans(first, last):
-        erased += yield partial(_erase_matching, pattern=pattern, after=after, until=until)
+    for span in spans(first, last):
+        ids = {
+            id_
+            for id_, raw, _, detail in connection.execute(MAINTENANCE["rejected_span"], span)
+            if pattern.search(raw) or pattern.search(detail.encode())
+        }
+        if ids:
+            erased += connection.execute(MAINTENANCE["erase_rejected"], (_json_list(ids),)).rowcount
     return erased
-
-
-def _erase_matching(
-    connection: sqlite3.Connection, pattern: re.Pattern[bytes], after: int, until: int
-) -> int:
-    rows = connection.execute(MAINTENANCE["rejected_span"], (after, until))
-    ids = {
-        id_
-        for id_, raw, _, detail in rows
-        if pattern.search(raw) or pattern.search(detail.encode())
-    }
-    if not ids:
-        return 0
-    return connection.execute(MAINTENANCE["erase_rejected"], (_json_list(ids),)).rowcount
 
 
 def _erase_samples(connection: sqlite3.Connection) -> None:

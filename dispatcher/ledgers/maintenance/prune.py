@@ -2,23 +2,14 @@
 
 import sqlite3
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from dispatcher.ledgers.campaigns import find_campaigns
-from dispatcher.ledgers.exclusive import exclusive_connection
-from dispatcher.ledgers.maintenance.batches import (
-    LONG_SPAN,
-    SPAN,
-    BatchGenerator,
-    ReportProgress,
-    ignore_progress,
-    run_batches,
-    spans,
-)
+from dispatcher.ledgers.exclusive import exclusive_connection, transaction
+from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
 from dispatcher.ledgers.read.reader import reading
 from dispatcher.ledgers.statements import MAINTENANCE
 
@@ -69,35 +60,63 @@ def prune_ledger(
     opened = reading(path) if order.dry else exclusive_connection(path)
     with opened as connection:
         find_campaigns(connection, order.campaign, path)
-        begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = run_batches(connection, prune(order, report, LONG_SPAN), begin=begin)
+        pruned = prune(connection, order, report)
         if vacuum and not order.dry:
             _vacuum(connection)
         return pruned, _space(connection)
 
 
 def prune(
-    order: PruneOrder, report: ReportProgress = ignore_progress, span: int = SPAN
-) -> BatchGenerator[Pruned]:
+    connection: sqlite3.Connection, order: PruneOrder, report: ReportProgress = ignore_progress
+) -> Pruned:
     """Remove old final contacts with their lineage and story, and old rejected rows.
 
-    One job covers ``span`` ids of contacts. The newest row of each table stays whatever its age,
+    Each span of ids is one transaction. The newest row of each table stays whatever its age,
     because an id must never be used twice: readers remember the id up to which they have read.
     """
-    first, last, kept = yield lambda connection: connection.execute(
-        MAINTENANCE["contact_ends"]
-    ).fetchone()
+    begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
     contacts = lineage = rejected = 0
-    for after, until in spans(first, last - 1, span):
-        counts = yield partial(_contacts, order=order, after=after, until=until, kept=kept)
-        contacts, lineage = contacts + counts[0], lineage + counts[1]
-        report(until - first + 1, last - first)
-    first, last = yield lambda connection: connection.execute(
-        MAINTENANCE["rejected_ends"]
-    ).fetchone()
-    for after, until in spans(first, last - 1):
-        rejected += yield partial(_rejected, order=order, after=after, until=until)
+    first, last, kept = connection.execute(MAINTENANCE["contact_ends"]).fetchone()
+    for span in spans(first, last - 1):
+        with transaction(connection, begin):
+            pruned = _prune_contacts(connection, order, span, kept)
+        contacts, lineage = contacts + pruned[0], lineage + pruned[1]
+        report(span[1] - first + 1, last - first)
+    first, last = connection.execute(MAINTENANCE["rejected_ends"]).fetchone()
+    for span in spans(first, last - 1):
+        with transaction(connection, begin):
+            rejected += _prune_rejected(connection, order, span)
     return Pruned(contacts, lineage, rejected)
+
+
+def _prune_contacts(
+    connection: sqlite3.Connection, order: PruneOrder, span: tuple[int, int], kept: int
+) -> tuple[int, int]:
+    values = {**_values(order, span), "kept": kept, "parked": order.parked}
+    (ids,) = connection.execute(MAINTENANCE["old_contacts"], values).fetchone()
+    number = len(orjson.loads(ids))
+    if order.dry or not number:
+        (lineage,) = connection.execute(MAINTENANCE["count_lineage"], (ids,)).fetchone()
+        return number, lineage
+    connection.execute(MAINTENANCE["keep_reached"], (ids,))
+    connection.execute(MAINTENANCE["keep_keys"], (ids,))
+    lineage = connection.execute(MAINTENANCE["remove_lineage"], (ids,)).rowcount
+    connection.execute(MAINTENANCE["remove_contacts"], (ids,))
+    return number, lineage
+
+
+def _prune_rejected(
+    connection: sqlite3.Connection, order: PruneOrder, span: tuple[int, int]
+) -> int:
+    (ids,) = connection.execute(MAINTENANCE["old_rejected"], _values(order, span)).fetchone()
+    if not order.dry:
+        connection.execute(MAINTENANCE["remove_rejected"], (ids,))
+    return len(orjson.loads(ids))
+
+
+def _values(order: PruneOrder, span: tuple[int, int]) -> dict[str, Any]:
+    after, until = span
+    return {"before": order.before, "campaign": order.campaign, "after": after, "until": until}
 
 
 def _space(connection: sqlite3.Connection) -> Space:
@@ -112,31 +131,3 @@ def _vacuum(connection: sqlite3.Connection) -> None:
     """Rewrite the file without its free pages; this needs as much free disk as the file has."""
     connection.execute("PRAGMA temp_store = FILE")  # the copy may not fit into memory
     connection.execute("VACUUM")
-
-
-def _contacts(
-    connection: sqlite3.Connection, order: PruneOrder, after: int, until: int, kept: int
-) -> tuple[int, int]:
-    values = {**_values(order, after, until), "kept": kept, "parked": order.parked}
-    (ids,) = connection.execute(MAINTENANCE["old_contacts"], values).fetchone()
-    number = len(orjson.loads(ids))
-    if order.dry or not number:
-        (lineage,) = connection.execute(MAINTENANCE["count_lineage"], (ids,)).fetchone()
-        return number, lineage
-    connection.execute(MAINTENANCE["keep_reached"], (ids,))
-    connection.execute(MAINTENANCE["keep_keys"], (ids,))
-    lineage = connection.execute(MAINTENANCE["remove_lineage"], (ids,)).rowcount
-    connection.execute(MAINTENANCE["remove_contacts"], (ids,))
-    return number, lineage
-
-
-def _rejected(connection: sqlite3.Connection, order: PruneOrder, after: int, until: int) -> int:
-    values = _values(order, after, until)
-    (ids,) = connection.execute(MAINTENANCE["old_rejected"], values).fetchone()
-    if not order.dry:
-        connection.execute(MAINTENANCE["remove_rejected"], (ids,))
-    return len(orjson.loads(ids))
-
-
-def _values(order: PruneOrder, after: int, until: int) -> dict[str, Any]:
-    return {"before": order.before, "campaign": order.campaign, "after": after, "until": until}
