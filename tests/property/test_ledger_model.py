@@ -29,6 +29,7 @@ from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import index_staging, large_ledger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
+from tests.support.ledger_commands import replay
 
 CAMPAIGN = "campaign"
 FINALS = st.sampled_from(
@@ -343,7 +344,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if key := self.among(data, Status.PARKED):
             each = self.known[key]
             doubtful = each.reason is Reason.IN_DOUBT
-            replayed = self.run(self.ledger.replay([self.ids[key]]))
+            replayed = self.run(replay(self.ledger, [self.ids[key]]))
             assert (replayed.ready, replayed.in_doubt) == (not doubtful, doubtful)
             each.status = Status.IN_DOUBT if doubtful else Status.READY
             each.reason, each.due = None, self.now

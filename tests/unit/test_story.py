@@ -18,6 +18,7 @@ from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, Settlement
 from tests.support.engine import Bench
+from tests.support.ledger_commands import replay
 from tests.support.scripted import in_turn
 from tests.support.virtual import in_virtual_time
 
@@ -132,7 +133,7 @@ async def test_no_text_and_no_address_gets_into_a_story():
 async def test_restart_replay_and_drop_have_their_entries(path):
     """What others than a worker did to a contact is in its story with what it was before."""
     async with await parked_ledger(path, [[1, "claimed"]]) as ledger:
-        await ledger.replay([1])
+        await replay(ledger, [1])
         await ledger.claim(1, 9e9)
         await ledger.recover()
     with ledger_reader(path) as connection:

@@ -6,7 +6,7 @@
 CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
 
 -- The reasons why intents were not permitted, until the writer has read them.
-CREATE TEMP TABLE hindered (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
+CREATE TEMP TABLE blocked (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
 
 -- How often staged rows were merged since the ledger was opened.
 CREATE TEMP TABLE merges (times INTEGER NOT NULL);
@@ -15,7 +15,7 @@ INSERT INTO merges VALUES (0);
 -- absent_after: after how many merges the person was looked up and not found among merged rows
 CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
 BEGIN
-    INSERT OR REPLACE INTO hindered
+    INSERT OR REPLACE INTO blocked
     SELECT id, CASE
         WHEN EXISTS (
             SELECT 1 FROM contact AS other
@@ -53,7 +53,7 @@ BEGIN
         person = COALESCE(new.fields ->> 'person', person)
     WHERE id = new.id AND status = 'claimed' AND changes() = 0;
     SELECT RAISE(ABORT, 'refused')
-    WHERE changes() = 0 AND new.id NOT IN (SELECT id FROM hindered);
+    WHERE changes() = 0 AND new.id NOT IN (SELECT id FROM blocked);
 END;
 
 -- A person counts as reached from the intent on. If the send ends without a message that was

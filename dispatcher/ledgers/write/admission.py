@@ -1,4 +1,4 @@
-"""Writing a batch of the source: contacts, rejected rows, counters and position."""
+"""Admission: writes a batch of the source: contacts, rejected rows, counts and position."""
 
 import sqlite3
 from collections import Counter
@@ -12,7 +12,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
 from dispatcher.ledgers.statements import SQL, many
-from dispatcher.ports import Admitted, Batch, Claim, Position
+from dispatcher.ports import Admitted, Batch, Claim
 
 _CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLite caches them
 
@@ -51,12 +51,12 @@ def admit(
     batch: Batch,
     claiming: ClaimOptions,
 ) -> Admitted:
-    """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
+    """Write ``batch`` in the open transaction; ``ids`` yields unused ids of contacts."""
     now = claiming.now
-    fresh = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
+    new = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
-    for contact, id_ in zip(fresh, ids, strict=False):
+    for contact, id_ in zip(new, ids, strict=False):
         due = now if contact.not_before is None else contact.not_before
         if due <= now and len(claims) < claiming.limit:
             claims.append(Claim(id_, contact))
@@ -65,13 +65,15 @@ def admit(
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
     claims = _with_blocks(connection, campaign, claims, claiming.lookup)
-    duplicates = len(batch.contacts) - len(fresh)
-    counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
+    duplicates = len(batch.contacts) - len(new)
+    counts = (batch.rows, len(new), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
     _reject(connection, campaign, batch, now)
     if batch.position is not None:
-        _put(connection, campaign, batch.position)
-    return Admitted(len(fresh), duplicates, claims)
+        at = batch.position
+        row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
+        connection.execute(SQL["put_position"], row)
+    return Admitted(len(new), duplicates, claims)
 
 
 def unknown_keys(
@@ -111,22 +113,22 @@ def known_keys(
 def _unpruned(
     connection: sqlite3.Connection, campaign: int, contacts: dict[str, Contact]
 ) -> list[Contact]:
-    """Leave out those of which the ledger holds a hash alone."""
+    """Return the contacts of whose keys the ledger does not have a hash."""
     by_hash = {key_hash(key): contact for key, contact in contacts.items()}
     hashes = orjson.dumps(list(by_hash)).decode()
-    (gone,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
-    for known in orjson.loads(gone):
-        del by_hash[known]
+    (pruned,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
+    for key in orjson.loads(pruned):
+        del by_hash[key]
     return list(by_hash.values())
 
 
 def reached_people(
     connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
 ) -> frozenset[str]:
-    """Return those who were written to in this campaign, and whose send has ended."""
+    """Return the persons who got a message in this campaign, and whose send has ended."""
     listed = orjson.dumps(list(persons)).decode()
-    (found,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
-    return frozenset(orjson.loads(found))
+    (reached,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
+    return frozenset(orjson.loads(reached))
 
 
 def _with_blocks(
@@ -160,11 +162,6 @@ def _reject(connection: sqlite3.Connection, campaign: int, batch: Batch, now: fl
     _insert(connection, "add_rejected", rows)
     counts = Counter(row.reason for row in batch.rejected)
     _insert(connection, "count_rejected", [(campaign, *pair) for pair in counts.items()])
-
-
-def _put(connection: sqlite3.Connection, campaign: int, at: Position) -> None:
-    row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
-    connection.execute(SQL["put_position"], row)
 
 
 def _insert(connection: sqlite3.Connection, name: str, rows: Sequence[Sequence[Any]]) -> None:

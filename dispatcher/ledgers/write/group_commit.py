@@ -120,10 +120,10 @@ def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> Blocks
     if b"\\u0000" in payload:  # SQLite's JSON ends a string there; platforms' texts may contain it
         payload = payload.replace(b"\\u0000", b"\\ufffd")
     connection.execute(SQL["change"], (payload.decode(),))
-    blocked = connection.execute(SQL["hindered"]).fetchall()
+    blocked = connection.execute(SQL["blocked"]).fetchall()
     if not blocked:
         return {}
-    connection.execute(SQL["forget_hindered"])
+    connection.execute(SQL["clear_blocked"])
     return {id_: SendBlock(reason) for id_, reason in blocked}
 
 

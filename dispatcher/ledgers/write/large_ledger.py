@@ -140,7 +140,7 @@ def _look_up(
     keys = known_keys(connection, campaign, [contact.key for contact in contacts])
     external_ids = (contact.external_contact_id for contact in contacts)
     persons = orjson.dumps([person_of(id_) for id_ in external_ids if id_]).decode()
-    (rows,) = connection.execute(SQL["people_before"], (campaign, persons)).fetchone()
+    (rows,) = connection.execute(SQL["lookup_people"], (campaign, persons)).fetchone()
     people = orjson.loads(rows)
     return LookupResult(
         merges,
