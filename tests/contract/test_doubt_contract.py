@@ -58,11 +58,11 @@ async def test_doubts_come_in_the_order_of_their_looks(ledger):
     assert await ledger.next_look_back() is None
     for claim, at in zip(claims, (30.0, 10.0, 20.0), strict=True):
         await ledger.mark_in_doubt(claim.id, at, claim.progress)
-    assert [each.contact.key for each in await ledger.due_in_doubt(2, NOW)] == ["key-2", "key-3"]
+    assert [item.contact.key for item in await ledger.due_in_doubt(2, NOW)] == ["key-2", "key-3"]
     assert await ledger.next_look_back() == 10.0
     await ledger.schedule_look_back(claims[1].id, 40.0)
     assert await ledger.next_look_back() == 20.0
-    assert [each.contact.key for each in await ledger.due_in_doubt(1, NOW)] == ["key-3"]
+    assert [item.contact.key for item in await ledger.due_in_doubt(1, NOW)] == ["key-3"]
 
 
 async def test_a_doubt_ends_by_settling_or_deferring(ledger):
@@ -118,8 +118,8 @@ async def test_what_is_known_of_a_conversation(ledger):
     known = await ledger.known_effects(["c-1", "new-1"], NOW - 1)
     assert known.messages == {"m-1"}
     assert known.conversations == {"new-1"}
-    assert sorted(each.id for each in known.unsettled) == [parked.id, doubted.id]
-    assert {each.text_sha256 for each in known.unsettled} == {digest("Hello")}
+    assert sorted(item.id for item in known.unsettled) == [parked.id, doubted.id]
+    assert {item.text_sha256 for item in known.unsettled} == {digest("Hello")}
     other = await ledger.known_effects(["c-2"], NOW - 1)
     assert (other.messages, other.conversations, list(other.unsettled)) == (set(), set(), [])
     assert await ledger.known_effects([], NOW - 1) == KnownEffects(frozenset(), frozenset(), [])
@@ -142,7 +142,7 @@ async def test_of_older_sends_only_the_unsettled_are_known(ledger):
     for since, (messages, conversations) in expected.items():
         known = await ledger.known_effects(["c-1"], since)
         assert (known.messages, known.conversations) == (messages, conversations)
-        assert [each.id for each in known.unsettled] == [unsettled.id]
+        assert [item.id for item in known.unsettled] == [unsettled.id]
 
 
 async def test_what_is_known_of_a_person(ledger):
@@ -165,9 +165,9 @@ async def test_what_is_known_of_a_person(ledger):
         for number, id_, text in zip((1, 2), ids, hashes, strict=False)
     ]
     known = await ledger.known_effects([], 0.0, ["x-1"])
-    assert sorted(known.unsettled, key=lambda each: each.id) == expected
+    assert sorted(known.unsettled, key=lambda item: item.id) == expected
     both = await ledger.known_effects(["c-1", "c-2"], 0.0, ["x-1"])
-    assert sorted(both.unsettled, key=lambda each: each.id) == expected
+    assert sorted(both.unsettled, key=lambda item: item.id) == expected
     assert (await ledger.known_effects([], 0.0, ["x-3"])).unsettled == []
 
 
@@ -204,6 +204,6 @@ async def test_witnesses_are_the_first_messages_after_a_time(ledger):
         await ledger.settle(end(claim, f"c-{number}", f"m-{number}", **late))
     found = await ledger.witnesses(NOW + 4, 2)
     assert found == [DeliveryWitness(f"c-{n}", f"m-{n}", digest(f"Hello {n}")) for n in (5, 6)]
-    assert [each.message_id for each in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
+    assert [item.message_id for item in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
     assert await ledger.witnesses(NOW + 7, 9) == []
     assert len(await ledger.witnesses(0.0, 99)) == 7

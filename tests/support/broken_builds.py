@@ -93,9 +93,9 @@ def _drop(*kinds: str) -> None:
     real = writer.commit
 
     def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
-        left = [each for each in group if not _is(each, kinds)]
+        left = [operation for operation in group if not _is(operation, kinds)]
         answers = dict(zip(left, real(connection, path, left), strict=True)) if left else {}
-        return [answers.get(each) for each in group]
+        return [answers.get(operation) for operation in group]
 
     writer.commit = commit  # type: ignore[assignment]
 

@@ -87,7 +87,7 @@ def _wrap_commits(killer: Killer) -> None:
 
     def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
         nonlocal counted
-        changes = [each.fields[0] for each in group if isinstance(each, Change)]
+        changes = [member.fields[0] for member in group if isinstance(member, Change)]
         kinds = {"settle" if kind in _SETTLES else kind for kind in changes}
         transaction.kinds = kinds
         with killer.commits:
@@ -203,10 +203,10 @@ def _platforms() -> Iterator[type]:
     """Find the class of each dialect: it makes all of the requests."""
     for found in pkgutil.iter_modules(platforms.__path__):
         module = import_module(f"{platforms.__name__}.{found.name}")
-        for each in vars(module).values():
-            ours = isinstance(each, type) and each.__module__ == module.__name__
-            if ours and all(hasattr(each, name) for name in _REQUESTS):
-                yield each
+        for member in vars(module).values():
+            ours = isinstance(member, type) and member.__module__ == module.__name__
+            if ours and all(hasattr(member, name) for name in _REQUESTS):
+                yield member
 
 
 def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:

@@ -112,11 +112,11 @@ class MemoryLedger:
     async def claim(self, limit, now):
         await self._begin("claim")
         due = sorted(
-            (row.due, each)
-            for each, row in self.rows.items()
+            (row.due, number)
+            for number, row in self.rows.items()
             if row.status is Status.READY and row.due <= now and row.campaign == self.campaign
         )
-        return await self._end([self._claimed(each) for _, each in due[:limit]])
+        return await self._end([self._claimed(number) for _, number in due[:limit]])
 
     async def intend(self, intent):
         await self._begin("intend")
@@ -166,12 +166,14 @@ class MemoryLedger:
 
     async def due_in_doubt(self, limit, now):
         await self._begin("due_in_doubt")
-        due = sorted((row.look_at, each) for each, row in self._in_doubt() if row.look_at <= now)
-        found = [(each, self.rows[each]) for _, each in due[:limit]]
+        due = sorted(
+            (row.look_at, number) for number, row in self._in_doubt() if row.look_at <= now
+        )
+        found = [(number, self.rows[number]) for _, number in due[:limit]]
         return await self._end(
             [
-                InDoubtContact(each, row.contact, row.progress, _intended(each, row))
-                for each, row in found
+                InDoubtContact(number, row.contact, row.progress, _intended(number, row))
+                for number, row in found
             ]
         )
 
@@ -186,19 +188,19 @@ class MemoryLedger:
 
     async def known_effects(self, conversations, since, people=()):
         await self._begin("known_effects")
-        asked, taken = set(conversations), self._taken()
+        wanted, taken = set(conversations), self._taken()
         unsettled = [
             intended
-            for each, row in self.rows.items()
+            for number, row in self.rows.items()
             if row.status in (Status.SENDING, Status.IN_DOUBT)
             or (row.settlement and row.settlement.reason is Reason.IN_DOUBT)
-            if (intended := _intended(each, row)).conversation_id in asked
+            if (intended := _intended(number, row)).conversation_id in wanted
             or (row.person is not None and row.person in people)
         ]
         here = [
             end
             for end, row in taken
-            if end.conversation_id in asked and _sent_at(end, row) >= since
+            if end.conversation_id in wanted and _sent_at(end, row) >= since
         ]
         return await self._end(
             KnownEffects(
@@ -222,8 +224,8 @@ class MemoryLedger:
 
     async def release(self, ids):
         await self._begin("release")
-        for each in ids:
-            self._change("release", each, Status.READY, Status.CLAIMED)
+        for number in ids:
+            self._change("release", number, Status.READY, Status.CLAIMED)
         await self._end(None)
 
     async def backlog(self, now):
@@ -311,7 +313,7 @@ class MemoryLedger:
         me = self.rows[number]
         talking = self.alike["conversation", me.contact.conversation_id]
         alike = self.alike["person", person] if person else set()
-        others = [self.rows[each] for each in talking | alike if each != number]
+        others = [self.rows[other] for other in talking | alike if other != number]
         if any(row.status in (Status.SENDING, Status.IN_DOUBT) for row in others):
             return SendBlock.BUSY
         reached = [

@@ -52,7 +52,7 @@ async def test_the_files_are_the_owners_alone(tmp_path):
     before = os.umask(0)
     try:
         async with await SqliteLedger.open(tmp_path / "ledger.db", "c"):
-            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     finally:
         os.umask(before)
     names = ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"]
@@ -247,4 +247,4 @@ async def test_what_names_a_person_is_gone_after_the_settlement(tmp_path):
 
 
 def everything(folder):
-    return b"".join(each.read_bytes() for each in folder.iterdir())
+    return b"".join(file.read_bytes() for file in folder.iterdir())

@@ -151,7 +151,7 @@ async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
             await ledger.job(index_staging.merge_staged)
     assert await send(ledger, claims[2], cap=2) is SendBlock.CAPPED
     assert await send(ledger, claims[3], cap=3) is None
-    assert [await send(ledger, each) for each in (first, second, third)] == [None, None, None]
+    assert [await send(ledger, claim) for claim in (first, second, third)] == [None, None, None]
 
 
 async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(ledger, at_once):

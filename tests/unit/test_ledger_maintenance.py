@@ -42,14 +42,16 @@ def person(number, **more):
 
 async def deliver(ledger, claim, at=OLD):
     who = claim.contact
-    told = Progress(target=Target(who.address, is_guest_id=False), sends=1,
+    progress = Progress(target=Target(who.address, is_guest_id=False), sends=1,
                     external_contact_id=who.external_contact_id)  # fmt: skip
     await ledger.intend(
-        Intent(claim.id, Step.OPEN, Open(told.target, who.external_contact_id, None), at, told)
+        Intent(
+            claim.id, Step.OPEN, Open(progress.target, who.external_contact_id, None), at, progress
+        )
     )
     await ledger.settle(
         Settlement(
-            claim.id, Status.OPENED, Reason.DELIVERED, at, told, Relation.LINKED,
+            claim.id, Status.OPENED, Reason.DELIVERED, at, progress, Relation.LINKED,
             f"new-{who.key}", f"message-{who.key}", who.external_contact_id, "ended", at,
             f"correlation-{who.key}",
         )
@@ -61,7 +63,7 @@ async def settle(ledger, claim, status, reason, at=OLD):
 
 
 def findings(path):
-    return {each.name: each.count for each in integrity.check_integrity(path) if each.count}
+    return {item.name: item.count for item in integrity.check_integrity(path) if item.count}
 
 
 @pytest.fixture
@@ -244,12 +246,12 @@ async def test_no_byte_of_a_forgotten_person_is_left(filled, name, is_external):
     async with await SqliteLedger.open(filled, "other", now=lambda: OLD) as ledger:
         same = Contact("other-key", "new-key-0", "text-0", attributes={"name": "name-0"})
         await ledger.admit(Batch([same]), OLD, 0)
-    told = forgotten(filled, name, is_external=is_external)
-    assert (told.contacts, told.rejected, told.refused) == (2, 1, ())
-    left = b"".join(each.read_bytes() for each in filled.parent.iterdir())
+    report = forgotten(filled, name, is_external=is_external)
+    assert (report.contacts, report.rejected, report.refused) == (2, 1, ())
+    left = b"".join(item.read_bytes() for item in filled.parent.iterdir())
     secrets = ["key-0", "conversation-0", "external-0,", "text-0", "address-0", "subject-0",
                "name-0", "message-key-0", "correlation-key-0", "other-key"]  # fmt: skip
-    assert [each for each in secrets if each.encode() in left] == []
+    assert [item for item in secrets if item.encode() in left] == []
     assert b"name-3" in left
     assert b"external-00,other" in left
     assert findings(filled) == {}
@@ -268,7 +270,7 @@ async def test_what_stays_of_a_forgotten_person(filled):
     async with await SqliteLedger.open(filled, "c") as ledger:
         again = await ledger.admit(Batch([person(n) for n in (0, 2, 4)]), NOW, 9)
         assert (again.admitted, again.duplicates) == (0, 3)
-        assert [each.contact.key for each in await ledger.claim(9, NOW)] == ["key-5"]
+        assert [item.contact.key for item in await ledger.claim(9, NOW)] == ["key-5"]
         totals = await ledger.totals()
     assert totals.by_status[Status.SKIPPED, Reason.FORGOTTEN] == 2
     assert pruned(filled).contacts == 3
@@ -318,7 +320,7 @@ async def test_a_copy_while_a_run_goes_on(filled, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert rows(filled, "SELECT name FROM campaign") == [("c",), ("meanwhile",)]
     assert rows(target, "SELECT name FROM campaign") == [("c",)]
-    assert sorted(each.name for each in tmp_path.iterdir()) == [
+    assert sorted(item.name for item in tmp_path.iterdir()) == [
         "backup.db", "ledger.db", "ledger.db.lock",
     ]  # fmt: skip
     with pytest.raises(LedgerError, match="it is there already; name another file, or add --force"):
@@ -346,7 +348,7 @@ async def test_a_damaged_ledger_is_not_taken_for_a_backup(filled, tmp_path):
     assert result.exit_code == 4
     assert "its copy is damaged; run `dispatcher ledger verify`" in result.stderr
     assert target.read_text() == "yesterday's"
-    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
 
 
 async def test_the_ledger_is_no_place_for_its_copy(filled):

@@ -38,9 +38,9 @@ async def path(tmp_path):
     return path
 
 
-def order(path, name, **given):
+def order(path, name, **values):
     with exclusive_connection(path) as connection, transaction(connection):
-        return COMMANDS[name](connection, {"before": 99.0, **given}, 100.0)
+        return COMMANDS[name](connection, {"before": 99.0, **values}, 100.0)
 
 
 def columns(path, what, key):
@@ -61,10 +61,10 @@ def columns(path, what, key):
         ({"names": ("nobody",)}, []),
     ],
 )
-def test_a_selection_means_what_all_its_parts_name(path, given, keys):
+def test_a_selection_means_what_all_its_parts_name(path, values, keys):
     """Campaign, reason, age, names and number narrow it down together."""
     with ledger_reader(path) as connection:
-        found = parked(connection, Selection(**{"before": 99.0, **given}))
+        found = parked(connection, Selection(**{"before": 99.0, **values}))
         assert [row[1] for _, _, row in found] == keys
 
 
@@ -116,10 +116,10 @@ def test_pause_is_kept_until_resume(path):
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_an_order_that_is_wrong_changes_nothing(path, given, words):
+def test_an_order_that_is_wrong_changes_nothing(path, values, words):
     """The message names what is wrong, and what there is."""
     with pytest.raises(CommandError, match=words):
-        order(path, "drop", **given)
+        order(path, "drop", **values)
     assert columns(path, "status", "a0") == ("parked",)
 
 
@@ -150,7 +150,7 @@ def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
     """The story's facts never hold the message or the address."""
     with ledger_reader(path) as connection:
         found = describe_contact(connection, name, "a")
-    assert [each["key"] for each in found] == ["a1"]
+    assert [contact["key"] for contact in found] == ["a1"]
     assert "ada" not in repr(found).lower()
 
 

@@ -90,7 +90,7 @@ async def test_it_tells_what_stands_among_the_old_rows(large, ledger, reading, m
 async def test_a_small_ledger_is_not_read_ahead(ledger, reading):
     """The writer asks by itself; no thread is started for it."""
     assert await reading.look_up(1, people(ENDED)) is None
-    assert "ledger-ahead" not in " ".join(each.name for each in threading.enumerate())
+    assert "ledger-ahead" not in " ".join(item.name for item in threading.enumerate())
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
@@ -152,7 +152,7 @@ async def test_closing_ends_threads_and_leaves_no_log_behind(large, ledger, tmp_
     await hints(ledger)
     await ledger.close()
     await ledger.close()
-    assert "ledger-ahead" not in " ".join(each.name for each in threading.enumerate())
+    assert "ledger-ahead" not in " ".join(item.name for item in threading.enumerate())
     assert not (tmp_path / "ledger.db-wal").exists()
     with pytest.raises(LedgerError, match="it is closed"):
         await ledger.admit(Batch(people(UNKNOWN)), NOW, 1)
@@ -166,7 +166,7 @@ async def test_a_claim_hints_at_what_its_people_were_sent(request, size, ledger)
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
     await ledger.admit(Batch([*again, Contact("k", "c", "Hello")]), NOW, 0)
     claims = await ledger.claim(9, NOW)
-    assert [claim.contact.key for claim in claims] == [*(each.key for each in again), "k"]
+    assert [claim.contact.key for claim in claims] == [*(item.key for item in again), "k"]
     hints = [claim.block for claim in claims]
     assert hints == [SendBlock.SAME_PERSON, SendBlock.BUSY, None, None]
 
@@ -185,11 +185,11 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
         *(
             ledger.intend(
                 Intent(
-                    each.id, Step.NOTIFY, Notify(each.contact.conversation_id), NOW, NEW,
-                    each.contact.external_contact_id, Limits(one_per_person=True),
+                    item.id, Step.NOTIFY, Notify(item.contact.conversation_id), NOW, NEW,
+                    item.contact.external_contact_id, Limits(one_per_person=True),
                 )
             )
-            for each in claims
+            for item in claims
         )
     )  # fmt: skip
     assert answers == [SendBlock.SAME_PERSON, SendBlock.BUSY]

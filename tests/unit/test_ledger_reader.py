@@ -74,8 +74,8 @@ async def test_status_of_several_campaigns(path):
     for name, count in (("one", 1), ("two", 2)):
         async with await SqliteLedger.open(path, name) as ledger:
             await ledger.admit(Batch(contacts(count)), NOW, 0)
-    told = read_status(path, now=NOW)
-    assert [(each.campaign, each.totals.admitted) for each in told] == [("one", 1), ("two", 2)]
+    statuses = read_status(path, now=NOW)
+    assert [(item.campaign, item.totals.admitted) for item in statuses] == [("one", 1), ("two", 2)]
     with pytest.raises(LedgerError, match="'three' is not in it; it holds: one, two"):
         read_status(path, "three", now=NOW)
 
@@ -121,7 +121,7 @@ async def test_lineage_in_the_order_of_the_commits(path, monkeypatch):
             await deliver(ledger, claim)
     with LedgerReader(path, "c") as reader:
         rows = list(reader.lineage())
-        assert [each.contact_key for each in rows] == [f"key-{n}" for n in (4, 3, 2, 1, 0)]
+        assert [item.contact_key for item in rows] == [f"key-{n}" for n in (4, 3, 2, 1, 0)]
         assert list(reader.lineage(after=rows[2].id)) == rows[3:]
     row = rows[0]
     assert (row.campaign, row.previous_conversation_id) == ("c", "conversation-4")
@@ -144,7 +144,7 @@ async def test_rejected_rows_are_kept_as_they_came(path):
     with LedgerReader(path, "c") as reader:
         rows = list(reader.rejected())
     assert [RejectedRow(r.file, r.line, r.reason, r.detail, r.raw) for r in rows] == bad
-    assert {each.at for each in rows} == {NOW}
+    assert {item.at for item in rows} == {NOW}
 
 
 async def test_contacts_by_status(path):
@@ -155,7 +155,7 @@ async def test_contacts_by_status(path):
         notify = Notify("conversation-1")
         await ledger.intend(Intent(claims[1].id, Step.NOTIFY, notify, NOW, Progress(sends=1)))
     with LedgerReader(path, "c") as reader:
-        found = {status: [each.key for each in reader.contacts(status)] for status in Status}
+        found = {status: [item.key for item in reader.contacts(status)] for status in Status}
         (sending,) = reader.contacts(Status.SENDING)
     assert {status: keys for status, keys in found.items() if keys} == {
         Status.OPENED: ["key-0"],

@@ -62,7 +62,7 @@ async def test_recovery_releases_claims_and_doubts_sends(path, tmp_path):
         assert await again.recover() == Recovered(released=0, in_doubt=1)
         assert await again.next_look_back() == LATER
         assert (await again.backlog(LATER)).due == 3
-        keys = [each.contact.key for each in await again.claim(9, LATER)]
+        keys = [item.contact.key for item in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]
     with LedgerReader(tmp_path / "second" / "ledger.db", "c") as reader:
         (row,) = reader.contacts(Status.IN_DOUBT)
@@ -130,7 +130,7 @@ async def test_sends_of_another_campaign_to_the_same_conversation_are_known(path
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
     async with await SqliteLedger.open(path, "c") as ledger:
         known = await ledger.known_effects(["conversation-0"], 0.0)
-        assert [(each.id, each.step) for each in known.unsettled] == [(claim.id, Step.OPEN)]
+        assert [(item.id, item.step) for item in known.unsettled] == [(claim.id, Step.OPEN)]
         assert await ledger.due_in_doubt(9, LATER) == []
 
 

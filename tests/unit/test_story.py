@@ -39,8 +39,8 @@ async def parked_ledger(path, *stories):
     ledger = await SqliteLedger.open(path, "c")
     (claim,) = (await ledger.admit(Batch([Contact("k", "conv", "Hi")]), 1.0, 1)).claims
     *deferred, last = stories
-    for each in deferred:
-        await ledger.defer(claim.id, 0.0, NEW, each)
+    for entries in deferred:
+        await ledger.defer(claim.id, 0.0, NEW, entries)
         await ledger.claim(1, 1.0)
     await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW, story=last))
     return ledger
