@@ -201,8 +201,8 @@ def _wrap_requests(killer: Killer) -> None:
 
 def _platforms() -> Iterator[type]:
     """Find the class of each dialect: it makes all of the requests."""
-    for found in pkgutil.iter_modules(platforms.__path__):
-        module = import_module(f"{platforms.__name__}.{found.name}")
+    for found in pkgutil.walk_packages(platforms.__path__, f"{platforms.__name__}."):
+        module = import_module(found.name)
         for member in vars(module).values():
             ours = isinstance(member, type) and member.__module__ == module.__name__
             if ours and all(hasattr(member, name) for name in _REQUESTS):
