@@ -13,7 +13,7 @@ APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
 
 MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql")
-"""Scripts that lead from each version to the next; the first one from nothing to version 1."""
+"""Scripts from each version to the next one; the first creates version 1."""
 
 _DERIVED = script("derived.sql")
 

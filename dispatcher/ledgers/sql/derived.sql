@@ -1,7 +1,7 @@
--- The view and the triggers of the newest version. They are made after the last migration, which
--- drops an older view first.
+-- View and triggers of the newest version, created after the last migration. An older view is
+-- dropped before each migration; older triggers are the same, or were dropped with their table.
 
--- The lineage as people read it.
+-- The lineage with the names of campaigns and contacts.
 CREATE VIEW lineage_row AS
 SELECT
     lineage.id,

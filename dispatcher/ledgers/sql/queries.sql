@@ -336,7 +336,7 @@ SELECT
 FROM lineage_row
 WHERE
     id > ? AND settled_at <= ? AND (verified IS NULL OR verified <> 'confirmed')
-    AND conversation_id IS NOT NULL  -- it is only where the person was forgotten
+    AND conversation_id IS NOT NULL  -- NULL: the person was erased
     AND (? IS NULL OR campaign = ?)
 ORDER BY id LIMIT ?
 

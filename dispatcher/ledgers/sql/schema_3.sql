@@ -1,10 +1,10 @@
--- Version 3: what stands at random places of large indexes comes there when there is time.
--- A new row has lately = 1, and so stands in its index among other new ones, which are few and
--- close together; it gets lately = 0 when it is moved to its place among all the others. A
--- statement that looks for a key or a person looks at both: lately IN (0, 1).
+-- Version 3: rows of large, randomly ordered indexes are staged (see write/index_staging.py).
+-- A new row has lately = 1 and is next to the other staged rows in its index, which are few. It
+-- gets lately = 0 when it is merged into the others. A statement that looks a key or a person up
+-- reads both: lately IN (0, 1).
 
--- The columns mean what they mean in versions 1 and 2. A key is unique in its campaign over both
--- values of lately: admission sees to that.
+-- The columns are those of versions 1 and 2. A key is unique in its campaign over both values of
+-- lately, which admission ensures.
 CREATE TABLE contact_3 (
     id INTEGER PRIMARY KEY,
     campaign_id INTEGER NOT NULL REFERENCES campaign (id),
