@@ -40,7 +40,7 @@ def notified(claim):
     )
 
 
-async def test_admits_each_key_once(ledger):
+async def test_admits_a_key_once(ledger):
     """A key that is there already, or comes twice in a batch, is a duplicate; the first wins."""
     first = await ledger.admit(Batch([contact(1), contact(2)]), NOW, 0)
     again = Contact("key-3", "other", "another text")
@@ -177,7 +177,7 @@ async def test_refuses_what_the_status_does_not_permit(ledger):
 
 
 async def test_the_backlog_counts_what_is_not_final(ledger):
-    """Due, later and busy are told apart, with the earliest times of the first two."""
+    """Due, later and busy are counted separately, with the earliest times of the first two."""
     early = [contact(n, not_before=NOW - n) for n in range(4)]
     late = [contact(n, not_before=NOW + n) for n in (10, 11)]
     claims = (await ledger.admit(Batch([*early, *late]), NOW, 2)).claims

@@ -227,7 +227,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.hindrance(me, me.person, Limits(one_per_person=True))
 
     def hint_of_an_admission(self, me):
-        """Who was written to is told, who is being written to is not: that may come to nothing."""
+        """People who got a message are a hint; a send that is on its way is none, it may fail."""
         everybody = (*self.known.values(), *self.gone.values())
         others = [row for row in everybody if row is not me and row.reached is not None]
         ended = any(e.person == me.person and e.status not in UNSETTLED for e in others)

@@ -1,4 +1,4 @@
-"""Builds that break the promise on purpose, and the power cut that tells two of them apart."""
+"""Builds that break the promise on purpose, and the power cut that shows one of them."""
 
 import os
 from collections.abc import Callable, Sequence

@@ -108,7 +108,7 @@ def _wrap_commits(killer: Killer) -> None:
         (claims, "recover", "recover"),
         (totals, "positions", "positions"),
     ):
-        _note(module, name, kind, transaction)
+        _record_kind(module, name, kind, transaction)
 
 
 def _wrap_moves(killer: Killer) -> None:
@@ -148,8 +148,8 @@ class _Move:
         return self._connection.execute(sql, parameters)
 
 
-def _note(module: Any, name: str, kind: str, transaction: threading.local) -> None:
-    """Let a job tell the commit around it what kind it is of."""
+def _record_kind(module: Any, name: str, kind: str, transaction: threading.local) -> None:
+    """Record the kind of a job for the commit around it."""
     real = getattr(module, name)
 
     @wraps(real)

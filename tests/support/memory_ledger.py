@@ -1,4 +1,4 @@
-"""A ledger in memory that keeps the port's guarantees, and refuses what the port forbids."""
+"""A ledger in memory, with the port's guarantees and refusals."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -309,7 +309,7 @@ class MemoryLedger:
         return Claim(number, row.contact, row.progress, block if block in hints else None)
 
     def _block(self, number, person, limits=NO_LIMITS):
-        """What stands against a send to ``person``, in the words of the port."""
+        """Return what blocks a send to ``person``, as the port defines it."""
         me = self.rows[number]
         talking = self.alike["conversation", me.contact.conversation_id]
         alike = self.alike["person", person] if person else set()

@@ -27,7 +27,7 @@ async def opened(path, *campaigns):
     return [first, *[await first.for_campaign(name) for name in campaigns[1:]]]
 
 
-async def test_campaigns_of_one_file_know_nothing_of_each_other(path):
+async def test_campaigns_of_one_file_do_not_affect_one_another(path):
     """The same people are new in each, with numbers, positions and sums of their own."""
     one, two = await opened(path, "one", "two")
     admitted = [await item.admit(batch(5), NOW, 3) for item in (one, two)]
@@ -43,7 +43,7 @@ async def test_campaigns_of_one_file_know_nothing_of_each_other(path):
     await one.close()
 
 
-async def test_each_campaign_recovers_its_own(path):
+async def test_a_campaign_recovers_only_its_own_contacts(path):
     """What a dead daemon held of one is released by that one."""
     one, two = await opened(path, "one", "two")
     await one.admit(batch(4), NOW, 4)

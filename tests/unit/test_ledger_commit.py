@@ -84,7 +84,7 @@ async def test_two_changes_of_one_contact_in_one_group(ledger):
 
 
 async def test_a_cancelled_callers_write_is_there(ledger):
-    """Cancelling whoever waits takes back nothing, in a group with others or alone."""
+    """Cancelling a caller does not cancel its write, in a group with others or alone."""
     claims = (await ledger.admit(batch(3), NOW, 3)).claims
     waiting = [asyncio.ensure_future(ledger.settle(skipped(item.id))) for item in claims]
     await asyncio.sleep(0)
@@ -96,7 +96,7 @@ async def test_a_cancelled_callers_write_is_there(ledger):
 
 
 async def test_closing_writes_what_is_queued(tmp_path):
-    """Whoever asked before the closing gets an answer; whoever asks after it, an error."""
+    """A call before the closing gets its result, a call after it an error."""
     path = tmp_path / "ledger.db"
     ledger = await SqliteLedger.open(path, "c")
     claims = (await ledger.admit(batch(9), NOW, 9)).claims

@@ -1,4 +1,4 @@
-"""Rows that move from those written lately to their places, and what is known of them meanwhile."""
+"""Staged rows: they are merged while the writer is idle, and are found before and after it."""
 
 import asyncio
 import sqlite3
@@ -44,7 +44,7 @@ def size(request, monkeypatch):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Nothing is kept together: every row is to be moved."""
+    """Every staged row is to be merged."""
     monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
 
 
@@ -57,7 +57,7 @@ async def admit(ledger, *contacts):
 
 
 async def send(ledger, claim, *, cap=0):
-    """Intend a message to the contact's person; return what stands against it."""
+    """Intend a message to the contact's person; return what blocks it."""
     talk, who = claim.contact.conversation_id, claim.contact.external_contact_id
     limits = Limits(one_per_person=not cap, cap=cap, cap_since=0.0)
     return await ledger.intend(Intent(claim.id, Step.NOTIFY, Notify(talk), NOW, NEW, who, limits))
@@ -75,7 +75,7 @@ async def deliver(ledger, claim):
 
 
 def places(path):
-    """Count the rows that stand lately, and those at their places: contacts, then people."""
+    """Count staged rows and merged rows: of contacts, then of people."""
     with closing(sqlite3.connect(path)) as connection:
         return [
             connection.execute(
@@ -87,12 +87,12 @@ def places(path):
 
 async def until(true):
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - another thread moves the rows, and tells nobody
+        while not true():  # noqa: ASYNC110 - another thread merges, and sends no signal
             await asyncio.sleep(0.005)
 
 
-async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, path, monkeypatch):
-    """Part by part; then it leaves them alone."""
+async def test_an_idle_writer_merges_rows_until_few_are_staged(ledger, path, monkeypatch):
+    """In batches; the last few stay staged."""
     monkeypatch.setattr(index_staging, "MIN_STAGED", 2)
     monkeypatch.setattr(index_staging, "MERGE_BATCH", 3)
     for claim in await admit(ledger, *(contact(f"k{n}", f"p{n}") for n in range(9))):
@@ -104,16 +104,16 @@ async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, pat
     assert [old for _, old in places(path)] == moved
 
 
-async def test_few_rows_stay_together(ledger, path):
-    """A small ledger has no places that are far apart."""
+async def test_few_rows_stay_staged(ledger, path):
+    """In a small ledger they share pages anyway."""
     await admit(ledger, contact("a", "p"))
     assert await ledger.job(index_staging.merge_staged) is False
     assert places(path)[0] == (1, 0)
 
 
 @SIZES
-async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, path, at_once):
-    """A row that comes again is a duplicate in both places, and in the other campaign it is new."""
+async def test_a_key_is_known_before_and_after_the_merge(size, ledger, path, at_once):
+    """A row that comes again is a duplicate either way; in another campaign it is new."""
     await admit(ledger, contact("a"))
     other = await ledger.for_campaign("other")
     for _ in range(2):
@@ -124,8 +124,8 @@ async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, path, a
 
 
 @SIZES
-async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_once):
-    """For a contact that was admitted before the message, before the move, and after it."""
+async def test_a_person_is_known_before_and_after_the_merge(size, ledger, path, at_once):
+    """For contacts admitted before the message, before the merge, and after it."""
     first, before, between = await admit(ledger, *(contact(key, "p") for key in "abc"))
     await deliver(ledger, first)
     assert await send(ledger, before) is SendBlock.SAME_PERSON
@@ -138,8 +138,8 @@ async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_
 
 
 @SIZES
-async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
-    """One message was moved, one was not."""
+async def test_a_cap_counts_staged_and_merged_rows(size, ledger, at_once):
+    """One message is merged, one is staged."""
     first, second, third = await admit(ledger, *(contact(key, key) for key in "abc"))
     claims = await admit(ledger, *(contact(f"{n}", "p") for n in range(4)))
     for number, claim in enumerate(claims[:2]):
@@ -154,8 +154,8 @@ async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
     assert [await send(ledger, claim) for claim in (first, second, third)] == [None, None, None]
 
 
-async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(ledger, at_once):
-    """The row is taken away from its place, too."""
+async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_merge(ledger, at_once):
+    """The merged row is removed, too."""
     first, second = await admit(ledger, contact("a", "p"), contact("b", "p"))
     assert await send(ledger, first) is None
     await ledger.job(index_staging.merge_staged)
@@ -164,8 +164,8 @@ async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(
     assert await send(ledger, second) is None
 
 
-async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at_once):
-    """Not one in each place, which a cap would count twice."""
+async def test_pruning_keeps_one_row_of_a_merged_person(ledger, path, at_once):
+    """A staged one beside it would be counted twice by a cap."""
     first, newest = await admit(ledger, contact("a", "p"), contact("b", "q"))
     await deliver(ledger, first)
     await deliver(ledger, newest)
@@ -175,10 +175,8 @@ async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at
     assert places(path)[1] == (0, 2)
 
 
-async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
-    ledger, path, at_once, monkeypatch
-):
-    """What is wrong, the next operation that meets it will tell."""
+async def test_a_merge_that_fails_changes_nothing(ledger, path, at_once, monkeypatch):
+    """The next operation that meets the fault reports it."""
     wrong = (
         "INSERT INTO reached (lately, person, contact_id, campaign_id, at) VALUES (7, ?, ?, 1, 1)"
     )
@@ -194,25 +192,25 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
 
 @pytest.fixture
 def slow_look(monkeypatch):
-    """A look ahead that was taken, and waits for a sign before it is told."""
-    taken, told, true = threading.Event(), threading.Event(), large_ledger._look_up
+    """A look-up that has read, and waits for an event before it returns."""
+    read, released, real = threading.Event(), threading.Event(), large_ledger._look_up
 
     def look_up(*arguments, **named):
-        seen = true(*arguments, **named)
-        taken.set()
-        told.wait(10)
-        return seen
+        result = real(*arguments, **named)
+        read.set()
+        released.wait(10)
+        return result
 
     monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
     monkeypatch.setattr(large_ledger, "_look_up", look_up)
-    return taken, told
+    return read, released
 
 
-async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, slow_look):
-    """Its key came to stand among the old rows meanwhile, and so did its person."""
-    taken, told = slow_look
+async def test_a_look_up_from_before_a_merge_is_not_trusted(ledger, path, at_once, slow_look):
+    """Its key and its person were merged meanwhile."""
+    read, released = slow_look
     again = asyncio.ensure_future(ledger.admit(Batch([contact("a"), contact("b", "p")]), NOW, 9))
-    await asyncio.to_thread(taken.wait, 10)
+    await asyncio.to_thread(read.wait, 10)
     # as another campaign's or an earlier batch's admission does, which looked before this one
     claiming = admission.ClaimOptions(NOW, 9)
     batch = Batch([contact("a"), contact("c", "p")])
@@ -221,7 +219,7 @@ async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, s
     )
     await deliver(ledger, first.claims[1])
     await until(lambda: places(path) == [(0, 2), (0, 1)])
-    told.set()
+    released.set()
     admitted = await again
     assert (admitted.admitted, admitted.duplicates) == (1, 1)
     assert await send(ledger, admitted.claims[0]) is SendBlock.SAME_PERSON
@@ -235,7 +233,7 @@ async def test_a_key_of_any_characters_is_known_again(size, ledger, path, at_onc
     assert (await ledger.admit(Batch([contact("a\0b")]), NOW, 9)).duplicates == 1
 
 
-async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_once, monkeypatch):
+async def test_a_merge_that_stays_open_fails_the_ledger(ledger, path, at_once, monkeypatch):
     """Else the next group would be taken for committed inside of what stayed open."""
 
     def move(connection):
@@ -294,7 +292,7 @@ COLUMNS = {
 
 
 async def test_a_ledger_of_the_version_before_is_carried_over_whole(path, monkeypatch):
-    """All that it held stands at its place; what was in doubt is in doubt, who was reached is."""
+    """All its rows count as merged; contacts in doubt and reached people stay so."""
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
         with closing(schema.open_for_writing(path)) as connection:

@@ -1,4 +1,4 @@
-"""A ledger that is looked after: pruned, verified, copied, and made to forget a person."""
+"""Maintenance of a ledger: pruning, erasure, integrity checks and backups."""
 
 import itertools
 import sqlite3
@@ -109,7 +109,7 @@ async def test_pruning_removes_what_is_old_and_final(filled):
 
 
 async def test_the_sums_stay_true_after_pruning(filled):
-    """What was admitted and settled is told as before; parked ones go where that is asked for."""
+    """The totals stay as they were; parked contacts are removed only on request."""
     async with await SqliteLedger.open(filled, "c") as ledger:
         before = await ledger.totals()
     assert pruned(filled, parked=True).contacts == 3
@@ -138,7 +138,7 @@ async def test_who_was_reached_outlives_its_contact(filled):
     ]
 
 
-async def test_numbers_are_never_given_twice(path):
+async def test_ids_are_never_used_twice(path):
     """After everything was pruned, new contacts and lineage have higher numbers than ever."""
     async with await SqliteLedger.open(path, "c") as ledger:
         for claim in (await ledger.admit(Batch([person(n) for n in range(3)]), OLD, 3)).claims:
@@ -153,7 +153,7 @@ async def test_numbers_are_never_given_twice(path):
 
 
 async def test_a_trial_changes_nothing(filled):
-    """--dry-run tells the same figures, also while a daemon runs, and leaves the file alone."""
+    """--dry-run prints the same figures, also while a daemon runs, and changes nothing."""
     async with await SqliteLedger.open(filled, "c"):
         command = ["ledger", "prune", "--ledger", str(filled), "--older-than", "1d", "--dry-run"]
         result = CliRunner().invoke(cli, command)
@@ -217,7 +217,7 @@ def test_no_ledger_is_made(tmp_path, command):
 
 
 async def test_pruning_makes_room(filled):
-    """The command tells what is free, and --vacuum gives it back."""
+    """The command prints how much is free, and --vacuum gives it back."""
     async with await SqliteLedger.open(filled, "c") as ledger:
         claims = (await ledger.admit(Batch([person(n) for n in range(50, 900)]), OLD, 900)).claims
         for claim in claims:
@@ -385,7 +385,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-async def test_each_wrong_thing_is_found(filled, name):
+async def test_every_violation_is_found(filled, name):
     """For each thing that must not be: it is not in a sound ledger, and found in a wrong one."""
     assert findings(filled) == {}
     with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
@@ -399,7 +399,7 @@ def test_nothing_is_looked_for_without_an_example():
 
 
 async def test_verify_tells_and_exits(filled):
-    """Exit code 0 and each thing told; 4 and what to do where something is wrong."""
+    """Exit code 0 and one line a check; 4 and what to do if something is wrong."""
     sound = CliRunner().invoke(cli, ["ledger", "verify", "--ledger", str(filled)])
     assert (sound.exit_code, sound.stdout.count("ok    no ")) == (0, len(DAMAGE) + 1)
     with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
@@ -410,7 +410,7 @@ async def test_verify_tells_and_exits(filled):
 
 
 async def test_verify_finds_a_damaged_page(filled):
-    """Noise in the file is told with what to do, and nothing else is looked for in it."""
+    """Damage is reported with what to do, and no other check is run."""
     async with await SqliteLedger.open(filled, "c") as ledger:
         await ledger.admit(Batch([person(n) for n in range(99, 2000)]), NOW, 9)
     content = bytearray(filled.read_bytes())

@@ -50,7 +50,7 @@ def columns(path, what, key):
 
 
 @pytest.mark.parametrize(
-    ("given", "keys"),
+    ("values", "keys"),
     [
         ({}, ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]),
         ({"campaign": "b"}, ["b0", "b1", "b2", "b3"]),
@@ -98,7 +98,7 @@ def test_drop_settles_and_removes_what_names_a_person(path):
 
 
 def test_pause_is_kept_until_resume(path):
-    """A second pause leaves the first one's time; resume tells since when it was."""
+    """A second pause keeps the first one's time; resume returns it."""
     assert order(path, "pause", campaign="a") == {"paused": {"a": 100.0}}
     assert order(path, "pause") == {"paused": {"a": 100.0, "b": 100.0}}
     assert order(path, "resume", campaign="a") == {"resumed": {"a": 100.0}}
@@ -106,7 +106,7 @@ def test_pause_is_kept_until_resume(path):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("values", "words"),
     [
         ({"reason": "nonsense"}, "exhausted"),
         ({"limit": 0}, "limit"),

@@ -1,4 +1,4 @@
-"""Reading ahead of the writer: what is told, and that nothing depends on it."""
+"""Look-ups ahead of the writer: what they return, and that nothing depends on them."""
 
 import asyncio
 import sqlite3
@@ -64,7 +64,7 @@ async def hints(ledger):
     return [claim.block for claim in claims]
 
 
-async def test_it_tells_who_was_written_to_in_a_large_ledger(large, ledger, reading):
+async def test_it_finds_the_people_who_got_a_message(large, ledger, reading):
     """Not who a send is on its way to: that one may end without a message."""
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
     assert (await reading.look_up(1, again)).reached == {person_of(ENDED)}
@@ -72,18 +72,18 @@ async def test_it_tells_who_was_written_to_in_a_large_ledger(large, ledger, read
     assert (await reading.look_up(1, [Contact("k", "c", "Hello")])).reached == set()
 
 
-async def test_it_tells_what_stands_among_the_old_rows(large, ledger, reading, monkeypatch):
+async def test_it_finds_merged_keys_and_people(large, ledger, reading, monkeypatch):
     """Whether or not the send has ended; a campaign's keys are its own."""
     again = people(ENDED, SENDING, UNKNOWN)
     reading.merges = 3
-    seen = await reading.look_up(1, again)
-    assert (seen.merges, seen.people) == (3, set())
+    found = await reading.look_up(1, again)
+    assert (found.merges, found.people) == (3, set())
     monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
     await ledger.job(index_staging.merge_staged)
-    seen = await reading.look_up(1, again)
-    assert seen.keys == {"key-ended", "key-sending"}
-    assert seen.people == {person_of(ENDED), person_of(SENDING)}
-    assert seen.reached == {person_of(ENDED)}
+    found = await reading.look_up(1, again)
+    assert found.keys == {"key-ended", "key-sending"}
+    assert found.people == {person_of(ENDED), person_of(SENDING)}
+    assert found.reached == {person_of(ENDED)}
     assert (await reading.look_up(2, again)).keys == set()
 
 
@@ -95,7 +95,7 @@ async def test_a_small_ledger_is_not_read_ahead(ledger, reading):
 
 @pytest.mark.parametrize("size", ["small", "large"])
 async def test_an_admission_hints_the_same_with_and_without_it(request, size, ledger):
-    """Whoever was written to in the campaign need not be asked about."""
+    """The platform need not be asked about people who got a message in the campaign."""
     if size == "large":
         request.getfixturevalue("large")
     assert await hints(ledger) == [SendBlock.SAME_PERSON, None, None]
@@ -103,7 +103,7 @@ async def test_an_admission_hints_the_same_with_and_without_it(request, size, le
 
 @pytest.mark.parametrize("content", [None, b"no database at all" * 100])
 async def test_a_file_that_cannot_be_read_is_left_to_the_writer(large, tmp_path, content):
-    """What is wrong with it, the writer will meet, and tell."""
+    """The writer meets the fault, and reports it."""
     path = tmp_path / "other.db"
     if content:
         path.write_bytes(content)
@@ -129,12 +129,12 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
 
 async def test_an_admission_that_is_cancelled_while_it_is_read_ahead(large, ledger, monkeypatch):
     """Nothing of it is written; the next one works, and so does the end."""
-    entered, left, true = threading.Event(), threading.Event(), large_ledger._look_up
+    entered, left, real = threading.Event(), threading.Event(), large_ledger._look_up
 
     def look_up(*arguments, **named):
         entered.set()
         left.wait(10)
-        return true(*arguments, **named)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(large_ledger, "_look_up", look_up)
     admitting = asyncio.ensure_future(ledger.admit(Batch(people(UNKNOWN)), NOW, 1))

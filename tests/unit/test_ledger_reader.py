@@ -70,7 +70,7 @@ async def test_status_while_a_daemon_runs_and_when_none_does(path):
 
 
 async def test_status_of_several_campaigns(path):
-    """Without a name all are told, in the order in which they began."""
+    """Without a name all are returned, in the order in which they were added."""
     for name, count in (("one", 1), ("two", 2)):
         async with await SqliteLedger.open(path, name) as ledger:
             await ledger.admit(Batch(contacts(count)), NOW, 0)
@@ -103,7 +103,7 @@ async def test_a_closed_ledger_in_a_directory_that_is_read_only(path, monkeypatc
         (b"not a database" * 500, "not a SQLite database"),
     ],
 )
-def test_what_cannot_be_read_is_told(path, content, words):
+def test_a_file_that_cannot_be_read_is_refused(path, content, words):
     """No ledger, an empty file, another kind of file: words, and nothing is made."""
     if content is not None:
         path.write_bytes(content)
@@ -171,16 +171,16 @@ async def test_readers_see_sums_that_add_up_during_writes(path):
     """Whenever it is read, the status is that of one moment, and the writer goes on."""
     async with await SqliteLedger.open(path, "c") as ledger:
         writing = asyncio.ensure_future(keep_writing(ledger))
-        seen = []
+        statuses = []
         while not writing.done():
-            seen += await asyncio.to_thread(read_status, path, now=NOW)
+            statuses += await asyncio.to_thread(read_status, path, now=NOW)
         await writing
-        seen += read_status(path, now=NOW)
-    for status in seen:
+        statuses += read_status(path, now=NOW)
+    for status in statuses:
         totals, backlog = status.totals, status.backlog
         assert totals.rows == totals.admitted == sum(totals.by_status.values())
         assert totals.by_status.get((Status.READY, None), 0) == backlog.due + backlog.later
-    assert seen[-1].totals.by_status == {(Status.OPENED, Reason.DELIVERED): 400}
+    assert statuses[-1].totals.by_status == {(Status.OPENED, Reason.DELIVERED): 400}
 
 
 async def keep_writing(ledger):

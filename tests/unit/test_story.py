@@ -52,7 +52,7 @@ def kept(path):
 
 
 async def test_parts_are_appended_in_their_order(path):
-    """What each deferral and the settlement bring stands in the ledger, oldest first."""
+    """The entries of all deferrals and of the settlement are in the ledger, oldest first."""
     parts = [[[1000, "claimed"]], [], [[2000, "claimed"], [2001, "settled", "parked", "x"]]]
     async with await parked_ledger(path, *parts):
         assert kept(path) == [*parts[0], *parts[2]]

@@ -146,7 +146,7 @@ async def test_of_older_sends_only_the_unsettled_are_known(ledger):
 
 
 async def test_what_is_known_of_a_person(ledger):
-    """Sends of unknown end, wherever they went; those of other people are not told."""
+    """Unsettled sends to these people in any conversation, and to no others."""
     ids = []
     for number, person, end_ in ((1, "x-1", "parked"), (2, "x-1", "doubt"), (3, "x-2", "doubt")):
         (claim,) = (await ledger.admit(Batch([contact(number)]), NOW, 1)).claims
@@ -171,7 +171,7 @@ async def test_what_is_known_of_a_person(ledger):
     assert (await ledger.known_effects([], 0.0, ["x-3"])).unsettled == []
 
 
-async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
+async def test_a_conversation_with_a_message_of_unknown_id_is_returned(ledger):
     """Without texts, any message in it could be that one."""
     for number, message in ((1, "m-1"), (2, None)):
         (claim,) = await sending(ledger, contact(number))
@@ -188,8 +188,8 @@ async def test_an_open_may_lack_an_address_or_an_identity(ledger, decision):
     await ledger.intend(Intent(claim.id, Step.OPEN, decision, NOW, Progress()))
     await ledger.mark_in_doubt(claim.id, NOW, Progress(engaged_since=NOW - 5))
     (doubt,) = await ledger.due_in_doubt(9, NOW)
-    told = doubt.send.conversation_id, doubt.send.external_contact_id
-    assert told == (decision.previous, decision.external_contact_id)
+    target = doubt.send.conversation_id, doubt.send.external_contact_id
+    assert target == (decision.previous, decision.external_contact_id)
     assert doubt.progress == Progress(engaged_since=NOW - 5)
     await ledger.settle(end(claim, "new-1", "m-1", Relation.LINKED))
     assert await ledger.next_look_back() is None

@@ -1,4 +1,4 @@
-"""What every ledger lets begin, and what it holds back: one person, one conversation at a time."""
+"""Which sends every ledger permits: one for a person and a conversation at a time."""
 
 import pytest
 
@@ -71,7 +71,7 @@ async def test_a_hindered_contact_stays_claimed(open_ledger):
 
 
 async def test_one_message_a_person_and_campaign(open_ledger):
-    """The second contact of a person is told so; in another campaign it is the first."""
+    """The second contact of a person is blocked; in another campaign it is the first."""
     ledger = await open_ledger("one")
     first, second = await admit(ledger, contact(1, "a"), contact(2, "a"))
     await send(ledger, first)
@@ -81,36 +81,36 @@ async def test_one_message_a_person_and_campaign(open_ledger):
     assert await ledger.intend(intent(other)) is None
 
 
-async def test_the_person_that_the_platform_tells_counts(open_ledger):
+async def test_the_person_that_the_platform_reports_counts(open_ledger):
     """Rows without an external contact id are one person once the platform says so."""
     ledger = await open_ledger("one")
     first, second = await admit(ledger, contact(1), contact(2))
     assert await ledger.intend(intent(first, external_contact_id="a")) is None
     await ledger.settle(settled(first))
-    told = intent(second, external_contact_id="a")
-    assert await ledger.intend(told) is SendBlock.SAME_PERSON
+    again = intent(second, external_contact_id="a")
+    assert await ledger.intend(again) is SendBlock.SAME_PERSON
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "hindrance"),
+    ("status", "reason", "block"),
     [
         (Status.PARKED, Reason.IN_DOUBT, SendBlock.SAME_PERSON),
         (Status.PARKED, Reason.RETRY_LOOP, None),
         (Status.REJECTED, Reason.REFUSED, None),
     ],
 )
-async def test_only_a_message_that_may_be_there_counts(open_ledger, status, reason, hindrance):
+async def test_only_a_message_that_may_be_there_counts(open_ledger, status, reason, block):
     """A refused send leaves the person free; one that is parked in doubt may have arrived."""
     ledger = await open_ledger("one")
     first, second = await admit(ledger, contact(1, "a"), contact(2, "a"))
     await ledger.intend(intent(first))
     await ledger.settle(settled(first, status, reason))
-    assert await ledger.intend(intent(second)) is hindrance
+    assert await ledger.intend(intent(second)) is block
 
 
 @pytest.mark.parametrize("turn_back", ["retract", "defer"])
 async def test_a_send_that_is_taken_back_counts_no_more(open_ledger, turn_back):
-    """The person is free for another contact, which then stands in the first one's way."""
+    """The person is free for another contact, which then blocks the first one."""
     ledger = await open_ledger("one")
     first, second = await admit(ledger, contact(1, "a"), contact(2, "a"))
     await ledger.intend(intent(first))
@@ -137,7 +137,7 @@ async def test_a_cap_counts_over_all_campaigns(open_ledger):
 
 
 async def test_another_campaigns_send_is_waited_for(open_ledger):
-    """An intent that nobody settled stands in the way of every campaign, person or conversation."""
+    """An unsettled intent blocks the person and the conversation in every campaign."""
     ledger = await open_ledger("one")
     (left,) = await admit(ledger, contact(1, "a", "talk"))
     await ledger.intend(intent(left))
@@ -150,7 +150,7 @@ async def test_another_campaigns_send_is_waited_for(open_ledger):
 
 
 async def test_a_claim_tells_what_is_known_by_then(open_ledger):
-    """Whoever was reached or is being written to is recognised before anything is asked."""
+    """People with a message or an unsettled send are recognised at the claim."""
     ledger = await open_ledger("one")
     claims = await admit(ledger, contact(1, "a"), contact(2, "a"), contact(3, "b"), contact(4, "b"))
     await send(ledger, claims[0])
@@ -167,7 +167,7 @@ async def test_a_claim_tells_what_is_known_by_then(open_ledger):
 
 
 async def test_an_impossible_intent_is_refused_whatever_hinders_it(open_ledger):
-    """A contact that is not claimed gets an error, not a hindrance."""
+    """A contact that is not claimed gets an error, not a block."""
     ledger = await open_ledger("one")
     first, second = await admit(ledger, contact(1, "a"), contact(2, "a"))
     await ledger.intend(intent(first))
