@@ -5,11 +5,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 from dispatcher.domain.contact_history import HistoryEntry
@@ -41,15 +39,6 @@ from dispatcher.ports import (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenedLedger:
-    """The result of the thread that opens a ledger."""
-
-    exclusive: ExclusiveLedger
-    campaign: int
-    last_id: int
-
-
 class SqliteLedger:
     """The contacts of one campaign in a ledger's file. Use `open` to create it.
 
@@ -58,11 +47,12 @@ class SqliteLedger:
     epoch.
     """
 
-    def __init__(self, opened: _OpenedLedger, now: Callable[[], float]) -> None:
-        exclusive = opened.exclusive
+    def __init__(
+        self, exclusive: ExclusiveLedger, campaign: int, last_id: int, now: Callable[[], float]
+    ) -> None:
         self._lock = exclusive.lock
-        self._campaign = opened.campaign
-        self._ids = count(opened.last_id + 1)
+        self._campaign = campaign
+        self._ids = count(last_id + 1)
         self._now = now
         self._large = LargeLedger(exclusive.path)
         self._writer = Writer(exclusive.connection, exclusive.path, self._large.merge)
@@ -85,17 +75,12 @@ class SqliteLedger:
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unused)
             raise
-        return cls(opened, now)
+        return cls(*opened, now)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def for_campaign(self, campaign: str) -> Self:
@@ -261,7 +246,8 @@ class SqliteLedger:
         await self._writer.job(partial(campaigns.resume, campaign=self._campaign))
 
 
-def _open(path: Path, campaign: str, now: float) -> _OpenedLedger:
+def _open(path: Path, campaign: str, now: float) -> tuple[ExclusiveLedger, int, int]:
+    """Return the open ledger, the id of the campaign, and the highest id of a contact."""
     exclusive = ExclusiveLedger.open(path)
     try:
         with translated_errors(path):
@@ -270,10 +256,10 @@ def _open(path: Path, campaign: str, now: float) -> _OpenedLedger:
     except BaseException:
         exclusive.close()
         raise
-    return _OpenedLedger(exclusive, id_, last_id)
+    return exclusive, id_, last_id
 
 
-def _close_unused(opening: "asyncio.Future[_OpenedLedger]") -> None:
+def _close_unused(opening: "asyncio.Future[tuple[ExclusiveLedger, int, int]]") -> None:
     """Close a ledger whose caller was cancelled while it was opened."""
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().exclusive.close()
+        opening.result()[0].close()

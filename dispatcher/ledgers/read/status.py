@@ -93,7 +93,7 @@ def to_json(status: CampaignStatus) -> dict[str, Any]:
 
 def from_json(values: Mapping[str, Any]) -> CampaignStatus:
     """Return the status that `to_json` wrote."""
-    rows = values["rows"]
+    rows = dict(values["rows"])
     by_status = {
         (Status(status), None if reason == _NOT_FINAL else Reason(reason)): number
         for status, reasons in values["contacts"].items()
@@ -101,14 +101,7 @@ def from_json(values: Mapping[str, Any]) -> CampaignStatus:
     }
     return CampaignStatus(
         values["campaign"],
-        Totals(
-            rows=rows["read"],
-            admitted=rows["admitted"],
-            duplicates=rows["duplicates"],
-            filtered=rows["filtered"],
-            rejected=rows["rejected"],
-            by_status=by_status,
-        ),
+        Totals(rows=rows.pop("read"), by_status=by_status, **rows),
         Backlog(**values["backlog"]),
         values["paused_since"],
     )
