@@ -323,7 +323,7 @@ async def test_a_copy_while_a_run_goes_on(filled, tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == [
         "backup.db", "ledger.db", "ledger.db.lock",
     ]  # fmt: skip
-    with pytest.raises(LedgerError, match="it is there already; name another file, or add --force"):
+    with pytest.raises(LedgerError, match="it exists already; name another file, or add --force"):
         backup.back_up(filled, target)
     backup.back_up(filled, target, overwrite=True)
     assert rows(target, "SELECT name FROM campaign") == [("c",), ("meanwhile",)]
@@ -395,7 +395,7 @@ async def test_every_violation_is_found(filled, name):
 
 def test_nothing_is_looked_for_without_an_example():
     """The examples above are all that verify looks for."""
-    assert set(DAMAGE) == set(integrity._WORDS)
+    assert set(DAMAGE) == set(integrity._MEANINGS)
 
 
 async def test_verify_tells_and_exits(filled):

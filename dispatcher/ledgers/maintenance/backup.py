@@ -51,7 +51,7 @@ def _check(path: Path, target: Path, *, overwrite: bool) -> None:
     if target.resolve() in {path.resolve(), *_beside(path.resolve())}:
         raise ledger_error(target, "this is the ledger itself; name another file for its backup")
     if target.exists() and not overwrite:
-        raise ledger_error(target, "it is there already; name another file, or add --force")
+        raise ledger_error(target, "it exists already; name another file, or add --force")
     if any(file.exists() for file in _beside(target)):
         raise ledger_error(
             target, "another program has it open, or left its log; name another file"

@@ -16,13 +16,16 @@ _REPORT = "stop the run, keep a copy of the file, and report it with the output 
 _HARMLESS = "no message depends on it; report it with the output of this command"
 _TWICE = "look up both contacts' conversations on the platform before the campaign goes on"
 
-_WORDS = {
+_MEANINGS = {
     "status_unknown": ("statuses that are not known", _REPORT),
     "reason_unknown": ("reasons that are not known", _REPORT),
-    "final_without_reason": ("final contacts without reason or time, or the other way", _REPORT),
-    "ready_without_due": ("ready contacts without a due time, or the other way", _REPORT),
+    "final_without_reason": (
+        "final contacts without reason or time, or others with a reason",
+        _REPORT,
+    ),
+    "ready_without_due": ("ready contacts without a due time, or others with one", _REPORT),
     "final_with_due": ("final contacts with a due time", _HARMLESS),
-    "doubt_without_look_at": ("contacts in doubt that nobody would look up", _REPORT),
+    "doubt_without_look_at": ("contacts in doubt without a time for their look back", _REPORT),
     "sending_without_intent": ("sends without their intents", _REPORT),
     "text_kept": ("final contacts that still hold a message or an address", _REPORT),
     "text_missing": ("contacts to be sent whose message is gone", _REPORT),
@@ -38,7 +41,7 @@ _WORDS = {
     "rejected_sums_differ": ("sums of rejected rows that are less than their count", _HARMLESS),
 }
 
-_KNOWN = {
+_PARAMETERS = {
     "statuses": orjson.dumps(list(Status)).decode(),
     "reasons": orjson.dumps(list(Reason)).decode(),
     "final": orjson.dumps(sorted(FINAL)).decode(),
@@ -84,10 +87,10 @@ def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
 
 
 def _findings(connection: sqlite3.Connection) -> Iterator[IntegrityFinding]:
-    for name, (meaning, advice) in _WORDS.items():
-        (count,) = connection.execute(CHECKS[name], _used(CHECKS[name])).fetchone()
+    for name, (meaning, advice) in _MEANINGS.items():
+        (count,) = connection.execute(CHECKS[name], _parameters(CHECKS[name])).fetchone()
         yield IntegrityFinding(name, meaning, count, advice)
 
 
-def _used(statement: str) -> dict[str, str]:
-    return {name: value for name, value in _KNOWN.items() if f":{name}" in statement}
+def _parameters(statement: str) -> dict[str, str]:
+    return {name: value for name, value in _PARAMETERS.items() if f":{name}" in statement}
