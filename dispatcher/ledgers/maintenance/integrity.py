@@ -20,7 +20,7 @@ _MEANINGS = {
     "status_unknown": ("statuses that are not known", _REPORT),
     "reason_unknown": ("reasons that are not known", _REPORT),
     "final_without_reason": (
-        "final contacts without reason or time, or others with a reason",
+        "final contacts without reason or time, or others with one",
         _REPORT,
     ),
     "ready_without_due": ("ready contacts without a due time, or others with one", _REPORT),
