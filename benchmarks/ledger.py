@@ -51,15 +51,15 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
         figures: dict[str, dict[str, list[float]]] = {}
         figures["status"] = {"filled": [_status(filled) for _ in range(repeats)]}
         with sandbox(SCENARIOS / "bench.toml", folder / "effects.jsonl") as world:
-            figures["first send"] = _each(folder, filled, repeats, world, 200, _first_send)
-            figures["whole run"] = _each(folder, filled, repeats * 3, world, count, _whole)
-            figures["moving, a contact"] = {"filled": [_rest(filled) / count]}
+            figures["first send"] = _measure_sides(folder, filled, repeats, world, 200, _first_send)
+            figures["whole run"] = _measure_sides(folder, filled, repeats * 3, world, count, _whole)
+            figures["moving, a contact"] = {"filled": [_merge_all(filled) / count]}
         figures["claim"] = _claims(folder, filled, repeats, _claim)
         figures["claim, answered"] = _claims(folder, filled, repeats, _answered_claim)
     return _report(rows, figures)
 
 
-def _each(
+def _measure_sides(
     folder: Path, filled: Path, repeats: int, world: SandboxProcess, count: int, measure: Measure
 ) -> dict[str, list[float]]:
     """Measure one side after the other, after a first pair that only warms up.
@@ -70,7 +70,7 @@ def _each(
     for number in range(-1, repeats):
         for side in SIDES[:: -1 if number % 2 else 1]:
             if side == "filled":
-                _rest(filled)
+                _merge_all(filled)
             name = f"{measure.__name__}-{side}-{number}"
             source = contacts(folder, name, count, crc32(name.encode()))
             ledger = filled if side == "filled" else folder / f"{name}.db"
@@ -88,8 +88,8 @@ def _each(
     return found
 
 
-def _rest(ledger: Path) -> float:
-    """Let new rows come to their places, as an idle dispatcher would; return the seconds."""
+def _merge_all(ledger: Path) -> float:
+    """Merge all staged rows, as an idle dispatcher would; return the seconds."""
     began = time.perf_counter()
     with closing(open_for_writing(ledger)) as connection:
         while index_staging.merge_staged(connection):
@@ -145,7 +145,7 @@ def _claims(
 
 
 def _people(number: int) -> list[Contact]:
-    keys = [f"claim-{number}-{each}" for each in range(_READY)]
+    keys = [f"claim-{number}-{index}" for index in range(_READY)]
     return [Contact(key, key, "Hello somebody", external_contact_id=key) for key in keys]
 
 

@@ -1,8 +1,11 @@
-"""What a failure of the database means for people: the file, what is wrong, what to do."""
+"""Errors of the ledger in words: which file, what is wrong, what to do."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ports import LedgerError
 
 _MESSAGES = {
@@ -29,18 +32,38 @@ _OF_ONE_OPERATION = (
 )
 
 
+class CommandError(DispatcherError, ValueError):
+    """An operator's command is malformed, or names something that the ledger does not have."""
+
+    exit_code = ExitCode.USAGE
+
+
+@contextmanager
+def translated_errors(path: Path) -> Iterator[None]:
+    """Translate the database errors of the block.
+
+    Raises:
+        LedgerError: the database failed.
+
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate_error(path, error) from None
+
+
 def translate_error(path: Path, error: sqlite3.Error) -> LedgerError:
-    """Put an error of the database into words."""
+    """Return the error that says in words what failed in the database."""
     code = getattr(error, "sqlite_errorcode", None)
     known = _MESSAGES.get(code & _PRIMARY) if code is not None else None
     return ledger_error(path, known or f"the database says: {error}; start again, and report this")
 
 
 def ledger_error(path: Path, what: str) -> LedgerError:
-    """Make the error that says what is wrong with the ledger at ``path`` and what to do."""
+    """Return the error that says what is wrong with the ledger at ``path`` and what to do."""
     return LedgerError(f"ledger {path}: {what}")
 
 
 def is_fatal(error: Exception) -> bool:
-    """Tell whether ``error`` is the database's own fault and not that of one operation."""
+    """Return whether ``error`` means that the database failed, not only one operation."""
     return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_ONE_OPERATION)

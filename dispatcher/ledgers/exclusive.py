@@ -1,36 +1,72 @@
-"""Writing to a ledger that no dispatcher works on: with its lock, in one transaction."""
+"""Exclusive access to a ledger: its lock, and a connection that may write."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.lock import LedgerLock
-from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.schema import check_exists, open_for_writing
+
+_CACHE = "PRAGMA cache_size = -200000"  # KiB: long work writes each page of an index less often
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusiveLedger:
+    """A ledger that is open for writing, with its lock."""
+
+    path: Path
+    lock: LedgerLock
+    connection: sqlite3.Connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Lock and open a ledger. Create the file if it does not exist.
+
+        Raises:
+            LedgerLockedError: another process has locked it.
+            LedgerError: it cannot be used.
+
+        """
+        lock = LedgerLock(path)
+        try:
+            return cls(path, lock, open_for_writing(path))
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Close the file and release the lock."""
+        self.connection.close()
+        self.lock.release()
 
 
 @contextmanager
 def exclusive_connection(path: Path) -> Iterator[sqlite3.Connection]:
-    """Hold the ledger for one transaction, which is committed at the end of the block.
+    """Lock an existing ledger, and open it for an operator's command.
 
     Raises:
-        HeldError: a dispatcher works on it.
+        LedgerLockedError: a dispatcher has locked it.
         LedgerError: there is no ledger, or it cannot be written.
 
     """
-    if not path.is_file():
-        raise ledger_error(
-            path, "there is no such file; check ledger.path, or run a campaign first"
-        )
-    lock = LedgerLock(path)
+    check_exists(path)
+    with closing(ExclusiveLedger.open(path)) as opened, translated_errors(path):
+        opened.connection.execute(_CACHE)
+        yield opened.connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """Commit what the block does, or roll it back if the block raises."""
+    connection.execute(begin)
     try:
-        with closing(open_for_writing(path)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise translate_error(path, error) from None
-    finally:
-        lock.release()
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

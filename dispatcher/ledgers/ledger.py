@@ -1,15 +1,13 @@
-"""The ledger in a SQLite file: write-ahead log, synchronous, one writer, group commit."""
+"""The ledger in a SQLite file: write-ahead log, synchronous commits, one writer."""
 
 import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 from dispatcher.domain.contact_history import HistoryEntry
@@ -18,17 +16,12 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
-from dispatcher.ledgers.errors import translate_error
-from dispatcher.ledgers.lock import LedgerLock
-from dispatcher.ledgers.maintenance.batches import BatchGenerator
-from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.errors import translated_errors
+from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.statements import SQL
-from dispatcher.ledgers.write import admission
-from dispatcher.ledgers.write import claims as holding
-from dispatcher.ledgers.write import in_doubt as doubting
-from dispatcher.ledgers.write.claims import Recovered, Replayed
-from dispatcher.ledgers.write.index_staging import NewPersonCache
-from dispatcher.ledgers.write.read_ahead import ReadAhead
+from dispatcher.ledgers.write import admission, claims, in_doubt
+from dispatcher.ledgers.write.claims import Recovered
+from dispatcher.ledgers.write.large_ledger import LargeLedger
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
     Admitted,
@@ -46,43 +39,33 @@ from dispatcher.ports import (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A file that is ours, with its lock: what the thread that opens it hands over."""
-
-    path: Path
-    lock: LedgerLock
-    connection: sqlite3.Connection
-    campaign: int
-    last_id: int
-
-
 class SqliteLedger:
-    """One campaign's contacts in the ledger at a path; made by `open`.
+    """The contacts of one campaign in a ledger's file. Use `open` to create it.
 
-    A contact that is told to do what its status does not permit (an intent for one that is
-    not claimed, say) raises `LedgerError`, and nothing else is harmed. Times are seconds
-    since the epoch.
+    An operation that the contact's status does not permit (for example an intent for a contact
+    that is not claimed) raises `LedgerError` and changes nothing. Times are in seconds since the
+    epoch.
     """
 
-    def __init__(self, opened: _Opened, now: Callable[[], float]) -> None:
-        self._lock = opened.lock
-        self._campaign = opened.campaign
-        self._ids = count(opened.last_id + 1)
+    def __init__(
+        self, exclusive: ExclusiveLedger, campaign: int, last_id: int, now: Callable[[], float]
+    ) -> None:
+        self._lock = exclusive.lock
+        self._campaign = campaign
+        self._ids = count(last_id + 1)
         self._now = now
-        self._writer = Writer(opened.connection, opened.path)
-        self._ahead = ReadAhead(opened.path)
-        self._strangers = NewPersonCache()
+        self._large = LargeLedger(exclusive.path)
+        self._writer = Writer(exclusive.connection, exclusive.path, self._large.merge)
         self._opener = True
 
     @classmethod
     async def open(
         cls, path: str | Path, campaign: str, *, now: Callable[[], float] = time.time
     ) -> Self:
-        """Take the ledger at ``path`` for this process, making it where there is none.
+        """Lock and open the ledger at ``path``. Create the file if it does not exist.
 
         Raises:
-            LedgerError: another process holds it, or it cannot be used; the message says
+            LedgerError: another process has locked it, or it cannot be used; the message says
                 what to do.
 
         """
@@ -90,77 +73,58 @@ class SqliteLedger:
         try:
             opened = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(_give_back)
+            opening.add_done_callback(_close_unused)
             raise
-        return cls(opened, now)
+        return cls(*opened, now)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def for_campaign(self, campaign: str) -> Self:
-        """Return another campaign of the same file; it closes with this one, and only so.
+        """Return another campaign of the same file. It is closed when this ledger is closed.
 
         Raises:
             LedgerError: the ledger is closed or has failed.
 
         """
-        found = await self._writer.job(partial(_campaign_id, name=campaign, now=self._now()))
+        id_ = await self._writer.job(
+            partial(campaigns.ensure_campaign, name=campaign, now=self._now())
+        )
         other = copy(self)
-        other._campaign, other._opener = found, False  # noqa: SLF001 - a copy of its own kind
+        other._campaign, other._opener = id_, False  # noqa: SLF001 - a copy of its own kind
         return other
 
     async def close(self) -> None:
-        """Write what is queued, close the file and free it for other processes."""
+        """Write what is queued, close the file and release the lock."""
         if not self._opener:
             return
-        await self._ahead.close()  # before the writer: the last to close tidies up the log
+        await self._large.close()  # before the writer: the last connection removes the log
         await self._writer.close()
         self._lock.release()
 
     async def recover(self) -> Recovered:
-        """Take up what a daemon that died left behind; to be called once, before any work.
+        """Recover what an earlier run left behind. Call it once, before any other work.
 
-        Claimed contacts are ready again. For sending ones nobody knows whether the message
-        left: they are in doubt, with their intents, and are looked for at once.
+        Claimed contacts become ready. Sending contacts become in doubt, because their messages
+        may have left; their look backs are due at once.
         """
         return await self._writer.job(
-            partial(holding.recover, campaign=self._campaign, now=self._now())
+            partial(claims.recover, campaign=self._campaign, now=self._now())
         )
 
     def record_socket(self, path: str) -> None:
-        """Write down, in the lock's file, where this process takes orders."""
+        """Record the path of our control socket in the lock file."""
         self._lock.record_socket(path)
 
     async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Let ``run`` read or write in the writer's thread, within a transaction of its own group.
+        """Call ``run`` in the writer's thread, within the transaction of its group.
 
-        An exception of its own undoes what it wrote, and harms nothing else.
+        If it raises, only its own writes are rolled back.
         """
         return await self._writer.job(run)
-
-    async def tend(self, work: BatchGenerator[T]) -> T:
-        """Do long work while a run goes on: one of its jobs after the other, among the writes.
-
-        Raises:
-            LedgerError: the ledger has failed, or the work cannot be done.
-
-        """
-        answer = None
-        while True:
-            try:
-                job = work.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer = await self._writer.job(job)
 
     async def positions(self) -> Mapping[str, Position]:
         """Return how far each file of the campaign was read, by fingerprint."""
@@ -168,31 +132,28 @@ class SqliteLedger:
 
     async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction."""
-        seen = await self._ahead.admission(self._campaign, batch.contacts, self._writer.moves)
-        claiming = admission.ClaimOptions(now, claim, seen)
+        lookup = await self._large.look_up(self._campaign, batch.contacts)
+        claiming = admission.ClaimOptions(now, claim, lookup)
         admitted = await self._writer.job(
             lambda connection: admission.admit(
                 connection, self._campaign, self._ids, batch, claiming
             )
         )
-        if seen is not None:
-            self._strangers.note(admitted.claims, seen)
+        self._large.remember_absent(admitted.claims, lookup)
         return admitted
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
         """Take up to ``limit`` ready contacts that are due, the earliest due first."""
-        claims = await self._writer.job(
-            partial(holding.claim, campaign=self._campaign, limit=limit, now=now)
+        found = await self._writer.job(
+            partial(claims.claim, campaign=self._campaign, limit=limit, now=now)
         )
-        return holding.blocking_people(
-            claims, await self._ahead.hindered([each.id for each in claims])
-        )
+        return claims.with_blocks(found, await self._large.blocks([claim.id for claim in found]))
 
     async def release(self, ids: Iterable[int]) -> None:
-        """Make claimed contacts ready and due now: nobody works on them after all.
+        """Make claimed contacts ready, and due now.
 
         Raises:
-            LedgerError: one of them is not claimed; the others are released all the same.
+            LedgerError: one of them is not claimed; the others are released nevertheless.
 
         """
         due = self._now()
@@ -202,29 +163,19 @@ class SqliteLedger:
             if isinstance(answer, BaseException):
                 raise answer
 
-    async def replay(self, ids: Iterable[int]) -> Replayed:
-        """Put parked contacts back: ready with fresh progress, or in doubt if parked so.
-
-        Ids of contacts that are not parked in this campaign are left alone.
-        """
-        return await self._writer.job(
-            partial(holding.replay, campaign=self._campaign, ids=sorted(set(ids)), now=self._now())
-        )
-
     async def intend(self, intent: Intent) -> SendBlock | None:
-        """Turn a claimed contact into a sending one, or say what stands against it."""
-        stranger_after = self._strangers.take(intent.id, intent.external_contact_id)
-        return await self._writer.change(intend_fields(intent, stranger_after))
+        """Turn a claimed contact into a sending one, or return why that is not permitted."""
+        return await self._writer.change(intend_fields(intent, self._large.absent_after(intent)))
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
-        """Turn a sending contact back into a claimed one: nothing left after all."""
+        """Turn a sending contact back into a claimed one: its request did not leave."""
         await self._writer.change(["retract", id])
 
     async def settle(self, settlement: Settlement) -> None:
         """Write the final status and the lineage in one transaction.
 
-        The message, its subject and the address are removed, except from a parked contact,
-        which can be replayed; the message's SHA-256 stays.
+        The message, its subject and the address are removed; the message's SHA-256 stays. A
+        parked contact keeps all of them, because it can be replayed.
         """
         await self._writer.change(settle_fields(settlement))
 
@@ -235,7 +186,7 @@ class SqliteLedger:
         progress: Progress,
         story: Sequence[HistoryEntry] = (),
     ) -> None:
-        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on."""
+        """Make a contact ready; it can be claimed from ``due`` on."""
         await self._writer.change(defer_fields(id, due, progress, story))
 
     async def mark_in_doubt(
@@ -245,81 +196,70 @@ class SqliteLedger:
         progress: Progress,
         story: Sequence[HistoryEntry] = (),
     ) -> None:
-        """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
+        """Turn a sending contact into one in doubt; its look back is due at ``look_at``."""
         await self._writer.change(doubt_fields(id, look_at, progress, story))
 
     async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
-        """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
+        """Set the time when the next look back for a contact in doubt is due."""
         await self._writer.change(["look_again", id, at])
 
     async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
-        """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
+        """Return up to ``limit`` contacts in doubt whose look back is due, the earliest first."""
         return await self._writer.job(
-            partial(doubting.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
+            partial(in_doubt.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
         )
 
     async def next_look_back(self) -> float | None:
-        """Return when the next contact in doubt is due for a look; None if none is in doubt."""
-        return await self._writer.job(partial(doubting.next_look_back, campaign=self._campaign))
+        """Return when the next look back is due, None if no contact is in doubt."""
+        return await self._writer.job(partial(in_doubt.next_look_back, campaign=self._campaign))
 
     async def known_effects(
         self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
     ) -> KnownEffects:
-        """Return what is known about these, over all campaigns: see the port."""
+        """Return what is known about conversations and people; see `InDoubtLedger`."""
         return await self._writer.job(
-            partial(doubting.known_effects, conversations=conversations, since=since, people=people)
+            partial(in_doubt.known_effects, conversations=conversations, since=since, people=people)
         )
 
     async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:
-        """Return the first messages that were taken after a time, of whichever campaign."""
-        return await self._writer.job(partial(doubting.witnesses, after=after, limit=limit))
+        """Return the first messages that the platform took after a time, in all campaigns."""
+        return await self._writer.job(partial(in_doubt.witnesses, after=after, limit=limit))
 
     async def backlog(self, now: float) -> Backlog:
-        """Count what is not final."""
+        """Count the contacts that are not final."""
         return await self._writer.job(partial(totals.backlog, campaign=self._campaign, now=now))
 
     async def totals(self) -> Totals:
-        """Sum the campaign up."""
+        """Return the totals of the campaign."""
         return await self._writer.job(partial(totals.campaign_totals, campaign=self._campaign))
 
     async def paused(self) -> float | None:
-        """Return since when the campaign is paused; None if it is not."""
+        """Return since when the campaign is paused, None if it is not."""
         return await self._writer.job(partial(campaigns.paused_since, campaign=self._campaign))
 
     async def pause(self, now: float) -> None:
-        """Note that the campaign takes nothing new from ``now`` on, or since it was paused."""
+        """Pause the campaign from ``now`` on. If it is paused already, the earlier time stays."""
         await self._writer.job(partial(campaigns.pause, campaign=self._campaign, now=now))
 
     async def resume(self) -> None:
-        """Note that the campaign goes on."""
+        """Resume the campaign."""
         await self._writer.job(partial(campaigns.resume, campaign=self._campaign))
 
 
-def _open(path: Path, campaign: str, now: float) -> _Opened:
-    lock = LedgerLock(path)
+def _open(path: Path, campaign: str, now: float) -> tuple[ExclusiveLedger, int, int]:
+    """Return the open ledger, the id of the campaign, and the highest id of a contact."""
+    exclusive = ExclusiveLedger.open(path)
     try:
-        connection = open_for_writing(path)
-        try:
-            found = _campaign_id(connection, campaign, now)
-            (last_id,) = connection.execute(SQL["last_id"]).fetchone()
-        except sqlite3.Error as error:
-            connection.close()
-            raise translate_error(path, error) from None
+        with translated_errors(path):
+            id_ = campaigns.ensure_campaign(exclusive.connection, campaign, now)
+            (last_id,) = exclusive.connection.execute(SQL["last_id"]).fetchone()
     except BaseException:
-        lock.release()
+        exclusive.close()
         raise
-    return _Opened(path, lock, connection, found, last_id)
+    return exclusive, id_, last_id
 
 
-def _campaign_id(connection: sqlite3.Connection, name: str, now: float) -> int:
-    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
-    if row is None:
-        return int(connection.execute(SQL["add_campaign"], (name, now)).lastrowid or 0)
-    return int(row[0])
-
-
-def _give_back(opening: "asyncio.Future[_Opened]") -> None:
-    """Close what was opened for a caller that was cancelled meanwhile."""
+def _close_unused(opening: "asyncio.Future[tuple[ExclusiveLedger, int, int]]") -> None:
+    """Close a ledger whose caller was cancelled while it was opened."""
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().connection.close()
-        opening.result().lock.release()
+        opening.result()[0].close()

@@ -1,10 +1,5 @@
-"""Which links wait to be verified, and writing down what the platform said of them.
+"""Links of the lineage that are to be verified, and the verdicts on them."""
 
-Plain functions on a connection: for a command that holds the ledger, and for a daemon that does
-it on a command's behalf.
-"""
-
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,83 +7,59 @@ from typing import Self
 
 from dispatcher.domain.lineage_check import LineageLink, LinkVerdict
 from dispatcher.domain.status import Relation
-from dispatcher.ledgers.errors import translate_error
-from dispatcher.ledgers.lock import LedgerLock
-from dispatcher.ledgers.read.reader import check_campaign
-from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.campaigns import find_campaigns
+from dispatcher.ledgers.errors import translated_errors
+from dispatcher.ledgers.exclusive import ExclusiveLedger, transaction
+from dispatcher.ledgers.read.reader import reading
 from dispatcher.ledgers.statements import SQL
 
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedQuery:
-    """Which links to ask about: not confirmed yet, and old enough to be shown.
+    """Selects links that are not confirmed yet and that were settled long enough ago.
 
-    ``settled_until`` is in seconds since the epoch; no ``campaign`` means all of them.
+    ``settled_until`` is in seconds since the epoch; ``campaign`` None means all campaigns.
     """
 
     settled_until: float
     campaign: str | None = None
 
 
-def unverified(
-    connection: sqlite3.Connection, which: UnverifiedQuery, after: int, limit: int
-) -> list[LineageLink]:
-    """Return up to ``limit`` links with ids above ``after``, in the order of their ids."""
-    values = (after, which.settled_until, which.campaign, which.campaign, limit)
-    cursor = connection.execute(SQL["unverified_page"], values)
-    return [
-        LineageLink(id_, Relation(relation), previous, conversation, message, external, sent_at)
-        for id_, relation, previous, conversation, message, external, sent_at in cursor
-    ]
-
-
-def mark(connection: sqlite3.Connection, found: Mapping[int, LinkVerdict], at: float) -> None:
-    """Write what was found into the lineage, by its ids; ``at`` is seconds since the epoch.
-
-    To be called inside of a transaction, or for one link.
-    """
-    rows = [(str(verified), at, id_) for id_, verified in found.items()]
-    connection.executemany(SQL["mark_verified"], rows)
-
-
 class ExclusiveLinkStore:
-    """The links of a ledger that no daemon works on: it holds the ledger's lock. Use ``with``.
+    """The links of a ledger, whose lock this object holds. Use it with ``with``.
 
     Raises:
-        LedgerError: another process holds the ledger, there is none, or no such campaign.
+        LedgerError: another process has locked the ledger, there is none, or no such campaign.
 
     """
 
-    def __init__(self, path: str | Path, which: UnverifiedQuery) -> None:
+    def __init__(self, path: str | Path, query: UnverifiedQuery) -> None:
         self._path = Path(path)
-        self._which = which
-        check_campaign(self._path, which.campaign)
-        self._lock = LedgerLock(self._path)
-        try:
-            self._connection = open_for_writing(self._path)
-        except BaseException:
-            self._lock.release()
-            raise
+        self._query = query
+        with reading(self._path) as connection:  # a mistyped path must not create a file
+            find_campaigns(connection, query.campaign, self._path)
+        self._ledger = ExclusiveLedger.open(self._path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self._lock.release()
+        self._ledger.close()
 
     def page(self, after: int, limit: int) -> Sequence[LineageLink]:
-        """Return up to ``limit`` links with ids above ``after``."""
-        try:
-            return unverified(self._connection, self._which, after, limit)
-        except sqlite3.Error as error:
-            raise translate_error(self._path, error) from None
+        """Return up to ``limit`` links with ids above ``after``, in the order of their ids."""
+        campaign = self._query.campaign
+        values = (after, self._query.settled_until, campaign, campaign, limit)
+        with translated_errors(self._path):
+            rows = self._ledger.connection.execute(SQL["unverified_page"], values).fetchall()
+        return [LineageLink(row[0], Relation(row[1]), *row[2:]) for row in rows]
 
-    def mark(self, found: Mapping[int, LinkVerdict], at: float) -> None:
-        """Write down, in one transaction, what was found."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            mark(self._connection, found, at)
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise translate_error(self._path, error) from None
+    def mark(self, verdicts: Mapping[int, LinkVerdict], at: float) -> None:
+        """Store verdicts by the ids of their links, in one transaction.
+
+        ``at`` is in seconds since the epoch.
+        """
+        rows = [(str(verdict), at, id_) for id_, verdict in verdicts.items()]
+        connection = self._ledger.connection
+        with translated_errors(self._path), transaction(connection):
+            connection.executemany(SQL["mark_verified"], rows)

@@ -1,4 +1,4 @@
-"""One daemon per ledger: an exclusive lock on a file beside it."""
+"""The lock of a ledger: an exclusive lock on a file beside it, held by one process."""
 
 import fcntl
 import os
@@ -10,29 +10,28 @@ from dispatcher.ports import LedgerError
 MODE = 0o600
 """Owner only: the ledger holds messages and addresses."""
 
-
-_MOST_TOLD = 4096
+_MAX_LOCK_FILE = 4096
 """Bytes of a lock file that are read: a pid, and the path of a socket."""
 
 
 class LedgerLockedError(LedgerError):
-    """Another process has the ledger; ``holder`` is its process id, or "unknown".
+    """Another process holds the lock; ``holder`` is its process id, or "unknown".
 
-    ``socket`` is where it takes orders; empty if it told none.
+    ``socket`` is the path of its control socket, empty if it recorded none.
     """
 
-    def __init__(self, words: str, holder: str, socket: str) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, holder: str, socket: str) -> None:
+        super().__init__(message)
         self.holder = holder
         self.socket = socket
 
 
 class LedgerLock:
-    """Holds the lock from its making until `release`; the kernel frees it if we are killed.
+    """The held lock, from its creation until `release`. The kernel frees it if we are killed.
 
     Raises:
-        HeldError: another process holds it.
-        LedgerError: the file cannot be made.
+        LedgerLockedError: another process holds it.
+        LedgerError: the file cannot be created.
 
     """
 
@@ -53,7 +52,7 @@ class LedgerLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pid, socket = _read_holder(os.pread(self._fd, _MOST_TOLD, 0))
+            pid, socket = _read_holder(os.pread(self._fd, _MAX_LOCK_FILE, 0))
             os.close(self._fd)
             raise LedgerLockedError(
                 f"ledger {ledger}: another dispatcher (pid {pid}) works on it and holds {path}; "
@@ -65,22 +64,25 @@ class LedgerLock:
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def record_socket(self, path: str) -> None:
-        """Write down where the holder takes orders, for those who find the lock held."""
+        """Record the path of our control socket, for processes that find the ledger locked."""
         head = f"{os.getpid()}\n".encode()
         os.pwrite(self._fd, os.fsencode(path) + b"\n", len(head))
 
     def release(self) -> None:
-        """Let another process have the ledger; more than once does no harm."""
+        """Release the lock. More than once does no harm."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def read_lock_holder(ledger: Path) -> tuple[str, str]:
-    """Return pid and socket of who held the lock last, which may be over; empty if nobody did."""
+    """Return pid and socket path of the last process that held the lock, or empty strings.
+
+    The process may have ended since.
+    """
     try:
         with _path(ledger).open("rb") as file:
-            return _read_holder(file.read(_MOST_TOLD))
+            return _read_holder(file.read(_MAX_LOCK_FILE))
     except OSError:
         return "", ""
 
@@ -91,6 +93,6 @@ def _path(ledger: Path) -> Path:
 
 
 def _read_holder(content: bytes) -> tuple[str, str]:
-    """Read what `Lock` wrote: the pid, and behind it where its holder takes orders."""
+    """Read the pid and the socket path from a lock file."""
     lines = os.fsdecode(content).split("\n")
     return lines[0].strip() or "unknown", "".join(lines[1:2])

@@ -1,38 +1,40 @@
-"""What a person does by hand: orders, each carried out in one transaction.
+"""Commands of an operator, each carried out in one transaction.
 
-A running dispatcher carries them out in its writer's thread; where none runs, `offline` does.
+A running dispatcher executes them in its writer's thread (`execute`); if none runs, they are
+executed under the ledger's lock (`execute_exclusively`).
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
-from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.domain.status import Reason
-from dispatcher.ledgers import campaigns as pausing
+from dispatcher.ledgers import campaigns
+from dispatcher.ledgers.campaigns import find_campaigns
+from dispatcher.ledgers.errors import CommandError
+from dispatcher.ledgers.exclusive import exclusive_connection, transaction
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read.status import campaign_statuses
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import claims
 
 CommandAnswer = dict[str, object]
-"""What came of an order, as plain values."""
-
-
-class CommandError(DispatcherError, ValueError):
-    """An order that cannot be understood, or names what is not in the ledger."""
-
-    exit_code = ExitCode.USAGE
+"""The result of a command, as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which parked contacts are meant.
+    """Selects parked contacts.
 
-    ``campaign`` and ``reason`` None: all of them. ``before`` is in seconds since the epoch: those
-    parked later are not meant. ``names`` are contact keys, conversation ids or external contact
-    ids; none: all. ``limit`` takes the first ones in the order of their admission.
+    ``campaign`` and ``reason`` None select all. ``before`` is in seconds since the epoch and
+    excludes what was parked later. ``names`` are contact keys, conversation ids or external
+    contact ids; empty selects all. ``limit`` selects the first ones in the order of admission.
     """
 
     before: float
@@ -42,119 +44,111 @@ class Selection:
     limit: int | None = None
 
     @classmethod
-    def from_dict(cls, order: Mapping[str, Any]) -> Self:
-        """Read a selection from the plain values of an order.
+    def from_dict(cls, command: Mapping[str, Any]) -> Self:
+        """Read a selection from the JSON values of a command.
 
         Raises:
-            OrderError: a value is missing, of the wrong kind, or not known.
+            CommandError: a value is missing, unknown, or of the wrong type.
 
         """
-        unknown = set(order) - set(cls.__slots__)
+        unknown = set(command) - set(cls.__slots__)
         if unknown:
             raise CommandError(f"not known: {', '.join(sorted(unknown))}")
-        before, limit = order.get("before"), order.get("limit")
+        before, limit = command.get("before"), command.get("limit")
         if not isinstance(before, int | float):
             raise CommandError("before: needs a time in seconds since the epoch")
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise CommandError("limit: needs a number from 1 on")
-        names, campaign = order.get("names", ()), order.get("campaign")
+        names, campaign = command.get("names", ()), command.get("campaign")
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
-            raise CommandError("names: needs a list of texts")
+            raise CommandError("names: needs a list of strings")
         if campaign is not None and not isinstance(campaign, str):
-            raise CommandError("campaign: needs a text")
-        return cls(float(before), campaign, _reason(order.get("reason")), tuple(names), limit)
+            raise CommandError("campaign: needs a string")
+        return cls(float(before), campaign, _reason(command.get("reason")), tuple(names), limit)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the selection as the plain values of an order."""
+        """Return the selection as the JSON values of a command."""
         return asdict(self)
 
 
-def _reason(given: object) -> Reason | None:
-    if given is None:
+def _reason(value: object) -> Reason | None:
+    if value is None:
         return None
     try:
-        return Reason(str(given))
+        return Reason(str(value))
     except ValueError:
-        raise CommandError(f"reason: {given} is none; there are: {', '.join(Reason)}") from None
+        raise CommandError(
+            f"reason: {value} is not known; the reasons are: {', '.join(Reason)}"
+        ) from None
 
 
 def parked(
     connection: sqlite3.Connection, selection: Selection
 ) -> Iterator[tuple[int, str, list[Any]]]:
-    """Yield the campaign's number and name and the row of each parked contact that is meant."""
+    """Yield the campaign's id and name and the row of each selected contact.
+
+    Raises:
+        CommandError: the campaign is not in the ledger.
+
+    """
     left = -1 if selection.limit is None else selection.limit
     names = orjson.dumps(selection.names).decode() if selection.names else None
-    for id_, name in campaigns(connection, selection.campaign):
-        given = {
+    for name, id_ in find_campaigns(connection, selection.campaign).items():
+        values = {
             "campaign": id_, "reason": selection.reason, "before": selection.before,
             "names": names, "limit": left,
         }  # fmt: skip
-        for row in connection.execute(SQL["parked"], given):
+        for row in connection.execute(SQL["parked"], values):
             left -= left > 0
             yield id_, name, list(row)
         if not left:
             return
 
 
-def campaigns(connection: sqlite3.Connection, wanted: str | None) -> list[tuple[int, str]]:
-    """Return number and name of one campaign, or of all.
-
-    Raises:
-        OrderError: it is not in the ledger.
-
-    """
-    (stored,) = connection.execute(SQL["campaign_names"]).fetchone()
-    known = orjson.loads(stored)
-    if wanted is not None and wanted not in known:
-        raise CommandError(
-            f"campaign {wanted!r} is not in the ledger; it holds: {', '.join(known) or 'none'}"
-        )
-    return [
-        (int(connection.execute(SQL["campaign_id"], (name,)).fetchone()[0]), name)
-        for name in ([wanted] if wanted is not None else known)
-    ]
+def _selected_ids(
+    connection: sqlite3.Connection, command: Mapping[str, Any]
+) -> dict[int, list[int]]:
+    """Return the ids of the contacts that a command selects, by campaign."""
+    ids: dict[int, list[int]] = {}
+    for campaign, _, row in list(parked(connection, Selection.from_dict(command))):
+        ids.setdefault(campaign, []).append(row[0])
+    return ids
 
 
-def _ids(connection: sqlite3.Connection, order: Mapping[str, Any]) -> dict[int, list[int]]:
-    """Return the ids of the parked contacts that an order means, by campaign."""
-    found: dict[int, list[int]] = {}
-    for campaign, _, row in list(parked(connection, Selection.from_dict(order))):
-        found.setdefault(campaign, []).append(row[0])
-    return found
-
-
-def replay(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> CommandAnswer:
-    """Put parked contacts back: ready, or in doubt where they were parked so."""
-    done = [
+def replay(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
+    """Put parked contacts back: in doubt if they were parked in doubt, else ready."""
+    replayed = [
         claims.replay(connection, campaign, ids, now)
-        for campaign, ids in _ids(connection, order).items()
+        for campaign, ids in _selected_ids(connection, command).items()
     ]
     return {
-        "ready": sum(each.ready for each in done),
-        "in_doubt": sum(each.in_doubt for each in done),
+        "ready": sum(counts.ready for counts in replayed),
+        "in_doubt": sum(counts.in_doubt for counts in replayed),
     }
 
 
-def drop(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> CommandAnswer:
-    """Make parked contacts final as skipped, ``dropped``; their messages are removed."""
+def drop(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
+    """Settle parked contacts as skipped with reason ``dropped``, and remove their messages."""
     dropped = 0
-    for campaign, ids in _ids(connection, order).items():
-        given = {"now": now, "ids": orjson.dumps(ids).decode(), "campaign": campaign}
-        dropped += connection.execute(SQL["drop"], given).rowcount
+    for campaign, ids in _selected_ids(connection, command).items():
+        values = {"now": now, "ids": orjson.dumps(ids).decode(), "campaign": campaign}
+        dropped += connection.execute(SQL["drop"], values).rowcount
     return {"dropped": dropped}
 
 
-def pause(connection: sqlite3.Connection, order: Mapping[str, Any], now: float) -> CommandAnswer:
-    """Pause the campaign that the order names, or all."""
-    found = campaigns(connection, order.get("campaign"))
-    return {"paused": {name: pausing.pause(connection, id_, now) for id_, name in found}}
+def pause(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
+    """Pause the campaign that the command names, or all."""
+    found = find_campaigns(connection, command.get("campaign"))
+    return {"paused": {name: campaigns.pause(connection, id_, now) for name, id_ in found.items()}}
 
 
-def resume(connection: sqlite3.Connection, order: Mapping[str, Any], _now: float) -> CommandAnswer:
-    """Let the campaign that the order names go on, or all that are paused."""
-    found = campaigns(connection, order.get("campaign"))
-    told = {name: pausing.resume(connection, id_) for id_, name in found}
-    return {"resumed": {name: since for name, since in told.items() if since is not None}}
+def resume(
+    connection: sqlite3.Connection, command: Mapping[str, Any], _now: float
+) -> CommandAnswer:
+    """Resume the campaign that the command names, or all that are paused."""
+    found = find_campaigns(connection, command.get("campaign"))
+    paused = {name: campaigns.resume(connection, id_) for name, id_ in found.items()}
+    return {"resumed": {name: since for name, since in paused.items() if since is not None}}
 
 
 COMMANDS: Mapping[str, Callable[[sqlite3.Connection, Mapping[str, Any], float], CommandAnswer]] = {
@@ -163,4 +157,48 @@ COMMANDS: Mapping[str, Callable[[sqlite3.Connection, Mapping[str, Any], float], 
     "pause": pause,
     "resume": resume,
 }
-"""All orders by name; each takes the time in seconds since the epoch."""
+"""All commands by name. The last argument is the time in seconds since the epoch."""
+
+
+def execute_exclusively(path: Path, name: str, command: Mapping[str, Any]) -> CommandAnswer:
+    """Carry out one of `COMMANDS` in a ledger that no dispatcher uses.
+
+    Raises:
+        CommandError: the command is wrong; nothing was changed.
+        LedgerLockedError: a dispatcher has locked the ledger.
+        LedgerError: there is no ledger, or it cannot be written.
+
+    """
+    with exclusive_connection(path) as connection, transaction(connection):
+        return COMMANDS[name](connection, command, time.time())
+
+
+async def execute(ledger: SqliteLedger, name: str, command: Mapping[str, Any]) -> CommandAnswer:
+    """Carry out one of `COMMANDS` in an open ledger.
+
+    Raises:
+        CommandError: the command is wrong; nothing was changed.
+
+    """
+    run = COMMANDS[name]
+    return await ledger.job(lambda connection: run(connection, command, time.time()))
+
+
+async def statuses(ledger: SqliteLedger, campaign: str | None) -> list[dict[str, Any]]:
+    """Return the status of one campaign or of all, as JSON values.
+
+    Raises:
+        CommandError: the campaign is not in the ledger.
+
+    """
+    return await ledger.job(partial(campaign_statuses, campaign=campaign, now=time.time()))
+
+
+async def campaign_names(ledger: SqliteLedger, campaign: str | None) -> list[str]:
+    """Return the name of one campaign, or those of all.
+
+    Raises:
+        CommandError: the campaign is not in the ledger.
+
+    """
+    return list(await ledger.job(partial(find_campaigns, name=campaign)))

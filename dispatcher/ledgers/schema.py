@@ -1,19 +1,21 @@
-"""Opening the ledger's file: is it one, is it of this version, and how it is to be written."""
+"""Opens a ledger's file for writing: checks it, migrates it, and sets its pragmas."""
 
 import os
 import sqlite3
 from pathlib import Path
 
-from dispatcher.ledgers.codec import key_hash, person_of
-from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_of
+from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
-from dispatcher.ledgers.statements import script
+from dispatcher.ledgers.statements import script, with_positions
 
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
 
 MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql")
-"""Scripts that lead from each version to the next; the first one from nothing to version 1."""
+"""Scripts from each version to the next one; the first creates version 1."""
+
+_DERIVED = script("derived.sql")
 
 OLDEST_SQLITE = (3, 38, 0)
 """The first SQLite whose JSON operators the ledger can use."""
@@ -34,7 +36,7 @@ _BUSY_SECONDS = 10.0
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the ledger, making or migrating it where needed.
+    """Open a ledger. Create or migrate it if needed.
 
     Raises:
         LedgerError: the file cannot be opened, is no ledger, or is of a newer version.
@@ -42,7 +44,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """
     _check_library(path)
     _create(path)
-    try:
+    with translated_errors(path):
         connection = sqlite3.connect(
             path,
             timeout=_BUSY_SECONDS,
@@ -50,17 +52,20 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=512,
         )
-    except sqlite3.Error as error:
-        raise translate_error(path, error) from None
-    try:
-        _prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise translate_error(path, error) from None
-    except BaseException:
-        connection.close()
-        raise
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+def check_exists(path: Path) -> None:
+    """Raise `LedgerError` if there is no ledger at ``path``."""
+    if not path.is_file():
+        raise ledger_error(
+            path, "there is no such file; check ledger.path, or run a campaign first"
+        )
 
 
 def check_identity(connection: sqlite3.Connection, path: Path) -> int:
@@ -123,9 +128,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     for number, name in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, name, number)
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.executescript(script("transitions.sql"))
+    connection.executescript(with_positions(script("transitions.sql"), CHANGE_FIELDS))
 
 
 def _migrate(connection: sqlite3.Connection, name: str, number: int) -> None:
+    derived = _DERIVED if number == len(MIGRATIONS) else ""
     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
-    connection.executescript(f"BEGIN IMMEDIATE; {script(name)} {marks} COMMIT;")
+    connection.executescript(
+        "BEGIN IMMEDIATE; DROP VIEW IF EXISTS lineage_row; "
+        f"{script(name)} {derived} {marks} COMMIT;"
+    )

@@ -1,5 +1,7 @@
-"""The ledger's SQL: read from its own files, found by name."""
+"""SQL statements by name, read from the files in ``sql/``."""
 
+import re
+from collections.abc import Mapping
 from importlib.resources import files
 
 _MARK = "-- name: "
@@ -21,10 +23,35 @@ def by_name(text: str) -> dict[str, str]:
 
 
 SQL = by_name(script("queries.sql"))
-"""Every named statement."""
+"""Statements of runs and readers."""
+
+MAINTENANCE = by_name(script("maintenance.sql"))
+"""Statements that prune and erase."""
+
+CHECKS = by_name(script("integrity.sql"))
+"""Statements that count what a sound ledger does not contain."""
 
 
 def many(name: str, count: int, width: int = 0) -> str:
     """Return statement ``name`` for a list of ``count`` values, or of rows of ``width``."""
     item = "(" + ",".join("?" * width) + ")" if width else "?"
     return SQL[name].replace(MANY, ",".join([item] * count))
+
+
+def with_positions(text: str, fields: Mapping[str, tuple[str, ...]]) -> str:
+    """Replace the names of a change's fields in triggers by their positions in the JSON array.
+
+    ``fields`` are the names of the fields that follow kind and id, by the kind of change.
+    """
+    triggers = re.split(r"(?=CREATE TEMP TRIGGER)", text)
+    return "".join(_trigger_with_positions(trigger, fields) for trigger in triggers)
+
+
+def _trigger_with_positions(trigger: str, fields: Mapping[str, tuple[str, ...]]) -> str:
+    kind = re.search(r"new\.kind (?:=|IN) \(?'(\w+)'", trigger)
+    if kind is None:
+        return trigger
+    names = fields[kind[1]]
+    return re.sub(
+        r"(new\.fields ->> )'(\w+)'", lambda name: f"{name[1]}{2 + names.index(name[2])}", trigger
+    )

@@ -1,7 +1,6 @@
-"""Reading how a campaign stands, cheaply however many contacts are settled."""
+"""Totals, backlog and positions of a campaign; their cost does not grow with settled contacts."""
 
 import sqlite3
-from typing import Any
 
 import orjson
 
@@ -11,14 +10,14 @@ from dispatcher.ports import Backlog, Position, Totals
 
 
 def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
-    """Sum the campaign up. What is neither final nor held by somebody is ready."""
+    """Return the totals of a campaign. A contact is ready if it is neither final nor busy."""
     rows, admitted, duplicates, filtered, rejected, settled = connection.execute(
         SQL["sums"], (campaign,)
     ).fetchone()
     by_status: dict[tuple[Status, Reason | None], int] = {
         (Status(status), Reason(reason)): count for status, reason, count in orjson.loads(settled)
     }
-    for status, count in _busy(connection, campaign).items():
+    for status, count in count_busy(connection, campaign).items():
         by_status[Status(status), None] = count
     by_status[Status.READY, None] = admitted - sum(by_status.values())
     return Totals(
@@ -32,9 +31,9 @@ def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
 
 
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
-    """Count what is not final; ``now`` is in seconds since the epoch."""
+    """Count the contacts that are not final; ``now`` is in seconds since the epoch."""
     ready = campaign_totals(connection, campaign).by_status.get((Status.READY, None), 0)
-    busy = _busy(connection, campaign)
+    busy = count_busy(connection, campaign)
     due, oldest = connection.execute(SQL["due"], (campaign, now)).fetchone()
     (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()
     return Backlog(
@@ -48,13 +47,14 @@ def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlo
 
 def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Position]:
     """Return how far each file was read, by fingerprint."""
-    (found,) = connection.execute(SQL["positions"], (campaign,)).fetchone()
+    (stored,) = connection.execute(SQL["positions"], (campaign,)).fetchone()
     return {
         fingerprint: Position(file, fingerprint, offset, line, bool(done))
-        for file, fingerprint, offset, line, done in orjson.loads(found)
+        for file, fingerprint, offset, line, done in orjson.loads(stored)
     }
 
 
-def _busy(connection: sqlite3.Connection, campaign: int) -> dict[str, Any]:
-    (found,) = connection.execute(SQL["busy"], (campaign,)).fetchone()
-    return dict(orjson.loads(found))
+def count_busy(connection: sqlite3.Connection, campaign: int) -> dict[str, int]:
+    """Count the contacts that are claimed, sending or in doubt, by status."""
+    (counts,) = connection.execute(SQL["busy"], (campaign,)).fetchone()
+    return dict(orjson.loads(counts))

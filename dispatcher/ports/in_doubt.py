@@ -1,4 +1,4 @@
-"""What the ledger knows of sends that nobody knows the end of."""
+"""The part of the ledger for contacts in doubt: their sends have an unknown outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dispatcher.domain.unsettled_send import UnsettledSend
 
 @dataclass(frozen=True, slots=True)
 class InDoubtContact:
-    """A contact in doubt. ``id`` is the ledger's own number for it."""
+    """A contact in doubt. ``id`` is the ledger's own number of it."""
 
     id: int
     contact: Contact
@@ -23,12 +23,13 @@ class InDoubtContact:
 
 @dataclass(frozen=True, slots=True)
 class KnownEffects:
-    """What the ledger knows about some conversations and people, over all campaigns.
+    """What the ledger has about some conversations and people, in all campaigns.
 
-    ``messages`` are those in them that settled contacts have in their lineage,
-    ``conversations`` those among them that settled contacts opened, ``unnamed`` those that took a
-    settled contact's message whose id is not known, ``unsettled`` the sends to them whose end is
-    not known: sending, in doubt, or parked in doubt.
+    ``messages``: ids of the messages of settled contacts in these conversations.
+    ``conversations``: those of the conversations that settled contacts opened.
+    ``unnamed``: those of the conversations with a settled contact's message of unknown id.
+    ``unsettled``: sends to the conversations and people with an unknown outcome: their contacts
+    are sending, in doubt, or parked in doubt.
     """
 
     messages: frozenset[str] = frozenset()
@@ -38,7 +39,7 @@ class KnownEffects:
 
 
 class InDoubtLedger(Protocol):
-    """The part of the ledger that is about contacts in doubt; guarantees as in `Ledger`."""
+    """The part of the ledger for contacts in doubt; its guarantees are those of `Ledger`."""
 
     async def mark_in_doubt(
         self,
@@ -47,33 +48,32 @@ class InDoubtLedger(Protocol):
         progress: Progress,
         story: Sequence[HistoryEntry] = (),
     ) -> None:
-        """Turn a sending contact into one in doubt, to be looked for from ``look_at`` on."""
+        """Turn a sending contact into one in doubt; its look back is due at ``look_at``."""
         ...
 
     async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
-        """Return up to ``limit`` contacts in doubt that are due for a look, earliest first."""
+        """Return up to ``limit`` contacts in doubt whose look back is due, the earliest first."""
         ...
 
     async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
-        """Look for a contact in doubt again from ``at`` (seconds since the epoch) on."""
+        """Set when the next look back for a contact in doubt is due (seconds since the epoch)."""
         ...
 
     async def next_look_back(self) -> float | None:
-        """Return when the next contact in doubt is due for a look; None if none is in doubt."""
+        """Return when the next look back is due, None if no contact is in doubt."""
         ...
 
     async def known_effects(
         self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
     ) -> KnownEffects:
-        """Return what is known about these conversations, over all campaigns.
+        """Return what is known about conversations and people (external contact ids).
 
-        Of messages and opened conversations only those that were sent since that time (seconds
-        since the epoch, by the message where it is known, else by the intent); of the unsettled
-        all. ``people`` are external contact ids: sends to them whose end is not known are told,
-        too.
+        ``since`` (seconds since the epoch) limits messages and opened conversations to those that
+        were sent from then on, by the message's time if it is known, else by the intent's. All
+        unsettled sends to the conversations and people are returned.
         """
         ...
 
     async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:
-        """Return the first messages that were taken after a time, of whichever campaign."""
+        """Return the first messages that the platform took after a time, in all campaigns."""
         ...

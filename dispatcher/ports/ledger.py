@@ -15,17 +15,17 @@ from dispatcher.ports.source import Batch, Position
 
 
 class LedgerError(DispatcherError):
-    """The ledger cannot be used or has failed; the message names the file and what to do."""
+    """The ledger cannot be used or has failed. The message names the file and says what to do."""
 
     exit_code = ExitCode.LEDGER
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A contact that a worker holds. ``id`` is the ledger's own number for it.
+    """A contact that is claimed for a worker. ``id`` is the ledger's own number of it.
 
-    ``hindrance`` is what the ledger knew at the claim that stands against a send, as far as it
-    knows the person: never more than a hint, for the intent asks again.
+    ``block`` is the reason, known at the time of the claim, why a send is not permitted. It is
+    only a hint: the intent checks again, and the person may not have been known at the claim.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What became of a batch: how many were new, and those claimed in the same write."""
+    """The result of an admission: the number of new contacts, and those that were claimed."""
 
     admitted: int
     duplicates: int
@@ -45,10 +45,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How often one person may be written to.
+    """How many messages one person may get.
 
-    ``cap`` is the most messages since ``cap_since`` (seconds since the epoch) in all campaigns;
-    0: no cap.
+    ``one_per_person`` permits one in the campaign. ``cap`` is the maximum in all campaigns since
+    ``cap_since`` (seconds since the epoch); 0 means no cap.
     """
 
     one_per_person: bool = False
@@ -57,15 +57,15 @@ class Limits:
 
 
 NO_LIMITS = Limits()
-"""As often as there are contacts."""
+"""No limits: a person may get as many messages as it has contacts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is about to be sent, written down before the request leaves.
+    """The record of a send, committed before its request leaves.
 
-    ``at`` is seconds since the epoch by the platform's clock. ``external_contact_id`` is who
-    the person is, as far as it is known: the platform's word, else the row's.
+    ``at`` is in seconds since the epoch by the platform's clock. ``external_contact_id`` is the
+    person, if known: as the platform reports it, else as in the row.
     """
 
     id: int
@@ -79,11 +79,11 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A contact's end. ``relation`` and the ids after it are set where a message was taken.
+    """The final status of a contact. ``relation`` and the ids are set if a message was taken.
 
-    ``at`` is seconds since the epoch; ``words`` is the platform's message on a rejection;
-    ``sent_at`` is the message's time by the platform, where that is known; else the intent's.
-    ``story`` is what was done since the contact was claimed.
+    ``at`` is in seconds since the epoch; ``words`` is the platform's message on a rejection.
+    ``sent_at`` is the platform's time of the message; if it is None, the intent's time counts.
+    ``story`` is the history since the contact was claimed.
     """
 
     id: int
@@ -107,9 +107,9 @@ class Settlement:
 class Backlog:
     """Contacts that are not final. Times are seconds since the epoch.
 
-    ``due`` are ready and due now, ``later`` ready but not yet due; ``busy`` are claimed or
-    sending. ``oldest_due`` is the earliest due time of a ready contact that is due,
-    ``next_due`` the earliest of one that is not.
+    ``due`` counts contacts that are ready and due, ``later`` those that are ready and not yet
+    due, ``busy`` those that are claimed or sending. ``oldest_due`` is the earliest due time of
+    the first kind, ``next_due`` that of the second.
     """
 
     due: int
@@ -121,11 +121,10 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The sums of one campaign over all its runs: they add up to ``rows``.
+    """The totals of one campaign over all its runs.
 
-    ``rows`` = admitted + duplicates + rejected rows + filtered, and the contacts in
-    ``by_status`` (keys: status and, for a final one, its reason) are the admitted ones.
-    ``rejected`` counts rejected rows by reason.
+    ``rows`` = admitted + duplicates + rejected rows + filtered. ``rejected`` counts rejected rows
+    by reason. ``by_status`` counts the admitted contacts by status and, if final, by reason.
     """
 
     rows: int
@@ -139,9 +138,9 @@ class Totals:
 class Ledger(InDoubtLedger, Protocol):
     """The durable record of every contact's progress.
 
-    Every method returns once its write is committed and durable. An operation that fails
-    rolls back alone; a commit that fails raises `LedgerError` for all and for every later
-    call. Cancelling a caller cancels no write.
+    Every method returns when its write is committed and durable. If an operation fails, only
+    its own writes are rolled back. If a commit fails, all its operations and every later call
+    raise `LedgerError`. Cancelling a caller does not cancel its write.
     """
 
     async def positions(self) -> Mapping[str, Position]:
@@ -151,27 +150,27 @@ class Ledger(InDoubtLedger, Protocol):
     async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction.
 
-        Up to ``claim`` of the new contacts that are due are claimed in the same write.
-        A contact whose (campaign, key) is there already is counted as a duplicate.
+        Up to ``claim`` of the new contacts that are due are claimed in the same transaction. A
+        contact whose (campaign, key) is already known counts as a duplicate.
         """
         ...
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
-        """Take up to ``limit`` ready contacts that are due, the earliest due first."""
+        """Claim up to ``limit`` ready contacts that are due, the earliest due first."""
         ...
 
     async def intend(self, intent: Intent) -> SendBlock | None:
-        """Turn a claimed contact into a sending one, or say what stands against it.
+        """Turn a claimed contact into a sending one, or return why that is not permitted.
 
-        One conversation and one person have at most one send at a time whose end is not known,
-        in all campaigns; a contact that has to wait for another's, or that ``limits`` hold
-        back, stays claimed. From here on the person counts as reached, until a retraction, a
-        deferral or a settlement shows that the message was not taken.
+        In all campaigns together, a conversation and a person have at most one unsettled send at
+        a time. A contact that must wait for another one, or that exceeds ``limits``, stays
+        claimed. From the intent on the person counts as reached, until a retraction, a deferral
+        or a settlement shows that the message was not taken.
         """
         ...
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the ledger's word for it
-        """Turn a sending contact back into a claimed one: nothing left after all."""
+        """Turn a sending contact back into a claimed one: its request did not leave."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:
@@ -185,22 +184,22 @@ class Ledger(InDoubtLedger, Protocol):
         progress: Progress,
         story: Sequence[HistoryEntry] = (),
     ) -> None:
-        """Put a contact back, to be claimed from ``due`` (seconds since the epoch) on.
+        """Make a contact ready; it can be claimed from ``due`` (seconds since the epoch) on.
 
-        ``story`` is what was done since it was claimed.
+        ``story`` is its history since it was claimed.
         """
         ...
 
     async def release(self, ids: Sequence[int]) -> None:
-        """Put claimed contacts back as they were, due at once."""
+        """Make claimed contacts ready, and due at once."""
         ...
 
     async def backlog(self, now: float) -> Backlog:
-        """Count what is not final."""
+        """Count the contacts that are not final."""
         ...
 
     async def totals(self) -> Totals:
-        """Sum the campaign up."""
+        """Return the totals of the campaign."""
         ...
 
     async def paused(self) -> float | None:
@@ -208,9 +207,9 @@ class Ledger(InDoubtLedger, Protocol):
         ...
 
     async def pause(self, now: float) -> None:
-        """Note that the campaign takes nothing new from ``now`` on, or since it was paused."""
+        """Pause the campaign from ``now`` on. If it is paused already, the earlier time stays."""
         ...
 
     async def resume(self) -> None:
-        """Note that the campaign goes on."""
+        """Resume the campaign."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 
 from dispatcher.domain.contact import Contact
@@ -64,6 +65,8 @@ active = 1
 [analytics]
 """
 ELSEWHERE = {"spring": 3, "autumn": 1}
+LATEST_EFFECT = 1.0
+"""Seconds after which each message that takes effect late has done so."""
 LATER = 40
 """Contacts of the second run, whose messages prove what became of the first one's."""
 
@@ -83,6 +86,16 @@ def split(played):
     return first, second
 
 
+def who_was_reached(effect):
+    return effect["previousConversationId"] or effect["conversationId"]
+
+
+def resolutions(played):
+    """How contacts in doubt ended so far, once all metrics have arrived."""
+    played.metrics.settle()
+    return played.metrics.series("dispatcher.in_doubt", "resolution")
+
+
 def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_path, dialect):
     """Found ones are settled; the others are sent again, once later messages are shown."""
     scenario = written(
@@ -93,9 +106,13 @@ def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_pa
         played.contacts = first
         ended = played.run("--wait-limit", str(BOUND + 1))
         assert ended.returncode == 10, ended.stderr
-        left = played.status_counts()
-        assert not [end for end in left if end[0] == "parked"]
-        assert 0 < left["in_doubt", None] < 100
+        ends = played.settled()
+        assert "parked" not in {status for status, _ in ends.values()}
+        left = {who for who, end in ends.items() if end == ("in_doubt", None)}
+        assert 0 < len(left) < 100
+        time.sleep(LATEST_EFFECT)
+        lost = left - {who_was_reached(effect) for effect in played.sandbox.effects()}
+        before = resolutions(played)
         played.sandbox.post("faults", faults=[])
         played.contacts = second
         ended = played.run()
@@ -105,10 +122,12 @@ def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_pa
         assert_right_call_for_each(played)
         assert_each_ends_as_the_table_says(played)
         assert_metrics_match(played)
-        made = played.metrics.series("dispatcher.in_doubt", "resolution")
-        assert made["absent",] == left["in_doubt", None]
-        assert made["found",] > 0
-        assert made["parked",] == made["resent",] == 0
+        after = resolutions(played)
+        # a slow first run finds out about some by itself: its own later messages are shown in time
+        assert after["absent",] - before["absent",] == len(lost)
+        assert after["found",] - before["found",] >= len(left - lost)
+        assert after["found",] > 0
+        assert after["parked",] == after["resent",] == 0
         for failure in ("scope_errors", "closed_session_conflicts", "retry_loops"):
             assert played.metrics.total(f"dispatcher.{failure}") == 0
 
@@ -172,10 +191,7 @@ def test_at_least_once_leaves_nobody_out(tmp_path, dialect):
         ended = played.run()
         assert ended.returncode == 0, ended.stderr
         assert_each_ends_as_the_table_says(played)
-        reached = Counter(
-            effect["previousConversationId"] or effect["conversationId"]
-            for effect in played.sandbox.effects()
-        )
+        reached = Counter(who_was_reached(effect) for effect in played.sandbox.effects())
         assert set(reached) == set(played.rows())
         assert max(reached.values()) > 1
         assert played.metrics.total("dispatcher.in_doubt", "resolution:resent") > 0

@@ -15,7 +15,7 @@ import pytest
 from dispatcher.ledgers.schema import APPLICATION_ID
 from dispatcher.ledgers.statements import script
 from tests.support import forked
-from tests.support.faulty import (
+from tests.support.broken_environment import (
     FEW_PAGES,
     LIMITED,
     NOBODY,

@@ -2,7 +2,8 @@
 
 import random
 
-from dispatcher.ledgers.read.reader import LedgerReader, read_status
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.read.status import read_status
 from tests.support.playing import play
 
 ROWS = 100_000

@@ -1,4 +1,4 @@
-"""What every ledger promises, whatever it is made of. A new one is added to `LEDGERS`."""
+"""What every ledger promises, in a file or in memory."""
 
 from dataclasses import replace
 
@@ -9,10 +9,8 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
 
-LEDGERS = {"sqlite": SqliteLedger.open}
 NOW = 1000.0
 
 
@@ -42,40 +40,20 @@ def notified(claim):
     )
 
 
-@pytest.fixture(params=LEDGERS)
-async def make(request, tmp_path):
-    """Open the same ledger again and again, one at a time, for a campaign by name."""
-    opened = []
-
-    async def open_again(campaign="campaign"):
-        if opened:
-            await opened[-1].close()
-        opened.append(await LEDGERS[request.param](tmp_path / "ledger.db", campaign))
-        return opened[-1]
-
-    yield open_again
-    await opened[-1].close()
-
-
-@pytest.fixture
-async def ledger(make):
-    return await make()
-
-
-async def test_admits_each_key_once(ledger):
+async def test_admits_a_key_once(ledger):
     """A key that is there already, or comes twice in a batch, is a duplicate; the first wins."""
     first = await ledger.admit(Batch([contact(1), contact(2)]), NOW, 0)
     again = Contact("key-3", "other", "another text")
     second = await ledger.admit(Batch([contact(2), contact(3), again]), NOW, 9)
     assert (first.admitted, first.duplicates) == (2, 0)
     assert (second.admitted, second.duplicates) == (1, 2)
-    assert [each.contact for each in second.claims] == [contact(3)]
+    assert [claim.contact for claim in second.claims] == [contact(3)]
 
 
-async def test_the_same_key_in_two_campaigns(make):
+async def test_the_same_key_in_two_campaigns(open_ledger):
     """Keys are unique within a campaign, and no campaign claims another's contacts."""
-    await (await make("one")).admit(Batch(contacts(1)), NOW, 0)
-    other = await make("two")
+    await (await open_ledger("one")).admit(Batch(contacts(1)), NOW, 0)
+    other = await open_ledger("two")
     assert (await other.admit(Batch(contacts(1)), NOW, 0)).admitted == 1
     assert len(await other.claim(9, NOW)) == 1
 
@@ -84,9 +62,9 @@ async def test_admission_claims_in_order(ledger):
     """The first due ones of the batch are claimed with it, up to the bound; the rest later."""
     batch = Batch([contact(0, not_before=NOW + 60), *contacts(5)[1:]])
     admitted = await ledger.admit(batch, NOW, 2)
-    assert [each.contact.key for each in admitted.claims] == ["key-1", "key-2"]
-    assert [each.contact.key for each in await ledger.claim(9, NOW)] == ["key-3", "key-4"]
-    assert [each.contact.key for each in await ledger.claim(9, NOW + 60)] == ["key-0"]
+    assert [claim.contact.key for claim in admitted.claims] == ["key-1", "key-2"]
+    assert [claim.contact.key for claim in await ledger.claim(9, NOW)] == ["key-3", "key-4"]
+    assert [claim.contact.key for claim in await ledger.claim(9, NOW + 60)] == ["key-0"]
     assert await ledger.claim(9, NOW + 60) == []
 
 
@@ -105,31 +83,31 @@ async def test_everything_of_a_contact_comes_back(ledger):
     )
     twin = replace(odd, key="kéy\0'\"x")
     assert (await ledger.admit(Batch([odd, twin]), NOW, 0)).admitted == 2
-    assert [each.contact for each in await ledger.claim(9, NOW)] == [odd, twin]
+    assert [claim.contact for claim in await ledger.claim(9, NOW)] == [odd, twin]
     assert (await ledger.admit(Batch([odd, twin]), NOW, 0)).duplicates == 2
 
 
-async def test_positions_move_with_admission(make):
+async def test_positions_move_with_admission(open_ledger):
     """The position is as of the last batch, by fingerprint, and outlives the process."""
-    ledger = await make()
+    ledger = await open_ledger()
     for offset, done in ((10, False), (20, True)):
         await ledger.admit(Batch([], position=Position("a", "fa", offset, 2, done)), NOW, 0)
     await ledger.admit(Batch([], position=Position("b", "fb", 5, 1, done=False)), NOW, 0)
     await ledger.admit(Batch(contacts(1)), NOW, 0)
-    ledger = await make()
+    ledger = await open_ledger()
     assert await ledger.positions() == {
         "fa": Position("a", "fa", 20, 2, done=True),
         "fb": Position("b", "fb", 5, 1, done=False),
     }
-    assert await (await make("other")).positions() == {}
+    assert await (await open_ledger("other")).positions() == {}
 
 
-async def test_totals_add_up_over_restarts(make):
+async def test_totals_add_up_over_restarts(open_ledger):
     """Each row of the input is in exactly one sum, whatever ran when."""
-    ledger = await make()
+    ledger = await open_ledger()
     bad = [RejectedRow("f", line, "bad_date", "", b"\xff") for line in range(3)]
     await ledger.admit(Batch(contacts(4), [*bad, replace(bad[0], reason="no_id")], 5), NOW, 2)
-    ledger = await make()
+    ledger = await open_ledger()
     await ledger.admit(Batch(contacts(5), bad[:1], 1), NOW, 0)
     totals = await ledger.totals()
     assert (totals.rows, totals.admitted, totals.duplicates, totals.filtered) == (20, 5, 4, 6)
@@ -142,8 +120,8 @@ async def test_claims_the_earliest_due_first(ledger):
     """What has waited longest goes first, and never more than was asked for."""
     due = [30.0, 10.0, 20.0]
     await ledger.admit(Batch([contact(n, not_before=at) for n, at in enumerate(due)]), NOW, 0)
-    assert [each.contact.key for each in await ledger.claim(2, NOW)] == ["key-1", "key-2"]
-    assert [each.contact.key for each in await ledger.claim(2, NOW)] == ["key-0"]
+    assert [claim.contact.key for claim in await ledger.claim(2, NOW)] == ["key-1", "key-2"]
+    assert [claim.contact.key for claim in await ledger.claim(2, NOW)] == ["key-0"]
 
 
 async def test_progress_comes_back_after_a_deferral(ledger):
@@ -199,7 +177,7 @@ async def test_refuses_what_the_status_does_not_permit(ledger):
 
 
 async def test_the_backlog_counts_what_is_not_final(ledger):
-    """Due, later and busy are told apart, with the earliest times of the first two."""
+    """Due, later and busy are counted separately, with the earliest times of the first two."""
     early = [contact(n, not_before=NOW - n) for n in range(4)]
     late = [contact(n, not_before=NOW + n) for n in (10, 11)]
     claims = (await ledger.admit(Batch([*early, *late]), NOW, 2)).claims
@@ -218,12 +196,12 @@ async def test_an_empty_backlog(ledger):
     assert (backlog.oldest_due, backlog.next_due) == (None, None)
 
 
-async def test_what_is_answered_is_there_after_a_restart(make):
+async def test_what_is_answered_is_there_after_a_restart(open_ledger):
     """Final contacts stay final, ready ones are claimed again, with a ledger that was closed."""
-    ledger = await make()
+    ledger = await open_ledger()
     claims = (await ledger.admit(Batch(contacts(3)), NOW, 2)).claims
     await ledger.settle(notified(claims[0]))
     await ledger.defer(claims[1].id, NOW, NEW)
-    ledger = await make()
-    assert {each.contact.key for each in await ledger.claim(9, NOW)} == {"key-1", "key-2"}
+    ledger = await open_ledger()
+    assert {claim.contact.key for claim in await ledger.claim(9, NOW)} == {"key-1", "key-2"}
     assert (await ledger.totals()).by_status[Status.NOTIFIED, Reason.DELIVERED] == 1

@@ -21,8 +21,8 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.http_server.unix_socket import LONGEST_PATH, ControlAddressError, socket_path
+from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.operator_commands import CommandError
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 

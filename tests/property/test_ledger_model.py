@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
-from dispatcher.ledgers.write import index_staging, read_ahead
+from dispatcher.ledgers.schema import open_for_writing
+from dispatcher.ledgers.write import index_staging, large_ledger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
+from tests.support.ledger_commands import replay
 
 CAMPAIGN = "campaign"
 FINALS = st.sampled_from(
@@ -89,7 +92,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.defaults = (
-            read_ahead.MIN_FILE_BYTES,
+            large_ledger.MIN_FILE_BYTES,
             index_staging.MIN_STAGED,
             index_staging.MERGE_BATCH,
         )
@@ -118,7 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.run(self.ledger.close())
                 assert self.findings() == []
         finally:
-            read_ahead.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
+            large_ledger.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
                 self.defaults
             )
             self.runner.close()
@@ -126,7 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(large=st.booleans())
     def begin(self, large):
-        read_ahead.MIN_FILE_BYTES = 0 if large else read_ahead.MIN_FILE_BYTES
+        large_ledger.MIN_FILE_BYTES = 0 if large else large_ledger.MIN_FILE_BYTES
         self.path.parent.mkdir()
         self.open()
 
@@ -134,24 +137,24 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.run(SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now))
         recovered = self.run(self.ledger.recover())
         released = self.turn({Status.CLAIMED}, Status.READY)
-        for each in self.known.values():
-            if each.status is Status.SENDING:
-                each.progress = replace(each.progress, doubted_at=self.now)
+        for row in self.known.values():
+            if row.status is Status.SENDING:
+                row.progress = replace(row.progress, doubted_at=self.now)
         self.turn({Status.SENDING}, Status.IN_DOUBT)
-        doubtful = [each for each in self.known.values() if each.status is Status.IN_DOUBT]
+        doubtful = [row for row in self.known.values() if row.status is Status.IN_DOUBT]
         assert (recovered.released, recovered.in_doubt) == (released, len(doubtful))
 
     def turn(self, statuses, status):
-        turned = [each for each in self.known.values() if each.status in statuses]
-        for each in turned:
-            each.status, each.due = status, self.now
+        turned = [row for row in self.known.values() if row.status in statuses]
+        for row in turned:
+            row.status, row.due = status, self.now
         return len(turned)
 
     def findings(self):
-        return [each.name for each in check_integrity(self.path) if each.count]
+        return [finding.name for finding in check_integrity(self.path) if finding.count]
 
     def among(self, data, *statuses):
-        keys = sorted(key for key, each in self.known.items() if each.status in statuses)
+        keys = sorted(key for key, row in self.known.items() if row.status in statuses)
         return data.draw(st.sampled_from(keys)) if keys else None
 
     @rule(seconds=st.integers(1, 20))
@@ -185,7 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
         due = [key for key in fresh if self.known[key].due <= self.now][:claim]
         assert admitted.admitted == len(fresh)
         assert admitted.duplicates == len(rows) - len(fresh)
-        assert [each.contact for each in admitted.claims] == [
+        assert [claim.contact for claim in admitted.claims] == [
             self.known[key].contact for key in due
         ]
         self.take(admitted.claims, self.hint_of_an_admission)
@@ -210,62 +213,62 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def hindrance(self, me, person, limits):
         everybody = (*self.known.values(), *self.gone.values())
-        others = [each for each in everybody if each is not me]
+        others = [row for row in everybody if row is not me]
         reached = [e for e in others if person and e.person == person and e.reached is not None]
         talking = [e for e in others if e.contact.conversation_id == me.contact.conversation_id]
-        if any(each.status in UNSETTLED for each in talking + reached):
+        if any(row.status in UNSETTLED for row in talking + reached):
             return SendBlock.BUSY
         if limits.one_per_person and reached:
             return SendBlock.SAME_PERSON
-        late = sum(each.reached >= limits.cap_since for each in reached)
+        late = sum(row.reached >= limits.cap_since for row in reached)
         return SendBlock.CAPPED if 0 < limits.cap <= late else None
 
     def hint_of_a_claim(self, me):
         return self.hindrance(me, me.person, Limits(one_per_person=True))
 
     def hint_of_an_admission(self, me):
-        """Who was written to is told, who is being written to is not: that may come to nothing."""
+        """People who got a message are a hint; a send that is on its way is none, it may fail."""
         everybody = (*self.known.values(), *self.gone.values())
-        others = [each for each in everybody if each is not me and each.reached is not None]
+        others = [row for row in everybody if row is not me and row.reached is not None]
         ended = any(e.person == me.person and e.status not in UNSETTLED for e in others)
         return SendBlock.SAME_PERSON if me.person and ended else None
 
     def take(self, claims, hint):
         for claim in claims:
-            each = self.known[claim.contact.key]
-            assert claim.block == hint(each)
-            assert each.status is Status.READY
-            assert claim.progress == each.progress
-            each.status = Status.CLAIMED
+            row = self.known[claim.contact.key]
+            assert claim.block == hint(row)
+            assert row.status is Status.READY
+            assert claim.progress == row.progress
+            row.status = Status.CLAIMED
             assert self.ids.setdefault(claim.contact.key, claim.id) == claim.id
 
     @where(Status.READY)
     @rule(limit=st.integers(0, 5))
     def claim(self, limit):
         due = sorted(
-            each.due
-            for each in self.known.values()
-            if each.status is Status.READY and each.due <= self.now
+            row.due
+            for row in self.known.values()
+            if row.status is Status.READY and row.due <= self.now
         )
         claims = self.run(self.ledger.claim(limit, self.now))
-        assert [self.known[each.contact.key].due for each in claims] == due[:limit]
+        assert [self.known[claim.contact.key].due for claim in claims] == due[:limit]
         self.take(claims, self.hint_of_a_claim)
 
     @where(Status.CLAIMED)
-    @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS, told=PEOPLE, limits=LIMITS)
-    def intend(self, data, decision, progress, told, limits):
+    @rule(data=st.data(), decision=DECISIONS, progress=PROGRESS, learnt=PEOPLE, limits=LIMITS)
+    def intend(self, data, decision, progress, learnt, limits):
         if key := self.among(data, Status.CLAIMED):
             step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
-            each = self.known[key]
-            who = told or each.person
+            row = self.known[key]
+            who = learnt or row.person
             intent = Intent(self.ids[key], step, decision, self.now, progress, who, limits)
-            expected = self.hindrance(each, who, limits)
+            expected = self.hindrance(row, who, limits)
             assert self.run(self.ledger.intend(intent)) == expected
             if expected is None:
-                each.status, each.progress = Status.SENDING, progress
-                each.person, each.reached = who, self.now
-                each.talk = decision.conversation_id if step is Step.NOTIFY else decision.previous
-                each.taken_at = self.now
+                row.status, row.progress = Status.SENDING, progress
+                row.person, row.reached = who, self.now
+                row.talk = decision.conversation_id if step is Step.NOTIFY else decision.previous
+                row.taken_at = self.now
 
     @where(Status.SENDING)
     @rule(data=st.data())
@@ -278,8 +281,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def doubt(self, data, wait, progress):
         if key := self.among(data, Status.SENDING):
             self.run(self.ledger.mark_in_doubt(self.ids[key], self.now + wait, progress))
-            each = self.known[key]
-            each.status, each.due, each.progress = Status.IN_DOUBT, self.now + wait, progress
+            row = self.known[key]
+            row.status, row.due, row.progress = Status.IN_DOUBT, self.now + wait, progress
 
     @rule(data=st.data(), wait=st.integers(0, 9))
     def look_again(self, data, wait):
@@ -299,9 +302,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def defer(self, data, wait, progress):
         if key := self.among(data, *HELD):
             self.run(self.ledger.defer(self.ids[key], self.now + wait, progress))
-            each = self.known[key]
-            each.status, each.due, each.progress = Status.READY, self.now + wait, progress
-            each.reached = None
+            row = self.known[key]
+            row.status, row.due, row.progress = Status.READY, self.now + wait, progress
+            row.reached = None
 
     @where(*HELD)
     @rule(data=st.data(), final=FINALS, progress=PROGRESS)
@@ -315,37 +318,37 @@ class LedgerMachine(RuleBasedStateMachine):
     def settle_all(self, data):
         finals = FINALS.filter(lambda final: final[1] is not Reason.IN_DOUBT)
         unsent = FINALS.filter(lambda final: final[1] not in AFTER_A_SEND)
-        for key, each in list(self.known.items()):
-            if each.status in HELD:
-                self.end(key, data.draw(finals if each.status in UNSETTLED else unsent), NEW)
+        for key, row in list(self.known.items()):
+            if row.status in HELD:
+                self.end(key, data.draw(finals if row.status in UNSETTLED else unsent), NEW)
 
     def end(self, key, final, progress):
-        (status, reason), each = final, self.known[key]
+        (status, reason), row = final, self.known[key]
         taken = status in {Status.NOTIFIED, Status.OPENED}
         relation = Relation.LINKED if taken else None
         settled = Settlement(
             self.ids[key], status, reason, self.now, progress, relation,
-            each.talk, f"message-{self.ids[key]}",
+            row.talk, f"message-{self.ids[key]}",
         )  # fmt: skip
         self.run(self.ledger.settle(settled))
-        each.status, each.reason, each.lineage = status, reason, taken
+        row.status, row.reason, row.lineage = status, reason, taken
         if not taken and reason is not Reason.IN_DOUBT:
-            each.reached = None
-        each.settled_at = self.now
+            row.reached = None
+        row.settled_at = self.now
         self.newest_lineage = key if taken else self.newest_lineage
-        each.progress = progress if status is Status.PARKED else replace(progress, target=None)
+        row.progress = progress if status is Status.PARKED else replace(progress, target=None)
 
     @where(Status.PARKED)
     @rule(data=st.data())
     def replay(self, data):
         if key := self.among(data, Status.PARKED):
-            each = self.known[key]
-            doubtful = each.reason is Reason.IN_DOUBT
-            replayed = self.run(self.ledger.replay([self.ids[key]]))
+            row = self.known[key]
+            doubtful = row.reason is Reason.IN_DOUBT
+            replayed = self.run(replay(self.ledger, [self.ids[key]]))
             assert (replayed.ready, replayed.in_doubt) == (not doubtful, doubtful)
-            each.status = Status.IN_DOUBT if doubtful else Status.READY
-            each.reason, each.due = None, self.now
-            each.progress = each.progress if doubtful else NEW
+            row.status = Status.IN_DOUBT if doubtful else Status.READY
+            row.reason, row.due = None, self.now
+            row.progress = row.progress if doubtful else NEW
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), others=st.integers(1, 3))
@@ -355,7 +358,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         wrong = [self.ledger.settle(settlement(self.ids[key], self.now)) for _ in range(others)]
         answers = self.run(together(*wrong, self.ledger.backlog(self.now)))
-        assert all(isinstance(each, LedgerError) for each in answers[:-1])
+        assert all(isinstance(answer, LedgerError) for answer in answers[:-1])
 
     @precondition(anybody)
     @rule(age=st.integers(-1, 5), parked=st.booleans())
@@ -364,12 +367,13 @@ class LedgerMachine(RuleBasedStateMachine):
         kept = {self.newest, self.newest_lineage}
         old = [
             key
-            for key, each in self.known.items()
-            if each.reason and each.settled_at < before and key not in kept
-            if parked or each.status is not Status.PARKED
+            for key, row in self.known.items()
+            if row.reason and row.settled_at < before and key not in kept
+            if parked or row.status is not Status.PARKED
         ]
         bad = [at for at in self.bad_at[:-1] if at < before]
-        pruned = self.run(self.ledger.tend(prune(PruneOrder(before, parked=parked))))
+        with closing(open_for_writing(self.path)) as connection:
+            pruned = prune(connection, PruneOrder(before, parked=parked))
         assert (pruned.contacts, pruned.rejected) == (len(old), len(bad))
         assert pruned.lineage == sum(self.known[key].lineage for key in old)
         for key in old:
@@ -387,11 +391,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(anybody)
     @rule(number=st.integers(1, 5))
-    def move_to_their_places(self, number):
+    def merge_staged(self, number):
         index_staging.MIN_STAGED, index_staging.MERGE_BATCH = 0, number
-        self.ledger._writer.moves += self.run(
-            self.ledger.job(index_staging.merge_staged)
-        )  # as when it is idle
+        self.run(self.ledger.job(self.ledger._large.merge))  # as when it is idle
         index_staging.MIN_STAGED = self.defaults[1]
 
     @precondition(anybody)
@@ -421,8 +423,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.ledger is None:
             return
         by_status = {}
-        for each in (*self.known.values(), *self.gone.values()):
-            pair = (each.status, each.reason)
+        for row in (*self.known.values(), *self.gone.values()):
+            pair = (row.status, row.reason)
             by_status[pair] = by_status.get(pair, 0) + 1
         totals = self.run(self.ledger.totals())
         assert totals.by_status == by_status
@@ -435,11 +437,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def backlog_agrees_with_the_model(self):
         if self.ledger is None:
             return
-        dues = [each.due for each in self.known.values() if each.status is Status.READY]
+        dues = [row.due for row in self.known.values() if row.status is Status.READY]
         busy = [e for e in self.known.values() if e.status in {Status.CLAIMED, Status.SENDING}]
         backlog = self.run(self.ledger.backlog(self.now))
-        due = [each for each in dues if each <= self.now]
-        later = [each for each in dues if each > self.now]
+        due = [at for at in dues if at <= self.now]
+        later = [at for at in dues if at > self.now]
         assert (backlog.due, backlog.later, backlog.busy) == (len(due), len(later), len(busy))
         assert backlog.oldest_due == min(due, default=None)
         assert backlog.next_due == min(later, default=None)
@@ -448,30 +450,30 @@ class LedgerMachine(RuleBasedStateMachine):
     def doubts_agree_with_the_model(self):
         if self.ledger is None:
             return
-        doubts = {k: each for k, each in self.known.items() if each.status is Status.IN_DOUBT}
-        due = sorted(each.due for each in doubts.values() if each.due <= self.now)
+        doubts = {k: row for k, row in self.known.items() if row.status is Status.IN_DOUBT}
+        due = sorted(row.due for row in doubts.values() if row.due <= self.now)
         found = self.run(self.ledger.due_in_doubt(2, self.now))
-        assert [doubts[each.contact.key].due for each in found] == due[:2]
-        assert [doubts[each.contact.key].progress for each in found] == [
-            each.progress for each in found
+        assert [doubts[item.contact.key].due for item in found] == due[:2]
+        assert [doubts[item.contact.key].progress for item in found] == [
+            item.progress for item in found
         ]
-        looks = min((each.due for each in doubts.values()), default=None)
+        looks = min((row.due for row in doubts.values()), default=None)
         assert self.run(self.ledger.next_look_back()) == looks
 
     @where(*UNSETTLED, *DELIVERED)
     @rule(age=st.integers(-1, 20))
     def ask_what_is_known(self, age):
         everybody = {
-            self.ids[key]: each for key, each in self.known.items() if each.talk == "conversation"
+            self.ids[key]: row for key, row in self.known.items() if row.talk == "conversation"
         }
         found = self.run(self.ledger.known_effects(["conversation"], self.now - age))
         recent = [
-            (id_, each)
-            for id_, each in everybody.items()
-            if each.lineage and each.taken_at >= self.now - age
+            (id_, row)
+            for id_, row in everybody.items()
+            if row.lineage and row.taken_at >= self.now - age
         ]
         assert found.messages == {f"message-{id_}" for id_, _ in recent}
-        assert found.conversations == {each.talk for _, each in recent}
+        assert found.conversations == {row.talk for _, row in recent}
 
     @invariant()
     def lineage_is_there_for_each_message(self):
@@ -480,8 +482,8 @@ class LedgerMachine(RuleBasedStateMachine):
         with LedgerReader(self.path, CAMPAIGN) as reader:
             keys = sorted(row.contact_key for row in reader.lineage())
             final = [row.progress for row in reader.contacts(Status.OPENED)]
-        assert keys == sorted(key for key, each in self.known.items() if each.lineage)
-        assert all(each.target is None for each in final)
+        assert keys == sorted(key for key, row in self.known.items() if row.lineage)
+        assert all(progress.target is None for progress in final)
 
 
 def settlement(id_, now):

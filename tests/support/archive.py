@@ -33,23 +33,23 @@ class Archive:
 
     def show(self, conversations, previous, now, people=()):
         """Answer a look back."""
-        shown = [each for each in self.kept if each.message.at + self.lag <= now]
+        shown = [item for item in self.kept if item.message.at + self.lag <= now]
         if self.bare:
             return _bare(shown, {*conversations, *previous}, people)
         history = [
-            PastConversation(each.conversation, each.previous, each.identity, (each.message,))
-            for each in shown
-            if each.conversation in conversations or each.previous in previous
+            PastConversation(item.conversation, item.previous, item.identity, (item.message,))
+            for item in shown
+            if item.conversation in conversations or item.previous in previous
         ]
         return Answer(200, from_platform=True, past_conversations=tuple(history))
 
 
 def _bare(shown, conversations, people):
     found = {}
-    for each in shown:
-        if each.conversation in conversations or each.identity in people:
-            message = replace(each.message, text=None)
-            found.setdefault((each.conversation, each.identity), []).append(message)
+    for item in shown:
+        if item.conversation in conversations or item.identity in people:
+            message = replace(item.message, text=None)
+            found.setdefault((item.conversation, item.identity), []).append(message)
     history = [
         PastConversation(conversation, None, identity, tuple(messages), has_previous=False)
         for (conversation, identity), messages in found.items()

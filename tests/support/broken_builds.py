@@ -1,4 +1,4 @@
-"""Builds that break the promise on purpose, and the power cut that tells two of them apart."""
+"""Builds that break the promise on purpose, and the power cut that shows one of them."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def cut_power(killer: Killer) -> None:
     def opened(path: Path, *args: Any) -> Any:
         log = path.with_name(path.name + "-wal")
         found = opening(path, *args)
-        synced(found.connection, log)
+        synced(found[0].connection, log)
         return found
 
     def committed(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
@@ -93,9 +93,9 @@ def _drop(*kinds: str) -> None:
     real = writer.commit
 
     def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
-        left = [each for each in group if not _is(each, kinds)]
+        left = [operation for operation in group if not _is(operation, kinds)]
         answers = dict(zip(left, real(connection, path, left), strict=True)) if left else {}
-        return [answers.get(each) for each in group]
+        return [answers.get(operation) for operation in group]
 
     writer.commit = commit  # type: ignore[assignment]
 

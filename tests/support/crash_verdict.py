@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def lost(self) -> list[str]:
-        """Everybody whom the ledger does not tell the truth about."""
+        """The conversations about which the ledger is wrong."""
         return [*self.missing, *self.unfinished, *self.denied, *self.imagined]
 
     def problems(self, *, doubt_allowed: bool) -> list[str]:

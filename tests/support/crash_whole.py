@@ -76,7 +76,7 @@ def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
 def _order(plan: Plan, lived: World) -> Iterator[str]:
     """Every point in turn, in an order of chance, with random moments between them.
 
-    A power cut is played at named points alone: nobody tells a kill from outside what is synced.
+    A power cut is played at named points alone: a kill from outside cannot know what is synced.
     """
     share = 0.0 if lived.power_cut else RANDOM_SHARE
     while True:

@@ -119,7 +119,7 @@ class World:
         if code is None:
             self.launcher.kill()
             code = self.launcher.ended(10.0) or 0
-        assert code in (0, 10, -signal.SIGKILL), self._told(f"{spec}: ended with {code}")
+        assert code in (0, 10, -signal.SIGKILL), self._with_log(f"{spec}: ended with {code}")
         self.kills += code < 0
         if at_point:
             self.killed_at.add(point)
@@ -166,7 +166,7 @@ class World:
         if code is None:
             self.end()
             return True
-        assert code in (0, 10), self._told(f"the last run ended with {code}")
+        assert code in (0, 10), self._with_log(f"the last run ended with {code}")
         return code == 10
 
     def _see_through(self, point: str, deadline: float) -> int | None:
@@ -232,7 +232,7 @@ class World:
             with path.open(newline="") as lines:
                 yield from (row["conversation_id"] for row in csv.DictReader(lines))
 
-    def _told(self, words: str) -> str:
+    def _with_log(self, words: str) -> str:
         output = self.folder / "output.txt"
         return f"{words}\n{output.read_text()[-2000:] if output.exists() else ''}"
 

@@ -17,7 +17,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ledgers import schema, totals
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.statements import SQL
-from dispatcher.ledgers.write import admission, claims, index_staging, read_ahead, writer
+from dispatcher.ledgers.write import admission, claims, index_staging, large_ledger, writer
 from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.platforms import http
 from dispatcher.platforms.token import TokenManager
@@ -87,7 +87,7 @@ def _wrap_commits(killer: Killer) -> None:
 
     def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
         nonlocal counted
-        changes = [each.fields[0] for each in group if isinstance(each, Change)]
+        changes = [member.fields[0] for member in group if isinstance(member, Change)]
         kinds = {"settle" if kind in _SETTLES else kind for kind in changes}
         transaction.kinds = kinds
         with killer.commits:
@@ -108,7 +108,7 @@ def _wrap_commits(killer: Killer) -> None:
         (claims, "recover", "recover"),
         (totals, "positions", "positions"),
     ):
-        _note(module, name, kind, transaction)
+        _record_kind(module, name, kind, transaction)
 
 
 def _wrap_moves(killer: Killer) -> None:
@@ -118,7 +118,7 @@ def _wrap_moves(killer: Killer) -> None:
     """
     index_staging.MIN_STAGED, index_staging.MERGE_BATCH, writer._IDLE_SECONDS = 0, 16, 0.001
     if os.getpid() % 2:
-        read_ahead.MIN_FILE_BYTES = 0
+        large_ledger.MIN_FILE_BYTES = 0
     real = index_staging.merge_staged
 
     def move(connection: Any) -> bool:
@@ -143,13 +143,13 @@ class _Move:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """Run one statement."""
-        if sql == SQL["count_move"]:
+        if sql == SQL["count_merge"]:
             self._killer.reached("move.before")
         return self._connection.execute(sql, parameters)
 
 
-def _note(module: Any, name: str, kind: str, transaction: threading.local) -> None:
-    """Let a job tell the commit around it what kind it is of."""
+def _record_kind(module: Any, name: str, kind: str, transaction: threading.local) -> None:
+    """Record the kind of a job for the commit around it."""
     real = getattr(module, name)
 
     @wraps(real)
@@ -203,10 +203,10 @@ def _platforms() -> Iterator[type]:
     """Find the class of each dialect: it makes all of the requests."""
     for found in pkgutil.walk_packages(platforms.__path__, f"{platforms.__name__}."):
         module = import_module(found.name)
-        for value in vars(module).values():
-            ours = isinstance(value, type) and value.__module__ == module.__name__
-            if ours and all(hasattr(value, name) for name in _REQUESTS):
-                yield value
+        for member in vars(module).values():
+            ours = isinstance(member, type) and member.__module__ == module.__name__
+            if ours and all(hasattr(member, name) for name in _REQUESTS):
+                yield member
 
 
 def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:

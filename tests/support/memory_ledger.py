@@ -1,4 +1,4 @@
-"""A ledger in memory that keeps the port's guarantees, and refuses what the port forbids."""
+"""A ledger in memory, with the port's guarantees and refusals."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -39,27 +39,51 @@ class Row:
     story: list = field(default_factory=list)
 
 
+@dataclass
+class CampaignState:
+    files: dict = field(default_factory=dict)
+    """Positions by fingerprint."""
+    counts: Counter = field(default_factory=Counter)
+    rejected: Counter = field(default_factory=Counter)
+    paused_at: float | None = None
+
+
 class MemoryLedger:
     """Writes at once, so that cancelling cancels no write; answers after ``commit_seconds``.
 
     ``before`` is awaited with the name of each call before it writes anything. A ledger
-    ``beside`` another one is another campaign of the same ledger.
+    ``beside`` another one is the same ledger, opened again or for another campaign.
     """
 
     def __init__(self, commit_seconds=0.001, campaign="campaign", beside=None, first_id=1):
         self.campaign = campaign
         self.rows: dict[int, Row] = beside.rows if beside else {}
         self.alike = beside.alike if beside else defaultdict(set)
-        self.files = {}
+        self.campaigns = beside.campaigns if beside else defaultdict(CampaignState)
         self.first_id = first_id
-        self.paused_at = None
         self.commit_seconds = commit_seconds
         self.calls = Counter()
         self.most_ready = 0
         self.failure: LedgerError | None = None
 
+    @property
+    def state(self):
+        return self.campaigns[self.campaign]
+
+    @property
+    def files(self):
+        return self.state.files
+
+    @files.setter
+    def files(self, positions):
+        self.state.files = positions
+
+    @property
+    def paused_at(self):
+        return self.state.paused_at
+
     async def before(self, name):
-        """Replaced by tests that hold a call up."""
+        """Replaced by tests that delay a call."""
 
     async def positions(self):
         await self._begin("positions")
@@ -67,31 +91,40 @@ class MemoryLedger:
 
     async def admit(self, batch, now, claim):
         await self._begin("admit")
-        given = {each.key: each for each in reversed(batch.contacts)}
         known = {row.contact.key for row in self._own()}
-        new = [each for each in reversed(given.values()) if each.key not in known]
-        ids = [self.put(contact, due=max(now, contact.not_before or 0.0)) for contact in new]
-        due = [each for each in ids if self.rows[each].due <= now]
+        new = {}
+        for contact in batch.contacts:
+            if contact.key not in known:
+                new.setdefault(contact.key, contact)
+        ids = [
+            self.put(contact, due=now if contact.not_before is None else contact.not_before)
+            for contact in new.values()
+        ]
+        due = [number for number in ids if self.rows[number].due <= now]
         if batch.position is not None:
             self.files[batch.position.fingerprint] = batch.position
-        claims = [self._claimed(each, (SendBlock.SAME_PERSON,)) for each in due[:claim]]
-        return await self._end(Admitted(len(new), len(batch.contacts) - len(new), claims))
+        duplicates = len(batch.contacts) - len(new)
+        self.state.counts.update(rows=batch.rows, duplicates=duplicates, filtered=batch.filtered)
+        self.state.rejected.update(row.reason for row in batch.rejected)
+        claims = [self._claimed(number, (SendBlock.SAME_PERSON,)) for number in due[:claim]]
+        return await self._end(Admitted(len(new), duplicates, claims))
 
     async def claim(self, limit, now):
         await self._begin("claim")
         due = sorted(
-            (row.due, each)
-            for each, row in self.rows.items()
+            (row.due, number)
+            for number, row in self.rows.items()
             if row.status is Status.READY and row.due <= now and row.campaign == self.campaign
         )
-        return await self._end([self._claimed(each) for _, each in due[:limit]])
+        return await self._end([self._claimed(number) for _, number in due[:limit]])
 
     async def intend(self, intent):
         await self._begin("intend")
         person = intent.external_contact_id
-        hindrance = self._hindrance(intent.id, person, intent.limits)
-        if hindrance is not None and self.rows[intent.id].status is Status.CLAIMED:
-            return await self._end(hindrance)
+        if intent.id in self.rows and self.rows[intent.id].status is Status.CLAIMED:
+            block = self._block(intent.id, person, intent.limits)
+            if block is not None:
+                return await self._end(block)
         row = self._change("intend", intent.id, Status.SENDING, Status.CLAIMED)
         row.intent, row.progress = intent, intent.progress
         row.person, row.reached_at = person or row.person, intent.at
@@ -133,12 +166,14 @@ class MemoryLedger:
 
     async def due_in_doubt(self, limit, now):
         await self._begin("due_in_doubt")
-        due = sorted((row.look_at, each) for each, row in self._in_doubt() if row.look_at <= now)
-        found = [(each, self.rows[each]) for _, each in due[:limit]]
+        due = sorted(
+            (row.look_at, number) for number, row in self._in_doubt() if row.look_at <= now
+        )
+        found = [(number, self.rows[number]) for _, number in due[:limit]]
         return await self._end(
             [
-                InDoubtContact(each, row.contact, row.progress, _intended(each, row))
-                for each, row in found
+                InDoubtContact(number, row.contact, row.progress, _intended(number, row))
+                for number, row in found
             ]
         )
 
@@ -153,19 +188,19 @@ class MemoryLedger:
 
     async def known_effects(self, conversations, since, people=()):
         await self._begin("known_effects")
-        asked, taken = set(conversations), self._taken()
+        wanted, taken = set(conversations), self._taken()
         unsettled = [
             intended
-            for each, row in self.rows.items()
+            for number, row in self.rows.items()
             if row.status in (Status.SENDING, Status.IN_DOUBT)
             or (row.settlement and row.settlement.reason is Reason.IN_DOUBT)
-            if (intended := _intended(each, row)).conversation_id in asked
+            if (intended := _intended(number, row)).conversation_id in wanted
             or (row.person is not None and row.person in people)
         ]
         here = [
             end
             for end, row in taken
-            if end.conversation_id in asked and _sent_at(end, row) >= since
+            if end.conversation_id in wanted and _sent_at(end, row) >= since
         ]
         return await self._end(
             KnownEffects(
@@ -189,8 +224,8 @@ class MemoryLedger:
 
     async def release(self, ids):
         await self._begin("release")
-        for each in ids:
-            self._change("release", each, Status.READY, Status.CLAIMED)
+        for number in ids:
+            self._change("release", number, Status.READY, Status.CLAIMED)
         await self._end(None)
 
     async def backlog(self, now):
@@ -203,7 +238,17 @@ class MemoryLedger:
         )
 
     async def totals(self):
-        return Totals(0, len(self.rows), 0, 0, {}, {})
+        await self._begin("totals")
+        own, counts = self._own(), self.state.counts
+        by_status = Counter(
+            (row.status, row.settlement.reason if row.status in FINAL else None) for row in own
+        )
+        return await self._end(
+            Totals(
+                counts["rows"], len(own), counts["duplicates"], counts["filtered"],
+                dict(self.state.rejected), dict(by_status),
+            )
+        )  # fmt: skip
 
     async def paused(self):
         await self._begin("paused")
@@ -211,12 +256,12 @@ class MemoryLedger:
 
     async def pause(self, now):
         await self._begin("pause")
-        self.paused_at = self.paused_at or now
+        self.state.paused_at = self.paused_at or now
         await self._end(None)
 
     async def resume(self):
         await self._begin("resume")
-        self.paused_at = None
+        self.state.paused_at = None
         await self._end(None)
 
     def put(self, contact, *, due=0.0, progress=NEW):
@@ -258,17 +303,17 @@ class MemoryLedger:
     def _own(self):
         return [row for row in self.rows.values() if row.campaign == self.campaign]
 
-    def _claimed(self, number, told=(SendBlock.BUSY, SendBlock.SAME_PERSON)):
+    def _claimed(self, number, hints=(SendBlock.BUSY, SendBlock.SAME_PERSON)):
         row = self._change("claim", number, Status.CLAIMED, Status.READY)
-        hindrance = self._hindrance(number, row.person, Limits(one_per_person=True))
-        return Claim(number, row.contact, row.progress, hindrance if hindrance in told else None)
+        block = self._block(number, row.person, Limits(one_per_person=True))
+        return Claim(number, row.contact, row.progress, block if block in hints else None)
 
-    def _hindrance(self, number, person, limits=NO_LIMITS):
-        """What stands against a send to ``person``, in the words of the port."""
+    def _block(self, number, person, limits=NO_LIMITS):
+        """Return what blocks a send to ``person``, as the port defines it."""
         me = self.rows[number]
         talking = self.alike["conversation", me.contact.conversation_id]
         alike = self.alike["person", person] if person else set()
-        others = [self.rows[each] for each in talking | alike if each != number]
+        others = [self.rows[other] for other in talking | alike if other != number]
         if any(row.status in (Status.SENDING, Status.IN_DOUBT) for row in others):
             return SendBlock.BUSY
         reached = [
@@ -280,9 +325,10 @@ class MemoryLedger:
         return SendBlock.CAPPED if limits.cap and late >= limits.cap else None
 
     def _change(self, name, number, after, *before):
-        row = self.rows[number]
-        if row.status not in before:
-            raise LedgerError(f"{name} of a contact that is {row.status}")
+        row = self.rows.get(number)
+        if row is None or row.status not in before:
+            state = "not in the ledger" if row is None else row.status
+            raise LedgerError(f"{name} of a contact that is {state}")
         row.history.append(name)
         row.status = after
         return row

@@ -13,7 +13,7 @@ from dispatcher.cli.config import LedgerOptions
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
-from dispatcher.ledgers.read.status import Standing
+from dispatcher.ledgers.read.status import CampaignStatus
 from dispatcher.ports import Backlog, Totals
 
 TOTALS = Totals(
@@ -29,7 +29,7 @@ TOTALS = Totals(
     },
 )
 BACKLOG = Backlog(due=1, later=1, busy=0, oldest_due=90.0, next_due=130.0)
-STANDING = Standing("c1", TOTALS, BACKLOG, paused_since=80.0)
+STANDING = CampaignStatus("c1", TOTALS, BACKLOG, paused_since=80.0)
 RUN = {
     "in_flight": 3,
     "requests_per_second": 5.0,
@@ -53,7 +53,7 @@ async def ledger(monkeypatch, tmp_path):
 @pytest.fixture
 def running(monkeypatch, ledger):
     """A running dispatcher that reports its status."""
-    answer = {"pid": 42, "campaigns": [status.as_json(STANDING)], "run": RUN}
+    answer = {"pid": 42, "campaigns": [status.to_json(STANDING)], "run": RUN}
     monkeypatch.setattr(client, "running_status", lambda *_: answer)
 
 
@@ -77,7 +77,7 @@ def invoke(*arguments):
 
 def test_a_status_is_the_same_after_the_socket():
     """What a program reads is all that the table shows."""
-    assert status.of_json(json.loads(json.dumps(status.as_json(STANDING)))) == STANDING
+    assert status.from_json(json.loads(json.dumps(status.to_json(STANDING)))) == STANDING
 
 
 def test_json_has_every_figure(running):

@@ -6,7 +6,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.reader import read_status
+from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import Batch, LedgerError, Position, Settlement
 
 NOW = 1000.0
@@ -27,12 +27,12 @@ async def opened(path, *campaigns):
     return [first, *[await first.for_campaign(name) for name in campaigns[1:]]]
 
 
-async def test_campaigns_of_one_file_know_nothing_of_each_other(path):
+async def test_campaigns_of_one_file_do_not_affect_one_another(path):
     """The same people are new in each, with numbers, positions and sums of their own."""
     one, two = await opened(path, "one", "two")
-    admitted = [await each.admit(batch(5), NOW, 3) for each in (one, two)]
-    assert [each.admitted for each in admitted] == [5, 5]
-    ids = [claim.id for each in admitted for claim in each.claims]
+    admitted = [await item.admit(batch(5), NOW, 3) for item in (one, two)]
+    assert [item.admitted for item in admitted] == [5, 5]
+    ids = [claim.id for item in admitted for claim in item.claims]
     assert len(set(ids)) == 6
     assert len(await two.claim(10, NOW)) == 2
     first = admitted[0].claims[0].id
@@ -43,7 +43,7 @@ async def test_campaigns_of_one_file_know_nothing_of_each_other(path):
     await one.close()
 
 
-async def test_each_campaign_recovers_its_own(path):
+async def test_a_campaign_recovers_only_its_own_contacts(path):
     """What a dead daemon held of one is released by that one."""
     one, two = await opened(path, "one", "two")
     await one.admit(batch(4), NOW, 4)
@@ -63,7 +63,7 @@ async def test_only_the_opener_closes(path):
     with pytest.raises(LedgerError, match="closed"):
         await two.admit(batch(2), NOW, 0)
     await (await SqliteLedger.open(path, "two")).close()
-    assert [each.campaign for each in read_status(path, now=NOW)] == ["one", "two"]
+    assert [item.campaign for item in read_status(path, now=NOW)] == ["one", "two"]
 
 
 async def test_another_of_the_same_name_is_the_same_campaign(path):

@@ -43,7 +43,7 @@ async def test_only_the_bad_operation_of_a_group_fails(ledger):
     settlements[7] = skipped(99999)
     settlements[9] = skipped(claims[9].id, words="\ud800")
     answers = await asyncio.gather(
-        *(ledger.settle(each) for each in settlements), return_exceptions=True
+        *(ledger.settle(item) for item in settlements), return_exceptions=True
     )
     failed = [number for number, answer in enumerate(answers) if answer is not None]
     assert failed == [7, 9]
@@ -84,23 +84,23 @@ async def test_two_changes_of_one_contact_in_one_group(ledger):
 
 
 async def test_a_cancelled_callers_write_is_there(ledger):
-    """Cancelling whoever waits takes back nothing, in a group with others or alone."""
+    """Cancelling a caller does not cancel its write, in a group with others or alone."""
     claims = (await ledger.admit(batch(3), NOW, 3)).claims
-    waiting = [asyncio.ensure_future(ledger.settle(skipped(each.id))) for each in claims]
+    waiting = [asyncio.ensure_future(ledger.settle(skipped(item.id))) for item in claims]
     await asyncio.sleep(0)
     waiting[0].cancel()
     waiting[2].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert [each.cancelled() for each in waiting] == [True, False, True]
+    assert [item.cancelled() for item in waiting] == [True, False, True]
     assert await count_settled(ledger) == 3
 
 
 async def test_closing_writes_what_is_queued(tmp_path):
-    """Whoever asked before the closing gets an answer; whoever asks after it, an error."""
+    """A call before the closing gets its result, a call after it an error."""
     path = tmp_path / "ledger.db"
     ledger = await SqliteLedger.open(path, "c")
     claims = (await ledger.admit(batch(9), NOW, 9)).claims
-    waiting = [asyncio.ensure_future(ledger.settle(skipped(each.id))) for each in claims]
+    waiting = [asyncio.ensure_future(ledger.settle(skipped(item.id))) for item in claims]
     await asyncio.sleep(0)
     await ledger.close()
     await ledger.close()

@@ -24,7 +24,7 @@ from dispatcher.ledgers.schema import APPLICATION_ID, MIGRATIONS
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
 NOW = 1000.0
-SECRETS = [b"secret-text", b"secret-subject", b"secret-address", b"secret-told"]
+SECRETS = [b"secret-text", b"secret-subject", b"secret-address", b"secret-learnt"]
 
 
 async def refused(path):
@@ -52,14 +52,14 @@ async def test_the_files_are_the_owners_alone(tmp_path):
     before = os.umask(0)
     try:
         async with await SqliteLedger.open(tmp_path / "ledger.db", "c"):
-            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     finally:
         os.umask(before)
     names = ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"]
     assert modes == dict.fromkeys(names, 0o600)
 
 
-async def test_a_second_daemon_is_told_who_holds_the_ledger(tmp_path):
+async def test_a_second_daemon_gets_the_pid_of_the_first(tmp_path):
     """The second one is refused with path, pid and advice; the first works on."""
     path = tmp_path / "ledger.db"
     async with await SqliteLedger.open(path, "c") as ledger:
@@ -201,7 +201,7 @@ async def test_a_damaged_ledger_is_reported(tmp_path):
 
 
 async def test_an_old_sqlite_is_refused(tmp_path, monkeypatch):
-    """A Python whose SQLite lacks the JSON operators is told before anything is made."""
+    """A Python whose SQLite lacks the JSON operators is refused before any file is made."""
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 37, 2))
     assert "3.38 or newer is needed" in await refused(tmp_path / "ledger.db")
     assert not (tmp_path / "ledger.db").exists()
@@ -220,7 +220,7 @@ async def test_what_names_a_person_is_gone_after_the_settlement(tmp_path):
     rest = [Contact(f"key-{n}", "conversation", f"kept-{n}") for n in range(50)]
     async with await SqliteLedger.open(path, "c") as ledger:
         (claim,) = (await ledger.admit(Batch([person, *rest]), NOW, 1)).claims
-        learnt = Progress(target=Target("secret-told", is_guest_id=False), sends=1)
+        learnt = Progress(target=Target("secret-learnt", is_guest_id=False), sends=1)
         decision = Open(Target("secret-address", is_guest_id=False), "external", "conversation")
         await ledger.intend(Intent(claim.id, Step.OPEN, decision, NOW, learnt))
         assert any(secret in everything(tmp_path) for secret in SECRETS)
@@ -247,4 +247,4 @@ async def test_what_names_a_person_is_gone_after_the_settlement(tmp_path):
 
 
 def everything(folder):
-    return b"".join(each.read_bytes() for each in folder.iterdir())
+    return b"".join(file.read_bytes() for file in folder.iterdir())

@@ -43,7 +43,7 @@ def people(*names):
 
 
 @pytest.mark.parametrize("spoilt", [False, True])
-async def test_intents_of_one_group_hinder_each_other(ledger, spoilt):
+async def test_intents_of_one_group_block_one_another(ledger, spoilt):
     """Of ten intents at once for five people one each begins, also where a change is refused."""
     names = [f"person-{n % 5}" for n in range(10)]
     claims = (await ledger.admit(Batch(people(*names)), NOW, 10)).claims
@@ -67,7 +67,7 @@ async def test_a_settlement_before_the_intent_in_the_same_group(ledger):
 
 
 async def test_the_first_versions_doubts_hold_their_people(tmp_path):
-    """What an old ledger parked in doubt stands in the way of the person's other contacts."""
+    """A contact that an old ledger parked in doubt blocks the person's other contacts."""
     path = tmp_path / "ledger.db"
     old = sqlite3.connect(path)
     old.executescript(script("schema.sql"))

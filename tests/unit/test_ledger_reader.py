@@ -13,7 +13,8 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import reader as reader_module
-from dispatcher.ledgers.read.reader import LedgerReader, read_status
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
 
 NOW = 1000.0
@@ -69,12 +70,12 @@ async def test_status_while_a_daemon_runs_and_when_none_does(path):
 
 
 async def test_status_of_several_campaigns(path):
-    """Without a name all are told, in the order in which they began."""
+    """Without a name all are returned, in the order in which they were added."""
     for name, count in (("one", 1), ("two", 2)):
         async with await SqliteLedger.open(path, name) as ledger:
             await ledger.admit(Batch(contacts(count)), NOW, 0)
-    told = read_status(path, now=NOW)
-    assert [(each.campaign, each.totals.admitted) for each in told] == [("one", 1), ("two", 2)]
+    statuses = read_status(path, now=NOW)
+    assert [(item.campaign, item.totals.admitted) for item in statuses] == [("one", 1), ("two", 2)]
     with pytest.raises(LedgerError, match="'three' is not in it; it holds: one, two"):
         read_status(path, "three", now=NOW)
 
@@ -102,7 +103,7 @@ async def test_a_closed_ledger_in_a_directory_that_is_read_only(path, monkeypatc
         (b"not a database" * 500, "not a SQLite database"),
     ],
 )
-def test_what_cannot_be_read_is_told(path, content, words):
+def test_a_file_that_cannot_be_read_is_refused(path, content, words):
     """No ledger, an empty file, another kind of file: words, and nothing is made."""
     if content is not None:
         path.write_bytes(content)
@@ -120,7 +121,7 @@ async def test_lineage_in_the_order_of_the_commits(path, monkeypatch):
             await deliver(ledger, claim)
     with LedgerReader(path, "c") as reader:
         rows = list(reader.lineage())
-        assert [each.contact_key for each in rows] == [f"key-{n}" for n in (4, 3, 2, 1, 0)]
+        assert [item.contact_key for item in rows] == [f"key-{n}" for n in (4, 3, 2, 1, 0)]
         assert list(reader.lineage(after=rows[2].id)) == rows[3:]
     row = rows[0]
     assert (row.campaign, row.previous_conversation_id) == ("c", "conversation-4")
@@ -143,7 +144,7 @@ async def test_rejected_rows_are_kept_as_they_came(path):
     with LedgerReader(path, "c") as reader:
         rows = list(reader.rejected())
     assert [RejectedRow(r.file, r.line, r.reason, r.detail, r.raw) for r in rows] == bad
-    assert {each.at for each in rows} == {NOW}
+    assert {item.at for item in rows} == {NOW}
 
 
 async def test_contacts_by_status(path):
@@ -154,7 +155,7 @@ async def test_contacts_by_status(path):
         notify = Notify("conversation-1")
         await ledger.intend(Intent(claims[1].id, Step.NOTIFY, notify, NOW, Progress(sends=1)))
     with LedgerReader(path, "c") as reader:
-        found = {status: [each.key for each in reader.contacts(status)] for status in Status}
+        found = {status: [item.key for item in reader.contacts(status)] for status in Status}
         (sending,) = reader.contacts(Status.SENDING)
     assert {status: keys for status, keys in found.items() if keys} == {
         Status.OPENED: ["key-0"],
@@ -170,16 +171,16 @@ async def test_readers_see_sums_that_add_up_during_writes(path):
     """Whenever it is read, the status is that of one moment, and the writer goes on."""
     async with await SqliteLedger.open(path, "c") as ledger:
         writing = asyncio.ensure_future(keep_writing(ledger))
-        seen = []
+        statuses = []
         while not writing.done():
-            seen += await asyncio.to_thread(read_status, path, now=NOW)
+            statuses += await asyncio.to_thread(read_status, path, now=NOW)
         await writing
-        seen += read_status(path, now=NOW)
-    for status in seen:
+        statuses += read_status(path, now=NOW)
+    for status in statuses:
         totals, backlog = status.totals, status.backlog
         assert totals.rows == totals.admitted == sum(totals.by_status.values())
         assert totals.by_status.get((Status.READY, None), 0) == backlog.due + backlog.later
-    assert seen[-1].totals.by_status == {(Status.OPENED, Reason.DELIVERED): 400}
+    assert statuses[-1].totals.by_status == {(Status.OPENED, Reason.DELIVERED): 400}
 
 
 async def keep_writing(ledger):

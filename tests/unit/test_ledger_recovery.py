@@ -16,6 +16,7 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.write.claims import Recovered, Replayed
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from tests.support.ledger_commands import replay
 
 NOW = 1000.0
 LATER = 2000.0
@@ -61,7 +62,7 @@ async def test_recovery_releases_claims_and_doubts_sends(path, tmp_path):
         assert await again.recover() == Recovered(released=0, in_doubt=1)
         assert await again.next_look_back() == LATER
         assert (await again.backlog(LATER)).due == 3
-        keys = [each.contact.key for each in await again.claim(9, LATER)]
+        keys = [item.contact.key for item in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]
     with LedgerReader(tmp_path / "second" / "ledger.db", "c") as reader:
         (row,) = reader.contacts(Status.IN_DOUBT)
@@ -86,8 +87,8 @@ async def test_replay_makes_a_parked_contact_new(path):
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.RETRY_LOOP))
         assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.RETRY_LOOP): 1}
-        assert await ledger.replay([claim.id, 77]) == Replayed(ready=1, in_doubt=0)
-        assert await ledger.replay([claim.id]) == Replayed(0, 0)
+        assert await replay(ledger, [claim.id, 77]) == Replayed(ready=1, in_doubt=0)
+        assert await replay(ledger, [claim.id]) == Replayed(0, 0)
         assert (await ledger.totals()).by_status == {(Status.READY, None): 1}
         (again,) = await ledger.claim(9, LATER)
     assert (again.contact, again.progress) == (claim.contact, NEW)
@@ -99,7 +100,7 @@ async def test_replay_never_makes_a_doubtful_contact_ready(path):
         (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
-        assert await ledger.replay([claim.id]) == Replayed(ready=0, in_doubt=1)
+        assert await replay(ledger, [claim.id]) == Replayed(ready=0, in_doubt=1)
         assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
         assert await ledger.claim(9, LATER) == []
         assert await ledger.recover() == Recovered(released=0, in_doubt=1)
@@ -129,7 +130,7 @@ async def test_sends_of_another_campaign_to_the_same_conversation_are_known(path
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
     async with await SqliteLedger.open(path, "c") as ledger:
         known = await ledger.known_effects(["conversation-0"], 0.0)
-        assert [(each.id, each.step) for each in known.unsettled] == [(claim.id, Step.OPEN)]
+        assert [(item.id, item.step) for item in known.unsettled] == [(claim.id, Step.OPEN)]
         assert await ledger.due_in_doubt(9, LATER) == []
 
 

@@ -18,6 +18,7 @@ from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, Settlement
 from tests.support.engine import EngineFixture
+from tests.support.ledger_commands import replay
 from tests.support.scripted import in_turn
 from tests.support.virtual import in_virtual_time
 
@@ -38,8 +39,8 @@ async def parked_ledger(path, *stories):
     ledger = await SqliteLedger.open(path, "c")
     (claim,) = (await ledger.admit(Batch([Contact("k", "conv", "Hi")]), 1.0, 1)).claims
     *deferred, last = stories
-    for each in deferred:
-        await ledger.defer(claim.id, 0.0, NEW, each)
+    for entries in deferred:
+        await ledger.defer(claim.id, 0.0, NEW, entries)
         await ledger.claim(1, 1.0)
     await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW, story=last))
     return ledger
@@ -51,7 +52,7 @@ def kept(path):
 
 
 async def test_parts_are_appended_in_their_order(path):
-    """What each deferral and the settlement bring stands in the ledger, oldest first."""
+    """The entries of all deferrals and of the settlement are in the ledger, oldest first."""
     parts = [[[1000, "claimed"]], [], [[2000, "claimed"], [2001, "settled", "parked", "x"]]]
     async with await parked_ledger(path, *parts):
         assert kept(path) == [*parts[0], *parts[2]]
@@ -132,7 +133,7 @@ async def test_no_text_and_no_address_gets_into_a_story():
 async def test_restart_replay_and_drop_have_their_entries(path):
     """What others than a worker did to a contact is in its story with what it was before."""
     async with await parked_ledger(path, [[1, "claimed"]]) as ledger:
-        await ledger.replay([1])
+        await replay(ledger, [1])
         await ledger.claim(1, 9e9)
         await ledger.recover()
     with ledger_reader(path) as connection:

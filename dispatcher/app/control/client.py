@@ -4,16 +4,15 @@ import http.client
 import json
 import os
 import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ledgers.exclusive import exclusive_connection
+from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.lock import LedgerLockedError, read_lock_holder
-from dispatcher.ledgers.operator_commands import COMMANDS, CommandError
+from dispatcher.ledgers.operator_commands import execute_exclusively
 
 ANSWER_SECONDS = 60.0
 """How long an answer may take: a command over many contacts is one commit."""
@@ -48,8 +47,7 @@ def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandRes
 
     """
     try:
-        with exclusive_connection(ledger) as connection:
-            answer = COMMANDS[name](connection, arguments, time.time())
+        answer = execute_exclusively(ledger, name, arguments)
     except LedgerLockedError as locked:
         if not locked.socket:
             raise ControlError(f"{locked}; it takes no commands just now: try again") from None

@@ -1,8 +1,6 @@
 """The commands that a running dispatcher executes for its control socket."""
 
 import os
-import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -13,7 +11,6 @@ from dispatcher.app.control.server import CommandFunction, ControlServer
 from dispatcher.http_server.unix_socket import socket_path
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read import status
 from dispatcher.ports import LedgerError
 
 SetPaused = Callable[[str], Awaitable[object]]
@@ -54,19 +51,13 @@ class CommandHandler:
         }
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, object]:
-        campaign = arguments.get("campaign")
-        campaigns = await self._job(
-            partial(status.campaign_statuses, campaign=campaign, now=time.time())
-        )
+        campaigns = await operator_commands.statuses(self._ledger, arguments.get("campaign"))
         return {"pid": os.getpid(), "campaigns": campaigns, "run": self._run.live()}
 
     async def _execute(
         self, name: str, arguments: Mapping[str, Any]
     ) -> operator_commands.CommandAnswer:
-        command = operator_commands.COMMANDS[name]
-        answer: operator_commands.CommandAnswer = await self._job(
-            lambda connection: command(connection, arguments, time.time())
-        )
+        answer = await operator_commands.execute(self._ledger, name, arguments)
         self._run.wake()
         return answer
 
@@ -77,26 +68,11 @@ class CommandHandler:
         if set_paused is None:
             raise LedgerError(f"this dispatcher cannot {verb} a campaign just now; try again")
         answer = await self._execute(verb, arguments)
-        for _, name in await self._job(
-            partial(operator_commands.campaigns, wanted=arguments.get("campaign"))
-        ):
+        names = await operator_commands.campaign_names(self._ledger, arguments.get("campaign"))
+        for name in names:
             with suppress(LookupError):  # a campaign of the ledger that is not in this run
                 await set_paused(name)
         return answer
-
-    async def _job(self, run: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Run a job of the writer; a CommandError is raised here, outside of the writer."""
-        answer = await self._ledger.job(partial(_answer, run=run))
-        if isinstance(answer, operator_commands.CommandError):
-            raise answer
-        return answer
-
-
-def _answer(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], Any]) -> Any:
-    try:
-        return run(connection)
-    except operator_commands.CommandError as error:  # raised before anything is written
-        return error
 
 
 async def serve(

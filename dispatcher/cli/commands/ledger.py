@@ -1,10 +1,9 @@
 """``dispatcher ledger``: prune, verify and copy a ledger, and erase a person."""
 
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,21 +21,13 @@ from dispatcher.cli.options import (
 )
 from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
-from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.errors import ledger_error
 from dispatcher.ledgers.lock import LedgerLockedError
 from dispatcher.ledgers.maintenance import erase
 from dispatcher.ledgers.maintenance import prune as pruner
 from dispatcher.ledgers.maintenance.backup import back_up
-from dispatcher.ledgers.maintenance.batches import (
-    LONG_SPAN,
-    ReportProgress,
-    exclusive_batches,
-    run_batches,
-    truncate_wal,
-)
+from dispatcher.ledgers.maintenance.batches import ReportProgress, truncate_wal
 from dispatcher.ledgers.maintenance.integrity import check_integrity
-from dispatcher.ledgers.read.reader import open_for_reading
-from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -109,15 +100,9 @@ def prune(options: PruneCommandOptions) -> int:
     """
     path = options.ledger_path()
     before = time.time() - _age(options.older_than)
-    opened = _opened(path) if options.dry_run else _locked(path, "prune")
-    with opened as connection, _shown("pruning", progress=options.progress) as report:
-        campaign = _campaign(connection, path, options.campaign)
-        order = pruner.PruneOrder(before, campaign, options.parked, options.dry_run)
-        begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
-        pruned = run_batches(connection, path, pruner.prune(order, report, LONG_SPAN), begin=begin)
-        if options.vacuum and not order.dry:
-            _vacuum(connection, path)
-        left = pruner.space(connection)
+    order = pruner.PruneOrder(before, options.campaign, options.parked, options.dry_run)
+    with _exclusive_use(path, "prune"), _shown("pruning", progress=options.progress) as report:
+        pruned, left = pruner.prune_ledger(path, order, vacuum=options.vacuum, report=report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
         f"{pruned.contacts:,} contacts, {pruned.lineage:,} lineage "
@@ -168,7 +153,7 @@ def backup(options: BackupCommandOptions) -> int:
     """
     path, target = options.ledger_path(), options.target
     with _shown("copying", progress=options.progress) as report:
-        found = back_up(path, target, overwrite=options.force, tell=report)
+        found = back_up(path, target, overwrite=options.force, report=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
@@ -196,13 +181,9 @@ def forget(options: ForgetCommandOptions) -> int:
     if (contact is None) == (external is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
     path = options.ledger_path()
-    with (
-        _locked(path, "forget") as connection,
-        _shown("looking", progress=options.progress) as report,
-    ):
-        campaign = _campaign(connection, path, options.campaign)
-        target = erase.ErasureTarget(contact or external or "", contact is None, campaign)
-        forgotten = run_batches(connection, path, erase.erase(target, time.time(), tell=report))
+    target = erase.ErasureTarget(contact or external or "", contact is None, options.campaign)
+    with _exclusive_use(path, "forget"), _shown("looking", progress=options.progress) as report:
+        forgotten = erase.erase_person(path, target, time.time(), report=report)
     emptied = truncate_wal(path)
     return _report_erasure(path, target, forgotten, emptied=emptied)
 
@@ -210,7 +191,7 @@ def forget(options: ForgetCommandOptions) -> int:
 def _report_erasure(
     path: Path, target: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
 ) -> int:
-    if forgotten.before:
+    if forgotten.known_before:
         click.echo("Nothing is left to erase: the ledger has only a hash of it.")
         return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
@@ -232,39 +213,15 @@ def _report_erasure(
 
 
 @contextmanager
-def _locked(path: Path, command: str) -> Iterator[sqlite3.Connection]:
+def _exclusive_use(path: Path, command: str) -> Iterator[None]:
+    """Say what to do if a dispatcher uses the ledger."""
     try:
-        with exclusive_batches(path) as connection:
-            yield connection
+        yield
     except LedgerLockedError as error:
         raise LedgerError(
             f"ledger {path}: a dispatcher (pid {error.holder}) uses it; stop it, run "
             f"`dispatcher ledger {command}` again, and start it again"
         ) from None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_for_reading(path)) as connection:
-        yield connection
-
-
-def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
-    try:
-        pruner.vacuum(connection)
-    except sqlite3.Error as error:
-        raise translate_error(path, error) from None
-
-
-def _campaign(connection: sqlite3.Connection, path: Path, name: str | None) -> int | None:
-    if name is None:
-        return None
-    row = connection.execute(SQL["campaign_id"], (name,)).fetchone()
-    if row is None:
-        raise ledger_error(
-            path, f"campaign {name!r} is not in it; `dispatcher status` names those that are"
-        )
-    return int(row[0])
 
 
 def _age(text: str) -> float:

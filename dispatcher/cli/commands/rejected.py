@@ -14,9 +14,11 @@ from dispatcher.cli.config import LedgerOptions
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import FILE, ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
-from dispatcher.ledgers.operator_commands import CommandError, campaigns
-from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader, read_status
+from dispatcher.ledgers.campaigns import find_campaigns
+from dispatcher.ledgers.errors import CommandError
+from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader
 from dispatcher.ledgers.read.rows import StoredRejectedRow
+from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import SourceError
 from dispatcher.sources.options import Layout
 from dispatcher.sources.rows.csv_header import heading
@@ -70,7 +72,7 @@ def export(options: ExportRejectedOptions) -> int:
     """
     ledger, campaign = options.ledger_and_campaign()
     with ledger_reader(ledger) as connection:
-        names = [name for _, name in campaigns(connection, campaign)]
+        names = list(find_campaigns(connection, campaign))
     if len(names) != 1:
         raise CommandError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"

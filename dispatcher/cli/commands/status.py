@@ -18,7 +18,7 @@ from dispatcher.cli.options import campaign_options, debug_option, json_option, 
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.read.reader import ledger_reader
-from dispatcher.ledgers.read.status import Standing, campaign_statuses, of_json
+from dispatcher.ledgers.read.status import CampaignStatus, campaign_statuses, from_json
 from dispatcher.ports import Backlog
 from dispatcher.settings import requests_per_minute
 
@@ -108,7 +108,7 @@ def show(report: StatusReport, now: float) -> None:
     """Print the status for people."""
     console = Console(highlight=False)
     for values in report["campaigns"]:
-        campaign = of_json(values)
+        campaign = from_json(values)
         summary.show_totals(console, campaign.campaign, campaign.totals)
         in_doubt = campaign.totals.by_status.get((Status.IN_DOUBT, None), 0)
         console.print(waiting(campaign.backlog, in_doubt, now), *_pause(campaign, now))
@@ -149,7 +149,7 @@ def _requests_per_contact(run: StatusReport | None) -> float:
     return requests / settled if settled and requests else REQUESTS_PER_CONTACT
 
 
-def _pause(campaign: Standing, now: float) -> list[str]:
+def _pause(campaign: CampaignStatus, now: float) -> list[str]:
     if campaign.paused_since is None:
         return []
     return [f"Paused for {formatting.since(campaign.paused_since, now)}."]

@@ -1,1 +1,1 @@
-"""Looking after a ledger: pruning, verifying, copying, and forgetting a person."""
+"""Maintenance of a ledger: pruning, erasure, integrity checks and backups."""

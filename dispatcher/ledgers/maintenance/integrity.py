@@ -1,30 +1,31 @@
-"""Whether a ledger is whole: as a database, and as what the dispatcher means by a ledger."""
+"""Integrity checks of a ledger: as a database, and by the rules of the dispatcher."""
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
-from dispatcher.ledgers.errors import translate_error
-from dispatcher.ledgers.maintenance.statements import CHECKS
-from dispatcher.ledgers.read.reader import open_for_reading
+from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.statements import CHECKS
 
 _RESTORE = "keep a copy of the file, and put back the last backup"
 _REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
 _HARMLESS = "no message depends on it; report it with the output of this command"
 _TWICE = "look up both contacts' conversations on the platform before the campaign goes on"
 
-_WORDS = {
+_MEANINGS = {
     "status_unknown": ("statuses that are not known", _REPORT),
     "reason_unknown": ("reasons that are not known", _REPORT),
-    "final_without_reason": ("final contacts without reason or time, or the other way", _REPORT),
-    "ready_without_due": ("ready contacts without a due time, or the other way", _REPORT),
+    "final_without_reason": (
+        "final contacts without reason or time, or others with one",
+        _REPORT,
+    ),
+    "ready_without_due": ("ready contacts without a due time, or others with one", _REPORT),
     "final_with_due": ("final contacts with a due time", _HARMLESS),
-    "doubt_without_look_at": ("contacts in doubt that nobody would look up", _REPORT),
+    "doubt_without_look_at": ("contacts in doubt without a time for their look back", _REPORT),
     "sending_without_intent": ("sends without their intents", _REPORT),
     "text_kept": ("final contacts that still hold a message or an address", _REPORT),
     "text_missing": ("contacts to be sent whose message is gone", _REPORT),
@@ -40,7 +41,7 @@ _WORDS = {
     "rejected_sums_differ": ("sums of rejected rows that are less than their count", _HARMLESS),
 }
 
-_KNOWN = {
+_PARAMETERS = {
     "statuses": orjson.dumps(list(Status)).decode(),
     "reasons": orjson.dumps(list(Reason)).decode(),
     "final": orjson.dumps(sorted(FINAL)).decode(),
@@ -50,7 +51,7 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFinding:
-    """One thing that was looked for: how often it was found, and what to do if it was."""
+    """The result of one check: how many violations it found, and what to do about them."""
 
     name: str
     meaning: str
@@ -59,23 +60,20 @@ class IntegrityFinding:
 
 
 def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFinding]:
-    """Look for everything that must not be, one after the other; works while a daemon runs.
+    """Run the checks and yield each finding, whether or not it found anything.
 
-    With ``quick`` the indexes are not compared with their tables. Where the file itself is
-    damaged nothing else is looked for.
+    Works while a daemon runs. With ``quick`` the indexes are not compared with their tables. If
+    the file is damaged, no other check is run.
 
     Raises:
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with closing(open_for_reading(path)) as connection:
-        try:
-            damage = _damage(connection, quick=quick)
-            yield damage
-            if not damage.count:
-                yield from _findings(connection)
-        except sqlite3.Error as error:
-            raise translate_error(path, error) from None
+    with reading(path) as connection:
+        damage = _damage(connection, quick=quick)
+        yield damage
+        if not damage.count:
+            yield from _findings(connection)
 
 
 def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
@@ -89,10 +87,10 @@ def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
 
 
 def _findings(connection: sqlite3.Connection) -> Iterator[IntegrityFinding]:
-    for name, (meaning, advice) in _WORDS.items():
-        (count,) = connection.execute(CHECKS[name], _used(CHECKS[name])).fetchone()
+    for name, (meaning, advice) in _MEANINGS.items():
+        (count,) = connection.execute(CHECKS[name], _parameters(CHECKS[name])).fetchone()
         yield IntegrityFinding(name, meaning, count, advice)
 
 
-def _used(statement: str) -> dict[str, str]:
-    return {name: value for name, value in _KNOWN.items() if f":{name}" in statement}
+def _parameters(statement: str) -> dict[str, str]:
+    return {name: value for name, value in _PARAMETERS.items() if f":{name}" in statement}

@@ -1,76 +1,125 @@
-"""Removing what was settled long ago, so that nobody becomes new again."""
+"""Pruning: removes old final contacts. Hashes stay, so that no contact or person is new again."""
 
 import sqlite3
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from dispatcher.ledgers.maintenance.batches import (
-    SPAN,
-    BatchGenerator,
-    ReportProgress,
-    quietly,
-    spans,
-)
-from dispatcher.ledgers.maintenance.statements import CARE
+from dispatcher.ledgers.campaigns import find_campaigns
+from dispatcher.ledgers.exclusive import exclusive_connection, transaction
+from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
+from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.statements import MAINTENANCE
 
 
 @dataclass(frozen=True, slots=True)
 class PruneOrder:
-    """What is to go: settled, or rejected as a row, before ``before`` (seconds since the epoch).
+    """Selects what to prune: contacts settled and rows rejected before ``before``.
 
-    ``campaign`` is the ledger's own number of one, None for all. With ``dry`` it is only counted.
+    ``before`` is in seconds since the epoch; ``campaign`` None means all. ``parked`` includes
+    parked contacts. With ``dry`` the rows are only counted.
     """
 
     before: float
-    campaign: int | None = None
+    campaign: str | None = None
     parked: bool = False
     dry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What went, or would go."""
+    """The numbers of rows that were removed, or that would be."""
 
     contacts: int
     lineage: int
     rejected: int
 
 
-def prune(
-    order: PruneOrder, tell: ReportProgress = quietly, span: int = SPAN
-) -> BatchGenerator[Pruned]:
-    """Remove old final contacts with their lineage and story, and old rejected rows.
-
-    ``span`` is how many contacts one job looks at.
-
-    The newest row of each table stays whatever its age: numbers are never given twice, since
-    readers remember how far they came by them.
-    """
-    first, last, kept = yield lambda connection: connection.execute(CARE["contact_ends"]).fetchone()
-    contacts = lineage = rejected = 0
-    for after, until in spans(first, last - 1, span):
-        found = yield partial(_contacts, order=order, after=after, until=until, kept=kept)
-        contacts, lineage = contacts + found[0], lineage + found[1]
-        tell(until - first + 1, last - first)
-    first, last = yield lambda connection: connection.execute(CARE["rejected_ends"]).fetchone()
-    for after, until in spans(first, last - 1):
-        rejected += yield partial(_rejected, order=order, after=after, until=until)
-    return Pruned(contacts, lineage, rejected)
-
-
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The ledger's file in bytes: all of it, and what it will use again before it grows."""
+    """Size of the ledger's file in bytes, and how much of it is free for new rows."""
 
     whole: int
     free: int
 
 
-def space(connection: sqlite3.Connection) -> Space:
-    """Measure the file."""
+def prune_ledger(
+    path: Path, order: PruneOrder, *, vacuum: bool = False, report: ReportProgress = ignore_progress
+) -> tuple[Pruned, Space]:
+    """Prune the ledger at ``path``. A dispatcher may use it only if ``order.dry`` is set.
+
+    ``vacuum`` gives the free space back to the disk.
+
+    Raises:
+        LedgerLockedError: a dispatcher has locked the ledger.
+        LedgerError: there is no ledger, no such campaign, or it cannot be used.
+
+    """
+    opened = reading(path) if order.dry else exclusive_connection(path)
+    with opened as connection:
+        find_campaigns(connection, order.campaign, path)
+        pruned = prune(connection, order, report)
+        if vacuum and not order.dry:
+            _vacuum(connection)
+        return pruned, _space(connection)
+
+
+def prune(
+    connection: sqlite3.Connection, order: PruneOrder, report: ReportProgress = ignore_progress
+) -> Pruned:
+    """Remove old final contacts with their lineage and story, and old rejected rows.
+
+    Each span of ids is one transaction. The newest row of each table stays whatever its age,
+    because an id must never be used twice: readers remember the id up to which they have read.
+    """
+    begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
+    contacts = lineage = rejected = 0
+    first, last, kept = connection.execute(MAINTENANCE["contact_ends"]).fetchone()
+    for span in spans(first, last - 1):
+        with transaction(connection, begin):
+            pruned = _prune_contacts(connection, order, span, kept)
+        contacts, lineage = contacts + pruned[0], lineage + pruned[1]
+        report(span[1] - first + 1, last - first)
+    first, last = connection.execute(MAINTENANCE["rejected_ends"]).fetchone()
+    for span in spans(first, last - 1):
+        with transaction(connection, begin):
+            rejected += _prune_rejected(connection, order, span)
+    return Pruned(contacts, lineage, rejected)
+
+
+def _prune_contacts(
+    connection: sqlite3.Connection, order: PruneOrder, span: tuple[int, int], kept: int
+) -> tuple[int, int]:
+    values = {**_values(order, span), "kept": kept, "parked": order.parked}
+    (ids,) = connection.execute(MAINTENANCE["old_contacts"], values).fetchone()
+    number = len(orjson.loads(ids))
+    if order.dry or not number:
+        (lineage,) = connection.execute(MAINTENANCE["count_lineage"], (ids,)).fetchone()
+        return number, lineage
+    connection.execute(MAINTENANCE["keep_reached"], (ids,))
+    connection.execute(MAINTENANCE["keep_keys"], (ids,))
+    lineage = connection.execute(MAINTENANCE["remove_lineage"], (ids,)).rowcount
+    connection.execute(MAINTENANCE["remove_contacts"], (ids,))
+    return number, lineage
+
+
+def _prune_rejected(
+    connection: sqlite3.Connection, order: PruneOrder, span: tuple[int, int]
+) -> int:
+    (ids,) = connection.execute(MAINTENANCE["old_rejected"], _values(order, span)).fetchone()
+    if not order.dry:
+        connection.execute(MAINTENANCE["remove_rejected"], (ids,))
+    return len(orjson.loads(ids))
+
+
+def _values(order: PruneOrder, span: tuple[int, int]) -> dict[str, Any]:
+    after, until = span
+    return {"before": order.before, "campaign": order.campaign, "after": after, "until": until}
+
+
+def _space(connection: sqlite3.Connection) -> Space:
     size, pages, free = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_size", "page_count", "freelist_count")
@@ -78,35 +127,7 @@ def space(connection: sqlite3.Connection) -> Space:
     return Space(pages * size, free * size)
 
 
-def vacuum(connection: sqlite3.Connection) -> None:
-    """Write the file anew without what is free: it needs as much disk again, and its time."""
-    connection.execute("PRAGMA temp_store = FILE")  # in memory it could be larger than that
+def _vacuum(connection: sqlite3.Connection) -> None:
+    """Rewrite the file without its free pages; this needs as much free disk as the file has."""
+    connection.execute("PRAGMA temp_store = FILE")  # the copy may not fit into memory
     connection.execute("VACUUM")
-
-
-def _contacts(
-    connection: sqlite3.Connection, order: PruneOrder, after: int, until: int, kept: int
-) -> tuple[int, int]:
-    values = {**_values(order, after, until), "kept": kept, "parked": order.parked}
-    (ids,) = connection.execute(CARE["old_contacts"], values).fetchone()
-    number = len(orjson.loads(ids))
-    if order.dry or not number:
-        (lineage,) = connection.execute(CARE["count_lineage"], (ids,)).fetchone()
-        return number, lineage
-    connection.execute(CARE["keep_reached"], (ids,))
-    connection.execute(CARE["keep_keys"], (ids,))
-    lineage = connection.execute(CARE["remove_lineage"], (ids,)).rowcount
-    connection.execute(CARE["remove_contacts"], (ids,))
-    return number, lineage
-
-
-def _rejected(connection: sqlite3.Connection, order: PruneOrder, after: int, until: int) -> int:
-    values = _values(order, after, until)
-    (ids,) = connection.execute(CARE["old_rejected"], values).fetchone()
-    if not order.dry:
-        connection.execute(CARE["remove_rejected"], (ids,))
-    return len(orjson.loads(ids))
-
-
-def _values(order: PruneOrder, after: int, until: int) -> dict[str, Any]:
-    return {"before": order.before, "campaign": order.campaign, "after": after, "until": until}

@@ -1,4 +1,4 @@
-"""Rows of the ledger as its readers hand them out. Times are seconds since the epoch."""
+"""Rows that readers of the ledger return. Times are in seconds since the epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from dispatcher.domain.status import Reason, Relation, Status, Step
 
 @dataclass(frozen=True, slots=True)
 class LineageRow:
-    """Which conversation continues which. ``id`` grows with the commits."""
+    """A link: a conversation and the earlier one that it continues. ``id`` grows with commits."""
 
     id: int
     campaign: str
@@ -34,7 +34,7 @@ class LineageRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredRejectedRow:
-    """A row of the input that could not become a contact; ``at`` is when it was read."""
+    """An input row that is no valid contact; ``at`` is the time when it was read."""
 
     id: int
     file: str
@@ -47,7 +47,7 @@ class StoredRejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact without its message. ``due`` is set where it is ready, ``reason`` if final."""
+    """A contact without its message. ``due`` is set if it is ready, ``reason`` if it is final."""
 
     id: int
     key: str

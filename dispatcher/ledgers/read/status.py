@@ -1,89 +1,107 @@
-"""How campaigns stand, as plain values: what a daemon tells and what a program reads."""
+"""The status of campaigns: its model, how it is read, and its JSON form."""
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers import campaigns, operator_commands
-from dispatcher.ledgers import totals as sums
-from dispatcher.ports import Backlog, Totals
+from dispatcher.ledgers import totals
+from dispatcher.ledgers.campaigns import find_campaigns, paused_since
+from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ports import Backlog, Position, Totals
 
 _NOT_FINAL = "not_final"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How one campaign stands; ``paused_since`` is in seconds since the epoch."""
+class CampaignStatus:
+    """The status of one campaign at one moment.
+
+    ``paused_since`` is in seconds since the epoch. ``positions`` show how far each file was
+    read, by fingerprint; the JSON form omits them.
+    """
 
     campaign: str
     totals: Totals
     backlog: Backlog
     paused_since: float | None = None
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+
+def read_status(
+    path: str | Path, campaign: str | None = None, *, now: float
+) -> tuple[CampaignStatus, ...]:
+    """Return the status of one campaign, or of all campaigns in the order they were added.
+
+    Works while a daemon runs and while none does. ``now`` is in seconds since the epoch.
+
+    Raises:
+        LedgerError: there is no ledger, no such campaign, or it cannot be read.
+
+    """
+    path = Path(path)
+    with ledger_reader(path) as connection:
+        found = find_campaigns(connection, campaign, path)
+        return tuple(_status(connection, name, id_, now) for name, id_ in found.items())
 
 
 def campaign_statuses(
     connection: sqlite3.Connection, campaign: str | None, now: float
 ) -> list[dict[str, Any]]:
-    """Return how one campaign or all stand, as plain values.
+    """Return the status of one campaign or of all, as JSON values.
 
     Raises:
-        OrderError: the campaign is not in the ledger.
+        CommandError: the campaign is not in the ledger.
 
     """
-    return [
-        as_json(
-            Standing(
-                name,
-                sums.campaign_totals(connection, id_),
-                sums.backlog(connection, id_, now),
-                campaigns.paused_since(connection, id_),
-            )
-        )
-        for id_, name in operator_commands.campaigns(connection, campaign)
-    ]
+    found = find_campaigns(connection, campaign)
+    return [to_json(_status(connection, name, id_, now)) for name, id_ in found.items()]
 
 
-def as_json(standing: Standing) -> dict[str, Any]:
-    """Return a campaign's standing as plain values."""
-    totals = standing.totals
-    statuses: dict[str, dict[str, int]] = {}
-    for (status, reason), number in totals.by_status.items():
-        statuses.setdefault(status, {})[reason or _NOT_FINAL] = number
+def _status(connection: sqlite3.Connection, name: str, campaign: int, now: float) -> CampaignStatus:
+    return CampaignStatus(
+        name,
+        totals.campaign_totals(connection, campaign),
+        totals.backlog(connection, campaign, now),
+        paused_since(connection, campaign),
+        totals.positions(connection, campaign),
+    )
+
+
+def to_json(status: CampaignStatus) -> dict[str, Any]:
+    """Return the JSON form of a campaign's status."""
+    sums = status.totals
+    contacts: dict[str, dict[str, int]] = {}
+    for (state, reason), number in sums.by_status.items():
+        contacts.setdefault(state, {})[reason or _NOT_FINAL] = number
     return {
-        "campaign": standing.campaign,
+        "campaign": status.campaign,
         "rows": {
-            "read": totals.rows,
-            "admitted": totals.admitted,
-            "duplicates": totals.duplicates,
-            "rejected": dict(totals.rejected),
-            "filtered": totals.filtered,
+            "read": sums.rows,
+            "admitted": sums.admitted,
+            "duplicates": sums.duplicates,
+            "rejected": dict(sums.rejected),
+            "filtered": sums.filtered,
         },
-        "contacts": statuses,
-        "backlog": asdict(standing.backlog),
-        "paused_since": standing.paused_since,
+        "contacts": contacts,
+        "backlog": asdict(status.backlog),
+        "paused_since": status.paused_since,
     }
 
 
-def of_json(told: Mapping[str, Any]) -> Standing:
-    """Read a standing back from its plain values."""
-    rows = told["rows"]
+def from_json(values: Mapping[str, Any]) -> CampaignStatus:
+    """Return the status that `to_json` wrote."""
+    rows = dict(values["rows"])
     by_status = {
         (Status(status), None if reason == _NOT_FINAL else Reason(reason)): number
-        for status, reasons in told["contacts"].items()
+        for status, reasons in values["contacts"].items()
         for reason, number in reasons.items()
     }
-    return Standing(
-        told["campaign"],
-        Totals(
-            rows=rows["read"],
-            admitted=rows["admitted"],
-            duplicates=rows["duplicates"],
-            filtered=rows["filtered"],
-            rejected=rows["rejected"],
-            by_status=by_status,
-        ),
-        Backlog(**told["backlog"]),
-        told["paused_since"],
+    return CampaignStatus(
+        values["campaign"],
+        Totals(rows=rows.pop("read"), by_status=by_status, **rows),
+        Backlog(**values["backlog"]),
+        values["paused_since"],
     )

@@ -1,4 +1,4 @@
--- What must not be in a ledger. Each statement counts it, as of one moment.
+-- What a sound ledger does not contain. Each statement counts one kind of violation.
 
 -- name: status_unknown
 SELECT COUNT(*) FROM contact

@@ -1,4 +1,4 @@
--- Statements of the ledger's care by name.
+-- Statements that prune and erase, by name.
 
 -- name: contact_ends
 SELECT
@@ -21,7 +21,7 @@ WHERE
     id > :after AND id <= :until AND id <> :kept
     AND reason IS NOT NULL AND settled_at < :before
     AND (:parked OR status <> 'parked')
-    AND (:campaign IS NULL OR campaign_id = :campaign)
+    AND (:campaign IS NULL OR campaign_id = (SELECT id FROM campaign WHERE name = :campaign))
 
 -- name: keep_reached
 INSERT INTO reached (person, contact_id, campaign_id, at)
@@ -59,7 +59,7 @@ DELETE FROM contact WHERE id IN (SELECT value FROM json_each(?))
 SELECT json_group_array(id) FROM rejected_row
 WHERE
     id > :after AND id <= :until AND at < :before
-    AND (:campaign IS NULL OR campaign_id = :campaign)
+    AND (:campaign IS NULL OR campaign_id = (SELECT id FROM campaign WHERE name = :campaign))
 
 -- name: remove_rejected
 DELETE FROM rejected_row WHERE id IN (SELECT value FROM json_each(?))
@@ -68,7 +68,7 @@ DELETE FROM rejected_row WHERE id IN (SELECT value FROM json_each(?))
 SELECT id FROM contact
 WHERE
     id > :after AND id <= :until
-    AND (:campaign IS NULL OR campaign_id = :campaign)
+    AND (:campaign IS NULL OR campaign_id = (SELECT id FROM campaign WHERE name = :campaign))
     AND (key = :name OR conversation_id = :name)
 
 -- name: contacts_of
@@ -109,7 +109,7 @@ SELECT
     EXISTS (SELECT 1 FROM pruned WHERE key_hash = :hash)
     OR EXISTS (SELECT 1 FROM reached WHERE lately IN (0, 1) AND person = :person)
 
--- name: standing
+-- name: status_and_campaign
 SELECT status, campaign.name FROM contact
 INNER JOIN campaign ON contact.campaign_id = campaign.id WHERE contact.id = ?
 

@@ -1,4 +1,4 @@
--- Statements of the ledger by name. ``many`` stands for a list of rows or values of any length.
+-- Statements of runs and readers, by name. ``many`` is replaced by a list of values or rows.
 
 -- name: change
 INSERT INTO temp.change SELECT value ->> 0, value ->> 1, value FROM json_each(?)
@@ -6,11 +6,8 @@ INSERT INTO temp.change SELECT value ->> 0, value ->> 1, value FROM json_each(?)
 -- name: status_of
 SELECT status FROM contact WHERE id = ?
 
--- name: campaign_id
-SELECT id FROM campaign WHERE name = ?
-
--- name: campaign_names
-SELECT json_group_array(name) FROM (SELECT name FROM campaign ORDER BY id)
+-- name: campaigns
+SELECT name, id FROM campaign ORDER BY id
 
 -- name: add_campaign
 INSERT INTO campaign (name, created_at) VALUES (?, ?)
@@ -69,20 +66,20 @@ ON CONFLICT DO UPDATE SET
 SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
 FROM position WHERE campaign_id = ?
 
--- name: people_before
+-- name: lookup_people
 SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXISTS (
     SELECT 1 FROM contact
     WHERE contact.id = reached.contact_id AND contact.status IN ('sending', 'in_doubt')
 )))
 FROM reached WHERE lately IN (0, 1) AND person IN (SELECT value FROM json_each(?))
 
--- name: moves
-SELECT times FROM temp.moves
+-- name: merges
+SELECT times FROM temp.merges
 
--- name: count_move
-UPDATE temp.moves SET times = times + 1
+-- name: count_merge
+UPDATE temp.merges SET times = times + 1
 
--- name: move_keys
+-- name: merge_keys
 UPDATE OR IGNORE contact SET lately = 0 WHERE id IN (
     SELECT id FROM contact INDEXED BY contact_key
     WHERE
@@ -93,7 +90,7 @@ UPDATE OR IGNORE contact SET lately = 0 WHERE id IN (
     ORDER BY campaign_id, key LIMIT ?
 )
 
--- name: move_people
+-- name: merge_people
 UPDATE OR REPLACE reached SET lately = 0 WHERE lately = 1 AND (person, contact_id) IN (
     SELECT person, contact_id FROM reached
     WHERE
@@ -102,11 +99,11 @@ UPDATE OR REPLACE reached SET lately = 0 WHERE lately = 1 AND (person, contact_i
     ORDER BY person, contact_id LIMIT ?
 )
 
--- name: hindered
-SELECT id, why FROM temp.hindered
+-- name: blocked
+SELECT id, why FROM temp.blocked
 
--- name: forget_hindered
-DELETE FROM temp.hindered
+-- name: clear_blocked
+DELETE FROM temp.blocked
 
 -- name: due_contacts
 SELECT json_group_array(json_array(
@@ -127,10 +124,10 @@ FROM (
     ORDER BY due, id LIMIT ?
 ) AS it
 
--- name: hindered_claims
-SELECT json_group_array(json_array(id, hindrance)) FROM (
+-- name: blocked_claims
+SELECT json_group_array(json_array(id, block)) FROM (
     SELECT
-        it.id, MIN(iif(other.status IN ('sending', 'in_doubt'), 'busy', 'same_person')) AS hindrance
+        it.id, MIN(iif(other.status IN ('sending', 'in_doubt'), 'busy', 'same_person')) AS block
     FROM contact AS it
     INNER JOIN reached
         ON
@@ -155,13 +152,13 @@ WHERE
 -- name: mark_claimed
 UPDATE contact SET status = 'claimed', due = NULL WHERE id IN (SELECT value FROM json_each(?))
 
--- name: tell_restart
+-- name: record_restart
 UPDATE contact INDEXED BY contact_open
 SET story = COALESCE(story || ',', '') || json_array(CAST(? * 1000 AS INTEGER), 'restart', status)
 WHERE
     campaign_id = ? AND reason IS NULL AND due IS NULL AND status IN ('claimed', 'sending')
 
--- name: tell_replay
+-- name: record_replay
 UPDATE contact SET
     story = COALESCE(story || ',', '')
     || json_array(CAST(? * 1000 AS INTEGER), 'replayed', status, reason)
@@ -339,7 +336,7 @@ SELECT
 FROM lineage_row
 WHERE
     id > ? AND settled_at <= ? AND (verified IS NULL OR verified <> 'confirmed')
-    AND conversation_id IS NOT NULL  -- it is only where the person was forgotten
+    AND conversation_id IS NOT NULL  -- NULL: the person was erased
     AND (? IS NULL OR campaign = ?)
 ORDER BY id LIMIT ?
 
@@ -384,7 +381,7 @@ WHERE
     AND contact.campaign_id IN (SELECT value FROM json_each(?1))
 ORDER BY id
 
--- name: told_contact
+-- name: contact_facts
 SELECT
     contact.id, campaign.name AS campaign, contact.key, contact.conversation_id,
     contact.external_contact_id, contact.status, contact.reason, contact.due, contact.settled_at,

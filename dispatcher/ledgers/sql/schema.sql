@@ -10,10 +10,10 @@ CREATE TABLE campaign (
     filtered INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- What changes often stands first, what is long stands last. A reason is there exactly where
--- the status is final, a due time exactly where it is ready. text, subject, address and intent_target are gone once a contact is
--- final, except for a parked one, which can be replayed. progress holds, as JSON, what differs
--- from the progress of a contact that nothing was done for yet.
+-- Columns that change often are first, long ones last. reason is set if and only if the status is
+-- final, due if and only if it is ready. text, subject, address and intent_target are removed from
+-- final contacts, except from parked ones, which can be replayed. progress has, as JSON, what
+-- differs from the progress of a new contact.
 CREATE TABLE contact (
     id INTEGER PRIMARY KEY,
     campaign_id INTEGER NOT NULL REFERENCES campaign (id),
@@ -43,13 +43,13 @@ CREATE TABLE contact (
     UNIQUE (campaign_id, key)
 ) STRICT;
 
--- All that is not final, and no more: ready contacts by their due time, the others under NULL.
--- So neither a claim nor a start looks at a settled contact, and an intent leaves it alone.
+-- The contacts that are not final: ready ones by their due time, the others under NULL. Claims and
+-- starts read no settled contact, and an intent does not write to this index.
 CREATE INDEX contact_open ON contact (campaign_id, due) WHERE reason IS NULL;
 
 CREATE INDEX contact_parked ON contact (campaign_id, reason) WHERE status = 'parked';
 
--- One row for each message that the platform took, in the order of the commits.
+-- One row for each message that the platform took, in the order of commits.
 CREATE TABLE lineage (
     id INTEGER PRIMARY KEY,
     contact_id INTEGER NOT NULL UNIQUE REFERENCES contact (id),
@@ -63,31 +63,7 @@ CREATE TABLE lineage (
     correlation_id TEXT NOT NULL
 ) STRICT;
 
--- The lineage as people read it.
-CREATE VIEW lineage_row AS
-SELECT
-    lineage.id,
-    campaign.name AS campaign,
-    contact.key AS contact_key,
-    contact.conversation_id AS previous_conversation_id,
-    lineage.conversation_id,
-    lineage.message_id,
-    lineage.relation,
-    contact.reason,
-    lineage.external_contact_id,
-    lineage.state_seen,
-    lineage.state_at,
-    lineage.sent_at,
-    contact.settled_at,
-    COALESCE(contact.progress ->> 'attempts', 0) AS attempts,
-    COALESCE(contact.progress ->> 'sends', 0) AS sends,
-    lineage.correlation_id,
-    contact.attributes
-FROM lineage
-INNER JOIN contact ON lineage.contact_id = contact.id
-INNER JOIN campaign ON contact.campaign_id = campaign.id;
-
--- Rows of the input that could not become contacts.
+-- Input rows that are no valid contacts.
 CREATE TABLE rejected_row (
     id INTEGER PRIMARY KEY,
     campaign_id INTEGER NOT NULL REFERENCES campaign (id),
@@ -110,7 +86,7 @@ CREATE TABLE position (
     PRIMARY KEY (campaign_id, fingerprint)
 ) STRICT, WITHOUT ROWID;
 
--- Sums that would otherwise need a look at every row.
+-- Counts of contacts and rejected rows, which are too many to count on demand.
 CREATE TABLE settled_sum (
     campaign_id INTEGER NOT NULL,
     status TEXT NOT NULL,
@@ -125,17 +101,3 @@ CREATE TABLE rejected_sum (
     row_count INTEGER NOT NULL,
     PRIMARY KEY (campaign_id, reason)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER contact_settled AFTER UPDATE OF reason ON contact
-WHEN new.reason IS NOT NULL
-BEGIN
-    INSERT INTO settled_sum VALUES (new.campaign_id, new.status, new.reason, 1)
-    ON CONFLICT DO UPDATE SET contacts = contacts + 1;
-END;
-
-CREATE TRIGGER contact_unsettled AFTER UPDATE OF reason ON contact
-WHEN old.reason IS NOT NULL
-BEGIN
-    UPDATE settled_sum SET contacts = contacts - 1
-    WHERE campaign_id = old.campaign_id AND status = old.status AND reason = old.reason;
-END;

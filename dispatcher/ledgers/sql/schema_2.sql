@@ -1,25 +1,25 @@
--- Version 2: contacts in doubt wait to be reconciled, people are known across campaigns, each
--- contact has its story, campaigns can be paused, and old contacts can be pruned.
+-- Version 2: contacts in doubt are reconciled, people are identified in all campaigns, contacts
+-- have a history, campaigns can be paused, and old contacts can be pruned.
 
 ALTER TABLE campaign ADD COLUMN paused_at REAL;
 
--- A hash of the external contact id, as far as it is known: the row's, then the platform's.
+-- A hash of the external contact id, if known: first the row's, then the platform's.
 ALTER TABLE contact ADD COLUMN person TEXT;
 
--- When the platform is asked next what became of a send; set exactly where a contact is in_doubt.
+-- When the next look back is due; set if and only if the contact is in doubt.
 ALTER TABLE contact ADD COLUMN look_at REAL;
 
--- What was done and seen, oldest first: the elements of a JSON array, without its brackets.
+-- The contact's history, oldest entry first: the elements of a JSON array without its brackets.
 ALTER TABLE contact ADD COLUMN story TEXT;
 
 CREATE INDEX contact_in_doubt ON contact (campaign_id, look_at) WHERE status = 'in_doubt';
 
--- Sends that nobody knows the end of yet. One conversation has one at a time, in all campaigns.
+-- Unsettled sends. A conversation has at most one at a time, in all campaigns together.
 CREATE INDEX contact_sending ON contact (conversation_id)
 WHERE status IN ('sending', 'in_doubt');
 
--- Who was written to, or may have been: a row from the intent on, until it is known that the
--- message was not taken. It outlives its contact, so that nobody becomes new again.
+-- People who got a message or may have got one: a row from the intent on, until it is known that
+-- the message was not taken. It outlives its contact, so that the person is not new again.
 CREATE TABLE reached (
     person TEXT NOT NULL,
     contact_id INTEGER NOT NULL,
@@ -34,53 +34,27 @@ FROM lineage
 INNER JOIN contact ON lineage.contact_id = contact.id
 WHERE lineage.external_contact_id IS NOT NULL AND lineage.sent_at IS NOT NULL;
 
--- What is left of a contact that was pruned: its key, as a hash.
+-- The hashes of the keys of contacts that were pruned or erased.
 CREATE TABLE pruned (
     campaign_id INTEGER NOT NULL REFERENCES campaign (id),
     key_hash TEXT NOT NULL,
     PRIMARY KEY (campaign_id, key_hash)
 ) STRICT, WITHOUT ROWID;
 
--- Whether the platform's own records show the link, and when they were asked.
+-- The verdict of the platform's own records on the link, and when they were read.
 ALTER TABLE lineage ADD COLUMN verified TEXT;
 ALTER TABLE lineage ADD COLUMN verified_at REAL;
 
--- Which messages are taken already is asked by time, not by conversation: new rows come at the
--- end of the index, so that a ledger that has grown large writes no more pages than a small one.
+-- Messages are looked up by time, not by conversation: new rows are at the end of this index, so
+-- that a large ledger writes no more pages than a small one.
 CREATE INDEX lineage_sent ON lineage (sent_at, conversation_id);
 
-DROP VIEW lineage_row;
-CREATE VIEW lineage_row AS
-SELECT
-    lineage.id,
-    campaign.name AS campaign,
-    contact.key AS contact_key,
-    contact.conversation_id AS previous_conversation_id,
-    lineage.conversation_id,
-    lineage.message_id,
-    lineage.relation,
-    contact.reason,
-    lineage.external_contact_id,
-    lineage.state_seen,
-    lineage.state_at,
-    lineage.sent_at,
-    contact.settled_at,
-    COALESCE(contact.progress ->> 'attempts', 0) AS attempts,
-    COALESCE(contact.progress ->> 'sends', 0) AS sends,
-    lineage.correlation_id,
-    lineage.verified,
-    lineage.verified_at,
-    contact.attributes
-FROM lineage
-INNER JOIN contact ON lineage.contact_id = contact.id
-INNER JOIN campaign ON contact.campaign_id = campaign.id;
-
--- What the first version parked in doubt is taken up: nobody had asked the platform yet.
+-- Contacts that version 1 parked in doubt are reconciled: version 1 had no look backs.
 UPDATE contact
 SET status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL, look_at = 0
 WHERE (status = 'parked' AND reason = 'in_doubt') OR status = 'in_doubt';
 
--- Who is still to be written to, and who may have been.
+-- The people of contacts that are not final, and of unsettled sends.
 UPDATE contact
 SET person = person_of(COALESCE(intent_external_contact_id, external_contact_id))
 WHERE reason IS NULL AND COALESCE(intent_external_contact_id, external_contact_id) IS NOT NULL;

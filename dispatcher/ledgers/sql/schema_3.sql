@@ -1,12 +1,10 @@
--- Version 3: what stands at random places of large indexes comes there when there is time.
--- A new row has lately = 1, and so stands in its index among other new ones, which are few and
--- close together; it gets lately = 0 when it is moved to its place among all the others. A
--- statement that looks for a key or a person looks at both: lately IN (0, 1).
+-- Version 3: rows of large, randomly ordered indexes are staged (see write/index_staging.py).
+-- A new row has lately = 1 and is next to the other staged rows in its index, which are few. It
+-- gets lately = 0 when it is merged into the others. A statement that looks a key or a person up
+-- reads both: lately IN (0, 1).
 
-DROP VIEW lineage_row;
-
--- The columns mean what they mean in versions 1 and 2. A key is unique in its campaign over both
--- values of lately: admission sees to that.
+-- The columns are those of versions 1 and 2. A key is unique in its campaign over both values of
+-- lately, which admission ensures.
 CREATE TABLE contact_3 (
     id INTEGER PRIMARY KEY,
     campaign_id INTEGER NOT NULL REFERENCES campaign (id),
@@ -63,45 +61,6 @@ CREATE INDEX contact_parked ON contact (campaign_id, reason) WHERE status = 'par
 CREATE INDEX contact_in_doubt ON contact (campaign_id, look_at) WHERE status = 'in_doubt';
 CREATE INDEX contact_sending ON contact (conversation_id)
 WHERE status IN ('sending', 'in_doubt');
-
-CREATE TRIGGER contact_settled AFTER UPDATE OF reason ON contact
-WHEN new.reason IS NOT NULL
-BEGIN
-    INSERT INTO settled_sum VALUES (new.campaign_id, new.status, new.reason, 1)
-    ON CONFLICT DO UPDATE SET contacts = contacts + 1;
-END;
-
-CREATE TRIGGER contact_unsettled AFTER UPDATE OF reason ON contact
-WHEN old.reason IS NOT NULL
-BEGIN
-    UPDATE settled_sum SET contacts = contacts - 1
-    WHERE campaign_id = old.campaign_id AND status = old.status AND reason = old.reason;
-END;
-
-CREATE VIEW lineage_row AS
-SELECT
-    lineage.id,
-    campaign.name AS campaign,
-    contact.key AS contact_key,
-    contact.conversation_id AS previous_conversation_id,
-    lineage.conversation_id,
-    lineage.message_id,
-    lineage.relation,
-    contact.reason,
-    lineage.external_contact_id,
-    lineage.state_seen,
-    lineage.state_at,
-    lineage.sent_at,
-    contact.settled_at,
-    COALESCE(contact.progress ->> 'attempts', 0) AS attempts,
-    COALESCE(contact.progress ->> 'sends', 0) AS sends,
-    lineage.correlation_id,
-    lineage.verified,
-    lineage.verified_at,
-    contact.attributes
-FROM lineage
-INNER JOIN contact ON lineage.contact_id = contact.id
-INNER JOIN campaign ON contact.campaign_id = campaign.id;
 
 CREATE TABLE reached_3 (
     lately INTEGER NOT NULL DEFAULT 1 CHECK (lately IN (0, 1)),

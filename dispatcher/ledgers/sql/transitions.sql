@@ -1,22 +1,21 @@
--- What the writer may do to one contact, as triggers of a view that holds nothing. So a whole
--- group of changes is one statement, carried out in its order, and it is all or nothing.
--- ``fields`` is a JSON array whose first two elements are ``kind`` and ``id``.
+-- The state machine of a contact: each transition is a trigger of a view without rows. So a group
+-- of changes is one INSERT statement, which is carried out in its order, as a whole or not at all.
+-- ``fields`` is a JSON array. Its fields have names here, which are replaced by their positions
+-- (CHANGE_FIELDS in codec.py) when the script is loaded.
 
 CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
 
--- Contacts that a send was not permitted for, and why, until the group has read them.
-CREATE TEMP TABLE hindered (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
+-- The reasons why intents were not permitted, until the writer has read them.
+CREATE TEMP TABLE blocked (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
 
--- How often rows were moved to lately = 0 since the ledger was opened.
-CREATE TEMP TABLE moves (times INTEGER NOT NULL);
-INSERT INTO moves VALUES (0);
+-- How often staged rows were merged since the ledger was opened.
+CREATE TEMP TABLE merges (times INTEGER NOT NULL);
+INSERT INTO merges VALUES (0);
 
--- fields: step, at, conversation, external contact, target, is guest id, progress, person,
--- one per person, cap, cap since, and where the person was looked for among the old rows and not
--- found: after how many moves
+-- absent_after: after how many merges the person was looked up and not found among merged rows
 CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
 BEGIN
-    INSERT OR REPLACE INTO hindered
+    INSERT OR REPLACE INTO blocked
     SELECT id, CASE
         WHEN EXISTS (
             SELECT 1 FROM contact AS other
@@ -27,38 +26,38 @@ BEGIN
         ELSE (
             SELECT CASE
                 WHEN MAX(other.status IN ('sending', 'in_doubt')) THEN 'busy'
-                WHEN new.fields ->> 10 AND MAX(reached.campaign_id = contact.campaign_id)
+                WHEN new.fields ->> 'one_per_person' AND MAX(reached.campaign_id = contact.campaign_id)
                     THEN 'same_person'
                 WHEN
-                    new.fields ->> 11 > 0
-                    AND SUM(reached.at >= new.fields ->> 12) >= new.fields ->> 11
+                    new.fields ->> 'cap' > 0
+                    AND SUM(reached.at >= new.fields ->> 'cap_since') >= new.fields ->> 'cap'
                     THEN 'capped'
             END
             FROM reached LEFT JOIN contact AS other ON other.id = reached.contact_id
             WHERE
-                reached.lately IN (iif(new.fields ->> 13 = (SELECT times FROM moves), 1, 0), 1)
-                AND reached.person = new.fields ->> 9
+                reached.lately IN (iif(new.fields ->> 'absent_after' = (SELECT times FROM merges), 1, 0), 1)
+                AND reached.person = new.fields ->> 'person'
                 AND reached.contact_id <> new.id
         )
     END AS why
     FROM contact WHERE id = new.id AND status = 'claimed' AND why IS NOT NULL;
     UPDATE contact SET
         status = 'sending',
-        intent_step = new.fields ->> 2,
-        intent_at = new.fields ->> 3,
-        intent_conversation_id = new.fields ->> 4,
-        intent_external_contact_id = new.fields ->> 5,
-        intent_target = new.fields ->> 6,
-        intent_target_is_guest_id = new.fields ->> 7,
-        progress = new.fields ->> 8,
-        person = COALESCE(new.fields ->> 9, person)
+        intent_step = new.fields ->> 'step',
+        intent_at = new.fields ->> 'at',
+        intent_conversation_id = new.fields ->> 'conversation',
+        intent_external_contact_id = new.fields ->> 'external_contact',
+        intent_target = new.fields ->> 'target',
+        intent_target_is_guest_id = new.fields ->> 'is_guest_id',
+        progress = new.fields ->> 'progress',
+        person = COALESCE(new.fields ->> 'person', person)
     WHERE id = new.id AND status = 'claimed' AND changes() = 0;
     SELECT RAISE(ABORT, 'refused')
-    WHERE changes() = 0 AND new.id NOT IN (SELECT id FROM hindered);
+    WHERE changes() = 0 AND new.id NOT IN (SELECT id FROM blocked);
 END;
 
--- A person is reached from the intent on, until the send ends without a message that was taken
--- or may have been, whatever ends it.
+-- A person counts as reached from the intent on. If the send ends without a message that was
+-- taken or may have been taken, the person does not count any more.
 CREATE TEMP TRIGGER reach AFTER UPDATE OF status ON contact
 WHEN CASE old.status
     WHEN 'claimed' THEN new.status = 'sending'
@@ -89,15 +88,14 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- fields: due, progress, and where there is any, story
 CREATE TEMP TRIGGER defer INSTEAD OF INSERT ON change WHEN new.kind = 'defer'
 BEGIN
     UPDATE contact SET
         status = 'ready',
-        due = new.fields ->> 2,
+        due = new.fields ->> 'due',
         look_at = NULL,
-        progress = new.fields ->> 3,
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 4), story),
+        progress = new.fields ->> 'progress',
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 'story'), story),
         intent_step = NULL,
         intent_at = NULL,
         intent_conversation_id = NULL,
@@ -108,88 +106,68 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- fields: look at, progress, and where there is any, story
 CREATE TEMP TRIGGER doubt INSTEAD OF INSERT ON change WHEN new.kind = 'doubt'
 BEGIN
     UPDATE contact SET
         status = 'in_doubt',
-        look_at = new.fields ->> 2,
-        progress = new.fields ->> 3,
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 4), story)
+        look_at = new.fields ->> 'look_at',
+        progress = new.fields ->> 'progress',
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 'story'), story)
     WHERE id = new.id AND status = 'sending';
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- fields: look at
 CREATE TEMP TRIGGER look_again INSTEAD OF INSERT ON change WHEN new.kind = 'look_again'
 BEGIN
-    UPDATE contact SET look_at = new.fields ->> 2 WHERE id = new.id AND status = 'in_doubt';
+    UPDATE contact SET look_at = new.fields ->> 'look_at' WHERE id = new.id AND status = 'in_doubt';
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- fields: due
 CREATE TEMP TRIGGER release INSTEAD OF INSERT ON change WHEN new.kind = 'release'
 BEGIN
-    UPDATE contact SET status = 'ready', due = new.fields ->> 2
+    UPDATE contact SET status = 'ready', due = new.fields ->> 'due'
     WHERE id = new.id AND status = 'claimed';
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- fields: status, reason, at, correlation id, words, progress, and for a message that was
--- taken: relation, conversation, message, external contact, state seen, state at, sent at; then,
--- where there is any, story
-CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind = 'settle'
+-- A parked contact keeps its message and its target, because it can be replayed.
+CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind IN ('settle', 'park')
 BEGIN
     UPDATE contact SET
-        status = new.fields ->> 2,
-        reason = new.fields ->> 3,
-        settled_at = new.fields ->> 4,
+        status = new.fields ->> 'status',
+        reason = new.fields ->> 'reason',
+        settled_at = new.fields ->> 'at',
         look_at = NULL,
-        correlation_id = new.fields ->> 5,
-        words = new.fields ->> 6,
-        progress = new.fields ->> 7,
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 15), story),
-        intent_target = NULL,
-        intent_target_is_guest_id = NULL,
-        subject = NULL,
-        address = NULL,
-        text = NULL
-    WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
-    SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
-END;
-
-CREATE TEMP TRIGGER park INSTEAD OF INSERT ON change WHEN new.kind = 'park'
-BEGIN
-    UPDATE contact SET
-        status = new.fields ->> 2,
-        reason = new.fields ->> 3,
-        settled_at = new.fields ->> 4,
-        look_at = NULL,
-        correlation_id = new.fields ->> 5,
-        words = new.fields ->> 6,
-        progress = new.fields ->> 7,
-        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 15), story)
+        correlation_id = new.fields ->> 'correlation_id',
+        words = new.fields ->> 'words',
+        progress = new.fields ->> 'progress',
+        story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 'story'), story),
+        intent_target = iif(new.kind = 'park', intent_target, NULL),
+        intent_target_is_guest_id = iif(new.kind = 'park', intent_target_is_guest_id, NULL),
+        subject = iif(new.kind = 'park', subject, NULL),
+        address = iif(new.kind = 'park', address, NULL),
+        text = iif(new.kind = 'park', text, NULL)
     WHERE id = new.id AND status IN ('claimed', 'sending', 'in_doubt');
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
 CREATE TEMP TRIGGER trace INSTEAD OF INSERT ON change
-WHEN new.kind = 'settle' AND new.fields ->> 8 IS NOT NULL
+WHEN new.kind = 'settle' AND new.fields ->> 'relation' IS NOT NULL
 BEGIN
     INSERT INTO lineage (
         contact_id, relation, conversation_id, message_id, external_contact_id,
         state_seen, state_at, sent_at, correlation_id
     )
     SELECT
-        id, new.fields ->> 8, new.fields ->> 9, new.fields ->> 10,
-        COALESCE(new.fields ->> 11, intent_external_contact_id, external_contact_id),
-        new.fields ->> 12, new.fields ->> 13, COALESCE(new.fields ->> 14, intent_at),
-        new.fields ->> 5
+        id, new.fields ->> 'relation', new.fields ->> 'conversation', new.fields ->> 'message',
+        COALESCE(new.fields ->> 'external_contact', intent_external_contact_id, external_contact_id),
+        new.fields ->> 'state_seen', new.fields ->> 'state_at', COALESCE(new.fields ->> 'sent_at', intent_at),
+        new.fields ->> 'correlation_id'
     FROM contact WHERE id = new.id;
 END;
 
--- A story that has grown long keeps its first 10 entries and its last 40; between them stands
--- how many were left out: [null, "omitted", number].
+-- A long story keeps its first 10 and its last 40 entries. In between, [null, "omitted", number]
+-- says how many were removed.
 CREATE TEMP TRIGGER shorten AFTER UPDATE OF story ON main.contact
 WHEN LENGTH(new.story) > 10000
 BEGIN

@@ -1,10 +1,10 @@
-"""Writing a batch of the source: contacts, rejected rows, counters and position."""
+"""Admission: writes a batch of the source: contacts, rejected rows, counts and position."""
 
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -12,22 +12,36 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
 from dispatcher.ledgers.statements import SQL, many
-from dispatcher.ledgers.write.index_staging import LookupResult, merge_count
-from dispatcher.ports import Admitted, Batch, Claim, Position
+from dispatcher.ports import Admitted, Batch, Claim
 
-_CHUNK = 64  # rows of one INSERT: the statements for it stay few, and small enough to keep
+_CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLite caches them
+
+
+class BatchLookup(Protocol):
+    """What was looked up about a batch before its admission (see `large_ledger`)."""
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """The people who got a message in this campaign, and whose send has ended."""
+        ...
+
+    def known_keys(
+        self, connection: sqlite3.Connection, campaign: int, keys: Sequence[str]
+    ) -> frozenset[str]:
+        """Return those of the batch's keys that contacts of the campaign have now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimOptions:
-    """What of a batch is claimed at once: up to ``limit`` contacts that are due at ``now``.
+    """Claim up to ``limit`` contacts of a batch that are due at ``now``.
 
-    ``seen`` is what a look at the batch's keys and people found not long ago, if there was one.
+    If ``lookup`` is None, keys and people are looked up during the admission.
     """
 
     now: float
     limit: int
-    seen: LookupResult | None = None
+    lookup: BatchLookup | None = None
 
 
 def admit(
@@ -37,12 +51,12 @@ def admit(
     batch: Batch,
     claiming: ClaimOptions,
 ) -> Admitted:
-    """Write ``batch`` inside the transaction that is open; ``ids`` gives unused numbers."""
+    """Write ``batch`` in the open transaction; ``ids`` yields unused ids of contacts."""
     now = claiming.now
-    fresh = unknown_keys(connection, campaign, batch.contacts, claiming.seen)
+    new = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
-    for contact, id_ in zip(fresh, ids, strict=False):
+    for contact, id_ in zip(new, ids, strict=False):
         due = now if contact.not_before is None else contact.not_before
         if due <= now and len(claims) < claiming.limit:
             claims.append(Claim(id_, contact))
@@ -50,33 +64,30 @@ def admit(
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
-    claims = _hindered(connection, campaign, claims, claiming.seen)
-    duplicates = len(batch.contacts) - len(fresh)
-    counts = (batch.rows, len(fresh), duplicates, batch.filtered, campaign)
+    claims = _with_blocks(connection, campaign, claims, claiming.lookup)
+    duplicates = len(batch.contacts) - len(new)
+    counts = (batch.rows, len(new), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
     _reject(connection, campaign, batch, now)
     if batch.position is not None:
-        _put(connection, campaign, batch.position)
-    return Admitted(len(fresh), duplicates, claims)
+        at = batch.position
+        row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
+        connection.execute(SQL["put_position"], row)
+    return Admitted(len(new), duplicates, claims)
 
 
 def unknown_keys(
     connection: sqlite3.Connection,
     campaign: int,
     contacts: Sequence[Contact],
-    seen: LookupResult | None = None,
+    lookup: BatchLookup | None = None,
 ) -> list[Contact]:
-    """Leave out what is or was in the ledger, and what comes twice in the batch.
-
-    What was ``seen`` among the old rows is not looked for again while it is still true.
-    """
+    """Return the contacts whose keys were never in the ledger; of equal keys the first one."""
     first: dict[str, Contact] = {}
     for contact in contacts:
         first.setdefault(contact.key, contact)
-    true = seen is not None and seen.moves == merge_count(connection)
-    if seen is not None and true:
-        first = {key: contact for key, contact in first.items() if key not in seen.keys}
-    for key in known_keys(connection, campaign, list(first), lately_alone=true):
+    find = known_keys if lookup is None else lookup.known_keys
+    for key in find(connection, campaign, list(first)):
         del first[key]
     (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
     return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
@@ -87,14 +98,14 @@ def known_keys(
     campaign: int,
     keys: Sequence[str],
     *,
-    lately_alone: bool = False,
+    staged_only: bool = False,
 ) -> frozenset[str]:
-    """Return those of ``keys`` that contacts of the campaign have, or have since lately."""
+    """Return those of ``keys`` that contacts of the campaign have, or staged ones only."""
     found: list[str] = []
     for start in range(0, len(keys), _CHUNK):
         chunk = keys[start : start + _CHUNK]
         sql = many("known_keys", len(chunk))
-        (known,) = connection.execute(sql, (int(lately_alone), campaign, *chunk)).fetchone()
+        (known,) = connection.execute(sql, (int(staged_only), campaign, *chunk)).fetchone()
         found += orjson.loads(known)
     return frozenset(found)
 
@@ -102,47 +113,44 @@ def known_keys(
 def _unpruned(
     connection: sqlite3.Connection, campaign: int, contacts: dict[str, Contact]
 ) -> list[Contact]:
-    """Leave out those of which the ledger holds a hash alone."""
+    """Return the contacts of whose keys the ledger does not have a hash."""
     by_hash = {key_hash(key): contact for key, contact in contacts.items()}
     hashes = orjson.dumps(list(by_hash)).decode()
-    (gone,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
-    for known in orjson.loads(gone):
-        del by_hash[known]
+    (pruned,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
+    for key in orjson.loads(pruned):
+        del by_hash[key]
     return list(by_hash.values())
 
 
 def reached_people(
     connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
 ) -> frozenset[str]:
-    """Return those who were written to in this campaign, and whose send has ended."""
+    """Return the persons who got a message in this campaign, and whose send has ended."""
     listed = orjson.dumps(list(persons)).decode()
-    (found,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
-    return frozenset(orjson.loads(found))
+    (reached,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
+    return frozenset(orjson.loads(reached))
 
 
-def _hindered(
-    connection: sqlite3.Connection,
-    campaign: int,
-    claims: list[Claim],
-    seen: LookupResult | None,
+def _with_blocks(
+    connection: sqlite3.Connection, campaign: int, claims: list[Claim], lookup: BatchLookup | None
 ) -> list[Claim]:
-    """Mark the claims whose person was written to in this campaign.
+    """Mark the claims whose person got a message in this campaign: they are skipped.
 
-    They are skipped without a request. Whoever is not marked here is judged by the intent.
+    All others are checked again by the intent.
     """
     persons = {
-        each.id: person_of(each.contact.external_contact_id)
-        for each in claims
-        if each.contact.external_contact_id
+        claim.id: person_of(claim.contact.external_contact_id)
+        for claim in claims
+        if claim.contact.external_contact_id
     }
     if not persons:
         return claims
-    reached = seen.reached if seen else reached_people(connection, campaign, persons.values())
+    reached = lookup.reached if lookup else reached_people(connection, campaign, persons.values())
     if not reached:
         return claims
     return [
-        replace(each, block=SendBlock.SAME_PERSON) if persons.get(each.id) in reached else each
-        for each in claims
+        replace(claim, block=SendBlock.SAME_PERSON) if persons.get(claim.id) in reached else claim
+        for claim in claims
     ]
 
 
@@ -154,11 +162,6 @@ def _reject(connection: sqlite3.Connection, campaign: int, batch: Batch, now: fl
     _insert(connection, "add_rejected", rows)
     counts = Counter(row.reason for row in batch.rejected)
     _insert(connection, "count_rejected", [(campaign, *pair) for pair in counts.items()])
-
-
-def _put(connection: sqlite3.Connection, campaign: int, at: Position) -> None:
-    row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
-    connection.execute(SQL["put_position"], row)
 
 
 def _insert(connection: sqlite3.Connection, name: str, rows: Sequence[Sequence[Any]]) -> None:

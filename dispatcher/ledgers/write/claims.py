@@ -1,4 +1,4 @@
-"""Who holds which contact: claims, what a dead daemon held, and what a person puts back."""
+"""Claims: taken by a run, recovered after a crash, and replayed by an operator."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from dispatcher.ports import Claim
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What there is to take up: contacts that are ready again, and all that are in doubt."""
+    """Numbers of contacts that were made ready again, and of all that are in doubt."""
 
     released: int
     in_doubt: int
@@ -22,7 +22,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of contacts that a person put back."""
+    """Numbers of parked contacts that are ready again, and that are in doubt again."""
 
     ready: int
     in_doubt: int
@@ -31,33 +31,33 @@ class Replayed:
 def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float) -> list[Claim]:
     """Claim up to ``limit`` contacts that are due at ``now``, the earliest due first.
 
-    Their conversations are looked at, their people are not: see `hindered`.
+    ``block`` is set if another send to the conversation is unsettled; for people see `blocked_by`.
     """
-    (found,) = connection.execute(SQL["due_contacts"], (campaign, now, limit)).fetchone()
-    claims = [claim_of(row[:-1], row[-1]) for row in orjson.loads(found)]
+    (rows,) = connection.execute(SQL["due_contacts"], (campaign, now, limit)).fetchone()
+    claims = [claim_of(row[:-1], row[-1]) for row in orjson.loads(rows)]
     if claims:
-        ids = orjson.dumps([each.id for each in claims]).decode()
+        ids = orjson.dumps([claim.id for claim in claims]).decode()
         connection.execute(SQL["mark_claimed"], (ids,))
     return claims
 
 
 def blocked_by(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, SendBlock]:
-    """Return what stands against contacts because of what their people were sent."""
+    """Return what blocks sends to the people of contacts, by the contact's id."""
     listed = orjson.dumps(list(ids)).decode()
-    (found,) = connection.execute(SQL["hindered_claims"], (listed,)).fetchone()
-    return {id_: SendBlock(why) for id_, why in orjson.loads(found)}
+    (blocks,) = connection.execute(SQL["blocked_claims"], (listed,)).fetchone()
+    return {id_: SendBlock(block) for id_, block in orjson.loads(blocks)}
 
 
-def blocking_people(claims: Sequence[Claim], hints: Mapping[int, SendBlock]) -> Sequence[Claim]:
-    """Mark claims with what stands against them, where nothing is known to yet."""
-    if not hints:
+def with_blocks(claims: Sequence[Claim], blocks: Mapping[int, SendBlock]) -> Sequence[Claim]:
+    """Set ``block`` of the claims that have none."""
+    if not blocks:
         return claims
-    return [replace(it, block=it.block or hints.get(it.id)) for it in claims]
+    return [replace(claim, block=claim.block or blocks.get(claim.id)) for claim in claims]
 
 
 def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recovered:
-    """Release what was claimed; what was sending is in doubt, to be looked for at once."""
-    connection.execute(SQL["tell_restart"], (now, campaign))
+    """Make claimed contacts ready, and sending ones in doubt with a look back due at ``now``."""
+    connection.execute(SQL["record_restart"], (now, campaign))
     connection.execute(SQL["doubt_sending"], (now, campaign))
     released = connection.execute(SQL["release_claimed"], (now, campaign)).rowcount
     (in_doubt,) = connection.execute(SQL["count_doubts"], (campaign,)).fetchone()
@@ -67,9 +67,9 @@ def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recove
 def replay(
     connection: sqlite3.Connection, campaign: int, ids: Sequence[int], now: float
 ) -> Replayed:
-    """Put the parked ones among ``ids`` back; one in doubt is never made ready."""
+    """Put the parked contacts among ``ids`` back: in doubt if parked so, else ready."""
     listed = orjson.dumps(ids).decode()
-    connection.execute(SQL["tell_replay"], (now, listed, campaign))
-    doubtful = connection.execute(SQL["replay_in_doubt"], (now, listed, campaign)).rowcount
+    connection.execute(SQL["record_replay"], (now, listed, campaign))
+    in_doubt = connection.execute(SQL["replay_in_doubt"], (now, listed, campaign)).rowcount
     ready = connection.execute(SQL["replay_ready"], (now, listed, campaign)).rowcount
-    return Replayed(ready, doubtful)
+    return Replayed(ready, in_doubt)

@@ -1,4 +1,4 @@
-"""One group commit: many operations, one transaction, and only the bad one fails."""
+"""Group commit: many operations in one transaction. An operation that is wrong fails alone."""
 
 import asyncio
 import sqlite3
@@ -11,16 +11,16 @@ import orjson
 
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import Fields
-from dispatcher.ledgers.errors import is_fatal, ledger_error
+from dispatcher.ledgers.errors import CommandError, is_fatal, ledger_error
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
 
 
 @dataclass(slots=True, eq=False)
 class Change:
-    """What becomes of one contact, as transitions.sql knows it.
+    """A transition of one contact, as defined in transitions.sql.
 
-    Its answer is None once it is durable, or for an intent what stands against it.
+    Its result is None, or for an intent the reason why it is not permitted.
     """
 
     fields: Fields
@@ -29,23 +29,22 @@ class Change:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Anything else that reads or writes; its answer is what ``run`` returns."""
+    """Any other read or write; its result is what ``run`` returns."""
 
     run: Callable[[sqlite3.Connection], Any]
     caller: asyncio.Future[Any]
 
 
 Operation = Change | Job
-BlockedResult = Mapping[int, SendBlock]
-"""What stands against intents, by the contact's id."""
-_NOTHING: Mapping[Operation, Any] = {}
+Blocks = Mapping[int, SendBlock]
+"""The reasons why intents are not permitted, by the contact's id."""
 
 
 def commit(connection: sqlite3.Connection, path: Path, group: Sequence[Operation]) -> list[Any]:
-    """Carry out ``group`` and commit it; return each operation's answer, or its exception.
+    """Carry out and commit ``group``; return the result of each operation, or its exception.
 
-    Changes come before jobs: a job never waits for one, and one never touches a contact that
-    a job of the same group claims.
+    Changes come before jobs. This order is safe: no job waits for a change, and no change refers
+    to a contact that a job of the same group claims.
 
     Raises:
         sqlite3.Error: the transaction failed; nothing of the group is in the ledger.
@@ -65,77 +64,75 @@ def commit(connection: sqlite3.Connection, path: Path, group: Sequence[Operation
 
 
 def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> list[Any]:
-    changes = [each.fields for each in group if isinstance(each, Change)]
+    changes = [operation.fields for operation in group if isinstance(operation, Change)]
     if len(changes) == len(group):
-        # one statement outside a transaction commits by itself
-        hindered = _change(connection, changes)
-        return _answers(group, hindered) if hindered else [None] * len(group)
+        # one statement outside of a transaction is committed by itself
+        blocks = _change(connection, changes)
+        return [_block(fields, blocks) for fields in changes] if blocks else [None] * len(group)
     connection.execute("BEGIN IMMEDIATE")
-    hindered = _change(connection, changes) if changes else {}
-    done: dict[Operation, Any]
-    done = {each: each.run(connection) for each in group if isinstance(each, Job)}
-    connection.execute("COMMIT")
-    return _answers(group, hindered, done)
-
-
-def _answers(
-    group: Sequence[Operation], hindered: BlockedResult, done: Mapping[Operation, Any] = _NOTHING
-) -> list[Any]:
-    """Put answers into the order of ``group``: a job's own, a change's None or its hindrance."""
-    return [
-        done[each] if isinstance(each, Job) else _hindrance(each.fields, hindered) for each in group
+    blocks = _change(connection, changes) if changes else {}
+    results = [
+        operation.run(connection)
+        if isinstance(operation, Job)
+        else _block(operation.fields, blocks)
+        for operation in group
     ]
+    connection.execute("COMMIT")
+    return results
 
 
-def _hindrance(fields: Fields, hindered: BlockedResult) -> SendBlock | None:
-    return hindered.get(fields[1]) if fields[0] == "intend" else None
+def _block(fields: Fields, blocks: Blocks) -> SendBlock | None:
+    kind, id_ = fields[:2]
+    return blocks.get(id_) if kind == "intend" else None
 
 
 def _one_by_one(
     connection: sqlite3.Connection, path: Path, group: Sequence[Operation]
 ) -> list[Any]:
     connection.execute("BEGIN IMMEDIATE")
-    answers: dict[Operation, Any] = {}
-    for operation in sorted(group, key=lambda each: isinstance(each, Job)):
-        answers[operation] = _alone(connection, path, operation)
+    results: dict[Operation, Any] = {}
+    for operation in sorted(group, key=lambda operation: isinstance(operation, Job)):
+        results[operation] = _alone(connection, path, operation)
     connection.execute("COMMIT")
-    return [answers[operation] for operation in group]
+    return [results[operation] for operation in group]
 
 
 def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> Any:
     connection.execute("SAVEPOINT operation")
     try:
-        answer: Any
+        result: Any
         if isinstance(operation, Job):
-            answer = operation.run(connection)
+            result = operation.run(connection)
         else:
-            answer = _hindrance(operation.fields, _change(connection, [operation.fields]))
+            result = _block(operation.fields, _change(connection, [operation.fields]))
     except Exception as error:
         if is_fatal(error):
             raise
         connection.execute("ROLLBACK TO operation")
-        answer = _refusal(connection, path, operation, error)
+        result = _as_result(connection, path, operation, error)
     connection.execute("RELEASE operation")
-    return answer
+    return result
 
 
-def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> BlockedResult:
-    """Carry changes out; return the intents that were not permitted, by the contact's id."""
+def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> Blocks:
+    """Carry out changes; return the intents that are not permitted."""
     payload = orjson.dumps(changes)
-    if b"\\u0000" in payload:  # SQLite's JSON ends a string there; the platform's words may not
+    if b"\\u0000" in payload:  # SQLite's JSON ends a string there; platforms' texts may contain it
         payload = payload.replace(b"\\u0000", b"\\ufffd")
     connection.execute(SQL["change"], (payload.decode(),))
-    found = connection.execute(SQL["hindered"]).fetchall()
-    if not found:
+    blocked = connection.execute(SQL["blocked"]).fetchall()
+    if not blocked:
         return {}
-    connection.execute(SQL["forget_hindered"])
-    return {id_: SendBlock(why) for id_, why in found}
+    connection.execute(SQL["clear_blocked"])
+    return {id_: SendBlock(reason) for id_, reason in blocked}
 
 
-def _refusal(
+def _as_result(
     connection: sqlite3.Connection, path: Path, operation: Operation, error: Exception
 ) -> Exception:
-    """Say why an operation failed: a contact that is not where it should be, or a wrong value."""
+    """Return the exception that the caller of a failed operation gets."""
+    if isinstance(error, CommandError):
+        return error
     if isinstance(operation, Job) or not isinstance(error, sqlite3.IntegrityError):
         return ledger_error(path, f"an operation was refused: {error}")
     kind, id_ = operation.fields[:2]

@@ -1,4 +1,4 @@
-"""Contacts in doubt: when each is looked for, and what else is known about its conversation."""
+"""Contacts in doubt: when a look back is due, and the facts that decide about their sends."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ _CLAIM_WIDTH = 11  # columns of a row that are those of a claim
 def due_in_doubt(
     connection: sqlite3.Connection, campaign: int, limit: int, now: float
 ) -> list[InDoubtContact]:
-    """Return contacts in doubt that are due for a look at ``now``, the earliest due first."""
-    (found,) = connection.execute(SQL["due_doubts"], (campaign, now, limit)).fetchone()
-    return [_doubt(row) for row in orjson.loads(found)]
+    """Return contacts in doubt whose look back is due at ``now``, the earliest due first."""
+    (rows,) = connection.execute(SQL["due_doubts"], (campaign, now, limit)).fetchone()
+    return [_in_doubt_contact(row) for row in orjson.loads(rows)]
 
 
 def next_look_back(connection: sqlite3.Connection, campaign: int) -> float | None:
-    """Return when the next contact in doubt is due for a look."""
+    """Return when the next look back is due, None if no contact is in doubt."""
     (at,) = connection.execute(SQL["next_look"], (campaign,)).fetchone()
     return None if at is None else float(at)
 
@@ -33,11 +33,10 @@ def next_look_back(connection: sqlite3.Connection, campaign: int) -> float | Non
 def campaigns_in_doubt(
     connection: sqlite3.Connection, campaigns: Sequence[str]
 ) -> Mapping[str, int]:
-    """Count, by campaign, sends of unknown end in all campaigns but these, before any is sent."""
+    """Count the unsettled sends in all campaigns except these, by campaign."""
     listed = orjson.dumps(list(campaigns)).decode()
-    (found,) = connection.execute(SQL["doubts_elsewhere"], (listed,)).fetchone()
-    counts: dict[str, int] = orjson.loads(found)
-    return counts
+    (counts,) = connection.execute(SQL["doubts_elsewhere"], (listed,)).fetchone()
+    return dict(orjson.loads(counts))
 
 
 def known_effects(
@@ -46,41 +45,41 @@ def known_effects(
     since: float,
     people: Sequence[str] = (),
 ) -> KnownEffects:
-    """Return what is known about these, over all campaigns: see the port."""
+    """Return what is known about conversations and people; see `InDoubtLedger`."""
     listed = orjson.dumps(list(conversations)).decode()
-    (traced,) = connection.execute(SQL["lineage_of"], (since, listed)).fetchone()
+    (lineage,) = connection.execute(SQL["lineage_of"], (since, listed)).fetchone()
     (unsettled,) = connection.execute(SQL["unsettled_of"], (listed,) * 2).fetchone()
-    rows, sends = orjson.loads(traced), orjson.loads(unsettled)
+    links, sends = orjson.loads(lineage), orjson.loads(unsettled)
     if people:
-        persons = orjson.dumps([person_of(each) for each in people]).decode()
+        persons = orjson.dumps([person_of(external_id) for external_id in people]).decode()
         (more,) = connection.execute(SQL["unsettled_with"], (persons,)).fetchone()
         sends += orjson.loads(more)
     return KnownEffects(
-        messages=frozenset(message for _, message, _ in rows if message is not None),
-        conversations=frozenset(conversation for conversation, _, opened in rows if opened),
-        unsettled=list({row[0]: _intended(row) for row in sends}.values()),
-        unnamed=frozenset(conversation for conversation, message, _ in rows if message is None),
+        messages=frozenset(message for _, message, _ in links if message is not None),
+        conversations=frozenset(conversation for conversation, _, opened in links if opened),
+        unsettled=list({row[0]: _unsettled_send(row) for row in sends}.values()),
+        unnamed=frozenset(conversation for conversation, message, _ in links if message is None),
     )
 
 
 def witnesses(connection: sqlite3.Connection, after: float, limit: int) -> list[DeliveryWitness]:
-    """Return the first messages that were taken after a time."""
-    (found,) = connection.execute(SQL["witnesses"], (after, limit)).fetchone()
+    """Return the first messages that the platform took after a time."""
+    (rows,) = connection.execute(SQL["witnesses"], (after, limit)).fetchone()
     return [
         DeliveryWitness(conversation, message, digest.lower())
-        for conversation, message, digest in orjson.loads(found)
+        for conversation, message, digest in orjson.loads(rows)
     ]
 
 
-def _doubt(row: Fields) -> InDoubtContact:
+def _in_doubt_contact(row: Fields) -> InDoubtContact:
     claim = claim_of(row[:_CLAIM_WIDTH])
-    intended = _intended([claim.id, *row[_CLAIM_WIDTH:]])
-    known = replace(intended, ended_at=claim.progress.doubted_at)
-    return InDoubtContact(claim.id, claim.contact, claim.progress, known)
+    send = _unsettled_send([claim.id, *row[_CLAIM_WIDTH:]])
+    send = replace(send, ended_at=claim.progress.doubted_at)
+    return InDoubtContact(claim.id, claim.contact, claim.progress, send)
 
 
-def _intended(row: Fields) -> UnsettledSend:
-    """Read an intent; without one there is nothing to be found by, as for an unlinked open."""
+def _unsettled_send(row: Fields) -> UnsettledSend:
+    """Return a send from its intent. Without an intent it is an open that cannot be found."""
     id_, step, conversation, identity, digest, at, *ended = row
     return UnsettledSend(
         id_,

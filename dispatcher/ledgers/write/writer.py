@@ -1,4 +1,4 @@
-"""The one thread that writes: operations gather while a commit runs, and share the next one."""
+"""The one thread that writes. Operations that arrive during a commit share the next one."""
 
 import asyncio
 import sqlite3
@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import Fields
 from dispatcher.ledgers.errors import ledger_error, translate_error
-from dispatcher.ledgers.write import index_staging
 from dispatcher.ledgers.write.group_commit import Change, Job, Operation, commit
 from dispatcher.ports import LedgerError
 
@@ -20,59 +19,63 @@ T = TypeVar("T")
 Group = list[Operation]
 
 MAX_GROUP = 16
-"""Operations that are handed over at once."""
+"""Operations that are passed to the thread at once."""
 
 _IDLE_SECONDS = 0.02
-"""After so long without an operation the writer does what has waited for such a moment."""
+"""The writer is idle after this time without an operation."""
 
 
 class Writer:
-    """Takes operations on the event loop and answers each once its commit is durable.
+    """Accepts operations on the event loop, and completes them once their commit is durable.
 
-    What one turn of the event loop brings is handed over together, since every hand-over wakes
-    the thread; a long turn in several parts, so that the thread works while the turn goes on. The
-    thread writes all that is queued as one group; while it does, the next one
-    gathers, so the busier the disk the larger the groups.
+    The operations of one iteration of the event loop are passed to the thread together, because
+    each hand-over wakes the thread; in parts of `MAX_GROUP`, so that the thread can start early.
+    The thread commits all that is queued as one group. ``idle_work`` runs in the thread when no
+    operation arrives, until it returns False.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        idle_work: Callable[[sqlite3.Connection], bool],
+    ) -> None:
         self._connection = connection
         self._path = path
+        self._idle_work = idle_work
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Group | None] = SimpleQueue()
-        self._gathered: Group = []
+        self._pending: Group = []
         self._failure: LedgerError | None = None
-        self._waiting = True
-        self.moves = 0
-        """How often rows were moved to their places, at the least."""
+        self._idle_work_left = True
         self._closed: asyncio.Future[None] | None = None
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
     def change(self, fields: Fields) -> "asyncio.Future[SendBlock | None]":
-        """Change one contact; cancelling what is returned takes nothing back.
+        """Change one contact. Cancelling the future does not cancel the change.
 
-        The answer to an intent is what stands against it, if anything; to all else None.
+        The result of an intent is the reason why it is not permitted; all others are None.
 
         Raises:
             LedgerError: the ledger is closed or has failed.
 
         """
         caller: asyncio.Future[SendBlock | None] = self._loop.create_future()
-        self._take(Change(fields, caller))
+        self._accept(Change(fields, caller))
         return caller
 
     def job(self, run: "Callable[[sqlite3.Connection], T]") -> "asyncio.Future[T]":
-        """Let ``run`` read or write in the writer's thread, within a transaction.
+        """Call ``run`` in the writer's thread, within a transaction.
 
-        It may be called twice: a second time, alone, where the group that it was in failed.
+        It may be called twice: the second time alone, if its group failed.
 
         Raises:
             LedgerError: the ledger is closed or has failed.
 
         """
         caller: asyncio.Future[T] = self._loop.create_future()
-        self._take(Job(run, caller))
+        self._accept(Job(run, caller))
         return caller
 
     async def close(self) -> None:
@@ -84,23 +87,23 @@ class Writer:
         await asyncio.shield(self._closed)
         self._thread.join()
 
-    def _take(self, operation: Operation) -> None:
+    def _accept(self, operation: Operation) -> None:
         if self._failure is not None:
             raise LedgerError(str(self._failure))
         if self._closed is not None:
             raise ledger_error(self._path, "it is closed")
-        if not self._gathered:
+        if not self._pending:
             self._loop.call_soon(self._hand_over)
-        self._gathered.append(operation)
-        if len(self._gathered) >= MAX_GROUP:
+        self._pending.append(operation)
+        if len(self._pending) >= MAX_GROUP:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
+        if self._pending:
+            self._queue.put(self._pending)
+            self._pending = []
 
-    def _answered(self, group: Group, answers: list[Any]) -> None:
+    def _complete(self, group: Group, answers: list[Any]) -> None:
         for operation, answer in zip(group, answers, strict=True):
             caller = operation.caller
             if caller.done():
@@ -115,66 +118,64 @@ class Writer:
             self._closed.set_result(None)
 
     def _work(self) -> None:
-        """Run in the thread: one group after the other, until the loop says or is gone."""
-        going = True
-        while going:
-            group, going = self._gather()
-            going = self._tell(self._answered, group, self._write(group)) and going
+        """Run in the thread: commit group after group until `close`, or until the loop is gone."""
+        more = True
+        while more:
+            group, more = self._next_group()
+            more = self._call_in_loop(self._complete, group, self._write(group)) and more
         _close(self._connection)
-        self._tell(self._ended)
+        self._call_in_loop(self._ended)
 
-    def _gather(self) -> tuple[Group, bool]:
-        """Wait for operations; return all that are queued, and whether more may come."""
-        taken = [self._next()]
+    def _next_group(self) -> tuple[Group, bool]:
+        """Wait for operations; return all that are queued, and whether more may follow."""
+        taken = [self._wait()]
         taken += [self._queue.get() for _ in range(self._queue.qsize())]
         groups = [group for group in taken if group is not None]
         return [operation for group in groups for operation in group], len(groups) == len(taken)
 
-    def _next(self) -> Group | None:
-        """Wait for operations; what has waited for an idle moment is done in between."""
-        while self._waiting and self._failure is None:
+    def _wait(self) -> Group | None:
+        """Wait for operations, and do idle work until some arrive."""
+        while self._idle_work_left and self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_SECONDS)
             except Empty:
-                self._waiting = self._move()
+                self._idle_work_left = self._work_while_idle()
         return self._queue.get()
 
-    def _move(self) -> bool:
-        """Move rows to their places; a fault is left to the next group to meet and tell."""
+    def _work_while_idle(self) -> bool:
+        """Return whether there may be more idle work. The next group reports a database error."""
         try:
-            moved = index_staging.merge_staged(self._connection)
-        except Exception as error:  # noqa: BLE001 - nobody waits here, and the thread has to go on
+            return self._idle_work(self._connection)
+        except Exception as error:  # noqa: BLE001 - no caller waits here, and the thread must go on
             if self._connection.in_transaction or not isinstance(error, sqlite3.Error):
-                self._failure = _words(self._path, error)
+                self._failure = _as_ledger_error(self._path, error)
             return False
-        self.moves += moved
-        return moved
 
     def _write(self, group: Group) -> list[Any]:
-        self._waiting = True
+        self._idle_work_left = True
         if self._failure is None:
             try:
                 return commit(self._connection, self._path, group)
-            except Exception as error:  # noqa: BLE001 - whatever it is, callers are waiting
-                self._failure = _words(self._path, error)
+            except Exception as error:  # noqa: BLE001 - callers wait for any kind of error
+                self._failure = _as_ledger_error(self._path, error)
         return [LedgerError(str(self._failure)) for _ in group]
 
-    def _tell(self, callback: Callable[..., None], *arguments: Any) -> bool:
+    def _call_in_loop(self, callback: Callable[..., None], *arguments: Any) -> bool:
         try:
             self._loop.call_soon_threadsafe(callback, *arguments)
         except RuntimeError:
-            return False  # the event loop is gone: nobody is left to answer
+            return False  # the event loop is gone, and its callers with it
         return True
 
 
-def _words(path: Path, error: Exception) -> LedgerError:
+def _as_ledger_error(path: Path, error: Exception) -> LedgerError:
     if isinstance(error, sqlite3.Error):
         return translate_error(path, error)
     return ledger_error(path, f"a write failed ({error}); start again, and report this")
 
 
 def _close(connection: sqlite3.Connection) -> None:
-    """End the connection; what was committed is durable whatever goes wrong here."""
+    """Close the connection. What was committed is durable even if this fails."""
     with suppress(sqlite3.Error):
         connection.execute("PRAGMA optimize")
     with suppress(sqlite3.Error):

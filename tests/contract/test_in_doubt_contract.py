@@ -1,4 +1,4 @@
-"""What every ledger promises about contacts in doubt. A new one is added to `LEDGERS`."""
+"""What every ledger promises about contacts in doubt, in a file or in memory."""
 
 import inspect
 
@@ -11,31 +11,10 @@ from dispatcher.domain.evidence import DeliveryWitness, digest
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
-from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, InDoubtContact, Intent, KnownEffects, LedgerError, Settlement
-from tests.support.memory_ledger import MemoryLedger
 
 NOW = 1000.0
 GUEST = Target("guest", is_guest_id=True)
-
-
-async def in_a_file(folder):
-    return await SqliteLedger.open(folder / "ledger.db", "c", now=lambda: NOW)
-
-
-async def in_memory(_folder):
-    return MemoryLedger()
-
-
-LEDGERS = {"sqlite": in_a_file, "memory": in_memory}
-
-
-@pytest.fixture(params=LEDGERS)
-async def ledger(request, tmp_path):
-    ledger = await LEDGERS[request.param](tmp_path)
-    yield ledger
-    if isinstance(ledger, SqliteLedger):
-        await ledger.close()
 
 
 def contact(number, conversation=None, text=None):
@@ -79,11 +58,11 @@ async def test_doubts_come_in_the_order_of_their_looks(ledger):
     assert await ledger.next_look_back() is None
     for claim, at in zip(claims, (30.0, 10.0, 20.0), strict=True):
         await ledger.mark_in_doubt(claim.id, at, claim.progress)
-    assert [each.contact.key for each in await ledger.due_in_doubt(2, NOW)] == ["key-2", "key-3"]
+    assert [item.contact.key for item in await ledger.due_in_doubt(2, NOW)] == ["key-2", "key-3"]
     assert await ledger.next_look_back() == 10.0
     await ledger.schedule_look_back(claims[1].id, 40.0)
     assert await ledger.next_look_back() == 20.0
-    assert [each.contact.key for each in await ledger.due_in_doubt(1, NOW)] == ["key-3"]
+    assert [item.contact.key for item in await ledger.due_in_doubt(1, NOW)] == ["key-3"]
 
 
 async def test_a_doubt_ends_by_settling_or_deferring(ledger):
@@ -139,8 +118,8 @@ async def test_what_is_known_of_a_conversation(ledger):
     known = await ledger.known_effects(["c-1", "new-1"], NOW - 1)
     assert known.messages == {"m-1"}
     assert known.conversations == {"new-1"}
-    assert sorted(each.id for each in known.unsettled) == [parked.id, doubted.id]
-    assert {each.text_sha256 for each in known.unsettled} == {digest("Hello")}
+    assert sorted(item.id for item in known.unsettled) == [parked.id, doubted.id]
+    assert {item.text_sha256 for item in known.unsettled} == {digest("Hello")}
     other = await ledger.known_effects(["c-2"], NOW - 1)
     assert (other.messages, other.conversations, list(other.unsettled)) == (set(), set(), [])
     assert await ledger.known_effects([], NOW - 1) == KnownEffects(frozenset(), frozenset(), [])
@@ -163,11 +142,11 @@ async def test_of_older_sends_only_the_unsettled_are_known(ledger):
     for since, (messages, conversations) in expected.items():
         known = await ledger.known_effects(["c-1"], since)
         assert (known.messages, known.conversations) == (messages, conversations)
-        assert [each.id for each in known.unsettled] == [unsettled.id]
+        assert [item.id for item in known.unsettled] == [unsettled.id]
 
 
 async def test_what_is_known_of_a_person(ledger):
-    """Sends of unknown end, wherever they went; those of other people are not told."""
+    """Unsettled sends to these people in any conversation, and to no others."""
     ids = []
     for number, person, end_ in ((1, "x-1", "parked"), (2, "x-1", "doubt"), (3, "x-2", "doubt")):
         (claim,) = (await ledger.admit(Batch([contact(number)]), NOW, 1)).claims
@@ -186,13 +165,13 @@ async def test_what_is_known_of_a_person(ledger):
         for number, id_, text in zip((1, 2), ids, hashes, strict=False)
     ]
     known = await ledger.known_effects([], 0.0, ["x-1"])
-    assert sorted(known.unsettled, key=lambda each: each.id) == expected
+    assert sorted(known.unsettled, key=lambda item: item.id) == expected
     both = await ledger.known_effects(["c-1", "c-2"], 0.0, ["x-1"])
-    assert sorted(both.unsettled, key=lambda each: each.id) == expected
+    assert sorted(both.unsettled, key=lambda item: item.id) == expected
     assert (await ledger.known_effects([], 0.0, ["x-3"])).unsettled == []
 
 
-async def test_a_conversation_with_a_message_of_unknown_id_is_told(ledger):
+async def test_a_conversation_with_a_message_of_unknown_id_is_returned(ledger):
     """Without texts, any message in it could be that one."""
     for number, message in ((1, "m-1"), (2, None)):
         (claim,) = await sending(ledger, contact(number))
@@ -209,8 +188,8 @@ async def test_an_open_may_lack_an_address_or_an_identity(ledger, decision):
     await ledger.intend(Intent(claim.id, Step.OPEN, decision, NOW, Progress()))
     await ledger.mark_in_doubt(claim.id, NOW, Progress(engaged_since=NOW - 5))
     (doubt,) = await ledger.due_in_doubt(9, NOW)
-    told = doubt.send.conversation_id, doubt.send.external_contact_id
-    assert told == (decision.previous, decision.external_contact_id)
+    target = doubt.send.conversation_id, doubt.send.external_contact_id
+    assert target == (decision.previous, decision.external_contact_id)
     assert doubt.progress == Progress(engaged_since=NOW - 5)
     await ledger.settle(end(claim, "new-1", "m-1", Relation.LINKED))
     assert await ledger.next_look_back() is None
@@ -225,6 +204,6 @@ async def test_witnesses_are_the_first_messages_after_a_time(ledger):
         await ledger.settle(end(claim, f"c-{number}", f"m-{number}", **late))
     found = await ledger.witnesses(NOW + 4, 2)
     assert found == [DeliveryWitness(f"c-{n}", f"m-{n}", digest(f"Hello {n}")) for n in (5, 6)]
-    assert [each.message_id for each in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
+    assert [item.message_id for item in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
     assert await ledger.witnesses(NOW + 7, 9) == []
     assert len(await ledger.witnesses(0.0, 99)) == 7

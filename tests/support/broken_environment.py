@@ -78,7 +78,7 @@ async def fill(
 
 def reached(effects: list[dict[str, Any]]) -> set[str]:
     """Whom a message reached, by the earlier conversation's id; nobody twice."""
-    who = [each["previousConversationId"] or each["conversationId"] for each in effects]
+    who = [effect["previousConversationId"] or effect["conversationId"] for effect in effects]
     assert len(who) == len(set(who)), json.dumps(sorted(who))
     return set(who)
 

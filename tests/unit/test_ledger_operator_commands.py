@@ -8,10 +8,11 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.exclusive import exclusive_connection
+from dispatcher.ledgers.errors import CommandError
+from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.operator_commands import COMMANDS, CommandError, Selection, parked
+from dispatcher.ledgers.operator_commands import COMMANDS, Selection, parked
 from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, LedgerError, Settlement
@@ -37,9 +38,9 @@ async def path(tmp_path):
     return path
 
 
-def order(path, name, **given):
-    with exclusive_connection(path) as connection:
-        return COMMANDS[name](connection, {"before": 99.0, **given}, 100.0)
+def order(path, name, **values):
+    with exclusive_connection(path) as connection, transaction(connection):
+        return COMMANDS[name](connection, {"before": 99.0, **values}, 100.0)
 
 
 def columns(path, what, key):
@@ -49,7 +50,7 @@ def columns(path, what, key):
 
 
 @pytest.mark.parametrize(
-    ("given", "keys"),
+    ("values", "keys"),
     [
         ({}, ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]),
         ({"campaign": "b"}, ["b0", "b1", "b2", "b3"]),
@@ -60,10 +61,10 @@ def columns(path, what, key):
         ({"names": ("nobody",)}, []),
     ],
 )
-def test_a_selection_means_what_all_its_parts_name(path, given, keys):
+def test_a_selection_means_what_all_its_parts_name(path, values, keys):
     """Campaign, reason, age, names and number narrow it down together."""
     with ledger_reader(path) as connection:
-        found = parked(connection, Selection(**{"before": 99.0, **given}))
+        found = parked(connection, Selection(**{"before": 99.0, **values}))
         assert [row[1] for _, _, row in found] == keys
 
 
@@ -97,7 +98,7 @@ def test_drop_settles_and_removes_what_names_a_person(path):
 
 
 def test_pause_is_kept_until_resume(path):
-    """A second pause leaves the first one's time; resume tells since when it was."""
+    """A second pause keeps the first one's time; resume returns it."""
     assert order(path, "pause", campaign="a") == {"paused": {"a": 100.0}}
     assert order(path, "pause") == {"paused": {"a": 100.0, "b": 100.0}}
     assert order(path, "resume", campaign="a") == {"resumed": {"a": 100.0}}
@@ -105,7 +106,7 @@ def test_pause_is_kept_until_resume(path):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("values", "words"),
     [
         ({"reason": "nonsense"}, "exhausted"),
         ({"limit": 0}, "limit"),
@@ -115,10 +116,10 @@ def test_pause_is_kept_until_resume(path):
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_an_order_that_is_wrong_changes_nothing(path, given, words):
+def test_an_order_that_is_wrong_changes_nothing(path, values, words):
     """The message names what is wrong, and what there is."""
     with pytest.raises(CommandError, match=words):
-        order(path, "drop", **given)
+        order(path, "drop", **values)
     assert columns(path, "status", "a0") == ("parked",)
 
 
@@ -149,7 +150,7 @@ def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
     """The story's facts never hold the message or the address."""
     with ledger_reader(path) as connection:
         found = describe_contact(connection, name, "a")
-    assert [each["key"] for each in found] == ["a1"]
+    assert [contact["key"] for contact in found] == ["a1"]
     assert "ada" not in repr(found).lower()
 
 

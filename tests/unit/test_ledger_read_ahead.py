@@ -1,4 +1,4 @@
-"""Reading ahead of the writer: what is told, and that nothing depends on it."""
+"""Look-ups ahead of the writer: what they return, and that nothing depends on them."""
 
 import asyncio
 import sqlite3
@@ -12,9 +12,8 @@ from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.write import index_staging, read_ahead
-from dispatcher.ledgers.write.index_staging import LookupResult
-from dispatcher.ledgers.write.read_ahead import ReadAhead
+from dispatcher.ledgers.write import index_staging, large_ledger
+from dispatcher.ledgers.write.large_ledger import LargeLedger, LookupResult
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -24,7 +23,7 @@ ENDED, SENDING, UNKNOWN = "ended", "sending", "unknown"
 @pytest.fixture
 def large(monkeypatch):
     """Every file counts as large."""
-    monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
+    monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ async def ledger(tmp_path):
 @pytest.fixture
 async def reading(tmp_path):
     """What reads ahead in that ledger, by itself."""
-    made = ReadAhead(tmp_path / "ledger.db")
+    made = LargeLedger(tmp_path / "ledger.db")
     yield made
     await made.close()
 
@@ -65,37 +64,38 @@ async def hints(ledger):
     return [claim.block for claim in claims]
 
 
-async def test_it_tells_who_was_written_to_in_a_large_ledger(large, ledger, reading):
+async def test_it_finds_the_people_who_got_a_message(large, ledger, reading):
     """Not who a send is on its way to: that one may end without a message."""
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
-    assert (await reading.admission(1, again, 0)).reached == {person_of(ENDED)}
-    assert (await reading.admission(2, again, 0)).reached == set()
-    assert (await reading.admission(1, [Contact("k", "c", "Hello")], 0)).reached == set()
+    assert (await reading.look_up(1, again)).reached == {person_of(ENDED)}
+    assert (await reading.look_up(2, again)).reached == set()
+    assert (await reading.look_up(1, [Contact("k", "c", "Hello")])).reached == set()
 
 
-async def test_it_tells_what_stands_among_the_old_rows(large, ledger, reading, monkeypatch):
+async def test_it_finds_merged_keys_and_people(large, ledger, reading, monkeypatch):
     """Whether or not the send has ended; a campaign's keys are its own."""
     again = people(ENDED, SENDING, UNKNOWN)
-    seen = await reading.admission(1, again, 3)
-    assert (seen.moves, seen.people) == (3, set())
+    reading.merges = 3
+    found = await reading.look_up(1, again)
+    assert (found.merges, found.people) == (3, set())
     monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
     await ledger.job(index_staging.merge_staged)
-    seen = await reading.admission(1, again, 3)
-    assert seen.keys == {"key-ended", "key-sending"}
-    assert seen.people == {person_of(ENDED), person_of(SENDING)}
-    assert seen.reached == {person_of(ENDED)}
-    assert (await reading.admission(2, again, 3)).keys == set()
+    found = await reading.look_up(1, again)
+    assert found.keys == {"key-ended", "key-sending"}
+    assert found.people == {person_of(ENDED), person_of(SENDING)}
+    assert found.reached == {person_of(ENDED)}
+    assert (await reading.look_up(2, again)).keys == set()
 
 
 async def test_a_small_ledger_is_not_read_ahead(ledger, reading):
     """The writer asks by itself; no thread is started for it."""
-    assert await reading.admission(1, people(ENDED), 0) is None
-    assert "ledger-ahead" not in " ".join(each.name for each in threading.enumerate())
+    assert await reading.look_up(1, people(ENDED)) is None
+    assert "ledger-ahead" not in " ".join(item.name for item in threading.enumerate())
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
 async def test_an_admission_hints_the_same_with_and_without_it(request, size, ledger):
-    """Whoever was written to in the campaign need not be asked about."""
+    """The platform need not be asked about people who got a message in the campaign."""
     if size == "large":
         request.getfixturevalue("large")
     assert await hints(ledger) == [SendBlock.SAME_PERSON, None, None]
@@ -103,12 +103,12 @@ async def test_an_admission_hints_the_same_with_and_without_it(request, size, le
 
 @pytest.mark.parametrize("content", [None, b"no database at all" * 100])
 async def test_a_file_that_cannot_be_read_is_left_to_the_writer(large, tmp_path, content):
-    """What is wrong with it, the writer will meet, and tell."""
+    """The writer meets the fault, and reports it."""
     path = tmp_path / "other.db"
     if content:
         path.write_bytes(content)
-    reading = ReadAhead(path)
-    assert await reading.admission(1, people(ENDED), 0) is None
+    reading = LargeLedger(path)
+    assert await reading.look_up(1, people(ENDED)) is None
     await reading.close()
 
 
@@ -123,20 +123,20 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
             raise sqlite3.OperationalError("disk I/O error")
         return LookupResult(0, frozenset(), frozenset(), frozenset({person_of(ENDED)}))
 
-    monkeypatch.setattr(read_ahead, "_look_up", look_up)
-    assert await reading.admission(1, people(ENDED, SENDING), 0) is None
+    monkeypatch.setattr(large_ledger, "_look_up", look_up)
+    assert await reading.look_up(1, people(ENDED, SENDING)) is None
 
 
 async def test_an_admission_that_is_cancelled_while_it_is_read_ahead(large, ledger, monkeypatch):
     """Nothing of it is written; the next one works, and so does the end."""
-    entered, left, true = threading.Event(), threading.Event(), read_ahead._look_up
+    entered, left, real = threading.Event(), threading.Event(), large_ledger._look_up
 
     def look_up(*arguments, **named):
         entered.set()
         left.wait(10)
-        return true(*arguments, **named)
+        return real(*arguments, **named)
 
-    monkeypatch.setattr(read_ahead, "_look_up", look_up)
+    monkeypatch.setattr(large_ledger, "_look_up", look_up)
     admitting = asyncio.ensure_future(ledger.admit(Batch(people(UNKNOWN)), NOW, 1))
     await asyncio.to_thread(entered.wait, 10)
     admitting.cancel()
@@ -152,7 +152,7 @@ async def test_closing_ends_threads_and_leaves_no_log_behind(large, ledger, tmp_
     await hints(ledger)
     await ledger.close()
     await ledger.close()
-    assert "ledger-ahead" not in " ".join(each.name for each in threading.enumerate())
+    assert "ledger-ahead" not in " ".join(item.name for item in threading.enumerate())
     assert not (tmp_path / "ledger.db-wal").exists()
     with pytest.raises(LedgerError, match="it is closed"):
         await ledger.admit(Batch(people(UNKNOWN)), NOW, 1)
@@ -166,7 +166,7 @@ async def test_a_claim_hints_at_what_its_people_were_sent(request, size, ledger)
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
     await ledger.admit(Batch([*again, Contact("k", "c", "Hello")]), NOW, 0)
     claims = await ledger.claim(9, NOW)
-    assert [claim.contact.key for claim in claims] == [*(each.key for each in again), "k"]
+    assert [claim.contact.key for claim in claims] == [*(item.key for item in again), "k"]
     hints = [claim.block for claim in claims]
     assert hints == [SendBlock.SAME_PERSON, SendBlock.BUSY, None, None]
 
@@ -177,7 +177,7 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
     def hindered(*_):
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(read_ahead.claims, "blocked_by", hindered)
+    monkeypatch.setattr(large_ledger.claims, "blocked_by", hindered)
     await ledger.admit(Batch(people(ENDED, SENDING, prefix="again")), NOW, 0)
     claims = await ledger.claim(9, NOW)
     assert [claim.block for claim in claims] == [None, None]
@@ -185,11 +185,11 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
         *(
             ledger.intend(
                 Intent(
-                    each.id, Step.NOTIFY, Notify(each.contact.conversation_id), NOW, NEW,
-                    each.contact.external_contact_id, Limits(one_per_person=True),
+                    item.id, Step.NOTIFY, Notify(item.contact.conversation_id), NOW, NEW,
+                    item.contact.external_contact_id, Limits(one_per_person=True),
                 )
             )
-            for each in claims
+            for item in claims
         )
     )  # fmt: skip
     assert answers == [SendBlock.SAME_PERSON, SendBlock.BUSY]

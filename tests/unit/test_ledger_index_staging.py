@@ -1,4 +1,4 @@
-"""Rows that move from those written lately to their places, and what is known of them meanwhile."""
+"""Staged rows: they are merged while the writer is idle, and are found before and after it."""
 
 import asyncio
 import sqlite3
@@ -15,8 +15,8 @@ from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
-from dispatcher.ledgers.write import admission, index_staging, read_ahead
-from dispatcher.ledgers.write.index_staging import LookupResult, NewPersonCache
+from dispatcher.ledgers.write import admission, index_staging, large_ledger
+from dispatcher.ledgers.write.large_ledger import LargeLedger, LookupResult
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -39,12 +39,12 @@ async def ledger(path):
 def size(request, monkeypatch):
     """Whether the ledger counts as large, so that it is looked up ahead."""
     if request.param == "large":
-        monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
+        monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Nothing is kept together: every row is to be moved."""
+    """Every staged row is to be merged."""
     monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
 
 
@@ -57,7 +57,7 @@ async def admit(ledger, *contacts):
 
 
 async def send(ledger, claim, *, cap=0):
-    """Intend a message to the contact's person; return what stands against it."""
+    """Intend a message to the contact's person; return what blocks it."""
     talk, who = claim.contact.conversation_id, claim.contact.external_contact_id
     limits = Limits(one_per_person=not cap, cap=cap, cap_since=0.0)
     return await ledger.intend(Intent(claim.id, Step.NOTIFY, Notify(talk), NOW, NEW, who, limits))
@@ -75,7 +75,7 @@ async def deliver(ledger, claim):
 
 
 def places(path):
-    """Count the rows that stand lately, and those at their places: contacts, then people."""
+    """Count staged rows and merged rows: of contacts, then of people."""
     with closing(sqlite3.connect(path)) as connection:
         return [
             connection.execute(
@@ -87,12 +87,12 @@ def places(path):
 
 async def until(true):
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - another thread moves the rows, and tells nobody
+        while not true():  # noqa: ASYNC110 - another thread merges, and sends no signal
             await asyncio.sleep(0.005)
 
 
-async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, path, monkeypatch):
-    """Part by part; then it leaves them alone."""
+async def test_an_idle_writer_merges_rows_until_few_are_staged(ledger, path, monkeypatch):
+    """In batches; the last few stay staged."""
     monkeypatch.setattr(index_staging, "MIN_STAGED", 2)
     monkeypatch.setattr(index_staging, "MERGE_BATCH", 3)
     for claim in await admit(ledger, *(contact(f"k{n}", f"p{n}") for n in range(9))):
@@ -104,16 +104,16 @@ async def test_an_idle_writer_moves_rows_until_few_are_left_together(ledger, pat
     assert [old for _, old in places(path)] == moved
 
 
-async def test_few_rows_stay_together(ledger, path):
-    """A small ledger has no places that are far apart."""
+async def test_few_rows_stay_staged(ledger, path):
+    """In a small ledger they share pages anyway."""
     await admit(ledger, contact("a", "p"))
     assert await ledger.job(index_staging.merge_staged) is False
     assert places(path)[0] == (1, 0)
 
 
 @SIZES
-async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, path, at_once):
-    """A row that comes again is a duplicate in both places, and in the other campaign it is new."""
+async def test_a_key_is_known_before_and_after_the_merge(size, ledger, path, at_once):
+    """A row that comes again is a duplicate either way; in another campaign it is new."""
     await admit(ledger, contact("a"))
     other = await ledger.for_campaign("other")
     for _ in range(2):
@@ -124,8 +124,8 @@ async def test_a_key_is_known_before_and_after_it_is_moved(size, ledger, path, a
 
 
 @SIZES
-async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_once):
-    """For a contact that was admitted before the message, before the move, and after it."""
+async def test_a_person_is_known_before_and_after_the_merge(size, ledger, path, at_once):
+    """For contacts admitted before the message, before the merge, and after it."""
     first, before, between = await admit(ledger, *(contact(key, "p") for key in "abc"))
     await deliver(ledger, first)
     assert await send(ledger, before) is SendBlock.SAME_PERSON
@@ -138,8 +138,8 @@ async def test_a_person_is_known_wherever_the_row_stands(size, ledger, path, at_
 
 
 @SIZES
-async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
-    """One message was moved, one was not."""
+async def test_a_cap_counts_staged_and_merged_rows(size, ledger, at_once):
+    """One message is merged, one is staged."""
     first, second, third = await admit(ledger, *(contact(key, key) for key in "abc"))
     claims = await admit(ledger, *(contact(f"{n}", "p") for n in range(4)))
     for number, claim in enumerate(claims[:2]):
@@ -151,11 +151,11 @@ async def test_a_cap_counts_rows_of_both_places(size, ledger, at_once):
             await ledger.job(index_staging.merge_staged)
     assert await send(ledger, claims[2], cap=2) is SendBlock.CAPPED
     assert await send(ledger, claims[3], cap=3) is None
-    assert [await send(ledger, each) for each in (first, second, third)] == [None, None, None]
+    assert [await send(ledger, claim) for claim in (first, second, third)] == [None, None, None]
 
 
-async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(ledger, at_once):
-    """The row is taken away from its place, too."""
+async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_merge(ledger, at_once):
+    """The merged row is removed, too."""
     first, second = await admit(ledger, contact("a", "p"), contact("b", "p"))
     assert await send(ledger, first) is None
     await ledger.job(index_staging.merge_staged)
@@ -164,25 +164,23 @@ async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_move(
     assert await send(ledger, second) is None
 
 
-async def test_pruning_keeps_one_row_of_a_person_that_was_moved(ledger, path, at_once):
-    """Not one in each place, which a cap would count twice."""
+async def test_pruning_keeps_one_row_of_a_merged_person(ledger, path, at_once):
+    """A staged one beside it would be counted twice by a cap."""
     first, newest = await admit(ledger, contact("a", "p"), contact("b", "q"))
     await deliver(ledger, first)
     await deliver(ledger, newest)
     await ledger.job(index_staging.merge_staged)
-    pruned = await ledger.tend(prune(PruneOrder(NOW + 1)))
-    assert pruned.contacts == 1
+    with closing(schema.open_for_writing(path)) as connection:
+        assert prune(connection, PruneOrder(NOW + 1)).contacts == 1
     assert places(path)[1] == (0, 2)
 
 
-async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
-    ledger, path, at_once, monkeypatch
-):
-    """What is wrong, the next operation that meets it will tell."""
+async def test_a_merge_that_fails_changes_nothing(ledger, path, at_once, monkeypatch):
+    """The next operation that meets the fault reports it."""
     wrong = (
         "INSERT INTO reached (lately, person, contact_id, campaign_id, at) VALUES (7, ?, ?, 1, 1)"
     )
-    monkeypatch.setitem(index_staging.SQL, "move_people", wrong)
+    monkeypatch.setitem(index_staging.SQL, "merge_people", wrong)
     (claim,) = await admit(ledger, contact("a", "p"))
     await deliver(ledger, claim)
     with pytest.raises(LedgerError, match="CHECK constraint failed"):
@@ -194,25 +192,25 @@ async def test_a_move_that_fails_moves_nothing_and_harms_nothing(
 
 @pytest.fixture
 def slow_look(monkeypatch):
-    """A look ahead that was taken, and waits for a sign before it is told."""
-    taken, told, true = threading.Event(), threading.Event(), read_ahead._look_up
+    """A look-up that has read, and waits for an event before it returns."""
+    read, released, real = threading.Event(), threading.Event(), large_ledger._look_up
 
     def look_up(*arguments, **named):
-        seen = true(*arguments, **named)
-        taken.set()
-        told.wait(10)
-        return seen
+        result = real(*arguments, **named)
+        read.set()
+        released.wait(10)
+        return result
 
-    monkeypatch.setattr(read_ahead, "MIN_FILE_BYTES", 0)
-    monkeypatch.setattr(read_ahead, "_look_up", look_up)
-    return taken, told
+    monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
+    monkeypatch.setattr(large_ledger, "_look_up", look_up)
+    return read, released
 
 
-async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, slow_look):
-    """Its key came to stand among the old rows meanwhile, and so did its person."""
-    taken, told = slow_look
+async def test_a_look_up_from_before_a_merge_is_not_trusted(ledger, path, at_once, slow_look):
+    """Its key and its person were merged meanwhile."""
+    read, released = slow_look
     again = asyncio.ensure_future(ledger.admit(Batch([contact("a"), contact("b", "p")]), NOW, 9))
-    await asyncio.to_thread(taken.wait, 10)
+    await asyncio.to_thread(read.wait, 10)
     # as another campaign's or an earlier batch's admission does, which looked before this one
     claiming = admission.ClaimOptions(NOW, 9)
     batch = Batch([contact("a"), contact("c", "p")])
@@ -221,7 +219,7 @@ async def test_a_look_from_before_a_move_is_not_trusted(ledger, path, at_once, s
     )
     await deliver(ledger, first.claims[1])
     await until(lambda: places(path) == [(0, 2), (0, 1)])
-    told.set()
+    released.set()
     admitted = await again
     assert (admitted.admitted, admitted.duplicates) == (1, 1)
     assert await send(ledger, admitted.claims[0]) is SendBlock.SAME_PERSON
@@ -235,7 +233,7 @@ async def test_a_key_of_any_characters_is_known_again(size, ledger, path, at_onc
     assert (await ledger.admit(Batch([contact("a\0b")]), NOW, 9)).duplicates == 1
 
 
-async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_once, monkeypatch):
+async def test_a_merge_that_stays_open_fails_the_ledger(ledger, path, at_once, monkeypatch):
     """Else the next group would be taken for committed inside of what stayed open."""
 
     def move(connection):
@@ -251,29 +249,35 @@ async def test_a_move_that_cannot_be_undone_fails_the_ledger(ledger, path, at_on
         await ledger.backlog(NOW)
 
 
-def seen(*people, moves=3):
-    return LookupResult(moves, NOBODY, frozenset(map(person_of, people)), NOBODY)
+def lookup(*people, merges=3):
+    return LookupResult(merges, NOBODY, frozenset(map(person_of, people)), NOBODY)
 
 
-def test_a_stranger_is_one_who_was_looked_for_and_not_found():
-    """Under the same id: the platform may have told another one since."""
-    strangers = NewPersonCache()
+def absent_after(large, id_, person):
+    return large.absent_after(Intent(id_, Step.NOTIFY, Notify("talk"), NOW, NEW, person))
+
+
+def test_a_person_is_absent_if_it_was_looked_up_and_not_found(path):
+    """Under the same id: the platform may have named another one since."""
+    large = LargeLedger(path)
     claims = [Claim(1, contact("a", "p")), Claim(2, contact("b", "q")), Claim(3, contact("c"))]
-    strangers.note(claims, seen("q"))
-    assert strangers.take(1, "p") == 3
-    assert strangers.take(1, "p") is None, "once"
-    assert [strangers.take(2, "q"), strangers.take(3, None), strangers.take(4, "p")] == [None] * 3
-    strangers.note(claims, seen())
-    assert strangers.take(1, "another") is None
+    large.remember_absent(claims, lookup("q"))
+    assert absent_after(large, 1, "p") == 3
+    assert absent_after(large, 1, "p") is None, "once"
+    others = [(2, "q"), (3, None), (4, "p")]
+    assert [absent_after(large, *other) for other in others] == [None] * 3
+    large.remember_absent(claims, lookup())
+    assert absent_after(large, 1, "another") is None
 
 
-def test_strangers_that_never_come_are_forgotten(monkeypatch):
-    """They would gather for as long as the daemon lives."""
-    monkeypatch.setattr(index_staging, "MAX_NEW_PEOPLE", 2)
-    strangers = NewPersonCache()
+def test_absent_people_without_an_intent_are_forgotten(path, monkeypatch):
+    """They would accumulate for as long as the daemon runs."""
+    monkeypatch.setattr(large_ledger, "MAX_ABSENT", 2)
+    large = LargeLedger(path)
     for number in range(5):
-        strangers.note([Claim(number, contact(f"{number}", "p"))], seen())
-    assert [strangers.take(number, "p") for number in range(5)] == [None, None, None, 3, 3]
+        large.remember_absent([Claim(number, contact(f"{number}", "p"))], lookup())
+    after = [absent_after(large, number, "p") for number in range(5)]
+    assert after == [None, None, None, 3, 3]
 
 
 COLUMNS = {
@@ -288,7 +292,7 @@ COLUMNS = {
 
 
 async def test_a_ledger_of_the_version_before_is_carried_over_whole(path, monkeypatch):
-    """All that it held stands at its place; what was in doubt is in doubt, who was reached is."""
+    """All its rows count as merged; contacts in doubt and reached people stay so."""
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
         with closing(schema.open_for_writing(path)) as connection:

@@ -1,0 +1,15 @@
+"""Operator commands on single contacts of an open ledger, by their ids."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.write import claims
+from dispatcher.ledgers.write.claims import Replayed
+
+
+async def replay(ledger: SqliteLedger, ids: Sequence[int]) -> Replayed:
+    """Replay parked contacts; other ids are left alone."""
+    return await ledger.job(
+        partial(claims.replay, campaign=ledger._campaign, ids=ids, now=ledger._now())
+    )
