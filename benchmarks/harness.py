@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.sandbox.contact_files import write_contacts
-from tests.support.forked import ROOT, clean_environment
-from tests.support.playing import CREDENTIALS
-from tests.support.sandboxed import SandboxProcess
+from tests.support.forked_process import ROOT, clean_environment
+from tests.support.sandbox_process import SandboxProcess
+from tests.support.scenario_runner import CREDENTIALS
 
 RESULTS = ROOT / "var" / "benchmarks"
 

@@ -19,9 +19,9 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import admission, claims, index_staging
 from dispatcher.ports import Batch
-from tests.support.forked import ROOT, clean_environment
-from tests.support.playing import CREDENTIALS
-from tests.support.sandboxed import SCENARIOS, SandboxProcess, sandbox
+from tests.support.forked_process import ROOT, clean_environment
+from tests.support.sandbox_process import SCENARIOS, SandboxProcess, sandbox
+from tests.support.scenario_runner import CREDENTIALS
 
 WORKERS = 64
 SIDES = ("empty", "filled")

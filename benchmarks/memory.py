@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import contacts, keep, measured, table, write_config
-from tests.support.sandboxed import SCENARIOS, sandbox
+from tests.support.sandbox_process import SCENARIOS, sandbox
 
 PROMISED_MB = 20.0
 """By so much the larger run's peak may stand above the smaller one's."""

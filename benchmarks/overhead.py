@@ -15,7 +15,7 @@ from benchmarks.harness import (
     table,
     write_config,
 )
-from tests.support.sandboxed import SCENARIOS, SandboxProcess, sandbox
+from tests.support.sandbox_process import SCENARIOS, SandboxProcess, sandbox
 
 WORKERS = 64
 PROMISED = 0.60

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.harness import keep, table
 from tests.support import two_clients
-from tests.support.playing import play
+from tests.support.scenario_runner import play
 
 STATE_AGE_SECONDS = 1.0
 """What is promised for the 99th percentile from a state's answer to the send that rests on it."""

@@ -57,4 +57,4 @@ async def _suppressed(path: str, campaign: str, stack: AsyncExitStack) -> Suppre
     log.info("suppression.read", file=path, values=len(people))
     watching = asyncio.ensure_future(people.watch())
     stack.callback(watching.cancel)
-    return people.holds
+    return people.matches

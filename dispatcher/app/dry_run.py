@@ -60,7 +60,7 @@ async def _plan(
         below = random.Random(request.seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
         dry_run = DryRun(source, ledger, policy, clock, options, below)
-        stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.seen, show)))
+        stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.progress, show)))
         if request.sample == 0:
             return await dry_run.run(None, None)
         platform, reader = await open_reader(settings, clock, stack)

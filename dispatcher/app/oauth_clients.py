@@ -11,7 +11,7 @@ from dispatcher.engine import authorization
 from dispatcher.engine.clients.client import ClientConnection, OAuthClient
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ports import Clock, CredentialsError, EventSink, TokenUnavailableError
-from dispatcher.settings import Settings, each_client
+from dispatcher.settings import Settings, per_client_settings
 
 
 async def open_pool(
@@ -19,7 +19,7 @@ async def open_pool(
 ) -> ClientPool:
     """Return all clients; the stack closes their connections. Their halts go to ``events``."""
     connections = []
-    for name, own in each_client(settings):
+    for name, own in per_client_settings(settings):
         platform, pacer = await make_platform(own, clock, stack), make_pacer(own, clock)
         quota = own.platform.requests_per_minute
         connections.append(ClientConnection(name, platform, pacer, quota))

@@ -21,7 +21,7 @@ from dispatcher.ports import (
     TokenExpiredError,
     TokenUnavailableError,
 )
-from dispatcher.settings import Settings, each_client
+from dispatcher.settings import Settings, per_client_settings
 
 PROBE_ID = "dispatcher-check-online"
 """A conversation that does not exist: a 404 for it proves that state checks are permitted."""
@@ -38,7 +38,7 @@ def check_online(settings: Settings) -> list[OnlineFinding]:
 
 async def _check_clients(settings: Settings) -> list[OnlineFinding]:
     findings: list[OnlineFinding] = []
-    for client, client_settings in each_client(settings):
+    for client, client_settings in per_client_settings(settings):
         prefix = f"client {client}: " if client else ""
         found = await _check_client(client_settings)
         findings += [replace(finding, what=prefix + finding.what) for finding in found]

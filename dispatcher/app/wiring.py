@@ -20,7 +20,13 @@ from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager
 from dispatcher.ports import Clock, Platform, Source
-from dispatcher.settings import Settings, SettingsError, SettingsProblem, each_client, variables_of
+from dispatcher.settings import (
+    Settings,
+    SettingsError,
+    SettingsProblem,
+    per_client_settings,
+    secret_variables,
+)
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
@@ -68,7 +74,7 @@ async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack)
         ca_bundle=platform.ca_bundle or None,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    section, names = settings.credentials, variables_of(settings)
+    section, names = settings.credentials, secret_variables(settings)
     credentials = make_credentials(section, stack, settings.environment, clock, names)
     inspect = token_inspector(settings, http)
     tokens = TokenManager(http, token_options(settings), clock, credentials, inspect)
@@ -87,7 +93,7 @@ async def open_reader(
     settings: Settings, clock: Clock, stack: AsyncExitStack
 ) -> tuple[Platform, PlatformReader]:
     """Return the platform, and its reader for commands, which uses the quota of one client."""
-    _, client_settings = next(each_client(settings))
+    _, client_settings = next(per_client_settings(settings))
     platform = await make_platform(client_settings, clock, stack)
     retry = make_policy(settings).retry
     pacer = make_pacer(client_settings, clock)

@@ -31,8 +31,8 @@ class Forecast:
     reason: Reason
     checks: int = 0
     sends: int = 0
-    waits: RetryReason | None = None
-    seconds: float = 0.0
+    wait_reason: RetryReason | None = None
+    wait_seconds: float = 0.0
 
     @property
     def requests(self) -> int:
@@ -181,9 +181,9 @@ class SampleTotals:
         """Count one contact."""
         self.contacts += 1
         self.outcomes[forecast.status, forecast.reason] += 1
-        if forecast.waits is not None:
-            self.waits[forecast.waits] += 1
-        self.seconds = max(self.seconds, forecast.seconds)
+        if forecast.wait_reason is not None:
+            self.waits[forecast.wait_reason] += 1
+        self.seconds = max(self.seconds, forecast.wait_seconds)
         first = min(forecast.checks, 1)
         self._count("checks", first)
         self._count("rechecks", forecast.checks - first)
@@ -198,7 +198,7 @@ class SampleTotals:
         """Estimate for ``population`` contacts, of which the added ones are a random sample."""
         sample = self.contacts
         if population and not sample:
-            return without_states(population)
+            return forecast_without_states(population)
 
         def total(name: str) -> Interval:
             return estimate_total(self._totals[name], self._squares[name], sample, population)
@@ -243,7 +243,7 @@ class Estimate:
         )
 
 
-def without_states(contacts: int) -> Estimate:
+def forecast_without_states(contacts: int) -> Estimate:
     """Return the estimate for contacts without state checks: only the bounds of requests."""
     return Estimate(
         {},

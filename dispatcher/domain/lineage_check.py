@@ -32,7 +32,7 @@ class LineageLink:
     sent_at: float | None
 
     @property
-    def look_back_query(self) -> str:
+    def queried_conversation(self) -> str:
         """The id of the conversation to look up."""
         return self.conversation_id or self.previous_conversation_id
 
@@ -43,7 +43,7 @@ CLOCK_SKEW_SECONDS = 5.0
 
 def judge(link: LineageLink, shown: Mapping[str, PastConversation]) -> LinkVerdict:
     """Compare ``link`` with the conversations of a look back; their ids are the keys."""
-    found = shown.get(link.look_back_query)
+    found = shown.get(link.queried_conversation)
     if found is None or link.conversation_id is None:
         return LinkVerdict.MISSING
     person = link.external_contact_id

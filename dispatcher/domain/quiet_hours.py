@@ -49,7 +49,7 @@ class QuietHours:
             raise ValueError("begins when it ends")
         return cls(begin, end)
 
-    def span(self, now: float, zone: tzinfo) -> QuietPeriod:
+    def period_at(self, now: float, zone: tzinfo) -> QuietPeriod:
         """Return the period that includes ``now`` (seconds since the epoch)."""
         today = datetime.fromtimestamp(now, zone).date()
         windows = [self._window(today + _DAY * days, zone) for days in (-2, -1, 0, 1, 2)]

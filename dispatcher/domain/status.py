@@ -70,7 +70,7 @@ class Step(StrEnum):
         return self is Step.NOTIFY or self is Step.OPEN
 
     @property
-    def is_of_records(self) -> bool:
+    def reads_analytics(self) -> bool:
         """Whether the step reads analytics, so that its failure says nothing about a contact."""
         return self is Step.LOOK_BACK or self is Step.CHECK_MANY
 

@@ -43,7 +43,7 @@ class LocalQuietHours:
             zone = _zone(contact.attributes.get(self._column, "").strip()) or zone
         period = self._periods.get(zone)
         if period is None or not period.begin <= now < period.end:
-            period = self._periods[zone] = self._hours.span(now, zone)
+            period = self._periods[zone] = self._hours.period_at(now, zone)
         return period.end if period.quiet else None
 
 

@@ -49,7 +49,7 @@ class RefusalHandler:
         match kind:
             case AnswerKind.UNAUTHORIZED:
                 return await self._unauthorized(in_flight, step, answer, reply.token)
-            case AnswerKind.FORBIDDEN if step.is_of_records:
+            case AnswerKind.FORBIDDEN if step.reads_analytics:
                 return await self._records_forbidden(in_flight, step, answer)
             case AnswerKind.FORBIDDEN:
                 return await self._forbidden(in_flight, step, answer)
@@ -127,7 +127,7 @@ class RefusalHandler:
         self._scope_error(in_flight, step, answer, source, missing)
         if grants is None or not grants.missing_grants:
             return grants, reason, False
-        failed_step = None if step.is_of_records else step
+        failed_step = None if step.reads_analytics else step
         self._halt(in_flight, *authorization.halt_reason(grants, reason), failed_step)
         return grants, reason, True
 
@@ -143,7 +143,7 @@ class RefusalHandler:
         self.events.emit(Throttled(endpoint, seconds, answer.limit_key or "", client.name))
         self.pool.hold(client, endpoint, seconds)
         client.breaker.release_probe(in_flight.id)
-        if endpoint is None or endpoint.is_of_records or seconds <= LONG_HOLD_SECONDS:
+        if endpoint is None or endpoint.reads_analytics or seconds <= LONG_HOLD_SECONDS:
             return REPEAT
         wait = min(seconds, self.pool.long_hold_remaining(step))
         if wait <= 0:

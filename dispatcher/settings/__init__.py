@@ -5,8 +5,7 @@ Values come from their defaults, the configuration file (TOML), environment vari
 override earlier ones. Secrets are not settings: ``[credentials]`` says where they are kept.
 """
 
-from dispatcher.settings.clients import per_client_settings as each_client
-from dispatcher.settings.clients import requests_per_minute, variables_of
+from dispatcher.settings.clients import per_client_settings, requests_per_minute, secret_variables
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.cross_checks import warnings
 from dispatcher.settings.errors import SettingsError, SettingsProblem
@@ -39,9 +38,9 @@ __all__ = [
     "SettingsProblem",
     "SourceSettings",
     "TelemetrySettings",
-    "each_client",
     "load",
+    "per_client_settings",
     "requests_per_minute",
-    "variables_of",
+    "secret_variables",
     "warnings",
 ]

@@ -25,7 +25,7 @@ def client_variables(client: str = "") -> tuple[str, str]:
     return client_id + suffix, client_secret + suffix
 
 
-def variables_of(settings: Settings) -> tuple[str, str]:
+def secret_variables(settings: Settings) -> tuple[str, str]:
     """Return the variables of the client that `per_client_settings` made these settings for."""
     return client_variables(settings.clients[0].name if settings.clients else "")
 

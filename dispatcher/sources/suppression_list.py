@@ -44,7 +44,7 @@ class SuppressionList:
     def __len__(self) -> int:
         return len(self._values)
 
-    def holds(self, names: Iterable[str | None]) -> bool:
+    def matches(self, names: Iterable[str | None]) -> bool:
         """Return True if one of ``names`` is on the list."""
         values = self._values
         return any(name.casefold() in values for name in names if name)

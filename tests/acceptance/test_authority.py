@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.acceptance.test_scenarios import READ, WRITE, assert_all_agree
-from tests.support import forked
-from tests.support.playing import (
+from tests.support import forked_process
+from tests.support.scenario_runner import (
     CREDENTIALS,
     assert_each_ends_as_the_table_says,
     play,
@@ -35,7 +35,7 @@ def check_online(played):
     config = played.folder / "check.toml"
     config.write_text(CONFIG.format(contacts=played.contacts, url=played.sandbox.url))
     command = ["-m", "dispatcher", "check", "--config", str(config), "--online"]
-    return forked.run(command, {**forked.clean_environment(), **CREDENTIALS})
+    return forked_process.run(command, {**forked_process.clean_environment(), **CREDENTIALS})
 
 
 def test_a_permission_that_goes_away_in_mid_run_halts_by_its_name_and_resumes(tmp_path):

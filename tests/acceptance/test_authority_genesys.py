@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.test_authority import SEND, lines
 from tests.acceptance.test_scenarios import assert_all_agree
 from tests.support.dialects import about_contacts
-from tests.support.playing import assert_each_ends_as_the_table_says, play
+from tests.support.scenario_runner import assert_each_ends_as_the_table_says, play
 
 SCENARIO = """
 seed = 3

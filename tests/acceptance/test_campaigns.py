@@ -15,9 +15,9 @@ from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.scenario import load
 from tests.support import statsd
-from tests.support.forked import Forked, clean_environment
-from tests.support.playing import CREDENTIALS, QUICK
-from tests.support.sandboxed import sandbox
+from tests.support.forked_process import Forked, clean_environment
+from tests.support.sandbox_process import sandbox
+from tests.support.scenario_runner import CREDENTIALS, QUICK
 
 WORLD = """
 seed = 1

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from tests.support import forked
-from tests.support.playing import (
+from tests.support import forked_process
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
     play,
@@ -47,7 +47,7 @@ def halted(played, client, reason="scope"):
 def status(played):
     """What ``dispatcher status`` tells of the run."""
     command = ["-m", "dispatcher", "status", "--ledger", str(played.ledger), "--json"]
-    told = forked.run(command, forked.clean_environment())
+    told = forked_process.run(command, forked_process.clean_environment())
     assert told.returncode == 0, told.stderr
     return json.loads(told.stdout)["run"]
 
@@ -133,7 +133,9 @@ def test_check_online_looks_at_each_client(played):
     command += ["--config", str(played.config), "--platform-url", played.sandbox.url]
     command += ["--source", str(played.contacts), "--campaign", "play"]
     command += ["--ledger", str(played.ledger), "--set", "message.text=Hello"]
-    checked = forked.run(command, {**forked.clean_environment(), **played.environment})
+    checked = forked_process.run(
+        command, {**forked_process.clean_environment(), **played.environment}
+    )
     told = checked.stdout + checked.stderr
     assert checked.returncode == 5, told
     (problem,) = [line for line in told.splitlines() if line.startswith("FAIL")]

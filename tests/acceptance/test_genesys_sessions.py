@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.playing import (
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
     assert_right_call_for_each,

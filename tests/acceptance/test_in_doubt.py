@@ -11,7 +11,7 @@ from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent
-from tests.support.playing import (
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_metrics_match,
     assert_nobody_twice_nobody_missing,

@@ -14,7 +14,7 @@ import pytest
 
 from dispatcher.ledgers.schema import APPLICATION_ID
 from dispatcher.ledgers.statements import script
-from tests.support import forked
+from tests.support import forked_process
 from tests.support.broken_environment import (
     FEW_PAGES,
     LIMITED,
@@ -24,8 +24,8 @@ from tests.support.broken_environment import (
     fill,
     run_with,
 )
-from tests.support.forked import clean_environment
-from tests.support.playing import assert_nobody_twice_nobody_missing, play
+from tests.support.forked_process import clean_environment
+from tests.support.scenario_runner import assert_nobody_twice_nobody_missing, play
 
 COUNT = 400
 WORKERS = 64
@@ -236,7 +236,7 @@ schema.open_for_writing(Path(sys.argv[1]))
 def test_a_migration_that_is_killed(played):
     """In the middle of it the ledger is of the old version; the next run completes it."""
     first_version(played.ledger, played.campaign, played.rows())
-    done = forked.run(["-c", KILLED, str(played.ledger)], clean_environment())
+    done = forked_process.run(["-c", KILLED, str(played.ledger)], clean_environment())
     assert done.returncode == -signal.SIGKILL
     assert version(played.ledger) == 1
     assert played.run().returncode == 0

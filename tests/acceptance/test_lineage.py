@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from dispatcher.cli import cli
-from tests.support.playing import CREDENTIALS, play
+from tests.support.scenario_runner import CREDENTIALS, play
 
 
 @pytest.fixture

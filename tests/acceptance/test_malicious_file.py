@@ -4,7 +4,7 @@ import random
 
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.read.status import read_status
-from tests.support.playing import play
+from tests.support.scenario_runner import play
 
 ROWS = 100_000
 GOOD_SHARE = 0.05

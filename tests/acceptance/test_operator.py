@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tests.support import forked
-from tests.support.forked import Forked, clean_environment
-from tests.support.playing import (
+from tests.support import forked_process
+from tests.support.forked_process import Forked, clean_environment
+from tests.support.scenario_runner import (
     assert_nobody_twice_nobody_missing,
     assert_right_call_for_each,
     play,
@@ -34,7 +34,7 @@ class Operator:
 
     def __call__(self, *arguments, code=0, typed=None):
         command = ["-m", "dispatcher", *arguments, "--ledger", str(self.played.ledger)]
-        done = forked.run(command, clean_environment(), typed=typed or "")
+        done = forked_process.run(command, clean_environment(), typed=typed or "")
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         self.printed += done.stdout + done.stderr

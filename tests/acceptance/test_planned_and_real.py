@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from dispatcher.domain.status import FINAL
-from tests.support import forked
-from tests.support.playing import CREDENTIALS, play
+from tests.support import forked_process
+from tests.support.scenario_runner import CREDENTIALS, play
 
 MIXTURE = (
     "[rate]\nallowed = 4000\nwindow_seconds = 2.0\n[world.shares]\n"
@@ -20,7 +20,7 @@ MIXTURE = (
 def planned(played, *more, code=0):
     """Make a plan with the installed command; return what it prints."""
     command = ["plan" if part == "run" else part for part in played.command("--json", *more)]
-    ended = forked.run(command, {**forked.clean_environment(), **CREDENTIALS})
+    ended = forked_process.run(command, {**forked_process.clean_environment(), **CREDENTIALS})
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     return json.loads(ended.stdout) if code == 0 else ended.stderr

@@ -8,10 +8,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.support import forked
-from tests.support.forked import ROOT, clean_environment
+from tests.support import forked_process
+from tests.support.forked_process import ROOT, clean_environment
 from tests.support.openbao import openbao, sealable, unseal
-from tests.support.playing import (
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
     play,
@@ -167,7 +167,7 @@ def check(played):
     command = played.command()
     command[command.index("run")] = "check"
     environment = {**clean_environment(), **played.environment}
-    ended = forked.run([*command, "--show", "--online"], environment, 120)
+    ended = forked_process.run([*command, "--show", "--online"], environment, 120)
     assert ended.returncode == 0, ended.stderr
     assert f'credentials.vault_path = "{PATH}"' in ended.stdout
     return ended.stdout + ended.stderr

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from tests.support.playing import play
+from tests.support.scenario_runner import play
 
 DELIVERED = {("notified", "delivered"), ("opened", "delivered")}
 QUICKLY = {"engine.wait_limit_seconds": 8}

@@ -8,14 +8,14 @@ from itertools import pairwise
 import pytest
 
 from tests.support.dialects import FREE, about_contacts
-from tests.support.playing import (
+from tests.support.sandbox_process import DEMO_SCENARIO
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_metrics_match,
     assert_nobody_twice_nobody_missing,
     assert_right_call_for_each,
     play,
 )
-from tests.support.sandboxed import DEMO_SCENARIO
 
 READ = ["conversations:messaging:read", "messaging:conversation:read"]
 WRITE = ["conversations:messaging:write", "messaging:conversation:write"]

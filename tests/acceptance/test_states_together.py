@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.dialects import DIALECTS
-from tests.support.playing import (
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_metrics_match,
     assert_nobody_twice_nobody_missing,

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from tests.support.playing import (
+from tests.support.sandbox_process import DEMO_SCENARIO
+from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_nobody_twice_nobody_missing,
     assert_right_call_for_each,
     play,
 )
-from tests.support.sandboxed import DEMO_SCENARIO
 
 COUNT = 1500
 

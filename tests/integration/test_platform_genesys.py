@@ -120,7 +120,7 @@ async def test_a_token_and_the_timeline_on_the_wire():
     """No scope is asked for; the timeline is read once, for every renewal of the token."""
     async with org({}) as (platform, server):
         await platform.renew(0)
-        assert server.asked == [TOKEN, TIMELINE]
+        assert server.request_lines == [TOKEN, TIMELINE]
         assert parse_qs(server.requests[0].body.decode()) == {"grant_type": ["client_credentials"]}
         assert server.requests[1].headers["authorization"] == "Bearer t-1"
 
@@ -136,7 +136,7 @@ async def test_a_check_is_judged_by_the_platforms_clock():
     ]
     async with org({get("c-1"): said}, clock=clock) as (platform, server):
         first, second = [await platform.check("c-1") for _ in range(2)]
-        assert server.asked[2:] == [get("c-1")] * 2
+        assert server.request_lines[2:] == [get("c-1")] * 2
     assert first.result.conversation.state is State.RESUMABLE
     assert second.result.conversation.state is State.ENDED
     assert second.clock == 10 * 3600
@@ -155,7 +155,7 @@ async def test_an_id_that_could_change_the_path_is_refused(bad):
     async with org({}) as (platform, server):
         with pytest.raises(ValueError, match="path"):
             await platform.check(bad)
-        assert server.asked == [TOKEN, TIMELINE]
+        assert server.request_lines == [TOKEN, TIMELINE]
 
 
 async def test_a_timeline_that_cannot_be_read_is_the_documented_one():
@@ -165,10 +165,10 @@ async def test_a_timeline_that_cannot_be_read_is_the_documented_one():
     said = {TIMELINE: [answer(500), WINDOWS], get("c-1"): conversation("c-1", over)}
     async with org(said, clock=clock) as (platform, server):
         assert (await platform.check("c-1")).result.conversation.state is State.RESUMABLE
-        assert server.asked.count(TIMELINE) == 1
+        assert server.request_lines.count(TIMELINE) == 1
         clock.pass_by(61)
         await platform.check("c-1")
-        await _until(lambda: server.asked.count(TIMELINE) == 2)
+        await _until(lambda: server.request_lines.count(TIMELINE) == 2)
         await _until(lambda: not platform._timeline._task or platform._timeline._task.done())
         assert (await platform.check("c-1")).result.conversation.state is State.ENDED
 
@@ -184,7 +184,7 @@ async def test_a_timeline_that_fails_later_stays_as_it_was():
             clock.pass_by(seconds)
             found = await platform.check("c-1")
             assert found.result.conversation.state is State.ENDED
-        await _until(lambda: server.asked.count(TIMELINE) == 2)
+        await _until(lambda: server.request_lines.count(TIMELINE) == 2)
 
 
 async def test_a_message_into_the_open_session_on_the_wire():
@@ -247,7 +247,7 @@ async def test_a_send_without_a_clear_answer_is_in_doubt(how):
     said = {"reset": None, "cut": answer(200, cut[-20:]), "no ids": {"status": "queued"}}[how]
     async with org({SEND: said}) as (platform, server):
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
-        assert server.asked.count(SEND) == 1
+        assert server.request_lines.count(SEND) == 1
     assert classify(Step.OPEN, reply.result) is AnswerKind.IN_DOUBT
 
 
@@ -257,7 +257,7 @@ async def test_without_a_token_there_is_no_request():
         for call in (platform.check("c-1"), platform.look_back([LookBackQuery("c-1", EPOCH)])):
             with pytest.raises(TokenExpiredError):
                 await call
-        assert server.asked == []
+        assert server.request_lines == []
 
 
 async def test_a_look_back_on_the_wire():
@@ -287,7 +287,7 @@ async def test_a_look_back_on_the_wire():
     ]
     async with org(said, clock=FakeClock(epoch=EPOCH + 600)) as (platform, server):
         reply = await platform.look_back(queries)
-        assert server.asked[2:] == [QUERY, QUERY, get("c-1"), get("n-1")]
+        assert server.request_lines[2:] == [QUERY, QUERY, get("c-1"), get("n-1")]
         first, second = [request.json for request in server.requests[2:4]]
     old, new = reply.result.past_conversations
     assert (old.id, old.external_contact_id, old.previous) == ("c-1", "x-1", None)
@@ -331,7 +331,7 @@ async def test_what_analytics_show_and_nobody_can_read_is_reported_as_such():
     page = {"conversations": [traced("n-1", "2026-01-01T00:01:00Z"), call], "totalHits": 2}
     async with org({QUERY: page}) as (platform, server):
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH, external_contact_id="x-1")])
-        assert get("v-1") not in server.asked
+        assert get("v-1") not in server.request_lines
     (shown,) = reply.result.past_conversations
     assert (shown.id, shown.external_contact_id) == ("n-1", "x-1")
     assert (shown.messages, shown.readable) == ((), False)
@@ -375,7 +375,7 @@ async def test_a_look_back_that_would_reach_too_far_tells_nothing():
     clock = FakeClock(epoch=EPOCH + 700 * 86_400)
     async with org({QUERY: {"conversations": []}}, clock=clock) as (platform, server):
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
-        assert server.asked[2:] == [QUERY]
+        assert server.request_lines[2:] == [QUERY]
     assert classify(Step.LOOK_BACK, reply.result) is AnswerKind.PASSING
 
 
@@ -384,7 +384,7 @@ async def test_a_look_back_with_too_much_to_be_read_tells_nothing():
     page = [traced(f"c-{number}", "2026-01-01T00:00:00Z") for number in range(100)]
     async with org({QUERY: {"conversations": page, "totalHits": 5000}}) as (platform, server):
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
-        assert server.asked[2:] == [QUERY] * 10
+        assert server.request_lines[2:] == [QUERY] * 10
     assert classify(Step.LOOK_BACK, reply.result) is AnswerKind.PASSING
 
 
@@ -433,7 +433,7 @@ async def test_ids_that_a_path_cannot_hold_are_left_out():
     clock = FakeClock(epoch=EPOCH + 600)
     async with org({QUERY: {"conversations": rows}}, clock=clock) as (platform, server):
         reply = await platform.look_back([LookBackQuery("c-1", EPOCH)])
-        assert server.asked[2:] == [QUERY]
+        assert server.request_lines[2:] == [QUERY]
     assert reply.result.past_conversations == ()
 
 
@@ -447,7 +447,7 @@ async def test_a_new_conversation_is_tagged_with_the_old_one():
         reply = await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
         assert classify(Step.OPEN, reply.result) is AnswerKind.ACCEPTED
         await platform.close()
-        assert server.asked[2:] == [SEND, TAG]
+        assert server.request_lines[2:] == [SEND, TAG]
         assert server.requests[3].json == {"externalTag": "c-1"}
         assert server.lost == []
 
@@ -458,7 +458,7 @@ async def test_the_customers_participant_gets_the_old_conversation():
     async with org(said, lineage="attributes") as (platform, server):
         await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
         await platform.close()
-        assert server.asked[2:] == [SEND, get("n-1"), ATTRIBUTES]
+        assert server.request_lines[2:] == [SEND, get("n-1"), ATTRIBUTES]
         assert server.requests[4].json == {"attributes": {bodies.ATTRIBUTE: "c-1"}}
         assert server.lost == []
 
@@ -470,7 +470,7 @@ async def test_the_old_conversation_itself_gets_nothing(decision):
         call = platform.notify if isinstance(decision, Notify) else platform.open
         await call(HELLO, decision)
         await platform.close()
-        assert server.asked[2:] == [SEND]
+        assert server.request_lines[2:] == [SEND]
 
 
 @pytest.mark.parametrize("lineage", ["external-tag", "attributes"])
@@ -510,7 +510,7 @@ async def test_lineage_is_written_again_a_few_times(monkeypatch, answers, tries,
     async with org({SEND: TAKEN, TAG: answers}, lineage="external-tag") as (platform, server):
         await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
         await platform.close()
-        assert server.asked[2:].count(TAG) == tries
+        assert server.request_lines[2:].count(TAG) == tries
         assert server.lost == [("n-1", reason) for reason in reasons]
 
 

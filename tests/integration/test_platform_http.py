@@ -168,7 +168,7 @@ def test_an_exchange_without_an_answer_passes_or_leaves_doubt(run, name):
         async with raw_server(handler) as server:
             timeout = 0.2 if loss is NoAnswerCause.TIMEOUT else 5.0
             found = await results(server.url, timeout=timeout)
-            return found, server.asked
+            return found, server.request_lines
 
     found, received = run(scene())
     assert (losses(found), kinds(found)) == ({loss}, PASSING)
@@ -231,7 +231,7 @@ def test_an_answer_is_read_as_it_came(run, name):
 
     async def scene():
         async with raw_server(saying(said)) as server:
-            return await results(server.url), server.asked
+            return await results(server.url), server.request_lines
 
     found, received = run(scene())
     assert all(isinstance(result, Answer) for result in found)
@@ -259,7 +259,7 @@ def test_a_redirect_is_not_followed(run, status):
             said = answer(status, Location=f"{elsewhere.url}/else")
             async with raw_server(saying(said)) as server:
                 found = await results(server.url)
-                return found, server.asked, elsewhere.connections
+                return found, server.request_lines, elsewhere.connections
 
     found, received, connections = run(scene())
     assert (losses(found), kinds(found)) == ({status}, REFUSED)
@@ -296,7 +296,7 @@ def test_a_certificate_that_nobody_vouches_for_means_that_nothing_left(run, cert
             refused = await results(server.url)
             before = len(server.requests)
             trusted = await results(server.url, ca_bundle=str(certificate[0]))
-            return refused, before, trusted, server.asked
+            return refused, before, trusted, server.request_lines
 
     refused, before, trusted, received = run(scene())
     assert (losses(refused), kinds(refused), before) == ({NoAnswerCause.NOT_SENT}, NOT_SENT, 0)
@@ -349,7 +349,7 @@ def test_no_connection_from_the_pool_means_that_nothing_left(run):
             found = [(await call(platform)).result for call in CALLS.values()]
             first.cancel()
             await asyncio.wait([first])
-            return found, server.asked
+            return found, server.request_lines
 
     found, received = run(scene())
     assert (losses(found), kinds(found)) == ({NoAnswerCause.NOT_SENT}, NOT_SENT)
@@ -380,7 +380,7 @@ def test_a_kept_connection_that_was_closed_in_between_is_not_used(run):
                 peer = server.peers[number - 1]
                 assert await peer.reader.read() == b""
                 await asyncio.sleep(0.02)
-            return kinds(found), server.asked, server.connections
+            return kinds(found), server.request_lines, server.connections
 
     assert run(scene()) == (TAKEN, ASKED, 3)
 
@@ -400,7 +400,11 @@ def test_a_kept_connection_that_dies_under_a_request_is_not_tried_again(run, ste
         async with raw_server(dies_on_the_second) as server, platform_at(server.url) as platform:
             await platform.check("warm")
             reply = await CALLS[step](platform)
-            return reply.result, server.asked[1:], {r.connection for r in server.requests[:2]}
+            return (
+                reply.result,
+                server.request_lines[1:],
+                {r.connection for r in server.requests[:2]},
+            )
 
     result, received, connections = run(scene())
     assert (result.cause, len(received), connections) == (NoAnswerCause.RESET, 1, {1})
@@ -506,9 +510,9 @@ def test_a_proxy_is_used_in_the_absolute_form(run):
 
     found, server, proxy = run(scene())
     assert found == TAKEN
-    assert proxy.asked == [(method, server.url + target) for method, target in ASKED]
+    assert proxy.request_lines == [(method, server.url + target) for method, target in ASKED]
     assert all(r.headers["proxy-authorization"] == "Basic dXNlcjpwYXNzLTE=" for r in proxy.requests)
-    assert server.asked == ASKED
+    assert server.request_lines == ASKED
 
 
 def test_a_proxy_is_used_by_connect(run, certificate):
@@ -524,8 +528,8 @@ def test_a_proxy_is_used_by_connect(run, certificate):
             return kinds(found), server, proxy
 
     found, server, proxy = run(scene())
-    assert (found, server.asked) == (TAKEN, ASKED)
-    assert proxy.asked == [("CONNECT", server.url.removeprefix("https://"))]
+    assert (found, server.request_lines) == (TAKEN, ASKED)
+    assert proxy.request_lines == [("CONNECT", server.url.removeprefix("https://"))]
     assert "authorization" not in proxy.requests[0].headers
 
 

@@ -24,7 +24,7 @@ from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.server import running
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server, tunnel
-from tests.support.sandboxed import SCENARIOS, sandbox
+from tests.support.sandbox_process import SCENARIOS, sandbox
 
 GUEST = Target("g-1", is_guest_id=True)
 ADDRESS = Target("a-1", is_guest_id=False)

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.lazily import Lazily
+from tests.support.lazy_imports import Lazily
 
 boto3, moto = Lazily("boto3"), Lazily("moto.server")
 

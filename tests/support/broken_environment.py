@@ -9,9 +9,9 @@ from dispatcher.domain.contact import Contact
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch
 from dispatcher.sandbox.contact_files import write_contacts
-from tests.support import forked
-from tests.support.forked import Forked, clean_environment
-from tests.support.playing import CREDENTIALS, Play
+from tests.support import forked_process
+from tests.support.forked_process import Forked, clean_environment
+from tests.support.scenario_runner import CREDENTIALS, Play
 
 NOBODY = 65534
 
@@ -50,7 +50,7 @@ def run_with(
 ) -> "subprocess.CompletedProcess[str]":
     """Run to the end with ``--once``, by a program that ends in the command."""
     arguments = played.command("--once", *more)[2:]
-    return forked.run(["-c", program, *arguments], environment(), seconds)
+    return forked_process.run(["-c", program, *arguments], environment(), seconds)
 
 
 def start_with(played: Play, program: str, *more: str) -> Forked:

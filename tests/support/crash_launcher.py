@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from tests.support.forked import ROOT, clean_environment
-from tests.support.playing import CREDENTIALS
+from tests.support.forked_process import ROOT, clean_environment
+from tests.support.scenario_runner import CREDENTIALS
 
 
 class Launcher:

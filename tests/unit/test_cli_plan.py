@@ -20,8 +20,8 @@ def made(checked=50, to_check=1000):
         waits = RetryReason.NOT_ENDED if late else None
         sums.add(Forecast(Status.OPENED, Reason.DELIVERED, 3 if late else 1, 1, waits, 10.0 * late))
     scan = ScanProgress(
-        rows=1010, contacts=to_check, duplicates=6, rejected=Counter(no_id=4), to_ask=to_check,
-        asked=checked, at_end=True,
+        rows=1010, contacts=to_check, duplicates=6, rejected=Counter(no_id=4), to_check=to_check,
+        checked=checked, at_end=True,
     )  # fmt: skip
     return DryRunReport(scan, sums.estimate(to_check), in_doubt=3, longest_wait=10.0)
 

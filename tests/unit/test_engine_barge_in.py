@@ -175,11 +175,11 @@ def test_a_plan_takes_a_talk_to_be_over_at_the_next_look():
     """Unless the contact expires before."""
     found = forecast(ROW, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
     assert (found.status, found.checks, found.sends) == (Status.OPENED, 2, 1)
-    assert (found.waits, found.seconds) == (RetryReason.ENGAGED, 30)
+    assert (found.wait_reason, found.wait_seconds) == (RetryReason.ENGAGED, 30)
     soon = Contact("k", "c-1", "hi", expires_at=NOW + 12)
     found = forecast(soon, session(engaged=True), NEW, NEVER, NOW, ended_after=60.0)
     assert (found.status, found.reason, found.sends) == (Status.SKIPPED, Reason.EXPIRED, 0)
-    assert found.seconds == 12
+    assert found.wait_seconds == 12
 
 
 ENDS = {

@@ -75,7 +75,7 @@ async def test_every_row_is_counted_once_and_by_what_it_is():
     waits = Claim(9, contacts(9)[0], Progress(unknown=1))
     platform = ScriptedPlatform(lambda _: OPEN)
     report = await dry_run(source, Ledger(waits, known=["k1"]), platform)
-    progress = report.seen
+    progress = report.progress
     assert source.known == {"fingerprint": "position"}
     assert (progress.rows, progress.contacts, progress.duplicates, progress.filtered) == (
         10,
@@ -132,7 +132,7 @@ async def test_states_that_cannot_be_read_widen_the_interval_instead_of_counting
     """One of four gives no answer: the estimate rests on three."""
     platform = ScriptedPlatform(lambda it: RESET if it.conversation_id == "c1" else ENDED)
     report = await dry_run(ListSource(Batch(contacts(1, 2, 3, 4))), Ledger(), platform)
-    assert (report.seen.asked, report.seen.unread) == (3, 1)
+    assert (report.progress.checked, report.progress.unread) == (3, 1)
     opened = report.estimate.outcomes[Status.OPENED, Reason.DELIVERED]
     assert (opened.low, opened.number, opened.high) == (3, 4, 4)
 

@@ -55,7 +55,7 @@ def test_a_session_that_ends_too_late_is_parked_when_the_policy_says():
     waited = Progress(not_ended_since=NOW - 20)
     found = forecast(CONTACT, checked(State.CLOSED), waited, RULES, NOW, ended_after=600.0)
     assert (found.status, found.reason) == (Status.PARKED, Reason.NEVER_ENDED)
-    assert (found.checks, found.sends, found.waits) == (1 + 8, 0, RetryReason.NOT_ENDED)
+    assert (found.checks, found.sends, found.wait_reason) == (1 + 8, 0, RetryReason.NOT_ENDED)
 
 
 def test_some_contacts_need_no_question():

@@ -141,7 +141,7 @@ async def test_a_limit_and_a_cursor_bound_what_is_queried():
     """From 20 on, 130 links."""
     platform = Analytics()
     done = await verified(Links(250), platform, limit=130, since=20)
-    assert (done.asked, done.last) == (130, 150)
+    assert (done.checked, done.last) == (130, 150)
     assert [len(call) for call in platform.calls] == [100, 30]
 
 

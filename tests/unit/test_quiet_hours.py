@@ -26,7 +26,7 @@ def read(moment):
 
 def quiet(window, zone, moment):
     """When the quiet time around a moment begins and ends, in UTC; None if it is loud."""
-    span = QuietHours.parse(window).span(utc(moment), zone)
+    span = QuietHours.parse(window).period_at(utc(moment), zone)
     return (read(span.begin), read(span.end)) if span.quiet else None
 
 
@@ -110,8 +110,8 @@ def test_what_is_no_window(text):
 )
 def test_spans_follow_each_other_without_a_gap(moment, zone):
     """Where a quiet span ends a loud one begins, by the same bound; and the wall clock agrees."""
-    span = NIGHT.span(moment, zone)
-    after = NIGHT.span(span.end, zone)
+    span = NIGHT.period_at(moment, zone)
+    after = NIGHT.period_at(span.end, zone)
     assert span.begin <= moment < span.end == after.begin
     assert after.quiet is not span.quiet
     hour = datetime.fromtimestamp(moment, zone).hour

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, OtherProgramRules, Spread
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
-from tests.support.sandboxed import DEMO_SCENARIO, SCENARIOS
+from tests.support.sandbox_process import DEMO_SCENARIO, SCENARIOS
 
 SHIPPED = [*sorted(SCENARIOS.glob("*.toml")), DEMO_SCENARIO]
 

@@ -2,7 +2,13 @@
 
 import pytest
 
-from dispatcher.settings import SettingsError, each_client, load, requests_per_minute, variables_of
+from dispatcher.settings import (
+    SettingsError,
+    load,
+    per_client_settings,
+    requests_per_minute,
+    secret_variables,
+)
 
 BASE = (
     'campaign = "c1"\n[source]\npath = "-"\n[message]\ntext = "Hi"\n'
@@ -33,13 +39,13 @@ def wrong(tmp_path, text=TWO, **how):
 def test_each_client_has_its_own_quota_and_secrets(tmp_path):
     """One without a quota has that of the platform; the whole quota is the sum."""
     settings = read(tmp_path)
-    views = dict(each_client(settings))
+    views = dict(per_client_settings(settings))
     assert {name: view.platform.requests_per_minute for name, view in views.items()} == {
         "north": 240,
         "south": 60,
     }
-    assert set(variables_of(views["north"])) < set(SECRETS)
-    assert variables_of(views["south"])[1] == "DISPATCHER_CLIENT_SECRET__SOUTH"
+    assert set(secret_variables(views["north"])) < set(SECRETS)
+    assert secret_variables(views["south"])[1] == "DISPATCHER_CLIENT_SECRET__SOUTH"
     assert views["south"].environment["DISPATCHER_CLIENT_ID__SOUTH"].get_secret_value() == "id-s"
     assert requests_per_minute(settings) == 300
 
@@ -47,7 +53,7 @@ def test_each_client_has_its_own_quota_and_secrets(tmp_path):
 def test_without_a_list_there_is_one_client_without_a_name(tmp_path):
     """Everything stays as it is, and is described as it was."""
     settings = read(tmp_path, BASE, env=ONE)
-    ((name, view),) = each_client(settings)
+    ((name, view),) = per_client_settings(settings)
     assert (name, view, settings.clients) == ("", settings, ())
     assert requests_per_minute(settings) == 240
     assert "clients" not in settings.describe()
@@ -118,7 +124,7 @@ def test_a_client_can_keep_its_credentials_elsewhere(tmp_path):
         f'client_secret_file = "{tmp_path}/secret"\n'
     )
     north = {name: value for name, value in SECRETS.items() if name.endswith("NORTH")}
-    views = dict(each_client(read(tmp_path, TWO + section, env=north)))
+    views = dict(per_client_settings(read(tmp_path, TWO + section, env=north)))
     assert views["north"].credentials.source == "env"
     assert views["south"].credentials.client_id_file == f"{tmp_path}/id"
     found = wrong(tmp_path, TWO + section.replace("/secret", "/nowhere"), env=north)

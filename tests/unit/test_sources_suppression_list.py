@@ -30,8 +30,8 @@ def test_what_a_line_can_be(tmp_path):
     )
     people = SuppressionList(path, pytest.fail)
     held = ["ann@example.org", "SMITH, JO", "ünal", "last", "id"]
-    assert all(people.holds([None, "", name]) for name in held)
-    assert not people.holds(["asked", "# comment", "comment", "", None, "first"])
+    assert all(people.matches([None, "", name]) for name in held)
+    assert not people.matches(["asked", "# comment", "comment", "", None, "first"])
     assert len(people) == 5
 
 

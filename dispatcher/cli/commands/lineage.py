@@ -119,7 +119,7 @@ def verify(options: VerifyLineageOptions) -> int:
         settings.campaign if named else None, options.since, options.limit, options.min_age
     )
     done = lineage_check.verify_lineage(
-        settings, request, lambda so_far: say(f"{so_far.asked:,} links asked about")
+        settings, request, lambda so_far: say(f"{so_far.checked:,} links asked about")
     )
     for link, verdict in done.failing:
         click.echo(
@@ -129,5 +129,5 @@ def verify(options: VerifyLineageOptions) -> int:
     for verdict in LinkVerdict:
         click.echo(f"{verdict.value}: {done.counts[verdict]:,}")
     say(f"next cursor: {done.last}")
-    confirmed = done.counts[LinkVerdict.CONFIRMED] == done.asked
+    confirmed = done.counts[LinkVerdict.CONFIRMED] == done.checked
     return ExitCode.DONE if confirmed else ExitCode.UNCONFIRMED

@@ -122,7 +122,7 @@ def as_json(
     settings: Settings, report: DryRunReport, seconds: Seconds, now: float
 ) -> dict[str, object]:
     """Return the report as JSON values; every estimate has its 95% interval."""
-    scan, estimate = report.seen, report.estimate
+    scan, estimate = report.progress, report.estimate
     outcomes: dict[str, dict[str, object]] = {}
     for (status, reason), interval in sorted(estimate.outcomes.items()):
         outcomes.setdefault(status, {})[reason] = _span(interval)
@@ -136,7 +136,7 @@ def as_json(
             "filtered": scan.filtered,
         },
         "ledger": {"waiting": scan.waiting, "in_doubt": report.in_doubt},
-        "checked": {"of": scan.to_ask, "checked": scan.asked, "no_answer": scan.unread},
+        "checked": {"of": scan.to_check, "checked": scan.checked, "no_answer": scan.unread},
         "contacts": outcomes,
         "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
         "due_later": {"contacts": scan.later, "last": _iso(scan.last_due)},
@@ -178,7 +178,7 @@ def _print(
 
 
 def _rows(campaign: str, report: DryRunReport) -> Table:
-    scan = report.seen
+    scan = report.progress
     table = new_table(f"Plan of campaign {campaign}: rows", "rows", "reason", "number")
     table.add_row("new contact", "", f"{scan.contacts:,}")
     table.add_row("duplicate", "already in the campaign", f"{scan.duplicates:,}")
@@ -221,12 +221,12 @@ def _interval(interval: Interval) -> str:
 def _remarks(
     settings: Settings, report: DryRunReport, seconds: Seconds, ended_after: float
 ) -> Iterator[str]:
-    scan, (estimate, low, high) = report.seen, seconds
-    if scan.asked or scan.unread:
+    scan, (estimate, low, high) = report.progress, seconds
+    if scan.checked or scan.unread:
         unread = f", {scan.unread:,} without an answer" if scan.unread else ""
-        checked = f"{scan.asked:,} of {scan.to_ask:,}"
+        checked = f"{scan.checked:,} of {scan.to_check:,}"
         yield f"States read: {checked} contacts{unread}."
-    elif scan.to_ask:
+    elif scan.to_check:
         yield "States were not read: a contact takes one request or two, depending on its state."
     if RetryReason.ENGAGED in report.estimate.waits:
         yield "Open sessions that get no message now are assumed to be closed at the next check."
@@ -256,9 +256,9 @@ def _shown(
     with show_counts(*names, live=progress) as show:
 
         def show_scan(scan: ScanProgress) -> None:
-            states = scan.to_ask if request.sample is None else min(request.sample, scan.to_ask)
+            states = scan.to_check if request.sample is None else min(request.sample, scan.to_check)
             rows = (scan.rows, scan.rows if scan.at_end else None)
-            read = (scan.asked + scan.unread, states if scan.at_end else None)
+            read = (scan.checked + scan.unread, states if scan.at_end else None)
             show(*(rows, read)[: len(names)])
 
         yield show_scan

@@ -21,7 +21,7 @@ from dispatcher.ledgers.read.rows import StoredRejectedRow
 from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import SourceError
 from dispatcher.sources.options import Layout
-from dispatcher.sources.rows.csv_header import heading
+from dispatcher.sources.rows.csv_header import read_header_lines
 from dispatcher.sources.rows.line_reader import RAW_LIMIT
 
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")
@@ -142,9 +142,9 @@ class _RowFiles:
     def _read_heading(self, row: StoredRejectedRow) -> tuple[bytes, ...]:
         is_json = row.raw.lstrip().startswith(b"{") and self.layout.format != "csv"
         if self.header_file is not None:
-            return () if is_json else heading(str(self.header_file), self.layout)[0]
+            return () if is_json else read_header_lines(str(self.header_file), self.layout)[0]
         try:
-            lines, fingerprint = heading(row.file, self.layout)
+            lines, fingerprint = read_header_lines(row.file, self.layout)
         except SourceError as error:
             if is_json:
                 return ()

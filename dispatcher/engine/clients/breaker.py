@@ -139,7 +139,7 @@ class CircuitBreaker:
 
         It ends the halt if it was the probe, and is evidence that the failed step works again.
         """
-        if not step.is_of_records:  # analytics prove nothing about contacts
+        if not step.reads_analytics:  # analytics prove nothing about contacts
             self._successes[step.is_send] = max(sent_at, self._successes.get(step.is_send, 0.0))
         if self._probe == contact_id and self._is_evidence(step):
             self._resume()
@@ -220,7 +220,7 @@ class CircuitBreaker:
         """Return True if a success of ``step`` shows that the failed step works again."""
         if self._failed_step is None or step is self._failed_step:
             return True
-        return not step.is_of_records and (step.is_send or not self._failed_step.is_send)
+        return not step.reads_analytics and (step.is_send or not self._failed_step.is_send)
 
     def _choose_probe(self) -> None:
         """Let one waiting contact through: one whose request is evidence, else the first.

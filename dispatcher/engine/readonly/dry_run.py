@@ -18,7 +18,7 @@ from dispatcher.domain.forecast import (
     SampleTotals,
     forecast,
     forecast_unchecked,
-    without_states,
+    forecast_without_states,
 )
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reservoir import Reservoir
@@ -86,8 +86,8 @@ class ScanProgress:
     waiting: int = 0
     later: int = 0
     last_due: float = 0.0
-    to_ask: int = 0
-    asked: int = 0
+    to_check: int = 0
+    checked: int = 0
     unread: int = 0
     at_end: bool = False
 
@@ -96,7 +96,7 @@ class ScanProgress:
 class DryRunReport:
     """What a run would do if it started now."""
 
-    seen: ScanProgress
+    progress: ScanProgress
     estimate: Estimate
     in_doubt: int
     longest_wait: float
@@ -121,7 +121,7 @@ class DryRun:
         self._randbelow = randbelow
         self._unchecked = SampleTotals()
         self._checked = SampleTotals()
-        self.seen = ScanProgress()
+        self.progress = ScanProgress()
         """How far the run has come."""
 
     async def run(self, platform: Platform | None, reader: PlatformReader | None) -> DryRunReport:
@@ -130,18 +130,20 @@ class DryRun:
             if platform is None or reader is None or self._options.sample == 0:
                 async for _ in claims:
                     pass
-                estimate = without_states(self.seen.to_ask)
+                estimate = forecast_without_states(self.progress.to_check)
             else:
                 await self._check_all(self._sampled(claims), platform, reader)
-                estimate = self._checked.estimate(self.seen.to_ask)
-        until_due = max(0.0, self.seen.last_due - self._clock.time())
+                estimate = self._checked.estimate(self.progress.to_check)
+        until_due = max(0.0, self.progress.last_due - self._clock.time())
         wait = max(until_due, self._checked.seconds)
-        return DryRunReport(self.seen, estimate.plus(self._unchecked), self._ledger.in_doubt, wait)
+        return DryRunReport(
+            self.progress, estimate.plus(self._unchecked), self._ledger.in_doubt, wait
+        )
 
     async def _contacts_to_check(self) -> AsyncGenerator[Claim, None]:
         """Yield every contact whose state a run would read; count the others."""
         for claim in self._ledger.waiting():
-            self.seen.waiting += 1
+            self.progress.waiting += 1
             if self._needs_check(claim):
                 yield claim
         batches = self._source.batches(self._ledger.positions())
@@ -155,10 +157,10 @@ class DryRun:
             aclose = getattr(batches, "aclose", None)
             if aclose is not None:
                 await aclose()
-        self.seen.at_end = True
+        self.progress.at_end = True
 
     def _new_contacts(self, batch: Batch) -> Sequence[Contact]:
-        progress, new = self.seen, self._ledger.fresh(batch.contacts)
+        progress, new = self.progress, self._ledger.fresh(batch.contacts)
         progress.rows += batch.rows
         progress.contacts += len(new)
         progress.duplicates += len(batch.contacts) - len(new)
@@ -175,7 +177,7 @@ class DryRun:
             return False
         if due is not None and due > now:
             self._count_later(due)
-        self.seen.to_ask += 1
+        self.progress.to_check += 1
         return True
 
     def _forecast_by_rules(self, claim: Claim, now: float) -> Forecast | None:
@@ -191,8 +193,8 @@ class DryRun:
         return None
 
     def _count_later(self, due: float) -> None:
-        self.seen.later += 1
-        self.seen.last_due = max(self.seen.last_due, due)
+        self.progress.later += 1
+        self.progress.last_due = max(self.progress.last_due, due)
 
     async def _sampled(self, claims: AsyncIterator[Claim]) -> AsyncGenerator[Claim, None]:
         if self._options.sample is None:
@@ -231,10 +233,10 @@ class DryRun:
         conversation_id = claim.contact.conversation_id
         answer = await reader.read(Step.CHECK, lambda: platform.check(conversation_id))
         if answer is None:
-            self.seen.unread += 1
+            self.progress.unread += 1
             return
         self._checked.add(self._forecast(claim.contact, claim.progress, answer))
-        self.seen.asked += 1
+        self.progress.checked += 1
 
     def _forecast(self, contact: Contact, progress: Progress, answer: Answer) -> Forecast:
         kind, conversation = classify(Step.CHECK, answer), answer.conversation

@@ -42,14 +42,14 @@ class LineageCheck:
     failing: list[tuple[LineageLink, LinkVerdict]] = field(default_factory=list)
 
     @property
-    def asked(self) -> int:
+    def checked(self) -> int:
         """How many links were checked."""
         return self.counts.total()
 
     @property
     def next_page(self) -> int:
         """How many links the next look back checks; 0 when the limit is reached."""
-        left = MAX_LOOK_BACK_IDS if self.limit is None else self.limit - self.asked
+        left = MAX_LOOK_BACK_IDS if self.limit is None else self.limit - self.checked
         return min(MAX_LOOK_BACK_IDS, left)
 
     def add(self, judged: Sequence[tuple[LineageLink, LinkVerdict]]) -> None:
@@ -85,7 +85,7 @@ async def _look_back(
     since: dict[str, float] = {}
     for link in page:
         at = (link.sent_at or 0.0) - CLOCK_SKEW_SECONDS
-        since[link.look_back_query] = min(at, since.get(link.look_back_query, at))
+        since[link.queried_conversation] = min(at, since.get(link.queried_conversation, at))
     queries = [LookBackQuery(conversation, at) for conversation, at in since.items()]
     answer = await reader.read(Step.LOOK_BACK, lambda: platform.look_back(queries))
     if answer is None or answer.past_conversations is None:

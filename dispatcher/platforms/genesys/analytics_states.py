@@ -6,7 +6,7 @@ from urllib.parse import quote
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.platforms.genesys.requests import DETAILS_PATH, Sender, needs_address
-from dispatcher.platforms.genesys.responses import CUSTOMER, ENGAGED_PURPOSES, not_taken
+from dispatcher.platforms.genesys.responses import CUSTOMER, ENGAGED_PURPOSES, parse_failure
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import correlation, listed, moment, path_part, text
@@ -24,7 +24,7 @@ def read_states(
     """Parse the conversations that analytics show; ``now`` is by the platform's clock."""
     body = response.success_body
     if body is None:
-        return not_taken(response)
+        return parse_failure(response)
     rows = (_conversation(row, sender, windows, now) for row in listed(body, "conversations"))
     readable = tuple(conversation for conversation in rows if conversation is not None)
     return Answer(

@@ -16,7 +16,7 @@ from dispatcher.platforms.genesys.requests import (
     attributes,
     tag,
 )
-from dispatcher.platforms.genesys.responses import latest_customer, not_taken
+from dispatcher.platforms.genesys.responses import latest_customer, parse_failure
 from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import Body, is_path_part, listed, text
 from dispatcher.ports import Reply, TokenExpiredError
@@ -109,7 +109,7 @@ class LineageWriter:
 
     async def _tag(self, conversation_id: str, previous: str) -> Reply:
         target = f"{CONVERSATIONS_PATH}/{conversation_id}/tags"
-        return await self._caller.call("PUT", target, orjson.dumps(tag(previous)), not_taken)
+        return await self._caller.call("PUT", target, orjson.dumps(tag(previous)), parse_failure)
 
     async def _attributes(self, conversation_id: str, previous: str) -> Reply:
         """Write to the customer's participant, which has to be found first."""
@@ -118,7 +118,7 @@ class LineageWriter:
         def read(exchange: HttpResponse) -> Answer:
             if exchange.body is not None:
                 found.append(exchange.body)
-            return not_taken(exchange)
+            return parse_failure(exchange)
 
         reply = await self._caller.call("GET", target, None, read)
         participants = listed(found[0], "participants") if found else []
@@ -127,7 +127,7 @@ class LineageWriter:
             return _without_customer(reply)
         target = f"{target}/participants/{customer}/attributes"
         data = orjson.dumps(attributes(previous))
-        return await self._caller.call("PATCH", target, data, not_taken)
+        return await self._caller.call("PATCH", target, data, parse_failure)
 
 
 def _without_customer(reply: Reply) -> Reply:

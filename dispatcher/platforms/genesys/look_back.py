@@ -22,7 +22,7 @@ from dispatcher.platforms.genesys.responses import (
     address,
     latest_customer,
     messages,
-    not_taken,
+    parse_failure,
     person,
 )
 from dispatcher.platforms.http import HttpResponse
@@ -188,7 +188,7 @@ class _Requests:
 
         def read(exchange: HttpResponse) -> Answer:
             if exchange.body is None or exchange.status // 100 != 2:  # noqa: PLR2004 - HTTP's class of success
-                return not_taken(exchange)
+                return parse_failure(exchange)
             taken.append(exchange.body)
             return Answer(exchange.status, from_platform=True, correlation_id=correlation(exchange))
 

@@ -80,7 +80,7 @@ def read_check(
     """Parse the state check of conversation ``checked``; ``now`` is by the platform's clock."""
     body = response.success_body
     if body is None:
-        return not_taken(response)
+        return parse_failure(response)
     return Answer(
         response.status,
         from_platform=True,
@@ -94,7 +94,7 @@ def read_sent(step: Step, response: HttpResponse) -> Answer:
     body = response.success_body
     if body is None:
         may_be_open = step is Step.OPEN and response.status in (400, 409)
-        return not_taken(response, _send_hint if may_be_open else _no_hint)
+        return parse_failure(response, _send_hint if may_be_open else _no_hint)
     message, inside = text(body, "id"), text(body, "conversationId")
     return Answer(
         response.status,
@@ -124,7 +124,7 @@ def _send_hint(body: Body, message: str) -> Hint:
     return Hint.NONE if any(subject in words for subject in _OTHER_SUBJECTS) else Hint.ACTIVE
 
 
-def not_taken(response: HttpResponse, hint: Callable[[Body, str], Hint] = _no_hint) -> Answer:
+def parse_failure(response: HttpResponse, hint: Callable[[Body, str], Hint] = _no_hint) -> Answer:
     """Parse a response that is no success, or that cannot be read."""
     return parse_refusal(response, hint, GENESYS_PAGES)
 

@@ -62,7 +62,7 @@ def read_header(reader: LineReader, file: str, layout: Layout, rules: RowRules) 
     return CsvHeader(delimiter, names)
 
 
-def heading(path: str, layout: Layout) -> tuple[tuple[bytes, ...], str]:
+def read_header_lines(path: str, layout: Layout) -> tuple[tuple[bytes, ...], str]:
     """Return the header's lines as they are in the file, and the file's fingerprint.
 
     JSON Lines have no header.

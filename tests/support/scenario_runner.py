@@ -18,10 +18,10 @@ from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.sandbox.contact_files import expected, write_contacts
 from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.world.ids import external_contact_id
-from tests.support import forked, statsd
+from tests.support import forked_process, statsd
 from tests.support.dialects import reads_states_to_look_back, settings_for
-from tests.support.forked import Forked, clean_environment
-from tests.support.sandboxed import SCENARIOS, SandboxProcess, sandbox
+from tests.support.forked_process import Forked, clean_environment
+from tests.support.sandbox_process import SCENARIOS, SandboxProcess, sandbox
 
 CREDENTIALS = {
     "DISPATCHER_CLIENT_ID": "sandbox-client",
@@ -106,7 +106,7 @@ class Play:
     def run(self, *more: str, seconds: float = 90.0) -> "subprocess.CompletedProcess[str]":
         """Run to the end with ``--once``."""
         environment = {**clean_environment(), **self.environment}
-        return forked.run(self.command("--once", *more), environment, seconds)
+        return forked_process.run(self.command("--once", *more), environment, seconds)
 
     def rows(self) -> dict[str, dict[str, str]]:
         """The contacts as the file has them, by conversation id."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.forked import ROOT, Forked, clean_environment
+from tests.support.forked_process import ROOT, Forked, clean_environment
 
 SCENARIOS = ROOT / "config" / "sandbox"
 DEMO_SCENARIO = ROOT / "dispatcher" / "data" / "demo" / "scenario.toml"

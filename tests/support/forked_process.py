@@ -138,7 +138,7 @@ class _Forker:
         self._lock = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.forked", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.support.forked_process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()], cwd=ROOT, env=clean_environment(),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             )  # fmt: skip
