@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,15 +13,9 @@ from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
-from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import (
-    debug_option,
-    json_option,
-    progress_option,
-    settings_options,
-    with_options,
-)
+from dispatcher.cli.options import debug_option, json_option, progress_option
 from dispatcher.cli.progress import show_counts
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.errors import ExitCode
@@ -33,19 +26,6 @@ from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
 """Share of the quota that a run uses; see docs/architecture.md, pacing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanCommandOptions(SettingsOptions):
-    """Options of ``dispatcher plan``."""
-
-    sample: int
-    all_: bool
-    no_checks: bool
-    ended_after: float
-    seed: int | None
-    as_json: bool
-    progress: bool | None
 
 
 @click.command(epilog=EPILOG)
@@ -71,8 +51,17 @@ class PlanCommandOptions(SettingsOptions):
 @json_option
 @progress_option
 @debug_option
-@with_options(PlanCommandOptions)
-def plan(options: PlanCommandOptions) -> int:
+def plan(  # noqa: PLR0913 - one parameter for each option
+    options: SettingsOptions,
+    *,
+    sample: int,
+    all_: bool,
+    no_checks: bool,
+    ended_after: float,
+    seed: int | None,
+    as_json: bool,
+    progress: bool | None,
+) -> int:
     """Report what a run that starts now would do. Nothing is sent, and nothing is written.
 
     The source is read to its end, from the position that the ledger has, and the states of a
@@ -85,20 +74,20 @@ def plan(options: PlanCommandOptions) -> int:
       dispatcher plan --config dispatcher.toml --sample 2000 --json
       dispatcher plan --config dispatcher.toml --no-checks
     """
-    if options.all_ and options.no_checks:
+    if all_ and no_checks:
         raise click.UsageError("--all and --no-checks exclude each other.")
     settings = options.load_settings()
     if len(settings.campaigns) > 1:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
-    sample = None if options.all_ else 0 if options.no_checks else options.sample
-    request = dry_run.DryRunRequest(sample, options.ended_after, options.seed)
-    with _shown(request, progress=options.progress) as show:
+    to_read = None if all_ else 0 if no_checks else sample
+    request = dry_run.DryRunRequest(to_read, ended_after, seed)
+    with _shown(request, progress=progress) as show:
         report = dry_run.plan(settings, request, show)
     seconds = duration(report, settings)
-    if options.as_json:
-        click.echo(json.dumps(as_json(settings, report, seconds, time.time()), indent=2))
+    if as_json:
+        click.echo(json.dumps(report_as_json(settings, report, seconds, time.time()), indent=2))
     else:
-        _print(Console(), settings, report, seconds, options.ended_after)
+        _print(Console(), settings, report, seconds, ended_after)
     return ExitCode.DONE
 
 
@@ -118,7 +107,7 @@ def duration(report: DryRunReport, settings: Settings) -> Seconds:
     return Seconds(*(max(number / rate, report.longest_wait) for number in numbers))
 
 
-def as_json(
+def report_as_json(
     settings: Settings, report: DryRunReport, seconds: Seconds, now: float
 ) -> dict[str, object]:
     """Return the report as JSON values; every estimate has its 95% interval."""
