@@ -44,8 +44,7 @@ def plan(
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_plan(settings, request, show))
+    return uvloop.run(_plan(settings, request, show))
 
 
 async def _plan(

@@ -1,6 +1,5 @@
 """Builds and runs a check of the lineage from the settings."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -38,8 +37,7 @@ def verify_lineage(
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_verify(settings, request, show))
+    return uvloop.run(_verify(settings, request, show))
 
 
 async def _verify(
