@@ -1,11 +1,13 @@
 """``dispatcher lineage``: which conversation continues which, exported or verified."""
 
 import sys
+import time
 from pathlib import Path
 
 import click
 
-from dispatcher.app import lineage_check, lineage_export
+from dispatcher.app import lineage_export
+from dispatcher.app.lineage_check import verify_lineage
 from dispatcher.app.lineage_formats import FORMATS, Format
 from dispatcher.cli.config import (
     LedgerOptions,
@@ -17,6 +19,8 @@ from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
+from dispatcher.engine.readonly.lineage_check import LineageCheck
+from dispatcher.ledgers.lineage_check import UnverifiedQuery
 
 
 @click.group()
@@ -99,12 +103,9 @@ def verify(options: SettingsOptions, *, since: int, limit: int | None, min_age: 
     """
     settings = options.load_settings(purpose="verify")
     named = options.campaign or settings.origin("campaign") is not None
-    request = lineage_check.LineageCheckRequest(
-        settings.campaign if named else None, since, limit, min_age
-    )
-    done = lineage_check.verify_lineage(
-        settings, request, lambda so_far: say(f"{so_far.checked:,} links asked about")
-    )
+    query = UnverifiedQuery(time.time() - min_age, settings.campaign if named else None)
+    done = LineageCheck(since, limit)
+    verify_lineage(settings, query, done, lambda _: say(f"{done.checked:,} links asked about"))
     for link, verdict in done.failing:
         click.echo(
             f"{verdict}  {link.relation}  {link.previous_conversation_id} -> "

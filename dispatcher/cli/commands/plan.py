@@ -80,9 +80,8 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     if len(settings.campaigns) > 1:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
     to_read = None if all_ else 0 if no_checks else sample
-    request = dry_run.DryRunRequest(to_read, ended_after, seed)
-    with _shown(request, progress=progress) as show:
-        report = dry_run.plan(settings, request, show)
+    with _shown(to_read, progress=progress) as show:
+        report = dry_run.plan(settings, show, sample=to_read, ended_after=ended_after, seed=seed)
     seconds = duration(report, settings)
     if as_json:
         click.echo(json.dumps(report_as_json(settings, report, seconds, time.time()), indent=2))
@@ -238,14 +237,14 @@ def _remarks(
 
 @contextmanager
 def _shown(
-    request: dry_run.DryRunRequest, *, progress: bool | None
+    sample: int | None, *, progress: bool | None
 ) -> Iterator[Callable[[ScanProgress], None]]:
     """Yield the function that shows how far the dry run is."""
-    names = ("rows read", "states read")[: 1 if request.sample == 0 else 2]
+    names = ("rows read", "states read")[: 1 if sample == 0 else 2]
     with show_counts(*names, live=progress) as show:
 
         def show_scan(scan: ScanProgress) -> None:
-            states = scan.to_check if request.sample is None else min(request.sample, scan.to_check)
+            states = scan.to_check if sample is None else min(sample, scan.to_check)
             rows = (scan.rows, scan.rows if scan.at_end else None)
             read = (scan.checked + scan.unread, states if scan.at_end else None)
             show(*(rows, read)[: len(names)])
