@@ -114,12 +114,12 @@ class _Run:
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
-        self._running: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
-        self._current: Pipeline | None = None
+        self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
+        self._pipeline: Pipeline | None = None
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
-        self._running = starting = asyncio.ensure_future(self._run())
+        self._task = starting = asyncio.ensure_future(self._run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
@@ -175,13 +175,13 @@ class _Run:
     async def _serve_commands(self, stack: AsyncExitStack, ledger: SqliteLedger) -> None:
         """Serve the operator's commands, and record the socket in the ledger's lock file."""
         path = socket_path(self._settings.ledger.path, self._settings.control.socket)
-        handler = CommandHandler(ledger, self._status, lambda: self._current)
+        handler = CommandHandler(ledger, self._status, lambda: self._pipeline)
         await serve_commands(stack, path, handler.by_name())
         ledger.record_socket(str(path))
 
     def _status(self) -> Mapping[str, object]:
         """Return the status of the run for its control socket."""
-        in_flight = self._current.in_flight if self._current else 0
+        in_flight = self._pipeline.in_flight if self._pipeline else 0
         return {
             "requests_per_second": requests_per_minute(self._settings) / 60,
             **self._telemetry.status(in_flight),
@@ -190,7 +190,7 @@ class _Run:
     async def _run_pipeline(self, stack: AsyncExitStack, pipeline: Pipeline) -> RunOutcome | None:
         """Run the pipeline and show its progress; return None if a second signal ended it."""
         running = asyncio.ensure_future(pipeline.run())
-        self._current, self._running = pipeline, running
+        self._pipeline, self._task = pipeline, running
         showing: asyncio.Future[None] | None = None
         if self._view is not None:
             stack.enter_context(self._view)
@@ -214,18 +214,18 @@ class _Run:
         log = structlog.get_logger(campaign=campaign.name)
         log.error("run.too_many_failures", detail=detail)
         self._telemetry.sink(campaign.name).emit(Halted(HaltReason.FAILURES, detail))
-        if self._current is not None:
-            self._current.stop(failed=True)
+        if self._pipeline is not None:
+            self._pipeline.stop(failed=True)
 
     def _on_signal(self) -> None:
         """Drain at the first signal; end at once at the second, or before the pipeline runs."""
         self._signals += 1
-        if self._current is not None and self._signals < SIGNALS_TO_STOP:
-            self._log.info("run.draining", in_flight=self._current.in_flight)
-            self._current.stop()
-        elif self._running is not None:
+        if self._pipeline is not None and self._signals < SIGNALS_TO_STOP:
+            self._log.info("run.draining", in_flight=self._pipeline.in_flight)
+            self._pipeline.stop()
+        elif self._task is not None:
             self._log.warning("run.stopped", signals=self._signals)
-            self._running.cancel()
+            self._task.cancel()
 
     async def _show(self, view: ProgressView) -> None:
         while True:

@@ -1,7 +1,7 @@
 """``dispatcher explain``: the whole history of one contact."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -68,10 +68,8 @@ def _show(contact: Mapping[str, Any]) -> None:
         ],
     )
     click.echo()
-    tables.show("History", STORY_COLUMNS, _story_rows(contact["story"]))
-
-
-def _story_rows(story: list[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    for entry in story:
-        columns = (entry.get(column, "") for column in STORY_COLUMNS[1:])
-        yield (tables.moment(entry["time"]), *columns)
+    rows = (
+        (tables.moment(entry["time"]), *(entry.get(column, "") for column in STORY_COLUMNS[1:]))
+        for entry in contact["story"]
+    )
+    tables.show("History", STORY_COLUMNS, rows)

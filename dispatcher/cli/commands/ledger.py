@@ -65,7 +65,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     """
     path = options.ledger_path()
     order = pruner.PruneOrder(time.time() - _age(older_than), campaign, parked, dry_run)
-    with _exclusive_use(path, "prune"), _shown("pruning", progress=progress) as report:
+    with _exclusive_use(path, "prune"), _show_progress("pruning", progress=progress) as report:
         pruned, left = pruner.prune_ledger(path, order, vacuum=vacuum, report=report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
@@ -114,7 +114,7 @@ def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool 
     The copy is readable by its owner alone. It gets its name when it is complete.
     """
     path = options.ledger_path()
-    with _shown("copying", progress=progress) as report:
+    with _show_progress("copying", progress=progress) as report:
         found = back_up(path, target, overwrite=force, report=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
@@ -149,7 +149,7 @@ def forget(
         raise click.UsageError("name either CONTACT or --external-contact ID")
     path = options.ledger_path()
     target = erase.ErasureTarget(contact or external_contact or "", contact is None, campaign)
-    with _exclusive_use(path, "forget"), _shown("looking", progress=progress) as report:
+    with _exclusive_use(path, "forget"), _show_progress("looking", progress=progress) as report:
         forgotten = erase.erase_person(path, target, time.time(), report=report)
     emptied = truncate_wal(path)
     return _report_erasure(path, target, forgotten, emptied=emptied)
@@ -208,7 +208,7 @@ def _age(text: str) -> float:
 
 
 @contextmanager
-def _shown(name: str, *, progress: bool | None) -> Iterator[ReportProgress]:
+def _show_progress(name: str, *, progress: bool | None) -> Iterator[ReportProgress]:
     """Yield the function that shows how much is done."""
     with show_counts(name, live=progress) as show:
         yield lambda done, total: show((done, total))

@@ -80,13 +80,18 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     if len(settings.campaigns) > 1:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
     to_read = None if all_ else 0 if no_checks else sample
-    with _shown(to_read, progress=progress) as show:
+    with _show_scan(to_read, progress=progress) as show:
         report = dry_run.plan(settings, show, sample=to_read, ended_after=ended_after, seed=seed)
     seconds = duration(report, settings)
     if as_json:
         click.echo(json.dumps(report_as_json(settings, report, seconds, time.time()), indent=2))
-    else:
-        _print(Console(), settings, report, seconds, ended_after)
+        return ExitCode.DONE
+    console = Console()
+    console.print(_rows(settings.campaign, report))
+    console.print(_outcomes(report.estimate))
+    console.print(_requests_table(report.estimate))
+    for line in _remarks(settings, report, seconds, ended_after):
+        console.print(line, highlight=False, soft_wrap=True)
     return ExitCode.DONE
 
 
@@ -149,20 +154,6 @@ def _requests(estimate: Estimate) -> dict[str, Interval]:
         "sends": estimate.sends,
         "all": estimate.requests,
     }
-
-
-def _print(
-    console: Console,
-    settings: Settings,
-    report: DryRunReport,
-    seconds: Seconds,
-    ended_after: float,
-) -> None:
-    console.print(_rows(settings.campaign, report))
-    console.print(_outcomes(report.estimate))
-    console.print(_requests_table(report.estimate))
-    for line in _remarks(settings, report, seconds, ended_after):
-        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _rows(campaign: str, report: DryRunReport) -> Table:
@@ -236,17 +227,17 @@ def _remarks(
 
 
 @contextmanager
-def _shown(
+def _show_scan(
     sample: int | None, *, progress: bool | None
 ) -> Iterator[Callable[[ScanProgress], None]]:
     """Yield the function that shows how far the dry run is."""
     names = ("rows read", "states read")[: 1 if sample == 0 else 2]
     with show_counts(*names, live=progress) as show:
 
-        def show_scan(scan: ScanProgress) -> None:
+        def show_counted(scan: ScanProgress) -> None:
             states = scan.to_check if sample is None else min(sample, scan.to_check)
             rows = (scan.rows, scan.rows if scan.at_end else None)
             read = (scan.checked + scan.unread, states if scan.at_end else None)
             show(*(rows, read)[: len(names)])
 
-        yield show_scan
+        yield show_counted

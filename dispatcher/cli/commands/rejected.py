@@ -1,6 +1,7 @@
 """``dispatcher rejected export``: the rejected rows, as files that can be corrected."""
 
 import csv
+import io
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -174,12 +175,10 @@ class _RowFiles:
         for out in self.files.values():
             out.file.close()
         path = self.out.with_name(f"{self.out.stem}.reasons.csv")
-        with _create(path) as file:
-            lines = os.fdopen(os.dup(file.fileno()), "w", encoding="utf-8", newline="")
-            with lines:
-                writer = csv.writer(lines)
-                writer.writerow(COLUMNS)
-                writer.writerows(self.reasons)
+        with _create(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as lines:
+            writer = csv.writer(lines)
+            writer.writerow(COLUMNS)
+            writer.writerows(self.reasons)
         return path
 
 
