@@ -47,7 +47,16 @@ def make_credentials(
             stack.push_async_callback(vault.close)
             return vault
         case "aws":
-            aws = AwsCredentialSource(_aws_options(section), clock)
+            aws = AwsCredentialSource(
+                AwsOptions(
+                    secret_id=section.aws_secret_id,
+                    region=section.aws_region,
+                    endpoint_url=section.aws_endpoint_url,
+                    timeout=section.wait_seconds,
+                    fields=_fields(section),
+                ),
+                clock,
+            )
             stack.push_async_callback(aws.close)
             return aws
 
@@ -94,13 +103,3 @@ def _login(section: CredentialsSettings, env: Mapping[str, str]) -> VaultAuth:
 
 def _secret(env: Mapping[str, str], variable: str, path: str, key: str) -> Callable[[], str]:
     return from_env_or_file(env.get(variable, "").strip(), variable, path, key)
-
-
-def _aws_options(section: CredentialsSettings) -> AwsOptions:
-    return AwsOptions(
-        secret_id=section.aws_secret_id,
-        region=section.aws_region,
-        endpoint_url=section.aws_endpoint_url,
-        timeout=section.wait_seconds,
-        fields=_fields(section),
-    )

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import uvloop
 
@@ -19,23 +18,18 @@ SHOW_SECONDS = 0.2
 """How often the progress is shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class DryRunRequest:
-    """What a dry run is to do.
+def plan(
+    settings: Settings,
+    show: Callable[[ScanProgress], None],
+    *,
+    sample: int | None,
+    ended_after: float,
+    seed: int | None,
+) -> DryRunReport:
+    """Return what a run would do, without a write to the ledger and without a send.
 
     ``sample`` is how many contacts' states are read: None for all, 0 for none. ``seed`` selects
     the same sample of the same source again. ``ended_after`` is in seconds.
-    """
-
-    sample: int | None
-    ended_after: float
-    seed: int | None = None
-
-
-def plan(
-    settings: Settings, request: DryRunRequest, show: Callable[[ScanProgress], None]
-) -> DryRunReport:
-    """Return what a run would do, without a write to the ledger and without a send.
 
     Raises:
         SourceError: the source cannot be read.
@@ -44,24 +38,26 @@ def plan(
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_plan(settings, request, show))
+    return uvloop.run(_plan(settings, show, sample, ended_after, seed))
 
 
 async def _plan(
-    settings: Settings, request: DryRunRequest, show: Callable[[ScanProgress], None]
+    settings: Settings,
+    show: Callable[[ScanProgress], None],
+    sample: int | None,
+    ended_after: float,
+    seed: int | None,
 ) -> DryRunReport:
     clock, policy = SystemClock(), make_policy(settings)
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
         rules = await open_campaign_rules(settings.rules, settings.campaign, stack, lambda: None)
-        workers = settings.engine.workers
-        options = DryRunOptions(request.sample, workers, request.ended_after, rules)
-        below = random.Random(request.seed).randrange  # noqa: S311 - a sample, not a secret
+        options = DryRunOptions(sample, settings.engine.workers, ended_after, rules)
+        below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
         dry_run = DryRun(source, ledger, policy, clock, options, below)
         stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.progress, show)))
-        if request.sample == 0:
+        if sample == 0:
             return await dry_run.run(None, None)
         platform, reader = await open_reader(settings, clock, stack)
         return await dry_run.run(platform, reader)

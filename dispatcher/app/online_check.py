@@ -1,6 +1,5 @@
 """Checks whether the platform answers, and whether it lets each client do its work."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -32,8 +31,7 @@ def check_online(settings: Settings) -> list[OnlineFinding]:
 
     No message is sent.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_check_clients(settings))
+    return uvloop.run(_check_clients(settings))
 
 
 async def _check_clients(settings: Settings) -> list[OnlineFinding]:

@@ -12,7 +12,8 @@ import structlog
 import uvloop
 
 from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
-from dispatcher.app.control import commands
+from dispatcher.app.control.commands import CommandHandler
+from dispatcher.app.control.server import serve_commands
 from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.domain.events import Halted
@@ -21,7 +22,9 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
-from dispatcher.http_server.health import HealthServer
+from dispatcher.http_server.health import serve_health
+from dispatcher.http_server.unix_socket import socket_path
+from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Clock, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.telemetry.stats.run_stats import Snapshot
@@ -84,8 +87,7 @@ def run(
 
     """
     _tune_garbage_collector()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Run(settings, view, once=once, limit=limit).run())
+    return uvloop.run(_Run(settings, view, once=once, limit=limit).run())
 
 
 def _tune_garbage_collector() -> None:
@@ -112,12 +114,12 @@ class _Run:
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
-        self._running: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
-        self._current: Pipeline | None = None
+        self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
+        self._pipeline: Pipeline | None = None
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
-        self._running = starting = asyncio.ensure_future(self._run())
+        self._task = starting = asyncio.ensure_future(self._run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
@@ -136,8 +138,7 @@ class _Run:
             campaigns = await open_campaigns(
                 settings, telemetry, stack, self._too_many_failed, once=self._once
             )
-            ledger, socket = campaigns[0].ledger, settings.control.socket
-            await commands.serve(stack, ledger, settings.ledger.path, socket, self)
+            await self._serve_commands(stack, campaigns[0].ledger)
             pool = await open_pool(settings, self._clock, stack, telemetry.shared_sink)
             await preflight(pool.clients, self._log)
             campaign_runs = make_campaign_runs(campaigns, pool, self._clock, self._limit)
@@ -162,40 +163,34 @@ class _Run:
         self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
     ) -> None:
         settings = self._settings.telemetry
-        if not settings.health_port:
-            return
-        server = HealthServer(
-            settings.health_host,
-            settings.health_port,
-            status=lambda: self._telemetry.status(pipeline.in_flight),
-            ready=lambda: pool.halted_since is None,
-        )
-        await server.start()
-        stack.push_async_callback(server.stop)
+        if settings.health_port:
+            await serve_health(
+                stack,
+                settings.health_host,
+                settings.health_port,
+                status=lambda: self._telemetry.status(pipeline.in_flight),
+                ready=lambda: pool.halted_since is None,
+            )
 
-    def live(self) -> Mapping[str, object]:
+    async def _serve_commands(self, stack: AsyncExitStack, ledger: SqliteLedger) -> None:
+        """Serve the operator's commands, and record the socket in the ledger's lock file."""
+        path = socket_path(self._settings.ledger.path, self._settings.control.socket)
+        handler = CommandHandler(ledger, self._status, lambda: self._pipeline)
+        await serve_commands(stack, path, handler.by_name())
+        ledger.record_socket(str(path))
+
+    def _status(self) -> Mapping[str, object]:
         """Return the status of the run for its control socket."""
-        in_flight = self._current.in_flight if self._current else 0
+        in_flight = self._pipeline.in_flight if self._pipeline else 0
         return {
             "requests_per_second": requests_per_minute(self._settings) / 60,
             **self._telemetry.status(in_flight),
         }
 
-    def wake(self) -> None:
-        """Look for contacts that are due now; a run does so when it starts."""
-        if self._current is not None:
-            self._current.wake()
-
-    def pause_function(self, verb: str) -> commands.SetPaused | None:
-        """Return what pauses or resumes a campaign of this run."""
-        if self._current is None:
-            return None
-        return self._current.pause if verb == "pause" else self._current.resume
-
     async def _run_pipeline(self, stack: AsyncExitStack, pipeline: Pipeline) -> RunOutcome | None:
         """Run the pipeline and show its progress; return None if a second signal ended it."""
         running = asyncio.ensure_future(pipeline.run())
-        self._current, self._running = pipeline, running
+        self._pipeline, self._task = pipeline, running
         showing: asyncio.Future[None] | None = None
         if self._view is not None:
             stack.enter_context(self._view)
@@ -219,18 +214,18 @@ class _Run:
         log = structlog.get_logger(campaign=campaign.name)
         log.error("run.too_many_failures", detail=detail)
         self._telemetry.sink(campaign.name).emit(Halted(HaltReason.FAILURES, detail))
-        if self._current is not None:
-            self._current.stop(failed=True)
+        if self._pipeline is not None:
+            self._pipeline.stop(failed=True)
 
     def _on_signal(self) -> None:
         """Drain at the first signal; end at once at the second, or before the pipeline runs."""
         self._signals += 1
-        if self._current is not None and self._signals < SIGNALS_TO_STOP:
-            self._log.info("run.draining", in_flight=self._current.in_flight)
-            self._current.stop()
-        elif self._running is not None:
+        if self._pipeline is not None and self._signals < SIGNALS_TO_STOP:
+            self._log.info("run.draining", in_flight=self._pipeline.in_flight)
+            self._pipeline.stop()
+        elif self._task is not None:
             self._log.warning("run.stopped", signals=self._signals)
-            self._running.cancel()
+            self._task.cancel()
 
     async def _show(self, view: ProgressView) -> None:
         while True:

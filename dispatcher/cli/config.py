@@ -1,14 +1,43 @@
-"""Options that name a configuration or a ledger, and the settings that follow from them."""
+"""Groups of options, and the settings that follow from a configuration's options."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
+import click
+
+from dispatcher.cli.options import FILE
 from dispatcher.settings import Purpose, Settings, load
+
+Command = Callable[..., int | None]
+"""A command's body; what it returns is the exit code."""
 
 DEFAULT_CONFIG = Path("dispatcher.toml")
 """The configuration that is used, if the file exists, when none is named."""
+
+
+def option_group(group: type, *options: Callable[[Command], Command]) -> Callable[..., Command]:
+    """Return a decorator that adds options, and passes their values to the body as one object.
+
+    ``group`` is a dataclass with one field for each option. With several groups, the body takes
+    their objects in the order of the decorators, and the values of further options by name.
+    """
+    names = [field.name for field in fields(group)]
+
+    def decorate(body: Command) -> Command:
+        @wraps(body)
+        def call(*groups: object, **values: Any) -> int | None:
+            return body(*groups, group(**{name: values.pop(name) for name in names}), **values)
+
+        command: Command = call
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +101,41 @@ class SettingsOptions(ConfigOptions):
             "platform.base_url": self.platform_url,
         }
         return self._load({**own, **(flags or {})}, self.sets, purpose=purpose)
+
+
+config_option = click.option(
+    "--config",
+    type=FILE,
+    help="Settings in TOML; without it dispatcher.toml, if there is one here.",
+)
+
+settings_options = option_group(
+    SettingsOptions,
+    config_option,
+    click.option("--source", help='A file, a glob, a folder to watch, or "-".'),
+    click.option("--ledger", type=click.Path(), help="The file of the ledger."),
+    click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
+    click.option("--platform-url", help="The platform's address, such as https://api.example.com"),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any setting, as in --set engine.workers=16; can be repeated.",
+    ),
+)
+
+ledger_option = click.option(
+    "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
+)
+
+ledger_file_options = option_group(ConfigOptions, config_option, ledger_option)
+
+ledger_options = option_group(
+    LedgerOptions,
+    config_option,
+    ledger_option,
+    click.option(
+        "--campaign", help="Only this campaign; else the one of the configuration, or all."
+    ),
+)

@@ -9,14 +9,15 @@ from click.shell_completion import CompletionItem
 
 from dispatcher.cli.exit_codes import explain_errors
 from dispatcher.cli.options import DEBUG
+from dispatcher.domain.errors import ExitCode
 
 
 class LazyGroup(click.Group):
     """A group whose help and completion import no command (click: "Lazily Loading Subcommands").
 
     ``lazy_subcommands`` maps a command's name to "module:attribute" and its short help.
-    Commands are listed in the order in which they were added. An exception that leaves a command
-    is reported as a message and an exit code.
+    Commands are listed in the order in which they were added. What a command returns is the exit
+    code; an exception that leaves it is reported as a message and an exit code.
     """
 
     def __init__(
@@ -26,9 +27,9 @@ class LazyGroup(click.Group):
         self._lazy = lazy_subcommands or {}
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command, and exit with the code that it returns."""
         with explain_errors(lambda: bool(ctx.meta.get(DEBUG))):
-            return super().invoke(ctx)
+            raise click.exceptions.Exit(super().invoke(ctx) or ExitCode.DONE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the commands."""

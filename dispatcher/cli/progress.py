@@ -83,7 +83,7 @@ def show_counts(*names: str, live: bool | None) -> Iterator[Callable[..., None]]
         yield show_bars
 
 
-def view(console: Console, *, live: bool) -> ProgressView:
+def progress_view(console: Console, *, live: bool) -> ProgressView:
     """Return a live view or plain lines."""
     return LiveView(console) if live else PlainView(console)
 

@@ -11,31 +11,33 @@ from rich.table import Table
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows: as a table at a terminal, else as lines with tabs under a header."""
+    """Print rows: as lines with tabs under a header, or at a terminal as a table.
+
+    The table leaves out columns that are empty, because a terminal is narrow.
+    """
+    cells = [[_plain(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in (columns, *rows):
-            click.echo("\t".join(_plain(cell) for cell in row))
+        for row in (columns, *cells):
+            click.echo("\t".join(row))
         return
-    _print_table(title, columns, [[_plain(cell) for cell in row] for row in rows])
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table without its empty columns, because a terminal is narrow."""
-    used = [column for column in range(len(columns)) if any(row[column] for row in rows)]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for column in used:
-        table.add_column(columns[column], overflow="fold")
-    for row in rows:
+    used = [column for column in range(len(columns)) if any(row[column] for row in cells)]
+    table = _empty_table(title, *(columns[column] for column in used))
+    for row in cells:
         table.add_row(*(row[column] for column in used))
     Console(highlight=False, markup=False).print(table)
 
 
 def new_table(title: str, *columns: str) -> Table:
     """Return an empty table whose last column holds figures."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for column in columns[:-1]:
-        table.add_column(column, overflow="fold")
+    table = _empty_table(title, *columns[:-1])
     table.add_column(columns[-1], justify="right")
+    return table
+
+
+def _empty_table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     return table
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import stat
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -16,7 +16,7 @@ from dispatcher.app.control.client import (
     send_command,
 )
 from dispatcher.app.control.commands import CommandHandler
-from dispatcher.app.control.server import ControlServer
+from dispatcher.app.control.server import serve_commands
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
@@ -32,21 +32,18 @@ class Run:
     def __init__(self):
         self.woken = 0
         self.paused = []
-        self.pausable = True
-
-    def live(self):
-        return {"in_flight": 7}
+        self.has_started = True
 
     def wake(self):
         self.woken += 1
 
-    def pause_function(self, verb):
-        async def set_paused(campaign):
-            self.paused.append((verb, campaign))
-            if campaign != "a":
-                raise LookupError(campaign)
+    async def pause(self, campaign, verb="pause"):
+        self.paused.append((verb, campaign))
+        if campaign != "a":
+            raise LookupError(campaign)
 
-        return set_paused if self.pausable else None
+    async def resume(self, campaign):
+        await self.pause(campaign, "resume")
 
 
 @asynccontextmanager
@@ -60,14 +57,14 @@ async def serving(tmp_path, run):
         await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW))
         if campaign == "b":
             await ledger.close()
-    server = ControlServer(socket_path(path, ""), CommandHandler(ledger, run).by_name())
-    await server.start()
-    ledger.record_socket(str(socket_path(path, "")))
-    try:
+    handler = CommandHandler(
+        ledger, lambda: {"in_flight": 7}, lambda: run if run.has_started else None
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(ledger.close)
+        await serve_commands(stack, socket_path(path, ""), handler.by_name())
+        ledger.record_socket(str(socket_path(path, "")))
         yield path
-    finally:
-        await server.stop()
-        await ledger.close()
 
 
 async def test_two_clients_send_commands_at_once(tmp_path):
@@ -127,7 +124,7 @@ async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
         assert run.paused == [("pause", "b"), ("pause", "a")]
         done = await asyncio.to_thread(execute, path, "resume", {"campaign": "a"})
         assert set(done.answer["resumed"]) == {"a"}
-        run.pausable = False
+        run.has_started = False
         with pytest.raises(ControlError, match="cannot pause"):
             await asyncio.to_thread(execute, path, "pause", {})
 
@@ -157,13 +154,10 @@ async def test_a_lost_ledger_is_reported(tmp_path):
     async def lost(_arguments):
         raise LedgerError("ledger x: the disk is full")
 
-    server = ControlServer(tmp_path / "s", {"replay": lost})
-    await server.start()
-    try:
+    async with AsyncExitStack() as stack:
+        await serve_commands(stack, tmp_path / "s", {"replay": lost})
         with pytest.raises(ControlError, match="the disk is full"):
             await asyncio.to_thread(send_command, str(tmp_path / "s"), "replay", {})
-    finally:
-        await server.stop()
 
 
 async def test_a_socket_that_was_left_behind_is_replaced_and_nothing_else(tmp_path):
@@ -172,16 +166,14 @@ async def test_a_socket_that_was_left_behind_is_replaced_and_nothing_else(tmp_pa
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(dead))
     file.write_text("mine")
-    first = ControlServer(dead, {})
-    await first.start()
-    try:
+    async with AsyncExitStack() as stack:
+        await serve_commands(stack, dead, {})
         with pytest.raises(ControlAddressError, match=r"cannot be made.*control\.socket"):
-            await ControlServer(file, {}).start()
+            await serve_commands(stack, file, {})
         with pytest.raises(ControlAddressError):
-            await ControlServer(dead, {}).start()
+            await serve_commands(stack, dead, {})
         assert dead.is_socket()
-    finally:
-        await first.stop()
+    assert not dead.exists()
     assert file.read_text() == "mine"
 
 

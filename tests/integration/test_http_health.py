@@ -1,13 +1,14 @@
 """Health over real HTTP."""
 
 import socket
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 
 from dispatcher.domain.events import Settled
 from dispatcher.domain.status import Reason, Status
-from dispatcher.http_server.health import HealthAddressError, HealthServer
+from dispatcher.http_server.health import HealthAddressError, serve_health
 from dispatcher.telemetry.stats.as_json import as_json
 from dispatcher.telemetry.stats.run_stats import RunStats
 
@@ -18,35 +19,33 @@ async def test_the_three_pages():
     tally.emit(
         Settled("k", "c", Status.PARKED, Reason.IDENTITY, None, None, None, "r", seconds=1.0)
     )
-    server = HealthServer(
-        "127.0.0.1", 0, status=lambda: as_json(tally.snapshot()), ready=lambda: ready[0]
-    )
-    await server.start()
-    try:
-        async with aiohttp.ClientSession(server.address) as client:
-            assert (await client.get("/healthz")).status == 200
-            assert (await client.get("/readyz")).status == 503
-            ready[0] = True
-            assert (await client.get("/readyz")).status == 200
-            answer = await client.get("/status")
-            assert answer.content_type == "application/json"
-            assert (await answer.json())["settled"] == {"parked": {"identity": 1}}
-            assert (await client.post("/status")).status == 405
-            assert (await client.get("/")).status == 404
-    finally:
-        await server.stop()
-    await server.stop()
+    async with AsyncExitStack() as stack:
+        address = await serve_health(
+            stack, "127.0.0.1", 0, status=lambda: as_json(tally.snapshot()), ready=lambda: ready[0]
+        )
+        client = await stack.enter_async_context(aiohttp.ClientSession(address))
+        assert (await client.get("/healthz")).status == 200
+        assert (await client.get("/readyz")).status == 503
+        ready[0] = True
+        assert (await client.get("/readyz")).status == 200
+        answer = await client.get("/status")
+        assert answer.content_type == "application/json"
+        assert (await answer.json())["settled"] == {"parked": {"identity": 1}}
+        assert (await client.post("/status")).status == 405
+        assert (await client.get("/")).status == 404
 
 
-async def test_after_the_stop_nobody_listens():
+async def serve_once(host, port):
+    """Serve on an address, and stop; return the port."""
+    async with AsyncExitStack() as stack:
+        address = await serve_health(stack, host, port, status=dict, ready=lambda: True)
+    return int(address.rsplit(":", 1)[1])
+
+
+async def test_after_the_stop_nothing_listens():
     """The port is free again once the server was stopped."""
-    server = HealthServer("127.0.0.1", 0, status=dict, ready=lambda: True)
-    await server.start()
-    port = int(server.address.rsplit(":", 1)[1])
-    await server.stop()
-    again = HealthServer("127.0.0.1", port, status=dict, ready=lambda: True)
-    await again.start()
-    await again.stop()
+    port = await serve_once("127.0.0.1", 0)
+    assert await serve_once("127.0.0.1", port) == port
 
 
 async def test_a_port_that_is_taken():
@@ -55,9 +54,8 @@ async def test_a_port_that_is_taken():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        server = HealthServer("127.0.0.1", port, status=dict, ready=lambda: True)
         with pytest.raises(HealthAddressError) as caught:
-            await server.start()
+            await serve_once("127.0.0.1", port)
     assert isinstance(caught.value, OSError)
     assert f"127.0.0.1:{port}" in str(caught.value)
     assert "telemetry.health_port" in str(caught.value)
@@ -65,6 +63,5 @@ async def test_a_port_that_is_taken():
 
 async def test_an_address_that_is_not_ours():
     """An address of another machine is told apart from a port that is taken."""
-    server = HealthServer("192.0.2.1", 8099, status=dict, ready=lambda: True)
     with pytest.raises(HealthAddressError, match=r"192\.0\.2\.1:8099.*telemetry\.health_host"):
-        await server.start()
+        await serve_once("192.0.2.1", 8099)

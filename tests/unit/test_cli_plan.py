@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -35,7 +36,7 @@ def invoke(monkeypatch, tmp_path):
 
     def run(plan, *more):
         monkeypatch.setattr(
-            dry_run, "plan", lambda *arguments: requests.append(arguments[1]) or plan
+            dry_run, "plan", lambda *_, **what: requests.append(SimpleNamespace(**what)) or plan
         )
         options = ["--source", "contacts.csv", "--campaign", "carts", *more]
         secrets = {"DISPATCHER_CLIENT_ID": "a", "DISPATCHER_CLIENT_SECRET": "b"}

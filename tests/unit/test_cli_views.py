@@ -78,7 +78,7 @@ def test_plain_view_prints_every_ten_seconds(snapshot, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("dispatcher.cli.progress.time.monotonic", lambda: now[0])
     out = io.StringIO()
-    with progress.view(Console(file=out, width=40), live=False) as view:
+    with progress.progress_view(Console(file=out, width=40), live=False) as view:
         for _ in range(50):
             now[0] += 0.5
             view.update({"c1": snapshot})
@@ -118,7 +118,7 @@ def test_live_view_cleans_up(snapshot):
     """At a terminal the view is drawn in place, and gone at the end."""
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True)
-    with progress.view(console, live=True) as view:
+    with progress.progress_view(console, live=True) as view:
         view.update({"c1": snapshot})
         assert "3 settled" in out.getvalue()
     assert out.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))

@@ -1,23 +1,13 @@
 """``dispatcher check``: everything that is wrong with a configuration, at once."""
 
-from dataclasses import dataclass
-
 import click
 
 from dispatcher import app
-from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import debug_option, settings_options, with_options
+from dispatcher.cli.options import debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.settings import warnings
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckCommandOptions(SettingsOptions):
-    """Options of ``dispatcher check``."""
-
-    online: bool
-    show: bool
 
 
 @click.command(epilog=EPILOG)
@@ -25,8 +15,7 @@ class CheckCommandOptions(SettingsOptions):
 @click.option("--online", is_flag=True, help="Also ask for a token, its scopes, and the platform.")
 @click.option("--show", is_flag=True, help="Print every setting, and where it was set.")
 @debug_option
-@with_options(CheckCommandOptions)
-def check(options: CheckCommandOptions) -> int:
+def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
     """Report everything that is wrong with a configuration, at once.
 
     Each mistake is named with the file and line, environment variable or option where it was
@@ -37,11 +26,11 @@ def check(options: CheckCommandOptions) -> int:
     app.make_agent(settings)
     for warning in warnings(settings):
         say(f"warning: {warning}")
-    if options.show:
+    if show:
         click.echo(settings.describe())
     campaigns = "campaigns" if len(settings.campaigns) > 1 else "campaign"
     click.echo(f"The configuration of {campaigns} {settings.title} is fine.")
-    if not options.online:
+    if not online:
         return ExitCode.DONE
     findings = app.check_online(settings)
     for finding in findings:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import FrameType
@@ -18,7 +17,7 @@ import click
 
 import dispatcher
 from dispatcher.cli.demo_check import DemoEvidence, compare, find_swallowed
-from dispatcher.cli.options import debug_option, progress_option, with_options
+from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.read.reader import LedgerReader
@@ -73,14 +72,6 @@ class DemoFolder:
         self.config.write_text(text, encoding="utf-8")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoCommandOptions:
-    """Options of ``dispatcher demo``."""
-
-    folder: Path
-    progress: bool | None
-
-
 @click.command()
 @click.option(
     "--folder",
@@ -91,8 +82,7 @@ class DemoCommandOptions:
 )
 @progress_option
 @debug_option
-@with_options(DemoCommandOptions)
-def demo(options: DemoCommandOptions) -> int:
+def demo(*, folder: Path, progress: bool | None) -> int:
     """Send 2,000 contacts through a local sandbox, and check the result against its log.
 
     Nothing leaves this machine. The sandbox is a process of its own that behaves like the
@@ -100,15 +90,15 @@ def demo(options: DemoCommandOptions) -> int:
     and a rate limit. Afterwards the sandbox's log of what took effect is compared with the
     ledger, contact by contact.
     """
-    files = DemoFolder(options.folder)
+    files = DemoFolder(folder)
     try:
         files.prepare()
     except OSError as error:
-        raise click.UsageError(f"{options.folder} cannot be used: {error}") from error
+        raise click.UsageError(f"{folder} cannot be used: {error}") from error
     with _sandbox(files) as url:
         files.configure(url)
         click.echo(f"The sandbox serves at {url}. Sending to the contacts in {files.contacts} ...")
-        code = _run(files, options.progress)
+        code = _run(files, progress=progress)
     if code != ExitCode.DONE:
         return code
     agree, report = compare(_read_evidence(files))
@@ -153,7 +143,7 @@ def _address(process: "subprocess.Popen[bytes]") -> str:
     return str(json.loads(line)["url"])
 
 
-def _run(files: DemoFolder, progress: bool | None) -> int:  # noqa: FBT001 - an option with three states
+def _run(files: DemoFolder, *, progress: bool | None) -> int:
     """Run the dispatcher as a user does, with this terminal."""
     shown = [] if progress is None else ["--progress" if progress else "--no-progress"]
     command = _command("run", "--config", str(files.config), "--once", *shown)

@@ -1,16 +1,15 @@
 """``dispatcher explain``: the whole history of one contact."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from dispatcher.cli import tables
-from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import json_option, ledger_options, with_options
+from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.read import contact_history
 from dispatcher.ledgers.read.reader import ledger_reader
@@ -21,20 +20,12 @@ _TIMES = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExplainCommandOptions(LedgerOptions):
-    """Options of ``dispatcher explain`` and ``dispatcher parked show``."""
-
-    name: str
-    as_json: bool
-
-
 @click.command(epilog=EPILOG)
 @click.argument("name", metavar="CONTACT")
 @ledger_options
+@debug_option
 @json_option
-@with_options(ExplainCommandOptions)
-def explain(options: ExplainCommandOptions) -> int:
+def explain(options: LedgerOptions, *, name: str, as_json: bool) -> int:
     """Show the whole history of one contact, from the ledger.
 
     CONTACT is its key, its conversation id, or its external contact id. The history has every
@@ -46,17 +37,19 @@ def explain(options: ExplainCommandOptions) -> int:
       dispatcher explain order-4711
       dispatcher explain 5f0c9a3e --campaign cart-2026-11 --json
     """
-    return show_history(options, parked_only=False)
+    return show_history(options, name, as_json=as_json)
 
 
-def show_history(options: ExplainCommandOptions, *, parked_only: bool) -> ExitCode:
+def show_history(
+    options: LedgerOptions, name: str, *, as_json: bool, parked_only: bool = False
+) -> ExitCode:
     """Print the history of each contact with that key or id; return the exit code."""
     ledger, campaign = options.ledger_and_campaign()
     with ledger_reader(ledger) as connection:
         contacts = contact_history.describe_contact(
-            connection, options.name, campaign, parked_only=parked_only
+            connection, name, campaign, parked_only=parked_only
         )
-    if options.as_json:
+    if as_json:
         click.echo(json.dumps(contacts, indent=2))
         return ExitCode.DONE
     for contact in contacts:
@@ -75,10 +68,8 @@ def _show(contact: Mapping[str, Any]) -> None:
         ],
     )
     click.echo()
-    tables.show("History", STORY_COLUMNS, _story_rows(contact["story"]))
-
-
-def _story_rows(story: list[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    for entry in story:
-        columns = (entry.get(column, "") for column in STORY_COLUMNS[1:])
-        yield (tables.moment(entry["time"]), *columns)
+    rows = (
+        (tables.moment(entry["time"]), *(entry.get(column, "") for column in STORY_COLUMNS[1:]))
+        for entry in contact["story"]
+    )
+    tables.show("History", STORY_COLUMNS, rows)

@@ -4,21 +4,14 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from dispatcher.cli.config import ConfigOptions, LedgerOptions
+from dispatcher.cli.config import ConfigOptions, ledger_file_options
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.lazy_group import LazyGroup
-from dispatcher.cli.options import (
-    FILE,
-    debug_option,
-    ledger_file_options,
-    progress_option,
-    with_options,
-)
+from dispatcher.cli.options import FILE, debug_option, progress_option
 from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error
@@ -33,42 +26,6 @@ from dispatcher.ports import LedgerError
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _YOUNGEST = _UNITS["d"]
 _MIB = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class PruneCommandOptions(LedgerOptions):
-    """Options of ``dispatcher ledger prune``."""
-
-    older_than: str
-    parked: bool
-    dry_run: bool
-    vacuum: bool
-    progress: bool | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyCommandOptions(ConfigOptions):
-    """Options of ``dispatcher ledger verify``."""
-
-    quick: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackupCommandOptions(ConfigOptions):
-    """Options of ``dispatcher ledger backup``."""
-
-    target: Path
-    force: bool
-    progress: bool | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForgetCommandOptions(LedgerOptions):
-    """Options of ``dispatcher ledger forget``."""
-
-    contact: str | None
-    external_contact: str | None
-    progress: bool | None
 
 
 @click.group(cls=LazyGroup)  # which lists its commands in this order
@@ -91,18 +48,25 @@ def ledger() -> None:
 @click.option("--vacuum", is_flag=True, help="Then rewrite the file as small as possible.")
 @progress_option
 @debug_option
-@with_options(PruneCommandOptions)
-def prune(options: PruneCommandOptions) -> int:
+def prune(  # noqa: PLR0913 - one parameter for each option
+    options: ConfigOptions,
+    *,
+    older_than: str,
+    campaign: str | None,
+    parked: bool,
+    dry_run: bool,
+    vacuum: bool,
+    progress: bool | None,
+) -> int:
     """Remove contacts that became final long ago, with lineage and history, and old rejected rows.
 
     Hashes of their keys stay, with the times of their messages, so that they are never new
     contacts again. The totals that `dispatcher status` shows do not change.
     """
     path = options.ledger_path()
-    before = time.time() - _age(options.older_than)
-    order = pruner.PruneOrder(before, options.campaign, options.parked, options.dry_run)
-    with _exclusive_use(path, "prune"), _shown("pruning", progress=options.progress) as report:
-        pruned, left = pruner.prune_ledger(path, order, vacuum=options.vacuum, report=report)
+    order = pruner.PruneOrder(time.time() - _age(older_than), campaign, parked, dry_run)
+    with _exclusive_use(path, "prune"), _show_progress("pruning", progress=progress) as report:
+        pruned, left = pruner.prune_ledger(path, order, vacuum=vacuum, report=report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
         f"{pruned.contacts:,} contacts, {pruned.lineage:,} lineage "
@@ -119,14 +83,13 @@ def prune(options: PruneCommandOptions) -> int:
 @ledger_file_options
 @click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
 @debug_option
-@with_options(VerifyCommandOptions)
-def verify(options: VerifyCommandOptions) -> int:
+def verify(options: ConfigOptions, *, quick: bool) -> int:
     """Check that a ledger is whole, as a database and as a ledger.
 
     The exit code is 4 if something is wrong; each finding says what to do.
     """
     path, found = options.ledger_path(), 0
-    for finding in check_integrity(path, quick=options.quick):
+    for finding in check_integrity(path, quick=quick):
         if not finding.count:
             click.echo(f"ok    no {finding.meaning}")
             continue
@@ -145,15 +108,14 @@ def verify(options: VerifyCommandOptions) -> int:
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @progress_option
 @debug_option
-@with_options(BackupCommandOptions)
-def backup(options: BackupCommandOptions) -> int:
+def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool | None) -> int:
     """Copy the ledger to the file TARGET as of one moment, and verify the copy.
 
     The copy is readable by its owner alone. It gets its name when it is complete.
     """
-    path, target = options.ledger_path(), options.target
-    with _shown("copying", progress=options.progress) as report:
-        found = back_up(path, target, overwrite=options.force, report=report)
+    path = options.ledger_path()
+    with _show_progress("copying", progress=progress) as report:
+        found = back_up(path, target, overwrite=force, report=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
@@ -168,8 +130,14 @@ def backup(options: BackupCommandOptions) -> int:
 @click.option("--campaign", help="Where CONTACT is looked up, if its key is another person's too.")
 @progress_option
 @debug_option
-@with_options(ForgetCommandOptions)
-def forget(options: ForgetCommandOptions) -> int:
+def forget(
+    options: ConfigOptions,
+    *,
+    contact: str | None,
+    external_contact: str | None,
+    campaign: str | None,
+    progress: bool | None,
+) -> int:
     """Erase one person from all campaigns of the ledger.
 
     CONTACT is a contact's key, or the id of a conversation. Contacts that were not sent yet are
@@ -177,12 +145,11 @@ def forget(options: ForgetCommandOptions) -> int:
     that the person never becomes a new contact again. The exit code is 4 if a send to the person
     is still in progress.
     """
-    contact, external = options.contact, options.external_contact
-    if (contact is None) == (external is None):
+    if (contact is None) == (external_contact is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
     path = options.ledger_path()
-    target = erase.ErasureTarget(contact or external or "", contact is None, options.campaign)
-    with _exclusive_use(path, "forget"), _shown("looking", progress=options.progress) as report:
+    target = erase.ErasureTarget(contact or external_contact or "", contact is None, campaign)
+    with _exclusive_use(path, "forget"), _show_progress("looking", progress=progress) as report:
         forgotten = erase.erase_person(path, target, time.time(), report=report)
     emptied = truncate_wal(path)
     return _report_erasure(path, target, forgotten, emptied=emptied)
@@ -241,7 +208,7 @@ def _age(text: str) -> float:
 
 
 @contextmanager
-def _shown(name: str, *, progress: bool | None) -> Iterator[ReportProgress]:
+def _show_progress(name: str, *, progress: bool | None) -> Iterator[ReportProgress]:
     """Yield the function that shows how much is done."""
     with show_counts(name, live=progress) as show:
         yield lambda done, total: show((done, total))

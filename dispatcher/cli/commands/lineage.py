@@ -1,44 +1,26 @@
 """``dispatcher lineage``: which conversation continues which, exported or verified."""
 
 import sys
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
 import click
 
-from dispatcher.app import lineage_check, lineage_export
+from dispatcher.app import lineage_export
+from dispatcher.app.lineage_check import verify_lineage
 from dispatcher.app.lineage_formats import FORMATS, Format
-from dispatcher.cli.config import LedgerOptions, SettingsOptions
-from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import (
-    FILE,
-    campaign_options,
-    debug_option,
+from dispatcher.cli.config import (
+    LedgerOptions,
+    SettingsOptions,
+    ledger_options,
     settings_options,
-    with_options,
 )
+from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportLineageOptions(LedgerOptions):
-    """Options of ``dispatcher lineage export``."""
-
-    format: Format
-    since: int | None
-    out: str
-    overwrite: bool
-    cursor_file: Path | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyLineageOptions(SettingsOptions):
-    """Options of ``dispatcher lineage verify``."""
-
-    since: int
-    limit: int | None
-    min_age: float
+from dispatcher.engine.readonly.lineage_check import LineageCheck
+from dispatcher.ledgers.lineage_check import UnverifiedQuery
 
 
 @click.group()
@@ -47,7 +29,7 @@ def lineage() -> None:
 
 
 @lineage.command(epilog=EPILOG, short_help="Export the lineage as CSV, JSON Lines or Parquet.")
-@campaign_options
+@ledger_options
 @click.option("--format", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
     "--since", type=click.IntRange(min=0), metavar="CURSOR", help="Only rows after this cursor."
@@ -60,8 +42,15 @@ def lineage() -> None:
     help="Begin at the cursor in this file, and write the next one into it.",
 )
 @debug_option
-@with_options(ExportLineageOptions)
-def export(options: ExportLineageOptions) -> int:
+def export(
+    options: LedgerOptions,
+    *,
+    format: Format,  # noqa: A002 - the option's name
+    since: int | None,
+    out: str,
+    overwrite: bool,
+    cursor_file: Path | None,
+) -> int:
     """Export the lineage, whole or from a cursor on; a running dispatcher is not disturbed.
 
     The next cursor is printed on standard error, and written into the cursor file once the export
@@ -75,11 +64,11 @@ def export(options: ExportLineageOptions) -> int:
           --cursor-file lineage.cursor --out "lineage-$(date +%s).jsonl"
     """
     ledger, campaign = options.ledger_and_campaign()
-    out = None if options.out == "-" else Path(options.out)
-    if out is None and options.format == "parquet" and sys.stdout.isatty():
+    file = None if out == "-" else Path(out)
+    if file is None and format == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: name a file with --out.")
     request = lineage_export.ExportRequest(
-        ledger, campaign, options.format, options.since, out, options.cursor_file, options.overwrite
+        ledger, campaign, format, since, file, cursor_file, overwrite
     )
     written = lineage_export.export(request, sys.stdout.buffer)
     say(f"{written.rows:,} rows exported; next cursor: {written.cursor}")
@@ -101,8 +90,7 @@ def export(options: ExportLineageOptions) -> int:
     help="Leave younger links for later: the platform's analytics lag behind.",
 )
 @debug_option
-@with_options(VerifyLineageOptions)
-def verify(options: VerifyLineageOptions) -> int:
+def verify(options: SettingsOptions, *, since: int, limit: int | None, min_age: float) -> int:
     """Ask the platform's analytics whether each link took, and mark it in the ledger.
 
     Links that were confirmed before are not asked about again. One request serves up to 100
@@ -115,12 +103,9 @@ def verify(options: VerifyLineageOptions) -> int:
     """
     settings = options.load_settings(purpose="verify")
     named = options.campaign or settings.origin("campaign") is not None
-    request = lineage_check.LineageCheckRequest(
-        settings.campaign if named else None, options.since, options.limit, options.min_age
-    )
-    done = lineage_check.verify_lineage(
-        settings, request, lambda so_far: say(f"{so_far.checked:,} links asked about")
-    )
+    query = UnverifiedQuery(time.time() - min_age, settings.campaign if named else None)
+    done = LineageCheck(since, limit)
+    verify_lineage(settings, query, done, lambda _: say(f"{done.checked:,} links asked about"))
     for link, verdict in done.failing:
         click.echo(
             f"{verdict}  {link.relation}  {link.previous_conversation_id} -> "

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import orjson
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, tables
-from dispatcher.cli.commands.explain import ExplainCommandOptions, show_history
-from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.commands.explain import show_history
+from dispatcher.cli.config import Command, LedgerOptions, ledger_options, option_group
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import F, combine, json_option, ledger_options, with_options
+from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import operator_commands
@@ -46,13 +47,12 @@ def age(text: str) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionOptions(LedgerOptions):
+class SelectionOptions:
     """Options that select parked contacts."""
 
     names: tuple[str, ...]
     reason: str | None
     older_than: float | None
-    limit: int | None
 
     def selection(self, campaign: str | None, limit: int | None) -> operator_commands.Selection:
         """Return the selection as the ledger's commands take it."""
@@ -65,24 +65,10 @@ class SelectionOptions(LedgerOptions):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListCommandOptions(SelectionOptions):
-    """Options of ``dispatcher parked list``."""
-
-    limit: int
-    as_json: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplayOrDropOptions(SelectionOptions):
-    """Options of ``dispatcher parked replay`` and ``dispatcher parked drop``."""
-
-    yes: bool
-
-
-def selection_options(*, limit: int | None) -> Callable[[F], F]:
+def selection_options(*, limit: int | None) -> Callable[[Command], Command]:
     """Return a decorator that adds the options that select parked contacts."""
-    return combine(
+    return option_group(
+        SelectionOptions,
         click.option(
             "--reason", type=click.Choice([str(reason) for reason in Reason]), metavar="REASON",
             help="Parked for this reason, such as in_doubt or exhausted.",
@@ -117,9 +103,9 @@ def parked() -> None:
 @parked.command("list", short_help="List parked contacts.")
 @selection_options(limit=100)
 @ledger_options
+@debug_option
 @json_option
-@with_options(ListCommandOptions)
-def list_(options: ListCommandOptions) -> int:
+def list_(selected: SelectionOptions, options: LedgerOptions, *, limit: int, as_json: bool) -> int:
     """List parked contacts: ids, reasons and counts, never a message or an address.
 
     \b
@@ -129,8 +115,11 @@ def list_(options: ListCommandOptions) -> int:
       dispatcher parked list --older-than 3d --campaign cart-2026-11
     """
     ledger, campaign = options.ledger_and_campaign()
-    rows, total = _read_rows(ledger, options.selection(campaign, None), options.limit)
-    if options.as_json:
+    with ledger_reader(ledger) as connection:
+        found = operator_commands.parked(connection, selected.selection(campaign, None))
+        rows = [_row(campaign, row) for _, campaign, row in islice(found, limit)]
+        total = len(rows) + sum(1 for _ in found)
+    if as_json:
         click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
         return ExitCode.DONE
     shown = ((*row[:5], tables.moment(row[5]), *row[6:]) for row in rows)
@@ -143,24 +132,26 @@ def list_(options: ListCommandOptions) -> int:
 @parked.command(short_help="Show everything about one parked contact.")
 @click.argument("name", metavar="KEY|ID")
 @ledger_options
+@debug_option
 @json_option
-@with_options(ExplainCommandOptions)
-def show(options: ExplainCommandOptions) -> int:
+def show(options: LedgerOptions, *, name: str, as_json: bool) -> int:
     """Show everything about one parked contact, with its history.
 
     \b
     Example:
       dispatcher parked show order-4711
     """
-    return show_history(options, parked_only=True)
+    return show_history(options, name, as_json=as_json, parked_only=True)
 
 
 @parked.command(epilog=EPILOG, short_help="Put parked contacts back into the run.")
 @selection_options(limit=None)
 @ledger_options
+@debug_option
 @yes_option
-@with_options(ReplayOrDropOptions)
-def replay(options: ReplayOrDropOptions) -> int:
+def replay(
+    selected: SelectionOptions, options: LedgerOptions, *, limit: int | None, yes: bool
+) -> int:
     """Put parked contacts back: they are due at once, with fresh attempts.
 
     One that was parked in doubt is not sent again: it is in doubt again, and the platform is asked
@@ -172,15 +163,18 @@ def replay(options: ReplayOrDropOptions) -> int:
       dispatcher parked replay order-4711 order-4712
       dispatcher parked replay --reason exhausted --limit 100 --yes
     """
-    return _replay_or_drop(options, "replay")
+    ledger, campaign = options.ledger_and_campaign()
+    return _replay_or_drop("replay", ledger, selected.selection(campaign, limit), yes=yes)
 
 
 @parked.command(epilog=EPILOG, short_help="Make parked contacts final: nothing is sent.")
 @selection_options(limit=None)
 @ledger_options
+@debug_option
 @yes_option
-@with_options(ReplayOrDropOptions)
-def drop(options: ReplayOrDropOptions) -> int:
+def drop(
+    selected: SelectionOptions, options: LedgerOptions, *, limit: int | None, yes: bool
+) -> int:
     """Make parked contacts final as skipped, with reason dropped; their messages are removed.
 
     \b
@@ -188,18 +182,19 @@ def drop(options: ReplayOrDropOptions) -> int:
       dispatcher parked drop order-4711
       dispatcher parked drop --reason identity --older-than 7d
     """
-    return _replay_or_drop(options, "drop")
-
-
-def _replay_or_drop(options: ReplayOrDropOptions, verb: str) -> ExitCode:
     ledger, campaign = options.ledger_and_campaign()
-    selection = options.selection(campaign, options.limit)
+    return _replay_or_drop("drop", ledger, selected.selection(campaign, limit), yes=yes)
+
+
+def _replay_or_drop(
+    verb: str, ledger: Path, selection: operator_commands.Selection, *, yes: bool
+) -> ExitCode:
     with ledger_reader(ledger) as connection:
         by_reason = Counter(row[3] for _, _, row in operator_commands.parked(connection, selection))
     if not by_reason:
         click.echo("No parked contact is selected: nothing was done.")
         return ExitCode.DONE
-    if by_reason.total() > 1 and not options.yes:
+    if by_reason.total() > 1 and not yes:
         _confirm(verb, by_reason)
     done = client.execute(ledger, verb, selection.to_dict())
     click.echo(f"{_outcome(verb, done.answer)}, {done.by}.")
@@ -237,20 +232,6 @@ def _confirm(verb: str, by_reason: Counter[str]) -> None:
 
 def _at_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _read_rows(
-    ledger: Path, selection: operator_commands.Selection, limit: int
-) -> tuple[list[tuple[Any, ...]], int]:
-    """Return at most ``limit`` rows to show, and how many contacts are selected in all."""
-    rows: list[tuple[Any, ...]] = []
-    total = 0
-    with ledger_reader(ledger) as connection:
-        for _, campaign, row in operator_commands.parked(connection, selection):
-            total += 1
-            if len(rows) < limit:
-                rows.append(_row(campaign, row))
-    return rows, total
 
 
 def _row(campaign: str, row: list[Any]) -> tuple[Any, ...]:

@@ -4,15 +4,15 @@ import click
 
 from dispatcher.app.control import client
 from dispatcher.cli import tables
-from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import ledger_options, with_options
+from dispatcher.cli.options import debug_option
 from dispatcher.domain.errors import ExitCode
 
 
 @click.command(epilog=EPILOG)
 @ledger_options
-@with_options(LedgerOptions)
+@debug_option
 def pause(options: LedgerOptions) -> int:
     """Let a campaign take nothing new, now and after a restart; what is in flight is settled.
 
@@ -30,7 +30,7 @@ def pause(options: LedgerOptions) -> int:
 
 @click.command(epilog=EPILOG)
 @ledger_options
-@with_options(LedgerOptions)
+@debug_option
 def resume(options: LedgerOptions) -> int:
     """Let a paused campaign go on where it stopped.
 

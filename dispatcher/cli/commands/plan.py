@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,15 +13,9 @@ from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
-from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import (
-    debug_option,
-    json_option,
-    progress_option,
-    settings_options,
-    with_options,
-)
+from dispatcher.cli.options import debug_option, json_option, progress_option
 from dispatcher.cli.progress import show_counts
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.errors import ExitCode
@@ -33,19 +26,6 @@ from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
 """Share of the quota that a run uses; see docs/architecture.md, pacing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanCommandOptions(SettingsOptions):
-    """Options of ``dispatcher plan``."""
-
-    sample: int
-    all_: bool
-    no_checks: bool
-    ended_after: float
-    seed: int | None
-    as_json: bool
-    progress: bool | None
 
 
 @click.command(epilog=EPILOG)
@@ -71,8 +51,17 @@ class PlanCommandOptions(SettingsOptions):
 @json_option
 @progress_option
 @debug_option
-@with_options(PlanCommandOptions)
-def plan(options: PlanCommandOptions) -> int:
+def plan(  # noqa: PLR0913 - one parameter for each option
+    options: SettingsOptions,
+    *,
+    sample: int,
+    all_: bool,
+    no_checks: bool,
+    ended_after: float,
+    seed: int | None,
+    as_json: bool,
+    progress: bool | None,
+) -> int:
     """Report what a run that starts now would do. Nothing is sent, and nothing is written.
 
     The source is read to its end, from the position that the ledger has, and the states of a
@@ -85,20 +74,24 @@ def plan(options: PlanCommandOptions) -> int:
       dispatcher plan --config dispatcher.toml --sample 2000 --json
       dispatcher plan --config dispatcher.toml --no-checks
     """
-    if options.all_ and options.no_checks:
+    if all_ and no_checks:
         raise click.UsageError("--all and --no-checks exclude each other.")
     settings = options.load_settings()
     if len(settings.campaigns) > 1:
         raise click.UsageError(f"plan one campaign at a time: --campaign, one of {settings.title}")
-    sample = None if options.all_ else 0 if options.no_checks else options.sample
-    request = dry_run.DryRunRequest(sample, options.ended_after, options.seed)
-    with _shown(request, progress=options.progress) as show:
-        report = dry_run.plan(settings, request, show)
+    to_read = None if all_ else 0 if no_checks else sample
+    with _show_scan(to_read, progress=progress) as show:
+        report = dry_run.plan(settings, show, sample=to_read, ended_after=ended_after, seed=seed)
     seconds = duration(report, settings)
-    if options.as_json:
-        click.echo(json.dumps(as_json(settings, report, seconds, time.time()), indent=2))
-    else:
-        _print(Console(), settings, report, seconds, options.ended_after)
+    if as_json:
+        click.echo(json.dumps(report_as_json(settings, report, seconds, time.time()), indent=2))
+        return ExitCode.DONE
+    console = Console()
+    console.print(_rows(settings.campaign, report))
+    console.print(_outcomes(report.estimate))
+    console.print(_requests_table(report.estimate))
+    for line in _remarks(settings, report, seconds, ended_after):
+        console.print(line, highlight=False, soft_wrap=True)
     return ExitCode.DONE
 
 
@@ -118,7 +111,7 @@ def duration(report: DryRunReport, settings: Settings) -> Seconds:
     return Seconds(*(max(number / rate, report.longest_wait) for number in numbers))
 
 
-def as_json(
+def report_as_json(
     settings: Settings, report: DryRunReport, seconds: Seconds, now: float
 ) -> dict[str, object]:
     """Return the report as JSON values; every estimate has its 95% interval."""
@@ -161,20 +154,6 @@ def _requests(estimate: Estimate) -> dict[str, Interval]:
         "sends": estimate.sends,
         "all": estimate.requests,
     }
-
-
-def _print(
-    console: Console,
-    settings: Settings,
-    report: DryRunReport,
-    seconds: Seconds,
-    ended_after: float,
-) -> None:
-    console.print(_rows(settings.campaign, report))
-    console.print(_outcomes(report.estimate))
-    console.print(_requests_table(report.estimate))
-    for line in _remarks(settings, report, seconds, ended_after):
-        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _rows(campaign: str, report: DryRunReport) -> Table:
@@ -248,17 +227,17 @@ def _remarks(
 
 
 @contextmanager
-def _shown(
-    request: dry_run.DryRunRequest, *, progress: bool | None
+def _show_scan(
+    sample: int | None, *, progress: bool | None
 ) -> Iterator[Callable[[ScanProgress], None]]:
     """Yield the function that shows how far the dry run is."""
-    names = ("rows read", "states read")[: 1 if request.sample == 0 else 2]
+    names = ("rows read", "states read")[: 1 if sample == 0 else 2]
     with show_counts(*names, live=progress) as show:
 
-        def show_scan(scan: ScanProgress) -> None:
-            states = scan.to_check if request.sample is None else min(request.sample, scan.to_check)
+        def show_counted(scan: ScanProgress) -> None:
+            states = scan.to_check if sample is None else min(sample, scan.to_check)
             rows = (scan.rows, scan.rows if scan.at_end else None)
             read = (scan.checked + scan.unread, states if scan.at_end else None)
             show(*(rows, read)[: len(names)])
 
-        yield show_scan
+        yield show_counted

@@ -1,6 +1,7 @@
 """``dispatcher rejected export``: the rejected rows, as files that can be corrected."""
 
 import csv
+import io
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,9 +11,9 @@ from typing import Any, BinaryIO
 import click
 
 from dispatcher.app.wiring import make_layout
-from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import FILE, ledger_options, with_options
+from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
@@ -32,15 +33,6 @@ _MODE = 0o600
 """Owner only: rows contain messages and addresses."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRejectedOptions(LedgerOptions):
-    """Options of ``dispatcher rejected export``."""
-
-    out: Path
-    reason: str | None
-    header: Path | None
-
-
 @click.group()
 def rejected() -> None:
     """Export the rows of the source that could not become contacts."""
@@ -57,8 +49,8 @@ def rejected() -> None:
     help="A file with the header of the rows, where the source is no longer there.",
 )  # fmt: skip
 @ledger_options
-@with_options(ExportRejectedOptions)
-def export(options: ExportRejectedOptions) -> int:
+@debug_option
+def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Path | None) -> int:
     """Write the rejected rows as they were in the source, under its header.
 
     Correct them and use the file as a source: rows that are in the campaign already are
@@ -78,13 +70,11 @@ def export(options: ExportRejectedOptions) -> int:
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
     (status,) = read_status(ledger, names[0], now=0.0)
-    files = _RowFiles(
-        options.out, make_layout(options.load_settings()), options.header, status.positions
-    )
+    files = _RowFiles(out, make_layout(options.load_settings()), header, status.positions)
     try:
         with LedgerReader(ledger, names[0]) as reader:
             for row in reader.rejected():
-                if options.reason in (None, row.reason):
+                if reason in (None, row.reason):
                     files.write(row)
         _finish(files)
     except BaseException:
@@ -185,12 +175,10 @@ class _RowFiles:
         for out in self.files.values():
             out.file.close()
         path = self.out.with_name(f"{self.out.stem}.reasons.csv")
-        with _create(path) as file:
-            lines = os.fdopen(os.dup(file.fileno()), "w", encoding="utf-8", newline="")
-            with lines:
-                writer = csv.writer(lines)
-                writer.writerow(COLUMNS)
-                writer.writerows(self.reasons)
+        with _create(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as lines:
+            writer = csv.writer(lines)
+            writer.writerow(COLUMNS)
+            writer.writerows(self.reasons)
         return path
 
 

@@ -1,16 +1,16 @@
 """``dispatcher run``: settings, then the run, then its summary."""
 
 import sys
-from dataclasses import dataclass
 
 import click
 from rich.console import Console
 
 from dispatcher import app
-from dispatcher.cli import progress, summary
-from dispatcher.cli.config import SettingsOptions
+from dispatcher.cli import summary
+from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.exit_codes import EPILOG, say
-from dispatcher.cli.options import debug_option, progress_option, settings_options, with_options
+from dispatcher.cli.options import debug_option, progress_option
+from dispatcher.cli.progress import is_live, progress_view
 from dispatcher.domain.errors import ExitCode
 from dispatcher.settings import Settings, warnings
 from dispatcher.telemetry.stats.merge import merge_snapshots
@@ -36,17 +36,6 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunCommandOptions(SettingsOptions):
-    """Options of ``dispatcher run``."""
-
-    limit: int | None
-    once: bool
-    wait_limit: float | None
-    log_format: str | None
-    progress: bool | None
-
-
 @click.command(epilog=EPILOG)
 @settings_options
 @click.option(
@@ -62,8 +51,15 @@ class RunCommandOptions(SettingsOptions):
 @click.option("--log-format", help="auto, json or console.")
 @progress_option
 @debug_option
-@with_options(RunCommandOptions)
-def run(options: RunCommandOptions) -> int:
+def run(
+    options: SettingsOptions,
+    *,
+    limit: int | None,
+    once: bool,
+    wait_limit: float | None,
+    log_format: str | None,
+    progress: bool | None,
+) -> int:
     """Send to every contact of the source, and to those that the ledger still holds.
 
     Without --once it runs until it is stopped, and sends to contacts as they become due.
@@ -80,18 +76,14 @@ def run(options: RunCommandOptions) -> int:
       dispatcher run --set platform.requests_per_minute=600 --set engine.workers=16
     """
     settings = options.load_settings(
-        {
-            "engine.wait_limit_seconds": options.wait_limit,
-            "telemetry.log_format": options.log_format,
-        }
+        {"engine.wait_limit_seconds": wait_limit, "telemetry.log_format": log_format}
     )
     for warning in warnings(settings):
         say(f"warning: {warning}")
     console = Console()
-    live = progress.is_live(console, options.progress)
-    view = progress.view(console, live=live)
-    settings_for_view = _quieter(settings, live=live)
-    result = app.run(settings_for_view, view, once=options.once, limit=options.limit)
+    live = is_live(console, progress)
+    view = progress_view(console, live=live)
+    result = app.run(_quieter(settings, live=live), view, once=once, limit=limit)
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)

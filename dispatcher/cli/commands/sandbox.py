@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from dispatcher.cli.options import FILE, PORT, debug_option, with_options
+from dispatcher.cli.config import option_group
+from dispatcher.cli.options import FILE, PORT, debug_option
 from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.model import DialectName
@@ -23,7 +24,7 @@ class ScenarioFileError(DispatcherError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SandboxCommandOptions:
+class SandboxOptions:
     """Options of ``dispatcher sandbox``."""
 
     scenario: Path | None
@@ -34,16 +35,6 @@ class SandboxCommandOptions:
     seed: int | None
     dialect: DialectName | None
     ready_json: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContactsCommandOptions:
-    """Options of ``dispatcher sandbox contacts``."""
-
-    count: int
-    out: Path
-    seed: int
-    scenario: Path | None
 
 
 @click.group(invoke_without_command=True)
@@ -60,8 +51,8 @@ class ContactsCommandOptions:
 )
 @click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
 @debug_option
-@with_options(SandboxCommandOptions)
-def sandbox(options: SandboxCommandOptions) -> int | None:
+@option_group(SandboxOptions)
+def sandbox(options: SandboxOptions) -> int | None:
     """Serve a local platform that behaves like the real one, until it is stopped.
 
     The same seed gives the same world. Client id and secret are sandbox-client and
@@ -96,15 +87,14 @@ def sandbox(options: SandboxCommandOptions) -> int | None:
     help="Take the mixture of conversations from here; half ended and half active without.",
 )
 @debug_option
-@with_options(ContactsCommandOptions)
-def contacts(options: ContactsCommandOptions) -> int:
+def contacts(*, count: int, out: Path, seed: int, scenario: Path | None) -> int:
     """Write a file of contacts whose conversations the sandbox knows."""
-    shares = dict(_load(options.scenario).world.shares)
+    shares = dict(_load(scenario).world.shares)
     try:
-        written = write_contacts(options.out, count=options.count, shares=shares, seed=options.seed)
+        written = write_contacts(out, count=count, shares=shares, seed=seed)
     except OSError as error:
-        raise click.UsageError(f"{options.out} cannot be written: {error.strerror}") from error
-    click.echo(f"{options.out}: {options.count:,} contacts")
+        raise click.UsageError(f"{out} cannot be written: {error.strerror}") from error
+    click.echo(f"{out}: {count:,} contacts")
     for kind, number in written.most_common():
         click.echo(f"  {number:>8,}  {kind}")
     return ExitCode.DONE
@@ -118,7 +108,7 @@ def _load(path: Path | None) -> Scenario:
         raise ScenarioFileError(list_mistakes(error.mistakes)) from error
 
 
-def _run(scenario: Scenario, options: SandboxCommandOptions) -> None:
+def _run(scenario: Scenario, options: SandboxOptions) -> None:
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
@@ -127,7 +117,7 @@ def _run(scenario: Scenario, options: SandboxCommandOptions) -> None:
         uvloop.run(_serve(scenario, options))
 
 
-async def _serve(scenario: Scenario, options: SandboxCommandOptions) -> None:
+async def _serve(scenario: Scenario, options: SandboxOptions) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,9 +133,7 @@ async def _serve(scenario: Scenario, options: SandboxCommandOptions) -> None:
     )
 
 
-def _print_ready(
-    options: SandboxCommandOptions, scenario: Scenario, port: int, control_port: int
-) -> None:
+def _print_ready(options: SandboxOptions, scenario: Scenario, port: int, control_port: int) -> None:
     host = f"[{options.host}]" if ":" in options.host else options.host
     url, control = f"http://{host}:{port}", f"http://{host}:{control_port}"
     if options.ready_json:

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from rich.console import Console
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, summary, tables
-from dispatcher.cli.config import LedgerOptions
+from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG
-from dispatcher.cli.options import campaign_options, debug_option, json_option, with_options
+from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.read.reader import ledger_reader
@@ -32,21 +31,12 @@ StatusReport = Mapping[str, Any]
 """The status as JSON values: what --json prints."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StatusCommandOptions(LedgerOptions):
-    """Options of ``dispatcher status``."""
-
-    as_json: bool
-    watch: bool
-
-
 @click.command(epilog=EPILOG)
-@campaign_options
+@ledger_options
 @json_option
 @click.option("--watch", is_flag=True, help="Look again every 2 seconds, until interrupted.")
 @debug_option
-@with_options(StatusCommandOptions)
-def status(options: StatusCommandOptions) -> int:
+def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
     """Show the status of a campaign: from the running dispatcher, else from the ledger.
 
     Contacts by status and reason, what is due and since when, halts, pauses, rates, and how long
@@ -62,13 +52,13 @@ def status(options: StatusCommandOptions) -> int:
     quota = _quota(options)
     while True:
         report = read_status(ledger, campaign, quota)
-        if options.watch:
+        if watch:
             click.clear()
-        if options.as_json:
+        if as_json:
             click.echo(json.dumps(report, indent=2))
         else:
             show(report, time.time())
-        if not options.watch:
+        if not watch:
             return ExitCode.DONE
         time.sleep(WATCH_SECONDS)
 
@@ -133,7 +123,7 @@ def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
     return f"Not final: {', '.join(parts)}."
 
 
-def _quota(options: StatusCommandOptions) -> float | None:
+def _quota(options: LedgerOptions) -> float | None:
     """Return the quota in requests per second; None without a configuration."""
     if options.ledger and options.config is None:
         return None
