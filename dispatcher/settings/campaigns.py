@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import LIST, item
+from dispatcher.settings.key_paths import LIST, LISTS, item
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
 from dispatcher.settings.value_sources import FLAGS
@@ -36,10 +36,11 @@ def pop_selection(layers: Layers) -> str | None:
 
 
 def problems(layers: Layers, selected: str | None) -> list[SettingsProblem]:
-    """Return the problems of the list as a whole; remove values that are not allowed beside it."""
+    """Return the problems of the lists; remove values that are not allowed beside campaigns."""
+    found = list(_repeated(layers))
     if not layers.listed:
-        return []
-    found = [*_both_forms(layers), *_repeated(layers)]
+        return found
+    found += _both_forms(layers)
     if not layers.items() and not any(problem.key == LIST for problem in layers.problems):
         found.append(SettingsProblem("settings", LIST, "is empty", "write [[campaigns]] for each"))
     names = [layers.values.get((name, "name")) for name in layers.items()]
@@ -100,10 +101,10 @@ def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
 
 
 def _repeated(layers: Layers) -> Iterator[SettingsProblem]:
-    for path in layers.repeated(LIST, "name"):
-        yield layers.origins[path].problem(
-            ".".join(path), "is already the name of another campaign"
-        )
+    for list_key in LISTS:
+        problem = f"is already the name of another {list_key.removesuffix('s')}"
+        for path in layers.repeated(list_key, "name"):
+            yield layers.origins[path].problem(".".join(path), problem)
     for path in layers.repeated(LIST, "source", "path"):
         if layers.values[path] == STDIN:
             problem = "is standard input, which another campaign reads already"

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from dispatcher.settings.errors import MISSING, WrongValueError
-from dispatcher.settings.field_types import BaseUrl, Text, base_url
-from dispatcher.settings.section import SettingsSection
+from dispatcher.settings.field_types import BaseUrl, SettingsSection, Text, base_url
 
 KeyFinding = tuple[str, str, str]
 """A key of the section or a variable, what is wrong with it, and what to do."""
@@ -20,11 +19,8 @@ JWT_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 """Where Kubernetes mounts the token of a pod's service account."""
 
 
-def _without_slashes(value: str) -> str:
-    return value.strip("/")
-
-
-VaultPath = Annotated[str, AfterValidator(_without_slashes)]
+_WithoutSlashes = AfterValidator(lambda path: path.strip("/"))
+VaultPath = Annotated[str, _WithoutSlashes]
 
 
 class CredentialsSettings(SettingsSection):
@@ -38,7 +34,7 @@ class CredentialsSettings(SettingsSection):
     vault_address: BaseUrl = ""
     vault_namespace: str = ""
     vault_ca_bundle: str = ""
-    vault_mount: Annotated[Text, AfterValidator(_without_slashes)] = "secret"
+    vault_mount: Annotated[Text, _WithoutSlashes] = "secret"
     vault_path: VaultPath = ""
     vault_auth: Literal["token", "approle", "kubernetes"] = "token"
     vault_auth_mount: VaultPath = ""

@@ -20,13 +20,13 @@ from dispatcher.settings.field_types import (
     Proxy,
     Quiet,
     Region,
+    SettingsSection,
     TemplateText,
     Text,
     Texts,
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.section import SettingsSection
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import Format, Meaning
 
