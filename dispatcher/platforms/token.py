@@ -35,8 +35,7 @@ RENEW_AGAIN_SECONDS = 1.0
 class AccessToken:
     """An issued token. Times are monotonic seconds; ``headers`` carry it.
 
-    ``granted`` are the scopes in the response that issued it; None if they are not known. ``info``
-    is what the platform reported about it afterwards.
+    ``info`` is what the response that issued it reports, or what the platform reported afterwards.
     """
 
     number: int
@@ -44,8 +43,7 @@ class AccessToken:
     issued: float
     refresh_at: float
     expires_at: float
-    granted: tuple[str, ...] | None
-    info: TokenInfo | None = None
+    info: TokenInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,11 @@ class TokenOptions:
     write_any_of: Sequence[str] = ()
     read_any_of: Sequence[str] = ()
     permissions: Sequence[str] = ()
-    pages: AdminPages = MESSAGING_PAGES
+    pages: AdminPages = field(default_factory=lambda: MESSAGING_PAGES)
 
 
-Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo | None]]
-"""Returns what a new token grants, from its headers; None if that cannot be read just now."""
+Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo]]
+"""Returns what a new token grants, from its headers."""
 
 
 class TokenManager:
@@ -144,7 +142,8 @@ class TokenManager:
         """Return the renewal that has not begun yet; create it if there is none."""
         if self._next_renewal is None:
             self._next_renewal = asyncio.create_task(self._renew_after(self._renewal))
-            self._next_renewal.add_done_callback(_retrieve)
+            # mark an error as retrieved, although perhaps no caller waits for it
+            self._next_renewal.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._next_renewal
 
     async def _renew_after(self, previous: "asyncio.Task[AccessToken] | None") -> AccessToken:
@@ -194,7 +193,7 @@ class TokenManager:
             issued=use.since,
             refresh_at=use.reload_at,
             expires_at=use.expires_at,
-            granted=bearer.scopes,
+            info=TokenInfo(bearer.scopes),
         )
 
     async def _exchange(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
@@ -237,13 +236,11 @@ class TokenManager:
             issued=start,
             refresh_at=start + lifetime - min(60.0, lifetime * 0.3),
             expires_at=start + lifetime - min(5.0, lifetime * 0.05),
-            granted=tuple(scope.split()) if isinstance(scope, str) else (),
+            info=TokenInfo(tuple(scope.split()) if isinstance(scope, str) else ()),
         )
 
     def _grants(self, token: AccessToken) -> TokenGrants:
-        if self._inspect is None:
-            return self._required.evaluate(token.number, token.granted)
-        return self._required.evaluate_reported(token.number, token.info)
+        return self._required.evaluate(token.number, token.info)
 
 
 def _lifetime(expires_in: object) -> float:
@@ -255,8 +252,3 @@ def _lifetime(expires_in: object) -> float:
 def _printable(value: object) -> str:
     """Return ``value`` if it is a text that a header and a terminal can show; else ""."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
-
-
-def _retrieve(task: "asyncio.Task[AccessToken]") -> None:
-    if not task.cancelled():
-        task.exception()
