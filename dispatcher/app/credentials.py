@@ -13,8 +13,7 @@ from dispatcher.credentials.file import FileCredentialSource
 from dispatcher.credentials.secret_fields import SecretFields
 from dispatcher.credentials.vault import VaultCredentialSource, VaultOptions
 from dispatcher.credentials.vault_auth import (
-    AppRoleAuth,
-    KubernetesAuth,
+    RoleAuth,
     TokenAuth,
     VaultAuth,
     from_env_or_file,
@@ -87,9 +86,10 @@ def _login(section: CredentialsSettings, env: Mapping[str, str]) -> VaultAuth:
         case "approle":
             key, path = "vault_secret_id_file", section.vault_secret_id_file
             secret_id = _secret(env, "VAULT_SECRET_ID", path, key)
-            return AppRoleAuth(section.vault_role_id, secret_id, mount)
+            return RoleAuth("approle", section.vault_role_id, secret_id, mount)
         case "kubernetes":
-            return KubernetesAuth(section.vault_role, section.vault_jwt_file, mount)
+            jwt = _secret(env, "", section.vault_jwt_file, "vault_jwt_file")
+            return RoleAuth("kubernetes", section.vault_role, jwt, mount)
 
 
 def _secret(env: Mapping[str, str], variable: str, path: str, key: str) -> Callable[[], str]:
