@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
-from dispatcher.platforms.bearer_token import BearerTokenTracker, TokenRefusal
+from dispatcher.platforms.access_token import AccessToken, BearerTokenTracker, TokenRefusal
 from dispatcher.platforms.grants import RequiredGrants, TokenInfo
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
@@ -29,21 +29,6 @@ DEFAULT_LIFETIME = 300.0
 """Seconds that a token is valid if the response does not say."""
 RENEW_AGAIN_SECONDS = 1.0
 """Pause after a failed renewal, while the current token is still valid."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """An issued token. Times are monotonic seconds; ``headers`` carry it.
-
-    ``info`` is what the response that issued it reports, or what the platform reported afterwards.
-    """
-
-    number: int
-    headers: dict[str, str] = field(repr=False)
-    issued: float
-    refresh_at: float
-    expires_at: float
-    info: TokenInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,24 +162,12 @@ class TokenManager:
     async def _token_for(self, credentials: Credentials) -> AccessToken | TokenRefusal:
         match credentials:
             case ClientCredentials():
-                return await self._exchange(credentials)
+                token = await self._exchange(credentials)
             case BearerToken():
-                return self._use_bearer(credentials)
-
-    def _use_bearer(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
-        """Treat a bearer token as issued; it keeps its number while it is unchanged."""
-        use = self._bearer_tracker.accept(bearer, self._issued + 1)
-        if isinstance(use, TokenRefusal):
-            return use
-        self._issued = use.number
-        return AccessToken(
-            number=use.number,
-            headers={"Authorization": f"Bearer {bearer.value}"},
-            issued=use.since,
-            refresh_at=use.reload_at,
-            expires_at=use.expires_at,
-            info=TokenInfo(bearer.scopes),
-        )
+                token = self._bearer_tracker.accept(credentials, self._issued + 1)
+        if isinstance(token, AccessToken):
+            self._issued = token.number
+        return token
 
     async def _exchange(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
         options = self._options
@@ -227,11 +200,10 @@ class TokenManager:
         value = _printable(body.get("access_token")) if body is not None else ""
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
-        self._issued += 1
         lifetime = _lifetime(body.get("expires_in"))
         scope = body.get("scope")
         return AccessToken(
-            number=self._issued,
+            number=self._issued + 1,
             headers={"Authorization": f"Bearer {value}"},
             issued=start,
             refresh_at=start + lifetime - min(60.0, lifetime * 0.3),
