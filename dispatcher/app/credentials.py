@@ -1,6 +1,6 @@
 """Builds the source of credentials that ``[credentials]`` describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -82,18 +82,14 @@ def _login(section: CredentialsSettings, env: Mapping[str, str]) -> VaultAuth:
     match section.vault_auth:
         case "token":
             key, path = "vault_token_file", section.vault_token_file
-            return TokenAuth(_secret(env, "VAULT_TOKEN", path, key))
+            return TokenAuth(from_env_or_file(env, "VAULT_TOKEN", path, key))
         case "approle":
             key, path = "vault_secret_id_file", section.vault_secret_id_file
-            secret_id = _secret(env, "VAULT_SECRET_ID", path, key)
+            secret_id = from_env_or_file(env, "VAULT_SECRET_ID", path, key)
             return RoleAuth("approle", section.vault_role_id, secret_id, mount)
         case "kubernetes":
-            jwt = _secret(env, "", section.vault_jwt_file, "vault_jwt_file")
+            jwt = from_env_or_file(env, "", section.vault_jwt_file, "vault_jwt_file")
             return RoleAuth("kubernetes", section.vault_role, jwt, mount)
-
-
-def _secret(env: Mapping[str, str], variable: str, path: str, key: str) -> Callable[[], str]:
-    return from_env_or_file(env.get(variable, "").strip(), variable, path, key)
 
 
 def _aws_options(section: CredentialsSettings) -> AwsOptions:

@@ -37,12 +37,15 @@ class VaultAuth(Protocol):
         ...
 
 
-def from_env_or_file(value: str, variable: str, path: str, key: str) -> Callable[[], str]:
-    """Return a function that reads the file at ``path``, or returns ``value`` without a path."""
+def from_env_or_file(
+    env: Mapping[str, str], variable: str, path: str, key: str
+) -> Callable[[], str]:
+    """Return a function that reads the file at ``path``; without one it reads ``variable``."""
 
     def read() -> str:
         if path:
             return read_secret(Path(path), f"credentials.{key}")
+        value = env.get(variable, "").strip()
         if not value:
             raise CredentialsError(f"{variable} is not set: export it, or set credentials.{key}")
         return value

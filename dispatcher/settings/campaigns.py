@@ -57,9 +57,12 @@ def complete(settings: Settings) -> Settings:
         sections = {name: getattr(settings, name) for name in CAMPAIGN_SECTIONS}
         campaign = CampaignSettings(name=settings.campaign, **sections)
         return settings.model_copy(update={"campaigns": (campaign,)})
-    campaigns = tuple(_inheriting(campaign, settings) for campaign in settings.campaigns)
-    first = settings.only(campaigns[0])
-    return first.model_copy(update={"campaigns": campaigns})
+    campaigns = []
+    for campaign in settings.campaigns:
+        missing = [name for name in INHERITED if name not in campaign.model_fields_set]
+        inherited = {name: getattr(settings, name) for name in missing}
+        campaigns.append(campaign.model_copy(update=inherited))
+    return settings.only(campaigns[0]).model_copy(update={"campaigns": tuple(campaigns)})
 
 
 def select(settings: Settings, layers: Layers, selected: str | None) -> Settings:
@@ -83,11 +86,6 @@ def views(settings: Settings, layers: Layers, selected: str | None) -> list[tupl
         for number, campaign in enumerate(settings.campaigns, 1)
         if selected in (None, campaign.name)
     ]
-
-
-def _inheriting(campaign: CampaignSettings, settings: Settings) -> CampaignSettings:
-    missing = [name for name in INHERITED if name not in campaign.model_fields_set]
-    return campaign.model_copy(update={name: getattr(settings, name) for name in missing})
 
 
 def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:

@@ -20,12 +20,6 @@ def secret_variables(settings: Settings) -> tuple[str, str]:
     return client_variables(settings.clients[0].name if settings.clients else "")
 
 
-def fill_placeholders(layers: Layers) -> None:
-    """Set a name for each client whose name is missing or wrong."""
-    for number, item in enumerate(layers.items(CLIENTS), 1):
-        layers.values.setdefault((item, "name"), f"client_{number}")
-
-
 def credentials_sections(
     settings: Settings, layers: Layers
 ) -> Iterator[tuple[KeyPath, CredentialsSettings, tuple[str, str]]]:

@@ -23,7 +23,7 @@ from dispatcher.settings.errors import (
     SettingsError,
     SettingsProblem,
 )
-from dispatcher.settings.key_paths import KeyPath, hint_for_unknown
+from dispatcher.settings.key_paths import CLIENTS, KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
@@ -101,7 +101,8 @@ def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
         for key in [key for key in usable.values if key[: len(path)] == path]:
             del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)
-    clients.fill_placeholders(usable)
+    for number, name in enumerate(usable.items(CLIENTS), 1):
+        usable.values.setdefault((name, "name"), f"client_{number}")
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
