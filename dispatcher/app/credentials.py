@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from dispatcher.credentials.vault_auth import (
     RoleAuth,
     TokenAuth,
     VaultAuth,
-    from_env_or_file,
+    read_env_or_file,
 )
 from dispatcher.ports import Clock, CredentialSource
 from dispatcher.settings import CredentialsSettings
@@ -82,13 +83,13 @@ def _login(section: CredentialsSettings, env: Mapping[str, str]) -> VaultAuth:
     match section.vault_auth:
         case "token":
             key, path = "vault_token_file", section.vault_token_file
-            return TokenAuth(from_env_or_file(env, "VAULT_TOKEN", path, key))
+            return TokenAuth(partial(read_env_or_file, env, "VAULT_TOKEN", path, key))
         case "approle":
             key, path = "vault_secret_id_file", section.vault_secret_id_file
-            secret_id = from_env_or_file(env, "VAULT_SECRET_ID", path, key)
+            secret_id = partial(read_env_or_file, env, "VAULT_SECRET_ID", path, key)
             return RoleAuth("approle", section.vault_role_id, secret_id, mount)
         case "kubernetes":
-            jwt = from_env_or_file(env, "", section.vault_jwt_file, "vault_jwt_file")
+            jwt = partial(read_env_or_file, env, "", section.vault_jwt_file, "vault_jwt_file")
             return RoleAuth("kubernetes", section.vault_role, jwt, mount)
 
 

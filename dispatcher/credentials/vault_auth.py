@@ -37,20 +37,14 @@ class VaultAuth(Protocol):
         ...
 
 
-def from_env_or_file(
-    env: Mapping[str, str], variable: str, path: str, key: str
-) -> Callable[[], str]:
-    """Return a function that reads the file at ``path``; without one it reads ``variable``."""
-
-    def read() -> str:
-        if path:
-            return read_secret(Path(path), f"credentials.{key}")
-        value = env.get(variable, "").strip()
-        if not value:
-            raise CredentialsError(f"{variable} is not set: export it, or set credentials.{key}")
-        return value
-
-    return read
+def read_env_or_file(env: Mapping[str, str], variable: str, path: str, key: str) -> str:
+    """Return the content of the file at ``path``; without a path the value of ``variable``."""
+    if path:
+        return read_secret(Path(path), f"credentials.{key}")
+    value = env.get(variable, "").strip()
+    if not value:
+        raise CredentialsError(f"{variable} is not set: export it, or set credentials.{key}")
+    return value
 
 
 class TokenAuth:

@@ -89,7 +89,9 @@ def find_problems(
     yield from _keys_of_others(section)
     match section.source:
         case "env":
-            yield from _client_variables(env, variables)
+            for name in variables:
+                if not env.get(name, "").strip():
+                    yield name, "is not set", f"export {name}=... before the command"
         case "file":
             yield from _client_files(section)
         case "vault":
@@ -121,12 +123,6 @@ def _keys_set(
     for name in names:
         if getattr(section, name) != CredentialsSettings.model_fields[name].default:
             yield name, problem, hint
-
-
-def _client_variables(env: Mapping[str, str], variables: tuple[str, str]) -> Iterator[KeyFinding]:
-    for name in variables:
-        if not env.get(name, "").strip():
-            yield name, "is not set", f"export {name}=... before the command"
 
 
 def _client_files(section: CredentialsSettings) -> Iterator[KeyFinding]:
