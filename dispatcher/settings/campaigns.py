@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import LIST, LISTS, item
+from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, item
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
 from dispatcher.settings.value_sources import FLAGS
@@ -41,8 +41,10 @@ def problems(layers: Layers, selected: str | None) -> list[SettingsProblem]:
     if not layers.listed:
         return found
     found += _both_forms(layers)
-    if not layers.items() and not any(problem.key == LIST for problem in layers.problems):
-        found.append(SettingsProblem("settings", LIST, "is empty", "write [[campaigns]] for each"))
+    if not layers.items() and not any(problem.key == CAMPAIGNS for problem in layers.problems):
+        found.append(
+            SettingsProblem("settings", CAMPAIGNS, "is empty", "write [[campaigns]] for each")
+        )
     names = [layers.values.get((name, "name")) for name in layers.items()]
     if selected is not None and selected not in names:
         known = ", ".join(str(name) for name in names if name) or "none"
@@ -99,11 +101,11 @@ def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
 
 
 def _repeated(layers: Layers) -> Iterator[SettingsProblem]:
-    for list_key in LISTS:
+    for list_key in LIST_KEYS:
         problem = f"is already the name of another {list_key.removesuffix('s')}"
         for path in layers.repeated(list_key, "name"):
             yield layers.origins[path].problem(".".join(path), problem)
-    for path in layers.repeated(LIST, "source", "path"):
+    for path in layers.repeated(CAMPAIGNS, "source", "path"):
         if layers.values[path] == STDIN:
             problem = "is standard input, which another campaign reads already"
             yield layers.origins[path].problem(".".join(path), problem)

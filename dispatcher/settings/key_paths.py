@@ -25,13 +25,13 @@ Keys of ``[[campaigns]]`` and ``[[clients]]`` have one more in front, which coun
 ("campaigns[1]", "name").
 """
 
-LIST = "campaigns"
+CAMPAIGNS = "campaigns"
 """The key that is a list of campaigns."""
 CLIENTS = "clients"
 """The key that is a list of OAuth clients."""
-LISTS = (LIST, CLIENTS)
+LIST_KEYS = (CAMPAIGNS, CLIENTS)
 """The keys that are lists of tables."""
-_ITEM = re.compile(rf"({LIST}|{CLIENTS})\[([1-9][0-9]*)\]")
+_ITEM = re.compile(rf"({CAMPAIGNS}|{CLIENTS})\[([1-9][0-9]*)\]")
 
 
 @cache
@@ -42,12 +42,12 @@ def known() -> dict[KeyPath, FieldInfo]:
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, SettingsSection):
             keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
-        elif name not in (*SECRETS, *LISTS):
+        elif name not in (*SECRETS, *LIST_KEYS):
             keys[name,] = field
     return keys
 
 
-def item(number: int, list_key: str = LIST) -> str:
+def item(number: int, list_key: str = CAMPAIGNS) -> str:
     """Return the first part of the keys of an item of a list, counted from 1."""
     return f"{list_key}[{number}]"
 
