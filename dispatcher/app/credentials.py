@@ -1,7 +1,8 @@
 """Builds the source of credentials that ``[credentials]`` describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -13,11 +14,10 @@ from dispatcher.credentials.file import FileCredentialSource
 from dispatcher.credentials.secret_fields import SecretFields
 from dispatcher.credentials.vault import VaultCredentialSource, VaultOptions
 from dispatcher.credentials.vault_auth import (
-    AppRoleAuth,
-    KubernetesAuth,
+    RoleAuth,
     TokenAuth,
     VaultAuth,
-    from_env_or_file,
+    read_env_or_file,
 )
 from dispatcher.ports import Clock, CredentialSource
 from dispatcher.settings import CredentialsSettings
@@ -92,14 +92,11 @@ def _login(section: CredentialsSettings, env: Mapping[str, str]) -> VaultAuth:
     match section.vault_auth:
         case "token":
             key, path = "vault_token_file", section.vault_token_file
-            return TokenAuth(_secret(env, "VAULT_TOKEN", path, key))
+            return TokenAuth(partial(read_env_or_file, env, "VAULT_TOKEN", path, key))
         case "approle":
             key, path = "vault_secret_id_file", section.vault_secret_id_file
-            secret_id = _secret(env, "VAULT_SECRET_ID", path, key)
-            return AppRoleAuth(section.vault_role_id, secret_id, mount)
+            secret_id = partial(read_env_or_file, env, "VAULT_SECRET_ID", path, key)
+            return RoleAuth("approle", section.vault_role_id, secret_id, mount)
         case "kubernetes":
-            return KubernetesAuth(section.vault_role, section.vault_jwt_file, mount)
-
-
-def _secret(env: Mapping[str, str], variable: str, path: str, key: str) -> Callable[[], str]:
-    return from_env_or_file(env.get(variable, "").strip(), variable, path, key)
+            jwt = partial(read_env_or_file, env, "", section.vault_jwt_file, "vault_jwt_file")
+            return RoleAuth("kubernetes", section.vault_role, jwt, mount)

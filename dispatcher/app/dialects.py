@@ -103,7 +103,7 @@ def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
         policy,
         reconcile=reconcile,
         barge_in=BargeIn(platform.barge_in),
-        needs_identity=requests.needs_identity(platform.messenger),
+        needs_identity=not requests.needs_address(platform.messenger),
         needs_address=requests.needs_address(platform.messenger),
     )
 

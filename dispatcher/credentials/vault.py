@@ -175,27 +175,23 @@ class VaultSession:
         from requests import exceptions as http  # noqa: PLC0415 - hvac is loaded, and so is this
 
         what = f"Vault at {self._options.address}"
-        exceptions = self._hvac().exceptions
+        exceptions, name = self._hvac().exceptions, type(error).__name__
         if isinstance(error, exceptions.VaultDown):
-            return CredentialsUnavailableError(f"{what} is sealed (503): unseal it")
-        if isinstance(error, exceptions.VaultError):
-            return CredentialsUnavailableError(
-                f"{what} has a fault ({type(error).__name__}): look at its log"
-            )
-        if isinstance(error, http.SSLError):
-            return CredentialsUnavailableError(
-                f"the certificate of {what} is not trusted here: set credentials.vault_ca_bundle"
-            )
-        if isinstance(error, http.RequestException):
-            return CredentialsUnavailableError(
-                f"{what} cannot be reached ({type(error).__name__}): check"
-                " credentials.vault_address or VAULT_ADDR, and the network"
-            )
-        if isinstance(error, OSError):
+            why = f"{what} is sealed (503): unseal it"
+        elif isinstance(error, exceptions.VaultError):
+            why = f"{what} has a fault ({name}): look at its log"
+        elif isinstance(error, http.SSLError):
+            why = f"the certificate of {what} is not trusted here: set credentials.vault_ca_bundle"
+        elif isinstance(error, http.RequestException):
+            advice = "check credentials.vault_address or VAULT_ADDR, and the network"
+            why = f"{what} cannot be reached ({name}): {advice}"
+        elif isinstance(error, OSError):
             return CredentialsError(
                 "credentials.vault_ca_bundle or VAULT_CACERT is not a file of certificates"
             )
-        return error
+        else:
+            return error
+        return CredentialsUnavailableError(why)
 
     def _log_in(self) -> None:
         options = self._options
@@ -223,10 +219,8 @@ class VaultSession:
         )
         secret = subtable(answer, "data").get("data")
         if not isinstance(secret, dict):
-            raise CredentialsError(
-                f"{options.where} has no fields: credentials.vault_mount must be a KV version 2"
-                " engine"
-            )
+            advice = "credentials.vault_mount must be a KV version 2 engine"
+            raise CredentialsError(f"{options.where} has no fields: {advice}")
         return parse_secret(secret, options.fields, options.where)
 
     def _hvac(self) -> Any:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dispatcher.credentials.file import read_secret
+from dispatcher.credentials.optional_imports import import_optional
 from dispatcher.ports import CredentialsError, CredentialsUnavailableError
 
 
@@ -36,17 +37,14 @@ class VaultAuth(Protocol):
         ...
 
 
-def from_env_or_file(value: str, variable: str, path: str, key: str) -> Callable[[], str]:
-    """Return a function that reads the file at ``path``, or returns ``value`` without a path."""
-
-    def read() -> str:
-        if path:
-            return read_secret(Path(path), f"credentials.{key}")
-        if not value:
-            raise CredentialsError(f"{variable} is not set: export it, or set credentials.{key}")
-        return value
-
-    return read
+def read_env_or_file(env: Mapping[str, str], variable: str, path: str, key: str) -> str:
+    """Return the content of the file at ``path``; without a path the value of ``variable``."""
+    if path:
+        return read_secret(Path(path), f"credentials.{key}")
+    value = env.get(variable, "").strip()
+    if not value:
+        raise CredentialsError(f"{variable} is not set: export it, or set credentials.{key}")
+    return value
 
 
 class TokenAuth:
@@ -60,7 +58,7 @@ class TokenAuth:
     def log_in(self, client: Any) -> VaultLease:
         """See `VaultAuth.log_in`. A token without the right of lookup may still read a secret."""
         client.token = token = self._token()
-        exceptions = _exceptions()
+        exceptions = import_optional("hvac", "vault").exceptions
         try:
             answer = client.auth.token.lookup_self()
         except (exceptions.Forbidden, exceptions.InvalidPath):
@@ -68,45 +66,49 @@ class TokenAuth:
         return VaultLease.from_fields(token, subtable(answer, "data"), "ttl")
 
 
-class AppRoleAuth:
-    """A role id and a secret id."""
+class RoleAuth:
+    """A role and its secret: of an AppRole, or of a Kubernetes service account.
 
-    advice = (
+    ``method`` is the name of the auth method, ``secret`` returns the secret id or the token of the
+    pod's service account, which Kubernetes replaces from time to time.
+    """
+
+    def __init__(
+        self,
+        method: Literal["approle", "kubernetes"],
+        role: str,
+        secret: Callable[[], str],
+        mount: str,
+    ) -> None:
+        self.advice = _ROLE_ADVICE[method]
+        self._method = method
+        self._role = role
+        self._secret = secret
+        self._mount = mount
+
+    def log_in(self, client: Any) -> VaultLease:
+        """See `VaultAuth.log_in`."""
+        client.token = ""
+        login = getattr(client.auth, self._method).login
+        answer = login(self._role, self._secret(), use_token=False, mount_point=self._mount)
+        auth = subtable(answer, "auth")
+        token = auth.get("client_token")
+        if not isinstance(token, str):
+            raise CredentialsUnavailableError(
+                "Vault accepted the login without a token: see its log"
+            )
+        return VaultLease.from_fields(token, auth, "lease_duration")
+
+
+_ROLE_ADVICE = {
+    "approle": (
         "check credentials.vault_role_id, the secret id (VAULT_SECRET_ID or"
         " credentials.vault_secret_id_file) and credentials.vault_auth_mount"
-    )
-
-    def __init__(self, role_id: str, secret_id: Callable[[], str], mount: str) -> None:
-        self._role_id = role_id
-        self._secret_id = secret_id
-        self._mount = mount
-
-    def log_in(self, client: Any) -> VaultLease:
-        """See `VaultAuth.log_in`."""
-        client.token = ""
-        return _lease(
-            client.auth.approle.login(
-                self._role_id, self._secret_id(), use_token=False, mount_point=self._mount
-            )
-        )
-
-
-class KubernetesAuth:
-    """The token of the pod's service account, which Kubernetes replaces from time to time."""
-
-    advice = "check credentials.vault_role, the service account and credentials.vault_auth_mount"
-
-    def __init__(self, role: str, jwt_file: str, mount: str) -> None:
-        self._role = role
-        self._jwt_file = jwt_file
-        self._mount = mount
-
-    def log_in(self, client: Any) -> VaultLease:
-        """See `VaultAuth.log_in`."""
-        client.token = ""
-        jwt = read_secret(Path(self._jwt_file), "credentials.vault_jwt_file")
-        login = client.auth.kubernetes.login
-        return _lease(login(self._role, jwt, use_token=False, mount_point=self._mount))
+    ),
+    "kubernetes": (
+        "check credentials.vault_role, the service account and credentials.vault_auth_mount"
+    ),
+}
 
 
 def subtable(answer: object, name: str) -> dict[str, Any]:
@@ -123,17 +125,3 @@ def subtable(answer: object, name: str) -> dict[str, Any]:
             " credentials.vault_address or VAULT_ADDR, and any proxy in between"
         )
     return table
-
-
-def _lease(answer: object) -> VaultLease:
-    auth = subtable(answer, "auth")
-    token = auth.get("client_token")
-    if not isinstance(token, str):
-        raise CredentialsUnavailableError("Vault accepted the login without a token: see its log")
-    return VaultLease.from_fields(token, auth, "lease_duration")
-
-
-def _exceptions() -> Any:
-    import hvac.exceptions  # noqa: PLC0415 - an extra, loaded by now
-
-    return hvac.exceptions

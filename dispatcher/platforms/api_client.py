@@ -5,6 +5,7 @@ from collections.abc import Callable
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer, Result
+from dispatcher.platforms.access_token import AccessToken
 from dispatcher.platforms.http import (
     JSON_TYPE,
     HttpClient,
@@ -12,7 +13,7 @@ from dispatcher.platforms.http import (
     PlatformClock,
     parse_quota,
 )
-from dispatcher.platforms.token import AccessToken, TokenManager
+from dispatcher.platforms.token import TokenManager
 from dispatcher.ports import Clock, Reply, TokenLease
 
 ParseResponse = Callable[[HttpResponse], Result]

@@ -1,7 +1,7 @@
 """Compares what a token grants with what the calls need."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatcher.domain.answer import GrantKind, MissingGrant
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
@@ -18,11 +18,11 @@ class RoleDivision:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """What the platform reports about a token after it was issued.
+    """What is reported about a token.
 
-    ``scopes`` and ``roles`` are None if they are not reported. Empty ``scopes`` mean that the
-    client is not limited by scopes. ``about`` is a text for people: the owner of the client, and
-    anything unusual.
+    ``scopes`` are None if they are not reported, or if the client is not limited by scopes;
+    ``roles`` are None if they are not reported. ``about`` is a text for people: the owner of the
+    client, and anything unusual.
     """
 
     scopes: tuple[str, ...] | None = None
@@ -40,41 +40,24 @@ class RequiredGrants:
 
     scopes: Sequence[Sequence[str]] = ()
     permissions: Sequence[str] = ()
-    pages: AdminPages = MESSAGING_PAGES
+    pages: AdminPages = field(default_factory=lambda: MESSAGING_PAGES)
 
-    def names(self) -> tuple[str, ...]:
-        """Return the required grants as texts for people."""
+    def evaluate(self, number: int, info: TokenInfo) -> TokenGrants:
+        """Compare what is reported about a token with what is required."""
         scopes = (f"scope {' or '.join(group)}" for group in self.scopes if group)
-        return (*scopes, *(f"permission {name}" for name in self.permissions))
-
-    def evaluate(
-        self,
-        number: int,
-        scopes: Sequence[str] | None,
-        roles: Sequence[RoleDivision] | None = None,
-        about: str = "",
-    ) -> TokenGrants:
-        """Compare a token's scopes and roles with what is required; None: not known."""
-        missing = tuple(self._missing(scopes, roles))
-        known = scopes is not None
         return TokenGrants(
-            number, tuple(scopes or ()), missing, self.names(), about, scopes_known=known
+            number,
+            info.scopes or (),
+            tuple(self._missing(info)),
+            (*scopes, *(f"permission {name}" for name in self.permissions)),
+            info.about,
+            scopes_known=info.scopes is not None,
         )
 
-    def evaluate_reported(self, number: int, info: TokenInfo | None) -> TokenGrants:
-        """Compare what the platform reports about a token; None: it reports nothing."""
-        if info is None:
-            return self.evaluate(number, None, about="what is granted could not be read just now")
-        return self.evaluate(number, info.scopes or None, info.roles, info.about)
-
-    def _missing(
-        self, scopes: Sequence[str] | None, roles: Sequence[RoleDivision] | None
-    ) -> Iterator[MissingGrant]:
+    def _missing(self, info: TokenInfo) -> Iterator[MissingGrant]:
         for group in self.scopes:
-            if group and scopes is not None and set(group).isdisjoint(scopes):
-                yield MissingGrant(GrantKind.SCOPE, " or ".join(group), self.pages.scope)
-        if roles is not None and not roles and self.permissions:
-            names = " and ".join(self.permissions)
-            yield MissingGrant(
-                GrantKind.PERMISSION, f"{names} (it has no role)", self.pages.permission
-            )
+            if group and info.scopes is not None and set(group).isdisjoint(info.scopes):
+                yield MissingGrant(GrantKind.SCOPE, " or ".join(group), self.pages[GrantKind.SCOPE])
+        if info.roles == () and self.permissions:
+            names = f"{' and '.join(self.permissions)} (it has no role)"
+            yield MissingGrant(GrantKind.PERMISSION, names, self.pages[GrantKind.PERMISSION])

@@ -69,7 +69,9 @@ class Origin:
         )
         if proxy is not None and not self.sample_request.is_ssl():
             self._before_target = str(origin)
-            self._common += _proxy_authorization(proxy)
+            if proxy.user is not None:
+                login = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+                self._common += f"Proxy-Authorization: {login}\r\n"
 
     def head(self, method: str, target: str, headers: Mapping[str, str], length: int | None) -> str:
         """Return a request's head with the empty line; ``length`` is the body's size in bytes."""
@@ -140,13 +142,6 @@ class HttpClient:
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             result = _no_answer(error, left=left)
         return result, self._clock.monotonic() - start
-
-
-def _proxy_authorization(proxy: URL) -> str:
-    if proxy.user is None:
-        return ""
-    value = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
-    return f"Proxy-Authorization: {value}\r\n"
 
 
 def _ready_protocol(

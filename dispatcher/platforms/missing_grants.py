@@ -2,48 +2,33 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from dispatcher.domain.answer import GrantKind, MissingGrant
 
+AdminPages = Mapping[GrantKind, str]
+"""The admin pages on which each kind of grant is granted, in one dialect."""
 
-@dataclass(frozen=True, slots=True)
-class AdminPages:
-    """The admin pages on which scopes, permissions and divisions are granted, in one dialect."""
-
-    scope: str
-    permission: str
-    division: str
-
-    def where(self, kind: GrantKind) -> str:
-        """Return the page for one kind of grant."""
-        return {
-            GrantKind.SCOPE: self.scope,
-            GrantKind.PERMISSION: self.permission,
-            GrantKind.DIVISION: self.division,
-        }[kind]
-
-
-MESSAGING_PAGES = AdminPages(
-    scope="the OAuth client's scopes in the organisation's admin pages",
-    permission="the roles of the OAuth client in the organisation's admin pages",
-    division="the divisions of the OAuth client's roles in the organisation's admin pages",
-)
-
-GENESYS_PAGES = AdminPages(
-    scope=(
+MESSAGING_PAGES: AdminPages = {
+    GrantKind.SCOPE: "the OAuth client's scopes in the organisation's admin pages",
+    GrantKind.PERMISSION: "the roles of the OAuth client in the organisation's admin pages",
+    GrantKind.DIVISION: (
+        "the divisions of the OAuth client's roles in the organisation's admin pages"
+    ),
+}
+GENESYS_PAGES: AdminPages = {
+    GrantKind.SCOPE: (
         "Admin > Integrations > OAuth, the client's scopes; where the organisation enforces "
         "scopes, also Admin > Integrations > Authorized Applications"
     ),
-    permission=(
+    GrantKind.PERMISSION: (
         "Admin > People & Permissions > Roles / Permissions, in a role that the client has by "
         "Admin > Integrations > OAuth, its tab Roles"
     ),
-    division=(
+    GrantKind.DIVISION: (
         "Admin > Integrations > OAuth, the client's tab Roles: the divisions beside the role, "
         "among them the one that the conversation is in"
     ),
-)
+}
 """Source: the help pages of Genesys Cloud, OAuth clients, roles and divisions."""
 
 CODES: Mapping[str, GrantKind] = {
@@ -108,8 +93,7 @@ def missing_grants(body: Mapping[str, object], pages: AdminPages) -> tuple[Missi
     kind = missing_kind(body)
     if kind is None:
         return ()
-    where = pages.where(kind)
-    return tuple(MissingGrant(kind, name, where) for name in missing_names(body) or ("",))
+    return tuple(MissingGrant(kind, name, pages[kind]) for name in missing_names(body) or ("",))
 
 
 def _codes(body: Mapping[str, object]) -> Iterator[str]:
@@ -138,6 +122,5 @@ def _params(body: Mapping[str, object]) -> Iterator[str]:
 
 def _nested(body: Mapping[str, object]) -> list[Mapping[str, object]]:
     errors = body.get("errors")
-    return (
-        [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    )
+    listed = errors if isinstance(errors, list) else []
+    return [error for error in listed if isinstance(error, dict)]

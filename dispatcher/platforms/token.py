@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer
-from dispatcher.platforms.bearer_token import BearerTokenTracker, TokenRefusal
+from dispatcher.platforms.access_token import AccessToken, BearerTokenTracker, TokenRefusal
 from dispatcher.platforms.grants import RequiredGrants, TokenInfo
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
@@ -32,23 +32,6 @@ RENEW_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class AccessToken:
-    """An issued token. Times are monotonic seconds; ``headers`` carry it.
-
-    ``granted`` are the scopes in the response that issued it; None if they are not known. ``info``
-    is what the platform reported about it afterwards.
-    """
-
-    number: int
-    headers: dict[str, str] = field(repr=False)
-    issued: float
-    refresh_at: float
-    expires_at: float
-    granted: tuple[str, ...] | None
-    info: TokenInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TokenOptions:
     """The token endpoint, the scopes to request, and what the calls need.
 
@@ -62,11 +45,11 @@ class TokenOptions:
     write_any_of: Sequence[str] = ()
     read_any_of: Sequence[str] = ()
     permissions: Sequence[str] = ()
-    pages: AdminPages = MESSAGING_PAGES
+    pages: AdminPages = field(default_factory=lambda: MESSAGING_PAGES)
 
 
-Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo | None]]
-"""Returns what a new token grants, from its headers; None if that cannot be read just now."""
+Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo]]
+"""Returns what a new token grants, from its headers."""
 
 
 class TokenManager:
@@ -144,7 +127,8 @@ class TokenManager:
         """Return the renewal that has not begun yet; create it if there is none."""
         if self._next_renewal is None:
             self._next_renewal = asyncio.create_task(self._renew_after(self._renewal))
-            self._next_renewal.add_done_callback(_retrieve)
+            # mark an error as retrieved, although perhaps no caller waits for it
+            self._next_renewal.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._next_renewal
 
     async def _renew_after(self, previous: "asyncio.Task[AccessToken] | None") -> AccessToken:
@@ -178,24 +162,12 @@ class TokenManager:
     async def _token_for(self, credentials: Credentials) -> AccessToken | TokenRefusal:
         match credentials:
             case ClientCredentials():
-                return await self._exchange(credentials)
+                token = await self._exchange(credentials)
             case BearerToken():
-                return self._use_bearer(credentials)
-
-    def _use_bearer(self, bearer: BearerToken) -> AccessToken | TokenRefusal:
-        """Treat a bearer token as issued; it keeps its number while it is unchanged."""
-        use = self._bearer_tracker.accept(bearer, self._issued + 1)
-        if isinstance(use, TokenRefusal):
-            return use
-        self._issued = use.number
-        return AccessToken(
-            number=use.number,
-            headers={"Authorization": f"Bearer {bearer.value}"},
-            issued=use.since,
-            refresh_at=use.reload_at,
-            expires_at=use.expires_at,
-            granted=bearer.scopes,
-        )
+                token = self._bearer_tracker.accept(credentials, self._issued + 1)
+        if isinstance(token, AccessToken):
+            self._issued = token.number
+        return token
 
     async def _exchange(self, client: ClientCredentials) -> AccessToken | TokenRefusal:
         options = self._options
@@ -228,22 +200,19 @@ class TokenManager:
         value = _printable(body.get("access_token")) if body is not None else ""
         if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
             raise TokenUnavailableError(f"the token endpoint answered {result.status}")
-        self._issued += 1
         lifetime = _lifetime(body.get("expires_in"))
         scope = body.get("scope")
         return AccessToken(
-            number=self._issued,
+            number=self._issued + 1,
             headers={"Authorization": f"Bearer {value}"},
             issued=start,
             refresh_at=start + lifetime - min(60.0, lifetime * 0.3),
             expires_at=start + lifetime - min(5.0, lifetime * 0.05),
-            granted=tuple(scope.split()) if isinstance(scope, str) else (),
+            info=TokenInfo(tuple(scope.split()) if isinstance(scope, str) else ()),
         )
 
     def _grants(self, token: AccessToken) -> TokenGrants:
-        if self._inspect is None:
-            return self._required.evaluate(token.number, token.granted)
-        return self._required.evaluate_reported(token.number, token.info)
+        return self._required.evaluate(token.number, token.info)
 
 
 def _lifetime(expires_in: object) -> float:
@@ -255,8 +224,3 @@ def _lifetime(expires_in: object) -> float:
 def _printable(value: object) -> str:
     """Return ``value`` if it is a text that a header and a terminal can show; else ""."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
-
-
-def _retrieve(task: "asyncio.Task[AccessToken]") -> None:
-    if not task.cancelled():
-        task.exception()

@@ -12,32 +12,20 @@ from dispatcher.settings.errors import SettingsError, SettingsProblem
 from dispatcher.settings.loader import Purpose, load
 from dispatcher.settings.model import (
     CampaignSettings,
-    EngineSettings,
-    LedgerSettings,
-    MessageSettings,
     PlatformSettings,
-    RetrySettings,
     RulesSettings,
     Settings,
-    SourceSettings,
-    TelemetrySettings,
 )
 
 __all__ = [
     "CampaignSettings",
     "CredentialsSettings",
-    "EngineSettings",
-    "LedgerSettings",
-    "MessageSettings",
     "PlatformSettings",
     "Purpose",
-    "RetrySettings",
     "RulesSettings",
     "Settings",
     "SettingsError",
     "SettingsProblem",
-    "SourceSettings",
-    "TelemetrySettings",
     "load",
     "per_client_settings",
     "requests_per_minute",

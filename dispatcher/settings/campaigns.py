@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import LIST, item
+from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, item
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
 from dispatcher.settings.value_sources import FLAGS
@@ -36,12 +36,15 @@ def pop_selection(layers: Layers) -> str | None:
 
 
 def problems(layers: Layers, selected: str | None) -> list[SettingsProblem]:
-    """Return the problems of the list as a whole; remove values that are not allowed beside it."""
+    """Return the problems of the lists; remove values that are not allowed beside campaigns."""
+    found = list(_repeated(layers))
     if not layers.listed:
-        return []
-    found = [*_both_forms(layers), *_repeated(layers)]
-    if not layers.items() and not any(problem.key == LIST for problem in layers.problems):
-        found.append(SettingsProblem("settings", LIST, "is empty", "write [[campaigns]] for each"))
+        return found
+    found += _both_forms(layers)
+    if not layers.items() and not any(problem.key == CAMPAIGNS for problem in layers.problems):
+        found.append(
+            SettingsProblem("settings", CAMPAIGNS, "is empty", "write [[campaigns]] for each")
+        )
     names = [layers.values.get((name, "name")) for name in layers.items()]
     if selected is not None and selected not in names:
         known = ", ".join(str(name) for name in names if name) or "none"
@@ -56,9 +59,12 @@ def complete(settings: Settings) -> Settings:
         sections = {name: getattr(settings, name) for name in CAMPAIGN_SECTIONS}
         campaign = CampaignSettings(name=settings.campaign, **sections)
         return settings.model_copy(update={"campaigns": (campaign,)})
-    campaigns = tuple(_inheriting(campaign, settings) for campaign in settings.campaigns)
-    first = settings.only(campaigns[0])
-    return first.model_copy(update={"campaigns": campaigns})
+    campaigns = []
+    for campaign in settings.campaigns:
+        missing = [name for name in INHERITED if name not in campaign.model_fields_set]
+        inherited = {name: getattr(settings, name) for name in missing}
+        campaigns.append(campaign.model_copy(update=inherited))
+    return settings.only(campaigns[0]).model_copy(update={"campaigns": tuple(campaigns)})
 
 
 def select(settings: Settings, layers: Layers, selected: str | None) -> Settings:
@@ -84,11 +90,6 @@ def views(settings: Settings, layers: Layers, selected: str | None) -> list[tupl
     ]
 
 
-def _inheriting(campaign: CampaignSettings, settings: Settings) -> CampaignSettings:
-    missing = [name for name in INHERITED if name not in campaign.model_fields_set]
-    return campaign.model_copy(update={name: getattr(settings, name) for name in missing})
-
-
 def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
     short_form = {"campaign", *CAMPAIGN_SECTIONS}.difference(INHERITED)
     for path in [path for path in layers.values if path[0] in short_form]:
@@ -100,11 +101,11 @@ def _both_forms(layers: Layers) -> Iterator[SettingsProblem]:
 
 
 def _repeated(layers: Layers) -> Iterator[SettingsProblem]:
-    for path in layers.repeated(LIST, "name"):
-        yield layers.origins[path].problem(
-            ".".join(path), "is already the name of another campaign"
-        )
-    for path in layers.repeated(LIST, "source", "path"):
+    for list_key in LIST_KEYS:
+        problem = f"is already the name of another {list_key.removesuffix('s')}"
+        for path in layers.repeated(list_key, "name"):
+            yield layers.origins[path].problem(".".join(path), problem)
+    for path in layers.repeated(CAMPAIGNS, "source", "path"):
         if layers.values[path] == STDIN:
             problem = "is standard input, which another campaign reads already"
             yield layers.origins[path].problem(".".join(path), problem)

@@ -1,21 +1,11 @@
 """``[[clients]]``: several OAuth clients, each with an alias, a quota and credentials."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from dispatcher.settings.credentials import CLIENT_VARIABLES, CredentialsSettings
-from dispatcher.settings.errors import SettingsProblem
 from dispatcher.settings.key_paths import CLIENTS, KeyPath
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import Settings
-
-
-class CredentialsSection(NamedTuple):
-    """A section of credentials: its key, and the variables of the client's id and secret."""
-
-    path: KeyPath
-    settings: CredentialsSettings
-    variables: tuple[str, str]
 
 
 def client_variables(client: str = "") -> tuple[str, str]:
@@ -30,20 +20,18 @@ def secret_variables(settings: Settings) -> tuple[str, str]:
     return client_variables(settings.clients[0].name if settings.clients else "")
 
 
-def fill_placeholders(layers: Layers) -> None:
-    """Set a name for each client whose name is missing or wrong."""
-    for number, item in enumerate(layers.items(CLIENTS), 1):
-        layers.values.setdefault((item, "name"), f"client_{number}")
+def credentials_sections(
+    settings: Settings, layers: Layers
+) -> Iterator[tuple[KeyPath, CredentialsSettings, tuple[str, str]]]:
+    """Yield the key of each section of credentials, the section, and its client's variables.
 
-
-def credentials_sections(settings: Settings, layers: Layers) -> Iterator[CredentialsSection]:
-    """Yield every section of credentials that a run needs, except of clients with a wrong name."""
+    Clients with a wrong name are left out.
+    """
     if not layers.items(CLIENTS):
-        yield CredentialsSection(("credentials",), settings.credentials, client_variables())
+        yield ("credentials",), settings.credentials, client_variables()
     for item, client in zip(layers.items(CLIENTS), settings.clients, strict=False):
         if layers.values.get((item, "name")) == client.name:
-            variables = client_variables(client.name)
-            yield CredentialsSection((item, "credentials"), client.credentials, variables)
+            yield (item, "credentials"), client.credentials, client_variables(client.name)
 
 
 def per_client_settings(settings: Settings) -> Iterator[tuple[str, Settings]]:
@@ -60,11 +48,3 @@ def per_client_settings(settings: Settings) -> Iterator[tuple[str, Settings]]:
 def requests_per_minute(settings: Settings) -> int:
     """Return the quotas of all clients together."""
     return sum(view.platform.requests_per_minute for _, view in per_client_settings(settings))
-
-
-def problems(layers: Layers) -> list[SettingsProblem]:
-    """Return the problems of the list as a whole."""
-    return [
-        layers.origins[path].problem(".".join(path), "is already the name of another client")
-        for path in layers.repeated(CLIENTS, "name")
-    ]

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from dispatcher.settings.errors import MISSING, WrongValueError
-from dispatcher.settings.field_types import BaseUrl, Text, base_url
-from dispatcher.settings.section import SettingsSection
+from dispatcher.settings.field_types import BaseUrl, SettingsSection, Text, base_url
 
 KeyFinding = tuple[str, str, str]
 """A key of the section or a variable, what is wrong with it, and what to do."""
@@ -20,11 +19,8 @@ JWT_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 """Where Kubernetes mounts the token of a pod's service account."""
 
 
-def _without_slashes(value: str) -> str:
-    return value.strip("/")
-
-
-VaultPath = Annotated[str, AfterValidator(_without_slashes)]
+_WithoutSlashes = AfterValidator(lambda path: path.strip("/"))
+VaultPath = Annotated[str, _WithoutSlashes]
 
 
 class CredentialsSettings(SettingsSection):
@@ -38,7 +34,7 @@ class CredentialsSettings(SettingsSection):
     vault_address: BaseUrl = ""
     vault_namespace: str = ""
     vault_ca_bundle: str = ""
-    vault_mount: Annotated[Text, AfterValidator(_without_slashes)] = "secret"
+    vault_mount: Annotated[Text, _WithoutSlashes] = "secret"
     vault_path: VaultPath = ""
     vault_auth: Literal["token", "approle", "kubernetes"] = "token"
     vault_auth_mount: VaultPath = ""
@@ -93,7 +89,9 @@ def find_problems(
     yield from _keys_of_others(section)
     match section.source:
         case "env":
-            yield from _client_variables(env, variables)
+            for name in variables:
+                if not env.get(name, "").strip():
+                    yield name, "is not set", f"export {name}=... before the command"
         case "file":
             yield from _client_files(section)
         case "vault":
@@ -125,12 +123,6 @@ def _keys_set(
     for name in names:
         if getattr(section, name) != CredentialsSettings.model_fields[name].default:
             yield name, problem, hint
-
-
-def _client_variables(env: Mapping[str, str], variables: tuple[str, str]) -> Iterator[KeyFinding]:
-    for name in variables:
-        if not env.get(name, "").strip():
-            yield name, "is not set", f"export {name}=... before the command"
 
 
 def _client_files(section: CredentialsSettings) -> Iterator[KeyFinding]:

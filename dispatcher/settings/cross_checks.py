@@ -77,11 +77,9 @@ def _zone_column(s: Settings) -> Finding | None:
 
 def _suppression(s: Settings) -> Finding | None:
     path, hint = s.rules.suppression_file, "a file with one value a line; empty for none"
-    if not path:
-        return None
-    if not Path(path).is_file():
+    if path and not Path(path).is_file():
         return f'is not a file: "{path}"', hint
-    if not os.access(path, os.R_OK):
+    if path and not os.access(path, os.R_OK):
         return f'cannot be read: "{path}"', hint
     return None
 

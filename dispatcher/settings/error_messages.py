@@ -11,7 +11,7 @@ from dispatcher.settings.errors import (
     WrongValueError,
 )
 from dispatcher.settings.key_paths import (
-    LISTS,
+    LIST_KEYS,
     KeyPath,
     hint_for_unknown,
     item,
@@ -71,7 +71,7 @@ def _path(detail: ErrorDetails) -> KeyPath:
     """Return the key of an error, without indexes of a list of strings."""
     loc = detail["loc"]
     prefix: KeyPath = ()
-    if loc[0] in LISTS and len(loc) > 1:
+    if loc[0] in LIST_KEYS and len(loc) > 1:
         loc, prefix = loc[2:], (item(int(loc[1]) + 1, str(loc[0])),)
     path = tuple(str(part) for part in loc if isinstance(part, str) and part != "[key]")
     return (*prefix, *path[:3])

@@ -1,4 +1,4 @@
-"""The types of values that settings have, each with its check."""
+"""The base class of sections, and the types of values, each with its check."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.quiet_hours import QuietHours
@@ -18,6 +18,19 @@ from dispatcher.sources.rows.template import Template
 
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class SettingsSection(BaseModel):
+    """One table of the configuration file."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
 
 
 def is_loopback(host: str) -> bool:

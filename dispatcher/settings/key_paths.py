@@ -9,6 +9,7 @@ from typing import Literal, get_origin
 from pydantic.fields import FieldInfo
 
 from dispatcher.settings.credentials import CredentialsSettings, secret_hint
+from dispatcher.settings.field_types import SettingsSection
 from dispatcher.settings.model import (
     CAMPAIGN_SECTIONS,
     SECRETS,
@@ -16,7 +17,6 @@ from dispatcher.settings.model import (
     ClientSettings,
     Settings,
 )
-from dispatcher.settings.section import SettingsSection
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
@@ -25,14 +25,13 @@ Keys of ``[[campaigns]]`` and ``[[clients]]`` have one more in front, which coun
 ("campaigns[1]", "name").
 """
 
-LIST = "campaigns"
+CAMPAIGNS = "campaigns"
 """The key that is a list of campaigns."""
 CLIENTS = "clients"
 """The key that is a list of OAuth clients."""
-LISTS = (LIST, CLIENTS)
+LIST_KEYS = (CAMPAIGNS, CLIENTS)
 """The keys that are lists of tables."""
-_ALL_KEYS = "config/dispatcher.toml shows every key"
-_ITEM = re.compile(rf"({LIST}|{CLIENTS})\[([1-9][0-9]*)\]")
+_ITEM = re.compile(rf"({CAMPAIGNS}|{CLIENTS})\[([1-9][0-9]*)\]")
 
 
 @cache
@@ -43,12 +42,12 @@ def known() -> dict[KeyPath, FieldInfo]:
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, SettingsSection):
             keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
-        elif name not in (*SECRETS, *LISTS):
+        elif name not in (*SECRETS, *LIST_KEYS):
             keys[name,] = field
     return keys
 
 
-def item(number: int, list_key: str = LIST) -> str:
+def item(number: int, list_key: str = CAMPAIGNS) -> str:
     """Return the first part of the keys of an item of a list, counted from 1."""
     return f"{list_key}[{number}]"
 
@@ -64,9 +63,8 @@ def holds_keys(path: KeyPath) -> bool:
     if item_list(path) == CLIENTS:
         return path[1:] in ((), ("credentials",))
     if item_list(path) is not None:
-        path = path[1:]
-        return not path or path in _CAMPAIGN_SECTION_PATHS or is_table(path)
-    return path in _SECTION_PATHS or is_table(path)
+        return path[1:] in ((), *((name,) for name in CAMPAIGN_SECTIONS)) or is_table(path)
+    return (len(path) == 1 and path[0] in sections()) or is_table(path)
 
 
 @cache
@@ -85,12 +83,9 @@ def is_table(path: KeyPath) -> bool:
 
 def takes_text(path: KeyPath) -> bool:
     """Return True if the key accepts a string, so that 2026 is not read as a number."""
-    if is_table(path[:-1]):
-        return True
     field = known().get(path)
-    if field is None:
-        return False
-    return field.annotation in {str, Path} or get_origin(field.annotation) is Literal
+    kind = None if field is None else field.annotation
+    return kind in {str, Path} or get_origin(kind) is Literal or is_table(path[:-1])
 
 
 def hint_for_unknown(path: KeyPath) -> str:
@@ -105,7 +100,7 @@ def hint_for_unknown(path: KeyPath) -> str:
         near = get_close_matches(name, [*sections(), "campaign"], n=1) if len(path) == 1 else []
         is_section = near and near[0] in sections()
         near = [f"the section [{near[0]}]"] if is_section else _nearest(path)
-    return f"did you mean {near[0]}?" if near else _ALL_KEYS
+    return f"did you mean {near[0]}?" if near else "config/dispatcher.toml shows every key"
 
 
 def _names_in(list_key: str) -> list[str]:
@@ -132,5 +127,3 @@ def _nearest(path: KeyPath) -> list[str]:
 
 _NAMED_LIKE_SECRETS = [key[-1] for key in known() if key[0] == "credentials"]
 """Keys that say where a secret is; a misspelt one gets a hint to the right key."""
-_SECTION_PATHS = frozenset((name,) for name in sections())
-_CAMPAIGN_SECTION_PATHS = frozenset((name,) for name in CAMPAIGN_SECTIONS)

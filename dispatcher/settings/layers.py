@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.settings.errors import SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import LIST, KeyPath, holds_keys, item
+from dispatcher.settings.key_paths import CAMPAIGNS, KeyPath, holds_keys, item
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class Layers:
     @property
     def listed(self) -> bool:
         """True if campaigns are set as a list."""
-        return LIST in self.lists
+        return CAMPAIGNS in self.lists
 
-    def items(self, list_key: str = LIST) -> list[str]:
+    def items(self, list_key: str = CAMPAIGNS) -> list[str]:
         """Return the first part of the keys of each item of a list."""
         return [item(number + 1, list_key) for number in range(self.lists.get(list_key, 0))]
 

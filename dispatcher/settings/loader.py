@@ -23,7 +23,7 @@ from dispatcher.settings.errors import (
     SettingsError,
     SettingsProblem,
 )
-from dispatcher.settings.key_paths import KeyPath, hint_for_unknown
+from dispatcher.settings.key_paths import CLIENTS, KeyPath, hint_for_unknown
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
@@ -37,9 +37,6 @@ _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
     "status": cross_checks.TOGETHER,
     "verify": cross_checks.TOGETHER + PLATFORM,
 }
-
-_WITHOUT_SOURCE: tuple[Purpose, ...] = ("status", "verify")
-"""Purposes for which a campaign and its source may be missing."""
 
 
 def load(
@@ -61,11 +58,15 @@ def load(
         SettingsError: it has everything that is wrong.
 
     """
-    layers = _read(config, env, sets, flags or {})
+    layers = Layers()
+    if config is not None:
+        value_sources.read_file(layers, config)
+    value_sources.read_environment(layers, env)
+    value_sources.read_sets(layers, sets)
+    value_sources.read_flags(layers, flags or {})
     selected = campaigns.pop_selection(layers)
     problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
-    problems += clients.problems(layers)
-    campaigns.fill_placeholders(layers, complete=purpose in _WITHOUT_SOURCE)
+    campaigns.fill_placeholders(layers, complete=purpose in ("status", "verify"))
     settings, invalid = _validate(layers)
     problems += invalid
     invalid_keys = frozenset(problem.key for problem in invalid)
@@ -74,23 +75,11 @@ def load(
     problems += [_problem(layers, *finding) for finding in findings]
     if purpose != "status":
         for section in clients.credentials_sections(settings, layers):
-            problems += _credentials(section, layers, env, invalid_keys)
+            problems += _credentials(*section, layers, env, invalid_keys)
     if problems:
         raise SettingsError(sorted(problems, key=_order))
     settings = campaigns.select(settings, layers, selected)
     return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
-
-
-def _read(
-    config: Path | None, env: Mapping[str, str], sets: Sequence[str], flags: Mapping[str, object]
-) -> Layers:
-    layers = Layers()
-    if config is not None:
-        value_sources.read_file(layers, config)
-    value_sources.read_environment(layers, env)
-    value_sources.read_sets(layers, sets)
-    value_sources.read_flags(layers, flags)
-    return layers
 
 
 def _pop_secrets(layers: Layers) -> Iterator[SettingsProblem]:
@@ -112,7 +101,8 @@ def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
         for key in [key for key in usable.values if key[: len(path)] == path]:
             del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)
-    clients.fill_placeholders(usable)
+    for number, name in enumerate(usable.items(CLIENTS), 1):
+        usable.values.setdefault((name, "name"), f"client_{number}")
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
 
 
@@ -122,20 +112,21 @@ def _problem(layers: Layers, path: KeyPath, problem: str, hint: str) -> Settings
 
 
 def _credentials(
-    section: clients.CredentialsSection,
+    path: KeyPath,
+    section: CredentialsSettings,
+    variables: tuple[str, str],
     layers: Layers,
     env: Mapping[str, str],
     invalid_keys: frozenset[str],
 ) -> Iterator[SettingsProblem]:
-    prefix = ".".join(section.path)
+    prefix = ".".join(path)
     if f"{prefix}.source" in invalid_keys:
         return
-    findings = credentials.find_problems(section.settings, env, section.variables)
-    for key, problem, hint in findings:
+    for key, problem, hint in credentials.find_problems(section, env, variables):
         if key not in CredentialsSettings.model_fields:
             yield value_sources.ENVIRONMENT.problem(key, problem, hint)
         elif f"{prefix}.{key}" not in invalid_keys:
-            yield _problem(layers, (*section.path, key), problem, hint)
+            yield _problem(layers, (*path, key), problem, hint)
 
 
 def _order(problem: SettingsProblem) -> tuple[bool, str, int]:

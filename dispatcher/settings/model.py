@@ -20,13 +20,13 @@ from dispatcher.settings.field_types import (
     Proxy,
     Quiet,
     Region,
+    SettingsSection,
     TemplateText,
     Text,
     Texts,
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.section import SettingsSection
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import Format, Meaning
 
@@ -99,10 +99,7 @@ class PlatformSettings(SettingsSection):
     window_seconds: float = Field(default=60.0, ge=0.1, le=86400)
     timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)
     connect_timeout_seconds: float = Field(default=5.0, ge=0.05, le=600)
-    write_scopes_any_of: Texts = (
-        "conversations:messaging:write",
-        "messaging:conversation:write",
-    )
+    write_scopes_any_of: Texts = ("conversations:messaging:write", "messaging:conversation:write")
     read_scopes_any_of: Texts = ()
     scopes: Texts = ()
     missing_conversation: Literal["reject", "open-unlinked"] = "reject"

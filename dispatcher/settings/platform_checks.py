@@ -36,9 +36,8 @@ def _region(platform: PlatformSettings) -> Finding | None:
 
 
 def _login(platform: PlatformSettings) -> Finding | None:
-    if platform.region or platform.login_url or not platform.base_url:
-        return None
-    if is_loopback(urlsplit(platform.base_url).hostname or ""):
+    host = urlsplit(platform.base_url).hostname or ""
+    if platform.region or platform.login_url or not host or is_loopback(host):
         return None
     return MISSING, "the API's host issues no tokens: set platform.region, or this as well"
 

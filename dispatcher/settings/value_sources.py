@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.key_paths import (
+    CAMPAIGNS,
     CLIENTS,
-    LIST,
-    LISTS,
+    LIST_KEYS,
     KeyPath,
     is_table,
     item,
@@ -33,7 +33,7 @@ FLAGS = {
 }
 """The keys that have a flag."""
 
-_ITEM_HEADER = re.compile(rf"\s*\[\[\s*({LIST}|{CLIENTS})\s*\]\]\s*(#.*)?$")
+_ITEM_HEADER = re.compile(rf"\s*\[\[\s*({CAMPAIGNS}|{CLIENTS})\s*\]\]\s*(#.*)?$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _ASSIGNMENT = re.compile(
     r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
@@ -57,7 +57,7 @@ def read_file(layers: Layers, config: Path) -> None:
     else:
         lines = _lines(text)
         for key, value in data.items():
-            if key in LISTS:
+            if key in LIST_KEYS:
                 _read_list(layers, key, value, SettingOrigin(here.where, _line(lines, (key,))))
             else:
                 layers.put((key,), value, here)
@@ -113,7 +113,7 @@ def read_flags(layers: Layers, flags: Mapping[str, object]) -> None:
 
 def _put_text(layers: Layers, origin: SettingOrigin, key: str, path: KeyPath, raw: str) -> None:
     """Set a value that is written as text, unless only the file may set it."""
-    list_key = path[0] if path[0] in LISTS else item_list(path)
+    list_key = path[0] if path[0] in LIST_KEYS else item_list(path)
     if list_key is None:
         layers.put(path, _value(path, raw), origin)
     else:

@@ -64,7 +64,10 @@ class Batcher:
 
     def _flush(self, reader: LineReader, *, done: bool) -> None:
         filtered = self._rows - len(self._contacts) - len(self._rejected)
-        position = self._position(reader, done=done)
+        position, content = None, self._content
+        if content.fingerprint is not None:
+            offset = min(reader.offset, reader.total)
+            position = Position(content.name, content.fingerprint, offset, reader.line, done=done)
         if self._rows or position is not None:
             self._channel.put(Batch(self._contacts, self._rejected, filtered, position))
         self._start_batch(reader.offset)
@@ -75,17 +78,6 @@ class Batcher:
         self._rows = 0
         self._full_at = offset + _BATCH_BYTES
         self._waiting_since = None
-
-    def _position(self, reader: LineReader, *, done: bool) -> Position | None:
-        if self._content.fingerprint is None:
-            return None
-        return Position(
-            file=self._content.name,
-            fingerprint=self._content.fingerprint,
-            offset=min(reader.offset, reader.total),
-            line=reader.line,
-            done=done,
-        )
 
 
 def read_content(

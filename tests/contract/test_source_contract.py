@@ -9,7 +9,9 @@ from contextlib import aclosing
 import pytest
 import zstandard
 
-from dispatcher.sources import RowRules, StreamSource, Timing, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.options import RowRules, Timing
 
 ROWS = 2000
 RULES = RowRules(text="Hello {n}", filter={"status": ["open"]})

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from dispatcher.app.credentials import make_credentials
 from dispatcher.credentials.vault import VaultCredentialSource, VaultOptions
-from dispatcher.credentials.vault_auth import AppRoleAuth
+from dispatcher.credentials.vault_auth import RoleAuth
 from dispatcher.engine.clock import SystemClock
 from dispatcher.ports import (
     BearerToken,
@@ -146,7 +146,7 @@ async def test_a_login_that_cannot_be_renewed_is_reported_once(bao):
     role_id, secret_id = bao.approle("lapsed", secret_id_num_uses=1, token_ttl="1h")
     options = VaultOptions(bao.url, "secret", PATH, ca_bundle=bao.ca_bundle)
     warnings, before, clock = [], bao.logins(), HandClock()
-    login = AppRoleAuth(role_id, lambda: secret_id, "approle")
+    login = RoleAuth("approle", role_id, lambda: secret_id, "approle")
     it = VaultCredentialSource(options, login, clock, warnings.append)
     await it.get()
     await clock.next_pause()

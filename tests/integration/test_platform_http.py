@@ -21,9 +21,10 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
+from dispatcher.platforms.access_token import AccessToken
+from dispatcher.platforms.grants import TokenInfo
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import PATH, MessagingPlatform
-from dispatcher.platforms.token import AccessToken
 from tests.support.rawserver import (
     answer,
     json_answer,
@@ -53,7 +54,7 @@ LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 class OneToken:
     """A keeper of tokens that has one and asks nobody for it."""
 
-    token = AccessToken(1, {"Authorization": "Bearer t-1"}, 0.0, 9e9, 9e9, ())
+    token = AccessToken(1, {"Authorization": "Bearer t-1"}, 0.0, 9e9, 9e9, TokenInfo())
 
     def fresh(self):
         return self.token

@@ -129,7 +129,7 @@ async def test_the_request_for_a_token():
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     expected = b"grant_type=client_credentials&scope=messaging:conversation:read%20"
     assert request.body == expected + b"messaging:conversation:write"
-    assert (token.number, bearer(token), token.granted) == (1, "Bearer token-1", (READ, WRITE))
+    assert (token.number, bearer(token), token.info.scopes) == (1, "Bearer token-1", (READ, WRITE))
     async with scene() as it:
         await it.current()
         assert it.server.requests[0].body == b"grant_type=client_credentials"

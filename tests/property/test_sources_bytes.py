@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.sources import RowRules, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import RowRules
 
 RULES = RowRules(text="Hello")
 OPEN = ("open_quote", "bad_quote")

@@ -10,7 +10,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.sources import RowRules, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import RowRules
 
 RULES = RowRules(text="Hello", filter={"a": ["x", "y"]})
 PACKERS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}

@@ -6,8 +6,8 @@ from dispatcher.app.authorization_report import grant_findings
 from dispatcher.domain.answer import GrantKind
 from dispatcher.engine.authorization import halt_reason
 from dispatcher.platforms.genesys.permissions import READ, SCOPES, SEND
-from dispatcher.platforms.genesys.token_info import parse_token_info
-from dispatcher.platforms.grants import RequiredGrants, RoleDivision
+from dispatcher.platforms.genesys.token_info import UNREAD, parse_token_info
+from dispatcher.platforms.grants import RequiredGrants, RoleDivision, TokenInfo
 from dispatcher.platforms.missing_grants import GENESYS_PAGES
 
 ROLES = [{"roleId": "r-1", "divisionId": "d-1"}, {"roleId": "r-1", "divisionId": "*"}]
@@ -35,7 +35,7 @@ def changed(**changes):
 
 
 def judged(body):
-    return NEEDS.evaluate_reported(7, parse_token_info(body))
+    return NEEDS.evaluate(7, parse_token_info(body))
 
 
 def test_a_whole_answer_is_read():
@@ -67,7 +67,7 @@ def test_scopes_are_held_against_the_needed_ones(scopes, missing):
     """Any one of the needed names will do, and nothing that only begins like it."""
     authority = judged(changed(authorizedScope=scopes, scope=[]))
     assert authority.missing_names == missing
-    assert all(grant.where == GENESYS_PAGES.scope for grant in authority.missing_grants)
+    assert all(grant.where == GENESYS_PAGES[GrantKind.SCOPE] for grant in authority.missing_grants)
 
 
 @pytest.mark.parametrize("none", [[], None, "conversations", {}])
@@ -88,11 +88,11 @@ def test_a_client_without_a_role_lacks_every_permission_for_sure():
     """Which ones a role has cannot be read, but no role has none."""
     authority = judged(changed(roleDivisions=[]))
     (lack,) = authority.missing_grants
-    assert (lack.kind, lack.where) == (GrantKind.PERMISSION, GENESYS_PAGES.permission)
+    assert (lack.kind, lack.where) == (GrantKind.PERMISSION, GENESYS_PAGES[GrantKind.PERMISSION])
     assert SEND in lack.name
     reason, words = halt_reason(authority)
     assert reason == "permission"
-    assert GENESYS_PAGES.permission in words
+    assert GENESYS_PAGES[GrantKind.PERMISSION] in words
 
 
 def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
@@ -113,7 +113,7 @@ def test_a_missing_scope_is_the_reason_where_roles_are_missing_too():
 )
 def test_scopes_that_came_with_the_token_are_compared_if_they_are_known(scopes, missing, known):
     """An empty list is no scope; only unknown scopes are not missing."""
-    authority = NEEDS.evaluate(3, scopes)
+    authority = NEEDS.evaluate(3, TokenInfo(scopes))
     assert (authority.missing_names, authority.scopes_known) == (missing, known)
 
 
@@ -124,8 +124,8 @@ def test_scopes_that_came_with_the_token_are_compared_if_they_are_known(scopes, 
 def test_what_is_not_known_is_not_missing(body):
     """An answer that is thin, or no answer at all, is no proof of anything."""
     assert judged(body).missing_names == ()
-    assert NEEDS.evaluate_reported(1, None).missing_names == ()
-    assert not NEEDS.evaluate_reported(1, None).scopes_known
+    assert NEEDS.evaluate(1, UNREAD).missing_names == ()
+    assert not NEEDS.evaluate(1, UNREAD).scopes_known
 
 
 def test_a_client_that_is_not_active_stands_out_and_its_name_cannot_steer_a_terminal():
@@ -141,8 +141,8 @@ def test_every_missing_grant_is_a_line_of_its_own_with_where_to_grant_it():
     findings = list(grant_findings(grants))
     wrong = [(finding.what, finding.detail) for finding in findings if not finding.ok]
     assert [what for what, _ in wrong] == ["scopes", "permissions"]
-    assert GENESYS_PAGES.scope in wrong[0][1]
-    assert GENESYS_PAGES.permission in wrong[1][1]
+    assert GENESYS_PAGES[GrantKind.SCOPE] in wrong[0][1]
+    assert GENESYS_PAGES[GrantKind.PERMISSION] in wrong[1][1]
     required = next(finding.detail for finding in findings if finding.what == "required")
     assert SEND in required
     assert "403" in required

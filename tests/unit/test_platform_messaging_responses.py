@@ -16,6 +16,8 @@ from dispatcher.domain.conversation import State, Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
+from dispatcher.platforms.access_token import AccessToken
+from dispatcher.platforms.grants import TokenInfo
 from dispatcher.platforms.http import (
     HttpResponse,
     PlatformClock,
@@ -24,7 +26,6 @@ from dispatcher.platforms.http import (
     parse_quota,
 )
 from dispatcher.platforms.messaging import MessagingPlatform, read_answer
-from dispatcher.platforms.token import AccessToken
 from tests.support.rawserver import FakeClock
 
 CHECKED = "c-1"
@@ -374,7 +375,7 @@ class OneToken:
     """A keeper of tokens that has one."""
 
     def fresh(self):
-        return AccessToken(3, {"Authorization": "Bearer t"}, 900.0, 9e9, 9e9, ())
+        return AccessToken(3, {"Authorization": "Bearer t"}, 900.0, 9e9, 9e9, TokenInfo())
 
 
 def platform(wire):

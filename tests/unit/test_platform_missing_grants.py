@@ -112,7 +112,7 @@ def test_a_body_that_names_nothing_changes_nothing(body):
 def test_every_known_code_comes_with_the_page_where_it_is_granted(code):
     """A refusal that names nothing still says where to look."""
     (found,) = missing_grants(body(code), GENESYS_PAGES)
-    assert found == MissingGrant(CODES[code], "", GENESYS_PAGES.where(CODES[code]))
+    assert found == MissingGrant(CODES[code], "", GENESYS_PAGES[CODES[code]])
 
 
 def test_names_are_few_and_nothing_but_names():
@@ -127,7 +127,7 @@ def test_only_a_403_is_read_for_what_is_missing():
     refused = read_answer(Step.OPEN, HttpResponse(403, {}, forbidden))
     assert refused.missing_kind is GrantKind.PERMISSION
     assert refused.missing_grants == (
-        MissingGrant(GrantKind.PERMISSION, SEND, MESSAGING_PAGES.permission),
+        MissingGrant(GrantKind.PERMISSION, SEND, MESSAGING_PAGES[GrantKind.PERMISSION]),
     )
     other = read_answer(Step.OPEN, HttpResponse(400, {}, forbidden))
     assert (other.missing_kind, other.missing_grants) == (None, ())

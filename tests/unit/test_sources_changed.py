@@ -6,7 +6,8 @@ from contextlib import aclosing
 import pytest
 
 from dispatcher.ports import SourceError
-from dispatcher.sources import RowRules, Timing, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import RowRules, Timing
 
 RULES = RowRules(text="Hello")
 ROWS = 60_000

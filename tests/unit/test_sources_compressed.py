@@ -6,7 +6,8 @@ import gzip
 import pytest
 import zstandard
 
-from dispatcher.sources import RowRules, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import RowRules
 
 HEADER = b"conversation_id,a\n"
 ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(5000)]

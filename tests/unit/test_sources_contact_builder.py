@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatcher.domain.contact import TEXT_LIMIT, Contact
-from dispatcher.sources import Layout, RowRules, Timing
+from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
 
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from dispatcher.ports import SourceError
-from dispatcher.sources import Layout, RowRules, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT
 
 RULES = RowRules(text="Hello")

@@ -7,7 +7,11 @@ import threading
 import pytest
 
 from dispatcher.ports import SourceError
-from dispatcher.sources import FileSource, FolderSource, RowRules, StreamSource, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.files.file_source import FileSource
+from dispatcher.sources.files.folder_source import FolderSource
+from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.options import RowRules
 
 RULES = RowRules(text="Hello")
 

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from dispatcher.ports import SourceError
-from dispatcher.sources import RowRules, Timing, open_source
+from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.folder_scan import FolderScan
+from dispatcher.sources.options import RowRules, Timing
 
 RULES = RowRules(text="Hello")
 QUICK = Timing(poll_seconds=0.01, stable_seconds=0.05)

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from dispatcher.sources import RowRules, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.line_reader import LINE_LIMIT
 
 RULES = RowRules(text="Hello")

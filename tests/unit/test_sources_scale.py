@@ -8,7 +8,8 @@ import tracemalloc
 
 import pytest
 
-from dispatcher.sources import RowRules, open_source
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.options import RowRules
 
 RULES = RowRules(text="Hello {a}")
 

@@ -13,7 +13,8 @@ import pytest
 import zstandard
 
 from dispatcher.ports import SourceError
-from dispatcher.sources import Layout, RowRules, StreamSource
+from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.options import Layout, RowRules
 
 RULES = RowRules(text="Hello")
 
@@ -135,7 +136,8 @@ def test_a_blocked_standard_input_does_not_keep_the_process():
     """The process ends although nobody closed the pipe that it reads."""
     code = (
         "import asyncio\n"
-        "from dispatcher.sources import RowRules, open_source\n"
+        "from dispatcher.sources.factory import open_source\n"
+        "from dispatcher.sources.options import RowRules\n"
         "async def main():\n"
         "    async for batch in open_source('-', RowRules(text='x')).batches({}):\n"
         "        print(batch.rows)\n"

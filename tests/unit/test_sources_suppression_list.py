@@ -39,13 +39,13 @@ def test_a_change_counts_from_the_next_look_on(listed):
     """What is new counts at once; what is gone, when the file rests."""
     people, write, _ = listed
     write("second\n")
-    assert not people.holds(["second"])
+    assert not people.matches(["second"])
     people.look()
-    assert people.holds(["second"])
-    assert people.holds(["first"])
+    assert people.matches(["second"])
+    assert people.matches(["first"])
     people.look()
-    assert people.holds(["second"])
-    assert not people.holds(["first"])
+    assert people.matches(["second"])
+    assert not people.matches(["first"])
 
 
 def test_a_half_written_file_frees_nobody(listed, tmp_path):
@@ -57,8 +57,8 @@ def test_a_half_written_file_frees_nobody(listed, tmp_path):
     path.write_text("other\nfirst\n")
     people.look()
     people.look()
-    assert people.holds(["first"])
-    assert people.holds(["other"])
+    assert people.matches(["first"])
+    assert people.matches(["other"])
 
 
 @pytest.mark.parametrize("damage", ["gone", "binary"])
@@ -71,11 +71,11 @@ def test_the_last_good_list_stays(listed, tmp_path, damage):
         write(b"\xff\xfe\x00")
     for _ in range(3):
         people.look()
-    assert people.holds(["first"])
+    assert people.matches(["first"])
     assert len(said) == 1
     write("second\n")
     people.look()
-    assert people.holds(["second"])
+    assert people.matches(["second"])
     (tmp_path / "list.csv").unlink()
     people.look()
     assert len(said) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.sources import Template
+from dispatcher.sources.rows.template import Template
 
 
 @pytest.mark.parametrize(

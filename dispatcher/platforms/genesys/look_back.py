@@ -9,6 +9,7 @@ import orjson
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.past_conversation import PastConversation
+from dispatcher.platforms.access_token import AccessToken
 from dispatcher.platforms.api_client import ApiClient
 from dispatcher.platforms.genesys.requests import (
     MESSAGES_PATH,
@@ -35,7 +36,6 @@ from dispatcher.platforms.response_parsing import (
     path_part,
     text,
 )
-from dispatcher.platforms.token import AccessToken
 from dispatcher.ports import Clock, LookBackQuery, Reply
 
 LONGEST_SECONDS = 31 * 86_400.0

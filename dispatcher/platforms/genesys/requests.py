@@ -47,13 +47,8 @@ def text_limit(messenger: str) -> int:
     return TEXT_LIMITS.get(messenger, TEXT_LIMIT)
 
 
-def needs_identity(messenger: str) -> bool:
-    """Return True if a message needs an external contact id."""
-    return messenger == "webmessaging"
-
-
 def needs_address(messenger: str) -> bool:
-    """Return True if a message needs an address."""
+    """Return True if a message needs an address, False if it needs an external contact id."""
     return messenger != "webmessaging"
 
 

@@ -152,7 +152,7 @@ def conversation(
 def latest_customer(participants: Sequence[object]) -> object | None:
     """Return the customer that joined last: a resumed conversation has several."""
     customers = [part for part in participants if text(part, "purpose") == CUSTOMER]
-    return max(enumerate(customers), key=_joining_order, default=(0, None))[1]
+    return max(reversed(customers), key=_joining_time, default=None)
 
 
 def person(customer: object) -> str | None:
@@ -189,10 +189,8 @@ def _messages(participant: object, indexed_until: float) -> Iterator[PastMessage
             yield PastMessage(id_, outbound, at, None, indexed=at <= indexed_until)
 
 
-def _joining_order(numbered: tuple[int, object]) -> tuple[float, int]:
-    number, customer = numbered
-    joined = moment(customer, "connectedTime") or moment(customer, "startTime")
-    return joined if joined is not None else float("-inf"), number
+def _joining_time(customer: object) -> float:
+    return moment(customer, "connectedTime") or moment(customer, "startTime") or float("-inf")
 
 
 def _state(

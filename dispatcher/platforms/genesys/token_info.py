@@ -16,6 +16,7 @@ from dispatcher.platforms.response_parsing import correlation, get_value, listed
 PATH = "/api/v2/tokens/me"
 ACTIVE = "active"
 """The state of a client that may be used (source: the SDK's ``OrgOAuthClient.state``)."""
+UNREAD = TokenInfo(about="what is granted could not be read just now")
 _REFUSED = (401, 403)
 
 
@@ -26,26 +27,26 @@ class TokenInfoReader:
         self._http = http
         self._origin = http.origin(URL(api_url))
 
-    async def __call__(self, headers: dict[str, str]) -> TokenInfo | None:
-        """Return what the token in ``headers`` grants; None if it cannot be read just now.
+    async def __call__(self, headers: dict[str, str]) -> TokenInfo:
+        """Return what the token in ``headers`` grants.
 
-        If the platform refuses this request, ``about`` says so, and no grant is reported missing.
+        If it cannot be read, ``about`` says so, and no grant is reported missing.
         """
         result, _ = await self._http.request(self._origin, "GET", PATH, headers, None)
         if isinstance(result, NoAnswer):
-            return None
+            return UNREAD
         if result.status in _REFUSED:
             refusal = f"the platform answered {result.status} to {PATH} ({correlation(result)})"
             return TokenInfo(about=f"{refusal}: what is granted could not be read")
         if result.status != 200 or result.body is None:  # noqa: PLR2004 - HTTP's OK
-            return None
+            return UNREAD
         return parse_token_info(result.body)
 
 
 def parse_token_info(body: Mapping[str, object]) -> TokenInfo:
-    """Parse a response's body; every part of it may be missing."""
+    """Parse a response's body; every part of it may be missing. No scopes mean no limit."""
     client = body.get("OAuthClient")
-    scopes = _texts(body, "authorizedScope") or _texts(client, "scope")
+    scopes = _texts(body, "authorizedScope") or _texts(client, "scope") or None
     return TokenInfo(scopes, _roles(client), ", ".join(_about(body, client)))
 
 

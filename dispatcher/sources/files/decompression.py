@@ -52,7 +52,7 @@ def decompressed(raw: Iterator[bytes], compression: Compression | None) -> Itera
     """
     if compression is None:
         return raw
-    return _units(raw, _gzip_unit if compression == "gzip" else _zstd_unit)
+    return _units(raw, _NEW_UNIT[compression])
 
 
 def decompressed_if_needed(raw: Iterator[bytes]) -> Iterator[bytes]:
@@ -65,12 +65,10 @@ def decompressed_if_needed(raw: Iterator[bytes]) -> Iterator[bytes]:
     return decompressed(chain((head,), raw), compression_of(head))
 
 
-def _gzip_unit() -> _Unit:
-    return zlib.decompressobj(wbits=31)
-
-
-def _zstd_unit() -> _Unit:
-    return zstandard.ZstdDecompressor().decompressobj()
+_NEW_UNIT: dict[Compression, Callable[[], _Unit]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
 
 
 def _units(raw: Iterator[bytes], new_unit: Callable[[], _Unit]) -> Iterator[bytes]:

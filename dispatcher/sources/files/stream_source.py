@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 
 from dispatcher.ports import Batch, Position
 from dispatcher.sources.batching import read_content
@@ -36,16 +37,11 @@ class StreamSource:
         return iterate_in_thread(self._read)
 
     def _read(self, channel: BatchChannel) -> None:
-        if self._path == "-":
-            self._read_descriptor(self._descriptor, channel)
-            return
-        with source_errors(self._path):
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            self._read_descriptor(descriptor, channel)
-        finally:
-            os.close(descriptor)
-
-    def _read_descriptor(self, descriptor: int, channel: BatchChannel) -> None:
-        content = PipeContent(self._path, descriptor)
-        read_content(content, None, self._rules, self._layout, channel)
+        descriptor = self._descriptor
+        with ExitStack() as stack:
+            if self._path != "-":
+                with source_errors(self._path):
+                    descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+                stack.callback(os.close, descriptor)
+            content = PipeContent(self._path, descriptor)
+            read_content(content, None, self._rules, self._layout, channel)

@@ -110,16 +110,13 @@ def _problem(names: tuple[str, ...], rules: RowRules) -> str:
     """Return what is wrong with the columns and what to do; empty if nothing is."""
     named = [name for name in names if name]
     if repeated := sorted({name for name in named if named.count(name) > 1}):
-        return f"has {_quoted(repeated)} more than once; rename one of them"
+        return f"has {', '.join(map(repr, repeated))} more than once; rename one of them"
     if rules.column("conversation_id") not in named:
         return (
             f"has no column {rules.column('conversation_id')!r}; name the column that holds it "
             '([source.columns] conversation_id = "CONVERSATIONID")'
         )
     if missing := sorted({*rules.columns.values(), *rules.filter} - set(named)):
-        return f"has no column {_quoted(missing)}, which the settings name; correct one of the two"
+        quoted = ", ".join(map(repr, missing))
+        return f"has no column {quoted}, which the settings name; correct one of the two"
     return ""
-
-
-def _quoted(names: list[str]) -> str:
-    return ", ".join(repr(name) for name in names)

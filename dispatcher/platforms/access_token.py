@@ -1,8 +1,9 @@
-"""A bearer token that is renewed outside of the dispatcher: its number, and when to reload it."""
+"""An access token, and when to read one again that is renewed outside of the dispatcher."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dispatcher.platforms.grants import TokenInfo
 from dispatcher.ports import BearerToken, Clock
 
 RELOAD_SECONDS = (5.0, 60.0)
@@ -14,20 +15,25 @@ REFUSED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An issued token. Times are monotonic seconds; ``headers`` carry it.
+
+    ``info`` is what the response that issued it reports, or what the platform reported afterwards.
+    """
+
+    number: int
+    headers: dict[str, str] = field(repr=False)
+    issued: float
+    refresh_at: float
+    expires_at: float
+    info: TokenInfo
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRefusal:
     """Credentials that cannot be used; ``message`` says why, and what to do."""
 
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class BearerTokenUse:
-    """How a bearer token is used: under which number, and until when. Monotonic seconds."""
-
-    number: int
-    since: float
-    reload_at: float
-    expires_at: float
 
 
 class BearerTokenTracker:
@@ -51,8 +57,8 @@ class BearerTokenTracker:
         self._refused_until = now + REFUSED_SECONDS
         return True
 
-    def accept(self, bearer: BearerToken, number: int) -> BearerTokenUse | TokenRefusal:
-        """Return the use of a token: under ``number``, or its old one if it is unchanged."""
+    def accept(self, bearer: BearerToken, number: int) -> AccessToken | TokenRefusal:
+        """Return a bearer token as issued: as ``number``, or as its old one if it is unchanged."""
         now = self._clock.monotonic()
         expires_at = math.inf if bearer.expires_at is None else bearer.expires_at
         left = expires_at - self._clock.time()
@@ -67,5 +73,11 @@ class BearerTokenTracker:
                 " check what should renew it"
             )
         shortest, longest = RELOAD_SECONDS
-        reload_at = now + min(longest, max(shortest, left * RELOAD_SHARE))
-        return BearerTokenUse(self._number, self._since, reload_at, now + left)
+        return AccessToken(
+            number=self._number,
+            headers={"Authorization": f"Bearer {bearer.value}"},
+            issued=self._since,
+            refresh_at=now + min(longest, max(shortest, left * RELOAD_SHARE)),
+            expires_at=now + left,
+            info=TokenInfo(bearer.scopes),
+        )
