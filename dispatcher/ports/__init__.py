@@ -28,6 +28,7 @@ from dispatcher.ports.ledger import (
     Totals,
 )
 from dispatcher.ports.pacer import (
+    BackgroundPacer,
     Pacer,
     Permit,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "MAX_STATES_PER_CALL",
     "NO_LIMITS",
     "Admitted",
+    "BackgroundPacer",
     "Backlog",
     "Batch",
     "BearerToken",

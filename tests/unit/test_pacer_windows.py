@@ -1,11 +1,10 @@
-"""The pace in virtual time, against fixed windows of 600 requests per 2 s at a random phase."""
+"""The pacer in virtual time, against fixed windows of 600 requests per 2 s at a random phase."""
 
+import math
 import random
 
 import pytest
 
-from dispatcher.domain.answer import QuotaReading
-from dispatcher.pacing.schedule import RateSchedule
 from tests.support.quota import (
     FixedWindow,
     World,
@@ -42,7 +41,7 @@ def within_windows(moments, phase):
 @pytest.mark.parametrize("latency", LATENCIES)
 @pytest.mark.parametrize("headers", [True, False], ids=["headers", "no headers"])
 def test_alone_the_quota_is_used_and_never_exceeded(latency, headers, seed):
-    result = world(latency, seed, headers=lambda _: headers).run(RateSchedule(QUOTA, PERIOD))
+    result = world(latency, seed, headers=lambda _: headers).run(QUOTA, PERIOD)
     assert result.used >= 0.97
     assert result.throttled <= 0.001
 
@@ -51,7 +50,7 @@ def test_alone_the_quota_is_used_and_never_exceeded(latency, headers, seed):
 @pytest.mark.parametrize("latency", ["loopback", "constant", "uniform", "lognormal"])
 def test_what_a_steady_program_leaves_is_used(latency, seed):
     others = steady(QUOTA // 2, PERIOD, random.Random(seed))
-    result = world(latency, seed, others=others).run(RateSchedule(QUOTA, PERIOD))
+    result = world(latency, seed, others=others, seconds=60.0).run(QUOTA, PERIOD)
     assert result.used >= 0.90
     assert result.throttled <= 0.01
 
@@ -61,10 +60,10 @@ def test_what_a_steady_program_leaves_is_used(latency, seed):
 @pytest.mark.parametrize("at", [None, 0.0, 0.5], ids=["anywhere", "start", "middle"])
 def test_what_a_bursting_program_leaves_is_used(latency, at, seed):
     """The other one takes half of the quota at one go, once in each window."""
-    it = world(latency, seed)
+    it = world(latency, seed, seconds=60.0)
     moments = bursts(QUOTA // 2, PERIOD, random.Random(seed), at)
     it.others = within_windows(moments, it.server.phase)
-    result = it.run(RateSchedule(QUOTA, PERIOD))
+    result = it.run(QUOTA, PERIOD)
     assert result.used >= 0.90
     assert result.throttled <= 0.01
 
@@ -73,29 +72,29 @@ def test_who_stays_away_for_a_while_leaves_more_and_finds_room_again():
     others = (
         moment for moment in steady(300, PERIOD, random.Random(1)) if not 20 <= moment % 60 < 40
     )
-    result = world("uniform", 1, others=others).run(RateSchedule(QUOTA, PERIOD))
+    result = world("uniform", 1, others=others, seconds=60.0).run(QUOTA, PERIOD)
     assert result.used >= 0.90
     assert result.throttled <= 0.01
 
 
 def test_where_others_take_all_only_what_is_on_the_wire_is_refused():
     others = bursts(QUOTA, PERIOD, random.Random(1), 0.0)
-    it = world("uniform", 1)
+    it = world("uniform", 1, seconds=60.0)
     it.others = within_windows(others, it.server.phase)
-    result = it.run(RateSchedule(QUOTA, PERIOD))
+    result = it.run(QUOTA, PERIOD)
     assert result.refused <= 30 * 30  # windows, by requests on the wire within 0.1 s
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_headers_that_vanish_halfway_leave_the_even_pace(seed):
-    result = world("uniform", seed, headers=lambda now: now < 30).run(RateSchedule(QUOTA, PERIOD))
+    result = world("uniform", seed, headers=lambda now: now < 15).run(QUOTA, PERIOD)
     assert result.used >= 0.97
     assert result.throttled <= 0.001
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_headers_that_come_late_change_nothing_when_alone(seed):
-    result = world("uniform", seed, headers=lambda now: now > 30).run(RateSchedule(QUOTA, PERIOD))
+    result = world("uniform", seed, headers=lambda now: now > 15).run(QUOTA, PERIOD)
     assert result.used >= 0.97
     assert result.throttled <= 0.001
 
@@ -103,7 +102,7 @@ def test_headers_that_come_late_change_nothing_when_alone(seed):
 @pytest.mark.parametrize("headers", [True, False], ids=["headers", "no headers"])
 def test_an_event_loop_that_stops_now_and_then_loses_little(headers):
     it = world("uniform", 1, headers=lambda _: headers, stall_every=2.0)
-    result = it.run(RateSchedule(QUOTA, PERIOD))
+    result = it.run(QUOTA, PERIOD)
     assert result.used >= 0.96
     assert result.throttled <= 0.001
 
@@ -111,27 +110,27 @@ def test_an_event_loop_that_stops_now_and_then_loses_little(headers):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_smaller_quota_than_configured_is_obeyed(seed):
     """One window may be exhausted before its first answers tell."""
-    result = world("uniform", seed, allowed=400).run(RateSchedule(QUOTA, PERIOD))
+    result = world("uniform", seed, allowed=400).run(QUOTA, PERIOD)
     assert result.used >= 0.95
     assert result.throttled <= 0.001
 
 
 def test_a_larger_quota_than_configured_is_left():
-    result = world("uniform", 1, allowed=1200).run(RateSchedule(QUOTA, PERIOD))
-    assert 0.97 * QUOTA <= result.taken / 30 <= QUOTA
+    result = world("uniform", 1, allowed=1200).run(QUOTA, PERIOD)
+    assert 0.97 * QUOTA <= result.taken / 15 <= QUOTA
 
 
 def test_a_longer_window_than_configured_is_obeyed():
-    result = world("uniform", 1, period=6.0).run(RateSchedule(QUOTA, PERIOD))
+    result = world("uniform", 1, period=6.0).run(QUOTA, PERIOD)
     assert result.used >= 0.90
     assert result.throttled <= 0.01
 
 
-@pytest.mark.parametrize("rounding", [round, int], ids=["nearest", "down"])
+@pytest.mark.parametrize("rounding", [round, math.floor], ids=["nearest", "down"])
 def test_seconds_may_be_rounded_in_any_way(rounding):
     it = world("uniform", 1)
     it.server.rounding = rounding
-    result = it.run(RateSchedule(QUOTA, PERIOD))
+    result = it.run(QUOTA, PERIOD)
     assert result.used >= 0.97
     assert result.throttled <= 0.001
 
@@ -142,57 +141,76 @@ def test_at_300_a_minute_a_state_does_not_grow_old(headers):
     dice = random.Random(5)
     server = FixedWindow(300, 60.0, dice.random() * 60)
     it = World(server, uniform(0.01, 0.15), 5, seconds=600, workers=64, headers=lambda _: headers)
-    result = it.run(RateSchedule(300, 60.0))
+    result = it.run(300, 60.0)
     waits = sorted(result.waits)
     assert waits[int(0.99 * len(waits))] < 1.0
     assert result.used >= 0.97
     assert result.throttled <= 0.001
 
 
-def test_there_is_no_burst_at_the_start():
-    pace = RateSchedule(600, 2.0)
-    assert [pace.take(5.0) for _ in range(3)] == [1, None, None]
+ROUNDINGS = {"up": math.ceil, "nearest": round, "down": math.floor}
 
 
-def test_late_slots_are_made_up_but_not_more_than_a_hundredth_of_a_window():
-    pace = RateSchedule(600, 2.0)
-    pace.take(0.0)
-    granted = sum(pace.take(1.0) is not None for _ in range(100))
-    assert 5 <= granted <= 7
+def learnt(period, allowed, *, configured=(18_000, 60.0), rounding="up", latency="uniform", **more):
+    """Run against windows of another length than the settings have, after six windows to learn."""
+    it = world(
+        latency, 1, allowed=allowed, period=period, skipped=6 * period, seconds=15 * period, **more
+    )
+    it.server.rounding = ROUNDINGS[rounding]
+    return it.run(*configured)
 
 
-def test_nothing_is_given_out_while_held_and_a_shorter_hold_does_not_end_a_longer_one():
-    pace = RateSchedule(600, 2.0)
-    pace.take(0.0)
-    pace.hold(3.0)
-    pace.hold(1.0)
-    assert pace.held(0.5) == 2.5
-    assert all(pace.take(tick / 100) is None for tick in range(1, 300))
-    assert pace.due(1.0) == 3.0
-    assert pace.take(3.0) is not None
-    assert pace.held(3.0) == 0.0
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_windows_that_are_shorter_than_configured_are_learnt(latency, rounding):
+    """600 requests per 2 s, where the settings have the same rate per 60 s."""
+    result = learnt(2.0, 600, rounding=rounding, latency=latency)
+    assert result.used >= 0.98
+    assert result.refused == 0
 
 
-def test_a_slot_given_back_is_free_at_once():
-    pace = RateSchedule(60, 60.0)
-    pace.take(0.0)
-    assert pace.take(0.0) is None
-    pace.give_back()
-    assert pace.take(0.0) is not None
-    assert pace.take(0.0) is None
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("period", [1.0, 1.5, 3.0, 7.3, 10.0])
+@pytest.mark.parametrize("configured", [(18_000, 60.0), (600, 2.0)], ids=["60 s", "2 s"])
+def test_windows_of_any_length_are_learnt(period, configured, rounding):
+    result = learnt(period, 100 * period, configured=configured, rounding=rounding)
+    assert result.used >= 0.97
+    assert result.refused == 0
 
 
-def test_a_quota_that_is_used_up_stops_until_the_window_ends():
-    pace = RateSchedule(300, 60.0)
-    number = pace.take(0.0)
-    pace.read(number, 0.0, 0.1, QuotaReading(300, 300, 10))
-    moment = next(at / 100 for at in range(25, 2000) if pace.take(at / 100) is not None)
-    assert 9.0 <= moment <= 11.1
+def test_a_configured_rate_above_the_allowed_one_is_limited_by_windows_that_are_learnt():
+    """The settings permit 600 requests per second, the platform 100."""
+    result = learnt(2.0, 200, configured=(36_000, 60.0))
+    assert result.used >= 0.97
+    assert result.throttled <= 0.0001
 
 
-def test_gauges_tell_rate_and_share():
-    pace = RateSchedule(600, 2.0)
-    assert pace.rate == pytest.approx(294)
-    number = pace.take(0.0)
-    pace.read(number, 0.0, 0.01, QuotaReading(300, 600, 1))
-    assert pace.used(0.01) == pytest.approx(0.5)
+def test_a_configured_rate_below_the_allowed_one_is_kept_in_windows_that_are_learnt():
+    """The settings permit 100 requests per second, the platform 300."""
+    result = learnt(2.0, 600, configured=(6_000, 60.0))
+    assert 0.97 <= result.taken / (15 * 200) <= 1
+    assert result.refused == 0
+
+
+def test_with_another_program_shorter_windows_are_learnt():
+    others = steady(300, 2.0, random.Random(1))
+    result = learnt(2.0, 600, others=others)
+    assert result.used >= 0.90
+    assert result.throttled <= 0.01
+
+
+def test_headers_that_come_late_show_shorter_windows():
+    result = learnt(2.0, 600, headers=lambda now: now > 3.0)
+    assert result.used >= 0.98
+    assert result.refused == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [lambda now: now < 10.0, lambda now: now % 0.1 < 0.02, lambda now: now % 10 < 5],
+    ids=["until 10 s", "a fifth", "now and then"],
+)
+def test_windows_are_learnt_and_kept_when_the_headers_vanish_or_are_rare(headers):
+    result = learnt(2.0, 600, headers=headers)
+    assert result.used >= 0.97
+    assert result.refused == 0
