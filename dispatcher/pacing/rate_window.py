@@ -165,25 +165,36 @@ class RateWindow:
         self._first = self._sent_until(self._end - self.length - self._phase.width / 2)
 
     def _update(self, last: QuotaSample, sample: QuotaSample) -> None:
-        before = self._sample_before_boundary(last, sample)
-        self._learn_length(before, sample)
+        fallen_from = self._sample_before_fall(sample)
+        self._learn_length(fallen_from, sample)
+        before = last if self._is_new_window(last, sample) else fallen_from
         if self._phase.length != self.length:
             self._begin_with(sample)
         self._last = sample
         trip = sample.round_trip
         self._round_trip = min(trip, self._round_trip + (trip - self._round_trip) / 64)
-        if before is not None:
-            self._samples.clear()
-            self._phase.narrow(before.sent, sample.received)
         self._samples.append(sample)
+        if before is not None:
+            self._phase.narrow(before.sent, sample.received)
         self._record_reset(sample)
         if before is not None:
             self._begin_observed(self._boundary_between(before, sample))
         self._choose(sample)
 
+    def _sample_before_fall(self, sample: QuotaSample) -> QuotaSample | None:
+        """Return the newest sample that surely was counted before, if its count was higher."""
+        samples = self._samples
+        while len(samples) > 1 and samples[1].received <= sample.sent:
+            samples.popleft()
+        before = samples[0] if samples else sample
+        if before.received > sample.sent or before.reading.count <= sample.reading.count:
+            return None
+        samples.clear()
+        return before
+
     def _learn_length(self, before: QuotaSample | None, sample: QuotaSample) -> None:
         reset = sample.reading.reset
-        if before is None or before.reading.count <= sample.reading.count:
+        if before is None:
             self._length.record_reset(reset)
             return
         expected = sample.received >= before.sent + before.reading.reset - 1
@@ -197,17 +208,6 @@ class RateWindow:
             self._best = sample
         elif self._best is None:
             self._others.amend(sample.reading.count - (sample.number - self._first_before))
-
-    def _sample_before_boundary(self, last: QuotaSample, sample: QuotaSample) -> QuotaSample | None:
-        """Return a sample of the window before, if this is the first one of a new window."""
-        if self._is_new_window(last, sample):
-            return last
-        samples = self._samples
-        while len(samples) > 1 and samples[1].received <= sample.sent:
-            samples.popleft()
-        if samples and samples[0].received <= sample.sent:
-            return samples[0] if samples[0].reading.count > sample.reading.count else None
-        return None
 
     def _is_new_window(self, last: QuotaSample, sample: QuotaSample) -> bool:
         """Return whether a boundary lies between two counts, and not only a change of order."""

@@ -49,14 +49,17 @@ class WindowLength:
         window early, or a count was wrong. It is only the beginning of the next window.
         """
         low, high = boundary
-        before, self._boundary = self._boundary, boundary
+        before = self._boundary
+        if before is None or low > before[1]:
+            is_wide = high - low > (reset + 1) / 2  # it may contain several boundaries
+            self._boundary = before if is_wide else boundary
+        else:
+            self._boundary = before = max(low, before[0]), min(high, before[1])
         if not expected:
             return
         by_reset = reset - 1, reset + 1 + high - low
         self._narrow(*by_reset)
-        if high - low > (reset + 1) / 2:  # there may be several boundaries between the two times
-            self._boundary = None
-        elif before is not None and low > before[1]:
+        if before is not None and self._boundary == boundary:
             self._record_distance((low - before[1], high - before[0]), by_reset)
 
     def _record_distance(self, distance: Interval, by_reset: Interval) -> None:
