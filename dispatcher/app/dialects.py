@@ -15,15 +15,17 @@ from dispatcher.platforms.genesys.regions import api_url, login_url
 from dispatcher.platforms.genesys.token_info import TokenInfoReader
 from dispatcher.platforms.http import HttpClient
 from dispatcher.platforms.token import Inspect, TokenManager
-from dispatcher.ports import Clock, Platform
+from dispatcher.ports import BackgroundPacer, Clock, Platform
 from dispatcher.settings import Settings
-
-LONGEST_PAUSE = 1.0
-"""Seconds at most between the requests of one look back, which go at the quota's pace."""
 
 
 def open_dialect(
-    settings: Settings, http: HttpClient, tokens: TokenManager, clock: Clock, stack: AsyncExitStack
+    settings: Settings,
+    http: HttpClient,
+    tokens: TokenManager,
+    pacer: BackgroundPacer,
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Platform:
     """Return the platform; the stack ends what it does in the background."""
     given = settings.platform
@@ -32,8 +34,7 @@ def open_dialect(
     sender = requests.Sender(
         given.from_address, given.messenger, given.template, given.template_parameter
     )
-    pause = min(LONGEST_PAUSE, 60.0 / given.requests_per_minute)
-    options = GenesysOptions(base_url(settings), sender, given.lineage, _lineage_lost, pause)
+    options = GenesysOptions(base_url(settings), sender, given.lineage, _lineage_lost, pacer)
     platform = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(platform.close)
     return platform

@@ -65,8 +65,8 @@ async def _plan(
         if asked.sample == 0:
             return await planner.run(None, None)
         _, own = next(each_client(settings))  # reads of a plan are taken from one client's quota
-        platform = await make_platform(own, clock, stack)
         pacer = make_pacer(own, clock)
+        platform = await make_platform(own, pacer, clock, stack)
         asking = PlatformReader(platform, pacer, clock, rules.retry, random.random)
         await asking.preflight()
         return await planner.run(platform, asking)

@@ -52,8 +52,8 @@ async def _verify(
         which = UnverifiedQuery(clock.time() - asked.min_age, asked.campaign)
         links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, which))
         _, own = next(each_client(settings))  # one client is enough: a look back serves many
-        platform = await make_platform(own, clock, stack)
         pacer, policy = make_pacer(own, clock), make_rules(settings).retry
+        platform = await make_platform(own, pacer, clock, stack)
         asking = PlatformReader(platform, pacer, clock, policy, random.random)
         await asking.preflight()
         await verify(links, platform, asking, clock, done, show)

@@ -20,9 +20,9 @@ async def open_clients(
     """Return all clients; the stack closes their connections. ``events`` hears of their halts."""
     clients = []
     for name, own in each_client(settings):
-        platform = await make_platform(own, clock, stack)
-        halts = CircuitBreaker(platform, events, clock, settings.engine.probe_seconds, name)
         pacer = make_pacer(own, clock)
+        platform = await make_platform(own, pacer, clock, stack)
+        halts = CircuitBreaker(platform, events, clock, settings.engine.probe_seconds, name)
         clients.append(OAuthClient(name, platform, pacer, halts, own.platform.requests_per_minute))
     return clients
 

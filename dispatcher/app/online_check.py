@@ -8,7 +8,7 @@ import uvloop
 
 from dispatcher.app.authorization_report import described
 from dispatcher.app.dialects import token_url
-from dispatcher.app.wiring import make_platform
+from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.answer import Answer, NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
@@ -57,7 +57,8 @@ async def _look(settings: Settings) -> list[OnlineFinding]:
 async def _look_at(settings: Settings) -> list[OnlineFinding]:
     """Look at one client."""
     async with AsyncExitStack() as stack:
-        platform = await make_platform(settings, SystemClock(), stack)
+        clock = SystemClock()
+        platform = await make_platform(settings, make_pacer(settings, clock), clock, stack)
         try:
             authority = await platform.renew(0)
         except CredentialsError as error:

@@ -18,7 +18,7 @@ from dispatcher.domain.unsettled_send import ReconcilePolicy
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager, TokenOptions
-from dispatcher.ports import Clock, Platform, Source
+from dispatcher.ports import BackgroundPacer, Clock, Platform, Source
 from dispatcher.settings import Settings, SettingsError, SettingsProblem, variables_of
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
@@ -54,8 +54,13 @@ def make_source(settings: Settings, *, once: bool) -> Source:
     )
 
 
-async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Platform:
-    """Return the platform in its dialect; the stack closes its connections."""
+async def make_platform(
+    settings: Settings, pacer: BackgroundPacer, clock: Clock, stack: AsyncExitStack
+) -> Platform:
+    """Return the platform in its dialect; the stack closes its connections.
+
+    ``pacer`` permits the requests that the platform makes beside those of the engine.
+    """
     given = settings.platform
     options = HttpOptions(
         timeout=given.timeout_seconds,
@@ -70,7 +75,7 @@ async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack)
     inspect = inspect_of(settings, http)
     tokens = TokenManager(http, token_options(settings), clock, credentials, inspect)
     stack.push_async_callback(tokens.close)
-    return open_dialect(settings, http, tokens, clock, stack)
+    return open_dialect(settings, http, tokens, pacer, clock, stack)
 
 
 def token_options(settings: Settings) -> TokenOptions:

@@ -13,7 +13,7 @@ from dispatcher.platforms.http import (
     reading,
 )
 from dispatcher.platforms.token import AccessToken, TokenManager
-from dispatcher.ports import Clock, Reply, TokenLease
+from dispatcher.ports import BackgroundPacer, Clock, Reply, TokenExpiredError, TokenLease
 
 Read = Callable[[HttpResponse], Result]
 """Turns an answer that was read to its end into the domain's words."""
@@ -68,6 +68,35 @@ class ApiClient:
         if ahead is not None:
             self._ahead = ahead
         return Reply(read(result), seconds, use, reading(result.headers), ahead)
+
+
+class BackgroundClient:
+    """Makes the requests of a dialect for which the engine has no permit, each with its own."""
+
+    def __init__(self, client: ApiClient, pacer: BackgroundPacer) -> None:
+        self._client = client
+        self._pacer = pacer
+
+    async def call(
+        self,
+        method: str,
+        target: str,
+        data: bytes | None,
+        read: Read,
+        token: AccessToken | None = None,
+    ) -> Reply:
+        """Wait for a permit, and make one request; see `ApiClient.call`."""
+        permit = await self._pacer.acquire_background()
+        try:
+            reply = await self._client.call(method, target, data, read, token)
+        except TokenExpiredError:
+            permit.release()
+            raise
+        except BaseException:
+            permit.complete(None)
+            raise
+        permit.complete(reply.reading)
+        return reply
 
 
 def _headers(token: AccessToken, data: bytes | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.api_client import ApiClient, BackgroundClient
 from dispatcher.platforms.genesys.analytics_states import details, read_records
 from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
 from dispatcher.platforms.genesys.look_back import GenesysLookBack
@@ -27,22 +27,22 @@ from dispatcher.platforms.genesys.threading_timeline import ThreadingTimeline
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import path_part
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants
+from dispatcher.ports import BackgroundPacer, Clock, LookBackQuery, Reply, TokenGrants
 
 
 @dataclass(frozen=True, slots=True)
 class GenesysOptions:
     """Where the API is, who writes, and what is written down there about it.
 
-    ``lost`` is told of a conversation whose lineage was not written, and why. ``pause`` is how
-    many seconds lie between the requests of one look back.
+    ``lost`` is called with a conversation whose lineage was not written, and the reason.
+    ``pacer`` permits the requests that the engine does not know of.
     """
 
     base_url: str
     sender: Sender
     lineage: Lineage
     lost: OnLineageLost
-    pause: float
+    pacer: BackgroundPacer
 
 
 class GenesysPlatform:
@@ -54,11 +54,12 @@ class GenesysPlatform:
         self._tokens = tokens
         self._sender = options.sender
         self._caller = ApiClient(http, tokens, options.base_url, clock)
-        self._timeline = ThreadingTimeline(self._caller, clock)
+        background = BackgroundClient(self._caller, options.pacer)
+        self._timeline = ThreadingTimeline(background, clock)
         self._look_back = GenesysLookBack(
-            self._caller, options.sender.from_address, clock, options.pause
+            self._caller, background, options.sender.from_address, clock
         )
-        self._lineage = LineageWriter(self._caller, options.lineage, options.lost)
+        self._lineage = LineageWriter(background, options.lineage, options.lost)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
