@@ -177,7 +177,8 @@ class QuotaPacer:
         capacity = bucket.max_rate = self._schedule.capacity
         if spacing > capacity and now < self._granted_at + spacing:
             return False
-        amount = min(spacing, capacity)
+        is_first = self._granted_at == _NEVER  # no burst after the end of another process
+        amount = capacity if is_first else min(spacing, capacity)
         if not bucket.has_capacity(amount):
             return False
         try:
