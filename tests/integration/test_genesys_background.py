@@ -121,15 +121,15 @@ async def test_the_threading_timeline_takes_a_permit():
         assert it.pacer.used == it.accepted == 1
 
 
-@pytest.mark.parametrize(("lineage", "requests_each"), [("external-tag", 1), ("attributes", 2)])
-async def test_lineage_takes_permits_and_none_of_it_is_refused(lineage, requests_each):
+@pytest.mark.parametrize(("lineage", "requests_per_send"), [("external-tag", 1), ("attributes", 2)])
+async def test_lineage_takes_permits_and_none_of_it_is_refused(lineage, requests_per_send):
     async with org(lineage) as it:
         for number in range(QUOTA):
             await it.open(number)
         await it.platform.close()
         written = it.answered("tags") + it.answered("attributes")
         assert written == QUOTA
-        assert it.pacer.used == it.accepted == 1 + QUOTA * (1 + requests_each)
+        assert it.pacer.used == it.accepted == 1 + QUOTA * (1 + requests_per_send)
         assert it.refused == 0
 
 

@@ -63,7 +63,7 @@ async def test_a_permit_that_is_due_is_granted_without_waiting():
 
 
 @in_virtual_time
-async def test_sends_come_before_checks_and_each_kind_in_the_order_of_the_calls():
+async def test_sends_come_before_checks_and_both_in_the_order_of_the_calls():
     pacer = new_pacer()
     granted, tasks = await waiting(pacer, Step.CHECK, Step.OPEN, Step.CHECK, Step.NOTIFY, Step.OPEN)
     await asyncio.gather(*tasks)

@@ -109,7 +109,7 @@ def test_an_event_loop_that_stops_now_and_then_loses_little(headers):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_smaller_quota_than_configured_is_obeyed(seed):
-    """One window may be exhausted before its first answers tell."""
+    """One window may be exhausted before the first answers report it."""
     result = world("uniform", seed, allowed=400).run(QUOTA, PERIOD)
     assert result.used >= 0.95
     assert result.throttled <= 0.001

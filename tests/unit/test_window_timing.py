@@ -61,7 +61,7 @@ def test_longer_windows_are_learnt_from_a_longer_reset_and_then_from_boundaries(
     assert length.is_exact
 
 
-def test_boundaries_that_were_not_seen_are_counted():
+def test_windows_between_boundaries_that_were_missed_are_counted():
     length = WindowLength(60.0)
     boundaries(length, 0.0, 4.0, 6.0, 12.0, reset=2)
     assert length.seconds == 2.0
