@@ -39,13 +39,15 @@ class QuotaSample:
 class WindowBudget:
     """What is left of a window.
 
-    ``free`` requests of its ``quota`` are ours, to be sent within ``seconds``. ``exact_end`` is
-    true if that end is known well enough to raise the rate for it; ``alone`` if nobody else uses
-    the quota, and the length of the window is known.
+    ``free`` requests of its ``quota`` are ours, to be sent within ``seconds``. ``rate`` is what
+    the quota comes to per second, or the configured rate where the length of the window is not
+    known. ``exact_end`` is true if the end is known well enough to raise the rate for it;
+    ``alone`` if nobody else uses the quota.
     """
 
     free: float
     quota: float
+    rate: float
     seconds: float
     exact_end: bool
     alone: bool
@@ -60,7 +62,7 @@ class RateWindow:
     """
 
     def __init__(self, quota: float, length: float) -> None:
-        self._rate = quota / length
+        self.configured_rate = quota / length
         self._length = WindowLength(length)
         self._history: deque[tuple[float, int]] = deque()
         self._samples: deque[QuotaSample] = deque()
@@ -86,7 +88,7 @@ class RateWindow:
     @property
     def quota(self) -> float:
         """Requests per window at the configured rate."""
-        return self._rate * self.length
+        return self.configured_rate * self.length
 
     def record_sent(self, now: float, sent: int) -> None:
         """Record how many requests were sent until now; begin the next window if it is time."""
@@ -119,8 +121,10 @@ class RateWindow:
         others = self._expected_of_others(now)
         free = quota - self._used(sent) - others
         exact_end = self._phase.width < self.length / 4 and self._length.is_exact
-        alone = others == 0 and (self._length.is_observed or self._length.is_exact)
-        return WindowBudget(free, quota, self._closing - now, exact_end, alone)
+        is_known = self._length.is_observed or self._length.is_exact
+        rate = quota / self.length if is_known else self.configured_rate
+        alone = others == 0 and is_known
+        return WindowBudget(free, quota, rate, self._closing - now, exact_end, alone)
 
     def used(self, now: float, sent: int) -> float:
         """Return the requests counted in this window; without counts, ours of one length."""

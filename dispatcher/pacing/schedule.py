@@ -83,13 +83,12 @@ class RateSchedule:
         self._window.record_sent(now, self._sent)
         self._plan_at = now + self.plan_seconds
         budget = self._window.budget(now, self._sent)
-        quota = self._window.quota if budget is None else budget.quota
-        usual = _SHARE * quota / self._window.length
-        rate = usual if budget is None else self._spread(budget, usual)
+        rate = _SHARE * self._window.configured_rate if budget is None else self._spread(budget)
         self._spacing = 1 / rate if rate > 0 else float("inf")
 
-    def _spread(self, budget: WindowBudget, usual: float) -> float:
+    def _spread(self, budget: WindowBudget) -> float:
         """Return the rate that uses what is left of the window."""
+        usual = _SHARE * budget.rate
         reserve = (1 - _SHARE) * budget.quota
         needed = (budget.free - reserve) / max(budget.seconds, self.plan_seconds)
         too_late = budget.seconds <= _RAISE_UNTIL * self._window.length

@@ -25,6 +25,7 @@ class WindowLength:
         self._configured = configured
         self._possible: Interval = (0.0, math.inf)
         self._boundary: Interval | None = None
+        self._passed = 1
         self.seconds = configured
 
     @property
@@ -49,25 +50,27 @@ class WindowLength:
         window early, or a count was wrong. It is only the beginning of the next window.
         """
         low, high = boundary
-        before = self._boundary
-        if before is None or low > before[1]:
-            is_wide = high - low > (reset + 1) / 2  # it may contain several boundaries
-            self._boundary = before if is_wide else boundary
-        else:
-            self._boundary = before = max(low, before[0]), min(high, before[1])
-        if not expected:
-            return
         by_reset = reset - 1, reset + 1 + high - low
-        self._narrow(*by_reset)
-        if before is not None and self._boundary == boundary:
-            self._record_distance((low - before[1], high - before[0]), by_reset)
+        if expected:
+            self._narrow(*by_reset)
+        before = self._boundary
+        if before is not None and low <= before[1]:
+            self._boundary = max(low, before[0]), min(high, before[1])
+        elif high - low > (reset + 1) / 2:  # it may contain several boundaries
+            self._passed += 1
+        else:
+            self._boundary = boundary
+            if before is not None and expected:
+                self._record_distance((low - before[1], high - before[0]), by_reset)
+            self._passed = 1
 
     def _record_distance(self, distance: Interval, by_reset: Interval) -> None:
         """Learn from the distance of two boundaries, of which some between may be missing."""
         shortest, longest = distance
-        candidates = [by_reset] if shortest <= by_reset[1] else [self._possible, by_reset]
+        is_next = shortest <= by_reset[1] * self._passed
+        candidates = [by_reset] if is_next else [self._possible, by_reset]
         for low, high in candidates:
-            number = max(1, math.ceil(shortest / high))
+            number = max(self._passed, math.ceil(shortest / high))
             if longest / number >= low:
                 self._narrow(shortest / number, longest / number)
                 return
