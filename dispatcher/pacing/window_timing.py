@@ -25,7 +25,8 @@ class WindowLength:
         self._configured = configured
         self._possible: Interval = (0.0, math.inf)
         self._boundary: Interval | None = None
-        self._passed = 1
+        self._windows_since = 1
+        """Windows that passed at least since that boundary, when the next one is seen."""
         self.seconds = configured
 
     @property
@@ -57,20 +58,20 @@ class WindowLength:
         if before is not None and low <= before[1]:
             self._boundary = max(low, before[0]), min(high, before[1])
         elif high - low > (reset + 1) / 2:  # it may contain several boundaries
-            self._passed += 1
+            self._windows_since += 1
         else:
             self._boundary = boundary
             if before is not None and expected:
                 self._record_distance((low - before[1], high - before[0]), by_reset)
-            self._passed = 1
+            self._windows_since = 1
 
     def _record_distance(self, distance: Interval, by_reset: Interval) -> None:
         """Learn from the distance of two boundaries, of which some between may be missing."""
         shortest, longest = distance
-        is_next = shortest <= by_reset[1] * self._passed
+        is_next = shortest <= by_reset[1] * self._windows_since
         candidates = [by_reset] if is_next else [self._possible, by_reset]
         for low, high in candidates:
-            number = max(self._passed, math.ceil(shortest / high))
+            number = max(self._windows_since, math.ceil(shortest / high))
             if longest / number >= low:
                 self._narrow(shortest / number, longest / number)
                 return
