@@ -45,15 +45,19 @@ async def worker(
         done[0] += 1
 
 
-async def main(base: str, contacts: Path, workers: int) -> dict[str, float]:
-    """Send to all contacts of the file."""
+async def fetch_token(base: str) -> str:
+    """Return a bearer token of the sandbox."""
     token_request = {"grant_type": "client_credentials"}
     basic = {"Authorization": aiohttp.encode_basic_auth("sandbox-client", "sandbox-secret")}
     async with aiohttp.ClientSession() as session:
         url = base + "/api/v2/oauth/token"
         async with session.post(url, data=token_request, headers=basic) as answer:
-            token = (await answer.json())["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
+            return (await answer.json())["access_token"]
+
+
+async def main(base: str, contacts: Path, workers: int) -> dict[str, float]:
+    """Send to all contacts of the file."""
+    headers = {"Authorization": f"Bearer {await fetch_token(base)}"}
     connector = aiohttp.TCPConnector(limit=workers)
     done = [0]
     with contacts.open(newline="") as lines:

@@ -16,15 +16,17 @@ from dispatcher.platforms.genesys.token_info import TokenInfoReader
 from dispatcher.platforms.http import HttpClient
 from dispatcher.platforms.missing_grants import GENESYS_PAGES
 from dispatcher.platforms.token import Inspect, TokenManager, TokenOptions
-from dispatcher.ports import Clock, Platform
+from dispatcher.ports import BackgroundPacer, Clock, Platform
 from dispatcher.settings import Settings
-
-LONGEST_PAUSE = 1.0
-"""Seconds at most between the requests of one look back, which go at the quota's pace."""
 
 
 def open_platform(
-    settings: Settings, http: HttpClient, tokens: TokenManager, clock: Clock, stack: AsyncExitStack
+    settings: Settings,
+    http: HttpClient,
+    tokens: TokenManager,
+    pacer: BackgroundPacer,
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Platform:
     """Return the platform; the stack stops its background work."""
     platform = settings.platform
@@ -33,8 +35,7 @@ def open_platform(
     sender = requests.Sender(
         platform.from_address, platform.messenger, platform.template, platform.template_parameter
     )
-    pause = min(LONGEST_PAUSE, 60.0 / platform.requests_per_minute)
-    options = GenesysOptions(base_url(settings), sender, platform.lineage, _warn_lineage, pause)
+    options = GenesysOptions(base_url(settings), sender, platform.lineage, _warn_lineage, pacer)
     genesys = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(genesys.close)
     return genesys

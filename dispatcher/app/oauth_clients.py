@@ -20,7 +20,8 @@ async def open_pool(
     """Return all clients; the stack closes their connections. Their halts go to ``events``."""
     connections = []
     for name, own in per_client_settings(settings):
-        platform, pacer = await make_platform(own, clock, stack), make_pacer(own, clock)
+        pacer = make_pacer(own, clock)
+        platform = await make_platform(own, pacer, clock, stack)
         quota = own.platform.requests_per_minute
         connections.append(ClientConnection(name, platform, pacer, quota))
     return ClientPool(connections, events, clock, settings.engine.probe_seconds)

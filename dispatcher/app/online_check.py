@@ -7,7 +7,7 @@ import uvloop
 
 from dispatcher.app.authorization_report import OnlineFinding, grant_findings
 from dispatcher.app.dialects import token_url
-from dispatcher.app.wiring import make_platform
+from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
@@ -45,7 +45,8 @@ async def _check_clients(settings: Settings) -> list[OnlineFinding]:
 
 async def _check_client(settings: Settings) -> list[OnlineFinding]:
     async with AsyncExitStack() as stack:
-        platform = await make_platform(settings, SystemClock(), stack)
+        clock = SystemClock()
+        platform = await make_platform(settings, make_pacer(settings, clock), clock, stack)
         try:
             grants = await platform.renew(0)
         except CredentialsError as error:

@@ -19,7 +19,7 @@ from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import Clock, Platform, Source
+from dispatcher.ports import BackgroundPacer, Clock, Platform, Source
 from dispatcher.settings import (
     Settings,
     SettingsError,
@@ -63,8 +63,13 @@ def make_layout(settings: Settings) -> Layout:
     return Layout(source.format, source.delimiter, source.max_record_lines)
 
 
-async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Platform:
-    """Return the platform in its dialect; the stack closes its connections."""
+async def make_platform(
+    settings: Settings, pacer: BackgroundPacer, clock: Clock, stack: AsyncExitStack
+) -> Platform:
+    """Return the platform in its dialect; the stack closes its connections.
+
+    ``pacer`` permits the requests that the platform makes beside those of the engine.
+    """
     platform = settings.platform
     options = HttpOptions(
         timeout=platform.timeout_seconds,
@@ -79,7 +84,7 @@ async def make_platform(settings: Settings, clock: Clock, stack: AsyncExitStack)
     inspect = token_inspector(settings, http)
     tokens = TokenManager(http, token_options(settings), clock, credentials, inspect)
     stack.push_async_callback(tokens.close)
-    return open_platform(settings, http, tokens, clock, stack)
+    return open_platform(settings, http, tokens, pacer, clock, stack)
 
 
 def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
@@ -94,9 +99,9 @@ async def open_reader(
 ) -> tuple[Platform, PlatformReader]:
     """Return the platform, and its reader for commands, which uses the quota of one client."""
     _, client_settings = next(per_client_settings(settings))
-    platform = await make_platform(client_settings, clock, stack)
-    retry = make_policy(settings).retry
     pacer = make_pacer(client_settings, clock)
+    platform = await make_platform(client_settings, pacer, clock, stack)
+    retry = make_policy(settings).retry
     reader = PlatformReader(platform, pacer, clock, retry, random.random)
     await reader.preflight()
     return platform, reader

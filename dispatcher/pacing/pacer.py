@@ -1,10 +1,12 @@
-"""Keeping to the quota: callers wait here for the right to make one request."""
+"""Keeps to the quota: callers wait here for the right to make one request."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
+
+from aiolimiter import AsyncLimiter
 
 from dispatcher.domain.answer import QuotaReading
 from dispatcher.domain.status import Step
@@ -13,15 +15,18 @@ from dispatcher.ports import Clock, Pacer, Permit
 
 _SHORTEST_WAIT = 0.001
 """Seconds; the granularity of event loop timers."""
+_NEVER = float("-inf")
+_BACKGROUND = None
+"""The queue of requests that belong to no contact's step."""
 
 
-class _Ticket(NamedTuple):
+class _Waiter(NamedTuple):
     ticket: int
     future: asyncio.Future[Permit | None]
 
 
 class _Permit:
-    """One slot; see `dispatcher.ports.Permit`."""
+    """The right to make one request; see `dispatcher.ports.Permit`."""
 
     __slots__ = ("_granted", "_number", "_pacer")
 
@@ -32,10 +37,10 @@ class _Permit:
 
     def complete(self, reading: QuotaReading | None) -> None:
         if reading is not None:
-            self._pacer.read(self._number, self._granted, reading)
+            self._pacer.record(self._number, self._granted, reading)
 
     def release(self) -> None:
-        self._pacer.give_back()
+        self._pacer.take_back()
 
     def issued_by(self, pacer: Pacer) -> bool:
         return self._pacer is pacer
@@ -44,52 +49,62 @@ class _Permit:
 class QuotaPacer:
     """Permits at most ``requests`` per ``window`` seconds, spread evenly; see `ports.Pacer`.
 
-    It belongs to one event loop, and is used from there only.
+    The order of the waiters is decided here, and the rate by a `RateSchedule`. A leaky bucket
+    between the two limits bursts: it leaks one second per second, and a request adds the seconds
+    that the schedule puts between two requests. So delays of timers are caught up, by as much as
+    the bucket holds. It belongs to one event loop, and is used from there only.
     """
 
     def __init__(self, requests: int, window: float, clock: Clock) -> None:
-        self._pace = RateSchedule(requests, window)
+        self._schedule = RateSchedule(requests, window)
+        self._bucket = AsyncLimiter(self._schedule.capacity, self._schedule.capacity)
         self._now = clock.monotonic
-        self._queues: dict[Step, deque[_Ticket]] = {step: deque() for step in Step}
-        self._held = dict.fromkeys(Step, float("-inf"))
-        self._plain = True
+        self._queues: dict[Step | None, deque[_Waiter]] = {
+            step: deque() for step in (*Step, _BACKGROUND)
+        }
+        self._held = dict.fromkeys(self._queues, _NEVER)
+        self._all_held = _NEVER
+        self._has_queue = False
         self._tickets = 0
+        self._granted_at = _NEVER
+        self._spare_until = _NEVER
         self._timer: asyncio.TimerHandle | None = None
 
     async def acquire(self, step: Step) -> Permit | None:
-        """Wait for the right to make one request; None when waiting was broken off."""
-        if self._plain:
-            now = self._now()
-            number = self._pace.take(now)
-            if number is not None:
-                return _Permit(self, number, now)
-        return await self._wait(step)
+        """Wait for the right to make one request; None if the wait was cancelled."""
+        return self._grant_at_once() or await self._wait(step)
+
+    async def acquire_background(self) -> Permit:
+        """Wait for the right to make a request of no step; see `ports.BackgroundPacer`."""
+        permit = self._grant_at_once() or await self._wait(_BACKGROUND)
+        if permit is None:
+            raise AssertionError("the wait of a background request was cancelled")
+        return permit
 
     def enqueue(self, step: Step, future: asyncio.Future[Permit | None]) -> Callable[[], None]:
-        """Stand in line with a future that may stand in other lines, too; see `ports.Pacer`."""
+        """Queue a future that may be in the queues of other pacers; see `ports.Pacer`."""
         return partial(self._leave_queue, step, self._enqueue(step, future))
 
     def hold(self, step: Step | None, seconds: float) -> None:
         """Permit nothing for ``step`` (None: nothing at all) for so long."""
         until = self._now() + seconds
         if step is None:
-            self._pace.hold(until)
+            self._all_held = max(self._all_held, until)
         else:
             self._held[step] = max(self._held[step], until)
-            self._plain = False
+            self._has_queue = True
         self._pump()
 
     def hold_remaining(self, step: Step) -> float:
         """Seconds for which ``step`` is held from now on; 0 if it is not."""
-        now = self._now()
-        return max(self._held[step] - now, self._pace.held(now))
+        return max(self._held[step], self._all_held, now := self._now()) - now
 
     def endpoint_hold_remaining(self, step: Step) -> float:
         """Seconds for which ``step`` is held by a limit of its own; 0 if it is not."""
         return max(self._held[step] - self._now(), 0.0)
 
     def cancel_waiters(self, *, checks_only: bool) -> None:
-        """Let every waiting caller (or every one that waits for a check) return with None."""
+        """Return None to every waiting caller, or to every one that waits for a check."""
         for step in (Step.CHECK, Step.CHECK_MANY) if checks_only else Step:
             queue = self._queues[step]
             while queue:
@@ -98,94 +113,125 @@ class QuotaPacer:
 
     @property
     def rate(self) -> float:
-        """Requests per second at which permits are given just now."""
-        return self._pace.rate
+        """Requests per second at which permits are granted at present."""
+        return self._schedule.rate
 
     @property
     def quota_used(self) -> float:
         """Share of the current window's quota that is used, from 0 to 1."""
-        return self._pace.used(self._now())
+        return self._schedule.used(self._now())
 
-    def read(self, number: int, sent: float, reading: QuotaReading) -> None:
+    def record(self, number: int, granted: float, reading: QuotaReading) -> None:
         """Take the platform's count; for permits only."""
-        self._pace.read(number, sent, self._now(), reading)
+        self._schedule.record(number, granted, self._now(), reading)
 
-    def give_back(self) -> None:
-        """Take a slot back; for permits only."""
-        self._pace.give_back()
+    def take_back(self) -> None:
+        """Take back a permit that was not used, for the next waiter; for permits only."""
+        self._schedule.uncount_sent()
+        self._spare_until = self._now() + self._schedule.slack / 2
         self._pump()
 
-    async def _wait(self, step: Step) -> Permit | None:
+    async def _wait(self, step: Step | None) -> Permit | None:
         future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
         waiter = self._enqueue(step, future)
         try:
             return await future
         except asyncio.CancelledError:
-            self._abandon(step, waiter)
+            self._leave_queue(step, waiter)
+            granted = None if future.cancelled() or not future.done() else future.result()
+            if granted is not None:
+                granted.release()
+            self._pump()
             raise
 
-    def _enqueue(self, step: Step, future: asyncio.Future[Permit | None]) -> _Ticket:
+    def _enqueue(self, step: Step | None, future: asyncio.Future[Permit | None]) -> _Waiter:
         self._tickets += 1
-        waiter = _Ticket(self._tickets, future)
+        waiter = _Waiter(self._tickets, future)
         self._queues[step].append(waiter)
-        self._plain = False
+        self._has_queue = True
         self._pump()
         return waiter
 
-    def _leave_queue(self, step: Step, waiter: _Ticket) -> None:
-        """Let somebody go who was served elsewhere."""
+    def _leave_queue(self, step: Step | None, waiter: _Waiter) -> None:
+        """Remove a waiter that was served elsewhere, or is cancelled."""
         if waiter in self._queues[step]:
             self._queues[step].remove(waiter)
 
-    def _abandon(self, step: Step, waiter: _Ticket) -> None:
-        """Give a cancelled caller's permit, or its place in the line, to the next."""
-        if waiter in self._queues[step]:
-            self._queues[step].remove(waiter)
-        elif not waiter.future.cancelled() and (permit := waiter.future.result()) is not None:
-            permit.release()
-        self._pump()
+    def _grant_at_once(self) -> Permit | None:
+        return None if self._has_queue else self._grant(self._now())
+
+    def _grant(self, now: float) -> Permit | None:
+        """Return a permit if one is due."""
+        if now < self._all_held:
+            return None
+        if now < self._spare_until:
+            self._spare_until = _NEVER
+        elif not self._fill_bucket(now):
+            return None
+        self._granted_at = now
+        return _Permit(self, self._schedule.count_sent(), now)
+
+    def _fill_bucket(self, now: float) -> bool:
+        """Add one request to the bucket; False if it has no room, or none is due."""
+        spacing, bucket = self._schedule.spacing(now), self._bucket
+        capacity = bucket.max_rate = self._schedule.capacity
+        if spacing > capacity and now < self._granted_at + spacing:
+            return False
+        is_first = self._granted_at == _NEVER  # no burst after the end of another process
+        amount = capacity if is_first else min(spacing, capacity)
+        if not bucket.has_capacity(amount):
+            return False
+        try:
+            bucket.acquire(amount).send(None)
+        except StopIteration:  # with capacity it returns without waiting
+            return True
+        raise AssertionError("the limiter waits although it has capacity")
 
     def _pump(self) -> None:
-        """Grant all slots that are due, then set the timer for the next."""
+        """Grant all permits that are due, then set the timer for the next."""
         now = self._now()
-        while (queue := self._first(now)) is not None:
+        while (queue := self._next_queue(now)) is not None:
             if queue[0].future.done():
                 queue.popleft()
                 continue
-            number = self._pace.take(now)
-            if number is None:
+            permit = self._grant(now)
+            if permit is None:
                 break
-            _resolve(queue.popleft(), _Permit(self, number, now))
-        self._plain = not any(self._queues.values()) and all(
-            until <= now for until in self._held.values()
-        )
+            _resolve(queue.popleft(), permit)
+        self._has_queue = any(self._queues.values()) or max(self._held.values()) > now
         self._set_timer(now)
 
-    def _first(self, now: float) -> deque[_Ticket] | None:
-        """Return the queue whose head is next: sends, look backs, checks, checks of many."""
-        notify, opening, looking, check, many = (
+    def _next_queue(self, now: float) -> deque[_Waiter] | None:
+        """Return the queue of the next waiter.
+
+        Sends come first, then what ends work that was begun, then checks, which begin work.
+        """
+        notify, opening, looking, background, check, many = (
             queue if (queue := self._queues[step]) and self._held[step] <= now else None
-            for step in (Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, Step.CHECK, Step.CHECK_MANY)
-        )
+            for step in (
+                Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, _BACKGROUND, Step.CHECK, Step.CHECK_MANY
+            )
+        )  # fmt: skip
         if notify and opening:
             return min(notify, opening, key=lambda queue: queue[0].ticket)
-        return notify or opening or looking or check or many
+        return notify or opening or looking or background or check or many
 
     def _set_timer(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        wakes = [
-            max(self._held[step], self._pace.due(now))
-            for step, queue in self._queues.items()
-            if queue
-        ]
-        if wakes:
+        held = [self._held[step] for step, queue in self._queues.items() if queue]
+        if held:
+            due = max(min(held), self._all_held, self._next_grant(now))
             loop = asyncio.get_running_loop()
-            delay = max(min(wakes) - now, _SHORTEST_WAIT)
-            self._timer = loop.call_later(delay, self._pump)
+            self._timer = loop.call_later(max(due - now, _SHORTEST_WAIT), self._pump)
+
+    def _next_grant(self, now: float) -> float:
+        """Return when to try again: a permit is due then, or the spacing is planned again."""
+        due = self._granted_at + self._schedule.spacing(now)
+        return min(due, now + self._schedule.plan_seconds)
 
 
-def _resolve(waiter: _Ticket, result: Permit | None) -> None:
+def _resolve(waiter: _Waiter, result: Permit | None) -> None:
     if not waiter.future.done():
         waiter.future.set_result(result)

@@ -1,109 +1,99 @@
-"""The pace at which requests may leave: a pure schedule, told the time by its caller."""
+"""The rate at which requests may be sent: as configured, and as the platform's counts allow."""
 
 from dispatcher.domain.answer import QuotaReading
 from dispatcher.pacing.rate_window import QuotaSample, RateWindow, WindowBudget
 
-_SHARE = 0.98
-"""Share of the quota that is planned for; the rest is for jitter on the wire."""
+_SHARE = 0.985
+"""Share of the quota that is planned for: at least 98% remain after delays of timers. The rest is
+for jitter on the network, which moves requests into the next window."""
 _SLACK = 0.01
-"""Share of a window by which a late slot may be made up; together with _SHARE below 1, so
-that no span as long as a window ever sees more requests than its quota."""
-_TICKS = 200
-"""Times per window that the plan is made anew."""
-_LONGEST_TICK = 0.25
-_HEARINGS = 10
-"""Counts that are taken between two plans; with thousands a second the rest tells no more."""
-_HURRY_FROM = 1.2
-_HURRY_MOST = 3.0
-"""Where so many times the usual pace would be needed, it is gone up to so many times."""
+"""Share of a window that may be caught up at once after a delay; together with _SHARE below 1, so
+that no span as long as a window has more requests than its quota."""
+_PLANS_PER_WINDOW = 200
+_LONGEST_PLAN_SECONDS = 0.25
+_SAMPLES_PER_PLAN = 10
+"""Counts that are used between two plans; with thousands a second more of them say no more."""
+_RAISE_FROM = 1.2
+_RAISE_LIMIT = 3.0
+"""If this multiple of the usual rate is needed to use a window up, up to that multiple is used."""
+_RAISE_UNTIL = 0.05
+"""Share of the window, at its end, in which the rate is not raised any more."""
 
 
 class RateSchedule:
-    """Slots for requests, spread evenly over windows whose phase need not be known.
+    """How far apart requests are, so that ``quota`` per ``window`` seconds are never exceeded.
 
-    ``quota`` requests per ``window`` seconds. Without counts from the platform the spacing
-    is fixed; with them, what is left of the window is spread over the time left. Every
-    method takes the time in seconds that never jump.
+    Without counts from the platform the distance is fixed; with them, what is left of the
+    platform's window is spread over the time left. Times are monotonic seconds.
     """
 
-    def __init__(self, quota: int, window: float) -> None:
-        self._quota = quota
-        self._length = window
+    def __init__(self, quota: float, window: float) -> None:
         self._window = RateWindow(quota, window)
-        self._slack = _SLACK * window
-        self._tick = min(window / _TICKS, _LONGEST_TICK)
-        self._usual = self._spacing = window / (_SHARE * quota)
-        self._base = float("-inf")
-        self._gate = float("-inf")
-        self._held = float("-inf")
+        self._spacing = self._shortest = window / (_SHARE * quota)
         self._plan_at = float("-inf")
-        self._listen_at = float("-inf")
+        self._sample_at = float("-inf")
         self._sent = 0
 
-    def take(self, now: float) -> int | None:
-        """Return the number of a slot that is free now, counted from 1, or None."""
+    def spacing(self, now: float) -> float:
+        """Return the seconds between two requests; infinite while none may be sent."""
         if now >= self._plan_at:
             self._plan(now)
-        gate = self._gate
-        if now < gate:
-            return None
-        earliest = now - self._slack
-        self._base = max(earliest, gate)
-        self._gate = self._base + self._spacing
-        self._sent += 1
-        return self._sent
+        return self._spacing
 
-    def due(self, now: float) -> float:
-        """Return when it is worth asking again."""
-        if now < self._held:
-            return self._held
-        return min(self._gate, self._plan_at)
+    @property
+    def slack(self) -> float:
+        """Seconds of delay that may be caught up at once."""
+        return _SLACK * self._window.length
 
-    def give_back(self) -> None:
-        """Take a slot back whose request was not made."""
-        self._sent -= 1
-        self._base -= min(self._spacing, self._usual)
-        self._gate = max(self._base + self._spacing, self._held)
+    @property
+    def capacity(self) -> float:
+        """Seconds of requests that may be sent at once: the slack, and one request."""
+        return self.slack + self._shortest
 
-    def read(self, number: int, sent: float, now: float, reading: QuotaReading) -> None:
-        """Take the platform's count from the answer to the request in slot ``number``."""
-        if now >= self._listen_at:
-            self._listen_at = now + self._tick / _HEARINGS
-            self._window.read(QuotaSample(number, sent, now, reading))
-
-    def hold(self, until: float) -> None:
-        """Give out no slot before ``until``."""
-        self._held = max(self._held, until)
-        self._gate = max(self._gate, self._held)
-
-    def held(self, now: float) -> float:
-        """Seconds from now on in which no slot is given out."""
-        return max(self._held - now, 0.0)
+    @property
+    def plan_seconds(self) -> float:
+        """Seconds after which the spacing is planned again."""
+        return min(self._window.length / _PLANS_PER_WINDOW, _LONGEST_PLAN_SECONDS)
 
     @property
     def rate(self) -> float:
-        """Slots per second at present."""
+        """Requests per second at present."""
         return 1 / self._spacing
+
+    def count_sent(self) -> int:
+        """Count a request; return its number, from 1."""
+        self._sent += 1
+        return self._sent
+
+    def record(self, number: int, sent: float, now: float, reading: QuotaReading) -> None:
+        """Take the platform's count from the answer to the request with that number."""
+        if now >= self._sample_at:
+            self._sample_at = now + self.plan_seconds / _SAMPLES_PER_PLAN
+            self._window.record_sample(QuotaSample(number, sent, now, reading))
+
+    def uncount_sent(self) -> None:
+        """Uncount a request that was not made."""
+        self._sent -= 1
 
     def used(self, now: float) -> float:
         """Return the share of the window's quota that is used, from 0 to 1."""
-        return min(self._window.used(now, self._sent) / self._quota, 1.0)
+        return min(self._window.used(now, self._sent) / self._window.quota, 1.0)
 
     def _plan(self, now: float) -> None:
-        self._plan_at = now + self._tick
-        self._window.mark(now, self._sent)
-        room = self._window.budget(now, self._sent)
-        rate = 1 / self._usual if room is None else self._spread(room)
+        self._window.record_sent(now, self._sent)
+        self._plan_at = now + self.plan_seconds
+        budget = self._window.budget(now, self._sent)
+        rate = _SHARE * self._window.configured_rate if budget is None else self._spread(budget)
         self._spacing = 1 / rate if rate > 0 else float("inf")
-        started = self._base > float("-inf")
-        self._gate = max(self._base + self._spacing if started else now, self._held)
 
-    def _spread(self, room: WindowBudget) -> float:
-        usual = _SHARE * room.quota / self._length
-        reserve = (1 - _SHARE) * room.quota
-        needed = (room.free - reserve) / max(room.seconds, self._tick)
-        if room.sharp and needed > _HURRY_FROM * usual and room.seconds > self._length / 20:
-            return min(needed, _HURRY_MOST * usual)
-        if room.alone and room.free > reserve / 3:
+    def _spread(self, budget: WindowBudget) -> float:
+        """Return the rate that uses what is left of the window."""
+        usual = _SHARE * budget.rate
+        reserve = (1 - _SHARE) * budget.quota
+        needed = (budget.free - reserve) / max(budget.seconds, self.plan_seconds)
+        too_late = budget.seconds <= _RAISE_UNTIL * self._window.length
+        if budget.exact_end and needed > _RAISE_FROM * usual and not too_late:
+            return min(needed, _RAISE_LIMIT * usual)
+        if budget.alone and budget.free > reserve / 3:
             return usual
         return min(needed, usual)

@@ -14,7 +14,7 @@ from dispatcher.platforms.http import (
     parse_quota,
 )
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import Clock, Reply, TokenLease
+from dispatcher.ports import BackgroundPacer, Clock, Reply, TokenExpiredError, TokenLease
 
 ParseResponse = Callable[[HttpResponse], Result]
 """Turns a complete response into the domain's answer."""
@@ -69,6 +69,35 @@ class ApiClient:
         if ahead is not None:
             self._platform_ahead = ahead
         return Reply(parse(result), seconds, lease, parse_quota(result.headers), ahead)
+
+
+class BackgroundClient:
+    """Makes the requests of a dialect for which the engine has no permit, each with its own."""
+
+    def __init__(self, client: ApiClient, pacer: BackgroundPacer) -> None:
+        self._client = client
+        self._pacer = pacer
+
+    async def call(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        parse: ParseResponse,
+        token: AccessToken | None = None,
+    ) -> Reply:
+        """Wait for a permit, and make one request; see `ApiClient.call`."""
+        permit = await self._pacer.acquire_background()
+        try:
+            reply = await self._client.call(method, target, body, parse, token)
+        except TokenExpiredError:
+            permit.release()
+            raise
+        except BaseException:
+            permit.complete(None)
+            raise
+        permit.complete(reply.reading)
+        return reply
 
 
 def _headers(token: AccessToken, body: bytes | None) -> dict[str, str]:

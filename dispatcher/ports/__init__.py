@@ -19,6 +19,7 @@ from dispatcher.ports.ledger import LedgerError as LedgerError
 from dispatcher.ports.ledger import Limits as Limits
 from dispatcher.ports.ledger import Settlement as Settlement
 from dispatcher.ports.ledger import Totals as Totals
+from dispatcher.ports.pacer import BackgroundPacer as BackgroundPacer
 from dispatcher.ports.pacer import Pacer as Pacer
 from dispatcher.ports.pacer import Permit as Permit
 from dispatcher.ports.platform import MAX_LOOK_BACK_IDS as MAX_LOOK_BACK_IDS

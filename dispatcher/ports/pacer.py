@@ -9,32 +9,33 @@ from dispatcher.domain.status import Step
 
 
 class Permit(Protocol):
-    """The right to make one request now. `answered` or `unused` is called, once."""
+    """The right to make one request now. Either `complete` or `release` is called, once."""
 
     def complete(self, reading: QuotaReading | None) -> None:
-        """Tell that the request came to an end, and the platform's count if it told."""
+        """Record that the request ended, and the platform's count if it reported one."""
         ...
 
     def release(self) -> None:
-        """Give the right back: the request was not made."""
+        """Return the permit: the request was not made."""
         ...
 
     def issued_by(self, pacer: "Pacer") -> bool:
-        """Tell whether that pacer gave it; not an end of the permit."""
+        """Return whether that pacer granted it; this does not end the permit."""
         ...
 
 
 class Pacer(Protocol):
-    """Keeps to the quota: permits in the order asked; sends, then look backs, then checks."""
+    """Keeps to the quota: permits for sends first, then look backs, then checks, each in order."""
 
     async def acquire(self, step: Step) -> Permit | None:
-        """Wait for the right to make one request; None when waiting was broken off."""
+        """Wait for the right to make one request; None if the wait was cancelled."""
         ...
 
     def enqueue(self, step: Step, future: "asyncio.Future[Permit | None]") -> Callable[[], None]:
-        """Stand in line with a future that may stand in other lines, too.
+        """Queue a future that may be in the queues of other pacers, too.
 
-        It gets what `permit` returns, unless it is done before. Return what leaves the line.
+        Its result is what `acquire` returns, unless it is done before. Return the function that
+        removes it from the queue.
         """
         ...
 
@@ -51,15 +52,27 @@ class Pacer(Protocol):
         ...
 
     def cancel_waiters(self, *, checks_only: bool) -> None:
-        """Let every waiting caller (or every one that waits for a check) return with None."""
+        """Return None to every waiting caller, or to every one that waits for a check."""
         ...
 
     @property
     def rate(self) -> float:
-        """Requests per second at which permits are given just now."""
+        """Requests per second at which permits are granted at present."""
         ...
 
     @property
     def quota_used(self) -> float:
         """Share of the current window's quota that is used, from 0 to 1."""
+        ...
+
+
+class BackgroundPacer(Protocol):
+    """Permits for the requests that a platform adapter makes beside those of the engine.
+
+    They count against the same quota. They come after sends and look backs, but before checks:
+    they end work that was begun, and a run that always has checks to make would never make them.
+    """
+
+    async def acquire_background(self) -> Permit:
+        """Wait for the right to make one request. A hold of one step does not concern it."""
         ...

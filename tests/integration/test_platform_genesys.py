@@ -15,6 +15,7 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.clock import SystemClock
+from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.genesys import lineage as genesys_lineage
 from dispatcher.platforms.genesys import requests as bodies
 from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
@@ -34,6 +35,7 @@ TAKEN = {"id": "m-1", "conversationId": "n-1"}
 HELLO = Contact("k", "c-1", "Hello", "x-1", "a-1", "Subject")
 GUEST = Target("g-1", is_guest_id=True)
 WEB = Sender("deployment-1")
+PLENTY = 10_000_000
 
 
 def get(conversation_id):
@@ -71,7 +73,11 @@ async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
         variables = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
         keeper = TokenManager(http, token_options, clock, EnvCredentialSource(variables))
         options = GenesysOptions(
-            server.url, sender, lineage, lambda *lost_one: lost.append(lost_one), pause=0.0
+            server.url,
+            sender,
+            lineage,
+            lambda *lost_one: lost.append(lost_one),
+            QuotaPacer(PLENTY, 60.0, clock),
         )
         platform = GenesysPlatform(http, keeper, options, clock)
         server.lost, server.said = lost, said

@@ -1,13 +1,15 @@
-"""A platform with fixed rate windows, and callers of a `Pace`, in virtual time."""
+"""A platform with fixed rate windows, and workers with a pacer, in virtual time."""
 
-import heapq
+import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dispatcher.domain.answer import QuotaReading
-from dispatcher.pacing.schedule import RateSchedule
+from dispatcher.domain.status import Step
+from dispatcher.pacing.pacer import QuotaPacer
+from tests.support.virtual import VirtualClock, VirtualLoop
 
 Latency = Callable[[random.Random], float]
 """Seconds of one way on the wire."""
@@ -76,15 +78,13 @@ def bursts(
 
 @dataclass
 class Result:
-    """What came of a run: all in requests, but ``waits`` in seconds from answer to permit."""
+    """The result of a run: in requests, but ``waits`` in seconds from answer to permit."""
 
     taken: int = 0
     refused: int = 0
     offered: float = 0.0
     """The quota of the whole time, less what others had."""
-    sent_at: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
-    counts: int = 0
 
     @property
     def used(self) -> float:
@@ -95,114 +95,115 @@ class Result:
         return self.refused / max(self.taken + self.refused, 1)
 
 
+class LateLoop(VirtualLoop):
+    """A virtual loop whose timers are late, by up to ``lateness`` seconds.
+
+    About every ``stall_every`` seconds it stops for 50 ms; 0: it never does.
+    """
+
+    def __init__(self, dice: random.Random, lateness: float, stall_every: float) -> None:
+        super().__init__()
+        self._dice = dice
+        self._lateness = lateness
+        self._stall_every = stall_every
+        self._next_stall = stall_every or math.inf
+
+    def call_at(self, when, callback, *args, context=None):
+        when += self._dice.random() * self._lateness
+        if when >= self._next_stall:
+            end = self._next_stall + 0.05
+            if when > end:
+                self._next_stall += self._stall_every * self._dice.uniform(0.5, 1.5)
+            when = max(when, end)
+        return self.call_exactly_at(when, callback, *args, context=context)
+
+    def call_exactly_at(self, when, callback, *args, context=None):
+        """Set a timer of somebody else's, that is not late."""
+        return super().call_at(when, callback, *args, context=context)
+
+
 @dataclass
 class World:
-    """One run of callers that always have something to send, for ``seconds``."""
+    """One run of workers that always have something to send, for ``seconds``."""
 
     server: FixedWindow
     latency: Latency
     seed: int
-    seconds: float = 60.0
+    seconds: float = 30.0
     workers: int = 256
     headers: Callable[[float], bool] = lambda _: True
     others: Iterable[float] = ()
+    skipped: float = 0.0
+    """Seconds at the beginning that are not counted."""
     lateness: float = 0.001
-    """Seconds by which timers fire late, at most."""
     stall_every: float = 0.0
-    """Seconds between stops of the event loop of 50 ms; 0 for none."""
-    keep_times: bool = False
 
-    def run(self, pace: RateSchedule) -> Result:
-        """Let the callers go for the whole time."""
-        return _Run(self, pace).run()
+    def run(self, requests: int, window: float) -> Result:
+        """Let the workers send through a pacer with this quota for the whole time."""
+        dice = random.Random(self.seed)
+        loop = LateLoop(dice, self.lateness, self.stall_every)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(_Run(self, loop, dice, requests, window).run())
 
 
 class _Run:
-    def __init__(self, world: World, pace: RateSchedule) -> None:
+    def __init__(self, world, loop, dice, requests, window):
         self._world = world
-        self._pace = pace
-        self._dice = random.Random(world.seed)
-        self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
-        self._order = 0
+        self._loop = loop
+        self._dice = dice
+        self._pacer = QuotaPacer(requests, window, VirtualClock())
         self._result = Result()
         self._others = iter(world.others)
-        self._idle = world.workers
-        self._answered: list[float] = []
-        self._next_stall = world.stall_every or math.inf
-        self._wake_at = math.inf
 
-    def run(self) -> Result:
-        self._at(0.0, self._wake)
+    async def run(self):
+        world, result, server = self._world, self._result, self._world.server
         self._other()
-        while self._events and self._events[0][0] < self._world.seconds:
-            now, _, call, args = heapq.heappop(self._events)
-            call(now, *args)
-        world, result = self._world, self._result
-        windows = world.seconds / world.server.period
-        result.offered = windows * world.server.quota - world.server.foreign
+        workers = [asyncio.create_task(self._worker()) for _ in range(world.workers)]
+        await asyncio.sleep(world.skipped)
+        result.taken = result.refused = server.foreign = 0
+        await asyncio.sleep(world.seconds)
+        windows = world.seconds / server.period
+        result.offered = windows * server.quota - server.foreign
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
         return result
 
-    def _at(self, when: float, call: Callable[..., None], *args: object) -> None:
-        self._order += 1
-        heapq.heappush(self._events, (when, self._order, call, args))
-
-    def _other(self, now: float | None = None) -> None:
-        if now is not None:
-            self._world.server.request(now, ours=False)
+    def _other(self):
         when = next(self._others, None)
         if when is not None:
-            self._at(max(when, now or 0.0), self._other)
+            self._loop.call_exactly_at(max(when, self._loop.time()), self._other_request)
 
-    def _late(self, when: float) -> float:
-        """When the event loop really gets to it."""
-        when += self._dice.random() * self._world.lateness
-        if when >= self._next_stall:
-            end = self._next_stall + 0.05
-            if when > end:
-                self._next_stall += self._world.stall_every * self._dice.uniform(0.5, 1.5)
-            return max(when, end)
-        return when
+    def _other_request(self):
+        self._world.server.request(self._loop.time(), ours=False)
+        self._other()
 
-    def _wake(self, now: float) -> None:
-        while self._idle or self._answered:
-            number = self._pace.take(now)
-            if number is None:
-                break
-            if self._answered:
-                self._result.waits.append(now - self._answered.pop(0))
-            else:
-                self._idle -= 1
-            self._send(number, now)
-        if (self._idle or self._answered) and self._wake_at <= now:
-            self._wake_at = max(self._pace.due(now), now + 0.001)
-            self._wake_at = self._late(self._wake_at)
-            self._at(self._wake_at, self._wake)
+    async def _worker(self):
+        while True:
+            await self._request(await self._pacer.acquire(Step.CHECK))
+            answered = self._loop.time()
+            permit = await self._pacer.acquire(Step.OPEN)
+            self._result.waits.append(self._loop.time() - answered)
+            await self._request(permit)
 
-    def _send(self, number: int, now: float) -> None:
-        if self._world.keep_times:
-            self._result.sent_at.append(now)
-        self._at(now + self._world.latency(self._dice), self._arrive, number, now)
+    async def _request(self, permit):
+        arrival = self._loop.time() + self._world.latency(self._dice)
+        answer = self._loop.create_future()
+        self._loop.call_exactly_at(arrival, self._arrive, answer)
+        taken, reading = await answer
+        permit.complete(reading if self._world.headers(self._loop.time()) else None)
+        if not taken:
+            self._pacer.hold(None, max(reading.reset, 1))
 
-    def _arrive(self, now: float, number: int, sent: float) -> None:
-        taken, reading = self._world.server.request(now)
+    def _arrive(self, answer):
+        taken, reading = self._world.server.request(self._loop.time())
         if taken:
             self._result.taken += 1
         else:
             self._result.refused += 1
-        when = self._late(now + self._world.latency(self._dice))
-        self._at(when, self._answer, number, sent, taken, reading)
+        self._loop.call_later(self._world.latency(self._dice), _resolve, answer, (taken, reading))
 
-    def _answer(
-        self, now: float, number: int, sent: float, taken: bool, reading: QuotaReading
-    ) -> None:
-        if self._world.headers(now):
-            self._pace.read(number, sent, now, reading)
-        if not taken:
-            self._pace.hold(now + max(reading.reset, 1))
-        self._result.counts += 1
-        if self._result.counts % 2:
-            self._answered.append(now)
-        else:
-            self._idle += 1
-        self._wake_at = min(self._wake_at, now)
-        self._wake(now)
+
+def _resolve(future, result):
+    if not future.done():
+        future.set_result(result)

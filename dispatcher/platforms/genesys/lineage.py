@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 
 from dispatcher.domain.answer import Answer
-from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.api_client import BackgroundClient
 from dispatcher.platforms.genesys.requests import (
     CONVERSATIONS_PATH,
     MESSAGES_PATH,
@@ -37,11 +37,11 @@ OnLineageLost = Callable[[str, str], None]
 class LineageWriter:
     """Writes to one conversation after the other, in the background and without guarantee.
 
-    The ledger has the lineage in any case; no send and no settle waits for this. Its requests
-    (one for a tag, two for attributes) have no permit: the pacer sees them in the rate headers.
+    The ledger has the lineage in any case; no send and no settle waits for this. It takes one
+    request for a tag, two for attributes.
     """
 
-    def __init__(self, caller: ApiClient, how: Lineage, lost: OnLineageLost) -> None:
+    def __init__(self, caller: BackgroundClient, how: Lineage, lost: OnLineageLost) -> None:
         self._caller = caller
         self._write = {"external-tag": self._tag, "attributes": self._attributes}.get(how)
         self._lost = lost

@@ -1,16 +1,15 @@
 """The look back of the `genesys` dialect: finds conversations in analytics, then reads each."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import orjson
 
-from dispatcher.domain.answer import Answer
+from dispatcher.domain.answer import Answer, QuotaReading
 from dispatcher.domain.past_conversation import PastConversation
 from dispatcher.platforms.access_token import AccessToken
-from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.api_client import ApiClient, BackgroundClient
 from dispatcher.platforms.genesys.requests import (
     MESSAGES_PATH,
     PAGE_SIZE,
@@ -90,26 +89,28 @@ class GenesysLookBack:
 
     Analytics have conversations without messages. A conversation has its messages without texts.
     Only conversations in analytics are read, so that analytics do not seem more complete.
-    A look back has one permit for all its requests: the others are spread in time, and the pacer
-    sees them in the rate headers, like all that others do with the same OAuth client. One that
-    fails makes the whole look back fail; nothing is concluded from a part.
+    The permit of the look back is for its first request; the others wait for permits of their
+    own. One that fails makes the whole look back fail; nothing is concluded from a part.
     """
 
-    def __init__(self, caller: ApiClient, from_address: str, clock: Clock, pause: float) -> None:
+    def __init__(
+        self, caller: ApiClient, background: BackgroundClient, from_address: str, clock: Clock
+    ) -> None:
         self._caller = caller
+        self._background = background
         self._from = from_address
         self._clock = clock
-        self._pause = pause
 
     async def look_back(self, queries: Sequence[LookBackQuery]) -> Reply:
         """See `dispatcher.ports.Platform.look_back`."""
-        requests = _Requests(self._caller, self._caller.token(), self._pause)
+        requests = _Requests(self._caller, self._background, self._caller.token())
         start = self._clock.monotonic()
         try:
             reply = await self._look(requests, queries)
         except _FailedError as failed:
             reply = failed.reply
-        return replace(reply, seconds=self._clock.monotonic() - start)
+        seconds = self._clock.monotonic() - start
+        return replace(reply, seconds=seconds, reading=requests.first_reading)
 
     async def _look(self, requests: "_Requests", queries: Sequence[LookBackQuery]) -> Reply:
         people = [query.external_contact_id for query in queries]
@@ -159,11 +160,13 @@ class GenesysLookBack:
 class _Requests:
     """The requests of one look back, all with one token."""
 
-    def __init__(self, caller: ApiClient, token: AccessToken, pause: float) -> None:
-        self._caller = caller
+    def __init__(self, caller: ApiClient, background: BackgroundClient, token: AccessToken) -> None:
+        self._caller: ApiClient | BackgroundClient = caller
+        self._background = background
         self._token = token
-        self._pause = pause
         self._last: Reply | None = None
+        self.first_reading: QuotaReading | None = None
+        """The count in the answer to the request that has the permit of the look back."""
         self.forbidden: Reply | None = None
         """The last refusal to show a conversation; it may be meant for that one alone."""
 
@@ -182,8 +185,6 @@ class _Requests:
             return None
 
     async def _body(self, method: str, target: str, data: bytes | None) -> Body:
-        if self._last is not None:
-            await asyncio.sleep(self._pause)
         taken: list[Body] = []
 
         def read(exchange: HttpResponse) -> Answer:
@@ -192,7 +193,10 @@ class _Requests:
             taken.append(exchange.body)
             return Answer(exchange.status, from_platform=True, correlation_id=correlation(exchange))
 
-        self._last = reply = await self._caller.call(method, target, data, read, self._token)
+        reply = await self._caller.call(method, target, data, read, self._token)
+        if self._last is None:
+            self.first_reading, self._caller = reply.reading, self._background
+        self._last = reply
         if taken:
             return taken[0]
         raise _FailedError(reply)

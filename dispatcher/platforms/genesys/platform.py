@@ -11,7 +11,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import ApiClient, ParseResponse
+from dispatcher.platforms.api_client import ApiClient, BackgroundClient, ParseResponse
 from dispatcher.platforms.genesys.analytics_states import details_target, read_states
 from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
 from dispatcher.platforms.genesys.look_back import GenesysLookBack
@@ -27,7 +27,7 @@ from dispatcher.platforms.genesys.threading_timeline import ThreadingTimeline
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import path_part
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants
+from dispatcher.ports import BackgroundPacer, Clock, LookBackQuery, Reply, TokenGrants
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class GenesysOptions:
     """The API's URL, the sender, and how lineage is written to the platform.
 
     ``lost`` is called with a conversation whose lineage was not written, and the reason.
-    ``pause`` is the number of seconds between the requests of one look back.
+    ``pacer`` permits the requests that the adapter makes beside those of the engine.
     """
 
     base_url: str
     sender: Sender
     lineage: Lineage
     lost: OnLineageLost
-    pause: float
+    pacer: BackgroundPacer
 
 
 class GenesysPlatform:
@@ -54,11 +54,10 @@ class GenesysPlatform:
         self._tokens = tokens
         self._sender = options.sender
         self._api = ApiClient(http, tokens, options.base_url, clock)
-        self._timeline = ThreadingTimeline(self._api, clock)
-        self._look_back = GenesysLookBack(
-            self._api, options.sender.from_address, clock, options.pause
-        )
-        self._lineage = LineageWriter(self._api, options.lineage, options.lost)
+        background = BackgroundClient(self._api, options.pacer)
+        self._timeline = ThreadingTimeline(background, clock)
+        self._look_back = GenesysLookBack(self._api, background, options.sender.from_address, clock)
+        self._lineage = LineageWriter(background, options.lineage, options.lost)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import State
-from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.api_client import BackgroundClient
 from dispatcher.platforms.genesys.requests import TIMELINE_PATH
 from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import Body, get_value, listed, text
@@ -57,11 +57,10 @@ def windows(body: Body) -> ThreadingWindows | None:
 class ThreadingTimeline:
     """Reads the windows: before the first state check, and again each hour.
 
-    Its one request an hour has no permit: the pacer sees it, like all that others do with the
-    same OAuth client, in the rate headers. A reading that fails keeps what was known.
+    A reading that fails keeps what was known.
     """
 
-    def __init__(self, caller: ApiClient, clock: Clock) -> None:
+    def __init__(self, caller: BackgroundClient, clock: Clock) -> None:
         self._caller = caller
         self._clock = clock
         self._next = 0.0
