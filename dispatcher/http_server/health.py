@@ -3,10 +3,7 @@
 import errno
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from http import HTTPStatus
-
-from aiohttp import web
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.http_server.json_server import JsonResponse, serve_json
@@ -48,9 +45,8 @@ async def serve_health(
         return HTTPStatus.OK, status()
 
     pages = {"/healthz": healthz, "/readyz": readyz, "/status": status_page}
-    site = partial(web.TCPSite, host=host, port=port)
     try:
-        runner = await serve_json(stack, site, get=pages, post={})
+        runner = await serve_json(stack, (host, port), get=pages, post={})
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         why = "another program listens there" if taken else error.strerror or str(error)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from http import HTTPStatus
+from socket import socket
 
 import orjson
 from aiohttp import web
@@ -20,13 +21,14 @@ Handler = Callable[[str, bytes], Awaitable[JsonResponse]]
 
 async def serve_json(
     stack: AsyncExitStack,
-    site: Callable[[web.AppRunner], web.BaseSite],
+    address: socket | tuple[str, int],
     *,
     get: Mapping[str, Handler],
     post: Mapping[str, Handler],
 ) -> web.AppRunner:
     """Serve paths such as ``/status`` or ``/{command}`` until the stack is closed.
 
+    ``address`` is a socket that listens already, or host and port; port 0 takes a free one.
     No request is logged; bodies larger than 1 MiB are refused.
 
     Raises:
@@ -41,7 +43,11 @@ async def serve_json(
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await site(runner).start()
+    if isinstance(address, socket):
+        site: web.BaseSite = web.SockSite(runner, address)
+    else:
+        site = web.TCPSite(runner, *address)
+    await site.start()
     return runner
 
 

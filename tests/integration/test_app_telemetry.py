@@ -83,8 +83,8 @@ async def test_with_one_campaign_everything_is_its_own(emitted):
     assert [(line["event"], line["campaign"]) for line in lines] == [("run.halted", "a")]
 
 
-async def test_a_hangup_does_not_end_the_process(observed):
+async def test_a_hangup_does_not_end_the_process(emitted):
     """Log rotation may send SIGHUP, though the log file is opened again without it."""
-    await observed(ONE)
+    await emitted(ONE)
     os.kill(os.getpid(), signal.SIGHUP)
     await asyncio.sleep(0.01)

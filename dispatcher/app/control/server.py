@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from dispatcher.http_server.json_server import JsonResponse, serve_json
 from dispatcher.http_server.unix_socket import listen
@@ -40,7 +39,7 @@ async def serve_commands(
     listening = listen(path)
     stack.callback(path.unlink, missing_ok=True)
     routes = {"/{command}": partial(_respond, commands)}
-    await serve_json(stack, lambda runner: web.SockSite(runner, listening), get=routes, post=routes)
+    await serve_json(stack, listening, get=routes, post=routes)
 
 
 async def _respond(commands: Mapping[str, CommandFunction], name: str, body: bytes) -> JsonResponse:

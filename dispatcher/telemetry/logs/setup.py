@@ -86,7 +86,7 @@ def configure(
     pretty = format == "console" or (format == "auto" and terminal)
     writer = LogWriter(target)
     structlog.configure(
-        processors=_console(colors=terminal) if pretty else _JSON,
+        processors=_console(colors=terminal) if pretty else list(_JSON),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         context_class=dict,
         logger_factory=lambda *_names: _LevelMethods(writer),
