@@ -20,7 +20,7 @@ _BACKGROUND = None
 """The queue of requests that belong to no contact's step."""
 
 
-class _Waiter(NamedTuple):
+class _QueuedCaller(NamedTuple):
     ticket: int
     future: asyncio.Future[Permit | None]
 
@@ -59,7 +59,7 @@ class QuotaPacer:
         self._schedule = RateSchedule(requests, window)
         self._bucket = AsyncLimiter(self._schedule.capacity, self._schedule.capacity)
         self._now = clock.monotonic
-        self._queues: dict[Step | None, deque[_Waiter]] = {
+        self._queues: dict[Step | None, deque[_QueuedCaller]] = {
             step: deque() for step in (*Step, _BACKGROUND)
         }
         self._held = dict.fromkeys(self._queues, _NEVER)
@@ -144,15 +144,15 @@ class QuotaPacer:
             self._pump()
             raise
 
-    def _enqueue(self, step: Step | None, future: asyncio.Future[Permit | None]) -> _Waiter:
+    def _enqueue(self, step: Step | None, future: asyncio.Future[Permit | None]) -> _QueuedCaller:
         self._tickets += 1
-        waiter = _Waiter(self._tickets, future)
+        waiter = _QueuedCaller(self._tickets, future)
         self._queues[step].append(waiter)
         self._has_queue = True
         self._pump()
         return waiter
 
-    def _leave_queue(self, step: Step | None, waiter: _Waiter) -> None:
+    def _leave_queue(self, step: Step | None, waiter: _QueuedCaller) -> None:
         """Remove a waiter that was served elsewhere, or is cancelled."""
         if waiter in self._queues[step]:
             self._queues[step].remove(waiter)
@@ -201,7 +201,7 @@ class QuotaPacer:
         self._has_queue = any(self._queues.values()) or max(self._held.values()) > now
         self._set_timer(now)
 
-    def _next_queue(self, now: float) -> deque[_Waiter] | None:
+    def _next_queue(self, now: float) -> deque[_QueuedCaller] | None:
         """Return the queue of the next waiter.
 
         Sends come first, then what ends work that was begun, then checks, which begin work.
@@ -232,6 +232,6 @@ class QuotaPacer:
         return min(due, now + self._schedule.plan_seconds)
 
 
-def _resolve(waiter: _Waiter, result: Permit | None) -> None:
+def _resolve(waiter: _QueuedCaller, result: Permit | None) -> None:
     if not waiter.future.done():
         waiter.future.set_result(result)
