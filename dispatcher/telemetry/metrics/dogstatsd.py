@@ -2,8 +2,9 @@
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Sequence
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import structlog
@@ -51,14 +52,19 @@ class DogStatsdClient:
             disable_telemetry=True,
             track_instance=False,
         )
+        self._counts: defaultdict[Key, int] = defaultdict(int)
+        self._counts_lock = Lock()
         self._flush_seconds = flush_seconds
         self._closed = Event()
         self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
         self._thread.start()
 
     def count(self, key: Key, value: int = 1) -> None:
-        """Add to a count."""
-        self._statsd.increment(key[0], value, format_tags(key))
+        """Add to a count; the package, which takes three times as long, gets it with a flush."""
+        with self._counts_lock:
+            if key not in self._counts:
+                format_tags(key)  # raises KeyError here and not in the flush
+            self._counts[key] += value
 
     def gauge(self, key: Key, value: float) -> None:
         """Set a gauge."""
@@ -95,7 +101,11 @@ class DogStatsdClient:
         self._flush()
 
     def _flush(self) -> None:
+        with self._counts_lock:
+            counts, self._counts = self._counts, defaultdict(int)
         try:
+            for key, value in counts.items():
+                self._statsd.increment(key[0], value, format_tags(key))
             self._statsd.flush_aggregated_metrics()
             self._statsd.flush_buffered_metrics()
         except Exception:  # noqa: BLE001 - a flush that fails must not end those that follow
