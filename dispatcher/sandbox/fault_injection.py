@@ -1,17 +1,9 @@
-"""Which request is hit by which fault, and what the fault does to it."""
+"""Which request is hit by which fault."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
 
-from dispatcher.sandbox.counters import Counters
-from dispatcher.sandbox.dialect import Call
-from dispatcher.sandbox.http import error_responses
-from dispatcher.sandbox.http.connection import Connection
-from dispatcher.sandbox.http.responses import Response
-from dispatcher.sandbox.latency import drawer
-from dispatcher.sandbox.scenario.model import Fault, FaultKind
+from dispatcher.sandbox.scenario.model import Fault
 from dispatcher.sandbox.world.random import generator
 
 
@@ -56,77 +48,3 @@ class FaultPlan:
         # every rule counts the request, also one that an earlier rule hits
         hits = [rule.fault for rule in rules if rule.hits(elapsed)]
         return hits[0] if hits else None
-
-
-_INSTEAD: dict[FaultKind, Callable[[Call, Fault], Response]] = {
-    "error_500": lambda call, _: error_responses.broken(call.correlation),
-    "error_502": lambda _, __: error_responses.page(502, "502 Bad Gateway"),
-    "error_503_json": lambda call, fault: error_responses.unavailable(
-        call.correlation, fault.retry_after
-    ),
-    "error_503_html": lambda _, __: error_responses.page(
-        503, "503 Service Temporarily Unavailable"
-    ),
-    "html_200": lambda _, __: error_responses.page(200, "Welcome"),
-    "redirect": lambda _, fault: error_responses.redirect(fault.status, fault.location),
-}
-
-
-class FaultTarget(Protocol):
-    """The part of the platform that faults use."""
-
-    counts: Counters
-
-    def answer(self, call: Call) -> Response:
-        """Answer a call and apply its effect."""
-        ...
-
-    def encode(self, call: Call, answer: Response, *, keep_alive: bool) -> bytes:
-        """Return an answer's bytes."""
-        ...
-
-    def reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
-        """Send an answer after ``delay`` seconds."""
-        ...
-
-
-class FaultInjector:
-    """Applies faults to requests that would have been served."""
-
-    def __init__(self, target: FaultTarget, seed: int) -> None:
-        self._target = target
-        self._random = generator(seed, "delay")
-
-    def apply(self, fault: Fault, call: Call, connection: Connection) -> None:
-        """Apply a fault to a request."""
-        target = self._target
-        match fault.kind:
-            case "reset_before":
-                connection.reset()
-            case "reset_after":
-                target.answer(call)
-                connection.reset()
-            case "late_effect":
-                connection.reset()
-                target.counts.pending_effects += 1
-                asyncio.get_running_loop().call_later(self._delay(fault), self._apply_late, call)
-            case "no_answer":
-                if fault.effect:
-                    target.answer(call)
-            case "cut_body":
-                answer = target.answer(call)
-                data = target.encode(call, answer, keep_alive=False)
-                connection.send(data[: len(data) - (len(answer.body) + 1) // 2], close=True)
-            case "slow":
-                target.reply(call, connection, target.answer(call), self._delay(fault))
-            case kind:
-                if fault.effect:
-                    target.answer(call)
-                target.reply(call, connection, _INSTEAD[kind](call, fault), 0.0)
-
-    def _apply_late(self, call: Call) -> None:
-        self._target.counts.pending_effects -= 1
-        self._target.answer(call)
-
-    def _delay(self, fault: Fault) -> float:
-        return drawer(fault.delay, self._random)()

@@ -8,21 +8,43 @@ from pathlib import Path
 
 from dispatcher.sandbox.counters import Counters
 from dispatcher.sandbox.dialect import Call, Dialect, DialectContext
-from dispatcher.sandbox.fault_injection import FaultInjector, FaultPlan
+from dispatcher.sandbox.fault_injection import FaultPlan
 from dispatcher.sandbox.genesys.dialect import GENESYS, GenesysDialect
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Connection, Request
 from dispatcher.sandbox.http.responses import Response, Stamp, render
-from dispatcher.sandbox.latency import Latency
+from dispatcher.sandbox.latency import Latency, drawer
 from dispatcher.sandbox.messaging.dialect import MessagingDialect
 from dispatcher.sandbox.oauth import MESSAGING, Grants
 from dispatcher.sandbox.oauth_clients import make_clients
 from dispatcher.sandbox.quota import LimitGate, Quota
+from dispatcher.sandbox.scenario.model import Fault, FaultKind
 from dispatcher.sandbox.scenario.scenario import Scenario
 from dispatcher.sandbox.world.effect_log import EffectLog
 from dispatcher.sandbox.world.message_archive import MessageArchive
+from dispatcher.sandbox.world.random import generator
 from dispatcher.sandbox.world.timestamps import Times
 from dispatcher.sandbox.world.world import World
+
+_INSTEAD: dict[FaultKind, Callable[[Call, Fault], Response]] = {
+    "error_500": lambda call, _: error_responses.refusal(
+        call.correlation, 500, "The server had an error", cause="broken"
+    ),
+    "error_502": lambda _, __: error_responses.page(502, "502 Bad Gateway"),
+    "error_503_json": lambda call, fault: error_responses.refusal(
+        call.correlation,
+        503,
+        "Service Unavailable",
+        cause="unavailable",
+        retry_after=fault.retry_after,
+    ),
+    "error_503_html": lambda _, __: error_responses.page(
+        503, "503 Service Temporarily Unavailable"
+    ),
+    "html_200": lambda _, __: error_responses.page(200, "Welcome"),
+    "redirect": lambda _, fault: error_responses.redirect(fault.status, fault.location),
+}
+"""The answers of faults that answer instead of the dialect."""
 
 
 class SandboxPlatform:
@@ -60,7 +82,7 @@ class SandboxPlatform:
         for gate in self.limits:
             self._gates[gate.limit.endpoint].append(gate)
         self._latency = Latency(scenario.latency, seed)
-        self._injector = FaultInjector(self, seed)
+        self._delays = generator(seed, "delay")
         self._dialect = self._make_dialect(scenario, now)
 
     def _make_dialect(self, scenario: Scenario, now: float) -> Dialect:
@@ -80,10 +102,10 @@ class SandboxPlatform:
             fault = self.faults.draw(call.endpoint, now - (self._first or now))
             if fault is not None:
                 self.counts.faults[call.endpoint, fault.kind] += 1
-                self._injector.apply(fault, call, connection)
+                self._apply_fault(fault, call, connection)
                 return
             answer = self._dialect.answer(call)
-        self.reply(call, connection, answer, self._latency.draw(call.endpoint))
+        self._reply(call, connection, answer, self._latency.draw(call.endpoint))
 
     def _call(self, request: Request, now: float) -> Call:
         self.counts.requests += 1
@@ -115,7 +137,7 @@ class SandboxPlatform:
         refusal = self._over_limit(call)
         quota = client.quota
         if refusal is None and not quota.take(call.now):
-            refusal = error_responses.over_rate(call.correlation, quota.reset_after(call.now))
+            refusal = error_responses.too_many(call.correlation, quota.reset_after(call.now))
         call.rate_lines = quota.header_lines(call.now)
         return refusal
 
@@ -123,22 +145,48 @@ class SandboxPlatform:
         for gate in self._gates.get(call.endpoint, ()):
             seconds = gate.take(call.now)
             if seconds:
-                return error_responses.over_limit(call.correlation, seconds, gate.limit)
+                return error_responses.too_many(call.correlation, seconds, gate.limit)
         return None
 
-    def answer(self, call: Call) -> Response:
-        """Answer a delayed call as of the present time, not of its arrival."""
+    def _apply_fault(self, fault: Fault, call: Call, connection: Connection) -> None:
+        match fault.kind:
+            case "reset_before":
+                connection.reset()
+            case "reset_after":
+                self._dialect.answer(call)
+                connection.reset()
+            case "late_effect":
+                connection.reset()
+                self.counts.pending_effects += 1
+                asyncio.get_running_loop().call_later(self._delay(fault), self._apply_late, call)
+            case "no_answer":
+                if fault.effect:
+                    self._dialect.answer(call)
+            case "cut_body":
+                answer = self._dialect.answer(call)
+                data = self._encode(call, answer, keep_alive=False)
+                connection.send(data[: len(data) - (len(answer.body) + 1) // 2], close=True)
+            case "slow":
+                self._reply(call, connection, self._dialect.answer(call), self._delay(fault))
+            case kind:
+                if fault.effect:
+                    self._dialect.answer(call)
+                self._reply(call, connection, _INSTEAD[kind](call, fault), 0.0)
+
+    def _apply_late(self, call: Call) -> None:
+        self.counts.pending_effects -= 1
         call.now = time.monotonic()
         call.wall = call.now + self._wall_offset
-        return self._dialect.answer(call)
+        self._dialect.answer(call)
 
-    def encode(self, call: Call, answer: Response, *, keep_alive: bool) -> bytes:
-        """Return an answer's bytes on the wire."""
+    def _delay(self, fault: Fault) -> float:
+        return drawer(fault.delay, self._delays)()
+
+    def _encode(self, call: Call, answer: Response, *, keep_alive: bool) -> bytes:
         date = self._stamp.date(call.wall)
         return render(answer, call.correlation, date, call.rate_lines, keep_alive=keep_alive)
 
-    def reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
-        """Send an answer after ``delay`` seconds; it is counted on delivery."""
+    def _reply(self, call: Call, connection: Connection, answer: Response, delay: float) -> None:
         if delay > 0.0:
             loop = asyncio.get_running_loop()
             loop.call_later(delay, self._deliver, call, connection, answer)
@@ -147,7 +195,7 @@ class SandboxPlatform:
 
     def _deliver(self, call: Call, connection: Connection, answer: Response) -> None:
         keep_alive = call.request.keep_alive
-        data = self.encode(call, answer, keep_alive=keep_alive)
+        data = self._encode(call, answer, keep_alive=keep_alive)
         if not connection.send(data, close=not keep_alive):
             self.counts.undelivered[call.endpoint] += 1
             return

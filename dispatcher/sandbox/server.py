@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from dispatcher.sandbox.control_api import ControlApi
 from dispatcher.sandbox.fault_injection import FaultPlan
@@ -28,69 +28,31 @@ from dispatcher.sandbox.world.world import ConversationView
 _SHUTDOWN_SECONDS = 0.05
 
 
-async def serve(  # noqa: PLR0913 - the parts of a server, all keyword-only
-    scenario: Scenario,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    control_port: int = 0,
-    log_path: Path | None = None,
-    on_ready: Callable[[int, int], None],
-    stop: asyncio.Event,
-) -> None:
-    """Serve until ``stop`` is set, by the caller or by ``POST /sandbox/shutdown``.
-
-    ``on_ready`` gets the API's port and the control port once both accept connections; port 0
-    picks a free one. Every message that took effect is in the log when this returns.
-    """
-    async with running(
-        scenario, host=host, port=port, control_port=control_port, log_path=log_path, stop=stop
-    ) as sandbox:
-        on_ready(sandbox.port, sandbox.control_port)
-        await stop.wait()
-
-
-@asynccontextmanager
-async def running(
-    scenario: Scenario,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    control_port: int = 0,
-    log_path: Path | None = None,
-    stop: asyncio.Event | None = None,
-) -> AsyncIterator["Sandbox"]:
-    """Serve for as long as the block runs; the handle does what the control API does."""
-    sandbox = Sandbox(scenario, log_path, host, (port, control_port), stop or asyncio.Event())
-    try:
-        await sandbox.open()
-        yield sandbox
-    finally:
-        sandbox.close()
-
-
 class Sandbox:
-    """A handle on a running sandbox.
+    """A sandbox that serves while it is used as an asynchronous context manager.
 
-    The control API calls its methods: the names and types of their parameters are those of the
-    request's body.
+    Port 0 picks a free one. ``stop`` is set by ``POST /sandbox/shutdown``. Every message that took
+    effect is in the log when the context ends. The control API calls the methods: the names and
+    types of their parameters are those of the request's body.
     """
 
     def __init__(
         self,
         scenario: Scenario,
-        log_path: Path | None,
-        host: str,
-        ports: tuple[int, int],
-        stop: asyncio.Event,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        control_port: int = 0,
+        log_path: Path | None = None,
+        stop: asyncio.Event | None = None,
     ) -> None:
-        self._stop = stop
+        self._stop = stop or asyncio.Event()
         self._seed = scenario.seed
         self._host = host
         self._outage: asyncio.Task[None] | None = None
         self._events = events = EventSchedule(scenario.event, self._apply)
         self._platform = SandboxPlatform(scenario, log_path, events.start, events.on_effect)
-        self._api = Listener(self._platform.serve, host, ports[0])
+        self._api = Listener(self._platform.serve, host, port)
         commands: dict[str, Callable[..., None]] = {
             "scopes": self.set_scopes,
             "denial": self.set_denial,
@@ -103,7 +65,27 @@ class Sandbox:
             "shutdown": self.shut_down,
         }
         control = ControlApi(self.counts, self.look, commands)
-        self._control = Listener(control.serve, host, ports[1])
+        self._control = Listener(control.serve, host, control_port)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._api.open()
+            await self._control.open()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._events.stop()
+        if self._outage is not None:
+            self._outage.cancel()
+        self._api.close()
+        self._control.close()
+        self._platform.log.close()
 
     @property
     def port(self) -> int:
@@ -125,27 +107,13 @@ class Sandbox:
         """The base URL of the control API, without ``/sandbox``."""
         return f"http://{self._host}:{self.control_port}"
 
-    async def open(self) -> None:
-        """Listen on both ports."""
-        await self._api.open()
-        await self._control.open()
-
-    def close(self) -> None:
-        """Close both ports, and the effect log."""
-        self._events.stop()
-        if self._outage is not None:
-            self._outage.cancel()
-        self._api.close()
-        self._control.close()
-        self._platform.log.close()
-
     def counts(self) -> dict[str, object]:
         """Return the counts; the effect log on disk is complete up to them."""
         return self._platform.report()
 
     def look(self, conversation_id: str) -> ConversationView | None:
         """Return a conversation as it is now, without starting any timer of it; None if gone."""
-        return self._platform.world.peek(conversation_id, time.monotonic())
+        return self._platform.world.look(conversation_id, time.monotonic(), remember=False)
 
     def set_scopes(
         self, granted: Texts, mask: Mask | None = None, client: Text | None = None

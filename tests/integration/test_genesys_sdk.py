@@ -10,7 +10,7 @@ import pytest
 from dispatcher.sandbox.conversation_kinds import KINDS, UNKNOWN_STATE
 from dispatcher.sandbox.scenario.model import READ_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
-from dispatcher.sandbox.server import running
+from dispatcher.sandbox.server import Sandbox
 from tests.support.genesys_sdk import SDK, Client, misfits
 
 SCENARIO = {
@@ -23,7 +23,7 @@ SCENARIO = {
 
 @asynccontextmanager
 async def client(log_path=None, **changes):
-    async with running(load(SCENARIO | changes), log_path=log_path) as sandbox:
+    async with Sandbox(load(SCENARIO | changes), log_path=log_path) as sandbox:
         it = Client(sandbox.url)
         it.sandbox = sandbox
         try:

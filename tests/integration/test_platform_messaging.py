@@ -22,7 +22,7 @@ from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailab
 from dispatcher.sandbox.conversation_kinds import KINDS
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
-from dispatcher.sandbox.server import running
+from dispatcher.sandbox.server import Sandbox
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server, tunnel
 from tests.support.sandbox_process import SCENARIOS, sandbox
 
@@ -200,7 +200,7 @@ def person(who, **changes):
 
 @asynccontextmanager
 async def in_sandbox(scenario=None, **options):
-    async with running(load(scenario or {})) as world, connected(world.url, **options) as platform:
+    async with Sandbox(load(scenario or {})) as world, connected(world.url, **options) as platform:
         yield platform, world
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.scenario.scenario import ScenarioError, load
-from dispatcher.sandbox.server import running
+from dispatcher.sandbox.server import Sandbox
 
 MESSAGES = "/api/v2/conversations/messages"
 QUERY = "/api/v2/analytics/conversations/details/query"
@@ -82,7 +82,7 @@ class Client:
 async def client(scenario=None, log_path=None):
     scenario = {"dialect": "genesys", **STEADY, **(scenario or {})}
     async with (
-        running(load(scenario), log_path=log_path) as sandbox,
+        Sandbox(load(scenario), log_path=log_path) as sandbox,
         aiohttp.ClientSession() as session,
     ):
         it = Client(session, sandbox)

@@ -12,7 +12,7 @@ import uvloop
 
 from dispatcher.sandbox.scenario.model import READ_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
-from dispatcher.sandbox.server import running, serve
+from dispatcher.sandbox.server import Sandbox
 
 BASE = "/api/v2/conversations/messaging"
 AUTH = {"Authorization": "Basic " + b64encode(b"sandbox-client:sandbox-secret").decode()}
@@ -72,7 +72,7 @@ class Client:
 @asynccontextmanager
 async def client(scenario=None, log_path=None):
     async with (
-        running(load(scenario or {}), log_path=log_path) as sandbox,
+        Sandbox(load(scenario or {}), log_path=log_path) as sandbox,
         aiohttp.ClientSession() as session,
     ):
         it = Client(session, sandbox)
@@ -333,7 +333,7 @@ async def test_faults_that_break_the_connection(fault, effects):
 
 
 async def test_a_reset_is_a_tcp_reset():
-    async with running(load({"fault": [{"kind": "reset_before", "endpoint": "token"}]})) as sandbox:
+    async with Sandbox(load({"fault": [{"kind": "reset_before", "endpoint": "token"}]})) as sandbox:
         reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.port)
         writer.write(b"POST /api/v2/oauth/token HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
         with pytest.raises(ConnectionResetError):
@@ -449,25 +449,16 @@ async def test_the_client_gets_another_secret():
         assert (await c.control("POST", "/client_secret", {}))[0] == 400
 
 
-async def test_serve_tells_both_ports_and_ends_by_shutdown(tmp_path):
-    ports = asyncio.Queue()
+async def test_the_control_api_sets_the_stop_event(tmp_path):
     stop = asyncio.Event()
-    task = asyncio.create_task(
-        serve(
-            load({}),
-            log_path=tmp_path / "log",
-            on_ready=lambda api, control: ports.put_nowait((api, control)),
-            stop=stop,
-        )
-    )
-    port, control_port = await ports.get()
-    assert port != control_port
     async with (
+        Sandbox(load({}), log_path=tmp_path / "log", stop=stop) as sandbox,
         aiohttp.ClientSession() as session,
-        session.post(f"http://127.0.0.1:{control_port}/sandbox/shutdown") as answer,
+        session.post(f"{sandbox.control_url}/sandbox/shutdown") as answer,
     ):
         assert answer.status == 200
-    await asyncio.wait_for(task, 2)
+        assert sandbox.port != sandbox.control_port
+        await asyncio.wait_for(stop.wait(), 2)
 
 
 async def exchange(sandbox, data, *, wait=0.0):
@@ -528,7 +519,7 @@ async def test_chunked_bodies_and_http_1_0():
     ids=["nonsense", "too long", "upgrade"],
 )
 async def test_what_is_no_request_is_refused(data):
-    async with running(load({})) as sandbox:
+    async with Sandbox(load({})) as sandbox:
         try:
             got = await exchange(sandbox, data)
         except ConnectionError:

@@ -22,7 +22,7 @@ def link(world, conversation_id, now=0.0, external=None, target=None):
 
 
 def state(world, conversation_id, now=0.0):
-    view = world.check(conversation_id, now)
+    view = world.look(conversation_id, now, checks=1)
     return None if view is None else view.state
 
 
@@ -73,7 +73,7 @@ def test_closed_becomes_ended_some_time_after_the_first_look(world):
 
 
 def test_peeking_sets_nothing_in_motion(world):
-    assert world.peek("closed-1", 0.0).state == "closed"
+    assert world.look("closed-1", 0.0, remember=False).state == "closed"
     assert state(world, "closed-1", 50.0) == "closed"
 
 
@@ -127,18 +127,18 @@ def test_a_link_needs_the_right_identity_and_target(world):
 def test_a_second_link_to_the_same_previous_makes_another_conversation(world):
     first, second = world.open_linked("ended-1"), world.open_linked("ended-1")
     assert first != second
-    view = world.check(first, 0.0)
+    view = world.look(first, 0.0, checks=1)
     assert (view.state, view.previous, view.guest) == ("active", "ended-1", "g-ended-1")
     assert world.try_notify(second, 0.0)[0] is ACCEPTED
-    assert world.check("new-7-ended-1", 0.0) is None
-    assert world.check("new-x-ended-1", 0.0) is None
-    assert world.check("new-0-ended-2", 0.0) is None
-    assert world.check("new-" + "9" * 5000 + "-ended-1", 0.0) is None
+    assert world.look("new-7-ended-1", 0.0, checks=1) is None
+    assert world.look("new-x-ended-1", 0.0, checks=1) is None
+    assert world.look("new-0-ended-2", 0.0, checks=1) is None
+    assert world.look("new-" + "9" * 5000 + "-ended-1", 0.0, checks=1) is None
 
 
 def test_an_unlinked_conversation_keeps_whom_it_was_opened_for(world):
     new = world.open_unlinked("x-7", SendTarget(None, "a-7"))
-    view = world.check(new, 0.0)
+    view = world.look(new, 0.0, checks=1)
     assert (view.external_contact_id, view.address, view.previous) == ("x-7", "a-7", None)
 
 

@@ -14,7 +14,7 @@ from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.model import DialectName
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
-from dispatcher.sandbox.server import serve
+from dispatcher.sandbox.server import Sandbox
 
 
 class ScenarioFileError(DispatcherError):
@@ -122,15 +122,16 @@ async def _serve(scenario: Scenario, options: SandboxOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(
+    async with Sandbox(
         scenario,
         host=options.host,
         port=options.port,
         control_port=options.control_port,
         log_path=options.log,
-        on_ready=lambda port, control: _print_ready(options, scenario, port, control),
         stop=stop,
-    )
+    ) as running:
+        _print_ready(options, scenario, running.port, running.control_port)
+        await stop.wait()
 
 
 def _print_ready(options: SandboxOptions, scenario: Scenario, port: int, control_port: int) -> None:

@@ -65,7 +65,7 @@ class AnalyticsEndpoint:
         if not 0 < len(ids) <= self._rules.details_ids:
             message = f"Give id, with at most {self._rules.details_ids} ids"
             return error_responses.bad_request(call.correlation, message, "query")
-        found = (self._details(key, call, checked=True) for key in dict.fromkeys(ids))
+        found = (self._details(key, call, checks=1) for key in dict.fromkeys(ids))
         return response(200, {"conversations": [item.body for item in found if item is not None]})
 
     def _ids(self, query: Query) -> list[str]:
@@ -83,11 +83,9 @@ class AnalyticsEndpoint:
         return ids
 
     def _details(
-        self, conversation_id: str, call: Call, *, checked: bool = False
+        self, conversation_id: str, call: Call, *, checks: int = 0
     ) -> ConversationDetails | None:
-        world = self._context.world
-        look = world.check if checked else world.look
-        view = look(conversation_id, call.now)
+        view = self._context.world.look(conversation_id, call.now, checks=checks)
         messages = self._context.archive.messages(conversation_id, call.wall)
         opened_by_us = conversation_id.startswith(NEW)
         if view is None or (opened_by_us and not messages):

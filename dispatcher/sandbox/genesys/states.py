@@ -50,7 +50,7 @@ class StateEndpoint:
         if refused is not None:
             return refused
         conversation_id = call.conversation_id
-        view = self._context.world.check(conversation_id, call.now)
+        view = self._context.world.look(conversation_id, call.now, checks=1)
         if view is None:
             return error_responses.not_found(call.correlation, "Conversation")
         state = self._window.state(conversation_id, view, call.now)

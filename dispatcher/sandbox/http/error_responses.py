@@ -38,10 +38,10 @@ def refusal(
     message: str,
     *,
     cause: str,
-    headers: bytes = b"",
+    retry_after: int | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Response:
-    """Return an error answer; ``more`` are further fields of its body."""
+    """Return an error answer; ``more`` are further fields of its body, ``retry_after`` seconds."""
     body = {
         "message": message,
         "code": _CODES[status],
@@ -51,6 +51,7 @@ def refusal(
         "errors": [],
         **(more or {}),
     }
+    headers = b"" if retry_after is None else b"Retry-After: %d\r\n" % retry_after
     return Response(status, orjson.dumps(body), cause, headers)
 
 
@@ -89,39 +90,13 @@ def unauthorized(correlation: str, cause: str) -> Response:
     return refusal(correlation, 401, "Invalid login credentials.", cause=cause)
 
 
-def over_rate(correlation: str, seconds: int) -> Response:
-    """Return the 429 of a window that has nothing left."""
-    return _too_many(correlation, seconds, "rate")
-
-
-def over_limit(correlation: str, seconds: int, limit: Limit) -> Response:
-    """Return the 429 of one endpoint's own limit, with the limit in its body."""
-    body = {"key": limit.key, "namespace": limit.namespace, "value": limit.value}
-    return _too_many(correlation, seconds, "limit", {"limit": body})
-
-
-def _too_many(
-    correlation: str, seconds: int, cause: str, more: Mapping[str, object] | None = None
-) -> Response:
-    return refusal(
-        correlation,
-        429,
-        f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
-        cause=cause,
-        headers=b"Retry-After: %d\r\n" % seconds,
-        more=more,
-    )
-
-
-def unavailable(correlation: str, retry_after: int) -> Response:
-    """Return the 503 with the platform's own body: the request had no effect."""
-    return refusal(
-        correlation,
-        503,
-        "Service Unavailable",
-        cause="unavailable",
-        headers=b"Retry-After: %d\r\n" % retry_after,
-    )
+def too_many(correlation: str, seconds: int, limit: Limit | None = None) -> Response:
+    """Return the 429 of a limit, with the limit in its body, or of the window if it is None."""
+    message = f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds"
+    if limit is None:
+        return refusal(correlation, 429, message, cause="rate", retry_after=seconds)
+    body = {"limit": {"key": limit.key, "namespace": limit.namespace, "value": limit.value}}
+    return refusal(correlation, 429, message, cause="limit", retry_after=seconds, more=body)
 
 
 def page(status: int, title: str) -> Response:
@@ -133,9 +108,3 @@ def page(status: int, title: str) -> Response:
 def redirect(status: int, location: str, cause: str | None = None) -> Response:
     """Return a redirect."""
     return Response(status, b"", cause, b"Location: %b\r\n" % location.encode())
-
-
-def broken(correlation: str) -> Response:
-    """Return a 500."""
-    message = "The server had an error"
-    return refusal(correlation, 500, message, cause="broken")

@@ -59,7 +59,7 @@ class MessagingDialect(Dialect):
     def _check(self, call: Call) -> Response:
         if call.token is None or not call.token.can_read:
             return error_responses.forbidden(call.correlation, "read_scope")
-        view = self._context.world.check(call.conversation_id, call.now)
+        view = self._context.world.look(call.conversation_id, call.now, checks=1)
         if view is None:
             return error_responses.not_found(call.correlation, "Conversation")
         body = self._state(call.conversation_id, view)

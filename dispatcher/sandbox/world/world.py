@@ -79,29 +79,23 @@ class World:
             name = self._names[min(index, len(self._names) - 1)]
         return KINDS[name]
 
-    def check(self, conversation_id: str, now: float) -> ConversationView | None:
-        """Return a conversation and count a state check of it; None if it is gone."""
-        return self._look(conversation_id, now, checks=1, remember=True)
-
-    def look(self, conversation_id: str, now: float) -> ConversationView | None:
-        """Return a conversation without counting a state check; None if it is gone."""
-        return self._look(conversation_id, now, checks=0, remember=True)
-
-    def peek(self, conversation_id: str, now: float) -> ConversationView | None:
-        """Return a conversation without starting its timers; None if it is gone."""
-        return self._look(conversation_id, now, checks=0, remember=False)
-
-    def _look(
-        self, conversation_id: str, now: float, checks: int, *, remember: bool
+    def look(
+        self, conversation_id: str, now: float, *, checks: int = 0, remember: bool = True
     ) -> ConversationView | None:
+        """Return a conversation, None if it is gone.
+
+        ``checks``: count so many state checks of it. Unless ``remember``, no timer of it starts.
+        """
         if conversation_id.startswith(ids.NEW):
             return self._look_at_new(conversation_id)
         kind = self.kind_of(conversation_id)
         if kind.name == "gone":
             return None
+        if kind.moves and remember:
+            self._records.setdefault(conversation_id, _Record(now))
         return ConversationView(
             kind,
-            self._state(kind, conversation_id, now, checks, remember=remember),
+            self._state(kind, conversation_id, now, checks),
             "x-" + conversation_id if kind.known else None,
             "g-" + conversation_id if kind.reachable else None,
             "a-" + conversation_id if kind.reachable else None,
@@ -126,34 +120,18 @@ class World:
             previous,
         )
 
-    def _state(
-        self,
-        kind: ConversationKind,
-        conversation_id: str,
-        now: float,
-        checks: int,
-        *,
-        remember: bool,
-    ) -> str:
+    def _state(self, kind: ConversationKind, conversation_id: str, now: float, checks: int) -> str:
         if kind.moves:
-            record = self._record(conversation_id, now, remember=remember)
+            record = self._records.get(conversation_id) or _Record(now)
             record.checks += checks
             return _MOVERS[kind.name](record, now, self._rules)
         if kind.mixed:
             return "active" if fraction(self._seed, "mixed", conversation_id) < 0.5 else "ended"  # noqa: PLR2004 - half of them
         return kind.state
 
-    def _record(self, conversation_id: str, now: float, *, remember: bool = True) -> _Record:
-        record = self._records.get(conversation_id)
-        if record is None:
-            record = _Record(now)
-            if remember:
-                self._records[conversation_id] = record
-        return record
-
     def touch(self, conversation_id: str, now: float) -> bool:
         """Record a send that changes a conversation; return True the first time."""
-        record = self._record(conversation_id, now)
+        record = self._records.setdefault(conversation_id, _Record(now))
         first = record.touched is None
         if first:
             record.touched = now
