@@ -18,7 +18,7 @@ from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager, TokenOptions
 from dispatcher.ports import LookBackQuery
 from dispatcher.sandbox.scenario.scenario import load
-from dispatcher.sandbox.server import running
+from dispatcher.sandbox.server import Sandbox
 
 QUOTA = 20
 SCENARIO = {
@@ -88,7 +88,7 @@ async def org(lineage="none"):
     clock, lost = SystemClock(), []
     pacer = CountingPacer(QUOTA, 1.0, clock)
     async with (
-        running(load(SCENARIO)) as sandbox,
+        Sandbox(load(SCENARIO)) as sandbox,
         HttpClient(HttpOptions(timeout=5.0), clock) as http,
     ):
         options = TokenOptions(URL(sandbox.url + requests.TOKEN_PATH))

@@ -43,7 +43,7 @@ def test_whoever_pauses_and_resumes_everybody_gets_one_message(acts, by_priority
         await acting
         for name in NAMES:
             assert run.ledgers[name].count(Status.CLAIMED, Status.SENDING) == 0
-            run.ledgers[name].paused_at = None
+            await run.ledgers[name].resume()
         again = run.again()
         assert (
             await again.pipeline(workers=workers, by_priority=by_priority).run() is RunOutcome.DONE

@@ -22,8 +22,9 @@ def lines(folder: Path, depth: int = 0) -> Iterator[str]:
             yield _line(f"{path.name}/", depth, path / "__init__.py")
             yield from lines(path, depth + 1)
         elif path.is_dir() and path.name != "__pycache__":
-            names = ", ".join(sorted(child.name for child in path.iterdir()))
-            yield f"{'  ' * depth}{path.name}/  {names}"
+            names = sorted(child.name for child in path.iterdir() if child.name != "__pycache__")
+            if names:
+                yield f"{'  ' * depth}{path.name}/  {', '.join(names)}"
 
 
 def _line(name: str, depth: int, module: Path) -> str:
