@@ -17,7 +17,7 @@ from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.look_back import LookBack, LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
-from dispatcher.ports import Claim, Clock, EventSink, InDoubtContact, Ledger
+from dispatcher.ports import Clock, EventSink, InDoubtContact, Ledger
 
 CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is read again: the wall clock may have been set."""
@@ -174,5 +174,5 @@ class Reconciler:
     def _in_flight(self, contact: InDoubtContact) -> InFlight:
         """Return the contact as one in flight, whose time counts from its send."""
         seconds = max(0.0, self.platform_time.now() - contact.send.at)
-        claim = Claim(contact.id, contact.contact, contact.progress)
-        return InFlight(claim, self.clock.monotonic() - seconds)
+        started = self.clock.monotonic() - seconds
+        return InFlight(contact.id, contact.contact, contact.progress, started)
