@@ -16,7 +16,7 @@ from dispatcher.domain.conversation import State
 from dispatcher.domain.decision import Decision, Finish, Notify, Open, Wait
 from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import Defer
-from dispatcher.domain.status import Reason, RetryReason, Status, Step
+from dispatcher.domain.status import Step
 
 HistoryEntry = list[Any]
 """One entry, as the module's docstring describes it."""
@@ -42,9 +42,9 @@ _DECISION_NAMES: dict[type, str] = {
 }
 
 
-def claimed_entry(at: float) -> HistoryEntry:
-    """Return the entry of a claim; ``at`` is seconds since the epoch, as below."""
-    return [int(at * MILLISECONDS), "claimed"]
+def entry(at: float, entry_type: str, *values: object) -> HistoryEntry:
+    """Return an entry of that time (seconds since the epoch) and type."""
+    return [int(at * MILLISECONDS), entry_type, *values]
 
 
 def request_entry(
@@ -52,9 +52,9 @@ def request_entry(
 ) -> HistoryEntry:
     """Return the entry of a request; ``state`` is the result of a state check."""
     if isinstance(result, NoAnswer):
-        return [int(at * MILLISECONDS), step, result.cause, kind]
+        return entry(at, step, result.cause, kind)
     correlation = result.correlation_id[:CORRELATION_LIMIT]
-    return [int(at * MILLISECONDS), step, result.status, kind, state, correlation]
+    return entry(at, step, result.status, kind, state, correlation)
 
 
 def add_decision(history: list[HistoryEntry], decision: Decision | Defer) -> None:
@@ -64,21 +64,6 @@ def add_decision(history: list[HistoryEntry], decision: Decision | Defer) -> Non
     last = history[-1]
     if last[1] in _STATE_CHECKS and len(last) == _UNDECIDED:
         last.append(_DECISION_NAMES[type(decision)])
-
-
-def deferred_entry(at: float, reason: RetryReason, seconds: float) -> HistoryEntry:
-    """Return the entry of a deferral by ``seconds``."""
-    return [int(at * MILLISECONDS), "deferred", reason, round(seconds, 3)]
-
-
-def released_entry(at: float) -> HistoryEntry:
-    """Return the entry of a release, because the run drains."""
-    return [int(at * MILLISECONDS), "released"]
-
-
-def settled_entry(at: float, status: Status, reason: Reason) -> HistoryEntry:
-    """Return the entry of a settlement."""
-    return [int(at * MILLISECONDS), "settled", status, reason]
 
 
 def shorten(history: list[HistoryEntry]) -> None:

@@ -1,4 +1,4 @@
-"""The next step of a contact after an outcome: settle, defer, recheck or reconcile."""
+"""The next step of a contact after an outcome: finish, defer, recheck or reconcile."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dispatcher.domain.answer import Answer, Hint, NoAnswer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import DecisionPolicy, Open, permits_barge_in
+from dispatcher.domain.decision import DecisionPolicy, Finish, Open, permits_barge_in
 from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
@@ -22,14 +22,6 @@ BAD_REQUEST = 400
 
 Jitter = Callable[[], float]
 """Returns a number from 0 to 1: random in a run, fixed in a test."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """The contact is final."""
-
-    status: Status
-    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,7 @@ class Reconcile:
     progress: Progress
 
 
-NextStep = Settle | Defer | Recheck | Reconcile
+NextStep = Finish | Defer | Recheck | Reconcile
 
 
 def after_wait(
@@ -100,7 +92,7 @@ def after_read(
 ) -> NextStep:
     """Return the step after a state check without a state."""
     if kind is AnswerKind.REFUSED:
-        return Settle(Status.REJECTED, Reason.REFUSED)
+        return Finish(Status.REJECTED, Reason.REFUSED)
     if kind is AnswerKind.NOT_SENT:
         return Defer(policy.backoff(1, jitter), RetryReason.NOT_SENT, progress)
     if isinstance(result, NoAnswer):
@@ -127,13 +119,13 @@ def after_send(
             seconds = result.retry_after if isinstance(result, Answer) else None
             return _defer_attempt(RetryReason.NOT_TAKEN, progress, policy, jitter, seconds)
         case AnswerKind.CHANNEL:
-            return Settle(Status.REJECTED, Reason.CHANNEL)
+            return Finish(Status.REJECTED, Reason.CHANNEL)
         case AnswerKind.IN_DOUBT:
             return Reconcile(progress)
         case AnswerKind.STALE | AnswerKind.CONFLICT:
             return after_stale_state(step, progress, policy)
         case _:
-            return Settle(Status.REJECTED, Reason.REFUSED)
+            return Finish(Status.REJECTED, Reason.REFUSED)
 
 
 def after_closed_session(
@@ -145,7 +137,7 @@ def after_closed_session(
     """
     counted = progress.count_refusal(Step.NOTIFY)
     if counted.refusals(Step.NOTIFY) >= policy.loop_after:
-        return Settle(Status.PARKED, Reason.RETRY_LOOP)
+        return Finish(Status.PARKED, Reason.RETRY_LOOP)
     known = conversation or progress
     target = known.target
     if target is None and answer.address:
@@ -159,7 +151,7 @@ def after_stale_state(step: Step, progress: Progress, policy: RetryPolicy) -> Ne
     """Return the step after a send that shows that the state has changed since its check."""
     counted = progress.count_refusal(step)
     if counted.refusals(step) >= policy.loop_after:
-        return Settle(Status.PARKED, Reason.RETRY_LOOP)
+        return Finish(Status.PARKED, Reason.RETRY_LOOP)
     return Recheck(replace(counted, open_next=False))
 
 
@@ -175,10 +167,10 @@ def after_open_conflict(
             return Recheck(progress)
         return after_stale_state(Step.OPEN, progress, policy)
     if refused.previous is None:  # a conversation that is gone has no state to read
-        return Settle(Status.REJECTED, Reason.REFUSED)
+        return Finish(Status.REJECTED, Reason.REFUSED)
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
-        return Settle(Status.PARKED, Reason.EXHAUSTED)
+        return Finish(Status.PARKED, Reason.EXHAUSTED)
     return Recheck(replace(progress, attempts=attempts))
 
 
@@ -205,12 +197,12 @@ def after_conflict(
     if conversation.state not in (State.ENDED, State.RESUMABLE):
         return None
     if is_about_contact(answer):
-        return Settle(Status.REJECTED, Reason.REFUSED)
+        return Finish(Status.REJECTED, Reason.REFUSED)
     if refused.external_contact_id not in (None, conversation.external_contact_id):
-        return Settle(Status.PARKED, Reason.IDENTITY)
+        return Finish(Status.PARKED, Reason.IDENTITY)
     counted = progress.count_refusal(Step.OPEN)
     if counted.refusals(Step.OPEN) >= policy.loop_after:
-        return Settle(Status.PARKED, Reason.RETRY_LOOP)
+        return Finish(Status.PARKED, Reason.RETRY_LOOP)
     again = replace(
         counted,
         open_next=True,
@@ -220,11 +212,11 @@ def after_conflict(
     return Defer(policy.not_ended_seconds, RetryReason.CONFLICT, again)
 
 
-def after_absence(progress: Progress, policy: RetryPolicy) -> Settle | Defer:
+def after_absence(progress: Progress, policy: RetryPolicy) -> Finish | Defer:
     """Return the step after proof that a message was not taken: a state check, up to the limit."""
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
-        return Settle(Status.PARKED, Reason.EXHAUSTED)
+        return Finish(Status.PARKED, Reason.EXHAUSTED)
     again = replace(progress, attempts=attempts, open_next=False, doubted_at=None)
     return Defer(0.0, RetryReason.NOT_FOUND, again)
 
@@ -238,6 +230,6 @@ def _defer_attempt(
 ) -> NextStep:
     attempts = progress.attempts + 1
     if attempts >= policy.max_attempts:
-        return Settle(Status.PARKED, Reason.EXHAUSTED)
+        return Finish(Status.PARKED, Reason.EXHAUSTED)
     seconds = seconds if seconds is not None else policy.backoff(attempts, jitter)
     return Defer(seconds, reason, replace(progress, attempts=attempts))

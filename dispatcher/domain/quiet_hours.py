@@ -1,6 +1,7 @@
 """Quiet hours: a daily time without messages, in the time zone of the person."""
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -78,14 +79,9 @@ def _timestamp(day: date, at: time, zone: tzinfo, *, last: bool) -> float:
 
 def _offset_change(low: int, high: int, zone: tzinfo) -> float:
     """Return the time between ``low`` and ``high`` at which the zone's offset changes."""
-    old = _offset(low, zone)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _offset(middle, zone) == old:
-            low = middle
-        else:
-            high = middle
-    return float(high)
+    old, moments = _offset(low, zone), range(low, high)
+    changed = bisect_left(moments, x=True, key=lambda moment: _offset(moment, zone) != old)
+    return float(low + changed)
 
 
 def _offset(moment: int, zone: tzinfo) -> timedelta | None:

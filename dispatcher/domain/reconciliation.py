@@ -1,11 +1,12 @@
 """The verdict on a send in doubt, from the evidence of a look back."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dispatcher.domain.evidence import Evidence
 from dispatcher.domain.message_matching import Match, Matches
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
-from dispatcher.domain.status import Relation, Step
+from dispatcher.domain.status import Relation, Resolution, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 
@@ -19,27 +20,10 @@ class MessageFound:
     sent_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class MessageAbsent:
-    """It is proved that the platform did not take the message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """The message was not found in time, and the policy is to send it again."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookAgain:
-    """The evidence is not sufficient yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """The platform's records cannot give the answer."""
-
-
-Verdict = MessageFound | MessageAbsent | Resend | LookAgain | Park
+NotFound = Literal[Resolution.ABSENT, Resolution.RESENT, Resolution.PARKED]
+"""A verdict on a send whose message was not found, or not for certain."""
+Verdict = MessageFound | NotFound | None
+"""How a send in doubt ends; None: the evidence is not sufficient yet."""
 
 
 def judge(
@@ -53,19 +37,19 @@ def judge(
     visible_by = policy.visible_by(send)
     if send.conversation_id is None:  # no look back can find it
         if not policy.resend:
-            return Park()
-        return Resend() if now > visible_by else LookAgain()
+            return Resolution.PARKED
+        return Resolution.RESENT if now > visible_by else None
     matches = Matches(send, evidence, policy)
     if matches.found:
         return _attribute(send, matches, evidence, policy, now)
     if now <= visible_by:
-        return LookAgain()
+        return None
     complete = evidence.caught_up > visible_by and _is_searchable(send, policy)
     if complete and not matches.may_be_present:
-        return MessageAbsent()
+        return Resolution.ABSENT
     if policy.resend:
-        return Resend()
-    return Park() if waited >= policy.give_up_seconds else LookAgain()
+        return Resolution.RESENT
+    return Resolution.PARKED if waited >= policy.give_up_seconds else None
 
 
 def _is_searchable(send: UnsettledSend, policy: ReconcilePolicy) -> bool:
@@ -103,7 +87,7 @@ def _attribute(
     if len(ours) == 1 and not matches.ambiguous:
         return ours.pop()
     last = max(policy.visible_by(candidate) for candidate in (send, *rivals))
-    return Park() if now > last else LookAgain()
+    return Resolution.PARKED if now > last else None
 
 
 def _is_rival(send: UnsettledSend, match: Match, other: UnsettledSend) -> bool:

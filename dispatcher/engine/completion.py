@@ -54,15 +54,15 @@ class Completer:
         """Make a contact final for which no message was taken."""
         now = self.clock.time()
         if status is Status.PARKED:  # it can be replayed, and then its columns lose this
-            in_flight.history.append(contact_history.settled_entry(now, status, reason))
+            in_flight.history.append(contact_history.entry(now, "settled", status, reason))
         await self._settle(
             in_flight,
             Settlement(
-                id=in_flight.id,
-                status=status,
-                reason=reason,
-                at=now,
-                progress=in_flight.progress,
+                in_flight.id,
+                status,
+                reason,
+                now,
+                in_flight.progress,
                 words=in_flight.redact(answer.words) if answer else "",
                 correlation_id=answer.correlation_id if answer else "",
                 story=in_flight.history,
@@ -125,7 +125,8 @@ class Completer:
         now = self.clock.time()
         due = now + later.seconds
         history, contact = in_flight.history, in_flight.contact
-        history.append(contact_history.deferred_entry(now, later.reason, later.seconds))
+        seconds = round(later.seconds, 3)
+        history.append(contact_history.entry(now, "deferred", later.reason, seconds))
         await self.ledger.defer(in_flight.id, due, later.progress, history)
         self.due_times.schedule(due)
         self.events.emit(
@@ -144,7 +145,7 @@ class Completer:
     async def release(self, in_flight: InFlight) -> Left:
         """Put a contact back, due at once, because the run drains."""
         now, history = self.clock.time(), in_flight.history
-        history.append(contact_history.released_entry(now))
+        history.append(contact_history.entry(now, "released"))
         await self.ledger.defer(in_flight.id, now, in_flight.progress, history)
         return LEFT
 

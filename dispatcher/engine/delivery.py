@@ -22,7 +22,6 @@ from dispatcher.domain.next_step import (
     Jitter,
     NextStep,
     Reconcile,
-    Settle,
     after_closed_session,
     after_conflict,
     after_engaged,
@@ -75,7 +74,9 @@ class Delivery:
 
     async def deliver(self, claim: Claim) -> None:
         """Take a contact as far as it gets now: settled, deferred, in doubt, or released."""
-        in_flight = InFlight(claim, self.clock.monotonic(), self.clock.time())
+        history = [contact_history.entry(self.clock.time(), "claimed")]
+        started = self.clock.monotonic()
+        in_flight = InFlight(claim.id, claim.contact, claim.progress, started, history)
         turn: Turn = DECIDE_AGAIN if claim.block is None else Blocked(claim.block)
         try:
             while not isinstance(turn, Left):
@@ -216,7 +217,7 @@ class Delivery:
     ) -> DecideAgain | Left:
         """Let the contact leave, or keep what was learnt for its next turn."""
         match after:
-            case Settle(status, reason):
+            case Finish(status, reason):
                 return await self.completer.settle(in_flight, status, reason, step, answer)
             case Defer(seconds) if seconds > 0:
                 return await self.completer.defer(in_flight, after)

@@ -1,6 +1,6 @@
 """The state of a contact while a worker has it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer, Result
@@ -10,48 +10,31 @@ from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Step
 from dispatcher.engine.clients.client import OAuthClient
-from dispatcher.ports import Claim, TokenLease
+from dispatcher.ports import TokenLease
 
 
+@dataclass(slots=True, eq=False)
 class InFlight:
     """What is known of a contact in flight.
 
-    ``started`` (monotonic seconds) is when it was claimed. ``conversation`` is the state that was
-    read last, ``state_at`` (monotonic seconds) when. ``client`` made the last request, at
-    ``sent_at`` (seconds since the epoch), and is unset before the first. ``unauthorized`` has,
-    by client, how many 401 came and the last token that got one; ``forbidden`` has the clients
-    that may not reach the contact. ``history`` is what was done since the claim, which was at
-    ``now`` (seconds since the epoch); without ``now`` no worker claimed it.
+    ``started`` (monotonic seconds) is when it was claimed, ``history`` what was done since.
+    ``conversation`` is the state that was read last, ``state_at`` (monotonic seconds) when.
+    ``client`` made the last request, at ``sent_at`` (seconds since the epoch), and is unset
+    before the first. ``unauthorized`` has, by client, how many 401 came and the last token that
+    got one; ``forbidden`` has the clients that may not reach the contact.
     """
 
-    __slots__ = (
-        "client",
-        "contact",
-        "conversation",
-        "forbidden",
-        "history",
-        "id",
-        "progress",
-        "sent_at",
-        "started",
-        "state_at",
-        "unauthorized",
-    )
-
-    def __init__(self, claim: Claim, started: float, now: float | None = None) -> None:
-        self.id = claim.id
-        self.contact: Contact = claim.contact
-        self.progress: Progress = claim.progress
-        self.started = started
-        self.conversation: Conversation | None = None
-        self.state_at = 0.0
-        self.sent_at = 0.0
-        self.client: OAuthClient
-        self.unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = {}
-        self.forbidden: set[OAuthClient] = set()
-        self.history: list[contact_history.HistoryEntry] = (
-            [] if now is None else [contact_history.claimed_entry(now)]
-        )
+    id: int
+    contact: Contact
+    progress: Progress
+    started: float
+    history: list[contact_history.HistoryEntry] = field(default_factory=list)
+    conversation: Conversation | None = None
+    state_at: float = 0.0
+    sent_at: float = 0.0
+    client: OAuthClient = field(init=False)
+    unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = field(default_factory=dict)
+    forbidden: set[OAuthClient] = field(default_factory=set)
 
     def record_state(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from dispatcher.domain.events import RowsRead
 from dispatcher.engine.due_times import NEVER, DueTimes
@@ -33,7 +33,7 @@ class Intake:
         self._clock = clock
         self._due_times = due_times
         self._limit = limit
-        self._batches: AsyncIterator[Batch] | None = None
+        self._batches: AsyncGenerator[Batch, None] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
         self.exhausted = False
         """Whether the source was read to its end."""
@@ -76,9 +76,8 @@ class Intake:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        aclose = getattr(self._batches, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        if self._batches is not None:
+            await self._batches.aclose()
 
     async def _claim_due(self, count: int) -> Sequence[Claim]:
         now = self._clock.time()

@@ -10,13 +10,14 @@ from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, newest_show
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.next_step import SUCCESS
 from dispatcher.domain.past_conversation import PastConversation
+from dispatcher.domain.progress import NEW
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import Step
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
-from dispatcher.ports import MAX_LOOK_BACK_IDS, Claim, InDoubtContact, Ledger, LookBackQuery
+from dispatcher.ports import MAX_LOOK_BACK_IDS, InDoubtContact, Ledger, LookBackQuery
 
 WITNESSES = 3
 """Messages that show how far analytics have caught up, for each of two moments."""
@@ -107,7 +108,7 @@ class LookBackReader:
     async def _request(
         self, queries: Sequence[LookBackQuery], contact_count: int
     ) -> LookBack | None:
-        in_flight = InFlight(Claim(self._id, Contact("", "", "")), 0.0)
+        in_flight = InFlight(self._id, Contact("", "", ""), NEW, 0.0)
         try:
             reply = await self._requester.look_back(in_flight, queries)
             if reply is None or not isinstance(reply.result, Answer):

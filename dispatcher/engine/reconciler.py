@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.evidence import Evidence
-from dispatcher.domain.next_step import Settle, after_absence
-from dispatcher.domain.reconciliation import (
-    LookAgain,
-    MessageAbsent,
-    MessageFound,
-    Park,
-    Resend,
-    Verdict,
-    judge,
-)
+from dispatcher.domain.next_step import Defer, after_absence
+from dispatcher.domain.reconciliation import MessageFound, Verdict, judge
 from dispatcher.domain.status import Reason, Resolution, Status, Step
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.completion import Completer
@@ -25,7 +17,7 @@ from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.look_back import LookBack, LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
-from dispatcher.ports import Claim, Clock, EventSink, InDoubtContact, Ledger
+from dispatcher.ports import Clock, EventSink, InDoubtContact, Ledger
 
 CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is read again: the wall clock may have been set."""
@@ -132,32 +124,28 @@ class Reconciler:
     async def _act(self, contact: InDoubtContact, verdict: Verdict, now: float) -> None:
         in_flight = self._in_flight(contact)
         match verdict:
-            case LookAgain():
+            case None:
                 await self.ledger.schedule_look_back(contact.id, self._next_at(contact, now))
                 return
             case MessageFound():
-                resolution = Resolution.FOUND
                 await self.completer.settle_found(in_flight, contact.send, verdict)
-            case Park():
-                resolution = Resolution.PARKED
+            case Resolution.PARKED:
                 await self.completer.settle(in_flight, Status.PARKED, Reason.IN_DOUBT)
-            case MessageAbsent():
-                resolution = Resolution.ABSENT
-                await self._send_again(in_flight, Reason.EXHAUSTED)
-            case Resend():
-                resolution = Resolution.RESENT
-                await self._send_again(in_flight, Reason.IN_DOUBT)
+            case Resolution.ABSENT | Resolution.RESENT:
+                await self._send_again(in_flight, verdict)
+        resolution = Resolution.FOUND if isinstance(verdict, MessageFound) else verdict
         key, conversation_id = contact.contact.key, contact.contact.conversation_id
         self.events.emit(InDoubt(resolution, contact.send.step, key, conversation_id, ""))
         self._waiting_since.pop(contact.id, None)
 
-    async def _send_again(self, in_flight: InFlight, exhausted: Reason) -> None:
+    async def _send_again(self, in_flight: InFlight, resolution: Resolution) -> None:
         """Return to the state check, as long as the contact has attempts left."""
         after = after_absence(in_flight.progress, self.policy.retry)
-        if isinstance(after, Settle):
-            await self.completer.settle(in_flight, Status.PARKED, exhausted)
-        else:
+        if isinstance(after, Defer):
             await self.completer.defer(in_flight, after)
+            return
+        reason = Reason.EXHAUSTED if resolution is Resolution.ABSENT else Reason.IN_DOUBT
+        await self.completer.settle(in_flight, Status.PARKED, reason)
 
     async def _put_off(self, contact: InDoubtContact, now: float) -> None:
         """Schedule another look back after one that failed; park what waits for too long."""
@@ -186,5 +174,5 @@ class Reconciler:
     def _in_flight(self, contact: InDoubtContact) -> InFlight:
         """Return the contact as one in flight, whose time counts from its send."""
         seconds = max(0.0, self.platform_time.now() - contact.send.at)
-        claim = Claim(contact.id, contact.contact, contact.progress)
-        return InFlight(claim, self.clock.monotonic() - seconds)
+        started = self.clock.monotonic() - seconds
+        return InFlight(contact.id, contact.contact, contact.progress, started)

@@ -216,7 +216,7 @@ class SqliteLedger:
     async def known_effects(
         self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
     ) -> KnownEffects:
-        """Return what is known about conversations and people; see `InDoubtLedger`."""
+        """Return what is known about conversations and people; see `Ledger`."""
         return await self._writer.job(
             partial(in_doubt.known_effects, conversations=conversations, since=since, people=people)
         )

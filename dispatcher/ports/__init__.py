@@ -7,13 +7,13 @@ from dispatcher.ports.credentials import Credentials as Credentials
 from dispatcher.ports.credentials import CredentialSource as CredentialSource
 from dispatcher.ports.credentials import CredentialsUnavailableError as CredentialsUnavailableError
 from dispatcher.ports.events import EventSink as EventSink
-from dispatcher.ports.in_doubt import InDoubtContact as InDoubtContact
-from dispatcher.ports.in_doubt import KnownEffects as KnownEffects
 from dispatcher.ports.ledger import NO_LIMITS as NO_LIMITS
 from dispatcher.ports.ledger import Admitted as Admitted
 from dispatcher.ports.ledger import Backlog as Backlog
 from dispatcher.ports.ledger import Claim as Claim
+from dispatcher.ports.ledger import InDoubtContact as InDoubtContact
 from dispatcher.ports.ledger import Intent as Intent
+from dispatcher.ports.ledger import KnownEffects as KnownEffects
 from dispatcher.ports.ledger import Ledger as Ledger
 from dispatcher.ports.ledger import LedgerError as LedgerError
 from dispatcher.ports.ledger import Limits as Limits

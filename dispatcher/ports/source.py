@@ -1,6 +1,6 @@
 """The source of contacts."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Batch:
 class Source(Protocol):
     """The source of contacts."""
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
+    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows after the known position of each file.
 
         ``known`` has the positions in the ledger by fingerprint. Every row is in exactly one

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 from dispatcher.ports import Batch
@@ -70,7 +70,7 @@ class BatchChannel:
             raise ReaderClosedError(_CLOSED) from error
 
 
-async def iterate_in_thread(work: Callable[[BatchChannel], None]) -> AsyncIterator[Batch]:
+async def iterate_in_thread(work: Callable[[BatchChannel], None]) -> AsyncGenerator[Batch, None]:
     """Run ``work`` in a daemon thread and yield the batches that it puts into the channel.
 
     The thread does not keep the process alive, and ends once the iterator is closed.

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from dispatcher.domain.evidence import NEVER_SHOWN, Evidence, digest
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
-from dispatcher.domain.reconciliation import MessageAbsent, MessageFound, Resend, judge
-from dispatcher.domain.status import Step
+from dispatcher.domain.reconciliation import MessageFound, judge
+from dispatcher.domain.status import Resolution, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 TEXTS = st.sampled_from(["Hello", "Hi"])
@@ -62,11 +62,11 @@ def test_no_verdict_without_its_proof(intended, known, policy, now, waited):
     bound = policy.visible_by(intended)
     assert bound >= intended.at + policy.max_effect_delay + policy.max_lag
     match verdict:
-        case MessageAbsent():
+        case Resolution.ABSENT:
             assert now > bound
             assert known.caught_up > bound
             assert intended.conversation_id is not None
-        case Resend():
+        case Resolution.RESENT:
             assert policy.resend
             assert now > bound
         case MessageFound():

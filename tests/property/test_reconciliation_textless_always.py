@@ -9,14 +9,10 @@ from dispatcher.domain.evidence import NEVER_SHOWN, Evidence
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    LookAgain,
-    MessageAbsent,
     MessageFound,
-    Park,
-    Resend,
     judge,
 )
-from dispatcher.domain.status import Relation, Step
+from dispatcher.domain.status import Relation, Resolution, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -141,8 +137,8 @@ def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
             continue
         doubled = replace(known, shown=shown)
         now = max(policy.visible_by(send) for send in known.unsettled)
-        assert isinstance(judge(intended, doubled, policy, now, 0.0), LookAgain | Park)
-        assert judge(intended, doubled, policy, now + 0.001, 0.0) == Park()
+        assert judge(intended, doubled, policy, now, 0.0) in (None, Resolution.PARKED)
+        assert judge(intended, doubled, policy, now + 0.001, 0.0) == Resolution.PARKED
 
 
 @PROFILE
@@ -150,7 +146,7 @@ def test_what_is_ambiguous_is_parked_in_the_end(known, policy):
 def test_absence_leaves_no_message_that_may_have_been_ours(known, policy, now):
     """None in the conversation, none in one of the person's, and a witness of later."""
     for intended in known.unsettled:
-        if not isinstance(judge(intended, known, policy, now, 0.0), MessageAbsent):
+        if judge(intended, known, policy, now, 0.0) is not Resolution.ABSENT:
             continue
         assert intended.external_contact_id is not None
         assert min(now, known.caught_up) > policy.visible_by(intended)
@@ -172,6 +168,9 @@ def test_nobody_waits_for_ever(known, policy):
     """Once everything is over, each has an end."""
     for intended in known.unsettled:
         verdict = judge(intended, known, policy, FOR_EVER, FOR_EVER)
-        assert isinstance(verdict, MessageFound | MessageAbsent | Park)
+        assert isinstance(verdict, MessageFound) or verdict in (
+            Resolution.ABSENT,
+            Resolution.PARKED,
+        )
         resent = judge(intended, known, replace(policy, resend=True), FOR_EVER, FOR_EVER)
-        assert isinstance(resent, MessageFound | MessageAbsent | Park | Resend)
+        assert resent is not None

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, newest_shown
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
-from dispatcher.domain.reconciliation import LookAgain, MessageAbsent, MessageFound, Park, judge
-from dispatcher.domain.status import Step
+from dispatcher.domain.reconciliation import MessageFound, judge
+from dispatcher.domain.status import Resolution, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 BOUNDS = ReconcilePolicy(
@@ -94,19 +94,19 @@ def test_every_send_gets_its_own_message_or_none(sends, writes, parks):
         if effect is not None:
             kept.append((lands_in, send.message(), lag))
         if parks and parked:
-            send.end = Park()
+            send.end = Resolution.PARKED
         else:
             now = follow(send, analytics, done, now)
         done.append(send)
     found = [send.end.message_id for send in done if isinstance(send.end, MessageFound)]
     assert len(set(found)) == len(found)
     for send in done:
-        event(type(send.end).__name__)
+        event("found" if isinstance(send.end, MessageFound) else str(send.end))
         if isinstance(send.end, MessageFound):
             assert send.effect is not None
             assert send.end.message_id == send.message().id
             assert send.end.conversation_id == send.lands_in
-        if isinstance(send.end, MessageAbsent):
+        if send.end is Resolution.ABSENT:
             assert send.effect is None
 
 
@@ -115,7 +115,7 @@ def follow(send, analytics, done, now):
     began, caught_up = now, NEVER_SHOWN
     witness = PastConversation("w", None, "other", (), has_previous=False)
     ended = [send.end for send in done if isinstance(send.end, MessageFound)]
-    unsettled = [send.intended for send in done if isinstance(send.end, Park)]
+    unsettled = [send.intended for send in done if send.end is Resolution.PARKED]
     while now < began + END:
         now += BOUNDS.look_seconds
         later = PastMessage(f"w-{now}", outbound=True, at=now - BOUNDS.max_lag, text=None)
@@ -129,6 +129,6 @@ def follow(send, analytics, done, now):
             caught_up,
         )
         send.end = judge(send.intended, evidence, BOUNDS, now, now - began)
-        if not isinstance(send.end, LookAgain):
+        if send.end is not None:
             return now
     raise AssertionError("nobody waits for ever")

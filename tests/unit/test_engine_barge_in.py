@@ -22,7 +22,6 @@ from dispatcher.domain.forecast import forecast
 from dispatcher.domain.next_step import (
     Defer,
     Recheck,
-    Settle,
     after_conflict,
     after_engaged,
     after_open_conflict,
@@ -148,7 +147,7 @@ def test_a_400_that_the_state_does_not_explain_is_the_contacts_own(state):
     """A 409 is tried again, a 400 is not, unless it says that the person is in a conversation."""
     sent, policy = Open(GUEST, "x-1", "c-1"), RetryPolicy()
     own = after_conflict(sent, ACTIVE_400, session(state), NEW, policy)
-    assert own == Settle(Status.REJECTED, Reason.REFUSED)
+    assert own == Finish(Status.REJECTED, Reason.REFUSED)
     for refusal in (Answer(409), TALKING_400):
         assert isinstance(after_conflict(sent, refusal, session(state), NEW, policy), Defer)
         nobody = Open(GUEST, None, "c-1")
@@ -162,11 +161,11 @@ def test_a_person_who_comes_and_goes_costs_a_bounded_number_of_sends():
         again = after_open_conflict(sent, ACTIVE_400, progress, policy)
         assert isinstance(again, Recheck)
         progress = again.progress
-    assert after_open_conflict(sent, ACTIVE_400, progress, policy) == Settle(
+    assert after_open_conflict(sent, ACTIVE_400, progress, policy) == Finish(
         Status.PARKED, Reason.EXHAUSTED
     )
     unlinked = after_open_conflict(Open(GUEST, "x-1", None), ACTIVE_400, NEW, policy)
-    assert unlinked == Settle(Status.REJECTED, Reason.REFUSED)
+    assert unlinked == Finish(Status.REJECTED, Reason.REFUSED)
     talking = after_open_conflict(Open(GUEST, "x-1", None), TALKING_400, NEW, policy)
     assert isinstance(talking, Recheck)
 

@@ -4,13 +4,12 @@ import pytest
 
 from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import Open
+from dispatcher.domain.decision import Finish, Open
 from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import (
     Defer,
     Recheck,
     Reconcile,
-    Settle,
     after_absence,
     after_closed_session,
     after_conflict,
@@ -40,7 +39,7 @@ def test_passing_faults_back_off_and_are_bounded():
     second = after_read(Answer(500), AnswerKind.PASSING, Progress(attempts=1), POLICY, full)
     assert second == Defer(2.0, RetryReason.SERVER_ERROR, Progress(attempts=2))
     last = after_read(Answer(200), AnswerKind.PASSING, Progress(attempts=2), POLICY, full)
-    assert last == Settle(Status.PARKED, Reason.EXHAUSTED)
+    assert last == Finish(Status.PARKED, Reason.EXHAUSTED)
 
 
 @pytest.mark.parametrize("times", [1, 50])
@@ -94,7 +93,7 @@ def test_notify_refused_again_and_again_is_a_loop(refuse):
         step = refuse(progress)
         assert isinstance(step, Defer | Recheck)
         progress = step.progress
-    assert refuse(progress) == Settle(Status.PARKED, Reason.RETRY_LOOP)
+    assert refuse(progress) == Finish(Status.PARKED, Reason.RETRY_LOOP)
 
 
 def test_a_refused_link_is_judged_by_the_state():
@@ -104,7 +103,7 @@ def test_a_refused_link_is_judged_by_the_state():
         assert after_conflict(SENT, Answer(409), conversation, Progress(), POLICY) is None
     for identity in (None, "x-2"):
         conversation = Conversation("c-1", State.ENDED, identity, GUEST)
-        parked = Settle(Status.PARKED, Reason.IDENTITY)
+        parked = Finish(Status.PARKED, Reason.IDENTITY)
         assert after_conflict(SENT, Answer(409), conversation, Progress(), POLICY) == parked
 
 
@@ -116,7 +115,7 @@ def test_a_link_that_should_pass_and_never_does_is_a_loop():
         assert isinstance(step, Defer)
         progress = step.progress
         assert progress.open_next
-    assert after_conflict(SENT, Answer(409), conversation, progress, POLICY) == Settle(
+    assert after_conflict(SENT, Answer(409), conversation, progress, POLICY) == Finish(
         Status.PARKED, Reason.RETRY_LOOP
     )
 
@@ -142,4 +141,4 @@ def test_a_message_that_was_not_taken_goes_back_to_the_state_check_with_a_bound(
     again = Progress(attempts=1, sends=1)
     assert after_absence(before, POLICY) == Defer(0.0, RetryReason.NOT_FOUND, again)
     last = after_absence(Progress(attempts=2), POLICY)
-    assert last == Settle(Status.PARKED, Reason.EXHAUSTED)
+    assert last == Finish(Status.PARKED, Reason.EXHAUSTED)

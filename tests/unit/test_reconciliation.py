@@ -8,14 +8,10 @@ from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, d
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconcile_policy import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    LookAgain,
-    MessageAbsent,
     MessageFound,
-    Park,
-    Resend,
     judge,
 )
-from dispatcher.domain.status import Relation, Step
+from dispatcher.domain.status import Relation, Resolution, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 AT = 1000.0
@@ -99,9 +95,9 @@ TAKEN = {"messages": frozenset({"taken"}), "conversations": frozenset({"taken"})
 )
 def test_what_does_not_fit_is_not_ours(intended, shown):
     """It is waited for until the bound; then it is absent, if the look back has caught up."""
-    assert judged(intended, shown, **TAKEN) == LookAgain()
+    assert judged(intended, shown, **TAKEN) is None
     late = judged(intended, shown, now=BOUND + 1, caught_up=BOUND + 0.5, **TAKEN)
-    assert late == MessageAbsent()
+    assert late == Resolution.ABSENT
 
 
 def test_the_clocks_may_differ_a_little():
@@ -131,10 +127,10 @@ def test_sends_of_others_count_as_far_back_as_they_may_take_effect_late(delay, e
 @pytest.mark.parametrize(
     ("now", "caught_up", "verdict"),
     [
-        (BOUND, BOUND + 99, LookAgain()),
-        (BOUND + 1, NEVER_SHOWN, LookAgain()),
-        (BOUND + 1, BOUND, LookAgain()),
-        (BOUND + 1, BOUND + 0.1, MessageAbsent()),
+        (BOUND, BOUND + 99, None),
+        (BOUND + 1, NEVER_SHOWN, None),
+        (BOUND + 1, BOUND, None),
+        (BOUND + 1, BOUND + 0.1, Resolution.ABSENT),
     ],
 )
 def test_absence_needs_the_time_and_a_witness(now, caught_up, verdict):
@@ -146,42 +142,42 @@ def test_a_request_that_left_late_has_its_effect_later():
     """A commit or a token may hold it up: the time counts from its end, where that is known."""
     late = replace(NOTIFIED, ended_at=AT + 31)
     assert POLICY.visible_by(late) == BOUND + 30
-    assert judged(late, now=BOUND + 30, caught_up=BOUND + 99) == LookAgain()
-    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == MessageAbsent()
+    assert judged(late, now=BOUND + 30, caught_up=BOUND + 99) is None
+    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == Resolution.ABSENT
     assert POLICY.visible_by(replace(NOTIFIED, ended_at=AT + 0.5)) == BOUND
 
 
 def test_without_a_witness_it_is_parked_in_the_end():
     """Nobody waits for ever."""
-    assert judged(NOTIFIED, now=BOUND + 50, waited=99) == LookAgain()
-    assert judged(NOTIFIED, now=BOUND + 50, waited=100) == Park()
+    assert judged(NOTIFIED, now=BOUND + 50, waited=99) is None
+    assert judged(NOTIFIED, now=BOUND + 50, waited=100) == Resolution.PARKED
 
 
 def test_a_continuation_that_names_nobody_proves_neither_way():
     """It may be ours: it is not settled, and it is no absence."""
     shown = continuation(identity=None)
     late = {"now": BOUND + 1, "caught_up": BOUND + 1}
-    assert judged(OPENED, shown, **late) == LookAgain()
-    assert judged(OPENED, shown, waited=100, **late) == Park()
+    assert judged(OPENED, shown, **late) is None
+    assert judged(OPENED, shown, waited=100, **late) == Resolution.PARKED
 
 
 def test_an_unlinked_open_has_nothing_to_be_found_by():
     """It is parked, whatever is shown."""
-    assert judged(UNLINKED, continuation(previous=None), now=AT) == Park()
+    assert judged(UNLINKED, continuation(previous=None), now=AT) == Resolution.PARKED
 
 
 @pytest.mark.parametrize("intended", [NOTIFIED, OPENED, UNLINKED])
 def test_at_least_once_sends_again_after_the_bound(intended):
     """No witness is asked for; before the bound it waits as well."""
-    assert judged(intended, policy=AT_LEAST_ONCE, now=BOUND) == LookAgain()
-    assert judged(intended, policy=AT_LEAST_ONCE, now=BOUND + 0.1) == Resend()
+    assert judged(intended, policy=AT_LEAST_ONCE, now=BOUND) is None
+    assert judged(intended, policy=AT_LEAST_ONCE, now=BOUND + 0.1) == Resolution.RESENT
 
 
 def test_at_least_once_prefers_what_is_found_and_what_is_proved():
     """The policy changes nothing if the platform shows the message."""
     assert isinstance(judged(NOTIFIED, session(message()), policy=AT_LEAST_ONCE), MessageFound)
     late = {"now": BOUND + 1, "caught_up": BOUND + 1}
-    assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == MessageAbsent()
+    assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == Resolution.ABSENT
 
 
 TWICE = session(message("m-1", AT + 1), message("m-2", AT + 2))
@@ -189,8 +185,8 @@ TWICE = session(message("m-1", AT + 1), message("m-2", AT + 2))
 
 def test_between_two_messages_nothing_is_guessed():
     """Both fit equally: it waits in case one turns out to be another's, then it is parked."""
-    assert judged(NOTIFIED, TWICE) == LookAgain()
-    assert judged(NOTIFIED, TWICE, now=BOUND + 1) == Park()
+    assert judged(NOTIFIED, TWICE) is None
+    assert judged(NOTIFIED, TWICE, now=BOUND + 1) == Resolution.PARKED
     assert judged(NOTIFIED, TWICE, messages=frozenset({"m-1"})).message_id == "m-2"
 
 
@@ -199,9 +195,9 @@ def test_one_message_for_two_that_wait_is_nobodys():
     rival = replace(NOTIFIED, id=2, at=AT + 2)
     one = session(message(at=AT + 3))
     for mine, other in ((NOTIFIED, rival), (rival, NOTIFIED)):
-        assert judged(mine, one, unsettled=[other]) == LookAgain()
-        assert judged(mine, one, now=BOUND + 1, unsettled=[other]) == LookAgain()
-        assert judged(mine, one, now=BOUND + 3, unsettled=[other]) == Park()
+        assert judged(mine, one, unsettled=[other]) is None
+        assert judged(mine, one, now=BOUND + 1, unsettled=[other]) is None
+        assert judged(mine, one, now=BOUND + 3, unsettled=[other]) == Resolution.PARKED
 
 
 def test_a_message_from_before_the_other_send_is_the_first_ones():
@@ -209,7 +205,7 @@ def test_a_message_from_before_the_other_send_is_the_first_ones():
     first, second = NOTIFIED, replace(NOTIFIED, id=2, at=AT + 60)
     shown = session(message("m-1", AT + 1), message("m-2", AT + 61))
     assert judged(first, shown, now=AT + 70, unsettled=[second]).message_id == "m-1"
-    assert judged(second, shown, now=AT + 70, unsettled=[first]) == LookAgain()
+    assert judged(second, shown, now=AT + 70, unsettled=[first]) is None
     taken = frozenset({"m-1"})
     assert judged(second, shown, now=AT + 70, messages=taken).message_id == "m-2"
 

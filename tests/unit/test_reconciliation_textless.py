@@ -12,11 +12,7 @@ from dispatcher.domain.evidence import NEVER_SHOWN, DeliveryWitness, Evidence, d
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.reconciliation import (
-    LookAgain,
-    MessageAbsent,
     MessageFound,
-    Park,
-    Resend,
     judge,
 )
 from dispatcher.domain.status import Reason, Relation, Resolution, Status, Step
@@ -101,8 +97,8 @@ NOT_OURS = {
 def test_what_does_not_fit_is_no_proof_against_absence(intended, shown):
     """It is waited for until the bound, then it is absent."""
     taken = {"messages": frozenset({"taken"})}
-    assert judged(intended, shown, **taken) == LookAgain()
-    assert judged(intended, shown, **taken, **PROVED) == MessageAbsent()
+    assert judged(intended, shown, **taken) is None
+    assert judged(intended, shown, **taken, **PROVED) == Resolution.ABSENT
 
 
 UNCLEAR = {
@@ -122,19 +118,19 @@ def test_what_may_be_ours_and_may_not_is_parked_in_the_end(shown):
         "conversations": frozenset({"theirs"}),
         "unnamed": frozenset({"unnamed", "c-1"}),
     }
-    assert judged(OPENED, shown, **known, **PROVED) == LookAgain()
-    assert judged(OPENED, shown, waited=100, **known, **PROVED) == Park()
+    assert judged(OPENED, shown, **known, **PROVED) is None
+    assert judged(OPENED, shown, waited=100, **known, **PROVED) == Resolution.PARKED
     beside = new(message("m-9"), id_="n-9")
-    assert judged(OPENED, shown, beside, **known) == LookAgain()
-    assert judged(OPENED, shown, beside, **known, **PROVED) == Park()
+    assert judged(OPENED, shown, beside, **known) is None
+    assert judged(OPENED, shown, beside, **known, **PROVED) == Resolution.PARKED
 
 
 def test_between_several_messages_nothing_is_guessed():
     """In one conversation or in two; what is another's does not count."""
     two = [session(message(), message("m-2", AT + 2))], [session(message()), new(message("m-2"))]
     for shown in two:
-        assert judged(OPENED, *shown) == LookAgain()
-        assert judged(OPENED, *shown, now=BOUND + 1) == Park()
+        assert judged(OPENED, *shown) is None
+        assert judged(OPENED, *shown, now=BOUND + 1) == Resolution.PARKED
         assert judged(OPENED, *shown, messages=frozenset({"m-2"})).message_id == "m-1"
 
 
@@ -150,8 +146,8 @@ def test_between_several_messages_nothing_is_guessed():
 )
 def test_a_message_that_another_send_may_have_made_is_nobodys(rival):
     """Whatever its text is, and wherever it was meant to go."""
-    assert judged(OPENED, new(), unsettled=[rival]) == LookAgain()
-    assert judged(OPENED, new(), now=BOUND + 5, unsettled=[rival]) == Park()
+    assert judged(OPENED, new(), unsettled=[rival]) is None
+    assert judged(OPENED, new(), now=BOUND + 5, unsettled=[rival]) == Resolution.PARKED
 
 
 @pytest.mark.parametrize(
@@ -171,24 +167,24 @@ def test_a_send_that_cannot_have_made_it_is_no_rival(other):
 
 def test_a_send_that_would_not_be_shown_is_never_absent():
     """Without a person, a new conversation cannot be asked for."""
-    assert judged(NAMELESS, **PROVED) == LookAgain()
-    assert judged(NAMELESS, waited=100, **PROVED) == Park()
+    assert judged(NAMELESS, **PROVED) is None
+    assert judged(NAMELESS, waited=100, **PROVED) == Resolution.PARKED
     nameless = replace(NOTIFIED, external_contact_id=None)
     for shown in ([], [session(person=None)]):  # nothing at all is shown is no proof, either
-        assert judged(nameless, *shown, **PROVED) == LookAgain()
+        assert judged(nameless, *shown, **PROVED) is None
     linked = replace(BOUNDS, reports_links=True)
-    assert judged(nameless, policy=linked, **PROVED) == MessageAbsent()
+    assert judged(nameless, policy=linked, **PROVED) == Resolution.ABSENT
     again = replace(BOUNDS, resend=True)
-    assert judged(NAMELESS, policy=again, **PROVED) == Resend()
+    assert judged(NAMELESS, policy=again, **PROVED) == Resolution.RESENT
 
 
 def test_a_send_that_names_nobody_is_not_found_by_its_person():
     """What it began may be nobody's conversation, or another's: it is never absent."""
     by_address = replace(BOUNDS, reports_people=False)
     for intended in (OPENED, NOTIFIED):
-        assert judged(intended, **PROVED) == MessageAbsent()
-        assert judged(intended, policy=by_address, **PROVED) == LookAgain()
-        assert judged(intended, policy=by_address, waited=100, **PROVED) == Park()
+        assert judged(intended, **PROVED) == Resolution.ABSENT
+        assert judged(intended, policy=by_address, **PROVED) is None
+        assert judged(intended, policy=by_address, waited=100, **PROVED) == Resolution.PARKED
 
 
 UNREADABLE = {
@@ -203,12 +199,12 @@ UNREADABLE = {
 def test_a_conversation_that_cannot_be_read_may_hold_the_message(intended, shown):
     """Neither absent, nor surely the one in the other place; another person's says nothing."""
     closed = replace(shown, readable=False)
-    assert judged(intended, shown, **PROVED) == MessageAbsent()
-    assert judged(intended, closed, **PROVED) == LookAgain()
-    assert judged(intended, closed, waited=100, **PROVED) == Park()
-    assert judged(intended, closed, new(id_="n-2")) == LookAgain()
+    assert judged(intended, shown, **PROVED) == Resolution.ABSENT
+    assert judged(intended, closed, **PROVED) is None
+    assert judged(intended, closed, waited=100, **PROVED) == Resolution.PARKED
+    assert judged(intended, closed, new(id_="n-2")) is None
     assert judged(intended, replace(closed, id="n-3", external_contact_id="x-3"), **PROVED) == (
-        MessageAbsent()
+        Resolution.ABSENT
     )
 
 

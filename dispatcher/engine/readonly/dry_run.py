@@ -146,17 +146,11 @@ class DryRun:
             self.progress.waiting += 1
             if self._needs_check(claim):
                 yield claim
-        batches = self._source.batches(self._ledger.positions())
-        try:
+        async with aclosing(self._source.batches(self._ledger.positions())) as batches:
             async for batch in batches:
-                for contact in self._new_contacts(batch):
-                    claim = Claim(0, contact)
+                for claim in (Claim(0, contact) for contact in self._new_contacts(batch)):
                     if self._needs_check(claim):
                         yield claim
-        finally:
-            aclose = getattr(batches, "aclose", None)
-            if aclose is not None:
-                await aclose()
         self.progress.at_end = True
 
     def _new_contacts(self, batch: Batch) -> Sequence[Contact]:

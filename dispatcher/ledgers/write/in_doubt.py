@@ -45,7 +45,7 @@ def known_effects(
     since: float,
     people: Sequence[str] = (),
 ) -> KnownEffects:
-    """Return what is known about conversations and people; see `InDoubtLedger`."""
+    """Return what is known about conversations and people; see `Ledger`."""
     listed = orjson.dumps(list(conversations)).decode()
     (lineage,) = connection.execute(SQL["lineage_of"], (since, listed)).fetchone()
     (unsettled,) = connection.execute(SQL["unsettled_of"], (listed,) * 2).fetchone()

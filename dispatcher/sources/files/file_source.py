@@ -1,6 +1,6 @@
 """Files that exist when reading begins: one by its path, or many by a glob."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from glob import glob, has_magic
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class FileSource:
         self._rules = rules
         self._layout = layout or Layout()
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
+    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
 
         Raises:

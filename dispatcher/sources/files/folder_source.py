@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class FolderSource:
         self._once = once
         self._timing = timing or Timing()
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
+    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
 
         Raises:

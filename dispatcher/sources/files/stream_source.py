@@ -1,7 +1,6 @@
 """Standard input and named pipes: read once, from beginning to end."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 
 from dispatcher.ports import Batch, Position
@@ -26,7 +25,7 @@ class StreamSource:
         self._layout = layout or Layout()
         self._descriptor = descriptor
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncIterator[Batch]:
+    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows as they arrive; ``known`` is not used.
 
         Raises:
