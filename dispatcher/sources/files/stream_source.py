@@ -1,6 +1,7 @@
 """Standard input and named pipes: read once, from beginning to end."""
 
 import os
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 
 from dispatcher.ports import Batch, Position
