@@ -98,7 +98,7 @@ def test_a_list_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):
     with play(tmp_path, "plain", 1, {"rules.suppression_file": "nowhere.csv"}) as played:
         ended = played.run(seconds=40)
         assert ended.returncode == 2
-        assert 'rules.suppression_file is no file: "nowhere.csv"' in ended.stderr
+        assert 'rules.suppression_file is not a file: "nowhere.csv"' in ended.stderr
         assert not reached(played)
 
 

@@ -25,7 +25,7 @@ LATENCIES = {
     "uniform": uniform(0.0025, 0.05),
     "lognormal": lognormal(0.01, 0.6, 0.15),
 }
-SEEDS = range(2)
+SEEDS = (1,)
 
 
 def world(latency, seed, **changes):
@@ -173,8 +173,11 @@ def test_windows_that_are_shorter_than_configured_are_learnt(rounding, latency):
     assert result.refused == 0
 
 
-@pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize("configured", [(18_000, 60.0), (600, 2.0)], ids=["60 s", "2 s"])
+@pytest.mark.parametrize(
+    ("configured", "rounding"),
+    [*(((18_000, 60.0), rounding) for rounding in ROUNDINGS), ((600, 2.0), "up")],
+    ids=lambda value: value if isinstance(value, str) else f"{value[1]:g} s",
+)
 @pytest.mark.parametrize(
     ("period", "rate", "used"),
     [(1.0, 300, 0.85), (1.5, 300, 0.97), (3.0, 100, 0.97), (7.3, 100, 0.97)],
