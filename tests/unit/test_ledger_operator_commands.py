@@ -12,7 +12,7 @@ from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.operator_commands import COMMANDS, Selection, parked
+from dispatcher.ledgers.operator_commands import COMMANDS, Selection, read_parked
 from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, LedgerError, Settlement
@@ -63,9 +63,8 @@ def columns(path, what, key):
 )
 def test_a_selection_means_what_all_its_parts_name(path, values, keys):
     """Campaign, reason, age, names and number narrow it down together."""
-    with ledger_reader(path) as connection:
-        found = parked(connection, Selection(**{"before": 99.0, **values}))
-        assert [row[1] for _, _, row in found] == keys
+    found = read_parked(path, Selection(**{"before": 99.0, **values}))
+    assert [contact["key"] for contact in found] == keys
 
 
 def test_replay_makes_ready_but_never_one_in_doubt(path):
