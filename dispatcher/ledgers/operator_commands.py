@@ -19,7 +19,7 @@ from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.reader import ledger_reader
-from dispatcher.ledgers.read.status import campaign_statuses
+from dispatcher.ledgers.read.status import campaign_statuses, to_json
 from dispatcher.ledgers.statements import SQL, json_list
 from dispatcher.ledgers.write import claims
 
@@ -178,14 +178,15 @@ async def execute(ledger: SqliteLedger, name: str, command: Mapping[str, Any]) -
     return await ledger.job(lambda connection: run(connection, command, time.time()))
 
 
-async def statuses(ledger: SqliteLedger, campaign: str | None) -> list[dict[str, Any]]:
+async def statuses_as_json(ledger: SqliteLedger, campaign: str | None) -> list[dict[str, Any]]:
     """Return the status of one campaign or of all, as JSON values.
 
     Raises:
         CommandError: the campaign is not in the ledger.
 
     """
-    return await ledger.job(partial(campaign_statuses, campaign=campaign, now=time.time()))
+    statuses = partial(campaign_statuses, campaign=campaign, now=time.time())
+    return [to_json(status) for status in await ledger.job(statuses)]
 
 
 async def campaign_names(ledger: SqliteLedger, campaign: str | None) -> list[str]:

@@ -48,7 +48,10 @@ def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlo
 def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Position]:
     """Return how far each file was read, by fingerprint."""
     rows = fetch_json(connection, SQL["positions"], campaign)
-    return {row[1]: Position(*row[:-1], bool(row[-1])) for row in rows}
+    return {
+        fingerprint: Position(file, fingerprint, offset, line, bool(done))
+        for file, fingerprint, offset, line, done in rows
+    }
 
 
 def count_busy(connection: sqlite3.Connection, campaign: int) -> dict[str, int]:

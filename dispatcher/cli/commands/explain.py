@@ -13,7 +13,6 @@ from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import json_option, ledger_options, with_options
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.read import contact_history
-from dispatcher.ledgers.read.reader import ledger_reader
 
 STORY_COLUMNS = ("time", "what", "answer", "means", "state", "correlation_id", "decision")
 _TIMES = frozenset(
@@ -52,10 +51,9 @@ def explain(options: ExplainCommandOptions) -> int:
 def show_history(options: ExplainCommandOptions, *, parked_only: bool) -> ExitCode:
     """Print the history of each contact with that key or id; return the exit code."""
     ledger, campaign = options.ledger_and_campaign()
-    with ledger_reader(ledger) as connection:
-        contacts = contact_history.describe_contact(
-            connection, options.name, campaign, parked_only=parked_only
-        )
+    contacts = contact_history.describe_contact(
+        ledger, options.name, campaign, parked_only=parked_only
+    )
     if options.as_json:
         click.echo(json.dumps(contacts, indent=2))
         return ExitCode.DONE

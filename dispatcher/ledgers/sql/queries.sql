@@ -383,11 +383,12 @@ ORDER BY id
 SELECT
     contact.id, campaign.name AS campaign, contact.key, contact.conversation_id,
     contact.external_contact_id, contact.status, contact.reason, contact.due, contact.settled_at,
-    contact.not_before, contact.expires_at, contact.progress, contact.intent_step,
-    contact.intent_at, contact.correlation_id, contact.story, lineage.relation,
-    lineage.conversation_id AS new_conversation_id, lineage.message_id, lineage.state_seen,
-    lineage.state_at, lineage.sent_at
+    contact.not_before, contact.expires_at, contact.intent_step, contact.intent_at,
+    contact.correlation_id, lineage.relation, lineage.conversation_id AS new_conversation_id,
+    lineage.message_id, lineage.state_seen, lineage.state_at, lineage.sent_at,
+    COALESCE(progress ->> 'attempts', 0) AS attempts, COALESCE(progress ->> 'sends', 0) AS sends,
+    COALESCE(story, '') AS story
 FROM contact
 INNER JOIN campaign ON contact.campaign_id = campaign.id
 LEFT JOIN lineage ON lineage.contact_id = contact.id
-WHERE contact.id = ?
+WHERE contact.id IN (SELECT value FROM json_each(?)) ORDER BY contact.id
