@@ -316,8 +316,8 @@ SELECT json_group_array(json_array(
 FROM contact
 WHERE id IN (SELECT value FROM json_each(?)) AND status IN ('ready', 'claimed')
 
--- name: add_seen_keys
-INSERT INTO seen VALUES many ON CONFLICT DO NOTHING RETURNING key
+-- name: add_seen_key
+INSERT INTO seen VALUES (?) ON CONFLICT DO NOTHING
 
 -- name: add_person
 INSERT INTO person VALUES (?) ON CONFLICT DO NOTHING
