@@ -132,26 +132,29 @@ def key_hash(key: str) -> str:
     return sha256(key.encode()).hexdigest()[:32]
 
 
-def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
+def contact_row(
+    id_: int, campaign: int, status: str, due: float | None, contact: Contact
+) -> Fields:
     """Return a new contact in the order of the columns of ``add_contacts``."""
-    attributes = orjson.dumps(dict(it.attributes)).decode() if it.attributes else None
-    person = person_of(it.external_contact_id) if it.external_contact_id else None
-    digest = sha256(it.text.encode()).digest()
-    return [id_, campaign, status, due, person, digest, attributes, *_contact_values(it)]
+    attributes = orjson.dumps(dict(contact.attributes)).decode() if contact.attributes else None
+    person = person_of(contact.external_contact_id) if contact.external_contact_id else None
+    digest = sha256(contact.text.encode()).digest()
+    return [id_, campaign, status, due, person, digest, attributes, *_contact_values(contact)]
 
 
 def claim_of(row: Fields, block: str | None = None) -> Claim:
     """Return a claim from the columns of ``due_contacts`` without the last one, the block."""
-    (id_, progress, key, conversation, text, external, address, subject, after, until, more) = row
+    id_, progress, key, conversation, text, external_id, address, subject, *rest = row
+    not_before, expires_at, attributes = rest
     contact = Contact(
         key,
         conversation,
         text,
-        external_contact_id=external,
+        external_contact_id=external_id,
         address=address,
         subject=subject,
-        not_before=after,
-        expires_at=until,
-        attributes=orjson.loads(more) if more else {},
+        not_before=not_before,
+        expires_at=expires_at,
+        attributes=orjson.loads(attributes) if attributes else {},
     )
     return Claim(id_, contact, progress_of(progress), SendBlock(block) if block else None)

@@ -34,7 +34,7 @@ _MEANINGS = {
     "person_not_reached": ("delivered contacts whose person is not marked as reached", _REPORT),
     "key_twice": ("contacts whose key another one of their campaign has", _TWICE),
     "settled_sums_differ": ("campaigns whose sums are not the count of their contacts", _HARMLESS),
-    "admitted_differs": ("campaigns that admitted other than what they hold", _REPORT),
+    "admitted_differs": ("campaigns whose admitted number differs from their contacts", _REPORT),
     "rows_differ": ("campaigns whose rows do not add up", _HARMLESS),
     "rejected_sums_differ": ("sums of rejected rows that are less than their count", _HARMLESS),
 }

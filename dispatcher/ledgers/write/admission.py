@@ -1,4 +1,4 @@
-"""Admission: writes a batch of the source: contacts, rejected rows, counts and position."""
+"""Admission: writes the contacts, rejected rows, counts and position of a batch."""
 
 import sqlite3
 from collections import Counter

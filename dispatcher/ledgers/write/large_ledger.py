@@ -36,7 +36,7 @@ MAX_ABSENT = 10_000
 class LargeLedger:
     """Looks contacts up ahead of the writer, and merges staged rows in its idle moments.
 
-    Errors are not reported here: the writer meets them when it does the same without this object.
+    Errors of look-ups are not reported: the writer then looks up itself, and reports its own error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +44,7 @@ class LargeLedger:
         self._threads = LookupThreads(path)
         self._absent: dict[int, tuple[str, int]] = {}
         self.merges = 0
-        """Merges since the ledger was opened; never more than there were."""
+        """Merges counted since the ledger was opened. A merge is counted after its commit."""
 
     async def look_up(self, campaign: int, contacts: Sequence[Contact]) -> LookupResult | None:
         """Look up the keys and people of a batch before its admission.
