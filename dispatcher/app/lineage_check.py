@@ -10,7 +10,7 @@ import uvloop
 from dispatcher.app.wiring import open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
-from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
+from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
 from dispatcher.settings import Settings
 
 
@@ -47,10 +47,8 @@ async def _verify(
 ) -> LineageCheck:
     clock, done = SystemClock(), LineageCheck(request.since, request.limit)
     async with AsyncExitStack() as stack:
-        settled_until = clock.time() - request.min_age
-        links = stack.enter_context(
-            ExclusiveLinkStore(settings.ledger.path, settled_until, request.campaign)
-        )
+        query = UnverifiedQuery(clock.time() - request.min_age, request.campaign)
+        links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, query))
         platform, reader = await open_reader(settings, clock, stack)
         await verify(links, platform, reader, clock, done, show)
     return done

@@ -132,14 +132,12 @@ def key_hash(key: str) -> str:
     return sha256(key.encode()).hexdigest()[:32]
 
 
-def contact_row(
-    id_: int, campaign: int, status: str, due: float | None, contact: Contact
-) -> Fields:
+def contact_row(id_: int, campaign: int, status: str, due: float | None, new: Contact) -> Fields:
     """Return a new contact in the order of the columns of ``add_contacts``."""
-    attributes = orjson.dumps(dict(contact.attributes)).decode() if contact.attributes else None
-    person = person_of(contact.external_contact_id) if contact.external_contact_id else None
-    digest = sha256(contact.text.encode()).digest()
-    return [id_, campaign, status, due, person, digest, attributes, *_contact_values(contact)]
+    attributes = orjson.dumps(dict(new.attributes)).decode() if new.attributes else None
+    person = person_of(new.external_contact_id) if new.external_contact_id else None
+    digest = sha256(new.text.encode()).digest()
+    return [id_, campaign, status, due, person, digest, attributes, *_contact_values(new)]
 
 
 def claim_of(row: Fields, block: str | None = None) -> Claim:

@@ -1,6 +1,7 @@
 """Links of the lineage that are to be verified, and the verdicts on them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -13,22 +14,30 @@ from dispatcher.ledgers.read.reader import reading
 from dispatcher.ledgers.statements import SQL
 
 
+@dataclass(frozen=True, slots=True)
+class UnverifiedQuery:
+    """Selects links that are not confirmed yet and that were settled long enough ago.
+
+    ``settled_until`` is in seconds since the epoch; ``campaign`` None means all campaigns.
+    """
+
+    settled_until: float
+    campaign: str | None = None
+
+
 class ExclusiveLinkStore:
     """The links of a ledger, whose lock this object holds. Use it with ``with``.
-
-    It has the links that are not confirmed yet and were settled until ``settled_until``, in seconds
-    since the epoch, in one campaign or in all.
 
     Raises:
         LedgerError: another process has locked the ledger, there is none, or no such campaign.
 
     """
 
-    def __init__(self, path: str | Path, settled_until: float, campaign: str | None = None) -> None:
+    def __init__(self, path: str | Path, query: UnverifiedQuery) -> None:
         self._path = Path(path)
-        self._selected = settled_until, campaign
+        self._query = query
         with reading(self._path) as connection:  # a mistyped path must not create a file
-            find_campaigns(connection, campaign, self._path)
+            find_campaigns(connection, query.campaign, self._path)
         self._ledger = ExclusiveLedger.open(self._path)
 
     def __enter__(self) -> Self:
@@ -39,10 +48,9 @@ class ExclusiveLinkStore:
 
     def page(self, after: int, limit: int) -> Sequence[LineageLink]:
         """Return up to ``limit`` links with ids above ``after``, in the order of their ids."""
+        values = (after, self._query.settled_until, self._query.campaign, limit)
         with translated_errors(self._path):
-            rows = self._ledger.connection.execute(
-                SQL["unverified_page"], (after, *self._selected, limit)
-            ).fetchall()
+            rows = self._ledger.connection.execute(SQL["unverified_page"], values).fetchall()
         return [LineageLink(row[0], Relation(row[1]), *row[2:]) for row in rows]
 
     def mark(self, verdicts: Mapping[int, LinkVerdict], at: float) -> None:

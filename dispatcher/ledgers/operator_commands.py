@@ -178,15 +178,15 @@ async def execute(ledger: SqliteLedger, name: str, command: Mapping[str, Any]) -
     return await ledger.job(lambda connection: run(connection, command, time.time()))
 
 
-async def statuses_as_json(ledger: SqliteLedger, campaign: str | None) -> list[dict[str, Any]]:
+async def statuses(ledger: SqliteLedger, campaign: str | None) -> list[dict[str, Any]]:
     """Return the status of one campaign or of all, as JSON values.
 
     Raises:
         CommandError: the campaign is not in the ledger.
 
     """
-    statuses = partial(campaign_statuses, campaign=campaign, now=time.time())
-    return [to_json(status) for status in await ledger.job(statuses)]
+    found = await ledger.job(partial(campaign_statuses, campaign=campaign, now=time.time()))
+    return [to_json(status) for status in found]
 
 
 async def campaign_names(ledger: SqliteLedger, campaign: str | None) -> list[str]:

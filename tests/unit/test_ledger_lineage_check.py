@@ -8,7 +8,7 @@ from dispatcher.domain.lineage_check import LinkVerdict
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
+from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
 from dispatcher.ledgers.read.reader import lineage_rows
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 
@@ -57,7 +57,7 @@ async def test_rows_come_in_the_order_of_their_commits_and_from_a_cursor_on(path
 
 async def test_only_what_is_old_enough_and_not_confirmed_waits(path):
     """A missing link is asked about again, a confirmed one never; marks are there afterwards."""
-    with ExclusiveLinkStore(path, NOW + 10) as links:
+    with ExclusiveLinkStore(path, UnverifiedQuery(NOW + 10)) as links:
         first = links.page(0, 100)
         assert [link.previous_conversation_id for link in first] == ["c-1", "c-2", "c-3"]
         assert (first[0].message_id, first[0].sent_at) == ("m-c-1", NOW)
@@ -66,7 +66,7 @@ async def test_only_what_is_old_enough_and_not_confirmed_waits(path):
         links.mark(found, NOW + 20)
         assert [link.id for link in links.page(0, 100)] == [first[1].id, first[2].id]
         assert [link.id for link in links.page(first[1].id, 1)] == [first[2].id]
-    with ExclusiveLinkStore(path, NOW + 60, "one") as links:
+    with ExclusiveLinkStore(path, UnverifiedQuery(NOW + 60, "one")) as links:
         again = [link.previous_conversation_id for link in links.page(0, 100)]
         assert again == ["c-2", "c-4"]
     marks = [(row.verified, row.verified_at) for row in lineage_rows(path, None, 0)]
@@ -77,10 +77,10 @@ async def test_only_what_is_old_enough_and_not_confirmed_waits(path):
 async def test_a_ledger_that_is_not_there_or_not_free_is_left_alone(path, tmp_path):
     """No file is made for a name that was mistyped; a daemon keeps its ledger."""
     with pytest.raises(LedgerError, match="there is no such file"):
-        ExclusiveLinkStore(tmp_path / "typo.db", NOW)
+        ExclusiveLinkStore(tmp_path / "typo.db", UnverifiedQuery(NOW))
     assert not list(tmp_path.glob("typo*"))
     with pytest.raises(LedgerError, match="'three' is not in it"):
-        ExclusiveLinkStore(path, NOW, "three")
+        ExclusiveLinkStore(path, UnverifiedQuery(NOW, "three"))
     async with await SqliteLedger.open(path, "one"):
         with pytest.raises(LedgerError, match="another dispatcher"):
-            ExclusiveLinkStore(path, NOW)
+            ExclusiveLinkStore(path, UnverifiedQuery(NOW))

@@ -51,9 +51,7 @@ class CommandHandler:
         }
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, object]:
-        campaigns = await operator_commands.statuses_as_json(
-            self._ledger, arguments.get("campaign")
-        )
+        campaigns = await operator_commands.statuses(self._ledger, arguments.get("campaign"))
         return {"pid": os.getpid(), "campaigns": campaigns, "run": self._run.live()}
 
     async def _execute(
