@@ -60,4 +60,4 @@ def resume(connection: sqlite3.Connection, campaign: int) -> float | None:
 def paused_since(connection: sqlite3.Connection, campaign: int) -> float | None:
     """Return since when a campaign is paused, or None if it is not."""
     row = connection.execute(SQL["paused_at"], (campaign,)).fetchone()
-    return None if row is None or row[0] is None else float(row[0])
+    return row[0] if row else None

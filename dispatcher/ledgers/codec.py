@@ -22,22 +22,27 @@ Fields = list[Any]
 """A row of the ledger, or one change of a contact: its kind, the contact's id, `CHANGE_FIELDS`."""
 
 _SETTLEMENT = (
-    "status", "reason", "at", "correlation_id", "words", "progress",
-    "relation", "conversation", "message", "external_contact", "state_seen", "state_at", "sent_at",
-    "story",
+    "status", "reason", "at", "correlation_id", "words", "relation", "conversation_id",
+    "message_id", "external_contact_id", "state_seen", "state_at", "sent_at",
+)  # fmt: skip
+_settlement_values = attrgetter("id", *_SETTLEMENT)
+_limit_values = attrgetter("one_per_person", "cap", "cap_since")
+_contact_values = attrgetter(
+    "key", "conversation_id", "external_contact_id", "not_before", "expires_at", "subject",
+    "address", "text",
 )  # fmt: skip
 CHANGE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "intend": (
         "step", "at", "conversation", "external_contact", "target", "is_guest_id",
-        "progress", "person", "one_per_person", "cap", "cap_since", "absent_after",
+        "person", "progress", "one_per_person", "cap", "cap_since", "absent_after",
     ),
     "retract": (),
     "release": ("due",),
     "defer": ("due", "progress", "story"),
     "doubt": ("look_at", "progress", "story"),
     "look_again": ("look_at",),
-    "settle": _SETTLEMENT,
-    "park": _SETTLEMENT,
+    "settle": (*_SETTLEMENT, "progress", "story"),
+    "park": (*_SETTLEMENT, "progress", "story"),
 }  # fmt: skip
 """The fields of each kind of change, in order, after kind and id.
 
@@ -70,29 +75,17 @@ def progress_of(stored: str | None) -> Progress:
 
 def intend_fields(intent: Intent, absent_after: int | None = None) -> Fields:
     """Return an intent as a change; for ``absent_after`` see `LargeLedger.absent_after`."""
-    decision = intent.decision
-    head: Fields = ["intend", intent.id, intent.step, intent.at]
+    decision, external_id = intent.decision, intent.external_contact_id
     if isinstance(decision, Notify):
-        to: Fields = [decision.conversation_id, intent.external_contact_id, None, None]
+        to: Fields = [decision.conversation_id, external_id, None, None]
     else:
         target = decision.target
-        to = [
-            decision.previous,
-            decision.external_contact_id,
-            target.value if target else None,
-            int(target.is_guest_id) if target else None,
-        ]
-    external_id, limits = intent.external_contact_id, intent.limits
-    return [
-        *head,
-        *to,
-        progress_json(intent.progress),
-        person_of(external_id) if external_id else None,
-        int(limits.one_per_person),
-        limits.cap,
-        limits.cap_since,
-        absent_after,
-    ]
+        guest = [target.value, target.is_guest_id] if target else [None, None]
+        to = [decision.previous, decision.external_contact_id, *guest]
+    person = person_of(external_id) if external_id else None
+    intended: Fields = ["intend", intent.id, intent.step, intent.at, *to, person]
+    limits = _limit_values(intent.limits)
+    return [*intended, progress_json(intent.progress), *limits, absent_after]
 
 
 def settle_fields(settlement: Settlement) -> Fields:
@@ -101,23 +94,8 @@ def settle_fields(settlement: Settlement) -> Fields:
     parked = settlement.status is Status.PARKED
     if progress.target is not None and not parked:
         progress = replace(progress, target=None)
-    settled: Fields = [
-        "park" if parked else "settle",
-        settlement.id,
-        settlement.status,
-        settlement.reason,
-        settlement.at,
-        settlement.correlation_id,
-        settlement.words or None,
-        progress_json(progress),
-        settlement.relation,
-        settlement.conversation_id,
-        settlement.message_id,
-        settlement.external_contact_id,
-        settlement.state_seen,
-        settlement.state_at,
-        settlement.sent_at,
-    ]
+    values = _settlement_values(settlement)
+    settled: Fields = ["park" if parked else "settle", *values, progress_json(progress)]
     return _with_story(settled, settlement.story)
 
 
@@ -154,40 +132,27 @@ def key_hash(key: str) -> str:
     return sha256(key.encode()).hexdigest()[:32]
 
 
-def contact_row(id_: int, campaign: int, status: str, due: float | None, it: Contact) -> Fields:
+def contact_row(id_: int, campaign: int, status: str, due: float | None, new: Contact) -> Fields:
     """Return a new contact in the order of the columns of ``add_contacts``."""
-    attributes = orjson.dumps(dict(it.attributes)).decode() if it.attributes else None
-    return [
-        id_,
-        campaign,
-        status,
-        due,
-        it.key,
-        it.conversation_id,
-        it.external_contact_id,
-        person_of(it.external_contact_id) if it.external_contact_id else None,
-        it.not_before,
-        it.expires_at,
-        sha256(it.text.encode()).digest(),
-        attributes,
-        it.subject,
-        it.address,
-        it.text,
-    ]
+    attributes = orjson.dumps(dict(new.attributes)).decode() if new.attributes else None
+    person = person_of(new.external_contact_id) if new.external_contact_id else None
+    digest = sha256(new.text.encode()).digest()
+    return [id_, campaign, status, due, person, digest, attributes, *_contact_values(new)]
 
 
 def claim_of(row: Fields, block: str | None = None) -> Claim:
     """Return a claim from the columns of ``due_contacts`` without the last one, the block."""
-    (id_, progress, key, conversation, text, external, address, subject, after, until, more) = row
+    id_, progress, key, conversation, text, external_id, address, subject, *rest = row
+    not_before, expires_at, attributes = rest
     contact = Contact(
         key,
         conversation,
         text,
-        external_contact_id=external,
+        external_contact_id=external_id,
         address=address,
         subject=subject,
-        not_before=after,
-        expires_at=until,
-        attributes=orjson.loads(more) if more else {},
+        not_before=not_before,
+        expires_at=expires_at,
+        attributes=orjson.loads(attributes) if attributes else {},
     )
     return Claim(id_, contact, progress_of(progress), SendBlock(block) if block else None)

@@ -48,8 +48,7 @@ class ExclusiveLinkStore:
 
     def page(self, after: int, limit: int) -> Sequence[LineageLink]:
         """Return up to ``limit`` links with ids above ``after``, in the order of their ids."""
-        campaign = self._query.campaign
-        values = (after, self._query.settled_until, campaign, campaign, limit)
+        values = (after, self._query.settled_until, self._query.campaign, limit)
         with translated_errors(self._path):
             rows = self._ledger.connection.execute(SQL["unverified_page"], values).fetchall()
         return [LineageLink(row[0], Relation(row[1]), *row[2:]) for row in rows]

@@ -6,13 +6,11 @@ executed under the ledger's lock (`execute_exclusively`).
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
-
-import orjson
 
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import campaigns
@@ -20,12 +18,16 @@ from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.status import campaign_statuses
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.read.status import campaign_statuses, to_json
+from dispatcher.ledgers.statements import SQL, json_list
 from dispatcher.ledgers.write import claims
 
 CommandAnswer = dict[str, object]
 """The result of a command, as JSON values."""
+
+ParkedContact = dict[str, Any]
+"""The columns of the statement ``parked`` by name: ids, reason and counts, never a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,58 +84,50 @@ def _reason(value: object) -> Reason | None:
         ) from None
 
 
-def parked(
-    connection: sqlite3.Connection, selection: Selection
-) -> Iterator[tuple[int, str, list[Any]]]:
-    """Yield the campaign's id and name and the row of each selected contact.
+def select_parked(connection: sqlite3.Connection, selection: Selection) -> list[ParkedContact]:
+    """Return the selected contacts, by campaign and in the order of their admission.
 
     Raises:
         CommandError: the campaign is not in the ledger.
 
     """
-    left = -1 if selection.limit is None else selection.limit
-    names = orjson.dumps(selection.names).decode() if selection.names else None
-    for name, id_ in find_campaigns(connection, selection.campaign).items():
-        values = {
-            "campaign": id_, "reason": selection.reason, "before": selection.before,
-            "names": names, "limit": left,
-        }  # fmt: skip
-        for row in connection.execute(SQL["parked"], values):
-            left -= left > 0
-            yield id_, name, list(row)
-        if not left:
-            return
+    values = {
+        "campaigns": json_list(find_campaigns(connection, selection.campaign).values()),
+        "reason": selection.reason,
+        "before": selection.before,
+        "names": json_list(selection.names) if selection.names else None,
+        "limit": -1 if selection.limit is None else selection.limit,
+    }
+    rows = connection.execute(SQL["parked"], values)
+    names = [column[0] for column in rows.description]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _selected_ids(
-    connection: sqlite3.Connection, command: Mapping[str, Any]
-) -> dict[int, list[int]]:
-    """Return the ids of the contacts that a command selects, by campaign."""
-    ids: dict[int, list[int]] = {}
-    for campaign, _, row in list(parked(connection, Selection.from_dict(command))):
-        ids.setdefault(campaign, []).append(row[0])
-    return ids
+def read_parked(path: Path, selection: Selection) -> list[ParkedContact]:
+    """Return the selected contacts of the ledger at ``path`` as `select_parked` does.
+
+    Raises:
+        CommandError: the campaign is not in the ledger.
+        LedgerError: there is no ledger, or it cannot be read.
+
+    """
+    with ledger_reader(path) as connection:
+        return select_parked(connection, selection)
+
+
+def _selected_ids(connection: sqlite3.Connection, command: Mapping[str, Any]) -> list[int]:
+    return [contact["id"] for contact in select_parked(connection, Selection.from_dict(command))]
 
 
 def replay(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
     """Put parked contacts back: in doubt if they were parked in doubt, else ready."""
-    replayed = [
-        claims.replay(connection, campaign, ids, now)
-        for campaign, ids in _selected_ids(connection, command).items()
-    ]
-    return {
-        "ready": sum(counts.ready for counts in replayed),
-        "in_doubt": sum(counts.in_doubt for counts in replayed),
-    }
+    return {**claims.replay(connection, _selected_ids(connection, command), now)}
 
 
 def drop(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
     """Settle parked contacts as skipped with reason ``dropped``, and remove their messages."""
-    dropped = 0
-    for campaign, ids in _selected_ids(connection, command).items():
-        values = {"now": now, "ids": orjson.dumps(ids).decode(), "campaign": campaign}
-        dropped += connection.execute(SQL["drop"], values).rowcount
-    return {"dropped": dropped}
+    values = {"now": now, "ids": json_list(_selected_ids(connection, command))}
+    return {"dropped": connection.execute(SQL["drop"], values).rowcount}
 
 
 def pause(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
@@ -191,7 +185,8 @@ async def statuses(ledger: SqliteLedger, campaign: str | None) -> list[dict[str,
         CommandError: the campaign is not in the ledger.
 
     """
-    return await ledger.job(partial(campaign_statuses, campaign=campaign, now=time.time()))
+    found = await ledger.job(partial(campaign_statuses, campaign=campaign, now=time.time()))
+    return [to_json(status) for status in found]
 
 
 async def campaign_names(ledger: SqliteLedger, campaign: str | None) -> list[str]:

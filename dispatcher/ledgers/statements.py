@@ -1,8 +1,12 @@
 """SQL statements by name, read from the files in ``sql/``."""
 
 import re
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from typing import Any
+
+import orjson
 
 _MARK = "-- name: "
 MANY = "many"
@@ -36,6 +40,17 @@ def many(name: str, count: int, width: int = 0) -> str:
     """Return statement ``name`` for a list of ``count`` values, or of rows of ``width``."""
     item = "(" + ",".join("?" * width) + ")" if width else "?"
     return SQL[name].replace(MANY, ",".join([item] * count))
+
+
+def fetch_json(connection: sqlite3.Connection, statement: str, *values: Any) -> Any:
+    """Run a statement that selects one JSON value, and return the value decoded."""
+    (value,) = connection.execute(statement, values).fetchone()
+    return orjson.loads(value)
+
+
+def json_list(values: Iterable[object]) -> str:
+    """Return values as a JSON array, which statements read with ``json_each``."""
+    return orjson.dumps(list(values)).decode()
 
 
 def with_positions(text: str, fields: Mapping[str, tuple[str, ...]]) -> str:

@@ -5,7 +5,7 @@ import sqlite3
 import orjson
 
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.statements import SQL, fetch_json
 from dispatcher.ports import Backlog, Position, Totals
 
 
@@ -47,14 +47,13 @@ def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlo
 
 def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Position]:
     """Return how far each file was read, by fingerprint."""
-    (stored,) = connection.execute(SQL["positions"], (campaign,)).fetchone()
+    rows = fetch_json(connection, SQL["positions"], campaign)
     return {
         fingerprint: Position(file, fingerprint, offset, line, bool(done))
-        for file, fingerprint, offset, line, done in orjson.loads(stored)
+        for file, fingerprint, offset, line, done in rows
     }
 
 
 def count_busy(connection: sqlite3.Connection, campaign: int) -> dict[str, int]:
     """Count the contacts that are claimed, sending or in doubt, by status."""
-    (counts,) = connection.execute(SQL["busy"], (campaign,)).fetchone()
-    return dict(orjson.loads(counts))
+    return dict(fetch_json(connection, SQL["busy"], campaign))

@@ -345,7 +345,7 @@ class LedgerMachine(RuleBasedStateMachine):
             row = self.known[key]
             doubtful = row.reason is Reason.IN_DOUBT
             replayed = self.run(replay(self.ledger, [self.ids[key]]))
-            assert (replayed.ready, replayed.in_doubt) == (not doubtful, doubtful)
+            assert replayed == {"ready": not doubtful, "in_doubt": doubtful}
             row.status = Status.IN_DOUBT if doubtful else Status.READY
             row.reason, row.due = None, self.now
             row.progress = row.progress if doubtful else NEW

@@ -5,11 +5,8 @@ from functools import partial
 
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write import claims
-from dispatcher.ledgers.write.claims import Replayed
 
 
-async def replay(ledger: SqliteLedger, ids: Sequence[int]) -> Replayed:
+async def replay(ledger: SqliteLedger, ids: Sequence[int]) -> dict[str, int]:
     """Replay parked contacts; other ids are left alone."""
-    return await ledger.job(
-        partial(claims.replay, campaign=ledger._campaign, ids=ids, now=ledger._now())
-    )
+    return await ledger.job(partial(claims.replay, ids=ids, now=ledger._now()))

@@ -55,7 +55,7 @@ def test_a_settlement():
         "settle",
         {
             **ends, **trace, "correlation_id": "r", "words": "w", "progress": '{"sends":1}',
-            "conversation": "c", "message": "m", "external_contact": "e",
+            "conversation_id": "c", "message_id": "m", "external_contact_id": "e",
             "story": '[1000,"check","200"]',
         },
     )  # fmt: skip

@@ -16,7 +16,8 @@ from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.write import admission, index_staging, large_ledger
-from dispatcher.ledgers.write.large_ledger import LargeLedger, LookupResult
+from dispatcher.ledgers.write.admission import LookupResult
+from dispatcher.ledgers.write.large_ledger import LargeLedger
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0

@@ -12,9 +12,8 @@ from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.operator_commands import COMMANDS, Selection, parked
+from dispatcher.ledgers.operator_commands import COMMANDS, Selection, read_parked
 from dispatcher.ledgers.read.contact_history import describe_contact
-from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 REASONS = [Reason.EXHAUSTED, Reason.EXHAUSTED, Reason.IN_DOUBT, Reason.IDENTITY]
@@ -63,9 +62,8 @@ def columns(path, what, key):
 )
 def test_a_selection_means_what_all_its_parts_name(path, values, keys):
     """Campaign, reason, age, names and number narrow it down together."""
-    with ledger_reader(path) as connection:
-        found = parked(connection, Selection(**{"before": 99.0, **values}))
-        assert [row[1] for _, _, row in found] == keys
+    found = read_parked(path, Selection(**{"before": 99.0, **values}))
+    assert [contact["key"] for contact in found] == keys
 
 
 def test_replay_makes_ready_but_never_one_in_doubt(path):
@@ -91,8 +89,7 @@ def test_drop_settles_and_removes_what_names_a_person(path):
         ("parked", "exhausted", 0), ("parked", "identity", 2), ("parked", "in_doubt", 2),
         ("skipped", "dropped", 4),
     ]  # fmt: skip
-    with ledger_reader(path) as connection:
-        (found,) = describe_contact(connection, "b1", None)
+    (found,) = describe_contact(path, "b1", None)
     assert found["story"][-1]["what"] == "dropped"
     assert found["story"][-1]["means"] == "exhausted"
 
@@ -148,16 +145,12 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path):
 @pytest.mark.parametrize("name", ["a1", "conversation-1", "external-1"])
 def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
     """The story's facts never hold the message or the address."""
-    with ledger_reader(path) as connection:
-        found = describe_contact(connection, name, "a")
+    found = describe_contact(path, name, "a")
     assert [contact["key"] for contact in found] == ["a1"]
     assert "ada" not in repr(found).lower()
 
 
 def test_a_contact_that_is_not_there(path):
     """It is said what was looked for, and where."""
-    with (
-        ledger_reader(path) as connection,
-        pytest.raises(CommandError, match=r"campaign 'a'.*'nobody'"),
-    ):
-        describe_contact(connection, "nobody", "a")
+    with pytest.raises(CommandError, match=r"campaign 'a'.*'nobody'"):
+        describe_contact(path, "nobody", "a")

@@ -13,7 +13,7 @@ from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.codec import person_of
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write import index_staging, large_ledger
-from dispatcher.ledgers.write.large_ledger import LargeLedger, LookupResult
+from dispatcher.ledgers.write.large_ledger import LargeLedger
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -121,7 +121,7 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
     def look_up(*_, **named):
         if next(turns):
             raise sqlite3.OperationalError("disk I/O error")
-        return LookupResult(0, frozenset(), frozenset(), frozenset({person_of(ENDED)}))
+        return frozenset(), frozenset(), frozenset({person_of(ENDED)})
 
     monkeypatch.setattr(large_ledger, "_look_up", look_up)
     assert await reading.look_up(1, people(ENDED, SENDING)) is None

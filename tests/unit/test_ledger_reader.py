@@ -11,6 +11,7 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import reader as reader_module
 from dispatcher.ledgers.read.reader import LedgerReader
@@ -76,7 +77,7 @@ async def test_status_of_several_campaigns(path):
             await ledger.admit(Batch(contacts(count)), NOW, 0)
     statuses = read_status(path, now=NOW)
     assert [(item.campaign, item.totals.admitted) for item in statuses] == [("one", 1), ("two", 2)]
-    with pytest.raises(LedgerError, match="'three' is not in it; it holds: one, two"):
+    with pytest.raises(CommandError, match="'three' is not in the ledger; it holds: one, two"):
         read_status(path, "three", now=NOW)
 
 

@@ -14,7 +14,7 @@ from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.reader import LedgerReader
-from dispatcher.ledgers.write.claims import Recovered, Replayed
+from dispatcher.ledgers.write.claims import Recovered
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 from tests.support.ledger_commands import replay
 
@@ -87,8 +87,8 @@ async def test_replay_makes_a_parked_contact_new(path):
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.RETRY_LOOP))
         assert (await ledger.totals()).by_status == {(Status.PARKED, Reason.RETRY_LOOP): 1}
-        assert await replay(ledger, [claim.id, 77]) == Replayed(ready=1, in_doubt=0)
-        assert await replay(ledger, [claim.id]) == Replayed(0, 0)
+        assert await replay(ledger, [claim.id, 77]) == {"ready": 1, "in_doubt": 0}
+        assert await replay(ledger, [claim.id]) == {"ready": 0, "in_doubt": 0}
         assert (await ledger.totals()).by_status == {(Status.READY, None): 1}
         (again,) = await ledger.claim(9, LATER)
     assert (again.contact, again.progress) == (claim.contact, NEW)
@@ -100,7 +100,7 @@ async def test_replay_never_makes_a_doubtful_contact_ready(path):
         (claim,) = (await ledger.admit(batch(1), NOW, 1)).claims
         await ledger.intend(intent(claim))
         await ledger.settle(parked(claim, Reason.IN_DOUBT))
-        assert await replay(ledger, [claim.id]) == Replayed(ready=0, in_doubt=1)
+        assert await replay(ledger, [claim.id]) == {"ready": 0, "in_doubt": 1}
         assert (await ledger.totals()).by_status == {(Status.IN_DOUBT, None): 1}
         assert await ledger.claim(9, LATER) == []
         assert await ledger.recover() == Recovered(released=0, in_doubt=1)

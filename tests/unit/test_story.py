@@ -15,7 +15,6 @@ from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.contact_history import describe_contact
-from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ports import Batch, Settlement
 from tests.support.engine import EngineFixture
 from tests.support.ledger_commands import replay
@@ -136,8 +135,7 @@ async def test_restart_replay_and_drop_have_their_entries(path):
         await replay(ledger, [1])
         await ledger.claim(1, 9e9)
         await ledger.recover()
-    with ledger_reader(path) as connection:
-        (found,) = describe_contact(connection, "k", "c")
+    (found,) = describe_contact(path, "k", "c")
     assert [entry["what"] for entry in found["story"]] == ["claimed", "replayed", "restart"]
     assert found["story"][1]["answer"] == "parked"
     assert found["story"][1]["means"] == "exhausted"

@@ -12,7 +12,6 @@ from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.read import contact_history
-from dispatcher.ledgers.read.reader import ledger_reader
 
 STORY_COLUMNS = ("time", "what", "answer", "means", "state", "correlation_id", "decision")
 _TIMES = frozenset(
@@ -45,10 +44,7 @@ def show_history(
 ) -> ExitCode:
     """Print the history of each contact with that key or id; return the exit code."""
     ledger, campaign = options.ledger_and_campaign()
-    with ledger_reader(ledger) as connection:
-        contacts = contact_history.describe_contact(
-            connection, name, campaign, parked_only=parked_only
-        )
+    contacts = contact_history.describe_contact(ledger, name, campaign, parked_only=parked_only)
     if as_json:
         click.echo(json.dumps(contacts, indent=2))
         return ExitCode.DONE

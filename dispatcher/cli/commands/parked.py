@@ -7,12 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, tables
@@ -23,7 +21,6 @@ from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason
 from dispatcher.ledgers import operator_commands
-from dispatcher.ledgers.read.reader import ledger_reader
 
 COLUMNS = (
     "id", "campaign", "key", "conversation_id", "reason", "parked_at", "attempts", "sends",
@@ -115,17 +112,17 @@ def list_(selected: SelectionOptions, options: LedgerOptions, *, limit: int, as_
       dispatcher parked list --older-than 3d --campaign cart-2026-11
     """
     ledger, campaign = options.ledger_and_campaign()
-    with ledger_reader(ledger) as connection:
-        found = operator_commands.parked(connection, selected.selection(campaign, None))
-        rows = [_row(campaign, row) for _, campaign, row in islice(found, limit)]
-        total = len(rows) + sum(1 for _ in found)
+    found = operator_commands.read_parked(ledger, selected.selection(campaign, None))
+    shown = found[:limit]
     if as_json:
-        click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
+        click.echo(json.dumps(shown, indent=2))
         return ExitCode.DONE
-    shown = ((*row[:5], tables.moment(row[5]), *row[6:]) for row in rows)
-    tables.show("Parked contacts", COLUMNS, shown)
-    if len(rows) < total:
-        click.echo(f"{len(rows):,} of {total:,} parked contacts; --limit shows more.", err=True)
+    rows = [[*{**row, "parked_at": tables.moment(row["parked_at"])}.values()] for row in shown]
+    tables.show("Parked contacts", COLUMNS, rows)
+    if len(shown) < len(found):
+        click.echo(
+            f"{len(shown):,} of {len(found):,} parked contacts; --limit shows more.", err=True
+        )
     return ExitCode.DONE
 
 
@@ -189,8 +186,8 @@ def drop(
 def _replay_or_drop(
     verb: str, ledger: Path, selection: operator_commands.Selection, *, yes: bool
 ) -> ExitCode:
-    with ledger_reader(ledger) as connection:
-        by_reason = Counter(row[3] for _, _, row in operator_commands.parked(connection, selection))
+    selected = operator_commands.read_parked(ledger, selection)
+    by_reason = Counter(contact["reason"] for contact in selected)
     if not by_reason:
         click.echo("No parked contact is selected: nothing was done.")
         return ExitCode.DONE
@@ -232,10 +229,3 @@ def _confirm(verb: str, by_reason: Counter[str]) -> None:
 
 def _at_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _row(campaign: str, row: list[Any]) -> tuple[Any, ...]:
-    id_, key, conversation, reason, settled_at, progress, correlation = row
-    done = orjson.loads(progress) if progress else {}
-    tried = done.get("attempts", 0), done.get("sends", 0)
-    return id_, campaign, key, conversation, reason, settled_at, *tried, correlation or ""

@@ -15,9 +15,8 @@ from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
-from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.read.reader import LedgerReader, ledger_reader
+from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.read.rows import StoredRejectedRow
 from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import SourceError
@@ -63,14 +62,14 @@ def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Pat
       dispatcher run --source bad.csv --once
     """
     ledger, campaign = options.ledger_and_campaign()
-    with ledger_reader(ledger) as connection:
-        names = list(find_campaigns(connection, campaign))
+    statuses = read_status(ledger, campaign, now=0.0)
+    names = [status.campaign for status in statuses]
     if len(names) != 1:
         raise CommandError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
-    (status,) = read_status(ledger, names[0], now=0.0)
-    files = _RowFiles(out, make_layout(options.load_settings()), header, status.positions)
+    positions = statuses[0].positions
+    files = _RowFiles(out, make_layout(options.load_settings()), header, positions)
     try:
         with LedgerReader(ledger, names[0]) as reader:
             for row in reader.rejected():

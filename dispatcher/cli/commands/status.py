@@ -16,8 +16,8 @@ from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.read.reader import ledger_reader
-from dispatcher.ledgers.read.status import CampaignStatus, campaign_statuses, from_json
+from dispatcher.ledgers.read import status as ledger_status
+from dispatcher.ledgers.read.status import CampaignStatus, from_json, to_json
 from dispatcher.ports import Backlog
 from dispatcher.settings import requests_per_minute
 
@@ -78,8 +78,8 @@ def read_status(ledger: Path, campaign: str | None, quota: float | None = None) 
         quota = answer["run"]["requests_per_second"]
     else:
         run, source = None, "ledger"
-        with ledger_reader(ledger) as connection:
-            campaigns = campaign_statuses(connection, campaign, time.time())
+        found = ledger_status.read_status(ledger, campaign, now=time.time())
+        campaigns = [to_json(item) for item in found]
     unfinished = ("due", "later", "busy")
     left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
     requests_per_contact = _requests_per_contact(run)

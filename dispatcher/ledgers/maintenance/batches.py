@@ -1,4 +1,4 @@
-"""What long work on a ledger has in common: spans of ids, progress, and the end of the log."""
+"""Shared by long work on a ledger: spans of ids, progress, and emptying the write-ahead log."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

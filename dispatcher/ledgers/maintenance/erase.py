@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.codec import key_hash, person_of
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
-from dispatcher.ledgers.statements import MAINTENANCE
+from dispatcher.ledgers.statements import MAINTENANCE, json_list
 from dispatcher.ports import LedgerError
 
 _REFUSALS = {
@@ -110,9 +108,9 @@ def _identify(
         identity = _identify_by_name(connection, target, report)
     while True:
         lists = {
-            "conversations": _json_list(identity.conversations),
-            "externals": _json_list(identity.externals),
-            "persons": _json_list(identity.persons),
+            "conversations": json_list(identity.conversations),
+            "externals": json_list(identity.externals),
+            "persons": json_list(identity.persons),
         }
         ids = _search(connection, "contacts_of", "contact_ends", lists, report)
         ids |= _search(connection, "lineage_of", "lineage_ends", lists, report)
@@ -163,7 +161,7 @@ def _extend(connection: sqlite3.Connection, identity: _Identity, ids: set[int]) 
     """Add the identifiers of the contacts with ``ids``; erased contacts add nothing."""
     found, keys, conversations, externals = set(), set(), set(), set()
     persons = set(identity.persons)
-    for row in connection.execute(MAINTENANCE["facts"], (_json_list(ids),)):
+    for row in connection.execute(MAINTENANCE["facts"], (json_list(ids),)):
         id_, key, conversation, external, intended, learnt, person, new, linked = row
         found.add(id_)
         keys.add(key)
@@ -190,7 +188,7 @@ def _erase(connection: sqlite3.Connection, id_: int, now: float) -> int | NotEra
     status, campaign = connection.execute(MAINTENANCE["status_and_campaign"], (id_,)).fetchone()
     if status in _REFUSALS:
         return NotErased(campaign, id_, _REFUSALS[status])
-    ids = _json_list({id_})
+    ids = json_list({id_})
     connection.execute(MAINTENANCE["keep_reached"], (ids,))
     connection.execute(MAINTENANCE["keep_keys"], (ids,))
     erased = connection.execute(MAINTENANCE["erase_contact"], {"id": id_, "now": now}).rowcount
@@ -211,7 +209,7 @@ def _erase_rejected_rows(connection: sqlite3.Connection, names: Iterable[str]) -
             if pattern.search(raw) or pattern.search(detail.encode())
         }
         if ids:
-            erased += connection.execute(MAINTENANCE["erase_rejected"], (_json_list(ids),)).rowcount
+            erased += connection.execute(MAINTENANCE["erase_rejected"], (json_list(ids),)).rowcount
     return erased
 
 
@@ -225,7 +223,3 @@ def _erase_samples(connection: sqlite3.Connection) -> None:
 def _was_known(connection: sqlite3.Connection, name: str) -> bool:
     values = {"hash": key_hash(name), "person": person_of(name)}
     return bool(connection.execute(MAINTENANCE["was_known"], values).fetchone()[0])
-
-
-def _json_list(values: Iterable[str | int]) -> str:
-    return orjson.dumps(list(values)).decode()

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
 from dispatcher.ledgers.read.reader import reading
-from dispatcher.ledgers.statements import CHECKS
+from dispatcher.ledgers.statements import CHECKS, json_list
 
 _RESTORE = "keep a copy of the file, and put back the last backup"
 _REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
@@ -36,16 +34,16 @@ _MEANINGS = {
     "person_not_reached": ("delivered contacts whose person is not marked as reached", _REPORT),
     "key_twice": ("contacts whose key another one of their campaign has", _TWICE),
     "settled_sums_differ": ("campaigns whose sums are not the count of their contacts", _HARMLESS),
-    "admitted_differs": ("campaigns that admitted other than what they hold", _REPORT),
+    "admitted_differs": ("campaigns whose admitted number differs from their contacts", _REPORT),
     "rows_differ": ("campaigns whose rows do not add up", _HARMLESS),
     "rejected_sums_differ": ("sums of rejected rows that are less than their count", _HARMLESS),
 }
 
 _PARAMETERS = {
-    "statuses": orjson.dumps(list(Status)).decode(),
-    "reasons": orjson.dumps(list(Reason)).decode(),
-    "final": orjson.dumps(sorted(FINAL)).decode(),
-    "relations": orjson.dumps(list(Relation)).decode(),
+    "statuses": json_list(Status),
+    "reasons": json_list(Reason),
+    "final": json_list(FINAL),
+    "relations": json_list(Relation),
 }
 
 
@@ -73,7 +71,9 @@ def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFin
         damage = _damage(connection, quick=quick)
         yield damage
         if not damage.count:
-            yield from _findings(connection)
+            for name, (meaning, advice) in _MEANINGS.items():
+                (count,) = connection.execute(CHECKS[name], _PARAMETERS).fetchone()
+                yield IntegrityFinding(name, meaning, count, advice)
 
 
 def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
@@ -84,13 +84,3 @@ def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
         rows = [str(error)]
     count = 0 if rows == ["ok"] else len(rows)
     return IntegrityFinding("damage", "places where the file is damaged", count, _RESTORE)
-
-
-def _findings(connection: sqlite3.Connection) -> Iterator[IntegrityFinding]:
-    for name, (meaning, advice) in _MEANINGS.items():
-        (count,) = connection.execute(CHECKS[name], _parameters(CHECKS[name])).fetchone()
-        yield IntegrityFinding(name, meaning, count, advice)
-
-
-def _parameters(statement: str) -> dict[str, str]:
-    return {name: value for name, value in _PARAMETERS.items() if f":{name}" in statement}

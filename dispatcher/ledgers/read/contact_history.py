@@ -1,6 +1,6 @@
 """The facts and the history of one contact, as JSON values without text, subject and address."""
 
-import sqlite3
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,7 +8,8 @@ import orjson
 from dispatcher.domain.contact_history import MILLISECONDS, OMITTED
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.statements import SQL, json_list
 
 _REQUEST = ("answer", "means", "state", "correlation_id", "decision")
 _FIELDS = {
@@ -25,7 +26,7 @@ _FIELDS = {
 
 
 def describe_contact(
-    connection: sqlite3.Connection, name: str, campaign: str | None, *, parked_only: bool = False
+    path: Path, name: str, campaign: str | None, *, parked_only: bool = False
 ) -> list[dict[str, Any]]:
     """Return the contacts whose key, conversation id or external contact id is ``name``.
 
@@ -33,15 +34,15 @@ def describe_contact(
 
     Raises:
         CommandError: there is no such contact, or the campaign is not in the ledger.
+        LedgerError: there is no ledger, or it cannot be read.
 
     """
-    campaigns = orjson.dumps([*find_campaigns(connection, campaign).values()]).decode()
-    contacts: list[dict[str, Any]] = []
-    for query in ("contact_by_key", "contact_by_id"):
-        rows = connection.execute(SQL[query], (campaigns, name)).fetchall()
-        contacts = [_contact(connection, row[0]) for row in rows]
-        if contacts:
-            break
+    with ledger_reader(path) as connection:
+        values = json_list(find_campaigns(connection, campaign).values()), name
+        ids = connection.execute(SQL["contact_by_key"], values).fetchall()
+        ids = ids or connection.execute(SQL["contact_by_id"], values).fetchall()
+        rows = connection.execute(SQL["contact_facts"], (json_list(id_ for (id_,) in ids),))
+        contacts = [dict(row) for row in rows]
     selected = [contact for contact in contacts if not parked_only or contact["status"] == "parked"]
     if not selected:
         where = f"campaign {campaign!r}" if campaign is not None else "the ledger"
@@ -50,19 +51,9 @@ def describe_contact(
             f"no {kind} in {where} has the key, the conversation id or the external contact id "
             f"{name!r}"
         )
+    for contact in selected:
+        contact["story"] = [_entry(*entry) for entry in orjson.loads(f"[{contact['story']}]")]
     return selected
-
-
-def _contact(connection: sqlite3.Connection, id_: int) -> dict[str, Any]:
-    cursor = connection.execute(SQL["contact_facts"], (id_,))
-    names = [column[0] for column in cursor.description]
-    facts = dict(zip(names, cursor.fetchone(), strict=True))
-    progress = orjson.loads(facts.pop("progress") or b"{}")
-    story = facts.pop("story")
-    facts["attempts"] = progress.get("attempts", 0)
-    facts["sends"] = progress.get("sends", 0)
-    facts["story"] = [_entry(*entry) for entry in orjson.loads(f"[{story or ''}]")]
-    return facts
 
 
 def _entry(at: int | None, what: str, *values: Any) -> dict[str, Any]:

@@ -3,18 +3,18 @@
 import sqlite3
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
-
-import orjson
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import campaign_ids
 from dispatcher.ledgers.codec import claim_of, person_of
 from dispatcher.ledgers.errors import translated_errors
+from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.read.reader import open_for_reading
-from dispatcher.ledgers.statements import SQL, many
+from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 from dispatcher.ports import Claim, Position
 
@@ -87,7 +87,9 @@ class DryRunView:
         with translated_errors(self._path):
             if self._stored is not None:
                 contacts = unknown_keys(*self._stored, contacts)
-            return self._first(contacts)
+            with transaction(self._read, "BEGIN"):
+                add = partial(self._read.execute, SQL["add_seen_key"])
+                return [contact for contact in contacts if add((contact.key,)).rowcount]
 
     def reached(self, external_contact_id: str) -> bool:
         """Return whether the person got a message in the campaign, or was passed before."""
@@ -111,22 +113,7 @@ class DryRunView:
                 "q", (row[0] for row in connection.execute(SQL["waiting_ids"], (campaign,)))
             )
         for start in range(0, len(ids), _PAGE):
-            page = orjson.dumps(ids[start : start + _PAGE].tolist()).decode()
+            page = json_list(ids[start : start + _PAGE])
             with translated_errors(self._path):
-                (rows,) = connection.execute(SQL["waiting_contacts"], (page,)).fetchone()
-            for row in orjson.loads(rows):
-                yield claim_of(row)
-
-    def _first(self, contacts: Sequence[Contact]) -> list[Contact]:
-        by_key: dict[str, Contact] = {}
-        for contact in contacts:
-            by_key.setdefault(contact.key, contact)
-        keys = list(by_key)
-        new: set[str] = set()
-        self._read.execute("BEGIN")
-        for start in range(0, len(keys), _PAGE):
-            chunk = keys[start : start + _PAGE]
-            added = self._read.execute(many("add_seen_keys", len(chunk), 1), chunk)
-            new.update(key for (key,) in added)
-        self._read.execute("COMMIT")
-        return [contact for key, contact in by_key.items() if key in new]
+                rows = fetch_json(connection, SQL["waiting_contacts"], page)
+            yield from map(claim_of, rows)

@@ -18,7 +18,6 @@ from dispatcher.ledgers.schema import MIGRATIONS, check_exists, check_identity
 from dispatcher.ledgers.statements import SQL
 
 _PAGE = 1000
-_BUSY_SECONDS = 5.0
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -31,17 +30,27 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     check_exists(path)
     with translated_errors(path):
         try:
-            return _connect(path, "mode=ro")
+            return connect(path)
         except sqlite3.OperationalError:
             if path.with_name(path.name + "-wal").exists():
                 raise
         # closed cleanly, in a directory that this user may not write to: nothing changes the file
-        return _connect(path, "mode=ro&immutable=1")
+        return connect(path, "mode=ro&immutable=1")
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
+def connect(path: Path, options: str = "mode=ro") -> sqlite3.Connection:
+    """Open a ledger of this version's schema; `open_for_reading` translates the errors.
+
+    Raises:
+        LedgerError: it is of another version, or no ledger.
+        sqlite3.Error: it cannot be read.
+
+    """
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?{options}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        f"file:{quote(str(path))}?{options}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         _check_version(connection, path)
@@ -112,9 +121,8 @@ class LedgerReader:
         self._connection.close()
 
     def lineage(self, after: int = 0) -> Iterator[LineageRow]:
-        """Yield lineage rows with an id above ``after``, in the order of their commits."""
-        for row in self._pages("lineage_page", after, self._campaign):
-            yield _lineage_row(row)
+        """Return lineage rows with an id above ``after``, in the order of their commits."""
+        return map(_lineage_row, self._pages("lineage_page", after, self._campaign))
 
     def rejected(self, after: int = 0) -> Iterator[StoredRejectedRow]:
         """Yield the rejected rows in the order of the source."""
@@ -146,9 +154,7 @@ def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[Linea
     """
     with reading(path) as connection:
         find_campaigns(connection, campaign, path)
-        name, where = ("lineage_page", (campaign,)) if campaign else ("lineage_page_of_all", ())
-        for row in _pages(connection, path, name, after, *where):
-            yield _lineage_row(row)
+        yield from map(_lineage_row, _pages(connection, path, "lineage_page", after, campaign))
 
 
 def _pages(

@@ -32,42 +32,39 @@ class CampaignStatus:
 
 def read_status(
     path: str | Path, campaign: str | None = None, *, now: float
-) -> tuple[CampaignStatus, ...]:
+) -> list[CampaignStatus]:
     """Return the status of one campaign, or of all campaigns in the order they were added.
 
     Works while a daemon runs and while none does. ``now`` is in seconds since the epoch.
 
     Raises:
-        LedgerError: there is no ledger, no such campaign, or it cannot be read.
+        CommandError: the campaign is not in the ledger.
+        LedgerError: there is no ledger, or it cannot be read.
 
     """
-    path = Path(path)
-    with ledger_reader(path) as connection:
-        found = find_campaigns(connection, campaign, path)
-        return tuple(_status(connection, name, id_, now) for name, id_ in found.items())
+    with ledger_reader(Path(path)) as connection:
+        return campaign_statuses(connection, campaign, now)
 
 
 def campaign_statuses(
     connection: sqlite3.Connection, campaign: str | None, now: float
-) -> list[dict[str, Any]]:
-    """Return the status of one campaign or of all, as JSON values.
+) -> list[CampaignStatus]:
+    """Return what `read_status` returns, from an open ledger.
 
     Raises:
         CommandError: the campaign is not in the ledger.
 
     """
-    found = find_campaigns(connection, campaign)
-    return [to_json(_status(connection, name, id_, now)) for name, id_ in found.items()]
-
-
-def _status(connection: sqlite3.Connection, name: str, campaign: int, now: float) -> CampaignStatus:
-    return CampaignStatus(
-        name,
-        totals.campaign_totals(connection, campaign),
-        totals.backlog(connection, campaign, now),
-        paused_since(connection, campaign),
-        totals.positions(connection, campaign),
-    )
+    return [
+        CampaignStatus(
+            name,
+            totals.campaign_totals(connection, id_),
+            totals.backlog(connection, id_, now),
+            paused_since(connection, id_),
+            totals.positions(connection, id_),
+        )
+        for name, id_ in find_campaigns(connection, campaign).items()
+    ]
 
 
 def to_json(status: CampaignStatus) -> dict[str, Any]:

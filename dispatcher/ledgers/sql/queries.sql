@@ -37,8 +37,8 @@ WHERE campaign_id = ? AND key_hash IN (SELECT value FROM json_each(?))
 
 -- name: add_contacts
 INSERT INTO contact (
-    id, campaign_id, status, due, key, conversation_id, external_contact_id, person,
-    not_before, expires_at, text_sha256, attributes, subject, address, text
+    id, campaign_id, status, due, person, text_sha256, attributes, key, conversation_id,
+    external_contact_id, not_before, expires_at, subject, address, text
 ) VALUES many
 
 -- name: add_rejected
@@ -162,7 +162,7 @@ WHERE
 UPDATE contact SET
     story = COALESCE(story || ',', '')
     || json_array(CAST(? * 1000 AS INTEGER), 'replayed', status, reason)
-WHERE id IN (SELECT value FROM json_each(?)) AND campaign_id = ? AND status = 'parked'
+WHERE id IN (SELECT value FROM json_each(?)) AND status = 'parked'
 
 -- name: release_claimed
 UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
@@ -182,9 +182,7 @@ WHERE campaign_id = ? AND status = 'in_doubt'
 -- name: replay_in_doubt
 UPDATE contact
 SET status = 'in_doubt', look_at = ?, reason = NULL, settled_at = NULL, words = NULL
-WHERE
-    id IN (SELECT value FROM json_each(?)) AND campaign_id = ?
-    AND status = 'parked' AND reason = 'in_doubt'
+WHERE id IN (SELECT value FROM json_each(?)) AND status = 'parked' AND reason = 'in_doubt'
 
 -- name: replay_ready
 UPDATE contact SET
@@ -192,9 +190,7 @@ UPDATE contact SET
     correlation_id = NULL, progress = NULL, intent_step = NULL, intent_at = NULL,
     intent_conversation_id = NULL, intent_external_contact_id = NULL, intent_target = NULL,
     intent_target_is_guest_id = NULL
-WHERE
-    id IN (SELECT value FROM json_each(?)) AND campaign_id = ?
-    AND status = 'parked' AND reason <> 'in_doubt'
+WHERE id IN (SELECT value FROM json_each(?)) AND status = 'parked' AND reason <> 'in_doubt'
 
 -- name: due_doubts
 SELECT json_group_array(json_array(
@@ -226,13 +222,13 @@ FROM (
     SELECT * FROM contact INDEXED BY contact_sending
     WHERE
         status IN ('sending', 'in_doubt')
-        AND conversation_id IN (SELECT value FROM json_each(?))
+        AND conversation_id IN (SELECT value FROM json_each(?1))
     UNION ALL
     SELECT * FROM contact INDEXED BY contact_parked
     WHERE
         status = 'parked' AND reason = 'in_doubt'
         AND campaign_id IN (SELECT campaign.id FROM campaign)
-        AND conversation_id IN (SELECT value FROM json_each(?))
+        AND conversation_id IN (SELECT value FROM json_each(?1))
 )
 
 -- name: unsettled_with
@@ -295,7 +291,7 @@ SELECT MIN(due) FROM contact INDEXED BY contact_open
 WHERE campaign_id = ? AND reason IS NULL AND due > ?
 
 -- name: lineage_page
-SELECT * FROM lineage_row WHERE id > ? AND campaign = ? ORDER BY id LIMIT ?
+SELECT * FROM lineage_row WHERE id > ? AND (?2 IS NULL OR campaign = ?2) ORDER BY id LIMIT ?
 
 -- name: rejected_page
 SELECT id, file, line, reason, detail, raw, at FROM rejected_row
@@ -320,14 +316,11 @@ SELECT json_group_array(json_array(
 FROM contact
 WHERE id IN (SELECT value FROM json_each(?)) AND status IN ('ready', 'claimed')
 
--- name: add_seen_keys
-INSERT INTO seen VALUES many ON CONFLICT DO NOTHING RETURNING key
+-- name: add_seen_key
+INSERT INTO seen VALUES (?) ON CONFLICT DO NOTHING
 
 -- name: add_person
 INSERT INTO person VALUES (?) ON CONFLICT DO NOTHING
-
--- name: lineage_page_of_all
-SELECT * FROM lineage_row WHERE id > ? ORDER BY id LIMIT ?
 
 -- name: unverified_page
 SELECT
@@ -337,15 +330,20 @@ FROM lineage_row
 WHERE
     id > ? AND settled_at <= ? AND (verified IS NULL OR verified <> 'confirmed')
     AND conversation_id IS NOT NULL  -- NULL: the person was erased
-    AND (? IS NULL OR campaign = ?)
+    AND (?3 IS NULL OR campaign = ?3)
 ORDER BY id LIMIT ?
 
 -- name: mark_verified
 UPDATE lineage SET verified = ?, verified_at = ? WHERE id = ?
+
 -- name: parked
-SELECT id, key, conversation_id, reason, settled_at, progress, correlation_id FROM contact
+SELECT
+    contact.id, campaign.name AS campaign, key, conversation_id, reason, settled_at AS parked_at,
+    COALESCE(progress ->> 'attempts', 0) AS attempts, COALESCE(progress ->> 'sends', 0) AS sends,
+    COALESCE(correlation_id, '') AS correlation_id
+FROM contact INNER JOIN campaign ON campaign.id = contact.campaign_id
 WHERE
-    campaign_id = :campaign AND status = 'parked'
+    campaign_id IN (SELECT value FROM json_each(:campaigns)) AND status = 'parked'
     AND (:reason IS NULL OR reason = :reason) AND settled_at <= :before
     AND (
         :names IS NULL
@@ -353,7 +351,7 @@ WHERE
         OR conversation_id IN (SELECT value FROM json_each(:names))
         OR external_contact_id IN (SELECT value FROM json_each(:names))
     )
-ORDER BY id LIMIT :limit
+ORDER BY campaign_id, contact.id LIMIT :limit
 
 -- name: drop
 UPDATE contact SET
@@ -362,7 +360,7 @@ UPDATE contact SET
     status = 'skipped', reason = 'dropped', settled_at = :now, words = NULL,
     progress = json_remove(progress, '$.target'), intent_target = NULL,
     intent_target_is_guest_id = NULL, subject = NULL, address = NULL, text = NULL
-WHERE id IN (SELECT value FROM json_each(:ids)) AND campaign_id = :campaign AND status = 'parked'
+WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'parked'
 
 -- name: contact_by_key
 SELECT id FROM contact
@@ -385,11 +383,12 @@ ORDER BY id
 SELECT
     contact.id, campaign.name AS campaign, contact.key, contact.conversation_id,
     contact.external_contact_id, contact.status, contact.reason, contact.due, contact.settled_at,
-    contact.not_before, contact.expires_at, contact.progress, contact.intent_step,
-    contact.intent_at, contact.correlation_id, contact.story, lineage.relation,
-    lineage.conversation_id AS new_conversation_id, lineage.message_id, lineage.state_seen,
-    lineage.state_at, lineage.sent_at
+    contact.not_before, contact.expires_at, contact.intent_step, contact.intent_at,
+    contact.correlation_id, lineage.relation, lineage.conversation_id AS new_conversation_id,
+    lineage.message_id, lineage.state_seen, lineage.state_at, lineage.sent_at,
+    COALESCE(progress ->> 'attempts', 0) AS attempts, COALESCE(progress ->> 'sends', 0) AS sends,
+    COALESCE(story, '') AS story
 FROM contact
 INNER JOIN campaign ON contact.campaign_id = campaign.id
 LEFT JOIN lineage ON lineage.contact_id = contact.id
-WHERE contact.id = ?
+WHERE contact.id IN (SELECT value FROM json_each(?)) ORDER BY contact.id

@@ -139,7 +139,7 @@ BEGIN
         settled_at = new.fields ->> 'at',
         look_at = NULL,
         correlation_id = new.fields ->> 'correlation_id',
-        words = new.fields ->> 'words',
+        words = NULLIF(new.fields ->> 'words', ''),
         progress = new.fields ->> 'progress',
         story = COALESCE(COALESCE(story || ',', '') || (new.fields ->> 'story'), story),
         intent_target = iif(new.kind = 'park', intent_target, NULL),
@@ -159,8 +159,8 @@ BEGIN
         state_seen, state_at, sent_at, correlation_id
     )
     SELECT
-        id, new.fields ->> 'relation', new.fields ->> 'conversation', new.fields ->> 'message',
-        COALESCE(new.fields ->> 'external_contact', intent_external_contact_id, external_contact_id),
+        id, new.fields ->> 'relation', new.fields ->> 'conversation_id', new.fields ->> 'message_id',
+        COALESCE(new.fields ->> 'external_contact_id', intent_external_contact_id, external_contact_id),
         new.fields ->> 'state_seen', new.fields ->> 'state_at', COALESCE(new.fields ->> 'sent_at', intent_at),
         new.fields ->> 'correlation_id'
     FROM contact WHERE id = new.id;

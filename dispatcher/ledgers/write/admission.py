@@ -1,35 +1,43 @@
-"""Admission: writes a batch of the source: contacts, rejected rows, counts and position."""
+"""Admission: writes the contacts, rejected rows, counts and position of a batch."""
 
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import orjson
+from typing import Any
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
-from dispatcher.ledgers.statements import SQL, many
+from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
+from dispatcher.ledgers.write import index_staging
 from dispatcher.ports import Admitted, Batch, Claim
 
 _CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLite caches them
 
 
-class BatchLookup(Protocol):
-    """What was looked up about a batch before its admission (see `large_ledger`)."""
+@dataclass(frozen=True, slots=True)
+class LookupResult:
+    """What was looked up about a batch before its admission, after at least ``merges`` merges.
 
-    @property
-    def reached(self) -> frozenset[str]:
-        """The people who got a message in this campaign, and whose send has ended."""
-        ...
+    ``keys`` are those of the batch's keys, ``people`` those of its people, that were found among
+    the merged rows. ``reached`` are the people who got a message in the campaign, and whose send
+    has ended. For ``merges`` see `large_ledger`.
+    """
+
+    merges: int
+    keys: frozenset[str]
+    people: frozenset[str]
+    reached: frozenset[str]
 
     def known_keys(
         self, connection: sqlite3.Connection, campaign: int, keys: Sequence[str]
     ) -> frozenset[str]:
         """Return those of the batch's keys that contacts of the campaign have now."""
-        ...
+        if self.merges != index_staging.merge_count(connection):
+            return known_keys(connection, campaign, keys)
+        others = [key for key in keys if key not in self.keys]
+        return self.keys | known_keys(connection, campaign, others, staged_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class ClaimOptions:
 
     now: float
     limit: int
-    lookup: BatchLookup | None = None
+    lookup: LookupResult | None = None
 
 
 def admit(
@@ -80,7 +88,7 @@ def unknown_keys(
     connection: sqlite3.Connection,
     campaign: int,
     contacts: Sequence[Contact],
-    lookup: BatchLookup | None = None,
+    lookup: LookupResult | None = None,
 ) -> list[Contact]:
     """Return the contacts whose keys were never in the ledger; of equal keys the first one."""
     first: dict[str, Contact] = {}
@@ -104,9 +112,8 @@ def known_keys(
     found: list[str] = []
     for start in range(0, len(keys), _CHUNK):
         chunk = keys[start : start + _CHUNK]
-        sql = many("known_keys", len(chunk))
-        (known,) = connection.execute(sql, (int(staged_only), campaign, *chunk)).fetchone()
-        found += orjson.loads(known)
+        statement = many("known_keys", len(chunk))
+        found += fetch_json(connection, statement, int(staged_only), campaign, *chunk)
     return frozenset(found)
 
 
@@ -115,9 +122,7 @@ def _unpruned(
 ) -> list[Contact]:
     """Return the contacts of whose keys the ledger does not have a hash."""
     by_hash = {key_hash(key): contact for key, contact in contacts.items()}
-    hashes = orjson.dumps(list(by_hash)).decode()
-    (pruned,) = connection.execute(SQL["pruned_keys"], (campaign, hashes)).fetchone()
-    for key in orjson.loads(pruned):
+    for key in fetch_json(connection, SQL["pruned_keys"], campaign, json_list(by_hash)):
         del by_hash[key]
     return list(by_hash.values())
 
@@ -126,13 +131,11 @@ def reached_people(
     connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
 ) -> frozenset[str]:
     """Return the persons who got a message in this campaign, and whose send has ended."""
-    listed = orjson.dumps(list(persons)).decode()
-    (reached,) = connection.execute(SQL["reached_persons"], (campaign, listed)).fetchone()
-    return frozenset(orjson.loads(reached))
+    return frozenset(fetch_json(connection, SQL["reached_persons"], campaign, json_list(persons)))
 
 
 def _with_blocks(
-    connection: sqlite3.Connection, campaign: int, claims: list[Claim], lookup: BatchLookup | None
+    connection: sqlite3.Connection, campaign: int, claims: list[Claim], lookup: LookupResult | None
 ) -> list[Claim]:
     """Mark the claims whose person got a message in this campaign: they are skipped.
 

@@ -4,11 +4,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import orjson
-
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import claim_of
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ports import Claim
 
 
@@ -20,32 +18,23 @@ class Recovered:
     in_doubt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """Numbers of parked contacts that are ready again, and that are in doubt again."""
-
-    ready: int
-    in_doubt: int
-
-
 def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float) -> list[Claim]:
     """Claim up to ``limit`` contacts that are due at ``now``, the earliest due first.
 
     ``block`` is set if another send to the conversation is unsettled; for people see `blocked_by`.
     """
-    (rows,) = connection.execute(SQL["due_contacts"], (campaign, now, limit)).fetchone()
-    claims = [claim_of(row[:-1], row[-1]) for row in orjson.loads(rows)]
+    rows = fetch_json(connection, SQL["due_contacts"], campaign, now, limit)
+    claims = [claim_of(row[:-1], row[-1]) for row in rows]
     if claims:
-        ids = orjson.dumps([claim.id for claim in claims]).decode()
+        ids = json_list(claim.id for claim in claims)
         connection.execute(SQL["mark_claimed"], (ids,))
     return claims
 
 
 def blocked_by(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, SendBlock]:
     """Return what blocks sends to the people of contacts, by the contact's id."""
-    listed = orjson.dumps(list(ids)).decode()
-    (blocks,) = connection.execute(SQL["blocked_claims"], (listed,)).fetchone()
-    return {id_: SendBlock(block) for id_, block in orjson.loads(blocks)}
+    blocks = fetch_json(connection, SQL["blocked_claims"], json_list(ids))
+    return {id_: SendBlock(block) for id_, block in blocks}
 
 
 def with_blocks(claims: Sequence[Claim], blocks: Mapping[int, SendBlock]) -> Sequence[Claim]:
@@ -64,12 +53,12 @@ def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recove
     return Recovered(released, in_doubt)
 
 
-def replay(
-    connection: sqlite3.Connection, campaign: int, ids: Sequence[int], now: float
-) -> Replayed:
-    """Put the parked contacts among ``ids`` back: in doubt if parked so, else ready."""
-    listed = orjson.dumps(ids).decode()
-    connection.execute(SQL["record_replay"], (now, listed, campaign))
-    in_doubt = connection.execute(SQL["replay_in_doubt"], (now, listed, campaign)).rowcount
-    ready = connection.execute(SQL["replay_ready"], (now, listed, campaign)).rowcount
-    return Replayed(ready, in_doubt)
+def replay(connection: sqlite3.Connection, ids: Iterable[int], now: float) -> dict[str, int]:
+    """Put the parked contacts among ``ids`` back, and return how many by their new status.
+
+    A contact that was parked in doubt is in doubt again; the others become ready.
+    """
+    values = (now, json_list(ids))
+    connection.execute(SQL["record_replay"], values)
+    in_doubt = connection.execute(SQL["replay_in_doubt"], values).rowcount
+    return {"ready": connection.execute(SQL["replay_ready"], values).rowcount, "in_doubt": in_doubt}

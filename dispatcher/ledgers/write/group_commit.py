@@ -12,6 +12,7 @@ import orjson
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import Fields
 from dispatcher.ledgers.errors import CommandError, is_fatal, ledger_error
+from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
 
@@ -53,14 +54,12 @@ def commit(connection: sqlite3.Connection, path: Path, group: Sequence[Operation
     try:
         return _together(connection, group)
     except Exception as error:
-        _roll_back(connection)
         if is_fatal(error):
             raise
-    try:
-        return _one_by_one(connection, path, group)
-    except BaseException:
-        _roll_back(connection)
-        raise
+    with transaction(connection):
+        jobs_last = sorted(group, key=lambda operation: isinstance(operation, Job))
+        results = {operation: _alone(connection, path, operation) for operation in jobs_last}
+    return [results[operation] for operation in group]
 
 
 def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> list[Any]:
@@ -69,32 +68,19 @@ def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> lis
         # one statement outside of a transaction is committed by itself
         blocks = _change(connection, changes)
         return [_block(fields, blocks) for fields in changes] if blocks else [None] * len(group)
-    connection.execute("BEGIN IMMEDIATE")
-    blocks = _change(connection, changes) if changes else {}
-    results = [
-        operation.run(connection)
-        if isinstance(operation, Job)
-        else _block(operation.fields, blocks)
-        for operation in group
-    ]
-    connection.execute("COMMIT")
-    return results
+    with transaction(connection):
+        blocks = _change(connection, changes) if changes else {}
+        return [
+            operation.run(connection)
+            if isinstance(operation, Job)
+            else _block(operation.fields, blocks)
+            for operation in group
+        ]
 
 
 def _block(fields: Fields, blocks: Blocks) -> SendBlock | None:
     kind, id_ = fields[:2]
     return blocks.get(id_) if kind == "intend" else None
-
-
-def _one_by_one(
-    connection: sqlite3.Connection, path: Path, group: Sequence[Operation]
-) -> list[Any]:
-    connection.execute("BEGIN IMMEDIATE")
-    results: dict[Operation, Any] = {}
-    for operation in sorted(group, key=lambda operation: isinstance(operation, Job)):
-        results[operation] = _alone(connection, path, operation)
-    connection.execute("COMMIT")
-    return [results[operation] for operation in group]
 
 
 def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> Any:
@@ -139,8 +125,3 @@ def _as_result(
     row = connection.execute(SQL["status_of"], (id_,)).fetchone()
     state = f"is {row[0]}" if row else "is not in it"
     return LedgerError(f"ledger {path}: cannot {kind} contact {id_}: it {state}")
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

@@ -4,13 +4,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import orjson
-
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.status import Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ledgers.codec import Fields, claim_of, person_of
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ports import InDoubtContact, KnownEffects
 
 _CLAIM_WIDTH = 11  # columns of a row that are those of a claim
@@ -20,8 +18,8 @@ def due_in_doubt(
     connection: sqlite3.Connection, campaign: int, limit: int, now: float
 ) -> list[InDoubtContact]:
     """Return contacts in doubt whose look back is due at ``now``, the earliest due first."""
-    (rows,) = connection.execute(SQL["due_doubts"], (campaign, now, limit)).fetchone()
-    return [_in_doubt_contact(row) for row in orjson.loads(rows)]
+    rows = fetch_json(connection, SQL["due_doubts"], campaign, now, limit)
+    return [_in_doubt_contact(row) for row in rows]
 
 
 def next_look_back(connection: sqlite3.Connection, campaign: int) -> float | None:
@@ -34,9 +32,7 @@ def campaigns_in_doubt(
     connection: sqlite3.Connection, campaigns: Sequence[str]
 ) -> Mapping[str, int]:
     """Count the unsettled sends in all campaigns except these, by campaign."""
-    listed = orjson.dumps(list(campaigns)).decode()
-    (counts,) = connection.execute(SQL["doubts_elsewhere"], (listed,)).fetchone()
-    return dict(orjson.loads(counts))
+    return dict(fetch_json(connection, SQL["doubts_elsewhere"], json_list(campaigns)))
 
 
 def known_effects(
@@ -46,14 +42,11 @@ def known_effects(
     people: Sequence[str] = (),
 ) -> KnownEffects:
     """Return what is known about conversations and people; see `Ledger`."""
-    listed = orjson.dumps(list(conversations)).decode()
-    (lineage,) = connection.execute(SQL["lineage_of"], (since, listed)).fetchone()
-    (unsettled,) = connection.execute(SQL["unsettled_of"], (listed,) * 2).fetchone()
-    links, sends = orjson.loads(lineage), orjson.loads(unsettled)
+    listed = json_list(conversations)
+    links = fetch_json(connection, SQL["lineage_of"], since, listed)
+    sends = fetch_json(connection, SQL["unsettled_of"], listed)
     if people:
-        persons = orjson.dumps([person_of(external_id) for external_id in people]).decode()
-        (more,) = connection.execute(SQL["unsettled_with"], (persons,)).fetchone()
-        sends += orjson.loads(more)
+        sends += fetch_json(connection, SQL["unsettled_with"], json_list(map(person_of, people)))
     return KnownEffects(
         messages=frozenset(message for _, message, _ in links if message is not None),
         conversations=frozenset(conversation for conversation, _, opened in links if opened),
@@ -64,11 +57,8 @@ def known_effects(
 
 def witnesses(connection: sqlite3.Connection, after: float, limit: int) -> list[DeliveryWitness]:
     """Return the first messages that the platform took after a time."""
-    (rows,) = connection.execute(SQL["witnesses"], (after, limit)).fetchone()
-    return [
-        DeliveryWitness(conversation, message, digest.lower())
-        for conversation, message, digest in orjson.loads(rows)
-    ]
+    rows = fetch_json(connection, SQL["witnesses"], after, limit)
+    return [DeliveryWitness(talk, message, digest.lower()) for talk, message, digest in rows]
 
 
 def _in_doubt_contact(row: Fields) -> InDoubtContact:

@@ -12,7 +12,7 @@ import sqlite3
 from dispatcher.ledgers.statements import SQL
 
 MIN_STAGED = 1000
-"""Rows of each kind are merged while more than this are staged: so few share their pages anyway."""
+"""Rows of each kind are merged only while more than this are staged; fewer share pages anyway."""
 
 MERGE_BATCH = 64
 """Rows of each kind that are merged at once: an operation that arrives meanwhile waits for them."""

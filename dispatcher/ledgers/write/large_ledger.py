@@ -14,18 +14,15 @@ are not there as long as no merge follows.
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import orjson
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import person_of
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write import claims, index_staging
-from dispatcher.ledgers.write.admission import known_keys
+from dispatcher.ledgers.write.admission import LookupResult, known_keys
 from dispatcher.ledgers.write.read_ahead import LookupThreads
 from dispatcher.ports import Claim, Intent
 
@@ -36,33 +33,10 @@ MAX_ABSENT = 10_000
 """Contacts of which it is remembered that their people were not found."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookupResult:
-    """What is known about a batch, as of a moment after at least ``merges`` merges.
-
-    ``keys`` are those of the batch's keys, ``people`` those of its people, that were found among
-    the merged rows. ``reached`` are the people who got a message in the campaign.
-    """
-
-    merges: int
-    keys: frozenset[str]
-    people: frozenset[str]
-    reached: frozenset[str]
-
-    def known_keys(
-        self, connection: sqlite3.Connection, campaign: int, keys: Sequence[str]
-    ) -> frozenset[str]:
-        """Return those of the batch's keys that contacts of the campaign have now."""
-        if self.merges != index_staging.merge_count(connection):
-            return known_keys(connection, campaign, keys)
-        others = [key for key in keys if key not in self.keys]
-        return self.keys | known_keys(connection, campaign, others, staged_only=True)
-
-
 class LargeLedger:
     """Looks contacts up ahead of the writer, and merges staged rows in its idle moments.
 
-    Errors are not reported here: the writer meets them when it does the same without this object.
+    Errors of look-ups are not reported: the writer then looks up itself, and reports its own error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,19 +44,26 @@ class LargeLedger:
         self._threads = LookupThreads(path)
         self._absent: dict[int, tuple[str, int]] = {}
         self.merges = 0
-        """Merges since the ledger was opened; never more than there were."""
+        """Merges counted since the ledger was opened. A merge is counted after its commit."""
 
     async def look_up(self, campaign: int, contacts: Sequence[Contact]) -> LookupResult | None:
         """Look up the keys and people of a batch before its admission.
 
         Return None if the ledger is small or cannot be read: the admission then looks itself.
         """
-        if not self._is_large():
+        try:
+            is_large = self._path.stat().st_size >= MIN_FILE_BYTES
+        except OSError:
+            is_large = False
+        if not is_large:
             return None
-        look_up = partial(_look_up, campaign=campaign, merges=self.merges)
-        parts = await self._threads.run(contacts, look_up)
-        results = [part for part in parts if part is not None]
-        return _joined(results) if len(results) == len(parts) else None
+        merges = self.merges
+        parts = await self._threads.run(contacts, partial(_look_up, campaign=campaign))
+        found = [part for part in parts if part is not None]
+        if len(found) < len(parts):
+            return None
+        keys, people, reached = (frozenset[str]().union(*sets) for sets in zip(*found, strict=True))
+        return LookupResult(merges, keys, people, reached)
 
     def remember_absent(self, admitted: Sequence[Claim], lookup: LookupResult | None) -> None:
         """Keep for their intents that the people of these claims were not found."""
@@ -127,33 +108,16 @@ class LargeLedger:
         """End the threads and their connections. More than once does no harm."""
         await self._threads.close()
 
-    def _is_large(self) -> bool:
-        try:
-            return self._path.stat().st_size >= MIN_FILE_BYTES
-        except OSError:
-            return False
-
 
 def _look_up(
-    connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int, merges: int
-) -> LookupResult:
-    keys = known_keys(connection, campaign, [contact.key for contact in contacts])
+    connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int
+) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the keys, the people and the reached people of a `LookupResult`."""
     external_ids = (contact.external_contact_id for contact in contacts)
-    persons = orjson.dumps([person_of(id_) for id_ in external_ids if id_]).decode()
-    (rows,) = connection.execute(SQL["lookup_people"], (campaign, persons)).fetchone()
-    people = orjson.loads(rows)
-    return LookupResult(
-        merges,
-        keys=keys,
-        people=frozenset(person for person, staged, _ in people if not staged),
-        reached=frozenset(person for person, _, ended in people if ended),
-    )
-
-
-def _joined(parts: Sequence[LookupResult]) -> LookupResult:
-    return LookupResult(
-        min(part.merges for part in parts),
-        keys=frozenset[str]().union(*(part.keys for part in parts)),
-        people=frozenset[str]().union(*(part.people for part in parts)),
-        reached=frozenset[str]().union(*(part.reached for part in parts)),
+    persons = json_list(person_of(id_) for id_ in external_ids if id_)
+    people = fetch_json(connection, SQL["lookup_people"], campaign, persons)
+    return (
+        known_keys(connection, campaign, [contact.key for contact in contacts]),
+        frozenset(person for person, staged, _ in people if not staged),
+        frozenset(person for person, _, ended in people if ended),
     )

@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
-from urllib.parse import quote
+
+from dispatcher.ledgers.read.reader import connect
+from dispatcher.ports import LedgerError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,25 +54,16 @@ class LookupThreads:
             if connection is not None:
                 connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(self._path))}?mode=ro", uri=True, isolation_level=None,
-            check_same_thread=False,
-        )  # fmt: skip
-        try:
-            connection.execute(_CACHE)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
     def _read(
         self, look_up: Callable[[sqlite3.Connection, Sequence[T]], R], items: Sequence[T]
     ) -> R | None:
         connection = self._connections.get()
         try:
-            with suppress(sqlite3.Error, ValueError):  # a key may be no valid Unicode
-                connection = connection or self._connect()
+            # a key may be no valid Unicode
+            with suppress(sqlite3.Error, LedgerError, ValueError):
+                if connection is None:
+                    connection = connect(self._path)
+                    connection.execute(_CACHE)
                 return look_up(connection, items)
             return None
         finally:
