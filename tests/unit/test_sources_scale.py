@@ -74,11 +74,17 @@ def test_quotes_that_want_every_line_read_again_and_again(tmp_path, line):
 
 @pytest.fixture
 def collected_as_usual():
-    """Cycles are looked for as in a new process; a run that went before may have changed that."""
+    """Cycles are collected as in a new process.
+
+    The tests before may have changed the thresholds, and have left many objects: a full collection
+    waits until a quarter as many are new, so the old ones are frozen.
+    """
     before = gc.get_threshold()
     gc.set_threshold(700, 10, 10)
     gc.collect()
+    gc.freeze()
     yield
+    gc.unfreeze()
     gc.set_threshold(*before)
 
 
