@@ -15,9 +15,15 @@ from dispatcher.ports import Clock, Pacer, Permit
 
 _SHORTEST_WAIT = 0.001
 """Seconds; the granularity of event loop timers."""
+_SAME_MOMENT = 0.0001
+"""Seconds; a timer that is set for a moment as near as that is left as it is."""
 _NEVER = float("-inf")
 _BACKGROUND = None
 """The queue of requests that belong to no contact's step."""
+_PRIORITY = (
+    Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, _BACKGROUND, Step.CHECK, Step.CHECK_MANY
+)  # fmt: skip
+"""Sends come first, then what ends work that was begun, then checks, which begin work."""
 
 
 class _QueuedCaller(NamedTuple):
@@ -69,6 +75,7 @@ class QuotaPacer:
         self._granted_at = _NEVER
         self._spare_until = _NEVER
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = _NEVER
 
     async def acquire(self, step: Step) -> Permit | None:
         """Wait for the right to make one request; None if the wait was cancelled."""
@@ -147,9 +154,11 @@ class QuotaPacer:
     def _enqueue(self, step: Step | None, future: asyncio.Future[Permit | None]) -> _QueuedCaller:
         self._tickets += 1
         waiter = _QueuedCaller(self._tickets, future)
-        self._queues[step].append(waiter)
+        queue = self._queues[step]
+        queue.append(waiter)
         self._has_queue = True
-        self._pump()
+        if len(queue) == 1 or self._timer is None:  # else the timer is set for those before it
+            self._pump()
         return waiter
 
     def _leave_queue(self, step: Step | None, waiter: _QueuedCaller) -> None:
@@ -202,29 +211,41 @@ class QuotaPacer:
         self._set_timer(now)
 
     def _next_queue(self, now: float) -> deque[_QueuedCaller] | None:
-        """Return the queue of the next waiter.
+        """Return the queue of the next waiter; see `_PRIORITY`.
 
-        Sends come first, then what ends work that was begun, then checks, which begin work.
+        Of those who wait to notify and to open, the first who came is the next.
         """
-        notify, opening, looking, background, check, many = (
-            queue if (queue := self._queues[step]) and self._held[step] <= now else None
-            for step in (
-                Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, _BACKGROUND, Step.CHECK, Step.CHECK_MANY
-            )
-        )  # fmt: skip
-        if notify and opening:
-            return min(notify, opening, key=lambda queue: queue[0].ticket)
-        return notify or opening or looking or background or check or many
+        next_queue = None
+        for step in _PRIORITY:
+            queue = self._queues[step]
+            if not queue or self._held[step] > now:
+                continue
+            if step is Step.NOTIFY:
+                next_queue = queue
+            elif next_queue is None:
+                return queue
+            elif step is Step.OPEN and queue[0].ticket < next_queue[0].ticket:
+                return queue
+            else:
+                return next_queue
+        return next_queue
 
     def _set_timer(self, now: float) -> None:
+        held = [self._held[step] for step, queue in self._queues.items() if queue]
+        due = max(min(held), self._all_held, self._next_grant(now)) if held else _NEVER
         if self._timer is not None:
+            if abs(due - self._timer_due) < _SAME_MOMENT:
+                return
             self._timer.cancel()
             self._timer = None
-        held = [self._held[step] for step, queue in self._queues.items() if queue]
         if held:
-            due = max(min(held), self._all_held, self._next_grant(now))
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(due - now, _SHORTEST_WAIT), self._pump)
+            self._timer_due = due
+            self._timer = loop.call_later(max(due - now, _SHORTEST_WAIT), self._run_timer)
+
+    def _run_timer(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _next_grant(self, now: float) -> float:
         """Return when to try again: a permit is due then, or the spacing is planned again."""

@@ -165,7 +165,8 @@ class RateWindow:
         self._samples.append(sample)
         self._round_trip = sample.round_trip
         self._record_reset(sample)
-        self._end = self._phase.boundary_near(sample.middle + sample.reading.reset)
+        until_end = min(sample.reading.reset, self.length)
+        self._end = self._phase.boundary_near(sample.middle + until_end)
         self._first = self._sent_until(self._end - self.length - self._phase.width / 2)
 
     def _update(self, last: QuotaSample, sample: QuotaSample) -> None:

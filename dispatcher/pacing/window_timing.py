@@ -24,6 +24,7 @@ class WindowLength:
     def __init__(self, configured: float) -> None:
         self._configured = configured
         self._possible: Interval = (0.0, math.inf)
+        self._last_reset = 0.0
         self._boundary: Interval | None = None
         self._windows_since = 1
         """Windows that passed at least since that boundary, when the next one is seen."""
@@ -41,8 +42,12 @@ class WindowLength:
         return self.seconds == self._configured or high - low < _EXACT * self.seconds
 
     def record_reset(self, reset: float) -> None:
-        """Learn from the reported seconds until the window ends."""
-        self._narrow(reset - 1, math.inf)
+        """Learn from the reported seconds until the window ends.
+
+        They show a longer window only if two answers in succession do: one may be wrong.
+        """
+        self._narrow(min(reset, self._last_reset) - 1, math.inf)
+        self._last_reset = reset
 
     def record_boundary(self, boundary: Interval, reset: float, *, expected: bool) -> None:
         """Learn from a boundary; ``reset`` is the first one that is reported after it.

@@ -23,7 +23,7 @@ class _Jumping(selectors.SelectSelector):
         loop = self.loop
         loop.turns += 1
         loop.still = 0 if timeout else loop.still + 1
-        ready = super().select(0)
+        ready = super().select(0) if len(self.get_map()) > 1 else []  # 1: the loop's own pipe
         if loop.stopping or ready:
             return ready
         if timeout is None:
