@@ -70,7 +70,7 @@ def _private_path(path: Path) -> Path:
 
 
 def listen(path: Path) -> socket.socket:
-    """Return a socket that listens at ``path``; its mode is set before it accepts connections.
+    """Return a socket that listens at ``path``, made for its user alone.
 
     Raises:
         ControlAddressError: the socket cannot be made.
@@ -79,8 +79,11 @@ def listen(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(path)
-        listening.bind(os.fsencode(path))
-        path.chmod(MODE)
+        before = os.umask(0o777 & ~MODE)
+        try:
+            listening.bind(os.fsencode(path))
+        finally:
+            os.umask(before)
         listening.listen(16)
         listening.settimeout(0)
     except OSError as error:

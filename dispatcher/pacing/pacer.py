@@ -20,10 +20,8 @@ _SAME_MOMENT = 0.0001
 _NEVER = float("-inf")
 _BACKGROUND = None
 """The queue of requests that belong to no contact's step."""
-_PRIORITY = (
-    Step.NOTIFY, Step.OPEN, Step.LOOK_BACK, _BACKGROUND, Step.CHECK, Step.CHECK_MANY
-)  # fmt: skip
-"""Sends come first, then what ends work that was begun, then checks, which begin work."""
+_AFTER_SENDS = (Step.LOOK_BACK, _BACKGROUND, Step.CHECK, Step.CHECK_MANY)
+"""What ends work that was begun comes before checks, which begin work."""
 
 
 class _QueuedCaller(NamedTuple):
@@ -211,24 +209,20 @@ class QuotaPacer:
         self._set_timer(now)
 
     def _next_queue(self, now: float) -> deque[_QueuedCaller] | None:
-        """Return the queue of the next waiter; see `_PRIORITY`.
+        """Return the queue of the next waiter: sends in the order they came, then the others."""
+        notify, opening = self._ready(Step.NOTIFY, now), self._ready(Step.OPEN, now)
+        if notify and opening:
+            return min(notify, opening, key=lambda queue: queue[0].ticket)
+        if sends := notify or opening:
+            return sends
+        for step in _AFTER_SENDS:
+            if queue := self._ready(step, now):
+                return queue
+        return None
 
-        Of those who wait to notify and to open, the first who came is the next.
-        """
-        next_queue = None
-        for step in _PRIORITY:
-            queue = self._queues[step]
-            if not queue or self._held[step] > now:
-                continue
-            if step is Step.NOTIFY:
-                next_queue = queue
-            elif next_queue is None:
-                return queue
-            elif step is Step.OPEN and queue[0].ticket < next_queue[0].ticket:
-                return queue
-            else:
-                return next_queue
-        return next_queue
+    def _ready(self, step: Step | None, now: float) -> deque[_QueuedCaller] | None:
+        queue = self._queues[step]
+        return queue if queue and self._held[step] <= now else None
 
     def _set_timer(self, now: float) -> None:
         held = [self._held[step] for step, queue in self._queues.items() if queue]

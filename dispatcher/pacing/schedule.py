@@ -19,6 +19,10 @@ _RAISE_LIMIT = 3.0
 _RAISE_UNTIL = 0.05
 """Share of the window, at its end, in which the rate is not raised any more."""
 
+_LONGEST_STOP = 2.0
+"""Configured windows without a request, after which one is permitted whatever was reported: its
+answer tells whether the platform still refuses."""
+
 
 class RateSchedule:
     """How far apart requests are, so that ``quota`` per ``window`` seconds are never exceeded.
@@ -30,12 +34,13 @@ class RateSchedule:
     def __init__(self, quota: float, window: float) -> None:
         self._window = RateWindow(quota, window)
         self._spacing = self._shortest = window / (_SHARE * quota)
+        self._longest = _LONGEST_STOP * window
         self._plan_at = float("-inf")
         self._sample_at = float("-inf")
         self._sent = 0
 
     def spacing(self, now: float) -> float:
-        """Return the seconds between two requests; infinite while none may be sent."""
+        """Return the seconds between two requests."""
         if now >= self._plan_at:
             self._plan(now)
         return self._spacing
@@ -84,7 +89,7 @@ class RateSchedule:
         self._plan_at = now + self.plan_seconds
         budget = self._window.budget(now, self._sent)
         rate = _SHARE * self._window.configured_rate if budget is None else self._spread(budget)
-        self._spacing = 1 / rate if rate > 0 else float("inf")
+        self._spacing = 1 / max(rate, 1 / self._longest)
 
     def _spread(self, budget: WindowBudget) -> float:
         """Return the rate that uses what is left of the window."""

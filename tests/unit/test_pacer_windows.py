@@ -72,7 +72,9 @@ def test_what_a_bursting_program_leaves_is_used(latency, at, seed):
 
 def test_who_stays_away_for_a_while_leaves_more_and_finds_room_again():
     others = (
-        moment for moment in steady(QUOTA // 2, PERIOD, random.Random(1)) if not 20 <= moment % 60 < 40
+        moment
+        for moment in steady(QUOTA // 2, PERIOD, random.Random(1))
+        if not 20 <= moment % 60 < 40
     )
     result = world("uniform", 1, others=others, seconds=60.0).run(QUOTA, PERIOD)
     assert result.used >= 0.90
