@@ -20,8 +20,8 @@ _RAISE_UNTIL = 0.05
 """Share of the window, at its end, in which the rate is not raised any more."""
 
 _LONGEST_STOP = 2.0
-"""Configured windows without a request, after which one is permitted whatever was reported: its
-answer tells whether the platform still refuses."""
+"""Configured windows without a request, after which one is permitted whatever was reported: from
+its answer follows whether the platform still refuses."""
 
 
 class RateSchedule:
