@@ -130,7 +130,7 @@ def test_after_learning_windows_of_any_phase_are_used_up_and_not_exceeded(
     """The settings permit 100 requests per second, the platform as many, fewer or more."""
     phase = random.Random(seed).random() * period
     server = FixedWindow(allowed, period, phase, rounding)
-    it = World(server, uniform(0.0025, 0.05), seed, seconds=10 * period, skipped=8 * period)
+    it = World(server, uniform(0.001, 0.01), seed, seconds=10 * period, skipped=8 * period)
     result = it.run(max(1, round(configured * 100)), configured)
     assert result.refused == 0 if allowed >= 100 * period else result.throttled <= 0.005
     assert result.used >= min(0.98, 0.98 * 100 * period / allowed)

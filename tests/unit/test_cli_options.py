@@ -9,10 +9,14 @@ import pytest
 
 from dispatcher.cli import cli
 
+ROOT = click.Context(cli, **cli.context_settings)
+"""The parent of a command's context. Click keeps what it makes for a command's first context, so
+that a context without it would change the help of later tests."""
+
 
 def commands(group, *path):
     """Yield every command of a group and of its groups, with its path."""
-    context = click.Context(group)
+    context = click.Context(group, parent=ROOT)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         yield pytest.param(command, id=" ".join([*path, name]))
@@ -42,20 +46,20 @@ def test_the_body_takes_the_options_that_click_reads(command):
         assert optional == (values[name] is None and not param.required), name
 
 
-@pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))
+@pytest.mark.parametrize("name", cli.list_commands(ROOT))
 def test_the_list_of_commands_names_what_is_there(name):
     """Each lazy entry leads to a command of that name."""
-    command = cli.get_command(click.Context(cli), name)
+    command = cli.get_command(ROOT, name)
     assert isinstance(command, click.Command)
     assert command.name == name
 
 
 def test_completion_offers_the_commands_and_their_options():
     """The list of commands comes from the map, and options from the command's module."""
-    items = cli.shell_complete(click.Context(cli), "pa")
+    items = cli.shell_complete(ROOT, "pa")
     assert [(item.value, item.help) for item in items] == [
         ("parked", "Look at contacts that wait for a person, replay or drop them."),
         ("pause", "Let a campaign take nothing new."),
     ]
-    run = cli.get_command(click.Context(cli), "run")
-    assert [item.value for item in run.shell_complete(click.Context(run), "--onc")] == ["--once"]
+    run = cli.get_command(ROOT, "run")
+    assert [item.value for item in run.shell_complete(click.Context(run, parent=ROOT), "--onc")] == ["--once"]
