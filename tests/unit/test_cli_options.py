@@ -40,7 +40,7 @@ def test_the_body_takes_the_options_that_click_reads(command):
     parameters = {param.name: param for param in command.params if param.expose_value}
     hints = parameters_of(command)
     assert set(hints) - {"ctx"} == set(parameters)
-    values = command.make_context("any", [], resilient_parsing=True).params
+    values = command.make_context("any", [], ROOT, resilient_parsing=True).params
     for name, param in parameters.items():
         optional = type(None) in typing.get_args(hints[name])
         assert optional == (values[name] is None and not param.required), name
@@ -62,4 +62,6 @@ def test_completion_offers_the_commands_and_their_options():
         ("pause", "Let a campaign take nothing new."),
     ]
     run = cli.get_command(ROOT, "run")
-    assert [item.value for item in run.shell_complete(click.Context(run, parent=ROOT), "--onc")] == ["--once"]
+    assert [
+        item.value for item in run.shell_complete(click.Context(run, parent=ROOT), "--onc")
+    ] == ["--once"]
