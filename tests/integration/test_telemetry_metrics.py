@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import structlog
 from datadog.dogstatsd.base import DogStatsd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain import events as e
@@ -394,7 +394,7 @@ def test_the_address_that_was_found_is_the_one_used(monkeypatch):
 ids = st.text(alphabet="ghijkXYZ0123456789-+@", min_size=6, max_size=24).map(lambda s: f"Q{s}")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(st.lists(ids, min_size=6, max_size=6, unique=True), st.text(max_size=40))
 def test_no_id_and_no_text_is_in_any_datagram(some, text):
     """Whatever ids and words are in events, none of them leaves in a metric."""

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.answer import Answer
@@ -124,9 +124,7 @@ def watched(engine, answer):
     return watch, results
 
 
-PROFILE = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+PROFILE = settings(max_examples=120, derandomize=True)
 
 
 @PROFILE

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from itertools import pairwise
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.answer import GrantKind, MissingGrant
@@ -121,9 +121,7 @@ async def live_through(platform, phases):
     platform.answer, platform.missing = Fine().answer, ()
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@settings(max_examples=80, derandomize=True)
 @given(
     phases=st.lists(st.tuples(st.floats(0.02, 60), st.sampled_from(MODES)), max_size=6),
     stop=st.none() | st.floats(0, 120),
@@ -177,7 +175,7 @@ def only_probes_while_halted(engine):
             assert len(probes) <= len(at_once) + (until - begin) / PROBE_SECONDS + 1
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     forbidden=st.sets(st.integers(1, PEOPLE), max_size=4),
     workers=st.integers(1, 8),

@@ -20,7 +20,7 @@ acts = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(acts, st.booleans(), st.floats(0, 6), st.integers(1, 9))
 def test_whoever_pauses_and_resumes_everybody_gets_one_message(acts, by_priority, stop, workers):
     """Also across a stop and a second run; afterwards nothing is held by anybody."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.events import Halted, Probed, Resumed
@@ -75,9 +75,7 @@ async def live_through(platform, phases):
     platform.answer, platform.missing = FINE
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@settings(max_examples=60, derandomize=True)
 @given(
     lives=st.lists(PHASES, min_size=2, max_size=3),
     stop=st.none() | st.floats(0, 120),

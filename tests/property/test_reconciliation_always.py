@@ -54,7 +54,7 @@ evidence = st.builds(
 waits = st.floats(0, 60)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(intended=intents, known=evidence, policy=policies, now=TIMES, waited=waits)
 def test_no_verdict_without_its_proof(intended, known, policy, now, waited):
     """Never absent early or without a witness, never found in what is somebody else's."""
@@ -78,7 +78,7 @@ def test_no_verdict_without_its_proof(intended, known, policy, now, waited):
                     assert verdict.sent_at < other.at - policy.clock_skew
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(one=intents, other=intents, known=evidence, policy=policies, now=TIMES)
 def test_one_message_is_never_found_for_two(one, other, known, policy, now):
     """Two that wait at the same time, with everything else alike, never share a message."""

@@ -72,7 +72,7 @@ sends = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(sends=sends, writes=st.lists(st.integers(0, 120), max_size=3), parks=st.booleans())
 def test_every_send_gets_its_own_message_or_none(sends, writes, parks):
     """Found is what that send made, absent is what took no effect, whatever else is going on.

@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.sources.factory import open_source
@@ -57,7 +57,6 @@ def read(name, data):
         return asyncio.run(drain())
 
 
-@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=30), st.booleans())
 def test_every_row_comes_out_once_with_its_line(records, ends_with_a_newline):
     """Good rows in their order, bad ones with line and reason, whatever is beside them."""
@@ -74,7 +73,6 @@ def test_every_row_comes_out_once_with_its_line(records, ends_with_a_newline):
     assert all(row.reason in reasons for row, (_, reasons) in zip(rejected, bad, strict=True))
 
 
-@settings(deadline=None)
 @given(NASTY, st.sampled_from(["a.csv", "a.jsonl", "a", "a.tsv", "a.csv.gz", "a.csv.zst"]))
 def test_no_file_stops_a_watched_folder(data, name):
     """Any bytes under any name end with a position that says done, and every line once."""
@@ -84,7 +82,6 @@ def test_no_file_stops_a_watched_folder(data, name):
     assert [batch.position.done for batch in batches] == [False] * (len(batches) - 1) + [True]
 
 
-@settings(deadline=None)
 @given(NASTY)
 def test_every_line_is_accounted_for(junk):
     """Lines without a quote are rows one by one: contact, rejected or blank."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.sources.factory import open_source
@@ -68,7 +68,6 @@ def check(name, data, batch_rows):
             assert summed(drained(path, known)) == summed(batches[number:])
 
 
-@settings(deadline=None)
 @given(st.lists(CSV_LINES, max_size=12), ENDS, BEGINNINGS, st.integers(1, 4), st.data())
 def test_resuming_a_csv_file(lines, end, beginning, batch_rows, data):
     """Every shape of line and line end, plain and compressed."""
@@ -77,7 +76,6 @@ def test_resuming_a_csv_file(lines, end, beginning, batch_rows, data):
     check(f"a.csv{suffix}", content, batch_rows)
 
 
-@settings(deadline=None)
 @given(st.lists(JSON_LINES, max_size=12), ENDS, BEGINNINGS, st.integers(1, 4), st.data())
 def test_resuming_a_json_lines_file(lines, end, beginning, batch_rows, data):
     """Every shape of line and line end, plain and compressed."""
