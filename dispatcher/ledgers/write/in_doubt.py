@@ -11,7 +11,8 @@ from dispatcher.ledgers.codec import Fields, claim_of, person_of
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ports import InDoubtContact, KnownEffects
 
-_CLAIM_WIDTH = 11  # columns of a row that are those of a claim
+_CLAIM_FIELDS = 11
+"""The first fields of a row are those of a claim."""
 
 
 def due_in_doubt(
@@ -62,8 +63,8 @@ def witnesses(connection: sqlite3.Connection, after: float, limit: int) -> list[
 
 
 def _in_doubt_contact(row: Fields) -> InDoubtContact:
-    claim = claim_of(row[:_CLAIM_WIDTH])
-    send = _unsettled_send([claim.id, *row[_CLAIM_WIDTH:]])
+    claim = claim_of(row[:_CLAIM_FIELDS])
+    send = _unsettled_send([claim.id, *row[_CLAIM_FIELDS:]])
     send = replace(send, ended_at=claim.progress.doubted_at)
     return InDoubtContact(claim.id, claim.contact, claim.progress, send)
 
