@@ -147,7 +147,7 @@ class PrefetchLimit:
         self._finished: deque[tuple[float, int]] = deque(maxlen=8)
 
     def update(self, now: float, finished: int) -> int:
-        """Note that ``finished`` contacts were finished so far; return how many fit the pace."""
+        """Record the contacts ``finished`` so far; return how many may be claimed ahead."""
         if not self._finished or now - self._finished[-1][0] >= self.SECONDS / 4:
             self._finished.append((now, finished))
         then, before = self._finished[0]

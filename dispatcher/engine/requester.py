@@ -90,9 +90,8 @@ class Requester:
         if block is not None:
             permit.release()
             return Blocked(block)
-        if not permit.client.breaker.allows(
-            in_flight.id
-        ):  # a halt began while the intent was committed
+        # a halt may have begun while the intent was committed
+        if not permit.client.breaker.allows(in_flight.id):
             permit.release()
             await self.completer.retract(in_flight)
             return Suspended(decision)

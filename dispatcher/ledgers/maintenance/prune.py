@@ -69,7 +69,7 @@ def prune_ledger(
 def prune(
     connection: sqlite3.Connection, order: PruneOrder, report: ReportProgress = ignore_progress
 ) -> Pruned:
-    """Remove old final contacts with their lineage and story, and old rejected rows.
+    """Remove old final contacts with their lineage and history, and old rejected rows.
 
     Each span of ids is one transaction. The newest row of each table stays whatever its age,
     because an id must never be used twice: readers remember the id up to which they have read.
