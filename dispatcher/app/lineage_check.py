@@ -7,7 +7,7 @@ import uvloop
 
 from dispatcher.app.wiring import open_reader
 from dispatcher.engine.clock import SystemClock
-from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
+from dispatcher.engine.readonly.lineage_check import LineageCheckProgress, verify
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
 from dispatcher.settings import Settings
 
@@ -15,8 +15,8 @@ from dispatcher.settings import Settings
 def verify_lineage(
     settings: Settings,
     query: UnverifiedQuery,
-    check: LineageCheck,
-    show: Callable[[LineageCheck], None],
+    check: LineageCheckProgress,
+    show: Callable[[LineageCheckProgress], None],
 ) -> None:
     """Ask the platform about the query's links, and mark them; the results are in ``check``.
 
@@ -32,8 +32,8 @@ def verify_lineage(
 async def _verify(
     settings: Settings,
     query: UnverifiedQuery,
-    check: LineageCheck,
-    show: Callable[[LineageCheck], None],
+    check: LineageCheckProgress,
+    show: Callable[[LineageCheckProgress], None],
 ) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:

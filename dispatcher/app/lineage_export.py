@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dispatcher.app.lineage_formats import Format, Written, check_format, write
+from dispatcher.app.lineage_formats import ExportFormat, Written, check_format, write
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.read.reader import lineage_rows
 
@@ -31,7 +31,7 @@ class ExportRequest:
 
     ledger: Path
     campaign: str | None
-    format: Format
+    format: ExportFormat
     since: int | None
     out: Path | None
     cursor_file: Path | None

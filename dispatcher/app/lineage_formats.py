@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, Literal
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.read.rows import LineageRow
 
-Format = Literal["csv", "jsonl", "parquet"]
-FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
+ExportFormat = Literal["csv", "jsonl", "parquet"]
+FORMATS: tuple[ExportFormat, ...] = ("csv", "jsonl", "parquet")
 
 BLOCK_ROWS = 5000
 """Rows that are in memory at a time."""
@@ -46,7 +46,7 @@ class Written:
     rows: int = 0
 
 
-def check_format(format_: Format) -> None:
+def check_format(format_: ExportFormat) -> None:
     """Check that a format can be written.
 
     Raises:
@@ -60,10 +60,10 @@ def check_format(format_: Format) -> None:
         )
 
 
-def write(format_: Format, rows: Iterable[LineageRow], out: BinaryIO, since: int) -> Written:
+def write(format_: ExportFormat, rows: Iterable[LineageRow], out: BinaryIO, since: int) -> Written:
     """Write ``rows`` to ``out``, one block at a time; return their number and the last id."""
     written = Written(since)
-    writers: dict[Format, Callable[[Iterator[list[LineageRow]], BinaryIO], None]] = {
+    writers: dict[ExportFormat, Callable[[Iterator[list[LineageRow]], BinaryIO], None]] = {
         "csv": _write_csv,
         "jsonl": _write_jsonl,
         "parquet": _write_parquet,

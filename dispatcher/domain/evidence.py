@@ -8,7 +8,7 @@ from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 NEVER_SHOWN = float("-inf")
-"""The value of ``caught_up`` while no look back has shown a witness yet."""
+"""The value of ``analytics_watermark`` while no look back has shown a witness yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class Evidence:
     ``messages`` are delivered messages of other contacts, ``conversations`` are conversations
     that other contacts opened. ``unnamed`` are conversations that received another contact's
     message whose id is not known. ``unsettled`` are all unsettled sends of all campaigns to these
-    conversations and people. ``caught_up`` is the platform's time of the newest witness that a
-    look back has shown.
+    conversations and people. ``analytics_watermark`` is the platform's time of the newest witness
+    that a look back has shown.
     """
 
     shown: Sequence[PastConversation] = ()
     messages: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     unsettled: Sequence[UnsettledSend] = ()
-    caught_up: float = NEVER_SHOWN
+    analytics_watermark: float = NEVER_SHOWN
     unnamed: frozenset[str] = frozenset()
 
 

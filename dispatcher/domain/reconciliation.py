@@ -44,7 +44,7 @@ def judge(
         return _attribute(send, matches, evidence, policy, now)
     if now <= visible_by:
         return None
-    complete = evidence.caught_up > visible_by and _is_searchable(send, policy)
+    complete = evidence.analytics_watermark > visible_by and _is_searchable(send, policy)
     if complete and not matches.may_be_present:
         return Resolution.ABSENT
     if policy.resend:

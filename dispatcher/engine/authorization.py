@@ -26,7 +26,7 @@ def describe_missing(grants: Sequence[MissingGrant]) -> str:
 
 
 def halt_reason(grants: TokenGrants, known: HaltReason | None = None) -> tuple[HaltReason, str]:
-    """Return why a run halts whose token lacks a grant, and the words.
+    """Return the halt reason and its message for a token that lacks a grant.
 
     ``known`` is the reason that a refusal's body or an earlier halt gave. A client without a
     role lacks permissions and divisions alike: a known division stays the reason.

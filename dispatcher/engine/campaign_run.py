@@ -63,7 +63,7 @@ class CampaignRun:
         self.reconciler = reconciler
         self.ready: deque[Claim] = deque()
         """Claims that no worker has taken yet."""
-        self.busy = 0
+        self.in_flight = 0
         """Contacts that workers have."""
         self.finished = 0
         """Contacts that workers have finished so far."""
@@ -93,22 +93,26 @@ class CampaignRun:
             seconds = max(0.0, self._clock.time() - since)
             self._events.emit(Resumed(HaltReason.PAUSED, seconds))
 
-    def prefetch_left(self) -> int:
+    def prefetch_room(self) -> int:
         """Return how many more contacts may be claimed; 0 while enough are ready."""
         if self.paused_at is not None:
             return 0
-        size, ready = self._prefetch.size(self._clock.monotonic(), self.finished), len(self.ready)
+        size, ready = self._prefetch.update(self._clock.monotonic(), self.finished), len(self.ready)
         return 0 if ready > size // 2 else size - ready
 
     @property
-    def read(self) -> bool:
+    def source_finished(self) -> bool:
         """Whether the source has nothing more for this run."""
         return self.intake.exhausted or self.intake.limited
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left but what is due later, or waits for the end of a pause."""
-        return (self.read or self.paused_at is not None) and not self.ready and not self.busy
+        return (
+            (self.source_finished or self.paused_at is not None)
+            and not self.ready
+            and not self.in_flight
+        )
 
     @property
     def next_due(self) -> float:
@@ -133,7 +137,7 @@ class CampaignRun:
         backlog = await self.ledger.backlog(now)
         self._events.emit(
             Gauges(
-                in_flight=self.busy,
+                in_flight=self.in_flight,
                 backlog=backlog.due + backlog.later,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
                 pace=sum(client.pacer.rate for client in clients),

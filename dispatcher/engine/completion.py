@@ -1,4 +1,7 @@
-"""Writes what becomes of a contact in flight. Each is committed before its event is emitted."""
+"""Writes what becomes of a contact in flight.
+
+Each write is committed before its event is emitted.
+"""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
@@ -34,7 +37,10 @@ class Completer:
     def intend(
         self, in_flight: InFlight, step: Step, decision: Notify | Open
     ) -> Awaitable[SendBlock | None]:
-        """Commit that a send is about to leave; return what blocks it, and then nothing is."""
+        """Commit the intent of a send.
+
+        If the send is blocked, commit nothing and return the block.
+        """
         now, progress = self.platform_time.now(), in_flight.progress.count_send()
         return self.ledger.intend(
             Intent(
@@ -44,7 +50,7 @@ class Completer:
         )  # fmt: skip
 
     def retract(self, in_flight: InFlight) -> Awaitable[None]:
-        """Take an intent back: the message was not taken, or never left."""
+        """Take an intent back. The platform did not take the message."""
         return self.ledger.retract(in_flight.id)
 
     async def settle(
@@ -65,7 +71,7 @@ class Completer:
                 in_flight.progress,
                 words=in_flight.redact(answer.words) if answer else "",
                 correlation_id=answer.correlation_id if answer else "",
-                story=in_flight.history,
+                history=in_flight.history,
             ),
         )
         if reason is Reason.RETRY_LOOP:
@@ -79,7 +85,7 @@ class Completer:
         opened, conversation = isinstance(decision, Open), in_flight.conversation
         identity = decision.external_contact_id if isinstance(decision, Open) else None
         identity = identity or (conversation.external_contact_id if conversation else None)
-        person = identity or in_flight.contact.external_contact_id
+        external_contact_id = identity or in_flight.contact.external_contact_id
         read_ago = self.clock.monotonic() - in_flight.state_at
         return await self._settle(
             in_flight,
@@ -89,14 +95,14 @@ class Completer:
                 reason=Reason.DELIVERED,
                 at=self.clock.time(),
                 progress=in_flight.progress,
-                relation=_relation(decision, answer.conversation_id, person),
+                relation=_relation(decision, answer.conversation_id, external_contact_id),
                 conversation_id=answer.conversation_id,
                 message_id=answer.message_id,
                 external_contact_id=identity,
                 state_seen=conversation.state if conversation else None,
                 state_at=self.clock.time() - read_ago if conversation else None,
                 correlation_id=answer.correlation_id,
-                story=in_flight.history,
+                history=in_flight.history,
             ),
         )
 
@@ -168,15 +174,17 @@ class Completer:
         return LEFT
 
 
-def _relation(decision: Notify | Open, conversation_id: str | None, person: str | None) -> Relation:
+def _relation(
+    decision: Notify | Open, conversation_id: str | None, external_contact_id: str | None
+) -> Relation:
     """Return how the conversation that took the message continues the earlier one.
 
-    A notify that ended in another conversation continues by its ``person``, if that is known.
+    A notify that ended in another conversation continues it by the person, if that is known.
     """
     if isinstance(decision, Notify):
         if conversation_id == decision.conversation_id:
             return Relation.NOTIFIED
-        return Relation.UNLINKED if person is None else Relation.LINKED
+        return Relation.UNLINKED if external_contact_id is None else Relation.LINKED
     if decision.previous is None:
         return Relation.UNLINKED
     return Relation.THREADED if conversation_id == decision.previous else Relation.LINKED

@@ -87,15 +87,19 @@ class Delivery:
                         turn = await self.completer.defer(in_flight, later)
                     case Notify() | Open() as decision:
                         turn = await self._send(in_flight, decision)
-                    case turn:  # no state could be read
-                        pass
+                    case next_turn:  # no decision: the contact has left, or takes another turn
+                        turn = next_turn
         finally:
             self.requester.release_probe(in_flight)
 
     async def _decide(
         self, in_flight: InFlight, turn: Turn
     ) -> Finish | Defer | Notify | Open | Turn:
-        """Come to a decision, or return the next turn where no state could be read."""
+        """Come to a decision, or return the next turn.
+
+        There is no decision if no state could be read, or if the state shows what the refusal of
+        an open (`OpenRefused`) means: then that is carried out.
+        """
         now, policy, contact = self.clock.time(), self.policy, in_flight.contact
         decision: Decision | Defer | None = self._decide_without_state(in_flight, turn, now)
         if decision is None:

@@ -13,8 +13,8 @@ class DueTimes:
         """The earliest due time that was written since the feeder last asked the ledger."""
         self.next_look_back = 0.0
         """When the next contact in doubt is due for a look back; 0 until the ledger was asked."""
-        self.in_doubt_event = asyncio.Event()
-        """Set when a look back was scheduled."""
+        self.look_back_scheduled = asyncio.Event()
+        """Set when a look back is scheduled; the reconciler clears it before it waits."""
 
     def schedule(self, at: float) -> None:
         """Note that a contact is due at that time."""
@@ -23,4 +23,4 @@ class DueTimes:
     def schedule_look_back(self, at: float) -> None:
         """Note that a contact in doubt is due for a look back at that time."""
         self.next_look_back = min(self.next_look_back, at)
-        self.in_doubt_event.set()
+        self.look_back_scheduled.set()

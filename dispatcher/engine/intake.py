@@ -1,6 +1,7 @@
 """Takes contacts from the source to the ledger and claims them, only as many as workers need."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
@@ -13,7 +14,7 @@ class ContactLimit:
     """How many contacts a run may still claim, over all its campaigns."""
 
     def __init__(self, limit: int | None = None) -> None:
-        self.left = limit if limit is not None else NEVER
+        self.remaining = limit if limit is not None else math.inf
 
 
 class Intake:
@@ -46,7 +47,7 @@ class Intake:
     @property
     def limited(self) -> bool:
         """Whether as many contacts were claimed as this run may claim."""
-        return self._limit.left <= 0
+        return self._limit.remaining <= 0
 
     @property
     def reading(self) -> tuple[asyncio.Task[Batch | None], ...]:
@@ -60,7 +61,7 @@ class Intake:
 
     async def claims(self, count: int) -> list[Claim]:
         """Claim up to ``count`` contacts that are due; empty if there are none at present."""
-        count = int(min(count, self._limit.left))
+        count = int(min(count, self._limit.remaining))
         if count <= 0:
             return []
         claims: list[Claim] = []
@@ -68,7 +69,7 @@ class Intake:
             claims.extend(await self._claim_due(count))
         if len(claims) < count and not self.exhausted:
             claims.extend(await self._admit(count - len(claims)))
-        self._limit.left -= len(claims)
+        self._limit.remaining -= len(claims)
         return claims
 
     async def close(self) -> None:
@@ -145,8 +146,8 @@ class PrefetchLimit:
         self._limit = limit
         self._finished: deque[tuple[float, int]] = deque(maxlen=8)
 
-    def size(self, now: float, finished: int) -> int:
-        """Return the size that fits the recent pace; ``finished`` counts all contacts so far."""
+    def update(self, now: float, finished: int) -> int:
+        """Record the contacts ``finished`` so far; return how many may be claimed ahead."""
         if not self._finished or now - self._finished[-1][0] >= self.SECONDS / 4:
             self._finished.append((now, finished))
         then, before = self._finished[0]

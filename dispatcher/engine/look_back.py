@@ -24,7 +24,7 @@ WITNESSES = 3
 MAX_BATCH = MAX_LOOK_BACK_IDS - 2 * WITNESSES
 """Contacts that one look back serves."""
 MIN_BATCH = 10
-"""Contacts that it serves at least after the platform's answer about more was too large."""
+"""The smallest batch, after an answer that was too large."""
 
 _IDS = count(-1, -1)
 """Ids for breakers and permits; those of the ledger's contacts are above zero."""
@@ -55,7 +55,7 @@ class LookBackReader:
         self._platform_time = platform_time
         self._policy = policy
         self._id = next(_IDS)
-        self.caught_up = NEVER_SHOWN
+        self.analytics_watermark = NEVER_SHOWN
         """The time of the newest message that analytics have shown (platform's clock)."""
         self.batch_size = MAX_BATCH
         """Contacts that the next look back serves at most."""
@@ -70,18 +70,23 @@ class LookBackReader:
             look_back = LookBack(self._platform_time.now(), ())
         if look_back is not None:
             self.batch_size = min(MAX_BATCH, self.batch_size * 2)
-            self.caught_up = max(self.caught_up, newest_shown(look_back.shown, witnesses))
+            self.analytics_watermark = max(
+                self.analytics_watermark, newest_shown(look_back.shown, witnesses)
+            )
         return look_back
 
     async def _witnesses(self, contacts: Sequence[InDoubtContact]) -> list[DeliveryWitness]:
-        """Choose messages that were taken after the first, and after the last, visibility bound."""
+        """Choose messages that were taken after the first bound, and after the last one.
+
+        A contact's bound is the time by which analytics must show its send.
+        """
         now = self._platform_time.now()
         bounds = [
             bound
             for contact in contacts
             if contact.send.conversation_id is not None
             and (bound := self._policy.visible_by(contact.send)) < now
-            and bound >= self.caught_up
+            and bound >= self.analytics_watermark
         ]
         found: dict[DeliveryWitness, None] = {}
         for after in {min(bounds), max(bounds)} if bounds else ():
@@ -108,6 +113,7 @@ class LookBackReader:
     async def _request(
         self, queries: Sequence[LookBackQuery], contact_count: int
     ) -> LookBack | None:
+        # one request for many contacts: no event or log line may name one of them
         in_flight = InFlight(self._id, Contact("", "", ""), NEW, 0.0)
         try:
             reply = await self._requester.look_back(in_flight, queries)
@@ -119,6 +125,7 @@ class LookBackReader:
                 breaker.record_success(in_flight.id, Step.LOOK_BACK, in_flight.sent_at)
                 made_at = self._platform_time.now() - reply.seconds
                 return LookBack(made_at, result.past_conversations)
+            # a success that was not accepted: the answer was too large to be read
             if result.from_platform and result.status // 100 == SUCCESS:
                 self.batch_size = max(MIN_BATCH, contact_count // 2)
             await self._refusals.handle(in_flight, Step.LOOK_BACK, kind, reply)

@@ -40,7 +40,9 @@ class Pipeline:
             if options.by_priority
             else campaigns
         )
-        self._queue: asyncio.Queue[bool] = asyncio.Queue()  # a _TAKE for each claim that is ready
+        # The queue has as many _TAKE as all campaigns together have claims in ``ready``: whatever
+        # changes one of them changes the other before the next await.
+        self._queue: asyncio.Queue[bool] = asyncio.Queue()
         self._stopping = asyncio.Event()
         self._failed = False
         self._wanted = asyncio.Event()
@@ -82,7 +84,7 @@ class Pipeline:
     @property
     def in_flight(self) -> int:
         """Contacts that workers have."""
-        return sum(campaign.busy for campaign in self._campaigns)
+        return sum(campaign.in_flight for campaign in self._campaigns)
 
     async def run(self) -> RunOutcome:
         """Run to the end.
@@ -107,7 +109,7 @@ class Pipeline:
                 if not await self._drain(workers):
                     outcome = RunOutcome.CUT_OFF
                 for campaign in self._campaigns:
-                    await campaign.reconciler.finish()
+                    await campaign.reconciler.stop_writing()
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as group_error:
@@ -152,14 +154,14 @@ class Pipeline:
                     return RunOutcome.HALTED
                 if self._pool.hold_remaining(Step.CHECK) > self._options.wait_limit:
                     return RunOutcome.DEFERRED
-            await self._rest()
+            await self._wait_for_work()
         return RunOutcome.DRAINED
 
     async def _supply(self) -> bool:
         """Let each campaign claim what it has room for; True if any has new claims."""
         supplied = False
         for campaign in self._claim_order:
-            room = campaign.prefetch_left()
+            room = campaign.prefetch_room()
             claims = await campaign.intake.claims(room) if room > 0 else ()
             if campaign.paused_at is not None:
                 await campaign.release(claims)
@@ -188,14 +190,14 @@ class Pipeline:
         since = self._pool.halted_since
         return since is not None and self._clock.monotonic() - since > self._options.wait_limit
 
-    async def _rest(self) -> None:
+    async def _wait_for_work(self) -> None:
         """Wait until the workers want more, a contact is due, or a source has a batch."""
         seconds, now = IDLE_SECONDS, self._clock.time()
         batches: list[asyncio.Task[Batch | None]] = []
         for campaign in self._campaigns:
-            if campaign.prefetch_left() > 0:
+            if campaign.prefetch_room() > 0:
                 seconds = min(seconds, max(0.001, campaign.next_due - now))
-                if not campaign.read:
+                if not campaign.source_finished:
                     seconds = min(seconds, BATCH_SECONDS)
                     batches += campaign.intake.reading
         if batches:
@@ -213,13 +215,13 @@ class Pipeline:
         while await self._queue.get() is _TAKE:
             campaign = self._next_campaign()
             claim = campaign.ready.popleft()
-            campaign.busy += 1
+            campaign.in_flight += 1
             try:
                 await campaign.delivery.deliver(claim)
             finally:
-                campaign.busy -= 1
+                campaign.in_flight -= 1
                 campaign.finished += 1
-            if len(campaign.ready) <= workers or not campaign.busy:
+            if len(campaign.ready) <= workers or not campaign.in_flight:
                 self._wanted.set()
 
     def _next_campaign(self) -> CampaignRun:
@@ -230,7 +232,7 @@ class Pipeline:
         return self._campaigns[self._scheduler.next(waiting)]
 
     async def _drain(self, workers: list[asyncio.Task[None]]) -> bool:
-        """Stop the intake, release ready claims, let the workers finish; False if cut off."""
+        """Begin the drain: release ready claims, let the workers finish; False if cut off."""
         self._pool.drain()
         ready = [(campaign, self._withdraw_ready(campaign)) for campaign in self._campaigns]
         for campaign, claims in ready:

@@ -37,35 +37,39 @@ class Reconciler:
     due_times: DueTimes
     policy: DecisionPolicy
     _waiting_since: dict[int, float] = field(default_factory=dict, init=False)
-    _busy: bool = field(default=False, init=False)
-    _acting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _looking_back: bool = field(default=False, init=False)
+    _write_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
     def next_look_back(self) -> float:
         """When the next look back is due (seconds since the epoch); inf if none is."""
-        return 0.0 if self._busy else self.due_times.next_look_back
+        return 0.0 if self._looking_back else self.due_times.next_look_back
 
     async def run(self) -> None:
         """Look back for contacts as they are due; ends when it is cancelled."""
         while True:
             await self._until_due()
-            self._busy = True
+            self._looking_back = True
             try:
                 await self._round()
             finally:
-                self._busy = False
+                self._looking_back = False
 
-    async def finish(self) -> None:
-        """Wait until the verdicts of a look back are written; prevent further writes."""
-        await self._acting.acquire()
+    async def stop_writing(self) -> None:
+        """Wait until the verdicts of a look back are written, and prevent further writes.
+
+        The lock is never released.
+        """
+        await self._write_lock.acquire()
 
     async def _until_due(self) -> None:
+        """Wait until a look back is due. In a drain, which permits none, wait to be cancelled."""
         due_times = self.due_times
         while (wait := due_times.next_look_back - self.clock.time()) > 0 or self.pool.draining:
-            due_times.in_doubt_event.clear()
+            due_times.look_back_scheduled.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait, CLOCK_SECONDS) if wait > 0 else None):
-                    await due_times.in_doubt_event.wait()
+                    await due_times.look_back_scheduled.wait()
 
     async def _round(self) -> None:
         contacts = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
@@ -80,7 +84,7 @@ class Reconciler:
         look_back = await self.look_backs.read(contacts)
         if look_back is None and self.pool.draining:
             return False
-        async with self._acting:
+        async with self._write_lock:
             if look_back is None:
                 now = self.platform_time.now()
                 await asyncio.gather(*(self._put_off(contact, now) for contact in contacts))
@@ -99,10 +103,10 @@ class Reconciler:
         linked = [c.send for c in contacts if c.send.conversation_id is not None]
         ids = {send.conversation_id for send in linked if send.conversation_id}
         ids.update(conversation.id for conversation in shown)
-        people = {contact.send.external_contact_id for contact in contacts}
+        external_ids = {contact.send.external_contact_id for contact in contacts}
         since = min(map(policy.rivals_since, linked), default=look_back.at)
         known = await self.ledger.known_effects(
-            sorted(ids), since, sorted(person for person in people if person is not None)
+            sorted(ids), since, sorted(id_ for id_ in external_ids if id_ is not None)
         )
         messages, conversations = set(known.messages), set(known.conversations)
         unsettled = {send.id: send for send in known.unsettled}
@@ -110,7 +114,7 @@ class Reconciler:
         for contact in sorted(contacts, key=lambda contact: contact.send.at):
             evidence = Evidence(
                 shown, frozenset(messages), frozenset(conversations),
-                tuple(unsettled.values()), self.look_backs.caught_up, known.unnamed,
+                tuple(unsettled.values()), self.look_backs.analytics_watermark, known.unnamed,
             )  # fmt: skip
             waited = self._waited(contact, look_back.at)
             verdict = judge(contact.send, evidence, policy, look_back.at, waited)

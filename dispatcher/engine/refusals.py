@@ -42,7 +42,11 @@ class RefusalHandler:
     async def handle(
         self, in_flight: InFlight, step: Step, kind: AnswerKind, reply: Reply
     ) -> Repeat | Left | None:
-        """Handle a refusal that is the client's; None if it is the contact's own."""
+        """Handle a refusal that concerns all requests of the client.
+
+        Return `REPEAT` if the request needs a new permit, `LEFT` if the contact has left its
+        worker, and None if the refusal concerns this contact alone.
+        """
         answer, handled = reply.result, None
         if not isinstance(answer, Answer):
             return None
@@ -66,7 +70,11 @@ class RefusalHandler:
     async def _unauthorized(
         self, in_flight: InFlight, step: Step, answer: Answer, token: TokenLease
     ) -> Repeat:
-        """Renew the token once; a token issued after the first 401 has to do, if it is young."""
+        """Renew the token.
+
+        Halt if a token issued after an earlier 401 is refused while young, or after
+        `MAX_UNAUTHORIZED` refusals.
+        """
         client = in_flight.client
         times, refused = in_flight.unauthorized.pop(client, (0, token))
         newer = token.number > refused.number
@@ -87,8 +95,8 @@ class RefusalHandler:
         since the client may have it for other contacts. Another client may reach the contact.
         """
         client = in_flight.client
-        with client.breaker.suspended():
-            grants, reason, lacking = await self._judge_403(in_flight, step, answer)
+        with client.breaker.pending_verdict():
+            grants, reason, lacking = await self._halt_if_grant_missing(in_flight, step, answer)
             if lacking:
                 return REPEAT
             if grants is not None and not self._refused_while_others_pass(in_flight, step):
@@ -111,16 +119,16 @@ class RefusalHandler:
 
     async def _records_forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat:
         """Halt for a grant that the token lacks; else leave analytics to the other clients."""
-        with in_flight.client.breaker.suspended():
-            _, _, lacking = await self._judge_403(in_flight, step, answer)
+        with in_flight.client.breaker.pending_verdict():
+            _, _, lacking = await self._halt_if_grant_missing(in_flight, step, answer)
         if not lacking:
             self.pool.skip_for(in_flight.client, step, self.pool.probe_seconds)
         return REPEAT
 
-    async def _judge_403(
+    async def _halt_if_grant_missing(
         self, in_flight: InFlight, step: Step, answer: Answer
     ) -> tuple[TokenGrants | None, HaltReason, bool]:
-        """Return a new token's grants, the cause of the 403, and True if a missing grant halts."""
+        """Return a new token's grants, the cause of the 403, and True if a missing grant halted."""
         grants = await in_flight.client.breaker.new_grants()
         source, reason = authorization.cause_of_403(answer, grants)
         missing = authorization.missing(answer, grants)
@@ -155,7 +163,7 @@ class RefusalHandler:
         self, in_flight: InFlight, step: Step, answer: Answer
     ) -> Repeat | Left | None:
         """Find a missing scope behind a 409, by the grants of a token that is issued after it."""
-        with in_flight.client.breaker.suspended():
+        with in_flight.client.breaker.pending_verdict():
             grants = await in_flight.client.breaker.new_grants()
             if grants is not None:
                 if not grants.missing_grants:

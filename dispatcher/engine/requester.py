@@ -76,11 +76,10 @@ class Requester:
 
     async def send(self, in_flight: InFlight, step: Step, decision: Notify | Open) -> SendResult:
         """Commit the intent and make the send."""
-        acquired = await self._acquire(in_flight, step)
-        if isinstance(acquired, Left):
-            return acquired
-        client, permit = acquired
-        if self._is_outdated(in_flight):
+        permit = await self._acquire(in_flight, step)
+        if isinstance(permit, Left):
+            return permit
+        if self._discard_if_outdated(in_flight):
             permit.release()
             return DECIDE_AGAIN
         try:
@@ -91,14 +90,15 @@ class Requester:
         if block is not None:
             permit.release()
             return Blocked(block)
-        if not client.breaker.allows(in_flight.id):  # a halt began while the intent was committed
+        # a halt may have begun while the intent was committed
+        if not permit.client.breaker.allows(in_flight.id):
             permit.release()
             await self.completer.retract(in_flight)
             return Suspended(decision)
         if in_flight.conversation is not None:
             self.events.emit(StateAged(self.clock.monotonic() - in_flight.state_at))
         try:
-            return await self._request(in_flight, step, acquired, _sending(in_flight, decision))
+            return await self._request(in_flight, step, permit, _sending(in_flight, decision))
         except TokenExpiredError as expired:
             await self.completer.retract(in_flight)
             renewed = await self._renew(in_flight, expired.number)
@@ -129,11 +129,11 @@ class Requester:
         """Let another contact become the probe, if this one was it."""
         self.pool.release_probe(in_flight.id)
 
-    def _is_outdated(self, in_flight: InFlight) -> bool:
+    def _discard_if_outdated(self, in_flight: InFlight) -> bool:
         """Return True if the decision is no longer true after the wait for the permit.
 
-        The contact expired, or its state is too old, or a rule of the campaign forbids the send
-        now, or for the person that the state check has named.
+        The contact expired, or a rule of the campaign forbids the send now, or for the person
+        that the state check has named, or the state is too old: then it is discarded.
         """
         now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
         if contact.expires_at is not None and now >= contact.expires_at:
@@ -170,12 +170,11 @@ class Requester:
         return REPEAT
 
     async def _request(
-        self, in_flight: InFlight, step: Step, acquired: ClientPermit, call: _Call
+        self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
     ) -> Reply:
-        client, permit = acquired
-        in_flight.client, in_flight.sent_at = client, self.clock.time()
+        in_flight.client, in_flight.sent_at = permit.client, self.clock.time()
         try:
-            reply = await call(client.platform)
+            reply = await call(permit.client.platform)
         except TokenExpiredError:
             permit.release()
             raise
@@ -189,15 +188,17 @@ class Requester:
     def _record(self, in_flight: InFlight, step: Step, reply: Reply) -> None:
         if reply.clock is not None:
             self.platform_time.synchronize(reply.clock)
-        result, left = reply.result, True
+        result, request_left = reply.result, True
         if isinstance(result, Answer):
             in_flight.client.breaker.record_reachable()
         elif result.cause is NoAnswerCause.NOT_SENT:
-            left = False
+            request_left = False
             in_flight.client.breaker.record_unreachable(result.detail)
-        if step.is_send and left:
+        if step.is_send and request_left:
             opens = in_flight.progress.open_next
             counted = in_flight.progress.count_send()
+            # `count_send` resets open_next. It stays set until the answer is judged: after one that
+            # proves nothing about the conversation, the open is still next.
             in_flight.progress = replace(counted, open_next=True) if opens else counted
         self.events.emit(_answered(in_flight, step, reply))
 

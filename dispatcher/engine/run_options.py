@@ -27,9 +27,12 @@ class RunOutcome(StrEnum):
 class PipelineOptions:
     """The options of a run; times in seconds.
 
-    With ``once`` it ends when source and ledger are exhausted; what is due later than
-    ``wait_limit`` after that stays in the ledger. With ``by_priority`` a campaign gets workers
-    only when no campaign of a higher priority has claims ready; else campaigns share them.
+    With ``once`` a run ends when source and ledger are exhausted. It still waits for contacts that
+    are due within ``wait_limit`` after that; the others stay in the ledger. It also ends when all
+    clients are halted, or held, for longer than ``wait_limit``. A drain that takes longer than
+    ``drain_seconds`` is cut off. Gauges are emitted each ``gauge_seconds``. With ``by_priority`` a
+    campaign gets workers only when no campaign of a higher priority has claims ready; otherwise
+    campaigns share the workers.
     """
 
     workers: int = 64

@@ -23,30 +23,32 @@ class Scheduler(Protocol):
     """Decides which campaign's contact is next."""
 
     def next(self, waiting: Sequence[int]) -> int:
-        """Choose one of the numbers of the campaigns that have claims ready, at least one."""
+        """Return one of ``waiting``: indexes of campaigns with ready claims, never empty."""
         ...
 
 
 class StrideScheduler:
     """Stride scheduling: chooses the campaign that got least, in proportion to its share.
 
-    Every contact costs its campaign 1 / share; the campaign that spent least is next. One that
-    had nothing for a while gets no more than a small credit for that time.
+    Every contact moves its campaign's pass on by a stride of 1 / share; the campaign with the
+    smallest pass is next. The virtual time is the greatest pass that was chosen so far: a campaign
+    that had no contacts for a while is at most `CREDIT` strides behind it.
     """
 
     def __init__(self, shares: Sequence[float]) -> None:
-        self._costs = [1.0 / share for share in shares]
-        self._spent = [0.0] * len(shares)
-        self._level = 0.0
+        self._strides = [1.0 / share for share in shares]
+        self._passes = [0.0] * len(shares)
+        self._virtual_time = 0.0
 
     def next(self, waiting: Sequence[int]) -> int:
-        """Choose the campaign that spent least, and charge it for one contact."""
-        spent = self._spent
-        for number in waiting:
-            spent[number] = max(spent[number], self._level - CREDIT * self._costs[number])
-        chosen = min(waiting, key=spent.__getitem__)
-        self._level = max(self._level, spent[chosen])
-        spent[chosen] += self._costs[chosen]
+        """Choose the campaign with the smallest pass, and move its pass on by a stride."""
+        passes = self._passes
+        for index in waiting:
+            earliest = self._virtual_time - CREDIT * self._strides[index]
+            passes[index] = max(passes[index], earliest)
+        chosen = min(waiting, key=passes.__getitem__)
+        self._virtual_time = max(self._virtual_time, passes[chosen])
+        passes[chosen] += self._strides[chosen]
         return chosen
 
 
@@ -55,9 +57,11 @@ class PriorityScheduler:
 
     def __init__(self, priorities: Sequence[int], shares: Sequence[float]) -> None:
         self._priorities = tuple(priorities)
-        self._strides = {priority: StrideScheduler(shares) for priority in priorities}
+        self._schedulers = {priority: StrideScheduler(shares) for priority in priorities}
 
     def next(self, waiting: Sequence[int]) -> int:
-        """Choose among the campaigns of the highest priority that has claims ready."""
-        highest = max(self._priorities[number] for number in waiting)
-        return self._strides[highest].next([n for n in waiting if self._priorities[n] == highest])
+        """Choose among the waiting campaigns of the highest priority."""
+        highest = max(self._priorities[index] for index in waiting)
+        return self._schedulers[highest].next(
+            [i for i in waiting if self._priorities[i] == highest]
+        )

@@ -32,7 +32,11 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """A send that is permitted to the contact, and was not possible for the client just now."""
+    """A send whose decision is still valid: the next turn repeats it without another state check.
+
+    It was not made, because a halt began or the token had expired, or the platform refused it to
+    the whole client.
+    """
 
     decision: Notify | Open
 

@@ -18,9 +18,9 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import Left
 from dispatcher.ports import Clock, Reply
 
-REST_SECONDS = 60.0
-"""How long states are read individually after a batch request that had no states."""
-_PASSING = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
+COOLDOWN_SECONDS = 60.0
+"""How long states are read individually after a batch request that failed."""
+_RESOLVED_BY_RETRY = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
 """Refusals that the renewal or the hold resolves: the next batch request may succeed."""
 
 
@@ -65,11 +65,11 @@ class StateBatcher:
         self._policy = policy
         self._limit = limit
         self._waiters: deque[_Waiter] = deque()
-        self._rests_until = float("-inf")
+        self._cooldown_until = float("-inf")
 
     async def read_state(self, in_flight: InFlight) -> Conversation | Left | None:
         """Return a state that a decision may rest on; None if it has to be read individually."""
-        if in_flight.progress != NEW or self._rests():
+        if in_flight.progress != NEW or self._is_cooling_down():
             return None
         waiter = _Waiter(in_flight)
         self._waiters.append(waiter)
@@ -86,8 +86,8 @@ class StateBatcher:
         in_flight.record_state(conversation, waiter.read_at)
         return conversation
 
-    def _rests(self) -> bool:
-        return self._clock.monotonic() < self._rests_until
+    def _is_cooling_down(self) -> bool:
+        return self._clock.monotonic() < self._cooldown_until
 
     def _leave(self, waiter: _Waiter) -> None:
         """Remove a waiter that was not served; the next one leads if this one was to lead."""
@@ -104,17 +104,17 @@ class StateBatcher:
     async def _lead(self, leader: _Waiter) -> Left | None:
         """Read a batch; `Left` if the leader has left its worker."""
         permit = await self._pool.acquire(Step.CHECK_MANY, leader.in_flight.id)
-        if permit is not None and self._rests():
-            permit.permit.release()
+        if permit is not None and self._is_cooling_down():
+            permit.release()
             permit = None
-        if permit is None:  # a rest, a drain, or a long hold: each contact finds out by itself
+        if permit is None:  # a cooldown, a drain, or a long hold: each contact finds out by itself
             for waiter in self._take(len(self._waiters)):
                 waiter.dismiss()
             return None
         batch = self._take(self._limit)
         self._appoint_leader()
         if len(batch) == 1:
-            permit.permit.release()
+            permit.release()
             return None
         try:
             return await self._read_batch(batch, permit)
@@ -140,8 +140,8 @@ class StateBatcher:
         for waiter in batch:
             waiter.dismiss()
         leader.record_request(Step.CHECK_MANY, reply.result, kind)
-        if kind not in _PASSING:
-            self._rests_until = self._clock.monotonic() + REST_SECONDS
+        if kind not in _RESOLVED_BY_RETRY:
+            self._cooldown_until = self._clock.monotonic() + COOLDOWN_SECONDS
         handled = await self._refusals.handle(leader, Step.CHECK_MANY, kind, reply)
         return handled if isinstance(handled, Left) else None
 

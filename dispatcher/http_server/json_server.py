@@ -15,7 +15,7 @@ _SHUTDOWN_SECONDS = 1.0
 JsonResponse = tuple[HTTPStatus, Mapping[str, object]]
 """Status and body; values that JSON has no type for are written as their text."""
 
-Handler = Callable[[str, bytes], Awaitable[JsonResponse]]
+RequestHandler = Callable[[str, bytes], Awaitable[JsonResponse]]
 """Called with the last part of the path, and the body."""
 
 
@@ -23,8 +23,8 @@ async def serve_json(
     stack: AsyncExitStack,
     address: socket | tuple[str, int],
     *,
-    get: Mapping[str, Handler],
-    post: Mapping[str, Handler],
+    get: Mapping[str, RequestHandler],
+    post: Mapping[str, RequestHandler],
 ) -> web.AppRunner:
     """Serve paths such as ``/status`` or ``/{command}`` until the stack is closed.
 
@@ -51,7 +51,7 @@ async def serve_json(
     return runner
 
 
-def _adapt(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _adapt(handler: RequestHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def respond(request: web.Request) -> web.Response:
         name = request.path.rpartition("/")[2]
         status, body = await handler(name, await request.read())

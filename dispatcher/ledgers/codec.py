@@ -18,8 +18,10 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import SendBlock, Status
 from dispatcher.ports import Claim, Intent, Settlement
 
-Fields = list[Any]
-"""A row of the ledger, or one change of a contact: its kind, the contact's id, `CHANGE_FIELDS`."""
+RowValues = list[Any]
+"""The values of a row of the ledger, in the order of the statement's columns."""
+ChangeRecord = list[Any]
+"""One change of a contact: its kind, the contact's id, and the values of `CHANGE_FIELDS`."""
 
 _SETTLEMENT = (
     "status", "reason", "at", "correlation_id", "words", "relation", "conversation_id",
@@ -47,7 +49,7 @@ CHANGE_FIELDS: Mapping[str, tuple[str, ...]] = {
 """The fields of each kind of change, in order, after kind and id.
 
 A change is an array because triggers read an object's fields by name 10 to 15% slower: about 10
-microseconds for a contact. ``story`` is left out if it is empty.
+microseconds for a contact. ``story`` is the contact's history; it is left out if it is empty.
 """
 
 _NAMES = tuple(field.name for field in fields(Progress))
@@ -73,52 +75,54 @@ def progress_of(stored: str | None) -> Progress:
     return Progress(**values)
 
 
-def intend_fields(intent: Intent, absent_after: int | None = None) -> Fields:
-    """Return an intent as a change; for ``absent_after`` see `LargeLedger.absent_after`."""
+def intend_fields(intent: Intent, absent_after: int | None = None) -> ChangeRecord:
+    """Return an intent as a change; for ``absent_after`` see `LookupAhead.pop_absence`."""
     decision, external_id = intent.decision, intent.external_contact_id
     if isinstance(decision, Notify):
-        to: Fields = [decision.conversation_id, external_id, None, None]
+        to: ChangeRecord = [decision.conversation_id, external_id, None, None]
     else:
         target = decision.target
         guest = [target.value, target.is_guest_id] if target else [None, None]
         to = [decision.previous, decision.external_contact_id, *guest]
-    person = person_of(external_id) if external_id else None
-    intended: Fields = ["intend", intent.id, intent.step, intent.at, *to, person]
+    hashed = person_hash(external_id) if external_id else None
+    intended: ChangeRecord = ["intend", intent.id, intent.step, intent.at, *to, hashed]
     limits = _limit_values(intent.limits)
     return [*intended, progress_json(intent.progress), *limits, absent_after]
 
 
-def settle_fields(settlement: Settlement) -> Fields:
+def settle_fields(settlement: Settlement) -> ChangeRecord:
     """Return a settlement as a change. Unless it parks the contact, the target is removed."""
     progress = settlement.progress
     parked = settlement.status is Status.PARKED
     if progress.target is not None and not parked:
         progress = replace(progress, target=None)
     values = _settlement_values(settlement)
-    settled: Fields = ["park" if parked else "settle", *values, progress_json(progress)]
-    return _with_story(settled, settlement.story)
+    settled: ChangeRecord = ["park" if parked else "settle", *values, progress_json(progress)]
+    return _with_history(settled, settlement.history)
 
 
-def defer_fields(id_: int, due: float, progress: Progress, story: Sequence[HistoryEntry]) -> Fields:
+def defer_fields(
+    id_: int, due: float, progress: Progress, history: Sequence[HistoryEntry]
+) -> ChangeRecord:
     """Return a deferral as a change."""
-    return _with_story(["defer", id_, due, progress_json(progress)], story)
+    return _with_history(["defer", id_, due, progress_json(progress)], history)
 
 
 def doubt_fields(
-    id_: int, look_at: float, progress: Progress, story: Sequence[HistoryEntry]
-) -> Fields:
+    id_: int, look_at: float, progress: Progress, history: Sequence[HistoryEntry]
+) -> ChangeRecord:
     """Return as a change that a send is in doubt."""
-    return _with_story(["doubt", id_, look_at, progress_json(progress)], story)
+    return _with_history(["doubt", id_, look_at, progress_json(progress)], history)
 
 
-def _with_story(fields: Fields, story: Sequence[HistoryEntry]) -> Fields:
-    if story:
-        fields.append(orjson.dumps(story)[1:-1].decode())
-    return fields
+def _with_history(change: ChangeRecord, history: Sequence[HistoryEntry]) -> ChangeRecord:
+    if history:
+        change.append(orjson.dumps(history)[1:-1].decode())
+    return change
 
 
 @lru_cache(maxsize=4096)  # needed at the admission, and again at the intent
-def person_of(external_contact_id: str) -> str:
+def person_hash(external_contact_id: str) -> str:
     """Return the hash that identifies a person in the ledger, also after the id was erased.
 
     96 bits are enough for a billion people; a longer hash would make the index larger.
@@ -132,15 +136,15 @@ def key_hash(key: str) -> str:
     return sha256(key.encode()).hexdigest()[:32]
 
 
-def contact_row(id_: int, campaign: int, status: str, due: float | None, new: Contact) -> Fields:
+def contact_row(id_: int, campaign: int, status: str, due: float | None, new: Contact) -> RowValues:
     """Return a new contact in the order of the columns of ``add_contacts``."""
     attributes = orjson.dumps(dict(new.attributes)).decode() if new.attributes else None
-    person = person_of(new.external_contact_id) if new.external_contact_id else None
+    hashed = person_hash(new.external_contact_id) if new.external_contact_id else None
     digest = sha256(new.text.encode()).digest()
-    return [id_, campaign, status, due, person, digest, attributes, *_contact_values(new)]
+    return [id_, campaign, status, due, hashed, digest, attributes, *_contact_values(new)]
 
 
-def claim_of(row: Fields, block: str | None = None) -> Claim:
+def claim_of(row: RowValues, block: str | None = None) -> Claim:
     """Return a claim from the columns of ``due_contacts`` without the last one, the block."""
     id_, progress, key, conversation, text, external_id, address, subject, *rest = row
     not_before, expires_at, attributes = rest

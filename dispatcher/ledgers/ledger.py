@@ -21,7 +21,7 @@ from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered
-from dispatcher.ledgers.write.large_ledger import LargeLedger
+from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
     Admitted,
@@ -54,8 +54,8 @@ class SqliteLedger:
         self._campaign = campaign
         self._ids = count(last_id + 1)
         self._now = now
-        self._large = LargeLedger(exclusive.path)
-        self._writer = Writer(exclusive.connection, exclusive.path, self._large.merge)
+        self._lookup_ahead = LookupAhead(exclusive.path)
+        self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
 
     @classmethod
@@ -101,7 +101,7 @@ class SqliteLedger:
         """Write what is queued, close the file and release the lock."""
         if not self._opener:
             return
-        await self._large.close()  # before the writer: the last connection removes the log
+        await self._lookup_ahead.close()  # before the writer: the last connection removes the log
         await self._writer.close()
         self._lock.release()
 
@@ -130,16 +130,16 @@ class SqliteLedger:
         """Return how far each file of the campaign was read, by fingerprint."""
         return await self._writer.job(partial(totals.positions, campaign=self._campaign))
 
-    async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
+    async def admit(self, batch: Batch, now: float, claim_limit: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction."""
-        lookup = await self._large.look_up(self._campaign, batch.contacts)
-        claiming = admission.ClaimOptions(now, claim, lookup)
+        lookup = await self._lookup_ahead.look_up(self._campaign, batch.contacts)
+        claiming = admission.ClaimOptions(now, claim_limit, lookup)
         admitted = await self._writer.job(
             lambda connection: admission.admit(
                 connection, self._campaign, self._ids, batch, claiming
             )
         )
-        self._large.remember_absent(admitted.claims, lookup)
+        self._lookup_ahead.remember_absent(admitted.claims, lookup)
         return admitted
 
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
@@ -147,7 +147,9 @@ class SqliteLedger:
         found = await self._writer.job(
             partial(claims.claim, campaign=self._campaign, limit=limit, now=now)
         )
-        return claims.with_blocks(found, await self._large.blocks([claim.id for claim in found]))
+        return claims.fill_blocks(
+            found, await self._lookup_ahead.blocks([claim.id for claim in found])
+        )
 
     async def release(self, ids: Iterable[int]) -> None:
         """Make claimed contacts ready, and due now.
@@ -165,10 +167,12 @@ class SqliteLedger:
 
     async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or return why that is not permitted."""
-        return await self._writer.change(intend_fields(intent, self._large.absent_after(intent)))
+        return await self._writer.change(
+            intend_fields(intent, self._lookup_ahead.pop_absence(intent))
+        )
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
-        """Turn a sending contact back into a claimed one: its request did not leave."""
+        """Turn a sending contact back into a claimed one. The platform did not take the message."""
         await self._writer.change(["retract", id])
 
     async def settle(self, settlement: Settlement) -> None:
@@ -184,20 +188,20 @@ class SqliteLedger:
         id: int,  # noqa: A002 - as above
         due: float,
         progress: Progress,
-        story: Sequence[HistoryEntry] = (),
+        history: Sequence[HistoryEntry] = (),
     ) -> None:
         """Make a contact ready; it can be claimed from ``due`` on."""
-        await self._writer.change(defer_fields(id, due, progress, story))
+        await self._writer.change(defer_fields(id, due, progress, history))
 
     async def mark_in_doubt(
         self,
         id: int,  # noqa: A002 - as above
         look_at: float,
         progress: Progress,
-        story: Sequence[HistoryEntry] = (),
+        history: Sequence[HistoryEntry] = (),
     ) -> None:
         """Turn a sending contact into one in doubt; its look back is due at ``look_at``."""
-        await self._writer.change(doubt_fields(id, look_at, progress, story))
+        await self._writer.change(doubt_fields(id, look_at, progress, history))
 
     async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
         """Set the time when the next look back for a contact in doubt is due."""
@@ -214,11 +218,19 @@ class SqliteLedger:
         return await self._writer.job(partial(in_doubt.next_look_back, campaign=self._campaign))
 
     async def known_effects(
-        self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
+        self,
+        conversations: Sequence[str],
+        since: float,
+        external_contact_ids: Sequence[str] = (),
     ) -> KnownEffects:
         """Return what is known about conversations and people; see `Ledger`."""
         return await self._writer.job(
-            partial(in_doubt.known_effects, conversations=conversations, since=since, people=people)
+            partial(
+                in_doubt.known_effects,
+                conversations=conversations,
+                since=since,
+                external_contact_ids=external_contact_ids,
+            )
         )
 
     async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:

@@ -10,7 +10,7 @@ from dispatcher.domain.status import Relation
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger, transaction
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import SQL
 
 
@@ -36,7 +36,7 @@ class ExclusiveLinkStore:
     def __init__(self, path: str | Path, query: UnverifiedQuery) -> None:
         self._path = Path(path)
         self._query = query
-        with reading(self._path) as connection:  # a mistyped path must not create a file
+        with read_connection(self._path) as connection:  # a mistyped path must not create a file
             find_campaigns(connection, query.campaign, self._path)
         self._ledger = ExclusiveLedger.open(self._path)
 

@@ -18,7 +18,7 @@ from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.read.reader import snapshot_connection
 from dispatcher.ledgers.read.status import campaign_statuses, to_json
 from dispatcher.ledgers.statements import SQL, json_list
 from dispatcher.ledgers.write import claims
@@ -111,7 +111,7 @@ def read_parked(path: Path, selection: Selection) -> list[ParkedContact]:
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with ledger_reader(path) as connection:
+    with snapshot_connection(path) as connection:
         return select_parked(connection, selection)
 
 

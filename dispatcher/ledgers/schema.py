@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_of
+from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_hash
 from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.statements import script, with_positions
@@ -68,7 +68,7 @@ def check_exists(path: Path) -> None:
         )
 
 
-def check_identity(connection: sqlite3.Connection, path: Path) -> int:
+def read_schema_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version, 0 for an empty file.
 
     Raises:
@@ -114,7 +114,7 @@ def _create(path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = check_identity(connection, path)
+    version = read_schema_version(connection, path)
     for setting in _SETTINGS:
         connection.execute(setting).fetchone()
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
@@ -122,7 +122,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise ledger_error(
             path, "its file system has no shared memory; put it on a local disk (ledger.path)"
         )
-    connection.create_function("person_of", 1, person_of, deterministic=True)
+    connection.create_function("person_of", 1, person_hash, deterministic=True)
     connection.create_function("key_hash", 1, key_hash, deterministic=True)
     connection.execute("PRAGMA temp_store = FILE")  # indexes of a large ledger are sorted there
     for number, name in enumerate(MIGRATIONS[version:], version + 1):

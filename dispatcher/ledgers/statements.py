@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 _MARK = "-- name: "
-MANY = "many"
+_VALUES = "/*values*/"
 
 
 def script(name: str) -> str:
@@ -39,7 +39,7 @@ CHECKS = by_name(script("integrity.sql"))
 def many(name: str, count: int, width: int = 0) -> str:
     """Return statement ``name`` for a list of ``count`` values, or of rows of ``width``."""
     item = "(" + ",".join("?" * width) + ")" if width else "?"
-    return SQL[name].replace(MANY, ",".join([item] * count))
+    return SQL[name].replace(_VALUES, ",".join([item] * count))
 
 
 def fetch_json(connection: sqlite3.Connection, statement: str, *values: Any) -> Any:

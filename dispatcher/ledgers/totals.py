@@ -10,14 +10,14 @@ from dispatcher.ports import Backlog, Position, Totals
 
 
 def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
-    """Return the totals of a campaign. A contact is ready if it is neither final nor busy."""
+    """Return the totals of a campaign. A contact is ready if it is neither final nor started."""
     rows, admitted, duplicates, filtered, rejected, settled = connection.execute(
         SQL["sums"], (campaign,)
     ).fetchone()
     by_status: dict[tuple[Status, Reason | None], int] = {
         (Status(status), Reason(reason)): count for status, reason, count in orjson.loads(settled)
     }
-    for status, count in count_busy(connection, campaign).items():
+    for status, count in count_started(connection, campaign).items():
         by_status[Status(status), None] = count
     by_status[Status.READY, None] = admitted - sum(by_status.values())
     return Totals(
@@ -33,13 +33,13 @@ def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
     """Count the contacts that are not final; ``now`` is in seconds since the epoch."""
     ready = campaign_totals(connection, campaign).by_status.get((Status.READY, None), 0)
-    busy = count_busy(connection, campaign)
+    started = count_started(connection, campaign)
     due, oldest = connection.execute(SQL["due"], (campaign, now)).fetchone()
     (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()
     return Backlog(
         due=due,
         later=ready - due,
-        busy=busy.get(Status.CLAIMED, 0) + busy.get(Status.SENDING, 0),
+        claimed_or_sending=started.get(Status.CLAIMED, 0) + started.get(Status.SENDING, 0),
         oldest_due=oldest,
         next_due=later,
     )
@@ -54,6 +54,6 @@ def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Positi
     }
 
 
-def count_busy(connection: sqlite3.Connection, campaign: int) -> dict[str, int]:
-    """Count the contacts that are claimed, sending or in doubt, by status."""
-    return dict(fetch_json(connection, SQL["busy"], campaign))
+def count_started(connection: sqlite3.Connection, campaign: int) -> dict[str, int]:
+    """Count by status the contacts that are neither ready nor final: claimed, sending, in doubt."""
+    return dict(fetch_json(connection, SQL["count_started"], campaign))

@@ -9,7 +9,7 @@ _EXACT = 1 / 16
 _SHORTEST_LEARNT = 0.5
 """Seconds; evidence of shorter windows is ignored."""
 
-Interval = tuple[float, float]
+TimeSpan = tuple[float, float]
 """The lowest and the highest possible value."""
 
 
@@ -23,9 +23,9 @@ class WindowLength:
 
     def __init__(self, configured: float) -> None:
         self._configured = configured
-        self._possible: Interval = (0.0, math.inf)
+        self._possible: TimeSpan = (0.0, math.inf)
         self._last_reset = 0.0
-        self._boundary: Interval | None = None
+        self._boundary: TimeSpan | None = None
         self._windows_since = 1
         """Windows that passed at least since that boundary, when the next one is seen."""
         self.seconds = configured
@@ -49,7 +49,7 @@ class WindowLength:
         self._narrow(min(reset, self._last_reset) - 1, math.inf)
         self._last_reset = reset
 
-    def record_boundary(self, boundary: Interval, reset: float, *, expected: bool) -> None:
+    def record_boundary(self, boundary: TimeSpan, reset: float, *, expected: bool) -> None:
         """Learn from a boundary; ``reset`` is the first one that is reported after it.
 
         One that came before its reported time is not ``expected``: the platform began a new
@@ -70,7 +70,7 @@ class WindowLength:
                 self._record_distance((low - before[1], high - before[0]), by_reset)
             self._windows_since = 1
 
-    def _record_distance(self, distance: Interval, by_reset: Interval) -> None:
+    def _record_distance(self, distance: TimeSpan, by_reset: TimeSpan) -> None:
         """Learn from the distance of two boundaries, of which some between may be missing."""
         shortest, longest = distance
         is_next = shortest <= by_reset[1] * self._windows_since

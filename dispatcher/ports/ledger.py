@@ -84,7 +84,7 @@ class Settlement:
 
     ``at`` is in seconds since the epoch; ``words`` is the platform's message on a rejection.
     ``sent_at`` is the platform's time of the message; if it is None, the intent's time counts.
-    ``story`` is the history since the contact was claimed.
+    ``history`` is what was done since the contact was claimed.
     """
 
     id: int
@@ -101,7 +101,7 @@ class Settlement:
     correlation_id: str = ""
     words: str = field(default="", repr=False)
     sent_at: float | None = None
-    story: Sequence[HistoryEntry] = ()
+    history: Sequence[HistoryEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,12 @@ class Backlog:
     """Contacts that are not final. Times are seconds since the epoch.
 
     ``due`` counts contacts that are ready and due, ``later`` those that are ready and not yet
-    due, ``busy`` those that are claimed or sending. ``oldest_due`` is the earliest due time of
-    the first kind, ``next_due`` that of the second.
+    due. ``oldest_due`` is the earliest due time of the first kind, ``next_due`` that of the second.
     """
 
     due: int
     later: int
-    busy: int
+    claimed_or_sending: int
     oldest_due: float | None
     next_due: float | None
 
@@ -175,11 +174,11 @@ class Ledger(Protocol):
         """Return how far each file of the campaign was read, by fingerprint."""
         ...
 
-    async def admit(self, batch: Batch, now: float, claim: int) -> Admitted:
+    async def admit(self, batch: Batch, now: float, claim_limit: int) -> Admitted:
         """Write new contacts, rejected rows and the position in one transaction.
 
-        Up to ``claim`` of the new contacts that are due are claimed in the same transaction. A
-        contact whose (campaign, key) is already known counts as a duplicate.
+        Up to ``claim_limit`` of the new contacts that are due are claimed in the same transaction.
+        A contact whose (campaign, key) is already known counts as a duplicate.
         """
         ...
 
@@ -198,7 +197,7 @@ class Ledger(Protocol):
         ...
 
     async def retract(self, id: int) -> None:  # noqa: A002 - the ledger's word for it
-        """Turn a sending contact back into a claimed one: its request did not leave."""
+        """Turn a sending contact back into a claimed one. The platform did not take the message."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:
@@ -210,11 +209,11 @@ class Ledger(Protocol):
         id: int,  # noqa: A002 - as above
         due: float,
         progress: Progress,
-        story: Sequence[HistoryEntry] = (),
+        history: Sequence[HistoryEntry] = (),
     ) -> None:
         """Make a contact ready; it can be claimed from ``due`` (seconds since the epoch) on.
 
-        ``story`` is its history since it was claimed.
+        ``history`` is what was done since it was claimed.
         """
         ...
 
@@ -249,7 +248,7 @@ class Ledger(Protocol):
         id: int,  # noqa: A002 - as above
         look_at: float,
         progress: Progress,
-        story: Sequence[HistoryEntry] = (),
+        history: Sequence[HistoryEntry] = (),
     ) -> None:
         """Turn a sending contact into one in doubt; its look back is due at ``look_at``."""
         ...
@@ -267,9 +266,12 @@ class Ledger(Protocol):
         ...
 
     async def known_effects(
-        self, conversations: Sequence[str], since: float, people: Sequence[str] = ()
+        self,
+        conversations: Sequence[str],
+        since: float,
+        external_contact_ids: Sequence[str] = (),
     ) -> KnownEffects:
-        """Return what is known about conversations and people (external contact ids).
+        """Return what is known about conversations and people.
 
         ``since`` (seconds since the epoch) limits messages and opened conversations to those that
         were sent from then on, by the message's time if it is known, else by the intent's. All

@@ -12,10 +12,10 @@ from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.field_types import (
     Alias,
+    AttributeFilter,
     BaseUrl,
     Campaign,
     Delimiter,
-    Filter,
     Port,
     Proxy,
     Quiet,
@@ -28,7 +28,7 @@ from dispatcher.settings.field_types import (
     without_userinfo,
 )
 from dispatcher.settings.toml_format import as_toml
-from dispatcher.sources.options import Format, Meaning
+from dispatcher.sources.options import Meaning, SourceFormat
 
 
 class MessageSettings(SettingsSection):
@@ -42,7 +42,7 @@ class SourceSettings(SettingsSection):
     """Where contacts are read from."""
 
     path: Text
-    format: Format = "auto"
+    format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
     stable_seconds: float = Field(default=2.0, ge=0, le=86400)
@@ -50,7 +50,7 @@ class SourceSettings(SettingsSection):
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
     columns: dict[Meaning, Text] = Field(default_factory=dict)
-    filter: Filter = Field(default_factory=dict)
+    filter: AttributeFilter = Field(default_factory=dict)
 
 
 class RulesSettings(SettingsSection):

@@ -20,7 +20,7 @@ _BATCH_BYTES = 1 << 20
 _BATCH_SECONDS = 0.1
 """Rows of a slow pipe wait no longer than about twice this for a batch to fill."""
 
-Row = Contact | RejectedRow | None
+ParsedRow = Contact | RejectedRow | None
 
 
 class Batcher:
@@ -33,7 +33,7 @@ class Batcher:
         self._waiting_since: float | None = None
         self._start_batch(0)
 
-    def gather(self, rows: Iterator[Row], reader: LineReader) -> None:
+    def gather(self, rows: Iterator[ParsedRow], reader: LineReader) -> None:
         """Take all rows; send a batch whenever it is full."""
         self._reader = reader
         self._start_batch(reader.offset)

@@ -21,7 +21,7 @@ Meaning = Literal[
 """The columns that have a meaning; every other one is an attribute."""
 MEANINGS: tuple[str, ...] = get_args(Meaning)
 
-Format = Literal["auto", "csv", "jsonl"]
+SourceFormat = Literal["auto", "csv", "jsonl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Layout:
 
     """
 
-    format: Format = "auto"
+    format: SourceFormat = "auto"
     delimiter: str = "auto"
     max_record_lines: int = 100
 

@@ -9,14 +9,14 @@ import structlog
 from dispatcher.domain.events import Event
 from dispatcher.ports import EventSink
 
-Handler = Callable[[Any], None]
+EventHandler = Callable[[Any], None]
 """Takes the events of one type."""
 
 
 class HandlerSink:
     """Base of a sink with a handler for each event type; other events are ignored."""
 
-    handlers: Mapping[type[Event], Handler]
+    handlers: Mapping[type[Event], EventHandler]
 
     def emit(self, event: Event) -> None:
         """Take one event."""
@@ -34,7 +34,7 @@ class Fanout:
     def __init__(self, sinks: Sequence[EventSink]) -> None:
         self._sinks = tuple(sinks)
         self._failed: set[int] = set()
-        self._handlers: dict[type[Event], list[tuple[int, Handler]]] = {}
+        self._handlers: dict[type[Event], list[tuple[int, EventHandler]]] = {}
 
     def emit(self, event: Event) -> None:
         """Emit the event to every sink that handles its type."""
@@ -48,7 +48,7 @@ class Fanout:
             except Exception as error:  # noqa: BLE001 - telemetry never stops the run
                 self._log_first(index, event, error)
 
-    def _find_handlers(self, kind: type[Event]) -> list[tuple[int, Handler]]:
+    def _find_handlers(self, kind: type[Event]) -> list[tuple[int, EventHandler]]:
         found = []
         for index, sink in enumerate(self._sinks):
             handler = sink.handlers.get(kind) if isinstance(sink, HandlerSink) else sink.emit

@@ -222,13 +222,13 @@ import os, signal, sys
 from pathlib import Path
 from dispatcher.ledgers import schema
 left = 500
-def person_of(external_contact_id):
+def person_hash(external_contact_id):
     global left
     left -= 1
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
-    return schema_person_of(external_contact_id)
-schema_person_of, schema.person_of = schema.person_of, person_of
+    return schema_person_hash(external_contact_id)
+schema_person_hash, schema.person_hash = schema.person_hash, person_hash
 schema.open_for_writing(Path(sys.argv[1]))
 """
 

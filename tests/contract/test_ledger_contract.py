@@ -183,16 +183,16 @@ async def test_the_backlog_counts_what_is_not_final(ledger):
     claims = (await ledger.admit(Batch([*early, *late]), NOW, 2)).claims
     await ledger.intend(intent(claims[0]))
     backlog = await ledger.backlog(NOW)
-    assert (backlog.due, backlog.later, backlog.busy) == (2, 2, 2)
+    assert (backlog.due, backlog.later, backlog.claimed_or_sending) == (2, 2, 2)
     assert (backlog.oldest_due, backlog.next_due) == (NOW - 3, NOW + 10)
     await ledger.settle(notified(claims[0]))
-    assert (await ledger.backlog(NOW)).busy == 1
+    assert (await ledger.backlog(NOW)).claimed_or_sending == 1
 
 
 async def test_an_empty_backlog(ledger):
     """Nothing there: zeros, and no times."""
     backlog = await ledger.backlog(NOW)
-    assert (backlog.due, backlog.later, backlog.busy) == (0, 0, 0)
+    assert (backlog.due, backlog.later, backlog.claimed_or_sending) == (0, 0, 0)
     assert (backlog.oldest_due, backlog.next_due) == (None, None)
 
 

@@ -39,7 +39,7 @@ GRANTED = {"token_type": "bearer", "expires_in": 600, "scope": f"{READ} {WRITE}"
 
 
 @dataclass
-class Desk:
+class TokenServer:
     """The token endpoint: issues ``token-1``, ``token-2``, ... or answers what the test sets."""
 
     changes: dict = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Scene:
     """A keeper, its endpoint, and its clock."""
 
     keeper: TokenManager
-    desk: Desk
+    tokens: TokenServer
     server: RawServer
     clock: FakeClock
     http: HttpClient
@@ -100,16 +100,16 @@ class Scene:
 async def scene(
     *, said=None, url=None, http=None, changes=None, client=(CLIENT_ID, SECRET), **options
 ):
-    clock, desk = FakeClock(), Desk(changes or {}, said)
+    clock, tokens = FakeClock(), TokenServer(changes or {}, said)
     async with (
-        raw_server(desk) as server,
+        raw_server(tokens) as server,
         HttpClient(HttpOptions(**{"timeout": 5.0} | (http or {})), clock) as http_client,
     ):
         source = env_source(*client)
         where = URL((url or server.url) + TOKEN_PATH)
         keeper = TokenManager(http_client, TokenOptions(url=where, **options), clock, source)
         try:
-            yield Scene(keeper, desk, server, clock, http_client)
+            yield Scene(keeper, tokens, server, clock, http_client)
         finally:
             await keeper.close()
 
@@ -178,10 +178,10 @@ async def test_a_token_is_renewed_in_the_background_before_it_expires():
         await it.current()
         assert it.issued_requests == 1, "too early"
         it.clock.pass_by(2)
-        it.desk.open.clear()
+        it.tokens.open.clear()
         assert [(await it.current()).number for _ in range(5)] == [1] * 5
         await it.server.until(2)
-        it.desk.open.set()
+        it.tokens.open.set()
         await it.quiet()
         assert ((await it.current()).number, it.issued_requests) == (2, 2)
 
@@ -208,12 +208,12 @@ async def test_a_lifetime_that_is_not_known_is_a_short_one(expires_in):
 async def test_a_lifetime_begins_when_the_token_was_requested():
     """An answer that took its time has used up some of the life."""
     async with scene() as it:
-        it.desk.open.clear()
+        it.tokens.open.clear()
         asking = asyncio.create_task(it.current())
         await it.server.until(1)
         start = it.clock.now
         it.clock.pass_by(4)
-        it.desk.open.set()
+        it.tokens.open.set()
         assert (await asking).issued == start
 
 
@@ -221,7 +221,7 @@ async def test_a_renewal_in_the_background_that_fails_is_not_repeated_with_every
     """While the old token lives, a failing endpoint is asked about once a second, not each time."""
     async with scene() as it:
         await it.current()
-        it.desk.said = answer(500)
+        it.tokens.said = answer(500)
         it.clock.pass_by(550)
         for _ in range(20):
             assert (await it.current()).number == 1
@@ -234,7 +234,7 @@ async def test_a_renewal_in_the_background_that_fails_is_not_repeated_with_every
         it.clock.pass_by(50)
         with pytest.raises(TokenUnavailableError):
             await it.current()
-        it.desk.said = None
+        it.tokens.said = None
         assert (await it.current()).number == 2
 
 
@@ -253,12 +253,12 @@ async def test_renew_shares_a_renewal_that_is_under_way():
     async with scene() as it:
         await it.current()
         it.clock.pass_by(550)
-        it.desk.open.clear()
+        it.tokens.open.clear()
         await it.current()
         await it.server.until(2)
         both = asyncio.gather(it.keeper.renew(1), it.keeper.renew(1))
         await asyncio.sleep(0)
-        it.desk.open.set()
+        it.tokens.open.set()
         assert ([authority.token for authority in await both], it.issued_requests) == ([2, 2], 2)
 
 
@@ -266,13 +266,13 @@ async def test_a_token_that_was_refused_is_not_used_while_it_is_replaced():
     """After a 401 everybody waits for the new token."""
     async with scene() as it:
         await it.current()
-        it.desk.open.clear()
+        it.tokens.open.clear()
         renewing = asyncio.create_task(it.keeper.renew(1))
         await it.server.until(2)
         asking = asyncio.create_task(it.current())
         await asyncio.sleep(0)
         assert not asking.done()
-        it.desk.open.set()
+        it.tokens.open.set()
         assert ((await asking).number, (await renewing).token, it.issued_requests) == (2, 2, 2)
 
 
@@ -287,14 +287,14 @@ async def test_verify_always_asks_again():
 async def test_verify_during_a_renewal_waits_for_the_one_after_it():
     """The renewal under way may have been answered before the scope was taken away."""
     async with scene(write_any_of=(WRITE, OTHER_WRITE)) as it:
-        it.desk.open.clear()
+        it.tokens.open.clear()
         first = asyncio.create_task(it.current())
         await it.server.until(1)
         verifying = [asyncio.create_task(it.keeper.verify()) for _ in range(8)]
         await asyncio.sleep(0)
-        it.desk.open.set()
+        it.tokens.open.set()
         assert (await first).number == 1
-        it.desk.changes = {"scope": READ}
+        it.tokens.changes = {"scope": READ}
         found = await asyncio.gather(*verifying)
     assert {(authority.token, authority.missing_names) for authority in found} == {
         (2, (f"{WRITE} or {OTHER_WRITE}",))
@@ -305,16 +305,16 @@ async def test_verify_during_a_renewal_waits_for_the_one_after_it():
 async def test_verify_after_a_renewal_that_fails_still_asks():
     """The one before it does not matter, not even its error."""
     async with scene() as it:
-        it.desk.open.clear()
-        it.desk.said = answer(500)
+        it.tokens.open.clear()
+        it.tokens.said = answer(500)
         first = asyncio.create_task(it.current())
         await it.server.until(1)
         verifying = asyncio.create_task(it.keeper.verify())
         await asyncio.sleep(0)
-        it.desk.open.set()
+        it.tokens.open.set()
         with pytest.raises(TokenUnavailableError):
             await first
-        it.desk.said = None
+        it.tokens.said = None
         assert (await verifying).token == 1
 
 
@@ -366,7 +366,7 @@ async def test_refused_credentials_name_the_variables_and_show_no_secret(name):
         assert message.isprintable()
         assert ("invalid_client" in message) == (name == "invalid_client")
         assert_no_secret(*map(repr, found), *(repr(e.__cause__ or e.__context__) for e in found))
-        it.desk.said = None
+        it.tokens.said = None
         assert (await it.current()).number == 1
 
 
@@ -423,20 +423,20 @@ async def test_a_failed_renewal_fails_for_all_who_wait_and_is_not_repeated():
 async def test_a_waiter_that_is_cancelled_takes_nobody_along():
     """The renewal goes on for the others, and also when nobody waits any more."""
     async with scene() as it:
-        it.desk.open.clear()
+        it.tokens.open.clear()
         waiters = [asyncio.create_task(it.current()) for _ in range(3)]
         await it.server.until(1)
         waiters[0].cancel()
         await asyncio.wait(waiters[:1])
         assert waiters[0].cancelled()
-        it.desk.open.set()
+        it.tokens.open.set()
         assert [(await waiter).number for waiter in waiters[1:]] == [1, 1]
-        it.desk.open.clear()
+        it.tokens.open.clear()
         verifying = asyncio.create_task(it.keeper.verify())
         await it.server.until(2)
         verifying.cancel()
         await asyncio.wait([verifying])
-        it.desk.open.set()
+        it.tokens.open.set()
         await it.quiet()
         assert ((await it.current()).number, it.issued_requests) == (2, 2)
 
@@ -448,7 +448,7 @@ async def test_close_ends_renewals_that_are_under_way(begun, waiting):
     unheard = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     async with scene() as it:
-        it.desk.open.clear()
+        it.tokens.open.clear()
         callers = [asyncio.create_task(it.current())]
         if begun:
             await it.server.until(1)
@@ -458,7 +458,7 @@ async def test_close_ends_renewals_that_are_under_way(begun, waiting):
         await asyncio.wait_for(it.keeper.close(), 5)
         await asyncio.wait(callers, timeout=5)
         assert all(caller.done() for caller in callers)
-        it.desk.open.set()
+        it.tokens.open.set()
     gc.collect()
     assert not unheard
     ours = asyncio.current_task()
@@ -479,7 +479,7 @@ async def test_a_failed_renewal_that_nobody_waits_for_warns_of_nothing():
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     async with scene() as it:
         await it.current()
-        it.desk.said = REFUSALS["invalid_client"]
+        it.tokens.said = REFUSALS["invalid_client"]
         it.clock.pass_by(550)
         await it.current()
         await it.quiet()
@@ -498,7 +498,7 @@ async def test_an_early_401_is_followed_by_a_renewal_of_that_very_token():
 
     async def handler(request, peer):
         if request.target == TOKEN_PATH:
-            await it.desk(request, peer)
+            await it.tokens(request, peer)
         elif request.headers["authorization"] == "Bearer token-1":
             await peer.say(json_answer(401, {"message": "no", "code": "unauthorized"}))
         else:
@@ -543,14 +543,14 @@ async def test_no_repr_and_no_log_tells_a_secret_or_a_token(caplog):
     async with scene(http={"proxy": None}) as it:
         token = await it.current()
         platform = MessagingPlatform(it.http, it.keeper, it.server.url, it.clock)
-        it.desk.changes = {"id": "c-1", "state": "active"}
+        it.tokens.changes = {"id": "c-1", "state": "active"}
         reply = await platform.check("c-1")
         authority = await it.keeper.verify()
         exchange, _ = await it.http.request(
             it.http.origin(URL(it.server.url)), "POST", "/", token.headers
         )
         shown = [*held, options, token, reply, authority, exchange, platform, it.keeper, it.http]
-        it.desk.said = REFUSALS["invalid_client"]
+        it.tokens.said = REFUSALS["invalid_client"]
         with pytest.raises(CredentialsError) as caught:
             await it.keeper.verify()
         tasks = [repr(task) for task in asyncio.all_tasks()]

@@ -27,7 +27,7 @@ from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.schema import open_for_writing
-from dispatcher.ledgers.write import index_staging, large_ledger
+from dispatcher.ledgers.write import index_staging, lookup_ahead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
 from tests.support.ledger_commands import replay
 
@@ -92,7 +92,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.defaults = (
-            large_ledger.MIN_FILE_BYTES,
+            lookup_ahead.MIN_FILE_BYTES,
             index_staging.MIN_STAGED,
             index_staging.MERGE_BATCH,
         )
@@ -121,7 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.run(self.ledger.close())
                 assert self.findings() == []
         finally:
-            large_ledger.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
+            lookup_ahead.MIN_FILE_BYTES, index_staging.MIN_STAGED, index_staging.MERGE_BATCH = (
                 self.defaults
             )
             self.runner.close()
@@ -129,7 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(large=st.booleans())
     def begin(self, large):
-        large_ledger.MIN_FILE_BYTES = 0 if large else large_ledger.MIN_FILE_BYTES
+        lookup_ahead.MIN_FILE_BYTES = 0 if large else lookup_ahead.MIN_FILE_BYTES
         self.path.parent.mkdir()
         self.open()
 
@@ -393,7 +393,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(number=st.integers(1, 5))
     def merge_staged(self, number):
         index_staging.MIN_STAGED, index_staging.MERGE_BATCH = 0, number
-        self.run(self.ledger.job(self.ledger._large.merge))  # as when it is idle
+        self.run(self.ledger.job(self.ledger._lookup_ahead.merge))  # as when it is idle
         index_staging.MIN_STAGED = self.defaults[1]
 
     @precondition(anybody)
@@ -442,7 +442,11 @@ class LedgerMachine(RuleBasedStateMachine):
         backlog = self.run(self.ledger.backlog(self.now))
         due = [at for at in dues if at <= self.now]
         later = [at for at in dues if at > self.now]
-        assert (backlog.due, backlog.later, backlog.busy) == (len(due), len(later), len(busy))
+        assert (backlog.due, backlog.later, backlog.claimed_or_sending) == (
+            len(due),
+            len(later),
+            len(busy),
+        )
         assert backlog.oldest_due == min(due, default=None)
         assert backlog.next_due == min(later, default=None)
 

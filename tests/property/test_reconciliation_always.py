@@ -49,7 +49,7 @@ evidence = st.builds(
     messages=st.frozensets(NAMES),
     conversations=st.frozensets(NAMES),
     unsettled=st.lists(intents, max_size=3),
-    caught_up=st.just(NEVER_SHOWN) | TIMES,
+    analytics_watermark=st.just(NEVER_SHOWN) | TIMES,
 )
 waits = st.floats(0, 60)
 
@@ -64,7 +64,7 @@ def test_no_verdict_without_its_proof(intended, known, policy, now, waited):
     match verdict:
         case Resolution.ABSENT:
             assert now > bound
-            assert known.caught_up > bound
+            assert known.analytics_watermark > bound
             assert intended.conversation_id is not None
         case Resolution.RESENT:
             assert policy.resend
@@ -83,7 +83,7 @@ def test_no_verdict_without_its_proof(intended, known, policy, now, waited):
 def test_one_message_is_never_found_for_two(one, other, known, policy, now):
     """Two that wait at the same time, with everything else alike, never share a message."""
     known = Evidence(
-        known.shown, known.messages, known.conversations, [one, other], known.caught_up
+        known.shown, known.messages, known.conversations, [one, other], known.analytics_watermark
     )
     ends = [judge(send, known, policy, now, 0.0) for send in (one, other)]
     if one.id != other.id and same(one, other) and all(isinstance(e, MessageFound) for e in ends):

@@ -149,7 +149,7 @@ def test_absence_leaves_no_message_that_may_have_been_ours(known, policy, now):
         if judge(intended, known, policy, now, 0.0) is not Resolution.ABSENT:
             continue
         assert intended.external_contact_id is not None
-        assert min(now, known.caught_up) > policy.visible_by(intended)
+        assert min(now, known.analytics_watermark) > policy.visible_by(intended)
         earliest, last = intended.at - policy.clock_skew, policy.effective_by(intended)
         for conversation in known.shown:
             if (

@@ -17,7 +17,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ledgers import schema, totals
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.statements import SQL
-from dispatcher.ledgers.write import admission, claims, index_staging, large_ledger, writer
+from dispatcher.ledgers.write import admission, claims, index_staging, lookup_ahead, writer
 from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.platforms import http
 from dispatcher.platforms.token import TokenManager
@@ -118,7 +118,7 @@ def _wrap_moves(killer: Killer) -> None:
     """
     index_staging.MIN_STAGED, index_staging.MERGE_BATCH, writer._IDLE_SECONDS = 0, 16, 0.001
     if os.getpid() % 2:
-        large_ledger.MIN_FILE_BYTES = 0
+        lookup_ahead.MIN_FILE_BYTES = 0
     real = index_staging.merge_staged
 
     def move(connection: Any) -> bool:

@@ -89,7 +89,7 @@ class MemoryLedger:
         await self._begin("positions")
         return dict(self.files)
 
-    async def admit(self, batch, now, claim):
+    async def admit(self, batch, now, claim_limit):
         await self._begin("admit")
         known = {row.contact.key for row in self._own()}
         new = {}
@@ -106,7 +106,7 @@ class MemoryLedger:
         duplicates = len(batch.contacts) - len(new)
         self.state.counts.update(rows=batch.rows, duplicates=duplicates, filtered=batch.filtered)
         self.state.rejected.update(row.reason for row in batch.rejected)
-        claims = [self._claimed(number, (SendBlock.SAME_PERSON,)) for number in due[:claim]]
+        claims = [self._claimed(number, (SendBlock.SAME_PERSON,)) for number in due[:claim_limit]]
         return await self._end(Admitted(len(new), duplicates, claims))
 
     async def claim(self, limit, now):
@@ -143,25 +143,25 @@ class MemoryLedger:
         row = self._change("settle", settlement.id, settlement.status, *held)
         assert settlement.status in FINAL
         row.settlement, row.progress = settlement, settlement.progress
-        row.story += settlement.story
+        row.story += settlement.history
         taken = settlement.status in (Status.NOTIFIED, Status.OPENED)
         if not taken and settlement.reason is not Reason.IN_DOUBT:
             row.reached_at = None
         await self._end(None)
 
-    async def defer(self, id, due, progress, story=()):  # noqa: A002 - the port's word
+    async def defer(self, id, due, progress, history=()):  # noqa: A002 - the port's word
         await self._begin("defer")
         held = (Status.CLAIMED, Status.SENDING, Status.IN_DOUBT)
         row = self._change("defer", id, Status.READY, *held)
         row.due, row.progress, row.intent, row.reached_at = due, progress, None, None
-        row.story += story
+        row.story += history
         await self._end(None)
 
-    async def mark_in_doubt(self, id, look_at, progress, story=()):  # noqa: A002 - the port's word
+    async def mark_in_doubt(self, id, look_at, progress, history=()):  # noqa: A002 - the port's word
         await self._begin("mark_in_doubt")
         row = self._change("doubt", id, Status.IN_DOUBT, Status.SENDING)
         row.look_at, row.progress = look_at, progress
-        row.story += story
+        row.story += history
         await self._end(None)
 
     async def due_in_doubt(self, limit, now):
@@ -186,7 +186,7 @@ class MemoryLedger:
         await self._begin("next_look_back")
         return await self._end(min((row.look_at for _, row in self._in_doubt()), default=None))
 
-    async def known_effects(self, conversations, since, people=()):
+    async def known_effects(self, conversations, since, external_contact_ids=()):
         await self._begin("known_effects")
         wanted, taken = set(conversations), self._taken()
         unsettled = [
@@ -195,7 +195,7 @@ class MemoryLedger:
             if row.status in (Status.SENDING, Status.IN_DOUBT)
             or (row.settlement and row.settlement.reason is Reason.IN_DOUBT)
             if (intended := _intended(number, row)).conversation_id in wanted
-            or (row.person is not None and row.person in people)
+            or (row.person is not None and row.person in external_contact_ids)
         ]
         here = [
             end

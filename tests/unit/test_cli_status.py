@@ -28,7 +28,7 @@ TOTALS = Totals(
         (Status.READY, None): 2,
     },
 )
-BACKLOG = Backlog(due=1, later=1, busy=0, oldest_due=90.0, next_due=130.0)
+BACKLOG = Backlog(due=1, later=1, claimed_or_sending=0, oldest_due=90.0, next_due=130.0)
 STANDING = CampaignStatus("c1", TOTALS, BACKLOG, paused_since=80.0)
 RUN = {
     "in_flight": 3,

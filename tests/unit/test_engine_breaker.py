@@ -435,7 +435,7 @@ async def test_whoever_waits_while_a_question_is_open_goes_on_once_it_is_answere
 
     engine.platform.verify = slow
     async with engine.working(contact(1), probing=False) as first:
-        await until(lambda: engine.breaker._suspended)
+        await until(lambda: engine.breaker._pending_verdicts)
         async with engine.working(contact(2), probing=False) as second:
             await asyncio.sleep(10)
             assert len(engine.platform.requests) == 2

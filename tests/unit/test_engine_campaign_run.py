@@ -128,7 +128,7 @@ async def test_a_finished_campaign_may_be_paused():
     """A run ends as paused only for what it would still have to do."""
     run = CampaignsFixture().add("a", people("a", 2)).add("b", people("b", 100))
     running = asyncio.create_task(run.pipeline().run())
-    await until(lambda: run.opened("a") == 2 and run.campaign_runs[0].read)
+    await until(lambda: run.opened("a") == 2 and run.campaign_runs[0].source_finished)
     await asyncio.sleep(0.5)
     await run.stream.pause("a")
     assert await running is RunOutcome.DONE

@@ -127,7 +127,7 @@ async def test_a_halt_in_the_middle_of_a_drain_frees_those_who_were_suspended(st
     asking, engine.platform.verify = engine.platform.verify, slow
     engine.platform.missing = ("write",)
     async with engine.working(contact(1)) as first:
-        await until(lambda: engine.breaker._suspended)
+        await until(lambda: engine.breaker._pending_verdicts)
         async with engine.working(contact(2), probing=False) as second:
             held_up = engine.ledger.row("key-2")
             await asyncio.sleep(0.1)

@@ -36,12 +36,12 @@ class Ledger:
     def positions(self):
         return {"fingerprint": "position"}
 
-    def fresh(self, contacts):
+    def take_new(self, contacts):
         new = [contact for contact in contacts if contact.key not in self._known]
         self._known.update(contact.key for contact in new)
         return new
 
-    def reached(self, external_contact_id):
+    def mark_reached(self, external_contact_id):
         before = external_contact_id in self._people
         self._people.add(external_contact_id)
         return before

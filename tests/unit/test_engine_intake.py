@@ -192,9 +192,9 @@ async def test_batches_without_a_new_contact_are_read_at_full_speed():
 def test_the_prefetch_limit_grows_with_the_pace_and_never_beyond_its_bound():
     """A slow run holds few contacts, a fast one as many as it finishes in a moment."""
     prefetch = PrefetchLimit(workers=4, limit=100)
-    assert prefetch.size(0.0, 0) == 4
-    assert prefetch.size(1.0, 100) == 30
-    assert prefetch.size(2.0, 10_000) == 100
+    assert prefetch.update(0.0, 0) == 4
+    assert prefetch.update(1.0, 100) == 30
+    assert prefetch.update(2.0, 10_000) == 100
     for second in range(3, 20):
-        size = prefetch.size(float(second), 10_000)
+        size = prefetch.update(float(second), 10_000)
     assert size == 4

@@ -13,7 +13,7 @@ from dispatcher.domain.events import Answered, Halted, StateAged, Throttled
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
-from dispatcher.engine.state_batcher import REST_SECONDS
+from dispatcher.engine.state_batcher import COOLDOWN_SECONDS
 from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import POLICY, EngineFixture, contact, contacts
 from tests.support.pool import PoolFixture
@@ -144,7 +144,7 @@ async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
     requests = await delivered(engine, 100)
     assert requests[CHECK] == requests[LINK] == 100
     assert requests[MANY] == 1
-    assert engine.clock.monotonic() < REST_SECONDS
+    assert engine.clock.monotonic() < COOLDOWN_SECONDS
     assert not engine.events.of_type(Halted)
     assert engine.ledger.count(Status.OPENED) == 100
 
@@ -157,7 +157,7 @@ async def test_after_the_rest_it_is_tried_again():
     requests = await delivered(engine, 1000)
     assert requests[LINK] == 1000
     many = [request.at for request in engine.platform.requests if request.step is MANY]
-    assert many[1] - many[0] == pytest.approx(REST_SECONDS, abs=3)
+    assert many[1] - many[0] == pytest.approx(COOLDOWN_SECONDS, abs=3)
     assert len(many) > 10
 
 

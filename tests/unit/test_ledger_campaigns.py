@@ -49,7 +49,7 @@ async def test_a_campaign_recovers_only_its_own_contacts(path):
     await one.admit(batch(4), NOW, 4)
     await two.admit(batch(3), NOW, 3)
     assert (await two.recover()).released == 3
-    assert (await one.backlog(NOW)).busy == 4
+    assert (await one.backlog(NOW)).claimed_or_sending == 4
     assert (await one.recover()).released == 4
     await one.close()
 

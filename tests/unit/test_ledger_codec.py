@@ -9,7 +9,7 @@ from dispatcher.ledgers.codec import (
     defer_fields,
     doubt_fields,
     intend_fields,
-    person_of,
+    person_hash,
     settle_fields,
 )
 from dispatcher.ports import Intent, Limits, Settlement
@@ -35,7 +35,7 @@ def test_an_intent():
             "step": Step.OPEN, "at": 10.0, "conversation": "earlier",
             "external_contact": "external",
             "target": "guest", "is_guest_id": 1, "progress": '{"sends":1}',
-            "person": person_of("person"), "one_per_person": 1, "cap": 3, "cap_since": 5.0,
+            "person": person_hash("person"), "one_per_person": 1, "cap": 3, "cap_since": 5.0,
             "absent_after": 2,
         },
     )  # fmt: skip
@@ -48,7 +48,7 @@ def test_a_settlement():
     fields = settle_fields(
         Settlement(
             7, **ends, **trace, progress=PROGRESS, conversation_id="c", message_id="m",
-            external_contact_id="e", correlation_id="r", words="w", story=STORY,
+            external_contact_id="e", correlation_id="r", words="w", history=STORY,
         )
     )  # fmt: skip
     assert named(fields) == (
@@ -59,7 +59,7 @@ def test_a_settlement():
             "story": '[1000,"check","200"]',
         },
     )  # fmt: skip
-    parked = Settlement(7, Status.PARKED, Reason.IDENTITY, 1.0, PROGRESS, story=STORY)
+    parked = Settlement(7, Status.PARKED, Reason.IDENTITY, 1.0, PROGRESS, history=STORY)
     assert named(settle_fields(parked))[0] == "park"
 
 

@@ -22,10 +22,10 @@ async def test_without_a_ledger_nothing_is_known_and_none_is_made(tmp_path):
     path = tmp_path / "none.db"
     with DryRunView(path, "c") as survey:
         assert (survey.positions(), list(survey.waiting()), survey.in_doubt) == ({}, [], 0)
-        first = survey.fresh(contacts(1, 2, 1))
+        first = survey.take_new(contacts(1, 2, 1))
         assert [contact.key for contact in first] == ["key-1", "key-2"]
-        assert [contact.key for contact in survey.fresh(contacts(2, 3))] == ["key-3"]
-        assert len(survey.fresh(contacts(*range(2000)))) == 1997
+        assert [contact.key for contact in survey.take_new(contacts(2, 3))] == ["key-3"]
+        assert len(survey.take_new(contacts(*range(2000)))) == 1997
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,7 +42,7 @@ async def test_a_ledger_tells_its_keys_positions_and_waiting_contacts(tmp_path):
         before = path.read_bytes()
         with DryRunView(path, "c") as survey:
             assert survey.positions() == {"fingerprint": POSITION}
-            assert [contact.key for contact in survey.fresh(contacts(1, 2, 9))] == ["key-9"]
+            assert [contact.key for contact in survey.take_new(contacts(1, 2, 9))] == ["key-9"]
             waiting = {claim.contact.key: claim for claim in survey.waiting()}
         assert path.read_bytes() == before
     assert sorted(waiting) == ["key-2", "key-3", "key-4"]
@@ -50,7 +50,7 @@ async def test_a_ledger_tells_its_keys_positions_and_waiting_contacts(tmp_path):
     assert waiting["key-2"].progress.unknown == 2
     assert waiting["key-3"].contact.external_contact_id == "p"
     with DryRunView(path, "another campaign") as survey:
-        assert len(survey.fresh(contacts(1))) == 1
+        assert len(survey.take_new(contacts(1))) == 1
 
 
 def test_a_file_that_is_no_ledger_is_named(tmp_path):

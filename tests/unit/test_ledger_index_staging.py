@@ -12,12 +12,12 @@ from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers import schema
-from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.codec import person_hash
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
-from dispatcher.ledgers.write import admission, index_staging, large_ledger
+from dispatcher.ledgers.write import admission, index_staging, lookup_ahead
 from dispatcher.ledgers.write.admission import LookupResult
-from dispatcher.ledgers.write.large_ledger import LargeLedger
+from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -40,7 +40,7 @@ async def ledger(path):
 def size(request, monkeypatch):
     """Whether the ledger counts as large, so that it is looked up ahead."""
     if request.param == "large":
-        monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
+        monkeypatch.setattr(lookup_ahead, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
@@ -188,13 +188,13 @@ async def test_a_merge_that_fails_changes_nothing(ledger, path, at_once, monkeyp
         await ledger.job(index_staging.merge_staged)
     await asyncio.sleep(0.05)  # the idle writer tries it, too
     assert places(path) == [(1, 0), (1, 0)]
-    assert (await ledger.backlog(NOW)).busy == 0
+    assert (await ledger.backlog(NOW)).claimed_or_sending == 0
 
 
 @pytest.fixture
 def slow_look(monkeypatch):
     """A look-up that has read, and waits for an event before it returns."""
-    read, released, real = threading.Event(), threading.Event(), large_ledger._look_up
+    read, released, real = threading.Event(), threading.Event(), lookup_ahead._look_up
 
     def look_up(*arguments, **named):
         result = real(*arguments, **named)
@@ -202,8 +202,8 @@ def slow_look(monkeypatch):
         released.wait(10)
         return result
 
-    monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
-    monkeypatch.setattr(large_ledger, "_look_up", look_up)
+    monkeypatch.setattr(lookup_ahead, "MIN_FILE_BYTES", 0)
+    monkeypatch.setattr(lookup_ahead, "_look_up", look_up)
     return read, released
 
 
@@ -251,16 +251,16 @@ async def test_a_merge_that_stays_open_fails_the_ledger(ledger, path, at_once, m
 
 
 def lookup(*people, merges=3):
-    return LookupResult(merges, NOBODY, frozenset(map(person_of, people)), NOBODY)
+    return LookupResult(merges, NOBODY, frozenset(map(person_hash, people)), NOBODY)
 
 
 def absent_after(large, id_, person):
-    return large.absent_after(Intent(id_, Step.NOTIFY, Notify("talk"), NOW, NEW, person))
+    return large.pop_absence(Intent(id_, Step.NOTIFY, Notify("talk"), NOW, NEW, person))
 
 
 def test_a_person_is_absent_if_it_was_looked_up_and_not_found(path):
     """Under the same id: the platform may have named another one since."""
-    large = LargeLedger(path)
+    large = LookupAhead(path)
     claims = [Claim(1, contact("a", "p")), Claim(2, contact("b", "q")), Claim(3, contact("c"))]
     large.remember_absent(claims, lookup("q"))
     assert absent_after(large, 1, "p") == 3
@@ -273,8 +273,8 @@ def test_a_person_is_absent_if_it_was_looked_up_and_not_found(path):
 
 def test_absent_people_without_an_intent_are_forgotten(path, monkeypatch):
     """They would accumulate for as long as the daemon runs."""
-    monkeypatch.setattr(large_ledger, "MAX_ABSENT", 2)
-    large = LargeLedger(path)
+    monkeypatch.setattr(lookup_ahead, "MAX_ABSENT", 2)
+    large = LookupAhead(path)
     for number in range(5):
         large.remember_absent([Claim(number, contact(f"{number}", "p"))], lookup())
     after = [absent_after(large, number, "p") for number in range(5)]
@@ -283,7 +283,7 @@ def test_absent_people_without_an_intent_are_forgotten(path, monkeypatch):
 
 COLUMNS = {
     "campaign_id": 1, "key": "k", "conversation_id": "talk", "external_contact_id": "p",
-    "person": person_of("p"), "not_before": 1.0, "expires_at": 9e9, "progress": '{"sends":1}',
+    "person": person_hash("p"), "not_before": 1.0, "expires_at": 9e9, "progress": '{"sends":1}',
     "intent_step": "notify", "intent_at": 5.0, "intent_conversation_id": "talk",
     "intent_external_contact_id": "p", "intent_target": "guest", "intent_target_is_guest_id": 1,
     "correlation_id": "c-1", "words": "words", "text_sha256": b"\x01", "attributes": "{}",

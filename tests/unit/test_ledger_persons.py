@@ -9,7 +9,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
-from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.codec import person_hash
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import APPLICATION_ID
 from dispatcher.ledgers.statements import script
@@ -92,4 +92,4 @@ async def test_the_first_versions_doubts_hold_their_people(tmp_path):
     with sqlite3.connect(path) as after:
         persons = [person for (person,) in after.execute("SELECT person FROM contact ORDER BY id")]
     after.close()
-    assert persons[:2] == [person_of("a"), person_of("b")]
+    assert persons[:2] == [person_hash("a"), person_hash("b")]

@@ -7,7 +7,7 @@ from dispatcher.domain.lineage_check import LineageLink, LinkVerdict, judge
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Relation
-from dispatcher.engine.readonly.lineage_check import LineageCheck, verify
+from dispatcher.engine.readonly.lineage_check import LineageCheckProgress, verify
 from dispatcher.engine.readonly.platform_reader import PlatformReader, PlatformReadError
 from dispatcher.ports import Reply, TokenLease
 from tests.support.scripted import OpenPacer, refused
@@ -119,7 +119,7 @@ class Analytics:
 async def verified(links, platform, limit=None, since=0):
     clock = VirtualClock()
     asking = PlatformReader(platform, OpenPacer(), clock, RetryPolicy(), lambda: 0.5)
-    done = LineageCheck(since, limit)
+    done = LineageCheckProgress(since, limit)
     await verify(links, platform, asking, clock, done, lambda _: None)
     return done
 

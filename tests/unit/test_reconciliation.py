@@ -96,7 +96,7 @@ TAKEN = {"messages": frozenset({"taken"}), "conversations": frozenset({"taken"})
 def test_what_does_not_fit_is_not_ours(intended, shown):
     """It is waited for until the bound; then it is absent, if the look back has caught up."""
     assert judged(intended, shown, **TAKEN) is None
-    late = judged(intended, shown, now=BOUND + 1, caught_up=BOUND + 0.5, **TAKEN)
+    late = judged(intended, shown, now=BOUND + 1, analytics_watermark=BOUND + 0.5, **TAKEN)
     assert late == Resolution.ABSENT
 
 
@@ -125,7 +125,7 @@ def test_sends_of_others_count_as_far_back_as_they_may_take_effect_late(delay, e
 
 
 @pytest.mark.parametrize(
-    ("now", "caught_up", "verdict"),
+    ("now", "analytics_watermark", "verdict"),
     [
         (BOUND, BOUND + 99, None),
         (BOUND + 1, NEVER_SHOWN, None),
@@ -133,17 +133,17 @@ def test_sends_of_others_count_as_far_back_as_they_may_take_effect_late(delay, e
         (BOUND + 1, BOUND + 0.1, Resolution.ABSENT),
     ],
 )
-def test_absence_needs_the_time_and_a_witness(now, caught_up, verdict):
+def test_absence_needs_the_time_and_a_witness(now, analytics_watermark, verdict):
     """Asked after the bound, and a message of ours from after the bound is shown."""
-    assert judged(NOTIFIED, now=now, caught_up=caught_up) == verdict
+    assert judged(NOTIFIED, now=now, analytics_watermark=analytics_watermark) == verdict
 
 
 def test_a_request_that_left_late_has_its_effect_later():
     """A commit or a token may hold it up: the time counts from its end, where that is known."""
     late = replace(NOTIFIED, ended_at=AT + 31)
     assert POLICY.visible_by(late) == BOUND + 30
-    assert judged(late, now=BOUND + 30, caught_up=BOUND + 99) is None
-    assert judged(late, now=BOUND + 31, caught_up=BOUND + 31) == Resolution.ABSENT
+    assert judged(late, now=BOUND + 30, analytics_watermark=BOUND + 99) is None
+    assert judged(late, now=BOUND + 31, analytics_watermark=BOUND + 31) == Resolution.ABSENT
     assert POLICY.visible_by(replace(NOTIFIED, ended_at=AT + 0.5)) == BOUND
 
 
@@ -156,7 +156,7 @@ def test_without_a_witness_it_is_parked_in_the_end():
 def test_a_continuation_that_names_nobody_proves_neither_way():
     """It may be ours: it is not settled, and it is no absence."""
     shown = continuation(identity=None)
-    late = {"now": BOUND + 1, "caught_up": BOUND + 1}
+    late = {"now": BOUND + 1, "analytics_watermark": BOUND + 1}
     assert judged(OPENED, shown, **late) is None
     assert judged(OPENED, shown, waited=100, **late) == Resolution.PARKED
 
@@ -176,7 +176,7 @@ def test_at_least_once_sends_again_after_the_bound(intended):
 def test_at_least_once_prefers_what_is_found_and_what_is_proved():
     """The policy changes nothing if the platform shows the message."""
     assert isinstance(judged(NOTIFIED, session(message()), policy=AT_LEAST_ONCE), MessageFound)
-    late = {"now": BOUND + 1, "caught_up": BOUND + 1}
+    late = {"now": BOUND + 1, "analytics_watermark": BOUND + 1}
     assert judged(NOTIFIED, policy=AT_LEAST_ONCE, **late) == Resolution.ABSENT
 
 

@@ -37,7 +37,7 @@ EFFECT, BOUND = AT + 7, AT + 10
 NOTIFIED = UnsettledSend(1, Step.NOTIFY, "c-1", "x-1", digest("Hello"), AT)
 OPENED = replace(NOTIFIED, step=Step.OPEN)
 NAMELESS = replace(OPENED, external_contact_id=None)
-PROVED = {"now": BOUND + 1, "caught_up": BOUND + 0.5}
+PROVED = {"now": BOUND + 1, "analytics_watermark": BOUND + 0.5}
 
 
 def message(id_="m-1", at=AT + 1, *, outbound=True):

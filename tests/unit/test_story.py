@@ -41,7 +41,9 @@ async def parked_ledger(path, *stories):
     for entries in deferred:
         await ledger.defer(claim.id, 0.0, NEW, entries)
         await ledger.claim(1, 1.0)
-    await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW, story=last))
+    await ledger.settle(
+        Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW, history=last)
+    )
     return ledger
 
 

@@ -8,7 +8,7 @@ import click
 
 from dispatcher.app import lineage_export
 from dispatcher.app.lineage_check import verify_lineage
-from dispatcher.app.lineage_formats import FORMATS, Format
+from dispatcher.app.lineage_formats import FORMATS, ExportFormat
 from dispatcher.cli.config import (
     LedgerOptions,
     SettingsOptions,
@@ -19,7 +19,7 @@ from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
-from dispatcher.engine.readonly.lineage_check import LineageCheck
+from dispatcher.engine.readonly.lineage_check import LineageCheckProgress
 from dispatcher.ledgers.lineage_check import UnverifiedQuery
 
 
@@ -45,7 +45,7 @@ def lineage() -> None:
 def export(
     options: LedgerOptions,
     *,
-    format: Format,  # noqa: A002 - the option's name
+    format: ExportFormat,  # noqa: A002 - the option's name
     since: int | None,
     out: str,
     overwrite: bool,
@@ -104,7 +104,7 @@ def verify(options: SettingsOptions, *, since: int, limit: int | None, min_age: 
     settings = options.load_settings(purpose="verify")
     named = options.campaign or settings.origin("campaign") is not None
     query = UnverifiedQuery(time.time() - min_age, settings.campaign if named else None)
-    done = LineageCheck(since, limit)
+    done = LineageCheckProgress(since, limit)
     verify_lineage(settings, query, done, lambda _: say(f"{done.checked:,} links asked about"))
     for link, verdict in done.failing:
         click.echo(

@@ -108,12 +108,12 @@ def show(report: StatusReport, now: float) -> None:
 
 def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
     """Return a sentence with the contacts that are not final, and when the next is due."""
-    if not backlog.due + backlog.later + backlog.busy + in_doubt:
+    if not backlog.due + backlog.later + backlog.claimed_or_sending + in_doubt:
         return "Every contact is final."
     parts = [
         f"{backlog.due:,} due now",
         f"{backlog.later:,} due later",
-        f"{backlog.busy:,} being processed",
+        f"{backlog.claimed_or_sending:,} being processed",
         f"{in_doubt:,} in doubt",
     ]
     if backlog.oldest_due is not None:

@@ -20,7 +20,7 @@ UNREACHABLE_LIMIT = 5
 """Requests in a row that could not leave, after which the platform counts as down."""
 FIRST_PROBE_SECONDS = 1.0
 """The wait before the first probe of a platform that is down; each further wait is twice it."""
-_POSSIBLY_CONTACTS_OWN = (HaltReason.FORBIDDEN, HaltReason.PERMISSION, HaltReason.DIVISION)
+_MAY_CONCERN_ONE_CONTACT = (HaltReason.FORBIDDEN, HaltReason.PERMISSION, HaltReason.DIVISION)
 """The cause may be one contact alone: another one is the probe at once."""
 
 
@@ -29,7 +29,7 @@ class CircuitBreaker:
 
     While it is halted it probes each ``probe_seconds``: first it gets a new token, which alone
     proves which scopes are granted, then it lets one contact through, another one each time.
-    While it is suspended, for as long as it takes to find out whether a refusal means a halt,
+    While a verdict is pending, for as long as it takes to find out whether the client has to halt,
     it blocks too, and emits no event.
 
     ``on_change`` is called when requests become blocked or allowed, or when a probe is wanted:
@@ -50,7 +50,7 @@ class CircuitBreaker:
         """Why it is halted; None while it is not."""
         self.since = 0.0
         """When the halt began (monotonic seconds)."""
-        self._suspended = 0
+        self._pending_verdicts = 0
         self._failed_step: Step | None = None
         self._by_token = True
         self._probe: int | None = None
@@ -59,11 +59,12 @@ class CircuitBreaker:
         self._halted = asyncio.Event()
         self._resumed = asyncio.Event()
         self._unreachable_in_a_row = 0
-        self._successes: dict[bool, float] = {}
+        self._last_read_success = 0.0
+        self._last_send_success = 0.0
 
     def allows(self, contact_id: int) -> bool:
         """Return True if the contact may make a request now."""
-        return (self.reason is None and not self._suspended) or self._probe == contact_id
+        return (self.reason is None and not self._pending_verdicts) or self._probe == contact_id
 
     def is_probe(self, contact_id: int) -> bool:
         """Return True if the contact is the one that tests recovery."""
@@ -79,11 +80,11 @@ class CircuitBreaker:
         self._probe_wanted, self._probe = False, contact_id
         return True
 
-    def queue(self, contact_id: int, step: Step, future: asyncio.Future[None]) -> None:
+    def add_waiter(self, contact_id: int, step: Step, future: asyncio.Future[None]) -> None:
         """Complete the future when the contact may be allowed to make its request."""
         self._waiting[contact_id] = (step, future)
 
-    def unqueue(self, contact_id: int) -> None:
+    def remove_waiter(self, contact_id: int) -> None:
         """Remove a contact that waits no longer."""
         self._waiting.pop(contact_id, None)
 
@@ -94,15 +95,15 @@ class CircuitBreaker:
                 future.set_result(None)
 
     @contextmanager
-    def suspended(self) -> Iterator[None]:
-        """Block requests while it is not clear whether a refusal means a halt."""
-        self._suspended += 1
+    def pending_verdict(self) -> Iterator[None]:
+        """Block requests while it is not known yet whether the client has to halt."""
+        self._pending_verdicts += 1
         self._on_change()
         try:
             yield
         finally:
-            self._suspended -= 1
-            if not self._suspended and self.reason is None:
+            self._pending_verdicts -= 1
+            if not self._pending_verdicts and self.reason is None:
                 self._on_change()
                 self.wake_all()
 
@@ -112,8 +113,8 @@ class CircuitBreaker:
         """Block requests; the latest reason replaces an earlier one.
 
         ``step`` is the request that was refused: only one like it proves that the halt is over;
-        with None any answer does. A missing scope is proved by a newer token, unless not
-        ``by_token``: then the refusal alone shows it.
+        with None any answer does. ``by_token``: a new token can prove that the scope is back.
+        Otherwise only a successful request can.
         """
         self._by_token = by_token
         if step is not None:
@@ -139,14 +140,17 @@ class CircuitBreaker:
 
         It ends the halt if it was the probe, and is evidence that the failed step works again.
         """
-        if not step.reads_analytics:  # analytics prove nothing about contacts
-            self._successes[step.is_send] = max(sent_at, self._successes.get(step.is_send, 0.0))
+        if step.is_send:
+            self._last_send_success = max(sent_at, self._last_send_success)
+        elif not step.reads_analytics:  # analytics prove nothing about contacts
+            self._last_read_success = max(sent_at, self._last_read_success)
         if self._probe == contact_id and self._is_evidence(step):
             self._resume()
 
     def succeeded_since(self, step: Step, moment: float) -> bool:
         """Return True if a request of that kind, sent after ``moment``, succeeded."""
-        return self._successes.get(step.is_send, 0.0) > moment
+        last = self._last_send_success if step.is_send else self._last_read_success
+        return last > moment
 
     def record_reachable(self) -> None:
         """Note that the platform gave an answer, of whatever kind."""
@@ -176,7 +180,7 @@ class CircuitBreaker:
     def _first_pause(self) -> float:
         if self.reason is HaltReason.PLATFORM_DOWN:
             return min(FIRST_PROBE_SECONDS, self._probe_seconds)
-        return 0.0 if self.reason in _POSSIBLY_CONTACTS_OWN else self._probe_seconds
+        return 0.0 if self.reason in _MAY_CONCERN_ONE_CONTACT else self._probe_seconds
 
     async def _resumed_within(self, seconds: float) -> bool:
         waiter = asyncio.ensure_future(self._resumed.wait())

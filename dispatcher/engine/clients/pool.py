@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from typing import NamedTuple
 
+from dispatcher.domain.answer import QuotaReading
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine.clients.breaker import CircuitBreaker
 from dispatcher.engine.clients.client import ClientConnection, OAuthClient
@@ -19,7 +20,15 @@ class ClientPermit(NamedTuple):
     """The right to make one request, and the client that makes it."""
 
     client: OAuthClient
-    permit: Permit
+    pacer_permit: Permit
+
+    def release(self) -> None:
+        """Give the permit back: no request was made."""
+        self.pacer_permit.release()
+
+    def complete(self, reading: QuotaReading | None) -> None:
+        """Record that the request was made, with what the answer reports about the quota."""
+        self.pacer_permit.complete(reading)
 
 
 class ClientPool:
@@ -43,6 +52,7 @@ class ClientPool:
 
         self.clients = tuple(map(client, connections))
         self.probe_seconds = probe_seconds
+        # The only client, if there is one: none is chosen, and no other could take its requests.
         self._only = self.clients[0] if len(self.clients) == 1 else None
         self.draining = False
         """Whether no contact may begin any more."""
@@ -89,7 +99,7 @@ class ClientPool:
 
         """
         try:
-            with nullcontext() if self._only is not None else client.breaker.suspended():
+            with nullcontext() if self._only is not None else client.breaker.pending_verdict():
                 await client.platform.renew(number)
         except CredentialsError as error:
             client.breaker.halt(HaltReason.CREDENTIALS, str(error))
@@ -106,7 +116,10 @@ class ClientPool:
             client.breaker.release_probe(contact_id)
 
     def hold(self, client: OAuthClient, step: Step | None, seconds: float) -> None:
-        """Hold a client's requests after a 429; what would wait for it in a drain is cancelled."""
+        """Hold a client's requests after a 429.
+
+        Cancel waiting requests if the run drains or the endpoint's hold is long.
+        """
         client.pacer.hold(step, seconds)
         if self.draining or (step is not None and seconds > LONG_HOLD_SECONDS):
             client.pacer.cancel_waiters(checks_only=False)
@@ -161,7 +174,7 @@ class ClientPool:
         if self._only is not None:
             return self.clients if self._only.breaker.allows(contact_id) else ()
         if not self.draining:
-            probed = self._probed_by(contact_id, step)
+            probed = self._take_probe(contact_id, step)
             if probed is not None:
                 return (probed,)
         allowed = [client for client in self.clients if client.breaker.allows(contact_id)]
@@ -169,8 +182,8 @@ class ClientPool:
             return [client for client in allowed if client.pacer.hold_remaining(step) <= 0]
         return allowed
 
-    def _probed_by(self, contact_id: int, step: Step) -> OAuthClient | None:
-        """Return the halted client that the contact probes, or is to probe from now on."""
+    def _take_probe(self, contact_id: int, step: Step) -> OAuthClient | None:
+        """Return the halted client whose probe the contact is, or becomes now."""
         for client in self.clients:
             if client.breaker.is_probe(contact_id):
                 if client.pacer.endpoint_hold_remaining(step) <= LONG_HOLD_SECONDS:
@@ -185,12 +198,12 @@ class ClientPool:
             return
         future = asyncio.get_running_loop().create_future()
         for client in self.clients:
-            client.breaker.queue(contact_id, step, future)
+            client.breaker.add_waiter(contact_id, step, future)
         try:
             await future
         finally:
             for client in self.clients:
-                client.breaker.unqueue(contact_id)
+                client.breaker.remove_waiter(contact_id)
 
     def _wake_waiters(self) -> None:
         """Let every waiting request look again which clients are available."""

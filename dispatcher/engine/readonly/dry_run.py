@@ -40,12 +40,15 @@ class LedgerView(Protocol):
         """Return how far each file was read, by fingerprint."""
         ...
 
-    def fresh(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
-        """Return those whose keys are not in the ledger, and were not passed here before."""
+    def take_new(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
+        """Return those whose keys are new: not in the ledger, and not passed here before."""
         ...
 
-    def reached(self, external_contact_id: str) -> bool:
-        """Return True if the campaign has reached the person, or the id was passed here before."""
+    def mark_reached(self, external_contact_id: str) -> bool:
+        """Mark the person as reached.
+
+        Return True if the campaign has reached the person, or the id was passed here before.
+        """
         ...
 
     def waiting(self) -> Iterator[Claim]:
@@ -73,8 +76,8 @@ class ScanProgress:
     """Counts of what was read so far.
 
     ``waiting`` are contacts that were in the ledger before, ``later`` those that are not due
-    yet, ``last_due`` (seconds since the epoch) the latest due time among them. ``to_ask`` are
-    contacts whose decision needs a state, ``asked`` those whose state was read, ``unread``
+    yet, ``last_due`` (seconds since the epoch) the latest due time among them. ``to_check`` are
+    contacts whose decision needs a state, ``checked`` those whose state was read, ``unread``
     those whose state could not be read.
     """
 
@@ -154,7 +157,7 @@ class DryRun:
         self.progress.at_end = True
 
     def _new_contacts(self, batch: Batch) -> Sequence[Contact]:
-        progress, new = self.progress, self._ledger.fresh(batch.contacts)
+        progress, new = self.progress, self._ledger.take_new(batch.contacts)
         progress.rows += batch.rows
         progress.contacts += len(new)
         progress.duplicates += len(batch.contacts) - len(new)
@@ -176,13 +179,13 @@ class DryRun:
 
     def _forecast_by_rules(self, claim: Claim, now: float) -> Forecast | None:
         """Apply the campaign's rules, as far as they need no state check."""
-        rules, person = self._options.rules, claim.contact.external_contact_id
+        rules, external_id = self._options.rules, claim.contact.external_contact_id
         after = rules.check(claim.contact, None, claim.progress, now)
         if isinstance(after, Finish):
             return Forecast(after.status, after.reason)
         if after is not None:
             self._count_later(now + after.seconds)
-        if rules.one_per_person and person and self._ledger.reached(person):
+        if rules.one_per_person and external_id and self._ledger.mark_reached(external_id):
             return Forecast(Status.SKIPPED, Reason.SAME_PERSON)
         return None
 

@@ -19,7 +19,7 @@ class LinkStore(Protocol):
         """Return up to ``limit`` of them with ids above ``after``, in the order of their ids."""
         ...
 
-    def mark(self, found: Mapping[int, LinkVerdict], at: float) -> None:
+    def mark(self, verdicts: Mapping[int, LinkVerdict], at: float) -> None:
         """Commit the verdicts by link id; ``at`` is seconds since the epoch."""
         ...
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 
 @dataclass(slots=True)
-class LineageCheck:
+class LineageCheckProgress:
     """The progress of a check; ``last`` is the id of the last link that was checked.
 
     ``limit`` is how many links are checked at most; ``failing`` are the first links that were
@@ -49,8 +49,8 @@ class LineageCheck:
     @property
     def next_page(self) -> int:
         """How many links the next look back checks; 0 when the limit is reached."""
-        left = MAX_LOOK_BACK_IDS if self.limit is None else self.limit - self.checked
-        return min(MAX_LOOK_BACK_IDS, left)
+        remaining = MAX_LOOK_BACK_IDS if self.limit is None else self.limit - self.checked
+        return min(MAX_LOOK_BACK_IDS, remaining)
 
     def add(self, judged: Sequence[tuple[LineageLink, LinkVerdict]]) -> None:
         """Count the verdicts of one look back."""
@@ -61,8 +61,8 @@ class LineageCheck:
 
 
 async def verify(
-    links: LinkStore, platform: Platform, reader: PlatformReader, clock: Clock, check: LineageCheck,
-    show: Callable[[LineageCheck], None],
+    links: LinkStore, platform: Platform, reader: PlatformReader, clock: Clock,
+    check: LineageCheckProgress, show: Callable[[LineageCheckProgress], None],
 ) -> None:  # fmt: skip
     """Check all links after ``check.last``, up to its limit, and count in ``check``.
 

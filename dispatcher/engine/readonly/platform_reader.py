@@ -22,6 +22,8 @@ from dispatcher.ports import (
     TokenUnavailableError,
 )
 
+FORBIDDEN_LIMIT = 5
+"""403 answers in a row after which reading ends."""
 TRIES = 4
 """How often one read is made at most if it fails for a passing reason."""
 MAX_HOLD_SECONDS = 300.0
@@ -92,7 +94,7 @@ class PlatformReader:
                     self._hold(result)
                     continue
                 if kind is not AnswerKind.PASSING:
-                    await self._count_forbidden(kind, result)
+                    await self._handle_forbidden(kind, result)
                     return result
             tries += 1
             await self._clock.sleep(self._policy.backoff(tries, self._jitter))
@@ -123,13 +125,14 @@ class PlatformReader:
             )
         await self._platform.renew(reply.token.number)
 
-    async def _count_forbidden(self, kind: AnswerKind, answer: Answer) -> None:
+    async def _handle_forbidden(self, kind: AnswerKind, answer: Answer) -> None:
+        """Count 403 answers in a row; raise if the token lacks a grant, or at the limit."""
         if kind is not AnswerKind.FORBIDDEN:
             self._forbidden = 0
             return
         self._forbidden += 1
         _check_grants(await self._platform.verify())
-        if self._forbidden >= UNREACHABLE_LIMIT:
+        if self._forbidden >= FORBIDDEN_LIMIT:
             missing = authorization.describe_missing(answer.missing_grants) or (
                 "a permission is; look at the OAuth client's roles and divisions"
             )

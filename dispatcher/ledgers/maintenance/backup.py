@@ -9,7 +9,7 @@ from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress
 from dispatcher.ledgers.maintenance.integrity import IntegrityFinding, check_integrity
-from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.read.reader import snapshot_connection
 
 PAGES = 2_000
 """Pages that are copied in one step."""
@@ -65,7 +65,7 @@ def _beside(path: Path) -> list[Path]:
 def _copy(path: Path, part: Path, report: ReportProgress) -> None:
     """Copy the pages of one snapshot, so that writes meanwhile do not restart the copy."""
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
-    with ledger_reader(path) as source:
+    with snapshot_connection(path) as source:
         source.execute("SELECT COUNT(*) FROM campaign").fetchone()  # the snapshot begins here
         with (
             translated_errors(part),
@@ -74,7 +74,7 @@ def _copy(path: Path, part: Path, report: ReportProgress) -> None:
             source.backup(
                 copy,
                 pages=PAGES,
-                progress=lambda _status, left, whole: report(whole - left, whole),
+                progress=lambda _status, remaining, whole: report(whole - remaining, whole),
                 sleep=PAUSE_SECONDS,
             )
     _sync(part)

@@ -9,7 +9,7 @@ from typing import Any
 
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.campaigns import find_campaigns
-from dispatcher.ledgers.codec import key_hash, person_of
+from dispatcher.ledgers.codec import key_hash, person_hash
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
 from dispatcher.ledgers.statements import MAINTENANCE, json_list
@@ -63,7 +63,7 @@ class _Identity:
     keys: frozenset[str] = frozenset()
     conversations: frozenset[str] = frozenset()
     externals: frozenset[str] = frozenset()
-    persons: frozenset[str] = frozenset()
+    person_hashes: frozenset[str] = frozenset()
 
 
 def erase_person(
@@ -102,7 +102,7 @@ def _identify(
     """Repeat the search by shared conversations and external ids until it adds nothing."""
     if target.is_external:
         identity = _Identity(
-            externals=frozenset({target.name}), persons=frozenset({person_of(target.name)})
+            externals=frozenset({target.name}), person_hashes=frozenset({person_hash(target.name)})
         )
     else:
         identity = _identify_by_name(connection, target, report)
@@ -110,11 +110,11 @@ def _identify(
         lists = {
             "conversations": json_list(identity.conversations),
             "externals": json_list(identity.externals),
-            "persons": json_list(identity.persons),
+            "person_hashes": json_list(identity.person_hashes),
         }
         ids = _search(connection, "contacts_of", "contact_ends", lists, report)
-        ids |= _search(connection, "lineage_of", "lineage_ends", lists, report)
-        ids |= _select_ids(connection, "reached_of", (lists["persons"],))
+        ids |= _search(connection, "lineage_contacts_of", "lineage_ends", lists, report)
+        ids |= _select_ids(connection, "reached_of", (lists["person_hashes"],))
         extended = _extend(connection, identity, ids)
         if extended == identity:
             return identity
@@ -126,8 +126,8 @@ def _identify_by_name(
 ) -> _Identity:
     values = {"campaign": target.campaign, "name": target.name}
     ids = _search(connection, "seeds", "contact_ends", values, report)
-    known = _persons(connection, ids)
-    if any(not known[0] & persons for persons in known):
+    known = _person_hashes(connection, ids)
+    if any(not known[0] & hashes for hashes in known):
         raise LedgerError(
             f"{target.name!r} names more than one person; say which one with --campaign, or name "
             "the person with --external-contact"
@@ -160,28 +160,28 @@ def _select_ids(connection: sqlite3.Connection, name: str, values: Any) -> set[i
 def _extend(connection: sqlite3.Connection, identity: _Identity, ids: set[int]) -> _Identity:
     """Add the identifiers of the contacts with ``ids``; erased contacts add nothing."""
     found, keys, conversations, externals = set(), set(), set(), set()
-    persons = set(identity.persons)
+    hashes = set(identity.person_hashes)
     for row in connection.execute(MAINTENANCE["facts"], (json_list(ids),)):
-        id_, key, conversation, external, intended, learnt, person, new, linked = row
+        id_, key, conversation, external, intended, learnt, hashed, new, linked = row
         found.add(id_)
         keys.add(key)
         conversations |= {name for name in (conversation, new) if name}
         externals |= {name for name in (external, intended, learnt, linked) if name}
-        persons |= {person} if person else set()
+        hashes |= {hashed} if hashed else set()
     externals |= identity.externals
     return _Identity(
         ids=identity.ids | found,
         keys=identity.keys | keys,
         conversations=identity.conversations | conversations,
         externals=frozenset(externals),
-        persons=frozenset(persons | {person_of(name) for name in externals}),
+        person_hashes=frozenset(hashes | {person_hash(name) for name in externals}),
     )
 
 
-def _persons(connection: sqlite3.Connection, ids: set[int]) -> list[frozenset[str]]:
-    """Return the persons of each contact, without the contacts whose person is not known."""
-    by_contact = [_extend(connection, _Identity(), {id_}).persons for id_ in sorted(ids)]
-    return [persons for persons in by_contact if persons]
+def _person_hashes(connection: sqlite3.Connection, ids: set[int]) -> list[frozenset[str]]:
+    """Return the hashes of each contact's person, without the contacts that have none."""
+    by_contact = [_extend(connection, _Identity(), {id_}).person_hashes for id_ in sorted(ids)]
+    return [hashes for hashes in by_contact if hashes]
 
 
 def _erase(connection: sqlite3.Connection, id_: int, now: float) -> int | NotErased:
@@ -221,5 +221,5 @@ def _erase_samples(connection: sqlite3.Connection) -> None:
 
 
 def _was_known(connection: sqlite3.Connection, name: str) -> bool:
-    values = {"hash": key_hash(name), "person": person_of(name)}
+    values = {"hash": key_hash(name), "person_hash": person_hash(name)}
     return bool(connection.execute(MAINTENANCE["was_known"], values).fetchone()[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import CHECKS, json_list
 
 _RESTORE = "keep a copy of the file, and put back the last backup"
@@ -67,7 +67,7 @@ def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFin
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with reading(path) as connection:
+    with read_connection(path) as connection:
         damage = _damage(connection, quick=quick)
         yield damage
         if not damage.count:

@@ -10,7 +10,7 @@ import orjson
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
-from dispatcher.ledgers.read.reader import reading
+from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import MAINTENANCE
 
 
@@ -57,7 +57,7 @@ def prune_ledger(
         LedgerError: there is no ledger, no such campaign, or it cannot be used.
 
     """
-    opened = reading(path) if order.dry else exclusive_connection(path)
+    opened = read_connection(path) if order.dry else exclusive_connection(path)
     with opened as connection:
         find_campaigns(connection, order.campaign, path)
         pruned = prune(connection, order, report)
@@ -69,7 +69,7 @@ def prune_ledger(
 def prune(
     connection: sqlite3.Connection, order: PruneOrder, report: ReportProgress = ignore_progress
 ) -> Pruned:
-    """Remove old final contacts with their lineage and story, and old rejected rows.
+    """Remove old final contacts with their lineage and history, and old rejected rows.
 
     Each span of ids is one transaction. The newest row of each table stays whatever its age,
     because an id must never be used twice: readers remember the id up to which they have read.

@@ -8,7 +8,7 @@ import orjson
 from dispatcher.domain.contact_history import MILLISECONDS, OMITTED
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.read.reader import snapshot_connection
 from dispatcher.ledgers.statements import SQL, json_list
 
 _REQUEST = ("answer", "means", "state", "correlation_id", "decision")
@@ -37,7 +37,7 @@ def describe_contact(
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with ledger_reader(path) as connection:
+    with snapshot_connection(path) as connection:
         values = json_list(find_campaigns(connection, campaign).values()), name
         ids = connection.execute(SQL["contact_by_key"], values).fetchall()
         ids = ids or connection.execute(SQL["contact_by_id"], values).fetchall()

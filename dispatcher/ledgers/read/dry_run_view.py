@@ -5,27 +5,34 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import campaign_ids
-from dispatcher.ledgers.codec import claim_of, person_of
+from dispatcher.ledgers.codec import claim_of, person_hash
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
-from dispatcher.ledgers.write.admission import reached_people, unknown_keys
+from dispatcher.ledgers.write.admission import reached_person_hashes, unknown_keys
 from dispatcher.ports import Claim, Position
 
 _PAGE = 500
 _CACHE = "PRAGMA cache_size = -16000"  # KiB: memory must not grow with the source
 
 
+class _StoredCampaign(NamedTuple):
+    """A campaign that the ledger has."""
+
+    connection: sqlite3.Connection
+    id: int
+
+
 class DryRunView:
     """One campaign of a ledger, read-only. Without a ledger or campaign, the view is empty.
 
-    Use it with ``with``. A temporary SQLite file holds the keys that were passed to `fresh`, so
+    Use it with ``with``. A temporary SQLite file holds the keys that were passed to `take_new`, so
     that duplicates are found in a source of any length.
 
     Raises:
@@ -36,8 +43,8 @@ class DryRunView:
     def __init__(self, path: str | Path, campaign: str) -> None:
         self._path = Path(path)
         self._ledger = open_for_reading(self._path) if self._path.exists() else None
-        self._read = sqlite3.connect("", isolation_level=None)
-        self._stored: tuple[sqlite3.Connection, int] | None = None
+        self._scratch = sqlite3.connect("", isolation_level=None)
+        self._stored: _StoredCampaign | None = None
         try:
             with translated_errors(self._path):
                 self._open(campaign)
@@ -48,11 +55,11 @@ class DryRunView:
     def _open(self, campaign: str) -> None:
         if self._ledger is not None:
             id_ = campaign_ids(self._ledger).get(campaign)
-            self._stored = None if id_ is None else (self._ledger, id_)
+            self._stored = None if id_ is None else _StoredCampaign(self._ledger, id_)
         for setting in ("PRAGMA journal_mode = OFF", _CACHE):
-            self._read.execute(setting).fetchone()
+            self._scratch.execute(setting).fetchone()
         for table in ("seen", "person"):
-            self._read.execute(f"CREATE TABLE {table} (key TEXT PRIMARY KEY) WITHOUT ROWID")
+            self._scratch.execute(f"CREATE TABLE {table} (key TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +69,7 @@ class DryRunView:
 
     def close(self) -> None:
         """Close the ledger, and remove the temporary file."""
-        self._read.close()
+        self._scratch.close()
         if self._ledger is not None:
             self._ledger.close()
 
@@ -72,7 +79,7 @@ class DryRunView:
         if self._stored is None:
             return 0
         with translated_errors(self._path):
-            counts = totals.count_busy(*self._stored)
+            counts = totals.count_started(*self._stored)
         return counts.get("sending", 0) + counts.get("in_doubt", 0)
 
     def positions(self) -> Mapping[str, Position]:
@@ -82,22 +89,25 @@ class DryRunView:
         with translated_errors(self._path):
             return totals.positions(*self._stored)
 
-    def fresh(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
+    def take_new(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
         """Return the contacts whose keys are not in the ledger and were not passed before."""
         with translated_errors(self._path):
             if self._stored is not None:
                 contacts = unknown_keys(*self._stored, contacts)
-            with transaction(self._read, "BEGIN"):
-                add = partial(self._read.execute, SQL["add_seen_key"])
+            with transaction(self._scratch, "BEGIN"):
+                add = partial(self._scratch.execute, SQL["add_seen_key"])
                 return [contact for contact in contacts if add((contact.key,)).rowcount]
 
-    def reached(self, external_contact_id: str) -> bool:
-        """Return whether the person got a message in the campaign, or was passed before."""
-        person = person_of(external_contact_id)
+    def mark_reached(self, external_contact_id: str) -> bool:
+        """Mark the person as reached.
+
+        Return whether the person got a message in the campaign, or was passed before.
+        """
+        hashed = person_hash(external_contact_id)
         with translated_errors(self._path):
-            if self._stored is not None and reached_people(*self._stored, [person]):
+            if self._stored is not None and reached_person_hashes(*self._stored, [hashed]):
                 return True
-            return not self._read.execute(SQL["add_person"], (person,)).rowcount
+            return not self._scratch.execute(SQL["add_person"], (hashed,)).rowcount
 
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts that a run would claim, without their messages.

@@ -14,7 +14,7 @@ from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.codec import progress_of
 from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.read.rows import ContactRow, LineageRow, StoredRejectedRow
-from dispatcher.ledgers.schema import MIGRATIONS, check_exists, check_identity
+from dispatcher.ledgers.schema import MIGRATIONS, check_exists, read_schema_version
 from dispatcher.ledgers.statements import SQL
 
 _PAGE = 1000
@@ -62,12 +62,12 @@ def connect(path: Path, options: str = "mode=ro") -> sqlite3.Connection:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    if check_identity(connection, path) < len(MIGRATIONS):
+    if read_schema_version(connection, path) < len(MIGRATIONS):
         raise ledger_error(path, "it is of an older version or empty; a run brings it up to date")
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def read_connection(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a ledger for reads that each see their own moment.
 
     Raises:
@@ -79,14 +79,14 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def ledger_reader(path: Path) -> Iterator[sqlite3.Connection]:
+def snapshot_connection(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a ledger for reads that all see the same moment.
 
     Raises:
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with reading(path) as connection:
+    with read_connection(path) as connection:
         connection.execute("BEGIN")
         yield connection
 
@@ -152,7 +152,7 @@ def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[Linea
         LedgerError: the ledger cannot be read, or there is no such campaign.
 
     """
-    with reading(path) as connection:
+    with read_connection(path) as connection:
         find_campaigns(connection, campaign, path)
         yield from map(_lineage_row, _pages(connection, path, "lineage_page", after, campaign))
 

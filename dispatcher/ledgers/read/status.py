@@ -9,7 +9,7 @@ from typing import Any
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import find_campaigns, paused_since
-from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.read.reader import snapshot_connection
 from dispatcher.ports import Backlog, Position, Totals
 
 _NOT_FINAL = "not_final"
@@ -42,7 +42,7 @@ def read_status(
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with ledger_reader(Path(path)) as connection:
+    with snapshot_connection(Path(path)) as connection:
         return campaign_statuses(connection, campaign, now)
 
 
@@ -83,14 +83,19 @@ def to_json(status: CampaignStatus) -> dict[str, Any]:
             "filtered": sums.filtered,
         },
         "contacts": contacts,
-        "backlog": asdict(status.backlog),
+        "backlog": _backlog_to_json(status.backlog),
         "paused_since": status.paused_since,
     }
 
 
+def _backlog_to_json(backlog: Backlog) -> dict[str, Any]:
+    names = {"claimed_or_sending": "busy"}
+    return {names.get(name, name): value for name, value in asdict(backlog).items()}
+
+
 def from_json(values: Mapping[str, Any]) -> CampaignStatus:
     """Return the status that `to_json` wrote."""
-    rows = dict(values["rows"])
+    rows, backlog = dict(values["rows"]), dict(values["backlog"])
     by_status = {
         (Status(status), None if reason == _NOT_FINAL else Reason(reason)): number
         for status, reasons in values["contacts"].items()
@@ -99,6 +104,6 @@ def from_json(values: Mapping[str, Any]) -> CampaignStatus:
     return CampaignStatus(
         values["campaign"],
         Totals(rows=rows.pop("read"), by_status=by_status, **rows),
-        Backlog(**values["backlog"]),
+        Backlog(claimed_or_sending=backlog.pop("busy"), **backlog),
         values["paused_since"],
     )

@@ -1,4 +1,5 @@
--- What a sound ledger does not contain. Each statement counts one kind of violation.
+-- What a sound ledger does not contain. Each statement counts one kind of violation. An empty
+-- text_sha256 (x'') means that the contact was erased.
 
 -- name: status_unknown
 SELECT COUNT(*) FROM contact

@@ -1,6 +1,9 @@
--- Statements that prune and erase, by name.
+-- Statements that prune and erase, by name. An empty text_sha256 (x'') means that the contact was
+-- erased already.
 
 -- name: contact_ends
+-- The lowest and the highest id of a contact, and the contact of the newest lineage row, which
+-- pruning keeps.
 SELECT
     COALESCE((SELECT MIN(id) FROM contact), 0),
     COALESCE((SELECT MAX(id) FROM contact), 0),
@@ -80,10 +83,10 @@ WHERE
         OR external_contact_id IN (SELECT value FROM json_each(:externals))
         OR intent_external_contact_id IN (SELECT value FROM json_each(:externals))
         OR progress ->> 'external_contact_id' IN (SELECT value FROM json_each(:externals))
-        OR person IN (SELECT value FROM json_each(:persons))
+        OR person IN (SELECT value FROM json_each(:person_hashes))
     )
 
--- name: lineage_of
+-- name: lineage_contacts_of
 SELECT contact_id FROM lineage
 WHERE
     id > :after AND id <= :until
@@ -107,7 +110,7 @@ WHERE contact.id IN (SELECT value FROM json_each(?)) AND contact.text_sha256 <> 
 -- name: was_known
 SELECT
     EXISTS (SELECT 1 FROM pruned WHERE key_hash = :hash)
-    OR EXISTS (SELECT 1 FROM reached WHERE lately IN (0, 1) AND person = :person)
+    OR EXISTS (SELECT 1 FROM reached WHERE lately IN (0, 1) AND person = :person_hash)
 
 -- name: status_and_campaign
 SELECT status, campaign.name FROM contact

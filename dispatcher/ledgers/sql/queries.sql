@@ -1,4 +1,4 @@
--- Statements of runs and readers, by name. ``many`` is replaced by a list of values or rows.
+-- Statements of runs and readers, by name. ``/*values*/`` is replaced by a list of values or rows.
 
 -- name: change
 INSERT INTO temp.change SELECT value ->> 0, value ->> 1, value FROM json_each(?)
@@ -26,7 +26,7 @@ SELECT COALESCE(MAX(id), 0) FROM contact
 
 -- name: known_keys
 SELECT json_group_array(key) FROM contact INDEXED BY contact_key
-WHERE lately IN (?, 1) AND campaign_id = ? AND key IN (many)
+WHERE lately IN (?, 1) AND campaign_id = ? AND key IN (/*values*/)
 
 -- name: any_pruned
 SELECT EXISTS (SELECT 1 FROM pruned WHERE campaign_id = ?)
@@ -39,13 +39,13 @@ WHERE campaign_id = ? AND key_hash IN (SELECT value FROM json_each(?))
 INSERT INTO contact (
     id, campaign_id, status, due, person, text_sha256, attributes, key, conversation_id,
     external_contact_id, not_before, expires_at, subject, address, text
-) VALUES many
+) VALUES /*values*/
 
 -- name: add_rejected
-INSERT INTO rejected_row (campaign_id, file, line, reason, detail, raw, at) VALUES many
+INSERT INTO rejected_row (campaign_id, file, line, reason, detail, raw, at) VALUES /*values*/
 
 -- name: count_rejected
-INSERT INTO rejected_sum VALUES many
+INSERT INTO rejected_sum VALUES /*values*/
 ON CONFLICT DO UPDATE SET row_count = row_count + excluded.row_count
 
 -- name: count_rows
@@ -208,7 +208,7 @@ FROM (
 SELECT MIN(look_at) FROM contact INDEXED BY contact_in_doubt
 WHERE campaign_id = ? AND status = 'in_doubt'
 
--- name: lineage_of
+-- name: sent_messages_of
 SELECT json_group_array(json_array(conversation_id, message_id, relation <> 'notified'))
 FROM lineage INDEXED BY lineage_sent
 WHERE sent_at >= ? AND conversation_id IN (SELECT value FROM json_each(?))
@@ -266,7 +266,7 @@ SELECT json_group_object(name, contacts) FROM (
     GROUP BY campaign.name ORDER BY campaign.name
 )
 
--- name: busy
+-- name: count_started
 SELECT json_group_object(status, contacts) FROM (
     SELECT status, COUNT(*) AS contacts FROM contact INDEXED BY contact_open
     WHERE campaign_id = ? AND reason IS NULL AND due IS NULL GROUP BY status

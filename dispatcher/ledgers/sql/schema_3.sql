@@ -4,7 +4,7 @@
 -- reads both: lately IN (0, 1).
 
 -- The columns are those of versions 1 and 2. A key is unique in its campaign over both values of
--- lately, which admission ensures.
+-- lately, which admission ensures. lately: 1 = staged, 0 = merged. text_sha256: x'' = erased.
 CREATE TABLE contact_3 (
     id INTEGER PRIMARY KEY,
     campaign_id INTEGER NOT NULL REFERENCES campaign (id),

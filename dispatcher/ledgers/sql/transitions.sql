@@ -1,7 +1,8 @@
 -- The state machine of a contact: each transition is a trigger of a view without rows. So a group
 -- of changes is one INSERT statement, which is carried out in its order, as a whole or not at all.
 -- ``fields`` is a JSON array. Its fields have names here, which are replaced by their positions
--- (CHANGE_FIELDS in codec.py) when the script is loaded.
+-- (CHANGE_FIELDS in codec.py) when the script is loaded. After an UPDATE, changes() = 0 means that
+-- the contact does not have the status that the transition needs: the change is refused.
 
 CREATE TEMP VIEW change (kind, id, fields) AS SELECT NULL, NULL, NULL;
 
@@ -12,7 +13,10 @@ CREATE TEMP TABLE blocked (id INTEGER PRIMARY KEY, why TEXT NOT NULL);
 CREATE TEMP TABLE merges (times INTEGER NOT NULL);
 INSERT INTO merges VALUES (0);
 
--- absent_after: after how many merges the person was looked up and not found among merged rows
+-- An intent. absent_after: the merge count at which a look-up did not find the person. If no merge
+-- followed the look-up, the merged rows are known not to contain the person: read the staged rows
+-- only. In the UPDATE, changes() = 0 means that no block was stored. After it, changes() = 0 means
+-- that it did not change the contact: unless a block is the reason, the contact is not claimed.
 CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
 BEGIN
     INSERT OR REPLACE INTO blocked
@@ -166,8 +170,9 @@ BEGIN
     FROM contact WHERE id = new.id;
 END;
 
--- A long story keeps its first 10 and its last 40 entries. In between, [null, "omitted", number]
--- says how many were removed.
+-- A story of more than 10,000 characters keeps its first 10 and its last 40 entries: FIRST_KEPT and
+-- LAST_KEPT in contact_history.py, 41 is LAST_KEPT + 1. In between, [null, "omitted", number] says
+-- how many were removed.
 CREATE TEMP TRIGGER shorten AFTER UPDATE OF story ON main.contact
 WHEN LENGTH(new.story) > 10000
 BEGIN

@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers.codec import contact_row, key_hash, person_of
+from dispatcher.ledgers.codec import contact_row, key_hash, person_hash
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
 from dispatcher.ledgers.write import index_staging
 from dispatcher.ports import Admitted, Batch, Claim
@@ -20,17 +20,18 @@ _CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLit
 class LookupResult:
     """What was looked up about a batch before its admission, after at least ``merges`` merges.
 
-    ``keys`` are those of the batch's keys, ``people`` those of its people, that were found among
-    the merged rows. ``reached`` are the people who got a message in the campaign, and whose send
-    has ended. For ``merges`` see `large_ledger`.
+    ``keys`` are those of the batch's keys that contacts of the campaign had, in staged rows or in
+    merged ones. ``person_hashes`` are those of its people that were found among the merged rows,
+    ``reached`` those that got a message in the campaign, and whose send has ended. For ``merges``
+    see `lookup_ahead`.
     """
 
     merges: int
     keys: frozenset[str]
-    people: frozenset[str]
+    person_hashes: frozenset[str]
     reached: frozenset[str]
 
-    def known_keys(
+    def current_keys(
         self, connection: sqlite3.Connection, campaign: int, keys: Sequence[str]
     ) -> frozenset[str]:
         """Return those of the batch's keys that contacts of the campaign have now."""
@@ -72,7 +73,7 @@ def admit(
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
-    claims = _with_blocks(connection, campaign, claims, claiming.lookup)
+    claims = _mark_same_person(connection, campaign, claims, claiming.lookup)
     duplicates = len(batch.contacts) - len(new)
     counts = (batch.rows, len(new), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
@@ -94,7 +95,7 @@ def unknown_keys(
     first: dict[str, Contact] = {}
     for contact in contacts:
         first.setdefault(contact.key, contact)
-    find = known_keys if lookup is None else lookup.known_keys
+    find = known_keys if lookup is None else lookup.current_keys
     for key in find(connection, campaign, list(first)):
         del first[key]
     (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
@@ -127,32 +128,40 @@ def _unpruned(
     return list(by_hash.values())
 
 
-def reached_people(
-    connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
+def reached_person_hashes(
+    connection: sqlite3.Connection, campaign: int, person_hashes: Iterable[str]
 ) -> frozenset[str]:
-    """Return the persons who got a message in this campaign, and whose send has ended."""
-    return frozenset(fetch_json(connection, SQL["reached_persons"], campaign, json_list(persons)))
+    """Return those of the people who got a message in this campaign, and whose send has ended."""
+    return frozenset(
+        fetch_json(connection, SQL["reached_persons"], campaign, json_list(person_hashes))
+    )
 
 
-def _with_blocks(
+def _mark_same_person(
     connection: sqlite3.Connection, campaign: int, claims: list[Claim], lookup: LookupResult | None
 ) -> list[Claim]:
     """Mark the claims whose person got a message in this campaign: they are skipped.
 
     All others are checked again by the intent.
     """
-    persons = {
-        claim.id: person_of(claim.contact.external_contact_id)
+    person_hashes = {
+        claim.id: person_hash(claim.contact.external_contact_id)
         for claim in claims
         if claim.contact.external_contact_id
     }
-    if not persons:
+    if not person_hashes:
         return claims
-    reached = lookup.reached if lookup else reached_people(connection, campaign, persons.values())
+    reached = (
+        lookup.reached
+        if lookup
+        else reached_person_hashes(connection, campaign, person_hashes.values())
+    )
     if not reached:
         return claims
     return [
-        replace(claim, block=SendBlock.SAME_PERSON) if persons.get(claim.id) in reached else claim
+        replace(claim, block=SendBlock.SAME_PERSON)
+        if person_hashes.get(claim.id) in reached
+        else claim
         for claim in claims
     ]
 

@@ -37,8 +37,8 @@ def blocked_by(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
     return {id_: SendBlock(block) for id_, block in blocks}
 
 
-def with_blocks(claims: Sequence[Claim], blocks: Mapping[int, SendBlock]) -> Sequence[Claim]:
-    """Set ``block`` of the claims that have none."""
+def fill_blocks(claims: Sequence[Claim], blocks: Mapping[int, SendBlock]) -> Sequence[Claim]:
+    """Return the claims; those without a block get theirs from ``blocks``."""
     if not blocks:
         return claims
     return [replace(claim, block=claim.block or blocks.get(claim.id)) for claim in claims]

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers.codec import Fields
+from dispatcher.ledgers.codec import ChangeRecord
 from dispatcher.ledgers.errors import CommandError, is_fatal, ledger_error
 from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.statements import SQL
@@ -24,8 +24,8 @@ class Change:
     Its result is None, or for an intent the reason why it is not permitted.
     """
 
-    fields: Fields
-    caller: asyncio.Future[Any]
+    fields: ChangeRecord
+    future: asyncio.Future[Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +33,7 @@ class Job:
     """Any other read or write; its result is what ``run`` returns."""
 
     run: Callable[[sqlite3.Connection], Any]
-    caller: asyncio.Future[Any]
+    future: asyncio.Future[Any]
 
 
 Operation = Change | Job
@@ -78,7 +78,7 @@ def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> lis
         ]
 
 
-def _block(fields: Fields, blocks: Blocks) -> SendBlock | None:
+def _block(fields: ChangeRecord, blocks: Blocks) -> SendBlock | None:
     kind, id_ = fields[:2]
     return blocks.get(id_) if kind == "intend" else None
 
@@ -100,7 +100,7 @@ def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> 
     return result
 
 
-def _change(connection: sqlite3.Connection, changes: Sequence[Fields]) -> Blocks:
+def _change(connection: sqlite3.Connection, changes: Sequence[ChangeRecord]) -> Blocks:
     """Carry out changes; return the intents that are not permitted."""
     payload = orjson.dumps(changes)
     if b"\\u0000" in payload:  # SQLite's JSON ends a string there; platforms' texts may contain it

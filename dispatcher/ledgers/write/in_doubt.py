@@ -7,11 +7,12 @@ from dataclasses import replace
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.status import Step
 from dispatcher.domain.unsettled_send import UnsettledSend
-from dispatcher.ledgers.codec import Fields, claim_of, person_of
+from dispatcher.ledgers.codec import RowValues, claim_of, person_hash
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ports import InDoubtContact, KnownEffects
 
-_CLAIM_WIDTH = 11  # columns of a row that are those of a claim
+_CLAIM_FIELDS = 11
+"""The first fields of a row are those of a claim."""
 
 
 def due_in_doubt(
@@ -39,14 +40,15 @@ def known_effects(
     connection: sqlite3.Connection,
     conversations: Sequence[str],
     since: float,
-    people: Sequence[str] = (),
+    external_contact_ids: Sequence[str] = (),
 ) -> KnownEffects:
     """Return what is known about conversations and people; see `Ledger`."""
     listed = json_list(conversations)
-    links = fetch_json(connection, SQL["lineage_of"], since, listed)
+    links = fetch_json(connection, SQL["sent_messages_of"], since, listed)
     sends = fetch_json(connection, SQL["unsettled_of"], listed)
-    if people:
-        sends += fetch_json(connection, SQL["unsettled_with"], json_list(map(person_of, people)))
+    if external_contact_ids:
+        hashes = json_list(map(person_hash, external_contact_ids))
+        sends += fetch_json(connection, SQL["unsettled_with"], hashes)
     return KnownEffects(
         messages=frozenset(message for _, message, _ in links if message is not None),
         conversations=frozenset(conversation for conversation, _, opened in links if opened),
@@ -61,14 +63,14 @@ def witnesses(connection: sqlite3.Connection, after: float, limit: int) -> list[
     return [DeliveryWitness(talk, message, digest.lower()) for talk, message, digest in rows]
 
 
-def _in_doubt_contact(row: Fields) -> InDoubtContact:
-    claim = claim_of(row[:_CLAIM_WIDTH])
-    send = _unsettled_send([claim.id, *row[_CLAIM_WIDTH:]])
+def _in_doubt_contact(row: RowValues) -> InDoubtContact:
+    claim = claim_of(row[:_CLAIM_FIELDS])
+    send = _unsettled_send([claim.id, *row[_CLAIM_FIELDS:]])
     send = replace(send, ended_at=claim.progress.doubted_at)
     return InDoubtContact(claim.id, claim.contact, claim.progress, send)
 
 
-def _unsettled_send(row: Fields) -> UnsettledSend:
+def _unsettled_send(row: RowValues) -> UnsettledSend:
     """Return a send from its intent. Without an intent it is an open that cannot be found."""
     id_, step, conversation, identity, digest, at, *ended = row
     return UnsettledSend(

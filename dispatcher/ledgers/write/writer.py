@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers.codec import Fields
+from dispatcher.ledgers.codec import ChangeRecord
 from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.write.group_commit import Change, Job, Operation, commit
 from dispatcher.ports import LedgerError
@@ -47,12 +47,12 @@ class Writer:
         self._queue: SimpleQueue[Group | None] = SimpleQueue()
         self._pending: Group = []
         self._failure: LedgerError | None = None
-        self._idle_work_left = True
+        self._may_have_idle_work = True
         self._closed: asyncio.Future[None] | None = None
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
-    def change(self, fields: Fields) -> "asyncio.Future[SendBlock | None]":
+    def change(self, fields: ChangeRecord) -> "asyncio.Future[SendBlock | None]":
         """Change one contact. Cancelling the future does not cancel the change.
 
         The result of an intent is the reason why it is not permitted; all others are None.
@@ -61,9 +61,9 @@ class Writer:
             LedgerError: the ledger is closed or has failed.
 
         """
-        caller: asyncio.Future[SendBlock | None] = self._loop.create_future()
-        self._accept(Change(fields, caller))
-        return caller
+        future: asyncio.Future[SendBlock | None] = self._loop.create_future()
+        self._accept(Change(fields, future))
+        return future
 
     def job(self, run: "Callable[[sqlite3.Connection], T]") -> "asyncio.Future[T]":
         """Call ``run`` in the writer's thread, within a transaction.
@@ -74,9 +74,9 @@ class Writer:
             LedgerError: the ledger is closed or has failed.
 
         """
-        caller: asyncio.Future[T] = self._loop.create_future()
-        self._accept(Job(run, caller))
-        return caller
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._accept(Job(run, future))
+        return future
 
     async def close(self) -> None:
         """Write what is queued, and end the thread. More than once does no harm."""
@@ -105,13 +105,13 @@ class Writer:
 
     def _complete(self, group: Group, answers: list[Any]) -> None:
         for operation, answer in zip(group, answers, strict=True):
-            caller = operation.caller
-            if caller.done():
+            future = operation.future
+            if future.done():
                 continue
             if isinstance(answer, Exception):
-                caller.set_exception(answer)
+                future.set_exception(answer)
             else:
-                caller.set_result(answer)
+                future.set_result(answer)
 
     def _ended(self) -> None:
         if self._closed is not None and not self._closed.done():
@@ -135,11 +135,11 @@ class Writer:
 
     def _wait(self) -> Group | None:
         """Wait for operations, and do idle work until some arrive."""
-        while self._idle_work_left and self._failure is None:
+        while self._may_have_idle_work and self._failure is None:
             try:
                 return self._queue.get(timeout=_IDLE_SECONDS)
             except Empty:
-                self._idle_work_left = self._work_while_idle()
+                self._may_have_idle_work = self._work_while_idle()
         return self._queue.get()
 
     def _work_while_idle(self) -> bool:
@@ -152,7 +152,7 @@ class Writer:
             return False
 
     def _write(self, group: Group) -> list[Any]:
-        self._idle_work_left = True
+        self._may_have_idle_work = True
         if self._failure is None:
             try:
                 return commit(self._connection, self._path, group)

@@ -19,7 +19,7 @@ MAX_PAGE = 100
 """Conversations on one page."""
 _OPERATORS = ("matches", "exists", "notExists")
 
-Row = Mapping[str, Any]
+AnalyticsRow = Mapping[str, Any]
 """The dimensions of one conversation, or of one session in it."""
 
 
@@ -34,7 +34,7 @@ class Predicate(NamedTuple):
     operator: str
     value: object
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: AnalyticsRow) -> bool:
         """Return whether a row meets it."""
         value = row.get(self.dimension)
         if self.operator == "matches":
@@ -50,7 +50,7 @@ class Filter:
     predicates: tuple[Predicate, ...]
     clauses: tuple["Filter", ...] = ()
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: AnalyticsRow) -> bool:
         """Return whether a row passes."""
         results = [predicate.holds(row) for predicate in self.predicates]
         results += [clause.holds(row) for clause in self.clauses]
@@ -106,13 +106,15 @@ def read(body: Mapping[str, object]) -> Query:
     )
 
 
-def passes(filters: Sequence[Filter], rows: Iterable[Row]) -> bool:
+def passes(filters: Sequence[Filter], rows: Iterable[AnalyticsRow]) -> bool:
     """Return whether each filter is passed by one row at least."""
     rows = list(rows)
     return all(any(map(condition.holds, rows)) for condition in filters)
 
 
-def page_of(items: Sequence[Row], query: Query, key: Callable[[Row], str]) -> list[Row]:
+def page_of(
+    items: Sequence[AnalyticsRow], query: Query, key: Callable[[AnalyticsRow], str]
+) -> list[AnalyticsRow]:
     """Return one page of what was found, in the order of the query."""
     ordered = sorted(items, key=key, reverse=query.newest_first)
     first = (query.number - 1) * query.size

@@ -4,7 +4,14 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from dispatcher.sandbox.dialect import Call, DialectContext
-from dispatcher.sandbox.genesys.analytics_query import Query, QueryError, Row, page_of, passes, read
+from dispatcher.sandbox.genesys.analytics_query import (
+    AnalyticsRow,
+    Query,
+    QueryError,
+    page_of,
+    passes,
+    read,
+)
 from dispatcher.sandbox.genesys.labels import Labels, participant_id
 from dispatcher.sandbox.genesys.refusals import missing_access
 from dispatcher.sandbox.genesys.threading_window import Phase, ThreadingWindow
@@ -26,8 +33,8 @@ class ConversationDetails(NamedTuple):
     """One conversation as analytics show it, and the rows that filters compare."""
 
     body: Json
-    conversation: Row
-    sessions: list[Row]
+    conversation: AnalyticsRow
+    sessions: list[AnalyticsRow]
 
 
 class AnalyticsEndpoint:
@@ -171,7 +178,7 @@ def _matches(details: ConversationDetails, query: Query) -> bool:
     )
 
 
-def _row(participant: Json, session: Json) -> Row:
+def _row(participant: Json, session: Json) -> AnalyticsRow:
     segment = session["segments"][0]
     return {
         **session,

@@ -57,7 +57,7 @@ _PLAIN: frozenset[type] = frozenset(
 _CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/._~=-]{4,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
-Fields = MutableMapping[str, Any]
+LogFields = MutableMapping[str, Any]
 
 
 def words(text: str, most: int = MOST_WORDS) -> str:
@@ -65,14 +65,14 @@ def words(text: str, most: int = MOST_WORDS) -> str:
     return _CREDENTIAL.sub(rf"\1 {REDACTED}", _CONTROL.sub(" ", text[: 2 * most]))[:most]
 
 
-def redact(_logger: object, _method: str, fields: Fields) -> Fields:
+def redact(_logger: object, _method: str, fields: LogFields) -> LogFields:
     """Replace the values of secret keys at any depth."""
     if _SECRET.isdisjoint(fields) and _PLAIN.issuperset(map(type, fields.values())):
         return fields
     return {key: _scrub(key, value) for key, value in fields.items()}
 
 
-def order_fields(_logger: object, method: str, fields: Fields) -> Fields:
+def order_fields(_logger: object, method: str, fields: LogFields) -> LogFields:
     """Return the fields behind the time (ISO 8601, in UTC, to the millisecond), level and event."""
     now = time.time_ns()
     stamp = f"{_utc(now // 1_000_000_000)}.{now // 1_000_000 % 1000:03d}Z"

@@ -52,7 +52,7 @@ import structlog
 from dispatcher.telemetry.logs.format import order_fields, redact, render_json
 from dispatcher.telemetry.logs.writer import LogWriter
 
-Format = Literal["auto", "json", "console"]
+LogFormat = Literal["auto", "json", "console"]
 """``auto`` is ``console`` at a terminal and ``json`` everywhere else."""
 
 
@@ -60,7 +60,7 @@ _JSON = (redact, structlog.processors.format_exc_info, order_fields, render_json
 
 
 def configure(
-    format: Format = "auto",  # noqa: A002 - the setting's word for it
+    format: LogFormat = "auto",  # noqa: A002 - the setting's word for it
     *,
     path: Path | None = None,
     stream: BinaryIO | None = None,

@@ -19,7 +19,7 @@ from dispatcher.domain.events import (
     StateAged,
     Throttled,
 )
-from dispatcher.telemetry.fanout import Handler, HandlerSink
+from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import Key, halt_gauges, zero_counts
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
@@ -57,7 +57,7 @@ class StatsdSink(HandlerSink):
         """
         return self._client.close(_CLOSE_SECONDS)
 
-    def _table(self) -> Mapping[type[Event], Handler]:
+    def _table(self) -> Mapping[type[Event], EventHandler]:
         count = self._client.count
         return {
             RowsRead: self._rows_read,

@@ -22,7 +22,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
-from dispatcher.telemetry.fanout import Handler, HandlerSink
+from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot, ClientStats
 from dispatcher.telemetry.stats.rates import RollingRate
 
@@ -123,7 +123,7 @@ class RunStats(HandlerSink):
             clients=self._clients.snapshot(),
         )
 
-    def _table(self) -> Mapping[type[Event], Handler]:
+    def _table(self) -> Mapping[type[Event], EventHandler]:
         counts = self._counts
         return {
             RowsRead: self._rows_read,

@@ -10,10 +10,10 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
-from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.codec import person_hash
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.write import index_staging, large_ledger
-from dispatcher.ledgers.write.large_ledger import LargeLedger
+from dispatcher.ledgers.write import index_staging, lookup_ahead
+from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement
 
 NOW = 1000.0
@@ -23,7 +23,7 @@ ENDED, SENDING, UNKNOWN = "ended", "sending", "unknown"
 @pytest.fixture
 def large(monkeypatch):
     """Every file counts as large."""
-    monkeypatch.setattr(large_ledger, "MIN_FILE_BYTES", 0)
+    monkeypatch.setattr(lookup_ahead, "MIN_FILE_BYTES", 0)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def ledger(tmp_path):
 @pytest.fixture
 async def reading(tmp_path):
     """What reads ahead in that ledger, by itself."""
-    made = LargeLedger(tmp_path / "ledger.db")
+    made = LookupAhead(tmp_path / "ledger.db")
     yield made
     await made.close()
 
@@ -67,7 +67,7 @@ async def hints(ledger):
 async def test_it_finds_the_people_who_got_a_message(large, ledger, reading):
     """Not who a send is on its way to: that one may end without a message."""
     again = people(ENDED, SENDING, UNKNOWN, prefix="again")
-    assert (await reading.look_up(1, again)).reached == {person_of(ENDED)}
+    assert (await reading.look_up(1, again)).reached == {person_hash(ENDED)}
     assert (await reading.look_up(2, again)).reached == set()
     assert (await reading.look_up(1, [Contact("k", "c", "Hello")])).reached == set()
 
@@ -77,13 +77,13 @@ async def test_it_finds_merged_keys_and_people(large, ledger, reading, monkeypat
     again = people(ENDED, SENDING, UNKNOWN)
     reading.merges = 3
     found = await reading.look_up(1, again)
-    assert (found.merges, found.people) == (3, set())
+    assert (found.merges, found.person_hashes) == (3, set())
     monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
     await ledger.job(index_staging.merge_staged)
     found = await reading.look_up(1, again)
     assert found.keys == {"key-ended", "key-sending"}
-    assert found.people == {person_of(ENDED), person_of(SENDING)}
-    assert found.reached == {person_of(ENDED)}
+    assert found.person_hashes == {person_hash(ENDED), person_hash(SENDING)}
+    assert found.reached == {person_hash(ENDED)}
     assert (await reading.look_up(2, again)).keys == set()
 
 
@@ -107,7 +107,7 @@ async def test_a_file_that_cannot_be_read_is_left_to_the_writer(large, tmp_path,
     path = tmp_path / "other.db"
     if content:
         path.write_bytes(content)
-    reading = LargeLedger(path)
+    reading = LookupAhead(path)
     assert await reading.look_up(1, people(ENDED)) is None
     await reading.close()
 
@@ -121,22 +121,22 @@ async def test_one_reader_that_fails_leaves_the_asking_to_the_writer(
     def look_up(*_, **named):
         if next(turns):
             raise sqlite3.OperationalError("disk I/O error")
-        return frozenset(), frozenset(), frozenset({person_of(ENDED)})
+        return frozenset(), frozenset(), frozenset({person_hash(ENDED)})
 
-    monkeypatch.setattr(large_ledger, "_look_up", look_up)
+    monkeypatch.setattr(lookup_ahead, "_look_up", look_up)
     assert await reading.look_up(1, people(ENDED, SENDING)) is None
 
 
 async def test_an_admission_that_is_cancelled_while_it_is_read_ahead(large, ledger, monkeypatch):
     """Nothing of it is written; the next one works, and so does the end."""
-    entered, left, real = threading.Event(), threading.Event(), large_ledger._look_up
+    entered, left, real = threading.Event(), threading.Event(), lookup_ahead._look_up
 
     def look_up(*arguments, **named):
         entered.set()
         left.wait(10)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(large_ledger, "_look_up", look_up)
+    monkeypatch.setattr(lookup_ahead, "_look_up", look_up)
     admitting = asyncio.ensure_future(ledger.admit(Batch(people(UNKNOWN)), NOW, 1))
     await asyncio.to_thread(entered.wait, 10)
     admitting.cancel()
@@ -177,7 +177,7 @@ async def test_a_claim_whose_people_cannot_be_looked_up_has_no_hints(ledger, mon
     def hindered(*_):
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(large_ledger.claims, "blocked_by", hindered)
+    monkeypatch.setattr(lookup_ahead.claims, "blocked_by", hindered)
     await ledger.admit(Batch(people(ENDED, SENDING, prefix="again")), NOW, 0)
     claims = await ledger.claim(9, NOW)
     assert [claim.block for claim in claims] == [None, None]

@@ -1,4 +1,4 @@
-"""What keeps a large ledger fast. A reader of the other modules may ignore it.
+"""Look-ups ahead of the writer, for a large ledger. A reader of the other modules may ignore them.
 
 Two things are done, which only change how fast an answer is found:
 
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.codec import person_hash
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write import claims, index_staging
 from dispatcher.ledgers.write.admission import LookupResult, known_keys
-from dispatcher.ledgers.write.read_ahead import LookupThreads
+from dispatcher.ledgers.write.lookup_threads import LookupThreads
 from dispatcher.ports import Claim, Intent
 
 MIN_FILE_BYTES = 256 << 20
@@ -33,7 +33,7 @@ MAX_ABSENT = 10_000
 """Contacts of which it is remembered that their people were not found."""
 
 
-class LargeLedger:
+class LookupAhead:
     """Looks contacts up ahead of the writer, and merges staged rows in its idle moments.
 
     Errors of look-ups are not reported: the writer then looks up itself, and reports its own error.
@@ -62,8 +62,10 @@ class LargeLedger:
         found = [part for part in parts if part is not None]
         if len(found) < len(parts):
             return None
-        keys, people, reached = (frozenset[str]().union(*sets) for sets in zip(*found, strict=True))
-        return LookupResult(merges, keys, people, reached)
+        keys, person_hashes, reached = (
+            frozenset[str]().union(*sets) for sets in zip(*found, strict=True)
+        )
+        return LookupResult(merges, keys, person_hashes, reached)
 
     def remember_absent(self, admitted: Sequence[Claim], lookup: LookupResult | None) -> None:
         """Keep for their intents that the people of these claims were not found."""
@@ -72,17 +74,18 @@ class LargeLedger:
         if len(self._absent) > MAX_ABSENT:
             self._absent.clear()  # contacts that never come to an intent
         for claim in admitted:
-            person = claim.contact.external_contact_id
-            if person and person_of(person) not in lookup.people:
-                self._absent[claim.id] = (person, lookup.merges)
+            external_id = claim.contact.external_contact_id
+            if external_id and person_hash(external_id) not in lookup.person_hashes:
+                self._absent[claim.id] = (external_id, lookup.merges)
 
-    def absent_after(self, intent: Intent) -> int | None:
-        """Return after how many merges the person of an intent was not found, once.
+    def pop_absence(self, intent: Intent) -> int | None:
+        """Return the merge count at which the look-up did not find the person, and forget it.
 
         Return None if the person was not looked up.
         """
-        person, merges = self._absent.pop(intent.id, (None, 0))
-        return merges if person is not None and person == intent.external_contact_id else None
+        external_id, merges = self._absent.pop(intent.id, (None, 0))
+        is_same = external_id is not None and external_id == intent.external_contact_id
+        return merges if is_same else None
 
     async def blocks(self, ids: Sequence[int]) -> dict[int, SendBlock]:
         """Return what blocks sends to the people of claimed contacts.
@@ -112,12 +115,12 @@ class LargeLedger:
 def _look_up(
     connection: sqlite3.Connection, contacts: Sequence[Contact], campaign: int
 ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return the keys, the people and the reached people of a `LookupResult`."""
+    """Return ``keys``, ``person_hashes`` and ``reached`` of a `LookupResult`."""
     external_ids = (contact.external_contact_id for contact in contacts)
-    persons = json_list(person_of(id_) for id_ in external_ids if id_)
-    people = fetch_json(connection, SQL["lookup_people"], campaign, persons)
+    hashes = json_list(person_hash(id_) for id_ in external_ids if id_)
+    people = fetch_json(connection, SQL["lookup_people"], campaign, hashes)
     return (
         known_keys(connection, campaign, [contact.key for contact in contacts]),
-        frozenset(person for person, staged, _ in people if not staged),
-        frozenset(person for person, _, ended in people if ended),
+        frozenset(hash_ for hash_, staged, _ in people if not staged),
+        frozenset(hash_ for hash_, _, ended in people if ended),
     )
