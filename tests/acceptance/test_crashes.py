@@ -36,8 +36,8 @@ TELLING = {
     "power-cut": ("send.left", "send.after", "settle.after"),
 }
 """Points at which each broken build does its harm."""
-NO_END = defaultdict(lambda: LAST_RUN_SECONDS, {"settle-lost": 8.0})
-"""How long a last run may take; one whose settles are lost never ends."""
+NO_END = defaultdict(lambda: LAST_RUN_SECONDS, {"settle-lost": 4.0})
+"""Seconds without a message after which a last run is ended; without settles it never ends."""
 
 
 @pytest.fixture(scope="module")
