@@ -1,6 +1,7 @@
 """Builds the parts of the dispatcher from its settings."""
 
 import random
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ from dispatcher.settings import (
 )
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
+from dispatcher.sources.rows.template import Template
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 
 SPARE_CONNECTIONS = 4
@@ -39,11 +41,13 @@ leaves as soon as it has its permit."""
 def make_source(settings: Settings, *, once: bool) -> Source:
     """Return the source of the settings; it is not opened yet."""
     source = settings.source
+    columns = {str(meaning): name for meaning, name in source.columns.items()}
     rules = RowRules(
-        columns={str(meaning): name for meaning, name in source.columns.items()},
+        columns=columns,
         filter=source.filter,
         text=settings.message.text or None,
         subject=settings.message.subject or None,
+        needed=_needed_columns(settings, columns),
         zone=ZoneInfo(source.timezone),
         text_limit=text_limit(settings),
     )
@@ -55,6 +59,18 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         layout=make_layout(settings),
         timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
     )
+
+
+def _needed_columns(settings: Settings, columns: Mapping[str, str]) -> Collection[str]:
+    """Return columns that a file could lack without a row being rejected for it.
+
+    A fallback or the default time zone would then be used for everyone, silently.
+    """
+    message, rules = settings.message, settings.rules
+    templates = [Template(text).renamed(columns) for text in (message.text, message.subject)]
+    uses_zone = bool(rules.quiet_hours and rules.timezone_column)
+    zone = {rules.timezone_column} if uses_zone else set[str]()
+    return zone.union(*(template.optional for template in templates))
 
 
 def make_layout(settings: Settings) -> Layout:

@@ -1,7 +1,7 @@
 """The base class of sections, and the types of values, each with its check."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
@@ -71,21 +71,17 @@ def _or_empty(check: Callable[[str], str]) -> AfterValidator:
 
 def _template(value: str) -> str:
     try:
-        names = Template(value).names
+        template = Template(value)
     except ValueError as error:
         problem = str(error).removeprefix("template, ")
         raise WrongValueError(
-            f"is wrong at {problem}", "write {column} for a column's value, {{ and }} for braces"
+            f"is wrong at {problem}",
+            "write {column} for a column's value, {column|fallback} where it may be empty, "
+            "{{ and }} for braces",
         ) from error
-    if too_long(value, names, TEXT_LIMIT):
+    if template.literal_length > TEXT_LIMIT:
         raise WrongValueError(f"is longer than the {TEXT_LIMIT} characters that a message may have")
     return value
-
-
-def too_long(template: str, names: Iterable[str], limit: int) -> bool:
-    """Return True if a template is above the limit even if all its columns are empty."""
-    literal = len(template) - sum(len(name) + 2 for name in names)
-    return literal - template.count("{{") - template.count("}}") > limit
 
 
 def _split(value: str) -> SplitResult:
