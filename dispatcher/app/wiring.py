@@ -3,7 +3,6 @@
 import random
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
-from zoneinfo import ZoneInfo
 
 from dispatcher.app.credentials import make_credentials
 from dispatcher.app.dialects import (
@@ -17,6 +16,7 @@ from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
+from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager
@@ -48,7 +48,7 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         text=settings.message.text or None,
         subject=settings.message.subject or None,
         needed=_needed_columns(settings, columns),
-        zone=ZoneInfo(source.timezone),
+        zone=require_zone(source.timezone),
         text_limit=text_limit(settings),
     )
     return open_source(
@@ -68,7 +68,7 @@ def _needed_columns(settings: Settings, columns: Mapping[str, str]) -> Collectio
     """
     message, rules = settings.message, settings.rules
     templates = [Template(text).renamed(columns) for text in (message.text, message.subject)]
-    uses_zone = bool(rules.quiet_hours and rules.timezone_column)
+    uses_zone = bool((rules.quiet_hours or rules.holidays) and rules.timezone_column)
     zone = {rules.timezone_column} if uses_zone else set[str]()
     return zone.union(*(template.optional for template in templates))
 
