@@ -41,8 +41,21 @@ leaves as soon as it has its permit."""
 def make_source(settings: Settings, *, once: bool) -> Source:
     """Return the source of the settings; it is not opened yet."""
     source = settings.source
+    return open_source(
+        source.path,
+        make_row_rules(settings),
+        watch=source.watch,
+        once=once,
+        layout=make_layout(settings),
+        timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
+    )
+
+
+def make_row_rules(settings: Settings) -> RowRules:
+    """Return how a row of the settings' source becomes a contact."""
+    source = settings.source
     columns = {str(meaning): name for meaning, name in source.columns.items()}
-    rules = RowRules(
+    return RowRules(
         columns=columns,
         filter=source.filter,
         text=settings.message.text or None,
@@ -50,14 +63,6 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         needed=_needed_columns(settings, columns),
         zone=require_zone(source.timezone),
         text_limit=text_limit(settings),
-    )
-    return open_source(
-        source.path,
-        rules,
-        watch=source.watch,
-        once=once,
-        layout=make_layout(settings),
-        timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
     )
 
 
@@ -110,16 +115,24 @@ def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
     return QuotaPacer(max(1, int(requests)), platform.window_seconds, clock)
 
 
-async def open_reader(
+async def open_client(
     settings: Settings, clock: Clock, stack: AsyncExitStack
-) -> tuple[Platform, PlatformReader]:
-    """Return the platform, and its reader for commands, which uses the quota of one client."""
+) -> tuple[Platform, QuotaPacer, PlatformReader]:
+    """Return the platform for commands, with the pacer of one client and a reader that uses it."""
     _, client_settings = next(per_client_settings(settings))
     pacer = make_pacer(client_settings, clock)
     platform = await make_platform(client_settings, pacer, clock, stack)
     retry = make_policy(settings).retry
     reader = PlatformReader(platform, pacer, clock, retry, random.random)
     await reader.preflight()
+    return platform, pacer, reader
+
+
+async def open_reader(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> tuple[Platform, PlatformReader]:
+    """Return the platform, and its reader for commands, which uses the quota of one client."""
+    platform, _, reader = await open_client(settings, clock, stack)
     return platform, reader
 
 

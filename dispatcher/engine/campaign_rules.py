@@ -51,14 +51,32 @@ class CampaignRules:
     ) -> Finish | Defer | None:
         """Return what a rule demands instead of a send to the contact now; None if none does."""
         if self.suppressed is not None:
-            ids = _ids(contact, conversation, progress)
-            addresses = _addresses(contact, conversation, progress)
-            if self.suppressed(ids, addresses):
+            if self.is_suppressed(contact, conversation, progress):
                 return Finish(Status.SKIPPED, Reason.SUPPRESSED)
-            is_unproved = self.list_unproved is not None and self.list_unproved((*ids, *addresses))
-            if is_unproved and conversation is not None:
+            if self._awaits_proof(contact, conversation, progress):
                 return Defer(HOLD_SECONDS, RetryReason.SUPPRESSION_LIST, progress)
         return self._check_quiet_hours(contact, progress, now)
+
+    def is_suppressed(
+        self, contact: Contact, conversation: Conversation | None, progress: Progress
+    ) -> bool:
+        """Return True if the contact, or what the platform says of it, is on the list."""
+        return self.suppressed is not None and self.suppressed(
+            _ids(contact, conversation, progress), _addresses(contact, conversation, progress)
+        )
+
+    def _awaits_proof(
+        self, contact: Contact, conversation: Conversation | None, progress: Progress
+    ) -> bool:
+        """Return True if the contact must wait until the list is proved to be of these people.
+
+        The state check is made first, since it may return the address that proves it.
+        """
+        if self.list_unproved is None:
+            return False
+        ids = _ids(contact, conversation, progress)
+        addresses = _addresses(contact, conversation, progress)
+        return self.list_unproved((*ids, *addresses)) and conversation is not None
 
     def _check_quiet_hours(
         self, contact: Contact, progress: Progress, now: float
