@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 from dispatcher.domain.contact import Contact
 from dispatcher.sources.suppression.phone_numbers import (
@@ -12,8 +13,15 @@ from dispatcher.sources.suppression.phone_numbers import (
 from dispatcher.sources.suppression.shapes import Shape, shape_of, uuid_forms
 
 _DIGITS = frozenset("+0123456789")
+_LONGEST_NUMBER = 24
+"""Characters of a phone number that is used as a key or an id; a UUID has more."""
+_CACHED = 2048
+"""Contacts whose numbers are kept: each is compared before its state check and before its send."""
 _EXPORTED_NUMBER = ".0"
 """What a data frame adds to a whole number in a column with empty cells."""
+
+
+_number = lru_cache(_CACHED)(parse_phone_number)
 
 
 class ListedValues:
@@ -86,17 +94,16 @@ class ListedValues:
     def _matches_number(self, names: Iterable[str | None], addresses: Iterable[str | None]) -> bool:
         numbers = self._numbers
         for name in names:
-            if name and name[0] in _DIGITS:
-                number = parse_phone_number(name)
+            if name and name[0] in _DIGITS and len(name) <= _LONGEST_NUMBER:
+                number = _number(name)
                 if number is None:
                     continue
                 if numbers.has_digits(number) or (name[0] == "+" and number in numbers):
                     return True
-        return any(
-            number in numbers
-            for address in addresses
-            if address and (number := parse_phone_number(address)) is not None
-        )
+        for address in addresses:
+            if address and (number := _number(address)) is not None and number in numbers:
+                return True
+        return False
 
 
 def _forms(value: str, shape: Shape) -> Iterator[str]:

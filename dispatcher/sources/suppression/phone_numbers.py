@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 _SHORTEST, _LONGEST = 7, 17
 """Digits of a number. E.164 permits 15; two more are for a trunk prefix."""
-_SEPARATORS = str.maketrans("", "", " \t()-./\u2010\u2011\u2012\u2013\u2014\u2212")
+_is_plain = re.compile(r"[+0-9 \t()./-]+").fullmatch
+_SEPARATORS = b" \t()-./"
+_DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
 _SCHEME = re.compile(r"(?:tel|sms|whatsapp|callto):", re.IGNORECASE)
 _TRUNK_ZERO = "(0)"
 _CODES_OF_1 = frozenset("17")
@@ -30,19 +32,27 @@ class PhoneNumber(NamedTuple):
 
 def parse_phone_number(text: str) -> PhoneNumber | None:
     """Return the number that ``text`` is as a whole, or None if it is something else."""
-    if not text.isascii():
-        text = "".join(
-            c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf"
-        )
-    if ":" in text:
-        text = _SCHEME.sub("", text.strip(), count=1)
-    digits = text.replace(_TRUNK_ZERO, "").translate(_SEPARATORS)
+    if not _is_plain(text):
+        if text.isascii() and ":" not in text:
+            return None
+        text = _made_plain(text)
+        if not _is_plain(text):
+            return None
+    digits = text.replace(_TRUNK_ZERO, "").encode().translate(None, _SEPARATORS).decode()
     international = digits.startswith(("+", "00"))
     if international:
         digits = digits.removeprefix("+").removeprefix("00")
-    if not _SHORTEST <= len(digits) <= _LONGEST or not (digits.isascii() and digits.isdigit()):
+    if not _SHORTEST <= len(digits) <= _LONGEST or not digits.isdigit():
         return None
     return PhoneNumber(digits, international)
+
+
+def _made_plain(text: str) -> str:
+    """Return text without a scheme, and without characters that only look like plain ones."""
+    if not text.isascii():
+        normal = unicodedata.normalize("NFKC", text).translate(_DASHES)
+        text = "".join(c for c in normal if unicodedata.category(c) != "Cf")
+    return _SCHEME.sub("", text.strip(), count=1)
 
 
 class PhoneNumbers:
