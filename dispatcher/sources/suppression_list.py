@@ -90,7 +90,10 @@ class SuppressionList:
         """Read the file again when it changes, in a thread, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception as error:  # noqa: BLE001 - without looks nobody would be added
+                self._keep_last_good(f"cannot be read: {type(error).__name__}")
 
     def look(self) -> None:
         """Read the list again if the file changed since the last look.

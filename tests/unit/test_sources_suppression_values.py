@@ -88,6 +88,15 @@ def test_a_quote_does_not_hide_entries():
     assert all(listed.matches([name]) for name in ("x-1", "x-2", "x-3"))
 
 
+def test_a_blank_may_be_the_separator():
+    """No id has one, so what is before it is on the list; a phone number stays as it is."""
+    listed = values("x-1 2026-11-01\n+49 170 0000005\n")
+    assert listed.matches(["x-1"])
+    assert listed.matches([], ["+491700000005"])
+    assert len(listed) == 2
+    assert not listed.matches(["x-2"], ["+49 171 0000005"])
+
+
 def test_the_settings_name_the_columns():
     """Then no others count; a name that is not there is an error."""
     listed = values("external_contact_id,opt out ref\nx-1,r-1\n", chosen=["OPT_OUT_REF"])

@@ -51,6 +51,7 @@ _SAMPLE_LINES = 1000
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 _LEFT_INSIDE = re.compile(r'[,;\t|"{}<>\[\]\r\n]')
 _LOST_DIGITS = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+_MAIL = "mailto:"
 _IN_BRACES = re.compile(r"\{[0-9a-fA-F-]{32,36}\}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
 _NULLS = frozenset({"", "\\n", "null", "none", "nan", "n/a", "#n/a", "<na>", "nil", "-"})
@@ -104,19 +105,22 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
     is_commented = any(map(_is_comment, lines))
     lines = ["" if _is_comment(line) else line for line in lines]
     layout = _layout(lines, frozenset(map(_plain, known)), frozenset(map(_plain, chosen)))
-    values, whole_lines, entries = set[str](), set[str](), 0
+    values, others, entries = set[str](), set[str](), 0
     for number, cells in _records(lines, layout):
         found = _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
         values.update(found)
         entries += bool(found)
+        for value in found:
+            if " " in value:  # no id has a blank: it may be what separates an id from the rest
+                others.update(value.split())
         if layout.separator and not layout.columns:
-            whole_lines.add(layout.separator.join(cells).strip())
+            others.add(layout.separator.join(cells).strip())
     if not (values or layout.columns or is_commented):
         raise ListContentError(
             "is empty; if nobody is on the list, write a line that begins with #"
         )
     ends_complete = text.endswith(("\n", "\r"))
-    listed = ListedValues(values, whole_lines, entries=entries, ends_complete=ends_complete)
+    listed = ListedValues(values, others, entries=entries, ends_complete=ends_complete)
     return ListFile(listed, _about(layout))
 
 
@@ -250,7 +254,9 @@ def _clean(cell: str) -> str:
         if value[0] == "=" and (found := _FORMULA.fullmatch(value)):
             value = found[1]
         value = value.strip("\"' \t")
-    return value[1:-1] if _IN_BRACES.fullmatch(value) else value
+    if _IN_BRACES.fullmatch(value):
+        return value[1:-1]
+    return value[len(_MAIL) :] if value[: len(_MAIL)].lower() == _MAIL else value
 
 
 def _plain(name: str) -> str:

@@ -1,7 +1,7 @@
 """The values of a suppression list, and which contacts they match."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from dispatcher.domain.contact import Contact
@@ -10,7 +10,7 @@ from dispatcher.sources.suppression.phone_numbers import (
     PhoneNumbers,
     parse_phone_number,
 )
-from dispatcher.sources.suppression.shapes import Shape, shape_of, uuid_forms
+from dispatcher.sources.suppression.shapes import Shape, classify, uuid_forms
 
 _DIGITS = frozenset("+0123456789")
 _LONGEST_NUMBER = 24
@@ -45,11 +45,16 @@ class ListedValues:
         self.shapes: Counter[Shape] = Counter()
         names, numbers = {name.casefold() for name in others}, list[PhoneNumber]()
         for value in values:
-            shape = shape_of(value)
+            whole = _whole(value)
+            shape, number = classify(whole)
             self.shapes[shape] += 1
-            names.update(_forms(value, shape))
-            if shape is Shape.NUMBER and (number := parse_phone_number(_whole(value))) is not None:
+            names.add(value.casefold())
+            if number is not None:
                 numbers.append(number)
+            if whole is not value:
+                names.add(whole.casefold())
+            if shape is Shape.UUID:
+                names.update(uuid_forms(value))
         self._names = frozenset(names)
         self._numbers = PhoneNumbers(numbers)
         self._has_numbers = bool(numbers)
@@ -106,17 +111,10 @@ class ListedValues:
         return False
 
 
-def _forms(value: str, shape: Shape) -> Iterator[str]:
-    """Yield the ways in which a contact's row may write the value, in lower case."""
-    name = value.casefold()
-    yield name
-    if shape is Shape.UUID:
-        yield from uuid_forms(value)
-    yield _whole(name)
-
-
 def _whole(value: str) -> str:
     """Return a number without the fraction that an export gave it."""
+    if not value.endswith(_EXPORTED_NUMBER):
+        return value
     number = value.removesuffix(_EXPORTED_NUMBER)
     return number if number.isdecimal() else value
 

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from dispatcher.sources.suppression.phone_numbers import parse_phone_number
+from dispatcher.sources.suppression.phone_numbers import PhoneNumber, parse_phone_number
 
 _UUID = re.compile(
     r"\{?(?:urn:uuid:)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?",
     re.IGNORECASE,
 )
+_UUID_LENGTHS = frozenset({32, 34, 36, 38, 41, 45})
+"""With and without dashes, braces and "urn:uuid:"."""
+_has_digit = re.compile(r"\d").search
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _DATE = re.compile(
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
@@ -36,17 +39,24 @@ class Shape(Enum):
 
 def shape_of(value: str) -> Shape:
     """Return the shape of a value without outer blanks."""
-    if _UUID.fullmatch(value):
-        return Shape.UUID
+    return classify(value)[0]
+
+
+def classify(value: str) -> tuple[Shape, PhoneNumber | None]:
+    """Return the shape of a value without outer blanks, and the phone number that it may be."""
+    if len(value) in _UUID_LENGTHS and _UUID.fullmatch(value):
+        return Shape.UUID, None
     if is_date(value):
-        return Shape.DATE
-    if value.isdecimal() or parse_phone_number(value) is not None:
-        return Shape.NUMBER
-    if any(map(str.isspace, value)):
-        return Shape.WORDS
-    if _EMAIL.fullmatch(value):
-        return Shape.EMAIL
-    return Shape.ID if any(map(str.isdecimal, value)) else Shape.WORD
+        return Shape.DATE, None
+    may_be_number = not value[:1].isalpha() or ":" in value
+    number = parse_phone_number(value) if may_be_number else None
+    if number is not None or value.isdecimal():
+        return Shape.NUMBER, number
+    if len(value.split(None, 1)) > 1:
+        return Shape.WORDS, None
+    if "@" in value and _EMAIL.fullmatch(value):
+        return Shape.EMAIL, None
+    return Shape.ID if _has_digit(value) else Shape.WORD, None
 
 
 def shapes_of(values: Iterable[str | None]) -> set[Shape]:
