@@ -94,7 +94,7 @@ def test_a_blank_may_be_the_separator():
     assert listed.matches(["x-1"])
     assert listed.matches([], ["+491700000005"])
     assert len(listed) == 2
-    assert not listed.matches(["x-2"], ["+49 171 0000005"])
+    assert not listed.matches(["x-2", "170", "0000005"], ["+49 171 0000005"])
 
 
 def test_the_settings_name_the_columns():

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from dispatcher.sources.suppression.listed_values import ListedValues
+from dispatcher.sources.suppression.phone_numbers import parse_phone_number
 from dispatcher.sources.suppression.shapes import is_date
 
 ID_NAMES = [
@@ -111,7 +112,8 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
         values.update(found)
         entries += bool(found)
         for value in found:
-            if " " in value:  # no id has a blank: it may be what separates an id from the rest
+            # No id has a blank, so it may be what separates an id from the rest.
+            if " " in value and parse_phone_number(value) is None:
                 others.update(value.split())
         if layout.separator and not layout.columns:
             others.add(layout.separator.join(cells).strip())
