@@ -23,6 +23,7 @@ from dispatcher.settings import Settings
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
 from dispatcher.sources.rows.template import Template
+from dispatcher.sources.suppression.list_file import plain_name
 from dispatcher.sources.suppression_list import SuppressionList
 
 
@@ -136,7 +137,10 @@ class _Collector:
         self._number = number
         self._people = people
         self._target = target.casefold()
-        self._template = Template(rules.text or "").renamed(rules.columns)
+        template = Template(rules.text or "")
+        names = {name: plain_name(rules.columns.get(name, name)) for name in template.names}
+        self._template = template.renamed(names)
+        self._names = {plain: name for name, plain in names.items()}
         self._by_length: tuple[list[_Sized], list[_Sized]] = ([], [])
 
     async def read(self, settings: Settings) -> Preview:
@@ -174,7 +178,7 @@ class _Collector:
             else:
                 heapq.heappushpop(sized, entry)
         if used := self._fallbacks_used(contact):
-            found.fallbacks.update(used)
+            found.fallbacks.update(self._names[name] for name in used)
             found.having_fallback += 1
             if len(found.with_fallback) < self._number:
                 found.with_fallback.append(contact)
@@ -192,7 +196,7 @@ class _Collector:
         return used if is_rendered else frozenset()
 
     def _row(self, contact: Contact) -> Mapping[str, str]:
-        """Return the contact's row without its dates, which do not show as they were written."""
+        """Return the contact's row by plain names, without its dates, which are times by now."""
         column = self._rules.column
         known = {
             column("conversation_id"): contact.conversation_id,
@@ -200,7 +204,8 @@ class _Collector:
             column("external_contact_id"): contact.external_contact_id,
             column("address"): contact.address,
         }
-        return {**contact.attributes, **{name: cell for name, cell in known.items() if cell}}
+        cells = {**contact.attributes, **{name: cell for name, cell in known.items() if cell}}
+        return {plain_name(name): cell for name, cell in cells.items()}
 
 
 _Sized = tuple[int, int, Contact]

@@ -105,7 +105,7 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
     lines = text.splitlines()
     is_commented = any(map(_is_comment, lines))
     lines = ["" if _is_comment(line) else line for line in lines]
-    layout = _layout(lines, frozenset(map(_plain, known)), frozenset(map(_plain, chosen)))
+    layout = _layout(lines, frozenset(map(plain_name, known)), frozenset(map(plain_name, chosen)))
     values, others, entries = set[str](), set[str](), 0
     for number, cells in _records(lines, layout):
         found = _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
@@ -147,11 +147,13 @@ def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str])
         separator, first = found[1], first + 1
     sample = [line for line in lines[first : first + _SAMPLE_LINES] if line.strip()]
     header = sample[0] if sample else ""
-    wanted = [chosen] if chosen else [known.union(map(_plain, ID_NAMES)), frozenset(GENERAL_NAMES)]
+    wanted = (
+        [chosen] if chosen else [known.union(map(plain_name, ID_NAMES)), frozenset(GENERAL_NAMES)]
+    )
     for names in wanted:
         for candidate in separator or _SEPARATORS:
             cells = _split(header, candidate)
-            columns = tuple(i for i, cell in enumerate(cells) if _plain(cell) in names)
+            columns = tuple(i for i, cell in enumerate(cells) if plain_name(cell) in names)
             if columns:
                 shown = tuple(_clean(cells[i]) for i in columns)
                 first = lines.index(header, first)
@@ -261,8 +263,8 @@ def _clean(cell: str) -> str:
     return value[len(_MAIL) :] if value[: len(_MAIL)].lower() == _MAIL else value
 
 
-def _plain(name: str) -> str:
-    """Return a column's name without regard to case, blanks, underscores and hyphens."""
+def plain_name(name: str) -> str:
+    """Return the name of a column without regard to case, blanks, underscores and hyphens."""
     return re.sub(r"[\s_-]", "", _clean(name)).casefold()
 
 
