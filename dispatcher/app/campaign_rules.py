@@ -53,10 +53,17 @@ async def open_campaign_rules(
     return replace(rules, suppressed=people.matches, list_unproved=fit.is_unproved)
 
 
-def list_context(settings: Settings, events: EventSink | None = None) -> ListContext:
-    """Return what the list of one campaign, whose settings these are, is compared with."""
+def list_context(
+    settings: Settings, events: EventSink | None = None, *, remember: bool = False
+) -> ListContext:
+    """Return what the list of one campaign, whose settings these are, is compared with.
+
+    With ``remember`` that is also its size at the last start, which is in a file beside the ledger.
+    """
     source = make_source(settings, once=True) if can_be_compared(settings.source) else None
-    return ListContext(settings.campaign, source, id_columns(settings.source), events)
+    ledger = settings.ledger.path
+    sizes = ledger.with_name(f"{ledger.name}-lists.json") if remember else None
+    return ListContext(settings.campaign, source, id_columns(settings.source), events, sizes)
 
 
 def _quiet_hours(settings: RulesSettings, campaign: str) -> LocalQuietHours | None:

@@ -61,7 +61,7 @@ async def open_campaigns(
         )
         campaign = view.campaigns[0]
         too_many = partial(on_too_many, campaign)
-        context = list_context(view, events)
+        context = list_context(view, events, remember=True)
         rules = await open_campaign_rules(view.rules, view.campaign, stack, too_many, context)
         opened.append(OpenCampaign(campaign, view, source, ledger, events, rules))
     await _warn_of_other_campaigns(first, [view.campaign for view in views])

@@ -12,6 +12,7 @@ from dispatcher.domain.events import SuppressionListKept
 from dispatcher.ports import EventSink, Source, SourceError
 from dispatcher.settings import RulesSettings, Settings, SourceSettings
 from dispatcher.sources.suppression.fit import ListFit, compare_source
+from dispatcher.sources.suppression.last_size import compare_size
 from dispatcher.sources.suppression_list import SuppressionList
 
 STDIN = "-"
@@ -24,12 +25,15 @@ class ListContext:
 
     ``source`` is the campaign's source, to be read from its beginning; None: it can be read only
     once. ``id_columns`` are the names that its columns of ids and addresses have in the file.
+    ``sizes`` is the file that has how many values each list had at the last start; None: no start
+    is remembered.
     """
 
     campaign: str
     source: Source | None = None
     id_columns: frozenset[str] = field(default_factory=frozenset)
     events: EventSink | None = None
+    sizes: Path | None = None
 
 
 def id_columns(source: SourceSettings) -> frozenset[str]:
@@ -83,7 +87,7 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
 
     Raises:
         SourceError: the list cannot be read, is no list that can be trusted, or has no value that
-            looks like an identifier of any contact of the source.
+            looks like an identifier of any contact of the source, or is much shorter than before.
 
     """
     alarms = _Alarms(rules, context)
@@ -93,6 +97,8 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
     alarms.log.info(
         "suppression.read", file=rules.suppression_file, values=len(people), detail=people.about
     )
+    if context.sizes is not None:
+        await asyncio.to_thread(compare_size, context.sizes, Path(rules.suppression_file), people)
     fit = ListFit(people, alarms.hold)
     if rules.suppression_any_shape:
         fit.is_proved = True

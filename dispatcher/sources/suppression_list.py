@@ -154,7 +154,7 @@ def _problem(good: ListedValues, values: ListedValues) -> str:
     """Return why values cannot replace the last good ones; empty if they can."""
     lost = good.share_missing_from(values)
     if lost > MOST_LOST:
-        return f"has lost {lost:.0%} of its values; restart the run if that is meant"
+        return f"has lost {lost:.0%} of its values"
     if lost and good.ends_complete and not values.ends_complete:
         return "has lost values and ends without the end of a line, as if it were cut off"
     return ""

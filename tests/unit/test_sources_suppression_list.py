@@ -3,6 +3,7 @@
 import pytest
 
 from dispatcher.ports import SourceError
+from dispatcher.sources.suppression.last_size import compare_size
 from dispatcher.sources.suppression_list import REST_LOOKS, SuppressionList
 
 PEOPLE = [f"person-{number}" for number in range(10)]
@@ -132,3 +133,22 @@ def test_a_list_that_cannot_be_trusted_at_the_start(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(SourceError, match=r"list\.csv: .*rules\.suppression_file"):
         SuppressionList(path, pytest.fail)
+
+
+def test_a_list_that_shrank_since_the_last_start_is_refused(tmp_path):
+    """A run that a clock starts reads no list again; the size at the last start is kept."""
+    sizes, path = tmp_path / "sizes.json", tmp_path / "list.csv"
+
+    def start(values):
+        path.write_text(lines(values) or "# nobody\n")
+        compare_size(sizes, path, SuppressionList(path, pytest.fail))
+
+    start(PEOPLE[:3])
+    start([])
+    start(PEOPLE)
+    start(PEOPLE[:5])
+    start(PEOPLE * 3)
+    with pytest.raises(SourceError, match=r"has 4 values, and had 30 .* remove the file .*sizes"):
+        start(PEOPLE[:4])
+    sizes.write_text("damaged")
+    start(PEOPLE[:4])
