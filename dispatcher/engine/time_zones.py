@@ -9,6 +9,9 @@ _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+\u2212-])(\d{1,2})(?::?([0-5]\d))?", re
 _UTC_NAMES = frozenset({"utc", "z", "gmt", "etc/utc"})
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 """Files among those of the zones that say nothing about a person."""
+_OTHER_CLOCKS = ("posix/", "right/")
+"""Folders of the same zones; those of the second count leap seconds."""
+_KEY = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _EAST, _WEST = timedelta(hours=14), timedelta(hours=-12)
 """The largest offsets in use."""
 
@@ -25,11 +28,21 @@ def find_zone(name: str) -> tzinfo | None:
         return UTC
     if offset := _OFFSET.fullmatch(plain):
         return _fixed(offset)
-    key = _names().get(plain.replace(" ", "_")) or _windows_names().get(
-        plain.replace("daylight time", "standard time")
-    )
+    return _read(name) or _read(_key(plain))
+
+
+def _key(plain: str) -> str:
+    """Return the name of the tz database for a name in lower case; empty if there is none."""
+    windows = plain.replace("daylight time", "standard time")
+    return _names().get(plain.replace(" ", "_")) or _windows_names().get(windows, "")
+
+
+def _read(key: str) -> tzinfo | None:
+    """Return the zone with exactly this name."""
+    if not _KEY.fullmatch(key) or key in _NO_ZONES or key.startswith(_OTHER_CLOCKS):
+        return None
     try:
-        return ZoneInfo(key) if key else None
+        return ZoneInfo(key)
     except (KeyError, ValueError, OSError):
         return None
 
