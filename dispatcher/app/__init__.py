@@ -3,6 +3,7 @@
 from dispatcher.app.authorization_report import OnlineFinding
 from dispatcher.app.online_check import check_online
 from dispatcher.app.run import ProgressView, RunResult, run
+from dispatcher.app.suppression import describe_lists
 from dispatcher.app.wiring import make_agent
 from dispatcher.engine.run_options import RunOutcome
 
@@ -12,6 +13,7 @@ __all__ = [
     "RunOutcome",
     "RunResult",
     "check_online",
+    "describe_lists",
     "make_agent",
     "run",
 ]

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from dispatcher.app.campaign_rules import open_campaign_rules
+from dispatcher.app.campaign_rules import list_context, open_campaign_rules
 from dispatcher.app.telemetry import RunTelemetry
 from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -61,7 +61,8 @@ async def open_campaigns(
         )
         campaign = view.campaigns[0]
         too_many = partial(on_too_many, campaign)
-        rules = await open_campaign_rules(view.rules, view.campaign, stack, too_many)
+        context = list_context(view, events, remember=True)
+        rules = await open_campaign_rules(view.rules, view.campaign, stack, too_many, context)
         opened.append(OpenCampaign(campaign, view, source, ledger, events, rules))
     await _warn_of_other_campaigns(first, [view.campaign for view in views])
     return opened

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from dispatcher.app.campaign_rules import open_campaign_rules
+from dispatcher.app.campaign_rules import list_context, open_campaign_rules
 from dispatcher.app.wiring import make_policy, make_source, open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
@@ -51,7 +51,9 @@ async def _plan(
     clock, policy = SystemClock(), make_policy(settings)
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
-        rules = await open_campaign_rules(settings.rules, settings.campaign, stack, lambda: None)
+        rules = await open_campaign_rules(
+            settings.rules, settings.campaign, stack, lambda: None, list_context(settings)
+        )
         options = DryRunOptions(sample, settings.engine.workers, ended_after, rules)
         below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)

@@ -1,8 +1,8 @@
 """Builds the parts of the dispatcher from its settings."""
 
 import random
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
-from zoneinfo import ZoneInfo
 
 from dispatcher.app.credentials import make_credentials
 from dispatcher.app.dialects import (
@@ -16,6 +16,7 @@ from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
+from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager
@@ -29,6 +30,7 @@ from dispatcher.settings import (
 )
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
+from dispatcher.sources.rows.template import Template
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 
 SPARE_CONNECTIONS = 4
@@ -39,22 +41,41 @@ leaves as soon as it has its permit."""
 def make_source(settings: Settings, *, once: bool) -> Source:
     """Return the source of the settings; it is not opened yet."""
     source = settings.source
-    rules = RowRules(
-        columns={str(meaning): name for meaning, name in source.columns.items()},
-        filter=source.filter,
-        text=settings.message.text or None,
-        subject=settings.message.subject or None,
-        zone=ZoneInfo(source.timezone),
-        text_limit=text_limit(settings),
-    )
     return open_source(
         source.path,
-        rules,
+        make_row_rules(settings),
         watch=source.watch,
         once=once,
         layout=make_layout(settings),
         timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
     )
+
+
+def make_row_rules(settings: Settings) -> RowRules:
+    """Return how a row of the settings' source becomes a contact."""
+    source = settings.source
+    columns = {str(meaning): name for meaning, name in source.columns.items()}
+    return RowRules(
+        columns=columns,
+        filter=source.filter,
+        text=settings.message.text or None,
+        subject=settings.message.subject or None,
+        needed=_needed_columns(settings, columns),
+        zone=require_zone(source.timezone),
+        text_limit=text_limit(settings),
+    )
+
+
+def _needed_columns(settings: Settings, columns: Mapping[str, str]) -> Collection[str]:
+    """Return columns that a file could lack without a row being rejected for it.
+
+    A fallback or the default time zone would then be used for everyone, silently.
+    """
+    message, rules = settings.message, settings.rules
+    templates = [Template(text).renamed(columns) for text in (message.text, message.subject)]
+    uses_zone = bool((rules.quiet_hours or rules.holidays) and rules.timezone_column)
+    zone = {rules.timezone_column} if uses_zone else set[str]()
+    return zone.union(*(template.optional for template in templates))
 
 
 def make_layout(settings: Settings) -> Layout:
@@ -94,16 +115,24 @@ def make_pacer(settings: Settings, clock: Clock) -> QuotaPacer:
     return QuotaPacer(max(1, int(requests)), platform.window_seconds, clock)
 
 
-async def open_reader(
+async def open_client(
     settings: Settings, clock: Clock, stack: AsyncExitStack
-) -> tuple[Platform, PlatformReader]:
-    """Return the platform, and its reader for commands, which uses the quota of one client."""
+) -> tuple[Platform, QuotaPacer, PlatformReader]:
+    """Return the platform for commands, with the pacer of one client and a reader that uses it."""
     _, client_settings = next(per_client_settings(settings))
     pacer = make_pacer(client_settings, clock)
     platform = await make_platform(client_settings, pacer, clock, stack)
     retry = make_policy(settings).retry
     reader = PlatformReader(platform, pacer, clock, retry, random.random)
     await reader.preflight()
+    return platform, pacer, reader
+
+
+async def open_reader(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> tuple[Platform, PlatformReader]:
+    """Return the platform, and its reader for commands, which uses the quota of one client."""
+    platform, _, reader = await open_client(settings, clock, stack)
     return platform, reader
 
 

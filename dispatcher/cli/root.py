@@ -13,6 +13,7 @@ COMMANDS = {
     "check": ("check:check", "Report everything that is wrong with a configuration."),
     "status": ("status:status", "Show the status of a campaign."),
     "plan": ("plan:plan", "Report what a run would do, and send nothing."),
+    "preview": ("preview:preview", "Show the messages that a run would send; try one of them."),
     "lineage": ("lineage:lineage", "Which conversation continues which: export it, verify it."),
     "parked": ("parked:parked", "Look at contacts that wait for a person, replay or drop them."),
     "rejected": ("rejected:rejected", "Export the rows that could not become contacts."),
@@ -49,6 +50,7 @@ def cli() -> None:
       dispatcher check --config dispatcher.toml      everything that is wrong with a config
       dispatcher check --config dispatcher.toml --online
       dispatcher plan --config dispatcher.toml       what a run would do
+      dispatcher preview --config dispatcher.toml    the messages that it would send
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml
       dispatcher status --config dispatcher.toml

@@ -158,6 +158,13 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class SuppressionListKept:
+    """The suppression list is damaged, and the last good one is in force; or that has ended."""
+
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClientPace:
     """The rate of one of several clients; figures as in `Gauges`."""
 
@@ -196,5 +203,6 @@ Event = (
     | Halted
     | Resumed
     | Probed
+    | SuppressionListKept
     | Gauges
 )

@@ -1,10 +1,7 @@
 """The campaign's own rules: which people get no message, or none now."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
@@ -12,39 +9,23 @@ from dispatcher.domain.decision import Finish
 from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
-from dispatcher.domain.quiet_hours import QuietHours, QuietPeriod
 from dispatcher.domain.status import Reason, RetryReason, SendBlock, Status
+from dispatcher.engine.local_quiet_hours import LocalQuietHours, UnknownZone
 from dispatcher.ports import NO_LIMITS, Limits
 
 BUSY_SECONDS = 3.0
 """How soon a contact is due again that waits for another send to its person."""
 
-Suppressed = Callable[[Iterable[str | None]], bool]
-"""Returns True if one of a contact's identifiers is on the suppression list."""
+HOLD_SECONDS = 900.0
+"""How soon a contact is due again that waits until a person mends a list or a setting."""
 
+Identifiers = Sequence[str | None]
 
-class LocalQuietHours:
-    """Quiet hours in each contact's own time zone.
+Suppressed = Callable[[Identifiers, Identifiers], bool]
+"""Returns True if one of a contact's ids or one of its addresses is on the suppression list."""
 
-    The zone's name is the attribute ``column``; ``zone`` is for contacts without one, or with
-    one that this machine does not have.
-    """
-
-    def __init__(self, hours: QuietHours, zone: tzinfo, column: str = "") -> None:
-        self._hours = hours
-        self._zone = zone
-        self._column = column
-        self._periods: dict[tzinfo, QuietPeriod] = {}
-
-    def until(self, contact: Contact, now: float) -> float | None:
-        """Return when the contact's quiet time ends; None if ``now`` is not in it."""
-        zone = self._zone
-        if self._column:
-            zone = _zone(contact.attributes.get(self._column, "").strip()) or zone
-        period = self._periods.get(zone)
-        if period is None or not period.begin <= now < period.end:
-            period = self._periods[zone] = self._hours.period_at(now, zone)
-        return period.end if period.quiet else None
+Unproved = Callable[[Identifiers], bool]
+"""Returns True as long as no identifier has looked like a value of the suppression list."""
 
 
 @dataclass(slots=True)
@@ -52,7 +33,8 @@ class CampaignRules:
     """The rules of one campaign; by default there are none.
 
     ``cap`` is the most messages for one person within ``cap_seconds`` in all campaigns, 0 for
-    no cap. ``on_too_many`` is called once, when ``failure_rate`` is exceeded.
+    no cap. While ``list_unproved`` returns True, no contact is written to. ``on_too_many`` is
+    called once, when ``failure_rate`` is exceeded.
     """
 
     one_per_person: bool = False
@@ -60,6 +42,7 @@ class CampaignRules:
     cap_seconds: float = 0.0
     quiet: LocalQuietHours | None = None
     suppressed: Suppressed | None = None
+    list_unproved: Unproved | None = None
     failure_rate: FailureRate | None = None
     on_too_many: Callable[[], None] = lambda: None
 
@@ -67,11 +50,45 @@ class CampaignRules:
         self, contact: Contact, conversation: Conversation | None, progress: Progress, now: float
     ) -> Finish | Defer | None:
         """Return what a rule demands instead of a send to the contact now; None if none does."""
-        if self.suppressed is not None and self.suppressed(
-            _identifiers(contact, conversation, progress)
-        ):
-            return Finish(Status.SKIPPED, Reason.SUPPRESSED)
-        until = self.quiet.until(contact, now) if self.quiet is not None else None
+        if self.suppressed is not None:
+            if self.is_suppressed(contact, conversation, progress):
+                return Finish(Status.SKIPPED, Reason.SUPPRESSED)
+            if self._awaits_proof(contact, conversation, progress):
+                return Defer(HOLD_SECONDS, RetryReason.SUPPRESSION_LIST, progress)
+        return self._check_quiet_hours(contact, progress, now)
+
+    def is_suppressed(
+        self, contact: Contact, conversation: Conversation | None, progress: Progress
+    ) -> bool:
+        """Return True if the contact, or what the platform says of it, is on the list."""
+        return self.suppressed is not None and self.suppressed(
+            _ids(contact, conversation, progress), _addresses(contact, conversation, progress)
+        )
+
+    def _awaits_proof(
+        self, contact: Contact, conversation: Conversation | None, progress: Progress
+    ) -> bool:
+        """Return True if the contact must wait until the list is proved to be of these people.
+
+        The state check is made first, since it may return the address that proves it.
+        """
+        if self.list_unproved is None:
+            return False
+        ids = _ids(contact, conversation, progress)
+        addresses = _addresses(contact, conversation, progress)
+        return self.list_unproved((*ids, *addresses)) and conversation is not None
+
+    def _check_quiet_hours(
+        self, contact: Contact, progress: Progress, now: float
+    ) -> Finish | Defer | None:
+        if self.quiet is None:
+            return None
+        match self.quiet.objection(contact):
+            case UnknownZone.REJECT:
+                return Finish(Status.REJECTED, Reason.UNKNOWN_TIMEZONE)
+            case UnknownZone.HOLD:
+                return Defer(HOLD_SECONDS, RetryReason.UNKNOWN_TIMEZONE, progress)
+        until = self.quiet.until(contact, now)
         if until is None:
             return None
         if contact.expires_at is not None and contact.expires_at <= until:
@@ -105,26 +122,26 @@ class CampaignRules:
 _ONE_PER_PERSON = Limits(one_per_person=True)
 
 
-def _identifiers(
+def _ids(
     contact: Contact, conversation: Conversation | None, progress: Progress
 ) -> tuple[str | None, ...]:
-    """Return every identifier of a contact."""
-    target = conversation.target if conversation else None
+    """Return the key and every id of a contact."""
     return (
         contact.key,
         contact.conversation_id,
         contact.external_contact_id,
-        contact.address,
         conversation.external_contact_id if conversation else None,
-        target.value if target else None,
         progress.external_contact_id,
-        progress.target.value if progress.target else None,
     )
 
 
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (KeyError, ValueError, OSError):
-        return None
+def _addresses(
+    contact: Contact, conversation: Conversation | None, progress: Progress
+) -> tuple[str | None, ...]:
+    """Return every address of a contact."""
+    target = conversation.target if conversation else None
+    return (
+        contact.address,
+        target.value if target else None,
+        progress.target.value if progress.target else None,
+    )

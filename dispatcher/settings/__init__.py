@@ -15,6 +15,7 @@ from dispatcher.settings.model import (
     PlatformSettings,
     RulesSettings,
     Settings,
+    SourceSettings,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SettingsProblem",
+    "SourceSettings",
     "load",
     "per_client_settings",
     "requests_per_minute",

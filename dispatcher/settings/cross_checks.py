@@ -76,7 +76,7 @@ def _zone_column(s: Settings) -> Finding | None:
 
 
 def _suppression(s: Settings) -> Finding | None:
-    path, hint = s.rules.suppression_file, "a file with one value a line; empty for none"
+    path, hint = s.rules.suppression_file, "a file with one value a line, or CSV; empty for none"
     if path and not Path(path).is_file():
         return f'is not a file: "{path}"', hint
     if path and not os.access(path, os.R_OK):
@@ -150,7 +150,8 @@ def warnings(settings: Settings) -> list[str]:
         found.append(
             "telemetry.health_host is not loopback: anyone who reaches the port can read the status"
         )
-    if settings.rules.timezone_column and not settings.rules.quiet_hours:
+    rules = settings.rules
+    if rules.timezone_column and not (rules.quiet_hours or rules.holidays):
         found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
     if settings.platform.states_per_call > settings.engine.workers:
         found.append(

@@ -1,16 +1,17 @@
 """The base class of sections, and the types of values, each with its check."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dispatcher.domain.contact import TEXT_LIMIT
-from dispatcher.domain.quiet_hours import QuietHours
+from dispatcher.domain.quiet_hours import QuietHours, parse_holiday
+from dispatcher.engine.time_zones import find_zone
 from dispatcher.platforms.genesys.regions import REGIONS
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.sources.options import is_delimiter
@@ -71,21 +72,17 @@ def _or_empty(check: Callable[[str], str]) -> AfterValidator:
 
 def _template(value: str) -> str:
     try:
-        names = Template(value).names
+        template = Template(value)
     except ValueError as error:
         problem = str(error).removeprefix("template, ")
         raise WrongValueError(
-            f"is wrong at {problem}", "write {column} for a column's value, {{ and }} for braces"
+            f"is wrong at {problem}",
+            "write {column} for a column's value, {column|fallback} where it may be empty, "
+            "{{ and }} for braces",
         ) from error
-    if too_long(value, names, TEXT_LIMIT):
+    if template.literal_length > TEXT_LIMIT:
         raise WrongValueError(f"is longer than the {TEXT_LIMIT} characters that a message may have")
     return value
-
-
-def too_long(template: str, names: Iterable[str], limit: int) -> bool:
-    """Return True if a template is above the limit even if all its columns are empty."""
-    literal = len(template) - sum(len(name) + 2 for name in names)
-    return literal - template.count("{{") - template.count("}}") > limit
 
 
 def _split(value: str) -> SplitResult:
@@ -145,22 +142,34 @@ def _delimiter(value: str) -> str:
 
 
 def _timezone(value: str) -> str:
-    if value == "UTC":
-        return value
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:
+    if find_zone(value) is None:
         raise WrongValueError(
-            "is not a time zone that this machine has", 'for example "UTC" or "Europe/Berlin"'
-        ) from error
+            "is not a time zone that is known",
+            'for example "Europe/Berlin", "W. Europe Standard Time", "+02:00" or "UTC"',
+        )
     return value
+
+
+def _holiday(value: str) -> str:
+    try:
+        parse_holiday(value)
+    except ValueError as error:
+        raise WrongValueError(str(error)) from error
+    return value
+
+
+def _dates_as_text(value: object) -> object:
+    """Return a list with TOML's own dates as text."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(day.isoformat() if type(day) is date else day for day in value)
 
 
 def _quiet(value: str) -> str:
     try:
         QuietHours.parse(value)
     except ValueError as error:
-        raise WrongValueError(str(error), 'for example "21:00-08:00"; empty for none') from error
+        raise WrongValueError(str(error), "empty for none") from error
     return value
 
 
@@ -189,4 +198,9 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 AttributeFilter = Annotated[dict[str, Texts], BeforeValidator(_one_or_many)]
+Holidays = Annotated[
+    tuple[Annotated[str, AfterValidator(_holiday)], ...],
+    BeforeValidator(_dates_as_text),
+    Field(strict=False),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]

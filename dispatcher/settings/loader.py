@@ -28,12 +28,13 @@ from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
 
-Purpose = Literal["run", "check", "status", "verify"]
+Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
     "run": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
     "check": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES + cross_checks.LEDGER,
+    "preview": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
     "status": cross_checks.TOGETHER,
     "verify": cross_checks.TOGETHER + PLATFORM,
 }
@@ -51,8 +52,9 @@ def load(
 
     ``env`` is the environment, ``sets`` are the values of ``--set``, ``flags`` the values of a
     command's flags by key (None: not set). The purpose "status" needs only the ledger:
-    credentials, source and platform may be missing. For "verify" only the source may be missing.
-    "check" also checks the ledger's path, which a run checks by opening it.
+    credentials, source and platform may be missing. For "verify" only the source may be missing,
+    for "preview" only the credentials. "check" also checks the ledger's path, which a run checks
+    by opening it.
 
     Raises:
         SettingsError: it has everything that is wrong.
@@ -73,7 +75,7 @@ def load(
     views = campaigns.views(settings, layers, selected)
     findings = cross_checks.apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
-    if purpose != "status":
+    if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
     if problems:

@@ -16,6 +16,7 @@ from dispatcher.settings.field_types import (
     BaseUrl,
     Campaign,
     Delimiter,
+    Holidays,
     Port,
     Proxy,
     Quiet,
@@ -58,11 +59,15 @@ class RulesSettings(SettingsSection):
 
     one_per_person: bool = True
     quiet_hours: Quiet = ""
+    holidays: Holidays = ()
     timezone: Timezone = "UTC"
     timezone_column: str = ""
+    unknown_timezone: Literal["hold", "default", "reject"] = "hold"
     cap_messages: int = Field(default=0, ge=0, le=1000)
     cap_hours: float = Field(default=24.0, gt=0, le=87_600)
     suppression_file: str = ""
+    suppression_columns: Texts = ()
+    suppression_any_shape: bool = False
     stop_failed_share: float = Field(default=0.0, ge=0, lt=1)
     stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)
 

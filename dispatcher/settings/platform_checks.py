@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from dispatcher.platforms.genesys.requests import text_limit
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.errors import MISSING
-from dispatcher.settings.field_types import is_loopback, too_long
+from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.model import PlatformSettings, Settings
 from dispatcher.sources.rows.template import Template
 
@@ -66,8 +66,8 @@ def _parameter(platform: PlatformSettings) -> Finding | None:
 def _limit(s: Settings) -> Finding | None:
     if s.platform.dialect != "genesys":
         return None
-    limit, text = text_limit(s.platform.messenger), s.message.text
-    if not too_long(text, Template(text).names, limit):
+    limit = text_limit(s.platform.messenger)
+    if Template(s.message.text).literal_length <= limit:
         return None
     return f"is longer than the {limit} characters that {s.platform.messenger} accepts", ""
 

@@ -31,7 +31,8 @@ class RowRules:
     ``columns`` maps a meaning to the column's name in the file, where the two differ.
     ``filter`` maps a column's name in the file to the values that are accepted; rows that do not
     match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
-    neither. ``zone`` is the time zone of dates without an offset. ``text_limit`` is the most
+    neither. ``needed`` are other columns that the settings name, so that a file without one of them
+    is refused. ``zone`` is the time zone of dates without an offset. ``text_limit`` is the most
     characters that a message may have.
 
     Raises:
@@ -44,6 +45,7 @@ class RowRules:
     filter: Mapping[str, Collection[str]] = field(default_factory=dict)
     text: str | None = None
     subject: str | None = None
+    needed: Collection[str] = ()
     zone: tzinfo = UTC
     text_limit: int = TEXT_LIMIT
 

@@ -1,86 +1,163 @@
 """The suppression list: a file of people who are never written to; it may change at any time."""
 
 import asyncio
-import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from dispatcher.domain.contact import Contact
 from dispatcher.ports import SourceError
+from dispatcher.sources.suppression.list_file import ListContentError, ListFile, parse_list
+from dispatcher.sources.suppression.listed_values import ListedValues
 
 LOOK_SECONDS = 1.0
 """How often the file is looked at."""
+REST_LOOKS = 60
+"""Looks without a change after which a value that is gone from the file is gone from the list."""
+MOST_LOST = 0.5
+"""Share of the values that a change of the file may remove from the list."""
 
 _Signature = tuple[int, int, int]
-_BROKEN = (OSError, UnicodeDecodeError, csv.Error)
+_BROKEN = (OSError, ListContentError)
 
 
 class SuppressionList:
     """People by contact key, external contact id, conversation id or address.
 
-    The file has one value a line; only the first column counts, and a line that begins with "#"
-    is a comment. Upper and lower case are the same. If the file becomes missing or unreadable,
-    the last good list stays in force.
+    If the file becomes missing or unreadable, cannot be understood, loses more than half of its
+    values, or is cut off, all values of the last good list stay in force, and what is new in the
+    file is added where it can be read.
     """
 
-    def __init__(self, path: Path, on_broken: Callable[[str], None]) -> None:
-        """Read the list. ``on_broken`` is called once for each change that cannot be read.
+    def __init__(
+        self,
+        path: Path,
+        on_broken: Callable[[str], None],
+        on_mended: Callable[[], None] = lambda: None,
+        *,
+        id_columns: Collection[str] = (),
+        columns: Collection[str] = (),
+    ) -> None:
+        """Read the list.
+
+        ``on_broken`` is called once with the reason when the last good list has to stay in force,
+        ``on_mended`` when the file is good again. ``id_columns`` are the names that the source's
+        columns of ids and addresses have, ``columns`` those of the list's columns that the user
+        chose; without them the columns are found by their names.
 
         Raises:
-            SourceError: the file cannot be read.
+            SourceError: the file cannot be read, or is no list that can be trusted.
 
         """
         self._path = path
         self._on_broken = on_broken
+        self._on_mended = on_mended
+        self._id_columns, self._columns = tuple(id_columns), tuple(columns)
         self._broken = False
+        self._signature: _Signature | None
         try:
-            self._signature, self._values = _load(path)
+            self._signature, loaded = self._load()
         except _BROKEN as error:
             raise SourceError(
                 f"suppression list {path}: {_reason(error)}; rules.suppression_file must name a "
-                "file in UTF-8 with one value a line"
+                "file in UTF-8 with one value a line, or CSV with a header"
             ) from None
-        self._is_stable = True
+        self.about = loaded.about
+        """How the file was read, for people."""
+        self._latest = loaded.values
+        # All values of good files since the last replacement, and beside them those of others.
+        self._good = self._values = loaded.values
+        self._problem = ""
+        self._rested = REST_LOOKS
 
     def __len__(self) -> int:
-        return len(self._values)
+        """Return the number of lines with a value."""
+        return len(self._latest)
 
-    def matches(self, names: Iterable[str | None]) -> bool:
-        """Return True if one of ``names`` is on the list."""
-        values = self._values
-        return any(name.casefold() in values for name in names if name)
+    @property
+    def values(self) -> ListedValues:
+        """The values that are in force."""
+        return self._values
+
+    def matches(self, names: Iterable[str | None], addresses: Iterable[str | None] = ()) -> bool:
+        """Return True if one of a contact's ids or addresses is on the list."""
+        return self._values.matches(names, addresses)
+
+    def matches_contact(self, contact: Contact) -> bool:
+        """Return True if the contact's row has an id or address that is on the list."""
+        return self._values.matches_contact(contact)
 
     async def watch(self) -> None:
         """Read the file again when it changes, in a thread, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception as error:  # noqa: BLE001 - without looks nobody would be added
+                self._keep_last_good(f"cannot be read: {type(error).__name__}")
 
     def look(self) -> None:
         """Read the list again if the file changed since the last look.
 
-        Added values count at once. Removed ones count only when the file has stopped changing, so
-        that a half-written file does not remove anyone from the list.
+        Added values count at once. Removed ones count only when the file is good and has not
+        changed for a minute, so that a half-written or damaged file removes nobody from the list.
         """
         try:
-            if self._is_stable and _signature(self._path) == self._signature:
-                self._broken = False
-                return
-            signature, values = _load(self._path)
-        except _BROKEN as error:
-            if not self._broken:
-                self._broken = True
-                self._on_broken(_reason(error))
+            if _signature(self._path) == self._signature:
+                self._rested += 1
+            else:
+                self._read_again()
+        except OSError as error:
+            self._signature = None
+            self._keep_last_good(_reason(error))
             return
-        self._broken = False
-        self._is_stable = signature == self._signature
-        self._signature = signature
-        self._values = values if self._is_stable else self._values | values
+        if self._rested == 1 and self._problem:
+            self._keep_last_good(self._problem)
+        elif self._rested and not self._problem:
+            self._replace_when_rested()
+
+    def _read_again(self) -> None:
+        """Read a file that changed, and add its values; what is wrong with it may be passing."""
+        self._rested = 0
+        self._signature = _signature(self._path)
+        try:
+            self._signature, loaded = self._load()
+        except ListContentError as error:
+            self._problem = str(error)
+            return
+        self._latest = loaded.values
+        self._values = self._values | loaded.values
+        self._problem = _problem(self._good, loaded.values)
+        if not self._problem:
+            self._good = self._good | loaded.values
+
+    def _replace_when_rested(self) -> None:
+        """Put the values of the file in place of all others when they are proved."""
+        has_rested = self._rested == REST_LOOKS
+        if has_rested:
+            self._good = self._values = self._latest
+        if self._broken and (has_rested or not self._good.share_missing_from(self._latest)):
+            self._broken = False
+            self._on_mended()
+
+    def _keep_last_good(self, reason: str) -> None:
+        if not self._broken:
+            self._broken = True
+            self._on_broken(reason)
+
+    def _load(self) -> tuple[_Signature, ListFile]:
+        signature = _signature(self._path)
+        content = self._path.read_bytes()
+        return signature, parse_list(content, self._id_columns, self._columns)
 
 
-def _load(path: Path) -> tuple[_Signature, frozenset[str]]:
-    signature = _signature(path)
-    with path.open(encoding="utf-8-sig") as lines:
-        return signature, frozenset(value for line in lines if (value := _value(line)))
+def _problem(good: ListedValues, values: ListedValues) -> str:
+    """Return why values cannot replace the last good ones; empty if they can."""
+    lost = good.share_missing_from(values)
+    if lost > MOST_LOST:
+        return f"has lost {lost:.0%} of its values"
+    if lost and good.ends_complete and not values.ends_complete:
+        return "has lost values and ends without the end of a line, as if it were cut off"
+    return ""
 
 
 def _signature(path: Path) -> _Signature:
@@ -88,15 +165,5 @@ def _signature(path: Path) -> _Signature:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _value(line: str) -> str:
-    line = line.strip()
-    if line.startswith("#"):
-        return ""
-    first = next(csv.reader([line]), [""])[0] if '"' in line else line.partition(",")[0]
-    return first.strip().casefold()
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "is not written in UTF-8"
     return getattr(error, "strerror", None) or str(error)

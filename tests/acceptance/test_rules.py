@@ -1,6 +1,7 @@
 """The campaign's rules through the installed command, by what really took effect."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 from tests.support.scenario_runner import play
@@ -91,6 +92,47 @@ def test_the_suppression_list_and_the_quiet_hours(tmp_path):
         assert deferred["reason"] == "quiet_hours"
         played.settings = {**rules, "rules.quiet_hours": ""}
         assert played.run(seconds=40).returncode == 10, "the contact waits for its due time"
+
+
+def test_a_list_that_is_damaged_in_the_middle_of_a_run(tmp_path):
+    """Nobody on the last good list is written to; the alarm is in the log and in the metrics."""
+    people = tmp_path / "never.csv"
+    listed = [f"ended-{n:04d}-0" for n in range(0, 240, 4)]
+    people.write_text("\n".join(["since;external_contact_id", *(f"1;X-{name}" for name in listed)]))
+    scenario = tmp_path / "quick.toml"
+    scenario.write_text("[rate]\nallowed = 200\nwindow_seconds = 2.0\n")
+    rules = {**QUICKLY, "rules.suppression_file": str(people), "engine.workers": 8}
+    with play(tmp_path, scenario, 1, rules) as played:
+        write(played, *(f"ended-{n:04d}-0,,x-ended-{n:04d}-0,Ada" for n in range(240)))
+        running = played.start("--once")
+        while len(reached(played)) < 20:
+            assert running.poll() is None
+            time.sleep(0.05)
+        people.write_text("<html>Bad gateway</html>\n")
+        before = set(reached(played))
+        _, said = running.communicate(60)
+        assert running.returncode == 0, said
+        sent = reached(played)
+        assert len(before) < 150 < len(sent) == 180
+        assert not set(sent) & set(listed)
+        assert [*ends(played).values()].count(("skipped", "suppressed")) == 60
+        (alarm,) = events(played, "suppression.kept_last")
+        assert "line 1: a value has separators" in alarm["detail"]
+        played.metrics.settle()
+        assert played.metrics.gauge("dispatcher.suppression.kept_last") == 1
+
+
+def test_a_list_of_other_people_stops_the_run_before_a_send(tmp_path):
+    """No value looks like any of the contacts: the export was of the wrong column."""
+    people = tmp_path / "never.csv"
+    people.write_text("Ada Lovelace\nGrace Hopper\n")
+    with play(tmp_path, "plain", 1, {**QUICKLY, "rules.suppression_file": str(people)}) as played:
+        write(played, "active-0001-0,a,x-active-0001-0,Ada")
+        ended = played.run(seconds=40)
+        assert ended.returncode == 3, ended.stderr
+        assert "no value looks like an id or an address of the contacts" in ended.stderr
+        assert "Ada" not in ended.stderr
+        assert not reached(played)
 
 
 def test_a_list_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):

@@ -9,7 +9,8 @@ from dispatcher.domain.events import Deferred
 from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.engine.campaign_rules import BUSY_SECONDS, CampaignRules, LocalQuietHours
+from dispatcher.engine.campaign_rules import BUSY_SECONDS, CampaignRules
+from dispatcher.engine.local_quiet_hours import LocalQuietHours
 from dispatcher.engine.pipeline import RunOutcome
 from tests.support.engine import EngineFixture, contact, contacts
 from tests.support.memory_ledger import MemoryLedger
@@ -187,7 +188,7 @@ async def test_a_night_in_which_the_clocks_are_changed(zone, evening, morning):
 @in_virtual_time
 async def test_no_request_is_made_for_a_suppressed_contact(name):
     """Key, conversation, address or external contact id of the row: no request at all."""
-    engine = engine_with(suppressed=lambda names: name in names)
+    engine = engine_with(suppressed=lambda ids, addresses: name in (*ids, *addresses))
     suppressed = contact(1, address="me@example.org", external_contact_id="row-person")
     await engine.deliver(suppressed)
     assert engine.ledger.end("key-1") == (Status.SKIPPED, Reason.SUPPRESSED)
@@ -199,7 +200,9 @@ async def test_no_request_is_made_for_a_suppressed_contact(name):
 async def test_who_turns_out_to_be_on_the_list_is_not_written_to(name):
     """The state check's identifiers are looked up, too, before the send."""
     named = state_answer(identity="somebody")
-    engine = engine_with(in_turn((CHECK, named)), suppressed=lambda names: name in names)
+    engine = engine_with(
+        in_turn((CHECK, named)), suppressed=lambda ids, addresses: name in (*ids, *addresses)
+    )
     await engine.deliver(contact(1))
     assert engine.ledger.end("key-1") == (Status.SKIPPED, Reason.SUPPRESSED)
     assert engine.platform.steps() == [CHECK]

@@ -102,7 +102,7 @@ async def test_the_rules_that_need_no_state_check_are_applied():
     """A repeated person is written to once, a suppressed one never; no state is read."""
     twice = [replace(one, external_contact_id="same") for one in contacts(1, 2, 3)]
     source = ListSource(Batch([*twice, *contacts(4)]))
-    rules = CampaignRules(one_per_person=True, suppressed=lambda names: "k3" in names)
+    rules = CampaignRules(one_per_person=True, suppressed=lambda ids, _: "k3" in ids)
     platform = ScriptedPlatform(lambda _: OPEN)
     report = await dry_run(source, Ledger(), platform, rules=rules)
     assert sorted(request.conversation_id for request in platform.requests) == ["c1", "c4"]

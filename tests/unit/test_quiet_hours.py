@@ -97,7 +97,7 @@ def test_a_day_that_a_zone_left_out():
     assert end == "2011-12-30 18:00"
 
 
-@pytest.mark.parametrize("text", ["21-8", "21:00-24:00", "21:00 - 08:00", "08:00-08:00", "x"])
+@pytest.mark.parametrize("text", ["21-8", "21:00 - 08:00", "08:00-08:00", "x"])
 def test_what_is_no_window(text):
     """A window is written in one way, and has a length."""
     with pytest.raises(ValueError, match=r"window|begins"):
@@ -117,3 +117,79 @@ def test_spans_follow_each_other_without_a_gap(moment, zone):
     hour = datetime.fromtimestamp(moment, zone).hour
     assert span.quiet is (hour >= 21 or hour < 8)
     assert timedelta(hours=9) < timedelta(seconds=span.end - span.begin) < timedelta(hours=14)
+
+
+# days of the week, several windows, holidays; 2026-11-28 is a Saturday
+
+
+WEEK = "mon-fri 20:00-09:00; sat,sun"
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "bounds"),
+    [
+        ("sat,sun", "2026-11-28 12:00", ("2026-11-27 23:00", "2026-11-29 23:00")),
+        ("sat-sun", "2026-11-27 22:30", None),
+        ("Saturday", "2026-11-29 12:00", None),
+        (WEEK, "2026-11-27 20:00", ("2026-11-27 19:00", "2026-11-29 23:00")),
+        (WEEK, "2026-11-30 07:00", None),
+        ("fri-mon 20:00-24:00", "2026-11-30 20:00", ("2026-11-30 19:00", "2026-11-30 23:00")),
+        ("fri-mon 20:00-24:00", "2026-12-01 20:00", None),
+        ("00:00-08:00;21:00-24:00", "2026-11-28 22:00", ("2026-11-28 20:00", "2026-11-29 07:00")),
+        ("fri 21:00-08:00", "2026-11-28 06:00", ("2026-11-27 20:00", "2026-11-28 07:00")),
+    ],
+)  # fmt: skip
+def test_days_of_the_week_and_several_windows(window, moment, bounds):
+    """A window belongs to the day on which it begins; windows that touch are one quiet time."""
+    found = quiet(window, BERLIN, moment)
+    assert (found and found[1]) == (bounds and bounds[1])
+
+
+@pytest.mark.parametrize("holiday", ["2026-12-25", "12-25"])
+def test_a_holiday_is_quiet_as_a_whole(holiday):
+    """By the contact's own calendar; the nights before and after join it."""
+    hours = QuietHours.parse("21:00-08:00", [holiday])
+    span = hours.period_at(utc("2026-12-24 22:00"), BERLIN)
+    assert (span.quiet, read(span.end)) == (True, "2026-12-26 07:00")
+    assert not hours.period_at(utc("2026-12-26 12:00"), BERLIN).quiet
+    next_year = hours.period_at(utc("2027-12-25 12:00"), BERLIN)
+    assert next_year.quiet is (holiday == "12-25")
+    alone = QuietHours.parse("", [holiday])
+    assert alone.period_at(utc("2026-12-25 03:00"), NEW_YORK).quiet is False
+    assert alone.period_at(utc("2026-12-25 06:00"), NEW_YORK).quiet
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mon-sun", "08:00-20:00;20:00-08:00", "xday", "mo", "sat 21:00", ";", "1-5 21:00-08:00"],
+)  # fmt: skip
+def test_windows_that_are_wrong_or_leave_no_time(text):
+    """A week must have a minute in which a message may be sent."""
+    with pytest.raises(ValueError, match=r"must be a window|leaves no time"):
+        QuietHours.parse(text)
+
+
+@pytest.mark.parametrize("text", ["25.12.2026", "2026-02-30", "13-01", "", "2026-12"])
+def test_what_is_no_holiday(text):
+    """Each is an error with an example."""
+    with pytest.raises(ValueError, match="2026-12-25"):
+        QuietHours.parse("", [text])
+
+
+@given(
+    st.sets(st.integers(0, 6), min_size=1, max_size=5),
+    st.sampled_from([BERLIN, LORD_HOWE, APIA]),
+    st.integers(int(utc("2026-01-01 00:00")), int(utc("2027-01-01 00:00"))),
+)
+def test_a_period_is_what_each_of_its_moments_says(days, zone, moment):
+    """Its end is in another period, and no moment inside is."""
+    names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    hours = QuietHours.parse(",".join(names[day] for day in days) + " 18:00-10:00")
+    period = hours.period_at(moment, zone)
+    assert period.begin <= moment < period.end
+    local = datetime.fromtimestamp(moment, zone)
+    evening, morning = local.hour >= 18, local.hour < 10
+    before = (local.weekday() - 1) % 7
+    assert period.quiet is ((evening and local.weekday() in days) or (morning and before in days))
+    if period.quiet:
+        assert not hours.period_at(period.end, zone).quiet

@@ -213,3 +213,13 @@ def test_a_column_that_the_settings_name_must_be_there(file):
     for rules in (RowRules(columns={"text": "BODY"}), RowRules(filter={"status": ["open"]})):
         with pytest.raises(SourceError, match=r"BODY|status"):
             read(file, b"conversation_id,x\nc1,2\n", rules=rules)
+
+
+def test_a_fallback_is_for_empty_cells_not_for_a_missing_column(file):
+    """Without the column everyone would get the fallback: the file is refused."""
+    rules = RowRules(text="Hello {name|there}", needed={"name"})
+    contacts, rejected, _ = read(file, b"conversation_id,name\nc1,Ada\nc2, \n", rules)
+    assert [contact.text for contact in contacts] == ["Hello Ada", "Hello there"]
+    assert rejected == []
+    with pytest.raises(SourceError, match="has no column 'name'"):
+        read(file, b"conversation_id,first name\nc1,Ada\n", rules)

@@ -3,89 +3,152 @@
 import pytest
 
 from dispatcher.ports import SourceError
-from dispatcher.sources.suppression_list import SuppressionList
+from dispatcher.sources.suppression.last_size import compare_size
+from dispatcher.sources.suppression_list import REST_LOOKS, SuppressionList
+
+PEOPLE = [f"person-{number}" for number in range(10)]
+
+
+def lines(values):
+    return "".join(f"{value}\n" for value in values)
+
+
+class Listed:
+    """A list in a file, and its alarms."""
+
+    def __init__(self, path, text):
+        self.path, self.alarms, self.mended = path, [], 0
+        self.write(text)
+        self.people = SuppressionList(path, self.alarms.append, self._mend)
+
+    def _mend(self):
+        self.mended += 1
+
+    def write(self, text):
+        """Put a finished file in place of the present one."""
+        beside = self.path.with_name("beside")
+        beside.write_bytes(text.encode() if isinstance(text, str) else text)
+        beside.replace(self.path)
+
+    def look(self, times=1):
+        for _ in range(times):
+            self.people.look()
+
+    def has_all(self, values=tuple(PEOPLE)):
+        return all(self.people.matches([value]) for value in values)
 
 
 @pytest.fixture
 def listed(tmp_path):
-    """A list in a file, and what was said when it could not be read."""
-    path, said = tmp_path / "list.csv", []
-
-    def write(text):
-        beside = tmp_path / "beside"
-        beside.write_bytes(text.encode() if isinstance(text, str) else text)
-        beside.replace(path)
-
-    write("first\n")
-    people = SuppressionList(path, said.append)
-    return people, write, said
+    return Listed(tmp_path / "list.csv", lines(PEOPLE))
 
 
-def test_what_a_line_can_be(tmp_path):
-    """The first column, quoted or not; comments, empty lines and letter case do not matter."""
-    path = tmp_path / "list.csv"
-    path.write_bytes(
-        b"\xef\xbb\xbfid,why\r\n# comment\n\n  Ann@Example.org  ,asked\r\n"
-        b'"Smith, Jo",x\n\xc3\x9cnal\nlast'
-    )
-    people = SuppressionList(path, pytest.fail)
-    held = ["ann@example.org", "SMITH, JO", "ünal", "last", "id"]
-    assert all(people.matches([None, "", name]) for name in held)
-    assert not people.matches(["asked", "# comment", "comment", "", None, "first"])
-    assert len(people) == 5
+def test_what_is_new_counts_from_the_next_look_on(listed):
+    """Nobody waits for the file to rest before they are left alone."""
+    listed.write(lines([*PEOPLE, "new-1"]))
+    assert not listed.people.matches(["new-1"])
+    listed.look()
+    assert listed.people.matches(["new-1"])
+    assert listed.has_all()
 
 
-def test_a_change_counts_from_the_next_look_on(listed):
-    """What is new counts at once; what is gone, when the file rests."""
-    people, write, _ = listed
-    write("second\n")
-    assert not people.matches(["second"])
-    people.look()
-    assert people.matches(["second"])
-    assert people.matches(["first"])
-    people.look()
-    assert people.matches(["second"])
-    assert not people.matches(["first"])
+def test_what_is_gone_is_gone_when_the_file_has_rested(listed):
+    """A few values less are meant; the others stay."""
+    listed.write(lines(PEOPLE[2:]))
+    listed.look(REST_LOOKS)
+    assert listed.has_all()
+    listed.look()
+    assert not listed.people.matches(PEOPLE[:2])
+    assert listed.has_all(PEOPLE[2:])
+    assert listed.alarms == []
 
 
-def test_a_half_written_file_frees_nobody(listed, tmp_path):
-    """While the file grows in place, people who were on it stay on it."""
-    people, _, _ = listed
-    path = tmp_path / "list.csv"
-    path.write_text("")
-    people.look()
-    path.write_text("other\nfirst\n")
-    people.look()
-    people.look()
-    assert people.matches(["first"])
-    assert people.matches(["other"])
+def test_a_file_that_grows_in_place_frees_nobody_and_raises_no_alarm(listed):
+    """Each look finds more of it, and at last all."""
+    for part in ("", lines(PEOPLE[:1]), lines(PEOPLE[:9]), lines([*PEOPLE, "new-1"])):
+        listed.path.write_text(part)
+        listed.look()
+        assert listed.has_all()
+    listed.look(REST_LOOKS)
+    assert listed.has_all([*PEOPLE, "new-1"])
+    assert listed.alarms == []
 
 
-@pytest.mark.parametrize("damage", ["gone", "binary"])
-def test_the_last_good_list_stays(listed, tmp_path, damage):
-    """A list that is gone or broken is reported once, kept, and followed again once repaired."""
-    people, write, said = listed
-    if damage == "gone":
-        (tmp_path / "list.csv").unlink()
-    else:
-        write(b"\xff\xfe\x00")
-    for _ in range(3):
-        people.look()
-    assert people.matches(["first"])
-    assert len(said) == 1
-    write("second\n")
-    people.look()
-    assert people.matches(["second"])
-    (tmp_path / "list.csv").unlink()
-    people.look()
-    assert len(said) == 2
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (b"\xff\xfe\x00", "not written in UTF-8"),
+        (b"", "is empty"),
+        (b"\x1f\x8b\x08\0", "is compressed"),
+        (lines(PEOPLE[:4]), "has lost 60% of its values"),
+        (lines(f"someone-{n}" for n in range(10)), "has lost 100% of its values"),
+        (lines(PEOPLE[:8]) + "pers", "as if it were cut off"),
+        ("<html><body>Bad gateway</body></html>\n", "line 1: a value has separators"),
+        (lines(PEOPLE[:9]) + "person-9,x;y\n", "line 10: a value has separators"),
+        (lines(PEOPLE) + '"a,b\n', "a value has separators"),
+    ],
+)
+def test_a_damaged_list_keeps_everyone_on_it_and_raises_one_alarm(listed, damage, words):
+    """However long the damage lasts; when the file is good again the alarm ends."""
+    listed.write(damage)
+    listed.look(2 * REST_LOOKS)
+    assert listed.has_all()
+    (alarm,) = listed.alarms
+    assert words in alarm
+    assert "person-" not in alarm
+    listed.write(lines([*PEOPLE, "new-1"]))
+    listed.look(2)
+    assert listed.mended == 1
+    assert listed.has_all([*PEOPLE, "new-1"])
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_list_that_cannot_be_read_at_the_start(tmp_path, content):
+def test_a_list_that_is_gone_is_looked_for_again(listed):
+    """The alarm comes at once, and again for the next time."""
+    for round_number in (1, 2):
+        listed.path.unlink()
+        listed.look(3)
+        assert listed.has_all()
+        assert len(listed.alarms) == round_number
+        listed.write(lines(PEOPLE))
+        listed.look(2)
+        assert listed.mended == round_number
+
+
+def test_who_was_added_before_the_damage_stays(listed):
+    """The last good list is the last good file, not the one of the start."""
+    later = [f"later-{number}" for number in range(30)]
+    listed.write(lines(PEOPLE + later))
+    listed.look(3)
+    listed.write(lines(PEOPLE))
+    listed.look(2 * REST_LOOKS)
+    assert listed.has_all(PEOPLE + later)
+    assert len(listed.alarms) == 1
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"", b"a;b\nc,d\ne;f\n"])
+def test_a_list_that_cannot_be_trusted_at_the_start(tmp_path, content):
     """The message has the file and the setting."""
     path = tmp_path / "list.csv"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SourceError, match=r"list\.csv: .*rules\.suppression_file"):
         SuppressionList(path, pytest.fail)
+
+
+def test_a_list_that_shrank_since_the_last_start_is_refused(tmp_path):
+    """A run that a clock starts reads no list again; the size at the last start is kept."""
+    sizes, path = tmp_path / "sizes.json", tmp_path / "list.csv"
+
+    def start(values):
+        path.write_text(lines(values) or "# nobody\n")
+        compare_size(sizes, path, SuppressionList(path, pytest.fail))
+
+    start(PEOPLE[:3])
+    start([])
+    start(PEOPLE)
+    start(PEOPLE[:5])
+    start(PEOPLE * 3)
+    with pytest.raises(SourceError, match=r"has 4 values, and had 30 .* remove the file .*sizes"):
+        start(PEOPLE[:4])
+    sizes.write_text("damaged")
+    start(PEOPLE[:4])

@@ -37,6 +37,36 @@ def test_a_missing_column_is_named():
     assert caught.value.args == ("b",)
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"a": "Ada", "b": "x"}, "Hi Ada, x!"),
+        ({"b": "x"}, "Hi there, x!"),
+        ({"a": "{b|c}", "b": "%s"}, "Hi {b|c}, %s!"),
+    ],
+)
+def test_a_fallback_is_for_rows_without_a_value(row, expected):
+    """An empty cell is not in the row; the fallback's outer blanks are not inserted."""
+    assert Template("Hi {a | there}, {b}!").render(row) == expected
+
+
+def test_a_fallback_may_be_empty_and_does_not_excuse_another_column():
+    """``{a|}`` inserts nothing; a column without a fallback is still needed."""
+    assert Template("Hi{a|}! 100%").render({}) == "Hi! 100%"
+    with pytest.raises(KeyError) as caught:
+        Template("{a|x} {b}").render({})
+    assert caught.value.args == ("b",)
+
+
+def test_a_template_knows_which_columns_it_needs():
+    """A column is optional only if each of its placeholders has a fallback."""
+    template = Template("{{}} {a|x} {b} {a} {c|y} {d|z}").renamed({"c": "C"})
+    assert template.required == {"a", "b"}
+    assert template.optional == {"C", "d"}
+    assert template.fallbacks_used({"a": "1", "b": "2", "C": "3"}) == {"d"}
+    assert template.literal_length == len("{}     ")
+
+
 def test_renamed_placeholders_keep_the_text():
     """A placeholder may say the meaning where the file says something else."""
     template = Template("{conversation_id}: {x}").renamed({"conversation_id": "CID"})
@@ -54,6 +84,8 @@ def test_renamed_placeholders_keep_the_text():
         ("x{a[0]}", 2),
         ("{a{b}}", 1),
         ("{ }", 1),
+        ("{|there}", 1),
+        ("{a|b|c}", 1),
     ],
 )
 def test_a_mistake_is_raised_with_its_place(text, place):

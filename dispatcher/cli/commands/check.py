@@ -30,6 +30,8 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
         click.echo(settings.describe())
     campaigns = "campaigns" if len(settings.campaigns) > 1 else "campaign"
     click.echo(f"The configuration of {campaigns} {settings.title} is fine.")
+    for line in app.describe_lists(settings):
+        click.echo(line)
     if not online:
         return ExitCode.DONE
     findings = app.check_online(settings)

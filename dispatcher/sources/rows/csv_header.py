@@ -116,7 +116,7 @@ def _problem(names: tuple[str, ...], rules: RowRules) -> str:
             f"has no column {rules.column('conversation_id')!r}; name the column that holds it "
             '([source.columns] conversation_id = "CONVERSATIONID")'
         )
-    if missing := sorted({*rules.columns.values(), *rules.filter} - set(named)):
+    if missing := sorted({*rules.columns.values(), *rules.filter, *rules.needed} - set(named)):
         quoted = ", ".join(map(repr, missing))
         return f"has no column {quoted}, which the settings name; correct one of the two"
     return ""

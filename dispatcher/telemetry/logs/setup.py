@@ -31,7 +31,9 @@ event                  level    meaning
 =====================  =======  ===========================================================
 
 The campaign rules log ``run.too_many_failures`` (error), ``suppression.read`` (info: how many
-values) and ``suppression.kept_last`` (warning: the list cannot be read any more). Vault logs
+values), ``suppression.kept_last`` (error: the list is damaged), ``suppression.mended`` (info),
+``suppression.unproved`` (error: the list does not look like one of these contacts) and
+``quiet_hours.unknown_timezone`` (warning: once a value). Vault logs
 ``credentials.login_not_renewed`` (warning: the login to it may end).
 
 At the start, ``run.doubts_elsewhere`` (warning) names a campaign that is not part of the run, and

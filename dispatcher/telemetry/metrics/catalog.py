@@ -50,6 +50,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "pace": (),
     "quota.used": (),
     "halted": ("reason",),
+    "suppression.kept_last": (),
 }
 """Gauges and the names of their tags."""
 
@@ -87,6 +88,7 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
         Reason.NO_IDENTITY,
         Reason.NO_ADDRESS,
         Reason.REFUSED,
+        Reason.UNKNOWN_TIMEZONE,
     ),
     Status.PARKED: (
         Reason.NEVER_ENDED,

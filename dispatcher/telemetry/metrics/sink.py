@@ -17,6 +17,7 @@ from dispatcher.domain.events import (
     ScopeError,
     Settled,
     StateAged,
+    SuppressionListKept,
     Throttled,
 )
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
@@ -32,10 +33,10 @@ class StatsdSink(HandlerSink):
     """Sends every event to a Datadog agent; `emit` waits for nothing.
 
     Counts and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0
-    at the start. ``halted`` is sent for every reason, as 0 or 1, at the start, when it changes,
-    and with each `Gauges`. ``clients`` are the aliases where there are several OAuth clients: the
-    metrics of one client then carry its alias as a tag. An agent that is not there costs nothing
-    but the metrics.
+    at the start. ``halted`` for every reason, and ``suppression.kept_last``, are sent as 0 or 1, at
+    the start, when they change, and with each `Gauges`. ``clients`` are the aliases where there are
+    several OAuth clients: the metrics of one client then carry its alias as a tag. An agent that is
+    not there costs nothing but the metrics.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class StatsdSink(HandlerSink):
     ) -> None:  # fmt: skip
         tags = (f"campaign:{campaign}", f"dialect:{dialect}")
         self._client = DogStatsdClient(agent, tags, flush_seconds)
-        self._halted = dict.fromkeys(halt_gauges(clients), 0)
+        self._alarms = dict.fromkeys(halt_gauges(clients), 0)
+        self._alarms["suppression.kept_last",] = 0
         self.handlers = self._table()
         for key in zero_counts(clients):
             self._client.count(key, 0)
-        self._send_halts()
+        self._send_alarms()
 
     def close(self) -> bool:
         """Send what is left and stop all threads, within 2 seconds; later events are dropped.
@@ -75,6 +77,7 @@ class StatsdSink(HandlerSink):
             Gauges: self._gauges,
             Halted: lambda e: self._set_halt(e, 1),
             Resumed: lambda e: self._set_halt(e, 0),
+            SuppressionListKept: self._set_list_kept,
         }
 
     def _rows_read(self, event: RowsRead) -> None:
@@ -100,14 +103,18 @@ class StatsdSink(HandlerSink):
         for client in event.clients or (whole,):
             gauge(_key(client.client, "pace"), round(client.pace, 3))
             gauge(_key(client.client, "quota.used"), round(client.quota_used, 4))
-        self._send_halts()
+        self._send_alarms()
 
     def _set_halt(self, event: Halted | Resumed, value: int) -> None:
-        self._halted[_key(event.client, "halted", event.reason)] = value
-        self._send_halts()
+        self._alarms[_key(event.client, "halted", event.reason)] = value
+        self._send_alarms()
 
-    def _send_halts(self) -> None:
-        for key, value in self._halted.items():
+    def _set_list_kept(self, event: SuppressionListKept) -> None:
+        self._alarms["suppression.kept_last",] = int(event.kept)
+        self._send_alarms()
+
+    def _send_alarms(self) -> None:
+        for key, value in self._alarms.items():
             self._client.gauge(key, value)
 
 

@@ -1,0 +1,143 @@
+"""The suppression list of a campaign: opened, proved to fit its contacts, and followed."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from dispatcher.domain.events import SuppressionListKept
+from dispatcher.ports import EventSink, Source, SourceError
+from dispatcher.settings import RulesSettings, Settings, SourceSettings
+from dispatcher.sources.suppression.fit import ListFit, compare_source
+from dispatcher.sources.suppression.last_size import compare_size
+from dispatcher.sources.suppression_list import SuppressionList
+
+STDIN = "-"
+_ID_MEANINGS = frozenset({"conversation_id", "contact_key", "external_contact_id", "address"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListContext:
+    """What a list is compared with, and where its alarms go.
+
+    ``source`` is the campaign's source, to be read from its beginning; None: it can be read only
+    once. ``id_columns`` are the names that its columns of ids and addresses have in the file.
+    ``sizes`` is the file that has how many values each list had at the last start; None: no start
+    is remembered.
+    """
+
+    campaign: str
+    source: Source | None = None
+    id_columns: frozenset[str] = field(default_factory=frozenset)
+    events: EventSink | None = None
+    sizes: Path | None = None
+
+
+def id_columns(source: SourceSettings) -> frozenset[str]:
+    """Return the names that columns of ids and addresses have in the source."""
+    return frozenset(
+        name for meaning, name in source.columns.items() if str(meaning) in _ID_MEANINGS
+    )
+
+
+def can_be_compared(source: SourceSettings) -> bool:
+    """Return True if the source is a file that can be read twice and is there at the start."""
+    path = Path(source.path)
+    is_stream = source.path == STDIN or (path.exists() and not path.is_file())
+    return not source.watch and not is_stream
+
+
+def read_list(
+    rules: RulesSettings,
+    columns: frozenset[str] = frozenset(),
+    on_broken: Callable[[str], None] = lambda _: None,
+    on_mended: Callable[[], None] = lambda: None,
+) -> SuppressionList:
+    """Return the list of the settings. ``columns`` are the source's, as of `id_columns`.
+
+    Raises:
+        SourceError: it cannot be read, or is no list that can be trusted.
+
+    """
+    path, chosen = Path(rules.suppression_file), rules.suppression_columns
+    return SuppressionList(path, on_broken, on_mended, id_columns=columns, columns=chosen)
+
+
+def describe_lists(settings: Settings) -> Iterator[str]:
+    """Yield for people how many values each campaign's list has, and how it was read.
+
+    Raises:
+        SourceError: a list cannot be read, or is no list that can be trusted.
+
+    """
+    for campaign in settings.campaigns:
+        if campaign.rules.suppression_file:
+            people = read_list(campaign.rules, id_columns(campaign.source))
+            which = f"campaign {campaign.name}: " if len(settings.campaigns) > 1 else ""
+            values = "value" if len(people) == 1 else "values"
+            path = campaign.rules.suppression_file
+            yield f"{which}suppression list {path}: {len(people)} {values} ({people.about})"
+
+
+async def open_list(rules: RulesSettings, context: ListContext) -> tuple[SuppressionList, ListFit]:
+    """Read the list, and prove that it fits the contacts of the source, if there are any yet.
+
+    Raises:
+        SourceError: the list cannot be read, is no list that can be trusted, or has no value that
+            looks like an identifier of any contact of the source, or is much shorter than before.
+
+    """
+    alarms = _Alarms(rules, context)
+    people = await asyncio.to_thread(
+        read_list, rules, context.id_columns, alarms.keep_last, alarms.end
+    )
+    alarms.log.info(
+        "suppression.read", file=rules.suppression_file, values=len(people), detail=people.about
+    )
+    if context.sizes is not None:
+        await asyncio.to_thread(compare_size, context.sizes, Path(rules.suppression_file), people)
+    fit = ListFit(people, alarms.hold)
+    if rules.suppression_any_shape:
+        fit.is_proved = True
+    if not fit.is_proved and context.source is not None:
+        compared = 0
+        with suppress(SourceError):  # the run reads the source itself, and reports it
+            compared = await compare_source(context.source, fit)
+        if compared and not fit.is_proved:
+            raise SourceError(f"suppression list {rules.suppression_file}: {_MISFIT}")
+    return people, fit
+
+
+_MISFIT = (
+    "no value looks like an id or an address of the contacts; correct the list, name its columns "
+    "by rules.suppression_columns, or set rules.suppression_any_shape = true if that is right"
+)
+
+
+class _Alarms:
+    """Logs what happens to a list, and emits it for the metrics; from any thread."""
+
+    def __init__(self, rules: RulesSettings, context: ListContext) -> None:
+        self.log = structlog.get_logger(campaign=context.campaign)
+        self._file = rules.suppression_file
+        self._events = context.events
+        self._loop = asyncio.get_running_loop()
+
+    def keep_last(self, reason: str) -> None:
+        self.log.error("suppression.kept_last", file=self._file, detail=reason)
+        self._emit(kept=True)
+
+    def end(self) -> None:
+        self.log.info("suppression.mended", file=self._file)
+        self._emit(kept=False)
+
+    def hold(self) -> None:
+        self.log.error("suppression.unproved", file=self._file, detail=_MISFIT)
+
+    def _emit(self, *, kept: bool) -> None:
+        if self._events is not None:
+            event = SuppressionListKept(kept)
+            self._loop.call_soon_threadsafe(self._events.emit, event)

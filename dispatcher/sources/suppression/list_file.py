@@ -1,0 +1,279 @@
+"""Reads the file of a suppression list: its separator, its columns and its values."""
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from dispatcher.sources.suppression.listed_values import ListedValues
+from dispatcher.sources.suppression.phone_numbers import parse_phone_number
+from dispatcher.sources.suppression.shapes import is_date
+
+ID_NAMES = [
+    "conversation_id",
+    "external_contact_id",
+    "contact_key",
+    "contact_id",
+    "external_id",
+    "customer_id",
+    "customer_number",
+    "user_id",
+    "person_id",
+    "recipient_id",
+    "uuid",
+    "guid",
+    "address",
+    "phone",
+    "phone_number",
+    "mobile",
+    "mobile_number",
+    "mobile_phone",
+    "cell_phone",
+    "cell",
+    "msisdn",
+    "telephone",
+    "telephone_number",
+    "tel",
+    "telefon",
+    "whatsapp",
+    "whatsapp_number",
+    "email",
+    "email_address",
+    "mail",
+]
+"""Names of columns that have ids or addresses, besides those of the source."""
+GENERAL_NAMES = ["id", "key", "number", "contact", "customer", "recipient", "user", "value"]
+"""Names that count if a header has none of the above: ``id`` may be the number of a row."""
+
+_SEPARATORS = ",;\t|"
+_SAMPLE_LINES = 1000
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+_LEFT_INSIDE = re.compile(r'[,;\t|"{}<>\[\]\r\n]')
+_LOST_DIGITS = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
+_MAIL = "mailto:"
+_IN_BRACES = re.compile(r"\{[0-9a-fA-F-]{32,36}\}")
+_FORMULA = re.compile(r'="?([^"]*)"?')
+_NULLS = frozenset({"", "\\n", "null", "none", "nan", "n/a", "#n/a", "<na>", "nil", "-"})
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_SIGNATURES = (
+    b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"PAR1", b"\xd0\xcf\x11\xe0",
+)  # fmt: skip
+"""How compressed files, spreadsheets and Parquet begin."""
+
+
+class ListContentError(ValueError):
+    """The file is not a list of values that can be trusted; the message has the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListFile:
+    """A list as it was read; ``about`` says how, for people."""
+
+    values: ListedValues
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the lines are split, and which columns count: by index; an empty tuple for all.
+
+    ``width`` is the number of columns of the header, ``first_line`` the index of the first line
+    after it.
+    """
+
+    separator: str
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    width: int
+    first_line: int
+
+
+def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] = ()) -> ListFile:
+    """Return the values of a list.
+
+    ``known`` are the names of the source's columns that have ids and addresses, ``chosen`` those
+    of the list that the settings name; names are compared without regard to case, blanks,
+    underscores and hyphens.
+
+    Raises:
+        ListContentError: it is empty or not text, or a line cannot be understood.
+
+    """
+    text = _decoded(content)
+    lines = text.splitlines()
+    is_commented = any(map(_is_comment, lines))
+    lines = ["" if _is_comment(line) else line for line in lines]
+    layout = _layout(lines, frozenset(map(plain_name, known)), frozenset(map(plain_name, chosen)))
+    values, others, entries = set[str](), set[str](), 0
+    for number, cells in _records(lines, layout):
+        found = _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
+        values.update(found)
+        entries += bool(found)
+        for value in found:
+            # No id has a blank, so it may be what separates an id from the rest.
+            if " " in value and parse_phone_number(value) is None:
+                others.update(value.split())
+        if layout.separator and not layout.columns:
+            others.add(layout.separator.join(cells).strip())
+    if not (values or layout.columns or is_commented):
+        raise ListContentError(
+            "is empty; if nobody is on the list, write a line that begins with #"
+        )
+    ends_complete = text.endswith(("\n", "\r"))
+    listed = ListedValues(values, others, entries=entries, ends_complete=ends_complete)
+    return ListFile(listed, _about(layout))
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith(_SIGNATURES):
+        raise ListContentError("is compressed or a spreadsheet; write it as plain text or CSV")
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ListContentError("is not written in UTF-8") from None
+    if "\0" in text:
+        raise ListContentError("is not a text file: it has NUL characters")
+    return _INVISIBLE.sub("", text)
+
+
+def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str]) -> _Layout:
+    """Return the layout, from the header if there is one, else from the first lines."""
+    first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    separator = ""
+    if lines[first:] and (found := _SEPARATOR_LINE.fullmatch(lines[first].strip())):
+        separator, first = found[1], first + 1
+    sample = [line for line in lines[first : first + _SAMPLE_LINES] if line.strip()]
+    header = sample[0] if sample else ""
+    wanted = (
+        [chosen] if chosen else [known.union(map(plain_name, ID_NAMES)), frozenset(GENERAL_NAMES)]
+    )
+    for names in wanted:
+        for candidate in separator or _SEPARATORS:
+            cells = _split(header, candidate)
+            columns = tuple(i for i, cell in enumerate(cells) if plain_name(cell) in names)
+            if columns:
+                shown = tuple(_clean(cells[i]) for i in columns)
+                first = lines.index(header, first)
+                return _Layout(candidate, columns, shown, len(cells), first + 1)
+    if chosen:
+        raise ListContentError("has no column that rules.suppression_columns names")
+    return _Layout(separator or _guess_separator(sample), (), (), 0, first)
+
+
+def _guess_separator(lines: Sequence[str]) -> str:
+    """Return the separator that occurs equally often in most lines; empty if there is none."""
+
+    def regular_lines(separator: str) -> int:
+        counts = Counter(len(_split(line, separator)) for line in lines)
+        return max((n for width, n in counts.items() if width > 1), default=0)
+
+    best = max(_SEPARATORS, key=regular_lines)
+    return best if regular_lines(best) else ""
+
+
+def _records(lines: Sequence[str], layout: _Layout) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the last line and the cells of every record that is not blank."""
+    rest, number = lines[layout.first_line :], layout.first_line
+    if not layout.separator:
+        yield from ((n, [line]) for n, line in enumerate(rest, number + 1) if line.strip())
+        return
+    reader = csv.reader((f"{line}\n" for line in rest), delimiter=layout.separator, strict=True)
+    start = 0
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield number + start + 1, cells
+            # A quote that was never closed may have taken other entries into its cell.
+            for index in range(start + 1, reader.line_num):
+                inner = _split(rest[index], layout.separator)
+                if len(inner) == layout.width:
+                    yield number + index + 1, inner
+            start = reader.line_num
+    except csv.Error:
+        raise ListContentError(
+            f"line {number + max(1, reader.line_num)}: a quote is not closed, or text follows it"
+        ) from None
+
+
+def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> list[str]:
+    """Return the values of one record in the columns that the header names."""
+    if len(cells) <= layout.columns[0]:
+        raise ListContentError(f"line {number}: has fewer columns than the header")
+    if any(map(str.strip, cells[layout.width :])):
+        raise ListContentError(f"line {number}: has more columns than the header")
+    found = []
+    for index in layout.columns:
+        value = _clean(cells[index]) if index < len(cells) else ""
+        if value.casefold() not in _NULLS:
+            _check(value, number, layout.separator if len(cells) > 1 else "")
+            found.append(value)
+    return found
+
+
+def _all(cells: Sequence[str], number: int) -> list[str]:
+    """Return the cells of one record but dates: without a header any of them may be the id."""
+    found = []
+    for cell in cells:
+        value = _clean(cell)
+        if value.casefold() in _NULLS or (len(cells) > 1 and is_date(value)):
+            continue
+        if len(cells) == 1 or " " not in value:
+            _check(value, number)
+        found.append(value)
+    return found
+
+
+def _check(value: str, number: int, quoted_separator: str = "") -> None:
+    """Refuse a value that was not split as it should have been, or has lost digits.
+
+    ``quoted_separator`` may be inside, because quotes were around it.
+    """
+    if _LOST_DIGITS.fullmatch(value):
+        raise ListContentError(
+            f"line {number}: a number in scientific notation has lost digits; export it as text"
+        )
+    rest = value.replace(quoted_separator, "") if quoted_separator else value
+    if _LEFT_INSIDE.search(rest):
+        raise ListContentError(
+            f"line {number}: a value has separators, quotes or brackets inside; write one value "
+            "a line, or CSV with one separator"
+        )
+
+
+def _split(line: str, separator: str) -> list[str]:
+    if '"' not in line:
+        return line.split(separator)
+    try:
+        return next(csv.reader([line], delimiter=separator), [""])
+    except csv.Error:
+        return line.split(separator)
+
+
+def _clean(cell: str) -> str:
+    value = cell.strip()
+    if value[:1] in {'"', "'", "="}:
+        if value[0] == "=" and (found := _FORMULA.fullmatch(value)):
+            value = found[1]
+        value = value.strip("\"' \t")
+    if _IN_BRACES.fullmatch(value):
+        return value[1:-1]
+    return value[len(_MAIL) :] if value[: len(_MAIL)].lower() == _MAIL else value
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a column without regard to case, blanks, underscores and hyphens."""
+    return re.sub(r"[\s_-]", "", _clean(name)).casefold()
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _about(layout: _Layout) -> str:
+    """Return which columns were taken, for people."""
+    if layout.columns:
+        return f"column {', '.join(layout.names)}"
+    return "every column, as it has no known header" if layout.separator else "one value a line"

@@ -1,0 +1,232 @@
+"""What a suppression list may look like, and which contacts it matches."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.domain.contact import Contact
+from dispatcher.sources.suppression.list_file import ListContentError, parse_list
+from dispatcher.sources.suppression.listed_values import count_matches
+from dispatcher.sources.suppression.phone_numbers import PhoneNumbers, parse_phone_number
+from dispatcher.sources.suppression.shapes import Shape, shape_of
+
+
+def values(text, known=(), chosen=()):
+    content = text if isinstance(text, bytes) else text.encode()
+    return parse_list(content, known, chosen).values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x-1\nx-2\n",
+        "\ufeffx-1\r\nx-2",
+        "x-1\n\n# comment, with a comma\n  X-2  \n",
+        "\"x-1\"\n'x-2'\n",
+        "external_contact_id;since\nx-1;2026-11-01\nx-2;\n",
+        "External Contact-ID\tsince\nx-1\t2026-11-01\nx-2\t2026-11-01\n",
+        "since|external_contact_id\n2026-11-01|x-1\n2026-11-01|x-2\n",
+        '"since","why","external_contact_id"\n"1","a, b","x-1"\n"2","a\nb","x-2"\n',
+        "sep=;\nexternal_contact_id;since\nx-1;1\nx-2;2\n",
+        "x-1,2026-11-01\nx-2,2026-11-02\n",
+        "2026-11-01;x-1\n2026-11-02;x-2\n",
+        "id\nx-1\nx-2\n",
+        "MYREF;id\nx-1;7\nx-2;8\n",
+        "external_contact_id\nx-1\n\\N\nNULL\nx-2\n",
+        '="x-1"\n="x-2"\n',
+        "x-1\u200b\n\u202ax-2\u202c\n",
+        "external_contact_id;since\nx-1;2026\nx-2;2026\n".encode("utf-16"),
+    ],
+)
+def test_the_same_two_people_in_every_shape(text):
+    """Separators, headers, quotes, marks and null markers make no difference."""
+    listed = values(text, known={"MyRef"})
+    assert listed.matches(["x-1"])
+    assert listed.matches([None, "", "X-2"])
+    assert not listed.matches(["x-3", "comment", "7", "null", "2026-11-01"])
+    assert len(listed) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+        ("a;b\nc;d\ne,f\n", "line 3: a value has separators"),
+        ("external_contact_id\nx-1\nx-2;2026\n", "line 3: a value has separators"),
+        ('"x-1;2026-11-01"\n"x-2;2026-11-01"\n', "line 1: a value has separators"),
+        ("since;external_contact_id\n1;x-1\n2,x-2\n", "line 3: has fewer columns"),
+        ("name,external_contact_id\nDoe, Jo,x-1\n", "line 2: has more columns"),
+        ('external_contact_id;why\nx-1;"a\nx-2;b\n', "a quote is not closed"),
+        ('["x-1", "x-2"]\n', "line 1: a value has separators"),
+        ('{"external_contact_id": "x-1"}\n', "line 1: a value has separators"),
+        ("phone\n4.917E+11\n", "line 2: a number in scientific notation"),
+        ("phone;why\n4,917E+11;a\n", "line 2: a number in scientific notation"),
+        ("x-1\0\n", "NUL"),
+        (b"PK\x03\x04abc", "a spreadsheet"),
+        ("M\u00fcller\n".encode("latin-1"), "not written in UTF-8"),
+    ],
+)
+def test_a_list_that_cannot_be_understood_is_refused_with_its_line(text, words):
+    """People would silently fall off it. The message has no value of the list."""
+    with pytest.raises(ListContentError, match=words) as caught:
+        values(text)
+    assert "x-1" not in str(caught.value)
+
+
+def test_a_list_of_nobody():
+    """A comment or a header alone is a list; nobody is on it."""
+    assert len(values("# nobody yet\n")) == 0
+    assert len(values("external_contact_id,since\n")) == 0
+
+
+def test_a_quote_does_not_hide_entries():
+    """What a cell with a stray quote has taken in is on the list, too."""
+    listed = values('external_contact_id;why\nx-1;"a\nx-2;b"\nx-3;c\n')
+    assert all(listed.matches([name]) for name in ("x-1", "x-2", "x-3"))
+
+
+def test_a_blank_may_be_the_separator():
+    """No id has one, so what is before it is on the list; a phone number stays as it is."""
+    listed = values("x-1 2026-11-01\n+49 170 0000005\n")
+    assert listed.matches(["x-1"])
+    assert listed.matches([], ["+491700000005"])
+    assert len(listed) == 2
+    assert not listed.matches(["x-2", "170", "0000005"], ["+49 171 0000005"])
+
+
+def test_the_settings_name_the_columns():
+    """Then no others count; a name that is not there is an error."""
+    listed = values("external_contact_id,opt out ref\nx-1,r-1\n", chosen=["OPT_OUT_REF"])
+    assert listed.matches(["r-1"])
+    assert not listed.matches(["x-1"])
+    with pytest.raises(ListContentError, match="suppression_columns"):
+        values("a,b\n1,2\n", chosen=["c"])
+
+
+def test_an_id_of_the_table_itself_does_not_count_beside_a_better_column():
+    """Row numbers would match contact keys of digits."""
+    listed = values("id,phone\n1,+491700000001\n2,+491700000002\n")
+    assert not listed.matches(["1"])
+    assert listed.matches([], ["+491700000002"])
+
+
+def test_uuids_are_compared_without_regard_to_their_form():
+    """Case, dashes and braces make no difference."""
+    name = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+    for written in (name.upper(), f"{{{name}}}", name.replace("-", "")):
+        listed = values(f"{written}\n")
+        assert listed.matches([name])
+        assert listed.matches([name.upper()])
+        assert listed.matches([name.replace("-", "")])
+
+
+NUMBER = "+49 170 0000005"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+491700000005", "00491700000005", "+49 (0)170 000-0005", "tel:+49-170-0000005",
+        "0170 0000005", "(0170) 0000005", "0170/0000005", "491700000005", "1700000005",
+        "+49 0170 0000005", "+49.170.0000005",
+        "\uff0b49 170\u00a00000005", "\u202a+491700000005\u202c",
+        "+49\u2011170\u20110000005", "491700000005.0",
+    ],
+)  # fmt: skip
+def test_a_phone_number_is_a_number_however_it_is_written(written):
+    """In the list, and in the row. The neighbouring number is another one."""
+    listed = values(f"phone\n{written}\n")
+    assert listed.matches(["c-1"], [NUMBER])
+    assert not listed.matches(["c-1"], ["+49 170 0000006"])
+    other_way = values(f"{NUMBER}\n")
+    row_writes = written.removesuffix(".0")
+    assert other_way.matches(["c-1"], [row_writes])
+    assert not values("+49 170 0000006\n").matches(["c-1"], [row_writes])
+
+
+def test_the_country_code_counts_where_both_numbers_have_one():
+    """The same number in two countries is two people."""
+    listed = values("+491700000005\n")
+    assert not listed.matches([], ["+431700000005"])
+    assert values("+1 (555) 123-4567\n").matches([], ["555-123-4567", "0"])
+
+
+def test_an_id_of_digits_is_no_phone_number():
+    """It is not the same as an id that ends like it, but as a key that is the number."""
+    listed = values("1234567\n100000123\n+491700000005\n")
+    assert not listed.matches(["491234567", "11234567", "10000123", "1700000005"])
+    assert listed.matches(["491700000005"])
+    assert listed.matches(["+491700000005"])
+    assert listed.matches(["1234567"])
+
+
+@given(
+    st.sampled_from(["1", "7", "44", "49", "39", "351", "998"]),
+    st.from_regex(r"[1-9][0-9]{7,9}", fullmatch=True),
+    st.from_regex(r"[1-9][0-9]{7,9}", fullmatch=True),
+    st.sampled_from(["+{c}{n}", "00{c}{n}", "+{c} (0){n}", "+{c}-{n}", "{c}{n}", "0{n}"]),
+    st.sampled_from(["+{c}{n}", "00{c} {n}", "+{c}(0) {n}"]),
+)
+def test_two_ways_to_write_one_number_are_equal_and_two_numbers_are_not(code, one, two, a, b):
+    """Whatever the country; a number with a country code is equal to itself alone."""
+    listed = PhoneNumbers([parse_phone_number(a.format(c=code, n=one))])
+    assert parse_phone_number(b.format(c=code, n=one)) in listed
+    if one != two and a[0] != "{":
+        assert parse_phone_number(b.format(c=code, n=two)) not in listed
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ("6F9619FF-8B86-D011-B42D-00C04FC964FF", Shape.UUID),
+        ("me@example.org", Shape.EMAIL),
+        ("+49 170 0000005", Shape.NUMBER),
+        ("12", Shape.NUMBER),
+        ("2026-11-01", Shape.DATE),
+        ("2026-11-01 10:00:00", Shape.DATE),
+        ("Ada Lovelace", Shape.WORDS),
+        ("unsubscribed", Shape.WORD),
+        ("x-ended-1", Shape.ID),
+    ],
+)
+def test_shapes(value, shape):
+    """They show that a list of names or dates is none of a campaign's contacts."""
+    assert shape_of(value) is shape
+
+
+def in_five_shapes(people):
+    """Five lists of the same people, as five systems would export them."""
+    return {
+        "values": "\n".join(p.external_contact_id.upper() for p in people),
+        "semicolons": "\n".join(
+            ["\ufeffsince;Conversation-ID", *(f"2026-11-01;{p.conversation_id}" for p in people)]
+        ),
+        "quoted": "\r\n".join(['"phone","why"', *(f'"{p.address}","a, b"' for p in people)]),
+        "national": "\n".join(
+            ["tel\tname", *("0" + p.address.removeprefix("+49 ") + "\tA B" for p in people)]
+        ),
+        "no header": "\n".join(f"{p.external_contact_id}|2026-11-01 10:00:00" for p in people),
+    }
+
+
+def test_of_ten_thousand_contacts_the_thousand_on_the_list_are_found_in_five_shapes():
+    """All of them, and nobody else."""
+    contacts = [
+        Contact(f"key-{n}", f"conv-{n:05}", "Hello", f"person-{n}", f"+49 170 {n:07}")
+        for n in range(10_000)
+    ]
+    people = random.Random(7).sample(contacts, 1000)
+    for name, text in in_five_shapes(people).items():
+        listed = values(text)
+        found = {contact.key for contact in contacts if listed.matches_contact(contact)}
+        assert found == {person.key for person in people}, name
+        assert len(listed) == len(people)
+
+
+def test_the_contacts_on_a_list_are_counted():
+    """By their rows, for a check of a source."""
+    contacts = [Contact(f"key-{n}", f"conv-{n}", "Hello") for n in range(5)]
+    assert count_matches(contacts, values("conv-1\nKEY-3\nconv-9\n")) == 2
