@@ -12,7 +12,7 @@ from dispatcher.app.dialects import (
     token_inspector,
     token_options,
 )
-from dispatcher.domain.decision import DecisionPolicy
+from dispatcher.domain.decision import DecisionPolicy, IdentityRule
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
@@ -130,6 +130,7 @@ def make_policy(settings: Settings) -> DecisionPolicy:
     retry = settings.retry
     policy = DecisionPolicy(
         open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
+        identity=IdentityRule(settings.rules.identity),
         engaged_seconds=retry.engaged_seconds,
         engaged_max_seconds=retry.engaged_max_minutes * 60.0,
         retry=RetryPolicy(
