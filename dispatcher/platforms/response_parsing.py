@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
+from dispatcher.domain.ids import canonical_or_none
 from dispatcher.platforms.http import HttpResponse, parse_number, replace_invalid
 from dispatcher.platforms.missing_grants import AdminPages, missing_grants
 
@@ -25,6 +26,11 @@ def text(value: object, key: str) -> str | None:
     """Return a text that is not empty from ``value``, if it is a JSON object; else None."""
     found = get_value(value, key)
     return found if isinstance(found, str) and found else None
+
+
+def id_text(value: object, key: str) -> str | None:
+    """Return an id as `text` does, in the form by which ids are compared."""
+    return canonical_or_none(text(value, key))
 
 
 def listed(value: object, key: str) -> list[object]:
