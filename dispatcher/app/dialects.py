@@ -31,11 +31,14 @@ def open_platform(
     """Return the platform; the stack stops its background work."""
     platform = settings.platform
     if platform.dialect == "messaging":
-        return messaging.MessagingPlatform(http, tokens, base_url(settings), clock)
+        url = base_url(settings)
+        return messaging.MessagingPlatform(http, tokens, url, clock, _warn_odd_value)
     sender = requests.Sender(
         platform.from_address, platform.messenger, platform.template, platform.template_parameter
     )
-    options = GenesysOptions(base_url(settings), sender, platform.lineage, _warn_lineage, pacer)
+    options = GenesysOptions(
+        base_url(settings), sender, platform.lineage, _warn_lineage, pacer, _warn_odd_value
+    )
     genesys = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(genesys.close)
     return genesys
@@ -112,3 +115,10 @@ def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
 def _warn_lineage(conversation_id: str, why: str) -> None:
     log = structlog.get_logger()
     log.warning("lineage.not_written", conversation_id=conversation_id, detail=why)
+
+
+def _warn_odd_value(name: str, value: str) -> None:
+    detail = "it is neither a number of seconds nor a date within a day: a usual pause is made"
+    structlog.get_logger().warning(
+        "platform.odd_header", header=name, value=value[:100], detail=detail
+    )

@@ -29,6 +29,8 @@ from dispatcher.domain.answer import NoAnswer, NoAnswerCause, QuotaReading
 from dispatcher.ports import Clock
 
 JSON_TYPE = "application/json"
+LONGEST_WINDOW_SECONDS = 86_400.0
+"""The longest rate window that is believed; a time since the epoch is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def parse_quota(headers: Mapping[str, str]) -> QuotaReading | None:
         return None
     allowed = parse_number(headers.get("inin-ratelimit-allowed"))
     reset = parse_number(headers.get("inin-ratelimit-reset"))
-    if allowed is None or reset is None or allowed < 1:
+    if allowed is None or reset is None or allowed < 1 or reset > LONGEST_WINDOW_SECONDS:
         return None
     return QuotaReading(int(count), int(allowed), reset)
 

@@ -12,7 +12,7 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.ids import canonical_id, same_id
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.api_client import ApiClient, OnOddValue
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES
 from dispatcher.platforms.response_parsing import (
@@ -47,9 +47,16 @@ STATES = {
 class MessagingPlatform:
     """The platform in its `messaging` dialect."""
 
-    def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        tokens: TokenManager,
+        base_url: str,
+        clock: Clock,
+        on_odd_value: OnOddValue = lambda _name, _value: None,
+    ) -> None:
         self._tokens = tokens
-        self._api = ApiClient(http, tokens, base_url, clock)
+        self._api = ApiClient(http, tokens, base_url, clock, on_odd_value)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""

@@ -7,11 +7,10 @@ from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
 from dispatcher.domain.ids import canonical_or_none
-from dispatcher.platforms.http import HttpResponse, parse_number, replace_invalid
+from dispatcher.platforms.http import HttpResponse, replace_invalid
 from dispatcher.platforms.missing_grants import AdminPages, missing_grants
+from dispatcher.platforms.rate_limits import endpoint_limit, read_retry_after
 
-RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
-"""Values of ``limit.key`` for the rate of the whole token; any other is an endpoint's limit."""
 _SAFE_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@=+-]+")
 
 Body = Mapping[str, object]
@@ -66,17 +65,20 @@ def parse_refusal(
     """
     body = response.body
     if body is None:
-        return Answer(response.status, correlation_id=correlation(response))
+        wait = read_retry_after(response.headers, "", None)
+        return Answer(
+            response.status, retry_after=wait.seconds, correlation_id=correlation(response)
+        )
     missing = missing_grants(body, pages) if response.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
     words = text(body, "message") or ""
-    key = text(body.get("limit"), "key")
+    limit = body.get("limit")
     return Answer(
         response.status,
         from_platform="message" in body or "code" in body,
         hint=hint(body, words),
         address=text(body.get("from"), "address"),
-        retry_after=parse_number(response.headers.get("Retry-After")),
-        limit_key=None if (key or "") in RATE_KEYS else key,
+        retry_after=read_retry_after(response.headers, words, None).seconds,
+        limit_key=endpoint_limit(text(limit, "key") or "", text(limit, "namespace") or ""),
         words=words,
         correlation_id=correlation(response),
         missing_kind=missing[0].kind if missing else None,

@@ -197,7 +197,7 @@ def test_every_answer_carries_the_correlation_id(status, body, checked, header):
     assert answered(status, body, checked).correlation_id == ""
 
 
-@pytest.mark.parametrize("key", ["", "token.rate.per.minute", "client.rate.per.minute"])
+@pytest.mark.parametrize("key", ["", "token.rate.per.minute", "org.app.user.rate.per.minute"])
 def test_a_429_of_the_tokens_rate_names_no_limit(key):
     """It holds everything."""
     body = {"limit": {"key": key, "namespace": "platform.api", "value": 300}}
