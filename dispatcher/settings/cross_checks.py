@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
@@ -156,6 +157,12 @@ def warnings(settings: Settings) -> list[str]:
         found.append(
             "platform.states_per_call is more than engine.workers: no more contacts than workers "
             "can wait together"
+        )
+    if (region := settings.platform.region) and region not in REGIONS:
+        found.append(
+            f'platform.region "{region}" is not in the list of regions; it may be newer than the '
+            f"list. Its hosts are {api_url(region)} and {login_url(region)}: if that is wrong, "
+            "correct it, or set platform.base_url and platform.login_url"
         )
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from dispatcher.platforms.genesys.regions import REGIONS, find_region
 from dispatcher.platforms.genesys.requests import text_limit
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.errors import MISSING
@@ -40,6 +41,24 @@ def _login(platform: PlatformSettings) -> Finding | None:
     if platform.region or platform.login_url or not host or is_loopback(host):
         return None
     return MISSING, "the API's host issues no tokens: set platform.region, or this as well"
+
+
+def _one_region(platform: PlatformSettings) -> Finding | None:
+    """Check that tokens are not issued in another region than the one that is called."""
+    hosts = {
+        "platform.base_url": urlsplit(platform.base_url).hostname,
+        "platform.login_url": urlsplit(platform.login_url).hostname,
+        "platform.region": platform.region,
+    }
+    known = {
+        key: region
+        for key, host in hosts.items()
+        if host and (region := find_region(host)) in REGIONS
+    }
+    if len(set(known.values())) <= 1:
+        return None
+    named = ", ".join(f"{key} is in {region}" for key, region in known.items())
+    return "is in another region", f"{named}; a token is valid in its own region only"
 
 
 def _from_address(platform: PlatformSettings) -> Finding | None:
@@ -94,6 +113,7 @@ PLATFORM = (
     Check(("platform.base_url", "platform.dialect"), _base_url),
     _genesys(_region, "region", "base_url"),
     _genesys(_login, "login_url", "base_url", "region"),
+    _genesys(_one_region, "base_url", "region", "login_url"),
     _genesys(_from_address, "from_address", "messenger"),
     _genesys(_template, "template", "messenger"),
     _genesys(_parameter, "template_parameter", "template"),
