@@ -1,5 +1,6 @@
 """The parts of the dispatcher that depend on the platform's dialect."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -105,6 +106,13 @@ def text_limit(settings: Settings) -> int:
     if settings.platform.dialect == "messaging":
         return TEXT_LIMIT
     return requests.text_limit(settings.platform.messenger)
+
+
+def text_problem(settings: Settings) -> Callable[[str], str] | None:
+    """Return what finds texts that cannot be sent although they are not too long, if needed."""
+    platform = settings.platform
+    is_sms = platform.dialect == "genesys" and platform.messenger == "sms"
+    return requests.text_problem if is_sms else None
 
 
 def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:

@@ -9,6 +9,7 @@ from dispatcher.app.dialects import (
     adapt_policy,
     open_platform,
     text_limit,
+    text_problem,
     token_inspector,
     token_options,
 )
@@ -46,6 +47,7 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         subject=settings.message.subject or None,
         zone=ZoneInfo(source.timezone),
         text_limit=text_limit(settings),
+        text_problem=text_problem(settings),
     )
     return open_source(
         source.path,

@@ -11,6 +11,7 @@ from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
+from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.sources.options import MEANINGS
 
 Finding = tuple[str, str]
@@ -158,14 +159,21 @@ def warnings(settings: Settings) -> list[str]:
             "platform.states_per_call is more than engine.workers: no more contacts than workers "
             "can wait together"
         )
-    if (region := settings.platform.region) and region not in REGIONS:
-        found.append(
-            f'platform.region "{region}" is not in the list of regions; it may be newer than the '
-            f"list. Its hosts are {api_url(region)} and {login_url(region)}: if that is wrong, "
-            "correct it, or set platform.base_url and platform.login_url"
-        )
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
     if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
         found.append("retry.engaged_max_minutes ends before engaged_seconds: no second try")
-    return found
+    return [*found, *_platform_warnings(settings)]
+
+
+def _platform_warnings(s: Settings) -> Iterator[str]:
+    region = s.platform.region
+    if region and region not in REGIONS:
+        yield (
+            f'platform.region "{region}" is not in the list of regions; it may be newer than the '
+            f"list. Its hosts are {api_url(region)} and {login_url(region)}: if that is wrong, "
+            "correct it, or set platform.base_url and platform.login_url"
+        )
+    if s.platform.dialect == "genesys" and s.platform.messenger == "sms":
+        texts = (alphabet_warning(campaign.message.text) for campaign in s.campaigns)
+        yield from dict.fromkeys(warning for warning in texts if warning)

@@ -9,6 +9,7 @@ from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.errors import MISSING
 from dispatcher.settings.field_types import is_loopback, too_long
 from dispatcher.settings.model import PlatformSettings, Settings
+from dispatcher.settings.sms_text import too_many_parts
 from dispatcher.sources.rows.template import Template
 
 _GENESYS = (
@@ -86,9 +87,10 @@ def _limit(s: Settings) -> Finding | None:
     if s.platform.dialect != "genesys":
         return None
     limit, text = text_limit(s.platform.messenger), s.message.text
-    if not too_long(text, Template(text).names, limit):
-        return None
-    return f"is longer than the {limit} characters that {s.platform.messenger} accepts", ""
+    if too_long(text, Template(text).names, limit):
+        return f"is longer than the {limit} characters that {s.platform.messenger} accepts", ""
+    problem = too_many_parts(text) if s.platform.messenger == "sms" else ""
+    return (problem, "shorten it, or write it in the 7-bit alphabet") if problem else None
 
 
 def _genesys(test: Callable[[PlatformSettings], Finding | None], key: str, *needs: str) -> Check:

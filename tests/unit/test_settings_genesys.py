@@ -270,6 +270,21 @@ def test_the_other_dialect_stays_as_it_is():
     assert text_limit(found) == TEXT_LIMIT
 
 
+def test_a_template_of_another_alphabet_has_fewer_characters_for_sms():
+    """Five parts of UCS-2 are 335; one character makes it that."""
+    for text, wrong in (("x" * 600, False), ("x" * 599 + "ç", True), ("п" * 335, False)):
+        changes = {"messenger": "sms", "from_address": "+4930100"}
+        sets = [f"{key}={value}" for key, value in OWN.items()]
+        sets += [f"platform.{key}={value}" for key, value in changes.items()]
+        sets.append(f"message.text={text}")
+        if wrong:
+            with pytest.raises(SettingsError, match="9 parts as SMS"):
+                load(None, env=SECRETS, sets=sets)
+        else:
+            found = load(None, env=SECRETS, sets=sets)
+            assert any("U+043F" in words for words in warnings(found)) is ("п" in text)
+
+
 def test_a_template_that_is_too_long_for_sms():
     """A row's own text is judged as it is read, the template at once."""
     sets = [f"{key}={value}" for key, value in OWN.items()]
