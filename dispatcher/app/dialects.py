@@ -8,7 +8,7 @@ import structlog
 from yarl import URL
 
 from dispatcher.domain.contact import TEXT_LIMIT
-from dispatcher.domain.decision import BargeIn, DecisionPolicy
+from dispatcher.domain.decision import BargeIn, DecisionPolicy, IdentityRule
 from dispatcher.platforms import messaging
 from dispatcher.platforms.genesys import permissions, requests
 from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
@@ -120,7 +120,9 @@ def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
     platform = settings.platform
     if platform.dialect == "messaging":
         return policy
-    by_contact = platform.messenger in requests.BY_CONTACT
+    # a row's own id may be that of a merged contact, which analytics show by another id
+    by_row = policy.identity is IdentityRule.ROW
+    by_contact = platform.messenger in requests.BY_CONTACT and not by_row
     reconcile = replace(policy.reconcile, reports_links=False, reports_people=by_contact)
     return replace(
         policy,

@@ -26,8 +26,8 @@ class UnsettledSend:
 
     def canonical(self) -> "UnsettledSend":
         """Return the send with its ids in the form by which ids are compared."""
-        return replace(
-            self,
-            conversation_id=canonical_or_none(self.conversation_id),
-            external_contact_id=canonical_or_none(self.external_contact_id),
-        )
+        conversation = canonical_or_none(self.conversation_id)
+        person = canonical_or_none(self.external_contact_id)
+        if (conversation, person) == (self.conversation_id, self.external_contact_id):
+            return self
+        return replace(self, conversation_id=conversation, external_contact_id=person)

@@ -9,7 +9,7 @@ from dispatcher.app.dialects import text_limit, token_options, token_url
 from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.cli import cli
 from dispatcher.domain.contact import TEXT_LIMIT
-from dispatcher.domain.decision import BargeIn
+from dispatcher.domain.decision import BargeIn, IdentityRule
 from dispatcher.domain.errors import ExitCode
 from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
 from dispatcher.platforms.genesys.regions import REGIONS
@@ -255,6 +255,16 @@ def test_barging_in_is_the_operators_choice(barge_in):
     """And never by default."""
     assert make_policy(settings(barge_in=barge_in.value)).barge_in is barge_in
     assert make_policy(settings()).barge_in is BargeIn.NEVER
+
+
+@pytest.mark.parametrize("rule", IdentityRule)
+def test_the_rule_for_two_people_is_the_campaigns(rule):
+    """With the row's id a send in doubt cannot be proved absent: its person may be merged."""
+    sets = [f"{key}={value}" for key, value in OWN.items()]
+    rules = make_policy(load(None, env=SECRETS, sets=[*sets, f"rules.identity={rule.value}"]))
+    assert rules.identity is rule
+    assert rules.reconcile.reports_people is (rule is not IdentityRule.ROW)
+    assert make_policy(settings()).identity is IdentityRule.PARK
 
 
 def test_the_other_dialect_stays_as_it_is():

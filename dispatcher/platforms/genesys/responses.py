@@ -153,20 +153,15 @@ def conversation(
     )
 
 
-def customer_purpose(participants: Sequence[object]) -> str:
-    """Return the purpose of the participants that are the customer.
-
-    It is `EXTERNAL` only where nobody is a `CUSTOMER`: beside one, an external participant is a
-    third party.
-    """
-    purposes = {text(part, "purpose") for part in participants}
-    return EXTERNAL if EXTERNAL in purposes and CUSTOMER not in purposes else CUSTOMER
-
-
 def customers(participants: Sequence[object]) -> list[object]:
-    """Return the participants that are the customer; a resumed conversation has several."""
-    purpose = customer_purpose(participants)
-    return [part for part in participants if text(part, "purpose") == purpose]
+    """Return the participants that are the customer; a resumed conversation has several.
+
+    Where nobody is a customer, our own side began, and the external participant is the customer.
+    Beside a customer it is a third party.
+    """
+    return [part for part in participants if text(part, "purpose") == CUSTOMER] or [
+        part for part in participants if text(part, "purpose") == EXTERNAL
+    ]
 
 
 def latest_customer(participants: Sequence[object]) -> object | None:
@@ -193,17 +188,16 @@ def messages(participants: Sequence[object], indexed_until: float) -> tuple[Past
     texts. Analytics show those until ``indexed_until``, too.
     """
     found: dict[str, PastMessage] = {}
-    customer = customer_purpose(participants)
+    customer = {text(part, "purpose") for part in customers(participants)}
     for participant in participants:
-        for message in _messages(participant, customer, indexed_until):
+        foreign = text(participant, "purpose") in FOREIGN_PURPOSES - customer
+        for message in () if foreign else _messages(participant, indexed_until):
             found.setdefault(message.id, message)
     return tuple(found.values())
 
 
-def _messages(participant: object, customer: str, indexed_until: float) -> Iterator[PastMessage]:
+def _messages(participant: object, indexed_until: float) -> Iterator[PastMessage]:
     purpose = text(participant, "purpose")
-    if purpose in FOREIGN_PURPOSES and purpose != customer:
-        return
     for row in listed(participant, "messages"):
         id_, at = id_text(row, "messageId"), moment(row, "messageTime")
         if id_ is not None and at is not None:
