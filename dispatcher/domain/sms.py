@@ -19,11 +19,11 @@ _BEYOND_ONE_UNIT = "\uffff"
 
 @dataclass(frozen=True, slots=True)
 class Alphabet:
-    """An alphabet: places in the only part of a text, and in each of several parts."""
+    """An alphabet: places in the only part of a text, and in a part of several."""
 
     name: str
     single: int
-    each_of_several: int
+    per_part: int
 
 
 GSM_7_BIT = Alphabet("GSM 03.38 7-bit", 160, 153)
@@ -49,7 +49,7 @@ def parts_of(text: str) -> int:
         widths = [2 if character > _BEYOND_ONE_UNIT else 1 for character in text]
     if sum(widths) <= alphabet.single:
         return 1 if text else 0
-    return _fill(widths, alphabet.each_of_several)
+    return _fill(widths, alphabet.per_part)
 
 
 def _fill(widths: Iterable[int], size: int) -> int:

@@ -27,7 +27,7 @@ def alphabet_warning(template: str) -> str:
     more = ", and others" if len(foreign) > _SHOWN else ""
     return (
         f"message.text has characters that SMS sends in {UCS_2.name} only ({shown}{more}): the "
-        f"whole message has parts of {UCS_2.single} or {UCS_2.each_of_several} characters instead "
+        f"whole message has parts of {UCS_2.single} or {UCS_2.per_part} characters instead "
         "of 160 or 153"
     )
 

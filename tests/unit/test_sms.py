@@ -60,7 +60,7 @@ def test_parts_hold_the_text(text):
     units = len(text.encode("utf-16-be")) // 2
     if alphabet_of(text) is GSM_7_BIT:
         units = len(text) + sum(character in "€{" for character in text)
-    size = alphabet_of(text).each_of_several
+    size = alphabet_of(text).per_part
     parts = parts_of(text)
     if units <= alphabet_of(text).single:
         assert parts == (1 if text else 0)
