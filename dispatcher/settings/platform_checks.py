@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from dispatcher.platforms.genesys.regions import REGIONS, find_region
+from dispatcher.platforms.genesys.regions import REGIONS, api_url, find_region, login_url
 from dispatcher.platforms.genesys.requests import text_limit
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.errors import MISSING
@@ -23,6 +23,9 @@ _GENESYS = (
     "lineage",
 )
 """Keys that only the dialect `genesys` has."""
+_NOT_THE_API = frozenset({"app", "apps", "help", "login", "www"})
+_NOT_THE_LOGIN = frozenset({"api", "app", "apps", "help", "www"})
+"""First labels of a region's hosts that serve something else, such as pages."""
 
 
 def _base_url(s: Settings) -> Finding | None:
@@ -60,6 +63,23 @@ def _one_region(platform: PlatformSettings) -> Finding | None:
         return None
     named = ", ".join(f"{key} is in {region}" for key, region in known.items())
     return "is in another region", f"{named}; a token is valid in its own region only"
+
+
+def _service(url: str, others: frozenset[str]) -> str:
+    """Return the region of a URL whose host is of another service of it, else ""."""
+    host = (urlsplit(url).hostname or "").lower()
+    first, _, domain = host.partition(".")
+    return domain if first in others and domain in REGIONS else ""
+
+
+def _api_host(platform: PlatformSettings) -> Finding | None:
+    region = _service(platform.base_url, _NOT_THE_API)
+    return ("is not the API's host", api_url(region)) if region else None
+
+
+def _login_host(platform: PlatformSettings) -> Finding | None:
+    region = _service(platform.login_url, _NOT_THE_LOGIN)
+    return ("is not the host that issues tokens", login_url(region)) if region else None
 
 
 def _from_address(platform: PlatformSettings) -> Finding | None:
@@ -115,6 +135,8 @@ PLATFORM = (
     Check(("platform.base_url", "platform.dialect"), _base_url),
     _genesys(_region, "region", "base_url"),
     _genesys(_login, "login_url", "base_url", "region"),
+    _genesys(_api_host, "base_url"),
+    _genesys(_login_host, "login_url"),
     _genesys(_one_region, "base_url", "region", "login_url"),
     _genesys(_from_address, "from_address", "messenger"),
     _genesys(_template, "template", "messenger"),

@@ -97,6 +97,8 @@ def test_where_tokens_are_issued(changes, url):
         ({"region": "mypurecloud.co"}, "platform.region", "mypurecloud.co"),
         ({"region": "https://"}, "platform.region", "https://"),
         ({"base_url": "https://api.euw2.pure.cloud"}, "platform.base_url", "another region"),
+        ({"base_url": "https://apps.usw2.pure.cloud"}, "platform.base_url", "not the API's host"),
+        ({"login_url": "https://api.usw2.pure.cloud"}, "platform.login_url", "issues tokens"),
         ({"region": None}, "platform.region", "is missing"),
         ({"from_address": None}, "platform.from_address", "is missing"),
         ({"from_address": '" "'}, "platform.from_address", "is missing"),
