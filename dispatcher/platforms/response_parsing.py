@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
-from dispatcher.domain.ids import canonical_or_none
+from dispatcher.domain.ids import canonical_id
 from dispatcher.platforms.http import HttpResponse, replace_invalid
 from dispatcher.platforms.missing_grants import AdminPages, missing_grants
 from dispatcher.platforms.rate_limits import endpoint_limit, read_retry_after
@@ -29,7 +29,8 @@ def text(value: object, key: str) -> str | None:
 
 def id_text(value: object, key: str) -> str | None:
     """Return an id as `text` does, in the form by which ids are compared."""
-    return canonical_or_none(text(value, key))
+    found = text(value, key)
+    return None if found is None else canonical_id(found)
 
 
 def listed(value: object, key: str) -> list[object]:
