@@ -7,6 +7,7 @@ from dataclasses import replace
 import structlog
 from yarl import URL
 
+from dispatcher.app.address_settings import api_setting, token_setting
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn, DecisionPolicy, IdentityRule
 from dispatcher.platforms import messaging
@@ -49,8 +50,7 @@ def token_inspector(settings: Settings, http: HttpClient) -> Inspect | None:
     """Return the request that reads a new token's grants; None if its answer contains them."""
     if settings.platform.dialect == "messaging":
         return None
-    setting = "platform.base_url" if settings.platform.base_url else "platform.region"
-    return TokenInfoReader(http, base_url(settings), setting)
+    return TokenInfoReader(http, base_url(settings), api_setting(settings))
 
 
 def token_options(settings: Settings) -> TokenOptions:
@@ -73,7 +73,7 @@ def token_options(settings: Settings) -> TokenOptions:
         options,
         write_any_of=platform.write_scopes_any_of if changed else permissions.SCOPES,
         permissions=permissions.permissions(tags=platform.lineage == "external-tag"),
-        setting=_token_setting(settings),
+        setting=token_setting(settings),
         region=platform.region or token_url(settings).host or "",
         pages=GENESYS_PAGES,
     )
@@ -91,14 +91,6 @@ def token_url(settings: Settings) -> URL:
         return URL(platform.base_url.rstrip("/") + messaging.TOKEN_PATH)
     default = login_url(platform.region) if platform.region else platform.base_url
     return URL((platform.login_url or default) + requests.TOKEN_PATH)
-
-
-def _token_setting(settings: Settings) -> str:
-    """Return the setting that the address of the token endpoint follows from."""
-    platform = settings.platform
-    if platform.dialect == "genesys" and platform.login_url:
-        return "platform.login_url"
-    return "platform.region" if platform.region else "platform.base_url"
 
 
 def text_limit(settings: Settings) -> int:

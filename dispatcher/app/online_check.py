@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import uvloop
 
+from dispatcher.app.address_settings import api_setting
 from dispatcher.app.authorization_report import OnlineFinding, grant_findings
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.answer import NoAnswer
@@ -74,8 +75,8 @@ async def _check_state(platform: Platform, settings: Settings) -> tuple[bool, st
     if classify(Step.CHECK, answer) in (AnswerKind.GONE, AnswerKind.ACCEPTED):
         return True, f"the platform answered {answer.status}"
     if not answer.from_platform:
-        setting = "platform.base_url" if settings.platform.base_url else "platform.region"
-        return False, f"{answer.status} that is not the platform's answer: check {setting}"
+        detail = f"{answer.status} that is not the platform's answer: check {api_setting(settings)}"
+        return False, detail
     words = f": {answer.words[:200]}" if answer.words else ""
     if classify(Step.CHECK, answer) is AnswerKind.UNAUTHORIZED:
         words += "; a token is valid in its own region only: are the API and the tokens of one?"

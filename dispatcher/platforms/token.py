@@ -12,7 +12,7 @@ from dispatcher.platforms.access_token import AccessToken, BearerTokenTracker, T
 from dispatcher.platforms.grants import RequiredGrants, TokenInfo
 from dispatcher.platforms.http import HttpClient
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
-from dispatcher.platforms.token_response import TokenAddress, parse_token
+from dispatcher.platforms.token_response import BASE_URL_SETTING, TokenAddress, parse_token
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -45,7 +45,7 @@ class TokenOptions:
     read_any_of: Sequence[str] = ()
     permissions: Sequence[str] = ()
     pages: AdminPages = field(default_factory=lambda: MESSAGING_PAGES)
-    setting: str = "platform.base_url"
+    setting: str = BASE_URL_SETTING
     region: str = ""
 
 

@@ -11,6 +11,8 @@ from dispatcher.ports import TokenUnavailableError, WrongAddressError
 
 DEFAULT_LIFETIME = 300.0
 """Seconds that a token is valid if the response does not say."""
+BASE_URL_SETTING = "platform.base_url"
+"""The setting that an address follows from, if nothing else is said."""
 
 _OK = 200
 _REFUSALS = frozenset({400, 401, 403})
@@ -28,7 +30,7 @@ class TokenAddress:
     """
 
     origin: str
-    setting: str = "platform.base_url"
+    setting: str = BASE_URL_SETTING
     region: str = ""
 
 

@@ -13,6 +13,7 @@ from dispatcher.platforms.grants import RoleDivision, TokenInfo
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import correlation, get_value, listed, text
 from dispatcher.platforms.token_response import (
+    BASE_URL_SETTING,
     TokenAddress,
     is_wrong_address,
     not_the_platform,
@@ -28,7 +29,7 @@ _REFUSED = (401, 403)
 class TokenInfoReader:
     """Reads what a token grants."""
 
-    def __init__(self, http: HttpClient, api_url: str, setting: str = "platform.base_url") -> None:
+    def __init__(self, http: HttpClient, api_url: str, setting: str = BASE_URL_SETTING) -> None:
         self._http = http
         self._origin = http.origin(URL(api_url))
         self._address = TokenAddress(str(URL(api_url).origin()), setting)
