@@ -46,8 +46,7 @@ def find_region(written: str) -> str | None:
     region. Any other domain is returned as it is: it may be a region that is newer than `REGIONS`.
     """
     value = written.strip().lower()
-    host = (urlsplit(value).hostname if "://" in value else re.split(r"[/:?#]", value)[0]) or ""
-    host = host.strip(".")
+    host = _host(value).strip(".")
     short = host.removesuffix(_PURE_CLOUD).removeprefix("prod-").replace("_", "-").replace(" ", "-")
     for region in REGIONS:
         if host == region or host.endswith(f".{region}"):
@@ -57,6 +56,16 @@ def find_region(written: str) -> str | None:
     first, _, rest = host.partition(".")
     domain = rest if first in _SERVICES and _DOMAIN.fullmatch(rest) else host
     return domain if _DOMAIN.fullmatch(domain) else None
+
+
+def _host(value: str) -> str:
+    """Return the host of a URL, or of what looks like the rest of one; "" if there is none."""
+    if "://" not in value:
+        return re.split(r"[/:?#]", value)[0]
+    try:
+        return urlsplit(value).hostname or ""
+    except ValueError:
+        return ""
 
 
 def closest_region(domain: str) -> str | None:
