@@ -1,13 +1,15 @@
 """The parts of the dispatcher that depend on the platform's dialect."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import structlog
 from yarl import URL
 
+from dispatcher.app.address_settings import api_setting, token_setting
 from dispatcher.domain.contact import TEXT_LIMIT
-from dispatcher.domain.decision import BargeIn, DecisionPolicy
+from dispatcher.domain.decision import BargeIn, DecisionPolicy, IdentityRule
 from dispatcher.platforms import messaging
 from dispatcher.platforms.genesys import permissions, requests
 from dispatcher.platforms.genesys.platform import GenesysOptions, GenesysPlatform
@@ -31,11 +33,14 @@ def open_platform(
     """Return the platform; the stack stops its background work."""
     platform = settings.platform
     if platform.dialect == "messaging":
-        return messaging.MessagingPlatform(http, tokens, base_url(settings), clock)
+        url = base_url(settings)
+        return messaging.MessagingPlatform(http, tokens, url, clock, _warn_odd_value)
     sender = requests.Sender(
         platform.from_address, platform.messenger, platform.template, platform.template_parameter
     )
-    options = GenesysOptions(base_url(settings), sender, platform.lineage, _warn_lineage, pacer)
+    options = GenesysOptions(
+        base_url(settings), sender, platform.lineage, _warn_lineage, pacer, _warn_odd_value
+    )
     genesys = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(genesys.close)
     return genesys
@@ -45,7 +50,7 @@ def token_inspector(settings: Settings, http: HttpClient) -> Inspect | None:
     """Return the request that reads a new token's grants; None if its answer contains them."""
     if settings.platform.dialect == "messaging":
         return None
-    return TokenInfoReader(http, base_url(settings))
+    return TokenInfoReader(http, base_url(settings), api_setting(settings))
 
 
 def token_options(settings: Settings) -> TokenOptions:
@@ -68,6 +73,8 @@ def token_options(settings: Settings) -> TokenOptions:
         options,
         write_any_of=platform.write_scopes_any_of if changed else permissions.SCOPES,
         permissions=permissions.permissions(tags=platform.lineage == "external-tag"),
+        setting=token_setting(settings),
+        region=platform.region or token_url(settings).host or "",
         pages=GENESYS_PAGES,
     )
 
@@ -93,12 +100,21 @@ def text_limit(settings: Settings) -> int:
     return requests.text_limit(settings.platform.messenger)
 
 
+def text_problem(settings: Settings) -> Callable[[str], str] | None:
+    """Return what finds texts that cannot be sent although they are not too long, if needed."""
+    platform = settings.platform
+    is_sms = platform.dialect == "genesys" and platform.messenger == "sms"
+    return requests.text_problem if is_sms else None
+
+
 def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
     """Add what the dialect's calls need, and the settings that only this dialect has."""
     platform = settings.platform
     if platform.dialect == "messaging":
         return policy
-    by_contact = platform.messenger in requests.BY_CONTACT
+    # a row's own id may be that of a merged contact, which analytics show by another id
+    by_row = policy.identity is IdentityRule.ROW
+    by_contact = platform.messenger in requests.BY_CONTACT and not by_row
     reconcile = replace(policy.reconcile, reports_links=False, reports_people=by_contact)
     return replace(
         policy,
@@ -112,3 +128,10 @@ def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
 def _warn_lineage(conversation_id: str, why: str) -> None:
     log = structlog.get_logger()
     log.warning("lineage.not_written", conversation_id=conversation_id, detail=why)
+
+
+def _warn_odd_value(name: str, value: str) -> None:
+    detail = "it is neither a number of seconds nor a date within a day: a usual pause is made"
+    structlog.get_logger().warning(
+        "platform.odd_header", header=name, value=value[:100], detail=detail
+    )

@@ -1,5 +1,6 @@
 """The OAuth clients of a run: one, or those of ``[[clients]]``."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -10,8 +11,20 @@ from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.client import ClientConnection, OAuthClient
 from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.ports import Clock, CredentialsError, EventSink, TokenUnavailableError
+from dispatcher.ports import (
+    Clock,
+    CredentialsError,
+    EventSink,
+    TokenGrants,
+    TokenUnavailableError,
+    WrongAddressError,
+)
 from dispatcher.settings import Settings, per_client_settings
+
+WRONG_ANSWERS = 3
+"""Answers in a row that are not the platform's, after which the address counts as wrong."""
+WRONG_ANSWER_SECONDS = 1.0
+"""The pause between them."""
 
 
 async def open_pool(
@@ -34,6 +47,7 @@ async def preflight(clients: Sequence[OAuthClient], log: Any) -> None:
 
     Raises:
         CredentialsError: the platform refuses every client.
+        WrongAddressError: what answers is not the platform.
 
     """
     refused: list[tuple[OAuthClient, CredentialsError]] = []
@@ -51,13 +65,26 @@ async def preflight(clients: Sequence[OAuthClient], log: Any) -> None:
 async def _preflight(client: OAuthClient, log: Any) -> None:
     """Get a token, and halt the client if grants are missing or the platform does not answer.
 
-    The run starts nevertheless; the halt ends by itself when its cause does.
+    The run starts nevertheless; the halt ends by itself when its cause does. Only another server
+    than the platform ends the start: nothing but a person mends that.
     """
     try:
-        grants = await client.platform.renew(0)
+        grants = await _first_grants(client)
+    except WrongAddressError:
+        raise
     except TokenUnavailableError as error:
         client.breaker.halt(HaltReason.PLATFORM_DOWN, str(error))
         return
     log_grants(log, grants)
     if grants.missing_grants:
         client.breaker.halt(*authorization.halt_reason(grants), Step.OPEN)
+
+
+async def _first_grants(client: OAuthClient) -> TokenGrants:
+    """Return the grants of a first token; a wrong address is believed after some answers."""
+    for _ in range(WRONG_ANSWERS - 1):
+        try:
+            return await client.platform.renew(0)
+        except WrongAddressError:  # a proxy may have answered in the platform's place
+            await asyncio.sleep(WRONG_ANSWER_SECONDS)
+    return await client.platform.renew(0)

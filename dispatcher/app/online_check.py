@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import uvloop
 
+from dispatcher.app.address_settings import api_setting
 from dispatcher.app.authorization_report import OnlineFinding, grant_findings
-from dispatcher.app.dialects import token_url
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
@@ -54,9 +54,8 @@ async def _check_client(settings: Settings) -> list[OnlineFinding]:
         except CredentialsUnavailableError as error:
             return [OnlineFinding("credentials", str(error), ok=False)]
         except TokenUnavailableError as error:
-            detail = f"no answer from {token_url(settings).origin()}: {error}"
-            return [OnlineFinding("platform", detail, ok=False)]
-        ok, detail = await _check_state(platform)
+            return [OnlineFinding("platform", str(error), ok=False)]
+        ok, detail = await _check_state(platform, settings)
         return [
             OnlineFinding("token", "issued", ok=True),
             *grant_findings(grants),
@@ -64,7 +63,7 @@ async def _check_client(settings: Settings) -> list[OnlineFinding]:
         ]
 
 
-async def _check_state(platform: Platform) -> tuple[bool, str]:
+async def _check_state(platform: Platform, settings: Settings) -> tuple[bool, str]:
     """Return whether the platform lets state checks in, and what it answered."""
     try:
         reply = await platform.check(PROBE_ID)
@@ -75,7 +74,12 @@ async def _check_state(platform: Platform) -> tuple[bool, str]:
         return False, answer.detail
     if classify(Step.CHECK, answer) in (AnswerKind.GONE, AnswerKind.ACCEPTED):
         return True, f"the platform answered {answer.status}"
+    if not answer.from_platform:
+        detail = f"{answer.status} that is not the platform's answer: check {api_setting(settings)}"
+        return False, detail
     words = f": {answer.words[:200]}" if answer.words else ""
+    if classify(Step.CHECK, answer) is AnswerKind.UNAUTHORIZED:
+        words += "; a token is valid in its own region only: are the API and the tokens of one?"
     missing = (
         f"; missing is {describe_missing(answer.missing_grants)}" if answer.missing_grants else ""
     )

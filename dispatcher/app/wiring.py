@@ -9,10 +9,11 @@ from dispatcher.app.dialects import (
     adapt_policy,
     open_platform,
     text_limit,
+    text_problem,
     token_inspector,
     token_options,
 )
-from dispatcher.domain.decision import DecisionPolicy
+from dispatcher.domain.decision import DecisionPolicy, IdentityRule
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
@@ -63,6 +64,7 @@ def make_row_rules(settings: Settings) -> RowRules:
         needed=_needed_columns(settings, columns),
         zone=require_zone(source.timezone),
         text_limit=text_limit(settings),
+        text_problem=text_problem(settings),
     )
 
 
@@ -159,6 +161,7 @@ def make_policy(settings: Settings) -> DecisionPolicy:
     retry = settings.retry
     policy = DecisionPolicy(
         open_unlinked_when_gone=settings.platform.missing_conversation == "open-unlinked",
+        identity=IdentityRule(settings.rules.identity),
         engaged_seconds=retry.engaged_seconds,
         engaged_max_seconds=retry.engaged_max_minutes * 60.0,
         retry=RetryPolicy(

@@ -1,6 +1,7 @@
 """Credentials from HashiCorp Vault or OpenBao: a secret of a KV version 2 engine."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from dispatcher.credentials.blocking import BlockingCaller
 from dispatcher.credentials.cache import CachedCredentialSource
 from dispatcher.credentials.optional_imports import import_optional
 from dispatcher.credentials.secret_fields import USUAL_FIELDS, SecretFields, parse_secret
-from dispatcher.credentials.vault_auth import VaultAuth, VaultLease, subtable
+from dispatcher.credentials.vault_answers import subtable
+from dispatcher.credentials.vault_auth import VaultAuth, VaultLease
 from dispatcher.ports import Clock, Credentials, CredentialsError, CredentialsUnavailableError
 
 RENEW_SHARE = 0.6
@@ -19,6 +21,10 @@ SHORTENED = 0.9
 """A renewed login with less than this part of its first lifetime is near its maximum age."""
 RENEW_AGAIN_SECONDS = (5.0, 60.0)
 """Pause after a renewal that failed: it doubles from the first value to the second."""
+SETTLING_PAUSES = (0.1, 0.3, 1.0)
+"""Pauses, in seconds, before a read that was refused right after the login is tried again."""
+SETTLING_SHARE = 0.15
+"""The longest pause as a part of the time limit of a call: together they stay below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ class VaultSession:
             with suppress(self._hvac().exceptions.Forbidden):
                 return self._fetch()
         self._log_in()
-        return self._fetch()
+        return self._fetch_after_login()
 
     def renew(self) -> None:
         """Renew the login; if it cannot live much longer, log in again."""
@@ -222,6 +228,15 @@ class VaultSession:
             advice = "credentials.vault_mount must be a KV version 2 engine"
             raise CredentialsError(f"{options.where} has no fields: {advice}")
         return parse_secret(secret, options.fields, options.where)
+
+    def _fetch_after_login(self) -> Credentials:
+        """Read the secret; a standby node may not know a new login yet, and answers 403."""
+        bound = self._options.timeout * SETTLING_SHARE
+        for pause in SETTLING_PAUSES:
+            with suppress(self._hvac().exceptions.Forbidden):
+                return self._fetch()
+            time.sleep(min(pause, bound))
+        return self._fetch()
 
     def _hvac(self) -> Any:
         return import_optional("hvac", "vault")

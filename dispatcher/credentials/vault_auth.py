@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 from dispatcher.credentials.file import read_secret
 from dispatcher.credentials.optional_imports import import_optional
+from dispatcher.credentials.vault_answers import subtable
+from dispatcher.credentials.vault_wrapping import SecretIdReader
 from dispatcher.ports import CredentialsError, CredentialsUnavailableError
 
 
@@ -29,8 +31,10 @@ class VaultLease:
 class VaultAuth(Protocol):
     """An auth method. ``client`` is of hvac; a login blocks, and may raise the errors of hvac."""
 
-    advice: str
-    """What to check when Vault refuses the login."""
+    @property
+    def advice(self) -> str:
+        """What to check when Vault refuses the login."""
+        ...
 
     def log_in(self, client: Any) -> VaultLease:
         """Log in, and return the lease."""
@@ -69,8 +73,8 @@ class TokenAuth:
 class RoleAuth:
     """A role and its secret: of an AppRole, or of a Kubernetes service account.
 
-    ``method`` is the name of the auth method, ``secret`` returns the secret id or the token of the
-    pod's service account, which Kubernetes replaces from time to time.
+    ``method`` is the name of the auth method. ``secret`` returns the secret id, which may be
+    wrapped, or the token of the pod's service account, which Kubernetes replaces from time to time.
     """
 
     def __init__(
@@ -80,17 +84,24 @@ class RoleAuth:
         secret: Callable[[], str],
         mount: str,
     ) -> None:
-        self.advice = _ROLE_ADVICE[method]
-        self._method = method
+        self._method: Literal["approle", "kubernetes"] = method
         self._role = role
         self._secret = secret
+        self._wrapped = SecretIdReader(secret, mount)
         self._mount = mount
+
+    @property
+    def advice(self) -> str:
+        """See `VaultAuth.advice`."""
+        return self._wrapped.advice or _ROLE_ADVICE[self._method]
 
     def log_in(self, client: Any) -> VaultLease:
         """See `VaultAuth.log_in`."""
         client.token = ""
+        is_approle = self._method == "approle"
+        secret = self._wrapped.secret_id(client) if is_approle else self._secret()
         login = getattr(client.auth, self._method).login
-        answer = login(self._role, self._secret(), use_token=False, mount_point=self._mount)
+        answer = login(self._role, secret, use_token=False, mount_point=self._mount)
         auth = subtable(answer, "auth")
         token = auth.get("client_token")
         if not isinstance(token, str):
@@ -109,19 +120,3 @@ _ROLE_ADVICE = {
         "check credentials.vault_role, the service account and credentials.vault_auth_mount"
     ),
 }
-
-
-def subtable(answer: object, name: str) -> dict[str, Any]:
-    """Return a table of Vault's answer.
-
-    Raises:
-        CredentialsUnavailableError: the answer has no such table, so it is not from Vault.
-
-    """
-    table = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(table, dict):
-        raise CredentialsUnavailableError(
-            "what answers at the address of Vault does not speak its API: check"
-            " credentials.vault_address or VAULT_ADDR, and any proxy in between"
-        )
-    return table

@@ -96,10 +96,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """A request without a response; ``detail`` is the reason, for people."""
+    """A request without a response; ``detail`` is the reason, for people.
+
+    ``wrong_address`` is true if what is at the address does not speak the protocol at all.
+    """
 
     cause: NoAnswerCause
     detail: str = ""
+    wrong_address: bool = False
 
 
 Result = Answer | NoAnswer

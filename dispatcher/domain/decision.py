@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.ids import same_id
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
@@ -61,6 +62,17 @@ class BargeIn(StrEnum):
     ALWAYS = "always"
 
 
+class IdentityRule(StrEnum):
+    """What to do if the row and the state check name different external contacts."""
+
+    PARK = "park"
+    """No message: a person has to decide which of them is right."""
+    PLATFORM = "platform"
+    """The platform's id is right: it has merged two records of one person, for example."""
+    ROW = "row"
+    """The row's id is right."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
     """The operator's choices for a campaign, and what the platform's calls need.
@@ -68,6 +80,7 @@ class DecisionPolicy:
     A contact whose open session does not permit a message (see `BargeIn`) is checked again every
     ``engaged_seconds``, for at most ``engaged_max_seconds``. ``needs_identity`` and
     ``needs_address`` say whether a new conversation needs an external contact id and a target.
+    ``identity`` decides between two external contact ids that differ.
     """
 
     open_unlinked_when_gone: bool = False
@@ -76,6 +89,7 @@ class DecisionPolicy:
     engaged_max_seconds: float = 86_400.0
     needs_identity: bool = True
     needs_address: bool = True
+    identity: IdentityRule = IdentityRule.PARK
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     reconcile: ReconcilePolicy = field(default_factory=ReconcilePolicy)
 
@@ -90,8 +104,7 @@ def decide(
     """Return the decision for ``contact``; ``now`` is in seconds since the epoch."""
     match conversation.state:
         case State.OPEN if permits_barge_in(policy, conversation):
-            person = conversation.external_contact_id or contact.external_contact_id
-            return Notify(conversation.id, person, conversation.target)
+            return _notify(contact, conversation, policy)
         case State.OPEN:
             if _is_over(progress.engaged_since, policy.engaged_max_seconds, now):
                 return Finish(Status.PARKED, Reason.ENGAGED)
@@ -129,21 +142,45 @@ def open_with(
     """Return an open with its recipient, or a finish if the recipient is not sufficient.
 
     The target is that of the state check, else that of a closed session's refusal, else the row's
-    address. The row's external contact id must be the platform's, if both are known: the platform
-    refuses a link to the conversation of another person.
+    address. If the row's external contact id is not the platform's, the policy decides: the
+    platform refuses a link to the conversation of another person.
     """
     known_id = conversation.external_contact_id if conversation else progress.external_contact_id
-    identity = contact.external_contact_id or known_id
+    if _needs_person(contact.external_contact_id, known_id, policy):
+        return Finish(Status.PARKED, Reason.IDENTITY)
+    identity = _identity(contact.external_contact_id, known_id, policy)
     if identity is None and policy.needs_identity:
         return Finish(Status.REJECTED, Reason.NO_IDENTITY)
-    if known_id is not None and known_id != identity:
-        return Finish(Status.PARKED, Reason.IDENTITY)
     target = (conversation.target if conversation else None) or progress.target
     if target is None and contact.address:
         target = Target(contact.address, is_guest_id=False)
     if target is None and (policy.needs_address or identity is None):
         return Finish(Status.REJECTED, Reason.NO_ADDRESS)
     return Open(target, identity, previous)
+
+
+def _notify(
+    contact: Contact, conversation: Conversation, policy: DecisionPolicy
+) -> Notify | Finish:
+    """Return a notify, unless the open session is another person's than the row's."""
+    row_id, known_id = contact.external_contact_id, conversation.external_contact_id
+    if _needs_person(row_id, known_id, policy):
+        return Finish(Status.PARKED, Reason.IDENTITY)
+    return Notify(conversation.id, _identity(row_id, known_id, policy), conversation.target)
+
+
+def _needs_person(row_id: str | None, known_id: str | None, policy: DecisionPolicy) -> bool:
+    """Return True if the row and the platform name two people, and the policy chooses neither."""
+    if policy.identity is not IdentityRule.PARK or row_id is None or known_id is None:
+        return False
+    return not same_id(row_id, known_id)
+
+
+def _identity(row_id: str | None, known_id: str | None, policy: DecisionPolicy) -> str | None:
+    """Return the external contact id to send to; the platform's spelling if both are the same."""
+    if policy.identity is IdentityRule.ROW and not same_id(row_id, known_id):
+        return row_id or known_id
+    return known_id or row_id
 
 
 def _when_closed(

@@ -1,9 +1,10 @@
 """What is known about sends in doubt: records from a look back, and facts from the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from dispatcher.domain.ids import canonical_id, same_id
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.unsettled_send import UnsettledSend
 
@@ -38,6 +39,19 @@ class Evidence:
     analytics_watermark: float = NEVER_SHOWN
     unnamed: frozenset[str] = frozenset()
 
+    def canonical(self) -> "Evidence":
+        """Return the same evidence with the ledger's ids in the form by which ids are compared.
+
+        The ids in ``shown`` have it already.
+        """
+        return replace(
+            self,
+            messages=frozenset(map(canonical_id, self.messages)),
+            conversations=frozenset(map(canonical_id, self.conversations)),
+            unsettled=[send.canonical() for send in self.unsettled],
+            unnamed=frozenset(map(canonical_id, self.unnamed)),
+        )
+
 
 def digest(text: str | None) -> str | None:
     """Return the SHA-256 by which texts are compared; None for a text that is not shown."""
@@ -46,11 +60,11 @@ def digest(text: str | None) -> str | None:
 
 def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[DeliveryWitness]) -> float:
     """Return the time of the newest witness that a look back shows, or `NEVER_SHOWN`."""
-    by_id = {conversation.id: conversation for conversation in shown}
+    by_id = {canonical_id(conversation.id): conversation for conversation in shown}
     times = [
         message.at
         for witness in witnesses
-        if (conversation := by_id.get(witness.conversation_id)) is not None
+        if (conversation := by_id.get(canonical_id(witness.conversation_id))) is not None
         for message in conversation.messages
         if message.outbound and message.indexed and _is_witness(message, witness)
     ]
@@ -59,6 +73,6 @@ def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Delivery
 
 def _is_witness(message: PastMessage, witness: DeliveryWitness) -> bool:
     if message.text is None:
-        return witness.message_id == message.id
-    id_agrees = witness.message_id in (None, message.id)
+        return same_id(witness.message_id, message.id)
+    id_agrees = witness.message_id is None or same_id(witness.message_id, message.id)
     return id_agrees and digest(message.text) == witness.text_sha256

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dispatcher.domain.ids import canonical_id, same_id
 from dispatcher.domain.past_conversation import PastConversation
 from dispatcher.domain.status import Relation
 
@@ -42,20 +43,21 @@ CLOCK_SKEW_SECONDS = 5.0
 
 
 def judge(link: LineageLink, shown: Mapping[str, PastConversation]) -> LinkVerdict:
-    """Compare ``link`` with the conversations of a look back; their ids are the keys."""
-    found = shown.get(link.queried_conversation)
+    """Compare ``link`` with the conversations of a look back, by their canonical ids."""
+    found = shown.get(canonical_id(link.queried_conversation))
     if found is None or link.conversation_id is None:
         return LinkVerdict.MISSING
     person = link.external_contact_id
     if found.has_previous and link.relation in (Relation.LINKED, Relation.UNLINKED):
         previous = link.previous_conversation_id if link.relation is Relation.LINKED else None
-        agrees = (found.previous, found.external_contact_id) == (previous, person)
+        agrees = same_id(found.previous, previous) and same_id(found.external_contact_id, person)
         return LinkVerdict.CONFIRMED if agrees else LinkVerdict.DIFFERENT
-    if None not in (person, found.external_contact_id) and person != found.external_contact_id:
+    known = None not in (person, found.external_contact_id)
+    if known and not same_id(person, found.external_contact_id):
         return LinkVerdict.DIFFERENT
     confirmed = _shows_message(link, found)
     if not found.has_previous:  # without links, only the person and the message's id are proof
-        same_person = person in (None, found.external_contact_id)
+        same_person = person is None or same_id(person, found.external_contact_id)
         confirmed = confirmed and same_person and link.message_id is not None
     return LinkVerdict.CONFIRMED if confirmed else LinkVerdict.MISSING
 
@@ -63,6 +65,6 @@ def judge(link: LineageLink, shown: Mapping[str, PastConversation]) -> LinkVerdi
 def _shows_message(link: LineageLink, found: PastConversation) -> bool:
     outbound = (message for message in found.messages if message.outbound)
     if link.message_id is not None:
-        return any(message.id == link.message_id for message in outbound)
+        return any(same_id(message.id, link.message_id) for message in outbound)
     since = (link.sent_at or 0.0) - CLOCK_SKEW_SECONDS
     return any(message.at >= since for message in outbound)

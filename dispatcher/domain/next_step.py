@@ -8,6 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import DecisionPolicy, Finish, Open, permits_barge_in
 from dispatcher.domain.failure import AnswerKind
+from dispatcher.domain.ids import same_id
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 
@@ -198,7 +199,8 @@ def after_conflict(
         return None
     if is_about_contact(answer):
         return Finish(Status.REJECTED, Reason.REFUSED)
-    if refused.external_contact_id not in (None, conversation.external_contact_id):
+    person = refused.external_contact_id
+    if person is not None and not same_id(person, conversation.external_contact_id):
         return Finish(Status.PARKED, Reason.IDENTITY)
     counted = progress.count_refusal(Step.OPEN)
     if counted.refusals(Step.OPEN) >= policy.loop_after:

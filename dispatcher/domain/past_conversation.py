@@ -20,7 +20,7 @@ class PastMessage:
 
 @dataclass(frozen=True, slots=True)
 class PastConversation:
-    """A conversation with those of its messages that analytics have.
+    """A conversation with those of its messages that analytics have. All ids are canonical.
 
     Without ``has_previous`` the platform records no links, so None in ``previous`` means nothing.
     Without ``readable`` the platform shows that the conversation exists, but not its messages.

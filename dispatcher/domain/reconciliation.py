@@ -34,6 +34,7 @@ def judge(
     ``now`` is the time of the look back (seconds since the epoch by the platform's clock).
     ``waited`` is the number of seconds since the first look back for this send.
     """
+    send, evidence = send.canonical(), evidence.canonical()
     visible_by = policy.visible_by(send)
     if send.conversation_id is None:  # no look back can find it
         if not policy.resend:

@@ -1,7 +1,8 @@
 """A send without a known outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dispatcher.domain.ids import canonical_or_none
 from dispatcher.domain.status import Step
 
 
@@ -22,3 +23,11 @@ class UnsettledSend:
     text_sha256: str
     at: float
     ended_at: float | None = None
+
+    def canonical(self) -> "UnsettledSend":
+        """Return the send with its ids in the form by which ids are compared."""
+        conversation = canonical_or_none(self.conversation_id)
+        person = canonical_or_none(self.external_contact_id)
+        if (conversation, person) == (self.conversation_id, self.external_contact_id):
+            return self
+        return replace(self, conversation_id=conversation, external_contact_id=person)

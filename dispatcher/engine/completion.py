@@ -10,6 +10,7 @@ from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
+from dispatcher.domain.ids import canonical_or_none, same_id
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import MessageFound
@@ -42,10 +43,11 @@ class Completer:
         If the send is blocked, commit nothing and return the block.
         """
         now, progress = self.platform_time.now(), in_flight.progress.count_send()
+        person = decision.external_contact_id or in_flight.external_contact_id
         return self.ledger.intend(
             Intent(
                 in_flight.id, step, decision, now, progress,
-                in_flight.external_contact_id, self.rules.limits(now),
+                canonical_or_none(person), self.rules.limits(now),
             )
         )  # fmt: skip
 
@@ -83,7 +85,7 @@ class Completer:
     ) -> Left:
         """Make a contact final whose message was taken, with its lineage."""
         opened, conversation = isinstance(decision, Open), in_flight.conversation
-        identity = decision.external_contact_id if isinstance(decision, Open) else None
+        identity = decision.external_contact_id
         identity = identity or (conversation.external_contact_id if conversation else None)
         external_contact_id = identity or in_flight.contact.external_contact_id
         read_ago = self.clock.monotonic() - in_flight.state_at
@@ -182,9 +184,9 @@ def _relation(
     A notify that ended in another conversation continues it by the person, if that is known.
     """
     if isinstance(decision, Notify):
-        if conversation_id == decision.conversation_id:
+        if same_id(conversation_id, decision.conversation_id):
             return Relation.NOTIFIED
         return Relation.UNLINKED if external_contact_id is None else Relation.LINKED
     if decision.previous is None:
         return Relation.UNLINKED
-    return Relation.THREADED if conversation_id == decision.previous else Relation.LINKED
+    return Relation.THREADED if same_id(conversation_id, decision.previous) else Relation.LINKED

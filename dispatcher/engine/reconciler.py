@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.evidence import Evidence
+from dispatcher.domain.ids import canonical_id
 from dispatcher.domain.next_step import Defer, after_absence
 from dispatcher.domain.reconciliation import MessageFound, Verdict, judge
 from dispatcher.domain.status import Reason, Resolution, Status, Step
@@ -102,7 +103,7 @@ class Reconciler:
         policy, shown = self.policy.reconcile, look_back.shown
         linked = [c.send for c in contacts if c.send.conversation_id is not None]
         ids = {send.conversation_id for send in linked if send.conversation_id}
-        ids.update(conversation.id for conversation in shown)
+        ids.update(canonical_id(id_) for id_ in [*ids, *(found.id for found in shown)])
         external_ids = {contact.send.external_contact_id for contact in contacts}
         since = min(map(policy.rivals_since, linked), default=look_back.at)
         known = await self.ledger.known_effects(

@@ -9,6 +9,7 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import BargeIn, DecisionPolicy, Finish, Notify, decide
 from dispatcher.domain.failure import AnswerKind, classify
+from dispatcher.domain.ids import canonical_id
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
@@ -146,11 +147,12 @@ class StateBatcher:
         return handled if isinstance(handled, Left) else None
 
     def _distribute(self, batch: Sequence[_Waiter], answer: Answer, kind: AnswerKind) -> None:
-        states = {conversation.id: conversation for conversation in answer.conversations or ()}
+        read = answer.conversations or ()
+        states = {canonical_id(conversation.id): conversation for conversation in read}
         leader, now = batch[0].in_flight, self._clock.monotonic()
         for waiter in batch:
             in_flight = waiter.in_flight
-            conversation = states.get(in_flight.contact.conversation_id)
+            conversation = states.get(canonical_id(in_flight.contact.conversation_id))
             in_flight.client, in_flight.sent_at = leader.client, leader.sent_at
             in_flight.record_request(
                 Step.CHECK_MANY, replace(answer, conversation=conversation), kind

@@ -1,10 +1,12 @@
 """Makes the requests of a dialect: adds the token, and reads the response's headers."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from yarl import URL
 
-from dispatcher.domain.answer import NoAnswer, Result
+from dispatcher.domain.answer import Answer, NoAnswer, Result
 from dispatcher.platforms.access_token import AccessToken
 from dispatcher.platforms.http import (
     JSON_TYPE,
@@ -13,8 +15,14 @@ from dispatcher.platforms.http import (
     PlatformClock,
     parse_quota,
 )
+from dispatcher.platforms.rate_limits import SharedLimits, read_retry_after
 from dispatcher.platforms.token import TokenManager
 from dispatcher.ports import BackgroundPacer, Clock, Reply, TokenExpiredError, TokenLease
+
+OnOddValue = Callable[[str, str], None]
+"""Called with the name of a header whose value cannot be used, and with the value."""
+ODD_VALUE_SECONDS = 60.0
+"""How often the same header is reported at most."""
 
 ParseResponse = Callable[[HttpResponse], Result]
 """Turns a complete response into the domain's answer."""
@@ -23,8 +31,18 @@ ParseResponse = Callable[[HttpResponse], Result]
 class ApiClient:
     """Makes a dialect's requests with the current token."""
 
-    def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        tokens: TokenManager,
+        base_url: str,
+        clock: Clock,
+        on_odd_value: OnOddValue = lambda _name, _value: None,
+    ) -> None:
         self._http = http
+        self._limits = SharedLimits()
+        self._on_odd_value = on_odd_value
+        self._odd_value_at = -math.inf
         self._tokens = tokens
         self._clock = clock
         self._platform_clock = PlatformClock(clock)
@@ -68,7 +86,30 @@ class ApiClient:
         ahead = self._platform_clock.ahead(result.headers)
         if ahead is not None:
             self._platform_ahead = ahead
-        return Reply(parse(result), seconds, lease, parse_quota(result.headers), ahead)
+        answer = parse(result)
+        if result.status in _WAITING:
+            answer = self._with_wait(answer, method, target, result.headers)
+        return Reply(answer, seconds, lease, parse_quota(result.headers), ahead)
+
+    def _with_wait(
+        self, answer: Result, method: str, target: str, headers: Mapping[str, str]
+    ) -> Result:
+        """Return a refusal with how long to wait, by the platform's clock, and for what."""
+        if not isinstance(answer, Answer):
+            return answer
+        wait = read_retry_after(headers, answer.words, self.now())
+        now = self._clock.monotonic()
+        if wait.unusable and now - self._odd_value_at >= ODD_VALUE_SECONDS:
+            self._odd_value_at = now
+            self._on_odd_value("Retry-After", wait.unusable)
+        key = answer.limit_key
+        if key is not None and self._limits.is_shared(key, method, target):
+            key = None
+        return replace(answer, retry_after=wait.seconds, limit_key=key)
+
+
+_WAITING = frozenset({429, 503})
+"""HTTP's statuses that ask to wait: too many requests, and service unavailable."""
 
 
 class BackgroundClient:

@@ -26,9 +26,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer, NoAnswerCause, QuotaReading
+from dispatcher.platforms.http_errors import describe, is_not_http, speaks_no_tls
 from dispatcher.ports import Clock
 
 JSON_TYPE = "application/json"
+LONGEST_WINDOW_SECONDS = 86_400.0
+"""The longest rate window that is believed; a time since the epoch is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +173,12 @@ async def _read_response(protocol: ResponseHandler) -> HttpResponse:
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:
+    detail = replace_invalid(describe(error)[:200])
     if not left:
-        return NoAnswer(NoAnswerCause.NOT_SENT, _error_text(error))
+        return NoAnswer(NoAnswerCause.NOT_SENT, detail, wrong_address=speaks_no_tls(error))
     # aiohttp's timeouts are TimeoutErrors, too
     cause = NoAnswerCause.TIMEOUT if isinstance(error, TimeoutError) else NoAnswerCause.RESET
-    return NoAnswer(cause, _error_text(error))
+    return NoAnswer(cause, detail, wrong_address=is_not_http(error))
 
 
 def parse_quota(headers: Mapping[str, str]) -> QuotaReading | None:
@@ -184,7 +188,7 @@ def parse_quota(headers: Mapping[str, str]) -> QuotaReading | None:
         return None
     allowed = parse_number(headers.get("inin-ratelimit-allowed"))
     reset = parse_number(headers.get("inin-ratelimit-reset"))
-    if allowed is None or reset is None or allowed < 1:
+    if allowed is None or reset is None or allowed < 1 or reset > LONGEST_WINDOW_SECONDS:
         return None
     return QuotaReading(int(count), int(allowed), reset)
 
@@ -235,12 +239,3 @@ def _json_object(body: bytes) -> dict[str, object] | None:
     except orjson.JSONDecodeError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _error_text(error: Exception) -> str:
-    detail: object = error
-    if isinstance(error, aiohttp.ClientResponseError):  # its text contains the proxy's password
-        detail = f"{error.status} {error.message}"
-    elif isinstance(error, HttpProcessingError):
-        detail = f"{error.code} {error.message}"
-    return replace_invalid(f"{type(error).__name__}: {detail}"[:200])

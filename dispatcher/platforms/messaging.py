@@ -9,14 +9,16 @@ from dispatcher.domain.answer import Answer, Hint
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
 from dispatcher.domain.decision import Notify, Open
+from dispatcher.domain.ids import canonical_id, same_id
 from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import ApiClient
+from dispatcher.platforms.api_client import ApiClient, OnOddValue
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES
 from dispatcher.platforms.response_parsing import (
     Body,
     correlation,
+    id_text,
     listed,
     moment,
     parse_refusal,
@@ -45,9 +47,16 @@ STATES = {
 class MessagingPlatform:
     """The platform in its `messaging` dialect."""
 
-    def __init__(self, http: HttpClient, tokens: TokenManager, base_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        tokens: TokenManager,
+        base_url: str,
+        clock: Clock,
+        on_odd_value: OnOddValue = lambda _name, _value: None,
+    ) -> None:
         self._tokens = tokens
-        self._api = ApiClient(http, tokens, base_url, clock)
+        self._api = ApiClient(http, tokens, base_url, clock, on_odd_value)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check`."""
@@ -87,7 +96,7 @@ class MessagingPlatform:
         lists: dict[str, list[str]] = {}
         for query in queries:
             name = "previousConversationIds" if query.continued else "conversationIds"
-            lists.setdefault(name, []).append(query.conversation_id)
+            lists.setdefault(name, []).append(canonical_id(query.conversation_id))
         body = {name: list(dict.fromkeys(ids)) for name, ids in lists.items()}
         return self._call(Step.LOOK_BACK, "POST", LOOK_BACK_PATH, orjson.dumps(body))
 
@@ -124,7 +133,7 @@ def read_answer(step: Step, response: HttpResponse, checked: str = "") -> Answer
             return success(conversation=_conversation(body, checked))
         case Step.NOTIFY | Step.OPEN:
             # a notification has both ids, a new conversation its own; without an id it is in doubt
-            own, inside = text(body, "id"), text(body, "conversationId")
+            own, inside = id_text(body, "id"), id_text(body, "conversationId")
             return success(
                 message_id=own if inside is not None else None,
                 conversation_id=None if own is None else inside or own,
@@ -140,14 +149,14 @@ def _hint(_: Body, words: str) -> Hint:
 def _conversation(body: Body, checked: str) -> Conversation | None:
     """Parse a state check; None if it is not about the conversation ``checked``."""
     state = text(body, "state")
-    if state is None or text(body, "id") != checked:
+    if state is None or not same_id(text(body, "id"), checked):
         return None
     channel = body.get("channel")
     proactive = channel.get("proactive") is not False if isinstance(channel, dict) else True
     return Conversation(
         id=checked,
         state=STATES.get(state, State.UNKNOWN),
-        external_contact_id=text(body, "externalContactId"),
+        external_contact_id=id_text(body, "externalContactId"),
         target=_target(body),
         proactive=proactive,
     )
@@ -160,12 +169,12 @@ def _past_conversations(body: Body) -> tuple[PastConversation, ...] | None:
     return tuple(
         PastConversation(
             id=id_,
-            previous=text(row, "previousConversationId"),
-            external_contact_id=text(row, "externalContactId"),
+            previous=id_text(row, "previousConversationId"),
+            external_contact_id=id_text(row, "externalContactId"),
             messages=tuple(_messages(row)),
         )
         for row in listed(body, "conversations")
-        if (id_ := text(row, "conversationId")) is not None
+        if (id_ := id_text(row, "conversationId")) is not None
     )
 
 
@@ -174,16 +183,16 @@ def _open_conversations(body: Body) -> tuple[Conversation, ...] | None:
     if not isinstance(body.get("conversations"), list):
         return None
     return tuple(
-        Conversation(id_, State.OPEN, text(row, "externalContactId"))
+        Conversation(id_, State.OPEN, id_text(row, "externalContactId"))
         for row in listed(body, "conversations")
-        if (id_ := text(row, "conversationId")) is not None
+        if (id_ := id_text(row, "conversationId")) is not None
         and STATES.get(text(row, "state") or "") is State.OPEN
     )
 
 
 def _messages(conversation: object) -> Iterator[PastMessage]:
     for row in listed(conversation, "messages"):
-        id_, at, content = text(row, "id"), moment(row, "time"), text(row, "text")
+        id_, at, content = id_text(row, "id"), moment(row, "time"), text(row, "text")
         if id_ is not None and at is not None and content is not None:
             yield PastMessage(id_, text(row, "direction") == "outbound", at, content)
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
-from dispatcher.platforms.http import HttpResponse, parse_number, replace_invalid
+from dispatcher.domain.ids import canonical_id
+from dispatcher.platforms.http import HttpResponse, replace_invalid
 from dispatcher.platforms.missing_grants import AdminPages, missing_grants
+from dispatcher.platforms.rate_limits import endpoint_limit, read_retry_after
 
-RATE_KEYS = frozenset({"", "token.rate.per.minute", "client.rate.per.minute"})
-"""Values of ``limit.key`` for the rate of the whole token; any other is an endpoint's limit."""
 _SAFE_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@=+-]+")
 
 Body = Mapping[str, object]
@@ -25,6 +25,12 @@ def text(value: object, key: str) -> str | None:
     """Return a text that is not empty from ``value``, if it is a JSON object; else None."""
     found = get_value(value, key)
     return found if isinstance(found, str) and found else None
+
+
+def id_text(value: object, key: str) -> str | None:
+    """Return an id as `text` does, in the form by which ids are compared."""
+    found = text(value, key)
+    return None if found is None else canonical_id(found)
 
 
 def listed(value: object, key: str) -> list[object]:
@@ -60,17 +66,20 @@ def parse_refusal(
     """
     body = response.body
     if body is None:
-        return Answer(response.status, correlation_id=correlation(response))
+        wait = read_retry_after(response.headers, "", None)
+        return Answer(
+            response.status, retry_after=wait.seconds, correlation_id=correlation(response)
+        )
     missing = missing_grants(body, pages) if response.status == 403 else ()  # noqa: PLR2004 - HTTP's Forbidden
     words = text(body, "message") or ""
-    key = text(body.get("limit"), "key")
+    limit = body.get("limit")
     return Answer(
         response.status,
         from_platform="message" in body or "code" in body,
         hint=hint(body, words),
         address=text(body.get("from"), "address"),
-        retry_after=parse_number(response.headers.get("Retry-After")),
-        limit_key=None if (key or "") in RATE_KEYS else key,
+        retry_after=read_retry_after(response.headers, words, None).seconds,
+        limit_key=endpoint_limit(text(limit, "key") or "", text(limit, "namespace") or ""),
         words=words,
         correlation_id=correlation(response),
         missing_kind=missing[0].kind if missing else None,

@@ -8,11 +8,11 @@ from urllib.parse import quote, urlencode
 
 from yarl import URL
 
-from dispatcher.domain.answer import NoAnswer
 from dispatcher.platforms.access_token import AccessToken, BearerTokenTracker, TokenRefusal
 from dispatcher.platforms.grants import RequiredGrants, TokenInfo
-from dispatcher.platforms.http import HttpClient, HttpResponse
+from dispatcher.platforms.http import HttpClient
 from dispatcher.platforms.missing_grants import MESSAGING_PAGES, AdminPages
+from dispatcher.platforms.token_response import BASE_URL_SETTING, TokenAddress, parse_token
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,
@@ -25,8 +25,6 @@ from dispatcher.ports import (
     TokenUnavailableError,
 )
 
-DEFAULT_LIFETIME = 300.0
-"""Seconds that a token is valid if the response does not say."""
 RENEW_AGAIN_SECONDS = 1.0
 """Pause after a failed renewal, while the current token is still valid."""
 
@@ -38,6 +36,7 @@ class TokenOptions:
     ``scopes`` are requested (none: all that the client has). A token permits sends with any scope
     of ``write_any_of``, and checks with any of ``read_any_of`` (empty: not examined).
     ``permissions`` are required, too. ``pages`` are where an administrator grants all of it.
+    ``setting`` and ``region`` are as in `TokenAddress`.
     """
 
     url: URL
@@ -46,6 +45,8 @@ class TokenOptions:
     read_any_of: Sequence[str] = ()
     permissions: Sequence[str] = ()
     pages: AdminPages = field(default_factory=lambda: MESSAGING_PAGES)
+    setting: str = BASE_URL_SETTING
+    region: str = ""
 
 
 Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo]]
@@ -75,6 +76,7 @@ class TokenManager:
         self._bearer_tracker = BearerTokenTracker(clock)
         self._options = options
         self._origin = http.origin(options.url)
+        self._address = TokenAddress(str(options.url.origin()), options.setting, options.region)
         self._clock = clock
         self._inspect = inspect
         scopes = (options.read_any_of, options.write_any_of)
@@ -184,43 +186,7 @@ class TokenManager:
         result, _ = await self._http.request(
             self._origin, "POST", options.url.raw_path_qs, headers, data
         )
-        return self._parse_token(result, start, client.where)
-
-    def _parse_token(
-        self, result: HttpResponse | NoAnswer, start: float, where: str
-    ) -> AccessToken | TokenRefusal:
-        if isinstance(result, NoAnswer):
-            raise TokenUnavailableError(f"{self._options.url.host}: {result.detail}")
-        body = result.body
-        if body is not None and result.status in (400, 401, 403):
-            error = f"{result.status} {_printable(body.get('error'))[:60]}".strip()
-            return TokenRefusal(
-                f"the platform refused the client credentials ({error}): check {where}"
-            )
-        value = _printable(body.get("access_token")) if body is not None else ""
-        if body is None or result.status != 200 or not value:  # noqa: PLR2004 - HTTP's OK
-            raise TokenUnavailableError(f"the token endpoint answered {result.status}")
-        lifetime = _lifetime(body.get("expires_in"))
-        scope = body.get("scope")
-        return AccessToken(
-            number=self._issued + 1,
-            headers={"Authorization": f"Bearer {value}"},
-            issued=start,
-            refresh_at=start + lifetime - min(60.0, lifetime * 0.3),
-            expires_at=start + lifetime - min(5.0, lifetime * 0.05),
-            info=TokenInfo(tuple(scope.split()) if isinstance(scope, str) else ()),
-        )
+        return parse_token(result, self._address, start, self._issued + 1, client.where)
 
     def _grants(self, token: AccessToken) -> TokenGrants:
         return self._required.evaluate(token.number, token.info)
-
-
-def _lifetime(expires_in: object) -> float:
-    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or expires_in <= 0:
-        return DEFAULT_LIFETIME
-    return float(expires_in)
-
-
-def _printable(value: object) -> str:
-    """Return ``value`` if it is a text that a header and a terminal can show; else ""."""
-    return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""

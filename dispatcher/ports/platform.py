@@ -94,6 +94,14 @@ class TokenUnavailableError(DispatcherError):
     exit_code = ExitCode.PLATFORM
 
 
+class WrongAddressError(TokenUnavailableError):
+    """Something answers at the address that is not the platform; the message names the setting.
+
+    At the start of a run that is a mistake in the settings. Later it may be a proxy or a page of
+    maintenance, and is handled as a platform that does not answer.
+    """
+
+
 class TokenExpiredError(Exception):
     """There is no valid token; nothing was sent. ``Platform.renew(number)`` issues one.
 

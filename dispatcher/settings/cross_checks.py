@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
+from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.sources.options import MEANINGS
 
 Finding = tuple[str, str]
@@ -162,4 +164,17 @@ def warnings(settings: Settings) -> list[str]:
         found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
     if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
         found.append("retry.engaged_max_minutes ends before engaged_seconds: no second try")
-    return found
+    return [*found, *_platform_warnings(settings)]
+
+
+def _platform_warnings(s: Settings) -> Iterator[str]:
+    region = s.platform.region
+    if region and region not in REGIONS:
+        yield (
+            f'platform.region "{region}" is not in the list of regions; it may be newer than the '
+            f"list. Its hosts are {api_url(region)} and {login_url(region)}: if that is wrong, "
+            "correct it, or set platform.base_url and platform.login_url"
+        )
+    if s.platform.dialect == "genesys" and s.platform.messenger == "sms":
+        texts = (alphabet_warning(campaign.message.text) for campaign in s.campaigns)
+        yield from dict.fromkeys(warning for warning in texts if warning)

@@ -12,7 +12,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.quiet_hours import QuietHours, parse_holiday
 from dispatcher.engine.time_zones import find_zone
-from dispatcher.platforms.genesys.regions import REGIONS
+from dispatcher.platforms.genesys.regions import (
+    REGIONS,
+    closest_region,
+    find_region,
+    may_be_newer,
+)
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.sources.options import is_delimiter
 from dispatcher.sources.rows.template import Template
@@ -99,9 +104,14 @@ def _split(value: str) -> SplitResult:
 
 
 def _region(value: str) -> str:
-    if value not in REGIONS:
-        raise WrongValueError(f'is not a region: "{value}"', f"there are: {', '.join(REGIONS)}")
-    return value
+    """Return the domain of a region; a domain that is not in the list may be a newer region."""
+    found = find_region(value)
+    if found is not None and (found in REGIONS or may_be_newer(found)):
+        return found
+    close = found and closest_region(found)
+    own = "for other hosts set platform.base_url and platform.login_url instead"
+    hint = f'did you mean "{close}"?' if close else f"there are: {', '.join(REGIONS)}"
+    raise WrongValueError(f'is not a region: "{value}"', f"{hint}; {own}")
 
 
 def base_url(value: str) -> str:

@@ -58,6 +58,7 @@ class RulesSettings(SettingsSection):
     """Which people of a campaign are not written to, or not now, and when the campaign stops."""
 
     one_per_person: bool = True
+    identity: Literal["park", "platform", "row"] = "park"
     quiet_hours: Quiet = ""
     holidays: Holidays = ()
     timezone: Timezone = "UTC"

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from dispatcher.platforms.genesys.regions import REGIONS, api_url, find_region, login_url
 from dispatcher.platforms.genesys.requests import text_limit
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.errors import MISSING
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.model import PlatformSettings, Settings
+from dispatcher.settings.sms_text import too_many_parts
 from dispatcher.sources.rows.template import Template
 
 _GENESYS = (
@@ -21,6 +23,9 @@ _GENESYS = (
     "lineage",
 )
 """Keys that only the dialect `genesys` has."""
+_NOT_THE_API = frozenset({"app", "apps", "help", "login", "www"})
+_NOT_THE_LOGIN = frozenset({"api", "app", "apps", "help", "www"})
+"""First labels of a region's hosts that serve something else, such as pages."""
 
 
 def _base_url(s: Settings) -> Finding | None:
@@ -40,6 +45,41 @@ def _login(platform: PlatformSettings) -> Finding | None:
     if platform.region or platform.login_url or not host or is_loopback(host):
         return None
     return MISSING, "the API's host issues no tokens: set platform.region, or this as well"
+
+
+def _one_region(platform: PlatformSettings) -> Finding | None:
+    """Check that tokens are not issued in another region than the one that is called."""
+    hosts = {
+        "platform.base_url": urlsplit(platform.base_url).hostname,
+        "platform.login_url": urlsplit(platform.login_url).hostname,
+        "platform.region": platform.region,
+    }
+    known = {
+        key: region
+        for key, host in hosts.items()
+        if host and (region := find_region(host)) in REGIONS
+    }
+    if len(set(known.values())) <= 1:
+        return None
+    named = ", ".join(f"{key} is in {region}" for key, region in known.items())
+    return "is in another region", f"{named}; a token is valid in its own region only"
+
+
+def _service(url: str, others: frozenset[str]) -> str:
+    """Return the region of a URL whose host is of another service of it, else ""."""
+    host = (urlsplit(url).hostname or "").lower()
+    first, _, domain = host.partition(".")
+    return domain if first in others and domain in REGIONS else ""
+
+
+def _api_host(platform: PlatformSettings) -> Finding | None:
+    region = _service(platform.base_url, _NOT_THE_API)
+    return ("is not the API's host", api_url(region)) if region else None
+
+
+def _login_host(platform: PlatformSettings) -> Finding | None:
+    region = _service(platform.login_url, _NOT_THE_LOGIN)
+    return ("is not the host that issues tokens", login_url(region)) if region else None
 
 
 def _from_address(platform: PlatformSettings) -> Finding | None:
@@ -66,10 +106,11 @@ def _parameter(platform: PlatformSettings) -> Finding | None:
 def _limit(s: Settings) -> Finding | None:
     if s.platform.dialect != "genesys":
         return None
-    limit = text_limit(s.platform.messenger)
-    if Template(s.message.text).literal_length <= limit:
-        return None
-    return f"is longer than the {limit} characters that {s.platform.messenger} accepts", ""
+    limit, text = text_limit(s.platform.messenger), s.message.text
+    if Template(text).literal_length > limit:
+        return f"is longer than the {limit} characters that {s.platform.messenger} accepts", ""
+    problem = too_many_parts(text) if s.platform.messenger == "sms" else ""
+    return (problem, "shorten it, or write it in the 7-bit alphabet") if problem else None
 
 
 def _genesys(test: Callable[[PlatformSettings], Finding | None], key: str, *needs: str) -> Check:
@@ -94,6 +135,9 @@ PLATFORM = (
     Check(("platform.base_url", "platform.dialect"), _base_url),
     _genesys(_region, "region", "base_url"),
     _genesys(_login, "login_url", "base_url", "region"),
+    _genesys(_api_host, "base_url"),
+    _genesys(_login_host, "login_url"),
+    _genesys(_one_region, "base_url", "region", "login_url"),
     _genesys(_from_address, "from_address", "messenger"),
     _genesys(_template, "template", "messenger"),
     _genesys(_parameter, "template_parameter", "template"),

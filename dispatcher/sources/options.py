@@ -1,6 +1,6 @@
 """What a user sets about the input: its layout and the meaning of its columns."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Literal, get_args
@@ -33,7 +33,8 @@ class RowRules:
     match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
     neither. ``needed`` are other columns that the settings name, so that a file without one of them
     is refused. ``zone`` is the time zone of dates without an offset. ``text_limit`` is the most
-    characters that a message may have.
+    characters that a message may have. ``text_problem`` returns why a text cannot be sent for
+    another reason than its number of characters, "" if it can.
 
     Raises:
         ValueError: a template is wrong, ``columns`` has a meaning that does not exist, or
@@ -48,6 +49,7 @@ class RowRules:
     needed: Collection[str] = ()
     zone: tzinfo = UTC
     text_limit: int = TEXT_LIMIT
+    text_problem: Callable[[str], str] | None = None
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):

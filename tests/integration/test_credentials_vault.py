@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from dispatcher.app.credentials import make_credentials
+from dispatcher.credentials import vault
 from dispatcher.credentials.vault import VaultCredentialSource, VaultOptions
 from dispatcher.credentials.vault_auth import RoleAuth
 from dispatcher.engine.clock import SystemClock
@@ -181,6 +182,107 @@ async def test_a_secret_id_from_a_file_that_is_good_for_one_login(bao, tmp_path)
     async with source(bao, env={"X": "y"}, vault_secret_id_file=str(file), **login_settings) as it:
         found = await it.get()
         assert await it.refresh(found) == found
+
+
+def wrapped(bao, name, **role):
+    """An AppRole, and a token that wraps a secret id of it."""
+    role_id, _ = bao.approle(name, **role)
+    made = bao.admin.auth.approle.generate_secret_id(name, wrap_ttl="60s")
+    return role_id, made["wrap_info"]["token"]
+
+
+def file_login(role_id, file):
+    return {"vault_auth": "approle", "vault_role_id": role_id, "vault_secret_id_file": str(file)}
+
+
+async def test_a_wrapped_secret_id_is_unwrapped_once(bao, tmp_path):
+    """It is kept for later logins, until there is another one; both its uses are logins."""
+    bao.write(PATH, **PAIR)
+    role_id, token = wrapped(bao, "wrapped")
+    file = tmp_path / "secret-id"
+    file.write_text(f"{token}\n")
+    before = bao.logins()
+    async with source(bao, env={"X": "y"}, **file_login(role_id, file)) as it:
+        found = await it.get()
+        assert found == ClientCredentials(**PAIR)
+        bao.revoke(bao.logins() - before)
+        assert await it.refresh(found) == found
+        bao.revoke(bao.logins() - before)
+        file.write_text(wrapped(bao, "wrapped")[1])
+        assert await it.refresh(found) == found
+
+
+async def test_a_wrapped_secret_id_that_was_used_is_an_alarm(bao, tmp_path):
+    """Somebody else may have it: the message says so, and shows no token."""
+    bao.write(PATH, **PAIR)
+    role_id, token = wrapped(bao, "stolen")
+    file = tmp_path / "secret-id"
+    file.write_text(token)
+    async with source(bao, env={"X": "y"}, **file_login(role_id, file)) as it:
+        await it.get()
+    async with source(bao, env={"X": "y"}, **file_login(role_id, file)) as it:
+        with pytest.raises(CredentialsError, match="somebody else may have") as caught:
+            await it.get()
+    assert token not in str(caught.value)
+
+
+async def test_a_token_that_wraps_something_else_is_not_used(bao, tmp_path):
+    """Its path is looked up first, and the token stays unused: it is evidence."""
+    role_id, _ = bao.approle("swapped")
+    made = bao.admin.adapter.post(
+        "/v1/sys/wrapping/wrap", json={"secret_id": "x"}, headers={"X-Vault-Wrap-TTL": "60s"}
+    )
+    file = tmp_path / "secret-id"
+    file.write_text(made["wrap_info"]["token"])
+    async with source(bao, env={"X": "y"}, **file_login(role_id, file)) as it:
+        with pytest.raises(CredentialsError, match="wrapping token for something else"):
+            await it.get()
+    assert bao.admin.sys.unwrap(made["wrap_info"]["token"])["data"] == {"secret_id": "x"}
+
+
+async def test_a_secret_id_that_looks_like_a_token_is_used_as_it_is(bao):
+    """An administrator may choose secret ids."""
+    bao.write(PATH, **PAIR)
+    role_id, _ = bao.approle("custom")
+    chosen = "s.0123456789abcdefghij0123"
+    bao.admin.auth.approle.create_custom_secret_id("custom", chosen)
+    login = {"vault_auth": "approle", "vault_role_id": role_id}
+    async with source(bao, env={"VAULT_SECRET_ID": chosen}, **login) as it:
+        assert await it.get() == ClientCredentials(**PAIR)
+
+
+@pytest.mark.parametrize("refusals", [0, 2, 3, 9])
+async def test_a_read_that_is_refused_right_after_the_login_is_tried_again(monkeypatch, refusals):
+    """A standby node may not know the login yet; a policy that does not let read stays one."""
+    monkeypatch.setattr(vault, "SETTLING_PAUSES", (0.01, 0.01, 0.01))
+    logins, reads = [], []
+
+    async def handler(request, peer):
+        if request.target.endswith("/login"):
+            logins.append(request)
+            auth = {"client_token": "login-1", "lease_duration": 3600, "renewable": True}
+            await peer.say(json_answer(200, {"auth": auth}))
+            return
+        reads.append(request)
+        if len(reads) <= refusals:
+            await peer.say(json_answer(403, {"errors": ["permission denied"]}))
+        else:
+            await peer.say(json_answer(200, {"data": {"data": PAIR, "metadata": {}}}))
+
+    login = {"vault_auth": "approle", "vault_role_id": "r-1", "vault_ca_bundle": ""}
+    env = {"VAULT_SECRET_ID": "s-1"}
+    async with raw_server(handler) as server, AsyncExitStack() as stack:
+        settings = CredentialsSettings(
+            source="vault", vault_address=server.url, vault_path=PATH, **login
+        )
+        secrets = {name: SecretStr(value) for name, value in env.items()}
+        it = make_credentials(settings, stack, secrets, FakeClock())
+        if refusals > len(vault.SETTLING_PAUSES):
+            with pytest.raises(CredentialsError, match=f"read secret/data/{PATH}"):
+                await it.get()
+        else:
+            assert await it.get() == ClientCredentials(**PAIR)
+    assert (len(logins), len(reads)) == (1, min(refusals, 3) + 1)
 
 
 async def test_a_namespace_of_its_own(bao):

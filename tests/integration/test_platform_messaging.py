@@ -31,14 +31,16 @@ ADDRESS = Target("a-1", is_guest_id=False)
 
 
 @asynccontextmanager
-async def connected(url, *, secret="sandbox-secret", clock=None, token=True, **options):
+async def connected(
+    url, *, secret="sandbox-secret", clock=None, token=True, report=print, **options
+):
     """The adapter, with a token unless the test gets its own."""
     clock = clock or SystemClock()
     async with HttpClient(HttpOptions(timeout=5.0, **options), clock) as http:
         options = TokenOptions(URL(url + TOKEN_PATH), (), WRITE_SCOPES, READ_SCOPES)
         client = {"DISPATCHER_CLIENT_ID": "sandbox-client", "DISPATCHER_CLIENT_SECRET": secret}
         keeper = TokenManager(http, options, clock, EnvCredentialSource(client))
-        platform = MessagingPlatform(http, keeper, url, clock)
+        platform = MessagingPlatform(http, keeper, url, clock, report)
         try:
             if token:
                 await platform.renew(0)
@@ -139,6 +141,30 @@ async def test_what_a_reply_tells_beside_its_result():
     assert (reply.reading, reply.clock) == (QuotaReading(12, 300, 41.0), 30.0)
     assert (reply.result.retry_after, reply.result.correlation_id) == (41.0, "corr-1")
     assert classify(Step.NOTIFY, reply.result) is AnswerKind.THROTTLED
+
+
+async def test_a_wait_that_is_nonsense_is_reported_once_a_minute():
+    """The wait is the usual one; a date counts by the platform's clock."""
+    reported, clock = [], FakeClock()
+    body = {"message": "over the limit", "code": "too.many.requests", "status": 429}
+    date = "Tue, 14 Nov 2023 22:13:50 GMT"
+    waits = iter(["1795000017", "1795000018", date, "soon"])
+
+    async def handler(request, peer):
+        if request.target == TOKEN_PATH:
+            await peer.say(json_answer(200, {"access_token": "t-1", "expires_in": 600}))
+        else:
+            headers = {"Retry_After": next(waits), "Date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+            await peer.say(json_answer(429, body, **headers))
+
+    async with raw_server(handler) as server:
+        report = lambda name, value: reported.append((name, value))  # noqa: E731 - one line
+        async with connected(server.url, clock=clock, report=report) as platform:
+            found = [(await platform.check("c-1")).result.retry_after for _ in range(3)]
+            clock.pass_by(61)
+            found.append((await platform.check("c-1")).result.retry_after)
+    assert found == [None, None, 30.0, None]
+    assert reported == [("Retry-After", "1795000017"), ("Retry-After", "soon")]
 
 
 async def test_what_a_reply_does_not_have_is_none():

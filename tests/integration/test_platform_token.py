@@ -15,7 +15,8 @@ from dispatcher.credentials.env import EnvCredentialSource
 from dispatcher.domain.status import Step
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.messaging import TOKEN_PATH, MessagingPlatform
-from dispatcher.platforms.token import DEFAULT_LIFETIME, TokenManager, TokenOptions
+from dispatcher.platforms.token import TokenManager, TokenOptions
+from dispatcher.platforms.token_response import DEFAULT_LIFETIME
 from dispatcher.ports import (
     BearerToken,
     ClientCredentials,

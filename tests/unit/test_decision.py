@@ -4,7 +4,16 @@ import pytest
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
-from dispatcher.domain.decision import DecisionPolicy, Finish, Notify, Open, Wait, decide, open_with
+from dispatcher.domain.decision import (
+    DecisionPolicy,
+    Finish,
+    IdentityRule,
+    Notify,
+    Open,
+    Wait,
+    decide,
+    open_with,
+)
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
 
@@ -83,6 +92,42 @@ def test_two_identities_that_differ_need_a_person():
     """A link with somebody else's external contact would be refused, or worse, taken."""
     row = contact(external_contact_id="x-other")
     assert decided(State.ENDED, row=row) == Finish(Status.PARKED, Reason.IDENTITY)
+
+
+UPPER, LOWER = "ABCDEF01-0000-4000-8000-00000000000A", "abcdef01-0000-4000-8000-00000000000a"
+PARKED = Finish(Status.PARKED, Reason.IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("rule", "person"),
+    [(IdentityRule.PARK, None), (IdentityRule.PLATFORM, "x-1"), (IdentityRule.ROW, "x-old")],
+)
+@pytest.mark.parametrize("state", [State.OPEN, State.ENDED, State.RESUMABLE])
+def test_the_rule_decides_between_two_people(state, rule, person):
+    """The default sends nothing: also into an open session, which is another person's."""
+    rules = DecisionPolicy(identity=rule)
+    found = decided(state, row=contact(external_contact_id="x-old"), rules=rules)
+    if person is None:
+        assert found == PARKED == decided(state, row=contact(external_contact_id="x-old"))
+    else:
+        assert found.external_contact_id == person
+
+
+@pytest.mark.parametrize("rule", IdentityRule)
+@pytest.mark.parametrize("row", [None, LOWER, UPPER])
+def test_a_uuid_in_another_case_is_the_same_person(rule, row):
+    """The platform's spelling is sent."""
+    policy = DecisionPolicy(identity=rule)
+    one = contact(external_contact_id=row)
+    found = decided(State.ENDED, row=one, rules=policy, external_contact_id=LOWER)
+    assert found == Open(GUEST, LOWER, "c-1")
+    assert decided(State.OPEN, row=one, rules=policy, external_contact_id=LOWER) == Notify("c-1")
+
+
+def test_only_a_uuid_has_another_case():
+    """Other ids are compared as they are."""
+    row = contact(external_contact_id="X-1")
+    assert decided(State.ENDED, row=row) == PARKED
 
 
 def test_without_an_address_nothing_is_sent():

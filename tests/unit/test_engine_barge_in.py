@@ -11,6 +11,7 @@ from dispatcher.domain.decision import (
     BargeIn,
     DecisionPolicy,
     Finish,
+    IdentityRule,
     Notify,
     Open,
     Wait,
@@ -77,9 +78,9 @@ def test_an_open_session_is_written_into_only_as_the_operator_permits(barge_in, 
 
 
 def test_a_notification_knows_whom_it_is_for():
-    """The state check's value comes before the row's."""
+    """The state check's value comes before the row's, where the rule says so."""
     row = replace(ROW, external_contact_id="x-row")
-    known = decide(row, session(), NEW, DecisionPolicy(), NOW)
+    known = decide(row, session(), NEW, DecisionPolicy(identity=IdentityRule.PLATFORM), NOW)
     assert (known.external_contact_id, known.target) == ("x-1", GUEST)
     unknown = decide(row, session(identity=None, target=None), NEW, DecisionPolicy(), NOW)
     assert (unknown.external_contact_id, unknown.target) == ("x-row", None)

@@ -65,6 +65,18 @@ async def test_a_second_contact_is_skipped_once_the_platform_tells_the_person():
 
 
 @in_virtual_time
+async def test_a_person_in_another_case_is_the_same_person():
+    """Two rows name one UUID in two cases, and the platform names nobody."""
+    upper = "ABCDEF01-0000-4000-8000-00000000000A"
+    unnamed = {**GOOD, CHECK: state_answer(identity=None)}
+    engine = engine_with(lambda request: unnamed[request.step], one_per_person=True)
+    await engine.deliver(contact(1, external_contact_id=upper))
+    await engine.deliver(contact(2, external_contact_id=upper.lower()))
+    assert [engine.ledger.end(f"key-{n}") for n in (1, 2)] == [SENT, SAME]
+    assert engine.platform.steps().count(OPEN) == 1
+
+
+@in_virtual_time
 async def test_without_the_rule_a_person_can_be_written_to_again():
     """The rule is a choice: off, both contacts are sent."""
     engine = engine_with(same_person)

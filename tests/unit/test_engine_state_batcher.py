@@ -284,6 +284,24 @@ async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, n
 
 
 @in_virtual_time
+async def test_records_name_a_conversation_in_another_case():
+    """An export has upper case, analytics lower: the record is the contact's all the same."""
+
+    def lower(request):
+        found = recorded(request)
+        named = [replace(talk, id=talk.id.lower()) for talk in found.conversations]
+        return replace(found, conversations=tuple(named))
+
+    ids = [f"ABCDEF01-0000-4000-8000-0000000000{number:02d}" for number in range(10)]
+    engine = engine_of(10, lower)
+    rows = [replace(contact(number), conversation_id=id_) for number, id_ in enumerate(ids)]
+    async with engine.working(*rows) as tasks:
+        await asyncio.wait(tasks)
+    assert engine.ledger.count(Status.OPENED) == 10
+    assert requests_by_step(engine)[CHECK] <= 1, "more than the first, which had nobody to wait for"
+
+
+@in_virtual_time
 async def test_nothing_is_final_by_an_old_record_alone():
     """Another person than the row's: the ordinary check has the last word."""
     engine = engine_of(10, alone={**GOOD, CHECK: state_answer(identity="person-2")})

@@ -5,10 +5,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from dispatcher.platforms.genesys import regions
 from dispatcher.platforms.genesys import requests as bodies
 from dispatcher.platforms.genesys.requests import Sender
+from dispatcher.platforms.genesys.spelling import is_one_edit
 from tests.support.genesys_sdk import SDK
 
 PLAIN = {"str": str, "bool": bool, "int": int, "float": float}
@@ -128,9 +130,38 @@ def test_whatever_the_row_says_a_send_fits(text, person, address, sender):
 
 
 def test_regions():
-    """All that the SDK has, but for one that the contract does not name, and no other."""
-    hosts = {host.value for host in SDK.PureCloudRegionHosts}
-    assert {regions.api_url(region) for region in regions.REGIONS} == hosts - {
-        "https://api.edee1.eusc-pure.cloud"
-    }
+    """All that the SDK has, by the same AWS regions, and no other."""
+    hosts = {host.name.replace("_", "-"): host.value for host in SDK.PureCloudRegionHosts}
+    listed = regions.BY_AWS_REGION.items()
+    assert {name: regions.api_url(region) for name, region in listed} == hosts
     assert regions.login_url("mypurecloud.de") == "https://login.mypurecloud.de"
+
+
+@given(
+    st.text(max_size=60) | st.sampled_from(["https://[bad", "http://", "://", "..", "a..b", "-"])
+)
+def test_whatever_is_written_for_a_region_is_a_domain_or_none(written):
+    """Nothing crashes, and a domain means itself; it can be put behind a host's first label."""
+    found = regions.find_region(written)
+    if found is not None:
+        assert regions.find_region(found) == found
+        assert URL(regions.api_url(found)).host == f"api.{found}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "near"),
+    [
+        ("abc", "abc", False),
+        ("abc", "ab", True),
+        ("ab", "abc", True),
+        ("abc", "abd", True),
+        ("abc", "acb", True),
+        ("abc", "xbcd", False),
+        ("abcd", "badc", False),
+        ("abc", "a", False),
+        ("", "a", True),
+    ],
+)
+def test_one_typing_mistake(one, other, near):
+    """A letter that is missing, too many, wrong, or changed places."""
+    assert is_one_edit(one, other) is near is is_one_edit(other, one)

@@ -119,6 +119,47 @@ def test_without_a_customer_nothing_is_known():
     assert checked().state is State.UNKNOWN
 
 
+EXTERNAL = CUSTOMER | {"purpose": "external", "id": "p-external"}
+
+
+def test_in_a_conversation_that_our_side_began_the_other_side_is_the_customer():
+    """Its purpose is `external`: its state and its person count as a customer's."""
+    found = checked(EXTERNAL, participant("agent", "disconnected"))
+    assert (found.state, found.external_contact_id) == (State.OPEN, "x-1")
+    over = checked(EXTERNAL | GONE | {"purpose": "external"}, now=ENDED + 25 * HOUR)
+    assert (over.state, over.external_contact_id) == (State.ENDED, "x-1")
+    written = {"fromAddress": {"addressNormalized": "+4930100"}, "type": "sms"}
+    to = {"toAddress": {"addressNormalized": "+491701"}}
+    assert checked(EXTERNAL | written | to, sender=SMS).target == Target("+491701", False)
+
+
+def test_beside_a_customer_an_external_participant_is_a_third_party():
+    """Whatever its state is, whenever it joined."""
+    later = EXTERNAL | {"externalContact": {"id": "x-2"}, "connectedTime": "2026-01-01T00:00:00Z"}
+    found = checked(GONE, later, now=ENDED + 25 * HOUR)
+    assert (found.state, found.external_contact_id) == (State.ENDED, "x-1")
+
+
+def test_messages_of_a_conversation_that_our_side_began():
+    """What the other side sent was received; anything else may be our first message."""
+    other = EXTERNAL | {"messages": [said("in", status="received"), said("out")]}
+    found = {message.id: message.outbound for message in messages([other], ENDED)}
+    assert found == {"in": False, "out": True}
+    assert not messages([CUSTOMER, other], ENDED)
+
+
+UPPER, LOWER = "ABCDEF01-0000-4000-8000-00000000000A", "abcdef01-0000-4000-8000-00000000000a"
+
+
+@pytest.mark.parametrize(("row", "answer"), [(UPPER, LOWER), (LOWER, UPPER), (UPPER, UPPER)])
+def test_a_conversation_whose_id_comes_in_another_case(row, answer):
+    """It is the one that was checked, and keeps the row's id; ids of people are canonical."""
+    body = {"id": answer, "participants": [CUSTOMER | {"externalContact": {"id": answer}}]}
+    exchange = HttpResponse(200, CIMultiDict(), body)
+    found = read_check(exchange, row, WEB, TIMELINE, ENDED).conversation
+    assert (found.id, found.state, found.external_contact_id) == (row, State.OPEN, LOWER)
+
+
 def test_of_several_customers_the_latest_counts():
     """A conversation that was resumed has its customer once for each time, in any order."""
     back = CUSTOMER | {"connectedTime": "2026-01-01T09:00:00Z", "externalContact": {"id": "x-2"}}

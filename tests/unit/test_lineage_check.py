@@ -24,6 +24,20 @@ def shown(previous=None, person="p", *messages):
     return PastConversation("c", previous, person, messages)
 
 
+UPPER, LOWER = "ABCDEF01-0000-4000-8000-00000000000A", "abcdef01-0000-4000-8000-00000000000a"
+
+
+def test_a_uuid_in_another_case_is_the_same():
+    """In the person, the previous conversation, the message and the conversation itself."""
+    linked = LineageLink(1, Relation.LINKED, UPPER, UPPER, UPPER, UPPER, 100.0)
+    found = PastConversation(LOWER, LOWER, LOWER, (PastMessage(LOWER, True, 101.0, None),))
+    assert judge(linked, {LOWER: found}) is CONFIRMED
+    other = PastConversation(LOWER, LOWER, LOWER[:-1] + "b", found.messages)
+    assert judge(linked, {LOWER: other}) is DIFFERENT
+    notified = LineageLink(1, Relation.NOTIFIED, UPPER, UPPER, UPPER, UPPER, 100.0)
+    assert judge(notified, {LOWER: found}) is CONFIRMED
+
+
 OURS = PastMessage("m", True, 101.0, "")
 INBOUND = PastMessage("m", False, 101.0, "")
 EARLIER = PastMessage("before", True, 50.0, "")

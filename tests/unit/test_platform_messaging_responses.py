@@ -197,7 +197,7 @@ def test_every_answer_carries_the_correlation_id(status, body, checked, header):
     assert answered(status, body, checked).correlation_id == ""
 
 
-@pytest.mark.parametrize("key", ["", "token.rate.per.minute", "client.rate.per.minute"])
+@pytest.mark.parametrize("key", ["", "token.rate.per.minute", "org.app.user.rate.per.minute"])
 def test_a_429_of_the_tokens_rate_names_no_limit(key):
     """It holds everything."""
     body = {"limit": {"key": key, "namespace": "platform.api", "value": 300}}
@@ -550,3 +550,29 @@ def test_whatever_a_look_back_holds_is_read_without_a_fault(value):
     """Unknown shapes come and go."""
     history = looked_back({"conversations": value}).past_conversations
     assert history is None or isinstance(history, tuple)
+
+
+UPPER, LOWER = "ABCDEF01-0000-4000-8000-00000000000A", "abcdef01-0000-4000-8000-00000000000a"
+
+
+@pytest.mark.parametrize(("row", "said"), [(UPPER, LOWER), (LOWER, UPPER), (UPPER, UPPER)])
+def test_ids_of_an_answer_come_in_any_case(row, said):
+    """The conversation is the one that was checked, and all ids of answers are canonical."""
+    body = STATE | {"id": said, "externalContactId": said}
+    found = answered(200, body, row).conversation
+    assert (found.id, found.external_contact_id) == (row, LOWER)
+    sent = read_answer(
+        Step.NOTIFY, HttpResponse(202, CIMultiDict(), {"id": said, "conversationId": said})
+    )
+    assert (sent.message_id, sent.conversation_id) == (LOWER, LOWER)
+    row_of_records = {
+        "conversationId": said,
+        "previousConversationId": said,
+        "externalContactId": said,
+        "messages": [
+            {"id": said, "time": "2026-01-01T00:00:00Z", "text": "x", "direction": "outbound"}
+        ],
+    }
+    records = HttpResponse(200, CIMultiDict(), {"conversations": [row_of_records]})
+    (past,) = read_answer(Step.LOOK_BACK, records).past_conversations
+    assert {past.id, past.previous, past.external_contact_id, past.messages[0].id} == {LOWER}

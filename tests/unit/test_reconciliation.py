@@ -256,3 +256,39 @@ def test_the_pauses_grow_between_two_bounds():
 def test_what_is_shown_twice_is_one_message():
     """A conversation may come back for two of the ids in the query."""
     assert judged(OPENED, continuation(), continuation()).message_id == "m-1"
+
+
+UPPER, LOWER = "ABCDEF01-0000-4000-8000-00000000000A", "abcdef01-0000-4000-8000-00000000000a"
+
+
+def test_a_uuid_in_another_case_is_the_same_conversation_and_person():
+    """The ledger has what the file had, the platform shows its own spelling."""
+    opened = replace(OPENED, conversation_id=UPPER, external_contact_id=UPPER)
+    shown = continuation(previous=LOWER, identity=LOWER)
+    assert judged(opened, shown) == MessageFound("n-1", "m-1", Relation.LINKED, AT + 1)
+    threaded = session(message(), id_=LOWER, identity=LOWER)
+    assert judged(opened, threaded) == MessageFound(LOWER, "m-1", Relation.THREADED, AT + 1)
+
+
+def test_a_message_of_another_contact_is_known_in_any_case():
+    """It is not taken for this contact's."""
+    shown = session(message(LOWER))
+    late = BOUND + 1
+    for known in ({LOWER}, {UPPER}):
+        verdict = judged(NOTIFIED, shown, now=late, messages=frozenset(known), caught_up=late)
+        assert verdict is Resolution.ABSENT
+
+
+def test_a_rival_is_one_in_any_case():
+    """Two unsettled sends of one text to one conversation: the message is attributed to neither."""
+    mine = replace(NOTIFIED, conversation_id=UPPER)
+    rival = replace(NOTIFIED, id=2, conversation_id=LOWER)
+    shown = session(message(), id_=LOWER)
+    assert judged(mine, shown, unsettled=(mine, rival)) is None
+    assert judged(mine, shown, unsettled=(mine,)) is not None
+
+
+def test_a_witness_is_one_in_any_case():
+    """What the analytics show of it counts."""
+    shown = [session(PastMessage(LOWER, True, AT, None), id_=LOWER)]
+    assert newest_shown(shown, [DeliveryWitness(UPPER, UPPER, "")]) == AT

@@ -9,12 +9,12 @@ from dispatcher.app.dialects import text_limit, token_options, token_url
 from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.cli import cli
 from dispatcher.domain.contact import TEXT_LIMIT
-from dispatcher.domain.decision import BargeIn
+from dispatcher.domain.decision import BargeIn, IdentityRule
 from dispatcher.domain.errors import ExitCode
 from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
 from dispatcher.platforms.genesys.regions import REGIONS
 from dispatcher.platforms.missing_grants import GENESYS_PAGES, MESSAGING_PAGES
-from dispatcher.settings import PlatformSettings, SettingsError, load
+from dispatcher.settings import PlatformSettings, SettingsError, load, warnings
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "id", "DISPATCHER_CLIENT_SECRET": "secret"}
 SHIPPED = Path(__file__).parents[2] / "config" / "genesys.toml"
@@ -93,7 +93,12 @@ def test_where_tokens_are_issued(changes, url):
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"region": "mypurecloud.fr"}, "platform.region", "mypurecloud.fr"),
+        ({"region": "Germany"}, "platform.region", "Germany"),
+        ({"region": "mypurecloud.co"}, "platform.region", "mypurecloud.co"),
+        ({"region": "https://"}, "platform.region", "https://"),
+        ({"base_url": "https://api.euw2.pure.cloud"}, "platform.base_url", "another region"),
+        ({"base_url": "https://apps.usw2.pure.cloud"}, "platform.base_url", "not the API's host"),
+        ({"login_url": "https://api.usw2.pure.cloud"}, "platform.login_url", "issues tokens"),
         ({"region": None}, "platform.region", "is missing"),
         ({"from_address": None}, "platform.from_address", "is missing"),
         ({"from_address": '" "'}, "platform.from_address", "is missing"),
@@ -120,10 +125,81 @@ def test_mistakes(purpose, changes, key, words, tmp_path, monkeypatch):
     assert words in found[key].problem
 
 
-def test_an_unknown_region_gets_a_hint_with_the_known_ones():
-    """All of them: one cannot be guessed."""
-    hint = mistakes(region="mypurecloud.fr")["platform.region"].hint
-    assert all(region in hint for region in REGIONS)
+def test_what_is_no_region_gets_a_hint_with_the_known_ones_and_the_way_out():
+    """All of them where none can be guessed."""
+    hint = mistakes(region="Germany")["platform.region"].hint
+    assert all(region in hint for region in (*REGIONS, "platform.base_url", "platform.login_url"))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("mypurecloud.co", "mypurecloud.com"),
+        ("mypurcloud.de", "mypurecloud.de"),
+        ("mypureclodu.ie", "mypurecloud.ie"),
+        ("usw2.purecloud", "usw2.pure.cloud"),
+    ],
+)
+def test_a_typing_mistake_gets_the_right_region_suggested(written, meant):
+    """It is no warning: the domain may be somebody else's, who would get the secret."""
+    hint = mistakes(region=written)["platform.region"].hint
+    assert f'did you mean "{meant}"?' in hint
+    assert "platform.base_url" in hint
+
+
+@pytest.mark.parametrize(
+    ("written", "region"),
+    [
+        ("eu-central-1", "mypurecloud.de"),
+        ("EU_CENTRAL_1", "mypurecloud.de"),
+        ("https://apps.mypurecloud.de", "mypurecloud.de"),
+        ("https://apps.mypurecloud.de/directory/#/home?x=1", "mypurecloud.de"),
+        ("https://login.usw2.pure.cloud:443/", "usw2.pure.cloud"),
+        ("MyPureCloud.de", "mypurecloud.de"),
+        ("euc1.pure.cloud", "mypurecloud.de"),
+        ("euc1", "mypurecloud.de"),
+        ("prod-use1", "mypurecloud.com"),
+        ("apne1", "mypurecloud.jp"),
+        ("mypurecloud.de/", "mypurecloud.de"),
+        (" api.mypurecloud.com.au. ", "mypurecloud.com.au"),
+        ("acme.mypurecloud.com", "mypurecloud.com"),
+        ("eusc-de-east-1", "edee1.eusc-pure.cloud"),
+    ],
+)
+def test_other_spellings_of_a_region(written, region):
+    """What people copy from their browser, from AWS or from an export means the region."""
+    found = settings(region=written)
+    assert found.platform.region == region
+    assert not [words for words in warnings(found) if "platform.region" in words]
+
+
+@pytest.mark.parametrize(
+    ("written", "region"),
+    [
+        ("apse3.pure.cloud", "apse3.pure.cloud"),
+        ("https://apps.mypurecloud.fr/", "mypurecloud.fr"),
+        ("frr1.eusc-pure.cloud", "frr1.eusc-pure.cloud"),
+        ("cloud.example.org", "cloud.example.org"),
+    ],
+)
+def test_a_region_that_is_newer_than_the_list_is_a_warning(written, region):
+    """The hosts that follow from it are named, and the settings that replace them."""
+    found = settings(region=written)
+    assert str(token_url(found)) == f"https://login.{region}/oauth/token"
+    (words,) = [words for words in warnings(found) if "platform.region" in words]
+    for part in (region, f"https://api.{region}", "platform.base_url", "platform.login_url"):
+        assert part in words
+
+
+def test_all_hosts_are_of_one_region():
+    """A token of one region is refused in another."""
+    for one in ({"login_url": "https://login.mypurecloud.de"}, {"base_url": "https://api.x.org"}):
+        others = {"region": None, "base_url": "https://api.mypurecloud.de"} | one
+        if "base_url" not in one:
+            assert settings(**others)
+    wrong = {"login_url": "https://login.mypurecloud.ie"}
+    hint = mistakes(region=None, base_url="https://api.mypurecloud.de", **wrong)
+    assert "valid in its own region only" in hint["platform.base_url"].hint
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -183,6 +259,16 @@ def test_barging_in_is_the_operators_choice(barge_in):
     assert make_policy(settings()).barge_in is BargeIn.NEVER
 
 
+@pytest.mark.parametrize("rule", IdentityRule)
+def test_the_rule_for_two_people_is_the_campaigns(rule):
+    """With the row's id a send in doubt cannot be proved absent: its person may be merged."""
+    sets = [f"{key}={value}" for key, value in OWN.items()]
+    rules = make_policy(load(None, env=SECRETS, sets=[*sets, f"rules.identity={rule.value}"]))
+    assert rules.identity is rule
+    assert rules.reconcile.reports_people is (rule is not IdentityRule.ROW)
+    assert make_policy(settings()).identity is IdentityRule.PARK
+
+
 def test_the_other_dialect_stays_as_it_is():
     """It goes into open sessions, and needs a person and an address."""
     sets = ["campaign=c", "source.path=-", "platform.base_url=https://api.example.com"]
@@ -194,6 +280,21 @@ def test_the_other_dialect_stays_as_it_is():
         True,
     )
     assert text_limit(found) == TEXT_LIMIT
+
+
+def test_a_template_of_another_alphabet_has_fewer_characters_for_sms():
+    """Five parts of UCS-2 are 335; one character makes it that."""
+    for text, wrong in (("x" * 600, False), ("x" * 599 + "ç", True), ("п" * 335, False)):
+        changes = {"messenger": "sms", "from_address": "+4930100"}
+        sets = [f"{key}={value}" for key, value in OWN.items()]
+        sets += [f"platform.{key}={value}" for key, value in changes.items()]
+        sets.append(f"message.text={text}")
+        if wrong:
+            with pytest.raises(SettingsError, match="9 parts as SMS"):
+                load(None, env=SECRETS, sets=sets)
+        else:
+            found = load(None, env=SECRETS, sets=sets)
+            assert any("U+043F" in words for words in warnings(found)) is ("п" in text)
 
 
 def test_a_template_that_is_too_long_for_sms():

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dispatcher.domain.ids import canonical_id
 from dispatcher.domain.lineage_check import CLOCK_SKEW_SECONDS, LineageLink, LinkVerdict, judge
 from dispatcher.domain.status import Step
 from dispatcher.engine.readonly.platform_reader import PlatformReader, PlatformReadError
@@ -95,5 +96,7 @@ async def _look_back(
             f"the platform answers {status} to a look back{correlation}; the links checked "
             "before are marked: try again later from there"
         )
-    shown = {conversation.id: conversation for conversation in answer.past_conversations}
+    shown = {
+        canonical_id(conversation.id): conversation for conversation in answer.past_conversations
+    }
     return [(link, judge(link, shown)) for link in page]

@@ -20,6 +20,7 @@ from dispatcher.ports import (
     TokenExpiredError,
     TokenGrants,
     TokenUnavailableError,
+    WrongAddressError,
 )
 
 FORBIDDEN_LIMIT = 5
@@ -64,7 +65,7 @@ class PlatformReader:
         """
         try:
             return _check_grants(await self._platform.renew(0))
-        except CredentialsUnavailableError as error:
+        except (CredentialsUnavailableError, WrongAddressError) as error:
             raise PlatformReadError(str(error)) from None
         except TokenUnavailableError as error:
             raise _unreachable(str(error)) from None

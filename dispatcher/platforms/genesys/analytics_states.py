@@ -5,16 +5,24 @@ from urllib.parse import quote
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.ids import canonical_id, same_id
 from dispatcher.platforms.genesys.requests import DETAILS_PATH, Sender, needs_address
-from dispatcher.platforms.genesys.responses import CUSTOMER, ENGAGED_PURPOSES, parse_failure
+from dispatcher.platforms.genesys.responses import ENGAGED_PURPOSES, customers, parse_failure
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
-from dispatcher.platforms.response_parsing import correlation, listed, moment, path_part, text
+from dispatcher.platforms.response_parsing import (
+    correlation,
+    id_text,
+    listed,
+    moment,
+    path_part,
+    text,
+)
 
 
 def details_target(conversation_ids: Sequence[str]) -> str:
     """Return the path and query for several conversations."""
-    ids = ",".join(quote(path_part(id_), safe="") for id_ in conversation_ids)
+    ids = ",".join(quote(path_part(canonical_id(id_)), safe="") for id_ in conversation_ids)
     return f"{DETAILS_PATH}?id={ids}"
 
 
@@ -39,10 +47,10 @@ def _conversation(
     row: object, sender: Sender, windows: ThreadingWindows, now: float
 ) -> Conversation | None:
     """Parse one record; None if it lacks its one person, or what a send would need."""
-    id_, participants = text(row, "conversationId"), listed(row, "participants")
-    customers = [part for part in participants if text(part, "purpose") == CUSTOMER]
-    people = {text(customer, "externalContactId") for customer in customers} - {None}
-    sessions = [session for customer in customers for session in listed(customer, "sessions")]
+    id_, participants = id_text(row, "conversationId"), listed(row, "participants")
+    found = customers(participants)
+    people = {id_text(customer, "externalContactId") for customer in found} - {None}
+    sessions = [session for customer in found for session in listed(customer, "sessions")]
     if id_ is None or len(people) != 1 or not sessions:
         return None
     target = _target(sessions, sender)
@@ -76,6 +84,6 @@ def _target(sessions: Sequence[object], sender: Sender) -> Target | None:
     for session in sessions:
         for key in ("addressFrom", "addressTo"):
             address = text(session, key)
-            if address not in (None, sender.from_address):
+            if address is not None and not same_id(address, sender.from_address):
                 return Target(address, is_guest_id=False)
     return None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import orjson
 
 from dispatcher.domain.answer import Answer
+from dispatcher.domain.ids import same_id
 from dispatcher.platforms.api_client import BackgroundClient
 from dispatcher.platforms.genesys.requests import (
     CONVERSATIONS_PATH,
@@ -50,7 +51,9 @@ class LineageWriter:
 
     def note(self, previous: str | None, conversation_id: str | None) -> None:
         """Queue that ``conversation_id`` continues ``previous``, if they differ."""
-        if self._write is None or previous is None or conversation_id in (None, previous):
+        if self._write is None or previous is None or conversation_id is None:
+            return
+        if same_id(conversation_id, previous):
             return
         if len(self._waiting) >= MAX_QUEUED or not is_path_part(conversation_id):
             self._lost(conversation_id, "too many wait to be written")

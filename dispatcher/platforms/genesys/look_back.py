@@ -7,6 +7,7 @@ from functools import partial
 import orjson
 
 from dispatcher.domain.answer import Answer, QuotaReading
+from dispatcher.domain.ids import canonical_id, same_id
 from dispatcher.domain.past_conversation import PastConversation
 from dispatcher.platforms.access_token import AccessToken
 from dispatcher.platforms.api_client import ApiClient, BackgroundClient
@@ -18,8 +19,8 @@ from dispatcher.platforms.genesys.requests import (
     by_person,
 )
 from dispatcher.platforms.genesys.responses import (
-    CUSTOMER,
     address,
+    customers,
     latest_customer,
     messages,
     parse_failure,
@@ -29,6 +30,7 @@ from dispatcher.platforms.http import HttpResponse
 from dispatcher.platforms.response_parsing import (
     Body,
     correlation,
+    id_text,
     is_path_part,
     listed,
     moment,
@@ -114,8 +116,8 @@ class GenesysLookBack:
 
     async def _look(self, requests: "_Requests", queries: Sequence[LookBackQuery]) -> Reply:
         people = [query.external_contact_id for query in queries]
-        named = list(dict.fromkeys(person for person in people if person is not None))
-        ids = list(dict.fromkeys(query.conversation_id for query in queries))
+        named = list(dict.fromkeys(canonical_id(id_) for id_ in people if id_ is not None))
+        ids = list(dict.fromkeys(canonical_id(query.conversation_id) for query in queries))
         traces: dict[str, _Trace] = {}
         intervals = list(self._intervals(queries))
         for interval in intervals:
@@ -145,7 +147,7 @@ class GenesysLookBack:
     def _is_foreign(self, customer: object) -> bool:
         """Return True if a conversation is with another sender, so that it proves nothing."""
         ends = {address(customer, "fromAddress"), address(customer, "toAddress")}
-        return None not in ends and self._from not in ends
+        return None not in ends and not any(same_id(self._from, end) for end in ends)
 
     def _intervals(self, queries: Sequence[LookBackQuery]) -> Iterator[tuple[float, float]]:
         """Yield intervals without gaps, from the earliest time of a query until now."""
@@ -235,7 +237,7 @@ def _is_last(body: Body, rows: Sequence[object], page: int) -> bool:
 
 def _traces(rows: Sequence[object]) -> Iterator[tuple[str, _Trace]]:
     for row in rows:
-        id_ = text(row, "conversationId")
+        id_ = id_text(row, "conversationId")
         if id_ is not None and is_path_part(id_):
             until = max(_moments(row), default=float("-inf"))
             yield id_, _Trace(until, _person(row), _is_messaging(row))
@@ -270,9 +272,5 @@ def _those(value: object, *keys: str) -> Iterator[float]:
 
 
 def _person(row: object) -> str | None:
-    people = (
-        text(part, "externalContactId")
-        for part in listed(row, "participants")
-        if text(part, "purpose") == CUSTOMER
-    )
+    people = (id_text(part, "externalContactId") for part in customers(listed(row, "participants")))
     return next((person for person in people if person is not None), None)

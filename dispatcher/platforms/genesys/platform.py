@@ -11,7 +11,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.status import Step
-from dispatcher.platforms.api_client import ApiClient, BackgroundClient, ParseResponse
+from dispatcher.platforms.api_client import ApiClient, BackgroundClient, OnOddValue, ParseResponse
 from dispatcher.platforms.genesys.analytics_states import details_target, read_states
 from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
 from dispatcher.platforms.genesys.look_back import GenesysLookBack
@@ -36,6 +36,7 @@ class GenesysOptions:
 
     ``lost`` is called with a conversation whose lineage was not written, and the reason.
     ``pacer`` permits the requests that the adapter makes beside those of the engine.
+    ``on_odd_value`` is called with a header that cannot be used.
     """
 
     base_url: str
@@ -43,6 +44,7 @@ class GenesysOptions:
     lineage: Lineage
     lost: OnLineageLost
     pacer: BackgroundPacer
+    on_odd_value: OnOddValue = lambda _name, _value: None
 
 
 class GenesysPlatform:
@@ -53,7 +55,7 @@ class GenesysPlatform:
     ) -> None:
         self._tokens = tokens
         self._sender = options.sender
-        self._api = ApiClient(http, tokens, options.base_url, clock)
+        self._api = ApiClient(http, tokens, options.base_url, clock, options.on_odd_value)
         background = BackgroundClient(self._api, options.pacer)
         self._timeline = ThreadingTimeline(background, clock)
         self._look_back = GenesysLookBack(self._api, background, options.sender.from_address, clock)

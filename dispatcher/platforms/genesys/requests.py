@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.sms import alphabet_of, parts_of
 
 Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
 Lineage = Literal["none", "external-tag", "attributes"]
@@ -20,6 +21,8 @@ CONVERSATIONS_PATH = "/api/v2/conversations"
 
 TEXT_LIMITS: dict[str, int] = {"sms": 765}
 """Characters a text may have, where it is not `TEXT_LIMIT` (source: platform contract)."""
+MAX_SMS_PARTS = 5
+"""The most parts of an SMS: 765 characters are five of the 7-bit alphabet (source: the same)."""
 BY_CONTACT = frozenset({"webmessaging", "sms", "open"})
 """Messengers whose messages can name an external contact (source: the SDK's request model)."""
 ATTRIBUTE = "dispatcher.previousConversationId"
@@ -45,6 +48,18 @@ class Sender:
 def text_limit(messenger: str) -> int:
     """Return the number of characters that a message may have."""
     return TEXT_LIMITS.get(messenger, TEXT_LIMIT)
+
+
+def text_problem(text: str) -> str:
+    """Return why a text is too long for SMS, "" if it is not.
+
+    The limit is given in characters. Carriers count parts, and other alphabets have fewer
+    characters in a part; what the platform does with more is not documented.
+    """
+    parts = parts_of(text)
+    if parts <= MAX_SMS_PARTS:
+        return ""
+    return f"{parts} parts as SMS in {alphabet_of(text).name}, at most {MAX_SMS_PARTS} can be sent"
 
 
 def needs_address(messenger: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dispatcher.domain.answer import Answer, Hint
 from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.ids import same_id
 from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.requests import Sender, needs_address
@@ -14,6 +15,7 @@ from dispatcher.platforms.response_parsing import (
     Body,
     correlation,
     get_value,
+    id_text,
     listed,
     moment,
     parse_refusal,
@@ -38,6 +40,8 @@ PRESENT_STATES = frozenset(
 )
 """States of a participant that has not left (source: platform contract, state check)."""
 CUSTOMER = "customer"
+EXTERNAL = "external"
+"""The other side of a conversation that our own side began (source: the SDK's purposes)."""
 ENGAGED_PURPOSES = frozenset({"agent", "user", "bot", "botflow"})
 """Purposes of participants whom a message into the session would interrupt."""
 FOREIGN_PURPOSES = ENGAGED_PURPOSES | {
@@ -95,7 +99,7 @@ def read_sent(step: Step, response: HttpResponse) -> Answer:
     if body is None:
         may_be_open = step is Step.OPEN and response.status in (400, 409)
         return parse_failure(response, _send_hint if may_be_open else _no_hint)
-    message, inside = text(body, "id"), text(body, "conversationId")
+    message, inside = id_text(body, "id"), id_text(body, "conversationId")
     return Answer(
         response.status,
         from_platform=True,
@@ -134,7 +138,7 @@ def conversation(
 ) -> Conversation | None:
     """Parse a conversation; None if it is not the conversation ``checked``."""
     participants = listed(body, "participants")
-    if text(body, "id") != checked or not isinstance(body.get("participants"), list):
+    if not same_id(text(body, "id"), checked) or not isinstance(body.get("participants"), list):
         return None
     customer = latest_customer(participants)
     if customer is None:
@@ -149,15 +153,25 @@ def conversation(
     )
 
 
+def customers(participants: Sequence[object]) -> list[object]:
+    """Return the participants that are the customer; a resumed conversation has several.
+
+    Where nobody is a customer, our own side began, and the external participant is the customer.
+    Beside a customer it is a third party.
+    """
+    return [part for part in participants if text(part, "purpose") == CUSTOMER] or [
+        part for part in participants if text(part, "purpose") == EXTERNAL
+    ]
+
+
 def latest_customer(participants: Sequence[object]) -> object | None:
-    """Return the customer that joined last: a resumed conversation has several."""
-    customers = [part for part in participants if text(part, "purpose") == CUSTOMER]
-    return max(reversed(customers), key=_joining_time, default=None)
+    """Return the customer that joined last."""
+    return max(reversed(customers(participants)), key=_joining_time, default=None)
 
 
 def person(customer: object) -> str | None:
     """Return the external contact id of a customer."""
-    return text(get_value(customer, "externalContact"), "id")
+    return id_text(get_value(customer, "externalContact"), "id")
 
 
 def address(participant: object, key: str) -> str | None:
@@ -169,21 +183,23 @@ def address(participant: object, key: str) -> str | None:
 def messages(participants: Sequence[object], indexed_until: float) -> tuple[PastMessage, ...]:
     """Return the customer's messages, and those that an agentless send may have made.
 
-    They have no texts. Analytics show those until ``indexed_until``, too.
+    In a conversation that our own side began, a message of the other side counts as ours unless it
+    was received: it is not documented which participant has the first message. Messages have no
+    texts. Analytics show those until ``indexed_until``, too.
     """
     found: dict[str, PastMessage] = {}
+    customer = {text(part, "purpose") for part in customers(participants)}
     for participant in participants:
-        for message in _messages(participant, indexed_until):
+        foreign = text(participant, "purpose") in FOREIGN_PURPOSES - customer
+        for message in () if foreign else _messages(participant, indexed_until):
             found.setdefault(message.id, message)
     return tuple(found.values())
 
 
 def _messages(participant: object, indexed_until: float) -> Iterator[PastMessage]:
     purpose = text(participant, "purpose")
-    if purpose in FOREIGN_PURPOSES:
-        return
     for row in listed(participant, "messages"):
-        id_, at = text(row, "messageId"), moment(row, "messageTime")
+        id_, at = id_text(row, "messageId"), moment(row, "messageTime")
         if id_ is not None and at is not None:
             outbound = purpose != CUSTOMER and text(row, "messageStatus") != "received"
             yield PastMessage(id_, outbound, at, None, indexed=at <= indexed_until)
@@ -218,6 +234,6 @@ def _target(customer: object, sender: Sender) -> Target | None:
         return None
     for key in ("fromAddress", "toAddress"):  # "from" is the side that wrote first
         found = address(customer, key)
-        if found is not None and found != sender.from_address:
+        if found is not None and not same_id(found, sender.from_address):
             return Target(found, is_guest_id=False)
     return None

@@ -8,10 +8,16 @@ from collections.abc import Collection, Iterator, Mapping
 
 from yarl import URL
 
-from dispatcher.domain.answer import NoAnswer
+from dispatcher.domain.answer import NoAnswer, NoAnswerCause
 from dispatcher.platforms.grants import RoleDivision, TokenInfo
-from dispatcher.platforms.http import HttpClient
+from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import correlation, get_value, listed, text
+from dispatcher.platforms.token_response import (
+    BASE_URL_SETTING,
+    TokenAddress,
+    is_wrong_address,
+    not_the_platform,
+)
 
 PATH = "/api/v2/tokens/me"
 ACTIVE = "active"
@@ -23,16 +29,25 @@ _REFUSED = (401, 403)
 class TokenInfoReader:
     """Reads what a token grants."""
 
-    def __init__(self, http: HttpClient, api_url: str) -> None:
+    def __init__(self, http: HttpClient, api_url: str, setting: str = BASE_URL_SETTING) -> None:
         self._http = http
         self._origin = http.origin(URL(api_url))
+        self._address = TokenAddress(str(URL(api_url).origin()), setting)
+        self._reached = False
 
     async def __call__(self, headers: dict[str, str]) -> TokenInfo:
         """Return what the token in ``headers`` grants.
 
         If it cannot be read, ``about`` says so, and no grant is reported missing.
+
+        Raises:
+            WrongAddressError: what answers is not the platform, and never was.
+
         """
         result, _ = await self._http.request(self._origin, "GET", PATH, headers, None)
+        if not self._reached and _is_another_server(result):
+            raise not_the_platform(result, self._address)
+        self._reached = self._reached or isinstance(result, HttpResponse)
         if isinstance(result, NoAnswer):
             return UNREAD
         if result.status in _REFUSED:
@@ -41,6 +56,13 @@ class TokenInfoReader:
         if result.status != 200 or result.body is None:  # noqa: PLR2004 - HTTP's OK
             return UNREAD
         return parse_token_info(result.body)
+
+
+def _is_another_server(result: HttpResponse | NoAnswer) -> bool:
+    """Return True if a refusal is not the platform's; a page with status 200 may be a fault."""
+    if isinstance(result, HttpResponse):
+        return is_wrong_address(result) and result.status // 100 != 2  # noqa: PLR2004 - HTTP's class of success
+    return result.wrong_address and result.cause is NoAnswerCause.NOT_SENT
 
 
 def parse_token_info(body: Mapping[str, object]) -> TokenInfo:

@@ -54,6 +54,7 @@ class ContactBuilder:
         self._subject = _template(rules.subject, self._columns)
         self._zone = rules.zone
         self._limit = rules.text_limit
+        self._text_problem = rules.text_problem
 
     def build(self, row: dict[str, str]) -> Contact | None:
         """Return the row's contact, or None if the filter excludes it. Changes ``row``.
@@ -92,6 +93,8 @@ class ContactBuilder:
             raise InvalidRowError(
                 "text_too_long", f"{len(text)} characters, at most {self._limit} can be sent"
             )
+        if self._text_problem is not None and (problem := self._text_problem(text)):
+            raise InvalidRowError("text_too_long", problem)
         return text
 
     def _attributes(self, row: dict[str, str]) -> dict[str, str]:
