@@ -21,6 +21,7 @@ from dispatcher.ledgers.maintenance import prune as pruner
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.maintenance.batches import ReportProgress, truncate_wal
 from dispatcher.ledgers.maintenance.integrity import check_integrity
+from dispatcher.ledgers.registration import adopt_ledger
 from dispatcher.ports import LedgerError
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -30,9 +31,9 @@ _MIB = 1 << 20
 
 @click.group(cls=LazyGroup)  # which lists its commands in this order
 def ledger() -> None:
-    """Look after the ledger: prune it, verify it, copy it, or forget a person.
+    """Look after the ledger: prune it, verify it, copy it, adopt a copy, or forget a person.
 
-    verify and backup work while a dispatcher runs. prune and forget need the ledger for
+    verify and backup work while a dispatcher runs. prune, forget and adopt need the ledger for
     themselves: stop the run first.
     """
 
@@ -153,6 +154,25 @@ def forget(
         forgotten = erase.erase_person(path, target, time.time(), report=report)
     emptied = truncate_wal(path)
     return _report_erasure(path, target, forgotten, emptied=emptied)
+
+
+@ledger.command(epilog=EPILOG, short_help="Accept a ledger that is a copy.")
+@ledger_file_options
+@debug_option
+def adopt(options: ConfigOptions) -> int:
+    """Accept a ledger that is a copy: a backup, a moved file or a restored one.
+
+    Do so only if the other file is lost or will never be used again. What was sent after the copy
+    was made is not in it, and is sent again unless you take those people out of the source.
+    """
+    path = options.ledger_path()
+    with _exclusive_use(path, "adopt"):
+        adopted = adopt_ledger(path, time.time())
+    if adopted is None:
+        click.echo(f"Ledger {path} is no copy: nothing was changed.")
+    else:
+        click.echo(f"Ledger {path} was adopted: {adopted}.")
+    return ExitCode.DONE
 
 
 def _report_erasure(

@@ -49,15 +49,21 @@ _OUTCOMES = {
     help="With --once: leave what is due later than this in the ledger.",
 )
 @click.option("--log-format", help="auto, json or console.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Accept a ledger that is a copy; what was sent since the copy was made is sent again.",
+)
 @progress_option
 @debug_option
-def run(
+def run(  # noqa: PLR0913 - one parameter for each option
     options: SettingsOptions,
     *,
     limit: int | None,
     once: bool,
     wait_limit: float | None,
     log_format: str | None,
+    adopt: bool,
     progress: bool | None,
 ) -> int:
     """Send to every contact of the source, and to those that the ledger still holds.
@@ -83,7 +89,7 @@ def run(
     console = Console()
     live = is_live(console, progress)
     view = progress_view(console, live=live)
-    result = app.run(_quieter(settings, live=live), view, once=once, limit=limit)
+    result = app.run(_quieter(settings, live=live), view, once=once, limit=limit, adopt=adopt)
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
