@@ -11,9 +11,14 @@ _MINUTE = 60
 _HOUR = 3600
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
 def contacts(number: int) -> str:
     """Return a number of contacts: 1 contact, 2,000 contacts."""
-    return f"{number:,} contact{'s' if number != 1 else ''}"
+    return plural(number, "contact")
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dispatcher.app import ProgressView
 from dispatcher.cli import formatting
+from dispatcher.cli.consoles import RunConsole
 from dispatcher.domain.status import Status
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot
 from dispatcher.telemetry.stats.merge import merge_snapshots
@@ -54,7 +55,7 @@ def show_counts(*names: str, live: bool | None) -> Iterator[Callable[..., None]]
     The function takes a pair for each name: what is done, and the total (None: not known yet).
     ``live`` is the option --progress.
     """
-    console, timer = Console(stderr=True), LineTimer()
+    console, timer = RunConsole(stderr=True), LineTimer()
 
     def show_line(*counts: tuple[int, int | None]) -> None:
         if timer.is_due():

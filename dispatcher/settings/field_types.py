@@ -151,7 +151,7 @@ def _timezone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
         raise WrongValueError(
-            "is not a time zone that this machine has", 'for example "UTC" or "Europe/Berlin"'
+            "is not a valid time zone", 'for example "UTC" or "Europe/Berlin"'
         ) from error
     return value
 
@@ -160,7 +160,7 @@ def _quiet(value: str) -> str:
     try:
         QuietHours.parse(value)
     except ValueError as error:
-        raise WrongValueError(str(error), 'for example "21:00-08:00"; empty for none') from error
+        raise WrongValueError(str(error), "leave it empty for none") from error
     return value
 
 

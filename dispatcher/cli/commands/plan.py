@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
 from dispatcher.cli.config import SettingsOptions, settings_options
+from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option, progress_option
 from dispatcher.cli.progress import show_counts
@@ -86,7 +86,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     if as_json:
         click.echo(json.dumps(report_as_json(settings, report, seconds, time.time()), indent=2))
         return ExitCode.DONE
-    console = Console()
+    console = OutputConsole()
     console.print(_rows(settings.campaign, report))
     console.print(_outcomes(report.estimate))
     console.print(_requests_table(report.estimate))

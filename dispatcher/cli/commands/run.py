@@ -3,12 +3,13 @@
 import sys
 
 import click
-from rich.console import Console
 
 from dispatcher import app
 from dispatcher.cli import summary
 from dispatcher.cli.config import SettingsOptions, settings_options
+from dispatcher.cli.consoles import RunConsole
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.missing_rows import missing_rows
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.cli.progress import is_live, progress_view
 from dispatcher.domain.errors import ExitCode
@@ -86,7 +87,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     )
     for warning in warnings(settings):
         say(f"warning: {warning}")
-    console = Console()
+    console = RunConsole()
     live = is_live(console, progress)
     view = progress_view(console, live=live)
     result = app.run(_quieter(settings, live=live), view, once=once, limit=limit, adopt=adopt)
@@ -94,9 +95,16 @@ def run(  # noqa: PLR0913 - one parameter for each option
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
     summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
-    code, words = _OUTCOMES[result.ending]
+    code, words = _ending(result)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
+
+
+def _ending(result: app.RunResult) -> tuple[ExitCode, str]:
+    """Return the exit code of a run, and its end in words."""
+    if result.ending is app.RunOutcome.DONE and (missing := missing_rows(result)) is not None:
+        return ExitCode.NO_ROWS, missing
+    return _OUTCOMES[result.ending]
 
 
 def _quieter(settings: Settings, *, live: bool) -> Settings:
