@@ -8,8 +8,13 @@ from dispatcher.ports import Totals
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 
-def missing_rows(result: RunResult) -> str | None:
-    """Return why there was nobody to send to, in words; None if that is not what happened."""
+def missing_rows(result: RunResult, *, limited: bool = False) -> str | None:
+    """Return why there was nobody to send to, in words; None if that is not what happened.
+
+    A ``limited`` run may end before it has read every campaign.
+    """
+    if limited and any(totals.admitted for totals in result.totals.values()):
+        return None
     several = len(result.totals) > 1
     for campaign, totals in result.totals.items():
         found = _of_campaign(totals, result.snapshots[campaign])

@@ -9,10 +9,11 @@ from dispatcher.cli.options import debug_option
 
 COMMANDS = {
     "demo": ("demo:demo", "See it work: 2,000 contacts on a local sandbox."),
+    "init": ("init:init", "Write a first configuration and a few contacts."),
     "run": ("run:run", "Send to every contact of the source."),
     "check": ("check:check", "Report everything that is wrong with a configuration."),
     "status": ("status:status", "Show the status of a campaign."),
-    "plan": ("plan:plan", "Report what a run would do, and send nothing."),
+    "plan": ("plan:plan", "Dry run: report what a run would do, and send nothing."),
     "lineage": ("lineage:lineage", "Which conversation continues which: export it, verify it."),
     "parked": ("parked:parked", "Look at contacts that wait for a person, replay or drop them."),
     "rejected": ("rejected:rejected", "Export the rows that could not become contacts."),
@@ -46,9 +47,10 @@ def cli() -> None:
     \b
     Start here:
       dispatcher demo                                see it work, on a local sandbox
+      dispatcher init                                write a first dispatcher.toml
       dispatcher check --config dispatcher.toml      everything that is wrong with a config
       dispatcher check --config dispatcher.toml --online
-      dispatcher plan --config dispatcher.toml       what a run would do
+      dispatcher plan --config dispatcher.toml       dry run: what a run would do
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml
       dispatcher status --config dispatcher.toml

@@ -36,7 +36,7 @@ def result(*, rows=0, admitted=0, duplicates=0, filtered=0, rejected=0, run=None
 def test_a_run_without_good_rows(facts, words):
     ended = result(**facts)
     assert re.search(words, missing_rows(ended))
-    assert _ending(ended)[0] is ExitCode.NO_ROWS
+    assert _ending(ended, limited=False)[0] is ExitCode.NO_ROWS
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,21 @@ def test_a_run_without_good_rows(facts, words):
 def test_a_run_that_had_good_rows_now_or_earlier_is_done(facts):
     ended = result(**facts)
     assert missing_rows(ended) is None
-    assert _ending(ended)[0] is ExitCode.DONE
+    assert _ending(ended, limited=False)[0] is ExitCode.DONE
+
+
+def test_a_limit_may_end_a_run_before_a_campaign_is_read():
+    good, empty = result(rows=1, admitted=1, run=(1, 1, 0, 1)), result()
+    both = RunResult(
+        RunOutcome.DONE,
+        {"a": good.snapshots["c"], "b": empty.snapshots["c"]},
+        {"a": good.totals["c"], "b": empty.totals["c"]},
+    )
+    assert missing_rows(both, limited=True) is None
+    assert "campaign b: the source has no rows" in missing_rows(both)
+    assert missing_rows(empty, limited=True)
 
 
 def test_another_end_keeps_its_code():
-    assert _ending(result(ending="drained"))[0] is ExitCode.DONE
-    assert _ending(result(ending="halted"))[0] is ExitCode.HALTED
+    assert _ending(result(ending="drained"), limited=False)[0] is ExitCode.DONE
+    assert _ending(result(ending="halted"), limited=False)[0] is ExitCode.HALTED

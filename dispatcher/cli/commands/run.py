@@ -95,15 +95,17 @@ def run(  # noqa: PLR0913 - one parameter for each option
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
     summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
-    code, words = _ending(result)
+    code, words = _ending(result, limited=limit is not None)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
 
 
-def _ending(result: app.RunResult) -> tuple[ExitCode, str]:
+def _ending(result: app.RunResult, *, limited: bool) -> tuple[ExitCode, str]:
     """Return the exit code of a run, and its end in words."""
-    if result.ending is app.RunOutcome.DONE and (missing := missing_rows(result)) is not None:
-        return ExitCode.NO_ROWS, missing
+    if result.ending is app.RunOutcome.DONE:
+        missing = missing_rows(result, limited=limited)
+        if missing is not None:
+            return ExitCode.NO_ROWS, missing
     return _OUTCOMES[result.ending]
 
 
