@@ -11,7 +11,7 @@ from dispatcher.cli.closed_pipes import drop_output
 from dispatcher.domain.errors import DispatcherError, ExitCode
 
 MEANINGS = {
-    ExitCode.DONE: "done; or drained after a signal, and the next run goes on from there",
+    ExitCode.DONE: "done; or drained after a signal, and the next run continues from there",
     ExitCode.BUG: "a bug: please report it with the output of --debug",
     ExitCode.USAGE: "usage or configuration is wrong; everything that is wrong is named",
     ExitCode.SOURCE: "the source cannot be read",

@@ -177,7 +177,7 @@ def line(snapshot: Snapshot) -> str:
     parts = [
         f"{formatting.duration(snapshot.seconds)}: {settled}",
         *waiting,
-        f"left {formatting.remaining(snapshot)}",
+        f"remaining {formatting.remaining(snapshot)}",
         f"quota {gauges.quota_used:.0%}" if gauges else "quota -",
         *(f"{name} {number}" for name, number in formatting.failures(snapshot).items()),
         *formatting.halts(snapshot),
@@ -193,7 +193,8 @@ def line(snapshot: Snapshot) -> str:
 def _counts_of(snapshot: Snapshot) -> list[str]:
     settled = f"{snapshot.settled_total:,}"
     by_status = ", ".join(
-        f"{status} {number:,}" for status, number in formatting.outcomes(snapshot.settled).items()
+        f"{formatting.status_name(status)} {number:,}"
+        for status, number in formatting.outcomes(snapshot.settled).items()
     )
     return [
         f"settled {settled}: {by_status}",
@@ -243,7 +244,7 @@ def _contacts(snapshot: Snapshot) -> Text:
     return Text(
         f"{snapshot.settled_total:,} settled, "
         f"{formatting.waiting(snapshot):,} waiting, "
-        f"{snapshot.rates.settled_10:.1f}/s, left {formatting.remaining(snapshot)}"
+        f"{snapshot.rates.settled_10:.1f}/s, remaining {formatting.remaining(snapshot)}"
     )
 
 
@@ -251,7 +252,8 @@ def _counts(counts: Mapping[Status, int] | Mapping[str, int], *, alarm: bool = F
     text = Text()
     for name, number in counts.items():
         style = "bold yellow" if alarm and number else "bold" if number else "dim"
-        text.append(f"{name} ").append(f"{number:,}   ", style=style)
+        shown = formatting.status_name(name) if isinstance(name, Status) else name
+        text.append(f"{shown} ").append(f"{number:,}   ", style=style)
     return text
 
 

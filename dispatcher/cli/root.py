@@ -15,10 +15,16 @@ COMMANDS = {
     "status": ("status:status", "Show the status of a campaign."),
     "plan": ("plan:plan", "Dry run: report what a run would do, and send nothing."),
     "lineage": ("lineage:lineage", "Which conversation continues which: export it, verify it."),
-    "parked": ("parked:parked", "Look at contacts that wait for a person, replay or drop them."),
-    "rejected": ("rejected:rejected", "Export the rows that could not become contacts."),
-    "pause": ("pause:pause", "Let a campaign take nothing new."),
-    "resume": ("pause:resume", "Let a paused campaign go on."),
+    "parked": (
+        "parked:parked",
+        "Dead letters: list contacts that wait for a person, replay or drop them.",
+    ),
+    "rejected": (
+        "rejected:rejected",
+        "Export the rows that could not become contacts, to correct them.",
+    ),
+    "pause": ("pause:pause", "Pause a campaign: it takes nothing new."),
+    "resume": ("pause:resume", "Resume a paused campaign."),
     "explain": ("explain:explain", "Show the whole history of one contact."),
     "ledger": ("ledger:ledger", "Prune, verify, copy a ledger, or forget a person."),
     "sandbox": ("sandbox:sandbox", "Serve a local platform to try things on."),
@@ -42,7 +48,7 @@ def cli() -> None:
 
     The dispatcher reads contacts from a file, asks the platform for the state of each session,
     sends into the open ones, opens a linked conversation for the closed ones, and keeps a ledger
-    so that nobody is written to twice and nobody is lost.
+    so that nobody gets two messages and nobody is lost.
 
     \b
     Start here:

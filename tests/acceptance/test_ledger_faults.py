@@ -211,7 +211,8 @@ def test_a_ledger_of_a_newer_version(played):
     done = played.run()
     assert_ends(
         done,
-        f"{played.ledger}: it was written by a newer dispatcher (schema 99, this one knows {len(MIGRATIONS)}); "
+        f"{played.ledger}: it was written by a newer dispatcher (schema 99, this one knows "
+        f"{len(MIGRATIONS)}); "
         "install that one, or set ledger.path to another file",
     )
     assert played.sandbox.effects() == []

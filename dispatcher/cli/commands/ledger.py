@@ -10,6 +10,7 @@ import click
 
 from dispatcher.cli.config import ConfigOptions, ledger_file_options
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.formatting import plural
 from dispatcher.cli.lazy_group import LazyGroup
 from dispatcher.cli.options import FILE, debug_option, progress_option
 from dispatcher.cli.progress import show_counts
@@ -70,8 +71,8 @@ def prune(  # noqa: PLR0913 - one parameter for each option
         pruned, left = pruner.prune_ledger(path, order, vacuum=vacuum, report=report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
-        f"{pruned.contacts:,} contacts, {pruned.lineage:,} lineage "
-        f"rows and {pruned.rejected:,} rejected rows {would}."
+        f"{plural(pruned.contacts, 'contact')}, {plural(pruned.lineage, 'lineage row')} and "
+        f"{plural(pruned.rejected, 'rejected row')} {would}."
     )
     click.echo(
         f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
@@ -80,26 +81,26 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     return ExitCode.DONE
 
 
-@ledger.command(epilog=EPILOG, short_help="Check that a ledger is whole.")
+@ledger.command(epilog=EPILOG, short_help="Check that a ledger is intact.")
 @ledger_file_options
 @click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
 @debug_option
 def verify(options: ConfigOptions, *, quick: bool) -> int:
-    """Check that a ledger is whole, as a database and as a ledger.
+    """Check that a ledger is intact, as a database and as a ledger.
 
     The exit code is 4 if something is wrong; each finding says what to do.
     """
     path, found = options.ledger_path(), 0
     for finding in check_integrity(path, quick=quick):
         if not finding.count:
-            click.echo(f"ok    no {finding.meaning}")
+            click.echo(f"ok    {finding.sound}")
             continue
         found += 1
-        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.meaning}: {finding.count:,}; {finding.advice}")
     if found:
-        say(f"dispatcher: ledger {path}: {found} things are wrong with it")
+        say(f"dispatcher: ledger {path}: {plural(found, 'problem')} found")
         return ExitCode.LEDGER
-    click.echo(f"Ledger {path} is whole.")
+    click.echo(f"Ledger {path} is intact.")
     return ExitCode.DONE
 
 
@@ -120,7 +121,7 @@ def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool 
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
-        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.meaning}: {finding.count:,}; {finding.advice}")
     return ExitCode.LEDGER if found else ExitCode.DONE
 
 
@@ -184,7 +185,8 @@ def _report_erasure(
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
         raise ledger_error(path, f"nothing in it names {target.name!r}; check the key or the id")
     click.echo(
-        f"{forgotten.contacts:,} contacts and {forgotten.rejected:,} rejected rows were erased."
+        f"{plural(forgotten.contacts, 'contact')} and "
+        f"{plural(forgotten.rejected, 'rejected row')} were erased."
     )
     for contact in forgotten.refused:
         say(
@@ -221,7 +223,7 @@ def _age(text: str) -> float:
     age = int(match[1]) * _UNITS[match[2]]
     if age < _YOUNGEST:
         raise click.BadParameter(
-            "contacts younger than 1d may still be needed to find out what became of a send",
+            "contacts younger than 1d may still be needed to resolve a send in doubt",
             param_hint="--older-than",
         )
     return age

@@ -162,7 +162,7 @@ def _rows(campaign: str, report: DryRunReport) -> Table:
     table.add_row("new contact", "", f"{scan.contacts:,}")
     table.add_row("duplicate", "already in the campaign", f"{scan.duplicates:,}")
     for word, number in sorted(scan.rejected.items()):
-        table.add_row("rejected row", word, f"{number:,}")
+        table.add_row(formatting.ROW_REJECTED, word, f"{number:,}")
     table.add_row("filtered", "kept out by source.filter", f"{scan.filtered:,}")
     table.add_section()
     table.add_row("in the ledger", "not final", f"{scan.waiting:,}")
@@ -177,7 +177,9 @@ def _outcomes(estimate: Estimate) -> Table:
     for (status, reason), found in sorted(
         estimate.outcomes.items(), key=lambda item: (order[item[0][0]], -item[1].number)
     ):
-        table.add_row(str(status), str(reason), _interval(found), f"{found.number:,}")
+        table.add_row(
+            formatting.status_name(status), str(reason), _interval(found), f"{found.number:,}"
+        )
     for waits, found in estimate.waits.items():
         words = f"{waits}, counted above"
         table.add_row("deferred first", words, _interval(found), f"{found.number:,}")

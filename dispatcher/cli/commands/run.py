@@ -18,7 +18,7 @@ from dispatcher.telemetry.stats.merge import merge_snapshots
 
 _OUTCOMES = {
     app.RunOutcome.DONE: (ExitCode.DONE, "done"),
-    app.RunOutcome.DRAINED: (ExitCode.DONE, "drained; the next run goes on from here"),
+    app.RunOutcome.DRAINED: (ExitCode.DONE, "drained; the next run continues from here"),
     app.RunOutcome.DEFERRED: (
         ExitCode.DEFERRED,
         "contacts are left that are due later, or in doubt; run it again then",
@@ -33,7 +33,7 @@ _OUTCOMES = {
         ExitCode.FAILURES,
         "stopped because too many of the last contacts failed; the log has the reason of each",
     ),
-    None: (ExitCode.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
+    None: (ExitCode.STOPPED, "stopped at once; nothing is lost, the next run continues from here"),
 }
 
 
@@ -72,7 +72,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     Without --once it runs until it is stopped, and sends to contacts as they become due.
 
     The first SIGTERM or SIGINT drains: nothing new is begun, what is in flight is settled, and
-    the exit code is 0. A second one stops at once. Either way the next run goes on from there.
+    the exit code is 0. A second one stops at once. Either way the next run continues from there.
 
     \b
     Examples:
