@@ -102,7 +102,7 @@ def hint_for_unknown(path: KeyPath) -> str:
         if is_section:
             return did_you_mean_section(near[0])
         near = _nearest(path)
-    return did_you_mean(near[0]) if near else "config/dispatcher.toml shows every key"
+    return did_you_mean(near[0]) if near else "`dispatcher check --show` prints every key"
 
 
 def did_you_mean(name: str) -> str:

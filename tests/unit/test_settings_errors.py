@@ -70,7 +70,7 @@ def test_all_at_once_from_all_places(tmp_path):
         ("workers", "did you mean engine.workers?"),
         ("platform.client_secret", "secrets are read from DISPATCHER_CLIENT_ID and"),
         ("client_id", "secrets are read from DISPATCHER_CLIENT_ID and"),
-        ("engine.zzz", "config/dispatcher.toml shows every key"),
+        ("engine.zzz", "`dispatcher check --show` prints every key"),
     ],
 )
 def test_unknown_keys_get_a_hint(key, hint):
