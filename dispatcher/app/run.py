@@ -232,7 +232,7 @@ class _Run:
         """Stop the run: so many failures may have one cause, which would fail all contacts."""
         rules = campaign.rules
         share, sample_size = rules.stop_failed_share, rules.stop_failed_of
-        detail = f"more than {share:.1%} of the last {sample_size} contacts were parked or rejected"
+        detail = f"more than {share:.1%} of the last {sample_size} contacts were parked or refused"
         log = structlog.get_logger(campaign=campaign.name)
         log.error("run.too_many_failures", detail=detail)
         self._telemetry.sink(campaign.name).emit(Halted(HaltReason.FAILURES, detail))

@@ -67,15 +67,27 @@ def difference(recorded: LedgerLocation, found: LedgerLocation) -> str | None:
         return "was created at another time"
     if _differ(recorded.inode, found.inode):
         return "is another file (its inode differs)"
+    if _is_snapshot(recorded, found):
+        return "is on another file system of the same machine, such as a snapshot"
     if recorded.born and found.born:
         return None
     return _difference_of_place(recorded, found)
 
 
+def _is_snapshot(recorded: LedgerLocation, found: LedgerLocation) -> bool:
+    """Return whether a file that looks the same is a snapshot of the file system beside it.
+
+    A snapshot keeps inodes and creation times. A volume that only moves to another machine has
+    either the same path there, or another machine's id.
+    """
+    same_machine = recorded.machine != "" and recorded.machine == found.machine
+    other_place = _differ(recorded.file_system, found.file_system) and recorded.path != found.path
+    return same_machine and other_place
+
+
 def _difference_of_place(recorded: LedgerLocation, found: LedgerLocation) -> str | None:
     """Compare the places where no creation time proves that it is the same file."""
-    same_machine = recorded.machine == found.machine and recorded.host == found.host
-    if same_machine:
+    if recorded.machine == found.machine and recorded.host == found.host:
         return None  # a restart may give a file system another id
     if recorded.inode and found.inode:
         other = recorded.file_system != found.file_system

@@ -49,6 +49,7 @@ def test_the_same_file_elsewhere_is_no_copy(change):
         ({"inode": "43"}, "inode"),
         ({"inode": "43", "born": ""}, "inode"),
         ({"volume": "vol-2"}, "another volume"),
+        ({"file_system": "78", "path": "/snapshots/1/ledger.db"}, "snapshot"),
         ({"born": "", "file_system": "78", "machine": "m2"}, "another file system"),
         ({"inode": "", "born": "", "host": "b", "path": "/x"}, "another path"),
     ],

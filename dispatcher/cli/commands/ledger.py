@@ -170,7 +170,7 @@ def adopt(options: ConfigOptions) -> int:
     with _exclusive_use(path, "adopt"):
         adopted = adopt_ledger(path, time.time())
     if adopted is None:
-        click.echo(f"Ledger {path} is no copy: nothing was changed.")
+        click.echo(f"Ledger {path} is not a copy: nothing was changed.")
     else:
         click.echo(f"Ledger {path} was adopted: {adopted}.")
     return ExitCode.DONE

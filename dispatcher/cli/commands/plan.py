@@ -217,7 +217,7 @@ def _remarks(
             "(--ended-after)."
         )
     if scan.later:
-        yield f"Due later: {scan.later:,} contacts, the last {_iso(scan.last_due)}."
+        yield f"Due later: {formatting.contacts(scan.later)}, the last {_iso(scan.last_due)}."
     quota = f"{requests_per_minute(settings):,} requests a minute"
     spread = f" ({formatting.duration(low)} to {formatting.duration(high)})" if low != high else ""
     end = datetime.fromtimestamp(time.time() + estimate).astimezone()

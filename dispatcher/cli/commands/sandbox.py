@@ -99,7 +99,7 @@ def contacts(*, count: int, out: Path, seed: int, scenario: Path | None) -> int:
         written = write_contacts(out, count=count, shares=shares, seed=seed)
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written: {error.strerror}") from error
-    click.echo(f"{out}: {count:,} contacts")
+    click.echo(f"{out}: {count:,} contact{'s' if count != 1 else ''}")
     for kind, number in written.most_common():
         click.echo(f"  {number:>8,}  {kind}")
     return ExitCode.DONE
