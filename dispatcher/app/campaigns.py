@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from dispatcher.app.campaign_rules import open_campaign_rules
-from dispatcher.app.telemetry import RunTelemetry
+from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
@@ -55,9 +55,7 @@ async def open_campaigns(
     options = OpenOptions(adopt, settings.ledger.allow_network_filesystem)
     first = await SqliteLedger.open(settings.ledger.path, views[0].campaign, options=options)
     stack.push_async_callback(first.close)
-    if first.adopted is not None:
-        log = structlog.get_logger(campaign=settings.title)
-        log.warning("ledger.adopted", path=str(settings.ledger.path), detail=first.adopted)
+    _log_ledger(first, settings)
     opened = []
     for view, source in zip(views, sources, strict=True):
         ledger = first if view is views[0] else await first.for_campaign(view.campaign)
@@ -103,6 +101,16 @@ def _campaign_run(
         random.random,
         settings.platform.states_per_call,
     )
+
+
+def _log_ledger(ledger: SqliteLedger, settings: Settings) -> None:
+    """Log that the ledger is new, or a copy that was adopted."""
+    campaign = EVERY_CAMPAIGN if len(settings.campaigns) > 1 else settings.campaign
+    log = structlog.get_logger(campaign=campaign, path=str(settings.ledger.path.resolve()))
+    if ledger.created:
+        log.info("ledger.created")
+    if ledger.adopted is not None:
+        log.warning("ledger.adopted", detail=ledger.adopted)
 
 
 async def _warn_of_other_campaigns(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:

@@ -61,6 +61,8 @@ class SqliteLedger:
         self._opener = True
         self.adopted = opened.adopted
         """What shows that the ledger was a copy when it was opened; None if it was not."""
+        self.created = opened.created
+        """Whether the file is new."""
 
     @classmethod
     async def open(
@@ -259,17 +261,19 @@ class SqliteLedger:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """An open ledger: the id of the campaign, the highest id of a contact, what was adopted."""
+    """An open ledger: the campaign's id, the highest id of a contact; whether it was created."""
 
     exclusive: ExclusiveLedger
     campaign: int
     last_id: int
     adopted: str | None
+    created: bool
 
 
 def _open(path: Path, campaign: str, now: float, options: OpenOptions) -> _Opened:
     if not options.allow_network_filesystem:
         check_local(path)
+    created = not path.exists()
     exclusive = ExclusiveLedger.open(path)
     try:
         with translated_errors(path):
@@ -280,7 +284,7 @@ def _open(path: Path, campaign: str, now: float, options: OpenOptions) -> _Opene
     except BaseException:
         exclusive.close()
         raise
-    return _Opened(exclusive, id_, last_id, adopted)
+    return _Opened(exclusive, id_, last_id, adopted, created)
 
 
 def _close_unused(opening: "asyncio.Future[_Opened]") -> None:

@@ -27,6 +27,7 @@ event                  level    meaning
 ``client.resumed``     info     that client goes on
 ``run.gauges``         debug    gauges of the run
 ``run.started``        info     the ledger's content at the start
+``ledger.created``     info     there was no ledger: nobody counts as reached; and where it is
 ``ledger.adopted``     warning  the ledger is a copy that a person accepted, and what shows it
 ``authority``          info     what the token grants, what is required, what is missing and
                                 where it is granted; a warning if something is
