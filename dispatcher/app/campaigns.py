@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
-from dispatcher.app.telemetry import RunTelemetry
+from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_policy, make_source
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
@@ -17,6 +17,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
 from dispatcher.ports import Clock, EventSink, Source
 from dispatcher.settings import CampaignSettings, Settings
@@ -36,21 +37,25 @@ class OpenCampaign:
 
 async def open_campaigns(
     settings: Settings, telemetry: RunTelemetry, stack: AsyncExitStack,
-    on_too_many: Callable[[CampaignSettings], None], *, once: bool,
+    on_too_many: Callable[[CampaignSettings], None], *, once: bool, adopt: bool = False,
 ) -> list[OpenCampaign]:  # fmt: skip
     """Open every campaign, and recover the contacts that an ended run left unfinished.
 
     ``on_too_many`` is called with a campaign of which too large a share of contacts failed.
+    ``adopt`` accepts a ledger that is a copy.
 
     Raises:
         SourceError: a source cannot be read.
+        CopiedLedgerError: the ledger is a copy, and ``adopt`` is False.
         LedgerError: the ledger cannot be used.
 
     """
     views = [settings.only(campaign) for campaign in settings.campaigns]
     sources = [make_source(view, once=once) for view in views]
-    first = await SqliteLedger.open(settings.ledger.path, views[0].campaign)
+    options = OpenOptions(adopt, settings.ledger.allow_network_filesystem)
+    first = await SqliteLedger.open(settings.ledger.path, views[0].campaign, options=options)
     stack.push_async_callback(first.close)
+    _log_ledger(first, settings)
     opened = []
     for view, source in zip(views, sources, strict=True):
         ledger = first if view is views[0] else await first.for_campaign(view.campaign)
@@ -97,6 +102,16 @@ def _campaign_run(
         random.random,
         settings.platform.states_per_call,
     )
+
+
+def _log_ledger(ledger: SqliteLedger, settings: Settings) -> None:
+    """Log that the ledger is new, or a copy that was adopted."""
+    campaign = EVERY_CAMPAIGN if len(settings.campaigns) > 1 else settings.campaign
+    log = structlog.get_logger(campaign=campaign, path=str(settings.ledger.path.resolve()))
+    if ledger.created:
+        log.info("ledger.created")
+    if ledger.adopted is not None:
+        log.warning("ledger.adopted", detail=ledger.adopted)
 
 
 async def _warn_of_other_campaigns(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:

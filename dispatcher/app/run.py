@@ -23,8 +23,9 @@ from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.http_server.health import serve_health
-from dispatcher.http_server.unix_socket import socket_path
+from dispatcher.http_server.unix_socket import OFF, open_socket
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.lock import SOCKET_OFF
 from dispatcher.ports import Clock, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.telemetry.stats.run_stats import Snapshot
@@ -71,23 +72,38 @@ class ProgressView(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a run is to do beside its settings; see `run`."""
+
+    once: bool
+    limit: int | None
+    adopt: bool
+
+
 def run(
-    settings: Settings, view: ProgressView | None = None, *, once: bool, limit: int | None = None
+    settings: Settings,
+    view: ProgressView | None = None,
+    *,
+    once: bool,
+    limit: int | None = None,
+    adopt: bool = False,
 ) -> RunResult:
     """Run the dispatcher until it is done or a signal stops it.
 
-    ``limit`` is how many contacts are taken out of the ledger at most.
+    With ``once`` it is done when source and ledger are exhausted. ``limit`` is how many contacts
+    are taken out of the ledger at most. ``adopt`` accepts a ledger that is a copy.
 
     Raises:
         SourceError: the source cannot be read.
-        LedgerError: the ledger cannot be used, or has failed.
+        LedgerError: the ledger cannot be used, is a copy, or has failed.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
         ControlAddressError: the control socket cannot be made.
 
     """
     _tune_garbage_collector()
-    return uvloop.run(_Run(settings, view, once=once, limit=limit).run())
+    return uvloop.run(_Run(settings, view, _Order(once, limit, adopt)).run())
 
 
 def _tune_garbage_collector() -> None:
@@ -103,11 +119,9 @@ def _tune_garbage_collector() -> None:
 class _Run:
     """One run; its parts are closed in the reverse of the order in which they were opened."""
 
-    def __init__(
-        self, settings: Settings, view: ProgressView | None, *, once: bool, limit: int | None
-    ) -> None:
+    def __init__(self, settings: Settings, view: ProgressView | None, order: _Order) -> None:
         self._settings = settings
-        self._once, self._limit = once, limit
+        self._order = order
         self._view = view
         self._clock: Clock = SystemClock()
         self._telemetry = RunTelemetry(settings)
@@ -135,13 +149,15 @@ class _Run:
         settings, telemetry = self._settings, self._telemetry
         async with AsyncExitStack() as stack:
             telemetry.open(stack, self._view.stream if self._view is not None else None)
+            order = self._order
             campaigns = await open_campaigns(
-                settings, telemetry, stack, self._too_many_failed, once=self._once
-            )
+                settings, telemetry, stack, self._too_many_failed,
+                once=order.once, adopt=order.adopt,
+            )  # fmt: skip
             await self._serve_commands(stack, campaigns[0].ledger)
             pool = await open_pool(settings, self._clock, stack, telemetry.shared_sink)
             await preflight(pool.clients, self._log)
-            campaign_runs = make_campaign_runs(campaigns, pool, self._clock, self._limit)
+            campaign_runs = make_campaign_runs(campaigns, pool, self._clock, order.limit)
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
             outcome = await self._run_pipeline(stack, pipeline)
@@ -152,7 +168,7 @@ class _Run:
         engine = self._settings.engine
         return PipelineOptions(
             workers=engine.workers,
-            once=self._once,
+            once=self._order.once,
             wait_limit=engine.wait_limit_seconds,
             drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
@@ -174,10 +190,16 @@ class _Run:
 
     async def _serve_commands(self, stack: AsyncExitStack, ledger: SqliteLedger) -> None:
         """Serve the operator's commands, and record the socket in the ledger's lock file."""
-        path = socket_path(self._settings.ledger.path, self._settings.control.socket)
+        configured = self._settings.control.socket
+        if configured == OFF:
+            ledger.record_socket(SOCKET_OFF)
+            return
+        control = open_socket(self._settings.ledger.path, configured)
+        if control.moved:
+            self._log.warning("control.socket_moved", path=str(control.path), detail=control.moved)
         handler = CommandHandler(ledger, self._status, lambda: self._pipeline)
-        await serve_commands(stack, path, handler.by_name())
-        ledger.record_socket(str(path))
+        await serve_commands(stack, control, handler.by_name())
+        ledger.record_socket(str(control.path))
 
     def _status(self) -> Mapping[str, object]:
         """Return the status of the run for its control socket."""
@@ -210,7 +232,7 @@ class _Run:
         """Stop the run: so many failures may have one cause, which would fail all contacts."""
         rules = campaign.rules
         share, sample_size = rules.stop_failed_share, rules.stop_failed_of
-        detail = f"more than {share:.1%} of the last {sample_size} contacts were parked or rejected"
+        detail = f"more than {share:.1%} of the last {sample_size} contacts were parked or refused"
         log = structlog.get_logger(campaign=campaign.name)
         log.error("run.too_many_failures", detail=detail)
         self._telemetry.sink(campaign.name).emit(Halted(HaltReason.FAILURES, detail))

@@ -35,7 +35,7 @@ def compare(evidence: DemoEvidence) -> tuple[bool, str]:
     if found:
         shown = [f"  {line}" for line in found[:SHOWN]]
         more = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        head = f"The ledger and the sandbox's log differ in {len(found)} places:"
+        head = f"The ledger and the sandbox's log differ ({len(found)}):"
         return False, "\n".join([head, *shown, *more])
     return True, (
         "The ledger and the sandbox's log agree to the last contact:\n"

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import click
 
+from dispatcher.cli.closed_pipes import drop_output
 from dispatcher.domain.errors import DispatcherError, ExitCode
 
 MEANINGS = {
-    ExitCode.DONE: "done; or drained after a signal, and the next run goes on from there",
+    ExitCode.DONE: "done; or drained after a signal, and the next run continues from there",
     ExitCode.BUG: "a bug: please report it with the output of --debug",
     ExitCode.USAGE: "usage or configuration is wrong; everything that is wrong is named",
     ExitCode.SOURCE: "the source cannot be read",
@@ -23,6 +24,7 @@ MEANINGS = {
     ExitCode.PAUSED: "with --once: all that is left belongs to campaigns that are paused",
     ExitCode.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",
     ExitCode.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
+    ExitCode.NO_ROWS: "with --once: no row became a contact, so that nothing was sent",
     ExitCode.STOPPED: "stopped at once by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
@@ -46,7 +48,8 @@ def explain_errors(is_debug: Callable[[], bool]) -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         raise click.exceptions.Exit(ExitCode.STOPPED) from None
-    except BrokenPipeError:
+    except BrokenPipeError:  # nobody reads the rest
+        drop_output(sys.stdout)
         raise click.exceptions.Exit(ExitCode.DONE) from None
     except Exception as error:
         if is_debug():
@@ -55,8 +58,11 @@ def explain_errors(is_debug: Callable[[], bool]) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Print a line for people on standard error."""
-    click.echo(text, err=True)
+    """Print a line for people on standard error, if that is still read."""
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:
+        drop_output(sys.stderr)
 
 
 def _report(error: Exception) -> ExitCode:

@@ -7,13 +7,29 @@ from dispatcher.telemetry.stats.run_stats import Snapshot
 
 OUTCOMES = (Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED)
 
+ROW_REJECTED = "row rejected"
+"""The name for people of a rejected row: it never became a contact."""
+
+_NAMES = {Status.REJECTED: "refused"}
+"""Names of statuses for people, where the status itself could be mistaken for something else."""
+
 _MINUTE = 60
 _HOUR = 3600
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
+def status_name(status: Status) -> str:
+    """Return the name of a status for people; JSON and metrics have the status itself."""
+    return _NAMES.get(status, str(status))
+
+
 def contacts(number: int) -> str:
     """Return a number of contacts: 1 contact, 2,000 contacts."""
-    return f"{number:,} contact{'s' if number != 1 else ''}"
+    return plural(number, "contact")
 
 
 def duration(seconds: float) -> str:

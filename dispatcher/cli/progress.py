@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dispatcher.app import ProgressView
 from dispatcher.cli import formatting
+from dispatcher.cli.consoles import RunConsole
 from dispatcher.domain.status import Status
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot
 from dispatcher.telemetry.stats.merge import merge_snapshots
@@ -54,7 +55,7 @@ def show_counts(*names: str, live: bool | None) -> Iterator[Callable[..., None]]
     The function takes a pair for each name: what is done, and the total (None: not known yet).
     ``live`` is the option --progress.
     """
-    console, timer = Console(stderr=True), LineTimer()
+    console, timer = RunConsole(stderr=True), LineTimer()
 
     def show_line(*counts: tuple[int, int | None]) -> None:
         if timer.is_due():
@@ -176,7 +177,7 @@ def line(snapshot: Snapshot) -> str:
     parts = [
         f"{formatting.duration(snapshot.seconds)}: {settled}",
         *waiting,
-        f"left {formatting.remaining(snapshot)}",
+        f"remaining {formatting.remaining(snapshot)}",
         f"quota {gauges.quota_used:.0%}" if gauges else "quota -",
         *(f"{name} {number}" for name, number in formatting.failures(snapshot).items()),
         *formatting.halts(snapshot),
@@ -192,7 +193,8 @@ def line(snapshot: Snapshot) -> str:
 def _counts_of(snapshot: Snapshot) -> list[str]:
     settled = f"{snapshot.settled_total:,}"
     by_status = ", ".join(
-        f"{status} {number:,}" for status, number in formatting.outcomes(snapshot.settled).items()
+        f"{formatting.status_name(status)} {number:,}"
+        for status, number in formatting.outcomes(snapshot.settled).items()
     )
     return [
         f"settled {settled}: {by_status}",
@@ -242,7 +244,7 @@ def _contacts(snapshot: Snapshot) -> Text:
     return Text(
         f"{snapshot.settled_total:,} settled, "
         f"{formatting.waiting(snapshot):,} waiting, "
-        f"{snapshot.rates.settled_10:.1f}/s, left {formatting.remaining(snapshot)}"
+        f"{snapshot.rates.settled_10:.1f}/s, remaining {formatting.remaining(snapshot)}"
     )
 
 
@@ -250,7 +252,8 @@ def _counts(counts: Mapping[Status, int] | Mapping[str, int], *, alarm: bool = F
     text = Text()
     for name, number in counts.items():
         style = "bold yellow" if alarm and number else "bold" if number else "dim"
-        text.append(f"{name} ").append(f"{number:,}   ", style=style)
+        shown = formatting.status_name(name) if isinstance(name, Status) else name
+        text.append(f"{shown} ").append(f"{number:,}   ", style=style)
     return text
 
 

@@ -9,16 +9,23 @@ from dispatcher.cli.options import debug_option
 
 COMMANDS = {
     "demo": ("demo:demo", "See it work: 2,000 contacts on a local sandbox."),
+    "init": ("init:init", "Write a first configuration and a few contacts."),
     "run": ("run:run", "Send to every contact of the source."),
     "check": ("check:check", "Report everything that is wrong with a configuration."),
     "status": ("status:status", "Show the status of a campaign."),
-    "plan": ("plan:plan", "Report what a run would do, and send nothing."),
+    "plan": ("plan:plan", "Dry run: report what a run would do, and send nothing."),
     "preview": ("preview:preview", "Show the messages that a run would send; try one of them."),
     "lineage": ("lineage:lineage", "Which conversation continues which: export it, verify it."),
-    "parked": ("parked:parked", "Look at contacts that wait for a person, replay or drop them."),
-    "rejected": ("rejected:rejected", "Export the rows that could not become contacts."),
-    "pause": ("pause:pause", "Let a campaign take nothing new."),
-    "resume": ("pause:resume", "Let a paused campaign go on."),
+    "parked": (
+        "parked:parked",
+        "Dead letters: list contacts that wait for a person, replay or drop them.",
+    ),
+    "rejected": (
+        "rejected:rejected",
+        "Export the rows that could not become contacts, to correct them.",
+    ),
+    "pause": ("pause:pause", "Pause a campaign: it takes nothing new."),
+    "resume": ("pause:resume", "Resume a paused campaign."),
     "explain": ("explain:explain", "Show the whole history of one contact."),
     "ledger": ("ledger:ledger", "Prune, verify, copy a ledger, or forget a person."),
     "sandbox": ("sandbox:sandbox", "Serve a local platform to try things on."),
@@ -42,14 +49,15 @@ def cli() -> None:
 
     The dispatcher reads contacts from a file, asks the platform for the state of each session,
     sends into the open ones, opens a linked conversation for the closed ones, and keeps a ledger
-    so that nobody is written to twice and nobody is lost.
+    so that nobody gets two messages and nobody is lost.
 
     \b
     Start here:
       dispatcher demo                                see it work, on a local sandbox
+      dispatcher init                                write a first dispatcher.toml
       dispatcher check --config dispatcher.toml      everything that is wrong with a config
       dispatcher check --config dispatcher.toml --online
-      dispatcher plan --config dispatcher.toml       what a run would do
+      dispatcher plan --config dispatcher.toml       dry run: what a run would do
       dispatcher preview --config dispatcher.toml    the messages that it would send
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml

@@ -11,7 +11,7 @@ from dispatcher.ports import Totals
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 Line = tuple[str, str, int]
-"""What became of some rows, the reason, and their number."""
+"""The outcome of some rows, the reason, and their number."""
 
 
 def lines(totals: Totals) -> Iterator[Line]:
@@ -19,19 +19,19 @@ def lines(totals: Totals) -> Iterator[Line]:
     for status in formatting.OUTCOMES:
         found = ((reason, n) for (s, reason), n in totals.by_status.items() if s is status and n)
         for reason, number in sorted(found, key=lambda pair: (-pair[1], str(pair[0]))):
-            yield str(status), str(reason or ""), number
+            yield formatting.status_name(status), str(reason or ""), number
     for (status, _), number in totals.by_status.items():
         if status not in FINAL and number:
             yield "waiting", f"{status}, not final", number
     yield "duplicate", "already in the campaign", totals.duplicates
     for word, number in sorted(totals.rejected.items(), key=lambda pair: (-pair[1], pair[0])):
-        yield "rejected row", word, number
+        yield formatting.ROW_REJECTED, word, number
     yield "filtered", "kept out by source.filter", totals.filtered
 
 
 def show_totals(console: Console, campaign: str, totals: Totals) -> None:
     """Print what became of every row."""
-    table = new_table(f"Campaign {campaign}, all runs", "became", "reason", "rows")
+    table = new_table(f"Campaign {campaign}, all runs", "outcome", "reason", "rows")
     shown = [line for line in lines(totals) if line[2]]
     for became, reason, number in shown:
         table.add_row(became, reason, f"{number:,}")
@@ -82,8 +82,8 @@ def show_campaigns(console: Console, snapshots: Mapping[str, Snapshot]) -> None:
 
 def _pace(snapshot: Snapshot) -> str:
     settled, requests = snapshot.settled_total, snapshot.requests_total
-    ratio = f"{requests / settled:.2f} requests per contact" if settled else "no contact settled"
+    ratio = f", {requests / settled:.2f} requests per contact" if settled else ""
     return (
-        f"{settled:,} contacts settled in {formatting.duration(snapshot.seconds)}, "
-        f"{requests:,} requests, {ratio}."
+        f"{formatting.contacts(settled)} settled in {formatting.duration(snapshot.seconds)}, "
+        f"{formatting.plural(requests, 'request')}{ratio}."
     )

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from dispatcher.cli.consoles import OutputConsole
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -24,7 +25,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
     table = _empty_table(title, *(columns[column] for column in used))
     for row in cells:
         table.add_row(*(row[column] for column in used))
-    Console(highlight=False, markup=False).print(table)
+    OutputConsole(highlight=False, markup=False).print(table)
 
 
 def new_table(title: str, *columns: str) -> Table:

@@ -63,7 +63,7 @@ class AwsCredentialSource(CachedCredentialSource):
         if isinstance(secret, dict):
             return parse_secret(secret, self._options.fields, self._options.where)
         raise CredentialsError(
-            f"{self._options.where} is no JSON object: write"
+            f"{self._options.where} is not a JSON object: write"
             ' {"client_id": "...", "client_secret": "..."} or {"token": "..."}'
         )
 

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     PAUSED = 13
     FAILURES = 14
     UNCONFIRMED = 15
+    NO_ROWS = 16
     STOPPED = 130
 
 

@@ -18,14 +18,29 @@ from dispatcher.domain.status import (
 
 
 @dataclass(frozen=True, slots=True)
+class BadRow:
+    """The place of a rejected row, and its reason; nothing of its content."""
+
+    file: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RowsRead:
-    """One batch of the source was admitted; it is committed."""
+    """One batch of the source was admitted; it is committed.
+
+    ``bad_rows`` are the ``rejected`` ones. ``file_done`` is the file that ended with this batch;
+    None if it goes on, or if the source cannot be read again.
+    """
 
     rows: int
     admitted: int
     duplicates: int
     rejected: int
     filtered: int
+    bad_rows: tuple[BadRow, ...] = ()
+    file_done: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

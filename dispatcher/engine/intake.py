@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
-from dispatcher.domain.events import RowsRead
+from dispatcher.domain.events import BadRow, RowsRead
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
 
@@ -102,6 +102,7 @@ class Intake:
         admitted = await self._ledger.admit(batch, now, count)
         if admitted.admitted > len(admitted.claims):
             self._due_times.schedule(now)
+        position = batch.position
         self._events.emit(
             RowsRead(
                 rows=batch.rows,
@@ -109,6 +110,8 @@ class Intake:
                 duplicates=admitted.duplicates,
                 rejected=len(batch.rejected),
                 filtered=batch.filtered,
+                bad_rows=tuple(BadRow(row.file, row.line, row.reason) for row in batch.rejected),
+                file_done=position.file if position is not None and position.done else None,
             )
         )
         return admitted.claims

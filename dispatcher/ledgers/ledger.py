@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,8 @@ from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger
+from dispatcher.ledgers.file_system import check_local
+from dispatcher.ledgers.registration import STRICT, OpenOptions, register
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered
@@ -47,9 +50,8 @@ class SqliteLedger:
     epoch.
     """
 
-    def __init__(
-        self, exclusive: ExclusiveLedger, campaign: int, last_id: int, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, opened: "_Opened", now: Callable[[], float]) -> None:
+        exclusive, campaign, last_id = opened.exclusive, opened.campaign, opened.last_id
         self._lock = exclusive.lock
         self._campaign = campaign
         self._ids = count(last_id + 1)
@@ -57,25 +59,36 @@ class SqliteLedger:
         self._lookup_ahead = LookupAhead(exclusive.path)
         self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
+        self.adopted = opened.adopted
+        """What shows that the ledger was a copy when it was opened; None if it was not."""
+        self.created = opened.created
+        """Whether the file is new."""
 
     @classmethod
     async def open(
-        cls, path: str | Path, campaign: str, *, now: Callable[[], float] = time.time
+        cls,
+        path: str | Path,
+        campaign: str,
+        *,
+        now: Callable[[], float] = time.time,
+        options: OpenOptions = STRICT,
     ) -> Self:
         """Lock and open the ledger at ``path``. Create the file if it does not exist.
 
         Raises:
+            CopiedLedgerError: it is a copy, and ``options`` does not adopt it.
             LedgerError: another process has locked it, or it cannot be used; the message says
                 what to do.
 
         """
-        opening = asyncio.ensure_future(asyncio.to_thread(_open, Path(path), campaign, now()))
+        work = partial(_open, Path(path), campaign, now(), options)
+        opening = asyncio.ensure_future(asyncio.to_thread(work))
         try:
             opened = await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unused)
             raise
-        return cls(*opened, now)
+        return cls(opened, now)
 
     async def __aenter__(self) -> Self:
         return self
@@ -258,20 +271,35 @@ class SqliteLedger:
         await self._writer.job(partial(campaigns.resume, campaign=self._campaign))
 
 
-def _open(path: Path, campaign: str, now: float) -> tuple[ExclusiveLedger, int, int]:
-    """Return the open ledger, the id of the campaign, and the highest id of a contact."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An open ledger: the campaign's id, the highest id of a contact; whether it was created."""
+
+    exclusive: ExclusiveLedger
+    campaign: int
+    last_id: int
+    adopted: str | None
+    created: bool
+
+
+def _open(path: Path, campaign: str, now: float, options: OpenOptions) -> _Opened:
+    if not options.allow_network_filesystem:
+        check_local(path)
+    created = not path.exists()
     exclusive = ExclusiveLedger.open(path)
     try:
         with translated_errors(path):
-            id_ = campaigns.ensure_campaign(exclusive.connection, campaign, now)
-            (last_id,) = exclusive.connection.execute(SQL["last_id"]).fetchone()
+            connection = exclusive.connection
+            adopted = register(connection, exclusive.lock, path, now, adopt=options.adopt)
+            id_ = campaigns.ensure_campaign(connection, campaign, now)
+            (last_id,) = connection.execute(SQL["last_id"]).fetchone()
     except BaseException:
         exclusive.close()
         raise
-    return exclusive, id_, last_id
+    return _Opened(exclusive, id_, last_id, adopted, created)
 
 
-def _close_unused(opening: "asyncio.Future[tuple[ExclusiveLedger, int, int]]") -> None:
+def _close_unused(opening: "asyncio.Future[_Opened]") -> None:
     """Close a ledger whose caller was cancelled while it was opened."""
     if not opening.cancelled() and opening.exception() is None:
-        opening.result()[0].close()
+        opening.result().exclusive.close()

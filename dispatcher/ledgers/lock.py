@@ -11,7 +11,10 @@ MODE = 0o600
 """Owner only: the ledger holds messages and addresses."""
 
 _MAX_LOCK_FILE = 4096
-"""Bytes of a lock file that are read: a pid, and the path of a socket."""
+"""Bytes of a lock file that are read: a pid, the path of a socket, and a mark."""
+
+SOCKET_OFF = "off"
+"""What is recorded in place of a socket's path by a run without a control socket."""
 
 
 class LedgerLockedError(LedgerError):
@@ -60,13 +63,29 @@ class LedgerLock:
                 pid,
                 socket,
             ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        self._socket, self._mark = "", _read_mark(os.pread(self._fd, _MAX_LOCK_FILE, 0))
+        self._write()
+
+    @property
+    def mark(self) -> str:
+        """What an earlier holder recorded with `record_mark`; empty if there is nothing."""
+        return self._mark
+
+    def record_mark(self, mark: str) -> None:
+        """Record one line for the next holders of the lock."""
+        self._mark = mark
+        self._write()
 
     def record_socket(self, path: str) -> None:
         """Record the path of our control socket, for processes that find the ledger locked."""
-        head = f"{os.getpid()}\n".encode()
-        os.pwrite(self._fd, os.fsencode(path) + b"\n", len(head))
+        self._socket = path
+        self._write()
+
+    def _write(self) -> None:
+        lines = (str(os.getpid()), self._socket, self._mark)
+        content = os.fsencode("".join(f"{line}\n" for line in lines))
+        os.pwrite(self._fd, content, 0)
+        os.ftruncate(self._fd, len(content))
 
     def release(self) -> None:
         """Release the lock. More than once does no harm."""
@@ -90,6 +109,11 @@ def read_lock_holder(ledger: Path) -> tuple[str, str]:
 def _path(ledger: Path) -> Path:
     real = ledger.resolve()  # two names of one ledger share its lock
     return real.with_name(real.name + ".lock")
+
+
+def _read_mark(content: bytes) -> str:
+    """Read the mark from a lock file."""
+    return "".join(os.fsdecode(content).split("\n")[2:3])
 
 
 def _read_holder(content: bytes) -> tuple[str, str]:

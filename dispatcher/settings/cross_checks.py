@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
@@ -90,6 +91,16 @@ def _log_file(s: Settings) -> Finding | None:
     return _writable(Path(s.telemetry.log_file)) if s.telemetry.log_file else None
 
 
+def _network(s: Settings) -> Finding | None:
+    if s.ledger.allow_network_filesystem or not s.ledger.path.parent.is_dir():
+        return None
+    name = network_file_system(s.ledger.path)
+    if name is None:
+        return None
+    hint = "name a local disk, or set ledger.allow_network_filesystem = true; see docs/ledger.md"
+    return f"is on a network file system ({name})", hint
+
+
 def _writable(path: Path) -> Finding | None:
     if path.is_dir():
         return f'is a folder: "{path}"', "name a file; it is created if it does not exist"
@@ -115,7 +126,10 @@ FILES = (
 )
 """Files that a run needs."""
 
-LEDGER = (Check(("ledger.path",), lambda s: _writable(s.ledger.path)),)
+LEDGER = (
+    Check(("ledger.path",), lambda s: _writable(s.ledger.path)),
+    Check(("ledger.path", "ledger.allow_network_filesystem"), _network),
+)
 """What opening the ledger would report, checked before."""
 
 

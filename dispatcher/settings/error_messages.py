@@ -1,11 +1,14 @@
 """Turns the errors of pydantic into messages for the person who wrote the value."""
 
+import re
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from dispatcher.settings.errors import (
     DEFAULTS,
     MISSING,
+    UNKNOWN,
     SettingOrigin,
     SettingsProblem,
     WrongValueError,
@@ -42,6 +45,8 @@ _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "less_than": ("less than", "lt"),
 }
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_NUMBER_TYPES = ("int_type", "float_type")
 _EXAMPLES = {
     "campaign": 'campaign = "cart-2026-11"',
     "source.path": '[source] path = "contacts.csv"',
@@ -82,7 +87,7 @@ def _problem(detail: ErrorDetails, path: KeyPath, layers: Layers) -> SettingsPro
         return _missing(path, layers)
     key, origin = ".".join(path), layers.origin(path) or SettingOrigin(DEFAULTS)
     if detail["type"] == "extra_forbidden":
-        return origin.problem(key, "is not known", hint_for_unknown(path))
+        return origin.problem(key, UNKNOWN, hint_for_unknown(path))
     return origin.problem(key, *_problem_and_hint(detail, key))
 
 
@@ -108,7 +113,17 @@ def _problem_and_hint(detail: ErrorDetails, key: str) -> tuple[str, str]:
         hint = _COLUMNS_HINT if "source.columns." in key else ""
         choices = str(context["expected"]).replace("'", '"')
         return f"must be {'one of ' if ' or ' in choices else ''}{choices}{shown}", hint
-    return f"{_TYPES.get(kind, detail['msg'])}{shown}", ""
+    return f"{_TYPES.get(kind, detail['msg'])}{shown}", _quotes_hint(kind, detail["input"])
+
+
+def _quotes_hint(kind: str, value: object) -> str:
+    """Return a hint where a number, true or false is in quotes."""
+    if not isinstance(value, str):
+        return ""
+    text = value.strip().replace("_", "")
+    is_number = _NUMBER.fullmatch(text) is not None
+    fits = is_number if kind in _NUMBER_TYPES else kind == "bool_type" and text in ("true", "false")
+    return f"write {text} without quotes" if fits else ""
 
 
 def _short(value: object) -> str:

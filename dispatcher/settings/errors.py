@@ -9,6 +9,8 @@ DEFAULTS = "defaults"
 """The origin of a value that is not set anywhere."""
 MISSING = "is missing"
 """The problem of a key that is not set although it is needed."""
+UNKNOWN = "is not known"
+"""The problem of a key that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ def _delimiter(value: str) -> str:
 def _timezone(value: str) -> str:
     if find_zone(value) is None:
         raise WrongValueError(
-            "is not a time zone that is known",
+            "is not a valid time zone",
             'for example "Europe/Berlin", "W. Europe Standard Time", "+02:00" or "UTC"',
         )
     return value
@@ -179,7 +179,7 @@ def _quiet(value: str) -> str:
     try:
         QuietHours.parse(value)
     except ValueError as error:
-        raise WrongValueError(str(error), "empty for none") from error
+        raise WrongValueError(str(error), "leave it empty for none") from error
     return value
 
 

@@ -93,14 +93,26 @@ def hint_for_unknown(path: KeyPath) -> str:
     name = path[-1]
     if name in SECRETS or any(word in name for word in ("secret", "password", "token")):
         near = get_close_matches(name, _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
-        return f"did you mean credentials.{near[0]}?" if near else secret_hint(name)
+        return did_you_mean(f"credentials.{near[0]}") if near else secret_hint(name)
     if (list_key := item_list(path)) is not None:
         near = get_close_matches(name, _names_in(list_key), n=1)
     else:
         near = get_close_matches(name, [*sections(), "campaign"], n=1) if len(path) == 1 else []
         is_section = near and near[0] in sections()
-        near = [f"the section [{near[0]}]"] if is_section else _nearest(path)
-    return f"did you mean {near[0]}?" if near else "config/dispatcher.toml shows every key"
+        if is_section:
+            return did_you_mean_section(near[0])
+        near = _nearest(path)
+    return did_you_mean(near[0]) if near else "`dispatcher check --show` prints every key"
+
+
+def did_you_mean(name: str) -> str:
+    """Return the hint with the name that an unknown one probably means."""
+    return f"did you mean {name}?"
+
+
+def did_you_mean_section(name: str) -> str:
+    """Return the hint with the section that an unknown one probably means."""
+    return did_you_mean(f"the section [{name}]")
 
 
 def _names_in(list_key: str) -> list[str]:

@@ -19,11 +19,18 @@ from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.errors import (
     DEFAULTS,
     MISSING,
+    UNKNOWN,
     SettingOrigin,
     SettingsError,
     SettingsProblem,
 )
-from dispatcher.settings.key_paths import CLIENTS, KeyPath, hint_for_unknown
+from dispatcher.settings.key_paths import (
+    CLIENTS,
+    KeyPath,
+    did_you_mean,
+    did_you_mean_section,
+    hint_for_unknown,
+)
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
@@ -63,6 +70,8 @@ def load(
     layers = Layers()
     if config is not None:
         value_sources.read_file(layers, config)
+        if layers.problems and not layers.values and not layers.lists:  # nothing of it was read
+            raise SettingsError(layers.problems)
     value_sources.read_environment(layers, env)
     value_sources.read_sets(layers, sets)
     value_sources.read_flags(layers, flags or {})
@@ -79,7 +88,7 @@ def load(
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
     if problems:
-        raise SettingsError(sorted(problems, key=_order))
+        raise SettingsError(sorted(_without_consequences(problems), key=_order))
     settings = campaigns.select(settings, layers, selected)
     return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
 
@@ -88,7 +97,7 @@ def _pop_secrets(layers: Layers) -> Iterator[SettingsProblem]:
     """Remove client_id and client_secret at the top, where they are not allowed."""
     for name in SECRETS:
         if (origin := layers.pop((name,))) is not None:
-            yield origin.problem(name, "is not known", hint_for_unknown((name,)))
+            yield origin.problem(name, UNKNOWN, hint_for_unknown((name,)))
 
 
 def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
@@ -129,6 +138,17 @@ def _credentials(
             yield value_sources.ENVIRONMENT.problem(key, problem, hint)
         elif f"{prefix}.{key}" not in invalid_keys:
             yield _problem(layers, (*path, key), problem, hint)
+
+
+def _without_consequences(problems: Sequence[SettingsProblem]) -> list[SettingsProblem]:
+    """Leave out the keys that are missing only because they are written wrongly."""
+    meant = {hint_for_unknown(tuple(p.key.split("."))) for p in problems if p.problem == UNKNOWN}
+    return [p for p in problems if p.problem != MISSING or not meant & _hints_for(p.key)]
+
+
+def _hints_for(key: str) -> set[str]:
+    """Return the hints that a key gets which means ``key`` or its section."""
+    return {did_you_mean(key), did_you_mean_section(key.split(".", maxsplit=1)[0])}
 
 
 def _order(problem: SettingsProblem) -> tuple[bool, str, int]:

@@ -125,10 +125,11 @@ class LedgerSettings(SettingsSection):
     """Where the durable record of every contact's progress is kept."""
 
     path: Path = Field(default=Path("ledger.db"), strict=False)
+    allow_network_filesystem: bool = False
 
 
 class ControlSettings(SettingsSection):
-    """Where the running dispatcher receives commands."""
+    """Where the running dispatcher receives commands; "off" is nowhere."""
 
     socket: str = ""
 

@@ -33,6 +33,7 @@ FLAGS = {
 }
 """The keys that have a flag."""
 
+_NO_FILE = "check the path; `dispatcher init` writes a first one"
 _ITEM_HEADER = re.compile(rf"\s*\[\[\s*({CAMPAIGNS}|{CLIENTS})\s*\]\]\s*(#.*)?$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _ASSIGNMENT = re.compile(
@@ -48,7 +49,8 @@ def read_file(layers: Layers, config: Path) -> None:
         text = config.read_bytes().decode("utf-8-sig")
         data = tomllib.loads(text)
     except OSError as error:
-        layers.problems.append(here.problem("the file", f"cannot be read: {error.strerror}"))
+        hint = _NO_FILE if isinstance(error, FileNotFoundError) else ""
+        layers.problems.append(here.problem("the file", f"cannot be read: {error.strerror}", hint))
     except UnicodeDecodeError:
         layers.problems.append(here.problem("the file", "is not written in UTF-8"))
     except tomllib.TOMLDecodeError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.ledgers.schema import APPLICATION_ID
+from dispatcher.ledgers.schema import APPLICATION_ID, MIGRATIONS
 from dispatcher.ledgers.statements import script
 from tests.support import forked_process
 from tests.support.broken_environment import (
@@ -211,7 +211,8 @@ def test_a_ledger_of_a_newer_version(played):
     done = played.run()
     assert_ends(
         done,
-        f"{played.ledger}: it was written by a newer dispatcher (schema 99, this one knows 3); "
+        f"{played.ledger}: it was written by a newer dispatcher (schema 99, this one knows "
+        f"{len(MIGRATIONS)}); "
         "install that one, or set ledger.path to another file",
     )
     assert played.sandbox.effects() == []
@@ -240,7 +241,7 @@ def test_a_migration_that_is_killed(played):
     assert done.returncode == -signal.SIGKILL
     assert version(played.ledger) == 1
     assert played.run().returncode == 0
-    assert version(played.ledger) == 3
+    assert version(played.ledger) == len(MIGRATIONS)
     got = {each["previousConversationId"] or each["conversationId"]
            for each in played.sandbox.effects()}  # fmt: skip
     half = set(list(played.rows())[: COUNT // 2])

@@ -20,9 +20,15 @@ from dispatcher.app.control.server import serve_commands
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.http_server.unix_socket import LONGEST_PATH, ControlAddressError, socket_path
+from dispatcher.http_server.unix_socket import (
+    LONGEST_PATH,
+    ControlAddressError,
+    open_socket,
+    socket_path,
+)
 from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.lock import SOCKET_OFF
 from dispatcher.ports import Batch, LedgerError, Settlement
 
 
@@ -62,8 +68,9 @@ async def serving(tmp_path, run):
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(ledger.close)
-        await serve_commands(stack, socket_path(path, ""), handler.by_name())
-        ledger.record_socket(str(socket_path(path, "")))
+        control = open_socket(path, "")
+        await serve_commands(stack, control, handler.by_name())
+        ledger.record_socket(str(control.path))
         yield path
 
 
@@ -155,7 +162,8 @@ async def test_a_lost_ledger_is_reported(tmp_path):
         raise LedgerError("ledger x: the disk is full")
 
     async with AsyncExitStack() as stack:
-        await serve_commands(stack, tmp_path / "s", {"replay": lost})
+        control = open_socket(tmp_path / "ledger.db", str(tmp_path / "s"))
+        await serve_commands(stack, control, {"replay": lost})
         with pytest.raises(ControlError, match="the disk is full"):
             await asyncio.to_thread(send_command, str(tmp_path / "s"), "replay", {})
 
@@ -166,15 +174,49 @@ async def test_a_socket_that_was_left_behind_is_replaced_and_nothing_else(tmp_pa
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(dead))
     file.write_text("mine")
+    ledger = tmp_path / "ledger.db"
     async with AsyncExitStack() as stack:
-        await serve_commands(stack, dead, {})
-        with pytest.raises(ControlAddressError, match=r"cannot be made.*control\.socket"):
-            await serve_commands(stack, file, {})
-        with pytest.raises(ControlAddressError):
-            await serve_commands(stack, dead, {})
+        await serve_commands(stack, open_socket(ledger, str(dead)), {})
+        with pytest.raises(ControlAddressError, match=r"cannot be made.*control\.socket.*off"):
+            open_socket(ledger, str(file))
+        with pytest.raises(ControlAddressError, match="another dispatcher listens there"):
+            open_socket(ledger, str(dead))
         assert dead.is_socket()
     assert not dead.exists()
     assert file.read_text() == "mine"
+
+
+async def test_a_folder_without_sockets_gives_way_to_the_runtime_directory(tmp_path, monkeypatch):
+    """The lock file names the place, so commands find it; what is in the way stays."""
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    (tmp_path / "ledger.db.sock").mkdir()
+    async with serving(tmp_path, Run()) as path:
+        report = await asyncio.to_thread(running_status, path, None)
+        assert report["pid"] == os.getpid()
+        (place,) = runtime.glob("dispatcher-*/*.sock")
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert not place.exists()
+    assert (tmp_path / "ledger.db.sock").is_dir()
+
+
+def test_a_runtime_directory_without_sockets_names_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "ledger.db.sock").mkdir()
+    (tmp_path / f"dispatcher-{os.getuid()}").write_text("not a folder")
+    with pytest.raises(ControlAddressError, match=r'control\.socket.*"off"'):
+        open_socket(tmp_path / "ledger.db", "")
+
+
+async def test_a_run_without_a_socket_takes_no_commands_and_says_so(tmp_path):
+    ledger = await SqliteLedger.open(tmp_path / "ledger.db", "a")
+    ledger.record_socket(SOCKET_OFF)
+    assert running_status(tmp_path / "ledger.db", None) is None
+    with pytest.raises(ControlError, match=r"control\.socket is off.*Nothing was done"):
+        execute(tmp_path / "ledger.db", "replay", {"before": 9.0})
+    await ledger.close()
 
 
 def test_a_path_that_is_too_long_is_exchanged_or_refused(tmp_path, monkeypatch):

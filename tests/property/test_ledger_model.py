@@ -26,12 +26,16 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
 from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import index_staging, lookup_ahead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
 from tests.support.ledger_commands import replay
 
 CAMPAIGN = "campaign"
+
+COPIES = OpenOptions(adopt=True)
+"""The files of a ledger that crashes are copied, which a run refuses otherwise."""
 FINALS = st.sampled_from(
     [
         (Status.NOTIFIED, Reason.DELIVERED),
@@ -134,7 +138,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self):
-        self.ledger = self.run(SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now))
+        self.ledger = self.run(
+            SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now, options=COPIES)
+        )
         recovered = self.run(self.ledger.recover())
         released = self.turn({Status.CLAIMED}, Status.READY)
         for row in self.known.values():

@@ -62,7 +62,7 @@ def cut_power(killer: Killer) -> None:
     def opened(path: Path, *args: Any) -> Any:
         log = path.with_name(path.name + "-wal")
         found = opening(path, *args)
-        synced(found[0].connection, log)
+        synced(found.exclusive.connection, log)
         return found
 
     def committed(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.forked_process import ROOT, Forked, clean_environment
 
-SCENARIOS = ROOT / "config" / "sandbox"
+SCENARIOS = ROOT / "dispatcher" / "data" / "scenarios"
 DEMO_SCENARIO = ROOT / "dispatcher" / "data" / "demo" / "scenario.toml"
 """The scenario of ``dispatcher demo``, which is part of the package."""
 

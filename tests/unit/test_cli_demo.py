@@ -14,11 +14,11 @@ URL = "http://127.0.0.1:4711"
 
 def test_bundled_contacts_have_every_kind_that_ends_in_time():
     """2,000 rows with all kinds of conversation of the scenario, bad rows and duplicates too."""
-    rows = (demo.DATA / "contacts.csv").read_bytes().splitlines()
+    rows = (demo.DEMO / "contacts.csv").read_bytes().splitlines()
     assert rows[0] == b"conversation_id,external_contact_id,first_name,cart_value,status"
     assert len(rows) == 2001
     ids = [row.split(b",")[0].decode("utf-8", "replace") for row in rows[1:]]
-    shares = dict(load_scenario(demo.DATA / "scenario.toml").world.shares)
+    shares = dict(load_scenario(demo.DEMO / "scenario.toml").world.shares)
     assert {kind_name(found) for found in ids} - {""} == set(shares) <= set(KINDS)
     assert len(set(ids)) < len(ids)
 
@@ -44,8 +44,8 @@ def test_folder_is_emptied_of_an_earlier_demo_and_its_settings_are_right(tmp_pat
 
 def test_quota_is_the_scenarios():
     """The run has the rate that the sandbox enforces."""
-    platform = tomllib.loads((demo.DATA / "dispatcher.toml").read_text())["platform"]
-    rate = load_scenario(demo.DATA / "scenario.toml").rate
+    platform = tomllib.loads((demo.DEMO / "dispatcher.toml").read_text())["platform"]
+    rate = load_scenario(demo.DEMO / "scenario.toml").rate
     assert platform["window_seconds"] == rate.window_seconds
     assert platform["requests_per_minute"] * rate.window_seconds / 60 == rate.allowed
 

@@ -104,7 +104,7 @@ def test_a_contact_that_is_not_parked_cannot_be_shown_as_parked(ledger):
 def test_pause_and_resume_say_what_was_done(ledger):
     """Each names the campaign and who did it; a second resume finds nothing to do."""
     assert "Campaign c is paused since" in invoke("pause").stdout
-    assert "Campaign c goes on" in invoke("resume").stdout
+    assert "Campaign c is resumed" in invoke("resume").stdout
     assert "nothing was done" in invoke("resume").stdout
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.domain.contact import RejectedRow
-from dispatcher.domain.events import RowsRead
+from dispatcher.domain.events import BadRow, RowsRead
 from dispatcher.domain.status import HaltReason, Status, Step
 from dispatcher.engine.intake import PrefetchLimit
 from dispatcher.engine.run_options import RunOutcome
@@ -168,7 +168,10 @@ async def test_every_row_of_a_batch_is_counted_once():
     batch = Batch([*contacts(3), contact(1)], [bad], filtered=2)
     engine = EngineFixture()
     await engine.pipeline(batch, contacts(2)).run()
-    assert engine.events.of_type(RowsRead) == [RowsRead(7, 3, 1, 1, 2), RowsRead(2, 0, 2, 0, 0)]
+    assert engine.events.of_type(RowsRead) == [
+        RowsRead(7, 3, 1, 1, 2, (BadRow("contacts.csv", 4, "date"),)),
+        RowsRead(2, 0, 2, 0, 0),
+    ]
 
 
 @in_virtual_time

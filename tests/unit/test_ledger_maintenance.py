@@ -1,6 +1,7 @@
 """Maintenance of a ledger: pruning, erasure, integrity checks and backups."""
 
 import itertools
+import re
 import sqlite3
 import stat
 import threading
@@ -157,7 +158,7 @@ async def test_a_trial_changes_nothing(filled):
     async with await SqliteLedger.open(filled, "c"):
         command = ["ledger", "prune", "--ledger", str(filled), "--older-than", "1d", "--dry-run"]
         result = CliRunner().invoke(cli, command)
-        assert "2 contacts, 1 lineage rows and 1 rejected rows would be removed" in result.stdout
+        assert "2 contacts, 1 lineage row and 1 rejected row would be removed" in result.stdout
     assert rows(filled, "SELECT COUNT(*) FROM contact") == [(6,)]
 
 
@@ -185,7 +186,7 @@ async def test_pruned_and_erased_contacts_stay_in_the_totals(filled):
     ("arguments", "words"),
     [
         (["prune", "--older-than", "3x"], "write 90d, 12w or 36h"),
-        (["prune", "--older-than", "2h"], "may still be needed to find out what became of a send"),
+        (["prune", "--older-than", "2h"], "may still be needed to resolve a send in doubt"),
         (["prune", "--older-than", "9d", "--campaign", "no"], "campaign 'no' is not in it"),
         (["forget"], "name either CONTACT or --external-contact ID"),
         (["forget", "nobody"], "nothing in it names 'nobody'; check the key or the id"),
@@ -286,7 +287,7 @@ async def test_a_send_under_way_is_not_forgotten(filled):
     command = ["ledger", "forget", "--external-contact", "external-0", "--ledger", str(filled)]
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 4
-    assert "1 contacts and 1 rejected rows were erased" in result.stdout
+    assert "1 contact and 1 rejected row were erased" in result.stdout
     assert "of campaign other was kept: a message to it is on its way" in result.stderr
 
 
@@ -395,18 +396,18 @@ async def test_every_violation_is_found(filled, name):
 
 def test_nothing_is_looked_for_without_an_example():
     """The examples above are all that verify looks for."""
-    assert set(DAMAGE) == set(integrity._MEANINGS)
+    assert set(DAMAGE) == set(integrity._CHECKS)
 
 
 async def test_verify_tells_and_exits(filled):
     """Exit code 0 and one line a check; 4 and what to do if something is wrong."""
     sound = CliRunner().invoke(cli, ["ledger", "verify", "--ledger", str(filled)])
-    assert (sound.exit_code, sound.stdout.count("ok    no ")) == (0, len(DAMAGE) + 1)
+    assert (sound.exit_code, sound.stdout.count("ok    ")) == (0, len(DAMAGE) + 1)
     with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
         connection.execute(DAMAGE["lineage_missing"])
     wrong = CliRunner().invoke(cli, ["ledger", "verify", "--quick", "--ledger", str(filled)])
     assert wrong.exit_code == 4
-    assert "FAIL  1 delivered contacts without a lineage row: stop the run" in wrong.stdout
+    assert "FAIL  delivered contacts without a lineage row: 1; stop the run" in wrong.stdout
 
 
 async def test_verify_finds_a_damaged_page(filled):
@@ -418,7 +419,9 @@ async def test_verify_finds_a_damaged_page(filled):
     filled.write_bytes(content)
     result = CliRunner().invoke(cli, ["ledger", "verify", "--ledger", str(filled)])
     assert result.exit_code == 4
-    assert "places where the file is damaged: keep a copy of the file" in result.stdout
+    assert re.search(
+        r"places where the file is damaged: \d+; keep a copy of the file", result.stdout
+    )
     assert "ok" not in result.stdout
 
 

@@ -14,6 +14,7 @@ from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.write.claims import Recovered
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
 from tests.support.ledger_commands import replay
@@ -40,7 +41,9 @@ async def crash(path, into):
     into.mkdir()
     for part in path.parent.glob("ledger.db*"):
         shutil.copy(part, into / part.name)
-    return await SqliteLedger.open(into / path.name, "c", now=lambda: LATER)
+    return await SqliteLedger.open(
+        into / path.name, "c", now=lambda: LATER, options=OpenOptions(adopt=True)
+    )
 
 
 @pytest.fixture

@@ -169,9 +169,11 @@ def test_the_shipped_config_is_the_defaults():
         flags={
             "campaign": settings.campaign,
             "source.path": "-",
+            "message.text": settings.message.text,
             "platform.base_url": settings.platform.base_url,
         },
     )
+    assert settings.message.text, "the example sends nothing"
     assert settings == least or settings.model_dump() == least.model_dump()
     text = shipped.read_text()
     for path in known():

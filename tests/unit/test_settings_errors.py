@@ -47,7 +47,6 @@ def test_all_at_once_from_all_places(tmp_path):
     places = {key: (Path(m.where).name, m.line) for key, m in found.items()}
     assert places == {
         "campain": ("dispatcher.toml", 1),
-        "campaign": ("settings", None),
         "source.path": ("settings", None),
         "platform.timeout_seconds": ("dispatcher.toml", 3),
         "platform.base_url": ("dispatcher.toml", 4),
@@ -71,7 +70,7 @@ def test_all_at_once_from_all_places(tmp_path):
         ("workers", "did you mean engine.workers?"),
         ("platform.client_secret", "secrets are read from DISPATCHER_CLIENT_ID and"),
         ("client_id", "secrets are read from DISPATCHER_CLIENT_ID and"),
-        ("engine.zzz", "config/dispatcher.toml shows every key"),
+        ("engine.zzz", "`dispatcher check --show` prints every key"),
     ],
 )
 def test_unknown_keys_get_a_hint(key, hint):
@@ -94,7 +93,7 @@ def test_unknown_keys_get_a_hint(key, hint):
         ("platform.dialect=smoke", "platform.dialect", '"genesys", not "smoke"'),
         ("platform.missing_conversation=ask", "platform.missing_conversation", "one of"),
         ("source.delimiter=;;", "source.delimiter", "single ASCII character"),
-        ("source.timezone=Mars/Olympus", "source.timezone", "not a time zone"),
+        ("source.timezone=Mars/Olympus", "source.timezone", "not a valid time zone"),
         ("source.columns.mail=M", "source.columns.mail", "one of"),
         ("source.columns=3", "source.columns", "table"),
         ("retry=3", "retry", "table"),
@@ -129,6 +128,35 @@ def test_a_source_that_is_not_there(sets, words, tmp_path):
     load(env=SECRETS, flags=NEEDED | {"source.path": str(tmp_path / "*.csv")})
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('engine.workers="300"', "write 300 without quotes"),
+        ('engine.drain_seconds="0.5"', "write 0.5 without quotes"),
+        ('source.watch="true"', "write true without quotes"),
+        ('engine.workers="many"', ""),
+        ("source.watch=1", ""),
+    ],
+)
+def test_a_number_in_quotes_gets_a_hint(text, hint):
+    (mistake,) = mistakes(text).values()
+    assert mistake.hint == hint
+
+
+def test_a_misspelt_key_is_one_mistake():
+    """The key that it means is not missing besides; another one is."""
+    flags = {"campaing": "c", "source.path": "-"}
+    found = mistakes(flags=flags)
+    assert set(found) == {"campaing", "platform.base_url"}
+    flags = {"campaign": "c", "source.path": "-", "platfrom.base_url": "https://api.example.com"}
+    assert set(mistakes(flags=flags)) == {"platfrom"}
+
+
+def test_quiet_hours_show_one_example():
+    (mistake,) = mistakes("rules.quiet_hours=9").values()
+    assert str(mistake).count("21:00-08:00") == 1
+
+
 def test_a_campaign_is_a_plain_name():
     """The name is a tag of every metric, so it has no blanks."""
     found = mistakes(flags=NEEDED | {"campaign": "two words"})
@@ -143,11 +171,11 @@ def test_a_folder_is_watched_or_globbed(tmp_path):
 
 
 def test_a_file_that_is_no_toml_is_one_mistake(tmp_path):
-    """The parser's place is kept, and the rest is checked all the same."""
+    """It is the only one: what the file would set is not missing."""
     config = tmp_path / "dispatcher.toml"
     config.write_text("campaign = cart\n")
-    found = mistakes("engine.workers=0", config=config)
-    assert set(found) == {"the file", "engine.workers"}
+    found = mistakes("engine.workers=0", config=config, flags={})
+    assert set(found) == {"the file"}
     assert "line 1" in found["the file"].problem
     assert "cannot be read" in mistakes(config=tmp_path / "none.toml")["the file"].problem
     config.write_bytes(b'campaign = "\xff"\n')

@@ -33,11 +33,11 @@ def settings(*sets):
     [
         ("rules.quiet_hours=21-8", 'must be a window such as "21:00-08:00"'),
         ("rules.quiet_hours=08:00-08:00", "begins when it ends"),
-        ("rules.timezone=Mars/Base", "is not a time zone"),
+        ("rules.timezone=Mars/Base", "is not a valid time zone"),
         ("rules.quiet_hours=mon-sun", "leaves no time"),
         ("rules.holidays=['25.12.']", 'dates such as "2026-12-25"'),
         ("rules.unknown_timezone=guess", '"hold"'),
-        ("source.timezone=Mars/Base", "is not a time zone"),
+        ("source.timezone=Mars/Base", "is not a valid time zone"),
         ("rules.cap_messages=-1", "at least 0"),
         ("rules.cap_hours=0", "more than 0"),
         ("rules.stop_failed_share=1", "less than 1"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.lock import LedgerLockedError, read_lock_holder
+from dispatcher.ledgers.lock import SOCKET_OFF, LedgerLockedError, read_lock_holder
 from dispatcher.ledgers.operator_commands import execute_exclusively
 
 ANSWER_SECONDS = 60.0
@@ -49,6 +49,11 @@ def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandRes
     try:
         answer = execute_exclusively(ledger, name, arguments)
     except LedgerLockedError as locked:
+        if locked.socket == SOCKET_OFF:
+            raise ControlError(
+                f"ledger {ledger}: the running dispatcher (pid {locked.holder}) takes no commands: "
+                "its control.socket is off. Nothing was done; stop it, and repeat the command"
+            ) from None
         if not locked.socket:
             raise ControlError(f"{locked}; it takes no commands just now: try again") from None
         reply = send_command(locked.socket, name, arguments)
@@ -59,8 +64,10 @@ def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandRes
 def running_status(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
     """Return the status of the running dispatcher; None if none answers."""
     _, path = read_lock_holder(ledger)
+    if path in ("", SOCKET_OFF):
+        return None
     try:
-        return send_command(path, "status", {"campaign": campaign}) if path else None
+        return send_command(path, "status", {"campaign": campaign})
     except ControlUnavailableError:  # the ledger is read instead
         return None
 

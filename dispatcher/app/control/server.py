@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from dispatcher.http_server.json_server import JsonResponse, serve_json
-from dispatcher.http_server.unix_socket import listen
+from dispatcher.http_server.unix_socket import ControlSocket
 from dispatcher.ports import LedgerError
 
 CommandFunction = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, object]]]
@@ -25,21 +24,16 @@ A `ValueError` says what is wrong with the arguments; then nothing was done.
 
 
 async def serve_commands(
-    stack: AsyncExitStack, path: Path, commands: Mapping[str, CommandFunction]
+    stack: AsyncExitStack, control: ControlSocket, commands: Mapping[str, CommandFunction]
 ) -> None:
     """Serve commands on a Unix socket until the stack is closed, which removes the socket.
 
     Call it only while the ledger's lock is held: the lock proves that no other dispatcher uses a
     socket that is at the same path.
-
-    Raises:
-        ControlAddressError: the socket cannot be made.
-
     """
-    listening = listen(path)
-    stack.callback(path.unlink, missing_ok=True)
+    stack.callback(control.path.unlink, missing_ok=True)
     routes = {"/{command}": partial(_respond, commands)}
-    await serve_json(stack, listening, get=routes, post=routes)
+    await serve_json(stack, control.listening, get=routes, post=routes)
 
 
 async def _respond(commands: Mapping[str, CommandFunction], name: str, body: bytes) -> JsonResponse:

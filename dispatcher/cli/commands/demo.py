@@ -15,14 +15,14 @@ from types import FrameType
 
 import click
 
-import dispatcher
+from dispatcher.cli.bundled_files import DATA
 from dispatcher.cli.demo_check import DemoEvidence, compare, find_swallowed
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.read.reader import LedgerReader
 
-DATA = Path(dispatcher.__file__).parent / "data" / "demo"
+DEMO = DATA / "demo"
 """The demo's settings, contacts and scenario, which are installed with the package."""
 
 CAMPAIGN = "demo"
@@ -56,12 +56,12 @@ class DemoFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in (self.log, self.effects, *self.folder.glob("ledger.db*")):
             old.unlink(missing_ok=True)
-        shutil.copyfile(DATA / "contacts.csv", self.contacts)
-        shutil.copyfile(DATA / "scenario.toml", self.scenario)
+        shutil.copyfile(DEMO / "contacts.csv", self.contacts)
+        shutil.copyfile(DEMO / "scenario.toml", self.scenario)
 
     def configure(self, url: str) -> None:
         """Write the settings, with the paths of this folder and the sandbox's address."""
-        text = (DATA / "dispatcher.toml").read_text(encoding="utf-8")
+        text = (DEMO / "dispatcher.toml").read_text(encoding="utf-8")
         for old, new in (
             (_BUNDLED_URL, url),
             ("contacts.csv", self.contacts.as_posix()),
@@ -210,5 +210,5 @@ Where everything is:
 What to look at next:
   {command} status --ledger {files.ledger}
   {command} run --help
-  config/dispatcher.toml in the repository shows every setting
+  {command} init FOLDER     write a first configuration for a campaign of your own
 """

@@ -10,6 +10,7 @@ import click
 
 from dispatcher.cli.config import ConfigOptions, ledger_file_options
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.formatting import plural
 from dispatcher.cli.lazy_group import LazyGroup
 from dispatcher.cli.options import FILE, debug_option, progress_option
 from dispatcher.cli.progress import show_counts
@@ -21,6 +22,7 @@ from dispatcher.ledgers.maintenance import prune as pruner
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.maintenance.batches import ReportProgress, truncate_wal
 from dispatcher.ledgers.maintenance.integrity import check_integrity
+from dispatcher.ledgers.registration import adopt_ledger
 from dispatcher.ports import LedgerError
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -30,9 +32,9 @@ _MIB = 1 << 20
 
 @click.group(cls=LazyGroup)  # which lists its commands in this order
 def ledger() -> None:
-    """Look after the ledger: prune it, verify it, copy it, or forget a person.
+    """Look after the ledger: prune it, verify it, copy it, adopt a copy, or forget a person.
 
-    verify and backup work while a dispatcher runs. prune and forget need the ledger for
+    verify and backup work while a dispatcher runs. prune, forget and adopt need the ledger for
     themselves: stop the run first.
     """
 
@@ -69,8 +71,8 @@ def prune(  # noqa: PLR0913 - one parameter for each option
         pruned, left = pruner.prune_ledger(path, order, vacuum=vacuum, report=report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
-        f"{pruned.contacts:,} contacts, {pruned.lineage:,} lineage "
-        f"rows and {pruned.rejected:,} rejected rows {would}."
+        f"{plural(pruned.contacts, 'contact')}, {plural(pruned.lineage, 'lineage row')} and "
+        f"{plural(pruned.rejected, 'rejected row')} {would}."
     )
     click.echo(
         f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
@@ -79,26 +81,26 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     return ExitCode.DONE
 
 
-@ledger.command(epilog=EPILOG, short_help="Check that a ledger is whole.")
+@ledger.command(epilog=EPILOG, short_help="Check that a ledger is intact.")
 @ledger_file_options
 @click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
 @debug_option
 def verify(options: ConfigOptions, *, quick: bool) -> int:
-    """Check that a ledger is whole, as a database and as a ledger.
+    """Check that a ledger is intact, as a database and as a ledger.
 
     The exit code is 4 if something is wrong; each finding says what to do.
     """
     path, found = options.ledger_path(), 0
     for finding in check_integrity(path, quick=quick):
         if not finding.count:
-            click.echo(f"ok    no {finding.meaning}")
+            click.echo(f"ok    {finding.sound}")
             continue
         found += 1
-        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.meaning}: {finding.count:,}; {finding.advice}")
     if found:
-        say(f"dispatcher: ledger {path}: {found} things are wrong with it")
+        say(f"dispatcher: ledger {path}: {plural(found, 'problem')} found")
         return ExitCode.LEDGER
-    click.echo(f"Ledger {path} is whole.")
+    click.echo(f"Ledger {path} is intact.")
     return ExitCode.DONE
 
 
@@ -119,7 +121,7 @@ def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool 
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
-        click.echo(f"FAIL  {finding.count:,} {finding.meaning}: {finding.advice}")
+        click.echo(f"FAIL  {finding.meaning}: {finding.count:,}; {finding.advice}")
     return ExitCode.LEDGER if found else ExitCode.DONE
 
 
@@ -155,6 +157,25 @@ def forget(
     return _report_erasure(path, target, forgotten, emptied=emptied)
 
 
+@ledger.command(epilog=EPILOG, short_help="Accept a ledger that is a copy.")
+@ledger_file_options
+@debug_option
+def adopt(options: ConfigOptions) -> int:
+    """Accept a ledger that is a copy: a backup, a moved file or a restored one.
+
+    Do so only if the other file is lost or will never be used again. What was sent after the copy
+    was made is not in it, and is sent again unless you take those people out of the source.
+    """
+    path = options.ledger_path()
+    with _exclusive_use(path, "adopt"):
+        adopted = adopt_ledger(path, time.time())
+    if adopted is None:
+        click.echo(f"Ledger {path} is not a copy: nothing was changed.")
+    else:
+        click.echo(f"Ledger {path} was adopted: {adopted}.")
+    return ExitCode.DONE
+
+
 def _report_erasure(
     path: Path, target: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
 ) -> int:
@@ -164,7 +185,8 @@ def _report_erasure(
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
         raise ledger_error(path, f"nothing in it names {target.name!r}; check the key or the id")
     click.echo(
-        f"{forgotten.contacts:,} contacts and {forgotten.rejected:,} rejected rows were erased."
+        f"{plural(forgotten.contacts, 'contact')} and "
+        f"{plural(forgotten.rejected, 'rejected row')} were erased."
     )
     for contact in forgotten.refused:
         say(
@@ -201,7 +223,7 @@ def _age(text: str) -> float:
     age = int(match[1]) * _UNITS[match[2]]
     if age < _YOUNGEST:
         raise click.BadParameter(
-            "contacts younger than 1d may still be needed to find out what became of a send",
+            "contacts younger than 1d may still be needed to resolve a send in doubt",
             param_hint="--older-than",
         )
     return age

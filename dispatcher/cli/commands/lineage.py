@@ -16,6 +16,7 @@ from dispatcher.cli.config import (
     settings_options,
 )
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.formatting import plural
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
@@ -71,7 +72,7 @@ def export(
         ledger, campaign, format, since, file, cursor_file, overwrite
     )
     written = lineage_export.export(request, sys.stdout.buffer)
-    say(f"{written.rows:,} rows exported; next cursor: {written.cursor}")
+    say(f"{plural(written.rows, 'row')} exported; next cursor: {written.cursor}")
     return ExitCode.DONE
 
 
@@ -105,7 +106,7 @@ def verify(options: SettingsOptions, *, since: int, limit: int | None, min_age: 
     named = options.campaign or settings.origin("campaign") is not None
     query = UnverifiedQuery(time.time() - min_age, settings.campaign if named else None)
     done = LineageCheckProgress(since, limit)
-    verify_lineage(settings, query, done, lambda _: say(f"{done.checked:,} links asked about"))
+    verify_lineage(settings, query, done, lambda _: say(f"{plural(done.checked, 'link')} compared"))
     for link, verdict in done.failing:
         click.echo(
             f"{verdict}  {link.relation}  {link.previous_conversation_id} -> "

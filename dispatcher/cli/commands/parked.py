@@ -189,7 +189,7 @@ def _replay_or_drop(
     selected = operator_commands.read_parked(ledger, selection)
     by_reason = Counter(contact["reason"] for contact in selected)
     if not by_reason:
-        click.echo("No parked contact is selected: nothing was done.")
+        click.echo("No parked contacts match: nothing was done.")
         return ExitCode.DONE
     if by_reason.total() > 1 and not yes:
         _confirm(verb, by_reason)
@@ -217,12 +217,15 @@ def _confirm(verb: str, by_reason: Counter[str]) -> None:
     """
     number = by_reason.total()
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(by_reason.items()))
+    matching = (
+        f"{formatting.plural(number, 'parked contact')} {'matches' if number == 1 else 'match'}"
+    )
     if not _at_terminal():
         raise click.UsageError(
-            f"{number:,} parked contacts are selected ({reasons}); add --yes to {verb} them all, "
+            f"{matching} ({reasons}); add --yes to {verb} them all, "
             "or select fewer with --reason, --older-than, --limit or their keys"
         )
-    click.echo(f"{number:,} parked contacts are selected ({reasons}).")
+    click.echo(f"{matching} ({reasons}).")
     if click.prompt(f"Type their number to {verb} them", type=int) != number:
         raise click.Abort
 

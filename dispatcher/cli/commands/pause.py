@@ -32,7 +32,7 @@ def pause(options: LedgerOptions) -> int:
 @ledger_options
 @debug_option
 def resume(options: LedgerOptions) -> int:
-    """Let a paused campaign go on where it stopped.
+    """Resume a paused campaign where it stopped.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def resume(options: LedgerOptions) -> int:
     ledger, campaign = options.ledger_and_campaign()
     done = client.execute(ledger, "resume", {"campaign": campaign})
     for name in done.answer["resumed"]:
-        click.echo(f"Campaign {name} goes on, {done.by}.")
+        click.echo(f"Campaign {name} is resumed, {done.by}.")
     if not done.answer["resumed"]:
-        click.echo("No campaign was paused: nothing was done.")
+        click.echo("No paused campaigns match: nothing was done.")
     return ExitCode.DONE

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from dispatcher.app import dry_run
 from dispatcher.cli import formatting
 from dispatcher.cli.config import SettingsOptions, settings_options
+from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option, progress_option
 from dispatcher.cli.progress import show_counts
@@ -86,7 +86,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     if as_json:
         click.echo(json.dumps(report_as_json(settings, report, seconds, time.time()), indent=2))
         return ExitCode.DONE
-    console = Console()
+    console = OutputConsole()
     console.print(_rows(settings.campaign, report))
     console.print(_outcomes(report.estimate))
     console.print(_requests_table(report.estimate))
@@ -162,7 +162,7 @@ def _rows(campaign: str, report: DryRunReport) -> Table:
     table.add_row("new contact", "", f"{scan.contacts:,}")
     table.add_row("duplicate", "already in the campaign", f"{scan.duplicates:,}")
     for word, number in sorted(scan.rejected.items()):
-        table.add_row("rejected row", word, f"{number:,}")
+        table.add_row(formatting.ROW_REJECTED, word, f"{number:,}")
     table.add_row("filtered", "kept out by source.filter", f"{scan.filtered:,}")
     table.add_section()
     table.add_row("in the ledger", "not final", f"{scan.waiting:,}")
@@ -177,7 +177,9 @@ def _outcomes(estimate: Estimate) -> Table:
     for (status, reason), found in sorted(
         estimate.outcomes.items(), key=lambda item: (order[item[0][0]], -item[1].number)
     ):
-        table.add_row(str(status), str(reason), _interval(found), f"{found.number:,}")
+        table.add_row(
+            formatting.status_name(status), str(reason), _interval(found), f"{found.number:,}"
+        )
     for waits, found in estimate.waits.items():
         words = f"{waits}, counted above"
         table.add_row("deferred first", words, _interval(found), f"{found.number:,}")
@@ -215,7 +217,7 @@ def _remarks(
             "(--ended-after)."
         )
     if scan.later:
-        yield f"Due later: {scan.later:,} contacts, the last {_iso(scan.last_due)}."
+        yield f"Due later: {formatting.contacts(scan.later)}, the last {_iso(scan.last_due)}."
     quota = f"{requests_per_minute(settings):,} requests a minute"
     spread = f" ({formatting.duration(low)} to {formatting.duration(high)})" if low != high else ""
     end = datetime.fromtimestamp(time.time() + estimate).astimezone()

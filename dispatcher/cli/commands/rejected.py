@@ -13,6 +13,7 @@ import click
 from dispatcher.app.wiring import make_layout
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.formatting import plural
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import CommandError
@@ -188,7 +189,8 @@ def _finish(export: _RowFiles) -> None:
     reasons = export.close()
     for file in export.files.values():
         click.echo(
-            f"{file.rows:,} rows in {file.path}: correct them, then run with --source {file.path}"
+            f"{plural(file.rows, 'row')} in {file.path}: correct the file, "
+            f"then run with --source {file.path}"
         )
     click.echo(f"What is wrong with each row, by its line: {reasons}")
     if export.incomplete:

@@ -3,12 +3,13 @@
 import sys
 
 import click
-from rich.console import Console
 
 from dispatcher import app
 from dispatcher.cli import summary
 from dispatcher.cli.config import SettingsOptions, settings_options
+from dispatcher.cli.consoles import RunConsole
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.missing_rows import missing_rows
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.cli.progress import is_live, progress_view
 from dispatcher.domain.errors import ExitCode
@@ -17,7 +18,7 @@ from dispatcher.telemetry.stats.merge import merge_snapshots
 
 _OUTCOMES = {
     app.RunOutcome.DONE: (ExitCode.DONE, "done"),
-    app.RunOutcome.DRAINED: (ExitCode.DONE, "drained; the next run goes on from here"),
+    app.RunOutcome.DRAINED: (ExitCode.DONE, "drained; the next run continues from here"),
     app.RunOutcome.DEFERRED: (
         ExitCode.DEFERRED,
         "contacts are left that are due later, or in doubt; run it again then",
@@ -32,7 +33,7 @@ _OUTCOMES = {
         ExitCode.FAILURES,
         "stopped because too many of the last contacts failed; the log has the reason of each",
     ),
-    None: (ExitCode.STOPPED, "stopped at once; nothing is lost, the next run goes on from here"),
+    None: (ExitCode.STOPPED, "stopped at once; nothing is lost, the next run continues from here"),
 }
 
 
@@ -49,15 +50,21 @@ _OUTCOMES = {
     help="With --once: leave what is due later than this in the ledger.",
 )
 @click.option("--log-format", help="auto, json or console.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Accept a ledger that is a copy; what was sent since the copy was made is sent again.",
+)
 @progress_option
 @debug_option
-def run(
+def run(  # noqa: PLR0913 - one parameter for each option
     options: SettingsOptions,
     *,
     limit: int | None,
     once: bool,
     wait_limit: float | None,
     log_format: str | None,
+    adopt: bool,
     progress: bool | None,
 ) -> int:
     """Send to every contact of the source, and to those that the ledger still holds.
@@ -65,7 +72,7 @@ def run(
     Without --once it runs until it is stopped, and sends to contacts as they become due.
 
     The first SIGTERM or SIGINT drains: nothing new is begun, what is in flight is settled, and
-    the exit code is 0. A second one stops at once. Either way the next run goes on from there.
+    the exit code is 0. A second one stops at once. Either way the next run continues from there.
 
     \b
     Examples:
@@ -80,17 +87,26 @@ def run(
     )
     for warning in warnings(settings):
         say(f"warning: {warning}")
-    console = Console()
+    console = RunConsole()
     live = is_live(console, progress)
     view = progress_view(console, live=live)
-    result = app.run(_quieter(settings, live=live), view, once=once, limit=limit)
+    result = app.run(_quieter(settings, live=live), view, once=once, limit=limit, adopt=adopt)
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
     summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
-    code, words = _OUTCOMES[result.ending]
+    code, words = _ending(result, limited=limit is not None)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
+
+
+def _ending(result: app.RunResult, *, limited: bool) -> tuple[ExitCode, str]:
+    """Return the exit code of a run, and its end in words."""
+    if result.ending is app.RunOutcome.DONE:
+        missing = missing_rows(result, limited=limited)
+        if missing is not None:
+            return ExitCode.NO_ROWS, missing
+    return _OUTCOMES[result.ending]
 
 
 def _quieter(settings: Settings, *, live: bool) -> Settings:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dispatcher.cli.bundled_files import ScenarioParameter
 from dispatcher.cli.config import option_group
 from dispatcher.cli.options import FILE, PORT, debug_option
 from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
@@ -38,7 +39,9 @@ class SandboxOptions:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--scenario", type=FILE, help="A TOML file.")
+@click.option(
+    "--scenario", type=ScenarioParameter(), help="A TOML file, or a bundled one by its name."
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks one.")
 @click.option("--control-port", type=PORT, default=0, help="0, the default, picks one.")
@@ -56,11 +59,13 @@ def sandbox(options: SandboxOptions) -> int | None:
     """Serve a local platform that behaves like the real one, until it is stopped.
 
     The same seed gives the same world. Client id and secret are sandbox-client and
-    sandbox-secret unless the scenario says otherwise. config/sandbox/ holds scenarios.
+    sandbox-secret unless the scenario says otherwise. Scenarios that are bundled are found by
+    their names, such as demo, plain, faults and genesys; a wrong name lists them all.
 
     \b
     Examples:
-      dispatcher sandbox --scenario config/sandbox/faults.toml --log effects.jsonl
+      dispatcher sandbox --scenario demo
+      dispatcher sandbox --scenario faults --log effects.jsonl
       dispatcher sandbox contacts --count 2000 --out contacts.csv
     """
     if click.get_current_context().invoked_subcommand is not None:
@@ -83,7 +88,7 @@ def sandbox(options: SandboxOptions) -> int | None:
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
     "--scenario",
-    type=FILE,
+    type=ScenarioParameter(),
     help="Take the mixture of conversations from here; half ended and half active without.",
 )
 @debug_option
@@ -94,7 +99,7 @@ def contacts(*, count: int, out: Path, seed: int, scenario: Path | None) -> int:
         written = write_contacts(out, count=count, shares=shares, seed=seed)
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written: {error.strerror}") from error
-    click.echo(f"{out}: {count:,} contacts")
+    click.echo(f"{out}: {count:,} contact{'s' if count != 1 else ''}")
     for kind, number in written.most_common():
         click.echo(f"  {number:>8,}  {kind}")
     return ExitCode.DONE

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from dispatcher.app.control import client
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.config import LedgerOptions, ledger_options
+from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
@@ -96,7 +96,7 @@ def read_status(ledger: Path, campaign: str | None, quota: float | None = None) 
 
 def show(report: StatusReport, now: float) -> None:
     """Print the status for people."""
-    console = Console(highlight=False)
+    console = OutputConsole(highlight=False)
     for values in report["campaigns"]:
         campaign = from_json(values)
         summary.show_totals(console, campaign.campaign, campaign.totals)

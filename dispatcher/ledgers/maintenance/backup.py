@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress
 from dispatcher.ledgers.maintenance.integrity import IntegrityFinding, check_integrity
 from dispatcher.ledgers.read.reader import snapshot_connection
+from dispatcher.ledgers.registration import mark_as_backup
 
 PAGES = 2_000
 """Pages that are copied in one step."""
@@ -77,6 +79,7 @@ def _copy(path: Path, part: Path, report: ReportProgress) -> None:
                 progress=lambda _status, remaining, whole: report(whole - remaining, whole),
                 sleep=PAUSE_SECONDS,
             )
+            mark_as_backup(copy, time.time())
     _sync(part)
 
 

@@ -12,32 +12,94 @@ from dispatcher.ledgers.statements import CHECKS, json_list
 _RESTORE = "keep a copy of the file, and put back the last backup"
 _REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
 _HARMLESS = "no message depends on it; report it with the output of this command"
-_TWICE = "look up both contacts' conversations on the platform before the campaign goes on"
+_TWICE = "look up both contacts' conversations on the platform before the campaign is run again"
 
-_MEANINGS = {
-    "status_unknown": ("statuses that are not known", _REPORT),
-    "reason_unknown": ("reasons that are not known", _REPORT),
+_CHECKS = {
+    "status_unknown": ("every status is known", "contacts with an unknown status", _REPORT),
+    "reason_unknown": ("every reason is known", "contacts with an unknown reason", _REPORT),
     "final_without_reason": (
+        "every final contact has a reason and a time, and no other one has",
         "final contacts without reason or time, or others with one",
         _REPORT,
     ),
-    "ready_without_due": ("ready contacts without a due time, or others with one", _REPORT),
-    "final_with_due": ("final contacts with a due time", _HARMLESS),
-    "doubt_without_look_at": ("contacts in doubt without a time for their look back", _REPORT),
-    "sending_without_intent": ("sends without their intents", _REPORT),
-    "text_kept": ("final contacts that still hold a message or an address", _REPORT),
-    "text_missing": ("contacts to be sent whose message is gone", _REPORT),
-    "json_unreadable": ("progress, attributes or story that cannot be read", _REPORT),
-    "lineage_missing": ("delivered contacts without a lineage row", _REPORT),
-    "lineage_alone": ("lineage rows without a delivered contact, or of no known kind", _REPORT),
-    "message_twice": ("messages that two contacts claim", _TWICE),
-    "person_not_reached": ("delivered contacts whose person is not marked as reached", _REPORT),
-    "key_twice": ("contacts whose key another one of their campaign has", _TWICE),
-    "settled_sums_differ": ("campaigns whose sums are not the count of their contacts", _HARMLESS),
-    "admitted_differs": ("campaigns whose admitted number differs from their contacts", _REPORT),
-    "rows_differ": ("campaigns whose rows do not add up", _HARMLESS),
-    "rejected_sums_differ": ("sums of rejected rows that are less than their count", _HARMLESS),
+    "ready_without_due": (
+        "every ready contact has a due time, and no other one has",
+        "ready contacts without a due time, or others with one",
+        _REPORT,
+    ),
+    "final_with_due": (
+        "final contacts have no due time",
+        "final contacts with a due time",
+        _HARMLESS,
+    ),
+    "doubt_without_look_at": (
+        "every contact in doubt has a time for its look back",
+        "contacts in doubt without a time for their look back",
+        _REPORT,
+    ),
+    "sending_without_intent": ("every send has its intent", "sends without intents", _REPORT),
+    "text_kept": (
+        "messages and addresses of final contacts are removed",
+        "final contacts that still hold a message or an address",
+        _REPORT,
+    ),
+    "text_missing": (
+        "every contact to be sent has its message",
+        "contacts to be sent whose message is gone",
+        _REPORT,
+    ),
+    "json_unreadable": (
+        "progress, attributes and stories can be read",
+        "contacts whose progress, attributes or story cannot be read",
+        _REPORT,
+    ),
+    "lineage_missing": (
+        "every delivered contact has its lineage row",
+        "delivered contacts without a lineage row",
+        _REPORT,
+    ),
+    "lineage_alone": (
+        "every lineage row has its delivered contact",
+        "lineage rows without a delivered contact, or of an unknown kind",
+        _REPORT,
+    ),
+    "message_twice": (
+        "every message belongs to one contact",
+        "messages that two contacts claim",
+        _TWICE,
+    ),
+    "person_not_reached": (
+        "every person who got a message is marked as reached",
+        "delivered contacts whose person is not marked as reached",
+        _REPORT,
+    ),
+    "key_twice": (
+        "every key is unique in its campaign",
+        "contacts whose key another one of their campaign has",
+        _TWICE,
+    ),
+    "settled_sums_differ": (
+        "sums of final contacts are right",
+        "campaigns whose sums differ from the count of their contacts",
+        _HARMLESS,
+    ),
+    "admitted_differs": (
+        "numbers of admitted contacts are right",
+        "campaigns whose admitted number differs from their contacts",
+        _REPORT,
+    ),
+    "rows_differ": (
+        "rows add up in every campaign",
+        "campaigns whose rows do not add up",
+        _HARMLESS,
+    ),
+    "rejected_sums_differ": (
+        "sums of rejected rows are right",
+        "sums of rejected rows that are less than their count",
+        _HARMLESS,
+    ),
 }
+"""By check: what holds in an intact ledger, what was counted otherwise, and what to do then."""
 
 _PARAMETERS = {
     "statuses": json_list(Status),
@@ -49,9 +111,13 @@ _PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFinding:
-    """The result of one check: how many violations it found, and what to do about them."""
+    """The result of one check: how many violations it found, and what to do about them.
+
+    ``sound`` says what holds if there are none, ``meaning`` what is counted.
+    """
 
     name: str
+    sound: str
     meaning: str
     count: int
     advice: str
@@ -71,9 +137,9 @@ def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFin
         damage = _damage(connection, quick=quick)
         yield damage
         if not damage.count:
-            for name, (meaning, advice) in _MEANINGS.items():
+            for name, (sound, meaning, advice) in _CHECKS.items():
                 (count,) = connection.execute(CHECKS[name], _PARAMETERS).fetchone()
-                yield IntegrityFinding(name, meaning, count, advice)
+                yield IntegrityFinding(name, sound, meaning, count, advice)
 
 
 def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
@@ -83,4 +149,5 @@ def _damage(connection: sqlite3.Connection, *, quick: bool) -> IntegrityFinding:
     except sqlite3.DatabaseError as error:
         rows = [str(error)]
     count = 0 if rows == ["ok"] else len(rows)
-    return IntegrityFinding("damage", "places where the file is damaged", count, _RESTORE)
+    meaning = "places where the file is damaged"
+    return IntegrityFinding("damage", "the file is undamaged", meaning, count, _RESTORE)

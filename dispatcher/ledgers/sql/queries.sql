@@ -6,6 +6,30 @@ INSERT INTO temp.change SELECT value ->> 0, value ->> 1, value FROM json_each(?)
 -- name: status_of
 SELECT status FROM contact WHERE id = ?
 
+-- name: location
+SELECT
+    ledger_id, opened, opened_at, machine, host, path, volume, file_system, inode, born, backup_at
+FROM location
+
+-- name: record_location
+INSERT INTO location (
+    id, ledger_id, opened, opened_at, machine, host, path, volume, file_system, inode, born
+)
+VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    opened = excluded.opened, opened_at = excluded.opened_at, machine = excluded.machine,
+    host = excluded.host, path = excluded.path, volume = excluded.volume,
+    file_system = excluded.file_system, inode = excluded.inode, born = excluded.born,
+    backup_at = NULL
+
+-- name: record_backup
+INSERT INTO location (
+    id, ledger_id, opened, opened_at, machine, host, path, volume, file_system, inode, born,
+    backup_at
+)
+VALUES (1, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET backup_at = excluded.backup_at
+
 -- name: campaigns
 SELECT name, id FROM campaign ORDER BY id
 

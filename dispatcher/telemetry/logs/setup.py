@@ -6,6 +6,10 @@ Event names are stable; ``docs`` and alerts may rely on them:
 event                  level    meaning
 =====================  =======  ===========================================================
 ``source.batch``       debug    a batch of the source was admitted
+``row.rejected``       warning  a row is no valid contact: file, line, reason; the first three of a
+                                file and a reason
+``rows.rejected``      warning  so many rows of a file have a reason: at 10, 100, 1,000 and so on
+``file.bad_rows``      warning  a file was read: how many of its rows were rejected, by reason
 ``request.answered``   debug    a request to the platform succeeded
 ``request.failed``     warning  it failed: status, the platform's words, correlation id
 ``contact.settled``    info     a contact is final: status, reason, new conversation, message
@@ -23,6 +27,8 @@ event                  level    meaning
 ``client.resumed``     info     that client goes on
 ``run.gauges``         debug    gauges of the run
 ``run.started``        info     the ledger's content at the start
+``ledger.created``     info     there was no ledger: nobody counts as reached; and where it is
+``ledger.adopted``     warning  the ledger is a copy that a person accepted, and what shows it
 ``authority``          info     what the token grants, what is required, what is missing and
                                 where it is granted; a warning if something is
 ``run.draining``       info     the first signal came; what is in flight is settled
@@ -38,6 +44,8 @@ values), ``suppression.kept_last`` (error: the list is damaged), ``suppression.m
 
 At the start, ``run.doubts_elsewhere`` (warning) names a campaign that is not part of the run, and
 how many contacts in doubt it has: they hold up the contacts of the same people.
+``control.socket_moved`` (warning) says where the control socket is, and why, if none can be made
+beside the ledger.
 
 The log contains ids, so that a contact can be followed, but no message texts, addresses and
 secrets. The platform's words are cut to 200 characters.

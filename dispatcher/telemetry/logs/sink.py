@@ -22,6 +22,7 @@ from dispatcher.domain.events import (
 from dispatcher.domain.status import HaltReason
 from dispatcher.telemetry.fanout import HandlerSink
 from dispatcher.telemetry.logs.format import words
+from dispatcher.telemetry.logs.rejected_rows import RejectedRowLog
 
 MOST_DETAIL = 800
 """Characters of a halt's detail, which names what is missing and where to grant it."""
@@ -32,6 +33,7 @@ class LogSink(HandlerSink):
 
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
+        self._rejected_rows = RejectedRowLog(self._log)
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
         self.handlers = {
             RowsRead: self._rows_read,
@@ -58,6 +60,8 @@ class LogSink(HandlerSink):
             rejected=event.rejected,
             filtered=event.filtered,
         )
+        if event.bad_rows or event.file_done is not None:
+            self._rejected_rows.rows_read(event)
 
     def _answered(self, event: Answered) -> None:
         if not event.failed and not self._logs_debug:

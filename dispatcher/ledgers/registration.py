@@ -1,0 +1,152 @@
+"""Records where a ledger lives whenever a run opens it, and refuses a copy of a ledger.
+
+The lock file beside the ledger holds the ledger's id and the number of runs that opened it. An
+older state of the ledger that was put in the place of a newer one has the smaller number.
+"""
+
+import sqlite3
+import uuid
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dispatcher.ledgers.errors import ledger_error, translated_errors
+from dispatcher.ledgers.exclusive import ExclusiveLedger
+from dispatcher.ledgers.location import LedgerLocation, difference, find_location
+from dispatcher.ledgers.lock import LedgerLock
+from dispatcher.ledgers.schema import check_exists
+from dispatcher.ledgers.statements import SQL
+from dispatcher.ports import LedgerError
+
+_FACTS = tuple(field.name for field in fields(LedgerLocation))
+
+
+class CopiedLedgerError(LedgerError):
+    """The ledger is a copy: what was sent since the copy was made is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """What a person permits when a run opens a ledger.
+
+    ``adopt`` accepts a copy as the ledger from now on. ``allow_network_filesystem`` opens one on a
+    file system that other machines may have mounted.
+    """
+
+    adopt: bool = False
+    allow_network_filesystem: bool = False
+
+
+STRICT = OpenOptions()
+"""Neither a copy nor a network file system is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LocationRecord:
+    """The row of the table ``location``."""
+
+    ledger_id: str
+    opened: int
+    opened_at: float
+    location: LedgerLocation
+    backup_at: float | None
+
+
+def register(
+    connection: sqlite3.Connection, lock: LedgerLock, path: Path, now: float, *, adopt: bool = False
+) -> str | None:
+    """Record where the ledger is and that a run opens it; return what was adopted, in words.
+
+    A ledger without a record (of an earlier version, or a new one) gets one. Returns None if the
+    ledger is where it was.
+
+    Raises:
+        CopiedLedgerError: it is a copy, and ``adopt`` is False; nothing was changed.
+
+    """
+    found, record = find_location(path), read_record(connection)
+    marked_id, marked = _read_mark(lock.mark)
+    if record is None:
+        problem, ledger_id, opened = None, uuid.uuid4().hex, 0
+    else:
+        ledger_id = record.ledger_id
+        newer = marked if marked_id == ledger_id else 0
+        opened = max(record.opened, newer)
+        problem = _problem(record, found, newer)
+    if problem is not None and not adopt:
+        raise _copied(path, problem)
+    opened += 1
+    values = (ledger_id, opened, now, *(getattr(found, name) for name in _FACTS))
+    connection.execute(SQL["record_location"], values)
+    lock.record_mark(f"{ledger_id} {opened}")  # after the commit: it is never ahead of the ledger
+    return problem
+
+
+def adopt_ledger(path: Path, now: float) -> str | None:
+    """Accept a copy as the ledger from now on; return what showed that it is one, in words.
+
+    Returns None, and changes only the record of where it is, if it is no copy.
+
+    Raises:
+        LedgerLockedError: a dispatcher has locked it.
+        LedgerError: there is no ledger, or it cannot be written.
+
+    """
+    check_exists(path)
+    with closing(ExclusiveLedger.open(path)) as opened, translated_errors(path):
+        return register(opened.connection, opened.lock, path, now, adopt=True)
+
+
+def read_record(connection: sqlite3.Connection) -> _LocationRecord | None:
+    """Return the record of where the ledger lives; None if no run has made one."""
+    row = connection.execute(SQL["location"]).fetchone()
+    if row is None:
+        return None
+    ledger_id, opened, opened_at, *facts, backup_at = row
+    return _LocationRecord(ledger_id, opened, opened_at, LedgerLocation(*facts), backup_at)
+
+
+def mark_as_backup(connection: sqlite3.Connection, now: float) -> None:
+    """Record in a copy of a ledger that it is a backup, wherever it is put."""
+    facts = asdict(LedgerLocation("", "", "", "", "", "", ""))
+    connection.execute(SQL["record_backup"], (uuid.uuid4().hex, now, *facts.values(), now))
+
+
+def _problem(record: _LocationRecord, found: LedgerLocation, newer: int) -> str | None:
+    """Return what shows that the ledger is a copy, in words; None if it is not."""
+    if record.backup_at is not None:
+        return f"it is a backup, made at {_utc(record.backup_at)}"
+    known = record.location
+    where = f"at {_utc(record.opened_at)} on machine {known.host}, as {known.path}"
+    if (changed := difference(known, found)) is not None:
+        return f"a run last opened the ledger {where}; this file {changed}"
+    if newer > record.opened:
+        runs = newer - record.opened
+        return (
+            f"it is an older state of itself: a run last opened it {where}, and its lock file "
+            f"knows of {runs} later {'run' if runs == 1 else 'runs'}"
+        )
+    return None
+
+
+def _copied(path: Path, problem: str) -> CopiedLedgerError:
+    error = ledger_error(
+        path,
+        f"this is a copy: {problem}. What was sent after the copy was made is not in it, so a run "
+        "would send it again; and two ledgers of one campaign send everything twice. If the other "
+        "file still exists, set ledger.path to it. If it is lost or will never be used again, "
+        "take the people out of the source who got a message since (docs/ledger.md), then add "
+        "--adopt to `dispatcher run` once, or run `dispatcher ledger adopt`",
+    )
+    return CopiedLedgerError(str(error))
+
+
+def _read_mark(mark: str) -> tuple[str, int]:
+    """Return the ledger's id and the number of runs that a lock file holds."""
+    ledger_id, _, opened = mark.partition(" ")
+    return (ledger_id, int(opened)) if opened.isdecimal() else ("", 0)
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")[:-6] + " UTC"
