@@ -89,6 +89,7 @@ def _campaign_run(
             make_policy(settings),
             opened.rules,
             weight,
+            settings.rules.halt_suspicious,
         ),
         pool,
         clock,

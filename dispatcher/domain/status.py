@@ -87,6 +87,8 @@ class HaltReason(StrEnum):
     PLATFORM_DOWN = "platform_down"
     FAILURES = "failures"
     PAUSED = "paused"
+    SUSPICIOUS = "suspicious"
+    """Most contacts of a campaign are refused alike: the cause is probably not their own."""
 
 
 class ScopeSource(StrEnum):
@@ -140,3 +142,4 @@ class RetryReason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     NOT_FOUND = "not_found"
     ENGAGED = "engaged"
+    SUSPICIOUS = "suspicious"

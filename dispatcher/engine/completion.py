@@ -45,6 +45,7 @@ class Completer:
 
     def retract(self, in_flight: InFlight) -> Awaitable[None]:
         """Take an intent back: the message was not taken, or never left."""
+        in_flight.intended = False
         return self.ledger.retract(in_flight.id)
 
     async def settle(

@@ -71,6 +71,10 @@ class Intake:
         self._limit.left -= len(claims)
         return claims
 
+    def give_back(self, count: int) -> None:
+        """Do not count so many of the claims against the limit: no worker took them."""
+        self._limit.left += count
+
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again in the next run."""
         if self._reading is not None:

@@ -107,6 +107,7 @@ class Pipeline:
                 if not await self._drain(workers):
                     outcome = RunOutcome.CUT_OFF
                 for campaign in self._campaigns:
+                    await campaign.guard.conclude()
                     await campaign.reconciler.finish()
                 for helper in helpers:
                     helper.cancel()
@@ -146,7 +147,10 @@ class Pipeline:
                 deadline = min(deadline, now + self._options.wait_limit)
                 outcome = self._outcome_when_idle(now, deadline)
                 if outcome is not None:
-                    return outcome
+                    return await self._concluded(outcome)
+            for campaign in self._campaigns:
+                if campaign.guard.is_quiet(self._options.wait_limit):
+                    await campaign.guard.conclude()
             if self._options.once:
                 if self._halted_too_long():
                     return RunOutcome.HALTED
@@ -160,7 +164,7 @@ class Pipeline:
         supplied = False
         for campaign in self._claim_order:
             room = campaign.prefetch_left()
-            claims = await campaign.intake.claims(room) if room > 0 else ()
+            claims = await campaign.claims(room) if room > 0 else ()
             if campaign.paused_at is not None:
                 await campaign.release(claims)
                 continue
@@ -172,17 +176,31 @@ class Pipeline:
 
     def _outcome_when_idle(self, now: float, deadline: float) -> RunOutcome | None:
         """Return how the run ends if nothing is left for it to do before ``deadline``."""
+        halted = [c.halted_since for c in self._campaigns if c.halted_since is not None]
         if any(campaign.intake.limited for campaign in self._campaigns):
-            return RunOutcome.DONE
+            return RunOutcome.HALTED if halted else RunOutcome.DONE
         due = min(min(c.next_due, c.reconciler.next_look_back) for c in self._campaigns)
         if not self._options.once or due <= now:
             return None
+        if halted and self._clock.monotonic() - max(halted) <= self._options.wait_limit:
+            return None
+        if halted and due > deadline:
+            return RunOutcome.HALTED
         if due == NEVER:
             held_back = any(campaign.held_back for campaign in self._campaigns)
             return RunOutcome.PAUSED if held_back else RunOutcome.DONE
         if due <= deadline:
             return None
         return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
+
+    async def _concluded(self, outcome: RunOutcome) -> RunOutcome:
+        """Judge what is held at the end of the run; if that halts a campaign, the run is halted."""
+        for campaign in self._campaigns:
+            if campaign.halted_since is None:
+                await campaign.guard.conclude()
+                if campaign.halted_since is not None:
+                    outcome = RunOutcome.HALTED
+        return outcome
 
     def _halted_too_long(self) -> bool:
         since = self._pool.halted_since

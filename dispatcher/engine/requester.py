@@ -91,6 +91,7 @@ class Requester:
         if block is not None:
             permit.release()
             return Blocked(block)
+        in_flight.intended = True
         if not client.breaker.allows(in_flight.id):  # a halt began while the intent was committed
             permit.release()
             await self.completer.retract(in_flight)

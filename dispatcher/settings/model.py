@@ -63,6 +63,7 @@ class RulesSettings(SettingsSection):
     cap_messages: int = Field(default=0, ge=0, le=1000)
     cap_hours: float = Field(default=24.0, gt=0, le=87_600)
     suppression_file: str = ""
+    halt_suspicious: bool = True
     stop_failed_share: float = Field(default=0.0, ge=0, lt=1)
     stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)
 
