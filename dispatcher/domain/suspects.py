@@ -19,7 +19,7 @@ _BY_WORDS = (
     (re.compile(r"template"), TEMPLATE),
     (re.compile(r"from.?address|sender|deployment|integration|recipient.?id"), SENDER),
     (re.compile(r"external.?contact"), PERSON),
-    (re.compile(r"to.?address|phone|number"), ADDRESS),
+    (re.compile(r"to.?address|phone"), ADDRESS),
     (re.compile(r"text|body|too long|empty"), TEXT),
     (re.compile(r"messenger|channel|proactive"), CHANNEL),
     (re.compile(r"region|organi[sz]ation"), REGION),

@@ -26,6 +26,7 @@ DECIDED = 0
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|\[[^\]]*\]")
 _WITH_DIGIT = re.compile(r"\S*\d\S*")
 _WORDS_LIMIT = 200
+_NOT_FOUND = 404
 _ID_LENGTH = 3
 """A shorter id may be part of a word."""
 
@@ -57,7 +58,7 @@ def refusal_kind(
     step: Step, status: int, words: str, ids: Iterable[str | None] = ()
 ) -> RefusalKind:
     """Return the kind of a refusal; ``ids`` are those of the contact, which the words may have."""
-    if step is Step.CHECK and status == 404:
+    if step is Step.CHECK and status == _NOT_FOUND:
         return RefusalKind(step, status)
     for id_ in ids:
         if id_ and len(id_) >= _ID_LENGTH:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -35,7 +36,8 @@ class Campaign:
 
     ``events`` goes to the sinks of this campaign alone. ``weight`` is its part of the workers
     where campaigns share them. With ``halt_suspicious`` it halts when most contacts are refused
-    alike, before they are final.
+    alike, before they are final. ``look_share`` is the share of its requests that looks at waiting
+    sessions get while other contacts are ready, ``quota_share`` its part of all quotas.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Campaign:
     rules: CampaignRules = field(default_factory=CampaignRules)
     weight: Weight = EQUAL_WEIGHT
     halt_suspicious: bool = False
+    look_share: float = SHARE
+    quota_share: float = 1.0
 
 
 class CampaignRun:
@@ -181,10 +185,17 @@ def make_campaign_run(
 
     With ``states_per_call`` above 1, so many states are read in one request at most.
     """
+
+    def request_rate() -> float:
+        return campaign.quota_share * sum(client.pacer.rate for client in pool.clients)
+
     ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
     policy = campaign.policy
     due_times, platform_time = DueTimes(), PlatformTime(clock)
-    completer = Completer(ledger, events, clock, rules, due_times, platform_time)
+    looks = LookSchedule(campaign.look_share)
+    completer = Completer(
+        ledger, events, clock, rules, due_times, platform_time, looks, request_rate
+    )
     requester = Requester(pool, completer, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, completer, events, clock)
     batcher = (
@@ -192,7 +203,7 @@ def make_campaign_run(
         if states_per_call > 1
         else None
     )
-    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
+    intake = Intake(campaign.source, ledger, events, clock, due_times, limit, looks, request_rate)
     guard = RefusalGuard(
         completer, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
     )

@@ -1,16 +1,17 @@
 """Writes what becomes of a contact in flight. Each is committed before its event is emitted."""
 
-from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
+from dispatcher.domain.look_schedule import LookSchedule, waits
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import MessageFound
-from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
+from dispatcher.domain.status import Reason, Relation, RetryReason, SendBlock, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.due_times import DueTimes
@@ -30,6 +31,8 @@ class Completer:
     rules: CampaignRules
     due_times: DueTimes
     platform_time: PlatformTime
+    looks: LookSchedule = field(default_factory=LookSchedule)
+    request_rate: Callable[[], float] = lambda: 1.0
 
     def intend(
         self, in_flight: InFlight, step: Step, decision: Notify | Open
@@ -121,19 +124,31 @@ class Completer:
             ),
         )
 
-    async def defer(self, in_flight: InFlight, later: Defer) -> Left:
-        """Put a contact back into the ledger until later."""
+    async def defer(self, in_flight: InFlight, later: Defer, *, ahead: float = 0.0) -> Left:
+        """Put a contact back into the ledger until later.
+
+        A session that is waited for may be put off for longer. With ``ahead`` the contact is due
+        before others that became due in so many seconds before.
+        """
         now = self.clock.time()
         due = now + later.seconds
+        if later.reason in _WAITS:
+            due = self._plan_look(in_flight, due, now)
         history, contact = in_flight.history, in_flight.contact
-        seconds = round(later.seconds, 3)
-        history.append(contact_history.entry(now, "deferred", later.reason, seconds))
-        await self.ledger.defer(in_flight.id, due, later.progress, history)
-        self.due_times.schedule(due)
-        self.events.emit(
-            Deferred(contact.key, contact.conversation_id, later.reason, later.seconds)
-        )
+        seconds = due - now
+        history.append(contact_history.entry(now, "deferred", later.reason, round(seconds, 3)))
+        await self.ledger.defer(in_flight.id, due - ahead, later.progress, history)
+        self.due_times.schedule(due - ahead)
+        self.events.emit(Deferred(contact.key, contact.conversation_id, later.reason, seconds))
         return LEFT
+
+    def _plan_look(self, in_flight: InFlight, due: float, now: float) -> float:
+        """Return when a session that is waited for is looked at again."""
+        if not waits(in_flight.progress):
+            self.looks.count_first_look()
+        planned = self.looks.plan(in_flight.id, due, now, self.request_rate())
+        expires_at = in_flight.contact.expires_at
+        return planned if expires_at is None else max(due, min(planned, expires_at))
 
     async def mark_in_doubt(self, in_flight: InFlight, progress: Progress, seconds: float) -> Left:
         """Leave a contact whose send has no clear answer to a look back in ``seconds``."""
@@ -167,6 +182,10 @@ class Completer:
         )
         self.rules.record_end(settlement.status)
         return LEFT
+
+
+_WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
+"""Deferrals until a session is in another state."""
 
 
 def _relation(decision: Notify | Open, conversation_id: str | None, person: str | None) -> Relation:

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from dispatcher.domain.events import RowsRead
+from dispatcher.domain.look_schedule import LookSchedule, waits
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
+
+STARVED_SECONDS = 2.0
+"""When no source and no due time had a contact for so long, looks may use the whole quota."""
 
 
 class ContactLimit:
@@ -25,7 +29,8 @@ class Intake:
 
     def __init__(
         self, source: Source, ledger: Ledger, events: EventSink, clock: Clock,
-        due_times: DueTimes, limit: ContactLimit,
+        due_times: DueTimes, limit: ContactLimit, looks: LookSchedule,
+        request_rate: Callable[[], float] = lambda: 1.0,
     ) -> None:  # fmt: skip
         self._source = source
         self._ledger = ledger
@@ -33,6 +38,9 @@ class Intake:
         self._clock = clock
         self._due_times = due_times
         self._limit = limit
+        self._looks = looks
+        self._request_rate = request_rate
+        self._fed_at = float("-inf")
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
         self.exhausted = False
@@ -41,7 +49,10 @@ class Intake:
     @property
     def next_due(self) -> float:
         """When the next contact in the ledger is due (seconds since the epoch); inf if none."""
-        return NEVER if self.limited else self._due_times.next_due
+        if self.limited:
+            return NEVER
+        early = self._looks.next_early if self._looks.alone else None
+        return self._due_times.next_due if early is None else min(early, self._due_times.next_due)
 
     @property
     def limited(self) -> bool:
@@ -57,6 +68,7 @@ class Intake:
         """Open the source where the ledger left it."""
         self._batches = self._source.batches(await self._ledger.positions())
         self._due_times.next_due = 0.0
+        self._fed_at = self._clock.monotonic()
 
     async def claims(self, count: int) -> list[Claim]:
         """Claim up to ``count`` contacts that are due; empty if there are none at present."""
@@ -68,6 +80,11 @@ class Intake:
             claims.extend(await self._claim_due(count))
         if len(claims) < count and not self.exhausted:
             claims.extend(await self._admit(count - len(claims)))
+        if any(not waits(claim.progress) for claim in claims):
+            self._fed_at = self._clock.monotonic()
+        self._looks.alone = len(claims) < count and (self.exhausted or self._is_starved())
+        if self._looks.alone:
+            claims.extend(await self._claim_early(count - len(claims)))
         self._limit.left -= len(claims)
         return claims
 
@@ -89,12 +106,40 @@ class Intake:
         claims = await self._ledger.claim(count, now)
         if len(claims) == count:
             self._due_times.schedule(now)
-            return claims
+            return await self._bounded(claims, now)
         backlog = await self._ledger.backlog(now)
         for due in (backlog.oldest_due, backlog.next_due):
             if due is not None:
                 self._due_times.schedule(due)
-        return claims
+        return await self._bounded(claims, now)
+
+    async def _bounded(self, claims: Sequence[Claim], now: float) -> Sequence[Claim]:
+        """Put off looks that are due beyond their share, such as those of an earlier run."""
+        looks = [claim for claim in claims if waits(claim.progress)]
+        if not looks:
+            return claims
+        rate = self._request_rate()
+        for claim in looks:
+            self._looks.forget(claim.id)
+        late = looks[self._looks.permit(len(looks), now, rate) :]
+        if late:
+            await asyncio.gather(*(self._put_off(claim, now, rate) for claim in late))
+        put_off = {claim.id for claim in late}
+        return [claim for claim in claims if claim.id not in put_off]
+
+    async def _put_off(self, claim: Claim, now: float, rate: float) -> None:
+        due = self._looks.plan(claim.id, now, now, rate)
+        await self._ledger.defer(claim.id, due, claim.progress)
+        self._due_times.schedule(due)
+
+    async def _claim_early(self, count: int) -> Sequence[Claim]:
+        """Claim contacts whose looks were put off for others: there are no others now."""
+        ids = self._looks.take_early(self._clock.time(), count)
+        return await self._ledger.claim_early(ids) if ids else ()
+
+    def _is_starved(self) -> bool:
+        """Return True if nothing but looks was there to claim for a while."""
+        return self._clock.monotonic() - self._fed_at > STARVED_SECONDS
 
     async def _admit(self, count: int) -> Sequence[Claim]:
         """Admit the next batch if it was read; claim up to ``count`` of its contacts."""

@@ -196,10 +196,8 @@ class Pipeline:
     async def _concluded(self, outcome: RunOutcome) -> RunOutcome:
         """Judge what is held at the end of the run; if that halts a campaign, the run is halted."""
         for campaign in self._campaigns:
-            if campaign.halted_since is None:
-                await campaign.guard.conclude()
-                if campaign.halted_since is not None:
-                    outcome = RunOutcome.HALTED
+            if await campaign.guard.conclude():
+                outcome = RunOutcome.HALTED
         return outcome
 
     def _halted_too_long(self) -> bool:

@@ -23,6 +23,9 @@ from dispatcher.ports import Claim, Clock, EventSink
 
 MAX_PROBE_SECONDS = 3600.0
 """The longest pause between two probes: each further pause is twice the one before."""
+AHEAD_SECONDS = 300.0
+"""So much earlier than now a contact is due that is put back: a next run takes it first, and so
+knows of the suspicion after one refusal."""
 ALL = 1 << 30
 """More contacts than can be in flight."""
 _NOT_FOUND = 404
@@ -87,7 +90,7 @@ class RefusalGuard:
     # what happens to contacts
 
     def accept(self, step: Step) -> None:
-        """Count an answer that is no refusal; it ends the halt if it proves that the cause is gone."""
+        """Count an answer that is no refusal; the halt ends if it proves that the cause is gone."""
         if not self._enabled:
             return
         self._detector.accept(step)
@@ -141,16 +144,21 @@ class RefusalGuard:
                 held.in_flight, finish.status, finish.reason, held.step, held.answer
             )
 
-    async def conclude(self) -> None:
-        """Judge what is held by the answers so far, because no more come for now."""
+    async def conclude(self) -> bool:
+        """Judge what is held by the answers so far, because no more come for now.
+
+        Return True if that halts the campaign.
+        """
         kind = self._detector.majority() if any(self._held.values()) else None
-        if kind is not None and self.kind is None:
+        halts = kind is not None and self.kind is None
+        if kind is not None and halts:
             self._halt(kind)
             await self._put_back(kind)
         for held in self._held.values():
             self._judged.extend(held)
             held.clear()
         await self.settle_judged()
+        return halts
 
     def is_quiet(self, seconds: float) -> bool:
         """Return True if something is held, and no answer came for so long."""
@@ -189,7 +197,7 @@ class RefusalGuard:
         return claims[1:] if self._recalled else []
 
     def approve(self) -> RefusalKind | None:
-        """Go on, as a person says: such refusals are final from now on; None if it is not halted."""
+        """Go on as a person says: such refusals are final from now on; None if it did not halt."""
         kind = self.kind
         if kind is not None:
             self._approved.add(kind)
@@ -231,7 +239,8 @@ class RefusalGuard:
 
     async def _defer(self, in_flight: InFlight, kind: RefusalKind) -> Left:
         suspected = replace(in_flight.progress, suspected=kind.key, open_next=False)
-        return await self._completer.defer(in_flight, Defer(0.0, RetryReason.SUSPICIOUS, suspected))
+        later = Defer(0.0, RetryReason.SUSPICIOUS, suspected)
+        return await self._completer.defer(in_flight, later, ahead=AHEAD_SECONDS)
 
     def _judge(self) -> None:
         for step, queue in self._held.items():

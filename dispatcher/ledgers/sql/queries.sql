@@ -124,6 +124,25 @@ FROM (
     ORDER BY due, id LIMIT ?
 ) AS it
 
+-- name: ready_contacts
+SELECT json_group_array(json_array(
+    id, progress, key, conversation_id, text, external_contact_id, address, subject,
+    not_before, expires_at, attributes,
+    CASE
+        WHEN EXISTS (
+            SELECT 1 FROM contact AS other INDEXED BY contact_sending
+            WHERE
+                other.conversation_id = it.conversation_id
+                AND other.status IN ('sending', 'in_doubt')
+        ) THEN 'busy'
+    END
+))
+FROM (
+    SELECT * FROM contact
+    WHERE campaign_id = ? AND id IN (SELECT value FROM json_each(?)) AND status = 'ready'
+    ORDER BY due, id
+) AS it
+
 -- name: blocked_claims
 SELECT json_group_array(json_array(id, block)) FROM (
     SELECT
