@@ -79,6 +79,19 @@ class Pipeline:
         resumed.resume()
         self._wanted.set()
 
+    def approve(self, campaign: str) -> str | None:
+        """Let a campaign go on that halted because most contacts are refused alike.
+
+        Such refusals are final from now on. Return what is refused; None if it was not halted.
+
+        Raises:
+            LookupError: this run has no such campaign.
+
+        """
+        kind = self._campaign(campaign).guard.approve()
+        self._wanted.set()
+        return None if kind is None else str(kind)
+
     @property
     def in_flight(self) -> int:
         """Contacts that workers have."""
