@@ -1,6 +1,8 @@
 """Spreads the looks at sessions that are waited for, so that new contacts get most of the quota."""
 
 import heapq
+from collections.abc import Callable
+from typing import NamedTuple
 
 from dispatcher.domain.progress import Progress
 
@@ -9,18 +11,27 @@ SHARE = 0.25
 LEAST_PART = 0.2
 """The part of that share that repeated looks get at least, however many first ones there are."""
 MOST_REMEMBERED = 20_000
-"""The contacts whose looks can be made earlier again when nothing else is left to do."""
+"""The contacts whose looks are known here; those of all others come as the ledger has them due."""
 BURST_SECONDS = 5.0
 """Looks of so many seconds may be made at once."""
 LEAST_BURST = 8.0
 """Looks that may be made at once, however slow the quota is."""
 _HALVED_AT = 2000
 """Requests after which older ones count half: the mix of a list changes."""
-_UNKNOWN_REQUESTS = 50
+_UNKNOWN_REQUESTS = 20
 """Requests without a look that are assumed at first: a few do not show the mix of a list."""
+_MARGIN = 0.96
+"""The part of the share that is planned: some looks come in bursts."""
 _LEAST_RATE = 1e-6
 _SLACK = 1000
 """Forgotten contacts that may stay in the heap beside the others."""
+
+
+class _Look(NamedTuple):
+    """When a contact is due, and when it is looked at if others need the quota."""
+
+    due: float
+    planned: float
 
 
 def waits(progress: Progress) -> bool:
@@ -33,16 +44,19 @@ class LookSchedule:
 
     A look is a state check after which the contact waits. The first look at a session counts
     against ``share`` (from 0 to 1), too: so the other contacts get the rest of the quota, whatever
-    part of the list waits. Times are in seconds since the epoch, rates in requests per second.
+    part of the list waits. Times are in seconds since the epoch; ``rate`` returns the requests per
+    second at present.
     """
 
-    def __init__(self, share: float = SHARE) -> None:
+    def __init__(self, share: float = SHARE, rate: Callable[[], float] = lambda: 1.0) -> None:
         self._share = share
+        self._rate = rate
         self._requests = self._first_looks = 0.0
         self._planned_until = 0.0
         self._tokens, self._filled_at = LEAST_BURST, 0.0
-        self._early: list[tuple[float, int]] = []
-        self._remembered: dict[int, float] = {}
+        self._remembered: dict[int, _Look] = {}
+        self._by_due: list[tuple[float, int]] = []
+        self._by_plan: list[tuple[float, int]] = []
         self.alone = False
         """Whether no other contact is ready: then looks may use the whole quota."""
 
@@ -57,29 +71,27 @@ class LookSchedule:
         """Count a first look, which has shown that the session has to be waited for."""
         self._first_looks += 1.0
 
-    def look_rate(self, rate: float) -> float:
-        """Return how many repeated looks may be made per second, of ``rate`` requests."""
+    def look_rate(self) -> float:
+        """Return how many repeated looks may be made per second."""
         first = self._first_looks / (self._requests + _UNKNOWN_REQUESTS)
-        return max(_LEAST_RATE, rate * max(self._share - first, self._share * LEAST_PART))
+        share = self._share * _MARGIN
+        return max(_LEAST_RATE, self._rate() * max(share - first, share * LEAST_PART))
 
-    def plan(self, id_: int, due: float, now: float, rate: float) -> float:
+    def plan(self, id_: int, due: float, now: float) -> float:
         """Return when the contact is looked at: at ``due``, or later if others need the quota."""
-        if self.alone:
-            return due
-        self._planned_until = max(self._planned_until, now) + 1.0 / self.look_rate(rate)
-        if self._planned_until <= due:
-            return due
+        planned = due
+        if not self.alone:
+            self._planned_until = max(self._planned_until, now) + 1.0 / self.look_rate()
+            planned = max(due, self._planned_until)
         if len(self._remembered) < MOST_REMEMBERED:
-            self._remember(id_, due)
-        return self._planned_until
+            self._remember(id_, _Look(due, planned))
+        return planned
 
-    def permit(self, looks: int, now: float, rate: float) -> int:
+    def permit(self, looks: int, now: float) -> int:
         """Return how many of so many looks that are due may be made now."""
         if self.alone:
             return looks
-        refill = (
-            self.look_rate(rate) * 1.2
-        )  # what was planned comes in time, whatever the timers do
+        refill = self.look_rate()
         burst = max(LEAST_BURST, refill * BURST_SECONDS)
         self._tokens = min(burst, self._tokens + refill * max(0.0, now - self._filled_at))
         self._filled_at = now
@@ -92,26 +104,39 @@ class LookSchedule:
         self._remembered.pop(id_, None)
 
     @property
-    def next_early(self) -> float | None:
-        """When the first contact is due of those that were put off; None if there is none."""
-        while self._early and self._remembered.get(self._early[0][1]) != self._early[0][0]:
-            heapq.heappop(self._early)
-        return self._early[0][0] if self._early else None
+    def next_look(self) -> float | None:
+        """When the next look may be made; None if none is known."""
+        heap = self._by_due if self.alone else self._by_plan
+        while heap and self._moment(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
-    def take_early(self, now: float, most: int) -> list[int]:
-        """Return up to ``most`` contacts that were put off and are due; they are forgotten."""
-        found: list[int] = []
-        while len(found) < most and (due := self.next_early) is not None and due <= now:
-            _, id_ = heapq.heappop(self._early)
+    def take(self, now: float, most: int) -> list[int]:
+        """Return up to ``most`` contacts whose looks may be made now; they are forgotten."""
+        due: list[int] = []
+        while len(due) < most and (at := self.next_look) is not None and at <= now:
+            if not self.permit(1, now):
+                break
+            _, id_ = heapq.heappop(self._by_due if self.alone else self._by_plan)
             del self._remembered[id_]
-            found.append(id_)
-        if found:
+            due.append(id_)
+        if due and self.alone:
             self._planned_until = 0.0
-        return found
+        return due
 
-    def _remember(self, id_: int, due: float) -> None:
-        self._remembered[id_] = due
-        heapq.heappush(self._early, (due, id_))
-        if len(self._early) > 2 * len(self._remembered) + _SLACK:
-            self._early = [(due, id_) for id_, due in self._remembered.items()]
-            heapq.heapify(self._early)
+    def _moment(self, id_: int) -> float | None:
+        look = self._remembered.get(id_)
+        if look is None:
+            return None
+        return look.due if self.alone else look.planned
+
+    def _remember(self, id_: int, look: _Look) -> None:
+        self._remembered[id_] = look
+        heapq.heappush(self._by_due, (look.due, id_))
+        heapq.heappush(self._by_plan, (look.planned, id_))
+        limit = 2 * len(self._remembered) + _SLACK
+        if len(self._by_due) > limit or len(self._by_plan) > limit:
+            self._by_due = [(look.due, id_) for id_, look in self._remembered.items()]
+            self._by_plan = [(look.planned, id_) for id_, look in self._remembered.items()]
+            heapq.heapify(self._by_due)
+            heapq.heapify(self._by_plan)

@@ -19,6 +19,9 @@ class Status(StrEnum):
 
 FINAL = frozenset({Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED})
 
+REPLAYABLE = frozenset({Status.PARKED, Status.REJECTED})
+"""Final statuses of contacts that keep their message, because an operator can replay them."""
+
 
 class Reason(StrEnum):
     """Why a contact has its final status."""

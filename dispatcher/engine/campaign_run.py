@@ -191,11 +191,9 @@ def make_campaign_run(
 
     ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
     policy = campaign.policy
-    due_times, platform_time = DueTimes(), PlatformTime(clock)
-    looks = LookSchedule(campaign.look_share)
-    completer = Completer(
-        ledger, events, clock, rules, due_times, platform_time, looks, request_rate
-    )
+    looks = LookSchedule(campaign.look_share, request_rate)
+    due_times, platform_time = DueTimes(looks), PlatformTime(clock)
+    completer = Completer(ledger, events, clock, rules, due_times, platform_time)
     requester = Requester(pool, completer, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, completer, events, clock)
     batcher = (
@@ -203,7 +201,7 @@ def make_campaign_run(
         if states_per_call > 1
         else None
     )
-    intake = Intake(campaign.source, ledger, events, clock, due_times, limit, looks, request_rate)
+    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
         completer, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
     )

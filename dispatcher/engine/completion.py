@@ -1,13 +1,13 @@
 """Writes what becomes of a contact in flight. Each is committed before its event is emitted."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 
 from dispatcher.domain import contact_history
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
-from dispatcher.domain.look_schedule import LookSchedule, waits
+from dispatcher.domain.look_schedule import waits
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import MessageFound
@@ -31,8 +31,6 @@ class Completer:
     rules: CampaignRules
     due_times: DueTimes
     platform_time: PlatformTime
-    looks: LookSchedule = field(default_factory=LookSchedule)
-    request_rate: Callable[[], float] = lambda: 1.0
 
     def intend(
         self, in_flight: InFlight, step: Step, decision: Notify | Open
@@ -144,9 +142,10 @@ class Completer:
 
     def _plan_look(self, in_flight: InFlight, due: float, now: float) -> float:
         """Return when a session that is waited for is looked at again."""
+        looks = self.due_times.looks
         if not waits(in_flight.progress):
-            self.looks.count_first_look()
-        planned = self.looks.plan(in_flight.id, due, now, self.request_rate())
+            looks.count_first_look()
+        planned = looks.plan(in_flight.id, due, now)
         expires_at = in_flight.contact.expires_at
         return planned if expires_at is None else max(due, min(planned, expires_at))
 

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from dispatcher.domain.events import RowsRead
-from dispatcher.domain.look_schedule import LookSchedule, waits
+from dispatcher.domain.look_schedule import waits
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
 
@@ -29,8 +29,7 @@ class Intake:
 
     def __init__(
         self, source: Source, ledger: Ledger, events: EventSink, clock: Clock,
-        due_times: DueTimes, limit: ContactLimit, looks: LookSchedule,
-        request_rate: Callable[[], float] = lambda: 1.0,
+        due_times: DueTimes, limit: ContactLimit,
     ) -> None:  # fmt: skip
         self._source = source
         self._ledger = ledger
@@ -38,8 +37,7 @@ class Intake:
         self._clock = clock
         self._due_times = due_times
         self._limit = limit
-        self._looks = looks
-        self._request_rate = request_rate
+        self._looks = due_times.looks
         self._fed_at = float("-inf")
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
@@ -51,8 +49,8 @@ class Intake:
         """When the next contact in the ledger is due (seconds since the epoch); inf if none."""
         if self.limited:
             return NEVER
-        early = self._looks.next_early if self._looks.alone else None
-        return self._due_times.next_due if early is None else min(early, self._due_times.next_due)
+        look = self._looks.next_look if self._looks.alone else None
+        return self._due_times.next_due if look is None else min(look, self._due_times.next_due)
 
     @property
     def limited(self) -> bool:
@@ -75,16 +73,16 @@ class Intake:
         count = int(min(count, self._limit.left))
         if count <= 0:
             return []
-        claims: list[Claim] = []
-        if self._due_times.next_due <= self._clock.time():
-            claims.extend(await self._claim_due(count))
+        claims = [*await self._claim_looks(count)]
+        while len(claims) < count and self._due_times.next_due <= self._clock.time():
+            claims.extend(await self._claim_due(count - len(claims)))
         if len(claims) < count and not self.exhausted:
             claims.extend(await self._admit(count - len(claims)))
         if any(not waits(claim.progress) for claim in claims):
             self._fed_at = self._clock.monotonic()
         self._looks.alone = len(claims) < count and (self.exhausted or self._is_starved())
         if self._looks.alone:
-            claims.extend(await self._claim_early(count - len(claims)))
+            claims.extend(await self._claim_looks(count - len(claims)))
         self._limit.left -= len(claims)
         return claims
 
@@ -118,23 +116,22 @@ class Intake:
         looks = [claim for claim in claims if waits(claim.progress)]
         if not looks:
             return claims
-        rate = self._request_rate()
         for claim in looks:
             self._looks.forget(claim.id)
-        late = looks[self._looks.permit(len(looks), now, rate) :]
+        late = looks[self._looks.permit(len(looks), now) :]
         if late:
-            await asyncio.gather(*(self._put_off(claim, now, rate) for claim in late))
+            await asyncio.gather(*(self._put_off(claim, now) for claim in late))
         put_off = {claim.id for claim in late}
         return [claim for claim in claims if claim.id not in put_off]
 
-    async def _put_off(self, claim: Claim, now: float, rate: float) -> None:
-        due = self._looks.plan(claim.id, now, now, rate)
+    async def _put_off(self, claim: Claim, now: float) -> None:
+        due = self._looks.plan(claim.id, now, now)
         await self._ledger.defer(claim.id, due, claim.progress)
         self._due_times.schedule(due)
 
-    async def _claim_early(self, count: int) -> Sequence[Claim]:
-        """Claim contacts whose looks were put off for others: there are no others now."""
-        ids = self._looks.take_early(self._clock.time(), count)
+    async def _claim_looks(self, count: int) -> Sequence[Claim]:
+        """Claim contacts whose looks may be made now, before others that are due for longer."""
+        ids = self._looks.take(self._clock.time(), count)
         return await self._ledger.claim_early(ids) if ids else ()
 
     def _is_starved(self) -> bool:

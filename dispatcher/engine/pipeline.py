@@ -161,9 +161,7 @@ class Pipeline:
                 outcome = self._outcome_when_idle(now, deadline)
                 if outcome is not None:
                     return await self._concluded(outcome)
-            for campaign in self._campaigns:
-                if campaign.guard.is_quiet(self._options.wait_limit):
-                    await campaign.guard.conclude()
+            await self._conclude_quiet()
             if self._options.once:
                 if self._halted_too_long():
                     return RunOutcome.HALTED
@@ -205,6 +203,12 @@ class Pipeline:
         if due <= deadline:
             return None
         return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
+
+    async def _conclude_quiet(self) -> None:
+        """Judge what is held by campaigns that have no more answers for a while."""
+        for campaign in self._campaigns:
+            if campaign.guard.is_quiet(self._options.wait_limit):
+                await campaign.guard.conclude()
 
     async def _concluded(self, outcome: RunOutcome) -> RunOutcome:
         """Judge what is held at the end of the run; if that halts a campaign, the run is halted."""

@@ -184,7 +184,7 @@ class Requester:
             permit.complete(None)
             raise
         permit.complete(reply.reading)
-        self.completer.looks.count_request()
+        self.completer.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply
 
