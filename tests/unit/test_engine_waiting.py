@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from dispatcher.domain.decision import BargeIn, DecisionPolicy
-from dispatcher.domain.progress import Progress, RetryPolicy
-from dispatcher.domain.status import Status, Step
+from dispatcher.domain.progress import RetryPolicy
+from dispatcher.domain.status import Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import EngineFixture, contacts
 from tests.support.scripted import ENDED, GOOD, NOT_ENDED, OPEN
-from tests.support.virtual import START, VirtualClock, in_virtual_time
+from tests.support.virtual import VirtualClock, in_virtual_time
 
 A_SECOND = 10
 OTHERS = 700
@@ -44,7 +44,7 @@ def paced(answer, policy=POLICY, **more):
 
 
 async def seconds_of_the_others(answer, people):
-    """Return when the last of the messages to `OTHERS` was sent, and the engine, which is stopped then."""
+    """Return when the last of `OTHERS` messages was sent, and the engine, which stops then."""
     engine, begun = paced(answer), asyncio.get_running_loop().time()
     batches = [people[first : first + 256] for first in range(0, len(people), 256)]
     running = asyncio.create_task(engine.pipeline(*batches, workers=8, once=False).run())
