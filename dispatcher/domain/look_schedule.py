@@ -20,7 +20,7 @@ _HALVED_AT = 2000
 """Requests after which older ones count half: the mix of a list changes."""
 _UNKNOWN_REQUESTS = 20
 """Requests without a look that are assumed at first: a few do not show the mix of a list."""
-_MARGIN = 0.96
+_MARGIN = 0.92
 """The part of the share that is planned: some looks come in bursts."""
 _LEAST_RATE = 1e-6
 _SLACK = 1000

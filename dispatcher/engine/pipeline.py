@@ -93,6 +93,11 @@ class Pipeline:
         return None if kind is None else str(kind)
 
     @property
+    def halted(self) -> bool:
+        """Whether every campaign is halted because most of its contacts are refused alike."""
+        return all(campaign.halted_since is not None for campaign in self._campaigns)
+
+    @property
     def in_flight(self) -> int:
         """Contacts that workers have."""
         return sum(campaign.busy for campaign in self._campaigns)
