@@ -79,7 +79,12 @@ class _Window:
     @property
     def leading(self) -> int:
         """The number of refusals of the most frequent kind."""
-        return max(self._counts.values(), default=0)
+        return max(self._counts.values(), default=0) if self._counts else 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether more accepted answers change nothing: it is begun, and has no refusal."""
+        return self.answers > FIRST_ANSWERS and not self._counts
 
     @property
     def limit(self) -> int:
@@ -126,15 +131,22 @@ class SuspicionDetector:
             Step.NOTIFY: _Window(MIN_ALIKE_OF_STEP),
             Step.OPEN: _Window(MIN_ALIKE_OF_STEP),
         }
+        self._streams = {
+            step: (window,) if step is Step.CHECK else (window, self._sends)
+            for step, window in self._windows.items()
+        }
+        self._known_room: int | None = None
 
     def accept(self, step: Step) -> None:
         """Count an answer that is no refusal."""
-        self._windows[step].add(None)
-        if step is not Step.CHECK:
-            self._sends.add(None)
+        for window in self._streams[step]:
+            if not window.is_clean:
+                self._known_room = None
+            window.add(None)
 
     def refuse(self, kind: RefusalKind) -> bool:
         """Count a refusal; return True if its kind is suspicious now."""
+        self._known_room = None
         suspicious = self._windows[kind.step].add(kind)
         if kind.step is not Step.CHECK:
             suspicious = self._sends.add(kind) or suspicious
@@ -163,12 +175,17 @@ class SuspicionDetector:
 
         Were all of them refused alike, the last one would make the kind suspicious.
         """
+        if self._known_room is None:
+            self._known_room = self._room()
+        return self._known_room
+
+    def _room(self) -> int:
         windows = (self._sends, *self._windows.values())
         begun = any(window.answers >= FIRST_ANSWERS for window in windows)
-        return max(1, min(_room(window, begun=begun) for window in windows))
+        return max(1, min(_room_of(window, begun=begun) for window in windows))
 
 
-def _room(window: _Window, *, begun: bool) -> int:
+def _room_of(window: _Window, *, begun: bool) -> int:
     """Return a window's room; a step that is rare must not slow the others down."""
     leading = window.leading
     if begun and not leading and window.answers < FIRST_ANSWERS:

@@ -94,7 +94,8 @@ class Delivery:
                         pass
         finally:
             self.requester.release_probe(in_flight)
-        await self.guard.settle_judged()
+        if self.guard.judged:
+            await self.guard.settle_judged()
 
     async def _decide(
         self, in_flight: InFlight, turn: Turn

@@ -71,7 +71,9 @@ class RefusalGuard:
         self._held: dict[Step, deque[_Held]] = {
             step: deque() for step in (Step.CHECK, Step.NOTIFY, Step.OPEN)
         }
-        self._judged: list[_Held] = []
+        self._waiting = 0
+        self.judged: list[_Held] = []
+        """Refusals that have turned out to be the contacts' own, and are not final yet."""
         self._approved: set[RefusalKind] = set()
         self._recalled: dict[str, Step] = {}
         self._cleared = False
@@ -85,7 +87,7 @@ class RefusalGuard:
     @property
     def holding(self) -> int:
         """The number of contacts whose refusal is not final yet."""
-        return len(self._judged) + sum(map(len, self._held.values()))
+        return len(self.judged) + self._waiting
 
     # what happens to contacts
 
@@ -96,10 +98,10 @@ class RefusalGuard:
         self._detector.accept(step)
         if self.kind is not None and self.kind.step is step:
             self._resume()
-        if self._recalled and step in self._recalled.values():
+        if self._recalled and any(step.is_send is one.is_send for one in self._recalled.values()):
             self._recalled.clear()
             self._cleared = True
-        if any(self._held.values()):
+        if self._waiting:
             self._last_answer = self._clock.monotonic()
             self._judge()
 
@@ -132,13 +134,14 @@ class RefusalGuard:
             return await self._defer(in_flight, kind)
         age = self._detector.age(kind.step)
         self._held[kind.step].append(_Held(in_flight, finish, step, answer, age))
+        self._waiting += 1
         self._judge()
         return LEFT
 
     async def settle_judged(self) -> None:
         """Make the contacts final whose refusals have turned out to be their own."""
-        while self._judged:
-            held = self._judged.pop()
+        while self.judged:
+            held = self.judged.pop()
             finish = held.finish
             await self._completer.settle(
                 held.in_flight, finish.status, finish.reason, held.step, held.answer
@@ -149,14 +152,15 @@ class RefusalGuard:
 
         Return True if that halts the campaign.
         """
-        kind = self._detector.majority() if any(self._held.values()) else None
+        kind = self._detector.majority() if self._waiting else None
         halts = kind is not None and self.kind is None
         if kind is not None and halts:
             self._halt(kind)
             await self._put_back(kind)
         for held in self._held.values():
-            self._judged.extend(held)
+            self.judged.extend(held)
             held.clear()
+        self._waiting = 0
         await self.settle_judged()
         return halts
 
@@ -235,6 +239,7 @@ class RefusalGuard:
         held = [one for queue in self._held.values() for one in queue]
         for queue in self._held.values():
             queue.clear()
+        self._waiting = 0
         await asyncio.gather(*(self._defer(one.in_flight, kind) for one in held))
 
     async def _defer(self, in_flight: InFlight, kind: RefusalKind) -> Left:
@@ -245,7 +250,8 @@ class RefusalGuard:
     def _judge(self) -> None:
         for step, queue in self._held.items():
             while queue and self._detector.is_judged(step, queue[0].age):
-                self._judged.append(queue.popleft())
+                self.judged.append(queue.popleft())
+                self._waiting -= 1
 
 
 def _kind(
