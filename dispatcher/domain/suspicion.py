@@ -73,6 +73,8 @@ class _Window:
     def __init__(self, min_alike: int) -> None:
         self.min_alike = min_alike
         self.answers = 0
+        self.is_clean = False
+        """Whether it is full, and has no refusal."""
         self._last: deque[RefusalKind | None] = deque(maxlen=WINDOW_ANSWERS)
         self._counts: Counter[RefusalKind] = Counter()
 
@@ -80,11 +82,6 @@ class _Window:
     def leading(self) -> int:
         """The number of refusals of the most frequent kind."""
         return max(self._counts.values(), default=0) if self._counts else 0
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether more accepted answers change nothing: it is begun, and has no refusal."""
-        return self.answers > FIRST_ANSWERS and not self._counts
 
     @property
     def limit(self) -> int:
@@ -98,7 +95,9 @@ class _Window:
         self._last.append(kind)
         self.answers += 1
         if kind is None:
+            self.is_clean = not self._counts and len(self._last) == WINDOW_ANSWERS
             return False
+        self.is_clean = False
         self._counts[kind] += 1
         return self._counts[kind] >= self.limit
 
@@ -140,9 +139,11 @@ class SuspicionDetector:
     def accept(self, step: Step) -> None:
         """Count an answer that is no refusal."""
         for window in self._streams[step]:
-            if not window.is_clean:
+            if window.is_clean:
+                window.answers += 1  # one more beside 200 that are accepted: the rest stays true
+            else:
                 self._known_room = None
-            window.add(None)
+                window.add(None)
 
     def refuse(self, kind: RefusalKind) -> bool:
         """Count a refusal; return True if its kind is suspicious now."""
