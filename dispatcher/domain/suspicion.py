@@ -1,7 +1,7 @@
 """Recognizes that most contacts are refused for one cause, which then is not their own.
 
-A refusal becomes final only after `WINDOW_ANSWERS` later answers have shown that most contacts
-are not refused like it.
+A refusal becomes final only after `FIRST_ANSWERS` later answers have shown that most contacts are
+not refused like it.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 
 from dispatcher.domain.status import Step
 
@@ -101,6 +102,10 @@ class _Window:
         self._counts[kind] += 1
         return self._counts[kind] >= self.limit
 
+    def count(self, kind: RefusalKind, last: int) -> int:
+        """Return how many of so many last answers are of a kind; at most those of the window."""
+        return sum(one == kind for one in islice(reversed(self._last), last))
+
     def majority(self) -> RefusalKind | None:
         """Return the kind of most of the answers, if it is a bulk; None if there is none."""
         for kind, count in self._counts.items():
@@ -162,9 +167,18 @@ class SuspicionDetector:
         """Return the number of answers of ``step`` so far."""
         return self._windows[step].answers
 
-    def is_judged(self, step: Step, age: int) -> bool:
-        """Return True if no window has the answer any more that was the ``age``-th of its step."""
-        return self._windows[step].answers - age >= WINDOW_ANSWERS
+    def is_judged(self, kind: RefusalKind, age: int) -> bool:
+        """Return True if a refusal, the ``age``-th answer of its step, is the contact's own.
+
+        So it is if most of the later answers are others, or if no window has it any more.
+        """
+        window = self._windows[kind.step]
+        later = window.answers - age
+        if later >= WINDOW_ANSWERS:
+            return True
+        if later < FIRST_ANSWERS:
+            return False
+        return 2 * window.count(kind, later) <= later
 
     def majority(self) -> RefusalKind | None:
         """Return the kind that is suspicious if no more answers come; None if none is."""

@@ -26,6 +26,8 @@ MAX_PROBE_SECONDS = 3600.0
 AHEAD_SECONDS = 300.0
 """So much earlier than now a contact is due that is put back: a next run takes it first, and so
 knows of the suspicion after one refusal."""
+JUDGED_EACH = 25
+"""After how many answers of a step its refusals that are held are judged."""
 ALL = 1 << 30
 """More contacts than can be in flight."""
 _NOT_FOUND = 404
@@ -49,6 +51,7 @@ class _Held:
     finish: Finish
     step: Step
     answer: Answer | None
+    kind: RefusalKind
     age: int
 
 
@@ -103,7 +106,7 @@ class RefusalGuard:
             self._cleared = True
         if self._waiting:
             self._last_answer = self._clock.monotonic()
-            self._judge()
+            self._judge(step)
 
     def concerns(self, decision: object) -> bool:
         """Return True if a decision without a send may have a common cause."""
@@ -133,9 +136,9 @@ class RefusalGuard:
         if self.kind is not None:
             return await self._defer(in_flight, kind)
         age = self._detector.age(kind.step)
-        self._held[kind.step].append(_Held(in_flight, finish, step, answer, age))
+        self._held[kind.step].append(_Held(in_flight, finish, step, answer, kind, age))
         self._waiting += 1
-        self._judge()
+        self._judge(kind.step)
         return LEFT
 
     async def settle_judged(self) -> None:
@@ -247,11 +250,18 @@ class RefusalGuard:
         later = Defer(0.0, RetryReason.SUSPICIOUS, suspected)
         return await self._completer.defer(in_flight, later, ahead=AHEAD_SECONDS)
 
-    def _judge(self) -> None:
-        for step, queue in self._held.items():
-            while queue and self._detector.is_judged(step, queue[0].age):
-                self.judged.append(queue.popleft())
+    def _judge(self, step: Step) -> None:
+        """Judge what is held of a step, after every `JUDGED_EACH` answers."""
+        if self._detector.age(step) % JUDGED_EACH:
+            return
+        queue = self._held[step]
+        for _ in range(len(queue)):
+            held = queue.popleft()
+            if self._detector.is_judged(held.kind, held.age):
+                self.judged.append(held)
                 self._waiting -= 1
+            else:
+                queue.append(held)
 
 
 def _kind(
