@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from dispatcher.domain.decision import BargeIn, DecisionPolicy
-from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.status import Step
+from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.status import Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import EngineFixture, contacts
 from tests.support.scripted import ENDED, GOOD, NOT_ENDED, OPEN
-from tests.support.virtual import VirtualClock, in_virtual_time
+from tests.support.virtual import START, VirtualClock, in_virtual_time
 
 A_SECOND = 10
 OTHERS = 700
@@ -81,3 +81,34 @@ async def test_thirty_percent_that_stay_open_hold_the_others_up_a_little(state):
         for request in engine.platform.requests
     )
     assert looks > 350, "sessions are looked at again meanwhile"
+
+
+@in_virtual_time
+async def test_many_looks_that_are_overdue_at_the_start_do_not_hold_new_contacts_up():
+    """After a night without a run: 500 sessions are due, and 100 new contacts come."""
+    engine = paced(staying(OPEN, lambda n: n > 1000))
+    for one in contacts(500, first=1001):
+        waiting = Progress(engaged_since=START - 1000)
+        engine.ledger.put(one, due=START - 500 + number(one.conversation_id) / 10, progress=waiting)
+    alone = 100 * 2 / A_SECOND
+    running = asyncio.create_task(engine.pipeline(contacts(100), workers=8, once=False).run())
+    await asyncio.sleep(1.5 * alone)
+    assert engine.ledger.count(Status.OPENED) == 100
+    await asyncio.sleep(60)
+    looks = [request.conversation_id for request in engine.platform.requests][200:]
+    assert len(looks) > 400, "with nobody else left the quota is theirs"
+    engine.stream.stop()
+    await running
+
+
+@in_virtual_time
+async def test_looks_do_not_wait_for_the_end_of_a_batch():
+    """New contacts that are admitted are due for longer, and still do not hold the looks up."""
+    engine = paced(staying(OPEN, lambda n: n <= 2))
+    running = asyncio.create_task(engine.pipeline(contacts(256), workers=4, once=False).run())
+    await asyncio.sleep(20)
+    looks = engine.platform.requests
+    of_one = [request.at for request in looks if request.conversation_id == "conversation-1"]
+    assert len(of_one) >= 4, "3, 6 and more seconds after the first"
+    engine.stream.stop()
+    await running
