@@ -9,6 +9,8 @@ from dispatcher.domain.look_schedule import waits
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
 
+MOST_PAGES = 50
+"""How often the ledger is asked for more in place of looks that were put off."""
 STARVED_SECONDS = 2.0
 """When no source and no due time had a contact for so long, looks may use the whole quota."""
 
@@ -74,7 +76,9 @@ class Intake:
         if count <= 0:
             return []
         claims = [*await self._claim_looks(count)]
-        while len(claims) < count and self._due_times.next_due <= self._clock.time():
+        for _ in range(MOST_PAGES):
+            if len(claims) == count or self._due_times.next_due > self._clock.time():
+                break
             claims.extend(await self._claim_due(count - len(claims)))
         if len(claims) < count and not self.exhausted:
             claims.extend(await self._admit(count - len(claims)))

@@ -212,7 +212,7 @@ class Pipeline:
     async def _conclude_quiet(self) -> None:
         """Judge what is held by campaigns that have no more answers for a while."""
         for campaign in self._campaigns:
-            if campaign.guard.is_quiet(self._options.wait_limit):
+            if not campaign.busy and campaign.guard.is_quiet(self._options.wait_limit):
                 await campaign.guard.conclude()
 
     async def _concluded(self, outcome: RunOutcome) -> RunOutcome:

@@ -26,6 +26,8 @@ MAX_PROBE_SECONDS = 3600.0
 AHEAD_SECONDS = 300.0
 """So much earlier than now a contact is due that is put back: a next run takes it first, and so
 knows of the suspicion after one refusal."""
+LEAST_QUIET_SECONDS = 2.0
+"""The shortest time without an answer after which what is held is judged by the answers so far."""
 JUDGED_EACH = 25
 """After how many answers of a step its refusals that are held are judged."""
 ALL = 1 << 30
@@ -169,7 +171,8 @@ class RefusalGuard:
 
     def is_quiet(self, seconds: float) -> bool:
         """Return True if something is held, and no answer came for so long."""
-        return self.holding > 0 and self._clock.monotonic() - self._last_answer >= seconds
+        quiet = self._clock.monotonic() - self._last_answer
+        return self.holding > 0 and quiet >= max(seconds, LEAST_QUIET_SECONDS)
 
     # what the campaign may take
 
