@@ -7,6 +7,7 @@ from contextlib import suppress
 from dispatcher.domain.status import Step
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.conclusions import conclude_all, conclude_quiet
 from dispatcher.engine.due_times import NEVER
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.engine.scheduling import PriorityScheduler, Scheduler, StrideScheduler
@@ -124,8 +125,8 @@ class Pipeline:
                     raise
                 if not await self._drain(workers):
                     outcome = RunOutcome.CUT_OFF
+                await conclude_all(self._campaigns)
                 for campaign in self._campaigns:
-                    await campaign.guard.conclude()
                     await campaign.reconciler.finish()
                 for helper in helpers:
                     helper.cancel()
@@ -165,8 +166,9 @@ class Pipeline:
                 deadline = min(deadline, now + self._options.wait_limit)
                 outcome = self._outcome_when_idle(now, deadline)
                 if outcome is not None:
-                    return await self._concluded(outcome)
-            await self._conclude_quiet()
+                    halts = await conclude_all(self._campaigns)
+                    return RunOutcome.HALTED if halts else outcome
+            await conclude_quiet(self._campaigns, self._options.wait_limit)
             if self._options.once:
                 if self._halted_too_long():
                     return RunOutcome.HALTED
@@ -208,19 +210,6 @@ class Pipeline:
         if due <= deadline:
             return None
         return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
-
-    async def _conclude_quiet(self) -> None:
-        """Judge what is held by campaigns that have no more answers for a while."""
-        for campaign in self._campaigns:
-            if not campaign.busy and campaign.guard.is_quiet(self._options.wait_limit):
-                await campaign.guard.conclude()
-
-    async def _concluded(self, outcome: RunOutcome) -> RunOutcome:
-        """Judge what is held at the end of the run; if that halts a campaign, the run is halted."""
-        for campaign in self._campaigns:
-            if await campaign.guard.conclude():
-                outcome = RunOutcome.HALTED
-        return outcome
 
     def _halted_too_long(self) -> bool:
         since = self._pool.halted_since
