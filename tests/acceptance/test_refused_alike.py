@@ -44,6 +44,25 @@ def operate(played, *arguments, code=0):
     return done.stdout + done.stderr
 
 
+def check_online(played):
+    """What ``check --online`` says of the sender and the source, and its exit code."""
+    command = ["check" if part == "run" else part for part in played.command("--online")]
+    done = forked_process.run(command, {**clean_environment(), **played.environment})
+    found = [line for line in done.stdout.splitlines() if line[6:].startswith(("sender", "source"))]
+    return [line[:4].strip() for line in found], done.returncode
+
+
+def test_the_check_finds_a_wrong_sender_and_a_foreign_list(tmp_path):
+    scenario = tmp_path / "ended.toml"
+    scenario.write_text(WORLD + "ended = 1\n")
+    with play(tmp_path, scenario, 20, QUICKLY, dialect="genesys") as played:
+        assert check_online(played) == (["ok", "ok"], 0)
+        rows = played.contacts.read_text().replace("ended-", "gone-")
+        played.contacts.write_text(rows)
+        played.settings["platform.from_address"] = "deployment-l"
+        assert check_online(played) == (["FAIL", "FAIL"], 5)
+
+
 def test_a_wrong_sender_costs_nobody_the_message(tmp_path):
     """Killed and started again it is halted still; with the sender mended all are sent."""
     scenario = tmp_path / "ended.toml"
