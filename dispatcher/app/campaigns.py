@@ -77,12 +77,15 @@ def make_campaign_runs(
     opened: Sequence[OpenCampaign], pool: ClientPool, clock: Clock, limit: int | None
 ) -> list[CampaignRun]:
     """Return the parts of all campaigns; ``limit`` is how many contacts they take together."""
-    contact_limit = ContactLimit(limit)
-    return [_campaign_run(campaign, pool, clock, contact_limit) for campaign in opened]
+    contact_limit, shares = ContactLimit(limit), sum(one.campaign.share for one in opened)
+    return [
+        _campaign_run(one, pool, clock, contact_limit, one.campaign.share / shares)
+        for one in opened
+    ]
 
 
 def _campaign_run(
-    opened: OpenCampaign, pool: ClientPool, clock: Clock, limit: ContactLimit
+    opened: OpenCampaign, pool: ClientPool, clock: Clock, limit: ContactLimit, quota_share: float
 ) -> CampaignRun:
     settings, campaign = opened.settings, opened.campaign
     weight = Weight(campaign.share, campaign.priority)
@@ -95,6 +98,9 @@ def _campaign_run(
             make_policy(settings),
             opened.rules,
             weight,
+            settings.rules.halt_suspicious,
+            settings.retry.waiting_share,
+            quota_share,
         ),
         pool,
         clock,

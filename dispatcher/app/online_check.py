@@ -7,6 +7,7 @@ import uvloop
 
 from dispatcher.app.address_settings import api_setting
 from dispatcher.app.authorization_report import OnlineFinding, grant_findings
+from dispatcher.app.online_lookups import look_up
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
@@ -29,7 +30,7 @@ PROBE_ID = "dispatcher-check-online"
 def check_online(settings: Settings) -> list[OnlineFinding]:
     """Get a token, compare its grants with the required ones, and make one state check.
 
-    No message is sent.
+    Then look up the sender, and the first conversations of each source. No message is sent.
     """
     return uvloop.run(_check_clients(settings))
 
@@ -56,11 +57,14 @@ async def _check_client(settings: Settings) -> list[OnlineFinding]:
         except TokenUnavailableError as error:
             return [OnlineFinding("platform", str(error), ok=False)]
         ok, detail = await _check_state(platform, settings)
-        return [
+        findings = [
             OnlineFinding("token", "issued", ok=True),
             *grant_findings(grants),
             OnlineFinding("state check", detail, ok=ok),
         ]
+        if ok:
+            findings += await look_up(settings, platform)
+        return findings
 
 
 async def _check_state(platform: Platform, settings: Settings) -> tuple[bool, str]:

@@ -185,7 +185,7 @@ class _Run:
                 settings.health_host,
                 settings.health_port,
                 status=lambda: self._telemetry.status(pipeline.in_flight),
-                ready=lambda: pool.halted_since is None,
+                ready=lambda: pool.halted_since is None and not pipeline.halted,
             )
 
     async def _serve_commands(self, stack: AsyncExitStack, ledger: SqliteLedger) -> None:

@@ -19,7 +19,8 @@ MEANINGS = {
     ExitCode.PLATFORM: "the platform refuses the credentials, or check --online found a problem; "
     "or plan or lineage verify cannot read from it",
     ExitCode.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",
-    ExitCode.HALTED: "ended while halted: a scope or permission, the credentials, or the platform",
+    ExitCode.HALTED: "ended while halted: a scope or permission, the credentials, or the platform; "
+    "or most contacts were refused alike",
     ExitCode.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
     ExitCode.PAUSED: "with --once: all that is left belongs to campaigns that are paused",
     ExitCode.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",

@@ -8,7 +8,7 @@ from math import ceil, sqrt
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import DecisionPolicy, Finish, Notify, Open, Wait, decide, open_with
-from dispatcher.domain.next_step import MIN_RECHECK_SECONDS, after_engaged
+from dispatcher.domain.next_step import after_engaged, pause
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
 
@@ -88,11 +88,13 @@ def _until_ended(
 ) -> Forecast:
     """Count the checks until the session has ended, or until the contact is parked."""
     reason = RetryReason.NOT_ENDED
-    pause = retry.not_ended_seconds or MIN_RECHECK_SECONDS
-    since = now if progress.not_ended_since is None else progress.not_ended_since
-    remaining = max(0.0, since + retry.not_ended_max_seconds - now)
-    rechecks = max(1, ceil(min(ended_after, remaining) / pause))
-    seconds = rechecks * pause
+    waited = 0.0 if progress.not_ended_since is None else now - progress.not_ended_since
+    limit = retry.not_ended_max_seconds
+    remaining = max(0.0, limit - waited)
+    rechecks, seconds = 0, 0.0
+    while not rechecks or seconds < min(ended_after, remaining):
+        seconds += pause(retry.not_ended_seconds, waited + seconds, limit)
+        rechecks += 1
     if ended_after <= remaining:
         return Forecast(Status.OPENED, Reason.DELIVERED, 1 + rechecks, 1, reason, seconds)
     return Forecast(Status.PARKED, Reason.NEVER_ENDED, 1 + rechecks, 0, reason, seconds)

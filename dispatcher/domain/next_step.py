@@ -18,6 +18,11 @@ SUCCESS = 2
 MIN_RECHECK_SECONDS = 1.0
 """Pause until the next state check of a session that permits no send yet, if the setting is 0."""
 
+LONGEST_PAUSE = 10
+"""How many times its setting the pause until the next look at a session can become."""
+PART_OF_WAIT = 0.5
+"""The part of the time waited so far that the next pause is at least, up to `LONGEST_PAUSE`."""
+
 BAD_REQUEST = 400
 """The HTTP status of a refusal that states its cause; unlike 409 it masks no missing scope."""
 
@@ -57,10 +62,22 @@ def after_wait(
     """Return the step after `Wait`: until the session ends, or the state is known."""
     if reason is RetryReason.NOT_ENDED:
         since = now if progress.not_ended_since is None else progress.not_ended_since
-        seconds = policy.not_ended_seconds or MIN_RECHECK_SECONDS
+        limit = policy.not_ended_max_seconds
+        seconds = pause(policy.not_ended_seconds, now - since, limit)
         return Defer(seconds, reason, replace(progress, not_ended_since=since))
     unknown = progress.unknown + 1
     return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
+
+
+def pause(setting: float, waited: float, limit: float) -> float:
+    """Return the seconds until the next look at a session that was waited for so long.
+
+    Pauses grow with the time waited. None goes past ``limit``, after which the contact is parked.
+    """
+    shortest = setting or MIN_RECHECK_SECONDS
+    grown = max(shortest, min(waited * PART_OF_WAIT, shortest * LONGEST_PAUSE))
+    left = limit - waited
+    return max(MIN_RECHECK_SECONDS, min(grown, left)) if left < grown else grown
 
 
 def after_engaged(
@@ -71,7 +88,7 @@ def after_engaged(
     The contact is due when it expires, if that is earlier. ``now`` is in seconds since the epoch.
     """
     since = now if progress.engaged_since is None else progress.engaged_since
-    seconds = policy.engaged_seconds or MIN_RECHECK_SECONDS
+    seconds = pause(policy.engaged_seconds, now - since, policy.engaged_max_seconds)
     if contact.expires_at is not None:
         seconds = max(0.0, min(seconds, contact.expires_at - now))
     return Defer(seconds, RetryReason.ENGAGED, replace(progress, engaged_since=since))

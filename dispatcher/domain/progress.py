@@ -19,7 +19,8 @@ class Progress:
     the requests that left. ``forbidden_at`` is when the contact was refused with 403 although the
     token had its scopes. ``doubted_at`` is when the last send ended in doubt, by the platform's
     clock. ``engaged_since`` is when the session was first seen open without permission to send
-    into it; another state or a send resets it.
+    into it; another state or a send resets it. ``suspected`` is the kind of refusal for which the
+    contact was put back, because most contacts were refused alike (`RefusalKind.key`).
     """
 
     attempts: int = 0
@@ -34,6 +35,7 @@ class Progress:
     forbidden_at: float | None = None
     doubted_at: float | None = None
     engaged_since: float | None = None
+    suspected: str | None = None
 
     def count_send(self) -> "Progress":
         """Count a send; reset ``open_next``, ``doubted_at`` and ``engaged_since``."""
@@ -50,6 +52,7 @@ class Progress:
             forbidden_at=self.forbidden_at,
             doubted_at=None,
             engaged_since=None,
+            suspected=self.suspected,
         )
 
     def count_refusal(self, step: Step) -> "Progress":

@@ -19,6 +19,9 @@ class Status(StrEnum):
 
 FINAL = frozenset({Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED})
 
+REPLAYABLE = frozenset({Status.PARKED, Status.REJECTED})
+"""Final statuses of contacts that keep their message, because an operator can replay them."""
+
 
 class Reason(StrEnum):
     """Why a contact has its final status."""
@@ -88,6 +91,8 @@ class HaltReason(StrEnum):
     PLATFORM_DOWN = "platform_down"
     FAILURES = "failures"
     PAUSED = "paused"
+    SUSPICIOUS = "suspicious"
+    """Most contacts of a campaign are refused alike: the cause is probably not their own."""
 
 
 class ScopeSource(StrEnum):
@@ -143,3 +148,4 @@ class RetryReason(StrEnum):
     SUPPRESSION_LIST = "suppression_list"
     NOT_FOUND = "not_found"
     ENGAGED = "engaged"
+    SUSPICIOUS = "suspicious"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -18,6 +19,7 @@ from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.refusal_guard import RefusalGuard
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
@@ -33,7 +35,9 @@ class Campaign:
     """What one campaign brings into a run.
 
     ``events`` goes to the sinks of this campaign alone. ``weight`` is its part of the workers
-    where campaigns share them.
+    where campaigns share them. With ``halt_suspicious`` it halts when most contacts are refused
+    alike, before they are final. ``look_share`` is the share of its requests that looks at waiting
+    sessions get while other contacts are ready, ``quota_share`` its part of all quotas.
     """
 
     name: str
@@ -43,6 +47,9 @@ class Campaign:
     policy: DecisionPolicy
     rules: CampaignRules = field(default_factory=CampaignRules)
     weight: Weight = EQUAL_WEIGHT
+    halt_suspicious: bool = False
+    look_share: float = SHARE
+    quota_share: float = 1.0
 
 
 class CampaignRun:
@@ -61,6 +68,7 @@ class CampaignRun:
         self.intake = intake
         self.delivery = delivery
         self.reconciler = reconciler
+        self.guard = delivery.guard
         self.ready: deque[Claim] = deque()
         """Claims that no worker has taken yet."""
         self.in_flight = 0
@@ -98,7 +106,24 @@ class CampaignRun:
         if self.paused_at is not None:
             return 0
         size, ready = self._prefetch.update(self._clock.monotonic(), self.finished), len(self.ready)
-        return 0 if ready > size // 2 else size - ready
+        if ready > size // 2:
+            return 0
+        return min(size - ready, self.guard.room(ready + self.in_flight))
+
+    async def claims(self, count: int) -> list[Claim]:
+        """Claim up to ``count`` contacts that workers may take now."""
+        claims = await self.intake.claims(count)
+        left = [] if self.paused_at is not None else self.guard.take(claims)
+        if left:
+            claims = claims[: -len(left)]
+            self.intake.give_back(len(left))
+            await self.release(left)
+        return claims
+
+    @property
+    def halted_since(self) -> float | None:
+        """Since when it is halted (monotonic seconds); None while it is not."""
+        return None if self.guard.kind is None else self.guard.since
 
     @property
     def source_finished(self) -> bool:
@@ -108,16 +133,14 @@ class CampaignRun:
     @property
     def idle(self) -> bool:
         """Whether nothing is left but what is due later, or waits for the end of a pause."""
-        return (
-            (self.source_finished or self.paused_at is not None)
-            and not self.ready
-            and not self.in_flight
-        )
+        takes_nothing = self.paused_at is not None or self.guard.kind is not None
+        return (self.source_finished or takes_nothing) and not self.ready and not self.in_flight
 
     @property
     def next_due(self) -> float:
-        """When the next contact is due (seconds since the epoch); inf if none, or if paused."""
-        return NEVER if self.paused_at is not None else self.intake.next_due
+        """When the next contact is due (seconds since the epoch); inf if it takes none."""
+        takes_nothing = self.paused_at is not None or self.guard.kind is not None
+        return NEVER if takes_nothing else self.intake.next_due
 
     @property
     def held_back(self) -> bool:
@@ -137,7 +160,7 @@ class CampaignRun:
         backlog = await self.ledger.backlog(now)
         self._events.emit(
             Gauges(
-                in_flight=self.in_flight,
+                in_flight=self.in_flight + self.guard.holding,
                 backlog=backlog.due + backlog.later,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
                 pace=sum(client.pacer.rate for client in clients),
@@ -162,9 +185,14 @@ def make_campaign_run(
 
     With ``states_per_call`` above 1, so many states are read in one request at most.
     """
+
+    def request_rate() -> float:
+        return campaign.quota_share * sum(client.pacer.rate for client in pool.clients)
+
     ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
     policy = campaign.policy
-    due_times, platform_time = DueTimes(), PlatformTime(clock)
+    looks = LookSchedule(campaign.look_share, request_rate)
+    due_times, platform_time = DueTimes(looks), PlatformTime(clock)
     completer = Completer(ledger, events, clock, rules, due_times, platform_time)
     requester = Requester(pool, completer, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, completer, events, clock)
@@ -174,7 +202,12 @@ def make_campaign_run(
         else None
     )
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
-    delivery = Delivery(requester, batcher, refusals, completer, rules, policy, jitter, clock)
+    guard = RefusalGuard(
+        completer, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
+    )
+    delivery = Delivery(
+        requester, batcher, refusals, guard, completer, rules, policy, jitter, clock
+    )
     look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
     reconciler = Reconciler(
         pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy

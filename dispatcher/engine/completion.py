@@ -11,10 +11,11 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.events import Deferred, RetryLoop, Settled
 from dispatcher.domain.ids import canonical_or_none, same_id
+from dispatcher.domain.look_schedule import waits
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import MessageFound
-from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
+from dispatcher.domain.status import Reason, Relation, RetryReason, SendBlock, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.due_times import DueTimes
@@ -53,6 +54,7 @@ class Completer:
 
     def retract(self, in_flight: InFlight) -> Awaitable[None]:
         """Take an intent back. The platform did not take the message."""
+        in_flight.intended = False
         return self.ledger.retract(in_flight.id)
 
     async def settle(
@@ -128,19 +130,32 @@ class Completer:
             ),
         )
 
-    async def defer(self, in_flight: InFlight, later: Defer) -> Left:
-        """Put a contact back into the ledger until later."""
+    async def defer(self, in_flight: InFlight, later: Defer, *, ahead: float = 0.0) -> Left:
+        """Put a contact back into the ledger until later.
+
+        A session that is waited for may be put off for longer. With ``ahead`` the contact is due
+        before others that became due in so many seconds before.
+        """
         now = self.clock.time()
         due = now + later.seconds
+        if later.reason in _WAITS:
+            due = self._plan_look(in_flight, due, now)
         history, contact = in_flight.history, in_flight.contact
-        seconds = round(later.seconds, 3)
-        history.append(contact_history.entry(now, "deferred", later.reason, seconds))
-        await self.ledger.defer(in_flight.id, due, later.progress, history)
-        self.due_times.schedule(due)
-        self.events.emit(
-            Deferred(contact.key, contact.conversation_id, later.reason, later.seconds)
-        )
+        seconds = due - now
+        history.append(contact_history.entry(now, "deferred", later.reason, round(seconds, 3)))
+        await self.ledger.defer(in_flight.id, due - ahead, later.progress, history)
+        self.due_times.schedule(due - ahead)
+        self.events.emit(Deferred(contact.key, contact.conversation_id, later.reason, seconds))
         return LEFT
+
+    def _plan_look(self, in_flight: InFlight, due: float, now: float) -> float:
+        """Return when a session that is waited for is looked at again."""
+        looks = self.due_times.looks
+        if not waits(in_flight.progress):
+            looks.count_first_look()
+        planned = looks.plan(in_flight.id, due, now)
+        expires_at = in_flight.contact.expires_at
+        return planned if expires_at is None else max(due, min(planned, expires_at))
 
     async def mark_in_doubt(self, in_flight: InFlight, progress: Progress, seconds: float) -> Left:
         """Leave a contact whose send has no clear answer to a look back in ``seconds``."""
@@ -174,6 +189,10 @@ class Completer:
         )
         self.rules.record_end(settlement.status)
         return LEFT
+
+
+_WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
+"""Deferrals until a session is in another state."""
 
 
 def _relation(

@@ -31,10 +31,12 @@ from dispatcher.domain.next_step import (
     after_wait,
     forget_engaged,
 )
+from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
+from dispatcher.engine.refusal_guard import RefusalGuard
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import (
@@ -66,6 +68,7 @@ class Delivery:
     requester: Requester
     batcher: StateBatcher | None
     refusals: RefusalHandler
+    guard: RefusalGuard
     completer: Completer
     rules: CampaignRules
     policy: DecisionPolicy
@@ -91,6 +94,8 @@ class Delivery:
                         turn = next_turn
         finally:
             self.requester.release_probe(in_flight)
+        if self.guard.judged:
+            await self.guard.settle_judged()
 
     async def _decide(
         self, in_flight: InFlight, turn: Turn
@@ -117,7 +122,13 @@ class Delivery:
                     return await self._follow(in_flight, after, Step.OPEN, answer)
             in_flight.progress = forget_engaged(in_flight.progress, conversation, policy)
             decision = decide(contact, conversation, in_flight.progress, policy, now)
-        contact_history.add_decision(in_flight.history, decision)
+            contact_history.add_decision(in_flight.history, decision)
+            if self.guard.concerns(decision) and isinstance(decision, Finish):
+                return await self.guard.refuse(in_flight, decision, Step.CHECK, None)
+            if not _waits_again(decision, in_flight.progress):
+                self.guard.accept(Step.CHECK)
+        else:
+            contact_history.add_decision(in_flight.history, decision)
         match decision:
             case Wait(RetryReason.ENGAGED):
                 return after_engaged(contact, in_flight.progress, policy, self.clock.time())
@@ -179,6 +190,7 @@ class Delivery:
         in_flight.record_request(step, result, kind)
         if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):
             in_flight.client.breaker.record_success(in_flight.id, step, in_flight.sent_at)
+            self.guard.accept(step)
             return await self.completer.settle_delivered(in_flight, decision, result)
         handled = await self.refusals.handle(in_flight, step, kind, reply)
         if isinstance(handled, Left):
@@ -221,9 +233,15 @@ class Delivery:
     ) -> DecideAgain | Left:
         """Let the contact leave, or keep what was learnt for its next turn."""
         match after:
-            case Finish(status, reason):
-                return await self.completer.settle(in_flight, status, reason, step, answer)
+            case Finish() as finish:
+                return await self.guard.refuse(in_flight, finish, step, answer)
             case Defer(seconds) if seconds > 0:
                 return await self.completer.defer(in_flight, after)
         in_flight.progress = after.progress
         return DECIDE_AGAIN
+
+
+def _waits_again(decision: Decision | Defer, progress: Progress) -> bool:
+    """Return True if the contact has waited before: only its first look counts as an answer."""
+    waited = progress.engaged_since is not None or progress.not_ended_since is not None
+    return waited and isinstance(decision, Wait)

@@ -2,13 +2,17 @@
 
 import asyncio
 
+from dispatcher.domain.look_schedule import LookSchedule
+
 NEVER = float("inf")
 
 
 class DueTimes:
     """The next due times of one campaign, in seconds since the epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, looks: LookSchedule | None = None) -> None:
+        self.looks = looks or LookSchedule()
+        """When sessions that are waited for are looked at again."""
         self.next_due = NEVER
         """The earliest due time that was written since the feeder last asked the ledger."""
         self.next_look_back = 0.0

@@ -22,6 +22,7 @@ class InFlight:
     ``client`` made the last request, at ``sent_at`` (seconds since the epoch), and is unset
     before the first. ``unauthorized`` has, by client, how many 401 came and the last token that
     got one; ``forbidden`` has the clients that may not reach the contact.
+    ``intended`` is true while the ledger has the intent of a send.
     """
 
     id: int
@@ -35,6 +36,7 @@ class InFlight:
     client: OAuthClient = field(init=False)
     unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = field(default_factory=dict)
     forbidden: set[OAuthClient] = field(default_factory=set)
+    intended: bool = False
 
     def record_state(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""

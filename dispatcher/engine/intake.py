@@ -6,8 +6,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
 from dispatcher.domain.events import BadRow, RowsRead
+from dispatcher.domain.look_schedule import waits
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
+
+MOST_PAGES = 50
+"""How often the ledger is asked for more in place of looks that were put off."""
+STARVED_SECONDS = 2.0
+"""When no source and no due time had a contact for so long, looks may use the whole quota."""
 
 
 class ContactLimit:
@@ -34,6 +40,8 @@ class Intake:
         self._clock = clock
         self._due_times = due_times
         self._limit = limit
+        self._looks = due_times.looks
+        self._fed_at = float("-inf")
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
         self.exhausted = False
@@ -42,7 +50,10 @@ class Intake:
     @property
     def next_due(self) -> float:
         """When the next contact in the ledger is due (seconds since the epoch); inf if none."""
-        return NEVER if self.limited else self._due_times.next_due
+        if self.limited:
+            return NEVER
+        look = self._looks.next_look if self._looks.alone else None
+        return self._due_times.next_due if look is None else min(look, self._due_times.next_due)
 
     @property
     def limited(self) -> bool:
@@ -58,19 +69,31 @@ class Intake:
         """Open the source where the ledger left it."""
         self._batches = self._source.batches(await self._ledger.positions())
         self._due_times.next_due = 0.0
+        self._fed_at = self._clock.monotonic()
 
     async def claims(self, count: int) -> list[Claim]:
         """Claim up to ``count`` contacts that are due; empty if there are none at present."""
         count = int(min(count, self._limit.remaining))
         if count <= 0:
             return []
-        claims: list[Claim] = []
-        if self._due_times.next_due <= self._clock.time():
-            claims.extend(await self._claim_due(count))
+        claims = [*await self._claim_looks(count)]
+        for _ in range(MOST_PAGES):
+            if len(claims) == count or self._due_times.next_due > self._clock.time():
+                break
+            claims.extend(await self._claim_due(count - len(claims)))
         if len(claims) < count and not self.exhausted:
             claims.extend(await self._admit(count - len(claims)))
+        if any(not waits(claim.progress) for claim in claims):
+            self._fed_at = self._clock.monotonic()
+        self._looks.alone = len(claims) < count and (self.exhausted or self._is_starved())
+        if self._looks.alone:
+            claims.extend(await self._claim_looks(count - len(claims)))
         self._limit.remaining -= len(claims)
         return claims
+
+    def give_back(self, count: int) -> None:
+        """Do not count so many of the claims against the limit: no worker took them."""
+        self._limit.remaining += count
 
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again in the next run."""
@@ -86,12 +109,39 @@ class Intake:
         claims = await self._ledger.claim(count, now)
         if len(claims) == count:
             self._due_times.schedule(now)
-            return claims
+            return await self._bounded(claims, now)
         backlog = await self._ledger.backlog(now)
         for due in (backlog.oldest_due, backlog.next_due):
             if due is not None:
                 self._due_times.schedule(due)
-        return claims
+        return await self._bounded(claims, now)
+
+    async def _bounded(self, claims: Sequence[Claim], now: float) -> Sequence[Claim]:
+        """Put off looks that are due beyond their share, such as those of an earlier run."""
+        looks = [claim for claim in claims if waits(claim.progress)]
+        if not looks:
+            return claims
+        for claim in looks:
+            self._looks.forget(claim.id)
+        late = looks[self._looks.permit(len(looks), now) :]
+        if late:
+            await asyncio.gather(*(self._put_off(claim, now) for claim in late))
+        put_off = {claim.id for claim in late}
+        return [claim for claim in claims if claim.id not in put_off]
+
+    async def _put_off(self, claim: Claim, now: float) -> None:
+        due = self._looks.plan(claim.id, now, now)
+        await self._ledger.defer(claim.id, due, claim.progress)
+        self._due_times.schedule(due)
+
+    async def _claim_looks(self, count: int) -> Sequence[Claim]:
+        """Claim contacts whose looks may be made now, before others that are due for longer."""
+        ids = self._looks.take(self._clock.time(), count)
+        return await self._ledger.claim_early(ids) if ids else ()
+
+    def _is_starved(self) -> bool:
+        """Return True if nothing but looks was there to claim for a while."""
+        return self._clock.monotonic() - self._fed_at > STARVED_SECONDS
 
     async def _admit(self, count: int) -> Sequence[Claim]:
         """Admit the next batch if it was read; claim up to ``count`` of its contacts."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dispatcher.domain.status import Step
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.clients.pool import ClientPool
+from dispatcher.engine.conclusions import conclude_all, conclude_quiet
 from dispatcher.engine.due_times import NEVER
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.engine.scheduling import PriorityScheduler, Scheduler, StrideScheduler
@@ -81,6 +82,24 @@ class Pipeline:
         resumed.resume()
         self._wanted.set()
 
+    def approve(self, campaign: str) -> str | None:
+        """Let a campaign go on that halted because most contacts are refused alike.
+
+        Such refusals are final from now on. Return what is refused; None if it was not halted.
+
+        Raises:
+            LookupError: this run has no such campaign.
+
+        """
+        kind = self._campaign(campaign).guard.approve()
+        self._wanted.set()
+        return None if kind is None else str(kind)
+
+    @property
+    def halted(self) -> bool:
+        """Whether every campaign is halted because most of its contacts are refused alike."""
+        return all(campaign.halted_since is not None for campaign in self._campaigns)
+
     @property
     def in_flight(self) -> int:
         """Contacts that workers have."""
@@ -108,6 +127,7 @@ class Pipeline:
                     raise
                 if not await self._drain(workers):
                     outcome = RunOutcome.CUT_OFF
+                await conclude_all(self._campaigns)
                 for campaign in self._campaigns:
                     await campaign.reconciler.stop_writing()
                 for helper in helpers:
@@ -148,7 +168,9 @@ class Pipeline:
                 deadline = min(deadline, now + self._options.wait_limit)
                 outcome = self._outcome_when_idle(now, deadline)
                 if outcome is not None:
-                    return outcome
+                    halts = await conclude_all(self._campaigns)
+                    return RunOutcome.HALTED if halts else outcome
+            await conclude_quiet(self._campaigns, self._options.wait_limit)
             if self._options.once:
                 if self._halted_too_long():
                     return RunOutcome.HALTED
@@ -162,7 +184,7 @@ class Pipeline:
         supplied = False
         for campaign in self._claim_order:
             room = campaign.prefetch_room()
-            claims = await campaign.intake.claims(room) if room > 0 else ()
+            claims = await campaign.claims(room) if room > 0 else ()
             if campaign.paused_at is not None:
                 await campaign.release(claims)
                 continue
@@ -174,11 +196,16 @@ class Pipeline:
 
     def _outcome_when_idle(self, now: float, deadline: float) -> RunOutcome | None:
         """Return how the run ends if nothing is left for it to do before ``deadline``."""
+        halted = [c.halted_since for c in self._campaigns if c.halted_since is not None]
         if any(campaign.intake.limited for campaign in self._campaigns):
-            return RunOutcome.DONE
+            return RunOutcome.HALTED if halted else RunOutcome.DONE
         due = min(min(c.next_due, c.reconciler.next_look_back) for c in self._campaigns)
         if not self._options.once or due <= now:
             return None
+        if halted and self._clock.monotonic() - max(halted) <= self._options.wait_limit:
+            return None
+        if halted and due > deadline:
+            return RunOutcome.HALTED
         if due == NEVER:
             held_back = any(campaign.held_back for campaign in self._campaigns)
             return RunOutcome.PAUSED if held_back else RunOutcome.DONE

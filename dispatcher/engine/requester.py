@@ -90,6 +90,7 @@ class Requester:
         if block is not None:
             permit.release()
             return Blocked(block)
+        in_flight.intended = True
         # a halt may have begun while the intent was committed
         if not permit.client.breaker.allows(in_flight.id):
             permit.release()
@@ -182,6 +183,7 @@ class Requester:
             permit.complete(None)
             raise
         permit.complete(reply.reading)
+        self.completer.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply
 

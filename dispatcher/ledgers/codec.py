@@ -15,7 +15,7 @@ from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import SendBlock, Status
+from dispatcher.domain.status import REPLAYABLE, SendBlock
 from dispatcher.ports import Claim, Intent, Settlement
 
 RowValues = list[Any]
@@ -91,13 +91,13 @@ def intend_fields(intent: Intent, absent_after: int | None = None) -> ChangeReco
 
 
 def settle_fields(settlement: Settlement) -> ChangeRecord:
-    """Return a settlement as a change. Unless it parks the contact, the target is removed."""
+    """Return a settlement as a change. Unless it can be replayed, the target is removed."""
     progress = settlement.progress
-    parked = settlement.status is Status.PARKED
-    if progress.target is not None and not parked:
+    replayable = settlement.status in REPLAYABLE
+    if progress.target is not None and not replayable:
         progress = replace(progress, target=None)
     values = _settlement_values(settlement)
-    settled: ChangeRecord = ["park" if parked else "settle", *values, progress_json(progress)]
+    settled: ChangeRecord = ["park" if replayable else "settle", *values, progress_json(progress)]
     return _with_history(settled, settlement.history)
 
 

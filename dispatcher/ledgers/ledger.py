@@ -160,9 +160,18 @@ class SqliteLedger:
         found = await self._writer.job(
             partial(claims.claim, campaign=self._campaign, limit=limit, now=now)
         )
-        return claims.fill_blocks(
-            found, await self._lookup_ahead.blocks([claim.id for claim in found])
+        return await self._with_blocks(found)
+
+    async def claim_early(self, ids: Sequence[int]) -> Sequence[Claim]:
+        """Claim those of the contacts that are ready, although they are not due yet."""
+        found = await self._writer.job(
+            partial(claims.claim_early, campaign=self._campaign, ids=ids)
         )
+        return await self._with_blocks(found)
+
+    async def _with_blocks(self, found: Sequence[Claim]) -> Sequence[Claim]:
+        blocks = await self._lookup_ahead.blocks([claim.id for claim in found])
+        return claims.fill_blocks(found, blocks)
 
     async def release(self, ids: Iterable[int]) -> None:
         """Make claimed contacts ready, and due now.

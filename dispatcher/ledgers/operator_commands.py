@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from dispatcher.domain.status import Reason
+from dispatcher.domain.status import REPLAYABLE, Reason, Status
 from dispatcher.ledgers import campaigns
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
@@ -32,7 +32,7 @@ ParkedContact = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Selects parked contacts.
+    """Selects parked contacts, or rejected ones (``status``).
 
     ``campaign`` and ``reason`` None select all. ``before`` is in seconds since the epoch and
     excludes what was parked later. ``names`` are contact keys, conversation ids or external
@@ -44,6 +44,7 @@ class Selection:
     reason: Reason | None = None
     names: tuple[str, ...] = ()
     limit: int | None = None
+    status: Status = Status.PARKED
 
     @classmethod
     def from_dict(cls, command: Mapping[str, Any]) -> Self:
@@ -66,7 +67,10 @@ class Selection:
             raise CommandError("names: needs a list of strings")
         if campaign is not None and not isinstance(campaign, str):
             raise CommandError("campaign: needs a string")
-        return cls(float(before), campaign, _reason(command.get("reason")), tuple(names), limit)
+        reason, status = _reason(command.get("reason")), command.get("status", Status.PARKED)
+        if status not in REPLAYABLE:
+            raise CommandError(f"status: needs one of {', '.join(sorted(REPLAYABLE))}")
+        return cls(float(before), campaign, reason, tuple(names), limit, Status(status))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the selection as the JSON values of a command."""
@@ -98,7 +102,7 @@ def select_parked(connection: sqlite3.Connection, selection: Selection) -> list[
         "names": json_list(selection.names) if selection.names else None,
         "limit": -1 if selection.limit is None else selection.limit,
     }
-    rows = connection.execute(SQL["parked"], values)
+    rows = connection.execute(SQL[selection.status], values)
     names = [column[0] for column in rows.description]
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -120,7 +124,7 @@ def _selected_ids(connection: sqlite3.Connection, command: Mapping[str, Any]) ->
 
 
 def replay(connection: sqlite3.Connection, command: Mapping[str, Any], now: float) -> CommandAnswer:
-    """Put parked contacts back: in doubt if they were parked in doubt, else ready."""
+    """Put the selected contacts back: in doubt if they were parked in doubt, else ready."""
     return {**claims.replay(connection, _selected_ids(connection, command), now)}
 
 
@@ -145,11 +149,22 @@ def resume(
     return {"resumed": {name: since for name, since in paused.items() if since is not None}}
 
 
+def approve(
+    _connection: sqlite3.Connection, _command: Mapping[str, Any], _now: float
+) -> CommandAnswer:
+    """Refuse: only a running dispatcher knows what it halted for."""
+    raise CommandError(
+        "no dispatcher is running on this ledger, so none is halted; if most contacts are "
+        "refused for reasons of their own, run with rules.halt_suspicious = false"
+    )
+
+
 COMMANDS: Mapping[str, Callable[[sqlite3.Connection, Mapping[str, Any], float], CommandAnswer]] = {
     "replay": replay,
     "drop": drop,
     "pause": pause,
     "resume": resume,
+    "approve": approve,
 }
 """All commands by name. The last argument is the time in seconds since the epoch."""
 

@@ -186,6 +186,10 @@ class Ledger(Protocol):
         """Claim up to ``limit`` ready contacts that are due, the earliest due first."""
         ...
 
+    async def claim_early(self, ids: Sequence[int]) -> Sequence[Claim]:
+        """Claim those of the contacts that are ready, although they are not due yet."""
+        ...
+
     async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or return why that is not permitted.
 

@@ -69,6 +69,7 @@ class RulesSettings(SettingsSection):
     suppression_file: str = ""
     suppression_columns: Texts = ()
     suppression_any_shape: bool = False
+    halt_suspicious: bool = True
     stop_failed_share: float = Field(default=0.0, ge=0, lt=1)
     stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)
 
@@ -151,6 +152,7 @@ class RetrySettings(SettingsSection):
     loop_after: int = Field(default=3, ge=1, le=100)
     not_ended_seconds: float = Field(default=5.0, ge=0, le=86400)
     not_ended_max_minutes: float = Field(default=60.0, ge=0, le=10_080)
+    waiting_share: float = Field(default=0.25, ge=0.01, le=1)
     engaged_seconds: float = Field(default=60.0, ge=0, le=86400)
     engaged_max_minutes: float = Field(default=1440.0, ge=0, le=525_600)
     backoff_seconds: float = Field(default=1.0, ge=0.001, le=3600)

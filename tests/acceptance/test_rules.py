@@ -146,7 +146,12 @@ def test_a_list_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):
 
 def test_too_many_failures_end_the_run_with_a_code_of_its_own(tmp_path):
     """A channel that takes no messages is noticed early: the run drains and tells why."""
-    rules = {"rules.stop_failed_share": 0.2, "rules.stop_failed_of": 50, "engine.workers": 4}
+    rules = {
+        "rules.halt_suspicious": False,
+        "rules.stop_failed_share": 0.2,
+        "rules.stop_failed_of": 50,
+        "engine.workers": 4,
+    }
     with play(tmp_path, "plain", 1, {**QUICKLY, **rules}) as played:
         write(played, *(f"channel-{n:04d}-0,k{n},,Ada" for n in range(400)))
         ended = played.run(seconds=40)

@@ -116,6 +116,18 @@ async def test_totals_add_up_over_restarts(open_ledger):
     assert totals.rows == 5 + 4 + 6 + sum(totals.rejected.values())
 
 
+async def test_claims_contacts_by_name_before_they_are_due(ledger):
+    """Only those that are ready; the others are left alone."""
+    claims = (await ledger.admit(Batch(contacts(4)), NOW, 3)).claims
+    waiting = replace(NEW, engaged_since=NOW)
+    await ledger.defer(claims[0].id, NOW + 50, waiting)
+    await ledger.defer(claims[1].id, NOW + 90, NEW)
+    early = await ledger.claim_early([claims[0].id, claims[2].id, 10_000])
+    assert [(claim.contact.key, claim.progress) for claim in early] == [("key-0", waiting)]
+    assert await ledger.claim_early([claims[0].id]) == []
+    assert [claim.contact.key for claim in await ledger.claim(9, NOW + 99)] == ["key-3", "key-1"]
+
+
 async def test_claims_the_earliest_due_first(ledger):
     """What has waited longest goes first, and never more than was asked for."""
     due = [30.0, 10.0, 20.0]

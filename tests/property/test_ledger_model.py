@@ -21,7 +21,7 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
-from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
+from dispatcher.domain.status import REPLAYABLE, Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
@@ -342,12 +342,12 @@ class LedgerMachine(RuleBasedStateMachine):
             row.reached = None
         row.settled_at = self.now
         self.newest_lineage = key if taken else self.newest_lineage
-        row.progress = progress if status is Status.PARKED else replace(progress, target=None)
+        row.progress = progress if status in REPLAYABLE else replace(progress, target=None)
 
-    @where(Status.PARKED)
+    @where(*REPLAYABLE)
     @rule(data=st.data())
     def replay(self, data):
-        if key := self.among(data, Status.PARKED):
+        if key := self.among(data, *REPLAYABLE):
             row = self.known[key]
             doubtful = row.reason is Reason.IN_DOUBT
             replayed = self.run(replay(self.ledger, [self.ids[key]]))

@@ -37,7 +37,10 @@ class CampaignsFixture:
             seconds=seconds,
         )
         weight = Weight(share, priority)
-        campaign = Campaign(name, source, ledger, events, engine.policy, weight=weight)
+        campaign = Campaign(
+            name, source, ledger, events, engine.policy, weight=weight,
+            halt_suspicious=engine.halt_suspicious,
+        )  # fmt: skip
         self.campaign_runs.append(
             make_campaign_run(campaign, engine.pool, engine.clock, self.limit, lambda: 1.0)
         )

@@ -49,7 +49,8 @@ class EngineFixture:
 
     def __init__(
         self, answer=None, policy=None, pacer=None, latency=0.05, *, platform=None,
-        states_per_call=1, rules=None, events=None, ledger=None,
+        states_per_call=1, rules=None, events=None, ledger=None, halt_suspicious=False,
+        look_share=0.25,
     ):  # fmt: skip
         self.clock = VirtualClock()
         self.events = EventList() if events is None else events
@@ -59,6 +60,8 @@ class EngineFixture:
         self.policy = policy or DecisionPolicy(retry=POLICY)
         self.rules = rules or CampaignRules()
         self.states_per_call = states_per_call
+        self.halt_suspicious = halt_suspicious
+        self.look_share = look_share
         self.pool = self.make_pool(self.connections())
         self.breaker = self.pool.clients[0].breaker
         self.campaign_run = self.make_campaign_run(ListSource())
@@ -74,7 +77,10 @@ class EngineFixture:
         return ClientPool(connections, self.events, self.clock, PROBE_SECONDS)
 
     def make_campaign_run(self, source, limit=None):
-        campaign = Campaign("play", source, self.ledger, self.events, self.policy, self.rules)
+        campaign = Campaign(
+            "play", source, self.ledger, self.events, self.policy, self.rules,
+            halt_suspicious=self.halt_suspicious, look_share=self.look_share,
+        )  # fmt: skip
         return make_campaign_run(
             campaign, self.pool, self.clock, ContactLimit(limit), lambda: 1.0, self.states_per_call
         )

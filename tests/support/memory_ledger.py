@@ -118,6 +118,17 @@ class MemoryLedger:
         )
         return await self._end([self._claimed(number) for _, number in due[:limit]])
 
+    async def claim_early(self, ids):
+        await self._begin("claim_early")
+        ready = [
+            (row.due, number)
+            for number in ids
+            if (row := self.rows.get(number)) is not None
+            and row.status is Status.READY
+            and row.campaign == self.campaign
+        ]
+        return await self._end([self._claimed(number) for _, number in sorted(ready)])
+
     async def intend(self, intent):
         await self._begin("intend")
         person = intent.external_contact_id

@@ -249,7 +249,7 @@ class Permit:
 class OpenPacer:
     """Permits at once, unless the step is held; ``shut`` keeps all callers in the queue."""
 
-    rate, quota_used = 1.0, 0.5
+    rate, quota_used = 100.0, 0.5
 
     def __init__(self):
         self.permits: list[Permit] = []

@@ -78,3 +78,12 @@ def test_all_and_none_exclude_each_other(invoke):
     assert result.exit_code == 2
     assert "exclude each other" in result.output
     assert not requests
+
+
+def test_the_others_are_done_before_sessions_that_stay_as_they_are(invoke):
+    """100 of 1,000 wait: the other 900 take 1,800 requests, and looks a quarter of the quota."""
+    result, _ = invoke(made(1000), "--json")
+    seconds = json.loads(result.stdout)["others_done_seconds"]
+    assert seconds == pytest.approx(1800 / 0.75 / (5 * 0.98), rel=0.01)
+    words = " ".join(invoke(made(1000))[0].stdout.split())
+    assert "looks take up to 25% of the quota (retry.waiting_share)" in words

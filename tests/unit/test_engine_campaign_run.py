@@ -228,6 +228,6 @@ async def test_gauges_are_the_campaigns_own():
     assert await run.pipeline(gauge_seconds=0.1).run() is RunOutcome.DEFERRED
     last = {name: events.of_type(Gauges)[-1] for name, events in run.events.items()}
     assert {name: gauges.backlog for name, gauges in last.items()} == {"a": 0, "b": 0, "c": 5}
-    assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(1.0, 0.5)}
+    assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(100.0, 0.5)}
     most = max(gauges.in_flight for gauges in run.events["a"].of_type(Gauges))
     assert 0 < most <= 4

@@ -154,3 +154,31 @@ def test_a_contact_that_is_not_there(path):
     """It is said what was looked for, and where."""
     with pytest.raises(CommandError, match=r"campaign 'a'.*'nobody'"):
         describe_contact(path, "nobody", "a")
+
+
+async def test_rejected_contacts_are_replayed_as_if_they_were_new(tmp_path):
+    """Their messages are kept for it; those that an older version removed are left alone."""
+    path = tmp_path / "ledger.db"
+    async with await SqliteLedger.open(path, "a") as ledger:
+        claims = (
+            await ledger.admit(Batch([Contact(f"k{n}", f"c{n}", "Hi") for n in range(3)]), 1.0, 9)
+        ).claims
+        for claim in claims:
+            await ledger.settle(Settlement(claim.id, Status.REJECTED, Reason.REFUSED, 10.0, NEW))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE contact SET text = NULL WHERE key = 'k2'")
+    selection = {"campaign": "a", "status": "rejected", "reason": "refused"}
+    assert order(path, "replay", campaign="a") == {"ready": 0, "in_doubt": 0}
+    assert order(path, "replay", **selection) == {"ready": 2, "in_doubt": 0}
+    assert columns(path, "status, reason, text, due", "k0") == ("ready", None, "Hi", 100.0)
+    assert columns(path, "status, text", "k2") == ("rejected", None)
+
+
+def test_only_replayable_contacts_can_be_selected(path):
+    with pytest.raises(CommandError, match="status: needs one of parked, rejected"):
+        order(path, "replay", status="opened")
+
+
+def test_a_suspicion_is_approved_by_a_running_dispatcher_alone(path):
+    with pytest.raises(CommandError, match=r"rules\.halt_suspicious = false"):
+        order(path, "approve")

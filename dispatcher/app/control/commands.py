@@ -36,6 +36,7 @@ class CommandHandler:
             "drop": partial(self._execute, "drop"),
             "pause": partial(self._set_paused, "pause"),
             "resume": partial(self._set_paused, "resume"),
+            "approve": self._approve,
         }
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, object]:
@@ -49,6 +50,18 @@ class CommandHandler:
         if (pipeline := self._pipeline()) is not None:  # it looks for due contacts when it starts
             pipeline.wake()
         return answer
+
+    async def _approve(self, arguments: Mapping[str, Any]) -> operator_commands.CommandAnswer:
+        pipeline, approved = self._pipeline(), {}
+        if pipeline is None:
+            raise LedgerError("this dispatcher has not begun to send; try again")
+        names = await operator_commands.campaign_names(self._ledger, arguments.get("campaign"))
+        for name in names:
+            with suppress(LookupError):  # a campaign of the ledger that is not in this run
+                kind = pipeline.approve(name)
+                if kind is not None:
+                    approved[name] = kind
+        return {"approved": approved}
 
     async def _set_paused(
         self, verb: str, arguments: Mapping[str, Any]

@@ -19,7 +19,7 @@ from dispatcher.cli.config import Command, LedgerOptions, ledger_options, option
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
-from dispatcher.domain.status import Reason
+from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers import operator_commands
 
 COLUMNS = (
@@ -51,7 +51,9 @@ class SelectionOptions:
     reason: str | None
     older_than: float | None
 
-    def selection(self, campaign: str | None, limit: int | None) -> operator_commands.Selection:
+    def selection(
+        self, campaign: str | None, limit: int | None, status: Status = Status.PARKED
+    ) -> operator_commands.Selection:
         """Return the selection as the ledger's commands take it."""
         return operator_commands.Selection(
             before=time.time() - (self.older_than or 0.0),
@@ -59,6 +61,7 @@ class SelectionOptions:
             reason=Reason(self.reason) if self.reason else None,
             names=self.names,
             limit=limit,
+            status=status,
         )
 
 
@@ -161,7 +164,7 @@ def replay(
       dispatcher parked replay --reason exhausted --limit 100 --yes
     """
     ledger, campaign = options.ledger_and_campaign()
-    return _replay_or_drop("replay", ledger, selected.selection(campaign, limit), yes=yes)
+    return replay_or_drop("replay", ledger, selected.selection(campaign, limit), yes=yes)
 
 
 @parked.command(epilog=EPILOG, short_help="Make parked contacts final: nothing is sent.")
@@ -180,19 +183,26 @@ def drop(
       dispatcher parked drop --reason identity --older-than 7d
     """
     ledger, campaign = options.ledger_and_campaign()
-    return _replay_or_drop("drop", ledger, selected.selection(campaign, limit), yes=yes)
+    return replay_or_drop("drop", ledger, selected.selection(campaign, limit), yes=yes)
 
 
-def _replay_or_drop(
+def replay_or_drop(
     verb: str, ledger: Path, selection: operator_commands.Selection, *, yes: bool
 ) -> ExitCode:
+    """Let the selected contacts be replayed or dropped, after a person has confirmed it.
+
+    Raises:
+        click.UsageError: there is no terminal to ask at.
+        click.Abort: it was not confirmed.
+
+    """
     selected = operator_commands.read_parked(ledger, selection)
     by_reason = Counter(contact["reason"] for contact in selected)
     if not by_reason:
-        click.echo("No parked contacts match: nothing was done.")
+        click.echo(f"No {selection.status} contacts match: nothing was done.")
         return ExitCode.DONE
     if by_reason.total() > 1 and not yes:
-        _confirm(verb, by_reason)
+        _confirm(verb, by_reason, selection.status)
     done = client.execute(ledger, verb, selection.to_dict())
     click.echo(f"{_outcome(verb, done.answer)}, {done.by}.")
     return ExitCode.DONE
@@ -207,7 +217,7 @@ def _outcome(verb: str, answer: Mapping[str, Any]) -> str:
     return text
 
 
-def _confirm(verb: str, by_reason: Counter[str]) -> None:
+def _confirm(verb: str, by_reason: Counter[str], status: Status) -> None:
     """Let a person type how many contacts are selected.
 
     Raises:
@@ -218,7 +228,7 @@ def _confirm(verb: str, by_reason: Counter[str]) -> None:
     number = by_reason.total()
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(by_reason.items()))
     matching = (
-        f"{formatting.plural(number, 'parked contact')} {'matches' if number == 1 else 'match'}"
+        f"{formatting.plural(number, f'{status} contact')} {'matches' if number == 1 else 'match'}"
     )
     if not _at_terminal():
         raise click.UsageError(

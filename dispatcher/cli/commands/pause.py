@@ -1,5 +1,7 @@
 """``dispatcher pause`` and ``dispatcher resume``."""
 
+from pathlib import Path
+
 import click
 
 from dispatcher.app.control import client
@@ -8,6 +10,15 @@ from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option
 from dispatcher.domain.errors import ExitCode
+
+
+def _approve(ledger: Path, campaign: str | None) -> int:
+    done = client.execute(ledger, "approve", {"campaign": campaign})
+    for name, kind in done.answer["approved"].items():
+        click.echo(f"Campaign {name} goes on; final from now on: {kind}.")
+    if not done.answer["approved"]:
+        click.echo("No campaign was halted for a suspicion: nothing was done.")
+    return ExitCode.DONE
 
 
 @click.command(epilog=EPILOG)
@@ -29,16 +40,25 @@ def pause(options: LedgerOptions) -> int:
 
 
 @click.command(epilog=EPILOG)
+@click.option(
+    "--suspicious",
+    is_flag=True,
+    help="Let a campaign go on that halted because most contacts are refused alike: such "
+    "refusals are the contacts' own, and final from now on.",
+)
 @ledger_options
 @debug_option
-def resume(options: LedgerOptions) -> int:
+def resume(options: LedgerOptions, *, suspicious: bool) -> int:
     """Resume a paused campaign where it stopped.
 
     \b
-    Example:
+    Examples:
       dispatcher resume --campaign cart-2026-11
+      dispatcher resume --suspicious
     """
     ledger, campaign = options.ledger_and_campaign()
+    if suspicious:
+        return _approve(ledger, campaign)
     done = client.execute(ledger, "resume", {"campaign": campaign})
     for name in done.answer["resumed"]:
         click.echo(f"Campaign {name} is resumed, {done.by}.")

@@ -20,10 +20,13 @@ from dispatcher.cli.progress import show_counts
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.forecast import Estimate, Interval
+from dispatcher.domain.look_schedule import LEAST_PART
 from dispatcher.domain.status import RetryReason
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 from dispatcher.settings import Settings, requests_per_minute
 
+WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
+"""Deferrals until a session is in another state."""
 QUOTA_SHARE = 0.98
 """Share of the quota that a run uses; see docs/architecture.md, pacing."""
 
@@ -111,6 +114,21 @@ def duration(report: DryRunReport, settings: Settings) -> Seconds:
     return Seconds(*(max(number / rate, report.longest_wait) for number in numbers))
 
 
+def others_done(report: DryRunReport, settings: Settings) -> float | None:
+    """Return in how many seconds the contacts are done whose sessions are not waited for.
+
+    That is at most so long if all the others stay as they are; None if none is waited for.
+    """
+    estimate, share = report.estimate, settings.retry.waiting_share
+    waiting = sum(estimate.waits[reason].number for reason in WAITS if reason in estimate.waits)
+    if not waiting:
+        return None
+    rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
+    others = max(0, estimate.requests.number - estimate.rechecks.number - 2 * waiting)
+    first_looks_beyond = (others + waiting) / (1 - share * LEAST_PART)
+    return max(others / (1 - share), first_looks_beyond) / rate if share < 1 else None
+
+
 def report_as_json(
     settings: Settings, report: DryRunReport, seconds: Seconds, now: float
 ) -> dict[str, object]:
@@ -135,6 +153,7 @@ def report_as_json(
         "due_later": {"contacts": scan.later, "last": _iso(scan.last_due)},
         "requests": {name: _span(interval) for name, interval in _requests(estimate).items()},
         "duration_seconds": seconds._asdict(),
+        "others_done_seconds": others_done(report, settings),
         "ends_at": {name: _iso(now + after) for name, after in seconds._asdict().items()},
     }
 
@@ -215,6 +234,13 @@ def _remarks(
         yield (
             f"Sessions that have not ended are assumed to end within {ended_after:g} s "
             "(--ended-after)."
+        )
+    others = others_done(report, settings)
+    if others is not None:
+        yield (
+            "If none of them ends meanwhile, the other contacts are done within "
+            f"{formatting.duration(others)}: looks take up to {settings.retry.waiting_share:.0%} "
+            "of the quota (retry.waiting_share)."
         )
     if scan.later:
         yield f"Due later: {formatting.contacts(scan.later)}, the last {_iso(scan.last_due)}."

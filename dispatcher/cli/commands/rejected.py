@@ -1,4 +1,4 @@
-"""``dispatcher rejected export``: the rejected rows, as files that can be corrected."""
+"""``dispatcher rejected``: rejected rows as files, and rejected contacts put back into the run."""
 
 import csv
 import io
@@ -11,11 +11,18 @@ from typing import Any, BinaryIO
 import click
 
 from dispatcher.app.wiring import make_layout
+from dispatcher.cli.commands.parked import (
+    SelectionOptions,
+    replay_or_drop,
+    selection_options,
+    yes_option,
+)
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.formatting import plural
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
+from dispatcher.domain.status import Status
 from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.read.rows import StoredRejectedRow
@@ -35,7 +42,7 @@ _MODE = 0o600
 
 @click.group()
 def rejected() -> None:
-    """Export the rows of the source that could not become contacts."""
+    """Export the rows that could not become contacts, or replay contacts that were refused."""
 
 
 @rejected.command(epilog=EPILOG, short_help="Write the rejected rows into a file to correct.")
@@ -81,6 +88,30 @@ def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Pat
         files.remove()
         raise
     return ExitCode.DONE
+
+
+@rejected.command(epilog=EPILOG, short_help="Put contacts back that were refused.")
+@selection_options(limit=None)
+@ledger_options
+@debug_option
+@yes_option
+def replay(
+    selected: SelectionOptions, options: LedgerOptions, *, limit: int | None, yes: bool
+) -> int:
+    """Put rejected contacts back: they are due at once, as if they were new.
+
+    For a cause that was not theirs and is mended now, such as a wrong sender. Their messages are
+    those of the source; rows that never became contacts are not meant, see rejected export. A
+    running dispatcher does this itself and sends to them; if none is running, the next run does.
+
+    \b
+    Examples:
+      dispatcher rejected replay --reason refused --limit 1 --yes
+      dispatcher rejected replay --reason conversation_gone --yes
+    """
+    ledger, campaign = options.ledger_and_campaign()
+    selection = selected.selection(campaign, limit, Status.REJECTED)
+    return replay_or_drop("replay", ledger, selection, yes=yes)
 
 
 @dataclass

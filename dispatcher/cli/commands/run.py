@@ -25,7 +25,7 @@ _OUTCOMES = {
     ),
     app.RunOutcome.HALTED: (
         ExitCode.HALTED,
-        "ended while halted; the log says why, and what is missing",
+        "ended while halted; the log says why, and what is missing or suspicious",
     ),
     app.RunOutcome.PAUSED: (ExitCode.PAUSED, "what is left is paused; resume it, and run it again"),
     app.RunOutcome.CUT_OFF: (ExitCode.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),

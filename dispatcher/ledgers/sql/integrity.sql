@@ -32,7 +32,7 @@ WHERE reason IS NULL AND status IN ('sending', 'in_doubt') AND (intent_step IS N
 -- name: text_kept
 SELECT COUNT(*) FROM contact
 WHERE
-    reason IS NOT NULL AND status <> 'parked'
+    reason IS NOT NULL AND status NOT IN ('parked', 'rejected')
     AND COALESCE(text, subject, address, intent_target, progress ->> 'target') IS NOT NULL
 
 -- name: text_missing

@@ -148,6 +148,25 @@ FROM (
     ORDER BY due, id LIMIT ?
 ) AS it
 
+-- name: ready_contacts
+SELECT json_group_array(json_array(
+    id, progress, key, conversation_id, text, external_contact_id, address, subject,
+    not_before, expires_at, attributes,
+    CASE
+        WHEN EXISTS (
+            SELECT 1 FROM contact AS other INDEXED BY contact_sending
+            WHERE
+                other.conversation_id = it.conversation_id
+                AND other.status IN ('sending', 'in_doubt')
+        ) THEN 'busy'
+    END
+))
+FROM (
+    SELECT * FROM contact
+    WHERE campaign_id = ? AND id IN (SELECT value FROM json_each(?)) AND status = 'ready'
+    ORDER BY due, id
+) AS it
+
 -- name: blocked_claims
 SELECT json_group_array(json_array(id, block)) FROM (
     SELECT
@@ -186,7 +205,9 @@ WHERE
 UPDATE contact SET
     story = COALESCE(story || ',', '')
     || json_array(CAST(? * 1000 AS INTEGER), 'replayed', status, reason)
-WHERE id IN (SELECT value FROM json_each(?)) AND status = 'parked'
+WHERE
+    id IN (SELECT value FROM json_each(?)) AND status IN ('parked', 'rejected')
+    AND text IS NOT NULL
 
 -- name: release_claimed
 UPDATE contact INDEXED BY contact_open SET status = 'ready', due = ?
@@ -214,7 +235,9 @@ UPDATE contact SET
     correlation_id = NULL, progress = NULL, intent_step = NULL, intent_at = NULL,
     intent_conversation_id = NULL, intent_external_contact_id = NULL, intent_target = NULL,
     intent_target_is_guest_id = NULL
-WHERE id IN (SELECT value FROM json_each(?)) AND status = 'parked' AND reason <> 'in_doubt'
+WHERE
+    id IN (SELECT value FROM json_each(?)) AND status IN ('parked', 'rejected')
+    AND reason <> 'in_doubt' AND text IS NOT NULL
 
 -- name: due_doubts
 SELECT json_group_array(json_array(
@@ -369,6 +392,23 @@ FROM contact INNER JOIN campaign ON campaign.id = contact.campaign_id
 WHERE
     campaign_id IN (SELECT value FROM json_each(:campaigns)) AND status = 'parked'
     AND (:reason IS NULL OR reason = :reason) AND settled_at <= :before
+    AND (
+        :names IS NULL
+        OR key IN (SELECT value FROM json_each(:names))
+        OR conversation_id IN (SELECT value FROM json_each(:names))
+        OR external_contact_id IN (SELECT value FROM json_each(:names))
+    )
+ORDER BY campaign_id, contact.id LIMIT :limit
+
+-- name: rejected
+SELECT
+    contact.id, campaign.name AS campaign, key, conversation_id, reason, settled_at AS parked_at,
+    COALESCE(progress ->> 'attempts', 0) AS attempts, COALESCE(progress ->> 'sends', 0) AS sends,
+    COALESCE(correlation_id, '') AS correlation_id
+FROM contact INNER JOIN campaign ON campaign.id = contact.campaign_id
+WHERE
+    campaign_id IN (SELECT value FROM json_each(:campaigns)) AND status = 'rejected'
+    AND text IS NOT NULL AND (:reason IS NULL OR reason = :reason) AND settled_at <= :before
     AND (
         :names IS NULL
         OR key IN (SELECT value FROM json_each(:names))

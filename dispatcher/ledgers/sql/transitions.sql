@@ -134,7 +134,8 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
--- A parked contact keeps its message and its target, because it can be replayed.
+-- A parked or rejected contact keeps its message and its target, because it can be replayed: it is
+-- settled as 'park'.
 CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON change WHEN new.kind IN ('settle', 'park')
 BEGIN
     UPDATE contact SET

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers.codec import claim_of
+from dispatcher.ledgers.codec import RowValues, claim_of
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ports import Claim
 
@@ -23,7 +23,17 @@ def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float)
 
     ``block`` is set if another send to the conversation is unsettled; for people see `blocked_by`.
     """
-    rows = fetch_json(connection, SQL["due_contacts"], campaign, now, limit)
+    return _mark(connection, fetch_json(connection, SQL["due_contacts"], campaign, now, limit))
+
+
+def claim_early(connection: sqlite3.Connection, campaign: int, ids: Iterable[int]) -> list[Claim]:
+    """Claim the contacts among ``ids`` that are ready, whenever they are due."""
+    return _mark(
+        connection, fetch_json(connection, SQL["ready_contacts"], campaign, json_list(ids))
+    )
+
+
+def _mark(connection: sqlite3.Connection, rows: list[RowValues]) -> list[Claim]:
     claims = [claim_of(row[:-1], row[-1]) for row in rows]
     if claims:
         ids = json_list(claim.id for claim in claims)

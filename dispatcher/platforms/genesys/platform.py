@@ -17,12 +17,13 @@ from dispatcher.platforms.genesys.lineage import LineageWriter, OnLineageLost
 from dispatcher.platforms.genesys.look_back import GenesysLookBack
 from dispatcher.platforms.genesys.requests import (
     AGENTLESS_PATH,
+    DEPLOYMENTS_PATH,
     MESSAGES_PATH,
     Lineage,
     Sender,
     agentless,
 )
-from dispatcher.platforms.genesys.responses import read_check, read_sent
+from dispatcher.platforms.genesys.responses import parse_failure, read_check, read_sent
 from dispatcher.platforms.genesys.threading_timeline import ThreadingTimeline
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import path_part
@@ -69,6 +70,21 @@ class GenesysPlatform:
             return read_check(response, conversation_id, self._sender, windows, now)
 
         return self._read(f"{MESSAGES_PATH}/{path_part(conversation_id)}", parse)
+
+    async def check_sender(self) -> Reply | None:
+        """Read the messenger deployment that messages are sent from.
+
+        None if the sender is no deployment: it is one for web messaging alone.
+        """
+        if self._sender.messenger != "webmessaging":
+            return None
+
+        def parse(response: HttpResponse) -> Answer:
+            if response.success_body is None:
+                return parse_failure(response)
+            return Answer(response.status, from_platform=True)
+
+        return await self._read(f"{DEPLOYMENTS_PATH}/{path_part(self._sender.from_address)}", parse)
 
     def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check_many`."""

@@ -17,6 +17,9 @@ AGENTLESS_PATH = f"{MESSAGES_PATH}/agentless"
 TIMELINE_PATH = "/api/v2/conversations/messaging/threadingtimeline"
 QUERY_PATH = "/api/v2/analytics/conversations/details/query"
 DETAILS_PATH = "/api/v2/analytics/conversations/details"
+DEPLOYMENTS_PATH = "/api/v2/webdeployments/deployments"
+"""Source: the platform's public SDK, WebDeploymentsApi. It needs the permission
+``webDeployments:deployment:view``."""
 CONVERSATIONS_PATH = "/api/v2/conversations"
 
 TEXT_LIMITS: dict[str, int] = {"sms": 765}

@@ -10,6 +10,7 @@ from dispatcher.sandbox.genesys.sends import AgentlessEndpoint
 from dispatcher.sandbox.genesys.states import StateEndpoint
 from dispatcher.sandbox.genesys.threading_window import ThreadingWindow
 from dispatcher.sandbox.http.connection import Request
+from dispatcher.sandbox.http.error_responses import not_found
 from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.oauth import DialectScopes
 from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
@@ -25,6 +26,7 @@ GENESYS = DialectScopes(
 """Source: platform contract, scopes and permissions."""
 
 _MESSAGES = b"/api/v2/conversations/messages/"
+_DEPLOYMENTS = b"/api/v2/webdeployments/deployments/"
 _ANY = b"/api/v2/conversations/"
 _FIXED = {
     (b"POST", b"/oauth/token"): "token",
@@ -58,6 +60,7 @@ class GenesysDialect(Dialect):
             "token": self._token,
             "me": self._me,
             "timeline": self._timeline,
+            "deployment": self._deployment,
             "check": StateEndpoint(context, window, labels, rules).check,
             "notify": send,
             "open": send,
@@ -72,6 +75,8 @@ class GenesysDialect(Dialect):
         method, path = request.method, request.target.partition(b"?")[0]
         if method == b"GET" and path.startswith(_MESSAGES):
             return route_with_id("check", path[len(_MESSAGES) :])
+        if method == b"GET" and path.startswith(_DEPLOYMENTS):
+            return route_with_id("deployment", path[len(_DEPLOYMENTS) :])
         if method == b"POST" and path == _AGENTLESS:
             return ("notify" if _EXISTING.search(request.body) else "open"), ""
         fixed = _FIXED.get((method, path))
@@ -130,3 +135,9 @@ class GenesysDialect(Dialect):
         minutes = self._rules.threading_minutes
         setting = {"messengerType": self._rules.messenger, "timeoutInMinutes": minutes}
         return refused or response(200, {"settings": [setting], "defaultTimeoutMinutes": 4320})
+
+    def _deployment(self, call: Call) -> Response:
+        """Read a messenger deployment (source: the platform's public SDK, WebDeploymentsApi)."""
+        if call.conversation_id not in self._rules.deployments:
+            return not_found(call.correlation, "deployment")
+        return response(200, {"id": call.conversation_id, "name": "Sandbox", "status": "Active"})

@@ -46,6 +46,7 @@ Endpoint = Literal[
     "timeline",
     "tags",
     "attributes",
+    "deployment",
     "other",
 ]
 """Names in counts, faults, limits and latencies; ``other`` is a path that does not exist.

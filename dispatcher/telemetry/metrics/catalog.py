@@ -104,7 +104,7 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
 """The reasons of each final status."""
 
 _WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}")
-_RUN_HALTS = (HaltReason.PAUSED, HaltReason.FAILURES)
+_RUN_HALTS = (HaltReason.PAUSED, HaltReason.FAILURES, HaltReason.SUSPICIOUS)
 _SENDS = tuple(step for step in Step if step.is_send)
 _REFUSALS = tuple(product((Step.NOTIFY, Step.OPEN), ("400", "409")))
 

@@ -1,0 +1,49 @@
+"""The settings that a kind of refusal makes suspicious, in words for people."""
+
+import re
+
+from dispatcher.domain.status import Reason, Step
+from dispatcher.domain.suspicion import DECIDED, RefusalKind
+
+SENDER = "the sender (platform.from_address)"
+ORGANISATION = "the organisation of the OAuth client (credentials)"
+REGION = "the region (platform.region or platform.base_url)"
+LIST = "the list (source.path: it may be old, or from another organisation)"
+PERSON = "the list's external contact ids (source.columns.external_contact_id)"
+ADDRESS = "the list's addresses (source.columns.address)"
+TEXT = "the message (message.text)"
+TEMPLATE = "the template (platform.template)"
+CHANNEL = "the messenger (platform.messenger), or the sender's channel"
+
+_BY_WORDS = (
+    (re.compile(r"template"), TEMPLATE),
+    (re.compile(r"from.?address|sender|deployment|integration|recipient.?id"), SENDER),
+    (re.compile(r"external.?contact"), PERSON),
+    (re.compile(r"to.?address|phone"), ADDRESS),
+    (re.compile(r"text|body|too long|empty"), TEXT),
+    (re.compile(r"messenger|channel|proactive"), CHANNEL),
+    (re.compile(r"region|organi[sz]ation"), REGION),
+)
+"""What the platform's words are about; the first that matches is the most likely."""
+
+_BY_REASON = {
+    Reason.NO_IDENTITY: (PERSON,),
+    Reason.IDENTITY: (PERSON, LIST),
+    Reason.NO_ADDRESS: (ADDRESS,),
+    Reason.CHANNEL: (CHANNEL, LIST),
+}
+
+
+def suspects(kind: RefusalKind) -> tuple[str, ...]:
+    """Return the settings that may cause such refusals, the most likely first."""
+    if kind.status == DECIDED:
+        return _BY_REASON.get(Reason(kind.words), (LIST,))
+    if kind.step is Step.CHECK:
+        return LIST, ORGANISATION, REGION
+    named = tuple(setting for pattern, setting in _BY_WORDS if pattern.search(kind.words))
+    return named or (SENDER, LIST)
+
+
+def describe(kind: RefusalKind) -> str:
+    """Return in one line what was refused, and which settings to look at."""
+    return f"most contacts are refused alike ({kind}); suspicious: {', or '.join(suspects(kind))}"
