@@ -3,10 +3,12 @@
 ``client`` is the alias of the OAuth client that an event concerns; empty if there is only one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.domain.status import (
     HaltReason,
+    Irregularity,
     Reason,
     Relation,
     Resolution,
@@ -19,13 +21,17 @@ from dispatcher.domain.status import (
 
 @dataclass(frozen=True, slots=True)
 class RowsRead:
-    """One batch of the source was admitted; it is committed."""
+    """One batch of the source was admitted; it is committed.
+
+    ``irregularities`` are counts of what was passed over or read as empty.
+    """
 
     rows: int
     admitted: int
     duplicates: int
     rejected: int
     filtered: int
+    irregularities: Mapping[Irregularity, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

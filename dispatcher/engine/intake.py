@@ -108,6 +108,7 @@ class Intake:
                 duplicates=admitted.duplicates,
                 rejected=len(batch.rejected),
                 filtered=batch.filtered,
+                irregularities=batch.irregularities,
             )
         )
         return admitted.claims

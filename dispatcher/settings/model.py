@@ -16,6 +16,7 @@ from dispatcher.settings.field_types import (
     Campaign,
     Delimiter,
     Filter,
+    Header,
     Port,
     Proxy,
     Quiet,
@@ -28,7 +29,7 @@ from dispatcher.settings.field_types import (
     without_userinfo,
 )
 from dispatcher.settings.toml_format import as_toml
-from dispatcher.sources.options import Format, Meaning
+from dispatcher.sources.options import NULL_VALUES, Format, MangledNumbers, Meaning
 
 
 class MessageSettings(SettingsSection):
@@ -50,6 +51,10 @@ class SourceSettings(SettingsSection):
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
     columns: dict[Meaning, Text] = Field(default_factory=dict)
+    header: Header = ()
+    attributes: Texts = ()
+    null_values: Texts = NULL_VALUES
+    mangled_numbers: MangledNumbers = "reject"
     filter: Filter = Field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from dispatcher.sources.files.byte_source import ChangedError, FileContent, prin
 from dispatcher.sources.files.folder_scan import FolderScan
 from dispatcher.sources.files.replaced_file import put_replaced
 from dispatcher.sources.options import Layout, RowRules, Timing
-from dispatcher.sources.rows.csv_header import CsvHeaderError
+from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
@@ -90,7 +90,7 @@ class FolderSource:
         end = Position(content.name, content.fingerprint, offset=0, line=0, done=True)
         try:
             read_content(content, start, self._rules, self._layout, channel)
-        except CsvHeaderError as error:
+        except ColumnsError as error:
             row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
             channel.put(Batch((), (row,), position=replace(end, line=error.line)))
         known[content.fingerprint] = end
