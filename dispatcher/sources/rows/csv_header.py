@@ -193,6 +193,6 @@ def _no_conversation_id(wanted: str, own_names: Sequence[str], columns: ColumnNa
     alike = f"; {name!r} is most like it" if name else ""
     return (
         f"has no column {wanted!r}{alike} (found: {count}). Name the column that holds it: "
-        f'source.columns = {{ conversation_id = "{name or "CONVERSATION"}" }}. If the first line '
+        f'source.columns = {{ conversation_id = "{name or "..."}" }}. If the first line '
         'is a row, name all columns: source.header = ["conversation_id", ...]'
     )
