@@ -1,7 +1,6 @@
 """Builds a contact from the columns of a row, or rejects the row with a reason."""
 
 import re
-import string
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -12,13 +11,8 @@ from dispatcher.sources.options import MEANINGS, RowRules
 from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns, spellings
 from dispatcher.sources.rows.dates import seconds
 from dispatcher.sources.rows.mangled_numbers import NUMERIC, MangledNumbers
+from dispatcher.sources.rows.ordinary_ids import ID_LIMIT, is_safe_id, ordinary_id, starts_of
 from dispatcher.sources.rows.template import Template
-
-ID_LIMIT = 256
-"""The most characters of an id or a key."""
-
-_safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
-
 
 _MOST_RESOLVED = 1000
 """Sets of names of which the resolved ones are kept: objects may have any names."""
@@ -83,13 +77,13 @@ class ContactBuilder:
         self._zone = rules.zone
         self._limit = rules.text_limit
         self._nulls = frozenset(value.strip().lower() for value in rules.null_values)
-        self._null_starts = _starts(self._nulls)
+        self._null_starts = starts_of(self._nulls)
         self._header = spellings(self._meanings["conversation_id"])
         self._is_ordinary = self._ordinary()
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
 
     def _ordinary(self) -> Callable[[str], re.Match[str] | None]:
-        return _ordinary_id(self._nulls, self._null_starts | _starts(self._header))
+        return ordinary_id(self._nulls, self._null_starts | starts_of(self._header))
 
     @property
     def missing_columns(self) -> tuple[str, ...]:
@@ -207,7 +201,7 @@ class ContactBuilder:
         if value[0] in self._null_starts and self._is_null(value):
             return None
         self._check_number(value, column)
-        if not _safe_id(value):
+        if not is_safe_id(value):
             raise InvalidRowError(
                 "bad_id",
                 f"column {column!r}: letters, digits and ._~:@=+- only, at most {ID_LIMIT} "
@@ -283,28 +277,6 @@ class ContactBuilder:
         for name in self._known_columns:
             row.pop(name, None)
         return row
-
-
-def _ordinary_id(
-    nulls: Iterable[str], starts: frozenset[str]
-) -> Callable[[str], re.Match[str] | None]:
-    """Return the test for an id that needs no other one: this is the fast way of most ids.
-
-    It accepts what has the length and the letters of a UUID in lower case, and an id that is
-    neither a UUID nor begins like a number or with one of ``starts``.
-    """
-    first = re.escape("".join(sorted({*string.ascii_letters, *"_~:@="} - starts))) or "~"
-    other = rf"(?!.{{8}}-)[{first}][A-Za-z0-9._~:@=+-]{{0,{ID_LIMIT - 1}}}"
-    uuid = "(?=.{8}-)[0-9a-f-]{36}"
-    if none := "|".join(null for null in sorted(nulls) if re.fullmatch(uuid, null)):
-        uuid = f"(?!(?:{none})){uuid}"
-    return re.compile(f"{uuid}|{other}").fullmatch
-
-
-def _starts(values: Iterable[str]) -> frozenset[str]:
-    """Return the first characters that a cell with one of the values can have."""
-    first = {value[0] for value in values if value}
-    return frozenset({*first, *(sign.upper() for sign in first), *string.whitespace, "\xa0"})
 
 
 def _rendered(
