@@ -1,14 +1,17 @@
 """Columns: names in another case, look-alikes, files without a header, files that were joined."""
 
 import asyncio
+import os
 
 import pytest
 
 from dispatcher.domain.status import Irregularity
 from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
+from dispatcher.sources.files.stream_source import StreamSource
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
+from dispatcher.sources.rows.csv_header import read_header_lines
 
 HELLO = RowRules(text="Hello")
 
@@ -176,6 +179,16 @@ def test_a_file_without_a_header(csv, first):
     assert (rejected, counts) == ([], {})
 
 
+def test_rows_without_a_header_are_exported_under_that_of_the_settings(csv):
+    """The export can be used as a source with the same settings."""
+    csv.write_bytes(b"c1;Ada;\n")
+    layout = Layout(header=("conversation_id", "a;b", ""))
+    (line,), _ = read_header_lines(str(csv), layout)
+    assert line == b'conversation_id;"a;b";'
+    contacts, rejected, _ = read(csv, line + b"\nc1;Ada;\n", header=layout.header)
+    assert ([contact.attributes for contact in contacts], rejected) == ([{"a;b": "Ada"}], [])
+
+
 def test_a_header_that_is_not_the_one_of_the_settings(csv):
     """Its rows would be read under wrong names."""
     words = problem(csv, b"name,conversation_id\nAda,c1\n", header=("conversation_id", "name"))
@@ -198,6 +211,30 @@ def test_a_row_in_place_of_a_header_is_never_quoted(csv, row):
     assert "source.header" in words
     assert "Eva" not in words
     assert "+49" not in words
+
+
+def test_a_stream_is_held_back_until_its_columns_are_known():
+    """Its rows cannot be read twice; one that never has the column yields nothing."""
+    rules = RowRules(text="Hello", columns={"expires_at": "VALID"})
+
+    def streamed(data):
+        reading, writing = os.pipe()
+        os.write(writing, data)
+        os.close(writing)
+
+        async def drain():
+            source = StreamSource("-", rules, Layout(format="jsonl"), descriptor=reading)
+            return [contact async for batch in source.batches({}) for contact in batch.contacts]
+
+        try:
+            return asyncio.run(drain())
+        finally:
+            os.close(reading)
+
+    rows = b'{"conversation_id": "c1"}\n' * 20
+    assert len(streamed(rows + b'{"conversation_id": "c2", "valid": null}\n')) == 21
+    with pytest.raises(SourceError, match="no row has 'VALID'"):
+        streamed(rows)
 
 
 def test_the_columns_of_all_files_are_checked_first(tmp_path):

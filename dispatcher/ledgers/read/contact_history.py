@@ -32,7 +32,8 @@ def describe_contact(
 ) -> list[dict[str, Any]]:
     """Return the contacts whose key, conversation id or external contact id is ``name``.
 
-    The ids are compared only if no key is equal. A UUID may be in any case. Times are in seconds since the epoch.
+    The ids are compared only if no key is equal. A UUID may be in any case. Times are in seconds
+    since the epoch.
 
     Raises:
         CommandError: there is no such contact, or the campaign is not in the ledger.
