@@ -12,9 +12,10 @@ from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 
 UPPER = "3F2504E0-4F89-41D3-9A0C-0305E82C3301"
 LOWER = UPPER.lower()
+OTHER = "AF2504E0-4F89-41D3-9A0C-0305E82C3301"
 ADD = (
-    "INSERT INTO contact (campaign_id, lately, status, due, key, conversation_id, text_sha256) "
-    "VALUES (1, 0, 'ready', 0, ?, 'c', x'00')"
+    "INSERT INTO contact (campaign_id, lately, status, due, key, conversation_id, text_sha256, "
+    "external_contact_id, person) VALUES (1, 0, 'ready', 0, ?, 'c', x'00', ?, ?)"
 )
 
 
@@ -30,10 +31,10 @@ def older(tmp_path, monkeypatch):
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-1])
         with closing(schema.open_for_writing(path)) as connection:
             connection.execute("INSERT INTO campaign (name, created_at) VALUES ('old', 0)")
-            connection.execute(ADD, (UPPER,))
-            connection.execute(
-                "INSERT INTO reached VALUES (0, ?, 1, 1, 0)", (person_as_spelled(UPPER),)
-            )
+            connection.execute(ADD, (UPPER, OTHER, person_as_spelled(OTHER)))
+            for contact_id, person in enumerate((OTHER, UPPER), 1):
+                row = (person_as_spelled(person), contact_id)
+                connection.execute("INSERT INTO reached VALUES (0, ?, ?, 1, 0)", row)
     with closing(schema.open_for_writing(path)) as connection:
         connection.execute("INSERT INTO campaign (name, created_at) VALUES ('new', 0)")
         yield connection
@@ -56,6 +57,13 @@ def test_a_person_who_was_reached_is_known_in_any_case(older):
     """The hash that comes back is the one that the ledger uses now."""
     assert reached_people(older, 1, [LOWER, "x"]) == {person_of(LOWER)}
     assert person_of(UPPER) == person_of(LOWER) != person_as_spelled(UPPER)
+
+
+def test_the_people_of_contacts_with_ids_get_the_present_hash(older):
+    """A cap over all campaigns finds them; who is known by a hash alone keeps that hash."""
+    people = {person for (person,) in older.execute("SELECT person FROM reached")}
+    assert people == {person_of(OTHER), person_as_spelled(UPPER)}
+    assert older.execute("SELECT person FROM contact").fetchall() == [(person_of(OTHER),)]
 
 
 def test_only_uuids_have_several_spellings():
