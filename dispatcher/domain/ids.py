@@ -11,9 +11,10 @@ def canonical_id(id_: str) -> str:
 
     Programs that write UUIDs differ in the case (source: RFC 9562, 4: readers ignore it).
     """
-    if len(id_) == _UUID_LENGTH and _is_uuid(id_):
-        return id_.lower()
-    return id_
+    if len(id_) != _UUID_LENGTH:
+        return id_
+    lower = id_.lower()
+    return lower if lower != id_ and _is_uuid(id_) else id_  # most are in lower case already
 
 
 def canonical_or_none(id_: str | None) -> str | None:

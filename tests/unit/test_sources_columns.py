@@ -272,7 +272,14 @@ def test_files_that_were_joined(csv):
 
 
 @pytest.mark.parametrize(
-    "other", [b"conversation_id,city", b"name,conversation_id", b"Conversation ID,x,"]
+    "other",
+    [
+        b"conversation_id,city",
+        b"name,conversation_id",
+        b"Conversation ID,x,",
+        b"conversation_id,name,city",
+        b"city,conversation_id,name",
+    ],
 )
 def test_another_header_within_the_rows_ends_the_reading(csv, other):
     """The rows before it are read; what the columns after it hold is not known."""
@@ -289,6 +296,12 @@ def test_another_header_within_the_rows_ends_the_reading(csv, other):
         asyncio.run(drain())
     assert [contact.conversation_id for contact in got] == ["c1"]
     assert "Eva" not in str(caught.value)
+
+
+def test_a_text_like_a_name_is_no_header(csv):
+    """What somebody wrote must not end the reading."""
+    contacts, rejected, _ = read(csv, b"conversation_id,name\nc1,conversation_id\nc2,name\n")
+    assert (len(contacts), rejected) == (2, [])
 
 
 def test_a_filter_does_not_hide_another_header(csv):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
+from dispatcher.sources.options import normal_name
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.contact_builder import (
     ContactBuilder,
@@ -38,6 +39,9 @@ class CsvRows:
         self._names = header.names
         self._own_names = header.own_names
         self._width = len(header.names)
+        own = header.own_names[header.names.index(builder.columns.columns["conversation_id"])]
+        self._id_name = normal_name(own)
+        self._known_names = frozenset(normal_name(name) for name in header.own_names if name)
         self._unnamed = "" in header.names
         self._delimiter = header.delimiter
         self._text_delimiter = header.delimiter.decode()
@@ -138,7 +142,14 @@ class CsvRows:
 
         A line without any delimiter is not a row with cells missing: it is part of a text, or
         the last line of a report. The last line without a line end may be half a row.
+
+        Raises:
+            HeaderRowError: the row is a header.
+            InvalidRowError: the row has cells that do not fit.
+
         """
+        if self._is_header(cells):
+            raise HeaderRowError
         extra = cells[self._width :]
         if any(cell and not cell.isspace() for cell in extra):
             raise self._wrong_width(len(cells))
@@ -149,6 +160,11 @@ class CsvRows:
             raise self._wrong_width(len(cells))
         self._irregularities[Irregularity.MISSING_CELLS] += 1
         return cells + [""] * (self._width - len(cells))
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Return True if two cells are names of columns, one of them the conversation id's."""
+        names = {normal_name(cell.strip()) for cell in cells}
+        return self._id_name in names and len(names & self._known_names) > 1
 
     def _pass_over(self, cells: list[str], number: int, raw: bytes, reader: LineReader) -> None:
         """Count a header within the rows."""
