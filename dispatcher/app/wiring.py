@@ -65,6 +65,10 @@ def make_row_rules(settings: Settings) -> RowRules:
         zone=require_zone(source.timezone),
         text_limit=text_limit(settings),
         text_problem=text_problem(settings),
+        null_values=source.null_values,
+        attributes=source.attributes,
+        named=tuple(filter(None, (settings.rules.timezone_column,))),
+        mangled_numbers=source.mangled_numbers,
     )
 
 
@@ -83,7 +87,7 @@ def _needed_columns(settings: Settings, columns: Mapping[str, str]) -> Collectio
 def make_layout(settings: Settings) -> Layout:
     """Return how the rows of the source's files are laid out."""
     source = settings.source
-    return Layout(source.format, source.delimiter, source.max_record_lines)
+    return Layout(source.format, source.delimiter, source.max_record_lines, source.header)
 
 
 async def make_platform(

@@ -3,10 +3,12 @@
 ``client`` is the alias of the OAuth client that an event concerns; empty if there is only one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.domain.status import (
     HaltReason,
+    Irregularity,
     Reason,
     Relation,
     Resolution,
@@ -32,6 +34,7 @@ class RowsRead:
 
     ``bad_rows`` are the ``rejected`` ones. ``file_done`` is the file that ended with this batch;
     None if it goes on, or if the source cannot be read again.
+    ``irregularities`` are counts of what was passed over or read as empty.
     """
 
     rows: int
@@ -41,6 +44,7 @@ class RowsRead:
     filtered: int
     bad_rows: tuple[BadRow, ...] = ()
     file_done: str | None = None
+    irregularities: Mapping[Irregularity, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,4 +213,6 @@ Holidays = Annotated[
     BeforeValidator(_dates_as_text),
     Field(strict=False),
 ]
+Header = Annotated[tuple[str, ...], Field(strict=False)]
+"""Names of columns; one that is empty has no name."""
 Port = Annotated[int, Field(ge=1, le=65535)]

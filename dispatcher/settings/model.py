@@ -16,6 +16,7 @@ from dispatcher.settings.field_types import (
     BaseUrl,
     Campaign,
     Delimiter,
+    Header,
     Holidays,
     Port,
     Proxy,
@@ -29,7 +30,7 @@ from dispatcher.settings.field_types import (
     without_userinfo,
 )
 from dispatcher.settings.toml_format import as_toml
-from dispatcher.sources.options import Meaning, SourceFormat
+from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
 
 class MessageSettings(SettingsSection):
@@ -51,6 +52,10 @@ class SourceSettings(SettingsSection):
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
     columns: dict[Meaning, Text] = Field(default_factory=dict)
+    header: Header = ()
+    attributes: Texts = ()
+    null_values: Texts = NULL_VALUES
+    mangled_numbers: MangledNumbers = "reject"
     filter: AttributeFilter = Field(default_factory=dict)
 
 

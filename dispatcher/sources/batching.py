@@ -1,18 +1,22 @@
 """Reads one content in the reading thread and groups its rows into batches."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.status import Irregularity
 from dispatcher.ports import Batch, Position
-from dispatcher.sources.files.byte_source import Content
+from dispatcher.sources.files.byte_source import Content, FileContent
 from dispatcher.sources.options import Layout, RowRules
+from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.csv_header import read_header
 from dispatcher.sources.rows.csv_rows import CsvRows
 from dispatcher.sources.rows.format import is_json_lines
 from dispatcher.sources.rows.jsonl_rows import JsonRows
 from dispatcher.sources.rows.line_reader import LineReader
+from dispatcher.sources.rows.object_columns import check_objects, hold_back
 from dispatcher.sources.thread_bridge import BatchChannel
 
 BATCH_ROWS = 256
@@ -30,12 +34,28 @@ class Batcher:
         self._content = content
         self._channel = channel
         self._reader: LineReader | None = None
+        self._irregularities: Counter[Irregularity] = Counter()
         self._waiting_since: float | None = None
         self._start_batch(0)
 
-    def gather(self, rows: Iterator[ParsedRow], reader: LineReader) -> None:
-        """Take all rows; send a batch whenever it is full."""
+    def gather(
+        self, rows: Iterator[ParsedRow], reader: LineReader, irregularities: Counter[Irregularity]
+    ) -> None:
+        """Take all rows; send a batch whenever it is full.
+
+        Raises:
+            ColumnsError: there is another header; the rows before it were sent.
+
+        """
         self._reader = reader
+        self._irregularities = irregularities
+        try:
+            self._take(rows, reader)
+        except ColumnsError:
+            self._flush(reader, done=False)
+            raise
+
+    def _take(self, rows: Iterator[ParsedRow], reader: LineReader) -> None:
         self._start_batch(reader.offset)
         for row in rows:
             if row.__class__ is Contact:
@@ -68,8 +88,10 @@ class Batcher:
         if content.fingerprint is not None:
             offset = min(reader.offset, reader.total)
             position = Position(content.name, content.fingerprint, offset, reader.line, done=done)
-        if self._rows or position is not None:
-            self._channel.put(Batch(self._contacts, self._rejected, filtered, position))
+        if self._rows or position is not None or self._irregularities:
+            counts = dict(self._irregularities)
+            self._irregularities.clear()
+            self._channel.put(Batch(self._contacts, self._rejected, filtered, position, counts))
         self._start_batch(reader.offset)
 
     def _start_batch(self, offset: int) -> None:
@@ -91,13 +113,14 @@ def read_content(
 
     Raises:
         SourceError: it cannot be read.
-        CsvHeaderError: its header lacks a column that is needed.
+        ColumnsError: its columns are not as the settings need them.
         ReaderClosedError: the channel was closed.
 
     """
     batcher = Batcher(content, channel)
     reader = LineReader(content.chunks(0, batcher.flush_if_due))
-    rows = _open_rows(content.name, reader, rules, layout)
+    builder = ContactBuilder(rules)
+    rows = _open_rows(content, reader, builder, layout)
     if start is not None and start.offset:
         reader = LineReader(
             content.chunks(start.offset, batcher.flush_if_due),
@@ -105,8 +128,13 @@ def read_content(
             offset=start.offset,
             line=start.line,
         )
+    elif isinstance(rows, JsonRows) and isinstance(content, FileContent):
+        reader = LineReader(content.chunks(0, batcher.flush_if_due))
     if rows is not None:
-        batcher.gather(rows.rows(reader), reader)
+        made = rows.rows(reader)
+        if content.fingerprint is None and isinstance(rows, JsonRows):
+            made = hold_back(made, content.name, builder)
+        batcher.gather(made, reader, builder.irregularities)
     damage = reader.damage
     if damage is None:
         batcher.finish(reader)
@@ -115,14 +143,33 @@ def read_content(
         batcher.finish(reader, RejectedRow(content.name, line, "unreadable", damage, reader.torn))
 
 
+def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None:
+    """Check the columns of a file, without its rows.
+
+    Raises:
+        SourceError: it cannot be read.
+        ColumnsError: its columns are not as the settings need them.
+
+    """
+    reader = LineReader(content.chunks(0, lambda: None))
+    _open_rows(content, reader, ContactBuilder(rules), layout)
+
+
 def _open_rows(
-    name: str, reader: LineReader, rules: RowRules, layout: Layout
+    content: Content, reader: LineReader, builder: ContactBuilder, layout: Layout
 ) -> CsvRows | JsonRows | None:
-    """Return the parser for the content's format, after its header; None if it has no rows."""
-    builder = ContactBuilder(rules)
+    """Return the parser for the content's format, after its header; None if it has no rows.
+
+    If it is that of objects in a file, ``reader`` cannot be used any more.
+    """
+    name = content.name
     if is_json_lines(name, layout, reader):
+        if isinstance(content, FileContent):  # its readers share one place in the file
+            reader = LineReader(content.chunks(0, lambda: None))
+            scan = ContactBuilder(builder.rules)
+            check_objects(JsonRows(name, scan).rows(reader), name, scan)
         return JsonRows(name, builder)
-    header = read_header(reader, name, layout, rules)
+    header = read_header(reader, name, layout, builder.columns)
     if header is None:
         return None
     return CsvRows(name, header, builder, layout.max_record_lines)

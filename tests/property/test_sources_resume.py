@@ -80,4 +80,5 @@ def test_resuming_a_csv_file(lines, end, beginning, batch_rows, data):
 def test_resuming_a_json_lines_file(lines, end, beginning, batch_rows, data):
     """Every shape of line and line end, plain and compressed."""
     suffix = data.draw(st.sampled_from(list(PACKERS)))
-    check(f"a.jsonl{suffix}", beginning.replace(b"\n", end) + end.join(lines), batch_rows)
+    content = beginning.replace(b"\n", end) + end.join([b'{"conversation_id":"c","a":"x"}', *lines])
+    check(f"a.jsonl{suffix}", content, batch_rows)

@@ -275,7 +275,9 @@ def test_a_message_of_another_contact_is_known_in_any_case():
     shown = session(message(LOWER))
     late = BOUND + 1
     for known in ({LOWER}, {UPPER}):
-        verdict = judged(NOTIFIED, shown, now=late, messages=frozenset(known), caught_up=late)
+        verdict = judged(
+            NOTIFIED, shown, now=late, messages=frozenset(known), analytics_watermark=late
+        )
         assert verdict is Resolution.ABSENT
 
 

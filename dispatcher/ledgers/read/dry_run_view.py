@@ -15,7 +15,7 @@ from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
-from dispatcher.ledgers.write.admission import reached_person_hashes, unknown_keys
+from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 from dispatcher.ports import Claim, Position
 
 _PAGE = 500
@@ -105,7 +105,7 @@ class DryRunView:
         """
         hashed = person_hash(external_contact_id)
         with translated_errors(self._path):
-            if self._stored is not None and reached_person_hashes(*self._stored, [hashed]):
+            if self._stored is not None and reached_people(*self._stored, [external_contact_id]):
                 return True
             return not self._scratch.execute(SQL["add_person"], (hashed,)).rowcount
 

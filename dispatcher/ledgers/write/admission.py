@@ -9,6 +9,7 @@ from typing import Any
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_hash
+from dispatcher.ledgers.spellings import spelled_keys, spelled_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
 from dispatcher.ledgers.write import index_staging
 from dispatcher.ports import Admitted, Batch, Claim
@@ -96,8 +97,9 @@ def unknown_keys(
     for contact in contacts:
         first.setdefault(contact.key, contact)
     find = known_keys if lookup is None else lookup.current_keys
-    for key in find(connection, campaign, list(first)):
-        del first[key]
+    spelled = spelled_keys(connection, campaign, first)
+    for key in find(connection, campaign, list(spelled)):
+        first.pop(spelled[key], None)
     (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
     return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
 
@@ -122,19 +124,20 @@ def _unpruned(
     connection: sqlite3.Connection, campaign: int, contacts: dict[str, Contact]
 ) -> list[Contact]:
     """Return the contacts of whose keys the ledger does not have a hash."""
-    by_hash = {key_hash(key): contact for key, contact in contacts.items()}
-    for key in fetch_json(connection, SQL["pruned_keys"], campaign, json_list(by_hash)):
-        del by_hash[key]
-    return list(by_hash.values())
+    spelled = spelled_keys(connection, campaign, contacts)
+    by_hash = {key_hash(key): present for key, present in spelled.items()}
+    for found in fetch_json(connection, SQL["pruned_keys"], campaign, json_list(by_hash)):
+        contacts.pop(by_hash[found], None)
+    return list(contacts.values())
 
 
-def reached_person_hashes(
-    connection: sqlite3.Connection, campaign: int, person_hashes: Iterable[str]
+def reached_people(
+    connection: sqlite3.Connection, campaign: int, external_contact_ids: Iterable[str]
 ) -> frozenset[str]:
-    """Return those of the people who got a message in this campaign, and whose send has ended."""
-    return frozenset(
-        fetch_json(connection, SQL["reached_persons"], campaign, json_list(person_hashes))
-    )
+    """Return hashes of the people who got a message in this campaign, and whose send has ended."""
+    spelled = spelled_people(connection, campaign, external_contact_ids)
+    found = fetch_json(connection, SQL["reached_persons"], campaign, json_list(spelled))
+    return frozenset(spelled[hash_] for hash_ in found)
 
 
 def _mark_same_person(
@@ -144,20 +147,19 @@ def _mark_same_person(
 
     All others are checked again by the intent.
     """
-    person_hashes = {
-        claim.id: person_hash(claim.contact.external_contact_id)
+    external_ids = {
+        claim.id: claim.contact.external_contact_id
         for claim in claims
         if claim.contact.external_contact_id
     }
-    if not person_hashes:
+    if not external_ids:
         return claims
     reached = (
-        lookup.reached
-        if lookup
-        else reached_person_hashes(connection, campaign, person_hashes.values())
+        lookup.reached if lookup else reached_people(connection, campaign, external_ids.values())
     )
     if not reached:
         return claims
+    person_hashes = {id_: person_hash(external_id) for id_, external_id in external_ids.items()}
     return [
         replace(claim, block=SendBlock.SAME_PERSON)
         if person_hashes.get(claim.id) in reached

@@ -10,6 +10,8 @@ event                  level    meaning
                                 file and a reason
 ``rows.rejected``      warning  so many rows of a file have a reason: at 10, 100, 1,000 and so on
 ``file.bad_rows``      warning  a file was read: how many of its rows were rejected, by reason
+``source.irregular``   warning  the first time that something of this kind was passed over or
+                                read as empty in the input, and how often; later ones are debug
 ``request.answered``   debug    a request to the platform succeeded
 ``request.failed``     warning  it failed: status, the platform's words, correlation id
 ``contact.settled``    info     a contact is final: status, reason, new conversation, message

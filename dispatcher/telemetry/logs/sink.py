@@ -19,7 +19,7 @@ from dispatcher.domain.events import (
     Settled,
     Throttled,
 )
-from dispatcher.domain.status import HaltReason
+from dispatcher.domain.status import HaltReason, Irregularity
 from dispatcher.telemetry.fanout import HandlerSink
 from dispatcher.telemetry.logs.format import words
 from dispatcher.telemetry.logs.rejected_rows import RejectedRowLog
@@ -34,6 +34,7 @@ class LogSink(HandlerSink):
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
         self._rejected_rows = RejectedRowLog(self._log)
+        self._irregular: set[Irregularity] = set()
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
         self.handlers = {
             RowsRead: self._rows_read,
@@ -62,6 +63,10 @@ class LogSink(HandlerSink):
         )
         if event.bad_rows or event.file_done is not None:
             self._rejected_rows.rows_read(event)
+        for kind, number in event.irregularities.items():
+            log = self._log.debug if kind in self._irregular else self._log.warning
+            log("source.irregular", kind=kind, number=number)
+            self._irregular.add(kind)
 
     def _answered(self, event: Answered) -> None:
         if not event.failed and not self._logs_debug:
