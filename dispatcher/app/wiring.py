@@ -45,6 +45,7 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         text=settings.message.text or None,
         subject=settings.message.subject or None,
         zone=ZoneInfo(source.timezone),
+        date_format=source.date_format or None,
         text_limit=text_limit(settings),
     )
     return open_source(

@@ -14,6 +14,7 @@ from dispatcher.settings.field_types import (
     Alias,
     BaseUrl,
     Campaign,
+    DateFormat,
     Delimiter,
     Filter,
     Port,
@@ -49,6 +50,7 @@ class SourceSettings(SettingsSection):
     delimiter: Delimiter = "auto"
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
+    date_format: DateFormat = ""
     columns: dict[Meaning, Text] = Field(default_factory=dict)
     filter: Filter = Field(default_factory=dict)
 

@@ -31,7 +31,8 @@ class RowRules:
     ``columns`` maps a meaning to the column's name in the file, where the two differ.
     ``filter`` maps a column's name in the file to the values that are accepted; rows that do not
     match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
-    neither. ``zone`` is the time zone of dates without an offset. ``text_limit`` is the most
+    neither. ``zone`` is the time zone of dates without an offset; ``date_format`` is a format of
+    `datetime.strptime` for dates that are not recognised otherwise. ``text_limit`` is the most
     characters that a message may have.
 
     Raises:
@@ -45,6 +46,7 @@ class RowRules:
     text: str | None = None
     subject: str | None = None
     zone: tzinfo = UTC
+    date_format: str | None = None
     text_limit: int = TEXT_LIMIT
 
     def __post_init__(self) -> None:

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from datetime import tzinfo
 
 from dispatcher.domain.contact import Contact
 from dispatcher.sources.options import MEANINGS, RowRules
-from dispatcher.sources.rows.dates import seconds
+from dispatcher.sources.rows.dates import DateParser
 from dispatcher.sources.rows.template import Template
 
 ID_LIMIT = 256
@@ -52,7 +51,7 @@ class ContactBuilder:
         self._filter = [(name, frozenset(values)) for name, values in rules.filter.items()]
         self._text = _template(rules.text, self._columns)
         self._subject = _template(rules.subject, self._columns)
-        self._zone = rules.zone
+        self._dates = DateParser(rules.zone, rules.date_format)
         self._limit = rules.text_limit
 
     def build(self, row: dict[str, str]) -> Contact | None:
@@ -79,8 +78,8 @@ class ContactBuilder:
             None if external is None else _id(external, columns["external_contact_id"]),
             None if address is None else address.strip(),
             get(columns["subject"]) or _rendered(self._subject, row),
-            None if not_before is None else _date(not_before, columns["not_before"], self._zone),
-            None if expires_at is None else _date(expires_at, columns["expires_at"], self._zone),
+            None if not_before is None else _date(not_before, columns["not_before"], self._dates),
+            None if expires_at is None else _date(expires_at, columns["expires_at"], self._dates),
             self._attributes(row),
         )
 
@@ -142,8 +141,8 @@ def _key(value: str, column: str) -> str:
     return value
 
 
-def _date(value: str, column: str, zone: tzinfo) -> float:
+def _date(value: str, column: str, dates: DateParser) -> float:
     try:
-        return seconds(value.strip(), zone)
-    except ValueError:
-        raise InvalidRowError("bad_date", f"column {column!r} is not an ISO 8601 date") from None
+        return dates.seconds(value.strip())
+    except ValueError as error:
+        raise InvalidRowError("bad_date", f"column {column!r} {error}") from None
