@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.ports import Batch, Position
-from dispatcher.sources.files.byte_source import Content
+from dispatcher.sources.files.byte_source import BeforeRead, Content, FileContent
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.csv_header import read_header
 from dispatcher.sources.rows.csv_rows import CsvRows
-from dispatcher.sources.rows.format import is_json_lines
+from dispatcher.sources.rows.format import shape_of
+from dispatcher.sources.rows.json_document import JsonDocument
 from dispatcher.sources.rows.jsonl_rows import JsonRows
 from dispatcher.sources.rows.line_reader import LineReader
+from dispatcher.sources.rows.tables import open_table, table_reader
 from dispatcher.sources.thread_bridge import BatchChannel
 
 BATCH_ROWS = 256
@@ -23,17 +26,27 @@ _BATCH_SECONDS = 0.1
 Row = Contact | RejectedRow | None
 
 
+class Cursor(Protocol):
+    """How far a content was read; see `LineReader` for the attributes."""
+
+    offset: int
+    total: int
+    line: int
+    damage: str | None
+    torn: bytes
+
+
 class Batcher:
     """Groups rows into batches and sends each with the position after its last row."""
 
     def __init__(self, content: Content, channel: BatchChannel) -> None:
         self._content = content
         self._channel = channel
-        self._reader: LineReader | None = None
+        self._reader: Cursor | None = None
         self._waiting_since: float | None = None
         self._start_batch(0)
 
-    def gather(self, rows: Iterator[Row], reader: LineReader) -> None:
+    def gather(self, rows: Iterator[Row], reader: Cursor) -> None:
         """Take all rows; send a batch whenever it is full."""
         self._reader = reader
         self._start_batch(reader.offset)
@@ -46,7 +59,7 @@ class Batcher:
             if self._rows >= BATCH_ROWS or reader.offset >= self._full_at:
                 self._flush(reader, done=False)
 
-    def finish(self, reader: LineReader, *rejected: RejectedRow) -> None:
+    def finish(self, reader: Cursor, *rejected: RejectedRow) -> None:
         """Send the last batch, whose position says that the content was read to its end."""
         self._rejected += rejected
         self._rows += len(rejected)
@@ -62,7 +75,7 @@ class Batcher:
         elif time.monotonic() - self._waiting_since >= _BATCH_SECONDS:
             self._flush(self._reader, done=False)
 
-    def _flush(self, reader: LineReader, *, done: bool) -> None:
+    def _flush(self, reader: Cursor, *, done: bool) -> None:
         filtered = self._rows - len(self._contacts) - len(self._rejected)
         position, content = None, self._content
         if content.fingerprint is not None:
@@ -85,44 +98,56 @@ def read_content(
 ) -> None:
     """Read a content from ``start`` to its end.
 
-    Compressed content that is cut short or corrupt yields its rows up to there, then one
-    rejected row, ``unreadable``. It counts as read to its end, so that it is not read again and
-    again. Once repaired it is another file, which is read as a whole.
+    Content that is cut short or corrupt yields its rows up to there, then one rejected row,
+    ``unreadable``. It counts as read to its end, so that it is not read again and again. Once
+    repaired it is another file, which is read as a whole.
 
     Raises:
         SourceError: it cannot be read.
+        UnreadableFormatError: it has a format that is not read.
         CsvHeaderError: its header lacks a column that is needed.
         ReaderClosedError: the channel was closed.
 
     """
     batcher = Batcher(content, channel)
-    reader = LineReader(content.chunks(0, batcher.flush_if_due))
-    rows = _open_rows(content.name, reader, rules, layout)
-    if start is not None and start.offset:
-        reader = LineReader(
-            content.chunks(start.offset, batcher.flush_if_due),
-            terminator=reader.terminator,
-            offset=start.offset,
-            line=start.line,
-        )
-    if rows is not None:
-        batcher.gather(rows.rows(reader), reader)
-    damage = reader.damage
-    if damage is None:
-        batcher.finish(reader)
+    begin = start if start is not None and start.offset else None
+    cursor, rows = _open(content, begin, rules, layout, batcher.flush_if_due)
+    batcher.gather(rows, cursor)
+    if cursor.damage is None:
+        batcher.finish(cursor)
     else:
-        line = reader.line + 1
-        batcher.finish(reader, RejectedRow(content.name, line, "unreadable", damage, reader.torn))
+        line = cursor.line + 1
+        row = RejectedRow(content.name, line, "unreadable", cursor.damage, cursor.torn)
+        batcher.finish(cursor, row)
 
 
-def _open_rows(
-    name: str, reader: LineReader, rules: RowRules, layout: Layout
-) -> CsvRows | JsonRows | None:
-    """Return the parser for the content's format, after its header; None if it has no rows."""
+def _open(
+    content: Content,
+    start: Position | None,
+    rules: RowRules,
+    layout: Layout,
+    before_read: BeforeRead,
+) -> tuple[Cursor, Iterator[Row]]:
+    """Open a content after ``start``; return its cursor and its rows."""
     builder = ContactBuilder(rules)
-    if is_json_lines(name, layout, reader):
-        return JsonRows(name, builder)
-    header = read_header(reader, name, layout, rules)
-    if header is None:
-        return None
-    return CsvRows(name, header, builder, layout.max_record_lines)
+    offset, line = (0, 0) if start is None else (start.offset, start.line)
+    table = open_table(content, rules)
+    if table is not None and isinstance(content, FileContent):
+        rows_of_table = table_reader(table, content, offset, line, before_read)
+        return rows_of_table, JsonRows(content.name, builder).rows(rows_of_table)
+    id_column = rules.column("conversation_id")
+    shape, chunks = shape_of(content.chunks(0, before_read), content.name, layout, id_column)
+    rest = chunks if start is None else content.chunks(start.offset, before_read)
+    if shape in ("json_array", "json_objects"):
+        is_array = shape == "json_array"
+        document = JsonDocument(rest, is_array=is_array, offset=offset, line=line)
+        return document, JsonRows(content.name, builder).rows(document)
+    reader = LineReader(chunks)
+    rows: CsvRows | JsonRows | None = JsonRows(content.name, builder)
+    if shape == "csv":
+        header = read_header(reader, content.name, layout, rules)
+        lines = layout.max_record_lines
+        rows = None if header is None else CsvRows(content.name, header, builder, lines)
+    if start is not None:
+        reader = LineReader(rest, terminator=reader.terminator, offset=offset, line=line)
+    return reader, iter(()) if rows is None else rows.rows(reader)

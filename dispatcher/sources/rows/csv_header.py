@@ -7,7 +7,7 @@ from dispatcher.ports import SourceError
 from dispatcher.sources.files.byte_source import FileContent
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
-from dispatcher.sources.rows.format import csv_delimiter, is_json_lines
+from dispatcher.sources.rows.format import csv_delimiter, shape_of
 from dispatcher.sources.rows.line_reader import RAW_LIMIT, LineReader, LongLine
 
 _SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?\r?', re.IGNORECASE)
@@ -65,16 +65,18 @@ def read_header(reader: LineReader, file: str, layout: Layout, rules: RowRules) 
 def read_header_lines(path: str, layout: Layout) -> tuple[tuple[bytes, ...], str]:
     """Return the header's lines as they are in the file, and the file's fingerprint.
 
-    JSON Lines have no header.
+    JSON, Parquet and workbooks have none.
 
     Raises:
         SourceError: the file cannot be read.
 
     """
     with FileContent(path) as content:
-        reader = LineReader(content.chunks(0, lambda: None))
-        is_json = is_json_lines(content.name, layout, reader)
-        return () if is_json else tuple(_take_header_lines(reader)), content.fingerprint
+        if content.table_format is not None:
+            return (), content.fingerprint
+        shape, chunks = shape_of(content.chunks(0, lambda: None), content.name, layout)
+        lines = _take_header_lines(LineReader(chunks)) if shape == "csv" else ()
+        return tuple(lines), content.fingerprint
 
 
 def _take_header_lines(reader: LineReader) -> list[bytes]:

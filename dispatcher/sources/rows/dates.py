@@ -91,7 +91,8 @@ def check_date_format(value: str) -> None:
         raise ValueError("has %Z, whose names are not unambiguous; use %z for an offset")
     for sample in _SAMPLES:
         try:
-            parsed = datetime.strptime(sample.strftime(value), value)  # noqa: DTZ007 - only its figures count
+            text = sample.strftime(value)
+            parsed = datetime.strptime(text, value)  # noqa: DTZ007 - only its figures count
         except (ValueError, re.error) as error:
             raise ValueError(f"is not a format of dates ({error})") from None
         if parsed.date() != sample.date():
@@ -105,7 +106,8 @@ def _builtin(value: str) -> datetime:
         if match := pattern.fullmatch(value):
             return parse(match)
     raise ValueError(
-        "is not a date that is recognised: write 2026-11-22 18:00:00+01:00, or set source.date_format"
+        "is not a date that is recognised: write 2026-11-22 18:00:00+01:00, or set "
+        "source.date_format"
     )
 
 
