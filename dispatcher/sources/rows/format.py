@@ -56,7 +56,7 @@ def _shows_shape(head: bytearray) -> bool:
     if end is None:
         return begin.group(1) == b"[" and len(head) - begin.start(1) > _ENOUGH_OF_AN_ARRAY
     line = head[begin.start(1) : end.start()]
-    is_open = line.startswith(b"{") and not ValueScanner(b"{").scan(line, 0)[1]
+    is_open = line.startswith(b"{") and not ValueScanner(b"{").scan(bytes(line), 0)[1]
     return not is_open or _FIRST_BYTE(head, end.end()) is not None
 
 

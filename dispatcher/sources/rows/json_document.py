@@ -12,8 +12,13 @@ _FLAT_OBJECT = re.compile(
     rb'\{[^{}"]*+(?:"[^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*+"[^{}"]*+)*+\}', re.DOTALL
 ).match
 _STRING = re.compile(rb'[^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*+', re.DOTALL).match
+_BETWEEN = re.compile(rb"[ \t\r\n,]*+").match
 _PIECE = re.compile(rb'[^,\[\]{}"\n]++').match
-_PUNCTUATION = {b"{": re.compile(rb'["{}]').search, b"[": re.compile(rb'["\[\]]').search}
+_PUNCTUATION = {
+    b"{": re.compile(rb'["{}]').search,
+    b"[": re.compile(rb'["\[\]]').search,
+    b'"': re.compile(rb'"').search,
+}
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 
@@ -22,39 +27,53 @@ class ValueScanner:
     """Finds the end of an object, an array or a string, whose bytes may come in pieces.
 
     Only its own kind of brackets and strings are looked at. A line end inside a string ends the
-    string, since JSON does not permit one: a quote that is missing costs its own object only.
+    string, since JSON does not permit one, and the whole object if the next one follows: a quote
+    that is missing costs its own object only.
     """
 
     def __init__(self, opening: bytes) -> None:
-        self._find = _PUNCTUATION.get(opening)
+        self._find = _PUNCTUATION[opening]
         self._closing = _CLOSING.get(opening)
-        self._depth = 0 if self._find else 1
+        self._depth = 0
         self._in_string = False
+        self._is_complete = False
 
-    def scan(self, data: bytes | bytearray, at: int) -> tuple[int, bool]:
+    def scan(self, data: bytes, at: int) -> tuple[int, bool]:
         """Scan from ``at``; return where it stopped, and whether that is the end of the value."""
-        while True:
+        while not self._is_complete:
             if self._in_string:
-                at = _end(_STRING(data, at), at)
-                if at >= len(data) - (data[at : at + 1] == b"\\"):
-                    return at, False
-                at += data[at : at + 1] == b'"'
-                self._in_string = False
-                if self._find is None:
-                    return at, True
-            if self._find is None:
-                self._in_string, at = True, at + 1
-                continue
-            found = self._find(data, at)
-            if found is None:
-                return len(data), False
-            at = found.end()
-            if found.group() == b'"':
-                self._in_string = True
+                at = self._to_end_of_string(data, at)
+                if self._in_string:
+                    break
+            elif found := self._find(data, at):
+                at = found.end()
+                self._pass(found.group())
             else:
-                self._depth += -1 if found.group() == self._closing else 1
-                if self._depth == 0:
-                    return at, True
+                return len(data), False
+        return at, self._is_complete
+
+    def _to_end_of_string(self, data: bytes, at: int) -> int:
+        """Scan to where the string ends; it has not ended if more bytes are needed to know."""
+        at = _end(_STRING(data, at), at)
+        if at >= len(data) - (data[at : at + 1] == b"\\"):
+            return at
+        if data[at : at + 1] == b'"':
+            at += 1
+        elif self._depth == 1 and self._closing == b"}":
+            after = _end(_BETWEEN(data, at), at)
+            if after == len(data):
+                return at
+            self._is_complete = data[after : after + 1] == b"{"
+        self._in_string = False
+        self._is_complete = self._is_complete or self._closing is None
+        return at
+
+    def _pass(self, punctuation: bytes) -> None:
+        if punctuation == b'"':
+            self._in_string = True
+        else:
+            self._depth += -1 if punctuation == self._closing else 1
+            self._is_complete = self._depth == 0
 
 
 def _end(match: re.Match[bytes] | None, at: int) -> int:
