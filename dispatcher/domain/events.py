@@ -19,13 +19,17 @@ from dispatcher.domain.status import (
 
 @dataclass(frozen=True, slots=True)
 class RowsRead:
-    """One batch of the source was admitted; it is committed."""
+    """One batch of the source was admitted; it is committed.
+
+    ``empty_file`` is a file or stream that has no row at all.
+    """
 
     rows: int
     admitted: int
     duplicates: int
     rejected: int
     filtered: int
+    empty_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ class Intake:
                 duplicates=admitted.duplicates,
                 rejected=len(batch.rejected),
                 filtered=batch.filtered,
+                empty_file=batch.empty_file,
             )
         )
         return admitted.claims

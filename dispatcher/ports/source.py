@@ -29,13 +29,15 @@ class Batch:
     """Rows of the source in their order, and the position after them.
 
     ``position`` is None for a source that can only be read from its beginning (standard input).
-    ``filtered`` is the number of rows that the filter excluded.
+    ``filtered`` is the number of rows that the filter excluded. ``empty_file`` is the name of a
+    file or stream that was read from its beginning to its end and has no row.
     """
 
     contacts: Sequence[Contact]
     rejected: Sequence[RejectedRow] = ()
     filtered: int = 0
     position: Position | None = None
+    empty_file: str | None = None
 
     @property
     def rows(self) -> int:

@@ -37,13 +37,17 @@ class Cursor(Protocol):
 
 
 class Batcher:
-    """Groups rows into batches and sends each with the position after its last row."""
+    """Groups rows into batches and sends each with the position after its last row.
 
-    def __init__(self, content: Content, channel: BatchChannel) -> None:
+    ``has_rows`` says that there were rows before the place where reading begins.
+    """
+
+    def __init__(self, content: Content, channel: BatchChannel, *, has_rows: bool = False) -> None:
         self._content = content
         self._channel = channel
         self._reader: Cursor | None = None
         self._waiting_since: float | None = None
+        self._has_rows = has_rows
         self._start_batch(0)
 
     def gather(self, rows: Iterator[Row], reader: Cursor) -> None:
@@ -81,8 +85,11 @@ class Batcher:
         if content.fingerprint is not None:
             offset = min(reader.offset, reader.total)
             position = Position(content.name, content.fingerprint, offset, reader.line, done=done)
-        if self._rows or position is not None:
-            self._channel.put(Batch(self._contacts, self._rejected, filtered, position))
+        self._has_rows = self._has_rows or self._rows > 0
+        empty_file = content.name if done and not self._has_rows else None
+        if self._rows or position is not None or empty_file is not None:
+            batch = Batch(self._contacts, self._rejected, filtered, position, empty_file)
+            self._channel.put(batch)
         self._start_batch(reader.offset)
 
     def _start_batch(self, offset: int) -> None:
@@ -109,8 +116,8 @@ def read_content(
         ReaderClosedError: the channel was closed.
 
     """
-    batcher = Batcher(content, channel)
     begin = start if start is not None and start.offset else None
+    batcher = Batcher(content, channel, has_rows=begin is not None)
     cursor, rows = _open(content, begin, rules, layout, batcher.flush_if_due)
     batcher.gather(rows, cursor)
     if cursor.damage is None:

@@ -6,6 +6,7 @@ Event names are stable; ``docs`` and alerts may rely on them:
 event                  level    meaning
 =====================  =======  ===========================================================
 ``source.batch``       debug    a batch of the source was admitted
+``file.empty``         warning  a file or stream has no row at all
 ``request.answered``   debug    a request to the platform succeeded
 ``request.failed``     warning  it failed: status, the platform's words, correlation id
 ``contact.settled``    info     a contact is final: status, reason, new conversation, message

@@ -58,6 +58,8 @@ class LogSink(HandlerSink):
             rejected=event.rejected,
             filtered=event.filtered,
         )
+        if event.empty_file is not None:
+            self._log.warning("file.empty", file=event.empty_file)
 
     def _answered(self, event: Answered) -> None:
         if not event.failed and not self._logs_debug:
