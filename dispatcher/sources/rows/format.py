@@ -19,6 +19,7 @@ _FIRST_BYTE = re.compile(rb"(?:[ \t\r\n\x1e]|\xef\xbb\xbf)*+([^ \t\r\n\x1e])").m
 _LINE_END = re.compile(rb"[\r\n]").search
 _JSON_OBJECT = re.compile(rb'\{\s*(?:["}]|\Z)').match
 _JSON_ARRAY = re.compile(rb'\[\s*(?:[\[{"\]0-9-]|\Z)').match
+_SEPARATOR_LINE = re.compile(rb'"?sep=', re.IGNORECASE).match
 _ENOUGH_OF_AN_ARRAY = 16
 """Bytes after which an array needs no line end to be recognised."""
 _NOT_IN_NAMES = re.compile(rb"[^a-z0-9]")
@@ -70,7 +71,8 @@ def _shape(text: bytes, name: str, layout: Layout, id_column: str) -> Shape:
     if text.startswith(b"[") and (is_forced or has_suffix or _JSON_ARRAY(text)):
         return "json_array"
     first_line = (text.splitlines() or [b""])[0]
-    return "json_lines" if is_forced or (has_suffix and not _has(id_column, first_line)) else "csv"
+    is_header = _SEPARATOR_LINE(first_line) or _has(id_column, first_line)
+    return "json_lines" if is_forced or (has_suffix and not is_header) else "csv"
 
 
 def _shape_of_objects(text: bytes) -> Shape:
