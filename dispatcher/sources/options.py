@@ -75,7 +75,7 @@ def is_delimiter(value: str) -> bool:
 class Layout:
     """How the bytes of the input become rows.
 
-    ``format`` "auto" is decided by the file's name, else by the first byte. ``delimiter`` is one
+    ``format`` "auto" is decided by the content; "jsonl" is JSON in any layout. ``delimiter`` is one
     ASCII character, or "auto": taken from the header. A quoted field may have
     ``max_record_lines`` lines at most.
 
