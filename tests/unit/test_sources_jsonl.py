@@ -64,6 +64,13 @@ def test_a_number_that_is_none_hurts_no_other_column(file):
     }
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1E-400", "12345678901234567890123", "1.10"])
+def test_a_number_of_any_size_is_text_as_it_is_written(file, number):
+    """Without NaN in the row, too."""
+    contacts, rejected = read(file, b'{"conversation_id":"c1","n":%s}\n' % number.encode())
+    assert (contacts[0].attributes, rejected) == ({"n": number}, [])
+
+
 def test_rows_need_not_have_the_same_columns(file):
     """BOM, CRLF and blank lines are no rows; each object has its own columns."""
     data = (

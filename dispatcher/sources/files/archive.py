@@ -88,4 +88,4 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]
             while chunk := member.read(_CHUNK):
                 yield chunk
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DamagedError(f"the compressed content is corrupt ({error})") from error
+        raise DamagedError(f"the zip archive is corrupt ({error})") from error

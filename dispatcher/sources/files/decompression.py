@@ -112,7 +112,7 @@ def text_of(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
         compression = compression_of(head)
         if compression is None:
             break
-        raw = _units(raw, _NEW_UNIT[compression])
+        raw = _units(raw, compression)
     else:
         raise UnreadableFormatError(
             name, f"is compressed more than {_LAYERS} times: unpack it first"
@@ -177,27 +177,27 @@ _NEW_UNIT: dict[Compression, Callable[[], _Unit]] = {
 }
 
 
-def _units(raw: Iterator[bytes], new_unit: Callable[[], _Unit]) -> Iterator[bytes]:
+def _units(raw: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
     """Decompress any number of members, frames or streams."""
     first = True
     slices = (chunk[at : at + _SLICE] for chunk in raw for at in range(0, len(chunk), _SLICE))
     for data in slices:
         rest = data
         while rest.strip(b"\0") or first:  # zeros after a member are padding
-            first, unit = False, new_unit()
+            first, unit = False, _NEW_UNIT[compression]()
             for piece in chain((rest,), slices):
-                yield from _steps(unit, piece)
+                yield from _steps(unit, piece, compression)
                 if unit.eof:
                     break
             if not unit.eof:
-                raise DamagedError("the compressed content is cut short")
+                raise DamagedError(f"the {compression} content is cut short")
             rest = unit.unused_data
 
 
-def _steps(unit: _Unit, piece: bytes) -> Iterator[bytes]:
+def _steps(unit: _Unit, piece: bytes, compression: Compression) -> Iterator[bytes]:
     try:
         yield unit.decompress(piece)
         while isinstance(unit, _Bounded) and unit.is_full:
             yield unit.decompress(b"")
     except (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError) as error:  # bz2 has OSError
-        raise DamagedError(f"the compressed content is corrupt ({error})") from error
+        raise DamagedError(f"the {compression} content is corrupt ({error})") from error
