@@ -18,6 +18,11 @@ _ISO = re.compile(
     r"(?: ?(?P<zone>[Zz]|[+-]\d\d(?::?\d\d)?|[A-Za-z][\w/+-]*))?)?",
     re.ASCII,
 )
+_USUAL = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{3}|\.\d{6})?)?"
+    r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)?)?",
+    re.ASCII,
+).fullmatch
 _NUMERIC = re.compile(
     r"(?P<first>\d{1,2})(?P<separator>[./-])(?P<second>\d{1,2})(?P=separator)(?P<year>\d{4})"
     r"(?:,? (?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second_of_minute>\d\d)(?:\.0+)?)?"
@@ -63,7 +68,7 @@ class DateParser:
 
         """
         try:
-            moment = self._custom_date(value) or _builtin(value)
+            moment = self._custom_date(value) or _usual(value) or _builtin(value)
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=self._zone)
             return moment.timestamp()
@@ -99,6 +104,16 @@ def check_date_format(value: str) -> None:
             raise ValueError("has no year, month and day")
         if parsed.hour not in (0, sample.hour):
             raise ValueError("has hours from 1 to 12 without %p")
+
+
+def _usual(value: str) -> datetime | None:
+    """Parse the forms that nearly all dates have, and that need one call; None for others."""
+    if _USUAL(value) is None:
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
 
 
 def _builtin(value: str) -> datetime:

@@ -14,6 +14,7 @@ from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReade
 _UTF8_MARK = b"\xef\xbb\xbf"
 _LINE_ENDS = re.compile(rb"[\r\n]")
 _EXACT_DIGITS = 15
+_WRITTEN = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 
 class JsonRows:
@@ -59,7 +60,7 @@ def _row(line: bytes) -> dict[str, str]:
     if not isinstance(row, dict):
         raise InvalidRowError("json", "not an object")
     cells = {name: cell if cell.__class__ is str else _text(cell) for name, cell in row.items()}
-    if any(cell.__class__ is float for cell in row.values()):
+    if float in map(type, row.values()):
         cells |= _as_written(row, line)
     if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
         raise InvalidRowError("encoding", "a NUL character")
@@ -97,7 +98,7 @@ def _text(cell: object) -> str:
 def _as_written(row: dict[str, object], line: bytes) -> dict[str, str]:
     """Return the numbers with a fraction as they are in the line: a float could lose digits."""
     try:
-        written = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+        written = _WRITTEN.decode(decode(line.removeprefix(_UTF8_MARK)))
     except RecursionError:
         raise InvalidRowError("json", "nested too deep") from None
     return {name: str(written[name]) for name, cell in row.items() if isinstance(cell, float)}
