@@ -36,10 +36,10 @@ SPARE_CONNECTIONS = 4
 leaves as soon as it has its permit."""
 
 
-def make_source(settings: Settings, *, once: bool) -> Source:
-    """Return the source of the settings; it is not opened yet."""
+def make_row_rules(settings: Settings) -> RowRules:
+    """Return how a row of the source becomes a contact."""
     source = settings.source
-    rules = RowRules(
+    return RowRules(
         columns={str(meaning): name for meaning, name in source.columns.items()},
         filter=source.filter,
         text=settings.message.text or None,
@@ -47,10 +47,19 @@ def make_source(settings: Settings, *, once: bool) -> Source:
         zone=ZoneInfo(source.timezone),
         date_format=source.date_format or None,
         text_limit=text_limit(settings),
+        null_values=source.null_values,
+        attributes=source.attributes,
+        named=tuple(filter(None, (settings.rules.timezone_column,))),
+        mangled_numbers=source.mangled_numbers,
     )
+
+
+def make_source(settings: Settings, *, once: bool) -> Source:
+    """Return the source of the settings; it is not opened yet."""
+    source = settings.source
     return open_source(
         source.path,
-        rules,
+        make_row_rules(settings),
         watch=source.watch,
         once=once,
         layout=make_layout(settings),
@@ -61,7 +70,7 @@ def make_source(settings: Settings, *, once: bool) -> Source:
 def make_layout(settings: Settings) -> Layout:
     """Return how the rows of the source's files are laid out."""
     source = settings.source
-    return Layout(source.format, source.delimiter, source.max_record_lines)
+    return Layout(source.format, source.delimiter, source.max_record_lines, source.header)
 
 
 async def make_platform(

@@ -109,20 +109,41 @@ config_option = click.option(
     help="Settings in TOML; without it dispatcher.toml, if there is one here.",
 )
 
-settings_options = option_group(
-    SettingsOptions,
-    config_option,
-    click.option("--source", help='A file, a glob, a folder to watch, or "-".'),
-    click.option("--ledger", type=click.Path(), help="The file of the ledger."),
-    click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
-    click.option("--platform-url", help="The platform's address, such as https://api.example.com"),
+CONFIGURED = ""
+"""The value of ``--source`` without one, where that is permitted: the source of the settings."""
+
+
+def _settings_options(source: Callable[[Command], Command]) -> Callable[..., Command]:
+    return option_group(
+        SettingsOptions,
+        config_option,
+        source,
+        click.option("--ledger", type=click.Path(), help="The file of the ledger."),
+        click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
+        click.option(
+            "--platform-url", help="The platform's address, such as https://api.example.com"
+        ),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Any setting, as in --set engine.workers=16; can be repeated.",
+        ),
+    )
+
+
+settings_options = _settings_options(
+    click.option("--source", help='A file, a glob, a folder to watch, or "-".')
+)
+
+check_options = _settings_options(
     click.option(
-        "--set",
-        "sets",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Any setting, as in --set engine.workers=16; can be repeated.",
-    ),
+        "--source",
+        is_flag=False,
+        flag_value=CONFIGURED,
+        help="Also read all rows of the source, or of this one, and report what a run would meet.",
+    )
 )
 
 ledger_option = click.option(

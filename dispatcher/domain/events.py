@@ -3,10 +3,12 @@
 ``client`` is the alias of the OAuth client that an event concerns; empty if there is only one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.domain.status import (
     HaltReason,
+    Irregularity,
     Reason,
     Relation,
     Resolution,
@@ -21,7 +23,8 @@ from dispatcher.domain.status import (
 class RowsRead:
     """One batch of the source was admitted; it is committed.
 
-    ``empty_file`` is a file or stream that has no row at all.
+    ``irregularities`` are counts of what was passed over or read as empty. ``empty_file`` is a file
+    or stream that has no row at all.
     """
 
     rows: int
@@ -29,6 +32,7 @@ class RowsRead:
     duplicates: int
     rejected: int
     filtered: int
+    irregularities: Mapping[Irregularity, int] = field(default_factory=dict)
     empty_file: str | None = None
 
 

@@ -140,3 +140,17 @@ class RetryReason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     NOT_FOUND = "not_found"
     ENGAGED = "engaged"
+
+
+class Irregularity(StrEnum):
+    """What was passed over or read as empty in the input, and counted; a metric's tag."""
+
+    NULL_MARKER = "null_marker"
+    """A text that means a missing value, in a cell that has a meaning or that a template uses."""
+    REPEATED_HEADER = "repeated_header"
+    BYTE_ORDER_MARK = "byte_order_mark"
+    """A byte order mark at the beginning of a line that is not the first one."""
+    MISSING_CELLS = "missing_cells"
+    """A row with fewer cells than the header has columns."""
+    EXTRA_CELLS = "extra_cells"
+    """A row with more cells than the header has columns; those are empty."""

@@ -109,6 +109,7 @@ class Intake:
                 rejected=len(batch.rejected),
                 filtered=batch.filtered,
                 empty_file=batch.empty_file,
+                irregularities=batch.irregularities,
             )
         )
         return admitted.claims

@@ -14,6 +14,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify
+from dispatcher.domain.ids import canonical_id
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import SendBlock, Status
 from dispatcher.ports import Claim, Intent, Settlement
@@ -123,6 +124,11 @@ def person_of(external_contact_id: str) -> str:
 
     96 bits are enough for a billion people; a longer hash would make the index larger.
     """
+    return person_as_spelled(canonical_id(external_contact_id))
+
+
+def person_as_spelled(external_contact_id: str) -> str:
+    """Return `person_of`, but for a UUID in another case another hash, as older ledgers have it."""
     digest = sha256(external_contact_id.encode(errors="surrogatepass")).digest()
     return urlsafe_b64encode(digest[:12]).decode()
 

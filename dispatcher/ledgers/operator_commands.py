@@ -20,6 +20,7 @@ from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.reader import ledger_reader
 from dispatcher.ledgers.read.status import campaign_statuses, to_json
+from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import SQL, json_list
 from dispatcher.ledgers.write import claims
 
@@ -95,7 +96,9 @@ def select_parked(connection: sqlite3.Connection, selection: Selection) -> list[
         "campaigns": json_list(find_campaigns(connection, selection.campaign).values()),
         "reason": selection.reason,
         "before": selection.before,
-        "names": json_list(selection.names) if selection.names else None,
+        "names": json_list(form for name in selection.names for form in spellings(name))
+        if selection.names
+        else None,
         "limit": -1 if selection.limit is None else selection.limit,
     }
     rows = connection.execute(SQL["parked"], values)

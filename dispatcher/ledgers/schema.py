@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_of
+from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_as_spelled, person_of
 from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
 from dispatcher.ledgers.statements import script, with_positions
@@ -12,7 +12,7 @@ from dispatcher.ledgers.statements import script, with_positions
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
 
-MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql")
+MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_5.sql")
 """Scripts from each version to the next one; the first creates version 1."""
 
 _DERIVED = script("derived.sql")
@@ -123,6 +123,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             path, "its file system has no shared memory; put it on a local disk (ledger.path)"
         )
     connection.create_function("person_of", 1, person_of, deterministic=True)
+    connection.create_function("person_as_spelled", 1, person_as_spelled, deterministic=True)
     connection.create_function("key_hash", 1, key_hash, deterministic=True)
     connection.execute("PRAGMA temp_store = FILE")  # indexes of a large ledger are sorted there
     for number, name in enumerate(MIGRATIONS[version:], version + 1):

@@ -1,11 +1,12 @@
 """The source of contacts."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.errors import DispatcherError, ExitCode
+from dispatcher.domain.status import Irregularity
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,16 @@ class Batch:
     """Rows of the source in their order, and the position after them.
 
     ``position`` is None for a source that can only be read from its beginning (standard input).
-    ``filtered`` is the number of rows that the filter excluded. ``empty_file`` is the name of a
-    file or stream that was read from its beginning to its end and has no row.
+    ``filtered`` is the number of rows that the filter excluded. ``irregularities`` are counts of
+    what was passed over or read as empty. ``empty_file`` is the name of a file or stream that was
+    read from its beginning to its end and has no row.
     """
 
     contacts: Sequence[Contact]
     rejected: Sequence[RejectedRow] = ()
     filtered: int = 0
     position: Position | None = None
+    irregularities: Mapping[Irregularity, int] = field(default_factory=dict)
     empty_file: str | None = None
 
     @property

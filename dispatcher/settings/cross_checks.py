@@ -10,7 +10,7 @@ from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
-from dispatcher.sources.options import MEANINGS
+from dispatcher.sources.options import MEANINGS, normal_name
 
 Finding = tuple[str, str]
 """What is wrong, and a hint what to do."""
@@ -69,10 +69,34 @@ def _bundle(s: Settings) -> Finding | None:
 
 def _zone_column(s: Settings) -> Finding | None:
     column, columns = s.rules.timezone_column, s.source.columns
-    taken = {name for name in MEANINGS if name not in columns} | set(columns.values())
-    if column not in taken:
+    plain = set(map(normal_name, s.source.attributes))
+    own = {name for name in MEANINGS if name not in columns and normal_name(name) not in plain}
+    taken = {*map(normal_name, own), *map(normal_name, columns.values())}
+    if not column or normal_name(column) not in taken:
         return None
     return f'is a column with another meaning: "{column}"', "name one that has only the zone"
+
+
+def _attributes(s: Settings) -> Finding | None:
+    """Report a column that is said to have a meaning and to have none."""
+    if both := [name for name in s.source.attributes if name in s.source.columns.values()]:
+        return f'has "{both[0]}", which is in source.columns as well', "remove one of the two"
+    is_mapped = "conversation_id" in s.source.columns
+    if not is_mapped and "conversationid" in map(normal_name, s.source.attributes):
+        return "has conversation_id, which every row needs", "map another column to it"
+    return None
+
+
+def _header(s: Settings) -> Finding | None:
+    names = [normal_name(name) for name in s.source.header if name]
+    wanted = s.source.columns.get("conversation_id", "conversation_id")
+    if not s.source.header:
+        return None
+    if repeated := [name for name in names if names.count(name) > 1]:
+        return f'has "{repeated[0]}" more than once', "rename one of them"
+    if normal_name(wanted) not in names:
+        return f'has no column "{wanted}"', "name the columns in the order of the file"
+    return None
 
 
 def _suppression(s: Settings) -> Finding | None:
@@ -102,6 +126,8 @@ TOGETHER = (
     Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
     Check(("source.watch", "source.path"), _stdin),
     Check(("rules.timezone_column", "source.columns"), _zone_column),
+    Check(("source.attributes", "source.columns"), _attributes),
+    Check(("source.header", "source.columns"), _header),
 )
 """Settings that depend on each other."""
 

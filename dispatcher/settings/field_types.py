@@ -198,5 +198,7 @@ Quiet = Annotated[str, _or_empty(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+Header = Annotated[tuple[str, ...], Field(strict=False)]
+"""Names of columns; one that is empty has no name."""
 Filter = Annotated[dict[str, Texts], BeforeValidator(_one_or_many)]
 Port = Annotated[int, Field(ge=1, le=65535)]

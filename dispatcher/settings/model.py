@@ -17,6 +17,7 @@ from dispatcher.settings.field_types import (
     DateFormat,
     Delimiter,
     Filter,
+    Header,
     Port,
     Proxy,
     Quiet,
@@ -29,7 +30,7 @@ from dispatcher.settings.field_types import (
     without_userinfo,
 )
 from dispatcher.settings.toml_format import as_toml
-from dispatcher.sources.options import Format, Meaning
+from dispatcher.sources.options import NULL_VALUES, Format, MangledNumbers, Meaning
 
 
 class MessageSettings(SettingsSection):
@@ -52,6 +53,10 @@ class SourceSettings(SettingsSection):
     timezone: Timezone = "UTC"
     date_format: DateFormat = ""
     columns: dict[Meaning, Text] = Field(default_factory=dict)
+    header: Header = ()
+    attributes: Texts = ()
+    null_values: Texts = NULL_VALUES
+    mangled_numbers: MangledNumbers = "reject"
     filter: Filter = Field(default_factory=dict)
 
 

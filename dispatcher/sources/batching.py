@@ -1,20 +1,24 @@
 """Reads one content in the reading thread and groups its rows into batches."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
 from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.status import Irregularity
 from dispatcher.ports import Batch, Position
 from dispatcher.sources.files.byte_source import BeforeRead, Content, FileContent
 from dispatcher.sources.options import Layout, RowRules
+from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.csv_header import read_header
 from dispatcher.sources.rows.csv_rows import CsvRows
-from dispatcher.sources.rows.format import shape_of
+from dispatcher.sources.rows.format import Shape, shape_of
 from dispatcher.sources.rows.json_document import JsonDocument
 from dispatcher.sources.rows.jsonl_rows import JsonRows
 from dispatcher.sources.rows.line_reader import LineReader
+from dispatcher.sources.rows.object_columns import check_objects, hold_back
 from dispatcher.sources.rows.tables import open_table, table_reader
 from dispatcher.sources.thread_bridge import BatchChannel
 
@@ -46,13 +50,29 @@ class Batcher:
         self._content = content
         self._channel = channel
         self._reader: Cursor | None = None
+        self._irregularities: Counter[Irregularity] = Counter()
         self._waiting_since: float | None = None
         self._has_rows = has_rows
         self._start_batch(0)
 
-    def gather(self, rows: Iterator[Row], reader: Cursor) -> None:
-        """Take all rows; send a batch whenever it is full."""
+    def gather(
+        self, rows: Iterator[Row], reader: Cursor, irregularities: Counter[Irregularity]
+    ) -> None:
+        """Take all rows; send a batch whenever it is full.
+
+        Raises:
+            ColumnsError: there is another header; the rows before it were sent.
+
+        """
         self._reader = reader
+        self._irregularities = irregularities
+        try:
+            self._take(rows, reader)
+        except ColumnsError:
+            self._flush(reader, done=False)
+            raise
+
+    def _take(self, rows: Iterator[Row], reader: Cursor) -> None:
         self._start_batch(reader.offset)
         for row in rows:
             if row.__class__ is Contact:
@@ -87,8 +107,10 @@ class Batcher:
             position = Position(content.name, content.fingerprint, offset, reader.line, done=done)
         self._has_rows = self._has_rows or self._rows > 0
         empty_file = content.name if done and not self._has_rows else None
-        if self._rows or position is not None or empty_file is not None:
-            batch = Batch(self._contacts, self._rejected, filtered, position, empty_file)
+        if self._rows or position is not None or self._irregularities or empty_file is not None:
+            counts = dict(self._irregularities)
+            self._irregularities.clear()
+            batch = Batch(self._contacts, self._rejected, filtered, position, counts, empty_file)
             self._channel.put(batch)
         self._start_batch(reader.offset)
 
@@ -112,14 +134,15 @@ def read_content(
     Raises:
         SourceError: it cannot be read.
         UnreadableFormatError: it has a format that is not read.
-        CsvHeaderError: its header lacks a column that is needed.
+        ColumnsError: its columns are not as the settings need them.
         ReaderClosedError: the channel was closed.
 
     """
     begin = start if start is not None and start.offset else None
     batcher = Batcher(content, channel, has_rows=begin is not None)
-    cursor, rows = _open(content, begin, rules, layout, batcher.flush_if_due)
-    batcher.gather(rows, cursor)
+    builder = ContactBuilder(rules)
+    cursor, rows = _open(content, begin, builder, layout, batcher.flush_if_due)
+    batcher.gather(rows, cursor, builder.irregularities)
     if cursor.damage is None:
         batcher.finish(cursor)
     else:
@@ -128,33 +151,70 @@ def read_content(
         batcher.finish(cursor, row)
 
 
+def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None:
+    """Check the columns of a file, without its rows.
+
+    Raises:
+        SourceError: it cannot be read.
+        ColumnsError: its columns are not as the settings need them.
+
+    """
+    _open(content, None, ContactBuilder(rules), layout, lambda: None)
+
+
 def _open(
     content: Content,
     start: Position | None,
-    rules: RowRules,
+    builder: ContactBuilder,
     layout: Layout,
     before_read: BeforeRead,
 ) -> tuple[Cursor, Iterator[Row]]:
     """Open a content after ``start``; return its cursor and its rows."""
-    builder = ContactBuilder(rules)
+    name = content.name
     offset, line = (0, 0) if start is None else (start.offset, start.line)
-    table = open_table(content, rules)
+    table = open_table(content, builder.columns)
     if table is not None and isinstance(content, FileContent):
-        rows_of_table = table_reader(table, content, offset, line, before_read)
-        return rows_of_table, JsonRows(content.name, builder).rows(rows_of_table)
-    id_column = rules.column("conversation_id")
-    shape, chunks = shape_of(content.chunks(0, before_read), content.name, layout, id_column)
-    rest = chunks if start is None else content.chunks(start.offset, before_read)
-    if shape in ("json_array", "json_objects"):
-        is_array = shape == "json_array"
-        document = JsonDocument(rest, is_array=is_array, offset=offset, line=line)
-        return document, JsonRows(content.name, builder).rows(document)
+        reader = table_reader(table, content, offset, line, before_read)
+        return reader, JsonRows(name, builder).rows(reader)
+    id_column = builder.rules.column("conversation_id")
+    shape, chunks = shape_of(content.chunks(0, before_read), name, layout, id_column)
+    if shape != "csv":
+        return _open_json(content, shape, chunks, (offset, line), builder, before_read)
     reader = LineReader(chunks)
-    rows: CsvRows | JsonRows | None = JsonRows(content.name, builder)
-    if shape == "csv":
-        header = read_header(reader, content.name, layout, rules)
-        lines = layout.max_record_lines
-        rows = None if header is None else CsvRows(content.name, header, builder, lines)
+    header = read_header(reader, name, layout, builder.columns)
     if start is not None:
+        rest = content.chunks(offset, before_read)
         reader = LineReader(rest, terminator=reader.terminator, offset=offset, line=line)
-    return reader, iter(()) if rows is None else rows.rows(reader)
+    if header is None:
+        return reader, iter(())
+    return reader, CsvRows(name, header, builder, layout.max_record_lines).rows(reader)
+
+
+def _open_json(
+    content: Content,
+    shape: Shape,
+    chunks: Iterator[bytes],
+    at: tuple[int, int],
+    builder: ContactBuilder,
+    before_read: BeforeRead,
+) -> tuple[Cursor, Iterator[Row]]:
+    """Check the columns of a content of objects, and open it after ``at``."""
+    reader = _json_reader(shape, chunks, (0, 0), b"")
+    if not isinstance(content, FileContent):
+        rows = JsonRows(content.name, builder).rows(reader)
+        return reader, hold_back(rows, content.name, builder)
+    scan = ContactBuilder(builder.rules)
+    check_objects(JsonRows(content.name, scan).rows(reader), content.name, scan)
+    terminator = reader.terminator if isinstance(reader, LineReader) and at[0] else b""
+    rest = content.chunks(at[0], before_read)  # its readers share one place in the file
+    reader = _json_reader(shape, rest, at, terminator)
+    return reader, JsonRows(content.name, builder).rows(reader)
+
+
+def _json_reader(
+    shape: Shape, chunks: Iterator[bytes], at: tuple[int, int], terminator: bytes
+) -> LineReader | JsonDocument:
+    offset, line = at
+    if shape == "json_lines":
+        return LineReader(chunks, terminator=terminator or None, offset=offset, line=line)
+    return JsonDocument(chunks, is_array=shape == "json_array", offset=offset, line=line)

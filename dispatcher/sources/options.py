@@ -1,5 +1,6 @@
 """What a user sets about the input: its layout and the meaning of its columns."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -23,6 +24,25 @@ MEANINGS: tuple[str, ...] = get_args(Meaning)
 
 Format = Literal["auto", "csv", "jsonl"]
 
+NULL_VALUES = (
+    "\\N", "NULL", "(null)", "<null>", "[null]", "None", "NaN", "-NaN", "NaT", "NA", "<NA>", "N/A",
+    "#N/A", "#N/A N/A", "#NA", "#N/D", "#NV", "#NULL!", "#REF!", "#VALUE!", "#NAME?", "#NUM!",
+    "#DIV/0!", "undefined", "00000000-0000-0000-0000-000000000000",
+)  # fmt: skip
+"""What exports of databases, programs and spreadsheets write where a value is missing."""
+
+MangledNumbers = Literal["reject", "accept"]
+
+_SEPARATORS = re.compile(r"[\s_-]+")
+
+
+def normal_name(name: str) -> str:
+    """Return the form in which names of columns are compared.
+
+    Case, blanks, underscores and hyphens make no difference.
+    """
+    return _SEPARATORS.sub("", name).casefold() or name
+
 
 @dataclass(frozen=True, slots=True)
 class RowRules:
@@ -33,7 +53,10 @@ class RowRules:
     match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
     neither. ``zone`` is the time zone of dates without an offset; ``date_format`` is a format of
     `datetime.strptime` for dates that are not recognised otherwise. ``text_limit`` is the most
-    characters that a message may have.
+    characters that a message may have. ``null_values`` are texts that mean an empty cell, in any
+    case. ``attributes`` are columns without a meaning, whatever their names look like. ``named``
+    are further columns that the settings name. ``mangled_numbers`` says what happens to an id that
+    a spreadsheet has changed.
 
     Raises:
         ValueError: a template is wrong, ``columns`` has a meaning that does not exist, or
@@ -48,6 +71,10 @@ class RowRules:
     zone: tzinfo = UTC
     date_format: str | None = None
     text_limit: int = TEXT_LIMIT
+    null_values: Collection[str] = NULL_VALUES
+    attributes: Collection[str] = ()
+    named: Collection[str] = ()
+    mangled_numbers: MangledNumbers = "reject"
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):
@@ -60,6 +87,11 @@ class RowRules:
         for template in (self.text, self.subject):
             if template is not None:
                 Template(template)
+        normal = set(map(normal_name, self.attributes))
+        if both := sorted(name for name in self.columns.values() if name in self.attributes):
+            raise ValueError(f"attributes: {', '.join(both)} is in columns as well")
+        if "conversation_id" not in self.columns and "conversationid" in normal:
+            raise ValueError("attributes: conversation_id is needed; map another column to it")
 
     def column(self, meaning: str) -> str:
         """Return the name that the file has for the column with this meaning."""
@@ -77,7 +109,8 @@ class Layout:
 
     ``format`` "auto" is decided by the content; "jsonl" is JSON in any layout. ``delimiter`` is one
     ASCII character, or "auto": taken from the header. A quoted field may have
-    ``max_record_lines`` lines at most.
+    ``max_record_lines`` lines at most. ``header`` has the names of the columns of CSV files that
+    have no header; a first line that has the same names is one all the same.
 
     Raises:
         ValueError: the delimiter is not one ASCII character, or is a quote or a line terminator.
@@ -87,6 +120,7 @@ class Layout:
     format: Format = "auto"
     delimiter: str = "auto"
     max_record_lines: int = 100
+    header: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not is_delimiter(self.delimiter):

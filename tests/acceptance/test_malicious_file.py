@@ -12,7 +12,7 @@ GOOD_SHARE = 0.05
 
 BAD = {
     "no_id": b",Ann,abandoned,x\n",
-    "columns": b"ended-bad,Ann,abandoned\n",
+    "columns": b"ended-bad,Ann,abandoned,x,y\n",
     "encoding": b"ended-bad,\xff\xfe,abandoned,x\n",
     "bad_quote": b'ended-bad,"Ann"b,abandoned,x\n',
     "a quote": b'ended-bad,"Ann,abandoned,x\n',

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.rows.csv_header import CsvHeaderError
 
 
 def read(path, data):
@@ -125,10 +125,10 @@ BROKEN = [
 
 
 def ids_and_reasons(path, data):
-    """Read a file; an error about the header of what is not JSON is a reason, too."""
+    """Read a file; an error about its columns is a reason, too."""
     try:
         contacts, rejected = read(path, data)
-    except CsvHeaderError:
+    except SourceError:
         return set(), {"header"}
     return {row["conversation_id"] for row in contacts}, set(rejected)
 

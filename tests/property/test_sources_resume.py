@@ -121,7 +121,8 @@ def test_resuming_a_csv_file(lines, end, beginning, batch_rows, data):
 def test_resuming_a_json_lines_file(lines, end, beginning, batch_rows, data):
     """Every shape of line and line end, plain and compressed."""
     suffix = data.draw(st.sampled_from(list(PACKERS)))
-    check(f"a.jsonl{suffix}", beginning.replace(b"\n", end) + end.join(lines), batch_rows)
+    content = beginning.replace(b"\n", end) + end.join([b'{"conversation_id":"c","a":"x"}', *lines])
+    check(f"a.jsonl{suffix}", content, batch_rows)
 
 
 @settings(deadline=None)
@@ -135,7 +136,9 @@ def test_resuming_a_json_lines_file(lines, end, beginning, batch_rows, data):
 def test_resuming_a_json_document(values, separator, brackets, batch_rows, data):
     """An array or objects one behind the other, whole or cut short, plain and compressed."""
     suffix = data.draw(st.sampled_from(list(PACKERS)))
-    content = brackets[0] + separator.join([b'{\n"a":"z"}', *values]) + brackets[1]
+    content = (
+        brackets[0] + separator.join([b'{\n"a":"z","conversation_id":"c"}', *values]) + brackets[1]
+    )
     with patch(
         "dispatcher.sources.files.byte_source._CHUNK", data.draw(st.sampled_from([3, 1 << 16]))
     ):

@@ -192,7 +192,7 @@ def test_filtered_rows_are_counted(file):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"CONVERSATIONID,x\n1,2\n", ["CONVERSATIONID, x", "[source.columns] conversation_id ="]),
+        (b"CONVERSATION,x\n1,2\n", ["CONVERSATION", "source.columns = { conversation_id ="]),
         (b"conversation_id,x,x\n", ["'x' more than once"]),
         (b"conversation_id,\xff\n", ["UTF-8"]),
         ("conversation_id,x\n".encode("utf-16-le"), ["UTF-8"]),
@@ -201,7 +201,7 @@ def test_filtered_rows_are_counted(file):
     ],
 )
 def test_a_header_that_will_not_do(file, data, words):
-    """The error names the file, the columns found, and what to do."""
+    """The error names the file, what is wrong, and what to do."""
     with pytest.raises(SourceError) as caught:
         read(file, data)
     for word in [str(file), *words]:

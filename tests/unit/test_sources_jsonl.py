@@ -138,6 +138,7 @@ def test_details_never_quote_the_row(file):
         '{"conversation_id":"c","text":"' + secret * 400 + '"}',
         '{"conversation_id":"c","contact_key":"SECRET K"}',
     ]
-    _, rejected = read(file, "\n".join(lines).encode())
+    rules = RowRules(text="Hello", columns={"text": "text"})
+    _, rejected = read(file, "\n".join(lines).encode(), rules)
     assert len(rejected) == 5
     assert not [row for row in rejected if secret in row.detail]

@@ -1,17 +1,23 @@
 """``dispatcher check``: everything that is wrong with a configuration, at once."""
 
+from dataclasses import replace
+
 import click
+from rich.console import Console
 
 from dispatcher import app
-from dispatcher.cli.config import SettingsOptions, settings_options
+from dispatcher.app import source_check
+from dispatcher.cli.config import CONFIGURED, SettingsOptions, check_options
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.options import debug_option
-from dispatcher.domain.errors import ExitCode
-from dispatcher.settings import warnings
+from dispatcher.cli.source_report import show_source
+from dispatcher.domain.errors import ExitCode, list_mistakes
+from dispatcher.ports import SourceError
+from dispatcher.settings import Settings, warnings
 
 
 @click.command(epilog=EPILOG)
-@settings_options
+@check_options
 @click.option("--online", is_flag=True, help="Also ask for a token, its scopes, and the platform.")
 @click.option("--show", is_flag=True, help="Print every setting, and where it was set.")
 @debug_option
@@ -19,20 +25,35 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
     """Report everything that is wrong with a configuration, at once.
 
     Each mistake is named with the file and line, environment variable or option where it was
-    made. Without --online nothing leaves this machine; with it a token is requested, and no
-    message is sent.
+    made. The columns of the source's files are checked, too, and with --source all of their rows.
+    Without --online nothing leaves this machine; with it a token is requested, and no message is
+    sent.
     """
+    reads_source = options.source is not None
+    if options.source == CONFIGURED:
+        options = replace(options, source=None)
     settings = options.load_settings(purpose="check")
     app.make_agent(settings)
     for warning in warnings(settings):
         say(f"warning: {warning}")
     if show:
         click.echo(settings.describe())
+    if problems := source_check.column_problems(settings):
+        raise SourceError(list_mistakes(problems))
     campaigns = "campaigns" if len(settings.campaigns) > 1 else "campaign"
     click.echo(f"The configuration of {campaigns} {settings.title} is fine.")
+    if reads_source:
+        _check_sources(settings)
     if not online:
         return ExitCode.DONE
     findings = app.check_online(settings)
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
     return ExitCode.DONE if all(finding.ok for finding in findings) else ExitCode.PLATFORM
+
+
+def _check_sources(settings: Settings) -> None:
+    console = Console()
+    for campaign in settings.campaigns:
+        view = settings.only(campaign)
+        show_source(console, view.campaign, source_check.check_source(view))

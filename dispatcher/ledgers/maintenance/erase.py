@@ -9,9 +9,10 @@ from typing import Any
 
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.campaigns import find_campaigns
-from dispatcher.ledgers.codec import key_hash, person_of
+from dispatcher.ledgers.codec import key_hash, person_as_spelled
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
+from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import MAINTENANCE, json_list
 from dispatcher.ports import LedgerError
 
@@ -89,7 +90,8 @@ def erase_person(
                 refused.append(outcome)
             else:
                 erased += outcome
-        names = {target.name, *identity.keys, *identity.conversations, *identity.externals}
+        found = (target.name, *identity.keys, *identity.conversations, *identity.externals)
+        names = {form for name in found for form in spellings(name)}
         rejected = _erase_rejected_rows(connection, names)
         _erase_samples(connection)
         known_before = not (erased or rejected or refused) and _was_known(connection, target.name)
@@ -101,9 +103,8 @@ def _identify(
 ) -> _Identity:
     """Repeat the search by shared conversations and external ids until it adds nothing."""
     if target.is_external:
-        identity = _Identity(
-            externals=frozenset({target.name}), persons=frozenset({person_of(target.name)})
-        )
+        names = frozenset(spellings(target.name))
+        identity = _Identity(externals=names, persons=frozenset(map(person_as_spelled, names)))
     else:
         identity = _identify_by_name(connection, target, report)
     while True:
@@ -124,8 +125,10 @@ def _identify(
 def _identify_by_name(
     connection: sqlite3.Connection, target: ErasureTarget, report: ReportProgress
 ) -> _Identity:
-    values = {"campaign": target.campaign, "name": target.name}
-    ids = _search(connection, "seeds", "contact_ends", values, report)
+    ids: set[int] = set()
+    for name in spellings(target.name):
+        values = {"campaign": target.campaign, "name": name}
+        ids |= _search(connection, "seeds", "contact_ends", values, report)
     known = _persons(connection, ids)
     if any(not known[0] & persons for persons in known):
         raise LedgerError(
@@ -133,7 +136,7 @@ def _identify_by_name(
             "the person with --external-contact"
         )
     if not ids:  # not a contact's own conversation: perhaps one that a message opened
-        return _Identity(conversations=frozenset({target.name}))
+        return _Identity(conversations=frozenset(spellings(target.name)))
     return _extend(connection, _Identity(), ids)
 
 
@@ -174,7 +177,9 @@ def _extend(connection: sqlite3.Connection, identity: _Identity, ids: set[int]) 
         keys=identity.keys | keys,
         conversations=identity.conversations | conversations,
         externals=frozenset(externals),
-        persons=frozenset(persons | {person_of(name) for name in externals}),
+        persons=frozenset(
+            persons | {person_as_spelled(form) for name in externals for form in spellings(name)}
+        ),
     )
 
 
@@ -221,5 +226,8 @@ def _erase_samples(connection: sqlite3.Connection) -> None:
 
 
 def _was_known(connection: sqlite3.Connection, name: str) -> bool:
-    values = {"hash": key_hash(name), "person": person_of(name)}
-    return bool(connection.execute(MAINTENANCE["was_known"], values).fetchone()[0])
+    for form in spellings(name):
+        values = {"hash": key_hash(form), "person": person_as_spelled(form)}
+        if connection.execute(MAINTENANCE["was_known"], values).fetchone()[0]:
+            return True
+    return False

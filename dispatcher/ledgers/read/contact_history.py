@@ -1,5 +1,6 @@
 """The facts and the history of one contact, as JSON values without text, subject and address."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from dispatcher.domain.contact_history import MILLISECONDS, OMITTED
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.read.reader import ledger_reader
+from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import SQL, json_list
 
 _REQUEST = ("answer", "means", "state", "correlation_id", "decision")
@@ -30,7 +32,8 @@ def describe_contact(
 ) -> list[dict[str, Any]]:
     """Return the contacts whose key, conversation id or external contact id is ``name``.
 
-    The ids are compared only if no key is equal. Times are in seconds since the epoch.
+    The ids are compared only if no key is equal. A UUID may be in any case. Times are in seconds
+    since the epoch.
 
     Raises:
         CommandError: there is no such contact, or the campaign is not in the ledger.
@@ -38,10 +41,10 @@ def describe_contact(
 
     """
     with ledger_reader(path) as connection:
-        values = json_list(find_campaigns(connection, campaign).values()), name
-        ids = connection.execute(SQL["contact_by_key"], values).fetchall()
-        ids = ids or connection.execute(SQL["contact_by_id"], values).fetchall()
-        rows = connection.execute(SQL["contact_facts"], (json_list(id_ for (id_,) in ids),))
+        campaigns = json_list(find_campaigns(connection, campaign).values())
+        ids = _ids(connection, "contact_by_key", campaigns, name)
+        ids = ids or _ids(connection, "contact_by_id", campaigns, name)
+        rows = connection.execute(SQL["contact_facts"], (json_list(ids),))
         contacts = [dict(row) for row in rows]
     selected = [contact for contact in contacts if not parked_only or contact["status"] == "parked"]
     if not selected:
@@ -54,6 +57,14 @@ def describe_contact(
     for contact in selected:
         contact["story"] = [_entry(*entry) for entry in orjson.loads(f"[{contact['story']}]")]
     return selected
+
+
+def _ids(connection: sqlite3.Connection, statement: str, campaigns: str, name: str) -> list[int]:
+    """Return the ids of the contacts that have the name in one of its spellings, sorted."""
+    found = set[int]()
+    for spelled in spellings(name):
+        found.update(id_ for (id_,) in connection.execute(SQL[statement], (campaigns, spelled)))
+    return sorted(found)
 
 
 def _entry(at: int | None, what: str, *values: Any) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class DryRunView:
         """Return whether the person got a message in the campaign, or was passed before."""
         person = person_of(external_contact_id)
         with translated_errors(self._path):
-            if self._stored is not None and reached_people(*self._stored, [person]):
+            if self._stored is not None and reached_people(*self._stored, [external_contact_id]):
                 return True
             return not self._read.execute(SQL["add_person"], (person,)).rowcount
 

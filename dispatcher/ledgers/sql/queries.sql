@@ -28,6 +28,9 @@ SELECT COALESCE(MAX(id), 0) FROM contact
 SELECT json_group_array(key) FROM contact INDEXED BY contact_key
 WHERE lately IN (?, 1) AND campaign_id = ? AND key IN (many)
 
+-- name: has_upper_case
+SELECT has_upper_case FROM campaign WHERE id = ?
+
 -- name: any_pruned
 SELECT EXISTS (SELECT 1 FROM pruned WHERE campaign_id = ?)
 

@@ -9,6 +9,7 @@ from typing import Any
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_of
+from dispatcher.ledgers.spellings import spelled_keys, spelled_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
 from dispatcher.ledgers.write import index_staging
 from dispatcher.ports import Admitted, Batch, Claim
@@ -95,8 +96,9 @@ def unknown_keys(
     for contact in contacts:
         first.setdefault(contact.key, contact)
     find = known_keys if lookup is None else lookup.known_keys
-    for key in find(connection, campaign, list(first)):
-        del first[key]
+    spelled = spelled_keys(connection, campaign, first)
+    for key in find(connection, campaign, list(spelled)):
+        first.pop(spelled[key], None)
     (any_pruned,) = connection.execute(SQL["any_pruned"], (campaign,)).fetchone()
     return _unpruned(connection, campaign, first) if any_pruned else list(first.values())
 
@@ -121,17 +123,23 @@ def _unpruned(
     connection: sqlite3.Connection, campaign: int, contacts: dict[str, Contact]
 ) -> list[Contact]:
     """Return the contacts of whose keys the ledger does not have a hash."""
-    by_hash = {key_hash(key): contact for key, contact in contacts.items()}
-    for key in fetch_json(connection, SQL["pruned_keys"], campaign, json_list(by_hash)):
-        del by_hash[key]
-    return list(by_hash.values())
+    spelled = spelled_keys(connection, campaign, contacts)
+    by_hash = {key_hash(key): present for key, present in spelled.items()}
+    for found in fetch_json(connection, SQL["pruned_keys"], campaign, json_list(by_hash)):
+        contacts.pop(by_hash[found], None)
+    return list(contacts.values())
 
 
 def reached_people(
-    connection: sqlite3.Connection, campaign: int, persons: Iterable[str]
+    connection: sqlite3.Connection, campaign: int, external_ids: Iterable[str]
 ) -> frozenset[str]:
-    """Return the persons who got a message in this campaign, and whose send has ended."""
-    return frozenset(fetch_json(connection, SQL["reached_persons"], campaign, json_list(persons)))
+    """Return the persons who got a message in this campaign, and whose send has ended.
+
+    They are hashes of `person_of`.
+    """
+    spelled = spelled_people(connection, campaign, external_ids)
+    found = fetch_json(connection, SQL["reached_persons"], campaign, json_list(spelled))
+    return frozenset(spelled[person] for person in found)
 
 
 def _with_blocks(
@@ -141,16 +149,17 @@ def _with_blocks(
 
     All others are checked again by the intent.
     """
-    persons = {
-        claim.id: person_of(claim.contact.external_contact_id)
+    people = {
+        claim.id: claim.contact.external_contact_id
         for claim in claims
         if claim.contact.external_contact_id
     }
-    if not persons:
+    if not people:
         return claims
-    reached = lookup.reached if lookup else reached_people(connection, campaign, persons.values())
+    reached = lookup.reached if lookup else reached_people(connection, campaign, people.values())
     if not reached:
         return claims
+    persons = {id_: person_of(external_id) for id_, external_id in people.items()}
     return [
         replace(claim, block=SendBlock.SAME_PERSON) if persons.get(claim.id) in reached else claim
         for claim in claims

@@ -20,6 +20,7 @@ from pathlib import Path
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import person_of
+from dispatcher.ledgers.spellings import spelled_keys, spelled_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write import claims, index_staging
 from dispatcher.ledgers.write.admission import LookupResult, known_keys
@@ -114,10 +115,11 @@ def _look_up(
 ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Return the keys, the people and the reached people of a `LookupResult`."""
     external_ids = (contact.external_contact_id for contact in contacts)
-    persons = json_list(person_of(id_) for id_ in external_ids if id_)
-    people = fetch_json(connection, SQL["lookup_people"], campaign, persons)
+    persons = spelled_people(connection, campaign, (id_ for id_ in external_ids if id_))
+    people = fetch_json(connection, SQL["lookup_people"], campaign, json_list(persons))
+    keys = spelled_keys(connection, campaign, (contact.key for contact in contacts))
     return (
-        known_keys(connection, campaign, [contact.key for contact in contacts]),
-        frozenset(person for person, staged, _ in people if not staged),
-        frozenset(person for person, _, ended in people if ended),
+        known_keys(connection, campaign, list(keys)),
+        frozenset(persons[person] for person, staged, _ in people if not staged),
+        frozenset(persons[person] for person, _, ended in people if ended),
     )

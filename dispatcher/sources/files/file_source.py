@@ -4,9 +4,11 @@ from collections.abc import AsyncGenerator, Mapping
 from glob import glob, has_magic
 from pathlib import Path
 
+from dispatcher.domain.errors import list_mistakes
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.files.column_check import problems_of
 from dispatcher.sources.files.replaced_file import put_replaced
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
@@ -15,7 +17,8 @@ from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 class FileSource:
     """Reads a file, or all files that a glob matches when reading begins, sorted by path.
 
-    Each file is read from its known position; one that is done is skipped. A path that exists
+    The columns of all files are checked before the first row of any is read. Each file is read from
+    its known position; one that is done is skipped. A path that exists
     is used as a path even if it has a glob's characters. A match that no longer exists when it
     is to be read was renamed: the glob is matched again to find it.
     """
@@ -34,7 +37,18 @@ class FileSource:
         """
         return iterate_in_thread(lambda channel: self._read(known, channel))
 
+    def column_problems(self, known: Mapping[str, Position]) -> list[str]:
+        """Return what is wrong with the columns of the files that are not read to their end.
+
+        Raises:
+            SourceError: no file exists.
+
+        """
+        return problems_of(self._paths(), known, self._rules, self._layout)
+
     def _read(self, known: Mapping[str, Position], channel: BatchChannel) -> None:
+        if problems := self.column_problems(known):
+            raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         read: set[str] = set()
         complete = False
         while not complete:

@@ -10,11 +10,12 @@ from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import ChangedError, FileContent, printable_path
+from dispatcher.sources.files.column_check import problems_of
 from dispatcher.sources.files.folder_scan import FolderScan
 from dispatcher.sources.files.replaced_file import put_replaced
 from dispatcher.sources.files.signatures import UnreadableFormatError
 from dispatcher.sources.options import Layout, RowRules, Timing
-from dispatcher.sources.rows.csv_header import CsvHeaderError
+from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
@@ -52,6 +53,15 @@ class FolderSource:
 
         """
         return iterate_in_thread(lambda channel: self._watch(dict(known), channel))
+
+    def column_problems(self, known: Mapping[str, Position]) -> list[str]:
+        """Return what is wrong with the columns of the files that are in the folder now.
+
+        Raises:
+            SourceError: the folder does not exist or cannot be listed.
+
+        """
+        return problems_of(sorted(self._paths()), known, self._rules, self._layout)
 
     def _watch(self, known: dict[str, Position], channel: BatchChannel) -> None:
         scan = FolderScan(self._timing.stable_seconds)
@@ -92,7 +102,7 @@ class FolderSource:
         end = Position(content.name, content.fingerprint, offset=0, line=0, done=True)
         try:
             read_content(content, start, self._rules, self._layout, channel)
-        except CsvHeaderError as error:
+        except ColumnsError as error:
             row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
             channel.put(Batch((), (row,), position=replace(end, line=error.line)))
         except UnreadableFormatError as error:

@@ -1,17 +1,21 @@
 """Builds a contact from the columns of a row, or rejects the row with a reason."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.ids import canonical_id
+from dispatcher.domain.status import Irregularity
 from dispatcher.sources.options import MEANINGS, RowRules
+from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns, spellings
 from dispatcher.sources.rows.dates import DateParser
+from dispatcher.sources.rows.mangled_numbers import NUMERIC, MangledNumbers
+from dispatcher.sources.rows.ordinary_ids import ID_LIMIT, is_safe_id, ordinary_id, starts_of
 from dispatcher.sources.rows.template import Template
 
-ID_LIMIT = 256
-"""The most characters of an id or a key."""
-
-_safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
+_MOST_RESOLVED = 1000
+"""Sets of names of which the resolved ones are kept: objects may have any names."""
 
 
 class InvalidRowError(Exception):
@@ -42,49 +46,212 @@ def decode(cells: bytes) -> str:
         raise InvalidRowError("encoding", "not UTF-8") from None
 
 
+class HeaderRowError(InvalidRowError):
+    """A row that has the name of the conversation id's column where its value should be."""
+
+    def __init__(self) -> None:
+        super().__init__("columns", "a header within the rows, with other columns than the first")
+
+
 class ContactBuilder:
-    """Makes contacts out of rows. A row maps column names to cells that are not blank."""
+    """Makes contacts out of the rows of one file.
+
+    A row maps column names, as `ColumnNames` resolves them, to cells that are not blank.
+    ``irregularities`` counts what was read as empty, until a reader takes the counts.
+    ``column_problems`` are those of the names of the objects that were built.
+    """
 
     def __init__(self, rules: RowRules) -> None:
-        self._columns: dict[str, str] = {meaning: rules.column(meaning) for meaning in MEANINGS}
-        self._known_columns = tuple(dict.fromkeys(self._columns.values()))
-        self._filter = [(name, frozenset(values)) for name, values in rules.filter.items()]
-        self._text = _template(rules.text, self._columns)
-        self._subject = _template(rules.subject, self._columns)
+        self.rules = rules
+        self.columns = ColumnNames(rules)
+        self.irregularities: Counter[Irregularity] = Counter()
+        self.column_problems: dict[str, None] = {}
+        self._resolved: dict[tuple[str, ...], ResolvedColumns] = {}
+        self._found: frozenset[str] = frozenset()
+        self._meanings = {m: self.columns.columns.get(m, "") for m in MEANINGS}
+        self._known_columns = tuple(dict.fromkeys(filter(None, self._meanings.values())))
+        self._filter = [(self.columns.spelled(n), frozenset(v)) for n, v in rules.filter.items()]
+        self._text = self.columns.template(rules.text)
+        self._subject = self.columns.template(rules.subject)
+        self._emptied = tuple(self.columns.without_meaning())
         self._dates = DateParser(rules.zone, rules.date_format)
         self._limit = rules.text_limit
+        self._nulls = frozenset(value.strip().lower() for value in rules.null_values)
+        self._null_starts = starts_of(self._nulls)
+        self._header = spellings(self._meanings["conversation_id"])
+        self._is_ordinary = self._ordinary()
+        self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
+
+    def _ordinary(self) -> Callable[[str], re.Match[str] | None]:
+        return ordinary_id(self._nulls, self._null_starts | starts_of(self._header))
+
+    @property
+    def missing_columns(self) -> tuple[str, ...]:
+        """The columns that every file must have, and that no object had until now."""
+        wanted = dict.fromkeys((self._meanings["conversation_id"], *self.columns.needed))
+        return tuple(name for name in wanted if name not in self._found)
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether an object was built or rejected by its values."""
+        return bool(self._resolved)
+
+    def build_object(self, row: Mapping[str, str]) -> Contact | None:
+        """Return the contact of a row with names as in the file; blank cells are missing ones.
+
+        Raises:
+            InvalidRowError: the row cannot become a contact.
+
+        """
+        names = tuple(row)
+        resolved = self._resolved.get(names)
+        if resolved is None:
+            resolved = self._resolve(names)
+        if resolved.problems:
+            raise InvalidRowError("columns", "; ".join(resolved.problems))
+        return self.build(
+            {
+                name: cell
+                for name, cell in zip(resolved.names, row.values(), strict=True)
+                if cell and name and not cell.isspace()
+            }
+        )
+
+    def _resolve(self, names: tuple[str, ...]) -> ResolvedColumns:
+        resolved = self.columns.resolve(names)
+        if len(self._resolved) >= _MOST_RESOLVED:
+            self._resolved.clear()
+        self._resolved[names] = resolved
+        self._found |= resolved.taken
+        self.column_problems |= dict.fromkeys(resolved.problems)
+        return resolved
+
+    def expect_header(self, names: Iterable[str]) -> None:
+        """Recognise a row that has these names, in any order, as a header."""
+        self._header |= {name.lower() for name in names}
+        self._is_ordinary = self._ordinary()
 
     def build(self, row: dict[str, str]) -> Contact | None:
         """Return the row's contact, or None if the filter excludes it. Changes ``row``.
 
         Raises:
             InvalidRowError: the row cannot become a contact.
+            HeaderRowError: the row is a header.
 
         """
         for name, values in self._filter:
-            if row.get(name, "").strip() not in values:
+            value = row.get(name, "").strip()
+            if value not in values:
+                self._check_no_header(value, row)
                 return None
-        columns, get = self._columns, row.get
-        conversation_id = _conversation_id(get(columns["conversation_id"]), columns)
+        columns, get = self._meanings, row.get
+        conversation_id = self._conversation_id(get(columns["conversation_id"]), row)
         key = get(columns["contact_key"])
         external = get(columns["external_contact_id"])
         address = get(columns["address"])
         not_before = get(columns["not_before"])
         expires_at = get(columns["expires_at"])
+        subject = get(columns["subject"])
+        if subject is not None:
+            subject = self._own(subject)
+        nulls: Collection[str] = ()
+        for name in self._emptied:
+            cell = get(name)
+            if cell is not None and cell[0] in self._null_starts and self._is_null(cell):
+                del row[name]
+                nulls = {*nulls, name}
         return Contact(  # by position, since names cost 4% of the CPU time per row
-            conversation_id if key is None else _key(key, columns["contact_key"]),
+            conversation_id
+            if key is None
+            else (key if self._is_ordinary(key) else self._key(key)) or conversation_id,
             conversation_id,
-            self._message(row),
-            None if external is None else _id(external, columns["external_contact_id"]),
-            None if address is None else address.strip(),
-            get(columns["subject"]) or _rendered(self._subject, row),
-            None if not_before is None else _date(not_before, columns["not_before"], self._dates),
-            None if expires_at is None else _date(expires_at, columns["expires_at"], self._dates),
+            self._message(row, nulls),
+            external
+            if external is None or self._is_ordinary(external)
+            else self._id(external, columns["external_contact_id"]),
+            None if address is None else self._address(address),
+            subject or _rendered(self._subject, row, nulls),
+            None if not_before is None else self._date(not_before, columns["not_before"]),
+            None if expires_at is None else self._date(expires_at, columns["expires_at"]),
             self._attributes(row),
         )
 
-    def _message(self, row: Mapping[str, str]) -> str:
-        text = row.get(self._columns["text"]) or _rendered(self._text, row)
+    def _conversation_id(self, value: str | None, row: Mapping[str, str]) -> str:
+        if value is not None and self._is_ordinary(value):
+            return value
+        column = self._meanings["conversation_id"]
+        if value is None:
+            raise InvalidRowError("no_id", f"column {column!r} is empty")
+        self._check_no_header(value, row)
+        found = self._id(value, column)
+        if found is None:
+            raise InvalidRowError("no_id", f"column {column!r} has a text that means no value")
+        return found
+
+    def _check_no_header(self, value: str, row: Mapping[str, str]) -> None:
+        """Raise `HeaderRowError` if a value is a column's name, and the row is a header."""
+        is_name = self.columns.is_conversation_id
+        is_any_name = value.strip().lower() in self._header
+        if is_name(value) or (is_any_name and any(map(is_name, row.values()))):
+            raise HeaderRowError
+
+    def _id(self, value: str, column: str) -> str | None:
+        """Check an id: it becomes part of a URL's path, and must not change that path."""
+        value = value.strip()
+        if value[0] in self._null_starts and self._is_null(value):
+            return None
+        self._check_number(value, column)
+        if not is_safe_id(value):
+            raise InvalidRowError(
+                "bad_id",
+                f"column {column!r}: letters, digits and ._~:@=+- only, at most {ID_LIMIT} "
+                "characters",
+            )
+        return canonical_id(value)
+
+    def _key(self, value: str) -> str | None:
+        value, column = value.strip(), self._meanings["contact_key"]
+        if value[0] in self._null_starts and self._is_null(value):
+            return None
+        if len(value) > ID_LIMIT or not value.isprintable() or " " in value:
+            raise InvalidRowError(
+                "bad_id",
+                f"column {column!r}: no whitespace, no control characters, at most {ID_LIMIT} of "
+                "any",
+            )
+        self._check_number(value, column)
+        return canonical_id(value)
+
+    def _address(self, value: str) -> str | None:
+        value = value.strip()
+        if value[0] in self._null_starts and self._is_null(value):
+            return None
+        self._check_number(value, self._meanings["address"])
+        return value
+
+    def _check_number(self, value: str, column: str) -> None:
+        """Reject a number that is not the one it was: it may be another person's."""
+        if self._mangled is None or value[0] not in NUMERIC:
+            return
+        if problem := self._mangled.problem(value, column):
+            raise InvalidRowError(
+                "mangled_number", f"column {column!r} has {problem}; export it as text"
+            )
+
+    def _date(self, value: str, column: str) -> float | None:
+        value = value.strip()
+        if value[0] in self._null_starts and self._is_null(value):
+            return None
+        try:
+            return self._dates.seconds(value)
+        except ValueError as error:
+            raise InvalidRowError("bad_date", f"column {column!r} {error}") from None
+
+    def _message(self, row: Mapping[str, str], nulls: Collection[str]) -> str:
+        text = row.get(self._meanings["text"])
+        if text is not None:
+            text = self._own(text)
+        text = text or _rendered(self._text, row, nulls)
         if text is None or not text or text.isspace():
             raise InvalidRowError("no_text", "neither the row nor the template has a text")
         if len(text) > self._limit:
@@ -93,56 +260,37 @@ class ContactBuilder:
             )
         return text
 
+    def _own(self, text: str) -> str | None:
+        """Return a text of the row itself; None if it means no value."""
+        return None if text[0] in self._null_starts and self._is_null(text) else text
+
+    def _is_null(self, cell: str) -> bool:
+        """Return True, and count it, if a cell has a text that means no value."""
+        is_null = cell.strip().lower() in self._nulls
+        if is_null:
+            self.irregularities[Irregularity.NULL_MARKER] += 1
+        return is_null
+
     def _attributes(self, row: dict[str, str]) -> dict[str, str]:
         for name in self._known_columns:
             row.pop(name, None)
         return row
 
 
-def _template(text: str | None, columns: Mapping[str, str]) -> Template | None:
-    return None if text is None else Template(text).renamed(columns)
-
-
-def _rendered(template: Template | None, row: Mapping[str, str]) -> str | None:
+def _rendered(
+    template: Template | None, row: Mapping[str, str], nulls: Collection[str]
+) -> str | None:
     if template is None:
         return None
     try:
         return template.render(row)
     except KeyError as error:
+        name = error.args[0]
+        if name in nulls:
+            raise InvalidRowError(
+                "null_marker",
+                f"the template needs column {name!r}, which has a text that means no value",
+            ) from None
         raise InvalidRowError(
-            "missing_placeholder", f"the template needs column {error.args[0]!r}"
+            "missing_placeholder", f"the template needs column {name!r}"
         ) from None
-
-
-def _conversation_id(value: str | None, columns: Mapping[str, str]) -> str:
-    if value is None:
-        raise InvalidRowError("no_id", f"column {columns['conversation_id']!r} is empty")
-    return value if _safe_id(value) else _id(value, columns["conversation_id"])
-
-
-def _id(value: str, column: str) -> str:
-    """Check an id: it becomes part of a URL's path, and must not change that path."""
-    value = value.strip()
-    if not _safe_id(value):
-        raise InvalidRowError(
-            "bad_id",
-            f"column {column!r}: letters, digits and ._~:@=+- only, at most {ID_LIMIT} characters",
-        )
-    return value
-
-
-def _key(value: str, column: str) -> str:
-    value = value.strip()
-    if len(value) > ID_LIMIT or not value.isprintable() or " " in value:
-        raise InvalidRowError(
-            "bad_id",
-            f"column {column!r}: no whitespace, no control characters, at most {ID_LIMIT} of any",
-        )
-    return value
-
-
-def _date(value: str, column: str, dates: DateParser) -> float:
-    try:
-        return dates.seconds(value.strip())
-    except ValueError as error:
-        raise InvalidRowError("bad_date", f"column {column!r} {error}") from None

@@ -3,17 +3,32 @@
 from collections.abc import Iterator
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
+from dispatcher.domain.status import Irregularity
+from dispatcher.sources.rows.columns_error import ColumnsError
+from dispatcher.sources.rows.contact_builder import (
+    ContactBuilder,
+    HeaderRowError,
+    InvalidRowError,
+    decode,
+)
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
-from dispatcher.sources.rows.csv_header import CsvHeader
-from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+from dispatcher.sources.rows.csv_header import CsvHeader, same_names
+from dispatcher.sources.rows.line_reader import BOM, LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+
+_BOM_START = BOM[0]
 
 
 class CsvRows:
     """Makes contacts out of the records after the header.
 
     A quote that does not close rejects its own line only: reading continues at the next line.
-    Blank lines are ignored.
+    Blank lines are ignored, and so are lines with the header's names and byte order marks: files
+    that were joined have them. Cells that are missing at the end of a line are empty, and empty
+    cells beyond the header are nothing.
+
+    Raises:
+        ColumnsError: there is another header, so that the columns after it are not known.
+
     """
 
     def __init__(
@@ -21,10 +36,14 @@ class CsvRows:
     ) -> None:
         self._file = file
         self._names = header.names
+        self._own_names = header.own_names
+        self._width = len(header.names)
         self._unnamed = "" in header.names
         self._delimiter = header.delimiter
         self._text_delimiter = header.delimiter.decode()
         self._builder = builder
+        builder.expect_header(header.own_names)
+        self._irregularities = builder.irregularities
         self._max_record_lines = max_record_lines
 
     def rows(self, reader: LineReader) -> Iterator[Contact | RejectedRow | None]:
@@ -35,14 +54,23 @@ class CsvRows:
                 continue
             number = reader.line
             raw = line
+            if line[0] == _BOM_START and line.startswith(BOM):
+                self._irregularities[Irregularity.BYTE_ORDER_MARK] += 1
+                line = line[len(BOM) :]
+                if not line.strip(b" \r"):
+                    continue
             try:
                 if b'"' in line or line.__class__ is LongLine:
-                    reader.put_back(line)
+                    reader.put_back(raw)
                     raw, fields = self._record(reader)
                     cells = [decode(field) for field in fields]
                 else:
                     cells = decode(line.removesuffix(b"\r")).split(self._text_delimiter)
+                if len(cells) != self._width:
+                    cells = self._fitted(cells, reader)
                 contact = build(self._row(cells))
+            except HeaderRowError:
+                self._pass_over(cells, number, raw, reader)
             except InvalidRowError as error:
                 yield RejectedRow(self._file, number, error.reason, error.detail, raw[:RAW_LIMIT])
             else:
@@ -67,13 +95,14 @@ class CsvRows:
             lines.append(self._next_line(reader, len(lines), bytes_left))
             bytes_left -= len(lines[-1])
             content = lines[-1].removesuffix(b"\r")
-            state = scanner.feed(content, lines[-1][len(content) :] + reader.terminator)
+            end = lines[-1][len(content) :] + reader.terminator
+            state = scanner.feed(content.removeprefix(BOM) if len(lines) == 1 else content, end)
             if state is Scan.OPEN and len(scanner.fields) >= len(self._names):
-                self._check_width(len(scanner.fields) + 1)
+                raise self._wrong_width(len(scanner.fields) + 1)
         if state is Scan.BAD:
             raise InvalidRowError("bad_quote", "text follows a closing quote in the same field")
         if len(lines) > 1:
-            self._check_width(len(scanner.fields))
+            self._check_width(scanner.fields)
         return lines, scanner.fields
 
     def _next_line(self, reader: LineReader, ahead: int, bytes_left: int) -> bytes:
@@ -90,7 +119,6 @@ class CsvRows:
         return line
 
     def _row(self, cells: list[str]) -> dict[str, str]:
-        self._check_width(len(cells))
         row = {
             name: cell
             for name, cell in zip(self._names, cells, strict=True)
@@ -100,6 +128,39 @@ class CsvRows:
             row.pop("", None)
         return row
 
-    def _check_width(self, width: int) -> None:
-        if width != len(self._names):
-            raise InvalidRowError("columns", f"{width} columns, the header has {len(self._names)}")
+    def _check_width(self, fields: list[bytes]) -> None:
+        """Check a record of several lines: with another width it may be several rows."""
+        if len(fields) < self._width or any(field.strip() for field in fields[self._width :]):
+            raise self._wrong_width(len(fields))
+
+    def _fitted(self, cells: list[str], reader: LineReader) -> list[str]:
+        """Return as many cells as the header has columns.
+
+        A line without any delimiter is not a row with cells missing: it is part of a text, or
+        the last line of a report. The last line without a line end may be half a row.
+        """
+        extra = cells[self._width :]
+        if any(cell and not cell.isspace() for cell in extra):
+            raise self._wrong_width(len(cells))
+        if extra:
+            self._irregularities[Irregularity.EXTRA_CELLS] += 1
+            return cells[: self._width]
+        if len(cells) == 1 or reader.offset > reader.total or reader.damage is not None:
+            raise self._wrong_width(len(cells))
+        self._irregularities[Irregularity.MISSING_CELLS] += 1
+        return cells + [""] * (self._width - len(cells))
+
+    def _pass_over(self, cells: list[str], number: int, raw: bytes, reader: LineReader) -> None:
+        """Count a header within the rows."""
+        if same_names([cell.strip() for cell in cells], self._own_names):
+            self._irregularities[Irregularity.REPEATED_HEADER] += 1
+            return
+        reader.put_back(raw)
+        problem = (
+            f"line {number} is another header, with other columns than the first one; make a file "
+            "of the rows after it"
+        )
+        raise ColumnsError(self._file, [problem], number, raw)
+
+    def _wrong_width(self, width: int) -> InvalidRowError:
+        return InvalidRowError("columns", f"{width} columns, the header has {self._width}")

@@ -13,7 +13,7 @@ _FLAT_OBJECT = re.compile(
 ).match
 _STRING = re.compile(rb'[^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*+', re.DOTALL).match
 _BETWEEN = re.compile(rb"[ \t\r\n,]*+").match
-_PIECE = re.compile(rb'[^,\[\]{}"\n]++').match
+_PIECE = re.compile(rb'[^,\[\]{}"\r\n]++').match
 _PUNCTUATION = {
     b"{": re.compile(rb'["{}]').search,
     b"[": re.compile(rb'["\[\]]').search,
@@ -182,11 +182,12 @@ class JsonDocument:
         """Take what is not a value of JSON, or a number or a word, up to the next punctuation."""
         text = bytearray()
         while True:
-            end = max(_end(_PIECE(self._data, self._at), self._at), self._at + (not text))
-            text += self._data[self._at : end]
+            end = _end(_PIECE(self._data, self._at), self._at)
+            is_sign = not text and end == self._at
+            text += self._data[self._at : end + is_sign]
             del text[RAW_LIMIT:]
-            self._at = end
-            if self._at < len(self._data) or not self._more():
+            self._at = end + is_sign
+            if is_sign or self._at < len(self._data) or not self._more():
                 return bytes(text)
 
     def _stop(self, damage: str) -> None:

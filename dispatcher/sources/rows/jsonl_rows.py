@@ -30,7 +30,7 @@ class JsonRows:
 
     def rows(self, reader: LineReader | JsonDocument) -> Iterator[Contact | RejectedRow | None]:
         """Yield each row's contact, its rejection, or None if the filter excludes it."""
-        build, take = self._builder.build, reader.take
+        build, take = self._builder.build_object, reader.take
         while (line := take()) is not None:
             if not line.strip():
                 continue
@@ -64,7 +64,7 @@ def _row(line: bytes) -> dict[str, str]:
         cells |= _as_written(row, line)
     if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
         raise InvalidRowError("encoding", "a NUL character")
-    return {name: cell for name, cell in cells.items() if cell and not cell.isspace()}
+    return cells
 
 
 def _lenient(line: bytes) -> object:

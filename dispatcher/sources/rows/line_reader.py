@@ -11,7 +11,8 @@ LINE_LIMIT = 1 << 20
 RAW_LIMIT = 8 << 10
 """Bytes of a rejected row that are kept."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 _PIECE = LINE_LIMIT // 4
 
 
@@ -89,9 +90,9 @@ class LineReader:
             head += piece
             if b"\n" in head or b"\r" in head[:-1] or len(head) > LINE_LIMIT:
                 break
-        if head.startswith(_BOM):
-            del head[: len(_BOM)]
-            self.offset += len(_BOM)
+        if head.startswith(BOM):
+            del head[: len(BOM)]
+            self.offset += len(BOM)
         terminator = _terminator(head)
         self._split(bytes(head), terminator)
         return terminator

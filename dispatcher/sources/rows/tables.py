@@ -7,17 +7,18 @@ from dispatcher.sources.files.byte_source import BeforeRead, Content, FileConten
 from dispatcher.sources.files.parquet_file import ParquetTable
 from dispatcher.sources.files.table_values import Table
 from dispatcher.sources.files.workbook import WorkbookTable
-from dispatcher.sources.options import Layout, RowRules
+from dispatcher.sources.options import Layout
+from dispatcher.sources.rows.column_names import ColumnNames
 from dispatcher.sources.rows.csv_header import read_header
 from dispatcher.sources.rows.line_reader import LineReader
 
 
-def open_table(content: Content, rules: RowRules) -> Table | None:
+def open_table(content: Content, columns: ColumnNames) -> Table | None:
     """Return the table that a content is; None if it is text.
 
     Raises:
         UnreadableFormatError: it is a table that cannot be read.
-        CsvHeaderError: it lacks a column that the rules need.
+        ColumnsError: it lacks a column that the rules need.
 
     """
     if not isinstance(content, FileContent) or content.table_format is None:
@@ -25,7 +26,7 @@ def open_table(content: Content, rules: RowRules) -> Table | None:
     with content.table_file() as file:
         is_parquet = content.table_format == "parquet"
         table: Table = (ParquetTable if is_parquet else WorkbookTable)(file, content.name)
-    _check_names(table, content.name, rules)
+    _check_names(table, content.name, columns)
     return table
 
 
@@ -37,8 +38,8 @@ def table_reader(
     return LineReader(lines, terminator=b"\n", offset=offset, line=line)
 
 
-def _check_names(table: Table, name: str, rules: RowRules) -> None:
+def _check_names(table: Table, name: str, columns: ColumnNames) -> None:
     """Check the names of the columns as a header of CSV is checked."""
     text = io.StringIO()
     csv.writer(text).writerow(table.names)
-    read_header(LineReader(iter((text.getvalue().encode(),))), name, Layout(delimiter=","), rules)
+    read_header(LineReader(iter((text.getvalue().encode(),))), name, Layout(delimiter=","), columns)

@@ -7,6 +7,8 @@ event                  level    meaning
 =====================  =======  ===========================================================
 ``source.batch``       debug    a batch of the source was admitted
 ``file.empty``         warning  a file or stream has no row at all
+``source.irregular``   warning  the first time that something of this kind was passed over or
+                                read as empty in the input, and how often; later ones are debug
 ``request.answered``   debug    a request to the platform succeeded
 ``request.failed``     warning  it failed: status, the platform's words, correlation id
 ``contact.settled``    info     a contact is final: status, reason, new conversation, message

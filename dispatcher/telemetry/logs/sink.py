@@ -19,7 +19,7 @@ from dispatcher.domain.events import (
     Settled,
     Throttled,
 )
-from dispatcher.domain.status import HaltReason
+from dispatcher.domain.status import HaltReason, Irregularity
 from dispatcher.telemetry.fanout import HandlerSink
 from dispatcher.telemetry.logs.format import words
 
@@ -32,6 +32,7 @@ class LogSink(HandlerSink):
 
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
+        self._irregular: set[Irregularity] = set()
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
         self.handlers = {
             RowsRead: self._rows_read,
@@ -60,6 +61,10 @@ class LogSink(HandlerSink):
         )
         if event.empty_file is not None:
             self._log.warning("file.empty", file=event.empty_file)
+        for kind, number in event.irregularities.items():
+            log = self._log.debug if kind in self._irregular else self._log.warning
+            log("source.irregular", kind=kind, number=number)
+            self._irregular.add(kind)
 
     def _answered(self, event: Answered) -> None:
         if not event.failed and not self._logs_debug:

@@ -7,6 +7,7 @@ from itertools import product
 
 from dispatcher.domain.status import (
     HaltReason,
+    Irregularity,
     Reason,
     Resolution,
     RetryReason,
@@ -25,6 +26,7 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "contacts.admitted": (),
     "contacts.duplicate": (),
     "contacts.rejected_rows": (),
+    "source.irregularities": ("kind",),
     "contacts.settled": ("status", "reason"),
     "scope_errors": ("source",),
     "closed_session_conflicts": ("step", "status"),
@@ -133,6 +135,7 @@ def _zeros() -> Iterator[Key]:
     yield from ((name,) for name, tags in COUNTS.items() if not tags)
     for status, reasons in OUTCOMES.items():
         yield from product(("contacts.settled",), (status,), reasons)
+    yield from product(("source.irregularities",), Irregularity)
     yield from product(("scope_errors",), ScopeSource)
     yield from (("closed_session_conflicts", *refusal) for refusal in _REFUSALS)
     yield from product(("retry_loops",), _SENDS)

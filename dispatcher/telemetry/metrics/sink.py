@@ -81,6 +81,8 @@ class StatsdSink(HandlerSink):
         self._client.count(("contacts.admitted",), event.admitted)
         self._client.count(("contacts.duplicate",), event.duplicates)
         self._client.count(("contacts.rejected_rows",), event.rejected)
+        for kind, number in event.irregularities.items():
+            self._client.count(("source.irregularities", kind), number)
 
     def _answered(self, event: Answered) -> None:
         client = event.client

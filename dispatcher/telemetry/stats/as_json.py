@@ -23,6 +23,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
             "rejected": snapshot.rejected_rows,
             "filtered": snapshot.filtered,
         },
+        "irregularities": _plain(snapshot.irregularities),
         "settled": _nested(snapshot.settled),
         "requests": _nested(snapshot.requests),
         "scope_errors": _plain(snapshot.scope_errors),

@@ -21,7 +21,15 @@ from dispatcher.domain.events import (
     Settled,
     Throttled,
 )
-from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
+from dispatcher.domain.status import (
+    HaltReason,
+    Irregularity,
+    Reason,
+    RetryReason,
+    ScopeSource,
+    Status,
+    Step,
+)
 from dispatcher.telemetry.fanout import Handler, HandlerSink
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot, ClientStats
 from dispatcher.telemetry.stats.rates import RollingRate
@@ -49,6 +57,7 @@ class Counts:
     duplicates: int = 0
     rejected_rows: int = 0
     filtered: int = 0
+    irregularities: Counter[Irregularity] = field(default_factory=Counter)
     settled: Counter[tuple[Status, Reason]] = field(default_factory=Counter)
     requests: Counter[tuple[Step, str]] = field(default_factory=Counter)
     scope_errors: Counter[ScopeSource] = field(default_factory=Counter)
@@ -146,6 +155,7 @@ class RunStats(HandlerSink):
         self._counts.duplicates += event.duplicates
         self._counts.rejected_rows += event.rejected
         self._counts.filtered += event.filtered
+        self._counts.irregularities.update(event.irregularities)
 
     def _answered(self, event: Answered) -> None:
         self._counts.requests[event.step, event.status] += 1

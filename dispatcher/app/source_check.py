@@ -1,0 +1,183 @@
+"""Checks a source: the columns of its files, and what a run would meet in all of its rows."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from dispatcher.app.wiring import make_row_rules, make_source
+from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.status import Irregularity
+from dispatcher.engine.clock import SystemClock
+from dispatcher.ledgers.read.dry_run_view import DryRunView
+from dispatcher.ports import Batch
+from dispatcher.settings import Settings
+from dispatcher.sources.files.file_source import FileSource
+from dispatcher.sources.files.folder_source import FolderSource
+from dispatcher.sources.rows.column_names import ColumnNames
+from dispatcher.sources.suppression_list import SuppressionList
+
+IsSuppressed = Callable[[Contact], bool]
+"""Returns True if a contact is on the campaign's opt-out list."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutList:
+    """The campaign's opt-out list: how many values it has, and whom it matches."""
+
+    values: int
+    is_suppressed: IsSuppressed
+
+
+@dataclass(slots=True)
+class SourceReport:
+    """What a run would meet in a source that is read from its beginning.
+
+    ``contacts`` are those that a run would admit now, ``duplicates`` rows whose key is in the
+    ledger or in an earlier row. ``same_person`` are contacts whose person is in an earlier row or
+    has the campaign's message. ``unused`` are columns of contacts that neither have a meaning nor
+    are used by a template or a rule, with the number of cells. ``zones`` are time zones,
+    ``unknown_zones`` cells that are none. ``encodings`` are the probable ones of rows that are not
+    UTF-8. ``listed`` is the number of values of the opt-out list, None if there is none, and
+    ``suppressed`` how many contacts it matches.
+    """
+
+    rows: int = 0
+    contacts: int = 0
+    duplicates: int = 0
+    filtered: int = 0
+    expired: int = 0
+    same_person: int = 0
+    without_person: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    irregularities: Counter[Irregularity] = field(default_factory=Counter)
+    zones: Counter[str] = field(default_factory=Counter)
+    unknown_zones: int = 0
+    encodings: Counter[str] = field(default_factory=Counter)
+    unused: Counter[str] = field(default_factory=Counter)
+    listed: int | None = None
+    suppressed: int = 0
+
+
+def column_problems(settings: Settings) -> list[str]:
+    """Return what is wrong with the columns of the files of all campaigns.
+
+    Streams are left out, since they can be read only once.
+
+    Raises:
+        SourceError: no file exists.
+
+    """
+    sources = [make_source(settings.only(one), once=True) for one in settings.campaigns]
+    files = [source for source in sources if isinstance(source, FileSource | FolderSource)]
+    return [problem for source in files for problem in source.column_problems({})]
+
+
+def check_source(settings: Settings) -> SourceReport:
+    """Read the source of one campaign to its end, and report what a run would meet.
+
+    Nothing is sent, and nothing is written.
+
+    Raises:
+        SourceError: the source cannot be read, or its columns are not as the settings need them.
+        LedgerError: the ledger is there and cannot be read.
+
+    """
+    return asyncio.run(_check(settings, open_opt_out_list(settings)))
+
+
+def open_opt_out_list(settings: Settings) -> OptOutList | None:
+    """Return the opt-out list of the settings; None if there is none.
+
+    Raises:
+        SourceError: it cannot be read.
+
+    """
+    path = settings.rules.suppression_file
+    if not path:
+        return None
+    listed = SuppressionList(Path(path), lambda _reason: None)
+    return OptOutList(len(listed), lambda contact: listed.matches(_names(contact)))
+
+
+def _names(contact: Contact) -> tuple[str | None, ...]:
+    return (contact.key, contact.conversation_id, contact.external_contact_id, contact.address)
+
+
+async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport:
+    report = SourceReport(listed=None if opt_out is None else opt_out.values)
+    scan = _Scan(settings, report, opt_out)
+    with DryRunView(settings.ledger.path, settings.campaign) as ledger:
+        source = make_source(settings, once=True)
+        async with aclosing(source.batches({})) as batches:
+            async for batch in batches:
+                scan.count(batch, ledger)
+    return report
+
+
+class _Scan:
+    def __init__(
+        self, settings: Settings, report: SourceReport, opt_out: OptOutList | None
+    ) -> None:
+        self._report = report
+        self._is_suppressed = opt_out.is_suppressed if opt_out else None
+        self._used = frozenset(ColumnNames(make_row_rules(settings)).without_meaning())
+        self._zone_column = settings.rules.timezone_column
+        self._now = SystemClock().time()
+
+    def count(self, batch: Batch, ledger: DryRunView) -> None:
+        report, new = self._report, ledger.fresh(batch.contacts)
+        report.rows += batch.rows
+        report.filtered += batch.filtered
+        report.contacts += len(new)
+        report.duplicates += len(batch.contacts) - len(new)
+        report.irregularities.update(batch.irregularities)
+        for row in batch.rejected:
+            self._count_rejected(row)
+        for contact in new:
+            self._count_contact(contact, ledger)
+
+    def _count_rejected(self, row: RejectedRow) -> None:
+        self._report.rejected[row.reason] += 1
+        if row.reason == "encoding":
+            self._report.encodings[probable_encoding(row.raw)] += 1
+
+    def _count_contact(self, contact: Contact, ledger: DryRunView) -> None:
+        report, person = self._report, contact.external_contact_id
+        report.expired += contact.expires_at is not None and contact.expires_at <= self._now
+        report.without_person += person is None
+        report.same_person += person is not None and ledger.reached(person)
+        report.suppressed += self._is_suppressed is not None and self._is_suppressed(contact)
+        report.unused.update(contact.attributes.keys() - self._used)
+        if self._zone_column:
+            self._count_zone(contact.attributes.get(self._zone_column, "").strip())
+
+    def _count_zone(self, name: str) -> None:
+        if not name:
+            self._report.zones["none"] += 1
+        elif _is_zone(name):
+            self._report.zones[name] += 1
+        else:
+            self._report.unknown_zones += 1
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def probable_encoding(raw: bytes) -> str:
+    """Return the encoding that a row which is not UTF-8 probably has."""
+    if b"\0" in raw:
+        return "UTF-16, or NUL characters"
+    try:
+        raw.decode("cp1252")
+    except UnicodeDecodeError:
+        return "unknown"
+    return "Windows-1252"

@@ -1,0 +1,43 @@
+"""Ids as the ledger has them: a UUID in lower case, and in older campaigns as the row had it."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from dispatcher.domain.ids import canonical_id
+from dispatcher.ledgers.codec import person_as_spelled, person_of
+from dispatcher.ledgers.statements import SQL
+
+
+def spellings(id_: str) -> tuple[str, ...]:
+    """Return the forms in which a ledger may have an id, the present one first."""
+    canonical = canonical_id(id_)
+    upper = canonical.upper()
+    is_uuid = canonical_id(upper) == canonical
+    return tuple(dict.fromkeys((canonical, upper, id_) if is_uuid else (id_,)))
+
+
+def spelled_keys(
+    connection: sqlite3.Connection, campaign: int, keys: Iterable[str]
+) -> dict[str, str]:
+    """Return the keys under which the campaign may have contacts, with the present form of each."""
+    if not _has_upper_case(connection, campaign):
+        return {key: key for key in keys}
+    return {spelled: key for key in keys for spelled in spellings(key)}
+
+
+def spelled_people(
+    connection: sqlite3.Connection, campaign: int, external_ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the hashes under which the campaign may have people, with the present one of each."""
+    if not _has_upper_case(connection, campaign):
+        return {person: person for person in map(person_of, external_ids)}
+    return {
+        person_as_spelled(spelled): person_of(id_)
+        for id_ in external_ids
+        for spelled in spellings(id_)
+    }
+
+
+def _has_upper_case(connection: sqlite3.Connection, campaign: int) -> bool:
+    row = connection.execute(SQL["has_upper_case"], (campaign,)).fetchone()
+    return row is not None and bool(row[0])

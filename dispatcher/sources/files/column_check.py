@@ -1,0 +1,33 @@
+"""Checks the columns of files, without their rows."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from dispatcher.ports import Position, SourceError
+from dispatcher.sources.batching import check_columns
+from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.options import Layout, RowRules
+from dispatcher.sources.rows.columns_error import ColumnsError
+
+
+def problems_of(
+    paths: Iterable[str], known: Mapping[str, Position], rules: RowRules, layout: Layout
+) -> list[str]:
+    """Return what is wrong with the columns of the files that are not read to their end.
+
+    A file that cannot be read is left out: reading it reports that.
+    """
+    return [problem for path in paths for problem in _problem(path, known, rules, layout)]
+
+
+def _problem(
+    path: str, known: Mapping[str, Position], rules: RowRules, layout: Layout
+) -> Iterator[str]:
+    try:
+        with FileContent(path) as content:
+            position = known.get(content.fingerprint)
+            if position is None or not position.done:
+                check_columns(content, rules, layout)
+    except ColumnsError as error:
+        yield str(error)
+    except SourceError:
+        return

@@ -1,0 +1,102 @@
+"""``dispatcher check``: the columns of the files, and with --source all of their rows."""
+
+import pytest
+from click.testing import CliRunner
+
+from dispatcher.app.source_check import probable_encoding
+from dispatcher.cli import cli
+
+CONFIG = """
+campaign = "carts"
+message.text = "Hello {name}"
+[source]
+path = "contacts.csv"
+filter = { status = "open" }
+[rules]
+quiet_hours = "21:00-08:00"
+timezone_column = "tz"
+suppression_file = "optout.txt"
+[platform]
+base_url = "https://api.example.com"
+"""
+HEADER = b"CONVERSATION_ID,External Contact Id,Name,status,TZ,expires_at,note\n"
+
+
+@pytest.fixture
+def check(monkeypatch, tmp_path):
+    """Run the command on a file with these bytes; return its exit code and its words."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(data, *options):
+        (tmp_path / "dispatcher.toml").write_text(CONFIG)
+        (tmp_path / "optout.txt").write_text("X-2\nx-9\n")
+        (tmp_path / "contacts.csv").write_bytes(data)
+        secrets = {"DISPATCHER_CLIENT_ID": "a", "DISPATCHER_CLIENT_SECRET": "b", "COLUMNS": "120"}
+        result = CliRunner(env=secrets).invoke(cli, ["check", *options])
+        return result.exit_code, " ".join(result.output.replace("|", " ").split())
+
+    return run
+
+
+def test_the_whole_file_is_reported(check):
+    """Every row is in the report; nothing of a row is, but zones and names of columns."""
+    rows = [
+        b"c1,x-1,Ada,open,Europe/Berlin,,secret\n",
+        b"c1,x-1,Ada,open,Europe/Berlin,,secret\n",
+        b"c2,x-2,Ben,open,Bonn,2020-01-01,\n",
+        b"c3,NULL,Eva,open,,,\n",
+        b"c4,x-4,NULL,open,,,\n",
+        b"c5,x-1,Udo,open,,,\n",
+        b"c6,x-6,Udo,closed,,,\n",
+        b"c7,1.5E+15,Udo,open,,,\n",
+        b"c8,x-8,J\xfcrgen,open,,,\n",
+        HEADER,
+    ]
+    code, words = check(HEADER + b"".join(rows), "--source")
+    assert code == 0
+    for line in (
+        "new contact 4",
+        "duplicate key in an earlier row or in the ledger 1",
+        "rejected row encoding 1",
+        "rejected row mangled_number 1",
+        "rejected row null_marker 1",
+        "filtered kept out by source.filter 1",
+        "opt-out list values 2",
+        "opt-out list contacts that it matches 1",
+        "of the contacts expired already 1",
+        "of the contacts person in an earlier row, or reached before 1",
+        "of the contacts without external contact id 1",
+        "irregular cells that mean no value, such as NULL 2",
+        "irregular headers within the rows, passed over 1",
+        "not UTF-8 Windows-1252 1",
+        "time zone Europe/Berlin 1",
+        "time zone none 2",
+        "time zone not a zone 1",
+        "column not used note 1",
+        "all rows 9",
+    ):
+        assert line in words
+    assert "secret" not in words
+    assert "Bonn" not in words
+
+
+def test_the_rows_are_read_only_if_that_was_asked_for(check):
+    """Without --source the columns alone are checked; a path may follow it."""
+    assert "all rows" not in check(HEADER)[1]
+    assert "all rows 0" in check(HEADER, "--source", "contacts.csv")[1]
+
+
+def test_wrong_columns_are_an_error(check):
+    """The exit code is that of a source, and the words have the line to write."""
+    code, words = check(b"conversation_id,name,status,tz,valid_until\n")
+    assert code == 3
+    assert 'source.columns = { expires_at = "valid_until" }' in words
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding"),
+    [(b"J\xfcrgen", "Windows-1252"), (b"J\0", "UTF-16, or NUL characters"), (b"\x81", "unknown")],
+)
+def test_the_encoding_of_a_row(raw, encoding):
+    """It is a guess, from the row's bytes."""
+    assert probable_encoding(raw) == encoding

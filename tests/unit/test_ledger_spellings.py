@@ -1,0 +1,72 @@
+"""A UUID in another case is the same contact and the same person, in older ledgers too."""
+
+from contextlib import closing
+
+import pytest
+
+from dispatcher.domain.contact import Contact
+from dispatcher.ledgers import schema
+from dispatcher.ledgers.codec import key_hash, person_as_spelled, person_of
+from dispatcher.ledgers.spellings import spellings
+from dispatcher.ledgers.write.admission import reached_people, unknown_keys
+
+UPPER = "3F2504E0-4F89-41D3-9A0C-0305E82C3301"
+LOWER = UPPER.lower()
+OTHER = "AF2504E0-4F89-41D3-9A0C-0305E82C3301"
+ADD = (
+    "INSERT INTO contact (campaign_id, lately, status, due, key, conversation_id, text_sha256, "
+    "external_contact_id, person) VALUES (1, 0, 'ready', 0, ?, 'c', x'00', ?, ?)"
+)
+
+
+def contact(key):
+    return Contact(key, "c", "Hello")
+
+
+@pytest.fixture
+def older(tmp_path, monkeypatch):
+    """Return a ledger that an older version began, with a key and a person in upper case."""
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-1])
+        with closing(schema.open_for_writing(path)) as connection:
+            connection.execute("INSERT INTO campaign (name, created_at) VALUES ('old', 0)")
+            connection.execute(ADD, (UPPER, OTHER, person_as_spelled(OTHER)))
+            for contact_id, person in enumerate((OTHER, UPPER), 1):
+                row = (person_as_spelled(person), contact_id)
+                connection.execute("INSERT INTO reached VALUES (0, ?, ?, 1, 0)", row)
+    with closing(schema.open_for_writing(path)) as connection:
+        connection.execute("INSERT INTO campaign (name, created_at) VALUES ('new', 0)")
+        yield connection
+
+
+def test_an_admitted_contact_is_not_new_in_lower_case(older):
+    """Only the campaign that was there before is looked up in both cases."""
+    assert unknown_keys(older, 1, [contact(LOWER), contact("k")]) == [contact("k")]
+    assert unknown_keys(older, 2, [contact(LOWER)]) == [contact(LOWER)]
+
+
+def test_a_pruned_contact_is_not_new_in_lower_case(older):
+    """Its hash is that of the key as it was."""
+    older.execute("DELETE FROM contact")
+    older.execute("INSERT INTO pruned VALUES (1, ?)", (key_hash(UPPER),))
+    assert unknown_keys(older, 1, [contact(LOWER), contact("k")]) == [contact("k")]
+
+
+def test_a_person_who_was_reached_is_known_in_any_case(older):
+    """The hash that comes back is the one that the ledger uses now."""
+    assert reached_people(older, 1, [LOWER, "x"]) == {person_of(LOWER)}
+    assert person_of(UPPER) == person_of(LOWER) != person_as_spelled(UPPER)
+
+
+def test_the_people_of_contacts_with_ids_get_the_present_hash(older):
+    """A cap over all campaigns finds them; who is known by a hash alone keeps that hash."""
+    people = {person for (person,) in older.execute("SELECT person FROM reached")}
+    assert people == {person_of(OTHER), person_as_spelled(UPPER)}
+    assert older.execute("SELECT person FROM contact").fetchall() == [(person_of(OTHER),)]
+
+
+def test_only_uuids_have_several_spellings():
+    """Any other id differs from one in another case."""
+    assert spellings(LOWER) == (LOWER, UPPER)
+    assert spellings("Abc-1") == ("Abc-1",)
