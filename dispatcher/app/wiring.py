@@ -63,6 +63,7 @@ def make_row_rules(settings: Settings) -> RowRules:
         subject=settings.message.subject or None,
         needed=_needed_columns(settings, columns),
         zone=require_zone(source.timezone),
+        date_format=source.date_format or None,
         text_limit=text_limit(settings),
         text_problem=text_problem(settings),
         null_values=source.null_values,

@@ -34,7 +34,8 @@ class RowsRead:
 
     ``bad_rows`` are the ``rejected`` ones. ``file_done`` is the file that ended with this batch;
     None if it goes on, or if the source cannot be read again.
-    ``irregularities`` are counts of what was passed over or read as empty.
+    ``irregularities`` are counts of what was passed over or read as empty. ``empty_file`` is a file
+    or stream that has no row at all.
     """
 
     rows: int
@@ -45,6 +46,7 @@ class RowsRead:
     bad_rows: tuple[BadRow, ...] = ()
     file_done: str | None = None
     irregularities: Mapping[Irregularity, int] = field(default_factory=dict)
+    empty_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class Intake:
                 filtered=batch.filtered,
                 bad_rows=tuple(BadRow(row.file, row.line, row.reason) for row in batch.rejected),
                 file_done=position.file if position is not None and position.done else None,
+                empty_file=batch.empty_file,
                 irregularities=batch.irregularities,
             )
         )

@@ -31,7 +31,8 @@ class Batch:
 
     ``position`` is None for a source that can only be read from its beginning (standard input).
     ``filtered`` is the number of rows that the filter excluded. ``irregularities`` are counts of
-    what was passed over or read as empty.
+    what was passed over or read as empty. ``empty_file`` is the name of a file or stream that was
+    read from its beginning to its end and has no row.
     """
 
     contacts: Sequence[Contact]
@@ -39,6 +40,7 @@ class Batch:
     filtered: int = 0
     position: Position | None = None
     irregularities: Mapping[Irregularity, int] = field(default_factory=dict)
+    empty_file: str | None = None
 
     @property
     def rows(self) -> int:

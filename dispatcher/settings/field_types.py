@@ -20,6 +20,7 @@ from dispatcher.platforms.genesys.regions import (
 )
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.sources.options import is_delimiter
+from dispatcher.sources.rows.dates import check_date_format
 from dispatcher.sources.rows.template import Template
 
 _ALIAS = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -175,6 +176,14 @@ def _dates_as_text(value: object) -> object:
     return tuple(day.isoformat() if type(day) is date else day for day in value)
 
 
+def _date_format(value: str) -> str:
+    try:
+        check_date_format(value)
+    except ValueError as error:
+        raise WrongValueError(str(error), 'for example "%d.%m.%Y %H:%M"') from error
+    return value
+
+
 def _quiet(value: str) -> str:
     try:
         QuietHours.parse(value)
@@ -203,6 +212,7 @@ BaseUrl = Annotated[str, _or_empty(base_url)]
 Region = Annotated[str, _or_empty(_region)]
 Proxy = Annotated[str, _or_empty(_proxy)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
+DateFormat = Annotated[str, _or_empty(_date_format)]
 Quiet = Annotated[str, _or_empty(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, AfterValidator(_not_blank)]

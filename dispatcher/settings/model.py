@@ -15,6 +15,7 @@ from dispatcher.settings.field_types import (
     AttributeFilter,
     BaseUrl,
     Campaign,
+    DateFormat,
     Delimiter,
     Header,
     Holidays,
@@ -51,6 +52,7 @@ class SourceSettings(SettingsSection):
     delimiter: Delimiter = "auto"
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
+    date_format: DateFormat = ""
     columns: dict[Meaning, Text] = Field(default_factory=dict)
     header: Header = ()
     attributes: Texts = ()

@@ -3,20 +3,23 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Protocol
 
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
 from dispatcher.ports import Batch, Position
-from dispatcher.sources.files.byte_source import Content, FileContent
+from dispatcher.sources.files.byte_source import BeforeRead, Content, FileContent
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.csv_header import read_header
 from dispatcher.sources.rows.csv_rows import CsvRows
-from dispatcher.sources.rows.format import is_json_lines
+from dispatcher.sources.rows.format import Shape, shape_of
+from dispatcher.sources.rows.json_document import JsonDocument
 from dispatcher.sources.rows.jsonl_rows import JsonRows
 from dispatcher.sources.rows.line_reader import LineReader
 from dispatcher.sources.rows.object_columns import check_objects, hold_back
+from dispatcher.sources.rows.tables import open_table, table_reader
 from dispatcher.sources.thread_bridge import BatchChannel
 
 BATCH_ROWS = 256
@@ -27,19 +30,33 @@ _BATCH_SECONDS = 0.1
 ParsedRow = Contact | RejectedRow | None
 
 
-class Batcher:
-    """Groups rows into batches and sends each with the position after its last row."""
+class Cursor(Protocol):
+    """How far a content was read; see `LineReader` for the attributes."""
 
-    def __init__(self, content: Content, channel: BatchChannel) -> None:
+    offset: int
+    total: int
+    line: int
+    damage: str | None
+    torn: bytes
+
+
+class Batcher:
+    """Groups rows into batches and sends each with the position after its last row.
+
+    ``has_rows`` says that there were rows before the place where reading begins.
+    """
+
+    def __init__(self, content: Content, channel: BatchChannel, *, has_rows: bool = False) -> None:
         self._content = content
         self._channel = channel
-        self._reader: LineReader | None = None
+        self._reader: Cursor | None = None
         self._irregularities: Counter[Irregularity] = Counter()
         self._waiting_since: float | None = None
+        self._has_rows = has_rows
         self._start_batch(0)
 
     def gather(
-        self, rows: Iterator[ParsedRow], reader: LineReader, irregularities: Counter[Irregularity]
+        self, rows: Iterator[ParsedRow], reader: Cursor, irregularities: Counter[Irregularity]
     ) -> None:
         """Take all rows; send a batch whenever it is full.
 
@@ -55,7 +72,7 @@ class Batcher:
             self._flush(reader, done=False)
             raise
 
-    def _take(self, rows: Iterator[ParsedRow], reader: LineReader) -> None:
+    def _take(self, rows: Iterator[ParsedRow], reader: Cursor) -> None:
         self._start_batch(reader.offset)
         for row in rows:
             if row.__class__ is Contact:
@@ -66,7 +83,7 @@ class Batcher:
             if self._rows >= BATCH_ROWS or reader.offset >= self._full_at:
                 self._flush(reader, done=False)
 
-    def finish(self, reader: LineReader, *rejected: RejectedRow) -> None:
+    def finish(self, reader: Cursor, *rejected: RejectedRow) -> None:
         """Send the last batch, whose position says that the content was read to its end."""
         self._rejected += rejected
         self._rows += len(rejected)
@@ -82,16 +99,19 @@ class Batcher:
         elif time.monotonic() - self._waiting_since >= _BATCH_SECONDS:
             self._flush(self._reader, done=False)
 
-    def _flush(self, reader: LineReader, *, done: bool) -> None:
+    def _flush(self, reader: Cursor, *, done: bool) -> None:
         filtered = self._rows - len(self._contacts) - len(self._rejected)
         position, content = None, self._content
         if content.fingerprint is not None:
             offset = min(reader.offset, reader.total)
             position = Position(content.name, content.fingerprint, offset, reader.line, done=done)
-        if self._rows or position is not None or self._irregularities:
+        self._has_rows = self._has_rows or self._rows > 0
+        empty_file = content.name if done and not self._has_rows else None
+        if self._rows or position is not None or self._irregularities or empty_file is not None:
             counts = dict(self._irregularities)
             self._irregularities.clear()
-            self._channel.put(Batch(self._contacts, self._rejected, filtered, position, counts))
+            batch = Batch(self._contacts, self._rejected, filtered, position, counts, empty_file)
+            self._channel.put(batch)
         self._start_batch(reader.offset)
 
     def _start_batch(self, offset: int) -> None:
@@ -107,40 +127,28 @@ def read_content(
 ) -> None:
     """Read a content from ``start`` to its end.
 
-    Compressed content that is cut short or corrupt yields its rows up to there, then one
-    rejected row, ``unreadable``. It counts as read to its end, so that it is not read again and
-    again. Once repaired it is another file, which is read as a whole.
+    Content that is cut short or corrupt yields its rows up to there, then one rejected row,
+    ``unreadable``. It counts as read to its end, so that it is not read again and again. Once
+    repaired it is another file, which is read as a whole.
 
     Raises:
         SourceError: it cannot be read.
+        UnreadableFormatError: it has a format that is not read.
         ColumnsError: its columns are not as the settings need them.
         ReaderClosedError: the channel was closed.
 
     """
-    batcher = Batcher(content, channel)
-    reader = LineReader(content.chunks(0, batcher.flush_if_due))
+    begin = start if start is not None and start.offset else None
+    batcher = Batcher(content, channel, has_rows=begin is not None)
     builder = ContactBuilder(rules)
-    rows = _open_rows(content, reader, builder, layout)
-    if start is not None and start.offset:
-        reader = LineReader(
-            content.chunks(start.offset, batcher.flush_if_due),
-            terminator=reader.terminator,
-            offset=start.offset,
-            line=start.line,
-        )
-    elif isinstance(rows, JsonRows) and isinstance(content, FileContent):
-        reader = LineReader(content.chunks(0, batcher.flush_if_due))
-    if rows is not None:
-        made = rows.rows(reader)
-        if content.fingerprint is None and isinstance(rows, JsonRows):
-            made = hold_back(made, content.name, builder)
-        batcher.gather(made, reader, builder.irregularities)
-    damage = reader.damage
-    if damage is None:
-        batcher.finish(reader)
+    cursor, rows = _open(content, begin, builder, layout, batcher.flush_if_due)
+    batcher.gather(rows, cursor, builder.irregularities)
+    if cursor.damage is None:
+        batcher.finish(cursor)
     else:
-        line = reader.line + 1
-        batcher.finish(reader, RejectedRow(content.name, line, "unreadable", damage, reader.torn))
+        line = cursor.line + 1
+        row = RejectedRow(content.name, line, "unreadable", cursor.damage, cursor.torn)
+        batcher.finish(cursor, row)
 
 
 def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None:
@@ -151,25 +159,62 @@ def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None
         ColumnsError: its columns are not as the settings need them.
 
     """
-    reader = LineReader(content.chunks(0, lambda: None))
-    _open_rows(content, reader, ContactBuilder(rules), layout)
+    _open(content, None, ContactBuilder(rules), layout, lambda: None)
 
 
-def _open_rows(
-    content: Content, reader: LineReader, builder: ContactBuilder, layout: Layout
-) -> CsvRows | JsonRows | None:
-    """Return the parser for the content's format, after its header; None if it has no rows.
-
-    If it is that of objects in a file, ``reader`` cannot be used any more.
-    """
+def _open(
+    content: Content,
+    start: Position | None,
+    builder: ContactBuilder,
+    layout: Layout,
+    before_read: BeforeRead,
+) -> tuple[Cursor, Iterator[ParsedRow]]:
+    """Open a content after ``start``; return its cursor and its rows."""
     name = content.name
-    if is_json_lines(name, layout, reader):
-        if isinstance(content, FileContent):  # its readers share one place in the file
-            reader = LineReader(content.chunks(0, lambda: None))
-            scan = ContactBuilder(builder.rules)
-            check_objects(JsonRows(name, scan).rows(reader), name, scan)
-        return JsonRows(name, builder)
+    offset, line = (0, 0) if start is None else (start.offset, start.line)
+    table = open_table(content, builder.columns)
+    if table is not None and isinstance(content, FileContent):
+        reader = table_reader(table, content, offset, line, before_read)
+        return reader, JsonRows(name, builder).rows(reader)
+    id_column = builder.rules.column("conversation_id")
+    shape, chunks = shape_of(content.chunks(0, before_read), name, layout, id_column)
+    if shape != "csv":
+        return _open_json(content, shape, chunks, (offset, line), builder, before_read)
+    reader = LineReader(chunks)
     header = read_header(reader, name, layout, builder.columns)
+    if start is not None:
+        rest = content.chunks(offset, before_read)
+        reader = LineReader(rest, terminator=reader.terminator, offset=offset, line=line)
     if header is None:
-        return None
-    return CsvRows(name, header, builder, layout.max_record_lines)
+        return reader, iter(())
+    return reader, CsvRows(name, header, builder, layout.max_record_lines).rows(reader)
+
+
+def _open_json(
+    content: Content,
+    shape: Shape,
+    chunks: Iterator[bytes],
+    at: tuple[int, int],
+    builder: ContactBuilder,
+    before_read: BeforeRead,
+) -> tuple[Cursor, Iterator[ParsedRow]]:
+    """Check the columns of a content of objects, and open it after ``at``."""
+    reader = _json_reader(shape, chunks, (0, 0), b"")
+    if not isinstance(content, FileContent):
+        rows = JsonRows(content.name, builder).rows(reader)
+        return reader, hold_back(rows, content.name, builder)
+    scan = ContactBuilder(builder.rules)
+    check_objects(JsonRows(content.name, scan).rows(reader), content.name, scan)
+    terminator = reader.terminator if isinstance(reader, LineReader) and at[0] else b""
+    rest = content.chunks(at[0], before_read)  # its readers share one place in the file
+    reader = _json_reader(shape, rest, at, terminator)
+    return reader, JsonRows(content.name, builder).rows(reader)
+
+
+def _json_reader(
+    shape: Shape, chunks: Iterator[bytes], at: tuple[int, int], terminator: bytes
+) -> LineReader | JsonDocument:
+    offset, line = at
+    if shape == "json_lines":
+        return LineReader(chunks, terminator=terminator or None, offset=offset, line=line)
+    return JsonDocument(chunks, is_array=shape == "json_array", offset=offset, line=line)

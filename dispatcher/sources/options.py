@@ -52,10 +52,10 @@ class RowRules:
     ``filter`` maps a column's name in the file to the values that are accepted; rows that do not
     match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
     neither. ``needed`` are other columns that the settings name, so that a file without one of them
-    is refused. ``zone`` is the time zone of dates without an offset. ``text_limit`` is the most
+    is refused. ``zone`` is the time zone of dates without an offset; ``date_format`` is a format of
+    `datetime.strptime` for dates that are not recognised otherwise. ``text_limit`` is the most
     characters that a message may have. ``text_problem`` returns why a text cannot be sent for
-    another reason than its number of characters, "" if it can.
-    ``null_values`` are texts that mean an empty cell, in any case. ``attributes`` are columns
+    another reason than its number of characters, "" if it can. ``null_values`` are texts that mean an empty cell, in any case. ``attributes`` are columns
     without a meaning, whatever their names look like. ``named`` are further columns that the
     settings name. ``mangled_numbers`` says what happens to an id that a spreadsheet has changed.
 
@@ -71,6 +71,7 @@ class RowRules:
     subject: str | None = None
     needed: Collection[str] = ()
     zone: tzinfo = UTC
+    date_format: str | None = None
     text_limit: int = TEXT_LIMIT
     text_problem: Callable[[str], str] | None = None
     null_values: Collection[str] = NULL_VALUES
@@ -109,7 +110,7 @@ def is_delimiter(value: str) -> bool:
 class Layout:
     """How the bytes of the input become rows.
 
-    ``format`` "auto" is decided by the file's name, else by the first byte. ``delimiter`` is one
+    ``format`` "auto" is decided by the content; "jsonl" is JSON in any layout. ``delimiter`` is one
     ASCII character, or "auto": taken from the header. A quoted field may have
     ``max_record_lines`` lines at most. ``header`` has the names of the columns of CSV files that
     have no header; a first line that has the same names is one all the same.

@@ -107,6 +107,13 @@ def test_an_event_is_one_line(tmp_path, fact, event, level, fields):
     assert fields.items() <= line.items()
 
 
+def test_a_file_without_rows_has_a_line_of_its_own(tmp_path):
+    """At the usual level, since nothing else would show it."""
+    event = e.RowsRead(0, 0, 0, 0, 0, empty_file="a.csv")
+    (line,) = logged(tmp_path, event, level="info")
+    assert (line["event"], line["level"], line["file"]) == ("file.empty", "warning", "a.csv")
+
+
 def test_the_level_keeps_lines_out(tmp_path):
     """At the usual level, what is of use to developers alone is not written."""
     got = logged(tmp_path, e.RowsRead(1, 1, 0, 0, 0), SETTLED, e.StateAged(1.0), level="info")

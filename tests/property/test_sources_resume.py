@@ -1,8 +1,12 @@
 """Resuming from any position gives exactly the rows that are left."""
 
 import asyncio
+import bz2
 import gzip
+import io
+import lzma
 import tempfile
+import zipfile
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,7 +18,23 @@ from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules
 
 RULES = RowRules(text="Hello", filter={"a": ["x", "y"]})
-PACKERS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+
+
+def zipped(data):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", data)
+    return packed.getvalue()
+
+
+PACKERS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zip": zipped,
+}
 
 CSV_LINES = st.sampled_from(
     [
@@ -34,6 +54,25 @@ CSV_LINES = st.sampled_from(
 JSON_LINES = st.sampled_from(
     [b'{"conversation_id":"c","a":"x"}', b'{"a":"x"}', b'{"a":"z"}', b"", b"[", b"\xff", b"{}"]
 )
+JSON_VALUES = st.sampled_from(
+    [
+        b'{"conversation_id":"c","a":"x"}',
+        b'{\n "conversation_id": "c",\r\n "a": "y", "o": {"n": [1, {"q": "}\\""}]}\n}',
+        b'{"a":"x"}',
+        b'{"conversation_id":"c","a":"z"}',
+        b'{"conversation_id":"c","a":"x}',
+        b'{"conversation_id":"c","a":NaN}',
+        b'{"conversation_id":"c","a":"\xff"}',
+        b'"text, ]"',
+        b"[1, [2]]",
+        b"17",
+        b"null",
+        b"{",
+        b"}",
+        b"nonsense",
+    ]
+)
+JSON_SEPARATORS = st.sampled_from([b",", b" ,\n  ", b"\n", b"\r\n\r\n", b" "])
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 BEGINNINGS = st.sampled_from([b"", b"\xef\xbb\xbf", b"\n"])
 
@@ -53,7 +92,7 @@ def summed(batches):
     )
 
 
-def check(name, data, batch_rows):
+def check(name, data, batch_rows, *, to_the_end=True):
     with (
         tempfile.TemporaryDirectory() as folder,
         patch("dispatcher.sources.batching.BATCH_ROWS", batch_rows),
@@ -62,7 +101,7 @@ def check(name, data, batch_rows):
         path.write_bytes(PACKERS[path.suffix if path.suffix in PACKERS else ""](data))
         batches = drained(path, {})
         assert [batch.position.done for batch in batches] == [False] * (len(batches) - 1) + [True]
-        assert batches[-1].position.offset == len(data)
+        assert batches[-1].position.offset == len(data) or not to_the_end
         for number, batch in enumerate(batches, 1):
             known = {batch.position.fingerprint: batch.position}
             assert summed(drained(path, known)) == summed(batches[number:])
@@ -82,3 +121,23 @@ def test_resuming_a_json_lines_file(lines, end, beginning, batch_rows, data):
     suffix = data.draw(st.sampled_from(list(PACKERS)))
     content = beginning.replace(b"\n", end) + end.join([b'{"conversation_id":"c","a":"x"}', *lines])
     check(f"a.jsonl{suffix}", content, batch_rows)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(JSON_VALUES, max_size=12),
+    JSON_SEPARATORS,
+    st.sampled_from([(b"[", b"]"), (b"\xef\xbb\xbf[\n", b"\n]\n"), (b"[", b""), (b"", b"")]),
+    st.integers(1, 4),
+    st.data(),
+)
+def test_resuming_a_json_document(values, separator, brackets, batch_rows, data):
+    """An array or objects one behind the other, whole or cut short, plain and compressed."""
+    suffix = data.draw(st.sampled_from(list(PACKERS)))
+    content = (
+        brackets[0] + separator.join([b'{\n"a":"z","conversation_id":"c"}', *values]) + brackets[1]
+    )
+    with patch(
+        "dispatcher.sources.files.byte_source._CHUNK", data.draw(st.sampled_from([3, 1 << 16]))
+    ):
+        check(f"a.json{suffix}", content, batch_rows, to_the_end=False)

@@ -1,18 +1,37 @@
 """Compressed input."""
 
 import asyncio
+import bz2
 import gzip
+import io
+import lzma
+import zipfile
 
 import pytest
 import zstandard
 
+from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
-from dispatcher.sources.options import RowRules
+from dispatcher.sources.options import RowRules, Timing
 
 HEADER = b"conversation_id,a\n"
 ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(5000)]
 PLAIN = HEADER + b"".join(ROWS)
-PACKERS = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+PACKERS = {
+    ".gz": gzip.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+
+
+def zipped(files):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
 
 all_packers = pytest.mark.parametrize("suffix", PACKERS)
 
@@ -85,20 +104,126 @@ def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
 
 
 @all_packers
-@pytest.mark.parametrize("data", [b"conversation_id\nc1\n", bytes(100)])
-def test_what_only_claims_to_be_compressed(tmp_path, suffix, data):
-    """Not a single row comes out, and the file is not silently passed over."""
-    ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", data)
-    assert (ids, [row.reason for row in rejected]) == ([], ["unreadable"])
+def test_what_is_not_compressed_is_read_whatever_its_name_says(tmp_path, suffix):
+    """The first bytes decide."""
+    ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", PLAIN)
+    assert (len(ids), rejected) == (5000, [])
+
+
+@all_packers
+def test_what_is_not_compressed_and_no_text_either_is_refused(tmp_path, suffix):
+    """The file is not silently passed over."""
+    with pytest.raises(SourceError, match="not readable as a line of CSV"):
+        read(tmp_path / f"a.csv{suffix}", bytes(100))
+
+
+@all_packers
+def test_what_is_compressed_twice_is_read(tmp_path, suffix):
+    """As a web server compresses a file that is compressed already."""
+    ids, _, _ = read(tmp_path / f"a.csv{suffix}", gzip.compress(PACKERS[suffix](PLAIN)))
+    assert len(ids) == 5000
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        PLAIN.decode().encode("utf-16"),
+        b"\xfe\xff" + PLAIN.decode().encode("utf-16-be"),
+        PLAIN.decode().encode("utf-32"),
+        gzip.compress(PLAIN.decode().encode("utf-16")),
+    ],
+)
+def test_a_byte_order_mark_of_utf_16_decides_the_encoding(tmp_path, encoded):
+    """As spreadsheets save "Unicode text", and some shells every output."""
+    ids, rejected, batches = read(tmp_path / "a.csv", encoded)
+    assert (len(ids), rejected, batches[-1].position.offset) == (5000, [], len(PLAIN))
+
+
+def test_half_a_character_of_utf_16_ends_the_content(tmp_path):
+    """The rows before it are good."""
+    data = (HEADER + b"c1,1\n").decode().encode("utf-16") + b"\x00\xd8\n\0"
+    _, rejected, _ = read(tmp_path / "a.csv", data)
+    assert [row.reason for row in rejected] == ["unreadable"]
+
+
+def test_the_only_file_of_a_zip_archive_is_read(tmp_path):
+    """Folders and what systems add beside it do not count; it may be compressed once more."""
+    extras = {"__MACOSX/._a.csv": b"\0\5", "x/.DS_Store": b"\0"}
+    ids, rejected, _ = read(tmp_path / "a.zip", zipped({"x/a.csv": PLAIN} | extras))
+    assert (len(ids), rejected) == (5000, [])
+    ids, _, _ = read(tmp_path / "b.zip", zipped({"a.csv": gzip.compress(PLAIN)}))
+    assert len(ids) == 5000
+
+
+def test_a_zip_archive_with_a_wrong_byte_ends_there(tmp_path):
+    """Its check sum is compared."""
+    data = bytearray(zipped({"a.csv": PLAIN}))
+    data[5000] ^= 0xFF
+    ids, rejected, _ = read(tmp_path / "a.zip", bytes(data))
+    assert ids == [f"c{number}" for number in range(len(ids))]
+    assert [row.reason for row in rejected] == ["unreadable"]
+
+
+def encrypted(data):
+    changed = bytearray(data)
+    changed[6] |= 1  # the flag of the file's own header and of the directory's entry
+    changed[data.index(b"PK\1\2") + 8] |= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (zipped({"a.csv": PLAIN, "b.csv": PLAIN}), "zip archive of 2 files"),
+        (zipped({}), "zip archive of 0 files"),
+        (zipped({"a.csv": PLAIN})[:-40], "damaged or cut short"),
+        (b"PK\3\4" + bytes(60), "damaged or cut short"),
+        (encrypted(zipped({"a.csv": PLAIN})), "with a password"),
+        (zipped({"content.xml": b"<x/>"}), r"OpenDocument file \(.ods\)"),
+        (zipped({"xl/workbook.bin": b""}), r"binary Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), r"old Excel file \(.xls\)"),
+        (b"Obj\1" + bytes(60), "Avro"),
+        (b"ORC" + bytes(60), "ORC"),
+        (b"SQLite format 3\0" + bytes(60), "an SQLite database"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(60), "7-Zip"),
+        (b"a.csv" + bytes(252) + b"ustar" + bytes(300), "a tar archive"),
+        (gzip.compress(b"a.csv" + bytes(252) + b"ustar" + bytes(300)), "a tar archive"),
+        (gzip.compress(b"PAR1" + bytes(60)), "Parquet"),
+        (gzip.compress(zipped({"a.csv": PLAIN})), "a zip archive"),
+        (b" \n<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><r/>", "XML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
+        (gzip.compress(gzip.compress(gzip.compress(gzip.compress(PLAIN)))), "more than 3 times"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(tmp_path, data, words):
+    """With what to do; in a watched folder it is one rejected row, and is not tried again."""
+    path = tmp_path / "folder" / "a.csv"
+    path.parent.mkdir()
+    with pytest.raises(SourceError, match=f"{path.name}: is .*{words}.*"):
+        read(path, data)
+    rows, known = watched(path.parent, {})
+    assert [(row.file, row.line, row.reason) for row in rows] == [(str(path), 1, "format")]
+    assert watched(path.parent, known)[0] == []
+
+
+def watched(folder, known):
+    async def drain():
+        timing = Timing(poll_seconds=0.01, stable_seconds=0.0)
+        source = open_source(
+            str(folder), RowRules(text="Hello"), watch=True, once=True, timing=timing
+        )
+        return [batch async for batch in source.batches(known)]
+
+    batches = asyncio.run(drain())
+    rows = [row for batch in batches for row in batch.rejected]
+    return rows, {b.position.fingerprint: b.position for b in batches if b.position}
 
 
 @all_packers
 def test_a_bomb_does_not_fill_the_memory(tmp_path, suffix):
     """A gibibyte of one letter in some kilobytes is one line that is too long."""
-    if suffix == ".gz":
-        data = gzip.compress(HEADER) + gzip.compress(b"x" * (1 << 26), 9) * 4
-    else:
-        data = b"".join(map(PACKERS[suffix], (HEADER, *[b"x" * (1 << 26)] * 4)))
+    data = PACKERS[suffix](HEADER) + PACKERS[suffix](b"x" * (1 << 25)) * 4
     _, rejected, _ = read(tmp_path / f"a.csv{suffix}", data)
     assert [(row.line, row.reason) for row in rejected] == [(2, "too_long")]
 

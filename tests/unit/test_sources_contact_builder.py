@@ -114,11 +114,11 @@ def test_dates_without_an_offset_are_in_the_zone(value, expected):
 
 
 @pytest.mark.parametrize(
-    "value", ["22.11.2026", "tomorrow", "1795302000", "1701020312345", "2026-13-01", "0000-01-01"]
+    "value", ["11.12.2026", "tomorrow", "45983", "170102031234", "2026-13-01", "0000-01-01"]
 )
 @pytest.mark.parametrize("column", ["not_before", "expires_at"])
 def test_a_bad_date(value, column):
-    """What is no ISO 8601 date is refused, bare numbers of seconds included."""
+    """What is not a date, or can be read in two ways, is refused."""
     bad = refusal({"conversation_id": "c1", column: value})
     assert (bad.reason, column in bad.detail, value in bad.detail) == ("bad_date", True, False)
 

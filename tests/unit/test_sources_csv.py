@@ -195,7 +195,7 @@ def test_filtered_rows_are_counted(file):
         (b"CONVERSATION,x\n1,2\n", ["CONVERSATION", "source.columns = { conversation_id ="]),
         (b"conversation_id,x,x\n", ["'x' more than once"]),
         (b"conversation_id,\xff\n", ["UTF-8"]),
-        ("conversation_id,x\n".encode("utf-16"), ["UTF-8"]),
+        ("conversation_id,x\n".encode("utf-16-le"), ["UTF-8"]),
         (b'conversation_id,"x\n', ["CSV"]),
         (b"conversation_id," + b"x" * LINE_LIMIT, ["CSV"]),
     ],

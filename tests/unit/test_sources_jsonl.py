@@ -48,6 +48,29 @@ def test_values_become_text(file):
     }
 
 
+def test_a_number_that_is_none_hurts_no_other_column(file):
+    """NaN and Infinity, which Python writes, are a missing cell; digits stay in that row, too."""
+    data = (
+        b'{"conversation_id":"c1","a":NaN,"b":-Infinity,"i":12345678901234567890123,"f":1e400,'
+        b'"o":{"x":[NaN,7]},"d":1.10}\n'
+    )
+    contacts, rejected = read(file, data)
+    assert rejected == []
+    assert contacts[0].attributes == {
+        "i": "12345678901234567890123",
+        "f": "1e400",
+        "o": '{"x":[null,7]}',
+        "d": "1.10",
+    }
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1E-400", "12345678901234567890123", "1.10"])
+def test_a_number_of_any_size_is_text_as_it_is_written(file, number):
+    """Without NaN in the row, too."""
+    contacts, rejected = read(file, b'{"conversation_id":"c1","n":%s}\n' % number.encode())
+    assert (contacts[0].attributes, rejected) == ({"n": number}, [])
+
+
 def test_rows_need_not_have_the_same_columns(file):
     """BOM, CRLF and blank lines are no rows; each object has its own columns."""
     data = (
@@ -67,7 +90,10 @@ def test_rows_need_not_have_the_same_columns(file):
         (b"null", "json"),
         (b'{"conversation_id":"c1"} x', "json"),
         (b'{"conversation_id":"\\ud800"}', "json"),
-        (b'{"conversation_id":"c1","a":NaN}', "json"),
+        (b'{"conversation_id":"c1","a":nan}', "json"),
+        (b'{"conversation_id":"c1","a":NaN,"b":"\\ud800"}', "json"),
+        (b'{"conversation_id":"c1","a":NaN,"b":' + b"[" * 90000, "json"),
+        (b'{"conversation_id":NaN}', "no_id"),
         (b'{"conversation_id":"c1","a":' + b"[" * 500 + b"]" * 500 + b"}", "json"),
         (b'{"conversation_id":"c1","f":1.5,"a":' + b"[" * 1020 + b"]" * 1020 + b"}", "json"),
         (b'{"conversation_id":"c1","a":' + b"[" * 90000, "json"),

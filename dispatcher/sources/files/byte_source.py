@@ -6,21 +6,18 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Literal, Self
 
 from dispatcher.ports import SourceError
-from dispatcher.sources.files.decompression import (
-    Compression,
-    compression_of,
-    decompressed,
-    decompressed_if_needed,
-)
+from dispatcher.sources.files.archive import is_zip, zip_kind, zip_member
+from dispatcher.sources.files.decompression import is_plain, text_of
+from dispatcher.sources.files.signatures import PARQUET_MAGIC, check_format
 
 _CHUNK = 1 << 16
 _HEAD = 1 << 16
 _POLL_MILLISECONDS = 100
 
-_COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
+TableFormat = Literal["parquet", "xlsx"]
 
 BeforeRead = Callable[[], None]
 """Called before every read that may block."""
@@ -39,9 +36,9 @@ class FileContent:
     """A regular file, open for reading. Use it as a context manager.
 
     The fingerprint covers the first 64 KiB, the size and the time of change, as they are when
-    the file is opened. ``.gz`` and ``.zst`` are decompressed, and so is content that begins like
-    them. All bytes that are yielded are of one version of the file: size and time of change are
-    compared after each read, and bytes that were read after a change are not yielded.
+    the file is opened. The first bytes say how the content is compressed, not its name. All bytes
+    that are yielded are of one version of the file: size and time of change are compared after
+    each read, and bytes that were read after a change are not yielded.
 
     Raises:
         SourceError: the file cannot be opened or read.
@@ -59,7 +56,7 @@ class FileContent:
             undo.pop_all()
         version = f"\0{self._stat.st_size}\0{self._stat.st_mtime_ns}".encode()
         self.fingerprint = hashlib.sha256(head + version).hexdigest()
-        self._compression = _COMPRESSIONS.get(Path(path).suffix.lower(), compression_of(head))
+        self._head = head
 
     def __enter__(self) -> Self:
         return self
@@ -67,11 +64,61 @@ class FileContent:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    @property
+    def table_format(self) -> TableFormat | None:
+        """The format of a content that is a table of cells; None for text.
+
+        Raises:
+            UnreadableFormatError: it is an archive that is damaged or has no single file.
+
+        """
+        if self._head.startswith(PARQUET_MAGIC):
+            return "parquet"
+        return zip_kind(self._file, self.name) if is_zip(self._head) else None
+
+    @contextmanager
+    def table_file(self) -> Iterator[BinaryIO]:
+        """Return the open file of a table; compare its version when the block ends.
+
+        Raises:
+            ChangedError: it has changed since it was opened.
+
+        """
+        with source_errors(self.name):
+            yield self._file
+            now = os.fstat(self._file.fileno())
+        self._check_same(now)
+
     def chunks(self, offset: int, before_read: BeforeRead) -> Iterator[bytes]:
-        """Yield the decompressed bytes from ``offset`` on."""
-        if self._compression is None:
+        """Yield the text from ``offset`` on, decompressed and in UTF-8.
+
+        Raises:
+            UnreadableFormatError: the content has a format that is not read.
+
+        """
+        if is_zip(self._head):
+            raw = self.checked(zip_member(self._file, self.name), before_read)
+        elif is_plain(self._head):
+            check_format(self._head, self.name)
             return self._raw(offset, before_read)
-        return _skip(decompressed(self._raw(0, before_read), self._compression), offset)
+        else:
+            raw = self._raw(0, before_read)
+        return _skip(text_of(raw, self.name), offset)
+
+    def checked(self, raw: Iterator[bytes], before_read: BeforeRead) -> Iterator[bytes]:
+        """Yield chunks that another reader reads from the file, unless it has changed.
+
+        Raises:
+            ChangedError: it has changed since it was opened.
+
+        """
+        while True:
+            before_read()
+            with self.table_file():
+                chunk = next(raw, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def _raw(self, offset: int, before_read: BeforeRead) -> Iterator[bytes]:
         with source_errors(self.name):
@@ -110,8 +157,8 @@ class PipeContent:
         self._descriptor = descriptor
 
     def chunks(self, offset: int, before_read: BeforeRead) -> Iterator[bytes]:
-        """Yield the decompressed bytes; ``offset`` must be 0."""
-        return _skip(decompressed_if_needed(self._raw(before_read)), offset)
+        """Yield the text as `FileContent.chunks` does; ``offset`` must be 0."""
+        return _skip(text_of(self._raw(before_read), self.name), offset)
 
     def _raw(self, before_read: BeforeRead) -> Iterator[bytes]:
         poller = select.poll()

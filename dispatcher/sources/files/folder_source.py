@@ -13,6 +13,7 @@ from dispatcher.sources.files.byte_source import ChangedError, FileContent, prin
 from dispatcher.sources.files.column_check import problems_of
 from dispatcher.sources.files.folder_scan import FolderScan
 from dispatcher.sources.files.replaced_file import put_replaced
+from dispatcher.sources.files.signatures import UnreadableFormatError
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
@@ -22,10 +23,11 @@ class FolderSource:
     """Reads each file of a folder once it is complete, for as long as it is iterated.
 
     With ``once`` it reads the files that are complete and ends; the next run reads those that
-    were still being written. Subfolders are ignored. A file that cannot be read or whose header
-    lacks a column becomes one rejected row and does not stop the others. A file rejected with
-    ``header`` is done. One rejected with ``unreadable`` is read again after it changed or after a
-    restart, one rejected with ``changed`` (while it was read) once it is complete.
+    were still being written. Subfolders are ignored. A file that cannot be read, whose format is
+    not read or whose header lacks a column becomes one rejected row and does not stop the others.
+    A file rejected with ``header`` or ``format`` is done. One rejected with ``unreadable`` is read
+    again after it changed or after a restart, one rejected with ``changed`` (while it was read)
+    once it is complete.
     """
 
     def __init__(
@@ -103,6 +105,9 @@ class FolderSource:
         except ColumnsError as error:
             row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
             channel.put(Batch((), (row,), position=replace(end, line=error.line)))
+        except UnreadableFormatError as error:
+            row = RejectedRow(content.name, 1, "format", error.detail, b"")
+            channel.put(Batch((), (row,), position=end))
         known[content.fingerprint] = end
 
     def _paths(self) -> list[str]:

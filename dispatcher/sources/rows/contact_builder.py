@@ -9,7 +9,7 @@ from dispatcher.domain.ids import canonical_id
 from dispatcher.domain.status import Irregularity
 from dispatcher.sources.options import MEANINGS, RowRules
 from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns, spellings
-from dispatcher.sources.rows.dates import seconds
+from dispatcher.sources.rows.dates import DateParser
 from dispatcher.sources.rows.mangled_numbers import NUMERIC, MangledNumbers
 from dispatcher.sources.rows.ordinary_ids import ID_LIMIT, is_safe_id, ordinary_id, starts_of
 from dispatcher.sources.rows.template import Template
@@ -74,7 +74,7 @@ class ContactBuilder:
         self._text = self.columns.template(rules.text)
         self._subject = self.columns.template(rules.subject)
         self._emptied = tuple(self.columns.without_meaning())
-        self._zone = rules.zone
+        self._dates = DateParser(rules.zone, rules.date_format)
         self._limit = rules.text_limit
         self._text_problem = rules.text_problem
         self._nulls = frozenset(value.strip().lower() for value in rules.null_values)
@@ -244,11 +244,9 @@ class ContactBuilder:
         if value[0] in self._null_starts and self._is_null(value):
             return None
         try:
-            return seconds(value, self._zone)
-        except ValueError:
-            raise InvalidRowError(
-                "bad_date", f"column {column!r} is not an ISO 8601 date"
-            ) from None
+            return self._dates.seconds(value)
+        except ValueError as error:
+            raise InvalidRowError("bad_date", f"column {column!r} {error}") from None
 
     def _message(self, row: Mapping[str, str], nulls: Collection[str]) -> str:
         text = row.get(self._meanings["text"])

@@ -11,7 +11,7 @@ from dispatcher.sources.options import Layout, normal_name
 from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
-from dispatcher.sources.rows.format import csv_delimiter, is_json_lines
+from dispatcher.sources.rows.format import csv_delimiter, shape_of
 from dispatcher.sources.rows.line_reader import LineReader, LongLine
 
 _SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?\r?', re.IGNORECASE)
@@ -74,9 +74,12 @@ def read_header_lines(path: str, layout: Layout) -> tuple[tuple[bytes, ...], str
 
     """
     with FileContent(path) as content:
-        reader = LineReader(content.chunks(0, lambda: None))
-        if is_json_lines(content.name, layout, reader):
+        if content.table_format is not None:
             return (), content.fingerprint
+        shape, chunks = shape_of(content.chunks(0, lambda: None), content.name, layout)
+        if shape != "csv":
+            return (), content.fingerprint
+        reader = LineReader(chunks)
         if layout.header:
             return (_header_line(content.name, layout, reader),), content.fingerprint
         return tuple(_take_header_lines(reader)), content.fingerprint

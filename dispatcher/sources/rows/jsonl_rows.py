@@ -1,27 +1,34 @@
-"""Rows of a JSON Lines file."""
+"""Rows of JSON: one object a line, or the objects of a document."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import orjson
 
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
+from dispatcher.sources.rows.json_document import JsonDocument
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+_LINE_ENDS = re.compile(rb"[\r\n]")
+_EXACT_DIGITS = 15
+_WRITTEN = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 
 class JsonRows:
-    """Makes contacts out of lines with one JSON object each. Blank lines are ignored.
+    """Makes contacts out of JSON objects. Blank lines are ignored.
 
-    Numbers and booleans become text as they are written, null is a missing cell, objects and
-    arrays stay JSON.
+    Numbers and booleans become text as they are written, null, NaN and Infinity are a missing
+    cell, objects and arrays stay JSON.
     """
 
     def __init__(self, file: str, builder: ContactBuilder) -> None:
         self._file = file
         self._builder = builder
 
-    def rows(self, reader: LineReader) -> Iterator[Contact | RejectedRow | None]:
+    def rows(self, reader: LineReader | JsonDocument) -> Iterator[Contact | RejectedRow | None]:
         """Yield each row's contact, its rejection, or None if the filter excludes it."""
         build, take = self._builder.build_object, reader.take
         while (line := take()) is not None:
@@ -30,46 +37,68 @@ class JsonRows:
             try:
                 contact = build(_row(line))
             except InvalidRowError as error:
-                reason, detail, raw = error.reason, error.detail, line[:RAW_LIMIT]
-                yield RejectedRow(self._file, reader.line, reason, detail, raw)
+                yield self._rejected(error, line, reader)
             else:
                 yield contact
+
+    def _rejected(
+        self, error: InvalidRowError, row: bytes, reader: LineReader | JsonDocument
+    ) -> RejectedRow:
+        raw, line = row[:RAW_LIMIT], reader.line
+        if isinstance(reader, JsonDocument):
+            raw, line = _LINE_ENDS.sub(b" ", raw), reader.first_line  # one line when exported
+        return RejectedRow(self._file, line, error.reason, error.detail, raw)
 
 
 def _row(line: bytes) -> dict[str, str]:
     if isinstance(line, LongLine):
-        raise InvalidRowError("too_long", f"a line of more than {LINE_LIMIT} bytes")
+        raise InvalidRowError("too_long", f"a row of more than {LINE_LIMIT} bytes")
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
-        decode(line)
-        raise InvalidRowError("json", "not JSON") from None
+        row = _lenient(line)
     if not isinstance(row, dict):
         raise InvalidRowError("json", "not an object")
-    cells = {
-        name: cell if cell.__class__ is str else _text(cell, name, line)
-        for name, cell in row.items()
-    }
+    cells = {name: cell if cell.__class__ is str else _text(cell) for name, cell in row.items()}
+    if float in map(type, row.values()):
+        cells |= _as_written(row, line)
     if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
         raise InvalidRowError("encoding", "a NUL character")
     return cells
 
 
-def _text(cell: object, name: str, line: bytes) -> str:
+def _lenient(line: bytes) -> object:
+    """Parse JSON with numbers that orjson refuses: NaN and Infinity, which are null, and 1e400."""
+    text = decode(line.removeprefix(_UTF8_MARK))
+    try:
+        row: object = json.loads(text, parse_constant=lambda _: None, parse_int=_number)
+        orjson.dumps(row)  # refuses half a surrogate pair, as orjson.loads does
+    except (ValueError, TypeError):
+        raise InvalidRowError("json", "not JSON") from None
+    except RecursionError:
+        raise InvalidRowError("json", "nested too deep") from None
+    return row
+
+
+def _number(digits: str) -> float:
+    """Return an integer, or a float where the text of the line is needed for all digits."""
+    return int(digits) if len(digits) <= _EXACT_DIGITS else float(digits)
+
+
+def _text(cell: object) -> str:
     """Turn a value that is not a string into text."""
     if cell is None:
         return ""
-    if isinstance(cell, float):
-        return _as_written(name, line)
     try:
         return orjson.dumps(cell).decode()
     except orjson.JSONEncodeError:
         raise InvalidRowError("json", "nested too deep") from None
 
 
-def _as_written(name: str, line: bytes) -> str:
-    """Return a number as it is written in the line, since a float could lose digits."""
+def _as_written(row: dict[str, object], line: bytes) -> dict[str, str]:
+    """Return the numbers with a fraction as they are in the line: a float could lose digits."""
     try:
-        return str(json.loads(line, parse_float=str, parse_int=str)[name])
+        written = _WRITTEN.decode(decode(line.removeprefix(_UTF8_MARK)))
     except RecursionError:
         raise InvalidRowError("json", "nested too deep") from None
+    return {name: str(written[name]) for name, cell in row.items() if isinstance(cell, float)}

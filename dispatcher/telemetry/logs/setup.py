@@ -6,6 +6,7 @@ Event names are stable; ``docs`` and alerts may rely on them:
 event                  level    meaning
 =====================  =======  ===========================================================
 ``source.batch``       debug    a batch of the source was admitted
+``file.empty``         warning  a file or stream has no row at all
 ``row.rejected``       warning  a row is no valid contact: file, line, reason; the first three of a
                                 file and a reason
 ``rows.rejected``      warning  so many rows of a file have a reason: at 10, 100, 1,000 and so on

@@ -63,6 +63,8 @@ class LogSink(HandlerSink):
         )
         if event.bad_rows or event.file_done is not None:
             self._rejected_rows.rows_read(event)
+        if event.empty_file is not None:
+            self._log.warning("file.empty", file=event.empty_file)
         for kind, number in event.irregularities.items():
             log = self._log.debug if kind in self._irregular else self._log.warning
             log("source.irregular", kind=kind, number=number)
