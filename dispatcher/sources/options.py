@@ -48,16 +48,17 @@ def normal_name(name: str) -> str:
 class RowRules:
     """How a row becomes a contact.
 
-    ``columns`` maps a meaning to the column's name in the file, where the two differ.
-    ``filter`` maps a column's name in the file to the values that are accepted; rows that do not
-    match are counted as filtered. ``text`` and ``subject`` are templates for rows that have
-    neither. ``needed`` are other columns that the settings name, so that a file without one of them
-    is refused. ``zone`` is the time zone of dates without an offset; ``date_format`` is a format of
+    ``columns`` maps a meaning to the column's name in the file, where the two differ. ``filter``
+    maps a column's name in the file to the values that are accepted; rows that do not match are
+    counted as filtered. ``text`` and ``subject`` are templates for rows that have neither.
+    ``needed`` are other columns that the settings name, so that a file without one of them is
+    refused. ``zone`` is the time zone of dates without an offset; ``date_format`` is a format of
     `datetime.strptime` for dates that are not recognised otherwise. ``text_limit`` is the most
     characters that a message may have. ``text_problem`` returns why a text cannot be sent for
-    another reason than its number of characters, "" if it can. ``null_values`` are texts that mean an empty cell, in any case. ``attributes`` are columns
-    without a meaning, whatever their names look like. ``named`` are further columns that the
-    settings name. ``mangled_numbers`` says what happens to an id that a spreadsheet has changed.
+    another reason than its number of characters, "" if it can. ``null_values`` are texts that mean
+    an empty cell, in any case. ``attributes`` are columns without a meaning, whatever their names
+    look like. ``named`` are further columns that the settings name. ``mangled_numbers`` says what
+    happens to an id that a spreadsheet has changed.
 
     Raises:
         ValueError: a template is wrong, ``columns`` has a meaning that does not exist, or

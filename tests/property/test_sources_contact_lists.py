@@ -52,7 +52,7 @@ def found(contact):
     )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(lists())
 def test_what_is_written_is_read(written):
     """The same contacts in their order, and a reason for each row that cannot become one."""

@@ -118,7 +118,7 @@ def expected(people):
     ], len(people) - len(named)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(PEOPLE, min_size=1, max_size=6), DIALECTS, st.sampled_from(["csv", "jsonl"]))
 def test_the_same_contacts_come_back(people, dialect, form):
     """Nobody is lost, nobody is merged with another, and a missing name sends nothing."""

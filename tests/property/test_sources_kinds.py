@@ -170,7 +170,7 @@ PARTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(PARTS, max_size=25).map(b"".join), st.sampled_from([b"[", b'{"a":1}{', b""]))
 def test_no_json_of_any_shape_raises_or_loses_its_end(parts, begin):
     """Contacts, rejected rows, or an error that names the header of what is not JSON."""

@@ -123,7 +123,6 @@ def test_resuming_a_json_lines_file(lines, end, beginning, batch_rows, data):
     check(f"a.jsonl{suffix}", content, batch_rows)
 
 
-@settings(deadline=None)
 @given(
     st.lists(JSON_VALUES, max_size=12),
     JSON_SEPARATORS,

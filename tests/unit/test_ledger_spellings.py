@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import schema
-from dispatcher.ledgers.codec import key_hash, person_as_spelled, person_of
+from dispatcher.ledgers.codec import key_hash, person_as_spelled, person_hash
 from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 
@@ -55,15 +55,15 @@ def test_a_pruned_contact_is_not_new_in_lower_case(older):
 
 def test_a_person_who_was_reached_is_known_in_any_case(older):
     """The hash that comes back is the one that the ledger uses now."""
-    assert reached_people(older, 1, [LOWER, "x"]) == {person_of(LOWER)}
-    assert person_of(UPPER) == person_of(LOWER) != person_as_spelled(UPPER)
+    assert reached_people(older, 1, [LOWER, "x"]) == {person_hash(LOWER)}
+    assert person_hash(UPPER) == person_hash(LOWER) != person_as_spelled(UPPER)
 
 
 def test_the_people_of_contacts_with_ids_get_the_present_hash(older):
     """A cap over all campaigns finds them; who is known by a hash alone keeps that hash."""
     people = {person for (person,) in older.execute("SELECT person FROM reached")}
-    assert people == {person_of(OTHER), person_as_spelled(UPPER)}
-    assert older.execute("SELECT person FROM contact").fetchall() == [(person_of(OTHER),)]
+    assert people == {person_hash(OTHER), person_as_spelled(UPPER)}
+    assert older.execute("SELECT person FROM contact").fetchall() == [(person_hash(OTHER),)]
 
 
 def test_only_uuids_have_several_spellings():

@@ -4,6 +4,7 @@ import asyncio
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import zipfile
 
@@ -195,6 +196,7 @@ def encrypted(data):
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
         (gzip.compress(gzip.compress(gzip.compress(gzip.compress(PLAIN)))), "more than 3 times"),
     ],
+    ids=itertools.count(),
 )
 def test_a_format_that_is_not_read_is_named(tmp_path, data, words):
     """With what to do; in a watched folder it is one rejected row, and is not tried again."""
