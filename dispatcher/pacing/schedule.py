@@ -48,7 +48,7 @@ class RateSchedule:
     @property
     def slack(self) -> float:
         """Seconds of delay that may be caught up at once."""
-        return _SLACK * self._window.length
+        return _SLACK * self._window.confirmed_length
 
     @property
     def capacity(self) -> float:

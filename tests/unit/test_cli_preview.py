@@ -79,7 +79,7 @@ def test_people_read_it_without_credentials(invoke, tmp_path):
 def test_a_rows_own_text_uses_no_fallback(invoke, tmp_path):
     """The template is for rows without a text."""
     (tmp_path / "contacts.csv").write_text("conversation_id,text,first_name,city\nc-1,Hi,,\n")
-    counts = json.loads(invoke("--json").stdout)["counts"]
+    counts = json.loads(invoke("--json", "--set", "source.columns.text=text").stdout)["counts"]
     assert (counts["messages"], counts["fallbacks"]) == (1, {})
 
 

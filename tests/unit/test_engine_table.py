@@ -102,9 +102,9 @@ ENDS = {
         ["loop:notify"],
     ),
     "never ends": (
-        [(CHECK, NOT_ENDED)] * 13,
+        [(CHECK, NOT_ENDED)] * 8,
         parked(Reason.NEVER_ENDED),
-        ["deferred:not_ended"] * 12,
+        ["deferred:not_ended"] * 7,
     ),
     "429": (
         [(CHECK, throttled()), (CHECK, OPEN), (NOTIFY, throttled()), (NOTIFY, TAKEN)],

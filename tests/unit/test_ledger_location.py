@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.ledgers import file_system, registration
+from dispatcher.ledgers import file_system, schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.location import LedgerLocation, difference, find_location
 from dispatcher.ledgers.maintenance.backup import back_up
@@ -122,11 +122,9 @@ async def test_another_ledger_in_the_place_of_one_is_no_copy(tmp_path):
 
 async def test_a_ledger_of_an_earlier_version_is_adopted_silently_once(tmp_path, monkeypatch):
     path = tmp_path / "ledger.db"
-    await open_once(path)
-    with registration.ExclusiveLedger.open(path).connection as connection:
-        connection.execute("DROP TABLE location")
-        connection.execute("PRAGMA user_version = 3")
-    connection.close()
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        schema.open_for_writing(path).close()
     copy = tmp_path / "copy.db"
     shutil.copyfile(path, copy)
     assert await open_once(copy) is None

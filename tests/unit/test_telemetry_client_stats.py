@@ -47,9 +47,9 @@ def test_series_of_a_client_carry_its_alias_and_no_others_do():
 
 
 def test_what_concerns_the_run_or_a_campaign_is_no_clients_halt():
-    """A pause and a stop for failures have no client."""
+    """A pause, and stops for failures and for refusals that are alike, have no client."""
     whole = {key[1] for key in halt_gauges(NAMES) if len(key) == 2}
-    assert whole == {HaltReason.PAUSED, HaltReason.FAILURES}
+    assert whole == {HaltReason.PAUSED, HaltReason.FAILURES, HaltReason.SUSPICIOUS}
     assert {key[2] for key in halt_gauges(NAMES) if len(key) == 3} == set(NAMES)
     assert [len(key) for key in halt_gauges()] == [2] * len(HaltReason)
 
