@@ -63,7 +63,6 @@ class RateWindow:
 
     def __init__(self, quota: float, length: float) -> None:
         self.configured_rate = quota / length
-        self._configured = length
         self._length = WindowLength(length)
         self._history: deque[tuple[float, int]] = deque()
         self._samples: deque[QuotaSample] = deque()
@@ -85,11 +84,6 @@ class RateWindow:
     def length(self) -> float:
         """Seconds that a window lasts, as far as is known."""
         return self._length.seconds
-
-    @property
-    def confirmed_length(self) -> float:
-        """The length of a window; at most the configured one until a boundary confirms more."""
-        return self.length if self._length.is_observed else min(self.length, self._configured)
 
     @property
     def quota(self) -> float:

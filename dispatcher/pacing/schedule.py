@@ -9,6 +9,9 @@ for jitter on the network, which moves requests into the next window."""
 _SLACK = 0.01
 """Share of a window that may be caught up at once after a delay; together with _SHARE below 1, so
 that no span as long as a window has more requests than its quota."""
+_SLACK_WINDOWS = 4.0
+"""Configured windows: the slack of a longer window is not larger, since its length may be an error
+of the platform's answers."""
 _PLANS_PER_WINDOW = 200
 _LONGEST_PLAN_SECONDS = 0.25
 _SAMPLES_PER_PLAN = 10
@@ -35,6 +38,7 @@ class RateSchedule:
         self._window = RateWindow(quota, window)
         self._spacing = self._shortest = window / (_SHARE * quota)
         self._longest = _LONGEST_STOP * window
+        self._longest_slack = _SLACK_WINDOWS * window
         self._plan_at = float("-inf")
         self._sample_at = float("-inf")
         self._sent = 0
@@ -48,7 +52,7 @@ class RateSchedule:
     @property
     def slack(self) -> float:
         """Seconds of delay that may be caught up at once."""
-        return _SLACK * self._window.confirmed_length
+        return _SLACK * min(self._window.length, self._longest_slack)
 
     @property
     def capacity(self) -> float:

@@ -200,7 +200,8 @@ def test_a_restored_scope_resumes_a_run_that_has_nothing_to_send(tmp_path, diale
         "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
         f"[token]\ngranted = [{granted}]\n[world.shares]\ngone = 1\nchannel = 1\n"
     )
-    with play(tmp_path, scenario, 60, dialect=dialect) as played:
+    settings = {"rules.halt_suspicious": False}
+    with play(tmp_path, scenario, 60, settings, dialect=dialect) as played:
         process = played.start("--once")
         time.sleep(2)
         played.sandbox.post("scopes", granted=READ + WRITE)

@@ -186,9 +186,12 @@ async def test_a_socket_that_was_left_behind_is_replaced_and_nothing_else(tmp_pa
     assert file.read_text() == "mine"
 
 
-async def test_a_folder_without_sockets_gives_way_to_the_runtime_directory(tmp_path, monkeypatch):
-    """The lock file names the place, so commands find it; what is in the way stays."""
-    runtime = tmp_path / "run"
+async def test_no_socket_here(tmp_path, monkeypatch):
+    """The socket is in the runtime directory; the lock file names it, so that commands find it.
+
+    What is in the way stays. The test's name is short, because it is in the socket's path.
+    """
+    runtime = tmp_path / "r"
     runtime.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     (tmp_path / "ledger.db.sock").mkdir()

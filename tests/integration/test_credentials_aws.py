@@ -68,7 +68,7 @@ async def test_a_bearer_token(aws):
 
 WRONG = {
     "no such secret": ({"aws_secret_id": "none"}, PAIR, "ResourceNotFoundException"),
-    "no JSON": ({}, "secret-8W", "no JSON object"),
+    "no JSON": ({}, "secret-8W", "not a JSON object"),
     "no such field": ({}, {"password": "secret-8W"}, '"client_id" and "client_secret", or "token"'),
     "no region": ({"aws_region": ""}, PAIR, "credentials.aws_region or AWS_REGION"),
 }

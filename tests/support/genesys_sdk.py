@@ -6,13 +6,29 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from tests.support.lazy_imports import Lazily
 
-SDK = Lazily("PureCloudPlatformClientV2")
+
+@contextmanager
+def _empty_home() -> Iterator[None]:
+    """Hide somebody's home: the SDK's one configuration is made when it is imported.
+
+    By itself it watches all folders of the home for a change of its file.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        file = Path(home) / ".genesyscloudpython" / "config"
+        file.parent.mkdir()
+        file.write_text("[general]\nlive_reload_config = false\n")
+        with mock.patch.dict(os.environ, HOME=home):
+            yield
+
+
+SDK = Lazily("PureCloudPlatformClientV2", _empty_home)
 
 _INNER = re.compile(r"(list|dict)[\[(](?:\w+, )?(.*)[\])]")
 
@@ -25,7 +41,7 @@ class Client:
     """
 
     def __init__(self, url: str) -> None:
-        configuration = _configuration()
+        configuration = SDK.Configuration()
         configuration.host = url
         self.api = SDK.ApiClient(host=url)
         pool = self.api.get_http_client().rest_client.pool_manager
@@ -64,19 +80,6 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self.pool.clear()
-
-
-def _configuration() -> Any:
-    """Make the SDK's one configuration, without what it would read and watch in somebody's home.
-
-    By itself it watches all folders of the home for a change of its file, which takes seconds.
-    """
-    with tempfile.TemporaryDirectory() as home:
-        file = Path(home) / ".genesyscloudpython" / "config"
-        file.parent.mkdir()
-        file.write_text("[general]\nlive_reload_config = false\n")
-        with mock.patch.dict(os.environ, HOME=home):
-            return SDK.Configuration()
 
 
 def misfits(raw: Any, kind: str, read: Any, where: str = "") -> Iterator[str]:
