@@ -128,8 +128,8 @@ async def test_an_endpoint_that_is_not_there(aws):
 
 async def test_nothing_secret_is_shown(aws, caplog):
     """Boto's own log at the level of debugging has whole answers in it: it is kept quiet."""
-    caplog.set_level(logging.DEBUG)
     aws.write(NAME, PAIR)
+    caplog.set_level(logging.DEBUG)
     async with source(aws) as it:
         found = await it.get()
         shown = [repr(it), repr(vars(it)), repr(found), str(found)]
