@@ -70,6 +70,8 @@ def make_row_rules(settings: Settings) -> RowRules:
         attributes=source.attributes,
         named=tuple(filter(None, (settings.rules.timezone_column,))),
         mangled_numbers=source.mangled_numbers,
+        lacks_zone=bool(settings.rules.quiet_hours or settings.rules.holidays)
+        and not settings.rules.timezone_column,
     )
 
 

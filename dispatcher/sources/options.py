@@ -58,7 +58,8 @@ class RowRules:
     another reason than its number of characters, "" if it can. ``null_values`` are texts that mean
     an empty cell, in any case. ``attributes`` are columns without a meaning, whatever their names
     look like. ``named`` are further columns that the settings name. ``mangled_numbers`` says what
-    happens to an id that a spreadsheet has changed.
+    happens to an id that a spreadsheet has changed. ``lacks_zone`` is true if quiet hours are set
+    without a column of time zones.
 
     Raises:
         ValueError: a template is wrong, ``columns`` has a meaning that does not exist, or
@@ -79,6 +80,7 @@ class RowRules:
     attributes: Collection[str] = ()
     named: Collection[str] = ()
     mangled_numbers: MangledNumbers = "reject"
+    lacks_zone: bool = False
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):

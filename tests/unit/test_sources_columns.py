@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,9 @@ def test_case_and_separators_make_no_difference(tmp_path, form, name):
         ("contact_kye", "contact_key"),
         ("external_id", "external_contact_id"),
         ("adress", "address"),
+        ("expire_date", "expires_at"),
+        ("deadline", "expires_at"),
+        ("start_date", "not_before"),
     ],
 )
 def test_a_look_alike_is_an_error_with_the_line_to_write(csv, jsonl, name, meaning):
@@ -107,6 +111,15 @@ def test_ordinary_columns_are_attributes(csv, name):
     """Nothing has to be written for them."""
     ((contact,), _, _) = read(csv, f"conversation_id,{name}\nc1,x\n".encode())
     assert contact.attributes == {name: "x"}
+
+
+@pytest.mark.parametrize("name", ["timezone", "time_zone", "tz", "TimeZone", "customer_tz"])
+def test_a_column_of_time_zones_beside_quiet_hours(csv, name):
+    """One zone for all would let messages go out at night; without quiet hours it is no matter."""
+    data = f"conversation_id,{name}\nc-1,Asia/Tokyo\n".encode()
+    assert len(read(csv, data)[0]) == 1
+    words = problem(csv, data, replace(HELLO, lacks_zone=True))
+    assert f'rules.timezone_column = "{name}"' in words
 
 
 def test_a_column_that_is_not_taken_because_of_a_mapping(csv):

@@ -10,16 +10,21 @@ from dispatcher.sources.rows.template import Template
 
 _SYNONYMS = {
     "expires_at": re.compile(
-        r"(expir(es|y|ed|ation|ing)|validity_end|end_of_validity)(_?(at|on|date|time|timestamp))*"
-        r"|(valid|good|open|send)_?(until|till|to|before|by)|not_?after"
+        r"(expir(es?|y|ed|ation|ing)|validity_end|end_of_validity)(_?(at|on|date|time|timestamp))*"
+        r"|(valid|good|open|send|best)_?(until|till|to|before|by)|not_?after"
+        r"|deadline|(offer_?)?(end|ends)(_?(at|on|date|time|timestamp))+"
     ),
     "not_before": re.compile(
         r"(not|send)_?(before|after|earlier_?than|on_or_after)(_?(at|on|date|time|timestamp))*"
         r"|send_?(at|on|from)|scheduled_?(at|on|for)|valid_?from|earliest(_?send)?"
+        r"|(start|starts)(_?(at|on|date|time|timestamp))+"
     ),
     "external_contact_id": re.compile(r"external_?(contact|id|person_?id|customer_?id)"),
 }
 """Names that exports use for a column with a meaning."""
+
+_ZONE = re.compile(r"(\w+_)?(time_?zone|tz)(_?(name|id|iana|olson))?")
+"""Names that exports use for a column of time zones."""
 
 _ALIKE = 0.88
 """The ratio of `SequenceMatcher` from which on a name is a meaning's name with a typing error."""
@@ -55,6 +60,7 @@ class ColumnNames:
         self._plain = frozenset(map(normal_name, rules.attributes))
         self._mapped = rules.columns
         self._named = tuple(rules.named)
+        self._lacks_zone = rules.lacks_zone
         self._templates = {"text": rules.text, "subject": rules.subject}
         self._spelling: dict[str, str] = {}
         """The name as the settings spell it, by its normal form."""
@@ -159,6 +165,13 @@ class ColumnNames:
             )
 
     def _look_alike(self, name: str, taken: frozenset[str]) -> Iterable[str]:
+        if self._lacks_zone and _ZONE.fullmatch(_words(name)):
+            yield (
+                f"has a column {name!r}, which looks like time zones, and quiet hours go by one "
+                f'zone for all. Write rules.timezone_column = "{name}" to use it, or '
+                f'source.attributes = ["{name}"] if it is something else'
+            )
+            return
         for meaning in MEANINGS:
             is_same = normal_name(name) == normal_name(meaning)
             is_free = self.columns.get(meaning) not in taken and meaning not in self._mapped
@@ -181,13 +194,18 @@ def spellings(name: str) -> frozenset[str]:
 
 
 def _is_like(name: str, meaning: str) -> bool:
-    words = _NO_NAME.sub("_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).strip("_").lower()
+    words = _words(name)
     if meaning in _SYNONYMS and _SYNONYMS[meaning].fullmatch(words):
         return True
     have, want = words.replace("_", ""), normal_name(meaning)
     if len(want) >= _LONG and want in have:
         return True
     return len(want) >= _SHORT and not have[-1:].isdigit() and _ratio(want, have) >= _ALIKE
+
+
+def _words(name: str) -> str:
+    """Return a name in lower case, with underscores between its words."""
+    return _NO_NAME.sub("_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).strip("_").lower()
 
 
 def _ratio(one: str, other: str) -> float:
