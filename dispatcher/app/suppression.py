@@ -102,7 +102,7 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
     fit = ListFit(people, alarms.hold)
     if rules.suppression_any_shape:
         fit.is_proved = True
-    if not fit.is_proved and context.source is not None:
+    if not (fit.is_proved or fit.is_empty) and context.source is not None:
         compared = 0
         with suppress(SourceError):  # the run reads the source itself, and reports it
             compared = await compare_source(context.source, fit)

@@ -3,6 +3,7 @@
 import pytest
 
 from dispatcher.ports import SourceError
+from dispatcher.sources.suppression.fit import ListFit
 from dispatcher.sources.suppression.last_size import compare_size
 from dispatcher.sources.suppression_list import REST_LOOKS, SuppressionList
 
@@ -152,3 +153,19 @@ def test_a_list_that_shrank_since_the_last_start_is_refused(tmp_path):
         start(PEOPLE[:4])
     sizes.write_text("damaged")
     start(PEOPLE[:4])
+
+
+def test_an_empty_list_is_judged_when_it_has_values(tmp_path):
+    """Nobody waits for a list of nobody, and it is no proof for the values that come later."""
+    listed, alarms = Listed(tmp_path / "list.csv", "# nobody yet\n"), []
+    fit = ListFit(listed.people, lambda: alarms.append("unproved"))
+    assert not fit.is_unproved(["person-1"])
+    assert not fit.is_proved
+    listed.write("Ada Lovelace\n")
+    listed.look()
+    assert fit.is_unproved(["person-1"])
+    assert alarms == ["unproved"]
+    listed.write("Ada Lovelace\nperson-7\n")
+    listed.look()
+    assert not fit.is_unproved(["person-1"])
+    assert fit.is_proved

@@ -33,7 +33,7 @@ def values(text, known=(), chosen=()):
         "x-1,2026-11-01\nx-2,2026-11-02\n",
         "2026-11-01;x-1\n2026-11-02;x-2\n",
         "id\nx-1\nx-2\n",
-        "MYREF;id\nx-1;7\nx-2;8\n",
+        "MYREF;row\nx-1;7\nx-2;8\n",
         "external_contact_id\nx-1\n\\N\nNULL\nx-2\n",
         '="x-1"\n="x-2"\n',
         "x-1\u200b\n\u202ax-2\u202c\n",
@@ -64,6 +64,8 @@ def test_the_same_two_people_in_every_shape(text):
         ('{"external_contact_id": "x-1"}\n', "line 1: a value has separators"),
         ("phone\n4.917E+11\n", "line 2: a number in scientific notation"),
         ("phone;why\n4,917E+11;a\n", "line 2: a number in scientific notation"),
+        ("user_id,remark\n,x-1\n", r"line 2: has nothing in the columns .*\(user_id\)"),
+        ("user_id,remark\nx-1,\nNULL,x-2\n", "line 3: has nothing in the columns"),
         ("x-1\0\n", "NUL"),
         (b"PK\x03\x04abc", "a spreadsheet"),
         ("M\u00fcller\n".encode("latin-1"), "not written in UTF-8"),
@@ -77,9 +79,12 @@ def test_a_list_that_cannot_be_understood_is_refused_with_its_line(text, words):
 
 
 def test_a_list_of_nobody():
-    """A comment or a header alone is a list; nobody is on it."""
+    """A comment says so; a header alone may be what is left of a list."""
     assert len(values("# nobody yet\n")) == 0
-    assert len(values("external_contact_id,since\n")) == 0
+    assert len(values("# nobody yet\nexternal_contact_id,since\n")) == 0
+    for cut in ("user_id\n", "external_contact_id,since\n", "user_id,since\nNULL,\n"):
+        with pytest.raises(ListContentError, match="begins with #"):
+            values(cut)
 
 
 def test_a_quote_does_not_hide_entries():
@@ -106,11 +111,13 @@ def test_the_settings_name_the_columns():
         values("a,b\n1,2\n", chosen=["c"])
 
 
-def test_an_id_of_the_table_itself_does_not_count_beside_a_better_column():
-    """Row numbers would match contact keys of digits."""
-    listed = values("id,phone\n1,+491700000001\n2,+491700000002\n")
-    assert not listed.matches(["1"])
+def test_a_column_of_a_general_name_counts_beside_a_better_one():
+    """A person may be in the list by that id alone."""
+    listed = values("id,phone\nC-1,\nC-2,+491700000002\n")
+    assert listed.matches(["C-1"])
+    assert listed.matches(["C-2"])
     assert listed.matches([], ["+491700000002"])
+    assert values("user_id,contact\n,+491700000001\n").matches([], ["+491700000001"])
 
 
 def test_uuids_are_compared_without_regard_to_their_form():

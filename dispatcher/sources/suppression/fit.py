@@ -15,14 +15,21 @@ MOST_CONTACTS = 10_000
 class ListFit:
     """Proves that a list fits: one of a contact's identifiers has the shape of a listed value.
 
-    ``on_unproved`` is called once, with the first identifiers that prove nothing.
+    A list without values proves nothing and keeps nobody waiting; it is judged when a change of
+    the file brings values. ``on_unproved`` is called once, with the first identifiers that prove
+    nothing.
     """
 
     def __init__(self, people: SuppressionList, on_unproved: Callable[[], None]) -> None:
         self._people = people
         self._on_unproved = on_unproved
         self._is_reported = False
-        self.is_proved = not people.values.shapes
+        self.is_proved = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Return True while the list has no values."""
+        return not self._people.values.shapes
 
     def offer(self, contact: Contact) -> bool:
         """Compare the identifiers of a contact's row; return True if the list is proved to fit."""
@@ -32,7 +39,7 @@ class ListFit:
 
     def is_unproved(self, identifiers: Iterable[str | None]) -> bool:
         """Return True if neither these identifiers nor earlier ones prove that the list fits."""
-        if self.is_proved or self._compare(identifiers):
+        if self.is_proved or self.is_empty or self._compare(identifiers):
             return False
         if not self._is_reported:
             self._is_reported = True

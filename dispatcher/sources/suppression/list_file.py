@@ -7,45 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from dispatcher.sources.suppression.list_names import LIST_NAMES
 from dispatcher.sources.suppression.listed_values import ListedValues
 from dispatcher.sources.suppression.phone_numbers import parse_phone_number
 from dispatcher.sources.suppression.shapes import is_date
-
-ID_NAMES = [
-    "conversation_id",
-    "external_contact_id",
-    "contact_key",
-    "contact_id",
-    "external_id",
-    "customer_id",
-    "customer_number",
-    "user_id",
-    "person_id",
-    "recipient_id",
-    "uuid",
-    "guid",
-    "address",
-    "phone",
-    "phone_number",
-    "mobile",
-    "mobile_number",
-    "mobile_phone",
-    "cell_phone",
-    "cell",
-    "msisdn",
-    "telephone",
-    "telephone_number",
-    "tel",
-    "telefon",
-    "whatsapp",
-    "whatsapp_number",
-    "email",
-    "email_address",
-    "mail",
-]
-"""Names of columns that have ids or addresses, besides those of the source."""
-GENERAL_NAMES = ["id", "key", "number", "contact", "customer", "recipient", "user", "value"]
-"""Names that count if a header has none of the above: ``id`` may be the number of a row."""
 
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 1000
@@ -117,9 +82,10 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
                 others.update(value.split())
         if layout.separator and not layout.columns:
             others.add(layout.separator.join(cells).strip())
-    if not (values or layout.columns or is_commented):
+    if not (values or is_commented):
         raise ListContentError(
-            "is empty; if nobody is on the list, write a line that begins with #"
+            "is empty, or its columns of ids and addresses are; if nobody is on the list, write a "
+            "line that begins with #"
         )
     ends_complete = text.endswith(("\n", "\r"))
     listed = ListedValues(values, others, entries=entries, ends_complete=ends_complete)
@@ -147,17 +113,14 @@ def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str])
         separator, first = found[1], first + 1
     sample = [line for line in lines[first : first + _SAMPLE_LINES] if line.strip()]
     header = sample[0] if sample else ""
-    wanted = (
-        [chosen] if chosen else [known.union(map(plain_name, ID_NAMES)), frozenset(GENERAL_NAMES)]
-    )
-    for names in wanted:
-        for candidate in separator or _SEPARATORS:
-            cells = _split(header, candidate)
-            columns = tuple(i for i, cell in enumerate(cells) if plain_name(cell) in names)
-            if columns:
-                shown = tuple(_clean(cells[i]) for i in columns)
-                first = lines.index(header, first)
-                return _Layout(candidate, columns, shown, len(cells), first + 1)
+    names = chosen or known.union(map(plain_name, LIST_NAMES))
+    for candidate in separator or _SEPARATORS:
+        cells = _split(header, candidate)
+        columns = tuple(i for i, cell in enumerate(cells) if plain_name(cell) in names)
+        if columns:
+            shown = tuple(_clean(cells[i]) for i in columns)
+            first = lines.index(header, first)
+            return _Layout(candidate, columns, shown, len(cells), first + 1)
     if chosen:
         raise ListContentError("has no column that rules.suppression_columns names")
     return _Layout(separator or _guess_separator(sample), (), (), 0, first)
@@ -189,7 +152,7 @@ def _records(lines: Sequence[str], layout: _Layout) -> Iterator[tuple[int, list[
             # A quote that was never closed may have taken other entries into its cell.
             for index in range(start + 1, reader.line_num):
                 inner = _split(rest[index], layout.separator)
-                if len(inner) == layout.width:
+                if len(inner) == layout.width and any(_value(inner, i) for i in layout.columns):
                     yield number + index + 1, inner
             start = reader.line_num
     except csv.Error:
@@ -199,26 +162,40 @@ def _records(lines: Sequence[str], layout: _Layout) -> Iterator[tuple[int, list[
 
 
 def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> list[str]:
-    """Return the values of one record in the columns that the header names."""
+    """Return the values of one record in the columns that the header names.
+
+    A record with something else alone is about a person who cannot be recognised.
+    """
     if len(cells) <= layout.columns[0]:
         raise ListContentError(f"line {number}: has fewer columns than the header")
     if any(map(str.strip, cells[layout.width :])):
         raise ListContentError(f"line {number}: has more columns than the header")
     found = []
     for index in layout.columns:
-        value = _clean(cells[index]) if index < len(cells) else ""
-        if value.casefold() not in _NULLS:
+        if value := _value(cells, index):
             _check(value, number, layout.separator if len(cells) > 1 else "")
             found.append(value)
+    if not found and any(_value(cells, index) for index in range(len(cells))):
+        raise ListContentError(
+            f"line {number}: has nothing in the columns of ids and addresses "
+            f"({', '.join(layout.names)}); name others by rules.suppression_columns, or remove "
+            "the line"
+        )
     return found
+
+
+def _value(cells: Sequence[str], index: int) -> str:
+    """Return the value of a cell; empty if it is not there, or says that it has none."""
+    value = _clean(cells[index]) if index < len(cells) else ""
+    return "" if value.casefold() in _NULLS else value
 
 
 def _all(cells: Sequence[str], number: int) -> list[str]:
     """Return the cells of one record but dates: without a header any of them may be the id."""
     found = []
-    for cell in cells:
-        value = _clean(cell)
-        if value.casefold() in _NULLS or (len(cells) > 1 and is_date(value)):
+    for index in range(len(cells)):
+        value = _value(cells, index)
+        if not value or (len(cells) > 1 and is_date(value)):
             continue
         if len(cells) == 1 or " " not in value:
             _check(value, number)
