@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.contact import Contact
 from dispatcher.sources.suppression.list_file import ListContentError, parse_list
-from dispatcher.sources.suppression.listed_values import count_matches
 from dispatcher.sources.suppression.phone_numbers import PhoneNumbers, parse_phone_number
 from dispatcher.sources.suppression.shapes import Shape, shape_of
 
@@ -233,7 +232,41 @@ def test_of_ten_thousand_contacts_the_thousand_on_the_list_are_found_in_five_sha
         assert len(listed) == len(people)
 
 
-def test_the_contacts_on_a_list_are_counted():
-    """By their rows, for a check of a source."""
-    contacts = [Contact(f"key-{n}", f"conv-{n}", "Hello") for n in range(5)]
-    assert count_matches(contacts, values("conv-1\nKEY-3\nconv-9\n")) == 2
+DAMAGED = [
+    "4.91701234567E11", "4,917E+11", "491701234567.25", "+49 170 1234567 (mobile)",
+    "+49 170 1234567 ext 5", "p:+491701234567", "0170 1234567 / 0171 7654321",
+    "+491701234567 +491717654321", "+49170123456O 1234567",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_phone_number_that_would_match_nobody_is_refused_with_its_line(damaged):
+    """In a column of phones, in a list of numbers, and if all are alike."""
+    fine = "+491700000001\n+491700000002\n"
+    beside = f"why;handy\na;+491700000001\na;{damaged}\na;+491700000002\n"
+    for text, line in ((f"Phone\n{damaged}\n", 2), (f"{fine}{damaged}\n", 3), (beside, 3)):
+        with pytest.raises(ListContentError, match=f"line {line}: ") as caught:
+            values(text, known={"handy"})
+        assert "1234567" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+491700000001\n+491700000002\nC-20261101-7\n",
+        "+491700000001\n+491700000002\n6f9619ff-8b86-d011-b42d-00c04fc964ff\n",
+        "+491700000001\n+491700000002\na.b1234567@example.org\n",
+        "phone,external_contact_id\n+491700000001,12345678-AB\n",
+        "12345678-AB\n12345679-AB\n",
+        "507f1f77bcf86cd799439011\n507f191e810c19729de860ea\n",
+    ],
+)
+def test_ids_with_many_digits_are_no_damaged_numbers(text):
+    """Not even beside phone numbers."""
+    assert len(values(text)) >= 1
+
+
+@pytest.mark.parametrize("written", ["491701234567.00", "+491701234567.0", "491701234567.000000"])
+def test_a_number_that_was_given_decimals_is_the_number(written):
+    """The digits before the point are complete."""
+    assert values(f"{written}\n").matches([], ["0170 1234567"])

@@ -4,9 +4,10 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dispatcher.sources.suppression.damaged_numbers import DamagedNumbers, has_lost_digits
 from dispatcher.sources.suppression.list_names import LIST_NAMES
 from dispatcher.sources.suppression.listed_values import ListedValues
 from dispatcher.sources.suppression.phone_numbers import parse_phone_number
@@ -16,7 +17,6 @@ _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 1000
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 _LEFT_INSIDE = re.compile(r'[,;\t|"{}<>\[\]\r\n]')
-_LOST_DIGITS = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
 _MAIL = "mailto:"
 _IN_BRACES = re.compile(r"\{[0-9a-fA-F-]{32,36}\}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
@@ -26,6 +26,12 @@ _SIGNATURES = (
     b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"PAR1", b"\xd0\xcf\x11\xe0",
 )  # fmt: skip
 """How compressed files, spreadsheets and Parquet begin."""
+
+
+_DAMAGED = (
+    "line {}: a phone number has other text beside it, or decimals, so it would match nobody; "
+    "export it as text, one number a cell and nothing else"
+)
 
 
 class ListContentError(ValueError):
@@ -72,8 +78,13 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
     lines = ["" if _is_comment(line) else line for line in lines]
     layout = _layout(lines, frozenset(map(plain_name, known)), frozenset(map(plain_name, chosen)))
     values, others, entries = set[str](), set[str](), 0
+    numbers = DamagedNumbers()
     for number, cells in _records(lines, layout):
-        found = _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
+        by_column = (
+            _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
+        )
+        _check_numbers(by_column, number, layout, numbers)
+        found = by_column.values()
         values.update(found)
         entries += bool(found)
         for value in found:
@@ -82,6 +93,8 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
                 others.update(value.split())
         if layout.separator and not layout.columns:
             others.add(layout.separator.join(cells).strip())
+    if (line := numbers.line()) is not None:
+        raise ListContentError(_DAMAGED.format(line))
     if not (values or is_commented):
         raise ListContentError(
             "is empty, or its columns of ids and addresses are; if nobody is on the list, write a "
@@ -161,8 +174,8 @@ def _records(lines: Sequence[str], layout: _Layout) -> Iterator[tuple[int, list[
         ) from None
 
 
-def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> list[str]:
-    """Return the values of one record in the columns that the header names.
+def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> dict[int, str]:
+    """Return the values of one record by the columns that the header names.
 
     A record with something else alone is about a person who cannot be recognised.
     """
@@ -170,11 +183,11 @@ def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> li
         raise ListContentError(f"line {number}: has fewer columns than the header")
     if any(map(str.strip, cells[layout.width :])):
         raise ListContentError(f"line {number}: has more columns than the header")
-    found = []
+    found = dict[int, str]()
     for index in layout.columns:
         if value := _value(cells, index):
             _check(value, number, layout.separator if len(cells) > 1 else "")
-            found.append(value)
+            found[index] = value
     if not found and any(_value(cells, index) for index in range(len(cells))):
         raise ListContentError(
             f"line {number}: has nothing in the columns of ids and addresses "
@@ -190,17 +203,27 @@ def _value(cells: Sequence[str], index: int) -> str:
     return "" if value.casefold() in _NULLS else value
 
 
-def _all(cells: Sequence[str], number: int) -> list[str]:
+def _all(cells: Sequence[str], number: int) -> dict[int, str]:
     """Return the cells of one record but dates: without a header any of them may be the id."""
-    found = []
+    found = dict[int, str]()
     for index in range(len(cells)):
         value = _value(cells, index)
         if not value or (len(cells) > 1 and is_date(value)):
             continue
         if len(cells) == 1 or " " not in value:
             _check(value, number)
-        found.append(value)
+        found[index] = value
     return found
+
+
+def _check_numbers(
+    found: Mapping[int, str], number: int, layout: _Layout, numbers: DamagedNumbers
+) -> None:
+    """Refuse a phone number that would match nobody."""
+    names = dict(zip(layout.columns, layout.names, strict=True))
+    for column, value in found.items():
+        if numbers.is_damaged(value, number, column, plain_name(names.get(column, ""))):
+            raise ListContentError(_DAMAGED.format(number))
 
 
 def _check(value: str, number: int, quoted_separator: str = "") -> None:
@@ -208,7 +231,7 @@ def _check(value: str, number: int, quoted_separator: str = "") -> None:
 
     ``quoted_separator`` may be inside, because quotes were around it.
     """
-    if _LOST_DIGITS.fullmatch(value):
+    if has_lost_digits(value):
         raise ListContentError(
             f"line {number}: a number in scientific notation has lost digits; export it as text"
         )
