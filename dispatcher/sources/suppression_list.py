@@ -34,15 +34,17 @@ class SuppressionList:
         on_broken: Callable[[str], None],
         on_mended: Callable[[], None] = lambda: None,
         *,
+        on_taken: Callable[[int], None] = lambda _: None,
         id_columns: Collection[str] = (),
         columns: Collection[str] = (),
     ) -> None:
         """Read the list.
 
         ``on_broken`` is called once with the reason when the last good list has to stay in force,
-        ``on_mended`` when the file is good again. ``id_columns`` are the names that the source's
-        columns of ids and addresses have, ``columns`` those of the list's columns that the user
-        chose; without them the columns are found by their names.
+        ``on_mended`` when the file is good again, and ``on_taken`` with the number of values
+        whenever a changed file counts as the last good list. ``id_columns`` are the names that the
+        source's columns of ids and addresses have, ``columns`` those of the list's columns that
+        the user chose; without them the columns are found by their names.
 
         Raises:
             SourceError: the file cannot be read, or is no list that can be trusted.
@@ -51,6 +53,7 @@ class SuppressionList:
         self._path = path
         self._on_broken = on_broken
         self._on_mended = on_mended
+        self._on_taken = on_taken
         self._id_columns, self._columns = tuple(id_columns), tuple(columns)
         self._broken = False
         self._signature: _Signature | None
@@ -129,12 +132,14 @@ class SuppressionList:
         self._problem = _problem(self._good, loaded.values)
         if not self._problem:
             self._good = self._good | loaded.values
+            self._on_taken(len(self._good))
 
     def _replace_when_rested(self) -> None:
         """Put the values of the file in place of all others when they are proved."""
         has_rested = self._rested == REST_LOOKS
         if has_rested:
             self._good = self._values = self._latest
+            self._on_taken(len(self._good))
         if self._broken and (has_rested or not self._good.share_missing_from(self._latest)):
             self._broken = False
             self._on_mended()

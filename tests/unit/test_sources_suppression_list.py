@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.suppression.fit import ListFit
-from dispatcher.sources.suppression.last_size import compare_size
+from dispatcher.sources.suppression.last_size import LastSize
 from dispatcher.sources.suppression_list import REST_LOOKS, SuppressionList
 
 PEOPLE = [f"person-{number}" for number in range(10)]
@@ -139,10 +139,13 @@ def test_a_list_that_cannot_be_trusted_at_the_start(tmp_path, content):
 def test_a_list_that_shrank_since_the_last_start_is_refused(tmp_path):
     """A run that a clock starts reads no list again; the size at the last start is kept."""
     sizes, path = tmp_path / "sizes.json", tmp_path / "list.csv"
+    last = LastSize(sizes, path, "spring")
 
     def start(values):
         path.write_text(lines(values) or "# nobody\n")
-        compare_size(sizes, path, SuppressionList(path, pytest.fail))
+        people = SuppressionList(path, pytest.fail)
+        last.compare(people)
+        last.remember(len(people))
 
     start(PEOPLE[:3])
     start([])
@@ -169,3 +172,41 @@ def test_an_empty_list_is_judged_when_it_has_values(tmp_path):
     listed.look()
     assert not fit.is_unproved(["person-1"])
     assert fit.is_proved
+
+
+def test_a_size_is_remembered_when_a_change_is_taken_over(tmp_path):
+    """A list that grew in the run and was cut then is noticed; damage changes nothing."""
+    sizes, path = tmp_path / "sizes.json", tmp_path / "list.csv"
+    last = LastSize(sizes, path, "spring")
+    path.write_text(lines(PEOPLE))
+    people = SuppressionList(path, lambda _: None, on_taken=last.remember)
+    for content in (lines(f"person-{n}" for n in range(500)), lines(PEOPLE), "<html>\n"):
+        path.write_text(content)
+        people.look()
+    path.write_text(lines(PEOPLE))
+    with pytest.raises(SourceError, match="has 10 values, and had 500"):
+        last.compare(SuppressionList(path, pytest.fail))
+
+
+def test_a_size_that_fell_in_the_run_is_remembered_when_the_file_has_rested(tmp_path):
+    """Not before, as the file may be half written."""
+    taken = []
+    path = tmp_path / "list.csv"
+    path.write_text(lines(PEOPLE))
+    people = SuppressionList(path, pytest.fail, on_taken=taken.append)
+    path.write_text(lines(PEOPLE[:8]))
+    for _ in range(REST_LOOKS + 1):
+        people.look()
+    assert taken == [10, 8]
+
+
+def test_one_list_has_a_size_for_each_campaign_and_choice_of_columns(tmp_path):
+    """Two columns of one file may have very different numbers of values."""
+    sizes, path = tmp_path / "sizes.json", tmp_path / "list.csv"
+    path.write_text(lines(PEOPLE[:2]))
+    people = SuppressionList(path, pytest.fail)
+    LastSize(sizes, path, "spring", ["a"]).remember(500)
+    LastSize(sizes, path, "spring", ["b"]).compare(people)
+    LastSize(sizes, path, "autumn", ["a"]).compare(people)
+    with pytest.raises(SourceError, match="had 500"):
+        LastSize(sizes, path, "spring", ["a"]).compare(people)
