@@ -11,7 +11,7 @@ import structlog
 from dispatcher.domain.events import SuppressionListKept
 from dispatcher.ports import EventSink, Source, SourceError
 from dispatcher.settings import RulesSettings, Settings, SourceSettings
-from dispatcher.sources.suppression.fit import ListFit, compare_source
+from dispatcher.sources.suppression.fit import MISFIT, Comparison, ListFit, compare_source
 from dispatcher.sources.suppression.last_size import LastSize
 from dispatcher.sources.suppression_list import SuppressionList
 
@@ -100,7 +100,8 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
 
     Raises:
         SourceError: the list cannot be read, is no list that can be trusted, or has no value that
-            looks like an identifier of any contact of the source, or is much shorter than before.
+            looks like an identifier of any contact of the source, is much shorter than before, or
+            matches nearly all contacts of the source.
 
     """
     alarms = _Alarms(rules, context)
@@ -114,23 +115,24 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
     )
     if last is not None:
         await asyncio.to_thread(last.compare, people)
-    fit = ListFit(people, alarms.hold)
-    if rules.suppression_any_shape:
-        fit.is_proved = True
-    if not (fit.is_proved or fit.is_empty) and context.source is not None:
-        compared = 0
+    fit, comparison = compare_list(rules, people, alarms.hold)
+    if context.source is not None:
+        objection = ""
         with suppress(SourceError):  # the run reads the source itself, and reports it
-            compared = await compare_source(context.source, fit)
-        if compared and not fit.is_proved:
-            raise SourceError(f"suppression list {rules.suppression_file}: {_MISFIT}")
+            objection = await compare_source(context.source, comparison)
+        if objection:
+            raise SourceError(f"suppression list {rules.suppression_file}: {objection}")
     await asyncio.to_thread(taken, len(people))
     return people, fit
 
 
-_MISFIT = (
-    "no value looks like an id or an address of the contacts; correct the list, name its columns "
-    "by rules.suppression_columns, or set rules.suppression_any_shape = true if that is right"
-)
+def compare_list(
+    rules: RulesSettings, people: SuppressionList, on_unproved: Callable[[], None] = lambda: None
+) -> tuple[ListFit, Comparison]:
+    """Return what proves that a list fits its contacts, and what compares them at the start."""
+    fit = ListFit(people, on_unproved)
+    fit.is_proved = rules.suppression_any_shape
+    return fit, Comparison(people, fit, rules.suppression_max_share)
 
 
 class _Alarms:
@@ -151,7 +153,7 @@ class _Alarms:
         self._emit(kept=False)
 
     def hold(self) -> None:
-        self.log.error("suppression.unproved", file=self._file, detail=_MISFIT)
+        self.log.error("suppression.unproved", file=self._file, detail=MISFIT)
 
     def _emit(self, *, kept: bool) -> None:
         if self._events is not None:

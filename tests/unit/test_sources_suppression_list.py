@@ -2,8 +2,9 @@
 
 import pytest
 
+from dispatcher.domain.contact import Contact
 from dispatcher.ports import SourceError
-from dispatcher.sources.suppression.fit import ListFit
+from dispatcher.sources.suppression.fit import MOST_CONTACTS, Comparison, ListFit
 from dispatcher.sources.suppression.last_size import LastSize
 from dispatcher.sources.suppression_list import REST_LOOKS, SuppressionList
 
@@ -210,3 +211,27 @@ def test_one_list_has_a_size_for_each_campaign_and_choice_of_columns(tmp_path):
     LastSize(sizes, path, "autumn", ["a"]).compare(people)
     with pytest.raises(SourceError, match="had 500"):
         LastSize(sizes, path, "spring", ["a"]).compare(people)
+
+
+def compare(people, contacts, max_share=0.9):
+    comparison = Comparison(people, ListFit(people, pytest.fail), max_share)
+    comparison.add([Contact(f"person-{n}", f"conv-{n}", "Hello") for n in range(contacts)])
+    return comparison
+
+
+def test_a_list_of_nearly_all_contacts_is_another_file(listed):
+    """Ten are on it: of few contacts that may be right, and a setting permits it."""
+    assert compare(listed.people, 19).objection() == ""
+    assert compare(listed.people, 10).objection() == ""
+    listed.write(lines(f"person-{n}" for n in range(19)))
+    listed.look()
+    assert "matches 19 of the first 20 contacts" in compare(listed.people, 20).objection()
+    assert "suppression_max_share = 1" in compare(listed.people, 20).objection()
+    assert compare(listed.people, 22).objection() == ""
+    assert compare(listed.people, 20, max_share=1).objection() == ""
+
+
+def test_no_more_contacts_are_compared_than_are_needed(listed):
+    """A tenth of the most that is compared, if nobody is on the list."""
+    assert not compare(listed.people, MOST_CONTACTS // 10).is_decided()
+    assert compare(listed.people, MOST_CONTACTS // 10 + len(PEOPLE)).is_decided()
