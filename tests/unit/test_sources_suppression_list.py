@@ -1,9 +1,13 @@
 """The suppression list: a file that changes while the dispatcher runs."""
 
+import asyncio
+
 import pytest
 
+from dispatcher.app.suppression import ListContext, open_list
 from dispatcher.domain.contact import Contact
 from dispatcher.ports import SourceError
+from dispatcher.settings import RulesSettings
 from dispatcher.sources.suppression.fit import MOST_CONTACTS, Comparison, ListFit
 from dispatcher.sources.suppression.last_size import LastSize
 from dispatcher.sources.suppression_list import REST_LOOKS, SuppressionList
@@ -235,3 +239,18 @@ def test_no_more_contacts_are_compared_than_are_needed(listed):
     """A tenth of the most that is compared, if nobody is on the list."""
     assert not compare(listed.people, MOST_CONTACTS // 10).is_decided()
     assert compare(listed.people, MOST_CONTACTS // 10 + len(PEOPLE)).is_decided()
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_only_a_run_remembers_the_size(tmp_path, remembers):
+    """A plan compares it and writes nothing."""
+    sizes, path = tmp_path / "sizes.json", tmp_path / "list.csv"
+    last = LastSize(sizes, path, "spring")
+    rules = RulesSettings(suppression_file=str(path), suppression_any_shape=True)
+    context = ListContext("spring", last_size=last, remembers=remembers)
+    path.write_text(lines(PEOPLE))
+    asyncio.run(open_list(rules, context))
+    assert sizes.exists() == remembers
+    last.remember(500)
+    with pytest.raises(SourceError, match="had 500"):
+        asyncio.run(open_list(rules, context))

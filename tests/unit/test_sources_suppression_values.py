@@ -235,7 +235,7 @@ def test_of_ten_thousand_contacts_the_thousand_on_the_list_are_found_in_five_sha
 DAMAGED = [
     "4.91701234567E11", "4,917E+11", "491701234567.25", "+49 170 1234567 (mobile)",
     "+49 170 1234567 ext 5", "p:+491701234567", "0170 1234567 / 0171 7654321",
-    "+491701234567 +491717654321", "+49170123456O 1234567",
+    "+491701234567 +491717654321", "5551234567/1234567", "+49170123456O 1234567",
 ]  # fmt: skip
 
 
@@ -264,6 +264,12 @@ def test_a_phone_number_that_would_match_nobody_is_refused_with_its_line(damaged
 def test_ids_with_many_digits_are_no_damaged_numbers(text):
     """Not even beside phone numbers."""
     assert len(values(text)) >= 1
+
+
+def test_a_value_with_a_plus_is_a_number_in_any_list():
+    """However many mail addresses are beside it."""
+    with pytest.raises(ListContentError, match="line 4: a phone number"):
+        values("contact\na@example.org\nb@example.org\n+49 170 1234567 (mobile)\n")
 
 
 @pytest.mark.parametrize("written", ["491701234567.00", "+491701234567.0", "491701234567.000000"])

@@ -7,7 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dispatcher.sources.suppression.damaged_numbers import DamagedNumbers, has_lost_digits
+from dispatcher.sources.suppression.damaged_numbers import (
+    DamagedNumbers,
+    has_lost_digits,
+    is_phone_name,
+)
 from dispatcher.sources.suppression.list_names import LIST_NAMES
 from dispatcher.sources.suppression.listed_values import ListedValues
 from dispatcher.sources.suppression.phone_numbers import parse_phone_number
@@ -78,12 +82,13 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
     lines = ["" if _is_comment(line) else line for line in lines]
     layout = _layout(lines, frozenset(map(plain_name, known)), frozenset(map(plain_name, chosen)))
     values, others, entries = set[str](), set[str](), 0
-    numbers = DamagedNumbers()
+    names = zip(layout.columns, layout.names, strict=True)
+    numbers = DamagedNumbers([index for index, name in names if is_phone_name(plain_name(name))])
     for number, cells in _records(lines, layout):
         by_column = (
             _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
         )
-        _check_numbers(by_column, number, layout, numbers)
+        _check_numbers(by_column, number, numbers)
         found = by_column.values()
         values.update(found)
         entries += bool(found)
@@ -216,13 +221,10 @@ def _all(cells: Sequence[str], number: int) -> dict[int, str]:
     return found
 
 
-def _check_numbers(
-    found: Mapping[int, str], number: int, layout: _Layout, numbers: DamagedNumbers
-) -> None:
+def _check_numbers(found: Mapping[int, str], number: int, numbers: DamagedNumbers) -> None:
     """Refuse a phone number that would match nobody."""
-    names = dict(zip(layout.columns, layout.names, strict=True))
     for column, value in found.items():
-        if numbers.is_damaged(value, number, column, plain_name(names.get(column, ""))):
+        if numbers.is_damaged(value, number, column):
             raise ListContentError(_DAMAGED.format(number))
 
 
