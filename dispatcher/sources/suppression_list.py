@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ports import SourceError
-from dispatcher.sources.suppression.list_file import ListContentError, ListFile, parse_list
+from dispatcher.sources.suppression.list_file import ListFile, parse_list
+from dispatcher.sources.suppression.list_text import ListContentError
 from dispatcher.sources.suppression.listed_values import ListedValues
 
 LOOK_SECONDS = 1.0
@@ -126,6 +127,8 @@ class SuppressionList:
             self._signature, loaded = self._load()
         except ListContentError as error:
             self._problem = str(error)
+            if error.readable is not None:
+                self._values = self._values | error.readable
             return
         self._latest = loaded.values
         self._values = self._values | loaded.values

@@ -108,6 +108,20 @@ def test_a_damaged_list_keeps_everyone_on_it_and_raises_one_alarm(listed, damage
     assert listed.has_all([*PEOPLE, "new-1"])
 
 
+@pytest.mark.parametrize("bad", [",no id", "+49 170 1234567 (mobile),", 'x"y,"', "a,b,c"])
+def test_one_bad_line_does_not_keep_others_off_the_list(tmp_path, bad):
+    """New people count at once; those who were on the list stay on it."""
+    listed = Listed(tmp_path / "list.csv", "phone,remark\n+491700000001,\n")
+    listed.write(f"phone,remark\n+491700000002,\n{bad}\n+491700000003,\n")
+    listed.look(2)
+    assert len(listed.alarms) == 1
+    for number in (1, 2):
+        assert listed.people.matches([], [f"+49170000000{number}"])
+    if '"' not in bad:
+        assert listed.people.matches([], ["+491700000003"])
+    assert not listed.people.matches([], ["+491700000004"])
+
+
 def test_a_list_that_is_gone_is_looked_for_again(listed):
     """The alarm comes at once, and again for the next time."""
     for round_number in (1, 2):

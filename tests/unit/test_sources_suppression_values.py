@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.contact import Contact
-from dispatcher.sources.suppression.list_file import ListContentError, parse_list
+from dispatcher.sources.suppression.list_file import parse_list
+from dispatcher.sources.suppression.list_text import ListContentError
 from dispatcher.sources.suppression.phone_numbers import PhoneNumbers, parse_phone_number
 from dispatcher.sources.suppression.shapes import Shape, shape_of
 

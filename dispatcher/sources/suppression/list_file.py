@@ -1,6 +1,5 @@
 """Reads the file of a suppression list: its separator, its columns and its values."""
 
-import codecs
 import csv
 import re
 from collections import Counter
@@ -13,6 +12,7 @@ from dispatcher.sources.suppression.damaged_numbers import (
     is_phone_name,
 )
 from dispatcher.sources.suppression.list_names import LIST_NAMES
+from dispatcher.sources.suppression.list_text import ListContentError, decode_list
 from dispatcher.sources.suppression.listed_values import ListedValues
 from dispatcher.sources.suppression.phone_numbers import parse_phone_number
 from dispatcher.sources.suppression.shapes import is_date
@@ -25,21 +25,10 @@ _MAIL = "mailto:"
 _IN_BRACES = re.compile(r"\{[0-9a-fA-F-]{32,36}\}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
 _NULLS = frozenset({"", "\\n", "null", "none", "nan", "n/a", "#n/a", "<na>", "nil", "-"})
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_SIGNATURES = (
-    b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"PAR1", b"\xd0\xcf\x11\xe0",
-)  # fmt: skip
-"""How compressed files, spreadsheets and Parquet begin."""
-
-
 _DAMAGED = (
     "line {}: a phone number has other text beside it, or decimals, so it would match nobody; "
     "export it as text, one number a cell and nothing else"
 )
-
-
-class ListContentError(ValueError):
-    """The file is not a list of values that can be trusted; the message has the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,51 +65,70 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
         ListContentError: it is empty or not text, or a line cannot be understood.
 
     """
-    text = _decoded(content)
+    text = decode_list(content)
     lines = text.splitlines()
     is_commented = any(map(_is_comment, lines))
     lines = ["" if _is_comment(line) else line for line in lines]
     layout = _layout(lines, frozenset(map(plain_name, known)), frozenset(map(plain_name, chosen)))
-    values, others, entries = set[str](), set[str](), 0
-    names = zip(layout.columns, layout.names, strict=True)
-    numbers = DamagedNumbers([index for index, name in names if is_phone_name(plain_name(name))])
-    for number, cells in _records(lines, layout):
-        by_column = (
-            _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
-        )
-        _check_numbers(by_column, number, numbers)
-        found = by_column.values()
-        values.update(found)
-        entries += bool(found)
-        for value in found:
-            # No id has a blank, so it may be what separates an id from the rest.
-            if " " in value and parse_phone_number(value) is None:
-                others.update(value.split())
-        if layout.separator and not layout.columns:
-            others.add(layout.separator.join(cells).strip())
-    if (line := numbers.line()) is not None:
-        raise ListContentError(_DAMAGED.format(line))
-    if not (values or is_commented):
+    entries = _Entries(layout)
+    try:
+        for number, cells in _records(lines, layout):
+            entries.add(cells, number)
+    except ListContentError as error:
+        entries.note(error)
+    listed = entries.listed(ends_complete=text.endswith(("\n", "\r")))
+    if (problem := entries.problem()) is not None:
+        raise ListContentError(problem, listed)
+    if not (listed.shapes or is_commented):
         raise ListContentError(
             "is empty, or its columns of ids and addresses are; if nobody is on the list, write a "
             "line that begins with #"
         )
-    ends_complete = text.endswith(("\n", "\r"))
-    listed = ListedValues(values, others, entries=entries, ends_complete=ends_complete)
     return ListFile(listed, _about(layout))
 
 
-def _decoded(content: bytes) -> str:
-    if content.startswith(_SIGNATURES):
-        raise ListContentError("is compressed or a spreadsheet; write it as plain text or CSV")
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise ListContentError("is not written in UTF-8") from None
-    if "\0" in text:
-        raise ListContentError("is not a text file: it has NUL characters")
-    return _INVISIBLE.sub("", text)
+class _Entries:
+    """Collects the values of records, and the first problem; later records are read as well."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self._layout = layout
+        self._values, self._others, self._entries = set[str](), set[str](), 0
+        self._problem: str | None = None
+        names = zip(layout.columns, layout.names, strict=True)
+        phones = [index for index, name in names if is_phone_name(plain_name(name))]
+        self._numbers = DamagedNumbers(phones)
+
+    def note(self, error: ListContentError) -> None:
+        self._problem = self._problem or str(error)
+
+    def problem(self) -> str | None:
+        if self._problem is None and (line := self._numbers.line()) is not None:
+            return _DAMAGED.format(line)
+        return self._problem
+
+    def listed(self, *, ends_complete: bool) -> ListedValues:
+        return ListedValues(
+            self._values, self._others, entries=self._entries, ends_complete=ends_complete
+        )
+
+    def add(self, cells: Sequence[str], number: int) -> None:
+        layout = self._layout
+        try:
+            by_column = (
+                _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
+            )
+            _check_numbers(by_column, number, self._numbers)
+        except ListContentError as error:
+            self.note(error)
+            return
+        self._values.update(by_column.values())
+        self._entries += bool(by_column)
+        for value in by_column.values():
+            # No id has a blank, so it may be what separates an id from the rest.
+            if " " in value and parse_phone_number(value) is None:
+                self._others.update(value.split())
+        if layout.separator and not layout.columns:
+            self._others.add(layout.separator.join(cells).strip())
 
 
 def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str]) -> _Layout:
