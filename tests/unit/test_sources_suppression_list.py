@@ -122,6 +122,15 @@ def test_one_bad_line_does_not_keep_others_off_the_list(tmp_path, bad):
     assert not listed.people.matches([], ["+491700000004"])
 
 
+def test_a_bad_number_does_not_keep_the_other_ids_of_its_line_off_the_list(tmp_path):
+    """The person is recognised by them."""
+    listed = Listed(tmp_path / "list.csv", "phone,user_id\n+491700000001,x-1\n")
+    listed.write("phone,user_id\n+491700000001,x-1\n+49 170 0000002 (mobile),x-2\n")
+    listed.look(2)
+    assert len(listed.alarms) == 1
+    assert listed.people.matches(["x-2"])
+
+
 def test_a_list_that_is_gone_is_looked_for_again(listed):
     """The alarm comes at once, and again for the next time."""
     for round_number in (1, 2):

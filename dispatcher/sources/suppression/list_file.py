@@ -120,6 +120,8 @@ class _Entries:
             _check_numbers(by_column, number, self._numbers)
         except ListContentError as error:
             self.note(error)
+            # Another id of the same person may be fine.
+            self._values.update(filter(None, (_value(cells, i) for i in layout.columns)))
             return
         self._values.update(by_column.values())
         self._entries += bool(by_column)
