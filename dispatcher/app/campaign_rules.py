@@ -8,7 +8,13 @@ from dataclasses import replace
 
 import structlog
 
-from dispatcher.app.suppression import ListContext, can_be_compared, id_columns, open_list
+from dispatcher.app.suppression import (
+    ListContext,
+    can_be_compared,
+    id_columns,
+    last_size,
+    open_list,
+)
 from dispatcher.app.wiring import make_source
 from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.quiet_hours import QuietHours
@@ -58,12 +64,14 @@ def list_context(
 ) -> ListContext:
     """Return what the list of one campaign, whose settings these are, is compared with.
 
-    With ``remember`` that is also its size at the last start, which is in a file beside the ledger.
+    That includes its size in the last run; with ``remember`` the present one is kept beside the
+    ledger.
     """
     source = make_source(settings, once=True) if can_be_compared(settings.source) else None
-    ledger = settings.ledger.path
-    sizes = ledger.with_name(f"{ledger.name}-lists.json") if remember else None
-    return ListContext(settings.campaign, source, id_columns(settings.source), events, sizes)
+    last = last_size(settings)
+    return ListContext(
+        settings.campaign, source, id_columns(settings.source), events, last, remember
+    )
 
 
 def _quiet_hours(settings: RulesSettings, campaign: str) -> LocalQuietHours | None:

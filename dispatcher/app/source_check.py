@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from dispatcher.app.suppression import id_columns, read_list
+from dispatcher.app.suppression import compare_list, id_columns, read_list
 from dispatcher.app.wiring import make_row_rules, make_source
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
@@ -18,6 +18,7 @@ from dispatcher.settings import Settings
 from dispatcher.sources.files.file_source import FileSource
 from dispatcher.sources.files.folder_source import FolderSource
 from dispatcher.sources.rows.column_names import ColumnNames
+from dispatcher.sources.suppression.fit import Comparison
 
 IsSuppressed = Callable[[Contact], bool]
 """Returns True if a contact is on the campaign's opt-out list."""
@@ -25,10 +26,14 @@ IsSuppressed = Callable[[Contact], bool]
 
 @dataclass(frozen=True, slots=True)
 class OptOutList:
-    """The campaign's opt-out list: how many values it has, and whom it matches."""
+    """The campaign's opt-out list: how many values it has, and whom it matches.
+
+    ``comparison`` shows whether a run would start with it.
+    """
 
     values: int
     is_suppressed: IsSuppressed
+    comparison: Comparison
 
 
 @dataclass(slots=True)
@@ -41,7 +46,8 @@ class SourceReport:
     are used by a template or a rule, with the number of cells. ``zones`` are time zones,
     ``unknown_zones`` cells that are none. ``encodings`` are the probable ones of rows that are not
     UTF-8. ``listed`` is the number of values of the opt-out list, None if there is none, and
-    ``suppressed`` how many contacts it matches.
+    ``suppressed`` how many contacts it matches; ``list_problem`` is why a run does not start with
+    the list, empty if it does.
     """
 
     rows: int = 0
@@ -59,6 +65,7 @@ class SourceReport:
     unused: Counter[str] = field(default_factory=Counter)
     listed: int | None = None
     suppressed: int = 0
+    list_problem: str = ""
 
 
 def column_problems(settings: Settings) -> list[str]:
@@ -98,7 +105,8 @@ def open_opt_out_list(settings: Settings) -> OptOutList | None:
     if not settings.rules.suppression_file:
         return None
     listed = read_list(settings.rules, id_columns(settings.source))
-    return OptOutList(len(listed), listed.matches_contact)
+    _, comparison = compare_list(settings.rules, listed)
+    return OptOutList(len(listed), listed.matches_contact, comparison)
 
 
 async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport:
@@ -109,6 +117,10 @@ async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport
         async with aclosing(source.batches({})) as batches:
             async for batch in batches:
                 scan.count(batch, ledger)
+                if opt_out is not None:
+                    opt_out.comparison.add(batch.contacts)
+    if opt_out is not None and (objection := opt_out.comparison.objection()):
+        report.list_problem = f"suppression list {settings.rules.suppression_file}: {objection}"
     return report
 
 

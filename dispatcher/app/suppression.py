@@ -11,8 +11,8 @@ import structlog
 from dispatcher.domain.events import SuppressionListKept
 from dispatcher.ports import EventSink, Source, SourceError
 from dispatcher.settings import RulesSettings, Settings, SourceSettings
-from dispatcher.sources.suppression.fit import ListFit, compare_source
-from dispatcher.sources.suppression.last_size import compare_size
+from dispatcher.sources.suppression.fit import MISFIT, Comparison, ListFit, compare_source
+from dispatcher.sources.suppression.last_size import LastSize
 from dispatcher.sources.suppression_list import SuppressionList
 
 STDIN = "-"
@@ -25,15 +25,15 @@ class ListContext:
 
     ``source`` is the campaign's source, to be read from its beginning; None: it can be read only
     once. ``id_columns`` are the names that its columns of ids and addresses have in the file.
-    ``sizes`` is the file that has how many values each list had at the last start; None: no start
-    is remembered.
+    ``last_size`` is the list's size in the last run; with ``remembers`` the present one is kept.
     """
 
     campaign: str
     source: Source | None = None
     id_columns: frozenset[str] = field(default_factory=frozenset)
     events: EventSink | None = None
-    sizes: Path | None = None
+    last_size: LastSize | None = None
+    remembers: bool = False
 
 
 def id_columns(source: SourceSettings) -> frozenset[str]:
@@ -55,6 +55,7 @@ def read_list(
     columns: frozenset[str] = frozenset(),
     on_broken: Callable[[str], None] = lambda _: None,
     on_mended: Callable[[], None] = lambda: None,
+    on_taken: Callable[[int], None] = lambda _: None,
 ) -> SuppressionList:
     """Return the list of the settings. ``columns`` are the source's, as of `id_columns`.
 
@@ -63,19 +64,31 @@ def read_list(
 
     """
     path, chosen = Path(rules.suppression_file), rules.suppression_columns
-    return SuppressionList(path, on_broken, on_mended, id_columns=columns, columns=chosen)
+    return SuppressionList(
+        path, on_broken, on_mended, on_taken=on_taken, id_columns=columns, columns=chosen
+    )
+
+
+def last_size(settings: Settings) -> LastSize:
+    """Return the size in the last run of the list of one campaign, whose settings these are."""
+    ledger, rules = settings.ledger.path, settings.rules
+    sizes = ledger.with_name(f"{ledger.name}-lists.json")
+    path = Path(rules.suppression_file)
+    return LastSize(sizes, path, settings.campaign, rules.suppression_columns)
 
 
 def describe_lists(settings: Settings) -> Iterator[str]:
     """Yield for people how many values each campaign's list has, and how it was read.
 
     Raises:
-        SourceError: a list cannot be read, or is no list that can be trusted.
+        SourceError: a list cannot be read, is no list that can be trusted, or is much shorter than
+            in the last run.
 
     """
     for campaign in settings.campaigns:
         if campaign.rules.suppression_file:
             people = read_list(campaign.rules, id_columns(campaign.source))
+            last_size(settings.only(campaign)).compare(people)
             which = f"campaign {campaign.name}: " if len(settings.campaigns) > 1 else ""
             values = "value" if len(people) == 1 else "values"
             path = campaign.rules.suppression_file
@@ -87,34 +100,39 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
 
     Raises:
         SourceError: the list cannot be read, is no list that can be trusted, or has no value that
-            looks like an identifier of any contact of the source, or is much shorter than before.
+            looks like an identifier of any contact of the source, is much shorter than before, or
+            matches nearly all contacts of the source.
 
     """
     alarms = _Alarms(rules, context)
+    last = context.last_size
+    taken = last.remember if last and context.remembers else lambda _: None
     people = await asyncio.to_thread(
-        read_list, rules, context.id_columns, alarms.keep_last, alarms.end
+        read_list, rules, context.id_columns, alarms.keep_last, alarms.end, taken
     )
     alarms.log.info(
         "suppression.read", file=rules.suppression_file, values=len(people), detail=people.about
     )
-    if context.sizes is not None:
-        await asyncio.to_thread(compare_size, context.sizes, Path(rules.suppression_file), people)
-    fit = ListFit(people, alarms.hold)
-    if rules.suppression_any_shape:
-        fit.is_proved = True
-    if not fit.is_proved and context.source is not None:
-        compared = 0
+    if last is not None:
+        await asyncio.to_thread(last.compare, people)
+    fit, comparison = compare_list(rules, people, alarms.hold)
+    if context.source is not None:
+        objection = ""
         with suppress(SourceError):  # the run reads the source itself, and reports it
-            compared = await compare_source(context.source, fit)
-        if compared and not fit.is_proved:
-            raise SourceError(f"suppression list {rules.suppression_file}: {_MISFIT}")
+            objection = await compare_source(context.source, comparison)
+        if objection:
+            raise SourceError(f"suppression list {rules.suppression_file}: {objection}")
+    await asyncio.to_thread(taken, len(people))
     return people, fit
 
 
-_MISFIT = (
-    "no value looks like an id or an address of the contacts; correct the list, name its columns "
-    "by rules.suppression_columns, or set rules.suppression_any_shape = true if that is right"
-)
+def compare_list(
+    rules: RulesSettings, people: SuppressionList, on_unproved: Callable[[], None] = lambda: None
+) -> tuple[ListFit, Comparison]:
+    """Return what proves that a list fits its contacts, and what compares them at the start."""
+    fit = ListFit(people, on_unproved)
+    fit.is_proved = rules.suppression_any_shape
+    return fit, Comparison(people, fit, rules.suppression_max_share)
 
 
 class _Alarms:
@@ -135,7 +153,7 @@ class _Alarms:
         self._emit(kept=False)
 
     def hold(self) -> None:
-        self.log.error("suppression.unproved", file=self._file, detail=_MISFIT)
+        self.log.error("suppression.unproved", file=self._file, detail=MISFIT)
 
     def _emit(self, *, kept: bool) -> None:
         if self._events is not None:

@@ -76,6 +76,7 @@ class RulesSettings(SettingsSection):
     suppression_file: str = ""
     suppression_columns: Texts = ()
     suppression_any_shape: bool = False
+    suppression_max_share: float = Field(default=0.9, gt=0, le=1)
     halt_suspicious: bool = True
     stop_failed_share: float = Field(default=0.0, ge=0, lt=1)
     stop_failed_of: int = Field(default=100, ge=1, le=1_000_000)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ports import SourceError
-from dispatcher.sources.suppression.list_file import ListContentError, ListFile, parse_list
+from dispatcher.sources.suppression.list_file import ListFile, parse_list
+from dispatcher.sources.suppression.list_text import ListContentError
 from dispatcher.sources.suppression.listed_values import ListedValues
 
 LOOK_SECONDS = 1.0
@@ -34,15 +35,17 @@ class SuppressionList:
         on_broken: Callable[[str], None],
         on_mended: Callable[[], None] = lambda: None,
         *,
+        on_taken: Callable[[int], None] = lambda _: None,
         id_columns: Collection[str] = (),
         columns: Collection[str] = (),
     ) -> None:
         """Read the list.
 
         ``on_broken`` is called once with the reason when the last good list has to stay in force,
-        ``on_mended`` when the file is good again. ``id_columns`` are the names that the source's
-        columns of ids and addresses have, ``columns`` those of the list's columns that the user
-        chose; without them the columns are found by their names.
+        ``on_mended`` when the file is good again, and ``on_taken`` with the number of values
+        whenever a changed file counts as the last good list. ``id_columns`` are the names that the
+        source's columns of ids and addresses have, ``columns`` those of the list's columns that
+        the user chose; without them the columns are found by their names.
 
         Raises:
             SourceError: the file cannot be read, or is no list that can be trusted.
@@ -51,6 +54,7 @@ class SuppressionList:
         self._path = path
         self._on_broken = on_broken
         self._on_mended = on_mended
+        self._on_taken = on_taken
         self._id_columns, self._columns = tuple(id_columns), tuple(columns)
         self._broken = False
         self._signature: _Signature | None
@@ -123,18 +127,22 @@ class SuppressionList:
             self._signature, loaded = self._load()
         except ListContentError as error:
             self._problem = str(error)
+            if error.readable is not None:
+                self._values = self._values | error.readable
             return
         self._latest = loaded.values
         self._values = self._values | loaded.values
         self._problem = _problem(self._good, loaded.values)
         if not self._problem:
             self._good = self._good | loaded.values
+            self._on_taken(len(self._good))
 
     def _replace_when_rested(self) -> None:
         """Put the values of the file in place of all others when they are proved."""
         has_rested = self._rested == REST_LOOKS
         if has_rested:
             self._good = self._values = self._latest
+            self._on_taken(len(self._good))
         if self._broken and (has_rested or not self._good.share_missing_from(self._latest)):
             self._broken = False
             self._on_mended()

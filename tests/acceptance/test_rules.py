@@ -135,6 +135,18 @@ def test_a_list_of_other_people_stops_the_run_before_a_send(tmp_path):
         assert not reached(played)
 
 
+def test_a_list_that_is_the_source_itself_stops_the_run_before_a_send(tmp_path):
+    """All contacts would be skipped for good."""
+    with play(tmp_path, "plain", 1, QUICKLY) as played:
+        write(played, *(f"active-{n:04d}-0,k{n},x-active-{n:04d}-0,Ada" for n in range(20)))
+        played.settings = {**QUICKLY, "rules.suppression_file": str(played.contacts)}
+        ended = played.run(seconds=40)
+        assert ended.returncode == 3, ended.stderr
+        assert "matches 20 of the first 20 contacts of the source" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert not ends(played)
+
+
 def test_a_list_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):
     """The user is told the key and the file, and nothing is sent."""
     with play(tmp_path, "plain", 1, {"rules.suppression_file": "nowhere.csv"}) as played:

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from dispatcher.app.source_check import probable_encoding
 from dispatcher.cli import cli
+from dispatcher.sources.suppression.last_size import LastSize
 
 CONFIG = """
 campaign = "carts"
@@ -27,9 +28,9 @@ def check(monkeypatch, tmp_path):
     """Run the command on a file with these bytes; return its exit code and its words."""
     monkeypatch.chdir(tmp_path)
 
-    def run(data, *options):
+    def run(data, *options, listed="X-2\nx-9\n"):
         (tmp_path / "dispatcher.toml").write_text(CONFIG)
-        (tmp_path / "optout.txt").write_text("X-2\nx-9\n")
+        (tmp_path / "optout.txt").write_text(listed)
         (tmp_path / "contacts.csv").write_bytes(data)
         secrets = {"DISPATCHER_CLIENT_ID": "a", "DISPATCHER_CLIENT_SECRET": "b", "COLUMNS": "120"}
         result = CliRunner(env=secrets).invoke(cli, ["check", *options])
@@ -84,6 +85,38 @@ def test_the_rows_are_read_only_if_that_was_asked_for(check):
     """Without --source the columns alone are checked; a path may follow it."""
     assert "all rows" not in check(HEADER)[1]
     assert "all rows 0" in check(HEADER, "--source", "contacts.csv")[1]
+
+
+PEOPLE = "".join(f"c{n},x-{n},Ada,open,,,\n" for n in range(20)).encode()
+
+
+@pytest.mark.parametrize(
+    ("listed", "code", "expected"),
+    [
+        ("".join(f"x-{n}\n" for n in range(18)), 0, "contacts that it matches 18"),
+        ("".join(f"x-{n}\n" for n in range(19)), 3, "matches 19 of the first 20 contacts"),
+        ("Ada Lovelace\nGrace Hopper\n", 3, "no value looks like an id"),
+        ("# nobody\n", 0, "contacts that it matches 0"),
+    ],
+)
+def test_a_list_with_which_no_run_starts_is_an_error(check, listed, code, expected):
+    """The report is shown as well; the words name the setting that permits it."""
+    found, words = check(HEADER + PEOPLE, "--source", listed=listed)
+    assert found == code
+    assert expected in words
+    assert "all rows 20" in words
+    assert ("set rules.suppression_" in words) == (code == 3)
+
+
+def test_a_list_that_shrank_since_the_last_run_is_an_error(check, tmp_path):
+    """As a run finds it; the size in the last run stays as it is."""
+    sizes, path = tmp_path / "ledger.db-lists.json", tmp_path / "optout.txt"
+    LastSize(sizes, path, "carts").remember(500)
+    before = sizes.read_bytes()
+    code, words = check(HEADER)
+    assert code == 3
+    assert "has 2 values, and had 500" in words
+    assert sizes.read_bytes() == before
 
 
 def test_wrong_columns_are_an_error(check):

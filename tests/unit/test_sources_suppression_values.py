@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.contact import Contact
-from dispatcher.sources.suppression.list_file import ListContentError, parse_list
-from dispatcher.sources.suppression.listed_values import count_matches
+from dispatcher.sources.suppression.list_file import parse_list
+from dispatcher.sources.suppression.list_text import ListContentError
 from dispatcher.sources.suppression.phone_numbers import PhoneNumbers, parse_phone_number
 from dispatcher.sources.suppression.shapes import Shape, shape_of
 
@@ -33,7 +33,7 @@ def values(text, known=(), chosen=()):
         "x-1,2026-11-01\nx-2,2026-11-02\n",
         "2026-11-01;x-1\n2026-11-02;x-2\n",
         "id\nx-1\nx-2\n",
-        "MYREF;id\nx-1;7\nx-2;8\n",
+        "MYREF;row\nx-1;7\nx-2;8\n",
         "external_contact_id\nx-1\n\\N\nNULL\nx-2\n",
         '="x-1"\n="x-2"\n',
         "x-1\u200b\n\u202ax-2\u202c\n",
@@ -64,6 +64,8 @@ def test_the_same_two_people_in_every_shape(text):
         ('{"external_contact_id": "x-1"}\n', "line 1: a value has separators"),
         ("phone\n4.917E+11\n", "line 2: a number in scientific notation"),
         ("phone;why\n4,917E+11;a\n", "line 2: a number in scientific notation"),
+        ("user_id,remark\n,x-1\n", r"line 2: has nothing in the columns .*\(user_id\)"),
+        ("user_id,remark\nx-1,\nNULL,x-2\n", "line 3: has nothing in the columns"),
         ("x-1\0\n", "NUL"),
         (b"PK\x03\x04abc", "a spreadsheet"),
         ("M\u00fcller\n".encode("latin-1"), "not written in UTF-8"),
@@ -77,9 +79,12 @@ def test_a_list_that_cannot_be_understood_is_refused_with_its_line(text, words):
 
 
 def test_a_list_of_nobody():
-    """A comment or a header alone is a list; nobody is on it."""
+    """A comment says so; a header alone may be what is left of a list."""
     assert len(values("# nobody yet\n")) == 0
-    assert len(values("external_contact_id,since\n")) == 0
+    assert len(values("# nobody yet\nexternal_contact_id,since\n")) == 0
+    for cut in ("user_id\n", "external_contact_id,since\n", "user_id,since\nNULL,\n"):
+        with pytest.raises(ListContentError, match="begins with #"):
+            values(cut)
 
 
 def test_a_quote_does_not_hide_entries():
@@ -106,11 +111,13 @@ def test_the_settings_name_the_columns():
         values("a,b\n1,2\n", chosen=["c"])
 
 
-def test_an_id_of_the_table_itself_does_not_count_beside_a_better_column():
-    """Row numbers would match contact keys of digits."""
-    listed = values("id,phone\n1,+491700000001\n2,+491700000002\n")
-    assert not listed.matches(["1"])
+def test_a_column_of_a_general_name_counts_beside_a_better_one():
+    """A person may be in the list by that id alone."""
+    listed = values("id,phone\nC-1,\nC-2,+491700000002\n")
+    assert listed.matches(["C-1"])
+    assert listed.matches(["C-2"])
     assert listed.matches([], ["+491700000002"])
+    assert values("user_id,contact\n,+491700000001\n").matches([], ["+491700000001"])
 
 
 def test_uuids_are_compared_without_regard_to_their_form():
@@ -226,7 +233,47 @@ def test_of_ten_thousand_contacts_the_thousand_on_the_list_are_found_in_five_sha
         assert len(listed) == len(people)
 
 
-def test_the_contacts_on_a_list_are_counted():
-    """By their rows, for a check of a source."""
-    contacts = [Contact(f"key-{n}", f"conv-{n}", "Hello") for n in range(5)]
-    assert count_matches(contacts, values("conv-1\nKEY-3\nconv-9\n")) == 2
+DAMAGED = [
+    "4.91701234567E11", "4,917E+11", "491701234567.25", "+49 170 1234567 (mobile)",
+    "+49 170 1234567 ext 5", "p:+491701234567", "0170 1234567 / 0171 7654321",
+    "+491701234567 +491717654321", "5551234567/1234567", "+49170123456O 1234567",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_phone_number_that_would_match_nobody_is_refused_with_its_line(damaged):
+    """In a column of phones, in a list of numbers, and if all are alike."""
+    fine = "+491700000001\n+491700000002\n"
+    beside = f"why;handy\na;+491700000001\na;{damaged}\na;+491700000002\n"
+    for text, line in ((f"Phone\n{damaged}\n", 2), (f"{fine}{damaged}\n", 3), (beside, 3)):
+        with pytest.raises(ListContentError, match=f"line {line}: ") as caught:
+            values(text, known={"handy"})
+        assert "1234567" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+491700000001\n+491700000002\nC-20261101-7\n",
+        "+491700000001\n+491700000002\n6f9619ff-8b86-d011-b42d-00c04fc964ff\n",
+        "+491700000001\n+491700000002\na.b1234567@example.org\n",
+        "phone,external_contact_id\n+491700000001,12345678-AB\n",
+        "12345678-AB\n12345679-AB\n",
+        "507f1f77bcf86cd799439011\n507f191e810c19729de860ea\n",
+    ],
+)
+def test_ids_with_many_digits_are_no_damaged_numbers(text):
+    """Not even beside phone numbers."""
+    assert len(values(text)) >= 1
+
+
+def test_a_value_with_a_plus_is_a_number_in_any_list():
+    """However many mail addresses are beside it."""
+    with pytest.raises(ListContentError, match="line 4: a phone number"):
+        values("contact\na@example.org\nb@example.org\n+49 170 1234567 (mobile)\n")
+
+
+@pytest.mark.parametrize("written", ["491701234567.00", "+491701234567.0", "491701234567.000000"])
+def test_a_number_that_was_given_decimals_is_the_number(written):
+    """The digits before the point are complete."""
+    assert values(f"{written}\n").matches([], ["0170 1234567"])

@@ -55,7 +55,11 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
 
 
 def _check_sources(settings: Settings) -> None:
-    console = Console()
+    console, problems = Console(), list[str]()
     for campaign in settings.campaigns:
         view = settings.only(campaign)
-        show_source(console, view.campaign, source_check.check_source(view))
+        report = source_check.check_source(view)
+        show_source(console, view.campaign, report)
+        problems += [report.list_problem] if report.list_problem else []
+    if problems:
+        raise SourceError(list_mistakes(problems))

@@ -2,7 +2,8 @@
 
 import re
 
-_POWER_OF_TEN = re.compile(r"[+-]?\d(?:[.,]\d+[eE][+-]?|[eE][+-])\d{1,3}").fullmatch
+is_power_of_ten = re.compile(r"[+-]?\d(?:[.,]\d+[eE][+-]?|[eE][+-])\d{1,3}").fullmatch
+"""Matches a number in scientific notation."""
 _WITH_DECIMALS = re.compile(r"[+-]?\d+[.,]0+").fullmatch
 
 KEPT_DIGITS = 15
@@ -30,7 +31,7 @@ class MangledNumbers:
             if len(value) > KEPT_DIGITS:
                 return self._long(value, column)
             return ""
-        if _POWER_OF_TEN(value):
+        if is_power_of_ten(value):
             return "a number in scientific notation, whose digits are lost"
         if _WITH_DECIMALS(value):
             return "a number that was given decimals"

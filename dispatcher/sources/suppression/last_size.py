@@ -1,7 +1,9 @@
-"""How many values each suppression list had at the last start of a run, in a file of their own."""
+"""How many values each suppression list had in the last run, in a file of their own."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import orjson
 
@@ -11,24 +13,44 @@ from dispatcher.sources.suppression_list import MOST_LOST, SuppressionList
 LEAST_VALUES = 10
 """A list that had fewer may become as short as it likes."""
 
+_writing = Lock()
+"""The lists of several campaigns are in one file, and change in threads."""
 
-def compare_size(sizes: Path, path: Path, people: SuppressionList) -> None:
-    """Compare a list with its size at the last start, and remember the present one.
 
-    Raises:
-        SourceError: more than half of it is gone.
+class LastSize:
+    """The size that a campaign's list had when it was last taken over.
 
+    Of one file with other ``columns`` the size is another one.
     """
-    known = _read(sizes)
-    name, before = str(path.resolve()), known.get(str(path.resolve()), 0)
-    if before >= LEAST_VALUES and len(people) < before * MOST_LOST:
-        raise SourceError(
-            f"suppression list {path}: has {len(people):,} values, and had {before:,} at the last "
-            f"start; restore it, or remove the file {sizes} if so many people are off it for good"
-        )
-    if before != len(people):
-        with suppress(OSError):  # the next start compares with an older size
-            _write(sizes, {**known, name: len(people)})
+
+    def __init__(
+        self, sizes: Path, path: Path, campaign: str, columns: Collection[str] = ()
+    ) -> None:
+        self._sizes = sizes
+        self._path = path
+        self._name = " | ".join((campaign, str(path.resolve()), *sorted(columns)))
+
+    def compare(self, people: SuppressionList) -> None:
+        """Compare a list with it.
+
+        Raises:
+            SourceError: more than half of the list is gone.
+
+        """
+        before = _read(self._sizes).get(self._name, 0)
+        if before >= LEAST_VALUES and len(people) < before * MOST_LOST:
+            raise SourceError(
+                f"suppression list {self._path}: has {len(people):,} values, and had {before:,} in "
+                f"the last run; restore it, or remove the file {self._sizes} if so many people are "
+                "off it for good"
+            )
+
+    def remember(self, size: int) -> None:
+        """Write the present size, if it is another one."""
+        with _writing, suppress(OSError):  # the next start compares with an older size
+            known = _read(self._sizes)
+            if known.get(self._name) != size:
+                _write(self._sizes, {**known, self._name: size})
 
 
 def _read(sizes: Path) -> dict[str, int]:

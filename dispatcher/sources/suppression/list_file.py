@@ -1,70 +1,34 @@
 """Reads the file of a suppression list: its separator, its columns and its values."""
 
-import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dispatcher.sources.suppression.damaged_numbers import (
+    DamagedNumbers,
+    has_lost_digits,
+    is_phone_name,
+)
+from dispatcher.sources.suppression.list_names import LIST_NAMES
+from dispatcher.sources.suppression.list_text import ListContentError, decode_list
 from dispatcher.sources.suppression.listed_values import ListedValues
 from dispatcher.sources.suppression.phone_numbers import parse_phone_number
 from dispatcher.sources.suppression.shapes import is_date
-
-ID_NAMES = [
-    "conversation_id",
-    "external_contact_id",
-    "contact_key",
-    "contact_id",
-    "external_id",
-    "customer_id",
-    "customer_number",
-    "user_id",
-    "person_id",
-    "recipient_id",
-    "uuid",
-    "guid",
-    "address",
-    "phone",
-    "phone_number",
-    "mobile",
-    "mobile_number",
-    "mobile_phone",
-    "cell_phone",
-    "cell",
-    "msisdn",
-    "telephone",
-    "telephone_number",
-    "tel",
-    "telefon",
-    "whatsapp",
-    "whatsapp_number",
-    "email",
-    "email_address",
-    "mail",
-]
-"""Names of columns that have ids or addresses, besides those of the source."""
-GENERAL_NAMES = ["id", "key", "number", "contact", "customer", "recipient", "user", "value"]
-"""Names that count if a header has none of the above: ``id`` may be the number of a row."""
 
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 1000
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 _LEFT_INSIDE = re.compile(r'[,;\t|"{}<>\[\]\r\n]')
-_LOST_DIGITS = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
 _MAIL = "mailto:"
 _IN_BRACES = re.compile(r"\{[0-9a-fA-F-]{32,36}\}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
 _NULLS = frozenset({"", "\\n", "null", "none", "nan", "n/a", "#n/a", "<na>", "nil", "-"})
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_SIGNATURES = (
-    b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"PAR1", b"\xd0\xcf\x11\xe0",
-)  # fmt: skip
-"""How compressed files, spreadsheets and Parquet begin."""
-
-
-class ListContentError(ValueError):
-    """The file is not a list of values that can be trusted; the message has the line."""
+_DAMAGED = (
+    "line {}: a phone number has other text beside it, or decimals, so it would match nobody; "
+    "export it as text, one number a cell and nothing else"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +65,72 @@ def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] =
         ListContentError: it is empty or not text, or a line cannot be understood.
 
     """
-    text = _decoded(content)
+    text = decode_list(content)
     lines = text.splitlines()
     is_commented = any(map(_is_comment, lines))
     lines = ["" if _is_comment(line) else line for line in lines]
     layout = _layout(lines, frozenset(map(plain_name, known)), frozenset(map(plain_name, chosen)))
-    values, others, entries = set[str](), set[str](), 0
-    for number, cells in _records(lines, layout):
-        found = _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
-        values.update(found)
-        entries += bool(found)
-        for value in found:
-            # No id has a blank, so it may be what separates an id from the rest.
-            if " " in value and parse_phone_number(value) is None:
-                others.update(value.split())
-        if layout.separator and not layout.columns:
-            others.add(layout.separator.join(cells).strip())
-    if not (values or layout.columns or is_commented):
+    entries = _Entries(layout)
+    try:
+        for number, cells in _records(lines, layout):
+            entries.add(cells, number)
+    except ListContentError as error:
+        entries.note(error)
+    listed = entries.listed(ends_complete=text.endswith(("\n", "\r")))
+    if (problem := entries.problem()) is not None:
+        raise ListContentError(problem, listed)
+    if not (listed.shapes or is_commented):
         raise ListContentError(
-            "is empty; if nobody is on the list, write a line that begins with #"
+            "is empty, or its columns of ids and addresses are; if nobody is on the list, write a "
+            "line that begins with #"
         )
-    ends_complete = text.endswith(("\n", "\r"))
-    listed = ListedValues(values, others, entries=entries, ends_complete=ends_complete)
     return ListFile(listed, _about(layout))
 
 
-def _decoded(content: bytes) -> str:
-    if content.startswith(_SIGNATURES):
-        raise ListContentError("is compressed or a spreadsheet; write it as plain text or CSV")
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise ListContentError("is not written in UTF-8") from None
-    if "\0" in text:
-        raise ListContentError("is not a text file: it has NUL characters")
-    return _INVISIBLE.sub("", text)
+class _Entries:
+    """Collects the values of records, and the first problem; later records are read as well."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self._layout = layout
+        self._values, self._others, self._entries = set[str](), set[str](), 0
+        self._problem: str | None = None
+        names = zip(layout.columns, layout.names, strict=True)
+        phones = [index for index, name in names if is_phone_name(plain_name(name))]
+        self._numbers = DamagedNumbers(phones)
+
+    def note(self, error: ListContentError) -> None:
+        self._problem = self._problem or str(error)
+
+    def problem(self) -> str | None:
+        if self._problem is None and (line := self._numbers.line()) is not None:
+            return _DAMAGED.format(line)
+        return self._problem
+
+    def listed(self, *, ends_complete: bool) -> ListedValues:
+        return ListedValues(
+            self._values, self._others, entries=self._entries, ends_complete=ends_complete
+        )
+
+    def add(self, cells: Sequence[str], number: int) -> None:
+        layout = self._layout
+        try:
+            by_column = (
+                _values_of_columns(cells, number, layout) if layout.columns else _all(cells, number)
+            )
+            _check_numbers(by_column, number, self._numbers)
+        except ListContentError as error:
+            self.note(error)
+            # Another id of the same person may be fine.
+            self._values.update(filter(None, (_value(cells, i) for i in layout.columns)))
+            return
+        self._values.update(by_column.values())
+        self._entries += bool(by_column)
+        for value in by_column.values():
+            # No id has a blank, so it may be what separates an id from the rest.
+            if " " in value and parse_phone_number(value) is None:
+                self._others.update(value.split())
+        if layout.separator and not layout.columns:
+            self._others.add(layout.separator.join(cells).strip())
 
 
 def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str]) -> _Layout:
@@ -147,17 +141,14 @@ def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str])
         separator, first = found[1], first + 1
     sample = [line for line in lines[first : first + _SAMPLE_LINES] if line.strip()]
     header = sample[0] if sample else ""
-    wanted = (
-        [chosen] if chosen else [known.union(map(plain_name, ID_NAMES)), frozenset(GENERAL_NAMES)]
-    )
-    for names in wanted:
-        for candidate in separator or _SEPARATORS:
-            cells = _split(header, candidate)
-            columns = tuple(i for i, cell in enumerate(cells) if plain_name(cell) in names)
-            if columns:
-                shown = tuple(_clean(cells[i]) for i in columns)
-                first = lines.index(header, first)
-                return _Layout(candidate, columns, shown, len(cells), first + 1)
+    names = chosen or known.union(map(plain_name, LIST_NAMES))
+    for candidate in separator or _SEPARATORS:
+        cells = _split(header, candidate)
+        columns = tuple(i for i, cell in enumerate(cells) if plain_name(cell) in names)
+        if columns:
+            shown = tuple(_clean(cells[i]) for i in columns)
+            first = lines.index(header, first)
+            return _Layout(candidate, columns, shown, len(cells), first + 1)
     if chosen:
         raise ListContentError("has no column that rules.suppression_columns names")
     return _Layout(separator or _guess_separator(sample), (), (), 0, first)
@@ -189,7 +180,7 @@ def _records(lines: Sequence[str], layout: _Layout) -> Iterator[tuple[int, list[
             # A quote that was never closed may have taken other entries into its cell.
             for index in range(start + 1, reader.line_num):
                 inner = _split(rest[index], layout.separator)
-                if len(inner) == layout.width:
+                if len(inner) == layout.width and any(_value(inner, i) for i in layout.columns):
                     yield number + index + 1, inner
             start = reader.line_num
     except csv.Error:
@@ -198,32 +189,53 @@ def _records(lines: Sequence[str], layout: _Layout) -> Iterator[tuple[int, list[
         ) from None
 
 
-def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> list[str]:
-    """Return the values of one record in the columns that the header names."""
+def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> dict[int, str]:
+    """Return the values of one record by the columns that the header names.
+
+    A record with something else alone is about a person who cannot be recognised.
+    """
     if len(cells) <= layout.columns[0]:
         raise ListContentError(f"line {number}: has fewer columns than the header")
     if any(map(str.strip, cells[layout.width :])):
         raise ListContentError(f"line {number}: has more columns than the header")
-    found = []
+    found = dict[int, str]()
     for index in layout.columns:
-        value = _clean(cells[index]) if index < len(cells) else ""
-        if value.casefold() not in _NULLS:
+        if value := _value(cells, index):
             _check(value, number, layout.separator if len(cells) > 1 else "")
-            found.append(value)
+            found[index] = value
+    if not found and any(_value(cells, index) for index in range(len(cells))):
+        raise ListContentError(
+            f"line {number}: has nothing in the columns of ids and addresses "
+            f"({', '.join(layout.names)}); name others by rules.suppression_columns, or remove "
+            "the line"
+        )
     return found
 
 
-def _all(cells: Sequence[str], number: int) -> list[str]:
+def _value(cells: Sequence[str], index: int) -> str:
+    """Return the value of a cell; empty if it is not there, or says that it has none."""
+    value = _clean(cells[index]) if index < len(cells) else ""
+    return "" if value.casefold() in _NULLS else value
+
+
+def _all(cells: Sequence[str], number: int) -> dict[int, str]:
     """Return the cells of one record but dates: without a header any of them may be the id."""
-    found = []
-    for cell in cells:
-        value = _clean(cell)
-        if value.casefold() in _NULLS or (len(cells) > 1 and is_date(value)):
+    found = dict[int, str]()
+    for index in range(len(cells)):
+        value = _value(cells, index)
+        if not value or (len(cells) > 1 and is_date(value)):
             continue
         if len(cells) == 1 or " " not in value:
             _check(value, number)
-        found.append(value)
+        found[index] = value
     return found
+
+
+def _check_numbers(found: Mapping[int, str], number: int, numbers: DamagedNumbers) -> None:
+    """Refuse a phone number that would match nobody."""
+    for column, value in found.items():
+        if numbers.is_damaged(value, number, column):
+            raise ListContentError(_DAMAGED.format(number))
 
 
 def _check(value: str, number: int, quoted_separator: str = "") -> None:
@@ -231,7 +243,7 @@ def _check(value: str, number: int, quoted_separator: str = "") -> None:
 
     ``quoted_separator`` may be inside, because quotes were around it.
     """
-    if _LOST_DIGITS.fullmatch(value):
+    if has_lost_digits(value):
         raise ListContentError(
             f"line {number}: a number in scientific notation has lost digits; export it as text"
         )

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from dispatcher.domain.contact import Contact
+from dispatcher.sources.suppression.damaged_numbers import without_decimals
 from dispatcher.sources.suppression.phone_numbers import (
     PhoneNumber,
     PhoneNumbers,
@@ -17,8 +18,6 @@ _LONGEST_NUMBER = 24
 """Characters of a phone number that is used as a key or an id; a UUID has more."""
 _CACHED = 2048
 """Contacts whose numbers are kept: each is compared before its state check and before its send."""
-_EXPORTED_NUMBER = ".0"
-"""What a data frame adds to a whole number in a column with empty cells."""
 
 
 _number = lru_cache(_CACHED)(parse_phone_number)
@@ -45,7 +44,7 @@ class ListedValues:
         self.shapes: Counter[Shape] = Counter()
         names, numbers = {name.casefold() for name in others}, list[PhoneNumber]()
         for value in values:
-            whole = _whole(value)
+            whole = without_decimals(value)
             shape, number = classify(whole)
             self.shapes[shape] += 1
             names.add(value.casefold())
@@ -109,16 +108,3 @@ class ListedValues:
             if address and (number := _number(address)) is not None and number in numbers:
                 return True
         return False
-
-
-def _whole(value: str) -> str:
-    """Return a number without the fraction that an export gave it."""
-    if not value.endswith(_EXPORTED_NUMBER):
-        return value
-    number = value.removesuffix(_EXPORTED_NUMBER)
-    return number if number.isdecimal() else value
-
-
-def count_matches(contacts: Iterable[Contact], values: ListedValues) -> int:
-    """Return how many of the contacts are on the list, as far as their rows show."""
-    return sum(map(values.matches_contact, contacts))
