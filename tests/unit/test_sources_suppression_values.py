@@ -277,3 +277,14 @@ def test_a_value_with_a_plus_is_a_number_in_any_list():
 def test_a_number_that_was_given_decimals_is_the_number(written):
     """The digits before the point are complete."""
     assert values(f"{written}\n").matches([], ["0170 1234567"])
+
+
+@pytest.mark.parametrize(
+    "value", ["x-1:stop", "x-1^stop", "x-1\x01stop", "ID=x-1", "x-1/stop", "x-1 #2"]
+)
+def test_a_sign_that_may_separate_an_id_from_the_rest_hides_nobody(value):
+    """The parts of a value count as well as the whole."""
+    found = values(f"external_contact_id\n{value}\n".encode())
+    assert found.matches(["x-1"])
+    assert found.matches([value])
+    assert not found.matches(["x-10"])

@@ -25,6 +25,9 @@ _MAIL = "mailto:"
 _IN_BRACES = re.compile(r"\{[0-9a-fA-F-]{32,36}\}")
 _FORMULA = re.compile(r'="?([^"]*)"?')
 _NULLS = frozenset({"", "\\n", "null", "none", "nan", "n/a", "#n/a", "<na>", "nil", "-"})
+_RARE = re.compile(r"[^\w.@+-]+")
+"""Signs that few ids have: they may separate an id from the rest, such as ``:`` or a control
+character. The parts count as values, too, since a value too many does no harm."""
 _DAMAGED = (
     "line {}: a phone number has other text beside it, or decimals, so it would match nobody; "
     "export it as text, one number a cell and nothing else"
@@ -126,9 +129,8 @@ class _Entries:
         self._values.update(by_column.values())
         self._entries += bool(by_column)
         for value in by_column.values():
-            # No id has a blank, so it may be what separates an id from the rest.
-            if " " in value and parse_phone_number(value) is None:
-                self._others.update(value.split())
+            if _RARE.search(value) and parse_phone_number(value) is None:
+                self._others.update(filter(None, _RARE.split(value)))
         if layout.separator and not layout.columns:
             self._others.add(layout.separator.join(cells).strip())
 
