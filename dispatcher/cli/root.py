@@ -22,7 +22,7 @@ COMMANDS = {
     ),
     "rejected": (
         "rejected:rejected",
-        "Export the rows that could not become contacts, to correct them.",
+        "Export rows that could not become contacts, or replay contacts that were refused.",
     ),
     "pause": ("pause:pause", "Pause a campaign: it takes nothing new."),
     "resume": ("pause:resume", "Resume a paused campaign."),

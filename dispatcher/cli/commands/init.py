@@ -51,6 +51,7 @@ def _next_steps(folder: Path) -> str:
         "dispatcher sandbox --scenario plain      # in a second terminal: a local platform",
         "export DISPATCHER_CLIENT_ID=sandbox-client DISPATCHER_CLIENT_SECRET=sandbox-secret",
         "dispatcher check --online                # preflight",
+        "dispatcher preview                       # the messages",
         "dispatcher plan                          # dry run",
         "dispatcher run --once",
     )

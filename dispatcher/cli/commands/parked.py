@@ -66,15 +66,15 @@ class SelectionOptions:
 
 
 def selection_options(*, limit: int | None) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options that select parked contacts."""
+    """Return a decorator that adds the options that select contacts."""
     return option_group(
         SelectionOptions,
         click.option(
             "--reason", type=click.Choice([str(reason) for reason in Reason]), metavar="REASON",
-            help="Parked for this reason, such as in_doubt or exhausted.",
+            help="Only those with this reason, as the list of them shows it.",
         ),
         click.option(
-            "--older-than", metavar="AGE", type=age, help="Parked for longer: 30m, 12h, 3d."
+            "--older-than", metavar="AGE", type=age, help="Only those for longer: 30m, 12h, 3d."
         ),
         click.option(
             "--limit", type=click.IntRange(min=1), default=limit, show_default=bool(limit),
