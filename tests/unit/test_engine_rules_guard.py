@@ -11,10 +11,10 @@ from dispatcher.domain.status import HaltReason, Reason, Status
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.local_quiet_hours import LocalQuietHours, UnknownZone
 from dispatcher.engine.run_options import RunOutcome
-from dispatcher.ports import Batch, SourceError
+from dispatcher.ports import Batch, Claim, SourceError
 from tests.support.engine import EngineFixture, contact, contacts
 from tests.support.scripted import GOOD, ListSource, refused
-from tests.support.virtual import in_virtual_time
+from tests.support.virtual import START, in_virtual_time
 
 
 def guarded(answer=None, *, rules=None, **more):
@@ -109,6 +109,17 @@ async def test_a_list_that_is_suppressed_does_not_hide_one_that_is_gone():
     )
     assert await engine.pipeline(contacts(300), workers=8).run() is RunOutcome.HALTED
     assert engine.ledger.count(Status.REJECTED) == 0
+
+
+@in_virtual_time
+async def test_claims_go_back_with_their_own_due_time():
+    """Else what was put back ahead of the others would be behind them."""
+    engine = guarded()
+    await engine.ledger.admit(Batch(contacts(2)), START, 2)
+    ahead = Claim(1, contacts(2)[0], due=START - 300.0)
+    await engine.campaign_run.release([ahead, Claim(2, contacts(2)[1])])
+    assert engine.ledger.rows[1].due == START - 300.0
+    assert statuses(engine) == {Status.READY}
 
 
 @in_virtual_time

@@ -146,7 +146,7 @@ DELETE FROM temp.blocked
 -- name: due_contacts
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, text, external_contact_id, address, subject,
-    not_before, expires_at, attributes,
+    not_before, expires_at, attributes, due,
     CASE
         WHEN EXISTS (
             SELECT 1 FROM contact AS other INDEXED BY contact_sending
@@ -165,7 +165,7 @@ FROM (
 -- name: ready_contacts
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, text, external_contact_id, address, subject,
-    not_before, expires_at, attributes,
+    not_before, expires_at, attributes, due,
     CASE
         WHEN EXISTS (
             SELECT 1 FROM contact AS other INDEXED BY contact_sending
