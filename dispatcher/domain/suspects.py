@@ -13,6 +13,12 @@ PERSON = "the list's external contact ids (source.columns.external_contact_id)"
 ADDRESS = "the list's addresses (source.columns.address)"
 TEXT = "the message (message.text)"
 TEMPLATE = "the template (platform.template)"
+SUPPRESSION = "the suppression list (rules.suppression_file: it may be the source itself)"
+EXPIRY = (
+    "the expiry (source.columns.expires_at, source.timezone, source.date_format; or the campaign "
+    "was halted or stopped until its contacts expired)"
+)
+ZONE = "the time zones (rules.timezone_column, rules.unknown_timezone)"
 CHANNEL = "the messenger (platform.messenger), or the sender's channel"
 
 _BY_WORDS = (
@@ -31,6 +37,9 @@ _BY_REASON = {
     Reason.IDENTITY: (PERSON, LIST),
     Reason.NO_ADDRESS: (ADDRESS,),
     Reason.CHANNEL: (CHANNEL, LIST),
+    Reason.SUPPRESSED: (SUPPRESSION,),
+    Reason.EXPIRED: (EXPIRY,),
+    Reason.UNKNOWN_TIMEZONE: (ZONE,),
 }
 
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
 from itertools import islice
 
@@ -22,7 +23,26 @@ MIN_ALIKE = 3
 MIN_ALIKE_OF_STEP = 10
 """The same for one of the two kinds of sends alone, while the other one is accepted."""
 DECIDED = 0
-"""The status of a refusal that the platform did not make: the state check's content led to it."""
+"""The status of a refusal that the platform did not make: the state check's content led to it, or
+a rule of the campaign."""
+
+
+class Local(StrEnum):
+    """What refuses contacts without a call to the platform."""
+
+    RULES = "rules"
+    """The campaign's rules: expiry, suppression list, time zones."""
+
+
+Stream = Step | Local
+"""What answers are counted together: those of one step, or of the rules."""
+
+
+def stream_of(key: str) -> Stream:
+    """Return the stream of a kind's ``key``."""
+    name = key.partition("/")[0]
+    return Local.RULES if name == Local.RULES else Step(name)
+
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|\[[^\]]*\]")
 _WITH_DIGIT = re.compile(r"\S*\d\S*")
@@ -40,7 +60,7 @@ class RefusalKind:
     reason of a decision; a 404 on a state check has none.
     """
 
-    step: Step
+    step: Stream
     status: int
     words: str = ""
 
@@ -53,6 +73,16 @@ class RefusalKind:
     def __str__(self) -> str:
         answer = f"{self.step} answered with {self.status}" if self.status else str(self.step)
         return f"{answer}: {self.words}" if self.words else answer
+
+    @property
+    def is_send(self) -> bool:
+        """Whether a send is refused."""
+        return is_send(self.step)
+
+
+def is_send(stream: Stream) -> bool:
+    """Return True for the answers to a step that sends a message."""
+    return isinstance(stream, Step) and stream.is_send
 
 
 def refusal_kind(
@@ -124,24 +154,25 @@ class _Window:
 class SuspicionDetector:
     """Counts accepted answers and refusals, and finds the kind that is suspicious.
 
-    State checks, notifies and opens have windows of their own, and both sends have one together:
-    what only opens are refused for must not hide behind notifies that are accepted.
+    Rules, state checks, notifies and opens have windows of their own, and both sends have one
+    together: what only opens are refused for must not hide behind notifies that are accepted.
     """
 
     def __init__(self) -> None:
         self._sends = _Window(MIN_ALIKE)
-        self._windows = {
+        self._windows: dict[Stream, _Window] = {
+            Local.RULES: _Window(MIN_ALIKE),
             Step.CHECK: _Window(MIN_ALIKE),
             Step.NOTIFY: _Window(MIN_ALIKE_OF_STEP),
             Step.OPEN: _Window(MIN_ALIKE_OF_STEP),
         }
         self._streams = {
-            step: (window,) if step is Step.CHECK else (window, self._sends)
+            step: (window, self._sends) if is_send(step) else (window,)
             for step, window in self._windows.items()
         }
         self._known_room: int | None = None
 
-    def accept(self, step: Step) -> None:
+    def accept(self, step: Stream) -> None:
         """Count an answer that is no refusal."""
         for window in self._streams[step]:
             if window.is_clean:
@@ -154,7 +185,7 @@ class SuspicionDetector:
         """Count a refusal; return True if its kind is suspicious now."""
         self._known_room = None
         suspicious = self._windows[kind.step].add(kind)
-        if kind.step is not Step.CHECK:
+        if kind.is_send:
             suspicious = self._sends.add(kind) or suspicious
         return suspicious
 
@@ -163,7 +194,7 @@ class SuspicionDetector:
         """Whether some step has a whole window of answers."""
         return any(window.answers >= WINDOW_ANSWERS for window in self._windows.values())
 
-    def age(self, step: Step) -> int:
+    def age(self, step: Stream) -> int:
         """Return the number of answers of ``step`` so far."""
         return self._windows[step].answers
 

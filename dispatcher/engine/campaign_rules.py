@@ -70,13 +70,16 @@ class CampaignRules:
     ) -> bool:
         """Return True if the contact must wait until the list is proved to be of these people.
 
-        The state check is made first, since it may return the address that proves it.
+        The state check is made first, since it may return the address that proves it; but none is
+        made if an open is next.
         """
         if self.list_unproved is None:
             return False
         ids = _ids(contact, conversation, progress)
         addresses = _addresses(contact, conversation, progress)
-        return self.list_unproved((*ids, *addresses)) and conversation is not None
+        if not self.list_unproved((*ids, *addresses)):
+            return False
+        return conversation is not None or progress.open_next
 
     def _check_quiet_hours(
         self, contact: Contact, progress: Progress, now: float

@@ -33,6 +33,7 @@ from dispatcher.domain.next_step import (
 )
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
+from dispatcher.domain.suspicion import Local
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
@@ -81,9 +82,13 @@ class Delivery:
         started = self.clock.monotonic()
         in_flight = InFlight(claim.id, claim.contact, claim.progress, started, history)
         turn: Turn = DECIDE_AGAIN if claim.block is None else Blocked(claim.block)
+        ended_by_rule = False
         try:
             while not isinstance(turn, Left):
                 match await self._decide(in_flight, turn):
+                    case Finish() as finish if self.guard.concerns(finish):
+                        ended_by_rule = True
+                        turn = await self.guard.refuse(in_flight, finish, Step.CHECK, None)
                     case Finish(status, reason):
                         turn = await self.completer.settle(in_flight, status, reason)
                     case Defer() as later:
@@ -94,6 +99,8 @@ class Delivery:
                         turn = next_turn
         finally:
             self.requester.release_probe(in_flight)
+        if not ended_by_rule and not _has_waited(claim.progress):
+            self.guard.accept(Local.RULES)
         if self.guard.judged:
             await self.guard.settle_judged()
 
@@ -243,5 +250,8 @@ class Delivery:
 
 def _waits_again(decision: Decision | Defer, progress: Progress) -> bool:
     """Return True if the contact has waited before: only its first look counts as an answer."""
-    waited = progress.engaged_since is not None or progress.not_ended_since is not None
-    return waited and isinstance(decision, Wait)
+    return _has_waited(progress) and isinstance(decision, Wait)
+
+
+def _has_waited(progress: Progress) -> bool:
+    return progress.engaged_since is not None or progress.not_ended_since is not None

@@ -124,6 +124,7 @@ class Pipeline:
                     outcome = await self._feed()
                 except SourceError:
                     await self._drain(workers)
+                    await conclude_all(self._campaigns)
                     raise
                 if not await self._drain(workers):
                     outcome = RunOutcome.CUT_OFF

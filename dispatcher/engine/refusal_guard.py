@@ -15,7 +15,16 @@ from dispatcher.domain.events import Halted, Probed, Resumed
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, Status, Step
 from dispatcher.domain.suspects import describe
-from dispatcher.domain.suspicion import DECIDED, RefusalKind, SuspicionDetector, refusal_kind
+from dispatcher.domain.suspicion import (
+    DECIDED,
+    Local,
+    RefusalKind,
+    Stream,
+    SuspicionDetector,
+    is_send,
+    refusal_kind,
+    stream_of,
+)
 from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.send_result import LEFT, Left
@@ -43,6 +52,8 @@ _DECISIONS = frozenset(
     }
 )
 """Ends without a send that a wrong setting or a wrong list causes for every contact."""
+_RULES = frozenset({Reason.SUPPRESSED, Reason.EXPIRED, Reason.UNKNOWN_TIMEZONE})
+"""The same for ends by a rule of the campaign, whatever the platform says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +84,14 @@ class RefusalGuard:
         self._enabled = enabled
         self._probe_seconds = self._pause = probe_seconds
         self._detector = SuspicionDetector()
-        self._held: dict[Step, deque[_Held]] = {
-            step: deque() for step in (Step.CHECK, Step.NOTIFY, Step.OPEN)
+        self._held: dict[Stream, deque[_Held]] = {
+            stream: deque() for stream in (Local.RULES, Step.CHECK, Step.NOTIFY, Step.OPEN)
         }
         self._waiting = 0
         self.judged: list[_Held] = []
         """Refusals that have turned out to be the contacts' own, and are not final yet."""
         self._approved: set[RefusalKind] = set()
-        self._recalled: dict[str, Step] = {}
+        self._recalled: dict[str, Stream] = {}
         self._cleared = False
         self._probing = self._probe_refused = False
         self._next_probe = self._last_answer = 0.0
@@ -96,14 +107,17 @@ class RefusalGuard:
 
     # what happens to contacts
 
-    def accept(self, step: Step) -> None:
-        """Count an answer that is no refusal; the halt ends if it proves that the cause is gone."""
+    def accept(self, step: Stream) -> None:
+        """Count an answer that is no refusal; the halt ends if it proves that the cause is gone.
+
+        `Local.RULES` is such an answer for a contact that no rule has ended.
+        """
         if not self._enabled:
             return
         self._detector.accept(step)
         if self.kind is not None and self.kind.step is step:
             self._resume()
-        if self._recalled and any(step.is_send is one.is_send for one in self._recalled.values()):
+        if self._recalled and any(_alike(step, one) for one in self._recalled.values()):
             self._recalled.clear()
             self._cleared = True
         if self._waiting:
@@ -112,7 +126,7 @@ class RefusalGuard:
 
     def concerns(self, decision: object) -> bool:
         """Return True if a decision without a send may have a common cause."""
-        return isinstance(decision, Finish) and decision.reason in _DECISIONS
+        return isinstance(decision, Finish) and decision.reason in _DECISIONS | _RULES
 
     async def refuse(
         self, in_flight: InFlight, finish: Finish, step: Step, answer: Answer | None
@@ -203,7 +217,7 @@ class RefusalGuard:
         for claim in claims:
             suspected = claim.progress.suspected
             if suspected is not None and not self._cleared:
-                self._recalled[suspected] = Step(suspected.partition("/")[0])
+                self._recalled[suspected] = stream_of(suspected)
         return claims[1:] if self._recalled else []
 
     def approve(self) -> RefusalKind | None:
@@ -253,7 +267,7 @@ class RefusalGuard:
         later = Defer(0.0, RetryReason.SUSPICIOUS, suspected)
         return await self._completer.defer(in_flight, later, ahead=AHEAD_SECONDS)
 
-    def _judge(self, step: Step) -> None:
+    def _judge(self, step: Stream) -> None:
         """Judge what is held of a step, after every `JUDGED_EACH` answers."""
         if self._detector.age(step) % JUDGED_EACH:
             return
@@ -267,6 +281,13 @@ class RefusalGuard:
                 queue.append(held)
 
 
+def _alike(one: Stream, other: Stream) -> bool:
+    """Return True if an answer of one stream says something about a suspicion of the other."""
+    if one is Local.RULES or other is Local.RULES:
+        return one is other
+    return is_send(one) is is_send(other)
+
+
 def _kind(
     in_flight: InFlight, finish: Finish, step: Step, answer: Answer | None
 ) -> RefusalKind | None:
@@ -274,6 +295,8 @@ def _kind(
     if answer is None:
         if finish.reason is Reason.CONVERSATION_GONE:
             return RefusalKind(Step.CHECK, _NOT_FOUND)
+        if finish.reason in _RULES:
+            return RefusalKind(Local.RULES, DECIDED, finish.reason)
         known = finish.reason in _DECISIONS
         return RefusalKind(Step.CHECK, DECIDED, finish.reason) if known else None
     if finish.status is not Status.REJECTED and answer.status != _NOT_FOUND:

@@ -150,8 +150,8 @@ def contact_row(id_: int, campaign: int, status: str, due: float | None, new: Co
     return [id_, campaign, status, due, hashed, digest, attributes, *_contact_values(new)]
 
 
-def claim_of(row: RowValues, block: str | None = None) -> Claim:
-    """Return a claim from the columns of ``due_contacts`` without the last one, the block."""
+def claim_of(row: RowValues, block: str | None = None, due: float | None = None) -> Claim:
+    """Return a claim from the columns of ``due_contacts`` without the last two, due and block."""
     id_, progress, key, conversation, text, external_id, address, subject, *rest = row
     not_before, expires_at, attributes = rest
     contact = Contact(
@@ -165,4 +165,4 @@ def claim_of(row: RowValues, block: str | None = None) -> Claim:
         expires_at=expires_at,
         attributes=orjson.loads(attributes) if attributes else {},
     )
-    return Claim(id_, contact, progress_of(progress), SendBlock(block) if block else None)
+    return Claim(id_, contact, progress_of(progress), SendBlock(block) if block else None, due)

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,14 @@ from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, 
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.file_system import check_local
-from dispatcher.ledgers.registration import STRICT, OpenOptions, register
+from dispatcher.ledgers.registration import (
+    ADVANCE_SECONDS,
+    STRICT,
+    OpenOptions,
+    advance,
+    record_state,
+    register,
+)
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered
@@ -34,6 +42,7 @@ from dispatcher.ports import (
     InDoubtContact,
     Intent,
     KnownEffects,
+    LedgerError,
     Position,
     Settlement,
     Totals,
@@ -59,6 +68,8 @@ class SqliteLedger:
         self._lookup_ahead = LookupAhead(exclusive.path)
         self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
+        self._changes = 0
+        self._advancing = asyncio.get_running_loop().create_task(self._keep_advancing())
         self.adopted = opened.adopted
         """What shows that the ledger was a copy when it was opened; None if it was not."""
         self.created = opened.created
@@ -114,9 +125,31 @@ class SqliteLedger:
         """Write what is queued, close the file and release the lock."""
         if not self._opener:
             return
+        self._advancing.cancel()
+        with suppress(LedgerError):
+            await self._advance()
         await self._lookup_ahead.close()  # before the writer: the last connection removes the log
         await self._writer.close()
         self._lock.release()
+
+    async def _keep_advancing(self) -> None:
+        with suppress(LedgerError):  # whatever is written next reports it
+            while True:
+                await asyncio.sleep(ADVANCE_SECONDS)
+                await self._advance()
+
+    async def _advance(self) -> None:
+        """Let the lock file know of a later state of the ledger, if something was written."""
+        state = await self._writer.job(self._advance_if_changed)
+        if state is not None:
+            record_state(self._lock, state)
+
+    def _advance_if_changed(self, connection: sqlite3.Connection) -> tuple[str, int] | None:
+        if connection.total_changes == self._changes:
+            return None
+        state = advance(connection)
+        self._changes = connection.total_changes
+        return state
 
     async def recover(self) -> Recovered:
         """Recover what an earlier run left behind. Call it once, before any other work.

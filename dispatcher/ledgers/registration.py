@@ -1,7 +1,8 @@
 """Records where a ledger lives whenever a run opens it, and refuses a copy of a ledger.
 
-The lock file beside the ledger holds the ledger's id and the number of runs that opened it. An
-older state of the ledger that was put in the place of a newer one has the smaller number.
+The lock file beside the ledger holds the ledger's id and a number that grows with each run that
+opens or closes the ledger, and every `ADVANCE_SECONDS` in which something is written. An older
+state of the ledger that was put in the place of a newer one has the smaller number.
 """
 
 import sqlite3
@@ -18,6 +19,9 @@ from dispatcher.ledgers.lock import LedgerLock
 from dispatcher.ledgers.schema import check_exists
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
+
+ADVANCE_SECONDS = 5.0
+"""How often the number in the lock file grows while a run writes."""
 
 _FACTS = tuple(field.name for field in fields(LedgerLocation))
 
@@ -58,8 +62,9 @@ def register(
 ) -> str | None:
     """Record where the ledger is and that a run opens it; return what was adopted, in words.
 
-    A ledger without a record (of an earlier version, or a new one) gets one. Returns None if the
-    ledger is where it was.
+    A ledger without a record (of an earlier version, or a new one) gets one, unless it has contacts
+    and its lock file knows of a ledger with a record: then it is from before that one. Returns None
+    if the ledger is where it was.
 
     Raises:
         CopiedLedgerError: it is a copy, and ``adopt`` is False; nothing was changed.
@@ -68,7 +73,7 @@ def register(
     found, record = find_location(path), read_record(connection)
     marked_id, marked = _read_mark(lock.mark)
     if record is None:
-        problem, ledger_id, opened = None, uuid.uuid4().hex, 0
+        problem, ledger_id, opened = _problem_without(connection, marked_id), uuid.uuid4().hex, 0
     else:
         ledger_id = record.ledger_id
         newer = marked if marked_id == ledger_id else 0
@@ -79,8 +84,20 @@ def register(
     opened += 1
     values = (ledger_id, opened, now, *(getattr(found, name) for name in _FACTS))
     connection.execute(SQL["record_location"], values)
-    lock.record_mark(f"{ledger_id} {opened}")  # after the commit: it is never ahead of the ledger
+    record_state(lock, (ledger_id, opened))
     return problem
+
+
+def advance(connection: sqlite3.Connection) -> tuple[str, int]:
+    """Count a later state of an open ledger; return what `record_state` takes after the commit."""
+    ledger_id, opened = connection.execute(SQL["advance_location"]).fetchone()
+    return ledger_id, opened
+
+
+def record_state(lock: LedgerLock, state: tuple[str, int]) -> None:
+    """Record the ledger's id and its number, once it is committed: never ahead of the ledger."""
+    ledger_id, opened = state
+    lock.record_mark(f"{ledger_id} {opened}")
 
 
 def adopt_ledger(path: Path, now: float) -> str | None:
@@ -122,12 +139,22 @@ def _problem(record: _LocationRecord, found: LedgerLocation, newer: int) -> str 
     if (changed := difference(known, found)) is not None:
         return f"a run last opened the ledger {where}; this file {changed}"
     if newer > record.opened:
-        runs = newer - record.opened
         return (
             f"it is an older state of itself: a run last opened it {where}, and its lock file "
-            f"knows of {runs} later {'run' if runs == 1 else 'runs'}"
+            f"knows of a later state (number {newer}, this one is {record.opened})"
         )
     return None
+
+
+def _problem_without(connection: sqlite3.Connection, marked_id: str) -> str | None:
+    """Return what shows that a ledger without a record is a copy; None if it is not."""
+    (last_id,) = connection.execute(SQL["last_id"]).fetchone()
+    if not marked_id or not last_id:
+        return None
+    return (
+        "it has no record of where it was, and its lock file knows of a ledger that had one: it is "
+        "a state of before, from an older version"
+    )
 
 
 def _copied(path: Path, problem: str) -> CopiedLedgerError:
@@ -143,7 +170,7 @@ def _copied(path: Path, problem: str) -> CopiedLedgerError:
 
 
 def _read_mark(mark: str) -> tuple[str, int]:
-    """Return the ledger's id and the number of runs that a lock file holds."""
+    """Return the ledger's id and its number, which a lock file holds."""
     ledger_id, _, opened = mark.partition(" ")
     return (ledger_id, int(opened)) if opened.isdecimal() else ("", 0)
 

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from dispatcher.domain.ids import canonical_id
 from dispatcher.ledgers.codec import CHANGE_FIELDS, key_hash, person_as_spelled, person_hash
 from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
@@ -124,6 +125,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.create_function("person_of", 1, person_hash, deterministic=True)
     connection.create_function("person_as_spelled", 1, person_as_spelled, deterministic=True)
+    connection.create_function("canonical_id", 1, canonical_id, deterministic=True)
     connection.create_function("key_hash", 1, key_hash, deterministic=True)
     connection.execute("PRAGMA temp_store = FILE")  # indexes of a large ledger are sorted there
     for number, name in enumerate(MIGRATIONS[version:], version + 1):

@@ -38,6 +38,18 @@ def spelled_people(
     }
 
 
+def respelled_people(connection: sqlite3.Connection, external_ids: Iterable[str]) -> dict[str, str]:
+    """Return the older hashes that people may have in any campaign, with the present ones."""
+    (any_upper_case,) = connection.execute(SQL["any_upper_case"]).fetchone()
+    if not any_upper_case:
+        return {}
+    return {
+        person_as_spelled(spelled): person_hash(id_)
+        for id_ in external_ids
+        for spelled in spellings(id_)[1:]
+    }
+
+
 def _has_upper_case(connection: sqlite3.Connection, campaign: int) -> bool:
     row = connection.execute(SQL["has_upper_case"], (campaign,)).fetchone()
     return row is not None and bool(row[0])

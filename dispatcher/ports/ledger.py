@@ -27,12 +27,14 @@ class Claim:
 
     ``block`` is the reason, known at the time of the claim, why a send is not permitted. It is
     only a hint: the intent checks again, and the person may not have been known at the claim.
+    ``due`` is when it was due (seconds since the epoch); None for one that was just admitted.
     """
 
     id: int
     contact: Contact
     progress: Progress = NEW
     block: SendBlock | None = None
+    due: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

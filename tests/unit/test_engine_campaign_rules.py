@@ -5,11 +5,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.events import Deferred
 from dispatcher.domain.failure_rate import FailureRate
+from dispatcher.domain.next_step import Defer
+from dispatcher.domain.progress import Progress
 from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
-from dispatcher.engine.campaign_rules import BUSY_SECONDS, CampaignRules
+from dispatcher.engine.campaign_rules import BUSY_SECONDS, HOLD_SECONDS, CampaignRules
 from dispatcher.engine.local_quiet_hours import LocalQuietHours
 from dispatcher.engine.pipeline import RunOutcome
 from tests.support.engine import EngineFixture, contact, contacts
@@ -37,6 +40,17 @@ def quiet(begin, end, column="", zone="UTC"):
     at = (SHOWN + timedelta(minutes=minutes) for minutes in (begin, end))
     window = "-".join(f"{moment:%H:%M}" for moment in at)
     return LocalQuietHours(QuietHours.parse(window), ZoneInfo(zone), column)
+
+
+@pytest.mark.parametrize("open_next", [False, True])
+def test_nobody_is_written_to_while_the_list_is_unproved(open_next):
+    """A contact whose open is next waits at once: no state check comes before its send."""
+    rules = CampaignRules(suppressed=lambda *_: False, list_unproved=lambda _: True)
+    progress = Progress(open_next=open_next)
+    held = Defer(HOLD_SECONDS, RetryReason.SUPPRESSION_LIST, progress)
+    read = Conversation("conversation-1", State.ENDED)
+    assert rules.check(contact(1), None, progress, START) == (held if open_next else None)
+    assert rules.check(contact(1), read, progress, START) == held
 
 
 # one per person

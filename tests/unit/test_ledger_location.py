@@ -1,13 +1,17 @@
 """Where a ledger lives: a copy is refused, a volume that is mounted elsewhere is not."""
 
+import asyncio
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dispatcher.ledgers import file_system, schema
+from dispatcher.ledgers import ledger as ledger_module
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.location import LedgerLocation, difference, find_location
 from dispatcher.ledgers.maintenance.backup import back_up
@@ -15,6 +19,10 @@ from dispatcher.ledgers.registration import CopiedLedgerError, OpenOptions, adop
 from dispatcher.ports import LedgerError
 
 HERE = LedgerLocation("m1", "host-1", "/data/ledger.db", "vol-1", "77", "42", "1700000000000000001")
+
+
+async def _nothing():
+    """Take the place of the last record of a run that is killed."""
 
 
 async def open_once(path, **options):
@@ -105,8 +113,54 @@ async def test_an_older_state_in_the_place_of_a_newer_one_is_refused(tmp_path):
     shutil.copyfile(path, kept)
     await open_once(path)
     shutil.copyfile(kept, path)
-    with pytest.raises(CopiedLedgerError, match=r"older state .* 1 later run"):
+    with pytest.raises(CopiedLedgerError, match=r"older state .* later state"):
         await open_once(path)
+    assert await open_once(path, adopt=True)
+    assert await open_once(path) is None
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
+    tmp_path, monkeypatch, is_killed
+):
+    """The lock file knows of the end of a run, and of what was written in between."""
+    monkeypatch.setattr(ledger_module, "ADVANCE_SECONDS", 0.01)
+    path, kept = tmp_path / "ledger.db", tmp_path / "kept"
+    await open_once(path)
+    ledger = await SqliteLedger.open(path, "c")
+    with closing(sqlite3.connect(path)) as reader, closing(sqlite3.connect(kept)) as copy:
+        reader.backup(copy)
+    await ledger.pause(1.0)
+    if is_killed:
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(ledger, "_advance", _nothing)
+    await ledger.close()
+    for rest in tmp_path.glob("ledger.db-*"):
+        rest.unlink()
+    shutil.copyfile(kept, path)
+    with pytest.raises(CopiedLedgerError, match="older state"):
+        await open_once(path)
+
+
+async def test_a_state_from_before_the_record_is_refused_in_the_place_of_a_later_one(
+    tmp_path, monkeypatch
+):
+    """Its contacts may have got a message since; an empty one is a new ledger."""
+    path, kept = tmp_path / "ledger.db", tmp_path / "kept"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        with closing(schema.open_for_writing(path)) as connection:
+            connection.execute("INSERT INTO campaign (name, created_at) VALUES ('c', 0)")
+            connection.execute(
+                "INSERT INTO contact (campaign_id, status, due, key, conversation_id, text_sha256)"
+                " VALUES (1, 'ready', 0, 'k', 'c', x'00')"
+            )
+    shutil.copyfile(path, kept)
+    assert await open_once(path) is None
+    shutil.copyfile(kept, path)
+    for _ in range(2):
+        with pytest.raises(CopiedLedgerError, match="no record"):
+            await open_once(path)
     assert await open_once(path, adopt=True)
     assert await open_once(path) is None
 

@@ -8,15 +8,22 @@ from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import key_hash, person_as_spelled, person_hash
 from dispatcher.ledgers.spellings import spellings
-from dispatcher.ledgers.write.admission import reached_people, unknown_keys
+from dispatcher.ledgers.write.admission import ClaimOptions, admit, reached_people, unknown_keys
+from dispatcher.ports import Batch
 
 UPPER = "3F2504E0-4F89-41D3-9A0C-0305E82C3301"
 LOWER = UPPER.lower()
+MIXED = "3f2504E0-4F89-41D3-9A0C-0305E82C3302"
+TWICE = "3f2504E0-4F89-41D3-9A0C-0305E82C3303"
 OTHER = "AF2504E0-4F89-41D3-9A0C-0305E82C3301"
 ADD = (
     "INSERT INTO contact (campaign_id, lately, status, due, key, conversation_id, text_sha256, "
     "external_contact_id, person) VALUES (1, 0, 'ready', 0, ?, 'c', x'00', ?, ?)"
 )
+
+
+def reached(connection):
+    return {person for (person,) in connection.execute("SELECT person FROM reached")}
 
 
 def contact(key):
@@ -32,7 +39,9 @@ def older(tmp_path, monkeypatch):
         with closing(schema.open_for_writing(path)) as connection:
             connection.execute("INSERT INTO campaign (name, created_at) VALUES ('old', 0)")
             connection.execute(ADD, (UPPER, OTHER, person_as_spelled(OTHER)))
-            for contact_id, person in enumerate((OTHER, UPPER), 1):
+            for key in (MIXED, TWICE, TWICE.lower()):
+                connection.execute(ADD, (key, None, None))
+            for contact_id, person in ((1, OTHER), (99, UPPER)):
                 row = (person_as_spelled(person), contact_id)
                 connection.execute("INSERT INTO reached VALUES (0, ?, ?, 1, 0)", row)
     with closing(schema.open_for_writing(path)) as connection:
@@ -61,9 +70,23 @@ def test_a_person_who_was_reached_is_known_in_any_case(older):
 
 def test_the_people_of_contacts_with_ids_get_the_present_hash(older):
     """A cap over all campaigns finds them; who is known by a hash alone keeps that hash."""
-    people = {person for (person,) in older.execute("SELECT person FROM reached")}
-    assert people == {person_hash(OTHER), person_as_spelled(UPPER)}
-    assert older.execute("SELECT person FROM contact").fetchall() == [(person_hash(OTHER),)]
+    assert reached(older) == {person_hash(OTHER), person_as_spelled(UPPER)}
+    people = older.execute("SELECT person FROM contact WHERE person IS NOT NULL").fetchall()
+    assert people == [(person_hash(OTHER),)]
+
+
+def test_a_key_in_mixed_case_is_the_one_in_lower_case(older):
+    """Unless the campaign has the lower case as well: then both contacts stay."""
+    assert unknown_keys(older, 1, [contact(MIXED.lower()), contact(TWICE.lower())]) == []
+    keys = {key for (key,) in older.execute("SELECT key FROM contact")}
+    assert keys == {UPPER, MIXED.lower(), TWICE, TWICE.lower()}
+
+
+def test_an_admission_gives_people_of_pruned_contacts_the_present_hash(older):
+    """In a new campaign, too: claims, intents and caps compare that hash alone."""
+    new = Contact("k", "c", "Hello", external_contact_id=LOWER)
+    admit(older, 2, iter([100]), Batch([new]), ClaimOptions(0.0, 1))
+    assert reached(older) == {person_hash(OTHER), person_hash(LOWER)}
 
 
 def test_only_uuids_have_several_spellings():

@@ -22,6 +22,9 @@ ON CONFLICT (id) DO UPDATE SET
     file_system = excluded.file_system, inode = excluded.inode, born = excluded.born,
     backup_at = NULL
 
+-- name: advance_location
+UPDATE location SET opened = opened + 1 RETURNING ledger_id, opened
+
 -- name: record_backup
 INSERT INTO location (
     id, ledger_id, opened, opened_at, machine, host, path, volume, file_system, inode, born,
@@ -54,6 +57,14 @@ WHERE lately IN (?, 1) AND campaign_id = ? AND key IN (/*values*/)
 
 -- name: has_upper_case
 SELECT has_upper_case FROM campaign WHERE id = ?
+
+-- name: any_upper_case
+SELECT COALESCE(MAX(has_upper_case), 0) FROM campaign
+
+-- name: respell_people
+UPDATE OR REPLACE reached SET person = present.value, lately = 1
+FROM json_each(?) AS present
+WHERE reached.lately IN (0, 1) AND reached.person = present.key
 
 -- name: any_pruned
 SELECT EXISTS (SELECT 1 FROM pruned WHERE campaign_id = ?)
@@ -135,7 +146,7 @@ DELETE FROM temp.blocked
 -- name: due_contacts
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, text, external_contact_id, address, subject,
-    not_before, expires_at, attributes,
+    not_before, expires_at, attributes, due,
     CASE
         WHEN EXISTS (
             SELECT 1 FROM contact AS other INDEXED BY contact_sending
@@ -154,7 +165,7 @@ FROM (
 -- name: ready_contacts
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, text, external_contact_id, address, subject,
-    not_before, expires_at, attributes,
+    not_before, expires_at, attributes, due,
     CASE
         WHEN EXISTS (
             SELECT 1 FROM contact AS other INDEXED BY contact_sending

@@ -1,7 +1,7 @@
 -- Version 4: the ledger records the machine, the volume and the file that it lives on.
 
--- At most one row, written by the first run; see location.py. opened counts the runs that opened the
--- ledger. inode and born, the file's creation in nanoseconds since the epoch, are decimal text,
+-- At most one row, written by the first run; see location.py. opened grows with each run that
+-- opens or closes the ledger, and while it writes. inode and born, the file's creation in nanoseconds since the epoch, are decimal text,
 -- since they may exceed a signed integer; a fact that is not known is ''. backup_at is set in a
 -- backup only.
 CREATE TABLE location (

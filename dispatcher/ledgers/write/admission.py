@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_hash
-from dispatcher.ledgers.spellings import spelled_keys, spelled_people
+from dispatcher.ledgers.spellings import respelled_people, spelled_keys, spelled_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
 from dispatcher.ledgers.write import index_staging
 from dispatcher.ports import Admitted, Batch, Claim
@@ -74,6 +76,7 @@ def admit(
         else:
             rows.append(contact_row(id_, campaign, "ready", due, contact))
     _insert(connection, "add_contacts", rows)
+    _respell_people(connection, new)
     claims = _mark_same_person(connection, campaign, claims, claiming.lookup)
     duplicates = len(batch.contacts) - len(new)
     counts = (batch.rows, len(new), duplicates, batch.filtered, campaign)
@@ -138,6 +141,18 @@ def reached_people(
     spelled = spelled_people(connection, campaign, external_contact_ids)
     found = fetch_json(connection, SQL["reached_persons"], campaign, json_list(spelled))
     return frozenset(spelled[hash_] for hash_ in found)
+
+
+def _respell_people(connection: sqlite3.Connection, contacts: Iterable[Contact]) -> None:
+    """Give people who are known by the hash of an upper-case id alone the present hash.
+
+    Claims, intents and caps then find them. The rows are staged: a look-up ahead that did not find
+    the present hash among the merged rows stays true.
+    """
+    external_ids = (contact.external_contact_id for contact in contacts)
+    respelled = respelled_people(connection, (id_ for id_ in external_ids if id_))
+    if respelled:
+        connection.execute(SQL["respell_people"], (orjson.dumps(respelled).decode(),))
 
 
 def _mark_same_person(

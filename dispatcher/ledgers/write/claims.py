@@ -34,7 +34,7 @@ def claim_early(connection: sqlite3.Connection, campaign: int, ids: Iterable[int
 
 
 def _mark(connection: sqlite3.Connection, rows: list[RowValues]) -> list[Claim]:
-    claims = [claim_of(row[:-1], row[-1]) for row in rows]
+    claims = [claim_of(row[:-2], row[-1], row[-2]) for row in rows]
     if claims:
         ids = json_list(claim.id for claim in claims)
         connection.execute(SQL["mark_claimed"], (ids,))
