@@ -321,3 +321,28 @@ def test_cells_at_the_end_of_a_row(csv):
     ]  # fmt: skip
     assert rejected == [(4, "columns"), (5, "columns"), (7, "columns")]
     assert counts == {Irregularity.MISSING_CELLS: 1, Irregularity.EXTRA_CELLS: 2}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("external_contact_id", "NULL"),
+        ("address", "\\N"),
+        ("contact_key", "None"),
+        ("expires_at", "NaT"),
+        ("not_before", "null"),
+        ("subject", "N/A"),
+        ("text", " NULL"),
+        ("name", " NULL"),
+    ],
+)
+def test_a_text_that_means_no_value_is_never_written_to_anybody(csv, column, cell):
+    """The fallback is written, whether the column has a meaning or not; else it is an error."""
+    data = f"conversation_id,{column}\nc1,{cell}\n".encode()
+    columns = {column: column} if column in ("text", "subject") else {}
+    rules = RowRules(text=f"Hi {{{column}|friend}}", columns=columns)
+    ((contact,), rejected, counts) = read(csv, data, rules)
+    assert (contact.text, contact.key, contact.subject, rejected) == ("Hi friend", "c1", None, [])
+    assert counts == {Irregularity.NULL_MARKER: 1}
+    contacts, rejected, _ = read(csv, data, RowRules(text=f"Hi {{{column}}}", columns=columns))
+    assert (contacts, rejected) == ([], [(2, "null_marker")])

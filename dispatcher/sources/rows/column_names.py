@@ -80,10 +80,24 @@ class ColumnNames:
         return self._spelling.get(normal_name(name), name)
 
     def without_meaning(self) -> Iterable[str]:
-        """Yield the columns that templates and rules use, and that have no meaning."""
+        """Return the columns that templates and rules use, and that have no meaning."""
         meanings = set(self.columns.values())
-        names = dict.fromkeys(map(self.spelled, (*self._named, *self._placeholders())))
-        return (name for name in names if name not in meanings)
+        return (name for name in self._used() if name not in meanings)
+
+    def emptied(self) -> Iterable[str]:
+        """Return the columns in which a text that means no value must not reach a message.
+
+        These are the columns that templates and rules use. A row without a conversation id is
+        rejected, so that column is not one of them.
+        """
+        return (name for name in self._used() if name != self.columns["conversation_id"])
+
+    def necessary(self) -> frozenset[str]:
+        """Return the columns whose missing cell may change who gets which message, and when."""
+        return frozenset((*self.columns.values(), *self.needed, *self._used()))
+
+    def _used(self) -> Iterable[str]:
+        return dict.fromkeys(map(self.spelled, (*self._named, *self._placeholders())))
 
     def template(self, text: str | None) -> Template | None:
         """Return a template whose placeholders are names of a resolved row."""

@@ -16,6 +16,8 @@ from dispatcher.sources.rows.template import Template
 
 _MOST_RESOLVED = 1000
 """Sets of names of which the resolved ones are kept: objects may have any names."""
+_BLANKS = frozenset(filter(str.isspace, map(chr, range(0x3001))))
+"""The characters with which a cell may begin before a text that means no value."""
 
 
 class InvalidRowError(Exception):
@@ -73,12 +75,13 @@ class ContactBuilder:
         self._filter = [(self.columns.spelled(n), frozenset(v)) for n, v in rules.filter.items()]
         self._text = self.columns.template(rules.text)
         self._subject = self.columns.template(rules.subject)
-        self._emptied = tuple(self.columns.without_meaning())
+        self._emptied = tuple(self.columns.emptied())
         self._dates = DateParser(rules.zone, rules.date_format)
         self._limit = rules.text_limit
         self._text_problem = rules.text_problem
         self._nulls = frozenset(value.strip().lower() for value in rules.null_values)
         self._null_starts = starts_of(self._nulls)
+        self._free_starts = self._null_starts | _BLANKS
         self._header = spellings(self._meanings["conversation_id"])
         self._is_ordinary = self._ordinary()
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
@@ -147,6 +150,12 @@ class ContactBuilder:
                 return None
         columns, get = self._meanings, row.get
         conversation_id = self._conversation_id(get(columns["conversation_id"]), row)
+        nulls: Collection[str] = ()
+        for name in self._emptied:
+            cell = get(name)
+            if cell is not None and cell[0] in self._free_starts and self._is_null(cell):
+                del row[name]
+                nulls = {*nulls, name}
         key = get(columns["contact_key"])
         external = get(columns["external_contact_id"])
         address = get(columns["address"])
@@ -155,12 +164,6 @@ class ContactBuilder:
         subject = get(columns["subject"])
         if subject is not None:
             subject = self._own(subject)
-        nulls: Collection[str] = ()
-        for name in self._emptied:
-            cell = get(name)
-            if cell is not None and cell[0] in self._null_starts and self._is_null(cell):
-                del row[name]
-                nulls = {*nulls, name}
         return Contact(  # by position, since names cost 4% of the CPU time per row
             conversation_id
             if key is None
@@ -265,7 +268,7 @@ class ContactBuilder:
 
     def _own(self, text: str) -> str | None:
         """Return a text of the row itself; None if it means no value."""
-        return None if text[0] in self._null_starts and self._is_null(text) else text
+        return None if text[0] in self._free_starts and self._is_null(text) else text
 
     def _is_null(self, cell: str) -> bool:
         """Return True, and count it, if a cell has a text that means no value."""
