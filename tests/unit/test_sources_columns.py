@@ -274,9 +274,10 @@ def test_files_that_were_joined(csv):
 @pytest.mark.parametrize(
     "other",
     [
-        b"conversation_id,city",
+        b"conversation_id,expires_at",
+        b"conversation_id,expiry_date",
         b"name,conversation_id",
-        b"Conversation ID,x,",
+        b"Conversation ID,NAME,",
         b"conversation_id,name,city",
         b"city,conversation_id,name",
     ],
@@ -296,6 +297,48 @@ def test_another_header_within_the_rows_ends_the_reading(csv, other):
         asyncio.run(drain())
     assert [contact.conversation_id for contact in got] == ["c1"]
     assert "Eva" not in str(caught.value)
+
+
+@pytest.mark.parametrize("row", ["conversation_id,Bob Secret", "conversation_id,Bob,Bob"])
+def test_a_row_that_begins_like_a_header_costs_itself_alone(csv, row):
+    """One cell makes no header; the reading must not end at that line for ever."""
+    data = f"conversation_id,name,city\nc1,Ada,Rome\n{row}\nc2,Eva,Rome\n".encode()
+    contacts, rejected, _ = read(csv, data)
+    assert [contact.conversation_id for contact in contacts] == ["c1", "c2"]
+    assert rejected == [(3, "columns")]
+
+
+def test_another_header_is_named_with_what_to_do(csv):
+    """The line is not called "the header", and may be a row that is to be corrected."""
+    said = problem(csv, b"conversation_id,name\nc1,Ada\nconversation_id,text\n")
+    assert f"{csv}: line 3 has names of columns" in said
+    assert "correct that line" in said
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("text,expires_at", "Dear Ann"),
+        ("text,not_before", "Dear Ann"),
+        ("text,note", "Dear Ann"),
+        ("a,text", "x"),
+        ("a,subject", "x"),
+        ("a,address", "x"),
+        ("a,contact_key", "x"),
+        ("a,external_contact_id", "x"),
+        ("a,tz", "x"),
+        ("a,name", "x"),
+        ("a,status", "x"),
+    ],
+)
+def test_a_row_that_a_line_break_may_have_cut(csv, header, row):
+    """Half a message, and one without its expiry, must not be sent."""
+    columns = {m: m for m in ("text", "subject") if m in header}
+    filter_ = {"status": ["open"]} if "status" in header else {}
+    rules = RowRules(text="Hi {name|you}", named=("tz",), columns=columns, filter=filter_)
+    data = f"conversation_id,{header}\nc-1,{row}\n,cut,2020-01-01\n".encode()
+    contacts, rejected, _ = read(csv, data, rules)
+    assert (contacts, rejected[0]) == ([], (2, "columns"))
 
 
 def test_a_text_like_a_name_is_no_header(csv):

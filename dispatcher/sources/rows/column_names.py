@@ -75,6 +75,11 @@ class ColumnNames:
         )
         """The columns that the settings name, which a file must have."""
 
+    @property
+    def normal_names(self) -> frozenset[str]:
+        """The columns that the settings use, in the form in which names are compared."""
+        return frozenset(self._spelling)
+
     def spelled(self, name: str) -> str:
         """Return the name under which a column of the settings is in a resolved row."""
         return self._spelling.get(normal_name(name), name)
@@ -110,6 +115,12 @@ class ColumnNames:
     def is_conversation_id(self, name: str) -> bool:
         """Return True if a file's name is that of the one column that every file needs."""
         return self.spelled(name) == self.columns["conversation_id"]
+
+    def has_look_alike(self, names: Iterable[str]) -> bool:
+        """Return True if one of the names looks like a meaning's and is not said to be another."""
+        used = self.normal_names
+        unclear = (n for n in names if normal_name(n) not in used and not self._is_plain(n))
+        return any(True for name in unclear for _ in self._look_alike(name, frozenset()))
 
     def resolve(self, names: Sequence[str]) -> ResolvedColumns:
         """Match the names of a file; one without a name is an empty string."""

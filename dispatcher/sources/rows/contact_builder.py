@@ -49,10 +49,10 @@ def decode(cells: bytes) -> str:
 
 
 class HeaderRowError(InvalidRowError):
-    """A row that has the name of the conversation id's column where its value should be."""
+    """A row that has the name of a column as its conversation id, as a header has."""
 
     def __init__(self) -> None:
-        super().__init__("columns", "a header within the rows, with other columns than the first")
+        super().__init__("columns", "the conversation id is the name of a column; correct the row")
 
 
 class ContactBuilder:
