@@ -16,8 +16,6 @@ from dispatcher.sources.rows.template import Template
 
 _MOST_RESOLVED = 1000
 """Sets of names of which the resolved ones are kept: objects may have any names."""
-_BLANKS = frozenset(filter(str.isspace, map(chr, range(0x3001))))
-"""The characters with which a cell may begin before a text that means no value."""
 
 
 class InvalidRowError(Exception):
@@ -81,7 +79,6 @@ class ContactBuilder:
         self._text_problem = rules.text_problem
         self._nulls = frozenset(value.strip().lower() for value in rules.null_values)
         self._null_starts = starts_of(self._nulls)
-        self._free_starts = self._null_starts | _BLANKS
         self._header = spellings(self._meanings["conversation_id"])
         self._is_ordinary = self._ordinary()
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
@@ -153,7 +150,7 @@ class ContactBuilder:
         nulls: Collection[str] = ()
         for name in self._emptied:
             cell = get(name)
-            if cell is not None and cell[0] in self._free_starts and self._is_null(cell):
+            if cell is not None and cell[0] in self._null_starts and self._is_null(cell):
                 del row[name]
                 nulls = {*nulls, name}
         key = get(columns["contact_key"])
@@ -268,7 +265,7 @@ class ContactBuilder:
 
     def _own(self, text: str) -> str | None:
         """Return a text of the row itself; None if it means no value."""
-        return None if text[0] in self._free_starts and self._is_null(text) else text
+        return None if text[0] in self._null_starts and self._is_null(text) else text
 
     def _is_null(self, cell: str) -> bool:
         """Return True, and count it, if a cell has a text that means no value."""
