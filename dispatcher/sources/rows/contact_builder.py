@@ -84,7 +84,7 @@ class ContactBuilder:
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
 
     def _ordinary(self) -> Callable[[str], re.Match[str] | None]:
-        return ordinary_id(self._nulls, self._null_starts | starts_of(self._header))
+        return ordinary_id(self._nulls, self._header)
 
     @property
     def missing_columns(self) -> tuple[str, ...]:
