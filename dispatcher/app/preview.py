@@ -21,7 +21,7 @@ from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ports import Batch
 from dispatcher.settings import Settings
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder, HeaderRowError, InvalidRowError
 from dispatcher.sources.rows.template import Template
 from dispatcher.sources.suppression.list_file import plain_name
 from dispatcher.sources.suppression_list import SuppressionList
@@ -111,6 +111,8 @@ def _addressed(settings: Settings, contact: Contact, target: str) -> Contact:
         built = ContactBuilder(RowRules(text_limit=make_row_rules(settings).text_limit)).build(
             cells
         )
+    except HeaderRowError:
+        raise PreviewError("--send-to: the name of a column is not a conversation id") from None
     except InvalidRowError as error:
         raise PreviewError(f"--send-to: {error.detail}") from None
     if built is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules
 
@@ -73,13 +74,31 @@ def test_every_row_comes_out_once_with_its_line(records, ends_with_a_newline):
     assert all(row.reason in reasons for row, (_, reasons) in zip(rejected, bad, strict=True))
 
 
-@given(NASTY, st.sampled_from(["a.csv", "a.jsonl", "a", "a.tsv", "a.csv.gz", "a.csv.zst"]))
-def test_no_file_stops_a_watched_folder(data, name):
-    """Any bytes under any name end with a position that says done, and every line once."""
-    batches = read(name, data)
+@given(
+    st.sampled_from([b"", b"conversation_id,a\n"]),
+    NASTY,
+    st.sampled_from(["a.csv", "a.jsonl", "a", "a.tsv", "a.csv.gz", "a.csv.zst"]),
+)
+def test_no_rows_stop_a_watched_folder(header, data, name):
+    """Any bytes under any name end with a position that says done, and every line once.
+
+    Wrong columns alone end the start; another header within the rows leaves the file undone.
+    """
+    try:
+        batches = read(name, header + data)
+    except SourceError:
+        batches = []
+    if not batches:
+        assert not header or name != "a.csv"
+        return
     lines = [row.line for batch in batches for row in batch.rejected]
     assert lines == sorted(set(lines))
-    assert [batch.position.done for batch in batches] == [False] * (len(batches) - 1) + [True]
+    *before, last = batches
+    assert not any(batch.position.done for batch in before)
+    if last.position is None:
+        assert [row.reason for row in last.rejected] == ["header"]
+    else:
+        assert last.position.done
 
 
 @given(NASTY)

@@ -215,7 +215,8 @@ def _csv(written, dialect):
         cells = [row.cells[column] for column in dialect.columns]
         cells += [""] * max(0, row.surplus)
         for _ in range(-row.surplus):
-            if len(cells) > 1 and not cells[-1]:
+            # A missing cell of a column that matters rejects the row: only a note may be missing.
+            if not cells[-1] and dialect.columns[len(cells) - 1] == "note":
                 cells.pop()
         writer.writerow(cells)
     text = out.getvalue()

@@ -100,6 +100,8 @@ def test_a_message_is_sent_to_oneself_and_not_to_a_contact(invoke, monkeypatch):
     assert "--yes" in refused.stderr
     wrong = invoke("--send-to", "../users", secrets=True)
     assert wrong.exit_code == 2
+    name = invoke("--send-to", "conversation_id", secrets=True)
+    assert (name.exit_code, "is not a conversation id" in name.stderr) == (2, True)
     assert sent == [("mine-1", "Hello Ada, how is Rome?", None)]
     forced = invoke("--send-to", "C-2", "--yes", secrets=True)
     assert forced.exit_code == 5

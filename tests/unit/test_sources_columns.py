@@ -287,9 +287,10 @@ def test_files_that_were_joined(csv):
 @pytest.mark.parametrize(
     "other",
     [
-        b"conversation_id,city",
+        b"conversation_id,expires_at",
+        b"conversation_id,expiry_date",
         b"name,conversation_id",
-        b"Conversation ID,x,",
+        b"Conversation ID,NAME,",
         b"conversation_id,name,city",
         b"city,conversation_id,name",
     ],
@@ -309,6 +310,48 @@ def test_another_header_within_the_rows_ends_the_reading(csv, other):
         asyncio.run(drain())
     assert [contact.conversation_id for contact in got] == ["c1"]
     assert "Eva" not in str(caught.value)
+
+
+@pytest.mark.parametrize("row", ["conversation_id,Bob Secret", "conversation_id,Bob,Bob"])
+def test_a_row_that_begins_like_a_header_costs_itself_alone(csv, row):
+    """One cell makes no header; the reading must not end at that line for ever."""
+    data = f"conversation_id,name,city\nc1,Ada,Rome\n{row}\nc2,Eva,Rome\n".encode()
+    contacts, rejected, _ = read(csv, data)
+    assert [contact.conversation_id for contact in contacts] == ["c1", "c2"]
+    assert rejected == [(3, "columns")]
+
+
+def test_another_header_is_named_with_what_to_do(csv):
+    """The line is not called "the header", and may be a row that is to be corrected."""
+    said = problem(csv, b"conversation_id,name\nc1,Ada\nconversation_id,text\n")
+    assert f"{csv}: line 3 has names of columns" in said
+    assert "correct that line" in said
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("text,expires_at", "Dear Ann"),
+        ("text,not_before", "Dear Ann"),
+        ("text,note", "Dear Ann"),
+        ("a,text", "x"),
+        ("a,subject", "x"),
+        ("a,address", "x"),
+        ("a,contact_key", "x"),
+        ("a,external_contact_id", "x"),
+        ("a,tz", "x"),
+        ("a,name", "x"),
+        ("a,status", "x"),
+    ],
+)
+def test_a_row_that_a_line_break_may_have_cut(csv, header, row):
+    """Half a message, and one without its expiry, must not be sent."""
+    columns = {m: m for m in ("text", "subject") if m in header}
+    filter_ = {"status": ["open"]} if "status" in header else {}
+    rules = RowRules(text="Hi {name|you}", named=("tz",), columns=columns, filter=filter_)
+    data = f"conversation_id,{header}\nc-1,{row}\n,cut,2020-01-01\n".encode()
+    contacts, rejected, _ = read(csv, data, rules)
+    assert (contacts, rejected[0]) == ([], (2, "columns"))
 
 
 def test_a_text_like_a_name_is_no_header(csv):
@@ -334,3 +377,28 @@ def test_cells_at_the_end_of_a_row(csv):
     ]  # fmt: skip
     assert rejected == [(4, "columns"), (5, "columns"), (7, "columns")]
     assert counts == {Irregularity.MISSING_CELLS: 1, Irregularity.EXTRA_CELLS: 2}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("external_contact_id", "NULL"),
+        ("address", "\\N"),
+        ("contact_key", "None"),
+        ("expires_at", "NaT"),
+        ("not_before", "null"),
+        ("subject", "N/A"),
+        ("text", " NULL"),
+        ("name", " NULL"),
+    ],
+)
+def test_a_text_that_means_no_value_is_never_written_to_anybody(csv, column, cell):
+    """The fallback is written, whether the column has a meaning or not; else it is an error."""
+    data = f"conversation_id,{column}\nc1,{cell}\n".encode()
+    columns = {column: column} if column in ("text", "subject") else {}
+    rules = RowRules(text=f"Hi {{{column}|friend}}", columns=columns)
+    ((contact,), rejected, counts) = read(csv, data, rules)
+    assert (contact.text, contact.key, contact.subject, rejected) == ("Hi friend", "c1", None, [])
+    assert counts == {Irregularity.NULL_MARKER: 1}
+    contacts, rejected, _ = read(csv, data, RowRules(text=f"Hi {{{column}}}", columns=columns))
+    assert (contacts, rejected) == ([], [(2, "null_marker")])

@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import aclosing
 from types import SimpleNamespace
+from zipfile import ZipFile
 
 import pytest
 
@@ -93,16 +94,56 @@ async def test_files_are_taken_as_they_come(tmp_path):
         assert ids([await anext(batches)]) == ["c3", "c4"]
 
 
-async def test_a_bad_header_stops_nothing(tmp_path):
-    """It is one rejected row, and the file is done."""
+async def test_a_bad_header_at_the_start_ends_the_run(tmp_path):
+    """A setting may be wrong for all files: none is read, and none is done."""
     write(tmp_path / "a.csv", "x,y@example.com", header="id,mail")
     write(tmp_path / "b.csv", "c1")
-    bad, good = [batch async for batch in watch(tmp_path, once=True)]
-    (row,) = bad.rejected
-    assert (row.file, row.line, row.reason) == (str(tmp_path / "a.csv"), 1, "header")
-    assert row.raw == b"id,mail"
-    assert bad.position.done
-    assert ids([good]) == ["c1"]
+    write(tmp_path / "c.csv.part", "c2", header="id")
+    with pytest.raises(SourceError, match=r"a\.csv: the header has no column"):
+        await anext(watch(tmp_path, once=True))
+
+
+async def test_a_bad_header_later_stops_nothing(tmp_path):
+    """It is one rejected row, and the file is read once the settings are as it needs them."""
+    async with aclosing(watch(tmp_path)) as batches:
+        write(tmp_path / "b.csv", "c1")
+        assert ids([await anext(batches)]) == ["c1"]
+        write(tmp_path / "a.csv", "c2,Hi", header="conversation_id,text")
+        bad = await anext(batches)
+        (row,) = bad.rejected
+        assert (row.file, row.line, row.reason) == (str(tmp_path / "a.csv"), 1, "header")
+        assert row.raw == b"conversation_id,text"
+        assert bad.position is None
+        write(tmp_path / "c.csv", "c3")
+        assert ids([await anext(batches)]) == ["c3"]
+    (tmp_path / "b.csv").unlink()
+    (tmp_path / "c.csv").unlink()
+    rules = RowRules(text="Hello", attributes=["text"])
+    mended = open_source(str(tmp_path), rules, watch=True, once=True, timing=QUICK)
+    assert ids([batch async for batch in mended.batches({})]) == ["c2"]
+
+
+@pytest.mark.parametrize(
+    ("head", "package"), [(b"PAR1" + b"x" * 20 + b"PAR1", "pyarrow"), (None, "openpyxl")]
+)
+async def test_a_package_that_is_missing(tmp_path, monkeypatch, head, package):
+    """It ends the start; later it is one rejected row, and the file is not done."""
+    module = "parquet_file" if package == "pyarrow" else "workbook"
+    monkeypatch.setattr(f"dispatcher.sources.files.{module}.find_spec", lambda _name: None)
+    path = tmp_path / "a"
+    async with aclosing(watch(tmp_path)) as batches:
+        write(tmp_path / "b.csv", "c1")
+        await anext(batches)
+        if head is None:
+            with ZipFile(path, "w") as book:
+                book.writestr("[Content_Types].xml", "<Types/>")
+                book.writestr("xl/workbook.xml", "<workbook/>")
+        else:
+            path.write_bytes(head)
+        bad = await anext(batches)
+        assert ([row.reason for row in bad.rejected], bad.position) == (["format"], None)
+    with pytest.raises(SourceError, match=package):
+        await anext(watch(tmp_path, once=True))
 
 
 async def test_an_unreadable_file_stops_nothing(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dispatcher.ports import Position, SourceError
 from dispatcher.sources.batching import check_columns
 from dispatcher.sources.files.byte_source import FileContent
+from dispatcher.sources.files.signatures import MissingPackageError
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 
@@ -14,7 +15,8 @@ def problems_of(
 ) -> list[str]:
     """Return what is wrong with the columns of the files that are not read to their end.
 
-    A file that cannot be read is left out: reading it reports that.
+    So is a package that is not installed and that is needed to read them. A file that cannot be
+    read is left out: reading it reports that.
     """
     return [problem for path in paths for problem in _problem(path, known, rules, layout)]
 
@@ -27,7 +29,7 @@ def _problem(
             position = known.get(content.fingerprint)
             if position is None or not position.done:
                 check_columns(content, rules, layout)
-    except ColumnsError as error:
+    except (ColumnsError, MissingPackageError) as error:
         yield str(error)
     except SourceError:
         return

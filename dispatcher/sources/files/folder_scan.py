@@ -39,7 +39,7 @@ class FolderScan:
 
         ``watched`` is the time of a monotonic clock, ``now`` is seconds since the epoch.
         """
-        files = {name: stat for name, stat in entries.items() if not _is_temporary(name)}
+        files = {name: stat for name, stat in entries.items() if not is_temporary(name)}
         self._sightings = {
             name: self._sighting(name, stat, watched) for name, stat in files.items()
         }
@@ -73,5 +73,6 @@ def _inode(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _is_temporary(name: str) -> bool:
+def is_temporary(name: str) -> bool:
+    """Return True for a name under which a file is written and not yet complete."""
     return name.startswith(".") or name.lower().endswith(_TEMPORARY_SUFFIXES)

@@ -3,17 +3,17 @@
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from dispatcher.domain.contact import RejectedRow
+from dispatcher.domain.errors import list_mistakes
 from dispatcher.ports import Batch, Position, SourceError
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import ChangedError, FileContent, printable_path
 from dispatcher.sources.files.column_check import problems_of
-from dispatcher.sources.files.folder_scan import FolderScan
+from dispatcher.sources.files.folder_scan import FolderScan, is_temporary
 from dispatcher.sources.files.replaced_file import put_replaced
-from dispatcher.sources.files.signatures import UnreadableFormatError
+from dispatcher.sources.files.signatures import MissingPackageError, UnreadableFormatError
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
@@ -23,11 +23,15 @@ class FolderSource:
     """Reads each file of a folder once it is complete, for as long as it is iterated.
 
     With ``once`` it reads the files that are complete and ends; the next run reads those that
-    were still being written. Subfolders are ignored. A file that cannot be read, whose format is
-    not read or whose header lacks a column becomes one rejected row and does not stop the others.
-    A file rejected with ``header`` or ``format`` is done. One rejected with ``unreadable`` is read
-    again after it changed or after a restart, one rejected with ``changed`` (while it was read)
-    once it is complete.
+    were still being written. Subfolders are ignored. The columns of the files that are there at the
+    start are checked before any is read. A file that cannot be read, whose format is not read or,
+    after the start, whose header lacks a column becomes one rejected row and does not stop the
+    others.
+
+    A file whose format is not read is done. One rejected with ``header``, ``unreadable``, or for a
+    package that is not installed, is read again after it changed or after a restart: the settings
+    or the installation may be wrong. One rejected with ``changed`` (while it was read) is read
+    again once it is complete.
     """
 
     def __init__(
@@ -49,7 +53,9 @@ class FolderSource:
         """Yield the rows of all files from where each was left.
 
         Raises:
-            SourceError: the folder does not exist or cannot be listed.
+            SourceError: the folder does not exist or cannot be listed, or the columns of a file
+                that is there at the start are not as the settings need them, or a package that
+                reads it is not installed.
 
         """
         return iterate_in_thread(lambda channel: self._watch(dict(known), channel))
@@ -61,9 +67,12 @@ class FolderSource:
             SourceError: the folder does not exist or cannot be listed.
 
         """
-        return problems_of(sorted(self._paths()), known, self._rules, self._layout)
+        paths = sorted(path for path in self._paths() if not is_temporary(Path(path).name))
+        return problems_of(paths, known, self._rules, self._layout)
 
     def _watch(self, known: dict[str, Position], channel: BatchChannel) -> None:
+        if problems := self.column_problems(known):
+            raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         scan = FolderScan(self._timing.stable_seconds)
         self._read_complete(scan, known, channel)
         if self._once:
@@ -93,7 +102,11 @@ class FolderSource:
     def _read_file(
         self, content: FileContent, known: dict[str, Position], channel: BatchChannel
     ) -> None:
-        """Read one file, unless it is done; mark it as done."""
+        """Read one file, unless it is done; mark it as done.
+
+        What the settings or the installation may have caused is not done: it would be the same for
+        all files, and nobody would be written to once it is mended.
+        """
         start = known.get(content.fingerprint)
         if start is not None and start.done:
             return
@@ -104,7 +117,12 @@ class FolderSource:
             read_content(content, start, self._rules, self._layout, channel)
         except ColumnsError as error:
             row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
-            channel.put(Batch((), (row,), position=replace(end, line=error.line)))
+            channel.put(Batch((), (row,)))
+            return
+        except MissingPackageError as error:
+            row = RejectedRow(content.name, 1, "format", error.detail, b"")
+            channel.put(Batch((), (row,)))
+            return
         except UnreadableFormatError as error:
             row = RejectedRow(content.name, 1, "format", error.detail, b"")
             channel.put(Batch((), (row,), position=end))

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from dispatcher.sources.files.decompression import DamagedError
-from dispatcher.sources.files.signatures import UnreadableFormatError
+from dispatcher.sources.files.signatures import MissingPackageError, UnreadableFormatError
 from dispatcher.sources.files.table_values import json_line, number_text
 
 _BATCH_ROWS = 1024
@@ -21,7 +21,7 @@ class ParquetTable:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         if find_spec("pyarrow") is None:
-            raise UnreadableFormatError(
+            raise MissingPackageError(
                 name,
                 "is Parquet, which needs the package pyarrow: install it with "
                 "pip install 'dispatcher[parquet]', or export it as CSV or JSON Lines",

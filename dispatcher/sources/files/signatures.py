@@ -20,6 +20,10 @@ class UnreadableFormatError(SourceError):
         self.detail = detail
 
 
+class MissingPackageError(UnreadableFormatError):
+    """The format is read by a package that is not installed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Signature:
     magic: bytes

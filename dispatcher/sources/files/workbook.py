@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from dispatcher.sources.files.decompression import DamagedError
-from dispatcher.sources.files.signatures import UnreadableFormatError
+from dispatcher.sources.files.signatures import MissingPackageError, UnreadableFormatError
 from dispatcher.sources.files.table_values import json_line, number_text
 
 _DIGITS_LOST = 10**15
@@ -34,7 +34,7 @@ class WorkbookTable:
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         if find_spec("openpyxl") is None:
-            raise UnreadableFormatError(
+            raise MissingPackageError(
                 name,
                 "is an Excel workbook (.xlsx), which needs the package openpyxl: install it with "
                 f"pip install 'dispatcher[excel]', or {_AS_TEXT}",

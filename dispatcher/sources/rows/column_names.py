@@ -81,15 +81,34 @@ class ColumnNames:
         )
         """The columns that the settings name, which a file must have."""
 
+    @property
+    def normal_names(self) -> frozenset[str]:
+        """The columns that the settings use, in the form in which names are compared."""
+        return frozenset(self._spelling)
+
     def spelled(self, name: str) -> str:
         """Return the name under which a column of the settings is in a resolved row."""
         return self._spelling.get(normal_name(name), name)
 
     def without_meaning(self) -> Iterable[str]:
-        """Yield the columns that templates and rules use, and that have no meaning."""
+        """Return the columns that templates and rules use, and that have no meaning."""
         meanings = set(self.columns.values())
-        names = dict.fromkeys(map(self.spelled, (*self._named, *self._placeholders())))
-        return (name for name in names if name not in meanings)
+        return (name for name in self._used() if name not in meanings)
+
+    def emptied(self) -> Iterable[str]:
+        """Return the columns in which a text that means no value must not reach a message.
+
+        These are the columns that templates and rules use. A row without a conversation id is
+        rejected, so that column is not one of them.
+        """
+        return (name for name in self._used() if name != self.columns["conversation_id"])
+
+    def necessary(self) -> frozenset[str]:
+        """Return the columns whose missing cell may change who gets which message, and when."""
+        return frozenset((*self.columns.values(), *self.needed, *self._used()))
+
+    def _used(self) -> Iterable[str]:
+        return dict.fromkeys(map(self.spelled, (*self._named, *self._placeholders())))
 
     def template(self, text: str | None) -> Template | None:
         """Return a template whose placeholders are names of a resolved row."""
@@ -102,6 +121,12 @@ class ColumnNames:
     def is_conversation_id(self, name: str) -> bool:
         """Return True if a file's name is that of the one column that every file needs."""
         return self.spelled(name) == self.columns["conversation_id"]
+
+    def has_look_alike(self, names: Iterable[str]) -> bool:
+        """Return True if one of the names looks like a meaning's and is not said to be another."""
+        used = self.normal_names
+        unclear = (n for n in names if normal_name(n) not in used and not self._is_plain(n))
+        return any(True for name in unclear for _ in self._look_alike(name, frozenset()))
 
     def resolve(self, names: Sequence[str]) -> ResolvedColumns:
         """Match the names of a file; one without a name is an empty string."""

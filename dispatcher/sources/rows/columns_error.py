@@ -10,11 +10,21 @@ class ColumnsError(SourceError):
     """A header that is unreadable, lacks a column or has one that looks like another.
 
     ``detail`` is the message without the file's name. ``line`` and ``raw`` are the header's; no
-    message has them.
+    message has them. ``of_first_line`` says that the problems are sentences about the header on
+    top of the file, without their subject.
     """
 
-    def __init__(self, file: str, problems: Sequence[str], line: int, raw: bytes) -> None:
+    def __init__(
+        self,
+        file: str,
+        problems: Sequence[str],
+        line: int,
+        raw: bytes,
+        *,
+        of_first_line: bool = True,
+    ) -> None:
         self.detail = "; ".join(problems)
-        super().__init__(f"{file}: the header {self.detail}" if raw else f"{file}: {self.detail}")
+        subject = "the header " if of_first_line else ""
+        super().__init__(f"{file}: {subject}{self.detail}")
         self.line = line
         self.raw = raw[:RAW_LIMIT]

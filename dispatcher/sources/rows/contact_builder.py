@@ -47,10 +47,10 @@ def decode(cells: bytes) -> str:
 
 
 class HeaderRowError(InvalidRowError):
-    """A row that has the name of the conversation id's column where its value should be."""
+    """A row that has the name of a column as its conversation id, as a header has."""
 
     def __init__(self) -> None:
-        super().__init__("columns", "a header within the rows, with other columns than the first")
+        super().__init__("columns", "the conversation id is the name of a column; correct the row")
 
 
 class ContactBuilder:
@@ -73,7 +73,7 @@ class ContactBuilder:
         self._filter = [(self.columns.spelled(n), frozenset(v)) for n, v in rules.filter.items()]
         self._text = self.columns.template(rules.text)
         self._subject = self.columns.template(rules.subject)
-        self._emptied = tuple(self.columns.without_meaning())
+        self._emptied = tuple(self.columns.emptied())
         self._dates = DateParser(rules.zone, rules.date_format)
         self._limit = rules.text_limit
         self._text_problem = rules.text_problem
@@ -84,7 +84,7 @@ class ContactBuilder:
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
 
     def _ordinary(self) -> Callable[[str], re.Match[str] | None]:
-        return ordinary_id(self._nulls, self._null_starts | starts_of(self._header))
+        return ordinary_id(self._nulls, self._header)
 
     @property
     def missing_columns(self) -> tuple[str, ...]:
@@ -147,6 +147,12 @@ class ContactBuilder:
                 return None
         columns, get = self._meanings, row.get
         conversation_id = self._conversation_id(get(columns["conversation_id"]), row)
+        nulls: Collection[str] = ()
+        for name in self._emptied:
+            cell = get(name)
+            if cell is not None and cell[0] in self._null_starts and self._is_null(cell):
+                del row[name]
+                nulls = {*nulls, name}
         key = get(columns["contact_key"])
         external = get(columns["external_contact_id"])
         address = get(columns["address"])
@@ -155,12 +161,6 @@ class ContactBuilder:
         subject = get(columns["subject"])
         if subject is not None:
             subject = self._own(subject)
-        nulls: Collection[str] = ()
-        for name in self._emptied:
-            cell = get(name)
-            if cell is not None and cell[0] in self._null_starts and self._is_null(cell):
-                del row[name]
-                nulls = {*nulls, name}
         return Contact(  # by position, since names cost 4% of the CPU time per row
             conversation_id
             if key is None

@@ -17,6 +17,7 @@ from dispatcher.sources.rows.csv_header import CsvHeader, same_names
 from dispatcher.sources.rows.line_reader import BOM, LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 _BOM_START = BOM[0]
+_CUT = "a line break in a cell without quotes may have cut the row"
 
 
 class CsvRows:
@@ -41,7 +42,12 @@ class CsvRows:
         self._width = len(header.names)
         own = header.own_names[header.names.index(builder.columns.columns["conversation_id"])]
         self._id_name = normal_name(own)
-        self._known_names = frozenset(normal_name(name) for name in header.own_names if name)
+        self._known_names = builder.columns.normal_names | frozenset(
+            normal_name(name) for name in header.own_names if name
+        )
+        self._necessary = builder.columns.necessary()
+        meanings = builder.columns.columns
+        self._texts = frozenset(meanings[m] for m in ("text", "subject") if m in meanings)
         self._unnamed = "" in header.names
         self._delimiter = header.delimiter
         self._text_delimiter = header.delimiter.decode()
@@ -73,8 +79,8 @@ class CsvRows:
                 if len(cells) != self._width:
                     cells = self._fitted(cells, reader)
                 contact = build(self._row(cells))
-            except HeaderRowError:
-                self._pass_over(cells, number, raw, reader)
+            except HeaderRowError as error:
+                yield from self._pass_over(cells, number, raw, reader, error)
             except InvalidRowError as error:
                 yield RejectedRow(self._file, number, error.reason, error.detail, raw[:RAW_LIMIT])
             else:
@@ -158,25 +164,57 @@ class CsvRows:
             return cells[: self._width]
         if len(cells) == 1 or reader.offset > reader.total or reader.damage is not None:
             raise self._wrong_width(len(cells))
+        self._check_missing(len(cells))
         self._irregularities[Irregularity.MISSING_CELLS] += 1
         return cells + [""] * (self._width - len(cells))
 
-    def _is_header(self, cells: list[str]) -> bool:
-        """Return True if two cells are names of columns, one of them the conversation id's."""
-        names = {normal_name(cell.strip()) for cell in cells}
-        return self._id_name in names and len(names & self._known_names) > 1
+    def _check_missing(self, width: int) -> None:
+        """Check that a row without its last cells is whole in what matters.
 
-    def _pass_over(self, cells: list[str], number: int, raw: bytes, reader: LineReader) -> None:
-        """Count a header within the rows."""
+        A line break without quotes cuts a row: its message may be half of it, and its expiry is
+        in the next line.
+        """
+        for name in self._names[width:]:
+            if name in self._necessary:
+                raise InvalidRowError(
+                    "columns", f"{width} columns, without column {name!r}; {_CUT}"
+                )
+        if (last := self._names[width - 1]) in self._texts:
+            raise InvalidRowError("columns", f"it ends within column {last!r}; {_CUT}")
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Return True if the conversation id's column is named, and another one that matters.
+
+        It matters if the first header or the settings have it, or if it looks like a meaning's.
+        """
+        names = {normal_name(cell.strip()) for cell in cells}
+        if self._id_name not in names:
+            return False
+        is_known = len(names & self._known_names) > 1 or same_names(cells, self._own_names)
+        return is_known or self._builder.columns.has_look_alike(cell.strip() for cell in cells)
+
+    def _pass_over(
+        self, cells: list[str], number: int, raw: bytes, reader: LineReader, error: HeaderRowError
+    ) -> Iterator[RejectedRow]:
+        """Count a header within the rows, or reject a row that merely begins like one.
+
+        Raises:
+            ColumnsError: it is a header with other columns than the first.
+
+        """
         if same_names([cell.strip() for cell in cells], self._own_names):
             self._irregularities[Irregularity.REPEATED_HEADER] += 1
             return
+        if not self._is_header(cells):
+            yield RejectedRow(self._file, number, error.reason, error.detail, raw[:RAW_LIMIT])
+            return
         reader.put_back(raw)
         problem = (
-            f"line {number} is another header, with other columns than the first one; make a file "
-            "of the rows after it"
+            f"line {number} has names of columns in other places than the header: the columns of "
+            "the rows after it are not known. If it is a header, make a file of it and the rows "
+            "after it; if it is a row, correct that line"
         )
-        raise ColumnsError(self._file, [problem], number, raw)
+        raise ColumnsError(self._file, [problem], number, raw, of_first_line=False)
 
     def _wrong_width(self, width: int) -> InvalidRowError:
         return InvalidRowError("columns", f"{width} columns, the header has {self._width}")

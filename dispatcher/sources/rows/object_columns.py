@@ -56,4 +56,4 @@ def _check(file: str, builder: ContactBuilder) -> None:
                 f"no row has {missing}; correct source.columns or source.filter, or the file"
             )
     if problems:
-        raise ColumnsError(file, problems, 1, b"")
+        raise ColumnsError(file, problems, 1, b"", of_first_line=False)

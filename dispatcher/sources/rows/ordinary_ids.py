@@ -4,29 +4,44 @@ import re
 import string
 from collections.abc import Callable, Iterable
 
+from dispatcher.sources.options import normal_name
+
 ID_LIMIT = 256
 """The most characters of an id or a key."""
 
 is_safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
 """Returns a match for an id that does not change the path of a URL."""
 
+_FIRST = frozenset((*string.ascii_letters, *"_~:@="))
 _BLANKS = frozenset(sign for sign in map(chr, range(0x3001)) if sign.isspace())
 
 
 def ordinary_id(
-    nulls: Iterable[str], starts: frozenset[str]
+    nulls: Iterable[str], names: Iterable[str]
 ) -> Callable[[str], re.Match[str] | None]:
     """Return the test for an id that needs no other one: this is the fast way of most ids.
 
     It accepts what has the length and the letters of a UUID in lower case, and an id that is
-    neither a UUID nor begins like a number or with one of ``starts``.
+    neither a UUID nor begins like a number, and is neither one of ``nulls`` nor, apart from case,
+    underscores and hyphens, one of ``names``.
     """
-    first = re.escape("".join(sorted({*string.ascii_letters, *"_~:@="} - starts))) or "~"
-    other = rf"(?!.{{8}}-)[{first}][A-Za-z0-9._~:@=+-]{{0,{ID_LIMIT - 1}}}"
+    nulls = sorted(nulls)
+    others = [*map(re.escape, nulls), *map(_spelled_freely, sorted(set(map(normal_name, names))))]
+    starts = {"_", *starts_of(nulls), *starts_of(map(normal_name, names))}
+    first = re.escape("".join(sorted(_FIRST - starts))) or "~"
+    checked = re.escape("".join(sorted(_FIRST & starts))) or "~"
+    rest = rf"[A-Za-z0-9._~:@=+-]{{0,{ID_LIMIT - 1}}}"
+    not_others = rf"(?!(?i:{'|'.join(others)})\Z)" if others else ""
+    other = rf"(?!.{{8}}-)(?:[{first}]|{not_others}[{checked}]){rest}"
     uuid = "(?=.{8}-)[0-9a-f-]{36}"
-    if none := "|".join(null for null in sorted(nulls) if re.fullmatch(uuid, null)):
+    if none := "|".join(null for null in nulls if re.fullmatch(uuid, null)):
         uuid = f"(?!(?:{none})){uuid}"
     return re.compile(f"{uuid}|{other}").fullmatch
+
+
+def _spelled_freely(name: str) -> str:
+    """Return a pattern for the spellings of a name without blanks."""
+    return "[_-]*" + "".join(f"{re.escape(letter)}[_-]*" for letter in name)
 
 
 def starts_of(values: Iterable[str]) -> frozenset[str]:
