@@ -11,7 +11,13 @@ from dispatcher.sources.options import MEANINGS, RowRules
 from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns, spellings
 from dispatcher.sources.rows.dates import DateParser
 from dispatcher.sources.rows.mangled_numbers import NUMERIC, MangledNumbers
-from dispatcher.sources.rows.ordinary_ids import ID_LIMIT, is_safe_id, ordinary_id, starts_of
+from dispatcher.sources.rows.ordinary_ids import (
+    ID_LIMIT,
+    is_safe_id,
+    ordinary_id,
+    ordinary_number,
+    starts_of,
+)
 from dispatcher.sources.rows.template import Template
 
 _MOST_RESOLVED = 1000
@@ -81,6 +87,7 @@ class ContactBuilder:
         self._null_starts = starts_of(self._nulls)
         self._header = spellings(self._meanings["conversation_id"])
         self._is_ordinary = self._ordinary()
+        self._is_ordinary_number = ordinary_number(self._null_starts)
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
 
     def _ordinary(self) -> Callable[[str], re.Match[str] | None]:
@@ -170,7 +177,9 @@ class ContactBuilder:
             external
             if external is None or self._is_ordinary(external)
             else self._id(external, columns["external_contact_id"]),
-            None if address is None else self._address(address),
+            address
+            if address is None or self._is_ordinary_number(address)
+            else self._address(address),
             subject or _rendered(self._subject, row, nulls),
             None if not_before is None else self._date(not_before, columns["not_before"]),
             None if expires_at is None else self._date(expires_at, columns["expires_at"]),

@@ -44,6 +44,11 @@ def _spelled_freely(name: str) -> str:
     return "[_-]*" + "".join(f"{re.escape(letter)}[_-]*" for letter in name)
 
 
+def ordinary_number(starts: frozenset[str]) -> Callable[[str], re.Match[str] | None]:
+    """Return the test for a phone number that needs no other one: a plus sign, and digits."""
+    return re.compile(r"(?!)" if "+" in starts else r"\+[0-9]{6,15}").fullmatch
+
+
 def starts_of(values: Iterable[str]) -> frozenset[str]:
     """Return the first characters that a cell with one of the values can have."""
     first = {value[0] for value in values if value}
