@@ -10,6 +10,7 @@ ORGANISATION = "the organisation of the OAuth client (credentials)"
 REGION = "the region (platform.region or platform.base_url)"
 LIST = "the list (source.path: it may be old, or from another organisation)"
 PERSON = "the list's external contact ids (source.columns.external_contact_id)"
+MERGED = "which id counts (rules.identity), if the platform has merged contacts"
 ADDRESS = "the list's addresses (source.columns.address)"
 TEXT = "the message (message.text)"
 TEMPLATE = "the template (platform.template)"
@@ -34,7 +35,7 @@ _BY_WORDS = (
 
 _BY_REASON = {
     Reason.NO_IDENTITY: (PERSON,),
-    Reason.IDENTITY: (PERSON, LIST),
+    Reason.IDENTITY: (MERGED, PERSON, LIST),
     Reason.NO_ADDRESS: (ADDRESS,),
     Reason.CHANNEL: (CHANNEL, LIST),
     Reason.SUPPRESSED: (SUPPRESSION,),
@@ -55,4 +56,8 @@ def suspects(kind: RefusalKind) -> tuple[str, ...]:
 
 def describe(kind: RefusalKind) -> str:
     """Return in one line what was refused, and which settings to look at."""
-    return f"most contacts are refused alike ({kind}); suspicious: {', or '.join(suspects(kind))}"
+    return (
+        f"most contacts are refused alike ({kind}); suspicious: {', or '.join(suspects(kind))}. "
+        "Correct it and run again. If they are right: dispatcher resume --suspicious during the "
+        "run, or rules.halt_suspicious = false"
+    )
