@@ -140,9 +140,9 @@ async def test_many_ask_at_a_time_and_some_go_away(request, kind, old, new):
 @of_every_kind
 async def test_the_place_is_shown_and_no_secret(request, kind, old, new, caplog):
     """In reprs and at the level of debugging; the place helps to correct it."""
-    caplog.set_level(logging.DEBUG)
     place = kind(request)
     place.write(old)
+    caplog.set_level(logging.DEBUG)  # a place's own client may log what the test writes
     async with place.source() as source:
         found = await source.get()
         shown = repr(found) + str(found) + repr(source) + caplog.text
