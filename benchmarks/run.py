@@ -6,9 +6,9 @@ Results are printed as Markdown tables and kept as JSON in var/benchmarks/.
 import argparse
 import sys
 
-from benchmarks import ledger, memory, overhead, quota
+from benchmarks import ledger, memory, overhead, quota, reading
 
-NAMES = ("overhead", "quota", "memory", "ledger")
+NAMES = ("overhead", "quota", "memory", "ledger", "reading")
 
 
 def main() -> None:
@@ -21,7 +21,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="of each pair that is compared")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each quota case")
     parser.add_argument(
-        "--rows", type=int, help="the larger memory run: 1,000,000; settled rows: 10,000,000"
+        "--rows",
+        type=int,
+        help="the larger memory run: 1,000,000; settled: 10,000,000; reading: 200,000",
     )
     given = parser.parse_args()
     worse = []
@@ -33,6 +35,8 @@ def main() -> None:
             result = quota.run(given.seconds)
         elif name == "memory":
             result = memory.run((10_000, given.rows or 1_000_000))
+        elif name == "reading":
+            result = reading.run(given.rows or 200_000, given.repeats)
         else:
             result = ledger.run(given.rows or 10_000_000, given.contacts, given.repeats)
         if not result["holds"]:
