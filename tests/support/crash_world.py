@@ -32,7 +32,8 @@ SOURCES = ("file", "glob", "folder")
 NO_STATSD = 9
 SETTLED_AT_PACE = 100
 """Contacts after which a run has found its pace, and much lies ready for its workers."""
-TRIES = 3
+TRIES = 8
+"""How often a run is started so that it reaches a point; each try feeds more contacts."""
 ROUNDS = 4
 """How often the last runs are made, until no contact is left for later."""
 LAST_RUN_SECONDS = 20.0
