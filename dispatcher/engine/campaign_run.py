@@ -1,6 +1,5 @@
 """One campaign's part of a run: its intake, its claims that are ready, its pause."""
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -153,14 +152,8 @@ class CampaignRun:
         """Put claims back that no worker has taken, due as they were, so that their order stays."""
         if claims:
             self.due_times.next_due = 0.0
-            await self.ledger.release([claim.id for claim in claims if claim.due is None])
-            await asyncio.gather(
-                *(
-                    self.ledger.defer(claim.id, claim.due, claim.progress)
-                    for claim in claims
-                    if claim.due is not None
-                )
-            )
+            due = {claim.id: claim.due for claim in claims if claim.due is not None}
+            await self.ledger.release([claim.id for claim in claims], due)
 
     async def emit_gauges(self, clients: Sequence[OAuthClient]) -> None:
         """Emit the campaign's gauges; pace and quota are those of the whole run."""

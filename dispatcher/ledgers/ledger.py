@@ -206,15 +206,15 @@ class SqliteLedger:
         blocks = await self._lookup_ahead.blocks([claim.id for claim in found])
         return claims.fill_blocks(found, blocks)
 
-    async def release(self, ids: Iterable[int]) -> None:
-        """Make claimed contacts ready, and due now.
+    async def release(self, ids: Iterable[int], due: Mapping[int, float] | None = None) -> None:
+        """Make claimed contacts ready, due at the time that ``due`` has for them, else now.
 
         Raises:
             LedgerError: one of them is not claimed; the others are released nevertheless.
 
         """
-        due = self._now()
-        changes = [self._writer.change(["release", id_, due]) for id_ in ids]
+        now, planned = self._now(), due or {}
+        changes = [self._writer.change(["release", id_, planned.get(id_, now)]) for id_ in ids]
         answers = await asyncio.gather(*changes, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):

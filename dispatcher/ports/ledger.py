@@ -223,8 +223,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def release(self, ids: Sequence[int]) -> None:
-        """Make claimed contacts ready, and due at once."""
+    async def release(self, ids: Sequence[int], due: Mapping[int, float] | None = None) -> None:
+        """Make claimed contacts ready, due at the time that ``due`` has for them, else at once."""
         ...
 
     async def backlog(self, now: float) -> Backlog:

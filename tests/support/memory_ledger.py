@@ -233,10 +233,11 @@ class MemoryLedger:
         ]
         return await self._end(found[:limit])
 
-    async def release(self, ids):
+    async def release(self, ids, due=None):
         await self._begin("release")
         for number in ids:
-            self._change("release", number, Status.READY, Status.CLAIMED)
+            row = self._change("release", number, Status.READY, Status.CLAIMED)
+            row.due = (due or {}).get(number, row.due)
         await self._end(None)
 
     async def backlog(self, now):
