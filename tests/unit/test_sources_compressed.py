@@ -165,6 +165,14 @@ def test_a_zip_archive_with_a_wrong_byte_ends_there(tmp_path):
     assert [row.reason for row in rejected] == ["unreadable"]
 
 
+def of_version(version, data):
+    """Return an archive whose directory asks for a version of the format."""
+    changed = bytearray(data)
+    place = changed.index(b"PK\1\2") + 6
+    changed[place : place + 2] = version.to_bytes(2, "little")
+    return bytes(changed)
+
+
 def encrypted(data):
     changed = bytearray(data)
     changed[6] |= 1  # the flag of the file's own header and of the directory's entry
@@ -180,6 +188,7 @@ def encrypted(data):
         (zipped({"a.csv": PLAIN})[:-40], "damaged or cut short"),
         (b"PK\3\4" + bytes(60), "damaged or cut short"),
         (encrypted(zipped({"a.csv": PLAIN})), "with a password"),
+        (of_version(99, zipped({"a.csv": PLAIN})), "of a version that is not read"),
         (zipped({"content.xml": b"<x/>"}), r"OpenDocument file \(.ods\)"),
         (zipped({"xl/workbook.bin": b""}), r"binary Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), r"old Excel file \(.xls\)"),

@@ -70,7 +70,11 @@ def zip_member(file: BinaryIO, name: str) -> Iterator[bytes]:
 def _open(file: BinaryIO, name: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+    except NotImplementedError:  # the standard library's word for a zip version it cannot read
+        raise UnreadableFormatError(
+            name, "is a zip archive of a version that is not read: unpack it first"
+        ) from None
+    except (zipfile.BadZipFile, ValueError):  # ValueError: an offset before the file's beginning
         raise UnreadableFormatError(
             name,
             "is a zip archive or an Excel workbook (.xlsx) that is damaged or cut short: write it "
@@ -87,5 +91,7 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]
         with archive.open(info) as member:
             while chunk := member.read(_CHUNK):
                 yield chunk
+    except NotImplementedError:  # a feature of zip that the standard library does not have
+        raise DamagedError("the zip archive uses a feature that is not read; unpack it") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DamagedError(f"the zip archive is corrupt ({error})") from error
