@@ -165,6 +165,15 @@ def test_a_zip_archive_with_a_wrong_byte_ends_there(tmp_path):
     assert [row.reason for row in rejected] == ["unreadable"]
 
 
+def test_a_zip_archive_with_a_feature_that_is_not_read(tmp_path):
+    """A patched file: found out when the file in it is opened."""
+    data = bytearray(zipped({"a.csv": PLAIN}))
+    for flags in (6, data.index(b"PK\1\2") + 8):
+        data[flags] |= 0x20
+    ids, rejected, _ = read(tmp_path / "a.zip", bytes(data))
+    assert (ids, [row.reason for row in rejected]) == ([], ["unreadable"])
+
+
 def of_version(version, data):
     """Return an archive whose directory asks for a version of the format."""
     changed = bytearray(data)

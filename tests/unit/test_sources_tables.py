@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from unittest.mock import patch
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -48,7 +49,6 @@ def packed(table, **options):
 
 
 def workbook(*sheets, hidden=()):
-    openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     book.remove(book.active)
     for number, rows in enumerate(sheets):
