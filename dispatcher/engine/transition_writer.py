@@ -26,7 +26,7 @@ from dispatcher.ports import Clock, EventSink, Intent, Ledger, Settlement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Completer:
+class TransitionWriter:
     """Commits intents, and the writes with which a contact leaves its worker."""
 
     ledger: Ledger
