@@ -21,12 +21,10 @@ from dispatcher.cli.tables import new_table
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.forecast import Estimate, Interval
 from dispatcher.domain.look_schedule import LEAST_PART
-from dispatcher.domain.status import RetryReason
+from dispatcher.domain.status import SESSION_WAITS, RetryReason
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 from dispatcher.settings import Settings, requests_per_minute
 
-WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
-"""Deferrals until a session is in another state."""
 QUOTA_SHARE = 0.98
 """Share of the quota that a run uses; see docs/architecture.md, pacing."""
 
@@ -120,7 +118,9 @@ def others_done(report: DryRunReport, settings: Settings) -> float | None:
     That is at most so long if all the others stay as they are; None if none is waited for.
     """
     estimate, share = report.estimate, settings.retry.waiting_share
-    waiting = sum(estimate.waits[reason].number for reason in WAITS if reason in estimate.waits)
+    waiting = sum(
+        estimate.waits[reason].number for reason in SESSION_WAITS if reason in estimate.waits
+    )
     if not waiting:
         return None
     rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
