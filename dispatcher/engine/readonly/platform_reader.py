@@ -10,6 +10,7 @@ from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Step
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.breaker import UNREACHABLE_LIMIT
+from dispatcher.engine.readonly.permitted_request import request_with_permit
 from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
 from dispatcher.ports import (
     Clock,
@@ -17,7 +18,6 @@ from dispatcher.ports import (
     Pacer,
     Platform,
     Reply,
-    TokenExpiredError,
     TokenGrants,
     TokenUnavailableError,
     WrongAddressError,
@@ -80,7 +80,8 @@ class PlatformReader:
         """
         tries = unauthorized = 0
         while tries < TRIES:
-            reply = await self._permitted(call)
+            # look backs wait in the same queue as checks
+            reply = await request_with_permit(self._pacer, self._platform, Step.CHECK, call)
             result, kind = reply.result, classify(step, reply.result)
             if isinstance(result, NoAnswer):
                 if kind is AnswerKind.NOT_SENT:
@@ -100,23 +101,6 @@ class PlatformReader:
             tries += 1
             await self._clock.sleep(self._policy.backoff(tries, self._jitter))
         return None
-
-    async def _permitted(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
-        while True:
-            permit = await self._pacer.acquire(Step.CHECK)  # look backs wait in the same queue
-            if permit is None:
-                continue
-            try:
-                reply = await call()
-            except TokenExpiredError as expired:
-                permit.release()
-                await self._platform.renew(expired.number)
-                continue
-            except BaseException:
-                permit.complete(None)
-                raise
-            permit.complete(reply.reading)
-            return reply
 
     async def _renew(self, reply: Reply, times: int) -> None:
         if times >= MAX_UNAUTHORIZED:
