@@ -84,9 +84,11 @@ class SingleSend:
             case AnswerKind.ACCEPTED if isinstance(result, Answer):
                 return SingleSendReport(is_sent=True, detail=_sent(step, decision, result))
             case AnswerKind.IN_DOUBT:
-                return _not_sent("there was no clear answer: it may have been sent, look at it")
+                return _not_sent(
+                    "there was no clear answer: it may have been sent, so check the conversation"
+                )
         words = _words(result) if isinstance(result, Answer) else result.detail
-        return _not_sent(f"the platform did not take it: {words}")
+        return _not_sent(f"the platform did not accept it: {words}")
 
     def _call(self, contact: Contact, decision: Notify | Open) -> Awaitable[Reply]:
         if isinstance(decision, Notify):

@@ -106,7 +106,7 @@ class PlatformReader:
         if times >= MAX_UNAUTHORIZED:
             raise PlatformReadError(
                 "the platform refuses tokens that it has just issued (401): a permission is "
-                "missing; look at the OAuth client's roles"
+                "missing; check the OAuth client's roles"
             )
         await self._platform.renew(reply.token.number)
 
@@ -119,19 +119,19 @@ class PlatformReader:
         _check_grants(await self._platform.verify())
         if self._forbidden >= FORBIDDEN_LIMIT:
             missing = authorization.describe_missing(answer.missing_grants) or (
-                "a permission is; look at the OAuth client's roles and divisions"
+                "check the permissions and divisions of the OAuth client's roles"
             )
             raise PlatformReadError(
-                "the platform refuses one read after the other (403) although no scope is "
-                f"missing by its token: {missing}"
+                f"the platform refused {FORBIDDEN_LIMIT} reads in a row (403) although the token "
+                f"lacks no scope: {missing}"
             )
 
     def _hold(self, answer: Answer) -> None:
         seconds = DEFAULT_HOLD_SECONDS if answer.retry_after is None else answer.retry_after
         if seconds > MAX_HOLD_SECONDS:
             raise PlatformReadError(
-                f"the platform's limit is used up ({answer.limit_key or 'its quota'}): it takes no "
-                f"reads for {seconds:.0f} s; try again then, or with a smaller number"
+                f"the platform's limit is used up ({answer.limit_key or 'its quota'}): it "
+                f"accepts no reads for {seconds:.0f} s; try again then, or with a smaller number"
             )
         self._pacer.hold(None, seconds)
 
