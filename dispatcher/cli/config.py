@@ -106,7 +106,7 @@ class SettingsOptions(ConfigOptions):
 config_option = click.option(
     "--config",
     type=FILE,
-    help="Settings in TOML; without it dispatcher.toml, if there is one here.",
+    help="The configuration; by default dispatcher.toml in this folder, if it exists.",
 )
 
 CONFIGURED = ""

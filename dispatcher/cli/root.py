@@ -14,7 +14,10 @@ COMMANDS = {
     "check": ("check:check", "Check a configuration, and report all mistakes."),
     "status": ("status:status", "Show the status of a campaign."),
     "plan": ("plan:plan", "Dry run: report what a run would do, and send nothing."),
-    "preview": ("preview:preview", "Show the messages that a run would send; try one of them."),
+    "preview": (
+        "preview:preview",
+        "Show the messages that a run would send, or send one to yourself.",
+    ),
     "lineage": ("lineage:lineage", "Which conversation continues which: export it, verify it."),
     "parked": (
         "parked:parked",
@@ -53,9 +56,9 @@ def cli() -> None:
 
     \b
     Start here:
-      dispatcher demo                                see it work, on a local sandbox
+      dispatcher demo                                try it with a local sandbox
       dispatcher init                                write a first dispatcher.toml
-      dispatcher check --config dispatcher.toml      everything that is wrong with a config
+      dispatcher check --config dispatcher.toml      show all mistakes in a configuration
       dispatcher check --config dispatcher.toml --online
       dispatcher plan --config dispatcher.toml       dry run: what a run would do
       dispatcher preview --config dispatcher.toml    the messages that it would send
@@ -65,6 +68,6 @@ def cli() -> None:
       dispatcher explain CONTACT --config dispatcher.toml
 
     \b
-    Client id and secret are read from the environment, or from where [credentials] says:
+    Client id and secret are read from the environment, or from the place that [credentials] sets:
       DISPATCHER_CLIENT_ID, DISPATCHER_CLIENT_SECRET
     """

@@ -99,8 +99,8 @@ def export(
     show_default=True,
     metavar="SECONDS",
     help=(
-        "Leave out contacts that became final after this time: the platform's analytics have a "
-        "delay."
+        "Leave out contacts that became final less than this time ago: the platform's analytics "
+        "have a delay."
     ),
 )
 @debug_option

@@ -156,8 +156,8 @@ def replay(
     """Put parked contacts back: they are due immediately, with a new count of attempts.
 
     A contact that was parked in doubt is in doubt again: nothing is sent before the platform was
-    asked. A running dispatcher does this itself and sends to them; if none is running, the next run
-    does.
+    asked. A running dispatcher makes the change and sends to them; if none is running, the next run
+    sends to them.
 
     \b
     Examples:

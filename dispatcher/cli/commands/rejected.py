@@ -101,7 +101,8 @@ def replay(
 
     Use it after the cause is corrected, for example a wrong sender. The messages are those that
     were read from the source. For rows that could not become contacts see rejected export. A
-    running dispatcher does this itself and sends to them; if none is running, the next run does.
+    running dispatcher makes the change and sends to them; if none is running, the next run sends to
+    them.
 
     \b
     Examples:

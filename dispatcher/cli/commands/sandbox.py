@@ -43,8 +43,8 @@ class SandboxOptions:
     "--scenario", type=ScenarioParameter(), help="A TOML file, or a bundled one by its name."
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks one.")
-@click.option("--control-port", type=PORT, default=0, help="0, the default, picks one.")
+@click.option("--port", type=PORT, default=8080, show_default=True, help="0: a free port.")
+@click.option("--control-port", type=PORT, default=0, help="0, the default: a free port.")
 @click.option("--log", type=FILE, help="Append one JSON line for each message that takes effect.")
 @click.option(
     "--seed", type=int, help="The seed of all random values; by default that of the scenario."
