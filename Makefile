@@ -3,6 +3,7 @@
 #   make test   all checks and all tests                           make fmt    format the code
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
+#   make picture  draw docs/demo.svg from a demo
 # Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash fmt lock clean
+.PHONY: help demo test check bench crash picture fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -41,6 +42,9 @@ bench: $(VENV)/.dev
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole $(ARGS)
+
+picture: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.demo_picture
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .

@@ -47,4 +47,4 @@ def grant_findings(grants: TokenGrants) -> Iterator[OnlineFinding]:
         detail = f"missing: {missing.name}; grant it in: {missing.where}"
         yield OnlineFinding(f"{missing.kind}s", detail, ok=False)
     if not grants.missing_grants:
-        yield OnlineFinding("missing", "nothing that the token shows", ok=True)
+        yield OnlineFinding("missing", "nothing, by the token", ok=True)

@@ -131,7 +131,7 @@ def _warn_lineage(conversation_id: str, why: str) -> None:
 
 
 def _warn_odd_value(name: str, value: str) -> None:
-    detail = "it is neither a number of seconds nor a date within a day: a usual pause is made"
+    detail = "it is neither a number of seconds nor a date within a day: the default pause is used"
     structlog.get_logger().warning(
         "platform.odd_header", header=name, value=value[:100], detail=detail
     )

@@ -83,8 +83,11 @@ async def _check_state(platform: Platform, settings: Settings) -> tuple[bool, st
         return False, detail
     words = f": {answer.words[:200]}" if answer.words else ""
     if classify(Step.CHECK, answer) is AnswerKind.UNAUTHORIZED:
-        words += "; a token is valid in its own region only: are the API and the tokens of one?"
+        words += (
+            "; a token is valid only in its own region: check that the API and the token host "
+            "are in the same one"
+        )
     missing = (
-        f"; missing is {describe_missing(answer.missing_grants)}" if answer.missing_grants else ""
+        f"; missing: {describe_missing(answer.missing_grants)}" if answer.missing_grants else ""
     )
     return False, f"the platform answered {answer.status}{words} ({answer.correlation_id}){missing}"

@@ -41,13 +41,14 @@ async def _look_up_sender(settings: Settings, platform: Platform) -> list[Online
         case 404:
             detail = (
                 f"this organisation has no deployment {sender}: every message would be refused; "
-                "correct platform.from_address, or take a client of the organisation that has it"
+                "correct platform.from_address, or use an OAuth client of the organisation that "
+                "has it"
             )
             return [OnlineFinding("sender", detail, ok=False)]
         case 403:
             detail = (
                 "not looked up: the client lacks the permission webDeployments:deployment:view, "
-                "which nothing else needs"
+                "which is needed only for this look-up"
             )
         case _:
             detail = f"not looked up: the platform answered {status or 'nothing'}"

@@ -116,7 +116,7 @@ def _addressed(settings: Settings, contact: Contact, target: str) -> Contact:
     except InvalidRowError as error:
         raise PreviewError(f"--send-to: {error.detail}") from None
     if built is None:
-        raise PreviewError("--send-to: the conversation cannot be written to")
+        raise PreviewError("--send-to: this conversation cannot get a message")
     return built
 
 

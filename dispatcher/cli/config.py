@@ -106,7 +106,7 @@ class SettingsOptions(ConfigOptions):
 config_option = click.option(
     "--config",
     type=FILE,
-    help="Settings in TOML; without it dispatcher.toml, if there is one here.",
+    help="The configuration; by default dispatcher.toml in this folder, if it exists.",
 )
 
 CONFIGURED = ""
@@ -142,12 +142,14 @@ check_options = _settings_options(
         "--source",
         is_flag=False,
         flag_value=CONFIGURED,
-        help="Also read all rows of the source, or of this one, and report what a run would meet.",
+        help="Also read all rows of the source, or of this one, and report rejected ones.",
     )
 )
 
 ledger_option = click.option(
-    "--ledger", type=click.Path(dir_okay=False), help="The ledger, without a configuration."
+    "--ledger",
+    type=click.Path(dir_okay=False),
+    help="The file of the ledger, instead of a configuration.",
 )
 
 ledger_file_options = option_group(ConfigOptions, config_option, ledger_option)
@@ -157,6 +159,6 @@ ledger_options = option_group(
     config_option,
     ledger_option,
     click.option(
-        "--campaign", help="Only this campaign; else the one of the configuration, or all."
+        "--campaign", help="Only this campaign; by default that of the configuration, or all."
     ),
 )

@@ -38,11 +38,10 @@ def compare(evidence: DemoEvidence) -> tuple[bool, str]:
         head = f"The ledger and the sandbox's log differ ({len(found)}):"
         return False, "\n".join([head, *shown, *more])
     return True, (
-        "The ledger and the sandbox's log agree to the last contact:\n"
-        f"  {len(evidence.effects):,} messages took effect, no contact got two,"
-        " and each is in the lineage with its conversation;\n"
-        f"  {len(evidence.contacts):,} contacts are settled,"
-        " each as its kind of conversation demands."
+        "The ledger and the sandbox's log agree for every contact:\n  "
+        f"{len(evidence.effects):,} messages took effect, no contact got two, and each is in the "
+        f"lineage with its conversation;\n  {len(evidence.contacts):,} contacts are final, each "
+        "with the status that its kind of conversation must have."
     )
 
 
@@ -51,7 +50,10 @@ def differences(evidence: DemoEvidence) -> Iterator[str]:
     yield from _sent_twice(evidence.effects)
     yield from _compare_lineage(evidence.effects, evidence.lineage)
     yield from _unexpected(evidence.contacts)
-    yield from (f"line {line} of the contacts' file is nowhere" for line in evidence.swallowed)
+    yield from (
+        f"line {line} of the contacts' file became neither a contact nor a rejected row"
+        for line in evidence.swallowed
+    )
 
 
 def find_swallowed(

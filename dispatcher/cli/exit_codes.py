@@ -13,20 +13,24 @@ from dispatcher.domain.errors import DispatcherError, ExitCode
 MEANINGS = {
     ExitCode.DONE: "done; or drained after a signal, and the next run continues from there",
     ExitCode.BUG: "a bug: please report it with the output of --debug",
-    ExitCode.USAGE: "usage or configuration is wrong; everything that is wrong is named",
+    ExitCode.USAGE: "a mistake in the command or the configuration; the message names all mistakes",
     ExitCode.SOURCE: "the source cannot be read",
-    ExitCode.LEDGER: "the ledger cannot be used or is not whole, or another dispatcher has it",
+    ExitCode.LEDGER: "the ledger cannot be used or is damaged, or another dispatcher uses it",
     ExitCode.PLATFORM: "the platform refuses the credentials, or check --online found a problem; "
     "or plan or lineage verify cannot read from it",
     ExitCode.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",
-    ExitCode.HALTED: "ended while halted: a scope or permission, the credentials, or the platform; "
-    "or most contacts were refused alike",
-    ExitCode.DRAIN_LIMIT: "the drain limit was exceeded: what was in flight is in the ledger",
-    ExitCode.PAUSED: "with --once: all that is left belongs to campaigns that are paused",
+    ExitCode.HALTED: (
+        "ended while halted: a scope or permission, the credentials, or the platform; or most "
+        "contacts were refused for the same reason"
+    ),
+    ExitCode.DRAIN_LIMIT: (
+        "the drain took longer than its limit: contacts in flight are in the ledger"
+    ),
+    ExitCode.PAUSED: "with --once: all contacts that are left belong to paused campaigns",
     ExitCode.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",
-    ExitCode.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
-    ExitCode.NO_ROWS: "with --once: no row became a contact, so that nothing was sent",
-    ExitCode.STOPPED: "stopped at once by a second signal: nothing is lost",
+    ExitCode.UNCONFIRMED: "lineage verify: the platform does not confirm some links",
+    ExitCode.NO_ROWS: "with --once: no row became a contact, so nothing was sent",
+    ExitCode.STOPPED: "stopped immediately by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
 

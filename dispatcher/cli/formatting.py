@@ -7,7 +7,7 @@ from dispatcher.telemetry.stats.run_stats import Snapshot
 
 OUTCOMES = (Status.NOTIFIED, Status.OPENED, Status.SKIPPED, Status.REJECTED, Status.PARKED)
 
-ROW_REJECTED = "row rejected"
+ROW_REJECTED = "rejected row"
 """The name for people of a rejected row: it never became a contact."""
 
 _NAMES = {Status.REJECTED: "refused"}

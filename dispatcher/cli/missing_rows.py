@@ -34,12 +34,15 @@ def _of_campaign(totals: Totals, snapshot: Snapshot) -> str | None:
     if snapshot.rejected_rows and not snapshot.admitted and not snapshot.settled_total:
         return (
             f"this run read {plural(snapshot.rows, 'row')}, {snapshot.rejected_rows:,} of them "
-            "unusable, and none became a contact: nothing was sent. `dispatcher rejected export` "
-            "writes them to a file"
+            "were rejected, and none became a contact: nothing was sent. `dispatcher rejected "
+            "export` writes them to a file"
         )
     return None
 
 
 def _causes(totals: Totals) -> str:
-    causes: Mapping[str, int] = {**totals.rejected, "kept out by source.filter": totals.filtered}
+    causes: Mapping[str, int] = {
+        **totals.rejected,
+        "not selected by source.filter": totals.filtered,
+    }
     return ", ".join(f"{cause}: {number:,}" for cause, number in causes.items() if number)

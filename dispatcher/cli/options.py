@@ -29,5 +29,5 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 progress_option = click.option(
     "--progress/--no-progress",
     default=None,
-    help="A live view; by default at a terminal only. Without: one line every 10 seconds.",
+    help="Show the progress all the time (default at a terminal), or one line every 10 seconds.",
 )

@@ -8,27 +8,30 @@ from dispatcher.cli.lazy_group import LazyGroup
 from dispatcher.cli.options import debug_option
 
 COMMANDS = {
-    "demo": ("demo:demo", "See it work: 2,000 contacts on a local sandbox."),
+    "demo": ("demo:demo", "Try it: 2,000 contacts with a local sandbox."),
     "init": ("init:init", "Write a first configuration and a few contacts."),
     "run": ("run:run", "Send to every contact of the source."),
-    "check": ("check:check", "Report everything that is wrong with a configuration."),
+    "check": ("check:check", "Check a configuration, and report all mistakes."),
     "status": ("status:status", "Show the status of a campaign."),
     "plan": ("plan:plan", "Dry run: report what a run would do, and send nothing."),
-    "preview": ("preview:preview", "Show the messages that a run would send; try one of them."),
+    "preview": (
+        "preview:preview",
+        "Show the messages that a run would send, or send one to yourself.",
+    ),
     "lineage": ("lineage:lineage", "Which conversation continues which: export it, verify it."),
     "parked": (
         "parked:parked",
-        "Dead letters: list contacts that wait for a person, replay or drop them.",
+        "Dead letters: list, replay or drop parked contacts.",
     ),
     "rejected": (
         "rejected:rejected",
         "Export rows that could not become contacts, or replay contacts that were refused.",
     ),
-    "pause": ("pause:pause", "Pause a campaign: it takes nothing new."),
+    "pause": ("pause:pause", "Pause a campaign: it begins no contact."),
     "resume": ("pause:resume", "Resume a paused campaign."),
     "explain": ("explain:explain", "Show the whole history of one contact."),
-    "ledger": ("ledger:ledger", "Prune, verify, copy a ledger, or forget a person."),
-    "sandbox": ("sandbox:sandbox", "Serve a local platform to try things on."),
+    "ledger": ("ledger:ledger", "Prune, verify or copy a ledger, or forget a person."),
+    "sandbox": ("sandbox:sandbox", "Run a local platform for tests."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
 """For each command, in the order of use: module and attribute below ``commands``, short help."""
@@ -45,17 +48,17 @@ COMMANDS = {
 @click.version_option(__version__, package_name="dispatcher", message="dispatcher %(version)s")
 @debug_option
 def cli() -> None:
-    """Write once to every person whose web-messaging session ended.
+    """Send one message to every person whose web-messaging session ended.
 
-    The dispatcher reads contacts from a file, asks the platform for the state of each session,
-    sends into the open ones, opens a linked conversation for the closed ones, and keeps a ledger
-    so that nobody gets two messages and nobody is lost.
+    The dispatcher reads contacts from a file and the state of each session from the platform. It
+    sends into open sessions, and opens a linked conversation for ended ones. With its ledger nobody
+    gets two messages, and no contact is lost.
 
     \b
     Start here:
-      dispatcher demo                                see it work, on a local sandbox
+      dispatcher demo                                try it with a local sandbox
       dispatcher init                                write a first dispatcher.toml
-      dispatcher check --config dispatcher.toml      everything that is wrong with a config
+      dispatcher check --config dispatcher.toml      show all mistakes in a configuration
       dispatcher check --config dispatcher.toml --online
       dispatcher plan --config dispatcher.toml       dry run: what a run would do
       dispatcher preview --config dispatcher.toml    the messages that it would send
@@ -65,6 +68,6 @@ def cli() -> None:
       dispatcher explain CONTACT --config dispatcher.toml
 
     \b
-    Client id and secret are read from the environment, or from where [credentials] says:
+    Client id and secret are read from the environment, or from the place that [credentials] sets:
       DISPATCHER_CLIENT_ID, DISPATCHER_CLIENT_SECRET
     """

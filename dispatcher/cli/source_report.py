@@ -11,9 +11,9 @@ Line = tuple[str, str, int]
 """What was found, the reason or the name, and the number."""
 
 MEANINGS = {
-    "null_marker": "cells that mean no value, such as NULL",
-    "repeated_header": "headers within the rows, passed over",
-    "byte_order_mark": "byte order marks within the file, passed over",
+    "null_marker": "null markers, such as NULL",
+    "repeated_header": "repeated headers, skipped",
+    "byte_order_mark": "byte order marks within the file, skipped",
     "missing_cells": "rows with fewer cells than the header",
     "extra_cells": "rows with more, empty cells than the header",
 }
@@ -34,7 +34,7 @@ def lines(report: SourceReport) -> Iterator[Line]:
     yield "new contact", "", report.contacts
     yield "duplicate", "key in an earlier row or in the ledger", report.duplicates
     yield from _counted("rejected row", report.rejected)
-    yield "filtered", "kept out by source.filter", report.filtered
+    yield "filtered", "not selected by source.filter", report.filtered
     if report.listed is not None:
         yield "opt-out list", "values", report.listed
         yield "opt-out list", "contacts that it matches", report.suppressed
@@ -49,7 +49,7 @@ def lines(report: SourceReport) -> Iterator[Line]:
     yield from _counted("not UTF-8", report.encodings)
     yield from _counted("time zone", report.zones)
     if report.unknown_zones:
-        yield "time zone", "not a zone", report.unknown_zones
+        yield "time zone", "not a time zone", report.unknown_zones
     yield from _counted("column not used", report.unused)
 
 

@@ -26,7 +26,7 @@ def lines(totals: Totals) -> Iterator[Line]:
     yield "duplicate", "already in the campaign", totals.duplicates
     for word, number in sorted(totals.rejected.items(), key=lambda pair: (-pair[1], pair[0])):
         yield formatting.ROW_REJECTED, word, number
-    yield "filtered", "kept out by source.filter", totals.filtered
+    yield "filtered", "not selected by source.filter", totals.filtered
 
 
 def show_totals(console: Console, campaign: str, totals: Totals) -> None:

@@ -14,8 +14,8 @@ from dispatcher.credentials.vault_answers import subtable
 from dispatcher.ports import CredentialsError
 
 USED_UP = (
-    "the secret id looks like a wrapping token that was used or has expired. It can be used once:"
-    " if nothing of yours used it, somebody else may have the secret id. Make another one"
+    "the secret id looks like a wrapping token that was used or has expired. It can be used "
+    "once: if you did not use it, somebody else may have the secret id. Create another one"
 )
 _is_token = re.compile(r"(hvs\.|s\.)[A-Za-z0-9_.-]{20,}").fullmatch
 """A service token of Vault or OpenBao; secret ids are UUIDs unless somebody chose others."""
@@ -68,7 +68,9 @@ class SecretIdReader:
             client.token = ""
         found = subtable(answer, "data").get("secret_id")
         if not isinstance(found, str) or not found:
-            raise CredentialsError("the wrapped secret id has no field secret_id: make another one")
+            raise CredentialsError(
+                "the wrapped secret id has no field secret_id: create another one"
+            )
         return found
 
     def _check_path(self, path: object) -> None:

@@ -151,6 +151,10 @@ class RetryReason(StrEnum):
     SUSPICIOUS = "suspicious"
 
 
+SESSION_WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
+"""The reasons of a contact that waits until its session is in another state."""
+
+
 class Irregularity(StrEnum):
     """What was passed over or read as empty in the input, and counted; a metric's tag."""
 

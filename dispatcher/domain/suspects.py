@@ -57,7 +57,7 @@ def suspects(kind: RefusalKind) -> tuple[str, ...]:
 def describe(kind: RefusalKind) -> str:
     """Return in one line what was refused, and which settings to look at."""
     return (
-        f"most contacts are refused alike ({kind}); suspicious: {', or '.join(suspects(kind))}. "
-        "Correct it and run again. If they are right: dispatcher resume --suspicious during the "
-        "run, or rules.halt_suspicious = false"
+        f"most contacts are refused for the same reason ({kind}); the cause may be "
+        f"{', or '.join(suspects(kind))}. Correct it and run again. If these refusals are correct: "
+        "dispatcher resume --suspicious during the run, or rules.halt_suspicious = false"
     )

@@ -52,7 +52,7 @@ def cause_of_403(answer: Answer, grants: TokenGrants | None) -> tuple[ScopeSourc
 def describe_403(step: Step, answer: Answer) -> str:
     """Return the words of a halt for a 403 that the token does not explain."""
     if answer.missing_grants:
-        return f"403 on {step}: missing is {describe_missing(answer.missing_grants)}"
+        return f"403 on {step}: missing: {describe_missing(answer.missing_grants)}"
     return f"403 on {step} although no scope is missing"
 
 

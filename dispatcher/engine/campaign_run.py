@@ -12,7 +12,6 @@ from dispatcher.domain.status import HaltReason
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
 from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
@@ -24,6 +23,7 @@ from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
+from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source
 
 MAX_PREFETCH = 1024
@@ -194,9 +194,9 @@ def make_campaign_run(
     policy = campaign.policy
     looks = LookSchedule(campaign.look_share, request_rate)
     due_times, platform_time = DueTimes(looks), PlatformTime(clock)
-    completer = Completer(ledger, events, clock, rules, due_times, platform_time)
-    requester = Requester(pool, completer, rules, events, clock, platform_time)
-    refusals = RefusalHandler(pool, completer, events, clock)
+    transitions = TransitionWriter(ledger, events, clock, rules, due_times, platform_time)
+    requester = Requester(pool, transitions, rules, events, clock, platform_time)
+    refusals = RefusalHandler(pool, transitions, events, clock)
     batcher = (
         StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
         if states_per_call > 1
@@ -204,13 +204,13 @@ def make_campaign_run(
     )
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
-        completer, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
+        transitions, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
     )
     delivery = Delivery(
-        requester, batcher, refusals, guard, completer, rules, policy, jitter, clock
+        requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock
     )
     look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
     reconciler = Reconciler(
-        pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy
+        pool, look_backs, transitions, ledger, events, clock, platform_time, due_times, policy
     )
     return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)

@@ -35,7 +35,6 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.domain.suspicion import Local
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.refusal_guard import RefusalGuard
 from dispatcher.engine.refusals import RefusalHandler
@@ -53,6 +52,7 @@ from dispatcher.engine.send_result import (
     Turn,
 )
 from dispatcher.engine.state_batcher import StateBatcher
+from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import Claim, Clock, Reply
 
 _NOT_TAKEN = (AnswerKind.NOT_SENT, AnswerKind.NOT_TAKEN)
@@ -70,7 +70,7 @@ class Delivery:
     batcher: StateBatcher | None
     refusals: RefusalHandler
     guard: RefusalGuard
-    completer: Completer
+    transitions: TransitionWriter
     rules: CampaignRules
     policy: DecisionPolicy
     jitter: Jitter
@@ -90,9 +90,9 @@ class Delivery:
                         ended_by_rule = True
                         turn = await self.guard.refuse(in_flight, finish, Step.CHECK, None)
                     case Finish(status, reason):
-                        turn = await self.completer.settle(in_flight, status, reason)
+                        turn = await self.transitions.settle(in_flight, status, reason)
                     case Defer() as later:
-                        turn = await self.completer.defer(in_flight, later)
+                        turn = await self.transitions.defer(in_flight, later)
                     case Notify() | Open() as decision:
                         turn = await self._send(in_flight, decision)
                     case next_turn:  # no decision: the contact has left, or takes another turn
@@ -198,13 +198,13 @@ class Delivery:
         if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):
             in_flight.client.breaker.record_success(in_flight.id, step, in_flight.sent_at)
             self.guard.accept(step)
-            return await self.completer.settle_delivered(in_flight, decision, result)
+            return await self.transitions.settle_delivered(in_flight, decision, result)
         handled = await self.refusals.handle(in_flight, step, kind, reply)
         if isinstance(handled, Left):
             return handled
         if handled is None:
             return await self._after_refused_send(in_flight, step, kind, decision, reply)
-        await self.completer.retract(in_flight)
+        await self.transitions.retract(in_flight)
         return Suspended(decision)
 
     async def _after_refused_send(
@@ -228,11 +228,11 @@ class Delivery:
         if isinstance(after, Reconcile):
             linked = isinstance(decision, Notify) or decision.previous is not None
             seconds = self.policy.reconcile.first_look(linked=linked)
-            return await self.completer.mark_in_doubt(in_flight, after.progress, seconds)
+            return await self.transitions.mark_in_doubt(in_flight, after.progress, seconds)
         followed = await self._follow(in_flight, after, step, answer)
         if isinstance(followed, Left):
             return followed
-        await self.completer.retract(in_flight)
+        await self.transitions.retract(in_flight)
         return next_turn
 
     async def _follow(
@@ -243,7 +243,7 @@ class Delivery:
             case Finish() as finish:
                 return await self.guard.refuse(in_flight, finish, step, answer)
             case Defer(seconds) if seconds > 0:
-                return await self.completer.defer(in_flight, after)
+                return await self.transitions.defer(in_flight, after)
         in_flight.progress = after.progress
         return DECIDE_AGAIN
 

@@ -13,11 +13,11 @@ from dispatcher.domain.next_step import Defer, after_absence
 from dispatcher.domain.reconciliation import MessageFound, Verdict, judge
 from dispatcher.domain.status import Reason, Resolution, Status, Step
 from dispatcher.engine.clients.pool import ClientPool
-from dispatcher.engine.completion import Completer
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.look_back import LookBack, LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
+from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import Clock, EventSink, InDoubtContact, Ledger
 
 CLOCK_SECONDS = 5.0
@@ -30,7 +30,7 @@ class Reconciler:
 
     pool: ClientPool
     look_backs: LookBackReader
-    completer: Completer
+    transitions: TransitionWriter
     ledger: Ledger
     events: EventSink
     clock: Clock
@@ -133,9 +133,9 @@ class Reconciler:
                 await self.ledger.schedule_look_back(contact.id, self._next_at(contact, now))
                 return
             case MessageFound():
-                await self.completer.settle_found(in_flight, contact.send, verdict)
+                await self.transitions.settle_found(in_flight, contact.send, verdict)
             case Resolution.PARKED:
-                await self.completer.settle(in_flight, Status.PARKED, Reason.IN_DOUBT)
+                await self.transitions.settle(in_flight, Status.PARKED, Reason.IN_DOUBT)
             case Resolution.ABSENT | Resolution.RESENT:
                 await self._send_again(in_flight, verdict)
         resolution = Resolution.FOUND if isinstance(verdict, MessageFound) else verdict
@@ -147,10 +147,10 @@ class Reconciler:
         """Return to the state check, as long as the contact has attempts left."""
         after = after_absence(in_flight.progress, self.policy.retry)
         if isinstance(after, Defer):
-            await self.completer.defer(in_flight, after)
+            await self.transitions.defer(in_flight, after)
             return
         reason = Reason.EXHAUSTED if resolution is Resolution.ABSENT else Reason.IN_DOUBT
-        await self.completer.settle(in_flight, Status.PARKED, reason)
+        await self.transitions.settle(in_flight, Status.PARKED, reason)
 
     async def _put_off(self, contact: InDoubtContact, now: float) -> None:
         """Schedule another look back after one that failed; park what waits for too long."""

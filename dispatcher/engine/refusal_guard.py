@@ -25,9 +25,9 @@ from dispatcher.domain.suspicion import (
     refusal_kind,
     stream_of,
 )
-from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.send_result import LEFT, Left
+from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import Claim, Clock, EventSink
 
 MAX_PROBE_SECONDS = 3600.0
@@ -75,10 +75,10 @@ class RefusalGuard:
     """
 
     def __init__(
-        self, completer: Completer, events: EventSink, clock: Clock, probe_seconds: float,
+        self, transitions: TransitionWriter, events: EventSink, clock: Clock, probe_seconds: float,
         *, enabled: bool,
     ) -> None:  # fmt: skip
-        self._completer = completer
+        self._transitions = transitions
         self._events = events
         self._clock = clock
         self._enabled = enabled
@@ -134,18 +134,18 @@ class RefusalGuard:
         """Take a contact that is refused: hold it, put it back, or make it final."""
         kind = _kind(in_flight, finish, step, answer) if self._enabled else None
         if kind is None:
-            return await self._completer.settle(
+            return await self._transitions.settle(
                 in_flight, finish.status, finish.reason, step, answer
             )
         if kind in self._approved:
             self._detector.accept(kind.step)
-            return await self._completer.settle(
+            return await self._transitions.settle(
                 in_flight, finish.status, finish.reason, step, answer
             )
         suspicious = self._detector.refuse(kind) or kind.key in self._recalled
         self._last_answer, self._probe_refused = self._clock.monotonic(), True
         if in_flight.intended:
-            await self._completer.retract(in_flight)
+            await self._transitions.retract(in_flight)
         if suspicious and self.kind is None:
             self._halt(kind)
             await self._put_back(kind)
@@ -162,7 +162,7 @@ class RefusalGuard:
         while self.judged:
             held = self.judged.pop()
             finish = held.finish
-            await self._completer.settle(
+            await self._transitions.settle(
                 held.in_flight, finish.status, finish.reason, held.step, held.answer
             )
 
@@ -245,7 +245,7 @@ class RefusalGuard:
         self._detector = SuspicionDetector()
         seconds = self._clock.monotonic() - self.since
         self._events.emit(Resumed(HaltReason.SUSPICIOUS, seconds))
-        self._completer.due_times.schedule(self._clock.time())
+        self._transitions.due_times.schedule(self._clock.time())
 
     def _end_probe(self, now: float) -> None:
         self._probing = False
@@ -265,7 +265,7 @@ class RefusalGuard:
     async def _defer(self, in_flight: InFlight, kind: RefusalKind) -> Left:
         suspected = replace(in_flight.progress, suspected=kind.key, open_next=False)
         later = Defer(0.0, RetryReason.SUSPICIOUS, suspected)
-        return await self._completer.defer(in_flight, later, ahead=AHEAD_SECONDS)
+        return await self._transitions.defer(in_flight, later, ahead=AHEAD_SECONDS)
 
     def _judge(self, step: Stream) -> None:
         """Judge what is held of a step, after every `JUDGED_EACH` answers."""

@@ -10,9 +10,9 @@ from dispatcher.domain.next_step import BAD_REQUEST, Defer
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.pool import LONG_HOLD_SECONDS, ClientPool
-from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.send_result import REPEAT, Left, Repeat
+from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import (
     Clock,
     EventSink,
@@ -35,7 +35,7 @@ class RefusalHandler:
     """Judges refusals that concern all requests of a client, and holds or halts the client."""
 
     pool: ClientPool
-    completer: Completer
+    transitions: TransitionWriter
     events: EventSink
     clock: Clock
 
@@ -104,7 +104,7 @@ class RefusalHandler:
                 self._halt(in_flight, reason, words, step, by_token=False)
         if grants is None:
             later = Defer(self.pool.probe_seconds, RetryReason.FORBIDDEN, in_flight.progress)
-            return await self.completer.defer(in_flight, later)
+            return await self.transitions.defer(in_flight, later)
         again = client in in_flight.forbidden
         in_flight.forbidden.add(client)
         if not again and self.pool.has_alternative(in_flight.forbidden):
@@ -112,10 +112,10 @@ class RefusalHandler:
             return REPEAT
         if self._refused_while_others_pass(in_flight, step):
             parked = Status.PARKED, Reason.FORBIDDEN_CONTACT
-            return await self.completer.settle(in_flight, *parked, step, answer)
+            return await self.transitions.settle(in_flight, *parked, step, answer)
         refused = replace(in_flight.progress, forbidden_at=self.clock.time())
         later = Defer(self.pool.probe_seconds, RetryReason.FORBIDDEN, refused)
-        return await self.completer.defer(in_flight, later)
+        return await self.transitions.defer(in_flight, later)
 
     async def _records_forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat:
         """Halt for a grant that the token lacks; else leave analytics to the other clients."""
@@ -157,7 +157,7 @@ class RefusalHandler:
         if wait <= 0:
             return REPEAT
         later = Defer(wait, RetryReason.THROTTLED, in_flight.progress)
-        return await self.completer.defer(in_flight, later)
+        return await self.transitions.defer(in_flight, later)
 
     async def _masked_scope(
         self, in_flight: InFlight, step: Step, answer: Answer
@@ -174,7 +174,7 @@ class RefusalHandler:
                 return REPEAT
             unjudged = replace(in_flight.progress, open_next=False)
         later = Defer(self.pool.probe_seconds, RetryReason.CONFLICT, unjudged)
-        return await self.completer.defer(in_flight, later)
+        return await self.transitions.defer(in_flight, later)
 
     def _halt(
         self, in_flight: InFlight, reason: HaltReason, words: str, step: Step | None = None,

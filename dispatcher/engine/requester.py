@@ -10,7 +10,6 @@ from dispatcher.domain.next_step import SUCCESS, Defer
 from dispatcher.domain.status import RetryReason, Step
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
-from dispatcher.engine.completion import Completer
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.send_result import (
@@ -23,6 +22,7 @@ from dispatcher.engine.send_result import (
     SendResult,
     Suspended,
 )
+from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import (
     Clock,
     EventSink,
@@ -47,7 +47,7 @@ class Requester:
     """Makes requests for contacts."""
 
     pool: ClientPool
-    completer: Completer
+    transitions: TransitionWriter
     rules: CampaignRules
     events: EventSink
     clock: Clock
@@ -83,7 +83,7 @@ class Requester:
             permit.release()
             return DECIDE_AGAIN
         try:
-            block = await self.completer.intend(in_flight, step, decision)
+            block = await self.transitions.intend(in_flight, step, decision)
         except BaseException:
             permit.release()
             raise
@@ -94,14 +94,14 @@ class Requester:
         # a halt may have begun while the intent was committed
         if not permit.client.breaker.allows(in_flight.id):
             permit.release()
-            await self.completer.retract(in_flight)
+            await self.transitions.retract(in_flight)
             return Suspended(decision)
         if in_flight.conversation is not None:
             self.events.emit(StateAged(self.clock.monotonic() - in_flight.state_at))
         try:
             return await self._request(in_flight, step, permit, _sending(in_flight, decision))
         except TokenExpiredError as expired:
-            await self.completer.retract(in_flight)
+            await self.transitions.retract(in_flight)
             renewed = await self._renew(in_flight, expired.number)
             return renewed if isinstance(renewed, Left) else Suspended(decision)
 
@@ -150,9 +150,9 @@ class Requester:
             return permit
         hold = self.pool.long_hold_remaining(step)
         if hold <= 0:
-            return await self.completer.release(in_flight)
+            return await self.transitions.release(in_flight)
         later = Defer(hold, RetryReason.THROTTLED, in_flight.progress)
-        return await self.completer.defer(in_flight, later)
+        return await self.transitions.defer(in_flight, later)
 
     async def _read(
         self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
@@ -167,7 +167,7 @@ class Requester:
             await self.pool.renew(in_flight.client, in_flight.id, number)
         except TokenUnavailableError:
             later = Defer(UNREACHABLE_SECONDS, RetryReason.NOT_SENT, in_flight.progress)
-            return await self.completer.defer(in_flight, later)
+            return await self.transitions.defer(in_flight, later)
         return REPEAT
 
     async def _request(
@@ -183,7 +183,7 @@ class Requester:
             permit.complete(None)
             raise
         permit.complete(reply.reading)
-        self.completer.due_times.looks.count_request()
+        self.transitions.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply
 

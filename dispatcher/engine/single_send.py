@@ -11,8 +11,9 @@ from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.readonly.permitted_request import request_with_permit
 from dispatcher.engine.readonly.platform_reader import PlatformReader
-from dispatcher.ports import Clock, Pacer, Platform, Reply, TokenExpiredError
+from dispatcher.ports import Clock, Pacer, Platform, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +76,19 @@ class SingleSend:
 
     async def _send(self, contact: Contact, decision: Notify | Open) -> SingleSendReport:
         step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
-        result = (await self._permitted(step, contact, decision)).result
+        reply = await request_with_permit(
+            self._pacer, self._platform, step, lambda: self._call(contact, decision)
+        )
+        result = reply.result
         match classify(step, result):
             case AnswerKind.ACCEPTED if isinstance(result, Answer):
                 return SingleSendReport(is_sent=True, detail=_sent(step, decision, result))
             case AnswerKind.IN_DOUBT:
-                return _not_sent("there was no clear answer: it may have been sent, look at it")
+                return _not_sent(
+                    "there was no clear answer: it may have been sent, so check the conversation"
+                )
         words = _words(result) if isinstance(result, Answer) else result.detail
-        return _not_sent(f"the platform did not take it: {words}")
-
-    async def _permitted(self, step: Step, contact: Contact, decision: Notify | Open) -> Reply:
-        """Make the request with a permit; a token that has expired is renewed before it leaves."""
-        while True:
-            permit = await self._pacer.acquire(step)
-            if permit is None:
-                continue
-            try:
-                reply = await self._call(contact, decision)
-            except TokenExpiredError as expired:
-                permit.release()
-                await self._platform.renew(expired.number)
-                continue
-            except BaseException:
-                permit.complete(None)
-                raise
-            permit.complete(reply.reading)
-            return reply
+        return _not_sent(f"the platform did not accept it: {words}")
 
     def _call(self, contact: Contact, decision: Notify | Open) -> Awaitable[Reply]:
         if isinstance(decision, Notify):

@@ -151,7 +151,7 @@ def contact_row(id_: int, campaign: int, status: str, due: float | None, new: Co
 
 
 def claim_of(row: RowValues, block: str | None = None, due: float | None = None) -> Claim:
-    """Return a claim from the columns of ``due_contacts`` without the last two, due and block."""
+    """Return a claim from the columns of ``claims`` without the last two, due and block."""
     id_, progress, key, conversation, text, external_id, address, subject, *rest = row
     not_before, expires_at, attributes = rest
     contact = Contact(

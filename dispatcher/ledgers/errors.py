@@ -17,7 +17,7 @@ _MESSAGES = {
     "writable for this user",
     sqlite3.SQLITE_IOERR: "the disk refuses to read or write; check its space, its limits and "
     "its health, and start again",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged; keep a copy of it, and put back the last backup",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; keep a copy of it, and restore the last backup",
     sqlite3.SQLITE_NOTADB: "this is not a SQLite database; set ledger.path to another file",
     sqlite3.SQLITE_BUSY: "another program holds the file; close it and start again",
     sqlite3.SQLITE_LOCKED: "another program holds the file; close it and start again",

@@ -140,8 +140,8 @@ def _problem(record: _LocationRecord, found: LedgerLocation, newer: int) -> str 
         return f"a run last opened the ledger {where}; this file {changed}"
     if newer > record.opened:
         return (
-            f"it is an older state of itself: a run last opened it {where}, and its lock file "
-            f"knows of a later state (number {newer}, this one is {record.opened})"
+            f"it is an older state of itself: a run last opened it {where}, but its lock file "
+            f"belongs to a later state (number {newer}, this one is {record.opened})"
         )
     return None
 
@@ -152,8 +152,8 @@ def _problem_without(connection: sqlite3.Connection, marked_id: str) -> str | No
     if not marked_id or not last_id:
         return None
     return (
-        "it has no record of where it was, and its lock file knows of a ledger that had one: it is "
-        "a state of before, from an older version"
+        "it has no record of its place, but its lock file belongs to a ledger that had one: it "
+        "is an older state, from an older version"
     )
 
 

@@ -10,6 +10,7 @@ import orjson
 
 _MARK = "-- name: "
 _VALUES = "/*values*/"
+_SELECTION = "/*selection*/"
 
 
 def script(name: str) -> str:
@@ -40,6 +41,11 @@ def many(name: str, count: int, width: int = 0) -> str:
     """Return statement ``name`` for a list of ``count`` values, or of rows of ``width``."""
     item = "(" + ",".join("?" * width) + ")" if width else "?"
     return SQL[name].replace(_VALUES, ",".join([item] * count))
+
+
+def selecting(name: str, selection: str) -> str:
+    """Return statement ``name`` for the rows that the statement ``selection`` returns."""
+    return SQL[name].replace(_SELECTION, SQL[selection])
 
 
 def fetch_json(connection: sqlite3.Connection, statement: str, *values: Any) -> Any:

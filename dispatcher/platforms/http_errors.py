@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-NO_TLS = "what answers there speaks no TLS: write http:// for this machine, or correct the port"
+NO_TLS = "the server there does not use TLS: write http:// for this machine, or correct the port"
 _NO_TLS_REASONS = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"}
     | {"RECORD_LAYER_FAILURE"}

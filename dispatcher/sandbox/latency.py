@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from random import Random
 
-from dispatcher.sandbox.scenario.model import ENDPOINTS, LatencyKey, Spread
+from dispatcher.sandbox.scenario.model import Spread
+from dispatcher.sandbox.scenario.value_types import ENDPOINTS, LatencyKey
 from dispatcher.sandbox.world.random import generator
 
 Draw = Callable[[], float]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from dispatcher.sandbox.http.responses import Response, response
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, Denial, Mask, TokenRules
+from dispatcher.sandbox.scenario.model import TokenRules
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES, WRITE_SCOPES, Denial, Mask
 
 _KEEP_EXPIRED = 60.0
 """Seconds."""

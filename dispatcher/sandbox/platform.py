@@ -18,8 +18,9 @@ from dispatcher.sandbox.messaging.dialect import MessagingDialect
 from dispatcher.sandbox.oauth import MESSAGING, Grants
 from dispatcher.sandbox.oauth_clients import make_clients
 from dispatcher.sandbox.quota import LimitGate, Quota
-from dispatcher.sandbox.scenario.model import Fault, FaultKind
+from dispatcher.sandbox.scenario.model import Fault
 from dispatcher.sandbox.scenario.scenario import Scenario
+from dispatcher.sandbox.scenario.value_types import FaultKind
 from dispatcher.sandbox.world.effect_log import EffectLog
 from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.random import generator

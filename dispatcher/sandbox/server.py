@@ -11,18 +11,17 @@ from dispatcher.sandbox.fault_injection import FaultPlan
 from dispatcher.sandbox.http.listener import Listener
 from dispatcher.sandbox.platform import SandboxPlatform
 from dispatcher.sandbox.scenario.events import EventSchedule
-from dispatcher.sandbox.scenario.model import (
+from dispatcher.sandbox.scenario.model import Event, Fault
+from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError
+from dispatcher.sandbox.scenario.value_types import (
     Count,
     Denial,
-    Event,
-    Fault,
     Mask,
     Number,
     Text,
     Texts,
     WindowSeconds,
 )
-from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError
 from dispatcher.sandbox.world.world import ConversationView
 
 _SHUTDOWN_SECONDS = 0.05

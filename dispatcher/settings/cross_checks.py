@@ -77,7 +77,7 @@ def _zone_column(s: Settings) -> Finding | None:
     taken = {*map(normal_name, own), *map(normal_name, columns.values())}
     if not column or normal_name(column) not in taken:
         return None
-    return f'is a column with another meaning: "{column}"', "name one that has only the zone"
+    return f'is a known column: "{column}"', "name a column that has only the time zone"
 
 
 def _attributes(s: Settings) -> Finding | None:
@@ -103,7 +103,7 @@ def _header(s: Settings) -> Finding | None:
 
 
 def _suppression(s: Settings) -> Finding | None:
-    path, hint = s.rules.suppression_file, "a file with one value a line, or CSV; empty for none"
+    path, hint = s.rules.suppression_file, "a file with one value per line, or CSV; empty for none"
     if path and not Path(path).is_file():
         return f'is not a file: "{path}"', hint
     if path and not os.access(path, os.R_OK):
@@ -201,9 +201,11 @@ def warnings(settings: Settings) -> list[str]:
             "can wait together"
         )
     if settings.retry.not_ended_max_minutes * 60 < settings.retry.not_ended_seconds:
-        found.append("retry.not_ended_max_minutes ends before not_ended_seconds: no second try")
+        found.append(
+            "retry.not_ended_max_minutes is shorter than not_ended_seconds: no second check"
+        )
     if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
-        found.append("retry.engaged_max_minutes ends before engaged_seconds: no second try")
+        found.append("retry.engaged_max_minutes is shorter than engaged_seconds: no second check")
     return [*found, *_platform_warnings(settings)]
 
 

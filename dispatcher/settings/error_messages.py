@@ -54,7 +54,9 @@ _EXAMPLES = {
     "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
     "clients.name": 'name = "main"',
 }
-_COLUMNS_HINT = 'columns maps a meaning to your file\'s column: conversation_id = "CONVERSATIONID"'
+_COLUMNS_HINT = (
+    'columns has your file\'s names of the known columns: conversation_id = "CONVERSATIONID"'
+)
 _NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
 
 

@@ -85,8 +85,8 @@ class RowRules:
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):
             raise ValueError(
-                f"columns: {', '.join(unknown)} has no meaning; "
-                f"the meanings are {', '.join(MEANINGS)}"
+                f"columns: {', '.join(unknown)} is not a known column; these are known: "
+                f"{', '.join(MEANINGS)}"
             )
         if single := sorted(k for k, values in self.filter.items() if isinstance(values, str)):
             raise ValueError(f"filter: {', '.join(single)} needs a list of values, not a string")
@@ -95,9 +95,9 @@ class RowRules:
                 Template(template)
         normal = set(map(normal_name, self.attributes))
         if both := sorted(name for name in self.columns.values() if name in self.attributes):
-            raise ValueError(f"attributes: {', '.join(both)} is in columns as well")
+            raise ValueError(f"attributes: {', '.join(both)} is also in columns")
         if "conversation_id" not in self.columns and "conversationid" in normal:
-            raise ValueError("attributes: conversation_id is needed; map another column to it")
+            raise ValueError("attributes: conversation_id is required; map another column to it")
 
     def column(self, meaning: str) -> str:
         """Return the name that the file has for the column with this meaning."""

@@ -63,7 +63,7 @@ class SuppressionList:
         except _BROKEN as error:
             raise SourceError(
                 f"suppression list {path}: {_reason(error)}; rules.suppression_file must name a "
-                "file in UTF-8 with one value a line, or CSV with a header"
+                "file in UTF-8 with one value per line, or CSV with a header"
             ) from None
         self.about = loaded.about
         """How the file was read, for people."""
@@ -164,7 +164,7 @@ def _problem(good: ListedValues, values: ListedValues) -> str:
     if lost > MOST_LOST:
         return f"has lost {lost:.0%} of its values"
     if lost and good.ends_complete and not values.ends_complete:
-        return "has lost values and ends without the end of a line, as if it were cut off"
+        return "has lost values and ends without the end of a line, so it may be incomplete"
     return ""
 
 

@@ -163,7 +163,7 @@ def test_pages_that_are_damaged_at_the_start(played):
     done = run_with(played, LIMITED.format(bytes=1 << 30))
     assert_ends(
         done,
-        f"{played.ledger}: the file is damaged; keep a copy of it, and put back the last backup",
+        f"{played.ledger}: the file is damaged; keep a copy of it, and restore the last backup",
     )
     assert played.sandbox.effects() == []
 
@@ -178,7 +178,7 @@ def test_pages_that_are_damaged_in_mid_run(played):
     done = subprocess.CompletedProcess([], process.returncode, "", err)
     assert_ends(
         done,
-        f"{played.ledger}: the file is damaged; keep a copy of it, and put back the last backup",
+        f"{played.ledger}: the file is damaged; keep a copy of it, and restore the last backup",
     )
     repair(played.ledger, sound)
     assert_no_message_unknown(played, WORKERS)

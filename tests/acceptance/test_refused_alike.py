@@ -93,7 +93,7 @@ def test_a_person_says_that_the_refusals_are_the_contacts_own(tmp_path):
     with play(tmp_path, scenario, 5, QUICKLY) as played:
         running = played.start()
         wait_until(lambda: played.log.exists() and halts(played))
-        assert "goes on" in operate(played, "resume", "--suspicious")
+        assert "is resumed" in operate(played, "resume", "--suspicious")
 
         def rejected():
             with LedgerReader(played.ledger, "play") as reader:

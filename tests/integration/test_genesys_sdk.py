@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.sandbox.conversation_kinds import KINDS, UNKNOWN_STATE
-from dispatcher.sandbox.scenario.model import READ_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES
 from dispatcher.sandbox.server import Sandbox
 from tests.support.genesys_sdk import SDK, Client, misfits
 

@@ -530,7 +530,7 @@ async def test_the_end_of_a_run_does_not_wait_for_lineage_for_ever(monkeypatch):
             await platform.open(HELLO, Open(GUEST, "x-1", "c-1"))
         await platform.close()
         assert server.lost == [
-            ("n-3", "too many wait to be written"),
+            ("n-3", "too many writes are waiting"),
             ("n-1", "the run ended"),
             ("n-2", "the run ended"),
         ]

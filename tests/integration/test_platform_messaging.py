@@ -20,8 +20,8 @@ from dispatcher.platforms.messaging import PATH, TOKEN_PATH, MessagingPlatform
 from dispatcher.platforms.token import TokenManager, TokenOptions
 from dispatcher.ports import CredentialsError, TokenExpiredError, TokenUnavailableError
 from dispatcher.sandbox.conversation_kinds import KINDS
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.server import Sandbox
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server, tunnel
 from tests.support.sandbox_process import SCENARIOS, sandbox

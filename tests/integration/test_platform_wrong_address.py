@@ -72,7 +72,7 @@ def checked(path):
     ("scheme", "words"),
     [
         ("http", "is not the platform: it answered 501, not JSON; check platform.base_url"),
-        ("https", "speaks no TLS"),
+        ("https", "does not use TLS"),
     ],
 )
 def test_another_web_server_is_a_wrong_address(config, scheme, words):

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.scenario.scenario import ScenarioError, load
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.server import Sandbox
 
 MESSAGES = "/api/v2/conversations/messages"

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import uvloop
 
-from dispatcher.sandbox.scenario.model import READ_SCOPES
 from dispatcher.sandbox.scenario.scenario import load
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES
 from dispatcher.sandbox.server import Sandbox
 
 BASE = "/api/v2/conversations/messaging"

@@ -1,40 +1,19 @@
 """Resuming from any position gives exactly the rows that are left."""
 
 import asyncio
-import bz2
-import gzip
-import io
-import lzma
 import tempfile
-import zipfile
 from pathlib import Path
 from unittest.mock import patch
 
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules
+from tests.support.packed import PACKERS
 
 RULES = RowRules(text="Hello", filter={"a": ["x", "y"]})
 
-
-def zipped(data):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a", data)
-    return packed.getvalue()
-
-
-PACKERS = {
-    "": bytes,
-    ".gz": gzip.compress,
-    ".zst": zstandard.ZstdCompressor().compress,
-    ".bz2": bz2.compress,
-    ".xz": lzma.compress,
-    ".zip": zipped,
-}
 
 CSV_LINES = st.sampled_from(
     [

@@ -4,21 +4,19 @@ Three dimensions depend on how columns and cells are read, and are behind flags:
 another case, texts that mean no value, and trailing cells that are missing or too many.
 """
 
-import bz2
 import csv
 import gzip
 import io
 import json
-import lzma
-import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pyarrow as pa
-import zstandard
 from hypothesis import strategies as st
 from pyarrow import parquet
+
+from tests.support.packed import PACKERS
 
 HEADER_CASE = True
 NULL_MARKERS = True
@@ -29,20 +27,8 @@ COLUMNS = ("conversation_id", "contact_key", "address", "expires_at", "name", "n
 TEMPLATE = "Hello {name}"
 
 
-def zipped(data):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("contacts", data)
-    return packed.getvalue()
-
-
 COMPRESSIONS = {
-    "none": bytes,
-    "gzip": gzip.compress,
-    "zstd": zstandard.ZstdCompressor().compress,
-    "bzip2": bz2.compress,
-    "xz": lzma.compress,
-    "zip": zipped,
+    **PACKERS,
     "gzip twice": lambda data: gzip.compress(gzip.compress(data)),
     "gzip in parts": lambda data: gzip.compress(data[:7]) + gzip.compress(data[7:]),
 }
@@ -153,7 +139,7 @@ def dialects(draw):
     shape = draw(st.sampled_from(SHAPES))
     dialect = Dialect(
         shape=shape,
-        compression="none" if shape == "parquet" else draw(st.sampled_from([*COMPRESSIONS])),
+        compression="" if shape == "parquet" else draw(st.sampled_from([*COMPRESSIONS])),
         encoding=draw(st.sampled_from(ENCODINGS)),
         suffix=draw(st.sampled_from(SUFFIXES)),
         date=draw(st.sampled_from([*DATES])),

@@ -51,7 +51,8 @@ def test_agreement_is_reported_in_figures():
          "('notified', 'm-9') of active-1"),
         (Evidence(EFFECTS, LINEAGE, (other(CONTACTS[0], status="parked", reason="identity"),)),
          "active-1 ended as ('parked', 'identity')"),
-        (Evidence(EFFECTS, LINEAGE, CONTACTS, (17,)), "line 17 of the contacts' file is nowhere"),
+        (Evidence(EFFECTS, LINEAGE, CONTACTS, (17,)),
+         "line 17 of the contacts' file became neither a contact nor a rejected row"),
     ],
 )  # fmt: skip
 def test_every_difference_is_found(evidence, words):

@@ -58,8 +58,8 @@ def test_completion_offers_the_commands_and_their_options():
     """The list of commands comes from the map, and options from the command's module."""
     items = cli.shell_complete(ROOT, "pa")
     assert [(item.value, item.help) for item in items] == [
-        ("parked", "Dead letters: list contacts that wait for a person, replay or drop them."),
-        ("pause", "Pause a campaign: it takes nothing new."),
+        ("parked", "Dead letters: list, replay or drop parked contacts."),
+        ("pause", "Pause a campaign: it begins no contact."),
     ]
     run = cli.get_command(ROOT, "run")
     assert [

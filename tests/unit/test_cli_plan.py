@@ -76,7 +76,7 @@ def test_all_and_none_exclude_each_other(invoke):
     """A mistake in the options is reported at once."""
     result, requests = invoke(made(), "--all", "--no-checks")
     assert result.exit_code == 2
-    assert "exclude each other" in result.output
+    assert "cannot be used together" in result.output
     assert not requests
 
 
@@ -86,4 +86,4 @@ def test_the_others_are_done_before_sessions_that_stay_as_they_are(invoke):
     seconds = json.loads(result.stdout)["others_done_seconds"]
     assert seconds == pytest.approx(1800 / 0.75 / (5 * 0.98), rel=0.01)
     words = " ".join(invoke(made(1000))[0].stdout.split())
-    assert "looks take up to 25% of the quota (retry.waiting_share)" in words
+    assert "checking them again takes up to 25% of the quota (retry.waiting_share)" in words

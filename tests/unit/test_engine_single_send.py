@@ -55,7 +55,7 @@ async def test_the_call_is_the_one_of_a_run(state, step, words):
     [
         ([(Step.CHECK, refused(404))], "the state check was refused: 404", 1),
         ([(Step.CHECK, NOT_ENDED)], "a run would wait (not_ended)", 1),
-        ([(Step.CHECK, ENDED), (Step.OPEN, refused(422))], "did not take it: 422", 2),
+        ([(Step.CHECK, ENDED), (Step.OPEN, refused(422))], "did not accept it: 422", 2),
         ([(Step.CHECK, ENDED), (Step.OPEN, RESET)], "it may have been sent", 2),
     ],
 )

@@ -288,7 +288,7 @@ async def test_a_send_under_way_is_not_forgotten(filled):
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 4
     assert "1 contact and 1 rejected row were erased" in result.stdout
-    assert "of campaign other was kept: a message to it is on its way" in result.stderr
+    assert "of campaign other was kept: a message to it is being sent" in result.stderr
 
 
 async def test_a_key_of_two_people(filled):

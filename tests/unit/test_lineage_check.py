@@ -163,6 +163,8 @@ async def test_a_limit_and_a_cursor_bound_what_is_queried():
 async def test_a_look_back_that_is_refused_ends_it_and_keeps_what_was_marked():
     """The words name the answer and the correlation id."""
     links = Links(250)
-    with pytest.raises(PlatformReadError, match=r"400 words of 400 to a look back \(corr\)"):
+    with pytest.raises(
+        PlatformReadError, match=r"400 words of 400 to a look-back request \(corr\)"
+    ):
         await verified(links, Analytics(fails_at=2))
     assert len(links.marked) == 100

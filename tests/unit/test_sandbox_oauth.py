@@ -5,7 +5,8 @@ from base64 import b64encode
 import pytest
 
 from dispatcher.sandbox.oauth import Grants
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, TokenRules
+from dispatcher.sandbox.scenario.model import TokenRules
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES, WRITE_SCOPES
 
 FORM = b"grant_type=client_credentials"
 

@@ -8,8 +8,9 @@ import pytest
 from dispatcher.sandbox.oauth import MESSAGING
 from dispatcher.sandbox.oauth_clients import make_clients
 from dispatcher.sandbox.quota import Quota
-from dispatcher.sandbox.scenario.model import READ_SCOPES, ClientRules, RateRules, TokenRules
+from dispatcher.sandbox.scenario.model import ClientRules, RateRules, TokenRules
 from dispatcher.sandbox.scenario.scenario import ScenarioError, load
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES
 
 FORM = b"grant_type=client_credentials"
 

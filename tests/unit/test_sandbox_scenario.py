@@ -2,8 +2,9 @@
 
 import pytest
 
-from dispatcher.sandbox.scenario.model import READ_SCOPES, WRITE_SCOPES, OtherProgramRules, Spread
+from dispatcher.sandbox.scenario.model import OtherProgramRules, Spread
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
+from dispatcher.sandbox.scenario.value_types import READ_SCOPES, WRITE_SCOPES
 from tests.support.sandbox_process import DEMO_SCENARIO, SCENARIOS
 
 SHIPPED = [*sorted(SCENARIOS.glob("*.toml")), DEMO_SCENARIO]

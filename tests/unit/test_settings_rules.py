@@ -43,7 +43,7 @@ def settings(*sets):
         ("rules.stop_failed_share=1", "less than 1"),
         ("rules.stop_failed_of=0", "at least 1"),
         ("rules.suppression_file=nowhere.txt", 'is not a file: "nowhere.txt"'),
-        ("rules.timezone_column=address", "is a column with another meaning"),
+        ("rules.timezone_column=address", "is a known column"),
     ],
 )
 def test_wrong_rules_say_what_is_right(text, words):

@@ -21,7 +21,7 @@ def settings(*sets):
         (['source.header=["id", "name"]'], 'has no column "conversation_id"'),
         (['source.header=["conversation_id", "a", "A"]'], "more than once"),
         (["source.mangled_numbers=keep"], "reject"),
-        (["rules.timezone_column=EXPIRES_AT"], "is a column with another meaning"),
+        (["rules.timezone_column=EXPIRES_AT"], "is a known column"),
     ],
 )
 def test_wrong_names_of_columns(sets, words):

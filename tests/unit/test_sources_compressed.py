@@ -1,40 +1,20 @@
 """Compressed input."""
 
 import asyncio
-import bz2
 import gzip
-import io
 import itertools
-import lzma
-import zipfile
 
 import pytest
-import zstandard
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules, Timing
+from tests.support.packed import STREAM_PACKERS, zip_files
 
 HEADER = b"conversation_id,a\n"
 ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(5000)]
 PLAIN = HEADER + b"".join(ROWS)
-PACKERS = {
-    ".gz": gzip.compress,
-    ".zst": zstandard.ZstdCompressor().compress,
-    ".bz2": bz2.compress,
-    ".xz": lzma.compress,
-}
-
-
-def zipped(files):
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
-all_packers = pytest.mark.parametrize("suffix", PACKERS)
+all_packers = pytest.mark.parametrize("suffix", STREAM_PACKERS)
 
 
 def read(path, data, known=()):
@@ -52,7 +32,7 @@ def read(path, data, known=()):
 @all_packers
 def test_many_members_are_one_file(tmp_path, suffix):
     """Members or frames one behind the other, cut in the middle of a row, read as one."""
-    pack = PACKERS[suffix]
+    pack = STREAM_PACKERS[suffix]
     data = pack(PLAIN[:1003]) + pack(b"") + pack(PLAIN[1003:])
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", data)
     assert (len(ids), ids[-1], rejected) == (5000, "c4999", [])
@@ -61,7 +41,7 @@ def test_many_members_are_one_file(tmp_path, suffix):
 @all_packers
 def test_compression_is_recognised_without_its_name(tmp_path, suffix):
     """A file whose name has no known extension is decompressed by its first bytes."""
-    ids, _, _ = read(tmp_path / "a.csv", PACKERS[suffix](PLAIN))
+    ids, _, _ = read(tmp_path / "a.csv", STREAM_PACKERS[suffix](PLAIN))
     assert len(ids) == 5000
 
 
@@ -70,14 +50,14 @@ def test_padding_behind_gzip_and_skippable_zstd_frames(tmp_path):
     ids, rejected, _ = read(tmp_path / "a.csv.gz", gzip.compress(PLAIN) + bytes(512))
     assert (len(ids), rejected) == (5000, [])
     skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
-    ids, rejected, _ = read(tmp_path / "a.csv", skippable + PACKERS[".zst"](PLAIN))
+    ids, rejected, _ = read(tmp_path / "a.csv", skippable + STREAM_PACKERS[".zst"](PLAIN))
     assert (len(ids), rejected) == (5000, [])
 
 
 @all_packers
 def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     """The rows before the cut are good, the torn one never goes out, reading ends once."""
-    data = PACKERS[suffix](PLAIN) + PACKERS[suffix](b"x0,1\nx1,2\ntorn,")[:-1]
+    data = STREAM_PACKERS[suffix](PLAIN) + STREAM_PACKERS[suffix](b"x0,1\nx1,2\ntorn,")[:-1]
     ids, rejected, batches = read(tmp_path / f"a.csv{suffix}", data)
     assert ids[:5000] == [f"c{number}" for number in range(5000)]
     assert set(ids[5000:]) <= {"x0", "x1"}
@@ -90,7 +70,7 @@ def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
 @pytest.mark.parametrize("keep", [0.3, 0.7])
 def test_any_cut(tmp_path, suffix, keep):
     """However much is there: a prefix of the rows, then one rejected row."""
-    data = PACKERS[suffix](PLAIN)
+    data = STREAM_PACKERS[suffix](PLAIN)
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", data[: int(len(data) * keep)])
     assert ids == [f"c{number}" for number in range(len(ids))]
     assert [row.reason for row in rejected] == ["unreadable"]
@@ -99,7 +79,7 @@ def test_any_cut(tmp_path, suffix, keep):
 @all_packers
 def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
     """Garbage behind the content is one rejected row."""
-    ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", PACKERS[suffix](PLAIN) + b"garbage")
+    ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", STREAM_PACKERS[suffix](PLAIN) + b"garbage")
     assert len(ids) == 5000
     assert [row.reason for row in rejected] == ["unreadable"]
 
@@ -121,7 +101,7 @@ def test_what_is_not_compressed_and_no_text_either_is_refused(tmp_path, suffix):
 @all_packers
 def test_what_is_compressed_twice_is_read(tmp_path, suffix):
     """As a web server compresses a file that is compressed already."""
-    ids, _, _ = read(tmp_path / f"a.csv{suffix}", gzip.compress(PACKERS[suffix](PLAIN)))
+    ids, _, _ = read(tmp_path / f"a.csv{suffix}", gzip.compress(STREAM_PACKERS[suffix](PLAIN)))
     assert len(ids) == 5000
 
 
@@ -150,15 +130,15 @@ def test_half_a_character_of_utf_16_ends_the_content(tmp_path):
 def test_the_only_file_of_a_zip_archive_is_read(tmp_path):
     """Folders and what systems add beside it do not count; it may be compressed once more."""
     extras = {"__MACOSX/._a.csv": b"\0\5", "x/.DS_Store": b"\0"}
-    ids, rejected, _ = read(tmp_path / "a.zip", zipped({"x/a.csv": PLAIN} | extras))
+    ids, rejected, _ = read(tmp_path / "a.zip", zip_files({"x/a.csv": PLAIN} | extras))
     assert (len(ids), rejected) == (5000, [])
-    ids, _, _ = read(tmp_path / "b.zip", zipped({"a.csv": gzip.compress(PLAIN)}))
+    ids, _, _ = read(tmp_path / "b.zip", zip_files({"a.csv": gzip.compress(PLAIN)}))
     assert len(ids) == 5000
 
 
 def test_a_zip_archive_with_a_wrong_byte_ends_there(tmp_path):
     """Its check sum is compared."""
-    data = bytearray(zipped({"a.csv": PLAIN}))
+    data = bytearray(zip_files({"a.csv": PLAIN}))
     data[5000] ^= 0xFF
     ids, rejected, _ = read(tmp_path / "a.zip", bytes(data))
     assert ids == [f"c{number}" for number in range(len(ids))]
@@ -167,7 +147,7 @@ def test_a_zip_archive_with_a_wrong_byte_ends_there(tmp_path):
 
 def test_a_zip_archive_with_a_feature_that_is_not_read(tmp_path):
     """A patched file: found out when the file in it is opened."""
-    data = bytearray(zipped({"a.csv": PLAIN}))
+    data = bytearray(zip_files({"a.csv": PLAIN}))
     for flags in (6, data.index(b"PK\1\2") + 8):
         data[flags] |= 0x20
     ids, rejected, _ = read(tmp_path / "a.zip", bytes(data))
@@ -192,14 +172,14 @@ def encrypted(data):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (zipped({"a.csv": PLAIN, "b.csv": PLAIN}), "zip archive of 2 files"),
-        (zipped({}), "zip archive of 0 files"),
-        (zipped({"a.csv": PLAIN})[:-40], "damaged or cut short"),
+        (zip_files({"a.csv": PLAIN, "b.csv": PLAIN}), "zip archive of 2 files"),
+        (zip_files({}), "zip archive of 0 files"),
+        (zip_files({"a.csv": PLAIN})[:-40], "damaged or cut short"),
         (b"PK\3\4" + bytes(60), "damaged or cut short"),
-        (encrypted(zipped({"a.csv": PLAIN})), "with a password"),
-        (of_version(99, zipped({"a.csv": PLAIN})), "of a version that is not read"),
-        (zipped({"content.xml": b"<x/>"}), r"OpenDocument file \(.ods\)"),
-        (zipped({"xl/workbook.bin": b""}), r"binary Excel workbook"),
+        (encrypted(zip_files({"a.csv": PLAIN})), "with a password"),
+        (of_version(99, zip_files({"a.csv": PLAIN})), "of a version that is not read"),
+        (zip_files({"content.xml": b"<x/>"}), r"OpenDocument file \(.ods\)"),
+        (zip_files({"xl/workbook.bin": b""}), r"binary Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), r"old Excel file \(.xls\)"),
         (b"Obj\1" + bytes(60), "Avro"),
         (b"ORC" + bytes(60), "ORC"),
@@ -208,7 +188,7 @@ def encrypted(data):
         (b"a.csv" + bytes(252) + b"ustar" + bytes(300), "a tar archive"),
         (gzip.compress(b"a.csv" + bytes(252) + b"ustar" + bytes(300)), "a tar archive"),
         (gzip.compress(b"PAR1" + bytes(60)), "Parquet"),
-        (gzip.compress(zipped({"a.csv": PLAIN})), "a zip archive"),
+        (gzip.compress(zip_files({"a.csv": PLAIN})), "a zip archive"),
         (b" \n<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
         (b"\xef\xbb\xbf<?xml version='1.0'?><r/>", "XML"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
@@ -243,7 +223,7 @@ def watched(folder, known):
 @all_packers
 def test_a_bomb_does_not_fill_the_memory(tmp_path, suffix):
     """A gibibyte of one letter in some kilobytes is one line that is too long."""
-    data = PACKERS[suffix](HEADER) + PACKERS[suffix](b"x" * (1 << 25)) * 4
+    data = STREAM_PACKERS[suffix](HEADER) + STREAM_PACKERS[suffix](b"x" * (1 << 25)) * 4
     _, rejected, _ = read(tmp_path / f"a.csv{suffix}", data)
     assert [(row.line, row.reason) for row in rejected] == [(2, "too_long")]
 
@@ -252,7 +232,7 @@ def test_a_bomb_does_not_fill_the_memory(tmp_path, suffix):
 def test_resuming_skips_what_was_read(tmp_path, suffix):
     """The offset counts decompressed bytes."""
     path = tmp_path / f"a.csv{suffix}"
-    data = PACKERS[suffix](PLAIN)
+    data = STREAM_PACKERS[suffix](PLAIN)
     ids, _, batches = read(path, data)
     stat = path.stat()
     position = batches[3].position

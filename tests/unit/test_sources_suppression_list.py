@@ -88,7 +88,7 @@ def test_a_file_that_grows_in_place_frees_nobody_and_raises_no_alarm(listed):
         (b"\x1f\x8b\x08\0", "is compressed"),
         (lines(PEOPLE[:4]), "has lost 60% of its values"),
         (lines(f"someone-{n}" for n in range(10)), "has lost 100% of its values"),
-        (lines(PEOPLE[:8]) + "pers", "as if it were cut off"),
+        (lines(PEOPLE[:8]) + "pers", "so it may be incomplete"),
         ("<html><body>Bad gateway</body></html>\n", "line 1: a value has separators"),
         (lines(PEOPLE[:9]) + "person-9,x;y\n", "line 10: a value has separators"),
         (lines(PEOPLE) + '"a,b\n', "a value has separators"),

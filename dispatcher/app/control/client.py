@@ -55,7 +55,7 @@ def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandRes
                 "its control.socket is off. Nothing was done; stop it, and repeat the command"
             ) from None
         if not locked.socket:
-            raise ControlError(f"{locked}; it takes no commands just now: try again") from None
+            raise ControlError(f"{locked}; it takes no commands at present: try again") from None
         reply = send_command(locked.socket, name, arguments)
         return CommandResult(reply, f"by the running dispatcher (pid {locked.holder})")
     return CommandResult(answer, "in the ledger itself: no dispatcher is running on it")

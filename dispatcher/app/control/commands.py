@@ -54,7 +54,7 @@ class CommandHandler:
     async def _approve(self, arguments: Mapping[str, Any]) -> operator_commands.CommandAnswer:
         pipeline, approved = self._pipeline(), {}
         if pipeline is None:
-            raise LedgerError("this dispatcher has not begun to send; try again")
+            raise LedgerError("this dispatcher is still starting; try again")
         names = await operator_commands.campaign_names(self._ledger, arguments.get("campaign"))
         for name in names:
             with suppress(LookupError):  # a campaign of the ledger that is not in this run
@@ -68,7 +68,7 @@ class CommandHandler:
     ) -> operator_commands.CommandAnswer:
         pipeline = self._pipeline()
         if pipeline is None:
-            raise LedgerError(f"this dispatcher cannot {verb} a campaign just now; try again")
+            raise LedgerError(f"this dispatcher cannot {verb} a campaign at present; try again")
         set_paused = pipeline.pause if verb == "pause" else pipeline.resume
         answer = await self._execute(verb, arguments)
         names = await operator_commands.campaign_names(self._ledger, arguments.get("campaign"))

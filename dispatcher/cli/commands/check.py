@@ -18,16 +18,17 @@ from dispatcher.settings import Settings, warnings
 
 @click.command(epilog=EPILOG)
 @check_options
-@click.option("--online", is_flag=True, help="Also ask for a token, its scopes, and the platform.")
+@click.option(
+    "--online", is_flag=True, help="Also request a token, and check its scopes and the platform."
+)
 @click.option("--show", is_flag=True, help="Print every setting, and where it was set.")
 @debug_option
 def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
-    """Report everything that is wrong with a configuration, at once.
+    """Check a configuration, and report all mistakes together.
 
-    Each mistake is named with the file and line, environment variable or option where it was
-    made. The columns of the source's files are checked, too, and with --source all of their rows.
-    Without --online nothing leaves this machine; with it a token is requested, and no message is
-    sent.
+    Each mistake is reported with its place: file and line, environment variable or option. The
+    columns of the source's files are checked, too, and with --source all of their rows. Without
+    --online no request is made. With it a token is requested, and no message is sent.
     """
     reads_source = options.source is not None
     if options.source == CONFIGURED:

@@ -78,17 +78,19 @@ class DemoFolder:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("var/demo"),
     show_default=True,
-    help="Where the demo keeps its ledger, log and contacts; an earlier demo there is replaced.",
+    help=(
+        "The folder for the ledger, log and contacts of the demo; an earlier demo in it is "
+        "replaced."
+    ),
 )
 @progress_option
 @debug_option
 def demo(*, folder: Path, progress: bool | None) -> int:
     """Send 2,000 contacts through a local sandbox, and check the result against its log.
 
-    Nothing leaves this machine. The sandbox is a process of its own that behaves like the
-    platform: sessions that are open, closed, not yet ended or gone, refusals of all four kinds,
-    and a rate limit. Afterwards the sandbox's log of what took effect is compared with the
-    ledger, contact by contact.
+    No request leaves this machine. The sandbox is a separate process that simulates the platform:
+    sessions that are open, closed, ended or deleted, refusals of all kinds, and a rate limit.
+    Afterwards the sandbox's log of messages is compared with the ledger, contact by contact.
     """
     files = DemoFolder(folder)
     try:
@@ -97,7 +99,7 @@ def demo(*, folder: Path, progress: bool | None) -> int:
         raise click.UsageError(f"{folder} cannot be used: {error}") from error
     with _sandbox(files) as url:
         files.configure(url)
-        click.echo(f"The sandbox serves at {url}. Sending to the contacts in {files.contacts} ...")
+        click.echo(f"The sandbox is ready at {url}. Sending to {files.contacts} ...")
         code = _run(files, progress=progress)
     if code != ExitCode.DONE:
         return code
@@ -200,14 +202,14 @@ def _next_steps(files: DemoFolder) -> str:
     name = Path(sys.argv[0])
     command = str(name) if name.name == "dispatcher" else f"{sys.executable} -m dispatcher"
     return f"""
-Where everything is:
+Files:
   settings        {files.config}
   ledger          {files.ledger}
   lineage         the view lineage_row in the ledger (SQLite): which conversation continues which
   log             {files.log}
   sandbox's log   {files.effects}
 
-What to look at next:
+Next:
   {command} status --ledger {files.ledger}
   {command} run --help
   {command} init FOLDER     write a first configuration for a campaign of your own

@@ -31,7 +31,7 @@ def init(*, folder: Path, force: bool) -> int:
     existing = ", ".join(str(target) for target in targets if target.exists())
     if existing and not force:
         raise click.UsageError(
-            f"{existing}: there already; name another folder, or add --force to overwrite"
+            f"{existing}: already exists; name another folder, or add --force to overwrite"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,11 +48,11 @@ def _next_steps(folder: Path) -> str:
     enter = [] if folder == Path() else [f"cd {folder}"]
     commands = (
         *enter,
-        "dispatcher sandbox --scenario plain      # in a second terminal: a local platform",
+        "dispatcher sandbox --scenario plain      # in a second terminal: the local platform",
         "export DISPATCHER_CLIENT_ID=sandbox-client DISPATCHER_CLIENT_SECRET=sandbox-secret",
-        "dispatcher check --online                # preflight",
-        "dispatcher preview                       # the messages",
-        "dispatcher plan                          # dry run",
+        "dispatcher check --online                # preflight check",
+        "dispatcher preview                       # shows the messages",
+        "dispatcher plan                          # dry run, sends nothing",
         "dispatcher run --once",
     )
     return "\n".join(["", "Next:", *(f"  {command}" for command in commands)])

@@ -32,22 +32,23 @@ _MIB = 1 << 20
 
 @click.group(cls=LazyGroup)  # which lists its commands in this order
 def ledger() -> None:
-    """Look after the ledger: prune it, verify it, copy it, adopt a copy, or forget a person.
+    """Maintain the ledger: prune, verify or copy it, adopt a copy, or forget a person.
 
-    verify and backup work while a dispatcher runs. prune, forget and adopt need the ledger for
-    themselves: stop the run first.
+    verify and backup work while a dispatcher runs. For prune, forget and adopt stop the run first.
     """
 
 
-@ledger.command(epilog=EPILOG, short_help="Remove what was settled long ago.")
+@ledger.command(epilog=EPILOG, short_help="Remove contacts that became final long ago.")
 @ledger_file_options
 @click.option(
     "--older-than", required=True, metavar="AGE", help="Such as 90d, 12w or 36h; at least 1d."
 )
-@click.option("--campaign", help="Only this campaign; without it, all.")
-@click.option("--parked", is_flag=True, help="Parked contacts too; they cannot be replayed then.")
+@click.option("--campaign", help="Only this campaign; by default all.")
+@click.option(
+    "--parked", is_flag=True, help="Also remove parked contacts; then they cannot be replayed."
+)
 @click.option("--dry-run", is_flag=True, help="Only report how many would be removed.")
-@click.option("--vacuum", is_flag=True, help="Then rewrite the file as small as possible.")
+@click.option("--vacuum", is_flag=True, help="Afterwards make the file as small as possible.")
 @progress_option
 @debug_option
 def prune(  # noqa: PLR0913 - one parameter for each option
@@ -76,7 +77,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     )
     click.echo(
         f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
-        "free, and used again before it grows."
+        "free and will be used again."
     )
     return ExitCode.DONE
 
@@ -86,7 +87,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
 @click.option("--quick", is_flag=True, help="Do not compare indexes with their tables.")
 @debug_option
 def verify(options: ConfigOptions, *, quick: bool) -> int:
-    """Check that a ledger is intact, as a database and as a ledger.
+    """Check that the file of a ledger and the data in it are intact.
 
     The exit code is 4 if something is wrong; each finding says what to do.
     """
@@ -111,9 +112,9 @@ def verify(options: ConfigOptions, *, quick: bool) -> int:
 @progress_option
 @debug_option
 def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool | None) -> int:
-    """Copy the ledger to the file TARGET as of one moment, and verify the copy.
+    """Copy the ledger as it is at one moment to the file TARGET, and verify the copy.
 
-    The copy is readable by its owner alone. It gets its name when it is complete.
+    Only its owner can read the copy. It gets its name when it is complete.
     """
     path = options.ledger_path()
     with _show_progress("copying", progress=progress) as report:
@@ -129,7 +130,7 @@ def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool 
 @click.argument("contact", required=False)
 @click.option("--external-contact", metavar="ID", help="The person's external contact id.")
 @ledger_file_options
-@click.option("--campaign", help="Where CONTACT is looked up, if its key is another person's too.")
+@click.option("--campaign", help="The campaign of CONTACT, if different people have its key.")
 @progress_option
 @debug_option
 def forget(
@@ -163,8 +164,9 @@ def forget(
 def adopt(options: ConfigOptions) -> int:
     """Accept a ledger that is a copy: a backup, a moved file or a restored one.
 
-    Do so only if the other file is lost or will never be used again. What was sent after the copy
-    was made is not in it, and is sent again unless you take those people out of the source.
+    Use it only if the other file is lost or will never be used again. The copy does not have the
+    messages that were sent after it was made: they are sent again unless you remove these people
+    from the source.
     """
     path = options.ledger_path()
     with _exclusive_use(path, "adopt"):

@@ -26,7 +26,7 @@ from dispatcher.ledgers.lineage_check import UnverifiedQuery
 
 @click.group()
 def lineage() -> None:
-    """Export which conversation continues which, or ask the platform whether each link took."""
+    """Export which conversation continues which, or verify it with the platform."""
 
 
 @lineage.command(epilog=EPILOG, short_help="Export the lineage as CSV, JSON Lines or Parquet.")
@@ -35,12 +35,18 @@ def lineage() -> None:
 @click.option(
     "--since", type=click.IntRange(min=0), metavar="CURSOR", help="Only rows after this cursor."
 )
-@click.option("--out", default="-", metavar="FILE", show_default=True, help="Where it goes.")
+@click.option(
+    "--out",
+    default="-",
+    metavar="FILE",
+    show_default=True,
+    help="The file to write; - is standard output.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.option(
     "--cursor-file",
     type=FILE,
-    help="Begin at the cursor in this file, and write the next one into it.",
+    help="Begin after the cursor in this file, and write the next one to it.",
 )
 @debug_option
 def export(
@@ -52,9 +58,9 @@ def export(
     overwrite: bool,
     cursor_file: Path | None,
 ) -> int:
-    """Export the lineage, whole or from a cursor on; a running dispatcher is not disturbed.
+    """Export the lineage, all rows or those after a cursor, also during a run.
 
-    The next cursor is printed on standard error, and written into the cursor file once the export
+    The next cursor is printed on standard error. It is written to the cursor file when the export
     is complete and on the disk. docs/lineage.md describes the columns.
 
     \b
@@ -76,26 +82,33 @@ def export(
     return ExitCode.DONE
 
 
-@lineage.command(epilog=EPILOG, short_help="Ask the platform whether each link took.")
+@lineage.command(epilog=EPILOG, short_help="Verify each link with the platform.")
 @settings_options
 @click.option(
-    "--since", type=click.IntRange(min=0), default=0, metavar="CURSOR", help="Only links after it."
+    "--since",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="CURSOR",
+    help="Only links after this cursor.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Ask about so many links at most.")
+@click.option("--limit", type=click.IntRange(min=1), help="Verify at most this many links.")
 @click.option(
     "--min-age",
     type=click.FloatRange(min=0),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="Leave younger links for later: the platform's analytics lag behind.",
+    help=(
+        "Leave out contacts that became final less than this time ago: the platform's analytics "
+        "have a delay."
+    ),
 )
 @debug_option
 def verify(options: SettingsOptions, *, since: int, limit: int | None, min_age: float) -> int:
-    """Ask the platform's analytics whether each link took, and mark it in the ledger.
+    """Ask the platform's analytics for each link, and store the result in the ledger.
 
-    Links that were confirmed before are not asked about again. One request serves up to 100
-    links, within the quota. It needs the ledger for itself: stop the run first.
+    Links that were confirmed before are left out. One request has up to 100 links, within the
+    quota. Stop the run first: the command needs the lock of the ledger.
 
     \b
     Examples:

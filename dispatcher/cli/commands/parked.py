@@ -71,25 +71,26 @@ def selection_options(*, limit: int | None) -> Callable[[Command], Command]:
         SelectionOptions,
         click.option(
             "--reason", type=click.Choice([str(reason) for reason in Reason]), metavar="REASON",
-            help="Only those with this reason, as the list of them shows it.",
+            help="Only contacts with this reason.",
         ),
         click.option(
-            "--older-than", metavar="AGE", type=age, help="Only those for longer: 30m, 12h, 3d."
+            "--older-than", metavar="AGE", type=age,
+            help="Only contacts with this status for longer: 30m, 12h, 3d.",
         ),
         click.option(
             "--limit", type=click.IntRange(min=1), default=limit, show_default=bool(limit),
-            help="At most so many, those admitted first.",
+            help="At most this many, in the order in which they were admitted.",
         ),
         click.argument("names", nargs=-1, metavar="[KEY|ID]..."),
     )  # fmt: skip
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask, however many they are.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.group()
 def parked() -> None:
-    """Look at the contacts that wait for a person, and decide what becomes of them.
+    """List the parked contacts, which wait for a decision, and replay or drop them.
 
     \b
     Examples:
@@ -152,11 +153,11 @@ def show(options: LedgerOptions, *, name: str, as_json: bool) -> int:
 def replay(
     selected: SelectionOptions, options: LedgerOptions, *, limit: int | None, yes: bool
 ) -> int:
-    """Put parked contacts back: they are due at once, with fresh attempts.
+    """Put parked contacts back: they are due immediately, with a new count of attempts.
 
-    One that was parked in doubt is not sent again: it is in doubt again, and the platform is asked
-    first. A running dispatcher does this itself and sends to them; if none is running, the next
-    run does.
+    A contact that was parked in doubt is in doubt again: nothing is sent before the platform was
+    asked. A running dispatcher makes the change and sends to them; if none is running, the next run
+    sends to them.
 
     \b
     Examples:
@@ -213,7 +214,7 @@ def _outcome(verb: str, answer: Mapping[str, Any]) -> str:
         return f"{formatting.contacts(answer['dropped'])} dropped"
     text = f"{formatting.contacts(answer['ready'] + answer['in_doubt'])} replayed"
     if answer["in_doubt"]:
-        text += f" ({answer['in_doubt']:,} of them in doubt: the platform is asked first)"
+        text += f" ({answer['in_doubt']:,} of them in doubt: first the platform is asked)"
     return text
 
 

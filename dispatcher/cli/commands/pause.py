@@ -15,9 +15,9 @@ from dispatcher.domain.errors import ExitCode
 def _approve(ledger: Path, campaign: str | None) -> int:
     done = client.execute(ledger, "approve", {"campaign": campaign})
     for name, kind in done.answer["approved"].items():
-        click.echo(f"Campaign {name} goes on; final from now on: {kind}.")
+        click.echo(f"Campaign {name} is resumed; these refusals are final from now on: {kind}.")
     if not done.answer["approved"]:
-        click.echo("No campaign was halted for a suspicion: nothing was done.")
+        click.echo("No campaign is halted because of suspicious refusals: nothing was done.")
     return ExitCode.DONE
 
 
@@ -25,7 +25,7 @@ def _approve(ledger: Path, campaign: str | None) -> int:
 @ledger_options
 @debug_option
 def pause(options: LedgerOptions) -> int:
-    """Let a campaign take nothing new, now and after a restart; what is in flight is settled.
+    """Pause a campaign, also after a restart: no contact is begun, those in flight are finished.
 
     \b
     Examples:
@@ -43,8 +43,10 @@ def pause(options: LedgerOptions) -> int:
 @click.option(
     "--suspicious",
     is_flag=True,
-    help="Let a campaign go on that halted because most contacts are refused alike: such "
-    "refusals are the contacts' own, and final from now on.",
+    help=(
+        "Resume a campaign that halted because most contacts were refused for the same reason: "
+        "such refusals are final from now on."
+    ),
 )
 @ledger_options
 @debug_option

@@ -24,14 +24,14 @@ _KINDS = ("first", "longest", "shortest", "with_fallback")
     type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
-    help="How many messages of each kind are shown.",
+    help="The number of messages of each kind.",
 )
 @click.option(
     "--send-to",
     metavar="CONVERSATION",
     help="Send the first message to this conversation, outside of the campaign.",
 )
-@click.option("--yes", is_flag=True, help="Send although the conversation is a contact's.")
+@click.option("--yes", is_flag=True, help="Send even if the conversation belongs to a contact.")
 @json_option
 @debug_option
 def preview(

@@ -45,24 +45,23 @@ def rejected() -> None:
     """Export the rows that could not become contacts, or replay contacts that were refused."""
 
 
-@rejected.command(epilog=EPILOG, short_help="Write the rejected rows into a file to correct.")
+@rejected.command(epilog=EPILOG, short_help="Write the rejected rows to a file, to be corrected.")
 @click.option(
     "--out", type=FILE, required=True,
-    help="The file to write; one more is written beside it, with what is wrong by line.",
+    help="The file to write. A second file in the same folder has the reason of each row.",
 )  # fmt: skip
 @click.option("--reason", help="Only rows rejected for this reason, such as bad_id.")
 @click.option(
     "--header", type=FILE,
-    help="A file with the header of the rows, where the source is no longer there.",
+    help="A file with the header of the rows, if the source does not exist any more.",
 )  # fmt: skip
 @ledger_options
 @debug_option
 def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Path | None) -> int:
     """Write the rejected rows as they were in the source, under its header.
 
-    Correct them and use the file as a source: rows that are in the campaign already are
-    recognised by their keys. The files contain what the source contained: they are readable for
-    this user alone.
+    Correct them and use the file as a source: rows that are already in the campaign are recognised
+    by their keys. The files have the data of the source, so only this user can read them.
 
     \b
     Examples:
@@ -90,7 +89,7 @@ def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Pat
     return ExitCode.DONE
 
 
-@rejected.command(epilog=EPILOG, short_help="Put contacts back that were refused.")
+@rejected.command(epilog=EPILOG, short_help="Put refused contacts back.")
 @selection_options(limit=None)
 @ledger_options
 @debug_option
@@ -98,11 +97,12 @@ def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Pat
 def replay(
     selected: SelectionOptions, options: LedgerOptions, *, limit: int | None, yes: bool
 ) -> int:
-    """Put rejected contacts back: they are due at once, as if they were new.
+    """Put rejected contacts back: they are due immediately, as if they were new.
 
-    For a cause that was not theirs and is mended now, such as a wrong sender. Their messages are
-    those of the source; rows that never became contacts are not meant, see rejected export. A
-    running dispatcher does this itself and sends to them; if none is running, the next run does.
+    Use it after the cause is corrected, for example a wrong sender. The messages are those that
+    were read from the source. For rows that could not become contacts see rejected export. A
+    running dispatcher makes the change and sends to them; if none is running, the next run sends to
+    them.
 
     \b
     Examples:

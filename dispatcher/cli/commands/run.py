@@ -21,39 +21,48 @@ _OUTCOMES = {
     app.RunOutcome.DRAINED: (ExitCode.DONE, "drained; the next run continues from here"),
     app.RunOutcome.DEFERRED: (
         ExitCode.DEFERRED,
-        "contacts are left that are due later, or in doubt; run it again then",
+        "contacts are left that are due later, or in doubt; run it again later",
     ),
     app.RunOutcome.HALTED: (
         ExitCode.HALTED,
         "ended while halted; the log says why, and what is missing or suspicious",
     ),
-    app.RunOutcome.PAUSED: (ExitCode.PAUSED, "what is left is paused; resume it, and run it again"),
-    app.RunOutcome.CUT_OFF: (ExitCode.DRAIN_LIMIT, "the drain limit was exceeded; run it again"),
+    app.RunOutcome.PAUSED: (
+        ExitCode.PAUSED,
+        "all contacts that are left are paused; resume the campaign, and run it again",
+    ),
+    app.RunOutcome.CUT_OFF: (
+        ExitCode.DRAIN_LIMIT,
+        "the drain took longer than its limit; run it again",
+    ),
     app.RunOutcome.FAILED: (
         ExitCode.FAILURES,
         "stopped because too many of the last contacts failed; the log has the reason of each",
     ),
-    None: (ExitCode.STOPPED, "stopped at once; nothing is lost, the next run continues from here"),
+    None: (
+        ExitCode.STOPPED,
+        "stopped immediately; nothing is lost, the next run continues from here",
+    ),
 }
 
 
 @click.command(epilog=EPILOG)
 @settings_options
+@click.option("--limit", type=click.IntRange(min=1), help="End after this many contacts.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="Take so many contacts out of the ledger, then end."
+    "--once", is_flag=True, help="End when all rows are read and no contact is left to do."
 )
-@click.option("--once", is_flag=True, help="End when the source and the ledger are exhausted.")
 @click.option(
     "--wait-limit",
     type=float,
     metavar="SECONDS",
-    help="With --once: leave what is due later than this in the ledger.",
+    help="With --once: do not wait for contacts that are due later than this.",
 )
 @click.option("--log-format", help="auto, json or console.")
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Accept a ledger that is a copy; what was sent since the copy was made is sent again.",
+    help="Accept a ledger that is a copy; messages sent after it was made are sent again.",
 )
 @progress_option
 @debug_option
@@ -67,12 +76,13 @@ def run(  # noqa: PLR0913 - one parameter for each option
     adopt: bool,
     progress: bool | None,
 ) -> int:
-    """Send to every contact of the source, and to those that the ledger still holds.
+    """Send to every contact of the source, and to those that are left in the ledger.
 
     Without --once it runs until it is stopped, and sends to contacts as they become due.
 
-    The first SIGTERM or SIGINT drains: nothing new is begun, what is in flight is settled, and
-    the exit code is 0. A second one stops at once. Either way the next run continues from there.
+    After the first SIGTERM or SIGINT the run drains: no contact is begun, those in flight are
+    finished, and the exit code is 0. After a second one it stops immediately. In both cases the
+    next run continues from there.
 
     \b
     Examples:

@@ -13,8 +13,8 @@ from dispatcher.cli.config import option_group
 from dispatcher.cli.options import FILE, PORT, debug_option
 from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
 from dispatcher.sandbox.contact_files import write_contacts
-from dispatcher.sandbox.scenario.model import DialectName
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
+from dispatcher.sandbox.scenario.value_types import DialectName
 from dispatcher.sandbox.server import Sandbox
 
 
@@ -43,24 +43,26 @@ class SandboxOptions:
     "--scenario", type=ScenarioParameter(), help="A TOML file, or a bundled one by its name."
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks one.")
-@click.option("--control-port", type=PORT, default=0, help="0, the default, picks one.")
+@click.option("--port", type=PORT, default=8080, show_default=True, help="0: a free port.")
+@click.option("--control-port", type=PORT, default=0, help="0, the default: a free port.")
 @click.option("--log", type=FILE, help="Append one JSON line for each message that takes effect.")
-@click.option("--seed", type=int, help="Another world of the same kind; the scenario's by default.")
+@click.option(
+    "--seed", type=int, help="The seed of all random values; by default that of the scenario."
+)
 @click.option(
     "--dialect",
     type=click.Choice(["messaging", "genesys"]),
-    help="The API that it speaks; the scenario's by default.",
+    help="The API that it simulates; by default that of the scenario.",
 )
 @click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
 @debug_option
 @option_group(SandboxOptions)
 def sandbox(options: SandboxOptions) -> int | None:
-    """Serve a local platform that behaves like the real one, until it is stopped.
+    """Run a local platform that simulates the real one, until it is stopped.
 
-    The same seed gives the same world. Client id and secret are sandbox-client and
-    sandbox-secret unless the scenario says otherwise. Scenarios that are bundled are found by
-    their names, such as demo, plain, faults and genesys; a wrong name lists them all.
+    With the same seed it behaves in the same way. Client id and secret are sandbox-client and
+    sandbox-secret unless the scenario sets others. Bundled scenarios can be used by their names,
+    such as demo, plain, faults and genesys; the error for a wrong name lists all of them.
 
     \b
     Examples:
@@ -89,7 +91,7 @@ def sandbox(options: SandboxOptions) -> int | None:
 @click.option(
     "--scenario",
     type=ScenarioParameter(),
-    help="Take the mixture of conversations from here; half ended and half active without.",
+    help="The scenario with the shares of kinds; without it half are ended and half active.",
 )
 @debug_option
 def contacts(*, count: int, out: Path, seed: int, scenario: Path | None) -> int:

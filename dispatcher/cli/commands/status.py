@@ -34,13 +34,13 @@ StatusReport = Mapping[str, Any]
 @click.command(epilog=EPILOG)
 @ledger_options
 @json_option
-@click.option("--watch", is_flag=True, help="Look again every 2 seconds, until interrupted.")
+@click.option("--watch", is_flag=True, help="Show it again every 2 seconds, until interrupted.")
 @debug_option
 def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
     """Show the status of a campaign: from the running dispatcher, else from the ledger.
 
-    Contacts by status and reason, what is due and since when, halts, pauses, rates, and how long
-    the contacts of the ledger take at the quota. A running dispatcher is not disturbed.
+    It has contacts by status and reason, how many are due and since when, halts, pauses, rates, and
+    how long the contacts of the ledger take with the quota.
 
     \b
     Examples:
@@ -160,7 +160,7 @@ def _eta(report: StatusReport) -> list[str]:
 def _run(report: StatusReport, now: float) -> list[str]:
     run = report["run"]
     if run is None:
-        return ["No dispatcher is running on it: this was read from the ledger."]
+        return ["No dispatcher is running: this was read from the ledger."]
     rates, gauges, clients = run["rates"], run["gauges"] or {}, run.get("clients", {})
     in_flight = (
         f"Reported by the running {report['source']}: {run['in_flight']} in flight; "

@@ -93,8 +93,8 @@ async def _look_back(
         status = "nothing" if answer is None else f"{answer.status} {answer.words[:200]}".strip()
         correlation = f" ({answer.correlation_id})" if answer and answer.correlation_id else ""
         raise PlatformReadError(
-            f"the platform answers {status} to a look back{correlation}; the links checked "
-            "before are marked: try again later from there"
+            f"the platform answers {status} to a look-back request{correlation}; the results until "
+            "then are in the ledger: try again later"
         )
     shown = {
         canonical_id(conversation.id): conversation for conversation in answer.past_conversations

@@ -10,6 +10,7 @@ from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import Step
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.breaker import UNREACHABLE_LIMIT
+from dispatcher.engine.readonly.permitted_request import request_with_permit
 from dispatcher.engine.refusals import DEFAULT_HOLD_SECONDS, MAX_UNAUTHORIZED
 from dispatcher.ports import (
     Clock,
@@ -17,7 +18,6 @@ from dispatcher.ports import (
     Pacer,
     Platform,
     Reply,
-    TokenExpiredError,
     TokenGrants,
     TokenUnavailableError,
     WrongAddressError,
@@ -80,7 +80,8 @@ class PlatformReader:
         """
         tries = unauthorized = 0
         while tries < TRIES:
-            reply = await self._permitted(call)
+            # look backs wait in the same queue as checks
+            reply = await request_with_permit(self._pacer, self._platform, Step.CHECK, call)
             result, kind = reply.result, classify(step, reply.result)
             if isinstance(result, NoAnswer):
                 if kind is AnswerKind.NOT_SENT:
@@ -101,28 +102,11 @@ class PlatformReader:
             await self._clock.sleep(self._policy.backoff(tries, self._jitter))
         return None
 
-    async def _permitted(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
-        while True:
-            permit = await self._pacer.acquire(Step.CHECK)  # look backs wait in the same queue
-            if permit is None:
-                continue
-            try:
-                reply = await call()
-            except TokenExpiredError as expired:
-                permit.release()
-                await self._platform.renew(expired.number)
-                continue
-            except BaseException:
-                permit.complete(None)
-                raise
-            permit.complete(reply.reading)
-            return reply
-
     async def _renew(self, reply: Reply, times: int) -> None:
         if times >= MAX_UNAUTHORIZED:
             raise PlatformReadError(
                 "the platform refuses tokens that it has just issued (401): a permission is "
-                "missing; look at the OAuth client's roles"
+                "missing; check the OAuth client's roles"
             )
         await self._platform.renew(reply.token.number)
 
@@ -135,19 +119,19 @@ class PlatformReader:
         _check_grants(await self._platform.verify())
         if self._forbidden >= FORBIDDEN_LIMIT:
             missing = authorization.describe_missing(answer.missing_grants) or (
-                "a permission is; look at the OAuth client's roles and divisions"
+                "check the permissions and divisions of the OAuth client's roles"
             )
             raise PlatformReadError(
-                "the platform refuses one read after the other (403) although no scope is "
-                f"missing by its token: {missing}"
+                f"the platform refused {FORBIDDEN_LIMIT} reads in a row (403) although the token "
+                f"lacks no scope: {missing}"
             )
 
     def _hold(self, answer: Answer) -> None:
         seconds = DEFAULT_HOLD_SECONDS if answer.retry_after is None else answer.retry_after
         if seconds > MAX_HOLD_SECONDS:
             raise PlatformReadError(
-                f"the platform's limit is used up ({answer.limit_key or 'its quota'}): it takes no "
-                f"reads for {seconds:.0f} s; try again then, or with a smaller number"
+                f"the platform's limit is used up ({answer.limit_key or 'its quota'}): it "
+                f"accepts no reads for {seconds:.0f} s; try again then, or with a smaller number"
             )
         self._pacer.hold(None, seconds)
 

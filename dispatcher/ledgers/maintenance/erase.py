@@ -17,10 +17,14 @@ from dispatcher.ledgers.statements import MAINTENANCE, json_list
 from dispatcher.ports import LedgerError
 
 _REFUSALS = {
-    Status.SENDING: "a message to it is on its way; run the campaign until its outcome is known, "
-    "then forget the rest",
-    Status.IN_DOUBT: "it is not known yet whether its message was taken; run the campaign until "
-    "it is known, then forget the rest",
+    Status.SENDING: (
+        "a message to it is being sent; run the campaign until its outcome is known, then "
+        "forget the rest"
+    ),
+    Status.IN_DOUBT: (
+        "it is not known yet whether its message was accepted; run the campaign until it is "
+        "known, then forget the rest"
+    ),
 }
 
 

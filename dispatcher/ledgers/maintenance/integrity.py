@@ -9,7 +9,7 @@ from dispatcher.domain.status import FINAL, Reason, Relation, Status
 from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import CHECKS, json_list
 
-_RESTORE = "keep a copy of the file, and put back the last backup"
+_RESTORE = "keep a copy of the file, and restore the last backup"
 _REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
 _HARMLESS = "no message depends on it; report it with the output of this command"
 _TWICE = "look up both contacts' conversations on the platform before the campaign is run again"
@@ -33,8 +33,8 @@ _CHECKS = {
         _HARMLESS,
     ),
     "doubt_without_look_at": (
-        "every contact in doubt has a time for its look back",
-        "contacts in doubt without a time for their look back",
+        "every contact in doubt has a time for its look-back request",
+        "contacts in doubt without a time for their look-back request",
         _REPORT,
     ),
     "sending_without_intent": ("every send has its intent", "sends without intents", _REPORT),
@@ -45,7 +45,7 @@ _CHECKS = {
     ),
     "text_missing": (
         "every contact to be sent has its message",
-        "contacts to be sent whose message is gone",
+        "contacts to be sent without a message",
         _REPORT,
     ),
     "json_unreadable": (
@@ -65,7 +65,7 @@ _CHECKS = {
     ),
     "message_twice": (
         "every message belongs to one contact",
-        "messages that two contacts claim",
+        "messages that belong to two contacts",
         _TWICE,
     ),
     "person_not_reached": (
@@ -79,12 +79,12 @@ _CHECKS = {
         _TWICE,
     ),
     "settled_sums_differ": (
-        "sums of final contacts are right",
+        "sums of final contacts are correct",
         "campaigns whose sums differ from the count of their contacts",
         _HARMLESS,
     ),
     "admitted_differs": (
-        "numbers of admitted contacts are right",
+        "numbers of admitted contacts are correct",
         "campaigns whose admitted number differs from their contacts",
         _REPORT,
     ),
@@ -94,7 +94,7 @@ _CHECKS = {
         _HARMLESS,
     ),
     "rejected_sums_differ": (
-        "sums of rejected rows are right",
+        "sums of rejected rows are correct",
         "sums of rejected rows that are less than their count",
         _HARMLESS,
     ),

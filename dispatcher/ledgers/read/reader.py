@@ -63,7 +63,7 @@ def connect(path: Path, options: str = "mode=ro") -> sqlite3.Connection:
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     if read_schema_version(connection, path) < len(MIGRATIONS):
-        raise ledger_error(path, "it is of an older version or empty; a run brings it up to date")
+        raise ledger_error(path, "it is of an older version or empty; a run migrates it")
 
 
 @contextmanager

@@ -1,4 +1,5 @@
--- Statements of runs and readers, by name. ``/*values*/`` is replaced by a list of values or rows.
+-- Statements of runs and readers, by name. ``/*values*/`` is replaced by a list of values or rows,
+-- ``/*selection*/`` by a statement.
 
 -- name: change
 INSERT INTO temp.change SELECT value ->> 0, value ->> 1, value FROM json_each(?)
@@ -143,7 +144,7 @@ SELECT id, why FROM temp.blocked
 -- name: clear_blocked
 DELETE FROM temp.blocked
 
--- name: due_contacts
+-- name: claims
 SELECT json_group_array(json_array(
     id, progress, key, conversation_id, text, external_contact_id, address, subject,
     not_before, expires_at, attributes, due,
@@ -156,30 +157,17 @@ SELECT json_group_array(json_array(
         ) THEN 'busy'
     END
 ))
-FROM (
-    SELECT * FROM contact INDEXED BY contact_open
-    WHERE campaign_id = ? AND reason IS NULL AND due <= ?
-    ORDER BY due, id LIMIT ?
-) AS it
+FROM (/*selection*/) AS it
 
--- name: ready_contacts
-SELECT json_group_array(json_array(
-    id, progress, key, conversation_id, text, external_contact_id, address, subject,
-    not_before, expires_at, attributes, due,
-    CASE
-        WHEN EXISTS (
-            SELECT 1 FROM contact AS other INDEXED BY contact_sending
-            WHERE
-                other.conversation_id = it.conversation_id
-                AND other.status IN ('sending', 'in_doubt')
-        ) THEN 'busy'
-    END
-))
-FROM (
-    SELECT * FROM contact
-    WHERE campaign_id = ? AND id IN (SELECT value FROM json_each(?)) AND status = 'ready'
-    ORDER BY due, id
-) AS it
+-- name: select_due
+SELECT * FROM contact INDEXED BY contact_open
+WHERE campaign_id = ? AND reason IS NULL AND due <= ?
+ORDER BY due, id LIMIT ?
+
+-- name: select_ready
+SELECT * FROM contact
+WHERE campaign_id = ? AND id IN (SELECT value FROM json_each(?)) AND status = 'ready'
+ORDER BY due, id
 
 -- name: blocked_claims
 SELECT json_group_array(json_array(id, block)) FROM (

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import RowValues, claim_of
-from dispatcher.ledgers.statements import SQL, fetch_json, json_list
+from dispatcher.ledgers.statements import SQL, fetch_json, json_list, selecting
 from dispatcher.ports import Claim
+
+_DUE = selecting("claims", "select_due")
+_READY = selecting("claims", "select_ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +26,12 @@ def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float)
 
     ``block`` is set if another send to the conversation is unsettled; for people see `blocked_by`.
     """
-    return _mark(connection, fetch_json(connection, SQL["due_contacts"], campaign, now, limit))
+    return _mark(connection, fetch_json(connection, _DUE, campaign, now, limit))
 
 
 def claim_early(connection: sqlite3.Connection, campaign: int, ids: Iterable[int]) -> list[Claim]:
     """Claim the contacts among ``ids`` that are ready, whenever they are due."""
-    return _mark(
-        connection, fetch_json(connection, SQL["ready_contacts"], campaign, json_list(ids))
-    )
+    return _mark(connection, fetch_json(connection, _READY, campaign, json_list(ids)))
 
 
 def _mark(connection: sqlite3.Connection, rows: list[RowValues]) -> list[Claim]:

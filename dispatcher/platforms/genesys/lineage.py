@@ -56,7 +56,7 @@ class LineageWriter:
         if same_id(conversation_id, previous):
             return
         if len(self._waiting) >= MAX_QUEUED or not is_path_part(conversation_id):
-            self._lost(conversation_id, "too many wait to be written")
+            self._lost(conversation_id, "too many writes are waiting")
             return
         self._waiting.append((conversation_id, previous))
         if self._task is None or self._task.done():

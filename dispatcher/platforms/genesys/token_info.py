@@ -22,7 +22,7 @@ from dispatcher.platforms.token_response import (
 PATH = "/api/v2/tokens/me"
 ACTIVE = "active"
 """The state of a client that may be used (source: the SDK's ``OrgOAuthClient.state``)."""
-UNREAD = TokenInfo(about="what is granted could not be read just now")
+UNREAD = TokenInfo(about="what is granted could not be read at present")
 _REFUSED = (401, 403)
 
 

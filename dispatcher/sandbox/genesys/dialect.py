@@ -13,7 +13,8 @@ from dispatcher.sandbox.http.connection import Request
 from dispatcher.sandbox.http.error_responses import not_found
 from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.oauth import DialectScopes
-from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
+from dispatcher.sandbox.scenario.model import GenesysRules
+from dispatcher.sandbox.scenario.value_types import DIVISION
 
 _READ_SCOPES = ("conversations:readonly", "conversations")
 GENESYS = DialectScopes(

@@ -18,7 +18,8 @@ from dispatcher.sandbox.genesys.threading_window import Phase, ThreadingWindow
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.responses import Response, response
 from dispatcher.sandbox.request_body import body_object
-from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
+from dispatcher.sandbox.scenario.model import GenesysRules
+from dispatcher.sandbox.scenario.value_types import DIVISION
 from dispatcher.sandbox.world.ids import NEW, address, root_of_contact
 from dispatcher.sandbox.world.message_archive import ArchivedMessage
 from dispatcher.sandbox.world.timestamps import iso

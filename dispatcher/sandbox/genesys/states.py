@@ -10,7 +10,8 @@ from dispatcher.sandbox.genesys.refusals import missing_access
 from dispatcher.sandbox.genesys.threading_window import Phase, ThreadingWindow, WindowState
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.responses import Response, response
-from dispatcher.sandbox.scenario.model import DIVISION, GenesysRules
+from dispatcher.sandbox.scenario.model import GenesysRules
+from dispatcher.sandbox.scenario.value_types import DIVISION
 from dispatcher.sandbox.world.ids import NEW
 from dispatcher.sandbox.world.message_archive import ArchivedMessage
 from dispatcher.sandbox.world.timestamps import iso

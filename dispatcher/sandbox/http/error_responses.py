@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import orjson
 
 from dispatcher.sandbox.http.responses import HTML, Response
-from dispatcher.sandbox.scenario.model import Denial, Limit
+from dispatcher.sandbox.scenario.model import Limit
+from dispatcher.sandbox.scenario.value_types import Denial
 
 _CODES = {
     400: "bad.request",

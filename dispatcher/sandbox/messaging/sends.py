@@ -78,33 +78,40 @@ class SendEndpoints:
         request = _open_request(call)
         if isinstance(request, Response):
             return request
-        world, previous_id = self._context.world, request.previous_id
-        external, target = request.external_contact_id, request.target
-        if previous_id is None:
-            new_id = world.open_unlinked(external, target)
-        else:
-            verdict = world.try_link(previous_id, external, target, call.now)
-            if verdict is not SendVerdict.ACCEPTED:
-                return self._refuse(call, verdict, None)
-            new_id = world.open_linked(previous_id)
+        new_id = self._new_conversation(request, call.now)
+        if isinstance(new_id, SendVerdict):
+            return self._refuse(call, new_id, None)
+        self._record_open(call, request, new_id)
+        body = {
+            "id": new_id,
+            "state": "active",
+            "externalContactId": request.external_contact_id,
+            "previousConversationId": request.previous_id,
+        }
+        return response(201, body)
+
+    def _new_conversation(self, request: _OpenRequest, now: float) -> str | SendVerdict:
+        """Return the id of the new conversation, or why there is none."""
+        world, external = self._context.world, request.external_contact_id
+        if request.previous_id is None:
+            return world.open_unlinked(external, request.target)
+        verdict = world.try_link(request.previous_id, external, request.target, now)
+        if verdict is not SendVerdict.ACCEPTED:
+            return verdict
+        return world.open_linked(request.previous_id)
+
+    def _record_open(self, call: Call, request: _OpenRequest, new_id: str) -> None:
         self._context.record(
             Effect(
-                "unlinked" if previous_id is None else "linked",
+                "unlinked" if request.previous_id is None else "linked",
                 new_id,
-                previous_id,
-                external,
-                target.guest or target.address,
+                request.previous_id,
+                request.external_contact_id,
+                request.target.guest or request.target.address,
                 request.text,
                 call.wall,
             )
         )
-        body = {
-            "id": new_id,
-            "state": "active",
-            "externalContactId": external,
-            "previousConversationId": previous_id,
-        }
-        return response(201, body)
 
     def message(self, call: Call) -> Response:
         """Answer the call that users try first: 409 for every session that is not open."""

@@ -4,12 +4,9 @@ A class is one table of the file and its fields are the keys. Pydantic checks ty
 unknown keys; the validators hold the rules between keys.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -18,96 +15,30 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from dispatcher.sandbox.conversation_kinds import KINDS
-
-READ_SCOPES = ("conversations:messaging:read", "messaging:conversation:read")
-"""Either one permits state checks and analytics."""
-WRITE_SCOPES = ("conversations:messaging:write", "messaging:conversation:write")
-"""Either one permits sends (platform contract)."""
-PERMISSIONS = (
-    "analytics:conversationDetail:view",
-    "conversation:externalTag:edit",
-    "conversation:message:create",
-    "conversation:message:view",
+from dispatcher.sandbox.scenario.value_types import (
+    DIVISION,
+    EFFECT_IS_OPEN,
+    PERMISSIONS,
+    READ_SCOPES,
+    WRITE_SCOPES,
+    ActionName,
+    Count,
+    Denial,
+    Endpoint,
+    FaultKind,
+    Flag,
+    KindName,
+    Mask,
+    Messenger,
+    Number,
+    Phase,
+    Share,
+    Text,
+    Texts,
+    Whole,
+    WindowSeconds,
+    same_type,
 )
-"""What the roles of the client permit; only the dialect ``genesys`` checks them."""
-DIVISION = "division-home"
-"""The division of every conversation."""
-
-Endpoint = Literal[
-    "token",
-    "check",
-    "notify",
-    "open",
-    "messages",
-    "analytics",
-    "details",
-    "me",
-    "timeline",
-    "tags",
-    "attributes",
-    "deployment",
-    "other",
-]
-"""Names in counts, faults, limits and latencies; ``other`` is a path that does not exist.
-
-The dialect ``genesys`` has one path for ``notify`` and ``open``: an agentless message is a
-``notify`` if it may use an active conversation.
-"""
-ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
-LatencyKey = Literal[Endpoint, "default"]
-"""``default`` is for the endpoints that are not named."""
-FaultKind = Literal[
-    "reset_before",
-    "reset_after",
-    "late_effect",
-    "no_answer",
-    "error_500",
-    "error_502",
-    "error_503_json",
-    "error_503_html",
-    "html_200",
-    "cut_body",
-    "redirect",
-    "slow",
-]
-_EFFECT_IS_OPEN = frozenset(
-    {"no_answer", "error_500", "error_502", "error_503_html", "html_200", "redirect"}
-)
-Denial = Literal["no", "scope", "permission", "division"]
-DialectName = Literal["messaging", "genesys"]
-Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
-ActionName = Literal["revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate"]
-
-
-def _same_type(value: object, validate: Callable[[object], object]) -> object:
-    """Accept a literal only in its own type: pydantic takes 1 for true and 307.0 for 307."""
-    literal = validate(value)
-    if type(literal) is not type(value):
-        raise ValueError(f"must be {literal!r}, not {value!r}")
-    return literal
-
-
-def _known_kind(name: str) -> str:
-    if name not in KINDS:
-        raise ValueError("is not a kind of conversation")
-    return name
-
-
-Mask = Annotated[Literal[True, False, "all"], WrapValidator(_same_type)]
-"""Which sends answer a missing write scope with the plain 409: none, open (true), or all."""
-Text = Annotated[str, Field(min_length=1)]
-Texts = tuple[str, ...]
-Flag = Annotated[bool, Field(strict=True)]
-Whole = Annotated[int, Field(strict=True, ge=0)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Number = Annotated[float, Field(strict=True, ge=0)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-WindowSeconds = Annotated[float, Field(strict=True, ge=0.01)]
-Phase = Annotated[
-    Number | None, BeforeValidator(lambda value: None if value == "random" else value)
-]
-KindName = Annotated[str, AfterValidator(_known_kind)]
 
 TABLE = ConfigDict(extra="forbid")
 """A key that does not exist is a mistake."""
@@ -236,7 +167,7 @@ class Fault:
     """Whether the send takes effect, for the kinds that leave it open."""
     retry_after: Whole = 2
     """Seconds, in the 503 with the platform's JSON body."""
-    status: Annotated[Literal[302, 307], WrapValidator(_same_type)] = 307
+    status: Annotated[Literal[302, 307], WrapValidator(same_type)] = 307
     location: Text = "/login"
 
     @property
@@ -256,7 +187,7 @@ class Fault:
     @classmethod
     def _effect_is_open(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
         kind = info.data.get("kind")
-        if value and kind is not None and kind not in _EFFECT_IS_OPEN:
+        if value and kind is not None and kind not in EFFECT_IS_OPEN:
             raise ValueError(f"is fixed for {kind}")
         return value
 
@@ -317,7 +248,7 @@ class GenesysRules:
     """The addresses that a message can come from."""
     threading_minutes: Whole = 4320
     """How long after its end a conversation accepts a new message (platform contract)."""
-    active_status: Annotated[Literal[400, 409], WrapValidator(_same_type)] = 409
+    active_status: Annotated[Literal[400, 409], WrapValidator(same_type)] = 409
     """The status for a message that may not use the conversation that is active."""
     details_ids: Count = 100
     """Conversations in one call that reads many."""

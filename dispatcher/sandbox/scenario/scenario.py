@@ -15,19 +15,16 @@ from dispatcher.sandbox.scenario.model import (
     TABLE,
     Analytics,
     ClientRules,
-    DialectName,
     Event,
     Fault,
-    Flag,
     GenesysRules,
-    LatencyKey,
     Limit,
     RateRules,
     Spread,
     TokenRules,
-    Whole,
     WorldRules,
 )
+from dispatcher.sandbox.scenario.value_types import DialectName, Flag, LatencyKey, Whole
 
 T = TypeVar("T")
 

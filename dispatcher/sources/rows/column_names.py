@@ -192,8 +192,8 @@ class ColumnNames:
     def _look_alike(self, name: str, taken: frozenset[str]) -> Iterable[str]:
         if self._lacks_zone and _ZONE.fullmatch(_words(name)):
             yield (
-                f"has a column {name!r}, which looks like time zones, and quiet hours go by one "
-                f'zone for all. Write rules.timezone_column = "{name}" to use it, or '
+                f"has a column {name!r}, which looks like time zones, but quiet hours use one "
+                f'time zone for all. Write rules.timezone_column = "{name}" to use it, or '
                 f'source.attributes = ["{name}"] if it is something else'
             )
             return

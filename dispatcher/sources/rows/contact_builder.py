@@ -195,7 +195,7 @@ class ContactBuilder:
         self._check_no_header(value, row)
         found = self._id(value, column)
         if found is None:
-            raise InvalidRowError("no_id", f"column {column!r} has a text that means no value")
+            raise InvalidRowError("no_id", f"column {column!r} has a null marker")
         return found
 
     def _check_no_header(self, value: str, row: Mapping[str, str]) -> None:
@@ -301,7 +301,7 @@ def _rendered(
         if name in nulls:
             raise InvalidRowError(
                 "null_marker",
-                f"the template needs column {name!r}, which has a text that means no value",
+                f"the template needs column {name!r}, which has a null marker",
             ) from None
         raise InvalidRowError(
             "missing_placeholder", f"the template needs column {name!r}"

@@ -193,7 +193,7 @@ def _problems(
 def _no_conversation_id(wanted: str, own_names: Sequence[str], columns: ColumnNames) -> str:
     count = f"{len(own_names)} column{'s' if len(own_names) > 1 else ''}"
     name = columns.suggestion(own_names)
-    alike = f"; {name!r} is most like it" if name else ""
+    alike = f"; {name!r} is the most similar name" if name else ""
     return (
         f"has no column {wanted!r}{alike} (found: {count}). Name the column that holds it: "
         f'source.columns = {{ conversation_id = "{name or "..."}" }}. If the first line '

@@ -14,8 +14,9 @@ LEAST_CONTACTS = 20
 """With fewer compared contacts any share of them may be on the list."""
 
 MISFIT = (
-    "no value looks like an id or an address of the contacts; correct the list, name its columns "
-    "by rules.suppression_columns, or set rules.suppression_any_shape = true if that is right"
+    "no value looks like an id or an address of the contacts; correct the list, name its "
+    "columns by rules.suppression_columns, or set rules.suppression_any_shape = true if the "
+    "list is correct"
 )
 """What is wrong with a list that is not proved to fit."""
 
@@ -99,8 +100,9 @@ class Comparison:
         if self._compared >= LEAST_CONTACTS and self._matched > self._max_share * self._compared:
             return (
                 f"matches {self._matched:,} of the first {self._compared:,} contacts of the "
-                "source, which would be skipped for good; correct rules.suppression_file or "
-                "rules.suppression_columns, or set rules.suppression_max_share = 1 if that is right"
+                "source, which would be skipped permanently; correct rules.suppression_file or "
+                "rules.suppression_columns, or set rules.suppression_max_share = 1 if the list "
+                "is correct"
             )
         return ""
 

@@ -40,9 +40,9 @@ class LastSize:
         before = _read(self._sizes).get(self._name, 0)
         if before >= LEAST_VALUES and len(people) < before * MOST_LOST:
             raise SourceError(
-                f"suppression list {self._path}: has {len(people):,} values, and had {before:,} in "
-                f"the last run; restore it, or remove the file {self._sizes} if so many people are "
-                "off it for good"
+                f"suppression list {self._path}: has {len(people):,} values, and had {before:,} "
+                f"in the last run; restore it, or remove the file {self._sizes} if so many "
+                "people are removed on purpose"
             )
 
     def remember(self, size: int) -> None:

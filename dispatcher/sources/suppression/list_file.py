@@ -207,7 +207,7 @@ def _values_of_columns(cells: Sequence[str], number: int, layout: _Layout) -> di
             found[index] = value
     if not found and any(_value(cells, index) for index in range(len(cells))):
         raise ListContentError(
-            f"line {number}: has nothing in the columns of ids and addresses "
+            f"line {number}: has no value in the columns of ids and addresses "
             f"({', '.join(layout.names)}); name others by rules.suppression_columns, or remove "
             "the line"
         )
@@ -253,7 +253,7 @@ def _check(value: str, number: int, quoted_separator: str = "") -> None:
     if _LEFT_INSIDE.search(rest):
         raise ListContentError(
             f"line {number}: a value has separators, quotes or brackets inside; write one value "
-            "a line, or CSV with one separator"
+            "per line, or CSV with one separator"
         )
 
 
@@ -290,4 +290,6 @@ def _about(layout: _Layout) -> str:
     """Return which columns were taken, for people."""
     if layout.columns:
         return f"column {', '.join(layout.names)}"
-    return "every column, as it has no known header" if layout.separator else "one value a line"
+    if layout.separator:
+        return "every column, because it has no known header"
+    return "one value per line"

@@ -15,7 +15,14 @@ from dispatcher.domain.look_schedule import waits
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reconciliation import MessageFound
-from dispatcher.domain.status import Reason, Relation, RetryReason, SendBlock, Status, Step
+from dispatcher.domain.status import (
+    SESSION_WAITS,
+    Reason,
+    Relation,
+    SendBlock,
+    Status,
+    Step,
+)
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.due_times import DueTimes
@@ -26,7 +33,7 @@ from dispatcher.ports import Clock, EventSink, Intent, Ledger, Settlement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Completer:
+class TransitionWriter:
     """Commits intents, and the writes with which a contact leaves its worker."""
 
     ledger: Ledger
@@ -138,7 +145,7 @@ class Completer:
         """
         now = self.clock.time()
         due = now + later.seconds
-        if later.reason in _WAITS:
+        if later.reason in SESSION_WAITS:
             due = self._plan_look(in_flight, due, now)
         history, contact = in_flight.history, in_flight.contact
         seconds = due - now
@@ -189,10 +196,6 @@ class Completer:
         )
         self.rules.record_end(settlement.status)
         return LEFT
-
-
-_WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
-"""Deferrals until a session is in another state."""
 
 
 def _relation(
