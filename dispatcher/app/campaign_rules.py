@@ -56,7 +56,12 @@ async def open_campaign_rules(
     people, fit = await open_list(settings, context or ListContext(campaign))
     watching = asyncio.ensure_future(people.watch())
     stack.callback(watching.cancel)
-    return replace(rules, suppressed=people.matches, list_unproved=fit.is_unproved)
+    return replace(
+        rules,
+        suppressed=people.matches,
+        list_unproved=fit.is_unproved,
+        list_names_addresses=lambda: people.names_addresses,
+    )
 
 
 def list_context(

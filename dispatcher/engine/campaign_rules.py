@@ -33,8 +33,9 @@ class CampaignRules:
     """The rules of one campaign; by default there are none.
 
     ``cap`` is the most messages for one person within ``cap_seconds`` in all campaigns, 0 for
-    no cap. While ``list_unproved`` returns True, no contact is written to. ``on_too_many`` is
-    called once, when ``failure_rate`` is exceeded.
+    no cap. While ``list_unproved`` returns True, no contact gets a message.
+    ``list_names_addresses`` returns False while the suppression list has nothing but ids.
+    ``on_too_many`` is called once, when ``failure_rate`` is exceeded.
     """
 
     one_per_person: bool = False
@@ -43,6 +44,7 @@ class CampaignRules:
     quiet: LocalQuietHours | None = None
     suppressed: Suppressed | None = None
     list_unproved: Unproved | None = None
+    list_names_addresses: Callable[[], bool] = lambda: True
     failure_rate: FailureRate | None = None
     on_too_many: Callable[[], None] = lambda: None
 
@@ -64,6 +66,15 @@ class CampaignRules:
         return self.suppressed is not None and self.suppressed(
             _ids(contact, conversation, progress), _addresses(contact, conversation, progress)
         )
+
+    @property
+    def needs_platform_address(self) -> bool:
+        """Whether a send must wait for the address that the platform has of a person.
+
+        The suppression list may have that address and not the row's. A list of ids alone is
+        compared with the ids of the row and of the answer.
+        """
+        return self.suppressed is not None and self.list_names_addresses()
 
     def _awaits_proof(
         self, contact: Contact, conversation: Conversation | None, progress: Progress

@@ -9,6 +9,7 @@ from dispatcher.ports import SourceError
 from dispatcher.sources.suppression.list_file import ListFile, parse_list
 from dispatcher.sources.suppression.list_text import ListContentError
 from dispatcher.sources.suppression.listed_values import ListedValues
+from dispatcher.sources.suppression.shapes import Shape
 
 LOOK_SECONDS = 1.0
 """How often the file is looked at."""
@@ -81,6 +82,11 @@ class SuppressionList:
     def values(self) -> ListedValues:
         """The values that are in force."""
         return self._values
+
+    @property
+    def names_addresses(self) -> bool:
+        """Whether a value may be an address: one of them is not a UUID."""
+        return any(count for shape, count in self._values.shapes.items() if shape is not Shape.UUID)
 
     def matches(self, names: Iterable[str | None], addresses: Iterable[str | None] = ()) -> bool:
         """Return True if one of a contact's ids or addresses is on the list."""

@@ -277,3 +277,19 @@ def test_only_a_run_remembers_the_size(tmp_path, remembers):
     last.remember(500)
     with pytest.raises(SourceError, match="had 500"):
         asyncio.run(open_list(rules, context))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8\n6BA7B811-9DAD-11D1-80B4-00C04FD430C8\n", False),
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8\nada@example.com\n", True),
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8\n+49 30 901820\n", True),
+        ("guest-17\nguest-18\n", True),
+    ],
+)
+def test_a_list_may_name_addresses_unless_it_has_uuids_alone(tmp_path, content, expected):
+    path = tmp_path / "list.csv"
+    path.write_text(content)
+
+    assert SuppressionList(path, print).names_addresses is expected
