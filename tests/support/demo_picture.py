@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ WIDTH = 84
 """Columns of the terminal in the picture."""
 _SUMMARY = "Campaign demo"
 """The first words of the summary; lines before it are the progress."""
+_FONTS = re.compile(r"\n *@font-face \{[^}]*\}")
+"""The fonts that a viewer would download; it has a monospaced one of its own."""
 
 
 def summary():
@@ -35,7 +38,8 @@ def draw(output):
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print("$ make demo\n...", highlight=False)
     console.print(Text.from_ansi(output))
-    return console.export_svg(title="dispatcher demo")
+    picture = console.export_svg(title="dispatcher demo")
+    return _FONTS.sub("", picture)
 
 
 if __name__ == "__main__":
