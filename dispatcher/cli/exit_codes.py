@@ -25,7 +25,8 @@ MEANINGS = {
     ExitCode.PAUSED: "with --once: all that is left belongs to campaigns that are paused",
     ExitCode.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",
     ExitCode.UNCONFIRMED: "lineage verify: there are links that the platform does not confirm",
-    ExitCode.NO_ROWS: "with --once: no row became a contact, so that nothing was sent",
+    ExitCode.NO_ROWS: "with --once: no row became a contact, so that nothing was sent; "
+    "check --source: no row would become one",
     ExitCode.STOPPED: "stopped at once by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
