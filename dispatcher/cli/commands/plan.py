@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from dispatcher.app import dry_run
-from dispatcher.cli import formatting
+from dispatcher.cli import foreseen_halt, formatting
 from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
@@ -93,6 +93,8 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     console.print(_rows(settings.campaign, report))
     console.print(_outcomes(report.estimate))
     console.print(_requests_table(report.estimate))
+    if report.halt is not None:
+        console.print(foreseen_halt.sentence(report.halt), highlight=False, soft_wrap=True)
     for line in _remarks(settings, report, seconds, ended_after):
         console.print(line, highlight=False, soft_wrap=True)
     return ExitCode.DONE
@@ -146,7 +148,12 @@ def report_as_json(
             "rejected": dict(scan.rejected),
             "filtered": scan.filtered,
         },
-        "ledger": {"waiting": scan.waiting, "in_doubt": report.in_doubt},
+        "ledger": {
+            "waiting": scan.waiting,
+            "suspected": scan.suspected,
+            "in_doubt": report.in_doubt,
+        },
+        "would_halt": foreseen_halt.as_json(report.halt) if report.halt is not None else None,
         "checked": {"of": scan.to_check, "checked": scan.checked, "no_answer": scan.unread},
         "contacts": outcomes,
         "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
@@ -222,6 +229,11 @@ def _remarks(
     settings: Settings, report: DryRunReport, seconds: Seconds, ended_after: float
 ) -> Iterator[str]:
     scan, (estimate, low, high) = report.progress, seconds
+    if scan.suspected and settings.rules.halt_suspicious:
+        yield (
+            f"Refused alike in an earlier run: {formatting.contacts(scan.suspected)} of the "
+            "ledger. A run tests one of them alone, and halts again if it is refused so again."
+        )
     if scan.checked or scan.unread:
         unread = f", {scan.unread:,} without an answer" if scan.unread else ""
         checked = f"{scan.checked:,} of {scan.to_check:,}"
