@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import click
-from rich.console import Console
 
 from dispatcher import app
 from dispatcher.app import source_check
 from dispatcher.cli.config import CONFIGURED, SettingsOptions, check_options
+from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.missing_rows import missing_in_source
 from dispatcher.cli.options import debug_option
@@ -59,7 +59,7 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
 
 def _check_sources(settings: Settings) -> list[str]:
     """Show what each source has, and return of each without a good row what is wrong with it."""
-    console, problems, missing = Console(), list[str](), list[str]()
+    console, problems, missing = OutputConsole(), list[str](), list[str]()
     for campaign in settings.campaigns:
         view = settings.only(campaign)
         report = source_check.check_source(view)
