@@ -10,7 +10,7 @@ _END = r"(s|ing)?(_|$)"
 _OPT_OUT = re.compile(
     r"opt(ed|s|ing)?_?out|unsub(_|$)|unsubscri"
     rf"|(do_?not|dont|don_t)_?{_CHANNEL}|(^|_)(never|not|no)_?{_CHANNEL}{_END}"
-    r"|(^|_)(dnc|dnd|dnm|dnt|robinson|objected|objection)(_|$)"
+    r"|(^|_)(dnc|dnd|dnm|dnt|deceased|robinson|objected|objection)(_|$)"
     r"|do_?not_?disturb|suppress(ed|ion)?(_|$)|black_?list|block_?list|deny_?list"
     r"|^(is_|has_)?(blocked|stop|stopped|excluded?)(_(flag|list|sms|email|date|at|contact))?$"
     r"|consent_?(withdrawn|revoked|denied|refused|declined)"
@@ -19,8 +19,9 @@ _OPT_OUT = re.compile(
 )
 _CONSENT = re.compile(
     r"consent|opt(ed|s)?_?in(_|$)|(^|_)(is_)?subscribed(_|$)|subscri(ption|be|ber)_?status"
-    rf"|(^|_)(can|may|ok|okay|allow(ed|s)?|permit(ted|s)?|accepts?|agreed)_?(to_?)?(be_?)?{_CHANNEL}"
-    rf"|{_CHANNEL}(s|ing)?_?(allowed|permitted|permission|ok|okay|accepted|allowance)(_|$)"
+    rf"|(^|_)(can|may|ok|okay|allow(ed|s)?|permit(ted|s)?|accepts?|agreed|wants?"
+    rf"|receives?)_?(to_?)?(be_?)?{_CHANNEL}"
+    rf"|{_CHANNEL}(s|ing)?_?(allowed|permitted|permission|ok|okay|accepted|enabled)(_|$)"
     r"|permission_?to|contactable|marketable|mailable|textable|einwilligung|consentement"
 )
 
