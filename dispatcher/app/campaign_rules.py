@@ -15,7 +15,7 @@ from dispatcher.app.suppression import (
     last_size,
     open_list,
 )
-from dispatcher.app.wiring import make_source
+from dispatcher.app.wiring import make_source, opt_out_columns
 from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -50,6 +50,7 @@ async def open_campaign_rules(
         quiet=_quiet_hours(settings, campaign),
         failure_rate=FailureRate(share, sample_size) if share else None,
         on_too_many=on_too_many,
+        opt_out=opt_out_columns(settings) or None,
     )
     if not settings.suppression_file:
         return rules

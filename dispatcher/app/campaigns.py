@@ -1,7 +1,7 @@
 """Opens the campaigns of a run, which share one ledger, and builds the part of each."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -74,19 +74,27 @@ async def open_campaigns(
 
 
 def make_campaign_runs(
-    opened: Sequence[OpenCampaign], pool: ClientPool, clock: Clock, limit: int | None
+    opened: Sequence[OpenCampaign],
+    pool: ClientPool,
+    clock: Clock,
+    limit: int | None,
+    accepted: Collection[str] = (),
 ) -> list[CampaignRun]:
-    """Return the parts of all campaigns; ``limit`` is how many contacts they take together."""
+    """Return the parts of all campaigns; ``limit`` is how many contacts they take together.
+
+    ``accepted`` are keys of kinds of refusals for which none of them halts.
+    """
     contact_limit, shares = ContactLimit(limit), sum(one.campaign.share for one in opened)
     return [
-        _campaign_run(one, pool, clock, contact_limit, one.campaign.share / shares)
+        _campaign_run(one, pool, clock, contact_limit, one.campaign.share / shares, accepted)
         for one in opened
     ]
 
 
 def _campaign_run(
-    opened: OpenCampaign, pool: ClientPool, clock: Clock, limit: ContactLimit, quota_share: float
-) -> CampaignRun:
+    opened: OpenCampaign, pool: ClientPool, clock: Clock, limit: ContactLimit, quota_share: float,
+    accepted: Collection[str],
+) -> CampaignRun:  # fmt: skip
     settings, campaign = opened.settings, opened.campaign
     weight = Weight(campaign.share, campaign.priority)
     return make_campaign_run(
@@ -101,6 +109,7 @@ def _campaign_run(
             settings.rules.halt_suspicious,
             settings.retry.waiting_share,
             quota_share,
+            accepted,
         ),
         pool,
         clock,

@@ -54,7 +54,8 @@ async def _plan(
         rules = await open_campaign_rules(
             settings.rules, settings.campaign, stack, lambda: None, list_context(settings)
         )
-        options = DryRunOptions(sample, settings.engine.workers, ended_after, rules)
+        halts = settings.rules.halt_suspicious
+        options = DryRunOptions(sample, settings.engine.workers, ended_after, rules, halts)
         below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
         dry_run = DryRun(source, ledger, policy, clock, options, below)

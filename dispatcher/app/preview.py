@@ -38,8 +38,8 @@ class Preview:
     """The messages of a source: some of them, and how many there are of each kind.
 
     ``fallbacks`` has how many messages use the fallback of a column, ``suppressed`` how many
-    contacts the suppression list matches. ``has_target`` is true if a contact has the conversation
-    that a single message is to be sent to.
+    contacts the suppression list or an opt-out column leaves out. ``has_target`` is true if a
+    contact has the conversation that a single message is to be sent to.
     """
 
     first: list[Contact] = field(default_factory=list)
@@ -168,8 +168,10 @@ class _Collector:
         found = self._preview
         found.contacts += 1
         found.has_target |= contact.conversation_id.casefold() == self._target
-        if self._people is not None:
-            found.suppressed += self._people.matches_contact(contact)
+        declines = bool(self._rules.opt_out) and self._rules.opt_out.declines(contact.attributes)
+        found.suppressed += declines or (
+            self._people is not None and self._people.matches_contact(contact)
+        )
         if len(found.first) < self._number:
             found.first.append(contact)
         for sign, sized in zip((1, -1), self._by_length, strict=True):

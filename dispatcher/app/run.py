@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
@@ -79,6 +79,7 @@ class _Order:
     once: bool
     limit: int | None
     adopt: bool
+    accepted: Collection[str]
 
 
 def run(
@@ -88,11 +89,13 @@ def run(
     once: bool,
     limit: int | None = None,
     adopt: bool = False,
+    accepted: Collection[str] = (),
 ) -> RunResult:
     """Run the dispatcher until it is done or a signal stops it.
 
     With ``once`` it is done when source and ledger are exhausted. ``limit`` is how many contacts
     are taken out of the ledger at most. ``adopt`` accepts a ledger that is a copy.
+    ``accepted`` are keys of kinds of refusals (`RefusalKind.key`) for which the run does not halt.
 
     Raises:
         SourceError: the source cannot be read.
@@ -103,7 +106,7 @@ def run(
 
     """
     _tune_garbage_collector()
-    return uvloop.run(_Run(settings, view, _Order(once, limit, adopt)).run())
+    return uvloop.run(_Run(settings, view, _Order(once, limit, adopt, accepted)).run())
 
 
 def _tune_garbage_collector() -> None:
@@ -157,7 +160,9 @@ class _Run:
             await self._serve_commands(stack, campaigns[0].ledger)
             pool = await open_pool(settings, self._clock, stack, telemetry.shared_sink)
             await preflight(pool.clients, self._log)
-            campaign_runs = make_campaign_runs(campaigns, pool, self._clock, order.limit)
+            campaign_runs = make_campaign_runs(
+                campaigns, pool, self._clock, order.limit, order.accepted
+            )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
             outcome = await self._run_pipeline(stack, pipeline)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from dispatcher.app.suppression import compare_list, id_columns, read_list
-from dispatcher.app.wiring import make_row_rules, make_source
+from dispatcher.app.wiring import make_row_rules, make_source, opt_out_columns
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
 from dispatcher.engine.clock import SystemClock
@@ -19,6 +19,9 @@ from dispatcher.sources.files.file_source import FileSource
 from dispatcher.sources.files.folder_source import FolderSource
 from dispatcher.sources.rows.column_names import ColumnNames
 from dispatcher.sources.suppression.fit import Comparison
+
+WHOLE_FILE = frozenset({"unreadable", "format", "header", "changed"})
+"""The reasons that concern a file, or the rest of it."""
 
 IsSuppressed = Callable[[Contact], bool]
 """Returns True if a contact is on the campaign's opt-out list."""
@@ -46,8 +49,10 @@ class SourceReport:
     are used by a template or a rule, with the number of cells. ``zones`` are time zones,
     ``unknown_zones`` cells that are none. ``encodings`` are the probable ones of rows that are not
     UTF-8. ``listed`` is the number of values of the opt-out list, None if there is none, and
-    ``suppressed`` how many contacts it matches; ``list_problem`` is why a run does not start with
-    the list, empty if it does.
+    ``suppressed`` how many contacts it matches; ``opted_out`` how many have an opt-out, or no
+    consent, in a column of their own. ``list_problem`` is why a run does not start with the list,
+    empty if it does. ``unread`` are sentences on files that are not read, or not to their end.
+    ``is_begun`` is true if the ledger has contacts of the campaign.
     """
 
     rows: int = 0
@@ -65,7 +70,10 @@ class SourceReport:
     unused: Counter[str] = field(default_factory=Counter)
     listed: int | None = None
     suppressed: int = 0
+    opted_out: int = 0
     list_problem: str = ""
+    unread: list[str] = field(default_factory=list)
+    is_begun: bool = False
 
 
 def column_problems(settings: Settings) -> list[str]:
@@ -113,6 +121,7 @@ async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport
     report = SourceReport(listed=None if opt_out is None else opt_out.values)
     scan = _Scan(settings, report, opt_out)
     with DryRunView(settings.ledger.path, settings.campaign) as ledger:
+        report.is_begun = ledger.has_contacts
         source = make_source(settings, once=True)
         async with aclosing(source.batches({})) as batches:
             async for batch in batches:
@@ -131,6 +140,7 @@ class _Scan:
         self._report = report
         self._is_suppressed = opt_out.is_suppressed if opt_out else None
         self._used = frozenset(ColumnNames(make_row_rules(settings)).without_meaning())
+        self._opt_out = opt_out_columns(settings.rules)
         self._zone_column = settings.rules.timezone_column
         self._now = SystemClock().time()
 
@@ -148,6 +158,8 @@ class _Scan:
 
     def _count_rejected(self, row: RejectedRow) -> None:
         self._report.rejected[row.reason] += 1
+        if row.reason in WHOLE_FILE:
+            self._report.unread.append(f"{row.file}:{row.line}: {row.detail}")
         if row.reason == "encoding":
             self._report.encodings[probable_encoding(row.raw)] += 1
 
@@ -157,6 +169,7 @@ class _Scan:
         report.without_person += person is None
         report.same_person += person is not None and ledger.mark_reached(person)
         report.suppressed += self._is_suppressed is not None and self._is_suppressed(contact)
+        report.opted_out += bool(self._opt_out) and self._opt_out.declines(contact.attributes)
         report.unused.update(contact.attributes.keys() - self._used)
         if self._zone_column:
             self._count_zone(contact.attributes.get(self._zone_column, "").strip())

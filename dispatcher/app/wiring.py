@@ -14,6 +14,7 @@ from dispatcher.app.dialects import (
     token_options,
 )
 from dispatcher.domain.decision import DecisionPolicy, IdentityRule
+from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
@@ -23,6 +24,7 @@ from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import TokenManager
 from dispatcher.ports import BackgroundPacer, Clock, Platform, Source
 from dispatcher.settings import (
+    RulesSettings,
     Settings,
     SettingsError,
     SettingsProblem,
@@ -72,7 +74,13 @@ def make_row_rules(settings: Settings) -> RowRules:
         mangled_numbers=source.mangled_numbers,
         lacks_zone=bool(settings.rules.quiet_hours or settings.rules.holidays)
         and not settings.rules.timezone_column,
+        opt_out=opt_out_columns(settings.rules),
     )
+
+
+def opt_out_columns(rules: RulesSettings) -> OptOutColumns:
+    """Return the columns by which people of a campaign are left out."""
+    return OptOutColumns(rules.opt_out_columns, rules.consent_columns)
 
 
 def _needed_columns(settings: Settings, columns: Mapping[str, str]) -> Collection[str]:

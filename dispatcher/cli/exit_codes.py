@@ -29,7 +29,8 @@ MEANINGS = {
     ExitCode.PAUSED: "with --once: all contacts that are left belong to paused campaigns",
     ExitCode.FAILURES: "too many of the last contacts failed (rules.stop_failed_share)",
     ExitCode.UNCONFIRMED: "lineage verify: the platform does not confirm some links",
-    ExitCode.NO_ROWS: "with --once: no row became a contact, so nothing was sent",
+    ExitCode.NO_ROWS: "with --once: no row became a contact, so nothing was sent; "
+    "check --source: no row would become one",
     ExitCode.STOPPED: "stopped immediately by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""

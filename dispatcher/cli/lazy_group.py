@@ -26,6 +26,11 @@ class LazyGroup(click.Group):
         super().__init__(*args, **more)
         self._lazy = lazy_subcommands or {}
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """Parse the arguments; ``--help`` and ``--version`` write their output here."""
+        with explain_errors(lambda: False):
+            return super().make_context(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and exit with the code that it returns."""
         with explain_errors(lambda: bool(ctx.meta.get(DEBUG))):

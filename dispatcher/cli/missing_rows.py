@@ -1,8 +1,9 @@
-"""Whether a run had no good rows to send to."""
+"""Whether a run had no good rows to send to, or would have none."""
 
 from collections.abc import Mapping
 
 from dispatcher.app import RunResult
+from dispatcher.app.source_check import SourceReport
 from dispatcher.cli.formatting import plural
 from dispatcher.ports import Totals
 from dispatcher.telemetry.stats.run_stats import Snapshot
@@ -40,7 +41,22 @@ def _of_campaign(totals: Totals, snapshot: Snapshot) -> str | None:
     return None
 
 
-def _causes(totals: Totals) -> str:
+def missing_in_source(report: SourceReport) -> str | None:
+    """Return why a run would have nobody to send to, in words; None if it would have somebody.
+
+    What a campaign has sent to before is a good row; so is nothing, once the campaign has begun.
+    """
+    if report.contacts or report.duplicates or (report.is_begun and not report.rejected):
+        return None
+    if not report.rows:
+        return "the source has no rows: a run would send nothing"
+    return (
+        f"0 of {plural(report.rows, 'row')} would become a contact: a run would send nothing "
+        f"({_causes(report)})"
+    )
+
+
+def _causes(totals: Totals | SourceReport) -> str:
     causes: Mapping[str, int] = {
         **totals.rejected,
         "not selected by source.filter": totals.filtered,

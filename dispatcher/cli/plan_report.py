@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from dispatcher.cli import formatting
+from dispatcher.cli import foreseen_halt, formatting
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.forecast import Estimate, Interval
 from dispatcher.domain.look_schedule import LEAST_PART
@@ -69,7 +69,12 @@ def report_as_json(
             "rejected": dict(scan.rejected),
             "filtered": scan.filtered,
         },
-        "ledger": {"waiting": scan.waiting, "in_doubt": report.in_doubt},
+        "ledger": {
+            "waiting": scan.waiting,
+            "suspected": scan.suspected,
+            "in_doubt": report.in_doubt,
+        },
+        "would_halt": foreseen_halt.as_json(report.halt) if report.halt is not None else None,
         "checked": {"of": scan.to_check, "checked": scan.checked, "no_answer": scan.unread},
         "contacts": outcomes,
         "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
@@ -149,12 +154,21 @@ def remarks(
 ) -> Iterator[str]:
     """Yield what the figures are based on, and when the run would end."""
     scan = report.progress
+    yield from _suspected_remark(settings, scan)
     yield from _states_remark(scan)
     yield from _waits_remarks(settings, report, ended_after)
     if scan.later:
         yield f"Due later: {formatting.contacts(scan.later)}, the last {_iso(scan.last_due)}."
     yield _end_remark(settings, seconds)
     yield "Nothing was sent, and nothing was written."
+
+
+def _suspected_remark(settings: Settings, scan: ScanProgress) -> Iterator[str]:
+    if scan.suspected and settings.rules.halt_suspicious:
+        yield (
+            f"Refused for the same reason in an earlier run: {formatting.contacts(scan.suspected)} "
+            "of the ledger. A run tests one of them first, and halts again if it is refused."
+        )
 
 
 def _states_remark(scan: ScanProgress) -> Iterator[str]:

@@ -10,6 +10,9 @@ from dispatcher.cli.tables import new_table
 Line = tuple[str, str, int]
 """What was found, the reason or the name, and the number."""
 
+SHOWN_FILES = 20
+"""Files that are not read, or not to their end, of which the report says why."""
+
 MEANINGS = {
     "null_marker": "null markers, such as NULL",
     "repeated_header": "repeated headers, skipped",
@@ -27,6 +30,8 @@ def show_source(console: Console, campaign: str, report: SourceReport) -> None:
     table.add_section()
     table.add_row("all rows", "", f"{report.rows:,}", style="bold")
     console.print(table)
+    for sentence in report.unread[:SHOWN_FILES]:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def lines(report: SourceReport) -> Iterator[Line]:
@@ -38,6 +43,8 @@ def lines(report: SourceReport) -> Iterator[Line]:
     if report.listed is not None:
         yield "opt-out list", "values", report.listed
         yield "opt-out list", "contacts that it matches", report.suppressed
+    if report.opted_out:
+        yield "of the contacts", "left out by an opt-out or consent column", report.opted_out
     if report.expired:
         yield "of the contacts", "expired already", report.expired
     if report.same_person:

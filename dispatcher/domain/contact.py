@@ -32,7 +32,8 @@ class RejectedRow:
     """A row of the input that is not a valid contact, kept so that a person can correct it.
 
     ``line`` is the 1-based number of the row's first line, ``reason`` a stable identifier,
-    ``detail`` a sentence for people, ``raw`` the row's bytes (truncated if they are many).
+    ``detail`` a sentence for people without any value of the row, ``raw`` the row's bytes
+    (truncated if they are many).
     """
 
     file: str

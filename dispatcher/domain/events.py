@@ -21,11 +21,15 @@ from dispatcher.domain.status import (
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """The place of a rejected row, and its reason; nothing of its content."""
+    """The place of a rejected row, its reason, and what to do; nothing of its content.
+
+    ``detail`` is that of `RejectedRow`.
+    """
 
     file: str
     line: int
     reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ ADDRESS = "the list's addresses (source.columns.address)"
 TEXT = "the message (message.text)"
 TEMPLATE = "the template (platform.template)"
 SUPPRESSION = "the suppression list (rules.suppression_file: it may be the source itself)"
+OPT_OUT = "the columns that leave people out (rules.opt_out_columns, rules.consent_columns)"
 EXPIRY = (
     "the expiry (source.columns.expires_at, source.timezone, source.date_format; or the campaign "
     "was halted or stopped until its contacts expired)"
@@ -38,7 +39,7 @@ _BY_REASON = {
     Reason.IDENTITY: (MERGED, PERSON, LIST),
     Reason.NO_ADDRESS: (ADDRESS,),
     Reason.CHANNEL: (CHANNEL, LIST),
-    Reason.SUPPRESSED: (SUPPRESSION,),
+    Reason.SUPPRESSED: (SUPPRESSION, OPT_OUT),
     Reason.EXPIRED: (EXPIRY,),
     Reason.UNKNOWN_TIMEZONE: (ZONE,),
 }
@@ -58,6 +59,13 @@ def describe(kind: RefusalKind) -> str:
     """Return in one line what was refused, and which settings to look at."""
     return (
         f"most contacts are refused for the same reason ({kind}); the cause may be "
-        f"{', or '.join(suspects(kind))}. Correct it and run again. If these refusals are correct: "
-        "dispatcher resume --suspicious during the run, or rules.halt_suspicious = false"
+        f"{', or '.join(suspects(kind))}. Correct it and run again. {how_to_accept(kind)}"
+    )
+
+
+def how_to_accept(kind: RefusalKind) -> str:
+    """Return how an operator confirms that such refusals are correct."""
+    return (
+        f"If these refusals are correct: dispatcher run --accept-suspicious {kind.key}, for this "
+        "cause in that run; or dispatcher resume --suspicious during a run"
     )

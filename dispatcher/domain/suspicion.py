@@ -27,6 +27,9 @@ DECIDED = 0
 a rule of the campaign."""
 
 
+_KEY = re.compile(r"(rules|check|notify|open)/\d{1,3}/[0-9a-f]{8}")
+
+
 class Local(StrEnum):
     """What refuses contacts without a call to the platform."""
 
@@ -36,6 +39,11 @@ class Local(StrEnum):
 
 Stream = Step | Local
 """What answers are counted together: those of one step, or of the rules."""
+
+
+def is_key(text: str) -> bool:
+    """Return True if a text has the form of a kind's key."""
+    return _KEY.fullmatch(text) is not None
 
 
 def stream_of(key: str) -> Stream:
@@ -83,6 +91,13 @@ class RefusalKind:
 def is_send(stream: Stream) -> bool:
     """Return True for the answers to a step that sends a message."""
     return isinstance(stream, Step) and stream.is_send
+
+
+def is_alike(one: Stream, other: Stream) -> bool:
+    """Return True if an answer of one stream says something about a suspicion of the other."""
+    if one is Local.RULES or other is Local.RULES:
+        return one is other
+    return is_send(one) is is_send(other)
 
 
 def refusal_kind(

@@ -8,6 +8,7 @@ from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import Finish
 from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.next_step import Defer
+from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, SendBlock, Status
 from dispatcher.engine.local_quiet_hours import LocalQuietHours, UnknownZone
@@ -33,9 +34,11 @@ class CampaignRules:
     """The rules of one campaign; by default there are none.
 
     ``cap`` is the most messages for one person within ``cap_seconds`` in all campaigns, 0 for
-    no cap. While ``list_unproved`` returns True, no contact gets a message.
+    no cap. ``opt_out`` are the columns by which people are left out. While ``list_unproved``
+    returns True, no contact gets a message.
     ``list_names_addresses`` returns False while the suppression list has nothing but ids.
-    ``on_too_many`` is called once, when ``failure_rate`` is exceeded.
+    ``on_too_many`` is called once, when ``failure_rate`` is
+    exceeded.
     """
 
     one_per_person: bool = False
@@ -47,22 +50,28 @@ class CampaignRules:
     list_names_addresses: Callable[[], bool] = lambda: True
     failure_rate: FailureRate | None = None
     on_too_many: Callable[[], None] = lambda: None
+    opt_out: OptOutColumns | None = None
 
     def check(
         self, contact: Contact, conversation: Conversation | None, progress: Progress, now: float
     ) -> Finish | Defer | None:
         """Return what a rule demands instead of a send to the contact now; None if none does."""
-        if self.suppressed is not None:
-            if self.is_suppressed(contact, conversation, progress):
-                return Finish(Status.SKIPPED, Reason.SUPPRESSED)
-            if self._awaits_proof(contact, conversation, progress):
-                return Defer(HOLD_SECONDS, RetryReason.SUPPRESSION_LIST, progress)
+        has_list = self.suppressed is not None or self.opt_out is not None
+        if has_list and self.is_suppressed(contact, conversation, progress):
+            return Finish(Status.SKIPPED, Reason.SUPPRESSED)
+        if self.suppressed is not None and self._awaits_proof(contact, conversation, progress):
+            return Defer(HOLD_SECONDS, RetryReason.SUPPRESSION_LIST, progress)
         return self._check_quiet_hours(contact, progress, now)
 
     def is_suppressed(
         self, contact: Contact, conversation: Conversation | None, progress: Progress
     ) -> bool:
-        """Return True if the contact, or what the platform says of it, is on the list."""
+        """Return True if the contact, or what the platform says of it, is on the list.
+
+        So it is if its own columns say that the person wants no message.
+        """
+        if self.opt_out is not None and self.opt_out.declines(contact.attributes):
+            return True
         return self.suppressed is not None and self.suppressed(
             _ids(contact, conversation, progress), _addresses(contact, conversation, progress)
         )

@@ -1,7 +1,7 @@
 """One campaign's part of a run: its intake, its claims that are ready, its pause."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
@@ -38,6 +38,7 @@ class Campaign:
     where campaigns share them. With ``halt_suspicious`` it halts when most contacts are refused
     alike, before they are final. ``look_share`` is the share of its requests that looks at waiting
     sessions get while other contacts are ready, ``quota_share`` its part of all quotas.
+    ``accepted`` are keys of kinds of refusals for which it does not halt.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Campaign:
     halt_suspicious: bool = False
     look_share: float = SHARE
     quota_share: float = 1.0
+    accepted: Collection[str] = ()
 
 
 class CampaignRun:
@@ -204,7 +206,12 @@ def make_campaign_run(
     )
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
-        transitions, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
+        transitions,
+        events,
+        clock,
+        pool.probe_seconds,
+        enabled=campaign.halt_suspicious,
+        accepted=campaign.accepted,
     )
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock

@@ -160,7 +160,9 @@ class Intake:
                 duplicates=admitted.duplicates,
                 rejected=len(batch.rejected),
                 filtered=batch.filtered,
-                bad_rows=tuple(BadRow(row.file, row.line, row.reason) for row in batch.rejected),
+                bad_rows=tuple(
+                    BadRow(row.file, row.line, row.reason, row.detail) for row in batch.rejected
+                ),
                 file_done=position.file if position is not None and position.done else None,
                 empty_file=batch.empty_file,
                 irregularities=batch.irregularities,

@@ -6,22 +6,22 @@ contact at a time is a probe.
 """
 
 import asyncio
-from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer
+from dispatcher.domain.decided_refusals import NOT_FOUND, decided_kind
 from dispatcher.domain.decision import Finish
 from dispatcher.domain.events import Halted, Probed, Resumed
+from dispatcher.domain.held_refusals import HeldRefusals
 from dispatcher.domain.next_step import Defer
-from dispatcher.domain.status import HaltReason, Reason, RetryReason, Status, Step
+from dispatcher.domain.status import HaltReason, RetryReason, Status, Step
 from dispatcher.domain.suspects import describe
 from dispatcher.domain.suspicion import (
-    DECIDED,
-    Local,
     RefusalKind,
     Stream,
     SuspicionDetector,
-    is_send,
+    is_alike,
     refusal_kind,
     stream_of,
 )
@@ -37,46 +37,30 @@ AHEAD_SECONDS = 300.0
 knows of the suspicion after one refusal."""
 LEAST_QUIET_SECONDS = 2.0
 """The shortest time without an answer after which what is held is judged by the answers so far."""
-JUDGED_EACH = 25
-"""After how many answers of a step its refusals that are held are judged."""
 ALL = 1 << 30
 """More contacts than can be in flight."""
-_NOT_FOUND = 404
-_DECISIONS = frozenset(
-    {
-        Reason.CONVERSATION_GONE,
-        Reason.CHANNEL,
-        Reason.NO_IDENTITY,
-        Reason.NO_ADDRESS,
-        Reason.IDENTITY,
-    }
-)
-"""Ends without a send that a wrong setting or a wrong list causes for every contact."""
-_RULES = frozenset({Reason.SUPPRESSED, Reason.EXPIRED, Reason.UNKNOWN_TIMEZONE})
-"""The same for ends by a rule of the campaign, whatever the platform says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """A refusal that is not final yet; ``age`` is the number of answers of its step up to it."""
+    """A refusal that is not final yet."""
 
     in_flight: InFlight
     finish: Finish
     step: Step
     answer: Answer | None
-    kind: RefusalKind
-    age: int
 
 
 class RefusalGuard:
     """Holds, settles and puts back what is refused in one campaign.
 
-    Without ``enabled`` every refusal is final at once.
+    Without ``enabled`` every refusal is final at once. ``accepted`` are keys of kinds that a person
+    has said to be the contacts' own: such refusals are final at once.
     """
 
     def __init__(
         self, transitions: TransitionWriter, events: EventSink, clock: Clock, probe_seconds: float,
-        *, enabled: bool,
+        *, enabled: bool, accepted: Collection[str] = (),
     ) -> None:  # fmt: skip
         self._transitions = transitions
         self._events = events
@@ -84,13 +68,11 @@ class RefusalGuard:
         self._enabled = enabled
         self._probe_seconds = self._pause = probe_seconds
         self._detector = SuspicionDetector()
-        self._held: dict[Stream, deque[_Held]] = {
-            stream: deque() for stream in (Local.RULES, Step.CHECK, Step.NOTIFY, Step.OPEN)
-        }
-        self._waiting = 0
+        self._held = HeldRefusals[_Held]()
         self.judged: list[_Held] = []
         """Refusals that have turned out to be the contacts' own, and are not final yet."""
         self._approved: set[RefusalKind] = set()
+        self._accepted = frozenset(accepted)
         self._recalled: dict[str, Stream] = {}
         self._cleared = False
         self._probing = self._probe_refused = False
@@ -103,7 +85,7 @@ class RefusalGuard:
     @property
     def holding(self) -> int:
         """The number of contacts whose refusal is not final yet."""
-        return len(self.judged) + self._waiting
+        return len(self.judged) + self._held.waiting
 
     # what happens to contacts
 
@@ -117,16 +99,16 @@ class RefusalGuard:
         self._detector.accept(step)
         if self.kind is not None and self.kind.step is step:
             self._resume()
-        if self._recalled and any(_alike(step, one) for one in self._recalled.values()):
+        if self._recalled and any(is_alike(step, one) for one in self._recalled.values()):
             self._recalled.clear()
             self._cleared = True
-        if self._waiting:
+        if self._held.waiting:
             self._last_answer = self._clock.monotonic()
-            self._judge(step)
+            self.judged += self._held.take_judged(step, self._detector)
 
     def concerns(self, decision: object) -> bool:
         """Return True if a decision without a send may have a common cause."""
-        return isinstance(decision, Finish) and decision.reason in _DECISIONS | _RULES
+        return isinstance(decision, Finish) and decided_kind(decision.reason) is not None
 
     async def refuse(
         self, in_flight: InFlight, finish: Finish, step: Step, answer: Answer | None
@@ -137,7 +119,7 @@ class RefusalGuard:
             return await self._transitions.settle(
                 in_flight, finish.status, finish.reason, step, answer
             )
-        if kind in self._approved:
+        if kind in self._approved or (self._accepted and kind.key in self._accepted):
             self._detector.accept(kind.step)
             return await self._transitions.settle(
                 in_flight, finish.status, finish.reason, step, answer
@@ -151,10 +133,8 @@ class RefusalGuard:
             await self._put_back(kind)
         if self.kind is not None:
             return await self._defer(in_flight, kind)
-        age = self._detector.age(kind.step)
-        self._held[kind.step].append(_Held(in_flight, finish, step, answer, kind, age))
-        self._waiting += 1
-        self._judge(kind.step)
+        self._held.hold(_Held(in_flight, finish, step, answer), kind, self._detector)
+        self.judged += self._held.take_judged(kind.step, self._detector)
         return LEFT
 
     async def settle_judged(self) -> None:
@@ -171,15 +151,12 @@ class RefusalGuard:
 
         Return True if that halts the campaign.
         """
-        kind = self._detector.majority() if self._waiting else None
+        kind = self._detector.majority() if self._held.waiting else None
         halts = kind is not None and self.kind is None
         if kind is not None and halts:
             self._halt(kind)
             await self._put_back(kind)
-        for held in self._held.values():
-            self.judged.extend(held)
-            held.clear()
-        self._waiting = 0
+        self.judged += self._held.take_all()
         await self.settle_judged()
         return halts
 
@@ -216,7 +193,7 @@ class RefusalGuard:
             return []
         for claim in claims:
             suspected = claim.progress.suspected
-            if suspected is not None and not self._cleared:
+            if suspected is not None and not self._cleared and suspected not in self._accepted:
                 self._recalled[suspected] = stream_of(suspected)
         return claims[1:] if self._recalled else []
 
@@ -256,10 +233,7 @@ class RefusalGuard:
 
     async def _put_back(self, kind: RefusalKind) -> None:
         """Put back what is held; the refusals that are not alike are tried again, too."""
-        held = [one for queue in self._held.values() for one in queue]
-        for queue in self._held.values():
-            queue.clear()
-        self._waiting = 0
+        held = self._held.take_all()
         await asyncio.gather(*(self._defer(one.in_flight, kind) for one in held))
 
     async def _defer(self, in_flight: InFlight, kind: RefusalKind) -> Left:
@@ -267,39 +241,14 @@ class RefusalGuard:
         later = Defer(0.0, RetryReason.SUSPICIOUS, suspected)
         return await self._transitions.defer(in_flight, later, ahead=AHEAD_SECONDS)
 
-    def _judge(self, step: Stream) -> None:
-        """Judge what is held of a step, after every `JUDGED_EACH` answers."""
-        if self._detector.age(step) % JUDGED_EACH:
-            return
-        queue = self._held[step]
-        for _ in range(len(queue)):
-            held = queue.popleft()
-            if self._detector.is_judged(held.kind, held.age):
-                self.judged.append(held)
-                self._waiting -= 1
-            else:
-                queue.append(held)
-
-
-def _alike(one: Stream, other: Stream) -> bool:
-    """Return True if an answer of one stream says something about a suspicion of the other."""
-    if one is Local.RULES or other is Local.RULES:
-        return one is other
-    return is_send(one) is is_send(other)
-
 
 def _kind(
     in_flight: InFlight, finish: Finish, step: Step, answer: Answer | None
 ) -> RefusalKind | None:
     """Return the kind of a refusal that may have a common cause; None if it has its own meaning."""
     if answer is None:
-        if finish.reason is Reason.CONVERSATION_GONE:
-            return RefusalKind(Step.CHECK, _NOT_FOUND)
-        if finish.reason in _RULES:
-            return RefusalKind(Local.RULES, DECIDED, finish.reason)
-        known = finish.reason in _DECISIONS
-        return RefusalKind(Step.CHECK, DECIDED, finish.reason) if known else None
-    if finish.status is not Status.REJECTED and answer.status != _NOT_FOUND:
+        return decided_kind(finish.reason)
+    if finish.status is not Status.REJECTED and answer.status != NOT_FOUND:
         return None
     contact = in_flight.contact
     ids = (contact.conversation_id, in_flight.external_contact_id, contact.key)

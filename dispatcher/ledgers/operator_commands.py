@@ -158,7 +158,8 @@ def approve(
     """Refuse: only a running dispatcher knows what it halted for."""
     raise CommandError(
         "no dispatcher is running on this ledger, so none is halted; if most contacts are "
-        "refused for reasons of their own, run with rules.halt_suspicious = false"
+        "refused for reasons of their own, run with --accept-suspicious and the cause that the "
+        "halted run has named in its log"
     )
 
 

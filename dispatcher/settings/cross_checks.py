@@ -71,13 +71,35 @@ def _bundle(s: Settings) -> Finding | None:
 
 
 def _zone_column(s: Settings) -> Finding | None:
-    column, columns = s.rules.timezone_column, s.source.columns
+    column = s.rules.timezone_column
+    if not column or not _has_meaning(s, column):
+        return None
+    return f'is a known column: "{column}"', "name a column that has only the time zone"
+
+
+def _opt_out(s: Settings) -> Finding | None:
+    names = s.rules.opt_out_columns
+    if both := [one for one in names if one in s.rules.consent_columns]:
+        return (
+            f'has "{both[0]}", which is in rules.consent_columns as well',
+            "remove one of the two",
+        )
+    return _only_answers(s, names)
+
+
+def _only_answers(s: Settings, names: Sequence[str]) -> Finding | None:
+    """Report a column that is named for people's answers, and has something else."""
+    if taken := [name for name in names if _has_meaning(s, name)]:
+        return f'has a known column: "{taken[0]}"', "name a column that has only a yes or a no"
+    return None
+
+
+def _has_meaning(s: Settings, column: str) -> bool:
+    columns = s.source.columns
     plain = set(map(normal_name, s.source.attributes))
     own = {name for name in MEANINGS if name not in columns and normal_name(name) not in plain}
     taken = {*map(normal_name, own), *map(normal_name, columns.values())}
-    if not column or normal_name(column) not in taken:
-        return None
-    return f'is a known column: "{column}"', "name a column that has only the time zone"
+    return normal_name(column) in taken
 
 
 def _attributes(s: Settings) -> Finding | None:
@@ -139,6 +161,11 @@ TOGETHER = (
     Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
     Check(("source.watch", "source.path"), _stdin),
     Check(("rules.timezone_column", "source.columns"), _zone_column),
+    Check(("rules.opt_out_columns", "rules.consent_columns", "source.columns"), _opt_out),
+    Check(
+        ("rules.consent_columns", "source.columns"),
+        lambda s: _only_answers(s, s.rules.consent_columns),
+    ),
     Check(("source.attributes", "source.columns"), _attributes),
     Check(("source.header", "source.columns"), _header),
 )

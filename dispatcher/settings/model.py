@@ -73,6 +73,8 @@ class RulesSettings(SettingsSection):
     unknown_timezone: Literal["hold", "default", "reject"] = "hold"
     cap_messages: int = Field(default=0, ge=0, le=1000)
     cap_hours: float = Field(default=24.0, gt=0, le=87_600)
+    opt_out_columns: Texts = ()
+    consent_columns: Texts = ()
     suppression_file: str = ""
     suppression_columns: Texts = ()
     suppression_any_shape: bool = False

@@ -7,6 +7,7 @@ from datetime import UTC, tzinfo
 from typing import Literal, get_args
 
 from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.sources.rows.template import Template
 
 Meaning = Literal[
@@ -59,7 +60,7 @@ class RowRules:
     an empty cell, in any case. ``attributes`` are columns without a meaning, whatever their names
     look like. ``named`` are further columns that the settings name. ``mangled_numbers`` says what
     happens to an id that a spreadsheet has changed. ``lacks_zone`` is true if quiet hours are set
-    without a column of time zones.
+    without a column of time zones. ``opt_out`` are the columns by which people are left out.
 
     Raises:
         ValueError: a template is wrong, ``columns`` has a meaning that does not exist, or
@@ -81,6 +82,7 @@ class RowRules:
     named: Collection[str] = ()
     mangled_numbers: MangledNumbers = "reject"
     lacks_zone: bool = False
+    opt_out: OptOutColumns = field(default_factory=OptOutColumns)
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.columns) - set(MEANINGS)):

@@ -50,7 +50,7 @@ class EngineFixture:
     def __init__(
         self, answer=None, policy=None, pacer=None, latency=0.05, *, platform=None,
         states_per_call=1, rules=None, events=None, ledger=None, halt_suspicious=False,
-        look_share=0.25,
+        look_share=0.25, accepted=(),
     ):  # fmt: skip
         self.clock = VirtualClock()
         self.events = EventList() if events is None else events
@@ -61,6 +61,7 @@ class EngineFixture:
         self.rules = rules or CampaignRules()
         self.states_per_call = states_per_call
         self.halt_suspicious = halt_suspicious
+        self.accepted = accepted
         self.look_share = look_share
         self.pool = self.make_pool(self.connections())
         self.breaker = self.pool.clients[0].breaker
@@ -80,6 +81,7 @@ class EngineFixture:
         campaign = Campaign(
             "play", source, self.ledger, self.events, self.policy, self.rules,
             halt_suspicious=self.halt_suspicious, look_share=self.look_share,
+            accepted=self.accepted,
         )  # fmt: skip
         return make_campaign_run(
             campaign, self.pool, self.clock, ContactLimit(limit), lambda: 1.0, self.states_per_call

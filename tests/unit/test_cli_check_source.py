@@ -1,10 +1,17 @@
 """``dispatcher check``: the columns of the files, and with --source all of their rows."""
 
+import asyncio
+import gzip
+
 import pytest
 from click.testing import CliRunner
 
 from dispatcher.app.source_check import probable_encoding
 from dispatcher.cli import cli
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.errors import ExitCode
+from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ports import Batch
 from dispatcher.sources.suppression.last_size import LastSize
 
 CONFIG = """
@@ -85,6 +92,45 @@ def test_the_rows_are_read_only_if_that_was_asked_for(check):
     """Without --source the columns alone are checked; a path may follow it."""
     assert "all rows" not in check(HEADER)[1]
     assert "all rows 0" in check(HEADER, "--source", "contacts.csv")[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (b"", "the source has no rows: a run would send nothing"),
+        (
+            b",x-1,Ada,open,,,\nc2,1.5E+15,Ben,open,,,\nc3,x-3,Eva,done,,,\n",
+            "0 of 3 rows would become a contact: a run would send nothing (no_id: 1",
+        ),
+    ],
+    ids=["empty", "all bad"],
+)
+def test_a_source_with_which_a_run_would_send_nothing_ends_as_the_run(check, rows, words):
+    """The report is shown as well, and the exit code is that of ``run --once``."""
+    code, found = check(HEADER + rows, "--source", listed="# nobody\n")
+    assert code == ExitCode.NO_ROWS
+    assert words in found
+    assert "all rows" in found
+
+
+def test_a_campaign_that_has_begun_may_have_nothing_new(check, tmp_path):
+    """An empty export is right then; one whose rows are all bad is not."""
+
+    async def admit_one():
+        async with await SqliteLedger.open(tmp_path / "ledger.db", "carts") as ledger:
+            await ledger.admit(Batch([Contact("k", "c", "Hello")]), 0.0, 0)
+
+    asyncio.run(admit_one())
+    assert check(HEADER, "--source")[0] == 0
+    assert check(HEADER + b",x-1,Ada,open,,,\n", "--source")[0] == ExitCode.NO_ROWS
+
+
+def test_a_file_that_is_not_read_to_its_end_is_named(check):
+    data = gzip.compress(HEADER + PEOPLE * 50)[:-9]
+    code, words = check(data, "--source", listed="# nobody\n")
+    assert code == 0
+    assert "contacts.csv:" in words
+    assert "the gzip content is cut short" in words
 
 
 PEOPLE = "".join(f"c{n},x-{n},Ada,open,,,\n" for n in range(20)).encode()

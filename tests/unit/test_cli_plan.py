@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,9 @@ from click.testing import CliRunner
 from dispatcher.app import dry_run
 from dispatcher.cli import cli
 from dispatcher.domain.forecast import Forecast, SampleTotals
-from dispatcher.domain.status import Reason, RetryReason, Status
+from dispatcher.domain.foreseen_halt import ForeseenHalt
+from dispatcher.domain.status import Reason, RetryReason, Status, Step
+from dispatcher.domain.suspicion import RefusalKind
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 
 
@@ -64,7 +67,7 @@ def test_programs_read_every_estimate_with_its_bounds(invoke):
     result, _ = invoke(made(), "--json")
     plan = json.loads(result.stdout)
     assert plan["rows"]["rejected"] == {"no_id": 4}
-    assert plan["ledger"] == {"waiting": 0, "in_doubt": 3}
+    assert plan["ledger"] == {"waiting": 0, "suspected": 0, "in_doubt": 3}
     every = plan["requests"]["all"]
     assert every["low"] < every["estimate"] == 2200 < every["high"]
     assert plan["deferred"]["not_ended"]["estimate"] == 100
@@ -87,3 +90,14 @@ def test_the_others_are_done_before_sessions_that_stay_as_they_are(invoke):
     assert seconds == pytest.approx(1800 / 0.75 / (5 * 0.98), rel=0.01)
     words = " ".join(invoke(made(1000))[0].stdout.split())
     assert "checking them again takes up to 25% of the quota (retry.waiting_share)" in words
+
+
+def test_a_halt_that_is_foreseen_is_said(invoke):
+    """In words and in JSON; a plan without one says none."""
+    halting = replace(made(), halt=ForeseenHalt(RefusalKind(Step.CHECK, 404), 40, 50, 26))
+    result, _ = invoke(halting)
+    assert result.exit_code == 0
+    assert "A run would halt: 40 of 50 contacts whose state was read (80%)" in result.stdout
+    assert json.loads(invoke(halting, "--json")[0].stdout)["would_halt"]["share"] == 0.8
+    assert "would halt" not in invoke(made())[0].stdout
+    assert json.loads(invoke(made(), "--json")[0].stdout)["would_halt"] is None

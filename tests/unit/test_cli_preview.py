@@ -72,7 +72,7 @@ def test_people_read_it_without_credentials(invoke, tmp_path):
     assert "c-1\t23\t\tHello Ada, how is Rome?" in result.stdout
     assert "6 rows: 4 messages, 0 filtered." in result.stdout
     assert "Fallbacks used: first_name 1." in result.stdout
-    assert "On the suppression list: 1" in result.stdout
+    assert "On the suppression list, or opted out: 1" in result.stdout
     assert not (tmp_path / "ledger.db").exists()
 
 

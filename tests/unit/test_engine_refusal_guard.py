@@ -1,6 +1,7 @@
 """Contacts that are refused alike: the campaign halts before one of them is final."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -114,6 +115,20 @@ async def test_the_run_goes_on_when_a_person_says_so():
     assert await running is RunOutcome.DONE
     assert engine.ledger.count(Status.REJECTED) == 300
     assert not engine.stream.approve("play")
+
+
+@in_virtual_time
+async def test_a_cause_that_was_accepted_before_the_run_is_final_and_no_other_one():
+    """A first run names the cause; the next one passes it, also for what was put back for it."""
+    first = guarded(foreign_list)
+    await first.pipeline(*batches(100)).run()
+    (cause,) = re.findall(r"--accept-suspicious (\S+),", halts(first)[0])
+    again = guarded(foreign_list, ledger=first.ledger, accepted=[cause])
+    assert await again.pipeline(workers=16).run() is RunOutcome.DONE
+    assert statuses(again) == {Status.REJECTED}
+    other = guarded(wrong_sender, accepted=[cause])
+    assert await other.pipeline(*batches(100)).run() is RunOutcome.HALTED
+    assert statuses(other) == {Status.READY}
 
 
 @in_virtual_time

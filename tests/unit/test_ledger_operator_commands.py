@@ -180,5 +180,5 @@ def test_only_replayable_contacts_can_be_selected(path):
 
 
 def test_a_suspicion_is_approved_by_a_running_dispatcher_alone(path):
-    with pytest.raises(CommandError, match=r"rules\.halt_suspicious = false"):
+    with pytest.raises(CommandError, match="--accept-suspicious"):
         order(path, "approve")

@@ -14,6 +14,8 @@ from tests.support.packed import STREAM_PACKERS, zip_files
 HEADER = b"conversation_id,a\n"
 ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(5000)]
 PLAIN = HEADER + b"".join(ROWS)
+NAMES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
+
 all_packers = pytest.mark.parametrize("suffix", STREAM_PACKERS)
 
 
@@ -62,6 +64,9 @@ def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     assert ids[:5000] == [f"c{number}" for number in range(5000)]
     assert set(ids[5000:]) <= {"x0", "x1"}
     assert [(row.reason, row.line) for row in rejected] == [("unreadable", len(ids) + 2)]
+    name = NAMES[suffix]
+    assert f"the {name} content is cut short" in rejected[0].detail
+    assert f"write or copy the file again ({name} -t tests it)" in rejected[0].detail
     assert batches[-1].position is not None
     assert batches[-1].position.done
 
@@ -82,6 +87,7 @@ def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", STREAM_PACKERS[suffix](PLAIN) + b"garbage")
     assert len(ids) == 5000
     assert [row.reason for row in rejected] == ["unreadable"]
+    assert NAMES[suffix] in rejected[0].detail
 
 
 @all_packers
@@ -94,7 +100,8 @@ def test_what_is_not_compressed_is_read_whatever_its_name_says(tmp_path, suffix)
 @all_packers
 def test_what_is_not_compressed_and_no_text_either_is_refused(tmp_path, suffix):
     """The file is not silently passed over."""
-    with pytest.raises(SourceError, match="not readable as a line of CSV"):
+    words = f"not readable as a line of CSV.* is that of a {NAMES[suffix]} file"
+    with pytest.raises(SourceError, match=words):
         read(tmp_path / f"a.csv{suffix}", bytes(100))
 
 

@@ -113,6 +113,9 @@ async def test_a_bad_header_later_stops_nothing(tmp_path):
         (row,) = bad.rejected
         assert (row.file, row.line, row.reason) == (str(tmp_path / "a.csv"), 1, "header")
         assert row.raw == b"conversation_id,text"
+        assert row.detail.startswith("the header has a column 'text'")
+        assert 'source.attributes = ["text"]' in row.detail
+        assert "Then restart" in row.detail
         assert bad.position is None
         write(tmp_path / "c.csv", "c3")
         assert ids([await anext(batches)]) == ["c3"]

@@ -44,5 +44,7 @@ def test_files_are_counted_apart_and_a_good_one_has_no_line():
 
 
 def test_a_line_has_nothing_of_the_row():
-    (line, _) = lines(read([("a", 2, "date")], done="a"))
-    assert set(line) == {"event", "log_level", "campaign", "file", "row_line", "reason"}
+    """What is wrong and what to do is there; `RejectedRow.detail` never has a value of the row."""
+    (line, _) = lines(read([("a", 2, "header", "the header has no column 'x'")], done="a"))
+    assert set(line) == {"event", "log_level", "campaign", "file", "row_line", "reason", "detail"}
+    assert line["detail"] == "the header has no column 'x'"

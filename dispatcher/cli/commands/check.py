@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import click
-from rich.console import Console
 
 from dispatcher import app
 from dispatcher.app import source_check
 from dispatcher.cli.config import CONFIGURED, SettingsOptions, check_options
+from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG, say
+from dispatcher.cli.missing_rows import missing_in_source
 from dispatcher.cli.options import debug_option
 from dispatcher.cli.source_report import show_source
 from dispatcher.domain.errors import ExitCode, list_mistakes
@@ -45,22 +46,28 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
     click.echo(f"The configuration of {campaigns} {settings.title} is fine.")
     for line in app.describe_lists(settings):
         click.echo(line)
-    if reads_source:
-        _check_sources(settings)
+    missing = _check_sources(settings) if reads_source else []
+    for line in missing:
+        say(line)
+    ending = ExitCode.NO_ROWS if missing else ExitCode.DONE
     if not online:
-        return ExitCode.DONE
+        return ending
     findings = app.check_online(settings)
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
-    return ExitCode.DONE if all(finding.ok for finding in findings) else ExitCode.PLATFORM
+    return ending if all(finding.ok for finding in findings) else ExitCode.PLATFORM
 
 
-def _check_sources(settings: Settings) -> None:
-    console, problems = Console(), list[str]()
+def _check_sources(settings: Settings) -> list[str]:
+    """Show what each source has, and return of each without a good row what is wrong with it."""
+    console, problems, missing = OutputConsole(), list[str](), list[str]()
     for campaign in settings.campaigns:
         view = settings.only(campaign)
         report = source_check.check_source(view)
         show_source(console, view.campaign, report)
         problems += [report.list_problem] if report.list_problem else []
+        if words := missing_in_source(report):
+            missing.append(f"campaign {campaign.name}: {words}")
     if problems:
-        raise SourceError(list_mistakes(problems))
+        raise SourceError(list_mistakes([*problems, *missing]))
+    return missing

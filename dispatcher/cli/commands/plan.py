@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from dispatcher.app import dry_run
-from dispatcher.cli import plan_report
+from dispatcher.cli import foreseen_halt, plan_report
 from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
@@ -82,6 +82,8 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     console.print(plan_report.rows_table(settings.campaign, report))
     console.print(plan_report.outcomes_table(report.estimate))
     console.print(plan_report.requests_table(report.estimate))
+    if report.halt is not None:
+        console.print(foreseen_halt.sentence(report.halt), highlight=False, soft_wrap=True)
     for line in plan_report.remarks(settings, report, seconds, ended_after):
         console.print(line, highlight=False, soft_wrap=True)
     return ExitCode.DONE

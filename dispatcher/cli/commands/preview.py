@@ -101,7 +101,9 @@ def _counts(found: previews.Preview) -> list[str]:
         columns = ", ".join(f"{name} {n:,}" for name, n in found.fallbacks.most_common())
         lines.append(f"Fallbacks used: {columns}.")
     if found.suppressed:
-        lines.append(f"On the suppression list: {found.suppressed:,}; they get no message.")
+        lines.append(
+            f"On the suppression list, or opted out: {found.suppressed:,}; they get no message."
+        )
     return lines
 
 

@@ -13,6 +13,7 @@ from dispatcher.cli.missing_rows import missing_rows
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.cli.progress import is_live, progress_view
 from dispatcher.domain.errors import ExitCode
+from dispatcher.domain.suspicion import is_key
 from dispatcher.settings import Settings, warnings
 from dispatcher.telemetry.stats.merge import merge_snapshots
 
@@ -64,6 +65,14 @@ _OUTCOMES = {
     is_flag=True,
     help="Accept a ledger that is a copy; messages sent after it was made are sent again.",
 )
+@click.option(
+    "--accept-suspicious",
+    "accepted",
+    multiple=True,
+    metavar="CAUSE",
+    callback=lambda _context, _option, causes: _check_causes(causes),
+    help="Do not halt for this cause, such as check/404/e3b0c442: a halted run and plan name it.",
+)
 @progress_option
 @debug_option
 def run(  # noqa: PLR0913 - one parameter for each option
@@ -74,6 +83,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     wait_limit: float | None,
     log_format: str | None,
     adopt: bool,
+    accepted: tuple[str, ...],
     progress: bool | None,
 ) -> int:
     """Send to every contact of the source, and to those that are left in the ledger.
@@ -95,12 +105,23 @@ def run(  # noqa: PLR0913 - one parameter for each option
     settings = options.load_settings(
         {"engine.wait_limit_seconds": wait_limit, "telemetry.log_format": log_format}
     )
+    if accepted and len(settings.campaigns) > 1:
+        raise click.UsageError(
+            f"--accept-suspicious is for one campaign: --campaign, one of {settings.title}"
+        )
     for warning in warnings(settings):
         say(f"warning: {warning}")
     console = RunConsole()
     live = is_live(console, progress)
     view = progress_view(console, live=live)
-    result = app.run(_quieter(settings, live=live), view, once=once, limit=limit, adopt=adopt)
+    result = app.run(
+        _quieter(settings, live=live),
+        view,
+        once=once,
+        limit=limit,
+        adopt=adopt,
+        accepted=accepted,
+    )
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
@@ -108,6 +129,15 @@ def run(  # noqa: PLR0913 - one parameter for each option
     code, words = _ending(result, limited=limit is not None)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
+
+
+def _check_causes(causes: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [cause for cause in causes if not is_key(cause)]:
+        raise click.BadParameter(
+            f"{wrong[0]!r} is not the name of a cause, such as check/404/e3b0c442; a run that "
+            "halts names it in its log, and so does dispatcher plan"
+        )
+    return causes
 
 
 def _ending(result: app.RunResult, *, limited: bool) -> tuple[ExitCode, str]:

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Protocol
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State
+from dispatcher.domain.decided_refusals import decided_kind
 from dispatcher.domain.decision import DecisionPolicy, Finish
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.forecast import (
@@ -20,9 +22,11 @@ from dispatcher.domain.forecast import (
     forecast_unchecked,
     forecast_without_states,
 )
+from dispatcher.domain.foreseen_halt import ForeseenHalt, HaltForecast
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, Status, Step
+from dispatcher.domain.suspicion import Local, RefusalKind, refusal_kind
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.ports import Batch, Claim, Clock, Platform, Position, Source
@@ -62,21 +66,24 @@ class DryRunOptions:
 
     ``workers`` is how many reads are under way at most, ``ended_after`` how many seconds a
     closed session is assumed to take until it is ended. ``rules`` are the campaign's: those
-    about people are applied to what the rows and the ledger contain.
+    about people are applied to what the rows and the ledger contain. ``halt_suspicious`` says
+    whether the run would halt when most contacts are refused alike.
     """
 
     sample: int | None
     workers: int
     ended_after: float
     rules: CampaignRules = field(default_factory=CampaignRules)
+    halt_suspicious: bool = True
 
 
 @dataclass(slots=True)
 class ScanProgress:
     """Counts of what was read so far.
 
-    ``waiting`` are contacts that were in the ledger before, ``later`` those that are not due
-    yet, ``last_due`` (seconds since the epoch) the latest due time among them. ``to_check`` are
+    ``waiting`` are contacts that were in the ledger before, ``suspected`` those of them that an
+    earlier run put back since most were refused alike, ``later`` contacts that are not due yet,
+    ``last_due`` (seconds since the epoch) the latest due time among them. ``to_check`` are
     contacts whose decision needs a state, ``checked`` those whose state was read, ``unread``
     those whose state could not be read.
     """
@@ -87,6 +94,7 @@ class ScanProgress:
     filtered: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
+    suspected: int = 0
     later: int = 0
     last_due: float = 0.0
     to_check: int = 0
@@ -104,6 +112,8 @@ class DryRunReport:
     in_doubt: int
     longest_wait: float
     """The longest wait of a contact, for its session or its due time, in seconds at least."""
+    halt: ForeseenHalt | None = None
+    """Why the run would halt before it is done, if it would; the estimate is without the halt."""
 
 
 class DryRun:
@@ -124,6 +134,7 @@ class DryRun:
         self._randbelow = randbelow
         self._unchecked = SampleTotals()
         self._checked = SampleTotals()
+        self._halt = HaltForecast()
         self.progress = ScanProgress()
         """How far the run has come."""
 
@@ -139,14 +150,18 @@ class DryRun:
                 estimate = self._checked.estimate(self.progress.to_check)
         until_due = max(0.0, self.progress.last_due - self._clock.time())
         wait = max(until_due, self._checked.seconds)
+        halt = self._halt.halt() if self._options.halt_suspicious else None
         return DryRunReport(
-            self.progress, estimate.plus(self._unchecked), self._ledger.in_doubt, wait
+            self.progress, estimate.plus(self._unchecked), self._ledger.in_doubt, wait, halt
         )
 
     async def _contacts_to_check(self) -> AsyncGenerator[Claim, None]:
         """Yield every contact whose state a run would read; count the others."""
         for claim in self._ledger.waiting():
             self.progress.waiting += 1
+            if claim.progress.suspected is not None:
+                self.progress.suspected += 1
+                self._halt.recall(claim.progress.suspected)
             if self._needs_check(claim):
                 yield claim
         async with aclosing(self._source.batches(self._ledger.positions())) as batches:
@@ -169,6 +184,11 @@ class DryRun:
         now, due = self._clock.time(), claim.contact.not_before
         unchecked = forecast_unchecked(claim.contact, claim.progress, self._policy, now)
         unchecked = unchecked or self._forecast_by_rules(claim, now)
+        kind = decided_kind(unchecked.reason) if unchecked is not None else None
+        if kind is not None:
+            self._halt.refuse(kind)
+        elif not _has_waited(claim.progress):
+            self._halt.accept(Local.RULES)
         if unchecked is not None:
             self._unchecked.add(unchecked)
             return False
@@ -198,10 +218,10 @@ class DryRun:
             async for claim in claims:
                 yield claim
             return
-        reservoir: Reservoir[Claim] = Reservoir(self._options.sample, self._randbelow)
+        reservoir: Reservoir[tuple[int, Claim]] = Reservoir(self._options.sample, self._randbelow)
         async for claim in claims:
-            reservoir.offer(claim)
-        for claim in reservoir.kept:
+            reservoir.offer((reservoir.offered, claim))
+        for _, claim in sorted(reservoir.kept, key=itemgetter(0)):  # a run has them in this order
             yield claim
 
     async def _check_all(
@@ -232,11 +252,30 @@ class DryRun:
         if answer is None:
             self.progress.unread += 1
             return
-        self._checked.add(self._forecast(claim.contact, claim.progress, answer))
+        kind = classify(Step.CHECK, answer)
+        expected = self._forecast(claim.contact, claim.progress, answer, kind)
+        self._checked.add(expected)
         self.progress.checked += 1
+        self._foresee_halt(claim, answer, kind, expected)
 
-    def _forecast(self, contact: Contact, progress: Progress, answer: Answer) -> Forecast:
-        kind, conversation = classify(Step.CHECK, answer), answer.conversation
+    def _foresee_halt(
+        self, claim: Claim, answer: Answer, kind: AnswerKind, expected: Forecast
+    ) -> None:
+        """Count a state check as a run does that halts when most are refused alike."""
+        if kind is AnswerKind.REFUSED:
+            self._halt.refuse(_refusal(claim.contact, answer))
+        elif kind in (AnswerKind.ACCEPTED, AnswerKind.GONE):
+            waits = expected.wait_reason is not None
+            refusal = None if waits else decided_kind(expected.reason)
+            if refusal is not None:
+                self._halt.refuse(refusal)
+            elif not (waits and _has_waited(claim.progress)):
+                self._halt.accept(Step.CHECK)
+
+    def _forecast(
+        self, contact: Contact, progress: Progress, answer: Answer, kind: AnswerKind
+    ) -> Forecast:
+        conversation = answer.conversation
         if kind is AnswerKind.FORBIDDEN:
             return Forecast(Status.PARKED, Reason.FORBIDDEN_CONTACT, checks=2)
         if kind is AnswerKind.GONE:
@@ -245,3 +284,13 @@ class DryRun:
             return Forecast(Status.REJECTED, Reason.REFUSED, checks=1)
         now, ended_after = self._clock.time(), self._options.ended_after
         return forecast(contact, conversation, progress, self._policy, now, ended_after)
+
+
+def _has_waited(progress: Progress) -> bool:
+    return progress.engaged_since is not None or progress.not_ended_since is not None
+
+
+def _refusal(contact: Contact, answer: Answer) -> RefusalKind:
+    """Return the kind of a state check's refusal; its words may have what is the contact's own."""
+    ids = (contact.conversation_id, contact.external_contact_id, contact.key)
+    return refusal_kind(Step.CHECK, answer.status, answer.words, (*ids, contact.address))

@@ -82,6 +82,14 @@ class DryRunView:
             counts = totals.count_started(*self._stored)
         return counts.get("sending", 0) + counts.get("in_doubt", 0)
 
+    @property
+    def has_contacts(self) -> bool:
+        """Whether the campaign has had a contact, whatever became of it."""
+        if self._stored is None:
+            return False
+        with translated_errors(self._path):
+            return totals.campaign_totals(*self._stored).admitted > 0
+
     def positions(self) -> Mapping[str, Position]:
         """Return how far each file was read, by fingerprint."""
         if self._stored is None:

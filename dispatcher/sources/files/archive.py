@@ -94,4 +94,4 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]
     except NotImplementedError:  # a feature of zip that the standard library does not have
         raise DamagedError("the zip archive uses a feature that is not read; unpack it") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DamagedError(f"the zip archive is corrupt ({error})") from error
+        raise DamagedError(f"the zip archive is corrupt ({error}); write it again") from error

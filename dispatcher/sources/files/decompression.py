@@ -190,7 +190,9 @@ def _units(raw: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
                 if unit.eof:
                     break
             if not unit.eof:
-                raise DamagedError(f"the {compression} content is cut short")
+                raise DamagedError(
+                    f"the {compression} content is cut short; {_remedy(compression)}"
+                )
             rest = unit.unused_data
 
 
@@ -200,4 +202,12 @@ def _steps(unit: _Unit, piece: bytes, compression: Compression) -> Iterator[byte
         while isinstance(unit, _Bounded) and unit.is_full:
             yield unit.decompress(b"")
     except (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError) as error:  # bz2 has OSError
-        raise DamagedError(f"the {compression} content is corrupt ({error})") from error
+        raise DamagedError(
+            f"the {compression} content is corrupt ({error}); {_remedy(compression)}"
+        ) from error
+
+
+def _remedy(compression: Compression) -> str:
+    return (
+        f"what is behind this is not read: write or copy the file again ({compression} -t tests it)"
+    )

@@ -116,11 +116,13 @@ class FolderSource:
         try:
             read_content(content, start, self._rules, self._layout, channel)
         except ColumnsError as error:
-            row = RejectedRow(content.name, error.line, "header", error.detail, error.raw)
+            detail = f"{error.detail}. Then restart, or write the file again: it is not done"
+            row = RejectedRow(content.name, error.line, "header", detail, error.raw)
             channel.put(Batch((), (row,)))
             return
         except MissingPackageError as error:
-            row = RejectedRow(content.name, 1, "format", error.detail, b"")
+            detail = f"{error.detail}. Then restart: the file is not done"
+            row = RejectedRow(content.name, 1, "format", detail, b"")
             channel.put(Batch((), (row,)))
             return
         except UnreadableFormatError as error:

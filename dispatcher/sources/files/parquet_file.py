@@ -56,7 +56,9 @@ class ParquetTable:
                 yield from self._group_lines(index, skipped)
                 skipped = 0
         except self._errors as error:
-            raise DamagedError(f"the Parquet content is corrupt ({error})") from error
+            raise DamagedError(
+                f"the Parquet content is corrupt ({error}); write it again"
+            ) from error
 
     def _group_lines(self, index: int, skipped: int) -> Iterator[bytes]:
         batches = self._file.iter_batches(_BATCH_ROWS, row_groups=[index], use_threads=False)

@@ -63,7 +63,9 @@ class WorkbookTable:
         try:
             yield from self._sheet.iter_rows(min_row=max(first, 1), values_only=True)
         except Exception as error:
-            raise DamagedError(f"the workbook is corrupt ({type(error).__name__})") from error
+            raise DamagedError(
+                f"the workbook is corrupt ({type(error).__name__}); save it again"
+            ) from error
 
     def _line(self, row: Sequence[Any]) -> bytes:
         extra = (f"column {number}" for number in range(len(self.names) + 1, len(row) + 1))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from dispatcher.sources.options import MEANINGS, RowRules, normal_name
+from dispatcher.sources.rows.opt_out_names import Kind, opt_out_kind
 from dispatcher.sources.rows.template import Template
 
 _SYNONYMS = {
@@ -41,12 +42,14 @@ class ResolvedColumns:
 
     ``names`` are in the file's order, and those that the settings use are spelled as there.
     ``problems`` are sentences that say what is wrong and what to write. ``taken`` are the names
-    that the settings use and that were found.
+    that the settings use and that were found. ``as_in_file`` says that the names are those of the
+    file, and none is empty.
     """
 
     names: tuple[str, ...]
     problems: tuple[str, ...]
     taken: frozenset[str]
+    as_in_file: bool
 
 
 class ColumnNames:
@@ -59,12 +62,14 @@ class ColumnNames:
         self._attributes = frozenset(rules.attributes)
         self._plain = frozenset(map(normal_name, rules.attributes))
         self._mapped = rules.columns
-        self._named = tuple(rules.named)
+        opt_out = (*rules.opt_out.opt_out, *rules.opt_out.consent)
+        self._named = (*rules.named, *opt_out)
         self._lacks_zone = rules.lacks_zone
+        self._opt_out = rules.opt_out
         self._templates = {"text": rules.text, "subject": rules.subject}
         self._spelling: dict[str, str] = {}
         """The name as the settings spell it, by its normal form."""
-        for name in rules.named:
+        for name in self._named:
             self._use(name)
         self.columns = {
             meaning: self._use(rules.column(meaning))
@@ -76,7 +81,7 @@ class ColumnNames:
             self._use(name)
         self.needed = tuple(
             dict.fromkeys(
-                map(self.spelled, (*rules.columns.values(), *rules.filter, *rules.needed))
+                map(self.spelled, (*rules.columns.values(), *rules.filter, *rules.needed, *opt_out))
             )
         )
         """The columns that the settings name, which a file must have."""
@@ -85,6 +90,10 @@ class ColumnNames:
     def normal_names(self) -> frozenset[str]:
         """The columns that the settings use, in the form in which names are compared."""
         return frozenset(self._spelling)
+
+    def is_used(self, name: str) -> bool:
+        """Return True if the settings use the column with this name of a file."""
+        return normal_name(name) in self._spelling
 
     def spelled(self, name: str) -> str:
         """Return the name under which a column of the settings is in a resolved row."""
@@ -136,7 +145,8 @@ class ColumnNames:
         for name, own in zip(names, resolved, strict=True):
             if own and own not in taken and not self._is_plain(name):
                 problems += self._look_alike(name, taken)
-        return ResolvedColumns(resolved, tuple(problems), taken)
+        as_in_file = resolved == tuple(names) and all(resolved)
+        return ResolvedColumns(resolved, tuple(problems), taken, as_in_file)
 
     def suggestion(self, names: Iterable[str]) -> str:
         """Return the name that is most like the conversation id's; empty if none is like it.
@@ -197,6 +207,9 @@ class ColumnNames:
                 f'source.attributes = ["{name}"] if it is something else'
             )
             return
+        if kind := opt_out_kind(_words(name)):
+            yield _left_out(name, kind, getattr(self._opt_out, kind))
+            return
         for meaning in MEANINGS:
             is_same = normal_name(name) == normal_name(meaning)
             is_free = self.columns.get(meaning) not in taken and meaning not in self._mapped
@@ -210,6 +223,20 @@ class ColumnNames:
 
 
 _SUGGESTED = 0.7
+
+
+def _left_out(name: str, kind: Kind, named: Iterable[str]) -> str:
+    """Say of a column which may say that people want no message that it has no effect."""
+    value = "yes" if kind == "opt_out" else "no"
+    line = ", ".join(f'"{one}"' for one in (*named, name))
+    return (
+        f"has a column {name!r}, which looks like {_KINDS[kind]}, and people with a {value} there "
+        f"would get a message. Write rules.{kind}_columns = [{line}] to leave them out, or "
+        f'source.attributes = ["{name}"] if it is something else'
+    )
+
+
+_KINDS = {"opt_out": "an opt-out", "consent": "a consent"}
 
 
 def spellings(name: str) -> frozenset[str]:

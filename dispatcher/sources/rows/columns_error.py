@@ -23,8 +23,8 @@ class ColumnsError(SourceError):
         *,
         of_first_line: bool = True,
     ) -> None:
-        self.detail = "; ".join(problems)
         subject = "the header " if of_first_line else ""
-        super().__init__(f"{file}: {subject}{self.detail}")
+        self.detail = subject + "; ".join(problems)
+        super().__init__(f"{file}: {self.detail}")
         self.line = line
         self.raw = raw[:RAW_LIMIT]

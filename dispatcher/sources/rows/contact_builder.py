@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.ids import canonical_id
+from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.domain.status import Irregularity
 from dispatcher.sources.options import MEANINGS, RowRules
 from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns, spellings
@@ -88,6 +89,11 @@ class ContactBuilder:
         self._header = spellings(self._meanings["conversation_id"])
         self._is_ordinary = self._ordinary()
         self._is_ordinary_number = ordinary_number(self._null_starts)
+        self._opt_out = OptOutColumns(
+            tuple(map(self.columns.spelled, rules.opt_out.opt_out)),
+            tuple(map(self.columns.spelled, rules.opt_out.consent)),
+        )
+        self._has_opt_out = bool(self._opt_out)
         self._mangled = MangledNumbers() if rules.mangled_numbers == "reject" else None
 
     def _ordinary(self) -> Callable[[str], re.Match[str] | None]:
@@ -117,6 +123,8 @@ class ContactBuilder:
             resolved = self._resolve(names)
         if resolved.problems:
             raise InvalidRowError("columns", "; ".join(resolved.problems))
+        if resolved.as_in_file:
+            return self.build({n: cell for n, cell in row.items() if cell and not cell.isspace()})
         return self.build(
             {
                 name: cell
@@ -160,6 +168,8 @@ class ContactBuilder:
             if cell is not None and cell[0] in self._null_starts and self._is_null(cell):
                 del row[name]
                 nulls = {*nulls, name}
+        if self._has_opt_out:
+            self._check_opt_out(row)
         key = get(columns["contact_key"])
         external = get(columns["external_contact_id"])
         address = get(columns["address"])
@@ -218,6 +228,15 @@ class ContactBuilder:
                 "characters",
             )
         return canonical_id(value)
+
+    def _check_opt_out(self, row: Mapping[str, str]) -> None:
+        """Reject a row that says neither yes nor no where the person says it."""
+        column = self._opt_out.unclear(row)
+        if column is not None:
+            raise InvalidRowError(
+                "unclear_opt_out",
+                f"column {column!r} says neither yes nor no; write one of them, or leave it empty",
+            )
 
     def _key(self, value: str) -> str | None:
         value, column = value.strip(), self._meanings["contact_key"]

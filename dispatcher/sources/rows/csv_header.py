@@ -11,7 +11,7 @@ from dispatcher.sources.options import Layout, normal_name
 from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
-from dispatcher.sources.rows.format import csv_delimiter, shape_of
+from dispatcher.sources.rows.format import csv_delimiter, named_compression, shape_of
 from dispatcher.sources.rows.line_reader import LineReader, LongLine
 
 _SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?\r?', re.IGNORECASE)
@@ -55,8 +55,7 @@ def read_header(
         reader.take()
         own_names = names or ()
     if not own_names:
-        problem = "is not readable as a line of CSV in UTF-8; save the file as 'CSV UTF-8'"
-        raise ColumnsError(file, [problem], reader.line, line)
+        raise ColumnsError(file, [_unreadable(file)], reader.line, line)
     resolved = columns.resolve(own_names)
     if problems := list(_problems(own_names, resolved, columns)):
         raise ColumnsError(file, problems, reader.line, line)
@@ -152,6 +151,17 @@ def parse_names(line: bytes, delimiter: bytes) -> tuple[str, ...] | None:
 def same_names(names: Sequence[str], others: Sequence[str]) -> bool:
     """Return True if two headers have the same columns in the same order."""
     return [*map(normal_name, names)] == [*map(normal_name, others)]
+
+
+def _unreadable(file: str) -> str:
+    problem = "is not readable as a line of CSV in UTF-8; save the file as 'CSV UTF-8'"
+    compression = named_compression(file)
+    if not compression:
+        return problem
+    return (
+        f"{problem}. Its name is that of a {compression} file, and its first bytes are not: if it "
+        "is one, it is damaged; write or copy it again"
+    )
 
 
 def _configured_names(

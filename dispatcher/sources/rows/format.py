@@ -13,7 +13,9 @@ from dispatcher.sources.rows.line_reader import LINE_LIMIT
 Shape = Literal["csv", "json_lines", "json_array", "json_objects"]
 
 JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
-_COMPRESSED_SUFFIXES = frozenset({".gz", ".gzip", ".zst", ".bz2", ".xz", ".zip"})
+_COMPRESSED_SUFFIXES = {
+    ".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip",
+}  # fmt: skip
 
 _FIRST_BYTE = re.compile(rb"(?:[ \t\r\n\x1e]|\xef\xbb\xbf)*+([^ \t\r\n\x1e])").match
 _LINE_END = re.compile(rb"[\r\n]").search
@@ -46,6 +48,11 @@ def csv_delimiter(name: str, layout: Layout) -> bytes | None:
     if layout.delimiter != "auto":
         return layout.delimiter.encode()
     return b"\t" if _suffix(name) == ".tsv" else None
+
+
+def named_compression(name: str) -> str:
+    """Return the compression that a file's name says it has; empty if it says none."""
+    return _COMPRESSED_SUFFIXES.get(PurePath(name.lower()).suffix, "")
 
 
 def _shows_shape(head: bytearray) -> bool:

@@ -9,6 +9,7 @@ import orjson
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
 from dispatcher.sources.rows.json_document import JsonDocument
+from dispatcher.sources.rows.json_keys import IsUsed, check_keys
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -31,11 +32,12 @@ class JsonRows:
     def rows(self, reader: LineReader | JsonDocument) -> Iterator[Contact | RejectedRow | None]:
         """Yield each row's contact, its rejection, or None if the filter excludes it."""
         build, take = self._builder.build_object, reader.take
+        is_used = self._builder.columns.is_used
         while (line := take()) is not None:
             if not line.strip():
                 continue
             try:
-                contact = build(_row(line))
+                contact = build(_row(line, is_used))
             except InvalidRowError as error:
                 yield self._rejected(error, line, reader)
             else:
@@ -50,7 +52,7 @@ class JsonRows:
         return RejectedRow(self._file, line, error.reason, error.detail, raw)
 
 
-def _row(line: bytes) -> dict[str, str]:
+def _row(line: bytes, is_used: IsUsed) -> dict[str, str]:
     if isinstance(line, LongLine):
         raise InvalidRowError("too_long", f"a row of more than {LINE_LIMIT} bytes")
     try:
@@ -59,10 +61,17 @@ def _row(line: bytes) -> dict[str, str]:
         row = _lenient(line)
     if not isinstance(row, dict):
         raise InvalidRowError("json", "not an object")
-    cells = {name: cell if cell.__class__ is str else _text(cell) for name, cell in row.items()}
-    if float in map(type, row.values()):
-        cells |= _as_written(row, line)
-    if b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
+    types = [*map(type, row.values())]
+    texts = types.count(str)
+    cells = row
+    if texts != len(types):
+        cells = {name: cell if cell.__class__ is str else _text(cell) for name, cell in row.items()}
+        if float in types:
+            cells |= _as_written(row, line)
+    unused = line.count(b'"') - 2 * (len(types) + texts)
+    if unused:
+        check_keys(cells, unused, line, is_used)
+    if b"\\" in line and b"\\u0000" in line and any("\0" in cell for cell in cells.values()):
         raise InvalidRowError("encoding", "a NUL character")
     return cells
 

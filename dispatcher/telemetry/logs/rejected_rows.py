@@ -17,7 +17,7 @@ _STEP = 10
 class RejectedRowLog:
     """Writes a few lines for the rejected rows of a file, and one for each file that was read.
 
-    A line has the row's file, line and reason, never its content.
+    A line has the row's file, line and reason and what is wrong with it, never its content.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -45,7 +45,11 @@ class RejectedRowLog:
             number = counts[row.reason]
             if number <= FIRST_ROWS:
                 self._log.warning(
-                    "row.rejected", file=row.file, row_line=row.line, reason=row.reason
+                    "row.rejected",
+                    file=row.file,
+                    row_line=row.line,
+                    reason=row.reason,
+                    detail=row.detail,
                 )
             elif _is_power(number):
                 self._log.warning("rows.rejected", file=row.file, reason=row.reason, rows=number)

@@ -7,8 +7,8 @@ event                  level    meaning
 =====================  =======  ===========================================================
 ``source.batch``       debug    a batch of the source was admitted
 ``file.empty``         warning  a file or stream has no row at all
-``row.rejected``       warning  a row is no valid contact: file, line, reason; the first three of a
-                                file and a reason
+``row.rejected``       warning  a row is no valid contact: file, line, reason, detail; the first
+                                three of a file and a reason
 ``rows.rejected``      warning  so many rows of a file have a reason: at 10, 100, 1,000 and so on
 ``file.bad_rows``      warning  a file was read: how many of its rows were rejected, by reason
 ``source.irregular``   warning  the first time that something of this kind was passed over or
