@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.status import Step
+from dispatcher.domain.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Progress:
     """What the ledger stores about a contact between two claims. Times: seconds since the epoch.
 
