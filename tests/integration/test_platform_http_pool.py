@@ -46,29 +46,6 @@ async def test_at_most_so_many_connections_are_in_use_and_those_who_wait_get_the
         assert server.connections == 2
 
 
-async def test_a_request_that_is_cancelled_while_it_waits_takes_no_place():
-    """Whether it has been handed the place already or not."""
-    hold = asyncio.Event()
-
-    async def slow(_, peer):
-        await hold.wait()
-        await peer.say(WHOLE)
-
-    async with raw_server(slow) as server, client_at(server.url, connections=1) as get:
-        first = asyncio.create_task(get())
-        await server.until(1)
-        waiting = [asyncio.create_task(get()) for _ in range(3)]
-        await asyncio.sleep(0)
-        waiting[0].cancel()
-        hold.set()
-        await first
-        waiting[1].cancel()  # it was handed the place, and has not begun
-        assert (await waiting[2]).status == 200
-        assert (await get()).status == 200
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-        assert isinstance(results[0], asyncio.CancelledError)
-
-
 async def test_a_failed_connection_gives_its_place_back():
     """Errors and timeouts of connecting use up nothing."""
     async with raw_server(saying(WHOLE)) as server, client_at(server.url, connections=1) as get:
