@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.past_conversation import PastConversation
+from dispatcher.domain.value_class import value_class
 
 
 class Hint(StrEnum):
@@ -51,7 +52,7 @@ class NoAnswerCause(StrEnum):
     TIMEOUT = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class QuotaReading:
     """The platform's count in its current rate window.
 
@@ -64,7 +65,7 @@ class QuotaReading:
     reset: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answer:
     """An HTTP response.
 
@@ -94,7 +95,7 @@ class Answer:
     missing_grants: tuple[MissingGrant, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NoAnswer:
     """A request without a response; ``detail`` is the reason, for people.
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dispatcher.domain.value_class import value_class
+
 TEXT_LIMIT = 2000
 """Maximum number of characters of a message (source: platform contract, notify, open linked)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Contact:
     """One row of the input, checked and with its message text rendered.
 

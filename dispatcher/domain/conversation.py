@@ -1,7 +1,9 @@
 """The earlier conversation, as a state check reports it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from dispatcher.domain.value_class import value_class
 
 
 class State(StrEnum):
@@ -21,7 +23,7 @@ class State(StrEnum):
     """A state that this version of the dispatcher does not support."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Target:
     """The recipient of a new conversation: a guest's id, or an address."""
 
@@ -29,7 +31,7 @@ class Target:
     is_guest_id: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Conversation:
     """The result of a state check.
 

@@ -9,9 +9,10 @@ from dispatcher.domain.ids import same_id
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import Reason, RetryReason, Status
+from dispatcher.domain.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Notify:
     """Send into the session that is still open.
 
@@ -23,7 +24,7 @@ class Notify:
     target: Target | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Open:
     """Open a new conversation that is linked to ``previous``; None: without a link.
 
@@ -35,7 +36,7 @@ class Open:
     previous: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Finish:
     """The contact is final, without a send."""
 
@@ -43,7 +44,7 @@ class Finish:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Wait:
     """Check the state again later."""
 

@@ -17,6 +17,7 @@ from dispatcher.domain.status import (
     Status,
     Step,
 )
+from dispatcher.domain.value_class import value_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class RowsRead:
     empty_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answered:
     """One request to the platform ended.
 
@@ -72,14 +73,14 @@ class Answered:
     client: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StateAged:
     """A send left ``seconds`` after the answer of its state check."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Settled:
     """A contact is final; it is committed. ``seconds`` is the time since its last claim."""
 
@@ -94,7 +95,7 @@ class Settled:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Deferred:
     """A contact is deferred and due again in ``seconds``; it is committed."""
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.status import Step
+from dispatcher.domain.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Progress:
     """What the ledger stores about a contact between two claims. Times: seconds since the epoch.
 
@@ -39,6 +40,8 @@ class Progress:
 
     def count_send(self) -> "Progress":
         """Count a send; reset ``open_next``, ``doubted_at`` and ``engaged_since``."""
+        if self is NEW:
+            return _SENT_ONCE  # most contacts: made once, and found at once where it is looked up
         return Progress(  # half the time of `replace`, for every contact
             attempts=self.attempts,
             refusals_notify=self.refusals_notify,
@@ -68,6 +71,7 @@ class Progress:
 
 NEW = Progress()
 """The progress of a new contact."""
+_SENT_ONCE = Progress(sends=1)
 
 
 @dataclass(frozen=True, slots=True)

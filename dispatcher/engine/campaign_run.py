@@ -73,6 +73,9 @@ class CampaignRun:
         self.guard = delivery.guard
         self.ready: deque[Claim] = deque()
         """Claims that no worker has taken yet."""
+        self.low_mark = 0
+        """With so many or fewer claims that are ready, more are wanted."""
+        self._ahead: deque[Claim] = deque()
         self.in_flight = 0
         """Contacts that workers have."""
         self.finished = 0
@@ -80,6 +83,7 @@ class CampaignRun:
         self.paused_at: float | None = None
         """Since when it is paused (seconds since the epoch); None while it is not."""
         self._prefetch = PrefetchLimit(1, MAX_PREFETCH)
+        self._size = 1
 
     async def start(self, workers: int) -> None:
         """Open the source where the ledger left it, and read whether the campaign is paused."""
@@ -104,17 +108,28 @@ class CampaignRun:
             self._events.emit(Resumed(HaltReason.PAUSED, seconds))
 
     def prefetch_room(self) -> int:
-        """Return how many more contacts may be claimed; 0 while enough are ready."""
+        """Return how many more contacts workers may take; 0 while half of them are ready."""
         if self.paused_at is not None:
             return 0
-        size, ready = self._prefetch.update(self._clock.monotonic(), self.finished), len(self.ready)
-        if ready > size // 2:
-            return 0
-        return min(size - ready, self.guard.room(ready + self.in_flight))
+        self._size = self._prefetch.update(self._clock.monotonic(), self.finished)
+        ready = len(self.ready)
+        room = min(self._size - ready, self.guard.room(ready + self.in_flight))
+        self.low_mark = max(0, ready + room) // 2
+        return room if ready <= self.low_mark else 0
 
     async def claims(self, count: int) -> list[Claim]:
-        """Claim up to ``count`` contacts that workers may take now."""
-        claims = await self.intake.claims(count)
+        """Claim up to ``count`` contacts that workers may take now.
+
+        The guard lets workers take few at a time. More are claimed with them, and kept for the next
+        call: a claim of many costs a third of what many small claims cost.
+        """
+        if not self.guard.is_calm:
+            await self.release_ahead()
+        if len(self._ahead) < count:
+            ahead = self._size - len(self.ready) - count if self.guard.is_calm else 0
+            count_missing = count - len(self._ahead)
+            self._ahead.extend(await self.intake.claims(count_missing, max(0, ahead)))
+        claims = [self._ahead.popleft() for _ in range(min(count, len(self._ahead)))]
         left = [] if self.paused_at is not None else self.guard.take(claims)
         if left:
             claims = claims[: -len(left)]
@@ -136,7 +151,8 @@ class CampaignRun:
     def idle(self) -> bool:
         """Whether nothing is left but what is due later, or waits for the end of a pause."""
         takes_nothing = self.paused_at is not None or self.guard.kind is not None
-        return (self.source_finished or takes_nothing) and not self.ready and not self.in_flight
+        has_nothing = self.source_finished and not self._ahead
+        return (has_nothing or takes_nothing) and not self.ready and not self.in_flight
 
     @property
     def next_due(self) -> float:
@@ -149,6 +165,13 @@ class CampaignRun:
         """Whether it is paused, and has or may have contacts left."""
         finished = self.intake.exhausted and self.intake.next_due == NEVER
         return self.paused_at is not None and not finished
+
+    async def release_ahead(self) -> None:
+        """Put back what was claimed beyond what workers may take."""
+        claims = list(self._ahead)
+        self._ahead.clear()
+        self.intake.give_back(len(claims))
+        await self.release(claims)
 
     async def release(self, claims: Sequence[Claim]) -> None:
         """Put claims back that no worker has taken, due as they were, so that their order stays."""

@@ -71,18 +71,22 @@ class Intake:
         self._due_times.next_due = 0.0
         self._fed_at = self._clock.monotonic()
 
-    async def claims(self, count: int) -> list[Claim]:
-        """Claim up to ``count`` contacts that are due; empty if there are none at present."""
+    async def claims(self, count: int, ahead: int = 0) -> list[Claim]:
+        """Claim up to ``count`` contacts that are due; empty if there are none at present.
+
+        If a statement can claim more of them, it claims up to ``ahead`` more, but no more looks.
+        """
         count = int(min(count, self._limit.remaining))
+        most = int(min(count + ahead, self._limit.remaining))
         if count <= 0:
             return []
         claims = [*await self._claim_looks(count)]
         for _ in range(MOST_PAGES):
-            if len(claims) == count or self._due_times.next_due > self._clock.time():
+            if len(claims) >= count or self._due_times.next_due > self._clock.time():
                 break
-            claims.extend(await self._claim_due(count - len(claims)))
+            claims.extend(await self._claim_due(most - len(claims)))
         if len(claims) < count and not self.exhausted:
-            claims.extend(await self._admit(count - len(claims)))
+            claims.extend(await self._admit(most - len(claims)))
         if any(not waits(claim.progress) for claim in claims):
             self._fed_at = self._clock.monotonic()
         self._looks.alone = len(claims) < count and (self.exhausted or self._is_starved())

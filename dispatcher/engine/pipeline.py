@@ -72,6 +72,7 @@ class Pipeline:
         paused = self._campaign(campaign)
         paused.pause()
         await paused.release(self._withdraw_ready(paused))
+        await paused.release_ahead()
         await paused.ledger.pause(self._clock.time())
         self._wanted.set()
 
@@ -188,6 +189,7 @@ class Pipeline:
             claims = await campaign.claims(room) if room > 0 else ()
             if campaign.paused_at is not None:
                 await campaign.release(claims)
+                await campaign.release_ahead()
                 continue
             campaign.ready.extend(claims)
             for _ in claims:
@@ -239,7 +241,6 @@ class Pipeline:
     # working
 
     async def _work(self) -> None:
-        workers = self._options.workers
         while await self._queue.get() is _TAKE:
             campaign = self._next_campaign()
             claim = campaign.ready.popleft()
@@ -249,7 +250,7 @@ class Pipeline:
             finally:
                 campaign.in_flight -= 1
                 campaign.finished += 1
-            if len(campaign.ready) <= workers or not campaign.in_flight:
+            if len(campaign.ready) <= campaign.low_mark or not campaign.in_flight:
                 self._wanted.set()
 
     def _next_campaign(self) -> CampaignRun:
@@ -265,6 +266,7 @@ class Pipeline:
         ready = [(campaign, self._withdraw_ready(campaign)) for campaign in self._campaigns]
         for campaign, claims in ready:
             await campaign.release(claims)
+            await campaign.release_ahead()
         for _ in workers:
             self._queue.put_nowait(_STOP)
         _, unfinished = await asyncio.wait(workers, timeout=self._options.drain_seconds)

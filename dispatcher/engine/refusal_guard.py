@@ -167,6 +167,11 @@ class RefusalGuard:
 
     # what the campaign may take
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether it neither halts the campaign nor tests one contact alone."""
+        return self.kind is None and not self._recalled
+
     def room(self, in_flight: int) -> int:
         """Return how many more contacts may be taken; ``in_flight`` are those taken already."""
         if not self._enabled:

@@ -55,7 +55,8 @@ class Requester:
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
-        permit = await self._acquire(in_flight, Step.CHECK)
+        at_once = self.pool.try_acquire(Step.CHECK, in_flight.id)
+        permit = at_once or await self._acquire(in_flight, Step.CHECK)
         if isinstance(permit, Left):
             return permit
         checked = in_flight.contact.conversation_id
@@ -76,7 +77,7 @@ class Requester:
 
     async def send(self, in_flight: InFlight, step: Step, decision: Notify | Open) -> SendResult:
         """Commit the intent and make the send."""
-        permit = await self._acquire(in_flight, step)
+        permit = self.pool.try_acquire(step, in_flight.id) or await self._acquire(in_flight, step)
         if isinstance(permit, Left):
             return permit
         if self._discard_if_outdated(in_flight):

@@ -75,13 +75,18 @@ class QuotaPacer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = _NEVER
 
+    def try_acquire(self, step: Step) -> Permit | None:  # noqa: ARG002 - a step that is held makes all wait
+        """Return the right to make one request if it is due and nobody waits for it, else None."""
+        return None if self._has_queue else self._grant(self._now())
+
     async def acquire(self, step: Step) -> Permit | None:
         """Wait for the right to make one request; None if the wait was cancelled."""
-        return self._grant_at_once() or await self._wait(step)
+        return self.try_acquire(step) or await self._wait(step)
 
     async def acquire_background(self) -> Permit:
         """Wait for the right to make a request of no step; see `ports.BackgroundPacer`."""
-        permit = self._grant_at_once() or await self._wait(_BACKGROUND)
+        permit = None if self._has_queue else self._grant(self._now())
+        permit = permit or await self._wait(_BACKGROUND)
         if permit is None:
             raise AssertionError("the wait of a background request was cancelled")
         return permit
@@ -163,9 +168,6 @@ class QuotaPacer:
         """Remove a waiter that was served elsewhere, or is cancelled."""
         if waiter in self._queues[step]:
             self._queues[step].remove(waiter)
-
-    def _grant_at_once(self) -> Permit | None:
-        return None if self._has_queue else self._grant(self._now())
 
     def _grant(self, now: float) -> Permit | None:
         """Return a permit if one is due."""

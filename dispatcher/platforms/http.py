@@ -21,12 +21,15 @@ from typing import Self
 
 import aiohttp
 import orjson
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from dispatcher.domain.answer import NoAnswer, NoAnswerCause, QuotaReading
+from dispatcher.domain.value_class import value_class
+from dispatcher.platforms.http_connection import HttpConnection, RawResponse
 from dispatcher.platforms.http_errors import describe, is_not_http, speaks_no_tls
+from dispatcher.platforms.http_pool import ConnectionPool
+from dispatcher.platforms.request_timeouts import RequestTimeouts
 from dispatcher.ports import Clock
 
 JSON_TYPE = "application/json"
@@ -34,7 +37,7 @@ LONGEST_WINDOW_SECONDS = 86_400.0
 """The longest rate window that is believed; a time since the epoch is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HttpResponse:
     """A response that was read completely. ``body`` is None if it is not a JSON object."""
 
@@ -60,11 +63,12 @@ class HttpOptions:
 
 
 class Origin:
-    """An origin: the key of its pooled connections, and the common part of its request heads."""
+    """An origin: its connections that are kept, and the common part of its request heads."""
 
-    def __init__(self, url: URL, proxy: URL | None) -> None:
+    def __init__(self, url: URL, proxy: URL | None, pool: ConnectionPool) -> None:
         origin = url.origin()
         self.sample_request = aiohttp.ClientRequest("GET", origin, proxy=proxy)
+        self.kept = pool.kept(self.sample_request)
         self._before_target = ""
         self._common = (
             f" HTTP/1.1\r\nHost: {self.sample_request.headers['Host']}\r\n"
@@ -76,41 +80,43 @@ class Origin:
                 login = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
                 self._common += f"Proxy-Authorization: {login}\r\n"
 
-    def head(self, method: str, target: str, headers: Mapping[str, str], length: int | None) -> str:
-        """Return a request's head with the empty line; ``length`` is the body's size in bytes."""
-        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-        if length is not None:
-            lines.append(f"Content-Length: {length}\r\n")
-        return f"{method} {self._before_target}{target}{self._common}{''.join(lines)}\r\n"
+    def request(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> bytes:
+        """Return the bytes of a request."""
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"{method} {self._before_target}{target}{self._common}{lines}"
+        if body is None:
+            return f"{head}\r\n".encode("latin-1")
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
 class HttpClient:
-    """A pool of connections to the platform.
-
-    aiohttp makes the connections (DNS, TLS, proxies, keep-alive) and parses the responses.
-    """
+    """Makes requests. aiohttp makes the connections and parses the responses."""
 
     def __init__(self, options: HttpOptions, clock: Clock) -> None:
         self._clock = clock
-        verify = ssl.create_default_context(cafile=options.ca_bundle)
-        self._connector = aiohttp.TCPConnector(
-            limit=options.connections, ssl=verify, keepalive_timeout=15.0, ttl_dns_cache=60
-        )
-        connect = min(options.connect_timeout, options.timeout * 0.9)
-        self._timeout = aiohttp.ClientTimeout(connect=connect)
         self._options = options
+        self._loop = asyncio.get_running_loop()
+        verify = ssl.create_default_context(cafile=options.ca_bundle)
+        self._connector = aiohttp.TCPConnector(limit=0, ssl=verify, ttl_dns_cache=60)
+        connect = min(options.connect_timeout, options.timeout * 0.9)
+        self._pool = ConnectionPool(self._connector, options.connections, connect)
+        self._timeouts = RequestTimeouts()
 
     async def __aenter__(self) -> Self:
         """Return itself; the exit closes every connection."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._timeouts.close()
+        self._pool.close()
         await self._connector.close()
 
     def origin(self, url: URL) -> Origin:
         """Return the origin of ``url``, for `request`."""
         proxy = self._options.proxy
-        return Origin(url, URL(proxy) if proxy else None)
+        return Origin(url, URL(proxy) if proxy else None, self._pool)
 
     async def request(
         self,
@@ -125,51 +131,35 @@ class HttpClient:
         ``target`` (path and query) and ``headers`` are sent unchanged: the caller guarantees that
         they contain no line end.
         """
-        start = self._clock.monotonic()
-        head = origin.head(method, target, headers, None if body is None else len(body))
-        sent = head.encode("latin-1") + (body or b"")
+        start, due = self._clock.monotonic(), self._loop.time() + self._options.timeout
+        request = origin.request(method, target, headers, body)
         result: HttpResponse | NoAnswer
         left = False
         try:
-            async with asyncio.timeout(self._options.timeout):
-                connection = await self._connector.connect(origin.sample_request, [], self._timeout)
-                try:
-                    protocol, transport = _ready_protocol(connection)
-                    left = True
-                    transport.write(sent)
-                    result = await _read_response(protocol)
-                except BaseException:
-                    connection.close()
-                    raise
-                connection.release()
+            connection = self._pool.take(origin.kept) or await self._pool.open(
+                origin.kept, origin.sample_request
+            )
+            left = True
+            message, content = await self._exchange(origin, connection, request, due)
+            result = HttpResponse(message.code, message.headers, _json_object(content))
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             result = _no_answer(error, left=left)
         return result, self._clock.monotonic() - start
 
-
-def _ready_protocol(
-    connection: aiohttp.connector.Connection,
-) -> tuple[ResponseHandler, asyncio.Transport]:
-    """Return the connection's protocol and transport, prepared for one request.
-
-    Raises:
-        ClientConnectionError: a kept connection has received data without a request, which would
-            be read as the response to this one.
-
-    """
-    protocol = connection.protocol
-    transport = None if protocol is None else protocol.transport
-    if protocol is None or transport is None or protocol.should_close:
-        raise aiohttp.ClientConnectionError("the kept connection received unrequested data")
-    protocol.set_response_params(read_until_eof=True)
-    return protocol, transport
-
-
-async def _read_response(protocol: ResponseHandler) -> HttpResponse:
-    message, payload = await protocol.read()
-    while message.code // 100 == 1:  # HTTP's interim responses
-        message, payload = await protocol.read()
-    return HttpResponse(message.code, message.headers, _json_object(await payload.read()))
+    async def _exchange(
+        self, origin: Origin, connection: HttpConnection, request: bytes, due: float
+    ) -> RawResponse:
+        """Send a request on a connection, and return the response."""
+        self._timeouts.start(connection, due)
+        try:
+            response = await connection.send(request)
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        finally:
+            self._timeouts.end(connection)
+        self._pool.give_back(origin.kept, connection)
+        return response
 
 
 def _no_answer(error: Exception, *, left: bool) -> NoAnswer:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import cast
 
 from dispatcher.domain.answer import Answer, Hint
 from dispatcher.domain.ids import canonical_id
@@ -18,12 +17,12 @@ Body = Mapping[str, object]
 
 def get_value(value: object, key: str) -> object:
     """Return a member of ``value``, if it is a JSON object; else None."""
-    return cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def text(value: object, key: str) -> str | None:
     """Return a text that is not empty from ``value``, if it is a JSON object; else None."""
-    found = get_value(value, key)
+    found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, str) and found else None
 
 

@@ -12,6 +12,7 @@ from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
+from dispatcher.domain.value_class import value_class
 from dispatcher.ports.source import Batch, Position
 
 
@@ -21,7 +22,7 @@ class LedgerError(DispatcherError):
     exit_code = ExitCode.LEDGER
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Claim:
     """A contact that is claimed for a worker. ``id`` is the ledger's own number of it.
 
@@ -63,7 +64,7 @@ NO_LIMITS = Limits()
 """No limits: a person may get as many messages as it has contacts."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Intent:
     """The record of a send, committed before its request leaves.
 
@@ -80,7 +81,7 @@ class Intent:
     limits: Limits = NO_LIMITS
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Settlement:
     """The final status of a contact. ``relation`` and the ids are set if a message was taken.
 

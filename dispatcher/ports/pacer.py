@@ -27,6 +27,10 @@ class Permit(Protocol):
 class Pacer(Protocol):
     """Keeps to the quota: permits for sends first, then look backs, then checks, each in order."""
 
+    def try_acquire(self, step: Step) -> Permit | None:
+        """Return the right to make one request if there is no need to wait for it, else None."""
+        ...
+
     async def acquire(self, step: Step) -> Permit | None:
         """Wait for the right to make one request; None if the wait was cancelled."""
         ...

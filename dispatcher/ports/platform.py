@@ -8,6 +8,7 @@ from dispatcher.domain.answer import MissingGrant, QuotaReading, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.errors import DispatcherError, ExitCode
+from dispatcher.domain.value_class import value_class
 
 MAX_LOOK_BACK_IDS = 100
 """Maximum number of queries of one look back (source: platform contract, looking back)."""
@@ -16,7 +17,7 @@ MAX_STATES_PER_CALL = 100
 """Maximum number of conversations in one state check of many."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TokenLease:
     """Identifies the token of a request without containing it.
 
@@ -27,7 +28,7 @@ class TokenLease:
     age: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reply:
     """The result of one request, and what its response's headers contain.
 

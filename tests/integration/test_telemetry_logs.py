@@ -4,9 +4,11 @@ import contextlib
 import io
 import os
 import pty
+import re
 import stat
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -23,6 +25,7 @@ from dispatcher.domain.status import (
     Status,
     Step,
 )
+from dispatcher.telemetry.logs.settled_line import EVENT, settled_fields
 from dispatcher.telemetry.logs.setup import configure
 from dispatcher.telemetry.logs.sink import LogSink
 from dispatcher.telemetry.logs.writer import LogWriter
@@ -105,6 +108,27 @@ def test_an_event_is_one_line(tmp_path, fact, event, level, fields):
     (line,) = logged(tmp_path, fact)
     assert (line["event"], line["level"], line["campaign"]) == (event, level, "cart")
     assert fields.items() <= line.items()
+
+
+def test_the_line_of_a_settled_contact_is_the_one_that_structlog_would_write(tmp_path):
+    """Most of a log is this line, which is written without structlog's processors."""
+    path = tmp_path / "log"
+    logs = configure("json", path=path)
+    facts = [SETTLED, replace(SETTLED, relation=None, conversation_id=None, message_id=None)]
+    for fact in facts:
+        LogSink(campaign='ca"rt').emit(fact)
+        structlog.get_logger().bind(campaign='ca"rt').info(EVENT, **settled_fields(fact))
+    assert logs.close()
+    got = [re.sub(rb'"time":"[^"]*"', b"", line) for line in path.read_bytes().splitlines()]
+    assert (got[0], got[2]) == (got[1], got[3])
+    times = [line["time"] for line in lines_of(path)]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_the_line_of_a_settled_contact_has_its_level(tmp_path, level):
+    """At a higher level it is not written."""
+    assert logged(tmp_path, SETTLED, level=level) == []
 
 
 def test_a_file_without_rows_has_a_line_of_its_own(tmp_path):

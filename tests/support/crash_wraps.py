@@ -19,7 +19,7 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, index_staging, lookup_ahead, writer
 from dispatcher.ledgers.write.group_commit import Change
-from dispatcher.platforms import http
+from dispatcher.platforms import http_connection
 from dispatcher.platforms.token import TokenManager
 from dispatcher.sources.files import folder_source
 from dispatcher.sources.files.byte_source import FileContent
@@ -187,16 +187,21 @@ def _wrap_requests(killer: Killer) -> None:
     for platform in _platforms():
         for name, step in _REQUESTS.items():
             _wrap_request(platform, name, step, killer)
-    answer = http._read_response
+    send = http_connection.HttpConnection.send
 
-    async def answered(protocol: Any) -> Any:
-        if _sending.get() and killer.point == "send.left" and killer.armed:
-            for _ in range(3):  # the bytes leave at the end of the event loop's turn
-                await asyncio.sleep(0)
-            killer.reached("send.left")
-        return await answer(protocol)
+    def sent(connection: Any, request: bytes) -> Any:
+        answer = send(connection, request)
+        is_point = _sending.get() and killer.point == "send.left" and killer.armed
+        return _left(answer, killer) if is_point else answer
 
-    http._read_response = answered
+    http_connection.HttpConnection.send = sent
+
+
+async def _left(answer: Any, killer: Killer) -> Any:
+    for _ in range(3):  # the bytes leave at the end of the event loop's turn
+        await asyncio.sleep(0)
+    killer.reached("send.left")
+    return await answer
 
 
 def _platforms() -> Iterator[type]:

@@ -257,6 +257,9 @@ class OpenPacer:
         self.waiting: list[asyncio.Future] = []
         self._until = {}
 
+    def try_acquire(self, step):
+        return None if self.shut or self.hold_remaining(step) > 0 else self._grant(step)
+
     async def acquire(self, step):
         while self.shut or self.hold_remaining(step) > 0:
             loop = asyncio.get_running_loop()
@@ -268,6 +271,9 @@ class OpenPacer:
             self.waiting.remove(future)
             if not go_on:
                 return None
+        return self._grant(step)
+
+    def _grant(self, step):
         permit = Permit(self, step)
         self.permits.append(permit)
         return permit

@@ -3,6 +3,7 @@
 A newer aiohttp may change them without notice. Then one sentence for each says what is missing.
 """
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -10,34 +11,42 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import client_proto, connector, http, http_exceptions  # noqa: F401 - found by path
+from aiohttp import base_protocol, client_proto, connector, http, http_exceptions  # noqa: F401 - found by path
 from yarl import URL
 
 USED = {
-    "TCPConnector": {"limit": 1, "ssl": True, "keepalive_timeout": 1.0, "ttl_dns_cache": 1},
+    "TCPConnector": {"limit": 0, "ssl": True, "ttl_dns_cache": 1},
     "TCPConnector.connect": {"self": None, "req": None, "traces": [], "timeout": None},
     "TCPConnector.close": {"self": None},
     "ClientRequest": {"method": "GET", "url": URL(), "proxy": None},
     "ClientRequest.is_ssl": {"self": None},
-    "ClientTimeout": {"connect": 1.0},
+    "ClientTimeout": {},
     "connector.Connection.protocol": None,
     "connector.Connection.close": {"self": None},
-    "connector.Connection.release": {"self": None},
+    "base_protocol.BaseProtocol": {"loop": None},
     "client_proto.ResponseHandler.transport": None,
     "client_proto.ResponseHandler.should_close": None,
-    "client_proto.ResponseHandler.set_response_params": {"self": None, "read_until_eof": True},
-    "client_proto.ResponseHandler.read": {"self": None},
+    "client_proto.ResponseHandler.connection_lost": {"self": None, "exc": None},
+    "http.HttpResponseParser": None,
+    "http.HttpResponseParser.feed_data": None,
+    "http.HttpResponseParser.feed_eof": None,
     "http.RawResponseMessage.code": None,
     "http.RawResponseMessage.headers": None,
-    "StreamReader.read": {"self": None},
+    "http.RawResponseMessage.should_close": None,
+    "StreamReader.exception": {"self": None},
+    "StreamReader.is_eof": {"self": None},
+    "StreamReader.read_nowait": {"self": None},
     "ClientError": None,
     "ClientConnectionError": None,
+    "ClientOSError": None,
+    "ClientPayloadError": None,
+    "ServerDisconnectedError": None,
     "ClientResponseError": {"request_info": None, "history": (), "status": 1, "message": ""},
     "http_exceptions.HttpProcessingError": {"code": 1, "message": ""},
     "encode_basic_auth": {"login": "", "password": ""},
 }
 """Attributes of aiohttp by their path, and the arguments that they are called with."""
-COROUTINES = ("TCPConnector.connect", "client_proto.ResponseHandler.read", "StreamReader.read")
+COROUTINES = ("TCPConnector.connect",)
 ADVICE = "keep aiohttp below this version in pyproject.toml, or adapt dispatcher/platforms/http.py"
 
 
@@ -102,6 +111,23 @@ async def test_a_request_knows_its_host_before_it_is_sent():
     """`Origin` writes its head with it, and connects by it."""
     request = aiohttp.ClientRequest("GET", URL("https://api.example:8443"), proxy=None)
     assert (request.headers["Host"], request.is_ssl()) == ("api.example:8443", True)
+
+
+async def test_the_parser_takes_its_arguments_and_returns_head_and_body():
+    """Its signature cannot be inspected."""
+    parser = http.HttpResponseParser(
+        base_protocol.BaseProtocol(asyncio.get_running_loop()), None, 1 << 30,
+        payload_exception=aiohttp.ClientPayloadError, read_until_eof=True,
+    )  # fmt: skip
+    messages, is_upgraded, _ = parser.feed_data(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    ((head, payload),) = messages
+    assert (head.code, head.should_close, is_upgraded, payload.is_eof()) == (
+        200,
+        False,
+        False,
+        True,
+    )
+    assert (payload.exception(), payload.read_nowait()) == (None, b"hi")
 
 
 def test_the_clients_errors_have_what_is_shown_of_them():

@@ -57,6 +57,17 @@ class ClientPool:
         self.draining = False
         """Whether no contact may begin any more."""
 
+    def try_acquire(self, step: Step, contact_id: int) -> ClientPermit | None:
+        """Return the right to make one request if the only client has one to give now, else None.
+
+        Most requests of a run get their permit so, and take no turn of `acquire`.
+        """
+        client = self._only
+        if client is None or self.draining or not client.breaker.allows(contact_id):
+            return None
+        permit = client.pacer.try_acquire(step)
+        return None if permit is None else ClientPermit(client, permit)
+
     async def acquire(
         self, step: Step, contact_id: int, forbidden: AbstractSet[OAuthClient] = frozenset()
     ) -> ClientPermit | None:

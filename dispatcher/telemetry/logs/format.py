@@ -73,10 +73,14 @@ def redact(_logger: object, _method: str, fields: LogFields) -> LogFields:
 
 
 def order_fields(_logger: object, method: str, fields: LogFields) -> LogFields:
-    """Return the fields behind the time (ISO 8601, in UTC, to the millisecond), level and event."""
-    now = time.time_ns()
-    stamp = f"{_utc(now // 1_000_000_000)}.{now // 1_000_000 % 1000:03d}Z"
-    return {"time": stamp, "level": method, "event": fields.pop("event", ""), **fields}
+    """Return the fields behind the time, level and event."""
+    return {"time": log_time(), "level": method, "event": fields.pop("event", ""), **fields}
+
+
+def log_time() -> str:
+    """Return the present time: ISO 8601, in UTC, to the millisecond."""
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_utc(seconds)}.{milliseconds:03d}Z"
 
 
 render_json = structlog.processors.JSONRenderer(

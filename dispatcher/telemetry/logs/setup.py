@@ -108,6 +108,17 @@ def configure(
     return writer
 
 
+def info_lines() -> Callable[[bytes], None] | None:
+    """Return what takes a line of JSON at level info; None if such lines are not wanted."""
+    config = structlog.get_config()
+    if tuple(config["processors"]) != _JSON:
+        return None
+    if not structlog.get_logger().bind().is_enabled_for(logging.INFO):
+        return None
+    logger: _LevelMethods = config["logger_factory"]()
+    return logger.info
+
+
 def _console(*, colors: bool) -> list[Callable[..., Any]]:
     return [
         redact,

@@ -23,6 +23,8 @@ from dispatcher.domain.status import HaltReason, Irregularity
 from dispatcher.telemetry.fanout import HandlerSink
 from dispatcher.telemetry.logs.format import words
 from dispatcher.telemetry.logs.rejected_rows import RejectedRowLog
+from dispatcher.telemetry.logs.settled_line import EVENT, settled_fields, write_settled
+from dispatcher.telemetry.logs.setup import info_lines
 
 MOST_DETAIL = 800
 """Characters of a halt's detail, which names what is missing and where to grant it."""
@@ -36,10 +38,11 @@ class LogSink(HandlerSink):
         self._rejected_rows = RejectedRowLog(self._log)
         self._irregular: set[Irregularity] = set()
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
+        put = info_lines()
         self.handlers = {
             RowsRead: self._rows_read,
             Answered: self._answered,
-            Settled: self._settled,
+            Settled: self._settled if put is None else write_settled(campaign, put),
             Deferred: self._deferred,
             ScopeError: self._scope_error,
             ClosedConflict: self._closed_conflict,
@@ -88,18 +91,7 @@ class LogSink(HandlerSink):
         )
 
     def _settled(self, event: Settled) -> None:
-        self._log.info(
-            "contact.settled",
-            contact_key=event.contact_key,
-            status=event.status,
-            reason=event.reason,
-            relation=event.relation,
-            previous_conversation_id=event.previous_conversation_id,
-            conversation_id=event.conversation_id,
-            message_id=event.message_id,
-            correlation_id=event.correlation_id,
-            seconds=round(event.seconds, 3),
-        )
+        self._log.info(EVENT, **settled_fields(event))
 
     def _deferred(self, event: Deferred) -> None:
         self._log.info(
