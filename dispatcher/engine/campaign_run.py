@@ -9,6 +9,7 @@ from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
+from dispatcher.engine.batch_size import batch_size
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
 from dispatcher.engine.clients.pool import ClientPool
@@ -24,7 +25,7 @@ from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
-from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source
+from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source, StatesPerCall
 
 MAX_PREFETCH = 1024
 """The most contacts of a campaign that are claimed ahead of the workers."""
@@ -180,11 +181,11 @@ class CampaignRun:
 
 def make_campaign_run(
     campaign: Campaign, pool: ClientPool, clock: Clock, limit: ContactLimit, jitter: Jitter,
-    states_per_call: int = 1,
+    states_per_call: StatesPerCall = 1,
 ) -> CampaignRun:  # fmt: skip
     """Return a campaign's run; ``limit`` and ``pool`` are shared with the other campaigns.
 
-    With ``states_per_call`` above 1, so many states are read in one request at most.
+    Unless ``states_per_call`` is 1, so many states are read in one request at most.
     """
 
     def request_rate() -> float:
@@ -198,9 +199,11 @@ def make_campaign_run(
     requester = Requester(pool, completer, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, completer, events, clock)
     batcher = (
-        StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
-        if states_per_call > 1
-        else None
+        None
+        if states_per_call == 1
+        else StateBatcher(
+            requester, refusals, policy, batch_size(states_per_call, request_rate), jitter
+        )
     )
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(

@@ -1,26 +1,33 @@
-"""Batches state checks: contacts that wait for their first one share one request."""
+"""Batches state checks: contacts that wait for one share one request."""
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
-from dispatcher.domain.decision import BargeIn, DecisionPolicy, Finish, Notify, decide
+from dispatcher.domain.decision import DecisionPolicy, Finish, Open, Wait, decide
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.ids import canonical_id
+from dispatcher.domain.next_step import Jitter, NextStep, Recheck
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
-from dispatcher.engine.clients.pool import ClientPermit, ClientPool
+from dispatcher.engine.batch_balance import BatchBalance
+from dispatcher.engine.clients.pool import ClientPermit
 from dispatcher.engine.in_flight import InFlight
+from dispatcher.engine.record_rules import is_final, is_sufficient, may_share, may_wait_for_end
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import Left
-from dispatcher.ports import Clock, Reply
+from dispatcher.ports import Reply
 
 COOLDOWN_SECONDS = 60.0
 """How long states are read individually after a batch request that failed."""
+VERIFIED_SHARE = 0.2
+"""The share of looks at sessions that were waited for long that are made individually."""
+MOST_REMEMBERED = 10_000
+"""The contacts whose records are known to be of no use."""
 _RESOLVED_BY_RETRY = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
 """Refusals that the renewal or the hold resolves: the next batch request may succeed."""
 
@@ -28,7 +35,7 @@ _RESOLVED_BY_RETRY = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
 class _Waiter:
     """A contact that waits for a batch."""
 
-    __slots__ = ("conversation", "in_flight", "leads", "read_at")
+    __slots__ = ("conversation", "in_flight", "leads", "read_at", "served")
 
     def __init__(self, in_flight: InFlight) -> None:
         self.in_flight = in_flight
@@ -38,6 +45,8 @@ class _Waiter:
         """What the batch returned; None: read it individually."""
         self.read_at = 0.0
         """When the batch was read (monotonic seconds)."""
+        self.served = False
+        """Whether the batch was read."""
 
     def dismiss(self) -> None:
         """Let it go on, with what the batch returned for it so far."""
@@ -46,31 +55,87 @@ class _Waiter:
 
 
 class StateBatcher:
-    """Reads the states of up to ``limit`` contacts in one request, as the platform records them.
+    """Reads the states of several contacts in one request, as the platform records them.
 
-    The first waiter leads: it gets the permit, and its batch is what waits by then. A batched
-    state may be stale. A contact is checked individually if it was checked before, if the
-    decision is notify under `BargeIn.CUSTOMER_ONLY`, or if it would become final without a
-    send. A send that rests on a stale state is refused, and then the state is read
-    individually, too.
+    The first waiter leads: it gets the permit, and its batch is what waits by then, up to ``size``.
+    What a record is enough for says `record_rules`; for everything else a state is read
+    individually. ``jitter`` decides which sessions that are waited for are checked individually.
     """
 
     def __init__(
-        self, pool: ClientPool, requester: Requester, refusals: RefusalHandler, clock: Clock,
-        policy: DecisionPolicy, limit: int,
+        self, requester: Requester, refusals: RefusalHandler, policy: DecisionPolicy,
+        size: Callable[[], int], jitter: Jitter,
     ) -> None:  # fmt: skip
-        self._pool = pool
         self._requester = requester
         self._refusals = refusals
-        self._clock = clock
         self._policy = policy
-        self._limit = limit
+        self._size = size
+        self._jitter = jitter
+        self._pool = requester.pool
+        self._clock = requester.clock
         self._waiters: deque[_Waiter] = deque()
         self._cooldown_until = float("-inf")
+        self._balance = BatchBalance()
+        self._without_record: dict[int, None] = {}
 
     async def read_state(self, in_flight: InFlight) -> Conversation | Left | None:
         """Return a state that a decision may rest on; None if it has to be read individually."""
-        if in_flight.progress != NEW or self._is_cooling_down():
+        waiter = None
+        if may_share(in_flight) and not self._is_checked_individually(in_flight):
+            waiter = await self._read(in_flight)
+        if isinstance(waiter, Left):
+            return waiter
+        in_flight.record = None if waiter is None else self._sufficient(waiter)
+        if waiter is None or in_flight.record is None:
+            self._balance.count_individual()
+            return None
+        self._balance.count_used()
+        in_flight.record_state(in_flight.record, waiter.read_at)
+        return in_flight.record
+
+    async def before_open(self, in_flight: InFlight, decision: Open) -> Open | Wait | Left | None:
+        """Return what is next for a contact whose session a refusal has called closed.
+
+        Without a record that is ``decision``, an open without a state check. If the session has
+        not ended yet, wait; if its record shows it open, read its state (None).
+        """
+        if not may_wait_for_end(in_flight) or self._is_checked_individually(in_flight):
+            return decision
+        waiter = await self._read(in_flight)
+        if waiter is None or isinstance(waiter, Left):
+            return waiter or decision
+        record, progress = waiter.conversation, in_flight.progress
+        if record is not None and record.state is State.OPEN:
+            in_flight.progress = replace(progress, open_next=False)
+            self._note_useless(in_flight)
+            return None
+        if record is not None and record.state is State.CLOSED:
+            now = self._clock.time()
+            later = decide(in_flight.contact, record, progress, self._policy, now)
+            if isinstance(later, Wait):
+                self._balance.count_used()
+                return later
+        return decision
+
+    def after_refusal(
+        self, in_flight: InFlight, after: NextStep, step: Step, kind: AnswerKind
+    ) -> NextStep:
+        """Return the step after a refused send: a recheck if a record made it final."""
+        record = in_flight.record
+        if record is None:
+            return after
+        self._balance.count_misled()
+        if not isinstance(after, Finish) or is_final(step, kind, record, self._policy):
+            return after
+        in_flight.record = None
+        return Recheck(in_flight.progress)
+
+    async def _read(self, in_flight: InFlight) -> "_Waiter | Left | None":
+        """Read the contact's record with those of others; None if that is not permitted.
+
+        A probe must not wait for others: they wait for the end of the halt, and so for it.
+        """
+        if not self._is_permitted or self._pool.is_probe(in_flight.id):
             return None
         waiter = _Waiter(in_flight)
         self._waiters.append(waiter)
@@ -81,11 +146,43 @@ class StateBatcher:
                     return left
         finally:
             self._leave(waiter)
-        conversation = waiter.conversation
-        if conversation is None or not self._is_sufficient(in_flight, conversation):
-            return None
-        in_flight.record_state(conversation, waiter.read_at)
-        return conversation
+        return waiter
+
+    def _is_checked_individually(self, in_flight: InFlight) -> bool:
+        """Return True if a record was of no use to the contact before, or must be verified.
+
+        Records that lag further than is assumed must not keep a contact waiting to the end.
+        """
+        if in_flight.id in self._without_record:
+            return True
+        progress = in_flight.progress
+        since = progress.not_ended_since or progress.engaged_since
+        if since is None:
+            return False
+        waited = self._clock.time() - since
+        is_long = waited > self._policy.reconcile.max_lag
+        return is_long and self._jitter() < VERIFIED_SHARE
+
+    def _sufficient(self, waiter: _Waiter) -> Conversation | None:
+        """Return the record that a waiter got; None if it is not enough for the decision."""
+        in_flight, record = waiter.in_flight, waiter.conversation
+        rules, now = self._requester.rules, self._clock.time()
+        if record is not None and is_sufficient(in_flight, record, self._policy, rules, now):
+            return record
+        if waiter.served and (record is None or in_flight.progress != NEW):
+            self._note_useless(in_flight)
+        return None
+
+    def _note_useless(self, in_flight: InFlight) -> None:
+        """Remember that the contact's record was of no use: it is not read again."""
+        self._without_record[in_flight.id] = None
+        if len(self._without_record) > MOST_REMEMBERED:
+            del self._without_record[next(iter(self._without_record))]
+
+    @property
+    def _is_permitted(self) -> bool:
+        """Whether a batch may be read now, and is worth its cost."""
+        return not self._is_cooling_down() and self._balance.permits_batch and self._size() > 1
 
     def _is_cooling_down(self) -> bool:
         return self._clock.monotonic() < self._cooldown_until
@@ -112,7 +209,7 @@ class StateBatcher:
             for waiter in self._take(len(self._waiters)):
                 waiter.dismiss()
             return None
-        batch = self._take(self._limit)
+        batch = self._take(self._size())
         self._appoint_leader()
         if len(batch) == 1:
             permit.release()
@@ -134,6 +231,8 @@ class StateBatcher:
         if not isinstance(reply, Reply):
             return reply if isinstance(reply, Left) else None
         kind = classify(Step.CHECK_MANY, reply.result)
+        if kind not in _RESOLVED_BY_RETRY:  # an individual read would have met that, too
+            self._balance.count_batch()
         if kind is AnswerKind.ACCEPTED and isinstance(reply.result, Answer):
             leader.client.breaker.record_success(leader.id, Step.CHECK_MANY, leader.sent_at)
             self._distribute(batch, reply.result, kind)
@@ -147,8 +246,7 @@ class StateBatcher:
         return handled if isinstance(handled, Left) else None
 
     def _distribute(self, batch: Sequence[_Waiter], answer: Answer, kind: AnswerKind) -> None:
-        read = answer.conversations or ()
-        states = {canonical_id(conversation.id): conversation for conversation in read}
+        states = _by_id(answer.conversations or ())
         leader, now = batch[0].in_flight, self._clock.monotonic()
         for waiter in batch:
             in_flight = waiter.in_flight
@@ -157,18 +255,14 @@ class StateBatcher:
             in_flight.record_request(
                 Step.CHECK_MANY, replace(answer, conversation=conversation), kind
             )
-            waiter.conversation, waiter.read_at = conversation, now
+            waiter.conversation, waiter.read_at, waiter.served = conversation, now, True
             waiter.dismiss()
 
-    def _is_sufficient(self, in_flight: InFlight, conversation: Conversation) -> bool:
-        """Return True if a state that may be stale is enough for its decision."""
-        if conversation.state is State.UNKNOWN:
-            return False
-        contact, progress, now = in_flight.contact, in_flight.progress, self._clock.time()
-        match decide(contact, conversation, progress, self._policy, now):
-            case Finish():
-                return False
-            case Notify():
-                return self._policy.barge_in is not BargeIn.CUSTOMER_ONLY
-            case _:
-                return True
+
+def _by_id(records: Iterable[Conversation]) -> dict[str, Conversation | None]:
+    """Return the records by id; None for one that occurs twice with different facts."""
+    found: dict[str, Conversation | None] = {}
+    for record in records:
+        key = canonical_id(record.id)
+        found[key] = record if found.get(key, record) == record else None
+    return found

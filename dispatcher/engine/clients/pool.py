@@ -110,6 +110,10 @@ class ClientPool:
             raise
         return True
 
+    def is_probe(self, contact_id: int) -> bool:
+        """Return True if the contact tests whether a halted client works again."""
+        return any(client.breaker.is_probe(contact_id) for client in self.clients)
+
     def release_probe(self, contact_id: int) -> None:
         """Let another contact become the probe of a client, if this one was it."""
         for client in self.clients:
