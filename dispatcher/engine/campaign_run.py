@@ -193,7 +193,7 @@ def make_campaign_run(
 
     ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
     policy = campaign.policy
-    looks = LookSchedule(campaign.look_share, request_rate)
+    looks = LookSchedule(campaign.look_share, request_rate, together=states_per_call != 1)
     due_times, platform_time = DueTimes(looks), PlatformTime(clock)
     completer = Completer(ledger, events, clock, rules, due_times, platform_time)
     requester = Requester(pool, completer, rules, events, clock, platform_time)

@@ -200,7 +200,12 @@ class StateBatcher:
             self._waiters[0].leads.set_result(True)
 
     async def _lead(self, leader: _Waiter) -> Left | None:
-        """Read a batch; `Left` if the leader has left its worker."""
+        """Read a batch; `Left` if the leader has left its worker.
+
+        A permit may come at once. So the other workers that got a contact in this turn of the
+        event loop take theirs first.
+        """
+        await asyncio.sleep(0)
         permit = await self._pool.acquire(Step.CHECK_MANY, leader.in_flight.id)
         if permit is not None and self._is_cooling_down():
             permit.release()
