@@ -102,15 +102,17 @@ class LookSchedule:
 
     def plan(self, id_: int, due: float, now: float) -> float:
         """Return when the contact is looked at: at ``due``, or later if others need the quota."""
-        if self._together:
-            due = next_common(due, due - now)
-        planned = due
+        planned = due = self.common(due, now)
         if not self.alone:
             self._planned_until = max(self._planned_until, now) + 1.0 / self.look_rate()
             planned = max(due, self._planned_until)
         if len(self._remembered) < MOST_REMEMBERED:
             self._remember(id_, _Look(due, planned))
         return planned
+
+    def common(self, due: float, now: float) -> float:
+        """Return when a contact is due so that its look can share a request."""
+        return next_common(due, due - now) if self._together else due
 
     def permit(self, looks: int, now: float) -> int:
         """Return how many of so many looks that are due may be made now."""

@@ -12,9 +12,9 @@ class BatchBalance:
     """Counts the requests that batches saved, less those that they cost.
 
     A batch costs one request. A record that a decision rests on saves one. If the send is then
-    refused, the record has saved nothing, and the send was one too many: an individual read might
-    have shown the state. So all requests together are never more than `SHARE` of the individual
-    reads and `START` above what they would be without batches.
+    refused, the record has saved nothing, and the send may have been one too many. So all requests
+    together are never more than `SHARE` of the individual reads, `START`, and the sends of one
+    batch above what they would be without batches.
     """
 
     def __init__(self) -> None:
@@ -33,9 +33,13 @@ class BatchBalance:
         """Count a record that replaced a request."""
         self._saved = min(MOST, self._saved + 1.0)
 
-    def count_misled(self) -> None:
-        """Count a refused send that rested on a record."""
-        self._saved -= 2.0
+    def count_refused(self, *, too_many: bool) -> None:
+        """Count a refused send that rested on a record: the record has saved nothing.
+
+        ``too_many``: an individual read might have spared the send. After a notify to a closed
+        session the state is known, so the send has taken the place of the read.
+        """
+        self._saved -= 2.0 if too_many else 1.0
 
     def count_individual(self) -> None:
         """Count a state that is read individually."""

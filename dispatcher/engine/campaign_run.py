@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
@@ -216,4 +217,7 @@ def make_campaign_run(
     reconciler = Reconciler(
         pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy
     )
-    return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
+    run = CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
+    if batcher is not None:
+        batcher.population = lambda: run.in_flight or inf
+    return run

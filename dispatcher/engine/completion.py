@@ -140,6 +140,8 @@ class Completer:
         due = now + later.seconds
         if later.reason in _WAITS:
             due = self._plan_look(in_flight, due, now)
+        elif later.reason in _LOOKS:
+            due = self.due_times.looks.common(due, now)
         history, contact = in_flight.history, in_flight.contact
         seconds = due - now
         history.append(contact_history.entry(now, "deferred", later.reason, round(seconds, 3)))
@@ -193,6 +195,9 @@ class Completer:
 
 _WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
 """Deferrals until a session is in another state."""
+
+_LOOKS = (RetryReason.CONFLICT, RetryReason.UNKNOWN_STATE)
+"""Deferrals after which a state is looked at."""
 
 
 def _relation(

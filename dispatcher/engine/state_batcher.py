@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import inf
 
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import Conversation, State
@@ -22,6 +23,11 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import Left
 from dispatcher.ports import Reply
 
+LEFT_TO_SEND = 0.25
+"""The part of a batch whose sends use the quota until the answer to the next batch comes: the batch
+waits for others to join it until no more sends than these are left, and then goes first."""
+LARGE = 0.25
+"""The part of all contacts in flight from which on a batch shows that the quota is scarce."""
 COOLDOWN_SECONDS = 60.0
 """How long states are read individually after a batch request that failed."""
 VERIFIED_SHARE = 0.2
@@ -73,7 +79,10 @@ class StateBatcher:
         self._jitter = jitter
         self._pool = requester.pool
         self._clock = requester.clock
+        self.population: Callable[[], float] = lambda: inf
+        """Returns how many contacts the workers have."""
         self._waiters: deque[_Waiter] = deque()
+        self._large: asyncio.Event | None = None
         self._cooldown_until = float("-inf")
         self._balance = BatchBalance()
         self._without_record: dict[int, None] = {}
@@ -124,7 +133,7 @@ class StateBatcher:
         record = in_flight.record
         if record is None:
             return after
-        self._balance.count_misled()
+        self._balance.count_refused(too_many=kind is not AnswerKind.CLOSED)
         if not isinstance(after, Finish) or is_final(step, kind, record, self._policy):
             return after
         in_flight.record = None
@@ -139,6 +148,8 @@ class StateBatcher:
             return None
         waiter = _Waiter(in_flight)
         self._waiters.append(waiter)
+        if self.population() - len(self._waiters) <= LEFT_TO_SEND * self._size():
+            self._pool.put_first(Step.CHECK_MANY)
         try:
             if self._waiters[0] is waiter or await waiter.leads:
                 left = await self._lead(waiter)
@@ -203,10 +214,14 @@ class StateBatcher:
         """Read a batch; `Left` if the leader has left its worker.
 
         A permit may come at once. So the other workers that got a contact in this turn of the
-        event loop take theirs first.
+        event loop take theirs first. A batch that most workers waited for shows that the quota is
+        scarce: until its answer comes the few that are left collect for the next one.
         """
         await asyncio.sleep(0)
+        while self._large is not None:
+            await self._large.wait()
         permit = await self._pool.acquire(Step.CHECK_MANY, leader.in_flight.id)
+        self._pool.put_first(None)
         if permit is not None and self._is_cooling_down():
             permit.release()
             permit = None
@@ -219,9 +234,15 @@ class StateBatcher:
         if len(batch) == 1:
             permit.release()
             return None
+        large = self._large or asyncio.Event()
+        if len(batch) >= LARGE * self.population():
+            self._large = large
         try:
             return await self._read_batch(batch, permit)
         finally:
+            if self._large is large:
+                self._large = None
+                large.set()
             for waiter in batch:
                 waiter.dismiss()
 

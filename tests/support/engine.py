@@ -62,6 +62,7 @@ class EngineFixture:
         self.states_per_call = states_per_call
         self.halt_suspicious = halt_suspicious
         self.look_share = look_share
+        self.jitter = lambda: 1.0
         self.pool = self.make_pool(self.connections())
         self.breaker = self.pool.clients[0].breaker
         self.campaign_run = self.make_campaign_run(ListSource())
@@ -82,7 +83,12 @@ class EngineFixture:
             halt_suspicious=self.halt_suspicious, look_share=self.look_share,
         )  # fmt: skip
         return make_campaign_run(
-            campaign, self.pool, self.clock, ContactLimit(limit), lambda: 1.0, self.states_per_call
+            campaign,
+            self.pool,
+            self.clock,
+            ContactLimit(limit),
+            self.jitter,
+            self.states_per_call,
         )
 
     async def deliver(self, delivered=None, progress=NEW):
