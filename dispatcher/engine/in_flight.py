@@ -81,7 +81,8 @@ class InFlight:
             return ""
         contact, conversation = self.contact, self.conversation
         target = (conversation.target if conversation else None) or self.progress.target
-        for secret in (contact.text, contact.subject, contact.address, target and target.value):
+        known = (target and target.value, conversation.address if conversation else None)
+        for secret in (contact.text, contact.subject, contact.address, *known):
             if secret:
                 words = words.replace(secret, "[redacted]")
         return words

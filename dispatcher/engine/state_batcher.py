@@ -23,9 +23,8 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import Left
 from dispatcher.ports import Reply
 
-LEFT_TO_SEND = 0.25
-"""The part of a batch whose sends use the quota until the answer to the next batch comes: the batch
-waits for others to join it until no more sends than these are left, and then goes first."""
+MOST_LEFT = 0.3
+"""The part of the contacts in flight that may be left when a batch goes before their sends."""
 LARGE = 0.25
 """The part of all contacts in flight from which on a batch shows that the quota is scarce."""
 COOLDOWN_SECONDS = 60.0
@@ -34,6 +33,10 @@ VERIFIED_SHARE = 0.2
 """The share of looks at sessions that were waited for long that are made individually."""
 MOST_REMEMBERED = 10_000
 """The contacts whose records are known to be of no use."""
+_MAY_BE_MISLED = frozenset(
+    {AnswerKind.CLOSED, AnswerKind.CONFLICT, AnswerKind.STALE, AnswerKind.REFUSED}
+)
+"""Refusals of a send whose cause may be that it rested on a record."""
 _RESOLVED_BY_RETRY = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
 """Refusals that the renewal or the hold resolves: the next batch request may succeed."""
 
@@ -83,6 +86,7 @@ class StateBatcher:
         """Returns how many contacts the workers have."""
         self._waiters: deque[_Waiter] = deque()
         self._large: asyncio.Event | None = None
+        self._answer_seconds = 0.0
         self._cooldown_until = float("-inf")
         self._balance = BatchBalance()
         self._without_record: dict[int, None] = {}
@@ -131,10 +135,12 @@ class StateBatcher:
     ) -> NextStep:
         """Return the step after a refused send: a recheck if a record made it final."""
         record = in_flight.record
-        if record is None:
+        if record is None or kind not in _MAY_BE_MISLED:
+            return after
+        if isinstance(after, Finish) and is_final(step, kind, record, self._policy):
             return after
         self._balance.count_refused(too_many=kind is not AnswerKind.CLOSED)
-        if not isinstance(after, Finish) or is_final(step, kind, record, self._policy):
+        if not isinstance(after, Finish):
             return after
         in_flight.record = None
         return Recheck(in_flight.progress)
@@ -148,7 +154,7 @@ class StateBatcher:
             return None
         waiter = _Waiter(in_flight)
         self._waiters.append(waiter)
-        if self.population() - len(self._waiters) <= LEFT_TO_SEND * self._size():
+        if self._is_full():
             self._pool.put_first(Step.CHECK_MANY)
         try:
             if self._waiters[0] is waiter or await waiter.leads:
@@ -158,6 +164,15 @@ class StateBatcher:
         finally:
             self._leave(waiter)
         return waiter
+
+    def _is_full(self) -> bool:
+        """Return True if the sends that are left last about until a batch's answer comes."""
+        population = self.population()
+        left = population - len(self._waiters)
+        if left > MOST_LEFT * min(population, self._size()):
+            return False
+        sends = sum(client.pacer.rate for client in self._pool.clients) * self._answer_seconds
+        return left <= 2 * sends  # as many are on their way as are answered meanwhile
 
     def _is_checked_individually(self, in_flight: InFlight) -> bool:
         """Return True if a record was of no use to the contact before, or must be verified.
@@ -234,15 +249,15 @@ class StateBatcher:
         if len(batch) == 1:
             permit.release()
             return None
-        large = self._large or asyncio.Event()
+        large = asyncio.Event()
         if len(batch) >= LARGE * self.population():
             self._large = large
         try:
             return await self._read_batch(batch, permit)
         finally:
+            large.set()
             if self._large is large:
                 self._large = None
-                large.set()
             for waiter in batch:
                 waiter.dismiss()
 
@@ -256,6 +271,7 @@ class StateBatcher:
         reply = await self._requester.read_many(leader, permit, ids)
         if not isinstance(reply, Reply):
             return reply if isinstance(reply, Left) else None
+        self._answer_seconds = reply.seconds
         kind = classify(Step.CHECK_MANY, reply.result)
         if kind not in _RESOLVED_BY_RETRY:  # an individual read would have met that, too
             self._balance.count_batch()
