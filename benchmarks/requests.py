@@ -48,10 +48,10 @@ class World:
     settings: tuple[tuple[str, Any], ...] = ()
     plain_shares: bool = False
 
-    @property
-    def shares(self) -> dict[str, float]:
-        """The kinds of conversation."""
-        return HALF_AND_HALF if self.plain_shares else dict(load(self.scenario).world.shares)
+    def write_contacts(self, path: Path, count: int, seed: int) -> None:
+        """Write contacts with addresses, in the shares of the scenario."""
+        shares = HALF_AND_HALF if self.plain_shares else load(self.scenario).world.shares
+        write_contacts(path, count=count, shares=shares, seed=seed, with_addresses=True)
 
     def write(self, folder: Path) -> Path:
         """Write the scenario with the quota of the benchmark; return its file."""
@@ -144,9 +144,7 @@ def _measure(case: Case, count: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with play(folder, world.write(folder), count, settings, dialect=case.dialect) as played:
-            write_contacts(
-                played.contacts, count=count, shares=world.shares, seed=seed, with_addresses=True
-            )
+            world.write_contacts(played.contacts, count, seed)
             ended = played.run(seconds=600.0)
             if ended.returncode:
                 raise RuntimeError(f"{case} ended with {ended.returncode}:\n{ended.stderr}")

@@ -234,8 +234,8 @@ class Delivery:
                 next_turn = OpenRefused(decision, answer)
         else:
             after = after_send(result, kind, step, progress, policy, self.jitter)
-        if self.batcher is not None:
-            after = self.batcher.after_refusal(in_flight, after, step, kind)
+        if self.batcher is not None and answer is not None:
+            after = self.batcher.after_refusal(in_flight, after, step, kind, answer.status)
         if isinstance(after, Reconcile):
             linked = isinstance(decision, Notify) or decision.previous is not None
             seconds = self.policy.reconcile.first_look(linked=linked)

@@ -24,6 +24,7 @@ class InFlight:
     got one; ``forbidden`` has the clients that may not reach the contact.
     ``intended`` is true while the ledger has the intent of a send. ``record`` is the state that
     the last decision rested on, if it was read with others; None: it was read individually.
+    ``alone`` is true if the next state has to be read so.
     """
 
     id: int
@@ -39,6 +40,7 @@ class InFlight:
     forbidden: set[OAuthClient] = field(default_factory=set)
     intended: bool = False
     record: Conversation | None = None
+    alone: bool = False
     _sends_before: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -94,7 +94,7 @@ class StateBatcher:
     async def read_state(self, in_flight: InFlight) -> Conversation | Left | None:
         """Return a state that a decision may rest on; None if it has to be read individually."""
         waiter = None
-        if may_share(in_flight) and not self._is_checked_individually(in_flight):
+        if may_share(in_flight, self._policy) and not self._is_checked_individually(in_flight):
             waiter = await self._read(in_flight)
         if isinstance(waiter, Left):
             return waiter
@@ -112,15 +112,16 @@ class StateBatcher:
         Without a record that is ``decision``, an open without a state check. If the session has
         not ended yet, wait; if its record shows it open, read its state (None).
         """
-        if not may_wait_for_end(in_flight) or self._is_checked_individually(in_flight):
+        if not may_wait_for_end(in_flight, self._policy) or self._is_checked_individually(
+            in_flight
+        ):
             return decision
         waiter = await self._read(in_flight)
         if waiter is None or isinstance(waiter, Left):
             return waiter or decision
         record, progress = waiter.conversation, in_flight.progress
         if record is not None and record.state is State.OPEN:
-            in_flight.progress = replace(progress, open_next=False)
-            self._note_useless(in_flight)
+            in_flight.progress, in_flight.alone = replace(progress, open_next=False), True
             return None
         if record is not None and record.state is State.CLOSED:
             now = self._clock.time()
@@ -131,13 +132,13 @@ class StateBatcher:
         return decision
 
     def after_refusal(
-        self, in_flight: InFlight, after: NextStep, step: Step, kind: AnswerKind
+        self, in_flight: InFlight, after: NextStep, step: Step, kind: AnswerKind, status: int
     ) -> NextStep:
         """Return the step after a refused send: a recheck if a record made it final."""
         record = in_flight.record
         if record is None or kind not in _MAY_BE_MISLED:
             return after
-        if isinstance(after, Finish) and is_final(step, kind, record, self._policy):
+        if isinstance(after, Finish) and is_final(step, kind, status, record, self._policy):
             return after
         self._balance.count_refused(too_many=kind is not AnswerKind.CLOSED)
         if not isinstance(after, Finish):
@@ -194,8 +195,9 @@ class StateBatcher:
         in_flight, record = waiter.in_flight, waiter.conversation
         rules, now = self._requester.rules, self._clock.time()
         if record is not None and is_sufficient(in_flight, record, self._policy, rules, now):
-            return record
-        if waiter.served and (record is None or in_flight.progress != NEW):
+            return replace(record, target=record.target or in_flight.progress.target)
+        is_repeat = in_flight.progress != NEW and not in_flight.has_sent
+        if waiter.served and (record is None or is_repeat):
             self._note_useless(in_flight)
         return None
 

@@ -196,7 +196,10 @@ def _quiet(value: str) -> str:
 def _states_per_call(value: object) -> object:
     if value == "auto" or (type(value) is int and 1 <= value <= MAX_STATES_PER_CALL):
         return value
-    raise WrongValueError(f'must be "auto" or a whole number from 1 to {MAX_STATES_PER_CALL}')
+    raise WrongValueError(
+        f'must be "auto" or a whole number from 1 to {MAX_STATES_PER_CALL}',
+        'write states_per_call = "auto" or states_per_call = 20',
+    )
 
 
 def _one_or_many(value: object) -> object:

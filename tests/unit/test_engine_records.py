@@ -18,6 +18,7 @@ from tests.support.scripted import (
     CLOSED_400,
     ENDED,
     GOOD,
+    GUEST,
     NOT_ENDED,
     OPEN,
     OPENED,
@@ -219,15 +220,21 @@ async def test_an_unknown_state_is_first_read_individually_and_then_with_others(
     assert engine.ledger.count(Status.PARKED) == NUMBER
 
 
+@pytest.mark.parametrize(
+    ("shown", "status"), [(State.OPEN, Status.PARKED), (State.ENDED, Status.OPENED)]
+)
 @in_virtual_time
-async def test_a_known_record_of_an_unknown_state_is_not_believed():
-    """What the check does not understand, a record does not explain."""
+async def test_a_known_record_of_an_unknown_state(shown, status):
+    """What the check does not understand, an open record does not explain.
+
+    A link is refused by the platform if the session has not ended.
+    """
     records = Records(State.UNKNOWN, check=UNKNOWN)
-    records.recorded = lambda id_, _: State.OPEN if records.checked[id_] else State.UNKNOWN
-    engine = engine_of(records)
+    records.recorded = lambda id_, _: shown if records.checked[id_] else State.UNKNOWN
+    engine = engine_of(records, a_second=100)
     requests = await run(engine, rows())
     assert requests[NOTIFY] == 0
-    assert engine.ledger.count(Status.PARKED) == NUMBER
+    assert engine.ledger.count(status) == NUMBER
 
 
 @in_virtual_time
@@ -253,6 +260,57 @@ async def test_a_refused_open_is_not_explained_by_the_same_record():
     engine = engine_of(records)
     requests = await run(engine, rows())
     assert requests[CHECK] == requests[NOTIFY] == NUMBER
+
+
+@in_virtual_time
+async def test_a_loop_is_read_individually_at_its_beginning_and_before_its_end():
+    """In between, the record shows that nothing has changed; the recipient stays the check's."""
+    records = Records()
+    records.answers[LINK] = lambda request: refused(409) if is_fifth(request) else OPENED
+    records.answers[CHECK] = lambda r: state_answer(identity=records.person(r.conversation_id))
+    engine = engine_of(records, most=20)
+    requests = await run(engine, rows(100))
+    loops = 100 / 5
+    assert engine.ledger.count(Status.PARKED) == loops
+    assert requests[LINK] == 100 - loops + 3 * loops
+    assert 2 * loops <= requests[CHECK] <= 2.3 * loops
+    links = [r for r in engine.platform.requests if r.step is LINK]
+    by_check = Counter(r.conversation_id for r in links if r.decision.target == GUEST)
+    assert set(by_check.values()) == {2}
+    assert len(by_check) == loops
+
+
+@pytest.mark.parametrize("after", [OPEN, ENDED])
+@in_virtual_time
+async def test_an_old_record_between_two_conflicts_delays_and_ends_nothing(after):
+    """The person came back after the first refusal, or the platform was mistaken twice."""
+    records = Records(notify=TAKEN)
+    times = records.sent
+
+    def link(request):
+        return refused(409) if times[request.conversation_id] < 3 or after is OPEN else OPENED
+
+    def check(request):
+        answer = after if times[request.conversation_id] > 2 else ENDED
+        person = records.person(request.conversation_id)
+        return state_answer(answer.conversation.state, identity=person)
+
+    records.answers |= {LINK: link, CHECK: check}
+    engine = engine_of(records, a_second=100)
+    await run(engine, rows())
+    right = Status.NOTIFIED if after is OPEN else Status.OPENED
+    assert engine.ledger.count(right) == NUMBER
+
+
+@pytest.mark.parametrize(("status", "checks"), [(307, 0), (400, 1), (422, 1)])
+@in_virtual_time
+async def test_what_a_refused_link_says_about_the_recipient(status, checks):
+    """A redirect says nothing of it, and is final at once."""
+    engine = engine_of(Records(open=refused(status)))
+    requests = await run(engine, rows())
+    assert requests[CHECK] == checks * NUMBER
+    assert requests[LINK] == (1 + checks) * NUMBER
+    assert engine.ledger.count(Status.REJECTED) == NUMBER
 
 
 @in_virtual_time
