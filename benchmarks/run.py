@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument(
         "--rows",
         type=int,
-        help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 2,000",
+        help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 5,000",
     )
     given = parser.parse_args()
     worse = []
@@ -38,7 +38,7 @@ def main() -> None:
         elif name == "reading":
             result = reading.run(given.rows or 200_000, given.repeats)
         elif name == "requests":
-            result = requests.run(given.rows or 2_000)
+            result = requests.run(given.rows or 5_000)
         else:
             result = ledger.run(given.rows or 10_000_000, given.contacts, given.repeats)
         if not result["holds"]:

@@ -219,5 +219,5 @@ def make_campaign_run(
     )
     run = CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
     if batcher is not None:
-        batcher.population = lambda: run.in_flight or inf
+        batcher.queue.population = lambda: run.in_flight or inf
     return run

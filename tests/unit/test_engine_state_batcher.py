@@ -12,8 +12,8 @@ from dispatcher.domain.decision import BargeIn, DecisionPolicy
 from dispatcher.domain.events import Answered, Halted, StateAged, Throttled
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
+from dispatcher.engine.batch_queue import COOLDOWN_SECONDS
 from dispatcher.engine.run_options import RunOutcome
-from dispatcher.engine.state_batcher import COOLDOWN_SECONDS
 from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import POLICY, EngineFixture, contact, contacts
 from tests.support.pool import PoolFixture
