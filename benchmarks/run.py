@@ -6,9 +6,9 @@ Results are printed as Markdown tables and kept as JSON in var/benchmarks/.
 import argparse
 import sys
 
-from benchmarks import ledger, memory, overhead, quota, reading
+from benchmarks import ledger, memory, overhead, quota, reading, requests
 
-NAMES = ("overhead", "quota", "memory", "ledger", "reading")
+NAMES = ("overhead", "quota", "memory", "ledger", "reading", "requests")
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument(
         "--rows",
         type=int,
-        help="the larger memory run: 1,000,000; settled: 10,000,000; reading: 200,000",
+        help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 5,000",
     )
     given = parser.parse_args()
     worse = []
@@ -37,6 +37,8 @@ def main() -> None:
             result = memory.run((10_000, given.rows or 1_000_000))
         elif name == "reading":
             result = reading.run(given.rows or 200_000, given.repeats)
+        elif name == "requests":
+            result = requests.run(given.rows or 5_000)
         else:
             result = ledger.run(given.rows or 10_000_000, given.contacts, given.repeats)
         if not result["holds"]:

@@ -37,7 +37,7 @@ class Conversation:
 
     ``proactive`` is true if the channel permits the organisation to begin a conversation.
     ``engaged`` is true if a bot or an agent is connected, so that a message into the open session
-    would interrupt.
+    would interrupt. ``address`` is the guest's, where the platform reports it beside the target.
     """
 
     id: str
@@ -46,3 +46,4 @@ class Conversation:
     target: Target | None = None
     proactive: bool = True
     engaged: bool = False
+    address: str | None = field(default=None, repr=False)

@@ -112,9 +112,12 @@ def _while_engaged(
 
 def _while_unknown(progress: Progress, policy: DecisionPolicy, reason: RetryReason) -> Forecast:
     """Count the checks of a state that stays unknown."""
-    attempts = range(progress.unknown + 1, policy.retry.max_attempts)
-    seconds = sum(policy.retry.backoff(attempt, lambda: 0.5) for attempt in attempts)
-    return Forecast(Status.PARKED, Reason.UNKNOWN_STATE, len(attempts) + 1, 0, reason, seconds)
+    unknown, checks, seconds = progress.unknown, 1, 0.0
+    while unknown + 1 < policy.retry.max_attempts:
+        seconds += policy.retry.unknown_pause(unknown, lambda: 0.5)
+        unknown = policy.retry.next_unknown(unknown)
+        checks += 1
+    return Forecast(Status.PARKED, Reason.UNKNOWN_STATE, checks, 0, reason, seconds)
 
 
 @dataclass(frozen=True, slots=True)

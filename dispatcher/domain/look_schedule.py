@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable
+from math import ceil, floor, log2
 from typing import NamedTuple
 
 from dispatcher.domain.progress import Progress
@@ -16,6 +17,8 @@ BURST_SECONDS = 5.0
 """Looks of so many seconds may be made at once."""
 LEAST_BURST = 8.0
 """Looks that may be made at once, however slow the quota is."""
+MOST_DELAY = 0.25
+"""The part of a pause by which a look may be put off so that it shares a request."""
 _HALVED_AT = 2000
 """Requests after which older ones count half: the mix of a list changes."""
 _UNKNOWN_REQUESTS = 20
@@ -39,18 +42,38 @@ def waits(progress: Progress) -> bool:
     return progress.engaged_since is not None or progress.not_ended_since is not None
 
 
+def next_common(due: float, pause: float) -> float:
+    """Return the next moment that is common to looks after about the same pause.
+
+    It is at most `MOST_DELAY` of the pause later. The moments are multiples of a power of two, so
+    that those of longer pauses are moments of shorter ones, too.
+    """
+    if pause <= 0:
+        return due
+    grid = 2.0 ** floor(log2(MOST_DELAY * pause))
+    return ceil(due / grid) * grid
+
+
 class LookSchedule:
     """Plans when sessions that are waited for are looked at again.
 
     A look is a state check after which the contact waits. The first look at a session counts
     against ``share`` (from 0 to 1), too: so the other contacts get the rest of the quota, whatever
     part of the list waits. Times are in seconds since the epoch; ``rate`` returns the requests per
-    second at present.
+    second at present. With ``together`` looks that are due soon after each other are due at the
+    same time, because they can share a request.
     """
 
-    def __init__(self, share: float = SHARE, rate: Callable[[], float] = lambda: 1.0) -> None:
+    def __init__(
+        self,
+        share: float = SHARE,
+        rate: Callable[[], float] = lambda: 1.0,
+        *,
+        together: bool = False,
+    ) -> None:
         self._share = share
         self._rate = rate
+        self._together = together
         self._requests = self._first_looks = 0.0
         self._planned_until = 0.0
         self._tokens, self._filled_at = LEAST_BURST, 0.0
@@ -79,13 +102,17 @@ class LookSchedule:
 
     def plan(self, id_: int, due: float, now: float) -> float:
         """Return when the contact is looked at: at ``due``, or later if others need the quota."""
-        planned = due
+        planned = due = self.common(due, now)
         if not self.alone:
             self._planned_until = max(self._planned_until, now) + 1.0 / self.look_rate()
             planned = max(due, self._planned_until)
         if len(self._remembered) < MOST_REMEMBERED:
             self._remember(id_, _Look(due, planned))
         return planned
+
+    def common(self, due: float, now: float) -> float:
+        """Return when a contact is due so that its look can share a request."""
+        return next_common(due, due - now) if self._together else due
 
     def permit(self, looks: int, now: float) -> int:
         """Return how many of so many looks that are due may be made now."""

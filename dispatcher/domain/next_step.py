@@ -18,7 +18,7 @@ SUCCESS = 2
 MIN_RECHECK_SECONDS = 1.0
 """Pause until the next state check of a session that permits no send yet, if the setting is 0."""
 
-LONGEST_PAUSE = 10
+LONGEST_PAUSE = 30
 """How many times its setting the pause until the next look at a session can become."""
 PART_OF_WAIT = 0.5
 """The part of the time waited so far that the next pause is at least, up to `LONGEST_PAUSE`."""
@@ -65,8 +65,9 @@ def after_wait(
         limit = policy.not_ended_max_seconds
         seconds = pause(policy.not_ended_seconds, now - since, limit)
         return Defer(seconds, reason, replace(progress, not_ended_since=since))
-    unknown = progress.unknown + 1
-    return Defer(policy.backoff(unknown, jitter), reason, replace(progress, unknown=unknown))
+    seconds = policy.unknown_pause(progress.unknown, jitter)
+    unknown = policy.next_unknown(progress.unknown)
+    return Defer(seconds, reason, replace(progress, unknown=unknown))
 
 
 def pause(setting: float, waited: float, limit: float) -> float:

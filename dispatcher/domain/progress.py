@@ -12,8 +12,8 @@ from dispatcher.domain.value_class import value_class
 class Progress:
     """What the ledger stores about a contact between two claims. Times: seconds since the epoch.
 
-    ``attempts`` counts temporary faults, ``unknown`` counts unknown states. ``refusals_notify``
-    and ``refusals_open`` count refusals although the state permitted the step.
+    ``attempts`` counts temporary faults, ``unknown`` the attempts that unknown states took.
+    ``refusals_notify`` and ``refusals_open`` count refusals although the state permitted the step.
     ``not_ended_since`` is when the conversation was first seen closed but not ended.
     With ``open_next`` the next step is an open without another state check, to ``target`` and
     ``external_contact_id``, which the refusal or the check before it reported. ``sends`` counts
@@ -90,5 +90,27 @@ class RetryPolicy:
 
         ``jitter`` returns a number from 0 to 1.
         """
-        full = min(self.backoff_max_seconds, self.backoff_seconds * 2.0 ** min(attempt - 1, 30))
-        return full * (0.5 + 0.5 * jitter())
+        return self._longest_backoff(attempt) * (0.5 + 0.5 * jitter())
+
+    def next_unknown(self, unknown: int) -> int:
+        """Return the value of ``Progress.unknown`` at the next look at an unknown state.
+
+        A pause takes twice as many attempts as the one before it. A last pause that would take
+        fewer is part of this one, so that pauses only grow, and none goes beyond
+        ``max_attempts`` - 1, at which the contact is parked.
+        """
+        last = max(self.max_attempts - 1, unknown + 1)
+        attempts = unknown + 1
+        left = last - unknown - attempts
+        return last if left < 2 * attempts else unknown + attempts
+
+    def unknown_pause(self, unknown: int, jitter: Callable[[], float]) -> float:
+        """Return seconds until the next look at an unknown state: those of its attempts' backoffs.
+
+        So the whole wait is as long as that of ``max_attempts`` attempts, with fewer requests.
+        """
+        attempts = range(unknown + 1, self.next_unknown(unknown) + 1)
+        return sum(map(self._longest_backoff, attempts)) * (0.5 + 0.5 * jitter())
+
+    def _longest_backoff(self, attempt: int) -> float:
+        return min(self.backoff_max_seconds, self.backoff_seconds * 2.0 ** min(attempt - 1, 30))

@@ -166,5 +166,6 @@ def _addresses(
     return (
         contact.address,
         target.value if target else None,
+        conversation.address if conversation else None,
         progress.target.value if progress.target else None,
     )

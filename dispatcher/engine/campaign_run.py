@@ -3,12 +3,14 @@
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
+from dispatcher.engine.batch_size import batch_size
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
 from dispatcher.engine.clients.pool import ClientPool
@@ -24,7 +26,7 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.engine.transition_writer import TransitionWriter
-from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source
+from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source, StatesPerCall
 
 MAX_PREFETCH = 1024
 """The most contacts of a campaign that are claimed ahead of the workers."""
@@ -205,11 +207,11 @@ class CampaignRun:
 
 def make_campaign_run(
     campaign: Campaign, pool: ClientPool, clock: Clock, limit: ContactLimit, jitter: Jitter,
-    states_per_call: int = 1,
+    states_per_call: StatesPerCall = 1,
 ) -> CampaignRun:  # fmt: skip
     """Return a campaign's run; ``limit`` and ``pool`` are shared with the other campaigns.
 
-    With ``states_per_call`` above 1, so many states are read in one request at most.
+    Unless ``states_per_call`` is 1, so many states are read in one request at most.
     """
 
     def request_rate() -> float:
@@ -217,15 +219,17 @@ def make_campaign_run(
 
     ledger, events, rules = campaign.ledger, campaign.events, campaign.rules
     policy = campaign.policy
-    looks = LookSchedule(campaign.look_share, request_rate)
+    looks = LookSchedule(campaign.look_share, request_rate, together=states_per_call != 1)
     due_times, platform_time = DueTimes(looks), PlatformTime(clock)
     transitions = TransitionWriter(ledger, events, clock, rules, due_times, platform_time)
     requester = Requester(pool, transitions, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, transitions, events, clock)
     batcher = (
-        StateBatcher(pool, requester, refusals, clock, policy, states_per_call)
-        if states_per_call > 1
-        else None
+        None
+        if states_per_call == 1
+        else StateBatcher(
+            requester, refusals, policy, batch_size(states_per_call, request_rate), jitter
+        )
     )
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
@@ -243,4 +247,7 @@ def make_campaign_run(
     reconciler = Reconciler(
         pool, look_backs, transitions, ledger, events, clock, platform_time, due_times, policy
     )
-    return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
+    run = CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
+    if batcher is not None:
+        batcher.queue.population = lambda: run.in_flight or inf
+    return run

@@ -113,7 +113,7 @@ class Delivery:
         an open (`OpenRefused`) means: then that is carried out.
         """
         now, policy, contact = self.clock.time(), self.policy, in_flight.contact
-        decision: Decision | Defer | None = self._decide_without_state(in_flight, turn, now)
+        decision = await self._decide_early(in_flight, turn, now)
         if decision is None:
             conversation = await self._read_state(in_flight)
             if isinstance(conversation, Left):
@@ -134,14 +134,23 @@ class Delivery:
                 return await self.guard.refuse(in_flight, decision, Step.CHECK, None)
             if not _waits_again(decision, in_flight.progress):
                 self.guard.accept(Step.CHECK)
-        else:
-            contact_history.add_decision(in_flight.history, decision)
         match decision:
             case Wait(RetryReason.ENGAGED):
                 return after_engaged(contact, in_flight.progress, policy, self.clock.time())
             case Wait(reason):
                 progress, now = in_flight.progress, self.clock.time()
                 return after_wait(reason, progress, policy.retry, now, self.jitter)
+        return decision
+
+    async def _decide_early(
+        self, in_flight: InFlight, turn: Turn, now: float
+    ) -> Decision | Defer | Left | None:
+        """Return the decision that needs no state check of the contact's own, if there is one."""
+        decision: Decision | Defer | Left | None = self._decide_without_state(in_flight, turn, now)
+        if isinstance(decision, Open) and self.batcher and not isinstance(turn, Suspended):
+            decision = await self.batcher.before_open(in_flight, decision)
+        if decision is not None and not isinstance(decision, Left):
+            contact_history.add_decision(in_flight.history, decision)
         return decision
 
     def _decide_without_state(
@@ -225,6 +234,8 @@ class Delivery:
                 next_turn = OpenRefused(decision, answer)
         else:
             after = after_send(result, kind, step, progress, policy, self.jitter)
+        if self.batcher is not None and answer is not None:
+            after = self.batcher.after_refusal(in_flight, after, step, kind, answer.status)
         if isinstance(after, Reconcile):
             linked = isinstance(decision, Notify) or decision.previous is not None
             seconds = self.policy.reconcile.first_look(linked=linked)

@@ -22,7 +22,9 @@ class InFlight:
     ``client`` made the last request, at ``sent_at`` (seconds since the epoch), and is unset
     before the first. ``unauthorized`` has, by client, how many 401 came and the last token that
     got one; ``forbidden`` has the clients that may not reach the contact.
-    ``intended`` is true while the ledger has the intent of a send.
+    ``intended`` is true while the ledger has the intent of a send. ``record`` is the state that
+    the last decision rested on, if it was read with others; None: it was read individually.
+    ``alone`` is true if the next state has to be read so.
     """
 
     id: int
@@ -37,6 +39,18 @@ class InFlight:
     unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = field(default_factory=dict)
     forbidden: set[OAuthClient] = field(default_factory=set)
     intended: bool = False
+    record: Conversation | None = None
+    alone: bool = False
+    _sends_before: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember how many sends were made before."""
+        self._sends_before = self.progress.sends
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether a send was made since the contact was claimed."""
+        return self.progress.sends > self._sends_before
 
     def record_state(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""
@@ -69,7 +83,8 @@ class InFlight:
             return ""
         contact, conversation = self.contact, self.conversation
         target = (conversation.target if conversation else None) or self.progress.target
-        for secret in (contact.text, contact.subject, contact.address, target and target.value):
+        known = (target and target.value, conversation.address if conversation else None)
+        for secret in (contact.text, contact.subject, contact.address, *known):
             if secret:
                 words = words.replace(secret, "[redacted]")
         return words

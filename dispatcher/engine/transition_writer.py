@@ -19,6 +19,7 @@ from dispatcher.domain.status import (
     SESSION_WAITS,
     Reason,
     Relation,
+    RetryReason,
     SendBlock,
     Status,
     Step,
@@ -147,6 +148,8 @@ class TransitionWriter:
         due = now + later.seconds
         if later.reason in SESSION_WAITS:
             due = self._plan_look(in_flight, due, now)
+        elif later.reason in _LOOKS:
+            due = self.due_times.looks.common(due, now)
         history, contact = in_flight.history, in_flight.contact
         seconds = due - now
         history.append(contact_history.entry(now, "deferred", later.reason, round(seconds, 3)))
@@ -196,6 +199,10 @@ class TransitionWriter:
         )
         self.rules.record_end(settlement.status)
         return LEFT
+
+
+_LOOKS = (RetryReason.CONFLICT, RetryReason.UNKNOWN_STATE)
+"""Deferrals after which a state is looked at."""
 
 
 def _relation(

@@ -66,10 +66,10 @@ class MessagingPlatform:
     def check_many(self, conversation_ids: Sequence[str]) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.check_many`.
 
-        Only open sessions are returned: analytics do not show the guest that is needed to open a
-        new conversation.
+        Analytics show neither the guest nor the address nor the channel. So a new conversation
+        goes to the row's address, and the platform refuses it if the channel does not permit it.
         """
-        body = {"conversationIds": list(conversation_ids)}
+        body = {"conversationIds": [canonical_id(id_) for id_ in conversation_ids]}
         return self._call(Step.CHECK_MANY, "POST", LOOK_BACK_PATH, orjson.dumps(body))
 
     def notify(self, contact: Contact, decision: Notify) -> Awaitable[Reply]:
@@ -128,7 +128,7 @@ def read_answer(step: Step, response: HttpResponse, checked: str = "") -> Answer
         case Step.LOOK_BACK:
             return success(past_conversations=_past_conversations(body))
         case Step.CHECK_MANY:
-            return success(conversations=_open_conversations(body))
+            return success(conversations=_recorded_conversations(body))
         case Step.CHECK:
             return success(conversation=_conversation(body, checked))
         case Step.NOTIFY | Step.OPEN:
@@ -159,6 +159,7 @@ def _conversation(body: Body, checked: str) -> Conversation | None:
         external_contact_id=id_text(body, "externalContactId"),
         target=_target(body),
         proactive=proactive,
+        address=text(body.get("from"), "address"),
     )
 
 
@@ -178,16 +179,23 @@ def _past_conversations(body: Body) -> tuple[PastConversation, ...] | None:
     )
 
 
-def _open_conversations(body: Body) -> tuple[Conversation, ...] | None:
-    """Parse the open sessions that analytics have; None if the response has no list."""
+def _recorded_conversations(body: Body) -> tuple[Conversation, ...] | None:
+    """Parse the states that analytics have; None if the response has no list."""
     if not isinstance(body.get("conversations"), list):
         return None
-    return tuple(
-        Conversation(id_, State.OPEN, id_text(row, "externalContactId"))
-        for row in listed(body, "conversations")
-        if (id_ := id_text(row, "conversationId")) is not None
-        and STATES.get(text(row, "state") or "") is State.OPEN
-    )
+    rows = map(_recorded, listed(body, "conversations"))
+    return tuple(conversation for conversation in rows if conversation is not None)
+
+
+def _recorded(row: object) -> Conversation | None:
+    """Parse one record; None if it has no id or no state, or contradicts itself."""
+    id_, shown = id_text(row, "conversationId"), text(row, "state")
+    if id_ is None or shown is None:
+        return None
+    state = STATES.get(shown, State.UNKNOWN)
+    if state is State.OPEN and text(row, "endTime") is not None:
+        return None
+    return Conversation(id_, state, id_text(row, "externalContactId"))
 
 
 def _messages(conversation: object) -> Iterator[PastMessage]:

@@ -28,6 +28,7 @@ from dispatcher.ports.platform import CredentialsError as CredentialsError
 from dispatcher.ports.platform import LookBackQuery as LookBackQuery
 from dispatcher.ports.platform import Platform as Platform
 from dispatcher.ports.platform import Reply as Reply
+from dispatcher.ports.platform import StatesPerCall as StatesPerCall
 from dispatcher.ports.platform import TokenExpiredError as TokenExpiredError
 from dispatcher.ports.platform import TokenGrants as TokenGrants
 from dispatcher.ports.platform import TokenLease as TokenLease

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dispatcher.domain.answer import MissingGrant, QuotaReading, Result
 from dispatcher.domain.contact import Contact
@@ -15,6 +15,8 @@ MAX_LOOK_BACK_IDS = 100
 
 MAX_STATES_PER_CALL = 100
 """Maximum number of conversations in one state check of many."""
+StatesPerCall = int | Literal["auto"]
+"""The setting ``platform.states_per_call``; "auto" follows the quota."""
 
 
 @value_class

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from dispatcher.sandbox.conversation_kinds import KINDS, expected
-from dispatcher.sandbox.world.ids import WRONG_CONTACT, external_contact_id
+from dispatcher.sandbox.world.ids import WRONG_CONTACT, address, external_contact_id
 from dispatcher.sandbox.world.random import generator
 
 __all__ = ["expected", "write_contacts"]
@@ -22,6 +23,7 @@ def write_contacts(  # noqa: PLR0913 - the options of a file, all keyword-only
     shares: Mapping[str, float],
     seed: int = 1,
     with_keys: bool = False,
+    with_addresses: bool = False,
     status: str = "abandoned",
     skip_share: float = 0.0,
     skip_status: str = "completed",
@@ -29,35 +31,43 @@ def write_contacts(  # noqa: PLR0913 - the options of a file, all keyword-only
     """Write a CSV file of contacts; return the number of contacts of each kind.
 
     The columns are ``conversation_id``, ``contact_key`` (if ``with_keys``),
-    ``external_contact_id``, ``first_name``, ``cart_value`` and ``status``. A share of the rows can
+    ``external_contact_id``, ``address`` (if ``with_addresses``), ``first_name``, ``cart_value`` and
+    ``status``. A share of the rows can
     have another status, which a filter can exclude; they are not in the returned counts.
     """
     random = generator(seed, "contacts")
     written: Counter[str] = Counter()
-    key_column = "contact_key," if with_keys else ""
+    columns = ["conversation_id", *(["contact_key"] if with_keys else []), "external_contact_id"]
+    columns += [*(["address"] if with_addresses else []), "first_name", "cart_value", "status"]
+    more = _OptionalColumns(with_keys, with_addresses)
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(
-            f"conversation_id,{key_column}external_contact_id,first_name,cart_value,status\n"
-        )
+        file.write(",".join(columns) + "\n")
         for first in range(0, count, _CHUNK):
             numbers = range(first, min(count, first + _CHUNK))
             kinds = random.choices(list(shares), list(shares.values()), k=len(numbers))
             kept = [not skip_share or random.random() >= skip_share for _ in kinds]
             written.update(kind for kind, keep in zip(kinds, kept, strict=True) if keep)
             statuses = [status if keep else skip_status for keep in kept]
-            file.writelines(_rows(numbers, kinds, statuses, random, with_keys=with_keys))
+            file.writelines(_rows(numbers, kinds, statuses, random, more))
     return written
 
 
+class _OptionalColumns(NamedTuple):
+    keys: bool
+    addresses: bool
+
+
 def _rows(
-    numbers: range, kinds: list[str], statuses: list[str], random: Random, *, with_keys: bool
+    numbers: range, kinds: list[str], statuses: list[str], random: Random, more: _OptionalColumns
 ) -> Iterator[str]:
     for number, kind, status in zip(numbers, kinds, statuses, strict=True):
         conversation_id = f"{kind}-{random.getrandbits(32):08x}-{number}"
-        key = f"k-{number}," if with_keys else ""
+        key = f"k-{number}," if more.keys else ""
         name = _NAMES[number % len(_NAMES)]
         identity = identity_in_file(conversation_id)
-        yield f"{conversation_id},{key}{identity},{name},{number % 200}.50,{status}\n"
+        reachable = address(conversation_id) if KINDS[kind].reachable else ""
+        where = f"{reachable}," if more.addresses else ""
+        yield f"{conversation_id},{key}{identity},{where}{name},{number % 200}.50,{status}\n"
 
 
 def identity_in_file(conversation_id: str) -> str:

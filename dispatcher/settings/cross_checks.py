@@ -222,7 +222,8 @@ def warnings(settings: Settings) -> list[str]:
     rules = settings.rules
     if rules.timezone_column and not (rules.quiet_hours or rules.holidays):
         found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
-    if settings.platform.states_per_call > settings.engine.workers:
+    states = settings.platform.states_per_call
+    if states != "auto" and states > settings.engine.workers:
         found.append(
             "platform.states_per_call is more than engine.workers: no more contacts than workers "
             "can wait together"

@@ -18,6 +18,7 @@ from dispatcher.platforms.genesys.regions import (
     find_region,
     may_be_newer,
 )
+from dispatcher.ports import MAX_STATES_PER_CALL, StatesPerCall
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.sources.options import is_delimiter
 from dispatcher.sources.rows.dates import check_date_format
@@ -192,6 +193,15 @@ def _quiet(value: str) -> str:
     return value
 
 
+def _states_per_call(value: object) -> object:
+    if value == "auto" or (type(value) is int and 1 <= value <= MAX_STATES_PER_CALL):
+        return value
+    raise WrongValueError(
+        f'must be "auto" or a whole number from 1 to {MAX_STATES_PER_CALL}',
+        'write states_per_call = "auto" or states_per_call = 20',
+    )
+
+
 def _one_or_many(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
@@ -215,6 +225,7 @@ Delimiter = Annotated[str, AfterValidator(_delimiter)]
 DateFormat = Annotated[str, _or_empty(_date_format)]
 Quiet = Annotated[str, _or_empty(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
+BoundedStates = Annotated[StatesPerCall, BeforeValidator(_states_per_call)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 AttributeFilter = Annotated[dict[str, Texts], BeforeValidator(_one_or_many)]

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, SecretStr
 
 from dispatcher.platforms.genesys.requests import Lineage, Messenger
-from dispatcher.ports import MAX_STATES_PER_CALL
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.field_types import (
     Alias,
     AttributeFilter,
     BaseUrl,
+    BoundedStates,
     Campaign,
     DateFormat,
     Delimiter,
@@ -111,7 +111,7 @@ class PlatformSettings(SettingsSection):
     template_parameter: str = ""
     barge_in: Literal["never", "customer-only", "always"] = "never"
     lineage: Lineage = "none"
-    states_per_call: int = Field(default=1, ge=1, le=MAX_STATES_PER_CALL)
+    states_per_call: BoundedStates = 1
     requests_per_minute: int = Field(default=300, ge=1, le=10_000_000)
     window_seconds: float = Field(default=60.0, ge=0.1, le=86400)
     timeout_seconds: float = Field(default=10.0, ge=0.05, le=600)

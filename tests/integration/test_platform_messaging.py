@@ -381,11 +381,17 @@ def test_the_sandbox_as_a_process_of_its_own(tmp_path):
     assert json.dumps(effects)
 
 
-async def test_analytics_report_open_sessions_alone(tmp_path):
-    """Whom a new conversation is for is not in them: the others are left to their own check."""
+async def test_analytics_report_states_and_people_alone(tmp_path):
+    """Whom a new conversation is for is not in them, nor whether its channel permits one."""
     with sandbox(SCENARIOS / "plain.toml", tmp_path / "log") as running:
         async with connected(running.url) as platform:
             reply = await platform.check_many(["active-1", "ended-1", "gone-1", "closed-1"])
-    (found,) = reply.result.conversations
-    assert (found.id, found.state) == ("active-1", State.OPEN)
+    found = {conversation.id: conversation for conversation in reply.result.conversations}
+    assert {id_: conversation.state for id_, conversation in found.items()} == {
+        "active-1": State.OPEN,
+        "ended-1": State.ENDED,
+        "closed-1": State.CLOSED,
+    }
+    assert found["ended-1"].external_contact_id == "x-ended-1"
+    assert {conversation.target for conversation in found.values()} == {None}
     assert classify(Step.CHECK_MANY, reply.result) is AnswerKind.ACCEPTED

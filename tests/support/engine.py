@@ -63,6 +63,7 @@ class EngineFixture:
         self.halt_suspicious = halt_suspicious
         self.accepted = accepted
         self.look_share = look_share
+        self.jitter = lambda: 1.0
         self.pool = self.make_pool(self.connections())
         self.breaker = self.pool.clients[0].breaker
         self.campaign_run = self.make_campaign_run(ListSource())
@@ -84,7 +85,12 @@ class EngineFixture:
             accepted=self.accepted,
         )  # fmt: skip
         return make_campaign_run(
-            campaign, self.pool, self.clock, ContactLimit(limit), lambda: 1.0, self.states_per_call
+            campaign,
+            self.pool,
+            self.clock,
+            ContactLimit(limit),
+            self.jitter,
+            self.states_per_call,
         )
 
     async def deliver(self, delivered=None, progress=NEW):

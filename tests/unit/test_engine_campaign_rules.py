@@ -1,5 +1,6 @@
 """The campaign's rules as the engine keeps them, in virtual time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,14 @@ def test_nobody_is_written_to_while_the_list_is_unproved(open_next):
     read = Conversation("conversation-1", State.ENDED)
     assert rules.check(contact(1), None, progress, START) == (held if open_next else None)
     assert rules.check(contact(1), read, progress, START) == held
+
+
+def test_the_address_of_a_guest_with_an_id_is_looked_up_too():
+    """The message goes to the guest's id; the list knows the address."""
+    rules = CampaignRules(suppressed=lambda _, addresses: "me@example.org" in addresses)
+    read = Conversation("conversation-1", State.ENDED, "person", GUEST, address="me@example.org")
+    assert rules.check(contact(1), read, Progress(), START).reason is Reason.SUPPRESSED
+    assert rules.check(contact(1), replace(read, address=None), Progress(), START) is None
 
 
 # one per person

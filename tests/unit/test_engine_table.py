@@ -131,9 +131,9 @@ ENDS = {
     "no identity": ([(CHECK, state_answer(identity=None))], rejected(Reason.NO_IDENTITY), []),
     "no address": ([(CHECK, state_answer(target=None))], rejected(Reason.NO_ADDRESS), []),
     "unknown state": (
-        [(CHECK, UNKNOWN)] * 3,
+        [(CHECK, UNKNOWN)] * 2,
         parked(Reason.UNKNOWN_STATE),
-        ["deferred:unknown_state"] * 2,
+        ["deferred:unknown_state"],
     ),
     "another 4xx on a send": (
         [(CHECK, OPEN), (NOTIFY, refused(422))],

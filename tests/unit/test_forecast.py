@@ -40,7 +40,7 @@ def checked(state, identity="person", **more):
         (checked(State.ENDED, "other"), (Status.PARKED, Reason.IDENTITY), (1, 0)),
         (checked(State.ENDED, proactive=False), (Status.REJECTED, Reason.CHANNEL), (1, 0)),
         (checked(State.CLOSED), (Status.OPENED, Reason.DELIVERED), (1 + 4, 1)),
-        (checked(State.UNKNOWN), (Status.PARKED, Reason.UNKNOWN_STATE), (4, 0)),
+        (checked(State.UNKNOWN), (Status.PARKED, Reason.UNKNOWN_STATE), (3, 0)),
     ],
 )
 def test_every_state_leads_to_an_end_and_to_requests(conversation, end, requests):

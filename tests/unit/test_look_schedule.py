@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.look_schedule import LEAST_BURST, MOST_REMEMBERED, LookSchedule
+from dispatcher.domain.look_schedule import (
+    LEAST_BURST,
+    MOST_DELAY,
+    MOST_REMEMBERED,
+    LookSchedule,
+    next_common,
+)
 from dispatcher.domain.next_step import LONGEST_PAUSE, pause
 
 NOW = 1000.0
@@ -89,8 +95,24 @@ def test_permits_keep_to_the_share_over_any_time(gaps):
 
 @pytest.mark.parametrize(
     ("waited", "seconds"),
-    [(0, 60), (60, 60), (240, 120), (1200, 600), (40_000, 600), (86_300, 100), (86_400, 1)],
+    [(0, 60), (60, 60), (240, 120), (1200, 600), (40_000, 1800), (86_300, 100), (86_400, 1)],
 )
 def test_pauses_grow_with_the_time_waited_and_end_at_the_limit(waited, seconds):
     assert pause(60.0, waited, 86_400.0) == seconds
     assert seconds <= 60 * LONGEST_PAUSE
+
+
+@given(st.floats(0, 1e9), st.floats(0.01, 1e5), st.floats(0, 1e5))
+def test_looks_at_about_the_same_time_are_due_together(now, pause, shift):
+    """A common moment is never before the look is due, and at most a quarter of its pause later."""
+    common = next_common(now + pause, pause)
+    assert 0 <= common - (now + pause) <= MOST_DELAY * pause + 1e-6
+    longer = next_common(now + shift + 2 * pause, 2 * pause)
+    assert next_common(longer, pause) == longer, "a moment of long pauses is one of short ones"
+
+
+def test_looks_that_share_a_request_are_due_together():
+    looks = LookSchedule(SHARE, lambda: RATE, together=True)
+    looks.alone = True
+    planned = {looks.plan(id_, NOW + 5 + id_ / 100, NOW + id_ / 100) for id_ in range(1, 50)}
+    assert planned == {NOW + 6}

@@ -576,3 +576,60 @@ def test_ids_of_an_answer_come_in_any_case(row, said):
     records = HttpResponse(200, CIMultiDict(), {"conversations": [row_of_records]})
     (past,) = read_answer(Step.LOOK_BACK, records).past_conversations
     assert {past.id, past.previous, past.external_contact_id, past.messages[0].id} == {LOWER}
+
+
+RECORD = {
+    "conversationId": CHECKED,
+    "state": "ended",
+    "externalContactId": "x-1",
+    "endTime": "2026-01-01T00:00:00Z",
+    "messages": [],
+}
+
+
+def recorded(*rows):
+    body = {"conversations": list(rows)}
+    return read_answer(Step.CHECK_MANY, HttpResponse(200, CIMultiDict(), body))
+
+
+@pytest.mark.parametrize(
+    ("shown", "state"),
+    [
+        ("active", State.OPEN),
+        ("ringing", State.OPEN),
+        ("closed", State.CLOSED),
+        ("ended", State.ENDED),
+        ("hibernating", State.UNKNOWN),
+    ],
+)
+def test_a_record_of_each_state(shown, state):
+    (found,) = recorded(RECORD | {"state": shown, "endTime": None}).conversations
+    assert (found.id, found.state, found.external_contact_id) == (CHECKED, state, "x-1")
+    assert found.target is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"state": None},
+        {"state": 7},
+        {"state": "active"},
+        {"conversationId": None},
+        {"conversationId": ["c-1"]},
+    ],
+    ids=str,
+)
+def test_a_record_that_cannot_be_read_or_contradicts_itself_is_left_out(odd):
+    """An open session has no end."""
+    assert recorded(RECORD | odd, "text", None).conversations == ()
+
+
+def test_a_record_without_a_person_has_none():
+    (found,) = recorded(RECORD | {"externalContactId": 5}, 1).conversations
+    assert found.external_contact_id is None
+
+
+def test_the_guests_address_is_read_beside_the_guest():
+    """The suppression list may have it, although the message goes to the guest's id."""
+    found = conversation().conversation
+    assert (found.target.value, found.address) == ("g-1", "a-1")

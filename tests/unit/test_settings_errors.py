@@ -207,3 +207,20 @@ def test_a_mistake_reads_as_a_line():
         "dispatcher.toml", "engine.workers", "must be at least 1, not 0", "try 1", 7
     )
     assert str(mistake) == "dispatcher.toml:7: engine.workers must be at least 1, not 0 (try 1)"
+
+
+@pytest.mark.parametrize("value", ["0", "101", "Auto", '"20"', "2.0", "true", "[]"])
+def test_how_many_states_a_request_reads_is_a_number_or_auto(value):
+    (found,) = mistakes(f"platform.states_per_call={value}").values()
+    assert found.problem == 'must be "auto" or a whole number from 1 to 100'
+    assert "20" in found.hint
+
+
+@pytest.mark.parametrize(("value", "kept"), [("auto", "auto"), ('"auto"', "auto"), ("100", 100)])
+def test_auto_is_accepted_wherever_a_number_is(value, kept):
+    env = {**SECRETS, "DISPATCHER__PLATFORM__STATES_PER_CALL": value}
+    for settings in (
+        load(None, env=env, flags=NEEDED),
+        load(None, env=SECRETS, flags=NEEDED, sets=[f"platform.states_per_call={value}"]),
+    ):
+        assert settings.platform.states_per_call == kept

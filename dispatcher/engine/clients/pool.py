@@ -121,6 +121,10 @@ class ClientPool:
             raise
         return True
 
+    def is_probe(self, contact_id: int) -> bool:
+        """Return True if the contact tests whether a halted client works again."""
+        return any(client.breaker.is_probe(contact_id) for client in self.clients)
+
     def release_probe(self, contact_id: int) -> None:
         """Let another contact become the probe of a client, if this one was it."""
         for client in self.clients:
@@ -145,6 +149,11 @@ class ClientPool:
         """Leave such requests to the other clients for a while, if there are any."""
         if self._only is None:
             client.pacer.hold(step, seconds)
+
+    def put_first(self, step: Step | None) -> None:
+        """Let requests of ``step`` go before all others at every client; None: none."""
+        for client in self.clients:
+            client.pacer.put_first(step)
 
     def hold_remaining(self, step: Step) -> float:
         """Seconds for which ``step`` is held at every client that is not halted."""

@@ -39,7 +39,7 @@ class LookBackEndpoint:
         return response(200, {"conversations": [item for item in found if item is not None]})
 
     def _conversation(self, conversation_id: str, call: Call) -> dict[str, object] | None:
-        view = self._context.world.look(conversation_id, call.now)
+        view = self._context.world.look(conversation_id, call.now, checks=1)
         messages = self._messages(conversation_id, call)
         if view is None or (conversation_id.startswith(NEW) and not messages):
             return None
