@@ -35,7 +35,7 @@ class Conversation:
 
     ``proactive`` is true if the channel permits the organisation to begin a conversation.
     ``engaged`` is true if a bot or an agent is connected, so that a message into the open session
-    would interrupt.
+    would interrupt. ``address`` is that of the person who wrote in, if the platform reports it.
     """
 
     id: str
@@ -44,3 +44,4 @@ class Conversation:
     target: Target | None = None
     proactive: bool = True
     engaged: bool = False
+    address: str | None = field(default=None, repr=False)

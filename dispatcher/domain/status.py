@@ -151,6 +151,13 @@ class RetryReason(StrEnum):
     SUSPICIOUS = "suspicious"
 
 
+class SendAnswer(StrEnum):
+    """How the platform answered a send without a state check; a metric's tag."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
 class Irregularity(StrEnum):
     """What was passed over or read as empty in the input, and counted; a metric's tag."""
 

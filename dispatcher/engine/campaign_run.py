@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.first_call import FirstCallLearner
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
+from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
@@ -15,6 +17,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.completion import Completer
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.due_times import NEVER, DueTimes
+from dispatcher.engine.first_calls import FirstCalls
 from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
@@ -37,7 +40,9 @@ class Campaign:
     ``events`` goes to the sinks of this campaign alone. ``weight`` is its part of the workers
     where campaigns share them. With ``halt_suspicious`` it halts when most contacts are refused
     alike, before they are final. ``look_share`` is the share of its requests that looks at waiting
-    sessions get while other contacts are ready, ``quota_share`` its part of all quotas.
+    sessions get while other contacts are ready, ``quota_share`` its part of all quotas. With
+    ``likeness`` the first call of a contact is learnt from rows alike; without, it is the state
+    check. It requires a platform that `dispatcher.domain.unchecked_send` describes.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Campaign:
     halt_suspicious: bool = False
     look_share: float = SHARE
     quota_share: float = 1.0
+    likeness: RowLikeness | None = None
 
 
 class CampaignRun:
@@ -206,8 +212,14 @@ def make_campaign_run(
     guard = RefusalGuard(
         completer, events, clock, pool.probe_seconds, enabled=campaign.halt_suspicious
     )
+    first_calls = None
+    if campaign.likeness is not None:
+        learner = FirstCallLearner(check_cost=1.0 / states_per_call)
+        first_calls = FirstCalls(
+            learner, campaign.likeness, policy, rules, events, clock, lambda: pool.draining
+        )
     delivery = Delivery(
-        requester, batcher, refusals, guard, completer, rules, policy, jitter, clock
+        requester, batcher, refusals, guard, completer, rules, policy, jitter, clock, first_calls
     )
     look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
     reconciler = Reconciler(

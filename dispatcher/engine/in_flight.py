@@ -7,6 +7,7 @@ from dispatcher.domain.answer import Answer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.failure import AnswerKind
+from dispatcher.domain.first_call import FirstCall
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Step
 from dispatcher.engine.clients.client import OAuthClient
@@ -22,7 +23,9 @@ class InFlight:
     ``client`` made the last request, at ``sent_at`` (seconds since the epoch), and is unset
     before the first. ``unauthorized`` has, by client, how many 401 came and the last token that
     got one; ``forbidden`` has the clients that may not reach the contact.
-    ``intended`` is true while the ledger has the intent of a send.
+    ``intended`` is true while the ledger has the intent of a send. ``first_call`` is the contact's
+    first call until it was learnt from, ``state_requests`` the number of requests that its state
+    took, where several contacts share one a part of it.
     """
 
     id: int
@@ -37,6 +40,8 @@ class InFlight:
     unauthorized: dict[OAuthClient, tuple[int, TokenLease]] = field(default_factory=dict)
     forbidden: set[OAuthClient] = field(default_factory=set)
     intended: bool = False
+    first_call: FirstCall | None = None
+    state_requests: float = 0.0
 
     def record_state(self, conversation: Conversation, now: float) -> None:
         """Remember the state that was read; ``now`` is monotonic."""

@@ -159,6 +159,7 @@ def _conversation(body: Body, checked: str) -> Conversation | None:
         external_contact_id=id_text(body, "externalContactId"),
         target=_target(body),
         proactive=proactive,
+        address=text(body.get("from"), "address"),
     )
 
 

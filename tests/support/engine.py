@@ -50,7 +50,7 @@ class EngineFixture:
     def __init__(
         self, answer=None, policy=None, pacer=None, latency=0.05, *, platform=None,
         states_per_call=1, rules=None, events=None, ledger=None, halt_suspicious=False,
-        look_share=0.25,
+        look_share=0.25, likeness=None,
     ):  # fmt: skip
         self.clock = VirtualClock()
         self.events = EventList() if events is None else events
@@ -62,6 +62,7 @@ class EngineFixture:
         self.states_per_call = states_per_call
         self.halt_suspicious = halt_suspicious
         self.look_share = look_share
+        self.likeness = likeness
         self.pool = self.make_pool(self.connections())
         self.breaker = self.pool.clients[0].breaker
         self.campaign_run = self.make_campaign_run(ListSource())
@@ -80,6 +81,7 @@ class EngineFixture:
         campaign = Campaign(
             "play", source, self.ledger, self.events, self.policy, self.rules,
             halt_suspicious=self.halt_suspicious, look_share=self.look_share,
+            likeness=self.likeness,
         )  # fmt: skip
         return make_campaign_run(
             campaign, self.pool, self.clock, ContactLimit(limit), lambda: 1.0, self.states_per_call
