@@ -23,6 +23,8 @@ from dispatcher.domain.status import Step
 
 MEMORY = 32
 """About how many of the last observations of a cell count."""
+COST_MEMORY = 8
+"""About how many of the last state checks of a cell the requests of one are measured by."""
 PRIOR_WEIGHT = 2.0
 """How many observations of a cell the estimate of the whole campaign is worth."""
 LEAST_OBSERVATIONS = 4
@@ -73,6 +75,7 @@ class Share:
 class _CellEstimates:
     """The estimates of one cell, and its sends without a state check that have no answer yet."""
 
+    check_cost: float
     shares: dict[Step, Share] = field(default_factory=lambda: {step: Share() for step in SENDS})
     trying: int = 0
 
@@ -81,12 +84,14 @@ class _CellEstimates:
 class FirstCall:
     """The first call of one contact, from its choice to its end.
 
-    ``expected`` is the probability with which it was expected to be accepted.
+    ``expected`` is the probability with which it was expected to be accepted, ``check_cost`` the
+    number of requests that a state check first was expected to take.
     """
 
     learner: "FirstCallLearner"
     cell: Cell
     step: Step
+    check_cost: float
     expected: float = 0.0
     epoch: int = 0
     is_pending: bool = True
@@ -111,14 +116,13 @@ class FirstCallLearner:
     fewer of a cell with few observations. When far more of them are refused than was expected, all
     cells are forgotten at once: what changed the sessions of one cell has probably changed others.
 
-    ``check_cost`` is the number of requests that a first state check takes, until it is measured.
+    ``check_cost`` is the number of requests that a first state check takes; it is measured for each
+    cell, because states that cannot be read together with others take more.
     """
 
     def __init__(self, check_cost: float = 1.0) -> None:
-        self.check_cost = check_cost
-        """How many requests a first state check takes."""
         self._cells: dict[Cell, _CellEstimates] = {}
-        self._whole = _CellEstimates()
+        self._whole = _CellEstimates(check_cost)
         self._checking = 0
         self._trying = 0
         self._surprise = 0.0
@@ -136,20 +140,20 @@ class FirstCallLearner:
         if self._excluded:
             permitted = [step for step in permitted if step not in self._excluded]
         if possible and not self._has_learnt(possible):
-            enough = self._checking * self.check_cost >= MOST_FIRST_CHECKS
+            enough = self._checking * self._whole.check_cost >= MOST_FIRST_CHECKS
             return None if enough else self.check(cell)
         if not permitted:
             return self.check(cell)
         estimates = self._estimates(cell)
         expected, step = max((self._expected(estimates, step), step) for step in permitted)
-        if expected <= self._least_share:
+        if expected <= _least_share(estimates):
             return self.check(cell)
         room = LEAST_TRIES + TRIES_PER_OBSERVATION * int(estimates.shares[step].weight)
         if self._trying >= MOST_TRIES or estimates.trying >= room:
             return None
         self._trying += 1
         estimates.trying += 1
-        return FirstCall(self, cell, step, expected, self._epoch)
+        return FirstCall(self, cell, step, estimates.check_cost, expected, self._epoch)
 
     def exclude(self, step: Step) -> None:
         """Never choose a send again, nor let one leave that was chosen."""
@@ -158,13 +162,14 @@ class FirstCallLearner:
     def check(self, cell: Cell) -> FirstCall:
         """Return a state check as the first call."""
         self._checking += 1
-        return FirstCall(self, cell, Step.CHECK)
+        return FirstCall(self, cell, Step.CHECK, self._whole.check_cost)
 
     def pays(self, call: FirstCall) -> bool:
         """Return True if the send of ``call`` is still expected to take fewer requests."""
         if call.step in self._excluded or not self._has_learnt((call.step,)):
             return False
-        return self._expected(self._estimates(call.cell), call.step) > self._least_share
+        estimates = self._estimates(call.cell)
+        return self._expected(estimates, call.step) > _least_share(estimates)
 
     def end_check(self, call: FirstCall, accepted: Collection[Step], cost: float) -> None:
         """Learn from a state: ``accepted`` are the sends that it permits.
@@ -173,7 +178,8 @@ class FirstCallLearner:
         of requests that the first state check took.
         """
         if call.step is Step.CHECK:
-            self.check_cost += (cost - self.check_cost) / MEMORY
+            for estimates in (self._estimates(call.cell), self._whole):
+                estimates.check_cost += (cost - estimates.check_cost) / COST_MEMORY
         self.release(call)
         for step in SENDS:
             if step is not call.step:
@@ -200,11 +206,6 @@ class FirstCallLearner:
             self._trying -= 1
             self._estimates(call.cell).trying -= 1
 
-    @property
-    def _least_share(self) -> float:
-        """The probability above which a send without a state check takes fewer requests."""
-        return 1.0 - self.check_cost / 2.0
-
     def _has_learnt(self, steps: Sequence[Step]) -> bool:
         return any(self._whole.shares[step].weight >= LEAST_OBSERVATIONS for step in steps)
 
@@ -220,7 +221,7 @@ class FirstCallLearner:
         found = self._cells.get(cell)
         if found is None:
             key = cell if len(self._cells) < MOST_CELLS else _OTHER_CELLS
-            found = self._cells.setdefault(key, _CellEstimates())
+            found = self._cells.setdefault(key, _CellEstimates(self._whole.check_cost))
         return found
 
     def _forget(self) -> None:
@@ -229,3 +230,8 @@ class FirstCallLearner:
             estimates.shares = {step: Share() for step in SENDS}
         self._surprise = 0.0
         self._epoch += 1
+
+
+def _least_share(estimates: _CellEstimates) -> float:
+    """Return the probability above which a send without a state check takes fewer requests."""
+    return 1.0 - estimates.check_cost / 2.0

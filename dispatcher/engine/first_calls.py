@@ -93,8 +93,8 @@ class FirstCalls:
             return False
         accepted, refused = kind is AnswerKind.ACCEPTED, kind in REFUSALS
         if accepted or refused:
-            cost = self.learner.check_cost
-            saved = cost if accepted else cost - (1 if kind is AnswerKind.CLOSED else 2)
+            more = 0 if accepted else 1 if kind is AnswerKind.CLOSED else 2
+            saved = call.check_cost - more
             answer = SendAnswer.ACCEPTED if accepted else SendAnswer.REFUSED
             self.events.emit(UncheckedSend(step, answer, saved))
             self.learner.end_send(call, accepted=accepted)

@@ -140,10 +140,14 @@ def test_where_checks_are_shared_a_send_first_must_be_nearly_certain(share, trie
     assert campaign.requests <= 1.05 * len(worlds) * (1 + 1 / 8)
 
 
-def test_the_cost_of_a_check_is_measured():
-    learner = FirstCallLearner(check_cost=1.0)
-    played([("row", (NOTIFY,))] * 300, learner=learner, cost=0.1)
-    assert learner.check_cost == pytest.approx(0.1, abs=0.01)
+def test_the_cost_of_a_check_is_measured_by_cell():
+    """Open sessions are read together, ended ones are not: only for those is a send first right."""
+    learner = FirstCallLearner(check_cost=1 / 50)
+    played([("open", (NOTIFY,))] * 100, learner=learner, cost=1 / 50)
+    played([("ended", LINKS)] * 100, learner=learner)
+    assert learner.choose("open", BOTH, BOTH).step is CHECK
+    call = learner.choose("ended", BOTH, BOTH)
+    assert (call.step, call.check_cost) == (LINK, pytest.approx(1.0, abs=0.3))
 
 
 def test_nothing_is_sent_first_before_anything_was_observed():
