@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 
-from dispatcher.sandbox.conversation_kinds import KINDS, expected
-from dispatcher.sandbox.world.ids import WRONG_CONTACT, external_contact_id
+from dispatcher.sandbox.conversation_kinds import KINDS, OPEN_STATES, expected
+from dispatcher.sandbox.world.ids import WRONG_CONTACT, address, external_contact_id
 from dispatcher.sandbox.world.random import generator
 
 __all__ = ["expected", "write_contacts"]
 
 _CHUNK = 10_000
+_ENDED_AT = "2026-11-20T18:00:00Z"
 _NAMES = ("Ada", "Ben", "Chloé", "Dmitri", "Eva", "Farid", "Grace", "Hana", "Ivo", "Júlia")
 
 
@@ -25,19 +26,23 @@ def write_contacts(  # noqa: PLR0913 - the options of a file, all keyword-only
     status: str = "abandoned",
     skip_share: float = 0.0,
     skip_status: str = "completed",
+    with_sessions: bool = False,
 ) -> Counter[str]:
     """Write a CSV file of contacts; return the number of contacts of each kind.
 
     The columns are ``conversation_id``, ``contact_key`` (if ``with_keys``),
     ``external_contact_id``, ``first_name``, ``cart_value`` and ``status``. A share of the rows can
-    have another status, which a filter can exclude; they are not in the returned counts.
+    have another status, which a filter can exclude; they are not in the returned counts. With
+    ``with_sessions`` there are also ``address``, ``session_status`` and ``session_ended_at``: what
+    an export knows of the session, which may have changed since.
     """
     random = generator(seed, "contacts")
     written: Counter[str] = Counter()
     key_column = "contact_key," if with_keys else ""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(
-            f"conversation_id,{key_column}external_contact_id,first_name,cart_value,status\n"
+            f"conversation_id,{key_column}external_contact_id,first_name,cart_value,status"
+            f"{',address,session_status,session_ended_at' if with_sessions else ''}\n"
         )
         for first in range(0, count, _CHUNK):
             numbers = range(first, min(count, first + _CHUNK))
@@ -45,7 +50,8 @@ def write_contacts(  # noqa: PLR0913 - the options of a file, all keyword-only
             kept = [not skip_share or random.random() >= skip_share for _ in kinds]
             written.update(kind for kind, keep in zip(kinds, kept, strict=True) if keep)
             statuses = [status if keep else skip_status for keep in kept]
-            file.writelines(_rows(numbers, kinds, statuses, random, with_keys=with_keys))
+            rows = _rows(numbers, kinds, statuses, random, with_keys=with_keys)
+            file.writelines(f"{row}{_session(row) if with_sessions else ''}\n" for row in rows)
     return written
 
 
@@ -57,7 +63,17 @@ def _rows(
         key = f"k-{number}," if with_keys else ""
         name = _NAMES[number % len(_NAMES)]
         identity = identity_in_file(conversation_id)
-        yield f"{conversation_id},{key}{identity},{name},{number % 200}.50,{status}\n"
+        yield f"{conversation_id},{key}{identity},{name},{number % 200}.50,{status}"
+
+
+def _session(row: str) -> str:
+    """Return the columns of a row's session."""
+    conversation_id = row.partition(",")[0]
+    kind = KINDS[conversation_id.partition("-")[0]]
+    reached = address(conversation_id) if kind.reachable else ""
+    if kind.state in OPEN_STATES:
+        return f",{reached},open,"
+    return f",{reached},{kind.state},{_ENDED_AT}"
 
 
 def identity_in_file(conversation_id: str) -> str:

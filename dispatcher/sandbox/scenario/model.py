@@ -77,7 +77,9 @@ _EFFECT_IS_OPEN = frozenset(
 Denial = Literal["no", "scope", "permission", "division"]
 DialectName = Literal["messaging", "genesys"]
 Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
-ActionName = Literal["revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate"]
+ActionName = Literal[
+    "revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate", "turn"
+]
 
 
 def _same_type(value: object, validate: Callable[[object], object]) -> object:
@@ -108,6 +110,8 @@ Phase = Annotated[
     Number | None, BeforeValidator(lambda value: None if value == "random" else value)
 ]
 KindName = Annotated[str, AfterValidator(_known_kind)]
+
+Turns = dict[KindName, KindName]
 
 TABLE = ConfigDict(extra="forbid")
 """A key that does not exist is a mistake."""
@@ -280,6 +284,15 @@ class Event:
     seconds: Number = 10.0
     allowed: Count | None = None
     window_seconds: WindowSeconds | None = None
+    kinds: Turns = Field(default_factory=dict, validate_default=True)
+    """The kinds of conversations that become another one."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _turns_something(cls, value: Turns, info: ValidationInfo) -> Turns:
+        if info.data.get("action") == "turn" and not value:
+            raise ValueError("is missing: which kind becomes which")
+        return value
 
     @field_validator("at_seconds")
     @classmethod
