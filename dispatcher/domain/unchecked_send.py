@@ -5,11 +5,11 @@ after a state check would not have made it. The rules are for a platform that
 
 - accepts a link only to a conversation that has ended, of the external contact that the request
   names, on a channel that permits it (source: platform contract, open linked);
-- accepts a notification only while the session is open, whoever is in it (the same, notify).
+- accepts a notification only while the session is open, and compares no person (the same, notify).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
@@ -27,6 +27,8 @@ from dispatcher.domain.next_step import Defer, Recheck
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import RetryReason, Step
 
+EQUAL_ADDRESSES = 2
+"""So many addresses of rows must be the platform's before a row's address alone is sent to."""
 REFUSALS = frozenset(
     {
         AnswerKind.CONFLICT,
@@ -37,6 +39,35 @@ REFUSALS = frozenset(
     }
 )
 """The answers that refuse a send without a state check; after each the state is read."""
+
+
+@dataclass(slots=True)
+class AddressProof:
+    """Whether the rows' addresses are worth as much as the platform's: a link goes to them.
+
+    `EQUAL_ADDRESSES` of the rows whose states were read must have the platform's address, and none
+    another one.
+    """
+
+    equal: int = 0
+    differ: bool = False
+
+    def compare(self, contact: Contact, conversation: Conversation) -> bool:
+        """Compare a row with its state; return True if they differ and none did before."""
+        row, platform = contact.address, conversation.address
+        if not row or not platform or self.differ:
+            return False
+        if row.strip().casefold() == platform.strip().casefold():
+            self.equal += 1
+            return False
+        self.differ = True
+        return True
+
+    def permitted(self, sends: Sequence[Step]) -> Sequence[Step]:
+        """Leave opens out unless the addresses are proved."""
+        if self.equal >= EQUAL_ADDRESSES and not self.differ:
+            return sends
+        return tuple(step for step in sends if step is not Step.OPEN)
 
 
 def permitted_sends(contact: Contact, policy: DecisionPolicy) -> Sequence[Step]:

@@ -18,6 +18,7 @@ from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import SendAnswer, Step
 from dispatcher.domain.unchecked_send import (
     REFUSALS,
+    AddressProof,
     accepted_sends,
     permitted_sends,
     unchecked_send,
@@ -27,8 +28,6 @@ from dispatcher.engine.clients.client import OAuthClient
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.ports import Clock, EventSink
 
-EQUAL_ADDRESSES = 2
-"""So many addresses of rows must be the platform's before a row's address alone is sent to."""
 SCOPE_SECONDS = 10.0
 """How often at most the refusal of a send without a state check makes a token be examined."""
 WOKEN = 2
@@ -40,9 +39,8 @@ class FirstCalls:
     """Chooses the first call of each contact of one campaign, and learns from the answers.
 
     Without a state check nothing is sent in a campaign with a suppression list, which may have an
-    id or an address that only the platform knows. A row's address must be worth as much as the
-    platform's: `EQUAL_ADDRESSES` of them must be equal, and the first that differs ends opens
-    without a state check in this run.
+    id or an address that only the platform knows. The first address of a row that is not the
+    platform's ends opens without a state check in this run.
     """
 
     learner: FirstCallLearner
@@ -52,9 +50,8 @@ class FirstCalls:
     events: EventSink
     clock: Clock
     is_draining: Callable[[], bool]
+    addresses: AddressProof = field(default_factory=AddressProof)
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
-    _equal_addresses: int = field(default=0, init=False)
-    _addresses_differ: bool = field(default=False, init=False)
     _examined: dict[OAuthClient, float] = field(default_factory=dict, init=False)
 
     async def choose(self, in_flight: InFlight) -> Notify | Open | None:
@@ -81,7 +78,9 @@ class FirstCalls:
         if call is None:
             return
         contact = in_flight.contact
-        self._compare_addresses(contact, conversation)
+        if self.addresses.compare(contact, conversation):
+            self.learner.exclude(Step.OPEN)
+            self.events.emit(AddressesDiffer(contact.key, contact.conversation_id))
         accepted = accepted_sends(contact, conversation)
         self.learner.end_check(call, accepted, in_flight.state_requests)
         self._wake()
@@ -124,7 +123,7 @@ class FirstCalls:
         cell = self.likeness.cell(contact.attributes, self.clock.time())
         possible = self._possible(contact)
         while not self.is_draining():
-            call = self.learner.choose(cell, possible, self._permitted(possible))
+            call = self.learner.choose(cell, possible, self.addresses.permitted(possible))
             if call is not None:
                 return call
             await self._next_answer()
@@ -132,23 +131,6 @@ class FirstCalls:
 
     def _possible(self, contact: Contact) -> Sequence[Step]:
         return () if self.rules.suppressed is not None else permitted_sends(contact, self.policy)
-
-    def _permitted(self, possible: Sequence[Step]) -> Sequence[Step]:
-        """Leave opens out unless addresses of rows have turned out to be the platform's."""
-        if self._equal_addresses >= EQUAL_ADDRESSES:
-            return possible
-        return tuple(step for step in possible if step is not Step.OPEN)
-
-    def _compare_addresses(self, contact: Contact, conversation: Conversation) -> None:
-        row, platform = contact.address, conversation.address
-        if not row or not platform or self._addresses_differ:
-            return
-        if row.strip().casefold() == platform.strip().casefold():
-            self._equal_addresses += 1
-            return
-        self._addresses_differ = True
-        self.learner.exclude(Step.OPEN)
-        self.events.emit(AddressesDiffer(contact.key, contact.conversation_id))
 
     async def _next_answer(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -57,6 +57,7 @@ class World:
     power_cut: bool = False
     seed: int = 1
     dialect: str = "messaging"
+    first_call: str = "check"
     kills: int = 0
     fed: int = 0
     killed_at: set[str] = field(default_factory=set)
@@ -95,7 +96,7 @@ class World:
         self.fed += count
         shares = {kind: float(weight) for kind, weight in SHARES.items()}
         part = path.with_name(path.name + ".part")
-        write_contacts(part, count=count, shares=shares, seed=self.seed * 100_000 + number)
+        self._write(part, count, shares, self.seed * 100_000 + number)
         part.rename(path)
         return path
 
@@ -195,8 +196,12 @@ class World:
             return
         shares = {kind: float(weight) for kind, weight in SHARES.items()}
         seed = self.seed * 100_000 + next(self._numbers)
-        write_contacts(part, count=20, shares=shares, seed=seed)
+        self._write(part, 20, shares, seed)
         self.fed += 20
+
+    def _write(self, path: Path, count: int, shares: dict[str, float], seed: int) -> None:
+        learns = self.first_call == "learn"
+        write_contacts(path, count=count, shares=shares, seed=seed, with_sessions=learns)
 
     def _ends(self, point: str) -> bool:
         return point not in DRAIN and self.source != "folder"
@@ -217,6 +222,7 @@ class World:
             "retry.not_ended_max_minutes": 5,
             **(_FOLDER if self.source == "folder" else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
+            **(_LEARN[self.dialect] if self.first_call == "learn" else {}),
             **reconcile_settings(),
             **settings_for(self.dialect, self.sandbox.url),
         }
@@ -246,6 +252,13 @@ class World:
 
 _FEW = {"engine.workers": 8}
 """Few workers leave much lying ready, which a drain then gives back."""
+_ALIKE = {
+    "platform.first_call": "learn",
+    "source.alike_columns": '["session_status"]',
+    "source.age_column": "session_ended_at",
+}
+_LEARN = {"messaging": {**_ALIKE, "rules.identity": "row"}, "genesys": _ALIKE}
+"""With the row's person, opens and notifications are sent without a state check."""
 _FOLDER = {"source.watch": "true", "source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
 
 

@@ -532,7 +532,7 @@ async def test_a_build_whose_first_open_has_no_link_is_found(monkeypatch):
     assert world.broken_rules
 
 
-def test_a_row_that_permits_no_link_makes_none():
+def test_a_row_without_a_person_makes_no_link():
     contact = SessionWorld().add(State.ENDED, row_person="")
     with pytest.raises(ValueError, match="permits no open"):
         first_calls.unchecked_send(contact, LINK, DecisionPolicy())

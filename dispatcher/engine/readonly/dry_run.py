@@ -12,6 +12,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import DecisionPolicy, Finish
 from dispatcher.domain.failure import AnswerKind, classify
+from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.domain.forecast import (
     Estimate,
     Forecast,
@@ -20,7 +21,7 @@ from dispatcher.domain.forecast import (
     forecast_unchecked,
     forecast_without_states,
 )
-from dispatcher.domain.progress import Progress
+from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -62,13 +63,15 @@ class DryRunOptions:
 
     ``workers`` is how many reads are under way at most, ``ended_after`` how many seconds a
     closed session is assumed to take until it is ended. ``rules`` are the campaign's: those
-    about people are applied to what the rows and the ledger contain.
+    about people are applied to what the rows and the ledger contain. ``first_calls`` forecasts
+    the first calls of a run that learns them; None: a run reads every state first.
     """
 
     sample: int | None
     workers: int
     ended_after: float
     rules: CampaignRules = field(default_factory=CampaignRules)
+    first_calls: FirstCallForecast | None = None
 
 
 @dataclass(slots=True)
@@ -244,4 +247,8 @@ class DryRun:
         if conversation is None:
             return Forecast(Status.REJECTED, Reason.REFUSED, checks=1)
         now, ended_after = self._clock.time(), self._options.ended_after
-        return forecast(contact, conversation, progress, self._policy, now, ended_after)
+        expected = forecast(contact, conversation, progress, self._policy, now, ended_after)
+        first_calls = self._options.first_calls
+        if first_calls is None or progress != NEW:
+            return expected
+        return first_calls.adapt(expected, contact, conversation, now)
