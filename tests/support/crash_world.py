@@ -70,9 +70,15 @@ class World:
             self._config.write_text(
                 "".join(
                     f'[[campaigns]]\nname = "{name}"\n[campaigns.source]\npath = "{self._path()}"\n'
+                    + "".join(f"{key} = {value}\n" for key, value in self._alike.items())
                     for name in self.campaigns
                 )
             )
+
+    @property
+    def _alike(self) -> dict[str, str]:
+        """What says which rows are alike, as TOML."""
+        return _ALIKE if self.first_call == "learn" else {}
 
     @property
     def inputs(self) -> Path:
@@ -222,7 +228,7 @@ class World:
             "retry.not_ended_max_minutes": 5,
             **(_FOLDER if self.source == "folder" else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
-            **(_LEARN[self.dialect] if self.first_call == "learn" else {}),
+            **self._first_call(),
             **reconcile_settings(),
             **settings_for(self.dialect, self.sandbox.url),
         }
@@ -234,6 +240,15 @@ class World:
         argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
         self.launcher.start({**request, "broken": self.broken, "power_cut": self.power_cut})
+
+    def _first_call(self) -> dict[str, str]:
+        """Settings with which opens are sent without a state check, and notifications, too."""
+        learn = {"platform.first_call": self.first_call}
+        if self.first_call == "learn" and self.dialect == "messaging":
+            learn["rules.identity"] = "row"
+        if len(self.campaigns) == 1:
+            learn |= {f"source.{key}": value for key, value in self._alike.items()}
+        return learn
 
     def _path(self) -> str:
         patterns = {"file": "all.csv", "glob": "*.csv*", "folder": ""}
@@ -252,13 +267,7 @@ class World:
 
 _FEW = {"engine.workers": 8}
 """Few workers leave much lying ready, which a drain then gives back."""
-_ALIKE = {
-    "platform.first_call": "learn",
-    "source.alike_columns": '["session_status"]',
-    "source.age_column": "session_ended_at",
-}
-_LEARN = {"messaging": {**_ALIKE, "rules.identity": "row"}, "genesys": _ALIKE}
-"""With the row's person, opens and notifications are sent without a state check."""
+_ALIKE = {"alike_columns": '["session_status"]', "age_column": '"session_ended_at"'}
 _FOLDER = {"source.watch": "true", "source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
 
 

@@ -185,12 +185,12 @@ def _run(report: StatusReport, now: float) -> list[str]:
 
 
 def _unchecked_sends(run: StatusReport) -> list[str]:
-    answers = run["unchecked_sends"].values()
+    answers = run.get("unchecked_sends", {}).values()  # a running dispatcher may be an older one
     accepted, refused = (
         sum(numbers.get(str(answer), 0) for numbers in answers)
         for answer in (SendAnswer.ACCEPTED, SendAnswer.REFUSED)
     )
-    sentence = formatting.unchecked_sends(accepted, refused, run["requests_saved"])
+    sentence = formatting.unchecked_sends(accepted, refused, run.get("requests_saved", 0.0))
     return [sentence] if sentence else []
 
 
