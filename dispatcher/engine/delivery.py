@@ -215,8 +215,11 @@ class Delivery:
             return reply
         result = reply.result
         kind = classify(step, result)
-        in_flight.record_request(step, result, kind)
         unchecked = self.first_calls if in_flight.first_call is not None else None
+        if unchecked is not None:
+            entry = contact_history.entry(in_flight.sent_at, contact_history.UNCHECKED, step)
+            in_flight.history.append(entry)
+        in_flight.record_request(step, result, kind)
         if unchecked is not None and unchecked.is_refused(in_flight, step, kind):
             return await self._after_unchecked(unchecked, in_flight, step, kind, reply)
         if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from dispatcher.domain import contact_history
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import DecisionPolicy, Notify, Open
@@ -67,9 +66,6 @@ class FirstCalls:
         call = in_flight.first_call = await self._choose(contact)
         if call.step is Step.CHECK:
             return None
-        in_flight.history.append(
-            contact_history.entry(self.clock.time(), contact_history.UNCHECKED, call.step)
-        )
         return unchecked_send(contact, call.step, self.policy)
 
     def observe(self, in_flight: InFlight, conversation: Conversation) -> None:

@@ -74,7 +74,9 @@ class InFlight:
             return ""
         contact, conversation = self.contact, self.conversation
         target = (conversation.target if conversation else None) or self.progress.target
-        for secret in (contact.text, contact.subject, contact.address, target and target.value):
+        address = conversation.address if conversation else None
+        own = (contact.text, contact.subject, contact.address)
+        for secret in (*own, target and target.value, address):
             if secret:
                 words = words.replace(secret, "[redacted]")
         return words

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from tests.support import forked_process
 from tests.support.forked_process import clean_environment
 from tests.support.scenario_runner import (
@@ -30,7 +28,7 @@ def unchecked(played):
 
 def test_a_world_that_flips_in_mid_run(tmp_path):
     """All sessions are ended, then all of them are open: nobody is missing, few are refused."""
-    with play(tmp_path, "flip", 1000, LEARN, with_sessions=True) as played:
+    with play(tmp_path, "flip", 700, LEARN, with_sessions=True) as played:
         ended = played.run()
         assert ended.returncode == 0, ended.stderr
         assert_nobody_twice_nobody_missing(played)
@@ -40,8 +38,8 @@ def test_a_world_that_flips_in_mid_run(tmp_path):
         assert 0 < refused <= MOST_REFUSED
         assert sends["open", "refused"] == refused
         ends = played.status_counts()
-        assert ends["opened", "delivered"] + ends["notified", "delivered"] == 1000
-        assert ends["notified", "delivered"] > 600
+        assert ends["opened", "delivered"] + ends["notified", "delivered"] == 700
+        assert ends["notified", "delivered"] > 300
         # a send that the state rules out is no conflict that pages anybody
         assert not played.metrics.total("dispatcher.closed_session_conflicts")
         # lineage: no state was read for those that were opened at once
@@ -57,16 +55,15 @@ def test_a_world_that_flips_in_mid_run(tmp_path):
         assert (entry["decision"], entry["means"]) == ("open", "no state was read")
 
 
-@pytest.mark.parametrize(("identity", "most"), [("park", 1.6), ("row", 1.08)])
-def test_half_ended_and_half_open(tmp_path, identity, most):
-    """Open sessions are notified without a check only where the row decides who the person is."""
-    settings, path = {**LEARN, "rules.identity": identity}, tmp_path / "half.toml"
+def test_half_ended_and_half_open(tmp_path):
+    """Where the row decides who the person is, each message takes one request."""
+    settings, path = {**LEARN, "rules.identity": "row"}, tmp_path / "half.toml"
     path.write_text(HALF)
-    with play(tmp_path, path, 600, settings, with_sessions=True) as played:
+    with play(tmp_path, path, 400, settings, with_sessions=True) as played:
         assert played.run().returncode == 0
         assert_nobody_twice_nobody_missing(played)
         assert_right_call_for_each(played)
         assert_each_ends_as_the_table_says(played)
         answers = played.sandbox.counts()["answers"]
         requests = sum(sum(answers.get(call, {}).values()) for call in ("check", "notify", "open"))
-        assert requests <= most * 600
+        assert requests <= 1.05 * 400

@@ -19,8 +19,8 @@ from tests.support.session_world import STATUS, SessionWorld
 from tests.support.virtual import START, in_virtual_time
 
 STATES = (State.ENDED, State.ENDED, State.ENDED, State.OPEN, State.CLOSED, State.UNKNOWN, None)
-CONTACTS = 40
-PROFILE = settings(max_examples=25, derandomize=True)
+CONTACTS = 32
+PROFILE = settings(max_examples=12, derandomize=True)
 RECONCILE = ReconcilePolicy(
     timeout=1.0, max_effect_delay=1.0, max_lag=1.0, clock_skew=1.0, look_seconds=1.0,
     give_up_seconds=20.0,

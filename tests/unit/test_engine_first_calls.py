@@ -79,20 +79,20 @@ async def learnt(engine, world, number=30):
 @in_virtual_time
 async def test_ended_sessions_take_one_request_and_open_ones_two():
     """Under the usual rules an open is refused to the wrong person, a notification is not."""
-    world = half_and_half(200)
+    world = half_and_half(100)
     engine = await delivered(world)
     counts = {step: steps(engine).count(step) for step in (CHECK, NOTIFY, LINK)}
-    assert counts[NOTIFY] == 200
-    assert counts[CHECK] <= 200 + 12
-    assert counts[LINK] <= 200 + 8
-    assert engine.ledger.count(Status.OPENED) == engine.ledger.count(Status.NOTIFIED) == 200
+    assert counts[NOTIFY] == 100
+    assert counts[CHECK] <= 100 + 12
+    assert counts[LINK] <= 100 + 8
+    assert engine.ledger.count(Status.OPENED) == engine.ledger.count(Status.NOTIFIED) == 100
 
 
 @in_virtual_time
 async def test_both_take_one_where_the_row_decides_who_the_person_is():
-    world = half_and_half(200)
+    world = half_and_half(100)
     engine = await delivered(world, policy=ROW)
-    assert len(steps(engine)) <= 1.05 * 400
+    assert len(steps(engine)) <= 1.07 * 200
 
 
 @in_virtual_time
@@ -105,25 +105,25 @@ async def test_check_is_the_default():
     assert not engine.events.of_type(UncheckedSend)
 
 
-@pytest.mark.parametrize("workers", [8, 64, 300])
+@pytest.mark.parametrize("workers", [8, 300])
 @in_virtual_time
 async def test_a_change_of_all_sessions_in_mid_run(workers):
     """All are ended, then all are open: few sends meet a refusal, and all are notified."""
     world = SessionWorld()
-    for _ in range(900):
+    for _ in range(500):
         world.add(State.ENDED)
     real = world.answer
 
     def answer(request):
-        if len(world.effects) == 400:
+        if len(world.effects) == 200:
             world.turn(State.ENDED, State.OPEN)
         return real(request)
 
     world.answer = answer
     engine = await delivered(world, workers=workers)
     assert 0 < world.refused[LINK] < 100
-    assert engine.ledger.count(Status.OPENED) == 400
-    assert engine.ledger.count(Status.NOTIFIED) == 500
+    assert engine.ledger.count(Status.OPENED) == 200
+    assert engine.ledger.count(Status.NOTIFIED) == 300
     assert not engine.events.of_type(ClosedConflict)
     sends = engine.events.of_type(UncheckedSend)
     assert sum(e.answer is SendAnswer.REFUSED for e in sends) == world.refused[LINK]
@@ -133,12 +133,12 @@ async def test_a_change_of_all_sessions_in_mid_run(workers):
 async def test_what_waits_for_a_permit_is_reconsidered():
     """At a slow pace the change is noticed before those that wait were sent."""
     world = SessionWorld()
-    for _ in range(400):
+    for _ in range(200):
         world.add(State.ENDED)
     real = world.answer
 
     def answer(request):
-        if len(world.effects) == 200:
+        if len(world.effects) == 100:
             world.turn(State.ENDED, State.OPEN)
         return real(request)
 
@@ -158,12 +158,12 @@ async def test_states_that_are_read_together_are_observed_too():
         read = [world.sessions[id_].seen_by_check() for id_ in request.conversation_id]
         return Answer(200, from_platform=True, conversations=tuple(read))
 
-    world = half_and_half(300)
+    world = half_and_half(100)
     real, world.answer = world.answer, answer
     pacer = QuotaPacer(1200, 60.0, VirtualClock())
     engine = await delivered(world, workers=40, states_per_call=20, pacer=pacer)
-    assert steps(engine).count(Step.CHECK_MANY) > 10
-    assert len(steps(engine)) <= 1.1 * 600
+    assert steps(engine).count(Step.CHECK_MANY) > 5
+    assert len(steps(engine)) <= 1.1 * 200
 
 
 @in_virtual_time
@@ -380,11 +380,11 @@ async def test_refusals_in_a_row_do_not_request_a_token_each():
 async def test_accepted_sends_count_as_states_where_most_states_would_be_refusals():
     """Only those that are gone are checked at all: that is no common cause."""
     world = SessionWorld()
-    for number in range(700):
+    for number in range(500):
         world.add(None if number % 20 == 19 else State.ENDED)
     engine = await delivered(world, halt_suspicious=True, workers=16)
     assert not engine.events.of_type(Halted)
-    assert engine.ledger.count(Status.OPENED) == 665
+    assert engine.ledger.count(Status.OPENED) == 475
 
 
 # who is not sent to without a state check
@@ -503,8 +503,8 @@ async def test_a_drain_lets_those_go_that_wait_for_an_answer():
     real = world.answer
     engine.platform.latency = 30.0
     engine.platform.answer = real
-    rows = [world.add(State.ENDED) for _ in range(300)]
-    pipeline = engine.pipeline(rows, workers=200, drain_seconds=60.0)
+    rows = [world.add(State.ENDED) for _ in range(200)]
+    pipeline = engine.pipeline(rows, workers=150, drain_seconds=60.0)
     world.engine = engine
     running = asyncio.create_task(pipeline.run())
     await asyncio.sleep(45)
