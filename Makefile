@@ -4,12 +4,13 @@
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
 #   make picture  draw docs/demo.svg from a demo
-# Another Python: make test PYTHON=python3.12
+# Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 WORKERS ?= 5
+FIRST_CALL ?= check
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 INSTALL = $(BIN)/python -m pip install --quiet
@@ -41,7 +42,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 crash: $(VENV)/.dev
-	@$(BIN)/python -m tests.support.crash_whole $(ARGS)
+	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
 
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture

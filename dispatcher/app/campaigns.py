@@ -10,7 +10,7 @@ import structlog
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
-from dispatcher.app.wiring import make_policy, make_source
+from dispatcher.app.wiring import make_likeness, make_policy, make_source
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool
@@ -110,6 +110,7 @@ def _campaign_run(
             settings.retry.waiting_share,
             quota_share,
             accepted,
+            make_likeness(settings),
         ),
         pool,
         clock,

@@ -107,6 +107,16 @@ def text_problem(settings: Settings) -> Callable[[str], str] | None:
     return requests.text_problem if is_sms else None
 
 
+def refuses_wrong_states(settings: Settings) -> bool:
+    """Return True if a send without a state check is refused wherever the state rules it out.
+
+    In `genesys` a message names a person and no conversation. It is refused while a conversation
+    of theirs is connected, and not for a conversation that is gone, of another person, on another
+    channel, or in a state that is not known.
+    """
+    return settings.platform.dialect == "messaging"
+
+
 def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
     """Add what the dialect's calls need, and the settings that only this dialect has."""
     platform = settings.platform

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
-from dispatcher.app.wiring import make_policy, make_source, open_reader
+from dispatcher.app.wiring import make_likeness, make_policy, make_source, open_reader
+from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
 from dispatcher.ledgers.read.dry_run_view import DryRunView
@@ -54,8 +55,10 @@ async def _plan(
         rules = await open_campaign_rules(
             settings.rules, settings.campaign, stack, lambda: None, list_context(settings)
         )
-        halts = settings.rules.halt_suspicious
-        options = DryRunOptions(sample, settings.engine.workers, ended_after, rules, halts)
+        likeness = make_likeness(settings) if rules.suppressed is None else None
+        first_calls = FirstCallForecast(likeness, policy) if likeness is not None else None
+        workers, halts = settings.engine.workers, settings.rules.halt_suspicious
+        options = DryRunOptions(sample, workers, ended_after, rules, halts, first_calls)
         below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True)
         dry_run = DryRun(source, ledger, policy, clock, options, below)

@@ -8,6 +8,7 @@ from dispatcher.app.credentials import make_credentials
 from dispatcher.app.dialects import (
     adapt_policy,
     open_platform,
+    refuses_wrong_states,
     text_limit,
     text_problem,
     token_inspector,
@@ -17,6 +18,7 @@ from dispatcher.domain.decision import DecisionPolicy, IdentityRule
 from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
@@ -33,6 +35,8 @@ from dispatcher.settings import (
 )
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import Layout, RowRules, Timing
+from dispatcher.sources.rows.column_names import ColumnNames
+from dispatcher.sources.rows.dates import DateParser
 from dispatcher.sources.rows.template import Template
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 
@@ -72,6 +76,7 @@ def make_row_rules(settings: Settings) -> RowRules:
         attributes=source.attributes,
         named=tuple(filter(None, (settings.rules.timezone_column,))),
         mangled_numbers=source.mangled_numbers,
+        present=_compared_columns(settings),
         lacks_zone=bool(settings.rules.quiet_hours or settings.rules.holidays)
         and not settings.rules.timezone_column,
         opt_out=opt_out_columns(settings.rules),
@@ -93,6 +98,25 @@ def _needed_columns(settings: Settings, columns: Mapping[str, str]) -> Collectio
     uses_zone = bool((rules.quiet_hours or rules.holidays) and rules.timezone_column)
     zone = {rules.timezone_column} if uses_zone else set[str]()
     return zone.union(*(template.optional for template in templates))
+
+
+def make_likeness(settings: Settings) -> RowLikeness | None:
+    """Return what rows alike have in common; None if the state is always read first."""
+    if settings.platform.first_call == "check" or not refuses_wrong_states(settings):
+        return None
+    source, names = settings.source, ColumnNames(make_row_rules(settings))
+    dates = DateParser(require_zone(source.timezone), source.date_format or None)
+    columns = tuple(map(names.spelled, source.alike_columns))
+    age_column = names.spelled(source.age_column) if source.age_column else ""
+    return RowLikeness(columns, age_column, dates.seconds)
+
+
+def _compared_columns(settings: Settings) -> Collection[str]:
+    """Return the columns by which rows are compared that a file must have."""
+    if settings.platform.first_call == "check":
+        return ()
+    source = settings.source
+    return tuple(filter(None, (*source.alike_columns, source.age_column)))
 
 
 def make_layout(settings: Settings) -> Layout:

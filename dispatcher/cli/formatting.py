@@ -86,6 +86,17 @@ def clients(snapshot: Snapshot) -> dict[str, str]:
     }
 
 
+def unchecked_sends(accepted: int, refused: int, saved: float) -> str:
+    """Return a sentence about the sends without a state check; empty if there were none."""
+    if not accepted + refused:
+        return ""
+    balance = f"{saved:,.0f} requests saved" if saved >= 0 else f"{-saved:,.0f} requests more"
+    return (
+        f"{plural(accepted + refused, 'message')} sent without a state check, {refused:,} of them "
+        f"refused: {balance}."
+    )
+
+
 def failures(snapshot: Snapshot) -> dict[str, int]:
     """Return the three failure counters, which are kept apart."""
     return {name: sum(tags.values()) for name, tags in failures_by_tag(snapshot).items()}

@@ -1,12 +1,13 @@
 """The summary of a run: what became of every row of the source, and the requests it took."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 
 from dispatcher.cli import formatting
 from dispatcher.cli.tables import new_table
-from dispatcher.domain.status import FINAL
+from dispatcher.domain.status import FINAL, SendAnswer
 from dispatcher.ports import Totals
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
@@ -54,6 +55,8 @@ def show_run(console: Console, snapshot: Snapshot) -> None:
         table.add_row(name, by_tag, f"{sum(tags.values()):,}")
     console.print(table)
     _show_clients(console, snapshot)
+    if unchecked := _unchecked_sends(snapshot):
+        console.print(unchecked, highlight=False)
     console.print(_pace(snapshot), highlight=False)
 
 
@@ -78,6 +81,14 @@ def show_campaigns(console: Console, snapshots: Mapping[str, Snapshot]) -> None:
         requests, settled = snapshot.requests_total, snapshot.settled_total
         table.add_row(campaign, state, f"{requests:,}", f"{settled:,}")
     console.print(table)
+
+
+def _unchecked_sends(snapshot: Snapshot) -> str:
+    answers = Counter[SendAnswer]()
+    for (_, answer), number in snapshot.unchecked_sends.items():
+        answers[answer] += number
+    accepted, refused = answers[SendAnswer.ACCEPTED], answers[SendAnswer.REFUSED]
+    return formatting.unchecked_sends(accepted, refused, snapshot.requests_saved)
 
 
 def _pace(snapshot: Snapshot) -> str:

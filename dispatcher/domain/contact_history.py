@@ -33,6 +33,9 @@ MILLISECONDS = 1000
 OMITTED = "omitted"
 """Type of the entry that replaces the omitted part of a long history; it has their number."""
 
+UNCHECKED = "unchecked"
+"""Type of the entry before a send without a state check; it has the step."""
+
 _DECISION_NAMES: dict[type, str] = {
     Notify: "notify",
     Open: "open",

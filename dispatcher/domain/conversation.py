@@ -37,7 +37,8 @@ class Conversation:
 
     ``proactive`` is true if the channel permits the organisation to begin a conversation.
     ``engaged`` is true if a bot or an agent is connected, so that a message into the open session
-    would interrupt. ``address`` is the guest's, where the platform reports it beside the target.
+    would interrupt. ``address`` is that of the person who wrote in, where the platform reports it
+    beside the target.
     """
 
     id: str

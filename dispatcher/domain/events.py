@@ -14,6 +14,7 @@ from dispatcher.domain.status import (
     Resolution,
     RetryReason,
     ScopeSource,
+    SendAnswer,
     Status,
     Step,
 )
@@ -129,6 +130,27 @@ class ClosedConflict:
 
 
 @dataclass(frozen=True, slots=True)
+class UncheckedSend:
+    """A send that was made without a state check was accepted or refused.
+
+    ``saved`` is the number of requests that it saves over a state check first; below 0 where it
+    takes more.
+    """
+
+    step: Step
+    answer: SendAnswer
+    saved: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesDiffer:
+    """The address of a row is not the platform's: no open is made without a state check now."""
+
+    contact_key: str
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetryLoop:
     """A contact was parked: one step was refused repeatedly although the state permitted it."""
 
@@ -223,6 +245,8 @@ Event = (
     | Deferred
     | ScopeError
     | ClosedConflict
+    | UncheckedSend
+    | AddressesDiffer
     | RetryLoop
     | InDoubt
     | Throttled

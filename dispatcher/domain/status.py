@@ -155,6 +155,13 @@ SESSION_WAITS = (RetryReason.ENGAGED, RetryReason.NOT_ENDED)
 """The reasons of a contact that waits until its session is in another state."""
 
 
+class SendAnswer(StrEnum):
+    """How the platform answered a send without a state check; a metric's tag."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
 class Irregularity(StrEnum):
     """What was passed over or read as empty in the input, and counted; a metric's tag."""
 

@@ -192,6 +192,7 @@ class BatchQueue:
             in_flight = waiter.in_flight
             conversation = states.get(canonical_id(in_flight.contact.conversation_id))
             in_flight.client, in_flight.sent_at = leader.client, leader.sent_at
+            in_flight.state_requests += 1.0 / len(batch)
             in_flight.record_request(
                 Step.CHECK_MANY, replace(answer, conversation=conversation), kind
             )

@@ -7,8 +7,10 @@ from math import inf
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.first_call import FirstCallLearner
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
+from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.batch_size import batch_size
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -16,6 +18,7 @@ from dispatcher.engine.clients.client import OAuthClient, quota_used
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.due_times import NEVER, DueTimes
+from dispatcher.engine.first_calls import FirstCalls
 from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
@@ -40,7 +43,9 @@ class Campaign:
     where campaigns share them. With ``halt_suspicious`` it halts when most contacts are refused
     alike, before they are final. ``look_share`` is the share of its requests that looks at waiting
     sessions get while other contacts are ready, ``quota_share`` its part of all quotas.
-    ``accepted`` are keys of kinds of refusals for which it does not halt.
+    ``accepted`` are keys of kinds of refusals for which it does not halt. With ``likeness`` the
+    first call of a contact is learnt from rows alike; without, it is the state check. It requires a
+    platform that `dispatcher.domain.unchecked_send` describes.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Campaign:
     look_share: float = SHARE
     quota_share: float = 1.0
     accepted: Collection[str] = ()
+    likeness: RowLikeness | None = None
 
 
 class CampaignRun:
@@ -224,12 +230,9 @@ def make_campaign_run(
     transitions = TransitionWriter(ledger, events, clock, rules, due_times, platform_time)
     requester = Requester(pool, transitions, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, transitions, events, clock)
+    size = batch_size(states_per_call, request_rate)
     batcher = (
-        None
-        if states_per_call == 1
-        else StateBatcher(
-            requester, refusals, policy, batch_size(states_per_call, request_rate), jitter
-        )
+        None if states_per_call == 1 else StateBatcher(requester, refusals, policy, size, jitter)
     )
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
@@ -240,8 +243,14 @@ def make_campaign_run(
         enabled=campaign.halt_suspicious,
         accepted=campaign.accepted,
     )
+    first_calls = None
+    if campaign.likeness is not None:
+        learner = FirstCallLearner(check_cost=1.0 / size())
+        first_calls = FirstCalls(
+            learner, campaign.likeness, policy, rules, events, clock, lambda: pool.draining
+        )
     delivery = Delivery(
-        requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock
+        requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls
     )
     look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
     reconciler = Reconciler(

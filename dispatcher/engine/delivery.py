@@ -34,7 +34,9 @@ from dispatcher.domain.next_step import (
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.domain.suspicion import Local
+from dispatcher.domain.unchecked_send import after_refused_send
 from dispatcher.engine.campaign_rules import CampaignRules
+from dispatcher.engine.first_calls import FirstCalls
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.refusal_guard import RefusalGuard
 from dispatcher.engine.refusals import RefusalHandler
@@ -75,6 +77,8 @@ class Delivery:
     policy: DecisionPolicy
     jitter: Jitter
     clock: Clock
+    first_calls: FirstCalls | None = None
+    """None: the state is always read first."""
 
     async def deliver(self, claim: Claim) -> None:
         """Take a contact as far as it gets now: settled, deferred, in doubt, or released."""
@@ -99,6 +103,8 @@ class Delivery:
                         turn = next_turn
         finally:
             self.requester.release_probe(in_flight)
+            if self.first_calls is not None:
+                self.first_calls.leave(in_flight)
         if not ended_by_rule and not _has_waited(claim.progress):
             self.guard.accept(Local.RULES)
         if self.guard.judged:
@@ -114,19 +120,16 @@ class Delivery:
         """
         now, policy, contact = self.clock.time(), self.policy, in_flight.contact
         decision = await self._decide_early(in_flight, turn, now)
+        if decision is None and self.first_calls is not None:
+            decision = await self.first_calls.choose(in_flight)
         if decision is None:
             conversation = await self._read_state(in_flight)
-            if isinstance(conversation, Left):
-                return LEFT
-            if isinstance(conversation, Repeat):
-                return turn
+            if not isinstance(conversation, Conversation):
+                return turn if isinstance(conversation, Repeat) else LEFT
             if isinstance(turn, OpenRefused):
-                after = after_conflict(
-                    turn.decision, turn.answer, conversation, in_flight.progress, policy.retry
-                )
-                if after is not None:
-                    answer = turn.answer if turn.answer.status == BAD_REQUEST else None
-                    return await self._follow(in_flight, after, Step.OPEN, answer)
+                followed = await self._follow_conflict(in_flight, turn, conversation)
+                if followed is not None:
+                    return followed
             in_flight.progress = forget_engaged(in_flight.progress, conversation, policy)
             decision = decide(contact, conversation, in_flight.progress, policy, now)
             contact_history.add_decision(in_flight.history, decision)
@@ -153,6 +156,17 @@ class Delivery:
             contact_history.add_decision(in_flight.history, decision)
         return decision
 
+    async def _follow_conflict(
+        self, in_flight: InFlight, turn: OpenRefused, conversation: Conversation
+    ) -> DecideAgain | Left | None:
+        """Carry out what the refusal of an open means; None if the usual decision follows."""
+        refused, answer, progress = turn.decision, turn.answer, in_flight.progress
+        after = after_conflict(refused, answer, conversation, progress, self.policy.retry)
+        if after is None:
+            return None
+        shown = answer if answer.status == BAD_REQUEST else None
+        return await self._follow(in_flight, after, Step.OPEN, shown)
+
     def _decide_without_state(
         self, in_flight: InFlight, turn: Turn, now: float
     ) -> Finish | Defer | Notify | Open | None:
@@ -174,10 +188,11 @@ class Delivery:
         if self.batcher is not None:
             batched = await self.batcher.read_state(in_flight)
             if batched is not None:
-                return batched
+                return self._observe(in_flight, batched)
         reply = await self.requester.read(in_flight)
         if not isinstance(reply, Reply):
             return reply
+        in_flight.state_requests += 1.0
         result = reply.result
         kind = classify(Step.CHECK, result)
         in_flight.record_request(Step.CHECK, result, kind)
@@ -188,13 +203,19 @@ class Delivery:
         if conversation is not None and kind in (AnswerKind.ACCEPTED, AnswerKind.GONE):
             in_flight.client.breaker.record_success(in_flight.id, Step.CHECK, in_flight.sent_at)
             in_flight.record_state(conversation, self.clock.monotonic())
-            return conversation
+            return self._observe(in_flight, conversation)
         handled = await self.refusals.handle(in_flight, Step.CHECK, kind, reply)
         if handled is not None:
             return handled
         after = after_read(result, kind, in_flight.progress, self.policy.retry, self.jitter)
         followed = await self._follow(in_flight, after, Step.CHECK, answer)
         return followed if isinstance(followed, Left) else REPEAT
+
+    def _observe(self, in_flight: InFlight, read: Conversation | Left) -> Conversation | Left:
+        """Let the choice of first calls learn from a state that was read."""
+        if self.first_calls is not None and isinstance(read, Conversation):
+            self.first_calls.observe(in_flight, read)
+        return read
 
     async def _send(self, in_flight: InFlight, decision: Notify | Open) -> Turn:
         step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
@@ -203,9 +224,17 @@ class Delivery:
             return reply
         result = reply.result
         kind = classify(step, result)
+        unchecked = self.first_calls if in_flight.first_call is not None else None
+        if unchecked is not None:
+            entry = contact_history.entry(in_flight.sent_at, contact_history.UNCHECKED, step)
+            in_flight.history.append(entry)
         in_flight.record_request(step, result, kind)
+        if unchecked is not None and unchecked.is_refused(in_flight, step, kind):
+            return await self._after_unchecked(unchecked, in_flight, step, kind, reply)
         if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):
             in_flight.client.breaker.record_success(in_flight.id, step, in_flight.sent_at)
+            if in_flight.first_call is not None:  # without a state check, which would permit it
+                self.guard.accept(Step.CHECK)
             self.guard.accept(step)
             return await self.transitions.settle_delivered(in_flight, decision, result)
         handled = await self.refusals.handle(in_flight, step, kind, reply)
@@ -215,6 +244,26 @@ class Delivery:
             return await self._after_refused_send(in_flight, step, kind, decision, reply)
         await self.transitions.retract(in_flight)
         return Suspended(decision)
+
+    async def _after_unchecked(
+        self, first_calls: FirstCalls, in_flight: InFlight, step: Step, kind: AnswerKind,
+        reply: Reply,
+    ) -> Turn:  # fmt: skip
+        """Follow a send without a state check that was refused: it is no surprise."""
+        answer = reply.result if isinstance(reply.result, Answer) else None
+        is_plain = kind is AnswerKind.CONFLICT and first_calls.may_hide_scope(in_flight.client)
+        if is_plain and answer is not None and answer.status != BAD_REQUEST:
+            handled = await self.refusals.find_masked_scope(in_flight, step, answer)
+            if isinstance(handled, Left):
+                return handled
+        in_flight.alone = True  # a record may be as stale as the row
+        address = answer.address if answer is not None else None
+        after = after_refused_send(kind, address, in_flight.progress, self.policy)
+        followed = await self._follow(in_flight, after, step, answer)
+        if isinstance(followed, Left):
+            return followed
+        await self.transitions.retract(in_flight)
+        return DECIDE_AGAIN
 
     async def _after_refused_send(
         self, in_flight: InFlight, step: Step, kind: AnswerKind, decision: Notify | Open,

@@ -7,6 +7,7 @@ from dispatcher.domain.answer import Answer, Result
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.failure import AnswerKind
+from dispatcher.domain.first_call import FirstCall
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Step
 from dispatcher.engine.clients.client import OAuthClient
@@ -24,7 +25,9 @@ class InFlight:
     got one; ``forbidden`` has the clients that may not reach the contact.
     ``intended`` is true while the ledger has the intent of a send. ``record`` is the state that
     the last decision rested on, if it was read with others; None: it was read individually.
-    ``alone`` is true if the next state has to be read so.
+    ``alone`` is true if the next state has to be read so. ``first_call`` is the contact's first
+    call until it was learnt from, ``state_requests`` the number of requests that its state took,
+    where several contacts share one a part of it.
     """
 
     id: int
@@ -41,6 +44,8 @@ class InFlight:
     intended: bool = False
     record: Conversation | None = None
     alone: bool = False
+    first_call: FirstCall | None = None
+    state_requests: float = 0.0
     _sends_before: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -60,7 +60,7 @@ class RefusalHandler:
             case AnswerKind.THROTTLED:
                 return await self._throttled(in_flight, step, answer)
             case AnswerKind.CONFLICT if answer.status != BAD_REQUEST:
-                handled = await self._masked_scope(in_flight, step, answer)
+                handled = await self.find_masked_scope(in_flight, step, answer)
         if handled is None and kind in (AnswerKind.CLOSED, AnswerKind.CONFLICT):
             key, client = in_flight.contact.key, in_flight.client.name
             conflict = ClosedConflict(step, answer.status, key, answer.correlation_id, client)
@@ -159,10 +159,13 @@ class RefusalHandler:
         later = Defer(wait, RetryReason.THROTTLED, in_flight.progress)
         return await self.transitions.defer(in_flight, later)
 
-    async def _masked_scope(
+    async def find_masked_scope(
         self, in_flight: InFlight, step: Step, answer: Answer
     ) -> Repeat | Left | None:
-        """Find a missing scope behind a 409, by the grants of a token that is issued after it."""
+        """Find a missing scope behind a 409, by the grants of a token that is issued after it.
+
+        Return `REPEAT` if it was found, `LEFT` if the contact has left its worker, else None.
+        """
         with in_flight.client.breaker.pending_verdict():
             grants = await in_flight.client.breaker.new_grants()
             if grants is not None:

@@ -135,12 +135,15 @@ class Requester:
         """Return True if the decision is no longer true after the wait for the permit.
 
         The contact expired, or a rule of the campaign forbids the send now, or for the person
-        that the state check has named, or the state is too old: then it is discarded.
+        that the state check has named, or the state is too old: then it is discarded. Or it was to
+        be sent without a state, and that is not expected to save a request any more.
         """
         now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
         if contact.expires_at is not None and now >= contact.expires_at:
             return True
         if self.rules.check(contact, in_flight.conversation, progress, now) is not None:
+            return True
+        if in_flight.first_call is not None and not in_flight.first_call.still_pays:
             return True
         return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
 

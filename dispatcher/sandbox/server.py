@@ -20,6 +20,7 @@ from dispatcher.sandbox.scenario.value_types import (
     Number,
     Text,
     Texts,
+    Turns,
     WindowSeconds,
 )
 from dispatcher.sandbox.world.world import ConversationView
@@ -59,6 +60,7 @@ class Sandbox:
             "down": self.go_down,
             "faults": self.set_faults,
             "rate": self.set_rate,
+            "turn": self.turn,
             "expire_tokens": self.expire_tokens,
             "client_secret": self.set_client_secret,
             "shutdown": self.shut_down,
@@ -150,6 +152,10 @@ class Sandbox:
         """Change the quota; a new window begins now."""
         self._platform.quota.change(allowed, window_seconds, time.monotonic())
 
+    def turn(self, kinds: Turns) -> None:
+        """Let conversations of some kinds be of another one from now on."""
+        self._platform.world.turn(kinds)
+
     def expire_tokens(self) -> None:
         """Expire every token."""
         self._platform.grants.expire_all()
@@ -193,6 +199,8 @@ class Sandbox:
                 self.set_denial("no")
             case "set_rate":
                 self.set_rate(event.allowed, event.window_seconds)
+            case "turn":
+                self.turn(event.kinds)
 
     def _change_grants(self, event: Event, change: Callable[[Texts, Texts], Texts]) -> None:
         grants = self._platform.grants

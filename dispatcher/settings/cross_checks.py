@@ -95,11 +95,33 @@ def _only_answers(s: Settings, names: Sequence[str]) -> Finding | None:
 
 
 def _has_meaning(s: Settings, column: str) -> bool:
-    columns = s.source.columns
-    plain = set(map(normal_name, s.source.attributes))
+    return normal_name(column) in _with_meaning(s)
+
+
+def _age_column(s: Settings) -> Finding | None:
+    column = s.source.age_column
+    if not column or not _has_meaning(s, column):
+        return None
+    return f'is a known column: "{column}"', "name a column that has only a date"
+
+
+def _alike_columns(s: Settings) -> Finding | None:
+    names = [normal_name(name) for name in s.source.alike_columns]
+    for name, column in zip(names, s.source.alike_columns, strict=True):
+        if name in _with_meaning(s):
+            return f'has a known column: "{column}"', "name columns that are attributes"
+        if names.count(name) > 1:
+            return f'has "{column}" more than once', "name each column once"
+        if name == normal_name(s.source.age_column):
+            return f'has "{column}", which is source.age_column', "remove it from one of the two"
+    return None
+
+
+def _with_meaning(s: Settings) -> set[str]:
+    """Return the columns that have a meaning, in the form in which names are compared."""
+    columns, plain = s.source.columns, set(map(normal_name, s.source.attributes))
     own = {name for name in MEANINGS if name not in columns and normal_name(name) not in plain}
-    taken = {*map(normal_name, own), *map(normal_name, columns.values())}
-    return normal_name(column) in taken
+    return {*map(normal_name, own), *map(normal_name, columns.values())}
 
 
 def _attributes(s: Settings) -> Finding | None:
@@ -166,6 +188,11 @@ TOGETHER = (
         ("rules.consent_columns", "source.columns"),
         lambda s: _only_answers(s, s.rules.consent_columns),
     ),
+    Check(("source.age_column", "source.columns", "source.attributes"), _age_column),
+    Check(
+        ("source.alike_columns", "source.columns", "source.attributes", "source.age_column"),
+        _alike_columns,
+    ),
     Check(("source.attributes", "source.columns"), _attributes),
     Check(("source.header", "source.columns"), _header),
 )
@@ -222,6 +249,7 @@ def warnings(settings: Settings) -> list[str]:
     rules = settings.rules
     if rules.timezone_column and not (rules.quiet_hours or rules.holidays):
         found.append("rules.timezone_column has no effect: rules.quiet_hours is empty")
+    found += _first_call_warnings(settings)
     states = settings.platform.states_per_call
     if states != "auto" and states > settings.engine.workers:
         found.append(
@@ -235,6 +263,31 @@ def warnings(settings: Settings) -> list[str]:
     if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
         found.append("retry.engaged_max_minutes is shorter than engaged_seconds: no second check")
     return [*found, *_platform_warnings(settings)]
+
+
+def _first_call_warnings(s: Settings) -> Iterator[str]:
+    if s.platform.first_call == "check":
+        for campaign in s.campaigns:
+            which = f"campaign {campaign.name}: " if len(s.campaigns) > 1 else ""
+            if campaign.source.alike_columns or campaign.source.age_column:
+                yield (
+                    f"{which}source.alike_columns and source.age_column have no effect: "
+                    'platform.first_call is "check"'
+                )
+        return
+    if s.platform.dialect != "messaging":
+        yield (
+            'platform.first_call = "learn" has no effect in this dialect: its platform does not '
+            "refuse a send that only a state check can rule out"
+        )
+        return
+    for campaign in s.campaigns:
+        if campaign.rules.suppression_file:
+            which = f"campaign {campaign.name}: " if len(s.campaigns) > 1 else ""
+            yield (
+                f'{which}platform.first_call = "learn" has no effect with rules.suppression_file: '
+                "the list may have an id or an address that only a state check shows"
+            )
 
 
 def _platform_warnings(s: Settings) -> Iterator[str]:

@@ -58,6 +58,8 @@ class SourceSettings(SettingsSection):
     attributes: Texts = ()
     null_values: Texts = NULL_VALUES
     mangled_numbers: MangledNumbers = "reject"
+    alike_columns: Texts = ()
+    age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
 
 
@@ -111,6 +113,7 @@ class PlatformSettings(SettingsSection):
     template_parameter: str = ""
     barge_in: Literal["never", "customer-only", "always"] = "never"
     lineage: Lineage = "none"
+    first_call: Literal["check", "learn"] = "check"
     states_per_call: BoundedStates = 1
     requests_per_minute: int = Field(default=300, ge=1, le=10_000_000)
     window_seconds: float = Field(default=60.0, ge=0.1, le=86400)

@@ -53,9 +53,10 @@ class RowRules:
     maps a column's name in the file to the values that are accepted; rows that do not match are
     counted as filtered. ``text`` and ``subject`` are templates for rows that have neither.
     ``needed`` are other columns that the settings name, so that a file without one of them is
-    refused. ``zone`` is the time zone of dates without an offset; ``date_format`` is a format of
-    `datetime.strptime` for dates that are not recognised otherwise. ``text_limit`` is the most
-    characters that a message may have. ``text_problem`` returns why a text cannot be sent for
+    refused; ``present`` are such columns in which a row may lack a cell. ``zone`` is the time zone
+    of dates without an offset; ``date_format`` is a format of `datetime.strptime` for dates that
+    are not recognised otherwise. ``text_limit`` is the most characters that a message may have.
+    ``text_problem`` returns why a text cannot be sent for
     another reason than its number of characters, "" if it can. ``null_values`` are texts that mean
     an empty cell, in any case. ``attributes`` are columns without a meaning, whatever their names
     look like. ``named`` are further columns that the settings name. ``mangled_numbers`` says what
@@ -73,6 +74,7 @@ class RowRules:
     text: str | None = None
     subject: str | None = None
     needed: Collection[str] = ()
+    present: Collection[str] = ()
     zone: tzinfo = UTC
     date_format: str | None = None
     text_limit: int = TEXT_LIMIT

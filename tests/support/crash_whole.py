@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from dispatcher.settings.model import PlatformSettings
 from tests.support.crash_launcher import Launcher, launching
 from tests.support.crash_points import POINTS
 from tests.support.crash_verdict import Verdict
@@ -21,6 +22,7 @@ ROUNDS = 4
 RANDOM_SHARE = 0.25
 POWER_CUTS = ("glob", "file")
 CAMPAIGNS = ("one", "two")
+FIRST_CALLS: tuple[str, ...] = get_args(PlatformSettings.model_fields["first_call"].annotation)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Plan:
     contacts: int
     more: dict[str, Any]
     dialect: str = "messaging"
+    first_call: str = "check"
 
     @property
     def title(self) -> str:
@@ -50,7 +53,7 @@ class Plan:
         return "beyond" in self.more or ("campaigns" in self.more and not tells_texts(self.dialect))
 
 
-def plans(kills: int, contacts: int, dialect: str) -> Iterator[Plan]:
+def plans(kills: int, contacts: int, dialect: str, first_call: str) -> Iterator[Plan]:
     """Split the whole over the worlds: each source several times, each world with a seed."""
     kinds: list[tuple[str, dict[str, Any]]] = [(source, {}) for source in SOURCES] * ROUNDS
     kinds += [(source, {"power_cut": True}) for source in POWER_CUTS]
@@ -58,13 +61,15 @@ def plans(kills: int, contacts: int, dialect: str) -> Iterator[Plan]:
     kinds.append(("folder", {"beyond": True}))
     shares = len(kinds)
     for seed, (source, more) in enumerate(kinds, 1):
-        yield Plan(source, seed, -(-kills // shares), -(-contacts // shares), more, dialect)
+        parts = -(-kills // shares), -(-contacts // shares)
+        yield Plan(source, seed, *parts, more, dialect, first_call)
 
 
 def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
     """Kill as often as planned, finish, and compare."""
     per_cycle = plan.contacts // plan.kills
     settings = {"per_cycle": per_cycle, "seed": plan.seed, "dialect": plan.dialect, **plan.more}
+    settings["first_call"] = plan.first_call
     with world(folder, plan.source, launcher, contacts=plan.contacts, **settings) as lived:
         for point in _order(plan, lived):
             if lived.kills >= plan.kills:
@@ -88,11 +93,11 @@ def _order(plan: Plan, lived: World) -> Iterator[str]:
             yield point
 
 
-def run(kills: int, contacts: int, dialect: str = "messaging") -> bool:
+def run(kills: int, contacts: int, dialect: str = "messaging", first_call: str = "check") -> bool:
     """Play all worlds; True if the promise was kept in every one."""
     whole, number, reached, kept = Verdict(), 0, set[str](), True
     start = time.monotonic()
-    for plan in plans(kills, contacts, dialect):
+    for plan in plans(kills, contacts, dialect, first_call):
         with tempfile.TemporaryDirectory() as folder, launching() as launcher:
             verdict, lived = play(plan, Path(folder), launcher)
         problems = verdict.problems(doubt_allowed=plan.doubt_allowed)
@@ -122,8 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--contacts", type=int, default=CONTACTS)
     parser.add_argument("--dialect", choices=DIALECTS, default="messaging")
+    parser.add_argument("--first-call", choices=FIRST_CALLS, default="check")
     given = parser.parse_args(arguments)
-    return 0 if run(given.kills, given.contacts, given.dialect) else 1
+    return 0 if run(given.kills, given.contacts, given.dialect, given.first_call) else 1
 
 
 if __name__ == "__main__":

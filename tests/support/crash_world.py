@@ -57,6 +57,7 @@ class World:
     power_cut: bool = False
     seed: int = 1
     dialect: str = "messaging"
+    first_call: str = "check"
     kills: int = 0
     fed: int = 0
     killed_at: set[str] = field(default_factory=set)
@@ -69,9 +70,15 @@ class World:
             self._config.write_text(
                 "".join(
                     f'[[campaigns]]\nname = "{name}"\n[campaigns.source]\npath = "{self._path()}"\n'
+                    + "".join(f"{key} = {value}\n" for key, value in self._alike.items())
                     for name in self.campaigns
                 )
             )
+
+    @property
+    def _alike(self) -> dict[str, str]:
+        """What says which rows are alike, as TOML."""
+        return _ALIKE if self.first_call == "learn" else {}
 
     @property
     def inputs(self) -> Path:
@@ -95,7 +102,7 @@ class World:
         self.fed += count
         shares = {kind: float(weight) for kind, weight in SHARES.items()}
         part = path.with_name(path.name + ".part")
-        write_contacts(part, count=count, shares=shares, seed=self.seed * 100_000 + number)
+        self._write(part, count, shares, self.seed * 100_000 + number)
         part.rename(path)
         return path
 
@@ -195,8 +202,12 @@ class World:
             return
         shares = {kind: float(weight) for kind, weight in SHARES.items()}
         seed = self.seed * 100_000 + next(self._numbers)
-        write_contacts(part, count=20, shares=shares, seed=seed)
+        self._write(part, 20, shares, seed)
         self.fed += 20
+
+    def _write(self, path: Path, count: int, shares: dict[str, float], seed: int) -> None:
+        learns = self.first_call == "learn"
+        write_contacts(path, count=count, shares=shares, seed=seed, with_sessions=learns)
 
     def _ends(self, point: str) -> bool:
         return point not in DRAIN and self.source != "folder"
@@ -217,6 +228,7 @@ class World:
             "retry.not_ended_max_minutes": 5,
             **(_FOLDER if self.source == "folder" else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
+            **self._first_call(),
             **reconcile_settings(),
             **settings_for(self.dialect, self.sandbox.url),
         }
@@ -228,6 +240,15 @@ class World:
         argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
         self.launcher.start({**request, "broken": self.broken, "power_cut": self.power_cut})
+
+    def _first_call(self) -> dict[str, str]:
+        """Settings with which opens are sent without a state check, and notifications, too."""
+        learn = {"platform.first_call": self.first_call}
+        if self.first_call == "learn" and self.dialect == "messaging":
+            learn["rules.identity"] = "row"
+        if len(self.campaigns) == 1:
+            learn |= {f"source.{key}": value for key, value in self._alike.items()}
+        return learn
 
     def _path(self) -> str:
         patterns = {"file": "all.csv", "glob": "*.csv*", "folder": ""}
@@ -246,6 +267,7 @@ class World:
 
 _FEW = {"engine.workers": 8}
 """Few workers leave much lying ready, which a drain then gives back."""
+_ALIKE = {"alike_columns": '["session_status"]', "age_column": '"session_ended_at"'}
 _FOLDER = {"source.watch": "true", "source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
 
 

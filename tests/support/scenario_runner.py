@@ -135,12 +135,13 @@ class Play:
 @contextmanager
 def play(
     folder: Path, scenario: str | Path, count: int, settings: Mapping[str, Any] | None = None,
-    *, seed: int = 1, dialect: str = "messaging",
+    *, seed: int = 1, dialect: str = "messaging", with_sessions: bool = False,
 ) -> Iterator[Play]:  # fmt: skip
     """Set a scenario up with ``count`` contacts."""
     path = SCENARIOS / f"{scenario}.toml" if isinstance(scenario, str) else scenario
     contacts = folder / "contacts.csv"
-    write_contacts(contacts, count=count, shares=dict(load(path).world.shares), seed=seed)
+    shares = dict(load(path).world.shares)
+    write_contacts(contacts, count=count, shares=shares, seed=seed, with_sessions=with_sessions)
     log = folder / "effects.jsonl"
     with sandbox(path, log, "--dialect", dialect) as running, statsd.udp() as received:
         yield Play(folder, running, received, contacts, dict(settings or {}), dialect=dialect)

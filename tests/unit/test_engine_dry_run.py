@@ -5,9 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import DecisionPolicy
+from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.domain.progress import Progress, RetryPolicy
+from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions
@@ -148,3 +152,27 @@ async def test_an_error_ends_the_dry_run_and_closes_the_source():
         await dry_run(source, Ledger(), ScriptedPlatform(lambda _: NOT_SENT))
     assert broken.closed
     assert source.closed
+
+
+@in_virtual_time
+async def test_first_calls_that_are_learnt_take_fewer_requests():
+    """The plan counts what a run would send without a state check."""
+    rows = [replace(contact, address="a") for contact in contacts(*range(60))]
+    platform = ScriptedPlatform(lambda request: _with_address(request.conversation_id))
+    options = DryRunOptions(
+        None, workers=4, ended_after=60.0,
+        first_calls=FirstCallForecast(RowLikeness(), DecisionPolicy()),
+    )  # fmt: skip
+    clock = VirtualClock()
+    reader = PlatformReader(platform, OpenPacer(), clock, RetryPolicy(), lambda: 1.0)
+    run = DryRun(
+        ListSource(Batch(rows)), Ledger(), DecisionPolicy(), clock, options, random.randrange
+    )
+    report = await run.run(platform, reader)
+    assert report.estimate.outcomes[Status.OPENED, Reason.DELIVERED].number == 60
+    assert 60 < report.estimate.requests.number < 70
+
+
+def _with_address(conversation_id):
+    conversation = Conversation(conversation_id, State.ENDED, conversation_id, address="A")
+    return Answer(200, from_platform=True, conversation=conversation)

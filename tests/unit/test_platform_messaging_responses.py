@@ -59,6 +59,7 @@ def test_a_state_check():
     found = conversation().conversation
     assert (found.id, found.state, found.external_contact_id) == (CHECKED, State.ENDED, "x-1")
     assert (found.target, found.proactive) == (Target("g-1", is_guest_id=True), True)
+    assert found.address == "a-1"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,24 @@ def test_rows_to_be_filtered_are_not_counted(tmp_path):
     assert 200 < path.read_text().count(",completed\n") < 400
 
 
+def test_a_file_may_have_what_an_export_knows_of_sessions(tmp_path):
+    path = tmp_path / "c.csv"
+    shares = {"ended": 1, "active": 1, "closed": 1, "noaddress": 1}
+    write_contacts(path, count=100, shares=shares, with_sessions=True)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = {row["conversation_id"].split("-")[0]: row for row in csv.DictReader(file)}
+    assert rows["ended"]["address"] == "a-" + rows["ended"]["conversation_id"]
+    assert rows["noaddress"]["address"] == ""
+    assert {kind: row["session_status"] for kind, row in rows.items()} == {
+        "ended": "ended",
+        "active": "open",
+        "closed": "closed",
+        "noaddress": "ended",
+    }
+    assert rows["active"]["session_ended_at"] == ""
+    assert rows["ended"]["session_ended_at"] == "2026-11-20T18:00:00Z"
+
+
 def test_every_kind_says_how_it_should_end():
     assert expected("neverends") == ("parked", "never_ended")
     assert {expected(kind)[0] for kind in KINDS} == {"notified", "opened", "parked", "rejected"}

@@ -96,6 +96,8 @@ def test_parts_are_read():
         {"log_text": 1},
         {"rate": {"window_seconds": float("nan")}},
         {"limit": [{"endpoint": "notify"}]},
+        {"event": [{"action": "turn", "at_seconds": 1}]},
+        {"event": [{"action": "turn", "at_seconds": 1, "kinds": {"ended": "nothing"}}]},
     ],
 )
 def test_one_mistake_is_reported_once(part):

@@ -149,3 +149,13 @@ def test_other_ids_get_their_kind_from_the_seed():
     assert kinds == [World(rules, 1).kind_of(one).name for one in ids]
     assert kinds != [World(rules, 2).kind_of(one).name for one in ids]
     assert 200 < kinds.count("gone") < 300
+
+
+def test_conversations_of_a_kind_turn_into_another_one(world):
+    """Also those that were looked at before; the others stay."""
+    assert state(world, "ended-1") == "ended"
+    world.turn({"ended": "active"})
+    assert state(world, "ended-1") == "active"
+    assert link(world, "ended-1") == "previous_open"
+    assert world.try_notify("ended-1", 0.0)[0] is ACCEPTED
+    assert state(world, "neverends-1") == "closed"

@@ -93,12 +93,21 @@ def sandbox(options: SandboxOptions) -> int | None:
     type=ScenarioParameter(),
     help="The scenario with the shares of kinds; without it half are ended and half active.",
 )
+@click.option(
+    "--with-sessions",
+    is_flag=True,
+    help="Add address, session_status and session_ended_at, as an export of sessions has them.",
+)
 @debug_option
-def contacts(*, count: int, out: Path, seed: int, scenario: Path | None) -> int:
+def contacts(
+    *, count: int, out: Path, seed: int, scenario: Path | None, with_sessions: bool
+) -> int:
     """Write a file of contacts whose conversations the sandbox knows."""
     shares = dict(_load(scenario).world.shares)
     try:
-        written = write_contacts(out, count=count, shares=shares, seed=seed)
+        written = write_contacts(
+            out, count=count, shares=shares, seed=seed, with_sessions=with_sessions
+        )
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"{out}: {count:,} contact{'s' if count != 1 else ''}")

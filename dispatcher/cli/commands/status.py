@@ -15,7 +15,7 @@ from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
-from dispatcher.domain.status import Status
+from dispatcher.domain.status import SendAnswer, Status
 from dispatcher.ledgers.read import status as ledger_status
 from dispatcher.ledgers.read.status import CampaignStatus, from_json, to_json
 from dispatcher.ports import Backlog
@@ -181,7 +181,17 @@ def _run(report: StatusReport, now: float) -> list[str]:
         for name, client in clients.items()
         for reason, since in client["halted_since"].items()
     )
-    return [in_flight, *halts, *requests, *client_halts]
+    return [in_flight, *_unchecked_sends(run), *halts, *requests, *client_halts]
+
+
+def _unchecked_sends(run: StatusReport) -> list[str]:
+    answers = run.get("unchecked_sends", {}).values()  # a running dispatcher may be an older one
+    accepted, refused = (
+        sum(numbers.get(str(answer), 0) for numbers in answers)
+        for answer in (SendAnswer.ACCEPTED, SendAnswer.REFUSED)
+    )
+    sentence = formatting.unchecked_sends(accepted, refused, run.get("requests_saved", 0.0))
+    return [sentence] if sentence else []
 
 
 def _halt(reason: str, since: float, now: float) -> str:

@@ -14,6 +14,7 @@ from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decided_refusals import decided_kind
 from dispatcher.domain.decision import DecisionPolicy, Finish
 from dispatcher.domain.failure import AnswerKind, classify
+from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.domain.forecast import (
     Estimate,
     Forecast,
@@ -23,7 +24,7 @@ from dispatcher.domain.forecast import (
     forecast_without_states,
 )
 from dispatcher.domain.foreseen_halt import ForeseenHalt, HaltForecast
-from dispatcher.domain.progress import Progress
+from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.domain.suspicion import Local, RefusalKind, refusal_kind
@@ -67,7 +68,8 @@ class DryRunOptions:
     ``workers`` is how many reads are under way at most, ``ended_after`` how many seconds a
     closed session is assumed to take until it is ended. ``rules`` are the campaign's: those
     about people are applied to what the rows and the ledger contain. ``halt_suspicious`` says
-    whether the run would halt when most contacts are refused alike.
+    whether the run would halt when most contacts are refused alike. ``first_calls`` forecasts the
+    first calls of a run that learns them; None: a run reads every state first.
     """
 
     sample: int | None
@@ -75,6 +77,7 @@ class DryRunOptions:
     ended_after: float
     rules: CampaignRules = field(default_factory=CampaignRules)
     halt_suspicious: bool = True
+    first_calls: FirstCallForecast | None = None
 
 
 @dataclass(slots=True)
@@ -283,7 +286,11 @@ class DryRun:
         if conversation is None:
             return Forecast(Status.REJECTED, Reason.REFUSED, checks=1)
         now, ended_after = self._clock.time(), self._options.ended_after
-        return forecast(contact, conversation, progress, self._policy, now, ended_after)
+        expected = forecast(contact, conversation, progress, self._policy, now, ended_after)
+        first_calls = self._options.first_calls
+        if first_calls is None or progress != NEW:
+            return expected
+        return first_calls.adapt(expected, contact, conversation, now)
 
 
 def _has_waited(progress: Progress) -> bool:

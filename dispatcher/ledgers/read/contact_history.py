@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from dispatcher.domain.contact_history import MILLISECONDS, OMITTED
+from dispatcher.domain.contact_history import MILLISECONDS, OMITTED, UNCHECKED
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.read.reader import snapshot_connection
@@ -23,6 +23,7 @@ _FIELDS = {
     "replayed": ("answer", "means"),
     "dropped": ("answer", "means"),
     OMITTED: ("answer",),
+    UNCHECKED: ("decision",),
 }
 """Field names by entry type. A type that is not listed here is a request."""
 
@@ -73,6 +74,8 @@ def _entry(at: int | None, what: str, *values: Any) -> dict[str, Any]:
     entry.update(zip(_FIELDS.get(what, _REQUEST), values, strict=False))
     if what == OMITTED:
         entry["answer"] = f"{entry['answer']} entries"
+    if what == UNCHECKED:
+        entry["means"] = "no state was read"
     if what == "deferred":
         entry["answer"] = f"{entry['answer']:g} s"
     return entry

@@ -35,6 +35,7 @@ from dispatcher.sandbox.scenario.value_types import (
     Share,
     Text,
     Texts,
+    Turns,
     Whole,
     WindowSeconds,
     same_type,
@@ -211,6 +212,15 @@ class Event:
     seconds: Number = 10.0
     allowed: Count | None = None
     window_seconds: WindowSeconds | None = None
+    kinds: Turns = Field(default_factory=dict, validate_default=True)
+    """The kinds of conversations that become another one."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _turns_something(cls, value: Turns, info: ValidationInfo) -> Turns:
+        if info.data.get("action") == "turn" and not value:
+            raise ValueError("is missing: which kind becomes which")
+        return value
 
     @field_validator("at_seconds")
     @classmethod

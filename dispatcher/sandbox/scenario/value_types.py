@@ -65,7 +65,9 @@ EFFECT_IS_OPEN = frozenset(
 Denial = Literal["no", "scope", "permission", "division"]
 DialectName = Literal["messaging", "genesys"]
 Messenger = Literal["webmessaging", "sms", "open", "whatsapp", "apple"]
-ActionName = Literal["revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate"]
+ActionName = Literal[
+    "revoke", "grant", "deny", "allow", "down", "expire_tokens", "set_rate", "turn"
+]
 
 
 def same_type(value: object, validate: Callable[[object], object]) -> object:
@@ -96,3 +98,5 @@ Phase = Annotated[
     Number | None, BeforeValidator(lambda value: None if value == "random" else value)
 ]
 KindName = Annotated[str, AfterValidator(_known_kind)]
+Turns = dict[KindName, KindName]
+"""Which kind of conversation becomes which."""

@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -70,14 +70,19 @@ class World:
         self._names = list(rules.shares)
         weights = list(accumulate(rules.shares.values()))
         self._bounds = [weight / weights[-1] for weight in weights]
+        self._turned: dict[str, str] = {}
 
     def kind_of(self, conversation_id: str) -> ConversationKind:
-        """Return the kind in the id, or the one that the seed draws for it."""
+        """Return the kind in the id, or the one that the seed draws for it, as it is now."""
         name = kind_name(conversation_id)
         if not name:
             index = bisect_right(self._bounds, fraction(self._seed, "kind", conversation_id))
             name = self._names[min(index, len(self._names) - 1)]
-        return KINDS[name]
+        return KINDS[self._turned.get(name, name)]
+
+    def turn(self, kinds: Mapping[str, str]) -> None:
+        """Let conversations of some kinds be of another one from now on."""
+        self._turned.update(kinds)
 
     def look(
         self, conversation_id: str, now: float, *, checks: int = 0, remember: bool = True

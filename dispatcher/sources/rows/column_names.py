@@ -77,13 +77,12 @@ class ColumnNames:
             if meaning in rules.columns or normal_name(meaning) not in self._plain
         }
         """The column of each meaning that can have one."""
-        for name in (*rules.filter, *rules.needed, *self._placeholders()):
+        for name in (*rules.filter, *rules.needed, *self._placeholders(), *rules.present):
             self._use(name)
-        self.needed = tuple(
-            dict.fromkeys(
-                map(self.spelled, (*rules.columns.values(), *rules.filter, *rules.needed, *opt_out))
-            )
-        )
+        by_row = (*rules.columns.values(), *rules.filter, *rules.needed, *opt_out)
+        self._needed_cells = tuple(map(self.spelled, by_row))
+        present = map(self.spelled, rules.present)
+        self.needed = tuple(dict.fromkeys((*self._needed_cells, *present)))
         """The columns that the settings name, which a file must have."""
 
     @property
@@ -114,7 +113,7 @@ class ColumnNames:
 
     def necessary(self) -> frozenset[str]:
         """Return the columns whose missing cell may change who gets which message, and when."""
-        return frozenset((*self.columns.values(), *self.needed, *self._used()))
+        return frozenset((*self.columns.values(), *self._needed_cells, *self._used()))
 
     def _used(self) -> Iterable[str]:
         return dict.fromkeys(map(self.spelled, (*self._named, *self._placeholders())))

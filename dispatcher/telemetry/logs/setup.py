@@ -19,6 +19,7 @@ event                  level    meaning
 ``contact.deferred``   info     a contact is tried again later, and why
 ``scope.error``        error    the platform refuses because a scope or permission is missing
 ``session.conflict``   warning  a send met a session in another state than the one read
+``first_call.addresses_differ``  warning  rows' addresses are not the platform's
 ``retry.loop``         warning  a contact was refused again and again, and parked
 ``send.in_doubt``      warning  a send has no answer, and how that was resolved
 ``quota.throttled``    warning  the platform answered 429

@@ -5,6 +5,7 @@ import logging
 import structlog
 
 from dispatcher.domain.events import (
+    AddressesDiffer,
     Answered,
     ClosedConflict,
     Deferred,
@@ -31,7 +32,7 @@ MOST_DETAIL = 800
 
 
 class LogSink(HandlerSink):
-    """Writes a line for every event but `StateAged`, which only metrics show."""
+    """Writes a line for every event but `StateAged` and `UncheckedSend`: metrics show these."""
 
     def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
@@ -47,6 +48,7 @@ class LogSink(HandlerSink):
             ScopeError: self._scope_error,
             ClosedConflict: self._closed_conflict,
             RetryLoop: self._retry_loop,
+            AddressesDiffer: self._addresses_differ,
             InDoubt: self._in_doubt,
             Throttled: self._throttled,
             Halted: self._halted,
@@ -125,6 +127,15 @@ class LogSink(HandlerSink):
 
     def _retry_loop(self, event: RetryLoop) -> None:
         self._log.warning("retry.loop", contact_key=event.contact_key, step=event.step)
+
+    def _addresses_differ(self, event: AddressesDiffer) -> None:
+        detail = "from now on every session's state is read before a conversation is opened"
+        self._log.warning(
+            "first_call.addresses_differ",
+            contact_key=event.contact_key,
+            conversation_id=event.conversation_id,
+            detail=detail,
+        )
 
     def _in_doubt(self, event: InDoubt) -> None:
         self._log.warning(

@@ -12,6 +12,7 @@ from dispatcher.domain.status import (
     Resolution,
     RetryReason,
     ScopeSource,
+    SendAnswer,
     Status,
     Step,
 )
@@ -31,6 +32,7 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "scope_errors": ("source",),
     "closed_session_conflicts": ("step", "status"),
     "retry_loops": ("step",),
+    "unchecked_sends": ("step", "answer"),
     "retries": ("reason",),
     "in_doubt": ("resolution",),
     "api.requests": ("endpoint", "status"),
@@ -141,6 +143,7 @@ def _zeros() -> Iterator[Key]:
     yield from product(("scope_errors",), ScopeSource)
     yield from (("closed_session_conflicts", *refusal) for refusal in _REFUSALS)
     yield from product(("retry_loops",), _SENDS)
+    yield from product(("unchecked_sends",), _SENDS, SendAnswer)
     yield from product(("retries",), RetryReason)
     yield from product(("in_doubt",), Resolution)
     yield from product(("api.requests",), Step, ("429",))

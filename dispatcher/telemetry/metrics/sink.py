@@ -19,6 +19,7 @@ from dispatcher.domain.events import (
     StateAged,
     SuppressionListKept,
     Throttled,
+    UncheckedSend,
 )
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
@@ -71,6 +72,7 @@ class StatsdSink(HandlerSink):
                 _key(e.client, "closed_session_conflicts", e.step, str(e.status))
             ),
             RetryLoop: lambda e: count(("retry_loops", e.step)),
+            UncheckedSend: lambda e: count(("unchecked_sends", e.step, e.answer)),
             Deferred: lambda e: count(("retries", e.reason)),
             InDoubt: lambda e: count(("in_doubt", e.resolution)),
             Throttled: lambda e: count(_key(e.client, "api.throttled")),

@@ -29,6 +29,8 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         "scope_errors": _plain(snapshot.scope_errors),
         "closed_session_conflicts": _nested(snapshot.closed_session_conflicts),
         "retry_loops": _plain(snapshot.retry_loops),
+        "unchecked_sends": _nested(snapshot.unchecked_sends),
+        "requests_saved": round(snapshot.requests_saved, 1),
         "retries": _plain(snapshot.retries),
         "in_doubt": _plain(snapshot.in_doubt),
         "throttled": snapshot.throttled,

@@ -20,6 +20,7 @@ from dispatcher.domain.events import (
     ScopeError,
     Settled,
     Throttled,
+    UncheckedSend,
 )
 from dispatcher.domain.status import (
     HaltReason,
@@ -27,6 +28,7 @@ from dispatcher.domain.status import (
     Reason,
     RetryReason,
     ScopeSource,
+    SendAnswer,
     Status,
     Step,
 )
@@ -49,7 +51,8 @@ class Rates:
 class Counts:
     """Counts of one campaign in this run alone; the ledger has those of all runs.
 
-    ``rows`` = ``admitted`` + ``duplicates`` + ``rejected_rows`` + ``filtered``.
+    ``rows`` = ``admitted`` + ``duplicates`` + ``rejected_rows`` + ``filtered``. ``requests_saved``
+    is what sends without a state check have saved, less what their refusals have cost.
     """
 
     rows: int = 0
@@ -63,6 +66,8 @@ class Counts:
     scope_errors: Counter[ScopeSource] = field(default_factory=Counter)
     closed_session_conflicts: Counter[tuple[Step, int]] = field(default_factory=Counter)
     retry_loops: Counter[Step] = field(default_factory=Counter)
+    unchecked_sends: Counter[tuple[Step, SendAnswer]] = field(default_factory=Counter)
+    requests_saved: float = 0.0
     retries: Counter[RetryReason] = field(default_factory=Counter)
     in_doubt: Counter[str] = field(default_factory=Counter)
     throttled: int = 0
@@ -141,6 +146,7 @@ class RunStats(HandlerSink):
             ScopeError: self._scope_error,
             ClosedConflict: self._conflict,
             RetryLoop: lambda e: counts.retry_loops.update((e.step,)),
+            UncheckedSend: self._unchecked_send,
             Deferred: lambda e: counts.retries.update((e.reason,)),
             InDoubt: lambda e: counts.in_doubt.update((e.resolution,)),
             Throttled: self._throttle,
@@ -173,6 +179,10 @@ class RunStats(HandlerSink):
     def _conflict(self, event: ClosedConflict) -> None:
         self._counts.closed_session_conflicts[event.step, event.status] += 1
         self._clients.emit(event)
+
+    def _unchecked_send(self, event: UncheckedSend) -> None:
+        self._counts.unchecked_sends[event.step, event.answer] += 1
+        self._counts.requests_saved += event.saved
 
     def _throttle(self, event: Throttled) -> None:
         self._counts.throttled += 1
