@@ -15,7 +15,7 @@ from dispatcher.app.dialects import (
 )
 from dispatcher.domain.decision import DecisionPolicy, IdentityRule
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.reconcile_policy import EvidenceKind, ReconcilePolicy
 from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
@@ -194,4 +194,5 @@ def _reconcile_policy(settings: Settings) -> ReconcilePolicy:
         clock_skew=reconcile.clock_skew_seconds,
         look_seconds=reconcile.look_seconds,
         give_up_seconds=reconcile.give_up_hours * 3600.0,
+        evidence=frozenset(map(EvidenceKind, reconcile.evidence)),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.look_back_plan import LookBackPlan
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.status import HaltReason
@@ -19,6 +20,7 @@ from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.record_candidates import RecordCandidates
 from dispatcher.engine.refusal_guard import RefusalGuard
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
@@ -209,8 +211,10 @@ def make_campaign_run(
     delivery = Delivery(
         requester, batcher, refusals, guard, completer, rules, policy, jitter, clock
     )
-    look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
+    plan = LookBackPlan(policy.reconcile)
+    candidates = RecordCandidates(ledger, clock)
+    look_backs = LookBackReader(requester, refusals, ledger, platform_time, plan, candidates)
     reconciler = Reconciler(
-        pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy
+        pool, look_backs, completer, ledger, events, clock, platform_time, due_times, policy, plan
     )
     return CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)

@@ -9,6 +9,7 @@ from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.evidence import Evidence
 from dispatcher.domain.ids import canonical_id
+from dispatcher.domain.look_back_plan import COMPANIONS, LookBackPlan
 from dispatcher.domain.next_step import Defer, after_absence
 from dispatcher.domain.reconciliation import MessageFound, Verdict, judge
 from dispatcher.domain.status import Reason, Resolution, Status, Step
@@ -37,13 +38,14 @@ class Reconciler:
     platform_time: PlatformTime
     due_times: DueTimes
     policy: DecisionPolicy
+    plan: LookBackPlan
     _waiting_since: dict[int, float] = field(default_factory=dict, init=False)
     _looking_back: bool = field(default=False, init=False)
     _write_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
     def next_look_back(self) -> float:
-        """When the next look back is due (seconds since the epoch); inf if none is."""
+        """When the next look back is planned (seconds since the epoch); inf if none is."""
         return 0.0 if self._looking_back else self.due_times.next_look_back
 
     async def run(self) -> None:
@@ -66,19 +68,41 @@ class Reconciler:
     async def _until_due(self) -> None:
         """Wait until a look back is due. In a drain, which permits none, wait to be cancelled."""
         due_times = self.due_times
+        await self._plan_round()
         while (wait := due_times.next_look_back - self.clock.time()) > 0 or self.pool.draining:
-            due_times.look_back_scheduled.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait, CLOCK_SECONDS) if wait > 0 else None):
                     await due_times.look_back_scheduled.wait()
+            if due_times.look_back_scheduled.is_set():
+                await self._plan_round()
+
+    async def _plan_round(self) -> None:
+        """Plan the next look back by the contacts that are in doubt now."""
+        self.due_times.look_back_scheduled.clear()
+        times = await self.ledger.look_times(COMPANIONS)
+        if not self.due_times.look_back_scheduled.is_set():  # else there is one more by now
+            self.due_times.next_look_back = self.plan.round_at(times) if times else NEVER
 
     async def _round(self) -> None:
-        contacts = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
-        if contacts and not await self._look_back_for(contacts):
-            return
-        self.due_times.next_look_back = NEVER
-        at = await self.ledger.next_look_back()
-        self.due_times.schedule_look_back(NEVER if at is None else at)
+        """Look back for all contacts that are due, as many at once as one look back serves."""
+        while contacts := await self._due():
+            if not await self._look_back_for(contacts):
+                return
+
+    async def _due(self) -> Sequence[InDoubtContact]:
+        """Return contacts that are due, without those whose message cannot be shown yet."""
+        due = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
+        now = self.platform_time.now()
+        early = [contact for contact in due if self._is_early(contact, now)]
+        for contact in early:
+            at = self._local(self.plan.shown_from(contact.send), now)
+            await self.ledger.schedule_look_back(contact.id, at)
+        return [contact for contact in due if contact not in early]
+
+    def _is_early(self, contact: InDoubtContact, now: float) -> bool:
+        if contact.id in self._waiting_since or contact.send.conversation_id is None:
+            return False
+        return self.plan.shown_from(contact.send) > now
 
     async def _look_back_for(self, contacts: Sequence[InDoubtContact]) -> bool:
         """Look back for some contacts; False if the run drains instead."""
@@ -90,17 +114,15 @@ class Reconciler:
                 now = self.platform_time.now()
                 await asyncio.gather(*(self._put_off(contact, now) for contact in contacts))
             else:
-                verdicts = await self._judge(contacts, look_back)
+                verdicts = await self._judge(look_back)
                 await asyncio.gather(
                     *(self._act(contact, verdict, look_back.at) for contact, verdict in verdicts)
                 )
         return True
 
-    async def _judge(
-        self, contacts: Sequence[InDoubtContact], look_back: LookBack
-    ) -> list[tuple[InDoubtContact, Verdict]]:
+    async def _judge(self, look_back: LookBack) -> list[tuple[InDoubtContact, Verdict]]:
         """Judge one contact after the other: a message found for one is not another's."""
-        policy, shown = self.policy.reconcile, look_back.shown
+        policy, shown, contacts = self.policy.reconcile, look_back.shown, look_back.contacts
         linked = [c.send for c in contacts if c.send.conversation_id is not None]
         ids = {send.conversation_id for send in linked if send.conversation_id}
         ids.update(canonical_id(id_) for id_ in [*ids, *(found.id for found in shown)])
@@ -130,7 +152,8 @@ class Reconciler:
         in_flight = self._in_flight(contact)
         match verdict:
             case None:
-                await self.ledger.schedule_look_back(contact.id, self._next_at(contact, now))
+                at = self._local(self.plan.next_look(contact.send, now), now)
+                await self.ledger.schedule_look_back(contact.id, at)
                 return
             case MessageFound():
                 await self.completer.settle_found(in_flight, contact.send, verdict)
@@ -160,21 +183,16 @@ class Reconciler:
             await self._act(contact, verdict, now)
             return
         hold = self.pool.long_hold_remaining(Step.LOOK_BACK)
-        at = max(self._next_at(contact, now), self.clock.time() + hold)
+        at = self.clock.time() + max(policy.pause(waited / 2), hold)
         await self.ledger.schedule_look_back(contact.id, at)
 
     def _waited(self, contact: InDoubtContact, now: float) -> float:
         """Seconds since the first look back for the contact; ``now`` by the platform's clock."""
         return now - self._waiting_since.setdefault(contact.id, now)
 
-    def _next_at(self, contact: InDoubtContact, now: float) -> float:
-        """Return when to look again: at growing intervals, and as soon as the bound is over."""
-        policy = self.policy.reconcile
-        pause = policy.pause(self._waited(contact, now))
-        until_bound = policy.visible_by(contact.send) - now
-        if until_bound > 0:
-            pause = min(pause, until_bound + 0.001)
-        return self.clock.time() + pause
+    def _local(self, at: float, now: float) -> float:
+        """Return a time of the platform's clock by our own; ``now`` is the platform's."""
+        return self.clock.time() + at - now
 
     def _in_flight(self, contact: InDoubtContact) -> InFlight:
         """Return the contact as one in flight, whose time counts from its send."""

@@ -167,6 +167,11 @@ class RetrySettings(SettingsSection):
     backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
 
 
+EvidenceName = Literal["own", "records", "availability"]
+Evidence = Annotated[tuple[EvidenceName, ...], Field(strict=False, min_length=1)]
+"""What may prove that a message is absent."""
+
+
 class ReconcileSettings(SettingsSection):
     """What is assumed about the platform after a send without a clear answer."""
 
@@ -176,6 +181,7 @@ class ReconcileSettings(SettingsSection):
     clock_skew_seconds: float = Field(default=5.0, ge=0, le=3600)
     look_seconds: float = Field(default=10.0, ge=0.05, le=3600)
     give_up_hours: float = Field(default=24.0, ge=0, le=8760)
+    evidence: Evidence = ("own", "records", "availability")
 
 
 class TelemetrySettings(SettingsSection):

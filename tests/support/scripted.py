@@ -113,7 +113,7 @@ class ScriptedPlatform:
         self._alive()
         return await self._send(Step.OPEN, contact, decision)
 
-    async def look_back(self, queries):
+    async def look_back(self, queries, watermark=None):
         self._alive()
         assert 0 < len(queries) <= MAX_LOOK_BACK_IDS
         conversations = tuple(dict.fromkeys(q.conversation_id for q in queries if not q.continued))
