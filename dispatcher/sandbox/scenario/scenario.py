@@ -25,6 +25,7 @@ from dispatcher.sandbox.scenario.model import (
     RateRules,
     Spread,
     TokenRules,
+    TrafficRules,
     Whole,
     WorldRules,
 )
@@ -74,6 +75,7 @@ class Scenario:
     fault: tuple[Fault, ...] = ()
     event: tuple[Event, ...] = ()
     analytics: Analytics = Field(default_factory=Analytics)
+    traffic: TrafficRules = Field(default_factory=TrafficRules)
     world: WorldRules = Field(default_factory=WorldRules)
     genesys: GenesysRules = Field(default_factory=GenesysRules)
 
