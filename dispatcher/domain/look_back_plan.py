@@ -27,14 +27,21 @@ class LookBackPlan:
 
     policy: ReconcilePolicy
     lag: float | None = None
+    last_round: float = float("-inf")
+    """When the last look back was made (seconds since the epoch)."""
 
-    def round_at(self, times: Sequence[float]) -> float:
+    def round_at(self, times: Sequence[float], *, more_expected: bool) -> float:
         """Return when the next look back is made (seconds since the epoch).
 
         ``times`` are when contacts in doubt are due, the earliest first: `COMPANIONS` of them, or
         all. The first one waits until so many are due, or all, but not longer than its patience.
+        With ``more_expected`` messages are still sent, so more contacts may come to be in doubt:
+        then all that are known now are looked for at once only if the last look back is long ago.
         """
-        return min(times[min(len(times), COMPANIONS) - 1], times[0] + self.patience)
+        together = times[min(len(times), COMPANIONS) - 1]
+        if more_expected and len(times) < COMPANIONS:
+            together = max(together, self.last_round + self.patience)
+        return min(together, times[0] + self.patience)
 
     @property
     def patience(self) -> float:
@@ -51,19 +58,28 @@ class LookBackPlan:
         if 0.0 <= age <= self.policy.max_lag:
             self.lag = age if self.lag is None else min(self.lag, age)
 
-    def shown_from(self, send: UnsettledSend) -> float:
-        """Return from when on a message of ``send`` is probably shown (platform's clock)."""
+    def useful_from(self, send: UnsettledSend, *, looked: bool) -> float:
+        """Return from when on a look can settle ``send`` (platform's clock), by the known lag.
+
+        The first look finds its message; after one (``looked``) a look proves its absence.
+        """
+        if looked:
+            return self.policy.visible_by(send) + (0.0 if self.policy.resend else self.lag or 0.0)
         if self.lag is None:
             return send.at
         ended = send.ended_at if send.ended_at is not None else send.at + self.policy.timeout
         return ended + self.lag
 
-    def next_look(self, send: UnsettledSend, at: float) -> float:
-        """Return when to look again after a look at ``at`` proved nothing (platform's clock)."""
+    def next_look(self, send: UnsettledSend, at: float, overdue: float = 0.0) -> float:
+        """Return when to look again after a look at ``at`` proved nothing (platform's clock).
+
+        ``overdue`` is for how many seconds the first contact of the look has been over its bound:
+        after the bound all of them are looked for again at the same time.
+        """
         bound = self.policy.visible_by(send)
         if at <= bound:
             return bound + JUST_AFTER + (0.0 if self.policy.resend else self._evidence_lag)
-        return at + self.policy.pause(at - bound)
+        return at + self.policy.pause(max(overdue, at - bound))
 
     @property
     def _evidence_lag(self) -> float:

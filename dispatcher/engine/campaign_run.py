@@ -70,6 +70,7 @@ class CampaignRun:
         self.intake = intake
         self.delivery = delivery
         self.reconciler = reconciler
+        reconciler.expects_more = lambda: not self.idle
         self.guard = delivery.guard
         self.ready: deque[Claim] = deque()
         """Claims that no worker has taken yet."""

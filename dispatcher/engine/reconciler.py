@@ -1,7 +1,7 @@
 """Contacts in doubt: a look back comes before anything else happens to them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,6 +23,8 @@ from dispatcher.ports import Clock, EventSink, InDoubtContact, Ledger
 
 CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is read again: the wall clock may have been set."""
+IDLE_SECONDS = 0.25
+"""How often it is checked whether messages are still sent, while that decides about a look."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +41,9 @@ class Reconciler:
     due_times: DueTimes
     policy: DecisionPolicy
     plan: LookBackPlan
+    expects_more: Callable[[], bool] = lambda: True
+    """Whether more contacts may come to be in doubt, because messages are still sent."""
+    _expecting: bool = field(default=True, init=False)
     _waiting_since: dict[int, float] = field(default_factory=dict, init=False)
     _looking_back: bool = field(default=False, init=False)
     _write_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -46,7 +51,8 @@ class Reconciler:
     @property
     def next_look_back(self) -> float:
         """When the next look back is planned (seconds since the epoch); inf if none is."""
-        return 0.0 if self._looking_back else self.due_times.next_look_back
+        outdated = self._expecting and not self.expects_more()
+        return 0.0 if self._looking_back or outdated else self.due_times.next_look_back
 
     async def run(self) -> None:
         """Look back for contacts as they are due; ends when it is cancelled."""
@@ -70,55 +76,67 @@ class Reconciler:
         due_times = self.due_times
         await self._plan_round()
         while (wait := due_times.next_look_back - self.clock.time()) > 0 or self.pool.draining:
+            longest = CLOCK_SECONDS if wait == NEVER else IDLE_SECONDS
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(wait, CLOCK_SECONDS) if wait > 0 else None):
+                async with asyncio.timeout(min(wait, longest) if wait > 0 else None):
                     await due_times.look_back_scheduled.wait()
-            if due_times.look_back_scheduled.is_set():
+            if due_times.look_back_scheduled.is_set() or self._expecting != self.expects_more():
                 await self._plan_round()
 
     async def _plan_round(self) -> None:
         """Plan the next look back by the contacts that are in doubt now."""
-        self.due_times.look_back_scheduled.clear()
+        due_times, expecting = self.due_times, self.expects_more()
+        due_times.look_back_scheduled.clear()
         times = await self.ledger.look_times(COMPANIONS)
-        if not self.due_times.look_back_scheduled.is_set():  # else there is one more by now
-            self.due_times.next_look_back = self.plan.round_at(times) if times else NEVER
+        at = self.plan.round_at(times, more_expected=expecting) if times else NEVER
+        if not due_times.look_back_scheduled.is_set():  # else there is one more by now
+            due_times.next_look_back, self._expecting = at, expecting
 
     async def _round(self) -> None:
         """Look back for all contacts that are due, as many at once as one look back serves."""
-        while contacts := await self._due():
-            if not await self._look_back_for(contacts):
-                return
+        self.plan.last_round = self.clock.time()
+        more = True
+        while more:
+            due = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
+            contacts = await self._without_early(due)
+            more = len(due) == self.look_backs.batch_size
+            served = await self._look_back_for(contacts) if contacts else 0
+            more = (more or served < len(contacts)) and not self.pool.draining
 
-    async def _due(self) -> Sequence[InDoubtContact]:
-        """Return contacts that are due, without those whose message cannot be shown yet."""
-        due = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
-        now = self.platform_time.now()
-        early = [contact for contact in due if self._is_early(contact, now)]
-        for contact in early:
-            at = self._local(self.plan.shown_from(contact.send), now)
-            await self.ledger.schedule_look_back(contact.id, at)
-        return [contact for contact in due if contact not in early]
+    async def _without_early(self, due: Sequence[InDoubtContact]) -> list[InDoubtContact]:
+        """Put off contacts for which an answer cannot be new yet; return the others."""
+        now, left = self.platform_time.now(), []
+        for contact in due:
+            useful = self._useful_from(contact)
+            if useful > now:
+                await self.ledger.schedule_look_back(contact.id, self._local(useful, now))
+            else:
+                left.append(contact)
+        return left
 
-    def _is_early(self, contact: InDoubtContact, now: float) -> bool:
-        if contact.id in self._waiting_since or contact.send.conversation_id is None:
-            return False
-        return self.plan.shown_from(contact.send) > now
+    def _useful_from(self, contact: InDoubtContact) -> float:
+        if contact.send.conversation_id is None:
+            return contact.send.at
+        return self.plan.useful_from(contact.send, looked=contact.id in self._waiting_since)
 
-    async def _look_back_for(self, contacts: Sequence[InDoubtContact]) -> bool:
-        """Look back for some contacts; False if the run drains instead."""
+    async def _look_back_for(self, contacts: Sequence[InDoubtContact]) -> int:
+        """Look back for some contacts; return how many of them it served."""
         look_back = await self.look_backs.read(contacts)
         if look_back is None and self.pool.draining:
-            return False
+            return 0
         async with self._write_lock:
             if look_back is None:
                 now = self.platform_time.now()
                 await asyncio.gather(*(self._put_off(contact, now) for contact in contacts))
             else:
+                contacts, at = look_back.contacts, look_back.at
+                bounds = (self.policy.reconcile.visible_by(contact.send) for contact in contacts)
+                overdue = at - min(bounds)
                 verdicts = await self._judge(look_back)
                 await asyncio.gather(
-                    *(self._act(contact, verdict, look_back.at) for contact, verdict in verdicts)
+                    *(self._act(contact, verdict, at, overdue) for contact, verdict in verdicts)
                 )
-        return True
+        return len(contacts)
 
     async def _judge(self, look_back: LookBack) -> list[tuple[InDoubtContact, Verdict]]:
         """Judge one contact after the other: a message found for one is not another's."""
@@ -148,11 +166,13 @@ class Reconciler:
             verdicts.append((contact, verdict))
         return verdicts
 
-    async def _act(self, contact: InDoubtContact, verdict: Verdict, now: float) -> None:
+    async def _act(
+        self, contact: InDoubtContact, verdict: Verdict, now: float, overdue: float = 0.0
+    ) -> None:
         in_flight = self._in_flight(contact)
         match verdict:
             case None:
-                at = self._local(self.plan.next_look(contact.send, now), now)
+                at = self._local(self.plan.next_look(contact.send, now, overdue), now)
                 await self.ledger.schedule_look_back(contact.id, at)
                 return
             case MessageFound():
