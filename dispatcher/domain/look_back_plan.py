@@ -12,6 +12,8 @@ MIN_PATIENCE_SECONDS = 60.0
 """The least time that a contact waits for companions, where others are expected."""
 UNKNOWN_LAG_SHARE = 0.25
 """Part of ``max_lag`` that is taken for the lag until a look back has shown one."""
+SHARED_RETRY = 1.5
+"""For how many of its pauses a contact waits for a look that is planned already."""
 JUST_AFTER = 0.001
 """Seconds after a bound: at the bound itself nothing is proved yet."""
 
@@ -29,6 +31,8 @@ class LookBackPlan:
     lag: float | None = None
     last_round: float = float("-inf")
     """When the last look back was made (seconds since the epoch)."""
+    _retry_at: float = float("-inf")
+    """When contacts are looked for again for which only evidence is missing (platform's clock)."""
 
     def round_at(self, times: Sequence[float], *, more_expected: bool) -> float:
         """Return when the next look back is made (seconds since the epoch).
@@ -73,13 +77,16 @@ class LookBackPlan:
     def next_look(self, send: UnsettledSend, at: float, overdue: float = 0.0) -> float:
         """Return when to look again after a look at ``at`` proved nothing (platform's clock).
 
-        ``overdue`` is for how many seconds the first contact of the look has been over its bound:
-        after the bound all of them are looked for again at the same time.
+        ``overdue`` is for how many seconds the first contact of the look has been over its bound.
+        After their bounds all contacts wait for the same evidence, so they share the next look.
         """
         bound = self.policy.visible_by(send)
         if at <= bound:
             return bound + JUST_AFTER + (0.0 if self.policy.resend else self._evidence_lag)
-        return at + self.policy.pause(max(overdue, at - bound))
+        pause = self.policy.pause(max(overdue, at - bound))
+        if not at < self._retry_at <= at + SHARED_RETRY * pause:
+            self._retry_at = at + pause
+        return self._retry_at
 
     @property
     def _evidence_lag(self) -> float:

@@ -9,7 +9,7 @@ from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import InDoubt
 from dispatcher.domain.evidence import Evidence
 from dispatcher.domain.ids import canonical_id
-from dispatcher.domain.look_back_plan import COMPANIONS, LookBackPlan
+from dispatcher.domain.look_back_plan import COMPANIONS, JUST_AFTER, LookBackPlan
 from dispatcher.domain.next_step import Defer, after_absence
 from dispatcher.domain.reconciliation import MessageFound, Verdict, judge
 from dispatcher.domain.status import Reason, Resolution, Status, Step
@@ -45,14 +45,16 @@ class Reconciler:
     """Whether more contacts may come to be in doubt, because messages are still sent."""
     _expecting: bool = field(default=True, init=False)
     _waiting_since: dict[int, float] = field(default_factory=dict, init=False)
+    _looked_for: set[int] = field(default_factory=set, init=False)
     _looking_back: bool = field(default=False, init=False)
     _write_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
     def next_look_back(self) -> float:
         """When the next look back is planned (seconds since the epoch); inf if none is."""
-        outdated = self._expecting and not self.expects_more()
-        return 0.0 if self._looking_back or outdated else self.due_times.next_look_back
+        planned = self.due_times.next_look_back
+        outdated = planned != NEVER and self._expecting and not self.expects_more()
+        return 0.0 if self._looking_back or outdated else planned
 
     async def run(self) -> None:
         """Look back for contacts as they are due; ends when it is cancelled."""
@@ -109,7 +111,7 @@ class Reconciler:
         for contact in due:
             useful = self._useful_from(contact)
             if useful > now:
-                await self.ledger.schedule_look_back(contact.id, self._local(useful, now))
+                await self.ledger.schedule_look_back(contact.id, self._local(useful))
             else:
                 left.append(contact)
         return left
@@ -117,7 +119,7 @@ class Reconciler:
     def _useful_from(self, contact: InDoubtContact) -> float:
         if contact.send.conversation_id is None:
             return contact.send.at
-        return self.plan.useful_from(contact.send, looked=contact.id in self._waiting_since)
+        return self.plan.useful_from(contact.send, looked=contact.id in self._looked_for)
 
     async def _look_back_for(self, contacts: Sequence[InDoubtContact]) -> int:
         """Look back for some contacts; return how many of them it served."""
@@ -172,8 +174,11 @@ class Reconciler:
         in_flight = self._in_flight(contact)
         match verdict:
             case None:
-                at = self._local(self.plan.next_look(contact.send, now, overdue), now)
-                await self.ledger.schedule_look_back(contact.id, at)
+                self._looked_for.add(contact.id)
+                at = self.plan.next_look(contact.send, now, overdue)
+                parked_at = self._parked_at(contact, now)
+                at = min(at, parked_at) if parked_at > now else at
+                await self.ledger.schedule_look_back(contact.id, self._local(at))
                 return
             case MessageFound():
                 await self.completer.settle_found(in_flight, contact.send, verdict)
@@ -185,6 +190,7 @@ class Reconciler:
         key, conversation_id = contact.contact.key, contact.contact.conversation_id
         self.events.emit(InDoubt(resolution, contact.send.step, key, conversation_id, ""))
         self._waiting_since.pop(contact.id, None)
+        self._looked_for.discard(contact.id)
 
     async def _send_again(self, in_flight: InFlight, resolution: Resolution) -> None:
         """Return to the state check, as long as the contact has attempts left."""
@@ -210,9 +216,15 @@ class Reconciler:
         """Seconds since the first look back for the contact; ``now`` by the platform's clock."""
         return now - self._waiting_since.setdefault(contact.id, now)
 
-    def _local(self, at: float, now: float) -> float:
-        """Return a time of the platform's clock by our own; ``now`` is the platform's."""
-        return self.clock.time() + at - now
+    def _parked_at(self, contact: InDoubtContact, now: float) -> float:
+        """Return when the contact is parked if nothing is proved by then (platform's clock)."""
+        since = self._waiting_since.get(contact.id, now)
+        give_up_at = since + self.policy.reconcile.give_up_seconds
+        return max(give_up_at, self.policy.reconcile.visible_by(contact.send) + JUST_AFTER)
+
+    def _local(self, at: float) -> float:
+        """Return a time of the platform's clock by our own."""
+        return self.clock.time() - self.platform_time.now() + at
 
     def _in_flight(self, contact: InDoubtContact) -> InFlight:
         """Return the contact as one in flight, whose time counts from its send."""

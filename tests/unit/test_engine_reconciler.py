@@ -8,6 +8,7 @@ from dispatcher.domain.answer import Answer
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Throttled
+from dispatcher.domain.look_back_plan import MIN_PATIENCE_SECONDS
 from dispatcher.domain.reconcile_policy import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
 from dispatcher.engine.look_back import MAX_BATCH
@@ -230,7 +231,8 @@ async def test_sends_that_get_lost_for_ever_come_to_an_end():
 
     world.platform.answer = answer
     batches = [contacts(1, number) for number in range(1, 8)]
-    assert await world.run(*batches, seconds=BOUND + 2) is RunOutcome.DONE
+    seconds = MIN_PATIENCE_SECONDS + BOUND + 2
+    assert await world.run(*batches, seconds=seconds) is RunOutcome.DONE
     assert world.ledger.end("key-1") == (Status.PARKED, Reason.EXHAUSTED)
     assert world.sends(1) == POLICY.max_attempts
     assert world.resolutions() == [Resolution.ABSENT] * POLICY.max_attempts
