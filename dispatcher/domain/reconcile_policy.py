@@ -63,12 +63,22 @@ class ReconcilePolicy:
 
     def effective_by(self, send: UnsettledSend) -> float:
         """Return the latest time at which ``send`` can take effect."""
-        ended = max(send.at + self.timeout, send.ended_at or 0.0)
-        return ended + self.max_effect_delay + self.clock_skew
+        return self._effective_by(send.at, send.ended_at)
 
     def visible_by(self, send: UnsettledSend) -> float:
         """Return the time by which a look back shows the effect of ``send``, if there is one."""
         return self.effective_by(send) + self.max_lag
+
+    def all_visible_by(self, last_at: float, last_ended_at: float | None) -> float:
+        """Return the time by which look backs show the effects of several sends.
+
+        ``last_at`` and ``last_ended_at`` are the last of their times.
+        """
+        return self._effective_by(last_at, last_ended_at) + self.max_lag
+
+    def _effective_by(self, at: float, ended_at: float | None) -> float:
+        ended = max(at + self.timeout, ended_at or 0.0)
+        return ended + self.max_effect_delay + self.clock_skew
 
     def rivals_since(self, send: UnsettledSend) -> float:
         """Return the time before which no other send can have made a message that matches.

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.decision import DecisionPolicy
+from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.events import InDoubt
-from dispatcher.domain.evidence import Evidence
+from dispatcher.domain.evidence import NEVER_SHOWN, Evidence
 from dispatcher.domain.ids import canonical_id
 from dispatcher.domain.look_back_plan import COMPANIONS, JUST_AFTER, LookBackPlan
 from dispatcher.domain.next_step import Defer, after_absence
@@ -55,6 +56,16 @@ class Reconciler:
         planned = self.due_times.next_look_back
         outdated = planned != NEVER and self._expecting and not self.expects_more()
         return 0.0 if self._looking_back or outdated else planned
+
+    def describe(self, doubts: Doubts) -> Doubts:
+        """Return the campaign's contacts in doubt with what they wait for, and until when."""
+        now, reach = self.platform_time.now(), self.look_backs.analytics_watermark
+        since = min(self._waiting_since.values(), default=now)
+        return replace(
+            doubts.judged_by(self.policy.reconcile),
+            records_reach=None if reach == NEVER_SHOWN else reach,
+            parked_at=since + self.policy.reconcile.give_up_seconds,
+        )
 
     async def run(self) -> None:
         """Look back for contacts as they are due; ends when it is cancelled."""

@@ -168,7 +168,7 @@ class RetrySettings(SettingsSection):
 
 
 EvidenceName = Literal["own", "records", "availability"]
-Evidence = Annotated[tuple[EvidenceName, ...], Field(strict=False, min_length=1)]
+EvidenceKinds = Annotated[tuple[EvidenceName, ...], Field(strict=False, min_length=1)]
 """What may prove that a message is absent."""
 
 
@@ -181,7 +181,7 @@ class ReconcileSettings(SettingsSection):
     clock_skew_seconds: float = Field(default=5.0, ge=0, le=3600)
     look_seconds: float = Field(default=10.0, ge=0.05, le=3600)
     give_up_hours: float = Field(default=24.0, ge=0, le=8760)
-    evidence: Evidence = ("own", "records", "availability")
+    evidence: EvidenceKinds = ("own", "records", "availability")
 
 
 class TelemetrySettings(SettingsSection):

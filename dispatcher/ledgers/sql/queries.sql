@@ -272,6 +272,11 @@ SELECT json_group_array(look_at) FROM (
     ORDER BY look_at LIMIT ?
 )
 
+-- name: doubts
+SELECT COUNT(*), MAX(intent_at), MAX(progress ->> 'doubted_at'), MIN(look_at)
+FROM contact INDEXED BY contact_in_doubt
+WHERE campaign_id = ? AND status = 'in_doubt'
+
 -- name: waiting_conversations
 SELECT json_group_array(conversation_id) FROM (
     SELECT * FROM contact INDEXED BY contact_open

@@ -116,7 +116,7 @@ def by_person(people: Sequence[str], since: float, until: float, page: int) -> d
 
 
 def newest_records(since: float, until: float) -> dict[str, object]:
-    """Return the query for the conversations that began last, whoever is in them."""
+    """Return the query for the conversations that began last, of all people."""
     return {
         "interval": "/".join(map(_instant, (since, until))),
         "order": "desc",

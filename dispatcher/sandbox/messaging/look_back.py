@@ -62,8 +62,8 @@ class LookBackEndpoint:
         view = world.look(conversation_id, call.now)
         if view is None or not view.kind.moves:
             return view
-        seen = call.now - self._context.archive.lag(f"state-{conversation_id}")
-        return world.look(conversation_id, seen, remember=False)
+        shown_at = call.now - self._context.archive.lag(f"state-{conversation_id}")
+        return world.look(conversation_id, shown_at, remember=False)
 
     def _ended(self, conversation_id: str, view: ConversationView, call: Call) -> str | None:
         """Return when a conversation ended: during this run, if it ended by itself."""

@@ -14,7 +14,7 @@ OTHERS_LAST_SECONDS = 1.0
 """How long a conversation of other people lasts."""
 
 
-class Answer(NamedTuple):
+class GuestAnswer(NamedTuple):
     """A message of a guest; ``time`` and ``visible`` in seconds since the epoch."""
 
     message_id: str
@@ -46,7 +46,7 @@ class Traffic:
 
     def answers(
         self, conversation_id: str, messages: Sequence[ArchivedMessage], now: float
-    ) -> list[Answer]:
+    ) -> list[GuestAnswer]:
         """Return what the guest answered until ``now`` to the first of the client's messages.
 
         It has all answers, those that analytics do not show yet, too.
@@ -60,7 +60,7 @@ class Traffic:
             for number in range(1, count + 1)
         ]
 
-    def shown_answers(self, conversation_id: str, now: float) -> list[Answer]:
+    def shown_answers(self, conversation_id: str, now: float) -> list[GuestAnswer]:
         """Return the answers that analytics show."""
         messages = self._archive.messages(conversation_id, float("inf"))
         answers = self.answers(conversation_id, messages, now)
@@ -82,5 +82,5 @@ class Traffic:
     def _answers(self, conversation_id: str) -> bool:
         return fraction(self._seed, "answers", conversation_id) < self._rules.answer_share
 
-    def _answer(self, message_id: str, time: float) -> Answer:
-        return Answer(message_id, time, time + self._archive.lag(message_id))
+    def _answer(self, message_id: str, time: float) -> GuestAnswer:
+        return GuestAnswer(message_id, time, time + self._archive.lag(message_id))
