@@ -17,6 +17,7 @@ from dispatcher.settings.field_types import (
     Campaign,
     DateFormat,
     Delimiter,
+    EvidenceKinds,
     Header,
     Holidays,
     Port,
@@ -165,11 +166,6 @@ class RetrySettings(SettingsSection):
     engaged_max_minutes: float = Field(default=1440.0, ge=0, le=525_600)
     backoff_seconds: float = Field(default=1.0, ge=0.001, le=3600)
     backoff_max_seconds: float = Field(default=300.0, ge=0.001, le=86400)
-
-
-EvidenceName = Literal["own", "records", "availability"]
-EvidenceKinds = Annotated[tuple[EvidenceName, ...], Field(strict=False, min_length=1)]
-"""What may prove that a message is absent."""
 
 
 class ReconcileSettings(SettingsSection):

@@ -57,20 +57,24 @@ class LookBackEndpoint:
         }
 
     def _view(self, conversation_id: str, call: Call) -> ConversationView | None:
-        """Return a conversation as analytics show it: a state that moved is late, too."""
+        """Return a conversation as analytics show it: an end by itself is shown late, too."""
         world = self._context.world
         view = world.look(conversation_id, call.now)
-        if view is None or not view.kind.moves:
+        ends = None if view is None else self._ends_at(conversation_id, view)
+        lag = self._context.archive.lag(f"end-{conversation_id}")
+        if view is None or ends is None or view.state != "ended" or ends + lag <= call.now:
             return view
-        shown_at = call.now - self._context.archive.lag(f"state-{conversation_id}")
-        return world.look(conversation_id, shown_at, remember=False)
+        return view._replace(state="closed")
 
     def _ended(self, conversation_id: str, view: ConversationView, call: Call) -> str | None:
         """Return when a conversation ended: during this run, if it ended by itself."""
-        ends = self._context.world.ends_at(conversation_id) if view.kind.moves else None
+        ends = self._ends_at(conversation_id, view)
         if view.state != "ended" or ends is None:
             return self._times.end(view)
         return iso(ends + call.wall - call.now)
+
+    def _ends_at(self, conversation_id: str, view: ConversationView) -> float | None:
+        return self._context.world.ends_at(conversation_id) if view.kind.moves else None
 
     def _messages(self, conversation_id: str, call: Call) -> list[dict[str, str]]:
         sent = self._context.archive.messages(conversation_id, call.wall)
