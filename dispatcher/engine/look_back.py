@@ -152,7 +152,9 @@ class LookBackReader:
             times.append(newest_record(shown, until))
             self._candidates.learn(shown, until)
         self._plan.observe(made_at, max(times))
-        times += [_or_never(answer.complete_until), self.analytics_watermark]
+        if self._uses(EvidenceKind.AVAILABILITY):
+            times.append(_or_never(answer.complete_until))
+        times.append(self.analytics_watermark)
         self.analytics_watermark = max(at for at in times if at <= until)
 
     def _queries(
