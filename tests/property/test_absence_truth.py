@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.domain.answer import Answer
@@ -19,7 +19,9 @@ from dispatcher.engine.record_candidates import RecordCandidates
 TIMEOUT, DELAY, LAG, SKEW = 2, 6, 5, 1
 PERSON, TEXT = "x-1", "Hello"
 END = 60
-lags = st.integers(0, LAG)
+lags = st.sampled_from([0, LAG]) | st.integers(0, LAG)
+AROUND = st.integers(TIMEOUT + DELAY, TIMEOUT + DELAY + SKEW + 2 * LAG)
+"""Times around the bounds, where a verdict may come too early."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,11 @@ class Record:
         )
 
 
-records = st.lists(
-    st.builds(
-        Record,
-        st.integers(0, END),
-        lags,
-        st.sampled_from(["started", "ended", "inbound", "outbound"]),
-    ),
-    max_size=8,
-)
+KINDS = st.sampled_from(["started", "ended", "inbound", "outbound"])
+records = st.tuples(
+    st.builds(Record, AROUND, st.just(0), KINDS),
+    st.lists(st.builds(Record, AROUND | st.integers(0, END), lags, KINDS), max_size=6),
+).map(lambda drawn: [drawn[0], *drawn[1]])
 kinds = st.sets(st.sampled_from(list(EvidenceKind)), min_size=1).map(frozenset)
 
 
@@ -97,18 +95,29 @@ class World:
 worlds = st.builds(
     lambda ended, effect, lag, others, behind, newest: World(
         UnsettledSend(1, Step.NOTIFY, "c-1", PERSON, digest(TEXT), 0.0, ended),
-        None if effect is None else Record(min(effect, ended + DELAY), lag, "outbound"),
+        None if effect is None else Record(effect * (ended + DELAY), lag, "outbound"),
         others,
         behind,
         newest,
     ),
-    st.integers(0, TIMEOUT),
-    st.none() | st.integers(0, TIMEOUT + DELAY),
+    st.sampled_from([0, TIMEOUT]),
+    st.none() | st.just(1.0) | st.floats(0, 1),
     lags,
     records,
-    st.sampled_from([0, 0, 3, 20]),
+    st.sampled_from([0, 0, 0, 3, 20]),
     st.booleans(),
 )
+
+
+def latest(*, finds_newest):
+    """Return the world in which the message is as late as the bounds permit, and others are not."""
+    send = UnsettledSend(1, Step.NOTIFY, "c-1", PERSON, digest(TEXT), 0.0, TIMEOUT)
+    at = TIMEOUT + DELAY
+    others = [Record(at + early, 0, "inbound") for early in range(1, LAG + SKEW)]
+    return World(send, Record(at, LAG, "outbound"), others, 0, finds_newest)
+
+
+EVERY_SECOND = {float(at) for at in range(TIMEOUT, END)}
 
 
 def policy_of(world, evidence):
@@ -139,9 +148,11 @@ def follow(world, evidence, looks, statement_lag):
 @given(
     world=worlds,
     evidence=kinds,
-    looks=st.sets(st.integers(0, 2 * END).map(float), min_size=1, max_size=6),
+    looks=st.sets((AROUND | st.integers(0, 2 * END)).map(float), min_size=1, max_size=4),
     statement_lag=st.integers(0, 30),
 )
+@example(latest(finds_newest=False), ALL_EVIDENCE, EVERY_SECOND, 0)
+@example(latest(finds_newest=True), ALL_EVIDENCE, EVERY_SECOND, 0)
 def test_absent_is_only_what_took_no_effect(world, evidence, looks, statement_lag):
     """Records may all be behind as far as they like, as long as their lags differ by the bound."""
     verdict, _ = follow(world, evidence, looks, statement_lag)
