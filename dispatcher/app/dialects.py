@@ -39,8 +39,9 @@ def open_platform(
         platform.from_address, platform.messenger, platform.template, platform.template_parameter
     )
     options = GenesysOptions(
-        base_url(settings), sender, platform.lineage, _warn_lineage, pacer, _warn_odd_value
-    )
+        base_url(settings), sender, platform.lineage, _warn_lineage, pacer, _warn_odd_value,
+        _warn_no_evidence,
+    )  # fmt: skip
     genesys = GenesysPlatform(http, tokens, options, clock)
     stack.push_async_callback(genesys.close)
     return genesys
@@ -125,7 +126,9 @@ def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
     # a row's own id may be that of a merged contact, which analytics show by another id
     by_row = policy.identity is IdentityRule.ROW
     by_contact = platform.messenger in requests.BY_CONTACT and not by_row
-    reconcile = replace(policy.reconcile, reports_links=False, reports_people=by_contact)
+    reconcile = replace(
+        policy.reconcile, reports_links=False, reports_people=by_contact, finds_newest=True
+    )
     return replace(
         policy,
         reconcile=reconcile,
@@ -138,6 +141,11 @@ def adapt_policy(policy: DecisionPolicy, settings: Settings) -> DecisionPolicy:
 def _warn_lineage(conversation_id: str, why: str) -> None:
     log = structlog.get_logger()
     log.warning("lineage.not_written", conversation_id=conversation_id, detail=why)
+
+
+def _warn_no_evidence(path: str, why: str) -> None:
+    log = structlog.get_logger()
+    log.warning("reconcile.no_evidence", path=path, detail=why)
 
 
 def _warn_odd_value(name: str, value: str) -> None:

@@ -17,7 +17,7 @@ from dispatcher.app.dialects import (
 from dispatcher.domain.decision import DecisionPolicy, IdentityRule
 from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.domain.progress import RetryPolicy
-from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.domain.reconcile_policy import EvidenceKind, ReconcilePolicy
 from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.engine.time_zones import require_zone
@@ -226,4 +226,5 @@ def _reconcile_policy(settings: Settings) -> ReconcilePolicy:
         clock_skew=reconcile.clock_skew_seconds,
         look_seconds=reconcile.look_seconds,
         give_up_seconds=reconcile.give_up_hours * 3600.0,
+        evidence=frozenset(map(EvidenceKind, reconcile.evidence)),
     )

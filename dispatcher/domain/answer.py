@@ -75,7 +75,9 @@ class Answer:
     response has them. ``address`` is the address in the refusal of a closed session.
     ``retry_after`` is in seconds. ``limit_key`` is the limit that a 429 reports, if it is not the
     token's rate. ``words`` is the platform's message for people. ``missing_kind`` and
-    ``missing_grants`` are what a 403 reports as missing.
+    ``missing_grants`` are what a 403 reports as missing. ``newest_record`` is the time of the
+    newest record of any conversation that a look back was shown, ``complete_until`` the time up to
+    which the platform states its records to be complete; both by its clock, if it was asked.
     """
 
     status: int
@@ -93,6 +95,8 @@ class Answer:
     correlation_id: str = ""
     missing_kind: GrantKind | None = None
     missing_grants: tuple[MissingGrant, ...] = ()
+    newest_record: float | None = None
+    complete_until: float | None = None
 
 
 @value_class

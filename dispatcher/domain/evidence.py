@@ -1,6 +1,6 @@
 """What is known about sends in doubt: records from a look back, and facts from the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -9,7 +9,7 @@ from dispatcher.domain.past_conversation import PastConversation, PastMessage
 from dispatcher.domain.unsettled_send import UnsettledSend
 
 NEVER_SHOWN = float("-inf")
-"""The value of ``analytics_watermark`` while no look back has shown a witness yet."""
+"""The value of ``analytics_watermark`` while no look back has shown anything newer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Evidence:
     ``messages`` are delivered messages of other contacts, ``conversations`` are conversations
     that other contacts opened. ``unnamed`` are conversations that received another contact's
     message whose id is not known. ``unsettled`` are all unsettled sends of all campaigns to these
-    conversations and people. ``analytics_watermark`` is the platform's time of the newest witness
-    that a look back has shown.
+    conversations and people. ``analytics_watermark`` is the platform's time of the newest record
+    that a look back has shown, or up to which the platform states its records to be complete.
     """
 
     shown: Sequence[PastConversation] = ()
@@ -69,6 +69,20 @@ def newest_shown(shown: Sequence[PastConversation], witnesses: Sequence[Delivery
         if message.outbound and message.indexed and _is_witness(message, witness)
     ]
     return max(times, default=NEVER_SHOWN)
+
+
+def newest_record(shown: Sequence[PastConversation], until: float) -> float:
+    """Return the time of the newest record in analytics that is not later than ``until``.
+
+    `NEVER_SHOWN` if there is none. A time in the future is a mistake, and proves nothing.
+    """
+    times = (at for conversation in shown for at in _moments(conversation) if at <= until)
+    return max(times, default=NEVER_SHOWN)
+
+
+def _moments(conversation: PastConversation) -> Iterator[float]:
+    yield from (at for at in (conversation.started, conversation.ended) if at is not None)
+    yield from (message.at for message in conversation.messages if message.indexed)
 
 
 def _is_witness(message: PastMessage, witness: DeliveryWitness) -> bool:

@@ -24,6 +24,8 @@ class PastConversation:
 
     Without ``has_previous`` the platform records no links, so None in ``previous`` means nothing.
     Without ``readable`` the platform shows that the conversation exists, but not its messages.
+    ``started`` and ``ended`` are in seconds since the epoch by the platform's clock, if analytics
+    show them.
     """
 
     id: str
@@ -32,3 +34,5 @@ class PastConversation:
     messages: tuple[PastMessage, ...] = ()
     has_previous: bool = True
     readable: bool = True
+    started: float | None = None
+    ended: float | None = None

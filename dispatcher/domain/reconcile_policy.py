@@ -1,6 +1,7 @@
-"""The time limits of reconciliation: when a send has taken effect, and when to look back."""
+"""The assumptions of reconciliation: when a send has taken effect, and when that is visible."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dispatcher.domain.unsettled_send import UnsettledSend
 
@@ -8,6 +9,21 @@ MIN_LOOK_BACK_SECONDS = 3600.0
 """How far before an intent other sends are considered, at least: a request may leave late."""
 MAX_PAUSE_SECONDS = 600.0
 """The longest pause between two look backs for one send."""
+
+
+class EvidenceKind(StrEnum):
+    """What shows up to when the platform's records are complete.
+
+    ``OWN``: a later message of ours. ``RECORDS``: any later record of any conversation.
+    ``AVAILABILITY``: the platform's own statement.
+    """
+
+    OWN = "own"
+    RECORDS = "records"
+    AVAILABILITY = "availability"
+
+
+ALL_EVIDENCE = frozenset(EvidenceKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +39,9 @@ class ReconcilePolicy:
     conversation, and reports which conversation a new one continues. ``reports_people`` is true
     if the platform records the recipient of every send, so that a new conversation can be found
     by its person.
+
+    ``evidence`` is what may show that the records have caught up. ``finds_newest`` is true if the
+    platform can be asked for its newest record; else conversations are asked for by their ids.
     """
 
     resend: bool = False
@@ -34,15 +53,32 @@ class ReconcilePolicy:
     give_up_seconds: float = 86_400.0
     reports_links: bool = True
     reports_people: bool = True
+    evidence: frozenset[EvidenceKind] = ALL_EVIDENCE
+    finds_newest: bool = False
+
+    @property
+    def visible_within(self) -> float:
+        """Seconds from an intent until its effect is visible, if its request ended in time."""
+        return self.timeout + self.max_effect_delay + self.clock_skew + self.max_lag
 
     def effective_by(self, send: UnsettledSend) -> float:
         """Return the latest time at which ``send`` can take effect."""
-        ended = max(send.at + self.timeout, send.ended_at or 0.0)
-        return ended + self.max_effect_delay + self.clock_skew
+        return self._effective_by(send.at, send.ended_at)
 
     def visible_by(self, send: UnsettledSend) -> float:
         """Return the time by which a look back shows the effect of ``send``, if there is one."""
         return self.effective_by(send) + self.max_lag
+
+    def all_visible_by(self, last_at: float, last_ended_at: float | None) -> float:
+        """Return the time by which look backs show the effects of several sends.
+
+        ``last_at`` and ``last_ended_at`` are the last of their times.
+        """
+        return self._effective_by(last_at, last_ended_at) + self.max_lag
+
+    def _effective_by(self, at: float, ended_at: float | None) -> float:
+        ended = max(at + self.timeout, ended_at or 0.0)
+        return ended + self.max_effect_delay + self.clock_skew
 
     def rivals_since(self, send: UnsettledSend) -> float:
         """Return the time before which no other send can have made a message that matches.
@@ -59,4 +95,4 @@ class ReconcilePolicy:
 
     def pause(self, waited: float) -> float:
         """Return seconds until the next look; they grow with the time waited so far."""
-        return max(self.look_seconds, min(waited / 2, MAX_PAUSE_SECONDS))
+        return max(self.look_seconds, min(waited, MAX_PAUSE_SECONDS))

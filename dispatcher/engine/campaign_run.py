@@ -8,6 +8,7 @@ from math import inf
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
 from dispatcher.domain.first_call import FirstCallLearner
+from dispatcher.domain.look_back_plan import LookBackPlan
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.row_likeness import RowLikeness
@@ -23,6 +24,7 @@ from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
 from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.record_candidates import RecordCandidates
 from dispatcher.engine.refusal_guard import RefusalGuard
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
@@ -78,6 +80,7 @@ class CampaignRun:
         self.intake = intake
         self.delivery = delivery
         self.reconciler = reconciler
+        reconciler.expects_more = lambda: not self.idle
         self.guard = delivery.guard
         self.ready: deque[Claim] = deque()
         """Claims that no worker has taken yet."""
@@ -252,9 +255,11 @@ def make_campaign_run(
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls
     )
-    look_backs = LookBackReader(requester, refusals, ledger, platform_time, policy.reconcile)
+    plan = LookBackPlan(policy.reconcile)
+    candidates = RecordCandidates(ledger, clock)
+    look_backs = LookBackReader(requester, refusals, ledger, platform_time, plan, candidates)
     reconciler = Reconciler(
-        pool, look_backs, transitions, ledger, events, clock, platform_time, due_times, policy
+        pool, look_backs, transitions, ledger, events, clock, platform_time, due_times, policy, plan
     )
     run = CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
     if batcher is not None:

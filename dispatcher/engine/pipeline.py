@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
+from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.status import Step
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.clients.pool import ClientPool
@@ -95,6 +96,15 @@ class Pipeline:
         kind = self._campaign(campaign).guard.approve()
         self._wanted.set()
         return None if kind is None else str(kind)
+
+    def describe_doubts(self, campaign: str, doubts: Doubts) -> Doubts:
+        """Return a campaign's contacts in doubt with what they wait for, and until when.
+
+        Raises:
+            LookupError: this run has no such campaign.
+
+        """
+        return self._campaign(campaign).reconciler.describe(doubts)
 
     @property
     def halted(self) -> bool:

@@ -1,14 +1,16 @@
 """Contacts in doubt: a look back comes before anything else happens to them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.decision import DecisionPolicy
+from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.events import InDoubt
-from dispatcher.domain.evidence import Evidence
+from dispatcher.domain.evidence import NEVER_SHOWN, Evidence
 from dispatcher.domain.ids import canonical_id
+from dispatcher.domain.look_back_plan import COMPANIONS, JUST_AFTER, LookBackPlan
 from dispatcher.domain.next_step import Defer, after_absence
 from dispatcher.domain.reconciliation import MessageFound, Verdict, judge
 from dispatcher.domain.status import Reason, Resolution, Status, Step
@@ -22,6 +24,8 @@ from dispatcher.ports import Clock, EventSink, InDoubtContact, Ledger
 
 CLOCK_SECONDS = 5.0
 """The longest sleep before the clock is read again: the wall clock may have been set."""
+IDLE_SECONDS = 0.25
+"""How often it is checked whether messages are still sent, while that decides about a look."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,14 +41,31 @@ class Reconciler:
     platform_time: PlatformTime
     due_times: DueTimes
     policy: DecisionPolicy
+    plan: LookBackPlan
+    expects_more: Callable[[], bool] = lambda: True
+    """Whether more contacts may come to be in doubt, because messages are still sent."""
+    _expecting: bool = field(default=True, init=False)
     _waiting_since: dict[int, float] = field(default_factory=dict, init=False)
+    _looked_for: set[int] = field(default_factory=set, init=False)
     _looking_back: bool = field(default=False, init=False)
     _write_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
     def next_look_back(self) -> float:
-        """When the next look back is due (seconds since the epoch); inf if none is."""
-        return 0.0 if self._looking_back else self.due_times.next_look_back
+        """When the next look back is planned (seconds since the epoch); inf if none is."""
+        planned = self.due_times.next_look_back
+        outdated = planned != NEVER and self._expecting and not self.expects_more()
+        return 0.0 if self._looking_back or outdated else planned
+
+    def describe(self, doubts: Doubts) -> Doubts:
+        """Return the campaign's contacts in doubt with what they wait for, and until when."""
+        now, reach = self.platform_time.now(), self.look_backs.analytics_watermark
+        since = min(self._waiting_since.values(), default=now)
+        return replace(
+            doubts.judged_by(self.policy.reconcile),
+            records_reach=None if reach == NEVER_SHOWN else reach,
+            parked_at=since + self.policy.reconcile.give_up_seconds,
+        )
 
     async def run(self) -> None:
         """Look back for contacts as they are due; ends when it is cancelled."""
@@ -66,41 +87,73 @@ class Reconciler:
     async def _until_due(self) -> None:
         """Wait until a look back is due. In a drain, which permits none, wait to be cancelled."""
         due_times = self.due_times
+        await self._plan_round()
         while (wait := due_times.next_look_back - self.clock.time()) > 0 or self.pool.draining:
-            due_times.look_back_scheduled.clear()
+            longest = CLOCK_SECONDS if wait == NEVER else IDLE_SECONDS
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(wait, CLOCK_SECONDS) if wait > 0 else None):
+                async with asyncio.timeout(min(wait, longest) if wait > 0 else None):
                     await due_times.look_back_scheduled.wait()
+            if due_times.look_back_scheduled.is_set() or self._expecting != self.expects_more():
+                await self._plan_round()
+
+    async def _plan_round(self) -> None:
+        """Plan the next look back by the contacts that are in doubt now."""
+        due_times, expecting = self.due_times, self.expects_more()
+        due_times.look_back_scheduled.clear()
+        times = await self.ledger.look_times(COMPANIONS)
+        at = self.plan.round_at(times, more_expected=expecting) if times else NEVER
+        if not due_times.look_back_scheduled.is_set():  # else there is one more by now
+            due_times.next_look_back, self._expecting = at, expecting
 
     async def _round(self) -> None:
-        contacts = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
-        if contacts and not await self._look_back_for(contacts):
-            return
-        self.due_times.next_look_back = NEVER
-        at = await self.ledger.next_look_back()
-        self.due_times.schedule_look_back(NEVER if at is None else at)
+        """Look back for all contacts that are due, as many at once as one look back serves."""
+        self.plan.last_round = self.clock.time()
+        more = True
+        while more:
+            due = await self.ledger.due_in_doubt(self.look_backs.batch_size, self.clock.time())
+            contacts = await self._without_early(due)
+            more = len(due) == self.look_backs.batch_size
+            served = await self._look_back_for(contacts) if contacts else 0
+            more = (more or served < len(contacts)) and not self.pool.draining
 
-    async def _look_back_for(self, contacts: Sequence[InDoubtContact]) -> bool:
-        """Look back for some contacts; False if the run drains instead."""
+    async def _without_early(self, due: Sequence[InDoubtContact]) -> list[InDoubtContact]:
+        """Put off contacts for which an answer cannot be new yet; return the others."""
+        now, left = self.platform_time.now(), []
+        for contact in due:
+            useful = self._useful_from(contact)
+            if useful > now:
+                await self.ledger.schedule_look_back(contact.id, self._local(useful))
+            else:
+                left.append(contact)
+        return left
+
+    def _useful_from(self, contact: InDoubtContact) -> float:
+        if contact.send.conversation_id is None:
+            return contact.send.at
+        return self.plan.useful_from(contact.send, looked=contact.id in self._looked_for)
+
+    async def _look_back_for(self, contacts: Sequence[InDoubtContact]) -> int:
+        """Look back for some contacts; return how many of them it served."""
         look_back = await self.look_backs.read(contacts)
         if look_back is None and self.pool.draining:
-            return False
+            return 0
         async with self._write_lock:
             if look_back is None:
                 now = self.platform_time.now()
                 await asyncio.gather(*(self._put_off(contact, now) for contact in contacts))
             else:
-                verdicts = await self._judge(contacts, look_back)
+                contacts, at = look_back.contacts, look_back.at
+                bounds = (self.policy.reconcile.visible_by(contact.send) for contact in contacts)
+                overdue = at - min(bounds)
+                verdicts = await self._judge(look_back)
                 await asyncio.gather(
-                    *(self._act(contact, verdict, look_back.at) for contact, verdict in verdicts)
+                    *(self._act(contact, verdict, at, overdue) for contact, verdict in verdicts)
                 )
-        return True
+        return len(contacts)
 
-    async def _judge(
-        self, contacts: Sequence[InDoubtContact], look_back: LookBack
-    ) -> list[tuple[InDoubtContact, Verdict]]:
+    async def _judge(self, look_back: LookBack) -> list[tuple[InDoubtContact, Verdict]]:
         """Judge one contact after the other: a message found for one is not another's."""
-        policy, shown = self.policy.reconcile, look_back.shown
+        policy, shown, contacts = self.policy.reconcile, look_back.shown, look_back.contacts
         linked = [c.send for c in contacts if c.send.conversation_id is not None]
         ids = {send.conversation_id for send in linked if send.conversation_id}
         ids.update(canonical_id(id_) for id_ in [*ids, *(found.id for found in shown)])
@@ -126,11 +179,17 @@ class Reconciler:
             verdicts.append((contact, verdict))
         return verdicts
 
-    async def _act(self, contact: InDoubtContact, verdict: Verdict, now: float) -> None:
+    async def _act(
+        self, contact: InDoubtContact, verdict: Verdict, now: float, overdue: float = 0.0
+    ) -> None:
         in_flight = self._in_flight(contact)
         match verdict:
             case None:
-                await self.ledger.schedule_look_back(contact.id, self._next_at(contact, now))
+                self._looked_for.add(contact.id)
+                at = self.plan.next_look(contact.send, now, overdue)
+                parked_at = self._parked_at(contact, now)
+                at = min(at, parked_at) if parked_at > now else at
+                await self.ledger.schedule_look_back(contact.id, self._local(at))
                 return
             case MessageFound():
                 await self.transitions.settle_found(in_flight, contact.send, verdict)
@@ -142,6 +201,7 @@ class Reconciler:
         key, conversation_id = contact.contact.key, contact.contact.conversation_id
         self.events.emit(InDoubt(resolution, contact.send.step, key, conversation_id, ""))
         self._waiting_since.pop(contact.id, None)
+        self._looked_for.discard(contact.id)
 
     async def _send_again(self, in_flight: InFlight, resolution: Resolution) -> None:
         """Return to the state check, as long as the contact has attempts left."""
@@ -160,21 +220,22 @@ class Reconciler:
             await self._act(contact, verdict, now)
             return
         hold = self.pool.long_hold_remaining(Step.LOOK_BACK)
-        at = max(self._next_at(contact, now), self.clock.time() + hold)
+        at = self.clock.time() + max(policy.pause(waited / 2), hold)
         await self.ledger.schedule_look_back(contact.id, at)
 
     def _waited(self, contact: InDoubtContact, now: float) -> float:
         """Seconds since the first look back for the contact; ``now`` by the platform's clock."""
         return now - self._waiting_since.setdefault(contact.id, now)
 
-    def _next_at(self, contact: InDoubtContact, now: float) -> float:
-        """Return when to look again: at growing intervals, and as soon as the bound is over."""
-        policy = self.policy.reconcile
-        pause = policy.pause(self._waited(contact, now))
-        until_bound = policy.visible_by(contact.send) - now
-        if until_bound > 0:
-            pause = min(pause, until_bound + 0.001)
-        return self.clock.time() + pause
+    def _parked_at(self, contact: InDoubtContact, now: float) -> float:
+        """Return when the contact is parked if nothing is proved by then (platform's clock)."""
+        since = self._waiting_since.get(contact.id, now)
+        give_up_at = since + self.policy.reconcile.give_up_seconds
+        return max(give_up_at, self.policy.reconcile.visible_by(contact.send) + JUST_AFTER)
+
+    def _local(self, at: float) -> float:
+        """Return a time of the platform's clock by our own."""
+        return self.clock.time() - self.platform_time.now() + at
 
     def _in_flight(self, contact: InDoubtContact) -> InFlight:
         """Return the contact as one in flight, whose time counts from its send."""

@@ -31,6 +31,7 @@ from dispatcher.ports import (
     Reply,
     TokenExpiredError,
     TokenUnavailableError,
+    WatermarkQuery,
 )
 
 STALE_STATE_SECONDS = 30.0
@@ -107,8 +108,9 @@ class Requester:
             return renewed if isinstance(renewed, Left) else Suspended(decision)
 
     async def look_back(
-        self, in_flight: InFlight, queries: Sequence[LookBackQuery]
-    ) -> Reply | None:
+        self, in_flight: InFlight, queries: Sequence[LookBackQuery],
+        watermark: WatermarkQuery | None = None,
+    ) -> Reply | None:  # fmt: skip
         """Make a look back, for many contacts: ``in_flight`` is none of them.
 
         Return None if it was not made: there was no permit, or no token.
@@ -116,7 +118,10 @@ class Requester:
         while (permit := await self.pool.acquire(Step.LOOK_BACK, in_flight.id)) is not None:
             try:
                 return await self._request(
-                    in_flight, Step.LOOK_BACK, permit, lambda platform: platform.look_back(queries)
+                    in_flight,
+                    Step.LOOK_BACK,
+                    permit,
+                    lambda platform: platform.look_back(queries, watermark),
                 )
             except TokenExpiredError as expired:
                 number = expired.number

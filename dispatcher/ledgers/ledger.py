@@ -268,9 +268,11 @@ class SqliteLedger:
             partial(in_doubt.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
         )
 
-    async def next_look_back(self) -> float | None:
-        """Return when the next look back is due, None if no contact is in doubt."""
-        return await self._writer.job(partial(in_doubt.next_look_back, campaign=self._campaign))
+    async def look_times(self, limit: int) -> Sequence[float]:
+        """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
+        return await self._writer.job(
+            partial(in_doubt.look_times, campaign=self._campaign, limit=limit)
+        )
 
     async def known_effects(
         self,
@@ -286,6 +288,12 @@ class SqliteLedger:
                 since=since,
                 external_contact_ids=external_contact_ids,
             )
+        )
+
+    async def recent_conversations(self, now: float, limit: int) -> Sequence[str]:
+        """Return conversations of which the platform may have new records; see `Ledger`."""
+        return await self._writer.job(
+            partial(in_doubt.recent_conversations, campaign=self._campaign, now=now, limit=limit)
         )
 
     async def witnesses(self, after: float, limit: int) -> Sequence[DeliveryWitness]:

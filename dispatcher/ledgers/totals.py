@@ -4,6 +4,7 @@ import sqlite3
 
 import orjson
 
+from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.statements import SQL, fetch_json
 from dispatcher.ports import Backlog, Position, Totals
@@ -43,6 +44,12 @@ def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlo
         oldest_due=oldest,
         next_due=later,
     )
+
+
+def doubts(connection: sqlite3.Connection, campaign: int) -> Doubts | None:
+    """Return what is known of the campaign's contacts in doubt; None if there are none."""
+    contacts, sent, ended, look = connection.execute(SQL["doubts"], (campaign,)).fetchone()
+    return Doubts(contacts, sent or 0.0, ended, look) if contacts else None
 
 
 def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Position]:

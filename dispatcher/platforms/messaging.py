@@ -26,7 +26,7 @@ from dispatcher.platforms.response_parsing import (
     text,
 )
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants
+from dispatcher.ports import Clock, LookBackQuery, Reply, TokenGrants, WatermarkQuery
 
 PATH = "/api/v2/conversations/messaging"
 LOOK_BACK_PATH = "/api/v2/analytics/conversations/details/query"
@@ -91,7 +91,11 @@ class MessagingPlatform:
             body["subject"] = contact.subject
         return self._call(Step.OPEN, "POST", PATH, orjson.dumps(body))
 
-    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+    def look_back(
+        self,
+        queries: Sequence[LookBackQuery],
+        watermark: WatermarkQuery | None = None,  # noqa: ARG002 - records are found by ids alone
+    ) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
         lists: dict[str, list[str]] = {}
         for query in queries:
@@ -173,6 +177,8 @@ def _past_conversations(body: Body) -> tuple[PastConversation, ...] | None:
             previous=id_text(row, "previousConversationId"),
             external_contact_id=id_text(row, "externalContactId"),
             messages=tuple(_messages(row)),
+            started=moment(row, "startTime"),
+            ended=moment(row, "endTime"),
         )
         for row in listed(body, "conversations")
         if (id_ := id_text(row, "conversationId")) is not None

@@ -33,6 +33,7 @@ from dispatcher.ports.platform import TokenExpiredError as TokenExpiredError
 from dispatcher.ports.platform import TokenGrants as TokenGrants
 from dispatcher.ports.platform import TokenLease as TokenLease
 from dispatcher.ports.platform import TokenUnavailableError as TokenUnavailableError
+from dispatcher.ports.platform import WatermarkQuery as WatermarkQuery
 from dispatcher.ports.platform import WrongAddressError as WrongAddressError
 from dispatcher.ports.source import Batch as Batch
 from dispatcher.ports.source import Position as Position

@@ -268,8 +268,8 @@ class Ledger(Protocol):
         """Set when the next look back for a contact in doubt is due (seconds since the epoch)."""
         ...
 
-    async def next_look_back(self) -> float | None:
-        """Return when the next look back is due, None if no contact is in doubt."""
+    async def look_times(self, limit: int) -> Sequence[float]:
+        """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
         ...
 
     async def known_effects(
@@ -283,6 +283,14 @@ class Ledger(Protocol):
         ``since`` (seconds since the epoch) limits messages and opened conversations to those that
         were sent from then on, by the message's time if it is known, else by the intent's. All
         unsettled sends to the conversations and people are returned.
+        """
+        ...
+
+    async def recent_conversations(self, now: float, limit: int) -> Sequence[str]:
+        """Return conversations of which the platform may have new records, the likeliest first.
+
+        They are those of the campaign's contacts that wait for their sessions after ``now``, and
+        those that took the last messages of all campaigns; ``limit`` of each kind are considered.
         """
         ...
 

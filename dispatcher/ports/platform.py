@@ -63,6 +63,20 @@ class LookBackQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class WatermarkQuery:
+    """Asks up to when the platform's records are complete, beside the queries of a look back.
+
+    ``after`` is the time from which on an answer is new (seconds since the epoch by the platform's
+    clock). With ``records`` the newest record of any conversation counts, with ``availability``
+    the platform's own statement.
+    """
+
+    after: float
+    records: bool
+    availability: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TokenGrants:
     """What a token grants, according to the platform.
 
@@ -145,8 +159,13 @@ class Platform(Protocol):
         """Open a new conversation, linked to the decision's previous one if there is one."""
         ...
 
-    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+    def look_back(
+        self, queries: Sequence[LookBackQuery], watermark: WatermarkQuery | None = None
+    ) -> Awaitable[Reply]:
         """Read conversations and their continuations from the platform's analytics.
+
+        ``watermark`` is only for a dialect in which the newest record can be asked for. It is read
+        before the conversations, which are then not older than it shows.
 
         At most `MAX_LOOK_BACK_IDS` queries. The answer's ``past_conversations`` omit what
         analytics do not have yet, and may contain more than was queried.

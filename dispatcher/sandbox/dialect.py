@@ -12,6 +12,7 @@ from dispatcher.sandbox.oauth import Grants, IssuedToken
 from dispatcher.sandbox.world.effect_log import Effect, EffectLog
 from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.random import fraction
+from dispatcher.sandbox.world.traffic import Traffic
 from dispatcher.sandbox.world.world import World
 
 NO_ROUTE = ("other", "")
@@ -45,6 +46,7 @@ class DialectContext:
     grants: Grants
     log: EffectLog
     archive: MessageArchive
+    traffic: Traffic
     seed: int
     extra_fields_share: float
 

@@ -25,6 +25,7 @@ from dispatcher.sandbox.world.effect_log import EffectLog
 from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.random import generator
 from dispatcher.sandbox.world.timestamps import Times
+from dispatcher.sandbox.world.traffic import Traffic
 from dispatcher.sandbox.world.world import World
 
 _INSTEAD: dict[FaultKind, Callable[[Call, Fault], Response]] = {
@@ -88,10 +89,14 @@ class SandboxPlatform:
 
     def _make_dialect(self, scenario: Scenario, now: float) -> Dialect:
         archive = MessageArchive(scenario.analytics, scenario.seed)
+        traffic = Traffic(scenario.traffic, archive, scenario.seed, now + self._wall_offset)
         share = scenario.world.extra_fields_share
-        context = DialectContext(self.world, self.grants, self.log, archive, scenario.seed, share)
+        context = DialectContext(
+            self.world, self.grants, self.log, archive, traffic, scenario.seed, share
+        )
         if scenario.dialect == "genesys":
-            return GenesysDialect(context, scenario.genesys, now, self._wall_offset)
+            lag = scenario.analytics.availability_lag_seconds
+            return GenesysDialect(context, scenario.genesys, lag, now, self._wall_offset)
         return MessagingDialect(context, Times(now + self._wall_offset))
 
     def serve(self, request: Request, connection: Connection) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -70,6 +70,14 @@ def _alias(value: str) -> str:
             'for example name = "main"',
         )
     return value
+
+
+def _some_evidence(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    if not kinds:
+        raise WrongValueError(
+            "must name at least one kind", 'without one nothing is ever proved: evidence = ["own"]'
+        )
+    return kinds
 
 
 def _or_empty(check: Callable[[str], str]) -> AfterValidator:
@@ -228,6 +236,12 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 BoundedStates = Annotated[StatesPerCall, BeforeValidator(_states_per_call)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+EvidenceKinds = Annotated[
+    tuple[Literal["own", "records", "availability"], ...],
+    Field(strict=False),
+    AfterValidator(_some_evidence),
+]
+"""What shows up to when the platform's records are complete."""
 AttributeFilter = Annotated[dict[str, Texts], BeforeValidator(_one_or_many)]
 Holidays = Annotated[
     tuple[Annotated[str, AfterValidator(_holiday)], ...],

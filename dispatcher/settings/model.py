@@ -17,6 +17,7 @@ from dispatcher.settings.field_types import (
     Campaign,
     DateFormat,
     Delimiter,
+    EvidenceKinds,
     Header,
     Holidays,
     Port,
@@ -181,6 +182,7 @@ class ReconcileSettings(SettingsSection):
     clock_skew_seconds: float = Field(default=5.0, ge=0, le=3600)
     look_seconds: float = Field(default=10.0, ge=0.05, le=3600)
     give_up_hours: float = Field(default=24.0, ge=0, le=8760)
+    evidence: EvidenceKinds = ("own", "records", "availability")
 
 
 class TelemetrySettings(SettingsSection):

@@ -34,8 +34,12 @@ TELLING = {
     "settle-lost": ("settle.after",),
     "position-before-admission": ("admit.after",),
     "power-cut": ("send.left", "send.after", "settle.after"),
+    "bound-without-lag": ("send.after",),
+    "watermark-is-now": ("send.after",),
 }
 """Points at which each broken build does its harm."""
+WORLDS = {"bound-without-lag": {"stragglers": True}, "watermark-is-now": {"beyond": True}}
+"""The worlds that show what is wrong with a build whose harm is a wrong proof."""
 NO_END = defaultdict(lambda: LAST_RUN_SECONDS, {"settle-lost": 4.0})
 """Seconds without a message after which a last run is ended; without settles it never ends."""
 
@@ -88,13 +92,16 @@ def test_every_point_is_played():
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
     """An intent, a settle or a batch that is not written, or not synced, is found out."""
-    with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE, broken=broken) as lived:
+    given = {"per_cycle": PER_CYCLE, "broken": broken, **WORLDS.get(broken, {})}
+    with world(tmp_path, "glob", launcher, **given) as lived:
         for point in TELLING[broken] * 3:
             lived.kill(point, settles=0 if point == "admit.after" else lived.dice.randrange(20))
+        if lived.stragglers:
+            lived.live()
         verdict = lived.finish(rounds=1, seconds=NO_END[broken])
         assert lived.kills >= 3
         assert verdict.twice or verdict.lost
-        if broken in ("intent-not-committed", "power-cut"):
+        if broken in ("intent-not-committed", "power-cut", *WORLDS):
             assert verdict.twice
         else:
             assert verdict.missing or verdict.unfinished
@@ -134,6 +141,17 @@ def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(
         verdict = lived.finish(rounds=1)
         assert_promise_kept(verdict, doubt_allowed=True)
         assert verdict.in_doubt
+
+
+def test_records_that_are_late_within_the_bounds_prove_nothing_too_early(
+    tmp_path, launcher, dialect
+):
+    """Half of all records are late, newer ones are shown: nobody gets a second message."""
+    given = {"per_cycle": PER_CYCLE, "stragglers": True, "dialect": dialect}
+    with world(tmp_path, "glob", launcher, **given) as lived:
+        kill_everywhere(lived, ["send.after"], 0)
+        lived.live()
+        assert_promise_kept(lived.finish())
 
 
 def test_the_comparison_finds_every_kind_of_difference(tmp_path, launcher):

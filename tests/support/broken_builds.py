@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
+from dispatcher.engine.look_back import LookBackReader
 from dispatcher.ledgers import ledger, schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write import writer
@@ -80,11 +82,29 @@ def cut_power(killer: Killer) -> None:
     killer.at_death = cut
 
 
+def _bound_without_lag(_killer: Killer) -> None:
+    """A message counts as absent once it must have taken effect, although it may not be shown."""
+    ReconcilePolicy.visible_by = ReconcilePolicy.effective_by  # type: ignore[method-assign]
+
+
+def _watermark_is_now(_killer: Killer) -> None:
+    """The platform's records count as complete up to the time of the look back."""
+    real = LookBackReader._learn
+
+    def learn(self: LookBackReader, made_at: float, *args: Any) -> None:
+        real(self, made_at, *args)
+        self.analytics_watermark = made_at
+
+    LookBackReader._learn = learn  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[Killer], None]] = {
     "intent-not-committed": _intent_not_committed,
     "position-before-admission": _position_before_admission,
     "settle-lost": _settle_lost,
     "power-cut": _unsynced,
+    "bound-without-lag": _bound_without_lag,
+    "watermark-is-now": _watermark_is_now,
 }
 """Each broken build by its name."""
 

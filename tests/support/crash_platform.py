@@ -9,6 +9,8 @@ LATE_SECONDS = 0.6
 LAG_SECONDS = 0.6
 """The longest lag of the platform's own records while it is within the bounds."""
 SKEW_SECONDS = 1.0
+STRAGGLER_SECONDS = 4.0
+"""The longest lag where half of the records are late, and the others are shown at once."""
 BEYOND_SECONDS = 3600.0
 """The lag of every message beyond the bounds: no run sees one of its own in time."""
 SHARES = {"active": 8, "ended": 8, "closing": 3, "closed": 2, "returning": 1, "channel": 1}
@@ -26,9 +28,21 @@ _FAULTS = (
 )
 
 
-def scenario(*, beyond: bool = False, seed: int = 1) -> str:
-    """Write a platform with every fault; ``beyond``: its records lag beyond the bounds."""
+def scenario(*, beyond: bool = False, stragglers: bool = False, seed: int = 1) -> str:
+    """Write a platform with every fault.
+
+    With ``beyond`` its records lag beyond the bounds. With ``stragglers`` half of them lag as far
+    as the bounds permit, while the others are shown at once, and guests answer.
+    """
     late = LATE_SECONDS * (5 if beyond else 1)
+    if stragglers:
+        return _with_faults(
+            f"seed = {seed}\n[rate]\nallowed = 20000\nwindow_seconds = 1.0\n"
+            "[analytics]\nlag_seconds = 0.05\nstraggler_share = 0.5\n"
+            f"straggler_lag_seconds = {STRAGGLER_SECONDS}\n"
+            "[traffic]\nanswer_share = 1.0\nanswer_seconds = 0.2\n",
+            late,
+        )
     text = (
         f"seed = {seed}\n[rate]\nallowed = 20000\nwindow_seconds = 1.0\n"
         '[latency.default]\nkind = "lognormal"\nms = 4.0\nsigma = 0.5\nmax_ms = 100\n'
@@ -37,6 +51,10 @@ def scenario(*, beyond: bool = False, seed: int = 1) -> str:
         f"straggler_lag_seconds = {BEYOND_SECONDS if beyond else LAG_SECONDS}\n"
         "[world]\nended_after = 0.3\n"
     )
+    return _with_faults(text, late)
+
+
+def _with_faults(text: str, late: float) -> str:
     for kind, endpoints, probability, more in _FAULTS:
         delay = f'delay = {{ kind = "uniform", low_ms = 100, high_ms = {late * 1000:.0f} }}\n'
         text += f'[[fault]]\nkind = "{kind}"\nendpoints = {json.dumps(endpoints)}\n'
@@ -45,11 +63,11 @@ def scenario(*, beyond: bool = False, seed: int = 1) -> str:
     return f"{text}[world.shares]\n{weights}"
 
 
-def reconcile_settings() -> dict[str, Any]:
+def reconcile_settings(*, stragglers: bool = False) -> dict[str, Any]:
     """The bounds of reconciliation, short."""
     return {
         "reconcile.max_effect_delay_seconds": LATE_SECONDS,
-        "reconcile.max_lag_seconds": LAG_SECONDS,
+        "reconcile.max_lag_seconds": STRAGGLER_SECONDS if stragglers else LAG_SECONDS,
         "reconcile.clock_skew_seconds": SKEW_SECONDS,
         "reconcile.look_seconds": 0.3,
     }

@@ -18,6 +18,7 @@ from tests.support.crash_platform import (
     LATE_SECONDS,
     SHARES,
     SKEW_SECONDS,
+    STRAGGLER_SECONDS,
     TIMEOUT_SECONDS,
     reconcile_settings,
     scenario,
@@ -55,6 +56,7 @@ class World:
     per_cycle: int = 100
     broken: str = ""
     power_cut: bool = False
+    stragglers: bool = False
     seed: int = 1
     dialect: str = "messaging"
     first_call: str = "check"
@@ -133,6 +135,11 @@ class World:
             self.killed_at.add(point)
         return at_point or not point
 
+    def live(self) -> None:
+        """Let one run come to its end, faults and all: its own doubts are settled by itself."""
+        self.feed(LARGE_FILE)
+        self._left("", LAST_RUN_SECONDS)
+
     def end(self) -> None:
         """End a run that is under way, whatever it does."""
         if self.launcher.pid:
@@ -152,7 +159,8 @@ class World:
         for part in self.inputs.glob("*.part"):
             part.rename(part.with_suffix(""))
         for number in range(rounds):
-            time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + LAG_SECONDS + SKEW_SECONDS)
+            lag = STRAGGLER_SECONDS if self.stragglers else LAG_SECONDS
+            time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + lag + SKEW_SECONDS)
             if not self._last_runs(number, seconds):
                 break
         return compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
@@ -229,7 +237,7 @@ class World:
             **(_FOLDER if self.source == "folder" else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
             **self._first_call(),
-            **reconcile_settings(),
+            **reconcile_settings(stragglers=self.stragglers),
             **settings_for(self.dialect, self.sandbox.url),
         }
         argv = ["run", "--ledger", str(self.ledger), "--platform-url", self.sandbox.url]
@@ -278,7 +286,8 @@ def world(
     """Set a world up; a ``file`` gets all its contacts now, ``contacts`` of them."""
     contacts = more.pop("contacts", 0)
     path = folder / "scenario.toml"
-    path.write_text(scenario(beyond=beyond, seed=more.get("seed", 1)))
+    stragglers = more.get("stragglers", False)
+    path.write_text(scenario(beyond=beyond, stragglers=stragglers, seed=more.get("seed", 1)))
     log, dialect = folder / "effects.jsonl", more.get("dialect", "messaging")
     with sandbox(path, log, "--dialect", dialect) as running:
         made = World(folder, running, launcher, source, **more)

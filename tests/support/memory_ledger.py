@@ -193,9 +193,9 @@ class MemoryLedger:
         self._change("look_again", id, Status.IN_DOUBT, Status.IN_DOUBT).look_at = at
         await self._end(None)
 
-    async def next_look_back(self):
-        await self._begin("next_look_back")
-        return await self._end(min((row.look_at for _, row in self._in_doubt()), default=None))
+    async def look_times(self, limit):
+        await self._begin("look_times")
+        return await self._end(sorted(row.look_at for _, row in self._in_doubt())[:limit])
 
     async def known_effects(self, conversations, since, external_contact_ids=()):
         await self._begin("known_effects")
@@ -223,6 +223,18 @@ class MemoryLedger:
                 frozenset(end.conversation_id for end in here if end.message_id is None),
             )
         )
+
+    async def recent_conversations(self, now, limit):
+        await self._begin("recent_conversations")
+        waiting = sorted(
+            (row.due, row.contact.conversation_id)
+            for row in self._own()
+            if row.status is Status.READY and row.due > now and _waits(row.progress)
+        )
+        taken = sorted(self._taken(), key=lambda end: -_sent_at(*end))
+        found = [conversation for _, conversation in waiting][:limit]
+        found += [end.conversation_id for end, _ in taken if end.conversation_id][:limit]
+        return await self._end(list(dict.fromkeys(found)))
 
     async def witnesses(self, after, limit):
         await self._begin("witnesses")
@@ -368,6 +380,10 @@ def _intended(number, row):
         intent.at,
         row.progress.doubted_at,
     )
+
+
+def _waits(progress):
+    return progress.engaged_since is not None or progress.not_ended_since is not None
 
 
 def _sent_at(end, row):

@@ -246,7 +246,7 @@ def test_the_look_back_has_caught_up_to_the_newest_message_of_ours_that_it_shows
 
 def test_the_pauses_grow_between_two_bounds():
     """From the setting on, with the time waited, up to ten minutes."""
-    assert [POLICY.pause(waited) for waited in (0, 10, 40, 10_000)] == [5, 5, 20, 600]
+    assert [POLICY.pause(waited) for waited in (0, 10, 40, 10_000)] == [5, 10, 40, 600]
     assert POLICY.visible_by(NOTIFIED) == BOUND
     assert POLICY.first_look(linked=True) == 5
     assert POLICY.first_look(linked=False) == 0

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from dispatcher.app.control.server import CommandFunction
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.ledgers import operator_commands
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read.status import doubts_from_json
 from dispatcher.ports import LedgerError
 
 
@@ -41,7 +43,17 @@ class CommandHandler:
 
     async def _status(self, arguments: Mapping[str, Any]) -> Mapping[str, object]:
         campaigns = await operator_commands.statuses(self._ledger, arguments.get("campaign"))
-        return {"pid": os.getpid(), "campaigns": campaigns, "run": self._run_status()}
+        described = [self._with_doubts(campaign) for campaign in campaigns]
+        return {"pid": os.getpid(), "campaigns": described, "run": self._run_status()}
+
+    def _with_doubts(self, campaign: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a campaign's status with what its contacts in doubt wait for."""
+        doubts, pipeline = doubts_from_json(campaign), self._pipeline()
+        if doubts is None or pipeline is None:
+            return campaign
+        with suppress(LookupError):  # a campaign of the ledger that is not in this run
+            doubts = pipeline.describe_doubts(str(campaign["campaign"]), doubts)
+        return {**campaign, "in_doubt": asdict(doubts)}
 
     async def _execute(
         self, name: str, arguments: Mapping[str, Any]

@@ -3,18 +3,22 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dispatcher.app.control import client
+from dispatcher.app.wiring import make_policy
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
+from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.errors import ExitCode
+from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import SendAnswer, Status
 from dispatcher.ledgers.read import status as ledger_status
 from dispatcher.ledgers.read.status import CampaignStatus, from_json, to_json
@@ -49,9 +53,9 @@ def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
       dispatcher status --watch
     """
     ledger, campaign = options.ledger_and_campaign()
-    quota = _quota(options)
+    quota, policy = _quota(options), _policy(options)
     while True:
-        report = read_status(ledger, campaign, quota)
+        report = read_status(ledger, campaign, quota, policy)
         if watch:
             click.clear()
         if as_json:
@@ -63,8 +67,14 @@ def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
         time.sleep(WATCH_SECONDS)
 
 
-def read_status(ledger: Path, campaign: str | None, quota: float | None = None) -> StatusReport:
-    """Return the status of a ledger's campaigns; ``quota`` is in requests per second.
+def read_status(
+    ledger: Path, campaign: str | None, quota: float | None = None,
+    policy: ReconcilePolicy | None = None,
+) -> StatusReport:  # fmt: skip
+    """Return the status of a ledger's campaigns.
+
+    ``quota`` is in requests per second; ``policy`` is what is assumed of sends in doubt. A running
+    dispatcher has its own.
 
     Raises:
         CommandError: the campaign is not in the ledger.
@@ -79,7 +89,7 @@ def read_status(ledger: Path, campaign: str | None, quota: float | None = None) 
     else:
         run, source = None, "ledger"
         found = ledger_status.read_status(ledger, campaign, now=time.time())
-        campaigns = [to_json(item) for item in found]
+        campaigns = [to_json(_with_assumptions(item, policy)) for item in found]
     unfinished = ("due", "later", "busy")
     left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
     requests_per_contact = _requests_per_contact(run)
@@ -102,6 +112,8 @@ def show(report: StatusReport, now: float) -> None:
         summary.show_totals(console, campaign.campaign, campaign.totals)
         in_doubt = campaign.totals.by_status.get((Status.IN_DOUBT, None), 0)
         console.print(waiting(campaign.backlog, in_doubt, now), *_pause(campaign, now))
+        if campaign.doubts is not None:
+            console.print(doubtful(campaign.doubts))
     for line in (*_eta(report), *_run(report, now)):
         console.print(line)
 
@@ -123,11 +135,38 @@ def waiting(backlog: Backlog, in_doubt: int, now: float) -> str:
     return f"Not final: {', '.join(parts)}."
 
 
+def doubtful(doubts: Doubts) -> str:
+    """Return a sentence with what the contacts in doubt wait for, and until when."""
+    parts = ["the next run looks for them"] if doubts.parked_at is None else []
+    if doubts.records_until is not None:
+        reach = doubts.records_reach
+        known = "" if reach is None else f" (so far {tables.moment(reach)})"
+        until = tables.moment(doubts.records_until)
+        parts.append(f"waiting until the platform's records reach {until}{known}")
+    if doubts.parked_at is not None:
+        parts.append(f"the next look back is due at {tables.moment(doubts.next_look)}")
+        parts.append(f"parked at {tables.moment(doubts.parked_at)} if no proof comes")
+    return f"{doubts.contacts:,} in doubt: {'; '.join(parts)}."
+
+
 def _quota(options: LedgerOptions) -> float | None:
     """Return the quota in requests per second; None without a configuration."""
     if options.ledger and options.config is None:
         return None
     return requests_per_minute(options.load_settings()) / 60
+
+
+def _policy(options: LedgerOptions) -> ReconcilePolicy | None:
+    """Return what is assumed of sends in doubt; None without a configuration."""
+    if options.ledger and options.config is None:
+        return None
+    return make_policy(options.load_settings()).reconcile
+
+
+def _with_assumptions(campaign: CampaignStatus, policy: ReconcilePolicy | None) -> CampaignStatus:
+    if campaign.doubts is None or policy is None:
+        return campaign
+    return replace(campaign, doubts=campaign.doubts.judged_by(policy))
 
 
 def _requests_per_contact(run: StatusReport | None) -> float:

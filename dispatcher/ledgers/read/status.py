@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import find_campaigns, paused_since
@@ -19,14 +20,15 @@ _NOT_FINAL = "not_final"
 class CampaignStatus:
     """The status of one campaign at one moment.
 
-    ``paused_since`` is in seconds since the epoch. ``positions`` show how far each file was
-    read, by fingerprint; the JSON form omits them.
+    ``paused_since`` is in seconds since the epoch. ``doubts`` is None if no contact is in doubt.
+    ``positions`` show how far each file was read, by fingerprint; the JSON form omits them.
     """
 
     campaign: str
     totals: Totals
     backlog: Backlog
     paused_since: float | None = None
+    doubts: Doubts | None = None
     positions: Mapping[str, Position] = field(default_factory=dict)
 
 
@@ -61,6 +63,7 @@ def campaign_statuses(
             totals.campaign_totals(connection, id_),
             totals.backlog(connection, id_, now),
             paused_since(connection, id_),
+            totals.doubts(connection, id_),
             totals.positions(connection, id_),
         )
         for name, id_ in find_campaigns(connection, campaign).items()
@@ -73,7 +76,7 @@ def to_json(status: CampaignStatus) -> dict[str, Any]:
     contacts: dict[str, dict[str, int]] = {}
     for (state, reason), number in sums.by_status.items():
         contacts.setdefault(state, {})[reason or _NOT_FINAL] = number
-    return {
+    values = {
         "campaign": status.campaign,
         "rows": {
             "read": sums.rows,
@@ -86,6 +89,7 @@ def to_json(status: CampaignStatus) -> dict[str, Any]:
         "backlog": _backlog_to_json(status.backlog),
         "paused_since": status.paused_since,
     }
+    return values if status.doubts is None else {**values, "in_doubt": asdict(status.doubts)}
 
 
 def _backlog_to_json(backlog: Backlog) -> dict[str, Any]:
@@ -106,4 +110,11 @@ def from_json(values: Mapping[str, Any]) -> CampaignStatus:
         Totals(rows=rows.pop("read"), by_status=by_status, **rows),
         Backlog(claimed_or_sending=backlog.pop("busy"), **backlog),
         values["paused_since"],
+        doubts_from_json(values),
     )
+
+
+def doubts_from_json(values: Mapping[str, Any]) -> Doubts | None:
+    """Return the contacts in doubt of the status that `to_json` wrote."""
+    doubts = values.get("in_doubt")
+    return None if doubts is None else Doubts(**doubts)

@@ -253,9 +253,32 @@ FROM (
     ORDER BY look_at, id LIMIT ?
 )
 
--- name: next_look
-SELECT MIN(look_at) FROM contact INDEXED BY contact_in_doubt
+-- name: look_times
+SELECT json_group_array(look_at) FROM (
+    SELECT look_at FROM contact INDEXED BY contact_in_doubt
+    WHERE campaign_id = ? AND status = 'in_doubt'
+    ORDER BY look_at LIMIT ?
+)
+
+-- name: doubts
+SELECT COUNT(*), MAX(intent_at), MAX(progress ->> 'doubted_at'), MIN(look_at)
+FROM contact INDEXED BY contact_in_doubt
 WHERE campaign_id = ? AND status = 'in_doubt'
+
+-- name: waiting_conversations
+SELECT json_group_array(conversation_id) FROM (
+    SELECT * FROM contact INDEXED BY contact_open
+    WHERE campaign_id = ? AND reason IS NULL AND due > ?
+    ORDER BY due LIMIT ?
+)
+WHERE progress ->> 'engaged_since' IS NOT NULL OR progress ->> 'not_ended_since' IS NOT NULL
+
+-- name: delivered_conversations
+SELECT json_group_array(conversation_id) FROM (
+    SELECT conversation_id FROM lineage INDEXED BY lineage_sent
+    WHERE conversation_id IS NOT NULL
+    ORDER BY sent_at DESC LIMIT ?
+)
 
 -- name: sent_messages_of
 SELECT json_group_array(json_array(conversation_id, message_id, relation <> 'notified'))

@@ -23,10 +23,18 @@ def due_in_doubt(
     return [_in_doubt_contact(row) for row in rows]
 
 
-def next_look_back(connection: sqlite3.Connection, campaign: int) -> float | None:
-    """Return when the next look back is due, None if no contact is in doubt."""
-    (at,) = connection.execute(SQL["next_look"], (campaign,)).fetchone()
-    return None if at is None else float(at)
+def look_times(connection: sqlite3.Connection, campaign: int, limit: int) -> list[float]:
+    """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
+    return [float(at) for at in fetch_json(connection, SQL["look_times"], campaign, limit)]
+
+
+def recent_conversations(
+    connection: sqlite3.Connection, campaign: int, now: float, limit: int
+) -> list[str]:
+    """Return conversations of which the platform may have new records; see `Ledger`."""
+    waiting = fetch_json(connection, SQL["waiting_conversations"], campaign, now, limit)
+    delivered = fetch_json(connection, SQL["delivered_conversations"], limit)
+    return list(dict.fromkeys([*waiting, *delivered]))
 
 
 def campaigns_in_doubt(

@@ -25,10 +25,18 @@ from dispatcher.platforms.genesys.requests import (
 )
 from dispatcher.platforms.genesys.responses import parse_failure, read_check, read_sent
 from dispatcher.platforms.genesys.threading_timeline import ThreadingTimeline
+from dispatcher.platforms.genesys.watermark import OnNoEvidence
 from dispatcher.platforms.http import HttpClient, HttpResponse
 from dispatcher.platforms.response_parsing import path_part
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import BackgroundPacer, Clock, LookBackQuery, Reply, TokenGrants
+from dispatcher.ports import (
+    BackgroundPacer,
+    Clock,
+    LookBackQuery,
+    Reply,
+    TokenGrants,
+    WatermarkQuery,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class GenesysOptions:
 
     ``lost`` is called with a conversation whose lineage was not written, and the reason.
     ``pacer`` permits the requests that the adapter makes beside those of the engine.
-    ``on_odd_value`` is called with a header that cannot be used.
+    ``on_odd_value`` is called with a header that cannot be used, ``on_no_evidence`` with a path
+    that the platform refuses and that only serves as evidence, and the reason.
     """
 
     base_url: str
@@ -46,6 +55,7 @@ class GenesysOptions:
     lost: OnLineageLost
     pacer: BackgroundPacer
     on_odd_value: OnOddValue = lambda _name, _value: None
+    on_no_evidence: OnNoEvidence = lambda _path, _why: None
 
 
 class GenesysPlatform:
@@ -59,7 +69,9 @@ class GenesysPlatform:
         self._api = ApiClient(http, tokens, options.base_url, clock, options.on_odd_value)
         background = BackgroundClient(self._api, options.pacer)
         self._timeline = ThreadingTimeline(background, clock)
-        self._look_back = GenesysLookBack(self._api, background, options.sender.from_address, clock)
+        self._look_back = GenesysLookBack(
+            self._api, background, options.sender.from_address, clock, options.on_no_evidence
+        )
         self._lineage = LineageWriter(background, options.lineage, options.lost)
 
     def check(self, conversation_id: str) -> Awaitable[Reply]:
@@ -110,9 +122,11 @@ class GenesysPlatform:
         person = decision.external_contact_id
         return await self._send(Step.OPEN, contact, person, decision.target, decision.previous)
 
-    def look_back(self, queries: Sequence[LookBackQuery]) -> Awaitable[Reply]:
+    def look_back(
+        self, queries: Sequence[LookBackQuery], watermark: WatermarkQuery | None = None
+    ) -> Awaitable[Reply]:
         """See `dispatcher.ports.Platform.look_back`."""
-        return self._look_back.look_back(queries)
+        return self._look_back.look_back(queries, watermark)
 
     async def renew(self, number: int) -> TokenGrants:
         """See `dispatcher.ports.Platform.renew`; the first call reads the timeline, too."""

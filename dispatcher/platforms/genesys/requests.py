@@ -16,6 +16,8 @@ MESSAGES_PATH = "/api/v2/conversations/messages"
 AGENTLESS_PATH = f"{MESSAGES_PATH}/agentless"
 TIMELINE_PATH = "/api/v2/conversations/messaging/threadingtimeline"
 QUERY_PATH = "/api/v2/analytics/conversations/details/query"
+AVAILABILITY_PATH = "/api/v2/analytics/conversations/details/jobs/availability"
+"""Source: the platform's public SDK, AnalyticsApi."""
 DETAILS_PATH = "/api/v2/analytics/conversations/details"
 DEPLOYMENTS_PATH = "/api/v2/webdeployments/deployments"
 """Source: the platform's public SDK, WebDeploymentsApi. It needs the permission
@@ -31,6 +33,8 @@ BY_CONTACT = frozenset({"webmessaging", "sms", "open"})
 ATTRIBUTE = "dispatcher.previousConversationId"
 """The participant attribute with the id of the previous conversation."""
 PAGE_SIZE = 100
+NEWEST_RECORDS = 25
+"""Conversations among which the newest record is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,16 @@ def by_person(people: Sequence[str], since: float, until: float, page: int) -> d
     that nothing was sent. Both are read from the conversations instead.
     """
     return _query("segmentFilters", "externalContactId", people, (since, until), page)
+
+
+def newest_records(since: float, until: float) -> dict[str, object]:
+    """Return the query for the conversations that began last, of all people."""
+    return {
+        "interval": "/".join(map(_instant, (since, until))),
+        "order": "desc",
+        "orderBy": "conversationStart",
+        "paging": {"pageSize": NEWEST_RECORDS, "pageNumber": 1},
+    }
 
 
 def tag(previous: str) -> dict[str, object]:

@@ -35,6 +35,7 @@ _FIXED = {
     (b"GET", b"/api/v2/conversations/messaging/threadingtimeline"): "timeline",
     (b"POST", b"/api/v2/analytics/conversations/details/query"): "analytics",
     (b"GET", b"/api/v2/analytics/conversations/details"): "details",
+    (b"GET", b"/api/v2/analytics/conversations/details/jobs/availability"): "availability",
 }
 _AGENTLESS = _MESSAGES + b"agentless"
 _EXISTING = re.compile(rb'"useExistingActiveConversation"\s*:\s*true')
@@ -48,12 +49,13 @@ class GenesysDialect(Dialect):
     """Answers the calls of the dialect ``genesys``."""
 
     def __init__(
-        self, context: DialectContext, rules: GenesysRules, now: float, wall_offset: float
-    ) -> None:
+        self, context: DialectContext, rules: GenesysRules, availability_lag: float, now: float,
+        wall_offset: float,
+    ) -> None:  # fmt: skip
         window = ThreadingWindow(context.world, rules, now, wall_offset)
         labels = Labels()
         label_endpoint = LabelEndpoint(context, labels)
-        analytics = AnalyticsEndpoint(context, window, labels, rules)
+        analytics = AnalyticsEndpoint(context, window, labels, rules, availability_lag)
         send = AgentlessEndpoint(context, window, rules).send
         self._context = context
         self._rules = rules
@@ -69,6 +71,7 @@ class GenesysDialect(Dialect):
             "attributes": label_endpoint.add_attributes,
             "analytics": analytics.query,
             "details": analytics.details,
+            "availability": analytics.availability,
         }
 
     def route(self, request: Request) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Looking back in the dialect ``genesys``: analytics show sessions and times, never texts."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -39,15 +40,17 @@ class ConversationDetails(NamedTuple):
 
 
 class AnalyticsEndpoint:
-    """Answers both calls that read details of conversations."""
+    """Answers the calls that read details of conversations, or up to when these are complete."""
 
     def __init__(
-        self, context: DialectContext, window: ThreadingWindow, labels: Labels, rules: GenesysRules
-    ) -> None:
+        self, context: DialectContext, window: ThreadingWindow, labels: Labels,
+        rules: GenesysRules, availability_lag: float,
+    ) -> None:  # fmt: skip
         self._context = context
         self._window = window
         self._labels = labels
         self._rules = rules
+        self._availability_lag = availability_lag
 
     def query(self, call: Call) -> Response:
         """Return the conversations that pass the filters and were active in the interval."""
@@ -58,10 +61,19 @@ class AnalyticsEndpoint:
             query = read(body_object(call))
         except QueryError as error:
             return error_responses.bad_request(call.correlation, str(error), "query")
-        candidates = (self._details(key, call) for key in dict.fromkeys(self._ids(query)))
+        candidates = [
+            *(self._details(key, call) for key in dict.fromkeys(self._ids(query))),
+            *self._others(query, call),
+        ]
         hits = [item.body for item in candidates if item is not None and _matches(item, query)]
         page = page_of(hits, query, lambda body: str(body["conversationStart"]))
         return response(200, {"conversations": page, "totalHits": len(hits)})
+
+    def availability(self, call: Call) -> Response:
+        """Return up to when the records are complete (source: the SDK's AnalyticsApi)."""
+        refused = missing_access(call, self._context.grants, _SCOPES, _PERMISSION)
+        date = iso(call.wall - self._availability_lag)
+        return refused or response(200, {"dataAvailabilityDate": date})
 
     def details(self, call: Call) -> Response:
         """Return the conversations with the requested ids, without those that are gone."""
@@ -90,6 +102,18 @@ class AnalyticsEndpoint:
             ids += self._labels.tagged(tag)
         return ids
 
+    def _others(self, query: Query, call: Call) -> Iterator[ConversationDetails]:
+        """Yield the conversations of other people: no filter for an id or a person matches one."""
+        for other in self._context.traffic.others(query.since, query.until, call.wall):
+            began = iso(other.began)
+            ended = None if other.ended is None else iso(other.ended)
+            session = self._session(other.conversation_id, "inbound", began, ended)
+            customer = _participant(other.conversation_id, "customer", "customer", [session])
+            body = self._body(other.conversation_id, began, ended, [customer])
+            yield ConversationDetails(
+                body, {**body, "divisionId": DIVISION}, [_row(customer, session)]
+            )
+
     def _details(
         self, conversation_id: str, call: Call, *, checks: int = 0
     ) -> ConversationDetails | None:
@@ -102,6 +126,10 @@ class AnalyticsEndpoint:
         began = self._window.began(conversation_id, messages)
         end = None if state.phase in (Phase.OPEN, Phase.UNKNOWN) else state.end
         inbound = self._session(conversation_id, "inbound", began, end)
+        answers = self._context.traffic.shown_answers(conversation_id, call.wall)
+        inbound["metrics"] += [
+            {"emitDate": iso(answer.time), "name": "nInbound", "value": 1} for answer in answers
+        ]
         sessions = [] if opened_by_us else [inbound]
         sessions += [self._outbound(conversation_id, message) for message in messages]
         contact = view.external_contact_id

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from dispatcher.sandbox.conversation_kinds import UNKNOWN_STATE
 from dispatcher.sandbox.dialect import Call, DialectContext
@@ -28,7 +29,7 @@ _STATES = {
 }
 _LEFT = {Phase.RESUMABLE: "peer", Phase.EXPIRED: "inactivity"}
 
-Json = dict[str, object]
+Json = dict[str, Any]
 
 
 class StateEndpoint:
@@ -57,7 +58,7 @@ class StateEndpoint:
         state = self._window.state(conversation_id, view, call.now)
         body: Json = {
             "id": conversation_id,
-            "participants": list(self._participants(conversation_id, view, state)),
+            "participants": list(self._participants(conversation_id, view, state, call.wall)),
             "otherMediaUris": [],
             "recentTransfers": [],
             "divisions": self._divisions,
@@ -67,15 +68,18 @@ class StateEndpoint:
         return response(200, body)
 
     def _participants(
-        self, conversation_id: str, view: ConversationView, state: WindowState
+        self, conversation_id: str, view: ConversationView, state: WindowState, now: float
     ) -> Iterator[Json]:
         messages = self._context.archive.messages(conversation_id, math.inf)
+        answers = self._context.traffic.answers(conversation_id, messages, now)
         began = self._window.began(conversation_id, messages)
         came_back = view.kind.threads and state.phase is Phase.OPEN
         if came_back:
             left = WindowState(Phase.RESUMABLE, began)
             yield self._customer(conversation_id, view, left, began)
-        yield self._customer(conversation_id, view, state, began, again=came_back)
+        customer = self._customer(conversation_id, view, state, began, again=came_back)
+        received = [_message(item.message_id, "received", iso(item.time)) for item in answers]
+        yield {**customer, "messages": [*customer["messages"], *received]}
         purpose = view.kind.on_the_line
         if purpose == "agent":
             left = WindowState(Phase.RESUMABLE, began)

@@ -239,13 +239,29 @@ class Event:
 
 @dataclass(frozen=True, slots=True, config=TABLE)
 class Analytics:
-    """How late analytics show a message."""
+    """How late analytics show a message, or another record."""
 
     keep: Flag = True
     """Whether messages are kept for analytics; a benchmark saves the memory."""
     lag_seconds: Number = 0.0
     straggler_share: Share = 0.0
     straggler_lag_seconds: Number = 0.0
+    availability_lag_seconds: Number = 7200.0
+    """How far the date lies back up to which the platform states its records to be complete; only
+    the dialect ``genesys`` states one. A true statement is not below the lags above."""
+
+
+@dataclass(frozen=True, slots=True, config=TABLE)
+class TrafficRules:
+    """What happens without the client: guests who answer, and conversations of other people."""
+
+    answer_share: Share = 0.0
+    """Share of the conversations with a message of the client whose guests answer."""
+    answer_seconds: WindowSeconds = 5.0
+    """Seconds from such a message to the first answer, and from one answer to the next."""
+    others_seconds: Number = 0.0
+    """Seconds from one conversation of other people to the next; 0: there are none. Only the
+    dialect ``genesys`` shows them."""
 
 
 @dataclass(frozen=True, slots=True, config=TABLE)

@@ -22,6 +22,7 @@ from dispatcher.sandbox.scenario.model import (
     RateRules,
     Spread,
     TokenRules,
+    TrafficRules,
     WorldRules,
 )
 from dispatcher.sandbox.scenario.value_types import DialectName, Flag, LatencyKey, Whole
@@ -71,6 +72,7 @@ class Scenario:
     fault: tuple[Fault, ...] = ()
     event: tuple[Event, ...] = ()
     analytics: Analytics = Field(default_factory=Analytics)
+    traffic: TrafficRules = Field(default_factory=TrafficRules)
     world: WorldRules = Field(default_factory=WorldRules)
     genesys: GenesysRules = Field(default_factory=GenesysRules)
 

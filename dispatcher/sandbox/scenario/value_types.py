@@ -29,6 +29,7 @@ Endpoint = Literal[
     "messages",
     "analytics",
     "details",
+    "availability",
     "me",
     "timeline",
     "tags",

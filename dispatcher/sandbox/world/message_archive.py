@@ -32,7 +32,7 @@ class MessageArchive:
         if not self._rules.keep:
             return
         message = ArchivedMessage(
-            message_id, effect.text, effect.time, effect.time + self._lag(message_id)
+            message_id, effect.text, effect.time, effect.time + self.lag(message_id)
         )
         self._messages[effect.conversation_id].append(message)
         if effect.external_contact_id is not None:
@@ -40,7 +40,8 @@ class MessageArchive:
         if effect.kind == "linked" and effect.previous_id is not None:
             self._continued[effect.previous_id].append(effect.conversation_id)
 
-    def _lag(self, message_id: str) -> float:
+    def lag(self, message_id: str) -> float:
+        """Return how many seconds after its time a record is visible."""
         if fraction(self._seed, "straggler", message_id) < self._rules.straggler_share:
             return self._rules.straggler_lag_seconds
         return self._rules.lag_seconds
