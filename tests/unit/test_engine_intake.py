@@ -169,7 +169,7 @@ async def test_every_row_of_a_batch_is_counted_once():
     engine = EngineFixture()
     await engine.pipeline(batch, contacts(2)).run()
     assert engine.events.of_type(RowsRead) == [
-        RowsRead(7, 3, 1, 1, 2, (BadRow("contacts.csv", 4, "date"),)),
+        RowsRead(7, 3, 1, 1, 2, (BadRow("contacts.csv", 4, "date", "no date"),)),
         RowsRead(2, 0, 2, 0, 0),
     ]
 
