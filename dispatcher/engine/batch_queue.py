@@ -19,8 +19,6 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import Left
 from dispatcher.ports import Reply
 
-MOST_LEFT = 0.3
-"""The part of the contacts in flight that may be left when a batch goes before their sends."""
 LARGE = 0.25
 """The part of all contacts in flight from which on a batch shows that the quota is scarce."""
 COOLDOWN_SECONDS = 60.0
@@ -71,7 +69,6 @@ class BatchQueue:
         """Returns how many contacts the workers have."""
         self._waiters: deque[Waiter] = deque()
         self._large: asyncio.Event | None = None
-        self._answer_seconds = 0.0
         self._cooldown_until = float("-inf")
 
     async def read(self, in_flight: InFlight) -> Waiter | Left | None:
@@ -83,8 +80,6 @@ class BatchQueue:
             return None
         waiter = Waiter(in_flight)
         self._waiters.append(waiter)
-        if self._is_full():
-            self._pool.put_first(Step.CHECK_MANY)
         try:
             if self._waiters[0] is waiter or await waiter.leads:
                 left = await self._lead(waiter)
@@ -93,15 +88,6 @@ class BatchQueue:
         finally:
             self._leave(waiter)
         return waiter
-
-    def _is_full(self) -> bool:
-        """Return True if the sends that are left last about until a batch's answer comes."""
-        population = self.population()
-        left = population - len(self._waiters)
-        if left > MOST_LEFT * min(population, self._size()):
-            return False
-        sends = sum(client.pacer.rate for client in self._pool.clients) * self._answer_seconds
-        return left <= 2 * sends  # as many are on their way as are answered meanwhile
 
     @property
     def _is_permitted(self) -> bool:
@@ -134,7 +120,6 @@ class BatchQueue:
         while self._large is not None:
             await self._large.wait()
         permit = await self._pool.acquire(Step.CHECK_MANY, leader.in_flight.id)
-        self._pool.put_first(None)
         if permit is not None and self._is_cooling_down():
             permit.release()
             permit = None
@@ -169,7 +154,6 @@ class BatchQueue:
         reply = await self._requester.read_many(leader, permit, ids)
         if not isinstance(reply, Reply):
             return reply if isinstance(reply, Left) else None
-        self._answer_seconds = reply.seconds
         kind = classify(Step.CHECK_MANY, reply.result)
         if kind not in _RESOLVED_BY_RETRY:  # an individual read would have met that, too
             self._balance.count_batch()

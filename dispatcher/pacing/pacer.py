@@ -69,7 +69,6 @@ class QuotaPacer:
         self._held = dict.fromkeys(self._queues, _NEVER)
         self._all_held = _NEVER
         self._has_queue = False
-        self._first: Step | None = None
         self._tickets = 0
         self._granted_at = _NEVER
         self._spare_until = _NEVER
@@ -121,10 +120,6 @@ class QuotaPacer:
             while queue:
                 _resolve(queue.popleft(), None)
         self._pump()
-
-    def put_first(self, step: Step | None) -> None:
-        """Let those who wait for ``step`` go before all others; see `ports.Pacer`."""
-        self._first = step
 
     @property
     def rate(self) -> float:
@@ -217,8 +212,6 @@ class QuotaPacer:
 
     def _next_queue(self, now: float) -> deque[_QueuedCaller] | None:
         """Return the queue of the next waiter: sends in the order they came, then the others."""
-        if self._first is not None and (queue := self._ready(self._first, now)):
-            return queue
         notify, opening = self._ready(Step.NOTIFY, now), self._ready(Step.OPEN, now)
         if notify and opening:
             return min(notify, opening, key=lambda queue: queue[0].ticket)

@@ -55,10 +55,6 @@ class Pacer(Protocol):
         """Seconds for which ``step`` is held by a limit of its own; 0 if it is not."""
         ...
 
-    def put_first(self, step: Step | None) -> None:
-        """Let those who wait for ``step`` go before all others; None: the usual order."""
-        ...
-
     def cancel_waiters(self, *, checks_only: bool) -> None:
         """Return None to every waiting caller, or to every one that waits for a check."""
         ...

@@ -296,9 +296,6 @@ class OpenPacer:
     def endpoint_hold_remaining(self, step):
         return max(0.0, self._until.get(step, 0.0) - asyncio.get_running_loop().time())
 
-    def put_first(self, step):
-        """All permits are given at once."""
-
     def cancel_waiters(self, *, checks_only):
         for future in self.waiting:
             _wake(future, False)

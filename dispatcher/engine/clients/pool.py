@@ -150,11 +150,6 @@ class ClientPool:
         if self._only is None:
             client.pacer.hold(step, seconds)
 
-    def put_first(self, step: Step | None) -> None:
-        """Let requests of ``step`` go before all others at every client; None: none."""
-        for client in self.clients:
-            client.pacer.put_first(step)
-
     def hold_remaining(self, step: Step) -> float:
         """Seconds for which ``step`` is held at every client that is not halted."""
         return min(client.pacer.hold_remaining(step) for client in self._working())
