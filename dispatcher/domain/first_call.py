@@ -104,8 +104,8 @@ class FirstCall:
 
     @property
     def still_pays(self) -> bool:
-        """Whether it would be chosen again, after what was observed since."""
-        return self.step is Step.CHECK or self.learner.pays(self)
+        """Whether a send that has no answer yet would be chosen again."""
+        return not self.is_unchecked or self.learner.pays(self)
 
 
 class FirstCallLearner:

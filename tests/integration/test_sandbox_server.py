@@ -401,6 +401,20 @@ async def test_events_of_the_scenario_revoke_and_grant():
 
 
 @pytest.mark.parametrize("by", ["event", "control"])
+async def test_conversations_turn_into_another_kind(by):
+    kinds = {"ended": "active"}
+    event = {"action": "turn", "after_effects": 1, "kinds": kinds}
+    async with client({"event": [event] if by == "event" else []}) as c:
+        assert (await c.open("ended-1"))[0] == 201
+        if by == "control":
+            assert (await c.control("POST", "/turn", {"kinds": kinds}))[0] == 200
+        assert (await c.open("ended-2"))[0] == 409
+        assert (await c.notify("ended-2"))[0] == 202
+        assert (await c.control("POST", "/turn", {"kinds": {"ended": "x"}}))[0] == 400
+        assert (await c.control("POST", "/turn", {}))[0] == 400
+
+
+@pytest.mark.parametrize("by", ["event", "control"])
 async def test_down_refuses_connections_and_comes_back_on_the_same_port(by):
     """Requests on open connections break, and the control port answers all the while."""
     events = [{"action": "down", "at_seconds": 0.0, "seconds": 0.3}] if by == "event" else []

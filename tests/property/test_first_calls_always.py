@@ -1,5 +1,6 @@
 """First calls in worlds of chance: no message that a state check would have ruled out."""
 
+import asyncio
 from dataclasses import replace
 from random import Random
 
@@ -9,12 +10,16 @@ from hypothesis import strategies as st
 from dispatcher.domain.conversation import State
 from dispatcher.domain.decision import BargeIn, DecisionPolicy, IdentityRule
 from dispatcher.domain.events import UncheckedSend
+from dispatcher.domain.first_call import FirstCall, FirstCallLearner
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.row_likeness import RowLikeness
-from dispatcher.domain.status import FINAL
+from dispatcher.domain.status import FINAL, Step
+from dispatcher.domain.unchecked_send import AddressProof
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.run_options import RunOutcome
-from tests.support.engine import POLICY, EngineFixture
+from tests.property import test_engine_contact as contact_answers
+from tests.support.engine import POLICY, EngineFixture, contact
+from tests.support.scripted import GOOD
 from tests.support.session_world import STATUS, SessionWorld
 from tests.support.virtual import START, in_virtual_time
 
@@ -150,3 +155,55 @@ async def test_whatever_is_lost_or_changes_nobody_is_reached_twice(
         assert len(people) == len(set(people))
     sends = engine.events.of_type(UncheckedSend)
     assert len(sends) <= CONTACTS
+
+
+class Eager(FirstCallLearner):
+    """Sends without a state check whenever that is permitted."""
+
+    def choose(self, cell, possible, permitted):
+        if not permitted:
+            return self.check(cell)
+        self._trying += 1
+        self._estimates(cell).trying += 1
+        return FirstCall(self, cell, permitted[-1], 1.0)
+
+    def pays(self, call):
+        return True
+
+
+@settings(max_examples=60, derandomize=True)
+@given(
+    read=st.lists(contact_answers.checks, max_size=6),
+    send=st.lists(contact_answers.sends, max_size=6),
+    missing=st.lists(contact_answers.scopes, max_size=6),
+    policy=policies,
+    pause=st.sampled_from([0.0, 5.0]),
+    stop=st.none() | st.floats(0, 60),
+)
+@in_virtual_time
+async def test_whatever_the_platform_answers_to_the_first_call(
+    read, send, missing, policy, pause, stop
+):
+    """Sent at most once, each send intended and permitted; a drain may come at any time."""
+    answers = {Step.CHECK: iter(read), Step.NOTIFY: iter(send)}
+    answers[Step.OPEN] = answers[Step.NOTIFY]
+    authorities = iter(missing)
+    policy = replace(policy, retry=replace(POLICY, not_ended_seconds=pause))
+    engine = EngineFixture(policy=policy, likeness=RowLikeness())
+    engine.platform.missing = lambda: next(authorities, ())
+    watch, results = contact_answers.watched(
+        engine, lambda request: next(answers[request.step], GOOD[request.step])
+    )
+    row = contact(external_contact_id="person-1", address="a-1")
+    pipeline = engine.pipeline([row], wait_limit=2000, workers=2)
+    first_calls = engine.delivery.first_calls
+    first_calls.learner, first_calls.addresses = Eager(), AddressProof(equal=9)
+    running = asyncio.create_task(pipeline.run())
+    if stop is not None:
+        await asyncio.sleep(stop)
+        pipeline.stop()
+    await running
+    if engine.ledger.rows:
+        watch.at_the_end(results)
+    assert len(results) <= len(read) + len(send) + 2 * POLICY.loop_after + 4
+    assert first_calls.learner._trying == first_calls.learner._checking == 0

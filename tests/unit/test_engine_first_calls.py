@@ -284,6 +284,21 @@ async def test_a_closed_session_that_refuses_a_notification_is_linked_without_a_
     assert (sent.step, sent.answer, sent.saved) == (NOTIFY, SendAnswer.REFUSED, 0.0)
 
 
+@in_virtual_time
+async def test_a_link_at_once_after_the_refusal_is_sent_although_notifying_pays_no_more():
+    """Without a pause the same turn goes on; what was learnt from the refusal does not stop it."""
+    world = SessionWorld()
+    engine = engine_of(world, policy=replace(ROW, retry=replace(POLICY, not_ended_seconds=0.0)))
+    for _ in range(10):
+        await engine.deliver(world.add(State.OPEN))
+    for _ in range(12):
+        row = await engine.deliver(world.add(State.ENDED))
+        assert row.status is Status.OPENED
+    sends = engine.events.of_type(UncheckedSend)
+    assert 3 < sum(sent.answer is SendAnswer.REFUSED for sent in sends) < 12
+    assert world.broken_rules == []
+
+
 @pytest.mark.parametrize(
     ("answer", "requests"),
     [
