@@ -14,10 +14,9 @@ from benchmarks.harness import RESULTS, keep
 from benchmarks.worlds import World, worlds
 from tests.support.sandbox_process import SandboxProcess, sandbox
 
-PARTS = ("plain", "demo", "faults")
-PLAIN, DEMO = 4_000, 1_000
-"""Contacts of a run: without waits, and where sessions are waited for."""
-DIALECTS = ("messaging", "genesys")
+PARTS = ("plain", "latency", "demo", "faults")
+CONTACTS = (3_000, 1_000, 1_000)
+"""Of a run: without waits, with latency, and where sessions are waited for."""
 
 
 @dataclass
@@ -76,14 +75,16 @@ def _requests(counts: dict[str, Any]) -> int:
 
 
 def run(
-    names: Sequence[str] = (), rounds: int = 3, plain: int = PLAIN, demo: int = DEMO,
+    names: Sequence[str] = (),
+    rounds: int = 3,
+    numbers: tuple[int, int, int] = CONTACTS,
     plots: Path = RESULTS,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Measure, print the table, draw the plot, and return the result."""
-    chosen = [world for world in worlds(plain, demo) if world.name in (names or PARTS)]
+    chosen = [world for world in worlds(*numbers) if world.name in (names or PARTS)]
     measured_now = []
     for world in chosen:
-        rows = [row for dialect in DIALECTS for row in _measure(world, dialect, rounds)]
+        rows = [row for dialect in world.dialects for row in _measure(world, dialect, rounds)]
         keep(f"versus-{world.name}", {"rows": rows})
         measured_now += rows
     return versus_report.report(measured_now, plots)

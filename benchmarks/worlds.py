@@ -8,10 +8,22 @@ from pathlib import Path
 
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.scenario import load
-from tests.support.sandbox_process import DEMO_SCENARIO, SCENARIOS
+from tests.support.sandbox_process import DEMO_SCENARIO
 
 SEED = 12
 
+UNLIMITED = """
+[rate]
+allowed = 1_000_000_000
+"""
+"""Half open and half ended sessions, a quota that never limits, answers at once."""
+LATENCY = """
+[latency.default]
+kind = "lognormal"
+ms = 40.0
+sigma = 0.4
+"""
+"""Answers as far away as those of a platform in a data centre, as in the scenario ``plain``."""
 FAULTS = """
 [[fault]]
 kind = "reset_before"
@@ -71,6 +83,7 @@ class World:
     scenario: str
     count: int
     settings: Mapping[str, object] = field(default_factory=dict)
+    dialects: tuple[str, ...] = ("messaging", "genesys")
 
     def write(self, folder: Path) -> Path:
         """Write the scenario and the contacts that the copies are made from; return the former."""
@@ -104,11 +117,12 @@ def renamed(rows: Iterator[dict[str, str]], number: int) -> Iterator[dict[str, s
         yield {**row, "conversation_id": new, "external_contact_id": external}
 
 
-def worlds(plain: int, demo: int) -> tuple[World, ...]:
-    """Return the worlds, with so many contacts."""
+def worlds(plain: int, latency: int, demo: int) -> tuple[World, ...]:
+    """Return the worlds, with so many contacts; the last two have the same number."""
     scenario = DEMO_SCENARIO.read_text()
     return (
-        World("plain", (SCENARIOS / "bench.toml").read_text(), plain),
+        World("plain", UNLIMITED, plain),
+        World("latency", UNLIMITED + LATENCY, latency, dialects=("genesys",)),
         World("demo", scenario, demo, DEMO_SETTINGS),
         World("faults", scenario + FAULTS, demo, {**DEMO_SETTINGS, **BOUNDS}),
     )

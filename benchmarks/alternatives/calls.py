@@ -52,7 +52,7 @@ class MessagingCalls:
         if state["state"] in ("active", "ringing"):
             return f"{_MESSAGING}/{conversation}/notifications", {"text": text_for(row)}
         return _MESSAGING, {
-            "to": {"id": state["guest"]["id"], "type": "guest"},
+            "to": {**(state["guest"] or {}), "type": "guest"},
             "externalContactId": state["externalContactId"],
             "previousConversationId": conversation,
             "message": {"text": text_for(row)},

@@ -66,7 +66,7 @@ async def send_with_retries(
             except aiohttp.ClientResponseError as error:
                 if error.headers is not None and error.status == 429:
                     pause = float(error.headers.get("Retry-After", pause))
-            except (aiohttp.ClientError, TimeoutError):
+            except Exception:  # noqa: BLE001 - such scripts retry whatever happens
                 pass
             else:
                 return True

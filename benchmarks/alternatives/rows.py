@@ -124,6 +124,9 @@ BARE = Script("bare loop", "bare.py", (WORKERS,), dialects=("messaging", "genesy
 RETRIES = Script("retry script", "alternatives/retry_script.py")
 HTTPX = Script("httpx loop", "alternatives/httpx_loop.py", (WORKERS, "messaging"), needs="httpx")
 SDK = Script("official SDK", "alternatives/official_sdk.py", (THREADS,), dialects=("genesys",))
+SDK_CONNECTED = Script(
+    "official SDK, 16 connections", SDK.script, (THREADS, THREADS), dialects=("genesys",)
+)
 ALONE = Dispatcher("dispatcher")
 SHARED = Dispatcher("dispatcher, shared checks", {"platform.states_per_call": "auto"})
 LEARNING = Dispatcher(
@@ -131,4 +134,6 @@ LEARNING = Dispatcher(
 )
 OURS = frozenset({ALONE.name, SHARED.name, LEARNING.name})
 """The names of the dispatcher's rows."""
-ALTERNATIVES: tuple[Alternative, ...] = (BARE, HTTPX, RETRIES, SDK, ALONE, SHARED, LEARNING)
+ALTERNATIVES: tuple[Alternative, ...] = (
+    BARE, HTTPX, RETRIES, SDK, SDK_CONNECTED, ALONE, SHARED, LEARNING,
+)  # fmt: skip

@@ -13,7 +13,7 @@ def read(path):
 
 def test_every_run_has_the_same_contacts_with_conversations_of_its_own(tmp_path):
     """Kinds, order and names are the same, no conversation is in two copies."""
-    _, demo, _ = worlds(plain=10, demo=300)
+    *_, demo, _ = worlds(10, 10, 300)
     demo.write(tmp_path)
     first, second = (read(demo.copy(tmp_path, number)) for number in (1, 2))
     kinds = [[kind_name(row["conversation_id"]) for row in rows] for rows in (first, second)]
@@ -42,6 +42,6 @@ def test_the_identity_of_a_row_goes_with_its_conversation():
 
 def test_faults_are_added_to_the_demo(tmp_path):
     """The third world is the second one with a network that fails."""
-    _, demo, faults = worlds(plain=10, demo=10)
+    *_, demo, faults = worlds(10, 10, 10)
     assert faults.scenario.startswith(demo.scenario)
     faults.write(tmp_path)
