@@ -1,6 +1,6 @@
 """Which campaign's contact is next, where several campaigns share the workers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,7 @@ EQUAL_WEIGHT = Weight()
 class Scheduler(Protocol):
     """Decides which campaign's contact is next."""
 
-    def next(self, waiting: Sequence[int]) -> int:
+    def next(self, waiting: Collection[int]) -> int:
         """Return one of ``waiting``: indexes of campaigns with ready claims, never empty."""
         ...
 
@@ -40,7 +40,7 @@ class StrideScheduler:
         self._passes = [0.0] * len(shares)
         self._virtual_time = 0.0
 
-    def next(self, waiting: Sequence[int]) -> int:
+    def next(self, waiting: Collection[int]) -> int:
         """Choose the campaign with the smallest pass, and move its pass on by a stride."""
         passes = self._passes
         for index in waiting:
@@ -59,7 +59,7 @@ class PriorityScheduler:
         self._priorities = tuple(priorities)
         self._schedulers = {priority: StrideScheduler(shares) for priority in priorities}
 
-    def next(self, waiting: Sequence[int]) -> int:
+    def next(self, waiting: Collection[int]) -> int:
         """Choose among the waiting campaigns of the highest priority."""
         highest = max(self._priorities[index] for index in waiting)
         return self._schedulers[highest].next(
