@@ -43,10 +43,12 @@ class StrideScheduler:
     def next(self, waiting: Collection[int]) -> int:
         """Choose the campaign with the smallest pass, and move its pass on by a stride."""
         passes = self._passes
-        for index in waiting:
-            earliest = self._virtual_time - CREDIT * self._strides[index]
-            passes[index] = max(passes[index], earliest)
-        chosen = min(waiting, key=passes.__getitem__)
+        while True:  # of many campaigns hardly one is too far behind: only the chosen one may be
+            chosen = min(waiting, key=passes.__getitem__)
+            earliest = self._virtual_time - CREDIT * self._strides[chosen]
+            if passes[chosen] >= earliest:
+                break
+            passes[chosen] = earliest
         self._virtual_time = max(self._virtual_time, passes[chosen])
         passes[chosen] += self._strides[chosen]
         return chosen
