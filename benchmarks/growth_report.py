@@ -27,7 +27,7 @@ def report(parts: Sequence[Part], plots: Path) -> dict[str, Any]:
         for size, runs in part["sizes"].items():
             shown = ", ".join(f"{run['cpu_us']:.0f}" for run in runs)
             print(f"{part['part']} {int(size):,}, CPU µs/contact, round by round: {shown}")
-    every = [part for name in TITLES if (part := kept(f"growth-{name}"))]
+    every = [found for name in TITLES if (found := kept(f"growth-{name}"))]
     plots.mkdir(parents=True, exist_ok=True)
     (plots / "growth.svg").write_text(plot(every), encoding="utf-8")
     return {"holds": all(max(ratios(part).values()) <= PROMISED for part in parts)}
@@ -74,7 +74,7 @@ def _panel(part: Part) -> Panel:
     }
     found = ratios(part)
     bars = [
-        Bar(f"{int(size):,}", figure, f"{figure:.0f}  ({found[size]:.2f})", ours=True)
+        Bar(f"{int(size):,}", figure, f"{figure:.0f} ({found[size]:.2f})", ours=True)
         for size, figure in figures.items()
     ]
     limit = PROMISED * next(iter(figures.values()))

@@ -8,9 +8,9 @@ WIDTH = 860
 _COLUMNS = 2
 _GAP = 40
 _PANEL_WIDTH = (WIDTH - (_COLUMNS + 1) * _GAP) // _COLUMNS
-_LABEL_WIDTH = 172
 _FIGURE_WIDTH = 62
-_BAR_SPACE = _PANEL_WIDTH - _LABEL_WIDTH - _FIGURE_WIDTH
+_CHARACTER = 6.6
+"""The width of a character in a label, at most on average."""
 _ROW = 22
 _BAR = 13
 _HEADING = 46
@@ -41,28 +41,42 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """A line of text between bars, which names those below it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """Bars of one figure under a title; ``limit`` is a value that was promised."""
 
     title: str
     note: str
-    bars: Sequence[Bar]
+    lines: Sequence[Bar | Heading]
     limit: float | None = None
+
+    @property
+    def bars(self) -> list[Bar]:
+        """The bars, without headings."""
+        return [line for line in self.lines if isinstance(line, Bar)]
 
     @property
     def height(self) -> int:
         """The height of the panel."""
-        return _HEADING + len(self.bars) * _ROW + _GAP // 2
+        return _HEADING + len(self.lines) * _ROW + _GAP // 2
 
 
 def draw(title: str, panels: Sequence[Panel]) -> str:
     """Return an SVG document with the panels in two columns, from left to right."""
+    longest = max((len(bar.label) for panel in panels for bar in panel.bars), default=0)
+    label_width = round(longest * _CHARACTER) + 12
     body, top = [], _TITLE
     for first in range(0, len(panels), _COLUMNS):
         row = panels[first : first + _COLUMNS]
         for column, panel in enumerate(row):
             left = _GAP + column * (_PANEL_WIDTH + _GAP)
-            body += [f'<g transform="translate({left} {top})">', *_draw_panel(panel), "</g>"]
+            body += [f'<g transform="translate({left} {top})">', *_draw(panel, label_width), "</g>"]
         top += max(panel.height for panel in row)
     size = f'viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}"'
     named = f'role="img" aria-label="{escape(title)}"'
@@ -78,27 +92,34 @@ def draw(title: str, panels: Sequence[Panel]) -> str:
     )
 
 
-def _draw_panel(panel: Panel) -> Iterator[str]:
+def _draw(panel: Panel, zero: int) -> Iterator[str]:
+    """Yield the elements of a panel; ``zero`` is where its bars begin."""
     yield _text(0, 16, panel.title, "head")
     yield _text(0, 33, panel.note, "note")
+    space = _PANEL_WIDTH - zero - _FIGURE_WIDTH
     largest = max([bar.value for bar in panel.bars] + [panel.limit or 0.0]) or 1.0
-    for number, bar in enumerate(panel.bars):
-        yield from _draw_bar(bar, _HEADING + number * _ROW, bar.value / largest)
-    bottom = _HEADING + len(panel.bars) * _ROW
-    yield _line(_LABEL_WIDTH, _HEADING - 4, bottom, "rule")
+    for number, line in enumerate(panel.lines):
+        top = _HEADING + number * _ROW
+        if isinstance(line, Heading):
+            yield _text(zero - 8, top + _BAR - 2, line.text, "note", "end")
+            continue
+        width = round(space * line.value / largest, 1)
+        yield from _draw_bar(line, zero, top, width, space if panel.limit else width)
+    bottom = _HEADING + len(panel.lines) * _ROW
+    yield _line(zero, bottom, "rule")
     if panel.limit is not None:
-        across = round(_LABEL_WIDTH + _BAR_SPACE * panel.limit / largest)
-        yield _line(across, _HEADING - 4, bottom, "limit", ' stroke-dasharray="4 3"')
+        across = round(zero + space * panel.limit / largest)
+        yield _line(across, bottom, "limit", ' stroke-dasharray="4 3"')
         yield _text(across, bottom + 11, "promised", "warn", "middle")
 
 
-def _draw_bar(bar: Bar, top: int, share: float) -> Iterator[str]:
-    width, middle = round(_BAR_SPACE * share, 1), top + _BAR - 2
-    strong = "strong" if bar.ours else ""
-    yield _text(_LABEL_WIDTH - 8, middle, bar.label, strong, "end")
+def _draw_bar(bar: Bar, zero: int, top: int, width: float, figure: float) -> Iterator[str]:
+    """Yield a bar and its texts; ``figure`` is how far behind zero the text of its value is."""
+    middle, strong = top + _BAR - 2, "strong" if bar.ours else ""
+    yield _text(zero - 8, middle, bar.label, strong, "end")
     kind = "ours" if bar.ours else "other"
-    yield f'<rect class="{kind}" x="{_LABEL_WIDTH}" y="{top}" width="{width}" height="{_BAR}"/>'
-    yield _text(_LABEL_WIDTH + width + 6, middle, bar.shown, strong)
+    yield f'<rect class="{kind}" x="{zero}" y="{top}" width="{width}" height="{_BAR}"/>'
+    yield _text(zero + figure + 6, middle, bar.shown, strong)
 
 
 def _text(left: float, top: float, text: str, kind: str, anchor: str = "start") -> str:
@@ -106,5 +127,6 @@ def _text(left: float, top: float, text: str, kind: str, anchor: str = "start") 
     return f'<text x="{left}" y="{top}"{chosen} text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _line(left: float, top: float, bottom: float, kind: str, more: str = "") -> str:
+def _line(left: float, bottom: float, kind: str, more: str = "") -> str:
+    top = _HEADING - 4
     return f'<line class="{kind}" x1="{left}" y1="{top}" x2="{left}" y2="{bottom}"{more}/>'

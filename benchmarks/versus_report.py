@@ -1,12 +1,13 @@
 """The table, the promises and the plot of the comparison with the alternatives."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from benchmarks.alternatives.rows import ALONE, OURS, SDK, SDK_CONNECTED
 from benchmarks.harness import kept, median, table
-from benchmarks.plot import Bar, Panel, draw
+from benchmarks.plot import Bar, Heading, Panel, draw
 
 SDK_TIMES = 8.0
 """By so much the dispatcher sends faster than the official SDK where no quota limits either."""
@@ -59,13 +60,13 @@ def sdk_cells(rows: Sequence[Row]) -> Iterator[list[object]]:
         for sdk in (SDK, SDK_CONNECTED):
             ratios = sdk_ratios(rows, world, sdk.name)
             if ratios:
-                shown = ", ".join(f"{ratio:.1f}" for ratio in ratios)
+                listed = ", ".join(f"{ratio:.1f}" for ratio in ratios)
                 promised = f">= {SDK_TIMES:.0f}" if (world, sdk) == ("latency", SDK) else "-"
                 yield [
                     world,
                     f"{ALONE.name} / {sdk.name}",
                     f"{median(ratios):.1f}",
-                    shown,
+                    listed,
                     promised,
                 ]
 
@@ -125,33 +126,33 @@ def plot(rows: Sequence[Row]) -> str:
     return draw(
         "The dispatcher and what people run instead",
         [
-            _panel("CPU time for a contact, µs", "nothing limits, no faults", plain, cpu),
             _panel(
-                "Requests for a delivered message", "with faults and a quota", faults,
-                requests_per_message, digits=2,
+                "Requests for a person reached", "faults, a quota", faults, requests_per_message
             ),
-            _panel("People written to twice", _PER_THOUSAND, faults, _share("twice"), digits=1),
-            _panel("People missed", _PER_THOUSAND, faults, _share("missed"), digits=1),
+            _panel("CPU time for a contact, µs", "no faults, no quota", plain, cpu),
+            _panel("People written to twice, of 1,000", "faults, a quota", faults, _share("twice")),
+            _panel("People missed, of 1,000", "faults, a quota", faults, _share("missed")),
         ],
-    )  # fmt: skip
-
-
-_PER_THOUSAND = "of 1,000, with faults and a quota"
+    )
 
 
 def _share(key: str) -> Callable[[Row], float]:
     return lambda row: 1000 * total(row, key) / (row["contacts"] * len(row["runs"]))
 
 
-def _panel(
-    title: str, note: str, rows: Sequence[Row], figure: Callable[[Row], float], digits: int = 0
-) -> Panel:
-    bars = [
-        Bar(_label(row), figure(row), f"{figure(row):,.{digits}f}", row["name"] in OURS)
-        for row in rows
-    ]
-    return Panel(title, note, bars)
+def _panel(title: str, note: str, rows: Sequence[Row], figure: Callable[[Row], float]) -> Panel:
+    lines: list[Bar | Heading] = []
+    for dialect, those in groupby(rows, lambda row: row["dialect"]):
+        lines.append(Heading(f"in {dialect}"))
+        for row in those:
+            value = figure(row)
+            lines.append(Bar(row["name"], value, shown(value), row["name"] in OURS))
+    return Panel(title, note, lines)
 
 
-def _label(row: Row) -> str:
-    return row["name"] + (" (genesys)" if row["dialect"] == "genesys" else "")
+def shown(value: float) -> str:
+    """Return a figure with three digits or a few more, and without a zero that says nothing."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    digits = 2 if value < 10 else 1
+    return f"{value:.{digits}f}".removesuffix("." + digits * "0")

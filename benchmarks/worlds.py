@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dispatcher.sandbox.contact_files import write_contacts
+from dispatcher.sandbox.conversation_kinds import KINDS, OPEN_STATES, kind_name
 from dispatcher.sandbox.scenario.scenario import load
+from dispatcher.sandbox.world.ids import address
 from tests.support.sandbox_process import DEMO_SCENARIO
 
 SEED = 12
+EXPORTED = ("address", "session_status")
+"""Columns of what was known when the contacts were exported; it may have changed since."""
 
 UNLIMITED = """
 [rate]
@@ -99,7 +103,7 @@ class World:
         path.parent.mkdir()
         with (folder / f"{self.name}.csv").open(newline="") as lines, path.open("w") as file:
             rows = csv.DictReader(lines)
-            writer = csv.DictWriter(file, rows.fieldnames or ())
+            writer = csv.DictWriter(file, [*(rows.fieldnames or ()), *EXPORTED])
             writer.writeheader()
             writer.writerows(renamed(rows, number))
         return path
@@ -108,13 +112,23 @@ class World:
 def renamed(rows: Iterator[dict[str, str]], number: int) -> Iterator[dict[str, str]]:
     """Yield the rows with conversations of their own: same kinds, same order, other ids.
 
-    A conversation remembers what happened to it, so that no two runs may have the same one.
+    A conversation remembers what happened to it, so that no two runs may have the same one. The
+    columns `EXPORTED` are what an export knows of the session; most alternatives have no use for
+    them.
     """
     for row, index in zip(rows, itertools.count(), strict=False):
         old = row["conversation_id"]
         new = f"{old.partition('-')[0]}-{number:08x}-{index}"
         external = row["external_contact_id"].replace(old, new)
-        yield {**row, "conversation_id": new, "external_contact_id": external}
+        kind = KINDS[kind_name(new)]
+        status = "open" if kind.state in OPEN_STATES else kind.state
+        exported = (address(new) if kind.reachable else "", status)
+        yield {
+            **row,
+            "conversation_id": new,
+            "external_contact_id": external,
+            **dict(zip(EXPORTED, exported, strict=True)),
+        }
 
 
 def worlds(plain: int, latency: int, demo: int) -> tuple[World, ...]:

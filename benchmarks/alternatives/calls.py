@@ -25,7 +25,10 @@ def text_for(row: Row) -> str:
 class Calls(Protocol):
     """Paths and bodies of one dialect."""
 
-    token_path: str
+    @property
+    def token_path(self) -> str:
+        """The path that grants tokens."""
+        ...
 
     def check_path(self, row: Row) -> str:
         """Return the path that shows the state of the row's conversation."""

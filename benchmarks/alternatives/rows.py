@@ -130,7 +130,13 @@ SDK_CONNECTED = Script(
 ALONE = Dispatcher("dispatcher")
 SHARED = Dispatcher("dispatcher, shared checks", {"platform.states_per_call": "auto"})
 LEARNING = Dispatcher(
-    "dispatcher, learn", {"platform.states_per_call": "auto", "platform.first_call": "learn"}
+    "dispatcher, learn",
+    {
+        "platform.states_per_call": "auto",
+        "platform.first_call": "learn",
+        "source.alike_columns": '["session_status"]',
+    },
+    dialects=("messaging",),
 )
 OURS = frozenset({ALONE.name, SHARED.name, LEARNING.name})
 """The names of the dispatcher's rows."""

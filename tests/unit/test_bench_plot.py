@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.plot import WIDTH, Bar, Panel, draw
+from benchmarks.plot import WIDTH, Bar, Heading, Panel, draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 PANEL = Panel(
@@ -48,6 +48,13 @@ def test_zeros_are_drawn_as_no_bar():
     """A panel where everything is zero has bars without length."""
     (bar,) = bars(drawn(Panel("Twice", "", [Bar("ours", 0.0, "0")])))
     assert float(bar.get("width")) == 0.0
+
+
+def test_a_heading_takes_a_line():
+    """What is below it moves down."""
+    root = drawn(Panel("Requests", "", [Heading("in genesys"), *PANEL.bars]))
+    assert float(bars(root)[0].get("y")) > float(bars(drawn(PANEL))[0].get("y"))
+    assert "in genesys" in [text.text for text in root.iter(f"{SVG}text")]
 
 
 def test_it_is_readable_in_the_dark():

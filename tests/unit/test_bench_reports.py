@@ -52,6 +52,15 @@ def test_the_dispatcher_promises_nobody_twice_and_nobody_missed(people, broken):
     assert not list(versus_report.broken_promises([row(BARE.name, 1, **people)]))
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.333, "0.33"), (4.064, "4.06"), (21.0, "21"), (234.4, "234"), (6260, "6,260")],
+)
+def test_a_figure_has_about_three_digits(value, text):
+    """In the plot."""
+    assert versus_report.shown(value) == text
+
+
 def grown(*runs):
     sizes = {size: [{"seconds": 1.0, "cpu_us": us} for us in cpu] for size, cpu in runs}
     return {"part": "campaigns", "count": 1000, "sizes": sizes}

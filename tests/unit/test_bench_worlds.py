@@ -23,21 +23,26 @@ def test_every_run_has_the_same_contacts_with_conversations_of_its_own(tmp_path)
     assert [row["first_name"] for row in first] == [row["first_name"] for row in second]
 
 
-def test_the_identity_of_a_row_goes_with_its_conversation():
-    """A row that names the wrong person still does, one that names nobody still does."""
+def test_what_a_row_says_goes_with_its_conversation():
+    """A row that names the wrong person or nobody still does, and the session's state is added."""
     rows = [
         {"conversation_id": "ended-ff-7", "external_contact_id": "x-ended-ff-7"},
         {"conversation_id": "swapped-ff-8", "external_contact_id": "x-somebody-else-swapped-ff-8"},
         {"conversation_id": "noidentity-ff-9", "external_contact_id": ""},
+        {"conversation_id": "noaddress-ff-1", "external_contact_id": "x-noaddress-ff-1"},
+        {"conversation_id": "ringing-ff-2", "external_contact_id": "x-ringing-ff-2"},
     ]
-    assert list(renamed(iter(rows), 3)) == [
-        {"conversation_id": "ended-00000003-0", "external_contact_id": "x-ended-00000003-0"},
-        {
-            "conversation_id": "swapped-00000003-1",
-            "external_contact_id": "x-somebody-else-swapped-00000003-1",
-        },
-        {"conversation_id": "noidentity-00000003-2", "external_contact_id": ""},
-    ]
+    copied = [tuple(row.values()) for row in renamed(iter(rows), 3)]
+    assert copied == [
+        ("ended-00000003-0", "x-ended-00000003-0", "a-ended-00000003-0", "ended"),
+        (
+            "swapped-00000003-1", "x-somebody-else-swapped-00000003-1",
+            "a-swapped-00000003-1", "ended",
+        ),
+        ("noidentity-00000003-2", "", "a-noidentity-00000003-2", "ended"),
+        ("noaddress-00000003-3", "x-noaddress-00000003-3", "", "ended"),
+        ("ringing-00000003-4", "x-ringing-00000003-4", "a-ringing-00000003-4", "open"),
+    ]  # fmt: skip
 
 
 def test_faults_are_added_to_the_demo(tmp_path):
