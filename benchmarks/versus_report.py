@@ -24,7 +24,9 @@ Row = Mapping[str, Any]
 def report(rows: Sequence[Row], plots: Path) -> dict[str, Any]:
     """Print the table and the promises, draw the plot, and return the result."""
     print(table([HEAD, *map(cells, rows)]))
-    print(table([SDK_HEAD, *sdk_cells(rows)]))
+    times = list(sdk_cells(rows))
+    if times:
+        print(f"\n{table([SDK_HEAD, *times])}")
     broken = list(broken_promises(rows))
     for sentence in broken:
         print(f"Broken promise: {sentence}")
