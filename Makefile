@@ -38,7 +38,7 @@ check: $(VENV)/.dev
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.support.wording
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 crash: $(VENV)/.dev
@@ -57,6 +57,7 @@ lock: $(VENV)/.dev
 	$(COMPILE) -o requirements/base.txt pyproject.toml
 	$(COMPILE) --extra dev -c requirements/base.txt -c requirements/build.txt \
 		-o requirements/dev.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt -o requirements/bench.txt requirements/bench.in
 
 clean:
 	rm -rf $(VENV) build dist var dispatcher.egg-info .pytest_cache .mypy_cache .ruff_cache \
@@ -82,4 +83,9 @@ $(VENV)/.dev: requirements/build.txt requirements/dev.txt pyproject.toml | $(BIN
 	@echo "Installing what a run, the checks and the tests need ..."
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@$(PROJECT)
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	@echo "Installing what the benchmarks compare with ..."
+	@$(INSTALL) --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -18,12 +18,9 @@ from tests.support.scenario_runner import CREDENTIALS
 
 RESULTS = ROOT / "var" / "benchmarks"
 
-CONFIG = """
-campaign = "bench"
+SETTINGS = """
 [message]
 text = "Hello {{first_name}}"
-[source]
-path = "{contacts}"
 [platform]
 base_url = "{url}"
 requests_per_minute = 10000000
@@ -36,13 +33,19 @@ statsd_port = {statsd_port}
 log_format = "json"
 log_file = "{log}"
 """
+"""Everything on, but for the campaign and its source."""
+CAMPAIGN = """
+campaign = "bench"
+[source]
+path = "{contacts}"
+"""
 
 
 def write_config(folder: Path, name: str, **values: object) -> Path:
     """Write a configuration with everything on, and return its path."""
     path = folder / f"{name}.toml"
     given = {"ledger": folder / f"{name}.db", "log": folder / f"{name}.log", **values}
-    path.write_text(CONFIG.format(**given))
+    path.write_text((CAMPAIGN + SETTINGS).format(**given))
     return path
 
 
@@ -53,16 +56,31 @@ def contacts(folder: Path, name: str, count: int, seed: int) -> Path:
     return path
 
 
-def measured(script: str, *arguments: object) -> dict[str, Any]:
-    """Run a script of this folder in a process of its own and return what it prints."""
+def measured(
+    script: str, *arguments: object, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Run a script of this folder in a process of its own and return what it prints.
+
+    ``environment`` is added to its variables.
+    """
     command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
-    environment = {**clean_environment(), **CREDENTIALS, "PYTHONPATH": str(ROOT)}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    variables = {**clean_environment(), **CREDENTIALS, "PYTHONPATH": os.pathsep.join(paths)}
+    variables |= environment or {}
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables
     )
     if done.returncode:
         raise RuntimeError(f"{script} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def as_environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the variables that set such settings as ``engine.workers``."""
+    return {
+        f"DISPATCHER__{key.upper().replace('.', '__')}": str(value)
+        for key, value in settings.items()
+    }
 
 
 def cpu_share(sandbox: SandboxProcess, since: tuple[float, float]) -> float:
@@ -95,3 +113,9 @@ def keep(name: str, result: Mapping[str, Any]) -> Path:
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
     path.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
     return path
+
+
+def kept(name: str) -> dict[str, Any] | None:
+    """Return the last result of that name; None if there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None

@@ -53,7 +53,7 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
         with sandbox(SCENARIOS / "bench.toml", folder / "effects.jsonl") as world:
             figures["first send"] = _measure_sides(folder, filled, repeats, world, 200, _first_send)
             figures["whole run"] = _measure_sides(folder, filled, repeats * 3, world, count, _whole)
-            figures["moving, a contact"] = {"filled": [_merge_all(filled) / count]}
+            figures["moving, a contact"] = {"filled": [merge_staged_rows(filled) / count]}
         figures["claim"] = _claims(folder, filled, repeats, _claim)
         figures["claim, answered"] = _claims(folder, filled, repeats, _answered_claim)
     return _report(rows, figures)
@@ -70,7 +70,7 @@ def _measure_sides(
     for number in range(-1, repeats):
         for side in SIDES[:: -1 if number % 2 else 1]:
             if side == "filled":
-                _merge_all(filled)
+                merge_staged_rows(filled)
             name = f"{measure.__name__}-{side}-{number}"
             source = contacts(folder, name, count, crc32(name.encode()))
             ledger = filled if side == "filled" else folder / f"{name}.db"
@@ -88,7 +88,7 @@ def _measure_sides(
     return found
 
 
-def _merge_all(ledger: Path) -> float:
+def merge_staged_rows(ledger: Path) -> float:
     """Merge all staged rows, as an idle dispatcher would; return the seconds."""
     began = time.perf_counter()
     with closing(open_for_writing(ledger)) as connection:

@@ -5,46 +5,59 @@ Results are printed as Markdown tables and kept as JSON in var/benchmarks/.
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from benchmarks import ledger, memory, overhead, quota, reading, requests
+from benchmarks import growth, ledger, memory, overhead, quota, reading, requests, versus
+from benchmarks.harness import RESULTS
 
-NAMES = ("overhead", "quota", "memory", "ledger", "reading", "requests")
+Options = argparse.Namespace
+BENCHMARKS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
+    "overhead": lambda o: overhead.run(o.contacts, o.repeats or 5),
+    "quota": lambda o: quota.run(o.seconds),
+    "memory": lambda o: memory.run((10_000, o.rows or 1_000_000)),
+    "ledger": lambda o: ledger.run(o.rows or 10_000_000, o.contacts, o.repeats or 5),
+    "reading": lambda o: reading.run(o.rows or 200_000, o.repeats or 5),
+    "requests": lambda o: requests.run(o.rows or 5_000),
+    "versus": lambda o: versus.run(o.parts, o.repeats or 3, plots=o.plots),
+    "growth": lambda o: growth.run(
+        o.parts, o.repeats or 3, o.contacts, rows=o.rows, ledgers=o.ledgers, plots=o.plots
+    ),
+}
+PARTS = (*versus.PARTS, *growth.PARTS)
 
 
 def main() -> None:
     """Run what was asked for."""
+    options = _parser().parse_args()
+    worse = []
+    for name in options.names or BENCHMARKS:
+        print(f"\n## {name}\n", flush=True)
+        if not BENCHMARKS[name](options)["holds"]:
+            worse.append(name)
+    if worse:
+        sys.exit(f"worse than promised: {', '.join(worse)}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which ones; all by default")
-    parser.add_argument(
-        "--contacts", type=int, default=20_000, help="of each overhead and ledger run"
-    )
-    parser.add_argument("--repeats", type=int, default=5, help="of each pair that is compared")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each quota case")
-    parser.add_argument(
+    add = parser.add_argument
+    add("names", nargs="*", choices=[*BENCHMARKS, []], help="which ones; all by default")
+    add("--contacts", type=int, default=20_000, help="of an overhead, ledger or growth run")
+    add("--repeats", type=int, help="of what is compared: 5 times; versus and growth: 3")
+    add("--seconds", type=float, default=60.0, help="of each quota case")
+    add(
         "--rows",
         type=int,
         help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 5,000",
     )
-    given = parser.parse_args()
-    worse = []
-    for name in given.names or NAMES:
-        print(f"\n## {name}\n", flush=True)
-        if name == "overhead":
-            result = overhead.run(given.contacts, given.repeats)
-        elif name == "quota":
-            result = quota.run(given.seconds)
-        elif name == "memory":
-            result = memory.run((10_000, given.rows or 1_000_000))
-        elif name == "reading":
-            result = reading.run(given.rows or 200_000, given.repeats)
-        elif name == "requests":
-            result = requests.run(given.rows or 5_000)
-        else:
-            result = ledger.run(given.rows or 10_000_000, given.contacts, given.repeats)
-        if not result["holds"]:
-            worse.append(name)
-    if worse:
-        sys.exit(f"worse than promised: {', '.join(worse)}")
+    add("--parts", nargs="+", choices=PARTS, default=[], help="of versus or growth; all by default")
+    add("--plots", type=Path, default=RESULTS, help="the folder that versus and growth draw into")
+    add(
+        "--ledgers", type=Path, help="a folder where growth keeps its filled ledgers and finds them"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import dispatcher.telemetry.metrics.dogstatsd  # noqa: F401 - imported late by a run, and slow to import
 from dispatcher import app
+from dispatcher.ports import Totals
 from dispatcher.settings import load
 
 
@@ -22,22 +24,29 @@ def main(config: Path, out: Path | None) -> None:
         profile.disable()
         profile.dump_stats(out)
     seconds = time.perf_counter() - start
-    delivered = sum(
-        number
-        for totals in result.totals.values()
-        for (status, _), number in totals.by_status.items()
-        if status in ("notified", "opened")
-    )
+    delivered = _count(result.totals, "notified", "opened")
     print(
         json.dumps(
             {
                 "contacts": delivered,
+                "in_doubt": _count(result.totals, "in_doubt")
+                + _count(result.totals, "parked", reason="in_doubt"),
                 "seconds": seconds,
                 "cpu_seconds": _cpu() - cpu,
                 "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "ending": result.ending,
             }
         )
+    )
+
+
+def _count(by_campaign: Mapping[str, Totals], *statuses: str, reason: str = "") -> int:
+    """Return how many contacts have one of the statuses, and the reason if there is one."""
+    return sum(
+        number
+        for totals in by_campaign.values()
+        for (status, why), number in totals.by_status.items()
+        if status in statuses and reason in ("", why)
     )
 
 

@@ -18,6 +18,12 @@ from dispatcher.telemetry.stats.as_json import as_json
 from dispatcher.telemetry.stats.merge import merge_snapshots
 from dispatcher.telemetry.stats.run_stats import RunStats, Snapshot
 
+FLUSH_SECONDS = 0.5
+"""How often the metrics of a campaign leave."""
+CAMPAIGNS_AT_THAT_PACE = 10
+"""With more campaigns each leaves more seldom, so that all together leave no oftener."""
+SLOWEST_FLUSH_SECONDS = 5.0
+"""The longest pause; an agent itself forwards every 10 seconds."""
 EVERY_CAMPAIGN = "*"
 """The campaign that the log names for an event of the whole run."""
 
@@ -75,6 +81,15 @@ class RunTelemetry:
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
         dialect = self._settings.platform.dialect
         agent, clients = make_agent(self._settings), self._clients
-        sink = StatsdSink(agent, campaign=campaign, dialect=dialect, clients=clients)
+        sink = StatsdSink(
+            agent, campaign=campaign, dialect=dialect, clients=clients,
+            flush_seconds=flush_seconds(len(self._names)),
+        )  # fmt: skip
         stack.callback(sink.close)
         return sink
+
+
+def flush_seconds(campaigns: int) -> float:
+    """Return how often the metrics of each of so many campaigns leave."""
+    seconds = FLUSH_SECONDS * max(1.0, campaigns / CAMPAIGNS_AT_THAT_PACE)
+    return min(seconds, SLOWEST_FLUSH_SECONDS)

@@ -37,14 +37,15 @@ class Pipeline:
         self._clock = clock
         self._options = options
         self._scheduler = _scheduler(campaigns, options)
-        self._claim_order = (
-            sorted(campaigns, key=lambda campaign: -campaign.weight.priority)
-            if options.by_priority
-            else campaigns
-        )
+        self._claim_order = list(enumerate(campaigns))
+        if options.by_priority:
+            self._claim_order.sort(key=lambda numbered: -numbered[1].weight.priority)
         # The queue has as many _TAKE as all campaigns together have claims in ``ready``: whatever
         # changes one of them changes the other before the next await.
         self._queue: asyncio.Queue[bool] = asyncio.Queue()
+        # The indexes of the campaigns with claims in ``ready``, kept so that no contact costs a
+        # look at every campaign.
+        self._waiting: dict[int, None] = {}
         self._stopping = asyncio.Event()
         self._failed = False
         self._wanted = asyncio.Event()
@@ -194,7 +195,7 @@ class Pipeline:
     async def _supply(self) -> bool:
         """Let each campaign claim what it has room for; True if any has new claims."""
         supplied = False
-        for campaign in self._claim_order:
+        for number, campaign in self._claim_order:
             room = campaign.prefetch_room()
             claims = await campaign.claims(room) if room > 0 else ()
             if campaign.paused_at is not None:
@@ -202,6 +203,8 @@ class Pipeline:
                 await campaign.release_ahead()
                 continue
             campaign.ready.extend(claims)
+            if claims:
+                self._waiting[number] = None
             for _ in claims:
                 self._queue.put_nowait(_TAKE)
             supplied = supplied or bool(claims)
@@ -252,8 +255,7 @@ class Pipeline:
 
     async def _work(self) -> None:
         while await self._queue.get() is _TAKE:
-            campaign = self._next_campaign()
-            claim = campaign.ready.popleft()
+            campaign, claim = self._next_claim()
             campaign.in_flight += 1
             try:
                 await campaign.delivery.deliver(claim)
@@ -263,12 +265,14 @@ class Pipeline:
             if len(campaign.ready) <= campaign.low_mark or not campaign.in_flight:
                 self._wanted.set()
 
-    def _next_campaign(self) -> CampaignRun:
-        """Choose the campaign whose contact is next; at least one has a claim ready."""
-        if self._scheduler is None:
-            return self._campaigns[0]
-        waiting = [number for number, campaign in enumerate(self._campaigns) if campaign.ready]
-        return self._campaigns[self._scheduler.next(waiting)]
+    def _next_claim(self) -> tuple[CampaignRun, Claim]:
+        """Take the next claim; at least one campaign has one ready."""
+        number = 0 if self._scheduler is None else self._scheduler.next(self._waiting)
+        campaign = self._campaigns[number]
+        claim = campaign.ready.popleft()
+        if not campaign.ready:
+            del self._waiting[number]
+        return campaign, claim
 
     async def _drain(self, workers: list[asyncio.Task[None]]) -> bool:
         """Begin the drain: release ready claims, let the workers finish; False if cut off."""
@@ -288,6 +292,7 @@ class Pipeline:
         """Take the claims that are ready away from the workers."""
         claims = list(campaign.ready)
         campaign.ready.clear()
+        self._waiting.pop(self._campaigns.index(campaign), None)
         for _ in claims:
             self._queue.get_nowait()
         return claims

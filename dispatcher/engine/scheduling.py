@@ -1,6 +1,6 @@
 """Which campaign's contact is next, where several campaigns share the workers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,7 @@ EQUAL_WEIGHT = Weight()
 class Scheduler(Protocol):
     """Decides which campaign's contact is next."""
 
-    def next(self, waiting: Sequence[int]) -> int:
+    def next(self, waiting: Collection[int]) -> int:
         """Return one of ``waiting``: indexes of campaigns with ready claims, never empty."""
         ...
 
@@ -40,13 +40,15 @@ class StrideScheduler:
         self._passes = [0.0] * len(shares)
         self._virtual_time = 0.0
 
-    def next(self, waiting: Sequence[int]) -> int:
+    def next(self, waiting: Collection[int]) -> int:
         """Choose the campaign with the smallest pass, and move its pass on by a stride."""
         passes = self._passes
-        for index in waiting:
-            earliest = self._virtual_time - CREDIT * self._strides[index]
-            passes[index] = max(passes[index], earliest)
-        chosen = min(waiting, key=passes.__getitem__)
+        while True:  # of many campaigns hardly one is too far behind: only the chosen one may be
+            chosen = min(waiting, key=passes.__getitem__)
+            earliest = self._virtual_time - CREDIT * self._strides[chosen]
+            if passes[chosen] >= earliest:
+                break
+            passes[chosen] = earliest
         self._virtual_time = max(self._virtual_time, passes[chosen])
         passes[chosen] += self._strides[chosen]
         return chosen
@@ -59,7 +61,7 @@ class PriorityScheduler:
         self._priorities = tuple(priorities)
         self._schedulers = {priority: StrideScheduler(shares) for priority in priorities}
 
-    def next(self, waiting: Sequence[int]) -> int:
+    def next(self, waiting: Collection[int]) -> int:
         """Choose among the waiting campaigns of the highest priority."""
         highest = max(self._priorities[index] for index in waiting)
         return self._schedulers[highest].next(

@@ -65,3 +65,20 @@ def test_nobody_is_ever_far_from_its_share(shares, data):
     got = Counter(choices(scheduler, everybody, turns))
     by_share = [got[number] / share for number, share in enumerate(shares)]
     assert max(by_share) - min(by_share) <= 1 / min(shares) + 1e-6
+
+
+@given(
+    strides=st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=1, max_size=5),
+    turns=st.lists(st.sets(st.integers(0, 4), min_size=1), max_size=60),
+)
+def test_only_the_chosen_campaign_is_examined_for_its_credit(strides, turns):
+    """The choice is that of a scheduler which limits the credit of all that wait, every time."""
+    scheduler, passes, now = StrideScheduler(strides), [0.0] * len(strides), 0.0
+    for turn in turns:
+        waiting = sorted({index % len(strides) for index in turn})
+        for index in waiting:
+            passes[index] = max(passes[index], now - CREDIT / strides[index])
+        chosen = min(waiting, key=passes.__getitem__)
+        now = max(now, passes[chosen])
+        passes[chosen] += 1 / strides[chosen]
+        assert scheduler.next(waiting) == chosen

@@ -66,6 +66,11 @@ class CircuitBreaker:
         """Return True if the contact may make a request now."""
         return (self.reason is None and not self._pending_verdicts) or self._probe == contact_id
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether every contact may make a request; ``on_change`` is called when it changes."""
+        return self.reason is None and not self._pending_verdicts
+
     def is_probe(self, contact_id: int) -> bool:
         """Return True if the contact is the one that tests recovery."""
         return self._probe == contact_id
