@@ -35,8 +35,9 @@ class RecordCandidates:
         if room <= 0:
             return []
         known = await self._ledger.recent_conversations(self._clock.time(), POOL)
-        turn = self._offset % len(known) if known else 0
-        order = [*known[:NEWEST], *self._lively, *known[turn:], *known[:turn]]
+        newest, rest = known[:NEWEST], known[NEWEST:]
+        turn = self._offset % len(rest) if rest else 0
+        order = [*newest, *self._lively, *rest[turn:], *rest[:turn]]
         named = {canonical_id(id_) for id_ in without}
         unique = dict.fromkeys(canonical_id(id_) for id_ in order)
         chosen = list(islice((id_ for id_ in unique if id_ not in named), room))

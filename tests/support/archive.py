@@ -31,6 +31,11 @@ class Archive:
         message = PastMessage(name or f"m-{number}", outbound=True, at=at, text=text)
         self.kept.append(Kept(conversation or f"late-{number}", previous, identity, message))
 
+    def answer(self, conversation, at):
+        """Add a message of a guest's."""
+        message = PastMessage(f"in-{len(self.kept)}", outbound=False, at=at, text="Thanks")
+        self.kept.append(Kept(conversation, None, None, message))
+
     def show(self, conversations, previous, now, people=()):
         """Answer a look back."""
         shown = [item for item in self.kept if item.message.at + self.lag <= now]

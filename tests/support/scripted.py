@@ -75,7 +75,8 @@ class ScriptedPlatform:
     renewal. ``missing`` is what `verify` finds missing, or the exception that it raises. A
     renewal takes ``renewal`` seconds; the tokens are only numbers. Messages that were taken are
     in its ``archive``, which answers the look backs unless ``look_answer`` is set; the answer to
-    more than ``most_queries`` queries has no conversations.
+    more than ``most_queries`` queries has no conversations. ``watermark`` returns the newest record
+    and the statement for a query for them.
     """
 
     def __init__(self, answer=None, latency=0.05):
@@ -89,6 +90,8 @@ class ScriptedPlatform:
         self.archive = Archive()
         self.look_answer = None
         self.most_queries = MAX_LOOK_BACK_IDS
+        self.watermark = lambda _query: (None, None)
+        self.watermark_queries = []
         self.expired = False
         """Set by a script whose token dies; a renewal, which takes ``renewal``, ends it."""
         self.renewal = 0.0
@@ -124,6 +127,10 @@ class ScriptedPlatform:
         )
         if len(queries) > self.most_queries:
             answer = Answer(200, from_platform=True)
+        if watermark is not None:
+            self.watermark_queries.append(watermark)
+            newest, stated = self.watermark(watermark)
+            answer = replace(answer, newest_record=newest, complete_until=stated)
         request = Request(Step.LOOK_BACK, None, self._now(), (conversations, previous), self.token)
         return await self._end(request, answer)
 
