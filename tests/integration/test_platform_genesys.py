@@ -43,7 +43,7 @@ def get(conversation_id):
 
 
 @asynccontextmanager
-async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
+async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True, refused=None):
     """The adapter before a server that answers, by method and target, what the test sets.
 
     A list is said one after the other, its last one for ever; anything else is a 404.
@@ -78,6 +78,7 @@ async def org(said, *, sender=WEB, lineage="none", clock=None, renew=True):
             lineage,
             lambda *lost_one: lost.append(lost_one),
             QuotaPacer(PLENTY, 60.0, clock),
+            on_no_evidence=lambda *why: refused.append(why),
         )
         platform = GenesysPlatform(http, keeper, options, clock)
         server.lost, server.said = lost, said
