@@ -289,7 +289,7 @@ class Ledger(Protocol):
         """Return conversations of which the platform may have new records, the likeliest first.
 
         They are those of the campaign's contacts that wait for their sessions after ``now``, and
-        those that took the last messages of all campaigns; up to ``limit`` of each kind.
+        those that took the last messages of all campaigns; ``limit`` of each kind are considered.
         """
         ...
 

@@ -8,7 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.evidence import DeliveryWitness, digest
-from dispatcher.domain.progress import Progress
+from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ports import Batch, InDoubtContact, Intent, KnownEffects, LedgerError, Settlement
@@ -207,3 +207,18 @@ async def test_witnesses_are_the_first_messages_after_a_time(ledger):
     assert [item.message_id for item in await ledger.witnesses(NOW + 6, 9)] == ["m-6", "m-7"]
     assert await ledger.witnesses(NOW + 7, 9) == []
     assert len(await ledger.witnesses(0.0, 99)) == 7
+
+
+async def test_conversations_that_may_have_new_records(ledger):
+    """Sessions that are waited for, then where our messages went, the last one first."""
+    claims = (await ledger.admit(Batch([contact(n) for n in range(1, 7)]), NOW, 5)).claims
+    for claim, at in zip(claims[:2], (NOW - 9, NOW - 5), strict=True):
+        await ledger.intend(Intent(claim.id, Step.NOTIFY, Notify("c"), at, claim.progress))
+        await ledger.settle(end(claim, claim.contact.conversation_id, "m"))
+    for claim, progress in zip(
+        claims[2:], (Progress(engaged_since=1.0), Progress(not_ended_since=1.0), NEW), strict=True
+    ):
+        await ledger.defer(claim.id, NOW + 10 - claim.id, progress)
+    assert await ledger.recent_conversations(NOW, 9) == ["c-4", "c-3", "c-2", "c-1"]
+    assert (await ledger.recent_conversations(NOW, 1))[-1] == "c-2"
+    assert await ledger.recent_conversations(NOW + 99, 9) == ["c-2", "c-1"]

@@ -132,6 +132,25 @@ async def test_from_the_token_to_the_analytics_without_an_error(tmp_path):
     assert {effect["text"] for effect in effects} == {"Hello"}
 
 
+async def test_up_to_when_records_are_complete_and_who_else_talks():
+    """The statement of the platform, and the newest conversation of anybody."""
+    traffic = {"others_seconds": 0.05}
+    async with client(analytics={"availability_lag_seconds": 600}, traffic=traffic) as c:
+        read = c.analytics.get_analytics_conversations_details_jobs_availability
+        stated = (await c.call(read)).data_availability_date
+        assert timedelta(seconds=599) < datetime.now(UTC) - stated < timedelta(seconds=610)
+        await asyncio.sleep(0.3)
+        asked = query()
+        asked.segment_filters, asked.order, asked.order_by = None, "desc", "conversationStart"
+        asked.paging.page_size = 2
+        asked.interval = f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}/" + (
+            f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+        )
+        found = await c.call(c.analytics.post_analytics_conversations_details_query, asked)
+        newest, older = [row.conversation_start for row in found.conversations]
+        assert datetime.now(UTC) - timedelta(seconds=5) < older < newest <= datetime.now(UTC)
+
+
 async def test_every_kind_of_conversation_fits_the_models():
     """State checks and multi-get have no field and no value that the SDK does not know."""
     async with client() as c:

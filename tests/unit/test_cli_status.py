@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,11 +11,15 @@ from dispatcher.app.control import client
 from dispatcher.cli import cli
 from dispatcher.cli.commands import status as status_command
 from dispatcher.cli.config import LedgerOptions
-from dispatcher.domain.status import Reason, Status
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.decision import Notify
+from dispatcher.domain.doubts import Doubts
+from dispatcher.domain.progress import NEW, Progress
+from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
 from dispatcher.ledgers.read.status import CampaignStatus
-from dispatcher.ports import Backlog, Totals
+from dispatcher.ports import Backlog, Batch, Intent, Totals
 
 TOTALS = Totals(
     rows=9,
@@ -77,7 +82,8 @@ def invoke(*arguments):
 
 def test_a_status_is_the_same_after_the_socket():
     """What a program reads is all that the table shows."""
-    assert status.from_json(json.loads(json.dumps(status.to_json(STANDING)))) == STANDING
+    for shown in (STANDING, replace(STANDING, doubts=DOUBTS)):
+        assert status.from_json(json.loads(json.dumps(status.to_json(shown)))) == shown
 
 
 def test_json_has_every_figure(running):
@@ -98,6 +104,51 @@ def test_json_has_every_figure(running):
         }
     ]  # fmt: skip
     assert report["run"] == RUN
+
+
+DOUBTS = Doubts(3, last_sent=100.0, last_ended=110.0, next_look=120.0)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({}, "3 in doubt: the next run looks for them."),
+        (
+            {"records_until": 300.0},
+            (
+                "3 in doubt: the next run looks for them; waiting until the platform's records "
+                "reach 1970-01-01T00:05:00.000Z."
+            ),
+        ),
+        (
+            {"records_until": 300.0, "records_reach": 60.0, "parked_at": 3600.0},
+            (
+                "3 in doubt: waiting until the platform's records reach 1970-01-01T00:05:00.000Z "
+                "(so far 1970-01-01T00:01:00.000Z); the next look back is due at "
+                "1970-01-01T00:02:00.000Z; parked at 1970-01-01T01:00:00.000Z if no proof comes."
+            ),
+        ),
+    ],
+)
+def test_it_says_what_contacts_in_doubt_wait_for_and_until_when(known, said):
+    """As much of it as is known."""
+    assert status_command.doubtful(replace(DOUBTS, **known)) == said
+
+
+async def test_the_configuration_says_until_when_records_must_reach(ledger, tmp_path):
+    """No dispatcher runs; the assumptions are those of the next run."""
+    async with await SqliteLedger.open(ledger, "c2") as opened:
+        contact = Contact("key", "conversation", "Hello")
+        (claim,) = (await opened.admit(Batch([contact]), 0.0, 1)).claims
+        await opened.intend(Intent(claim.id, Step.NOTIFY, Notify("conversation"), 100.0, NEW))
+        await opened.mark_in_doubt(claim.id, 120.0, Progress(sends=1, doubted_at=115.0))
+    (tmp_path / "dispatcher.toml").write_text('campaign = "c2"\nreconcile.max_lag_seconds = 20')
+    (campaign,) = json.loads(invoke("--json").stdout)["campaigns"]
+    assert campaign["in_doubt"] == {
+        "contacts": 1, "last_sent": 100.0, "last_ended": 115.0, "next_look": 120.0,
+        "records_until": 115.0 + 60 + 5 + 20, "records_reach": None, "parked_at": None,
+    }  # fmt: skip
+    assert "1 in doubt: the next run looks for them; waiting" in " ".join(invoke().stdout.split())
 
 
 def test_the_time_left_follows_from_the_quota_and_the_requests_so_far(running):
