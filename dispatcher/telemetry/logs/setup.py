@@ -50,6 +50,9 @@ how many contacts in doubt it has: they hold up the contacts of the same people.
 ``control.socket_moved`` (warning) says where the control socket is, and why, if none can be made
 beside the ledger.
 
+``reconcile.no_evidence`` (warning, once for each call) says that the platform refuses a call which
+only shows how far its records reach.
+
 The log contains ids, so that a contact can be followed, but no message texts, addresses and
 secrets. The platform's words are cut to 200 characters.
 """
