@@ -31,10 +31,8 @@ WITNESSES = 3
 """Messages that show how far analytics have caught up, for each of two moments."""
 RESERVED = 2 * WITNESSES + 10
 """Queries that are kept for records which show how far analytics have caught up."""
-MAX_BATCH = MAX_LOOK_BACK_IDS
-"""Contacts that one look back serves at most."""
-MIN_BATCH = 10
-"""The smallest batch, after an answer that was too large."""
+MIN_QUERIES = 10
+"""The fewest queries of a look back, after an answer that was too large."""
 
 _IDS = count(-1, -1)
 """Ids for breakers and permits; those of the ledger's contacts are above zero."""
@@ -70,24 +68,24 @@ class LookBackReader:
         self._id = next(_IDS)
         self.analytics_watermark = NEVER_SHOWN
         """The platform's time up to which its analytics have caught up, as far as is known."""
-        self.batch_size = MAX_BATCH
-        """Contacts that the next look back serves at most."""
+        self.batch_size = MAX_LOOK_BACK_IDS
+        """Queries of the next look back at most, so contacts that it serves."""
 
     async def read(self, contacts: Sequence[InDoubtContact]) -> LookBack | None:
         """Look back for the first of these contacts; None if nothing can be concluded now."""
         bounds = self._open_bounds(contacts)
         if bounds:
-            contacts = contacts[: MAX_BATCH - RESERVED]
+            contacts = contacts[: self.batch_size - min(RESERVED, self.batch_size // 2)]
         witnesses = await self._witnesses(bounds)
         queries = self._queries(contacts, witnesses)
         if not queries:
             return LookBack(self._platform_time.now(), (), contacts)
         queries += await self._records(queries)
         watermark = self._watermark_query(bounds)
-        answered = await self._request(queries, watermark, len(contacts))
+        answered = await self._request(queries, watermark)
         if answered is None:
             return None
-        self.batch_size = min(MAX_BATCH, self.batch_size * 2)
+        self.batch_size = min(MAX_LOOK_BACK_IDS, self.batch_size * 2)
         made_at, answer = answered
         shown = answer.past_conversations or ()
         self._learn(made_at, answer, newest_shown(shown, witnesses))
@@ -123,9 +121,11 @@ class LookBackReader:
         """Fill the look back with conversations that may have new records."""
         if self._policy.finds_newest or not self._uses(EvidenceKind.RECORDS):
             return []
-        room, since = MAX_LOOK_BACK_IDS - len(queries), min(query.since for query in queries)
+        room, since = self.batch_size - len(queries), min(query.since for query in queries)
         named = {query.conversation_id for query in queries if not query.continued}
-        return [LookBackQuery(id_, since) for id_ in await self._candidates.choose(room, named)]
+        previous = [query.conversation_id for query in queries if query.continued]
+        chosen = await self._candidates.choose(room, named, previous)
+        return [LookBackQuery(id_, since) for id_ in chosen]
 
     def _watermark_query(self, bounds: Sequence[float]) -> WatermarkQuery | None:
         """Ask for the newest record where that is needed, or where the lag is not known yet."""
@@ -175,7 +175,7 @@ class LookBackReader:
         return queries
 
     async def _request(
-        self, queries: Sequence[LookBackQuery], watermark: WatermarkQuery | None, contact_count: int
+        self, queries: Sequence[LookBackQuery], watermark: WatermarkQuery | None
     ) -> tuple[float, Answer] | None:
         """Return when the look back was made, by the platform's clock, and its answer."""
         # one request for many contacts: no event or log line may name one of them
@@ -192,7 +192,7 @@ class LookBackReader:
                 return made_at, result
             # a success that was not accepted: the answer was too large to be read
             if result.from_platform and result.status // 100 == SUCCESS:
-                self.batch_size = max(MIN_BATCH, contact_count // 2)
+                self.batch_size = max(MIN_QUERIES, len(queries) // 2)
             await self._refusals.handle(in_flight, Step.LOOK_BACK, kind, reply)
             return None
         finally:

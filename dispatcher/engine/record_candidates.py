@@ -30,14 +30,16 @@ class RecordCandidates:
         self._lively: list[str] = []
         self._offset = 0
 
-    async def choose(self, room: int, without: Collection[str]) -> list[str]:
-        """Return up to ``room`` conversations, none of them in ``without``."""
+    async def choose(
+        self, room: int, without: Collection[str], others: Sequence[str] = ()
+    ) -> list[str]:
+        """Return up to ``room`` conversations, none of them in ``without``; last, ``others``."""
         if room <= 0:
             return []
         known = await self._ledger.recent_conversations(self._clock.time(), POOL)
         newest, rest = known[:NEWEST], known[NEWEST:]
         turn = self._offset % len(rest) if rest else 0
-        order = [*newest, *self._lively, *rest[turn:], *rest[:turn]]
+        order = [*newest, *self._lively, *rest[turn:], *rest[:turn], *others]
         named = {canonical_id(id_) for id_ in without}
         unique = dict.fromkeys(canonical_id(id_) for id_ in order)
         chosen = list(islice((id_ for id_ in unique if id_ not in named), room))

@@ -11,9 +11,8 @@ from dispatcher.domain.events import Answered, InDoubt, ScopeError, Settled, Thr
 from dispatcher.domain.look_back_plan import MIN_PATIENCE_SECONDS
 from dispatcher.domain.reconcile_policy import MIN_LOOK_BACK_SECONDS, ReconcilePolicy
 from dispatcher.domain.status import HaltReason, Reason, Relation, Resolution, Status, Step
-from dispatcher.engine.look_back import MAX_BATCH
 from dispatcher.engine.pipeline import RunOutcome
-from dispatcher.ports import Batch, CredentialsError, TokenUnavailableError
+from dispatcher.ports import MAX_LOOK_BACK_IDS, Batch, CredentialsError, TokenUnavailableError
 from tests.support.engine import POLICY, EngineFixture, contact, contacts
 from tests.support.scripted import (
     ENDED,
@@ -212,7 +211,7 @@ async def test_an_unlinked_open_in_doubt_is_sent_again_at_least_once():
 @in_virtual_time
 async def test_one_look_back_serves_many():
     """A hundred ids a call at most, those of witnesses among them."""
-    many = 2 * MAX_BATCH
+    many = 2 * MAX_LOOK_BACK_IDS
     world = World(range(1, many + 1), range(1, many + 1))
     assert await world.run(contacts(many), workers=many) is RunOutcome.DONE
     assert world.ledger.count(Status.OPENED) == many
@@ -483,7 +482,7 @@ async def test_a_look_back_that_would_show_too_much_is_made_for_fewer():
     """Otherwise the same contacts were asked for again and again, and parked in the end."""
     numbers = range(1, 61)
     world = World(numbers, numbers)
-    world.platform.most_asked = 16
+    world.platform.most_queries = 16
     assert await world.run(contacts(60), workers=60, wait_limit=300) is RunOutcome.DONE
     assert world.ledger.count(Status.OPENED) == 60
     assert set(world.resolutions()) == {Resolution.FOUND}
