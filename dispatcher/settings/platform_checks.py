@@ -113,6 +113,16 @@ def _limit(s: Settings) -> Finding | None:
     return (problem, "shorten it, or write it in the 7-bit alphabet") if problem else None
 
 
+def _evidence(s: Settings) -> Finding | None:
+    """Check that something can prove that a message is absent."""
+    if s.platform.dialect != "messaging" or set(s.reconcile.evidence) != {"availability"}:
+        return None
+    return (
+        'has no effect: only dialect = "genesys" states up to when its records are complete',
+        'add "own" or "records"',
+    )
+
+
 def _genesys(test: Callable[[PlatformSettings], Finding | None], key: str, *needs: str) -> Check:
     """Return a check of a key of ``[platform]`` for the dialect `genesys`."""
     return Check(
@@ -143,5 +153,6 @@ PLATFORM = (
     _genesys(_parameter, "template_parameter", "template"),
     Check(("message.text", "platform.dialect", "platform.messenger"), _limit),
     *(_only_genesys(name) for name in _GENESYS),
+    Check(("reconcile.evidence", "platform.dialect"), _evidence),
 )
 """What must fit the dialect."""

@@ -61,9 +61,10 @@ def test_nobody_is_left_in_doubt_where_records_lag_within_the_bounds(tmp_path, d
         assert_each_ends_as_the_table_says(played)
         assert_metrics_match(played)
         made = played.metrics.series("dispatcher.in_doubt", "resolution")
-        assert (made["absent",], made["found",]) == (ABSENT, FOUND)
+        assert made["absent",] == ABSENT
+        assert made["found",] >= FOUND  # more, if a busy machine makes answers late
         assert made["resent",] == made["parked",] == 0
-        assert look_backs(played) <= (ABSENT + FOUND) / FEWEST
+        assert look_backs(played) <= (made["absent",] + made["found",]) / FEWEST
 
 
 def test_the_statement_of_the_platform_is_enough(tmp_path):

@@ -11,6 +11,7 @@ from dispatcher.cli import cli
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn, IdentityRule
 from dispatcher.domain.errors import ExitCode
+from dispatcher.domain.reconcile_policy import EvidenceKind
 from dispatcher.platforms.genesys.permissions import LOOK_BACK, READ, SCOPES, SEND, TAG
 from dispatcher.platforms.genesys.regions import REGIONS
 from dispatcher.platforms.missing_grants import GENESYS_PAGES, MESSAGING_PAGES
@@ -267,6 +268,35 @@ def test_the_rule_for_two_people_is_the_campaigns(rule):
     assert rules.identity is rule
     assert rules.reconcile.reports_people is (rule is not IdentityRule.ROW)
     assert make_policy(settings()).identity is IdentityRule.PARK
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ("[]", "at least one kind"),
+        ('["mine"]', 'not "mine"'),
+        ('["availability"]', 'only dialect = "genesys" states up to when'),
+    ],
+)
+def test_what_can_prove_nothing_is_a_mistake(kinds, words):
+    """No kind, one that does not exist, or one that the dialect does not have."""
+    own = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://x.example.com"}
+    sets = [*(f"{key}={value}" for key, value in own.items()), f"reconcile.evidence={kinds}"]
+    with pytest.raises(SettingsError) as error:
+        load(None, env=SECRETS, sets=sets, purpose="run")
+    (problem,) = error.value.mistakes
+    assert problem.key == "reconcile.evidence"
+    assert words in str(problem)
+
+
+def test_the_settings_say_what_counts_as_evidence():
+    """All of it by default; only this dialect can be asked for its newest record."""
+    keys = [f"{key}={value}" for key, value in OWN.items()]
+    policy = make_policy(load(None, env=SECRETS, sets=keys, purpose="run")).reconcile
+    assert (policy.evidence, policy.finds_newest) == (frozenset(EvidenceKind), True)
+    keys.append('reconcile.evidence=["own", "availability"]')
+    policy = make_policy(load(None, env=SECRETS, sets=keys, purpose="run")).reconcile
+    assert policy.evidence == {EvidenceKind.OWN, EvidenceKind.AVAILABILITY}
 
 
 def test_the_other_dialect_stays_as_it_is():
