@@ -16,6 +16,7 @@ from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import serve_commands
 from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
+from dispatcher.app.wiring import make_policy
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.clients.pool import ClientPool
@@ -171,10 +172,12 @@ class _Run:
 
     def _pipeline_options(self) -> PipelineOptions:
         engine = self._settings.engine
+        limited = self._settings.origin("engine.wait_limit_seconds") is not None
         return PipelineOptions(
             workers=engine.workers,
             once=self._order.once,
             wait_limit=engine.wait_limit_seconds,
+            doubt_limit=0.0 if limited else make_policy(self._settings).reconcile.proved_within,
             drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
             by_priority=engine.sharing == "priority",

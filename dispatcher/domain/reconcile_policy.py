@@ -61,6 +61,15 @@ class ReconcilePolicy:
         """Seconds from an intent until its effect is visible, if its request ended in time."""
         return self.timeout + self.max_effect_delay + self.clock_skew + self.max_lag
 
+    @property
+    def proved_within(self) -> float:
+        """Seconds within which a send is settled if records lag by at most the bounds.
+
+        A record from after the bound is shown ``max_lag`` after it at most, and look backs are made
+        at pauses of about that length.
+        """
+        return self.visible_within + 2 * self.max_lag
+
     def effective_by(self, send: UnsettledSend) -> float:
         """Return the latest time at which ``send`` can take effect."""
         return self._effective_by(send.at, send.ended_at)

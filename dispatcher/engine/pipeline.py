@@ -178,7 +178,7 @@ class Pipeline:
                 continue
             if all(campaign.idle for campaign in self._campaigns):
                 now = self._clock.time()
-                deadline = min(deadline, now + self._options.wait_limit)
+                deadline = min(deadline, now + self._wait_limit())
                 outcome = self._outcome_when_idle(now, deadline)
                 if outcome is not None:
                     halts = await conclude_all(self._campaigns)
@@ -228,6 +228,12 @@ class Pipeline:
         if due <= deadline:
             return None
         return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
+
+    def _wait_limit(self) -> float:
+        """Return for how many seconds an idle run waits: for longer if contacts are in doubt."""
+        if all(campaign.reconciler.next_look_back == NEVER for campaign in self._campaigns):
+            return self._options.wait_limit
+        return max(self._options.wait_limit, self._options.doubt_limit)
 
     def _halted_too_long(self) -> bool:
         since = self._pool.halted_since

@@ -28,7 +28,8 @@ class PipelineOptions:
     """The options of a run; times in seconds.
 
     With ``once`` a run ends when source and ledger are exhausted. It still waits for contacts that
-    are due within ``wait_limit`` after that; the others stay in the ledger. It also ends when all
+    are due within ``wait_limit`` after that, or within ``doubt_limit`` if contacts are in doubt and
+    that is longer; the others stay in the ledger. It also ends when all
     clients are halted, or held, for longer than ``wait_limit``. A drain that takes longer than
     ``drain_seconds`` is cut off. Gauges are emitted each ``gauge_seconds``. With ``by_priority`` a
     campaign gets workers only when no campaign of a higher priority has claims ready; otherwise
@@ -38,6 +39,7 @@ class PipelineOptions:
     workers: int = 64
     once: bool = False
     wait_limit: float = 60.0
+    doubt_limit: float = 0.0
     drain_seconds: float = 30.0
     gauge_seconds: float = 10.0
     by_priority: bool = False

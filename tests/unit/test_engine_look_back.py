@@ -108,6 +108,18 @@ async def test_neither_counts_where_the_settings_take_it_out(what):
     assert not any((query.records, query.availability)[what] for query in asked)
 
 
+@pytest.mark.parametrize(
+    ("doubt_limit", "ending"), [(0, RunOutcome.DEFERRED), (60, RunOutcome.DONE)]
+)
+@in_virtual_time
+async def test_a_run_waits_longer_for_contacts_in_doubt_than_for_others(doubt_limit, ending):
+    """Long enough to prove what became of them, and to send again what is absent."""
+    world = World([2])
+    limits = {"wait_limit": 2, "doubt_limit": doubt_limit}
+    assert await run_with(world, 2, answers_in(world, "new-1"), **limits) is ending
+    assert world.ledger.count(Status.OPENED) == (2 if ending is RunOutcome.DONE else 1)
+
+
 @in_virtual_time
 async def test_an_old_statement_proves_nothing():
     """The platform states its records to be complete up to two hours ago: the contact waits."""
