@@ -9,7 +9,7 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.harness import keep, table
 from dispatcher.sandbox.contact_files import expected, write_contacts
 from dispatcher.sandbox.scenario.scenario import load
-from dispatcher.settings.model import PlatformSettings, RetrySettings
+from dispatcher.settings.model import RetrySettings
 from tests.support.dialects import DIALECTS
 from tests.support.sandbox_process import DEMO_SCENARIO, SCENARIOS
 from tests.support.scenario_runner import Play, kind_of, play
@@ -27,8 +27,15 @@ BATCHES = {"messaging": "analytics", "genesys": "details"}
 """The sandbox's names of the requests that read many states; look backs use the first one, too."""
 DELIVERED = ("notified", "opened")
 STATES_PER_CALL = (1, "auto")
-FIRST_CALL = "first_call"
-"""The setting of ``[platform]`` that is varied, too, where this version has it."""
+FIRST_CALLS: Mapping[str, Mapping[str, Any]] = {
+    "check": {},
+    "learn": {
+        "platform.first_call": "learn",
+        "source.alike_columns": ["session_status"],
+        "source.age_column": "session_ended_at",
+    },
+}
+"""The settings of each first call."""
 WINDOW_SECONDS = 2.0
 HALF_AND_HALF = {"active": 1.0, "ended": 1.0}
 
@@ -49,12 +56,12 @@ class World:
     plain_shares: bool = False
 
     def write_contacts(self, path: Path, count: int, seed: int) -> None:
-        """Write contacts with addresses, in exactly the shares of the scenario, in random order."""
+        """Write contacts with what an export knows of them, in exactly the scenario's shares."""
         shares = HALF_AND_HALF if self.plain_shares else load(self.scenario).world.shares
         rows, head = [], ""
         for kind, share in shares.items():
             number = round(count * share / sum(shares.values()))
-            write_contacts(path, count=number, shares={kind: 1}, seed=seed, with_addresses=True)
+            write_contacts(path, count=number, shares={kind: 1}, seed=seed, with_sessions=True)
             head, *lines = path.read_text(encoding="utf-8").splitlines()
             rows += lines
         random.Random(seed).shuffle(rows)
@@ -98,7 +105,7 @@ class Case:
     world: World
     dialect: str
     states_per_call: int | str
-    first_call: str | None
+    first_call: str
 
     @property
     def is_promised(self) -> bool:
@@ -107,11 +114,8 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Yield every combination; without `FIRST_CALL` there is one first call."""
-    known = FIRST_CALL in PlatformSettings.model_fields
-    for values in product(
-        WORLDS, DIALECTS, STATES_PER_CALL, ("check", "learn") if known else (None,)
-    ):
+    """Yield every combination."""
+    for values in product(WORLDS, DIALECTS, STATES_PER_CALL, FIRST_CALLS):
         yield Case(*values)
 
 
@@ -134,7 +138,7 @@ def run(count: int = 5_000, seed: int | None = None) -> dict[str, Any]:
 def _row(outcome: dict[str, Any]) -> list[object]:
     promised = outcome["promised"]
     return [
-        outcome["world"], outcome["dialect"], outcome["first_call"] or "check",
+        outcome["world"], outcome["dialect"], outcome["first_call"],
         outcome["states_per_call"], f"{outcome['per_delivered']:.2f}",
         f"{outcome['per_contact']:.2f}", outcome["batches"], outcome["twice"],
         outcome["missed"], f"<= {promised}" if promised else "-",
@@ -146,7 +150,7 @@ def _measure(case: Case, count: int, seed: int) -> dict[str, Any]:
     settings = {
         **world.configuration(case.dialect),
         "platform.states_per_call": case.states_per_call,
-        **({f"platform.{FIRST_CALL}": case.first_call} if case.first_call else {}),
+        **FIRST_CALLS[case.first_call],
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

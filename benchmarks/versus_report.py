@@ -17,6 +17,8 @@ HEAD = (
     "requests/message", "twice", "missed", "wrong",
 )  # fmt: skip
 
+MISSED_NOTE = "faults, a quota; the dispatcher's are in doubt in its ledger"
+
 Row = Mapping[str, Any]
 """What was measured of one alternative on one world: ``runs`` has one entry for each round."""
 
@@ -133,7 +135,7 @@ def plot(rows: Sequence[Row]) -> str:
             ),
             _panel("CPU time for a contact, µs", "no faults, no quota", plain, cpu),
             _panel("People written to twice, of 1,000", "faults, a quota", faults, _share("twice")),
-            _panel("People missed, of 1,000", "faults, a quota", faults, _share("missed")),
+            _panel("People missed, of 1,000", MISSED_NOTE, faults, _share("missed")),
         ],
     )
 

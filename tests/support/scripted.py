@@ -253,6 +253,10 @@ class Permit:
         self.end = end
 
 
+TIMER_SECONDS = 1e-6
+"""So much earlier than its time a timer may come."""
+
+
 class OpenPacer:
     """Permits at once, unless the step is held; ``shut`` keeps all callers in the queue."""
 
@@ -291,7 +295,8 @@ class OpenPacer:
 
     def hold_remaining(self, step):
         until = max(self._until.get(step, 0.0), self._until.get(None, 0.0))
-        return max(0.0, until - asyncio.get_running_loop().time())
+        remaining = until - asyncio.get_running_loop().time()
+        return remaining if remaining > TIMER_SECONDS else 0.0
 
     def endpoint_hold_remaining(self, step):
         return max(0.0, self._until.get(step, 0.0) - asyncio.get_running_loop().time())

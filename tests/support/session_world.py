@@ -32,11 +32,13 @@ class Session:
     proactive: bool = True
 
     def seen_by_check(self):
-        """What a state check reports."""
+        """What a state check reports; of one that is gone nothing but that."""
+        if self.state is None:
+            return Conversation(self.id, State.GONE)
         guest = Target(f"g-{self.person}", is_guest_id=True)
         address = f"a-{self.person}"
         return Conversation(
-            self.id, self.state or State.GONE, self.person, guest, self.proactive, address=address
+            self.id, self.state, self.person, guest, self.proactive, address=address
         )
 
 

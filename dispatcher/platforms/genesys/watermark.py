@@ -35,8 +35,8 @@ class Watermark(NamedTuple):
 class WatermarkReader:
     """Asks for the newest record of any conversation, and for the platform's statement.
 
-    Neither is needed for a look back, so nothing halts or fails for the want of them. What the
-    platform refuses is reported once and not asked for again in this run.
+    A look back works without both, so nothing halts or fails where they are not available. What
+    the platform refuses is reported once and not asked for again in this run.
     """
 
     def __init__(self, now: Callable[[], float], on_refused: OnNoEvidence) -> None:

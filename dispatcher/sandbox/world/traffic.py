@@ -9,7 +9,7 @@ from dispatcher.sandbox.world.message_archive import ArchivedMessage, MessageArc
 from dispatcher.sandbox.world.random import fraction
 
 MOST_ANSWERS = 100
-"""Answers in one conversation; then its guest has said everything."""
+"""The most answers in one conversation."""
 OTHERS_LAST_SECONDS = 1.0
 """How long a conversation of other people lasts."""
 
