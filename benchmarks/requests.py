@@ -1,8 +1,8 @@
-"""(f) Requests per delivered message, by world, dialect and setting.
+"""(h) Requests per delivered message, by world, dialect and setting.
 
 Every request that the sandbox answered counts, except those for tokens. The rows have addresses,
-and open sessions may be written to. The sandbox's log of what took effect shows whether anyone was
-written to twice or was missed.
+and messages may be sent into open sessions. The sandbox's log of what took effect shows whether
+anyone got two messages, or none.
 """
 
 import random
