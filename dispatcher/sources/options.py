@@ -28,7 +28,12 @@ SourceFormat = Literal["auto", "csv", "jsonl"]
 NULL_VALUES = (
     "\\N", "NULL", "(null)", "<null>", "[null]", "None", "NaN", "-NaN", "NaT", "NA", "<NA>", "N/A",
     "#N/A", "#N/A N/A", "#NA", "#N/D", "#NV", "#NULL!", "#REF!", "#VALUE!", "#NAME?", "#NUM!",
-    "#DIV/0!", "undefined", "00000000-0000-0000-0000-000000000000",
+    "#DIV/0!", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!",
+    "#GETTING_DATA", "#EMPTY", "#BEZUG!", "#WERT!", "#ZAHL!", "#ÜBERLAUF!", "#VALEUR!", "#NOM?",
+    "#NOMBRE!", "#¡REF!", "#¡VALOR!", "#¿NOMBRE?", "#¡NUM!", "#¡DIV/0!", "undefined",
+    "nil", "<nil>", "<no value>", "{null}", "(none)", "(empty)", "(blank)", "n.a.", "-", "--",
+    "\\\\N", "[]", "{}", "[object Object]", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND",
+    "__HIVE_DEFAULT_PARTITION__", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
 """What exports of databases, programs and spreadsheets write where a value is missing."""
 

@@ -21,17 +21,19 @@ OPT_OUTS = (
     "opt_out", "OptOut", "OPTED-OUT", "HasOptedOutOfEmail", "sms_opt_out", "Opt-out?",
     "opted_out_date", "do_not_contact", "DoNotCall", "DONOTCONTACT", "donotemail", "dont_text",
     "dnc", "DNC_FLAG", "unsubscribed", "Unsubscribed At", "unsub", "suppressed", "blacklisted",
+    "erasure_requested", "gdpr_delete", "PleaseStop", "consent_revoked", "ne_pas_contacter",
     "is_blocked", "no_marketing", "deceased", "consent_withdrawn", "no_consent", "Werbesperre",
 )  # fmt: skip
 CONSENTS = (
     "consent", "marketing_consent", "GDPR Consent", "consentGiven", "opt_in", "OptedIn",
     "is_subscribed", "subscription_status", "accepts_marketing", "can_contact", "contactable",
     "contact_allowed", "sms_permission", "sms_enabled", "wants_email",
-    "permission_to_contact",
+    "permission_to_contact", "ContactCallable", "GDPR",
 )  # fmt: skip
 OTHERS = (
     "first_name", "option", "adoption", "text_color", "send_after_hours_note", "notes",
-    "phone_number", "phone_no", "subscription_id",
+    "phone_number", "phone_no", "subscription_id", "withdrawal_amount",
+    "complaint_text", "proposed",
     "contact_id", "last_contact_at", "block_number", "stopover", "bus_stop", "call_center",
     "contact_preference", "in", "out", "canceled", "content", "options_in_stock", "number_of_calls",
 )  # fmt: skip

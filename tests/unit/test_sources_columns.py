@@ -293,6 +293,8 @@ def test_files_that_were_joined(csv):
         b"Conversation ID,NAME,",
         b"conversation_id,name,city",
         b"city,conversation_id,name",
+        b"name,external_contact_id",
+        b"expires_at,name,chat",
     ],
 )
 def test_another_header_within_the_rows_ends_the_reading(csv, other):

@@ -191,7 +191,7 @@ def test_two_ways_to_write_one_number_are_equal_and_two_numbers_are_not(code, on
         ("6F9619FF-8B86-D011-B42D-00C04FC964FF", Shape.UUID),
         ("me@example.org", Shape.EMAIL),
         ("+49 170 0000005", Shape.NUMBER),
-        ("12", Shape.NUMBER),
+        ("12", Shape.SHORT_NUMBER),
         ("2026-11-01", Shape.DATE),
         ("2026-11-01 10:00:00", Shape.DATE),
         ("Ada Lovelace", Shape.WORDS),
@@ -288,3 +288,42 @@ def test_a_sign_that_may_separate_an_id_from_the_rest_hides_nobody(value):
     assert found.matches(["x-1"])
     assert found.matches([value])
     assert not found.matches(["x-10"])
+
+
+@pytest.mark.parametrize("listed", ["121", "0121", "000121", "0000000000121", "121.0"])
+@pytest.mark.parametrize("key", ["121", "00121", "0000121"])
+def test_zeros_at_the_beginning_of_an_id_of_digits_do_not_count(listed, key):
+    """Spreadsheets remove them, and databases add them."""
+    people = values(f"contact_key\n{listed}\n")
+    assert people.matches([key])
+    assert not people.matches(["1210", "1121", "x-121", "12"])
+
+
+def test_ids_of_digits_that_are_longer_than_a_phone_number_are_ids():
+    people = values("external_contact_id\n123456789012345671\n123456789012345672\n")
+    assert people.matches(["123456789012345672"])
+    assert not people.matches(["123456789012345673"])
+
+
+def test_a_number_of_a_row_does_not_have_the_shape_of_a_phone_number():
+    assert shape_of("12") is Shape.SHORT_NUMBER
+    assert shape_of("1234567") is Shape.NUMBER
+    assert set(values("id,ref\n1,x-1\n2,x-2\n").shapes) == {Shape.SHORT_NUMBER}
+
+
+def test_beside_a_column_of_an_uncertain_name_the_unknown_columns_count_as_well():
+    people = values("id,ref,since\n1,x-1,2026-11-01\n2,x-2,\n")
+    assert people.matches(["x-1"])
+    assert people.matches(["x-2"])
+    assert people.matches(["1"])
+    assert not values("external_contact_id,ref\nx-1,x-2\n").matches(["x-2"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["491700000005@s.whatsapp.net", "+491700000005@c.us", "011 49 170 0000005"],
+)
+def test_a_number_is_the_same_in_whatsapp_and_as_it_is_dialled_abroad(written):
+    assert values(f"phone\n{written}\n").matches([], ["+49 170 0000005"])
+    assert values("phone\n+491700000005\n").matches([], [written])
+    assert not values(f"phone\n{written}\n").matches([], ["+49 170 0000006"])

@@ -121,3 +121,17 @@ def test_a_uuid_is_the_same_id_in_any_case(column, spelled):
     field = {"contact_key": "key"}.get(column, column)
     assert getattr(build({column: spelled})[0], field) == UUID
     assert getattr(build({column: "Ab-C"})[0], field) == "Ab-C"
+
+
+@pytest.mark.parametrize("value", ["---", "########", "~~~", "@", ":--:", "=", "..."])
+@pytest.mark.parametrize("column", ["conversation_id", "contact_key", "external_contact_id"])
+def test_signs_alone_are_no_id(column, value):
+    """They are the frame of a table, or a column of a spreadsheet that was too narrow."""
+    assert refusal({column: value}) == "bad_id"
+
+
+@pytest.mark.parametrize("column", ["expires_at", "not_before"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity"])
+def test_a_date_of_postgresql_without_end_is_no_empty_cell(column, value):
+    """Otherwise a contact of a time that never comes would get its message at once."""
+    assert refusal({column: value}) == "bad_date"

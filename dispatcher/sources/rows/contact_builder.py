@@ -211,8 +211,13 @@ class ContactBuilder:
     def _check_no_header(self, value: str, row: Mapping[str, str]) -> None:
         """Raise `HeaderRowError` if a value is a column's name, and the row is a header."""
         is_name = self.columns.is_conversation_id
-        is_any_name = value.strip().lower() in self._header
-        if is_name(value) or (is_any_name and any(map(is_name, row.values()))):
+        if is_name(value):
+            raise HeaderRowError
+        if value.strip().lower() not in self._header:
+            return
+        is_used = self.columns.is_used
+        cells = [cell.strip() for cell in row.values()]
+        if sum(cell.lower() in self._header or is_used(cell) for cell in cells) > 1:
             raise HeaderRowError
 
     def _id(self, value: str, column: str) -> str | None:
@@ -227,6 +232,7 @@ class ContactBuilder:
                 f"column {column!r}: letters, digits and ._~:@=+- only, at most {ID_LIMIT} "
                 "characters",
             )
+        _check_signs(value, column)
         return canonical_id(value)
 
     def _check_opt_out(self, row: Mapping[str, str]) -> None:
@@ -248,6 +254,7 @@ class ContactBuilder:
                 f"column {column!r}: no whitespace, no control characters, at most {ID_LIMIT} of "
                 "any",
             )
+        _check_signs(value, column)
         self._check_number(value, column)
         return canonical_id(value)
 
@@ -306,6 +313,15 @@ class ContactBuilder:
         for name in self._known_columns:
             row.pop(name, None)
         return row
+
+
+def _check_signs(value: str, column: str) -> None:
+    """Reject a line of a table's frame, or what a spreadsheet shows if a column is too narrow.
+
+    Many rows have the same one, and would count as one person.
+    """
+    if not any(map(str.isalnum, value)):
+        raise InvalidRowError("bad_id", f"column {column!r} has neither a letter nor a digit")
 
 
 def _rendered(

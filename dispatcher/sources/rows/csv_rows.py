@@ -40,8 +40,8 @@ class CsvRows:
         self._names = header.names
         self._own_names = header.own_names
         self._width = len(header.names)
-        own = header.own_names[header.names.index(builder.columns.columns["conversation_id"])]
-        self._id_name = normal_name(own)
+        self._id_index = header.names.index(builder.columns.columns["conversation_id"])
+        self._id_name = normal_name(header.own_names[self._id_index])
         self._known_names = builder.columns.normal_names | frozenset(
             normal_name(name) for name in header.own_names if name
         )
@@ -186,9 +186,11 @@ class CsvRows:
         """Return True if the conversation id's column is named, and another one that matters.
 
         It matters if the first header or the settings have it, or if it looks like a meaning's.
+        A header of other columns may have another name in the place of that id.
         """
         names = {normal_name(cell.strip()) for cell in cells}
-        if self._id_name not in names:
+        in_place = normal_name(cells[self._id_index].strip()) if len(cells) > self._id_index else ""
+        if self._id_name not in names and in_place not in self._known_names:
             return False
         is_known = len(names & self._known_names) > 1 or same_names(cells, self._own_names)
         return is_known or self._builder.columns.has_look_alike(cell.strip() for cell in cells)

@@ -12,7 +12,7 @@ ID_LIMIT = 256
 is_safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
 """Returns a match for an id that does not change the path of a URL."""
 
-_FIRST = frozenset((*string.ascii_letters, *"_~:@="))
+_FIRST = frozenset((*string.ascii_letters, "_"))
 _BLANKS = frozenset(sign for sign in map(chr, range(0x3001)) if sign.isspace())
 
 
@@ -21,9 +21,9 @@ def ordinary_id(
 ) -> Callable[[str], re.Match[str] | None]:
     """Return the test for an id that needs no other one: this is the fast way of most ids.
 
-    It accepts what has the length and the letters of a UUID in lower case, and an id that is
-    neither a UUID nor begins like a number, and is neither one of ``nulls`` nor, apart from case,
-    underscores and hyphens, one of ``names``.
+    It accepts what has the length and the letters of a UUID in lower case, and an id that begins
+    with a letter or an underscore, is not a UUID, and is neither one of ``nulls`` nor, apart from
+    case, underscores and hyphens, one of ``names``.
     """
     nulls = sorted(nulls)
     others = [*map(re.escape, nulls), *map(_spelled_freely, sorted(set(map(normal_name, names))))]

@@ -6,11 +6,9 @@ from collections.abc import Collection
 
 from dispatcher.sources.rows.mangled_numbers import NUMERIC, is_power_of_ten
 from dispatcher.sources.suppression.list_names import PHONE_NAMES
-from dispatcher.sources.suppression.phone_numbers import parse_phone_number
+from dispatcher.sources.suppression.phone_numbers import SHORTEST, parse_phone_number
 from dispatcher.sources.suppression.shapes import Shape, is_date, shape_of
 
-_SHORTEST = 7
-"""Digits of a phone number."""
 _NO_NUMBERS = frozenset({Shape.UUID, Shape.EMAIL, Shape.DATE})
 _PHONE_WORDS = ("phone", "mobile")
 _PHONES = frozenset(name.replace("_", "") for name in PHONE_NAMES)
@@ -49,7 +47,9 @@ class DamagedNumbers:
         if _is_one_number(whole):
             self._numbers[column] += 1
             return False
-        if _digits(value) < _SHORTEST or shape_of(whole) in _NO_NUMBERS:
+        if _digits(value) < SHORTEST or shape_of(whole) in _NO_NUMBERS:
+            return False
+        if not is_phone and value.isdecimal():  # the id of a database may be longer
             return False
         is_like_number = _is_like_number(value)
         if is_phone or (is_like_number and _has_plus(value)):
@@ -90,7 +90,7 @@ def without_decimals(value: str) -> str:
 def _is_one_number(value: str) -> bool:
     if parse_phone_number(value) is None or _FRACTION(value):
         return False
-    return "/" not in value or min(map(_digits, value.split("/"))) < _SHORTEST
+    return "/" not in value or min(map(_digits, value.split("/"))) < SHORTEST
 
 
 def _digits(value: str) -> int:

@@ -11,7 +11,7 @@ from dispatcher.sources.suppression.damaged_numbers import (
     has_lost_digits,
     is_phone_name,
 )
-from dispatcher.sources.suppression.list_names import LIST_NAMES
+from dispatcher.sources.suppression.list_names import GENERAL_NAMES, LIST_NAMES
 from dispatcher.sources.suppression.list_text import ListContentError, decode_list
 from dispatcher.sources.suppression.listed_values import ListedValues
 from dispatcher.sources.suppression.phone_numbers import parse_phone_number
@@ -47,7 +47,7 @@ class _Layout:
     """How the lines are split, and which columns count: by index; an empty tuple for all.
 
     ``width`` is the number of columns of the header, ``first_line`` the index of the first line
-    after it.
+    after it. ``is_certain`` is false if the names of all these columns have several meanings.
     """
 
     separator: str
@@ -55,6 +55,7 @@ class _Layout:
     names: tuple[str, ...]
     width: int
     first_line: int
+    is_certain: bool = True
 
 
 def parse_list(content: bytes, known: Collection[str], chosen: Collection[str] = ()) -> ListFile:
@@ -131,6 +132,8 @@ class _Entries:
         for value in by_column.values():
             if _RARE.search(value) and parse_phone_number(value) is None:
                 self._others.update(filter(None, _RARE.split(value)))
+        if not layout.is_certain:
+            self._others.update(filter(None, (_value(cells, i) for i in range(len(cells)))))
         if layout.separator and not layout.columns:
             self._others.add(layout.separator.join(cells).strip())
 
@@ -150,7 +153,8 @@ def _layout(lines: Sequence[str], known: frozenset[str], chosen: frozenset[str])
         if columns:
             shown = tuple(_clean(cells[i]) for i in columns)
             first = lines.index(header, first)
-            return _Layout(candidate, columns, shown, len(cells), first + 1)
+            is_certain = bool(chosen) or not _GENERAL.issuperset(map(plain_name, shown))
+            return _Layout(candidate, columns, shown, len(cells), first + 1, is_certain)
     if chosen:
         raise ListContentError("has no column that rules.suppression_columns names")
     return _Layout(separator or _guess_separator(sample), (), (), 0, first)
@@ -280,6 +284,9 @@ def _clean(cell: str) -> str:
 def plain_name(name: str) -> str:
     """Return the name of a column without regard to case, blanks, underscores and hyphens."""
     return re.sub(r"[\s_-]", "", _clean(name)).casefold()
+
+
+_GENERAL = frozenset(map(plain_name, GENERAL_NAMES))
 
 
 def _is_comment(line: str) -> bool:

@@ -35,7 +35,8 @@ _ID_NAMES = (
     "email_address",
     "mail",
 )
-_GENERAL_NAMES = ("id", "key", "number", "contact", "customer", "recipient", "user", "value")
-"""What they mean is not certain. A value too many does less harm than a person too few."""
-LIST_NAMES = (*PHONE_NAMES, *_ID_NAMES, *_GENERAL_NAMES)
+GENERAL_NAMES = ("id", "key", "number", "contact", "customer", "recipient", "user", "value")
+"""What they mean is not certain: an ``id`` may be the number of a row. If a list has no other known
+column, its unknown columns count as well: a value too many does less harm than a person too few."""
+LIST_NAMES = (*PHONE_NAMES, *_ID_NAMES, *GENERAL_NAMES)
 """All names that count, besides those of the source's columns."""

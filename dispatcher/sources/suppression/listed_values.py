@@ -43,6 +43,7 @@ class ListedValues:
         self.ends_complete = ends_complete
         self.shapes: Counter[Shape] = Counter()
         names, numbers = {name.casefold() for name in others}, list[PhoneNumber]()
+        ids = set[int]()
         for value in values:
             whole = without_decimals(value)
             shape, number = classify(whole)
@@ -50,11 +51,14 @@ class ListedValues:
             names.add(value.casefold())
             if number is not None:
                 numbers.append(number)
+            if (digits := _digits_of_id(whole, number)) is not None:
+                ids.add(digits)
             if whole is not value:
                 names.add(whole.casefold())
             if shape is Shape.UUID:
                 names.update(uuid_forms(value))
         self._names = frozenset(names)
+        self._digits = frozenset(ids)
         self._numbers = PhoneNumbers(numbers)
         self._has_numbers = bool(numbers)
 
@@ -66,6 +70,7 @@ class ListedValues:
         entries = max(self.entries, other.entries)
         union = ListedValues((), entries=entries, ends_complete=is_complete)
         union._names = self._names | other._names
+        union._digits = self._digits | other._digits
         union._numbers = self._numbers | other._numbers
         union._has_numbers = self._has_numbers or other._has_numbers
         union.shapes = self.shapes | other.shapes
@@ -79,11 +84,14 @@ class ListedValues:
     def matches(self, names: Iterable[str | None], addresses: Iterable[str | None] = ()) -> bool:
         """Return True if one of a contact's ids or addresses is listed.
 
-        A name of digits is compared digit by digit; only an address may lack its country code.
+        A name of digits is compared digit by digit, without zeros at its beginning, which
+        spreadsheets remove and databases add. Only an address may lack its country code.
         """
         values = self._names
         for name in names:
             if name and name.casefold() in values:
+                return True
+            if name and name[0] in _DIGITS and name.isdecimal() and int(name) in self._digits:
                 return True
         for address in addresses:
             if address and address.casefold() in values:
@@ -108,3 +116,10 @@ class ListedValues:
             if address and (number := _number(address)) is not None and number in numbers:
                 return True
         return False
+
+
+def _digits_of_id(value: str, number: PhoneNumber | None) -> int | None:
+    """Return the number that a value of digits is; None for one that is a phone number alone."""
+    if value.isdecimal():
+        return int(value)
+    return int(number.digits) if number is not None and not number.international else None

@@ -5,13 +5,19 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_SHORTEST, _LONGEST = 7, 17
-"""Digits of a number. E.164 permits 15; two more are for a trunk prefix."""
+SHORTEST = 7
+"""The least digits of a phone number."""
+_LONGEST = 17
+"""E.164 permits 15 digits; two more are for a trunk prefix."""
 _is_plain = re.compile(r"[+0-9 \t()./-]+").fullmatch
 _SEPARATORS = b" \t()-./"
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
 _SCHEME = re.compile(r"(?:tel|sms|whatsapp|callto):", re.IGNORECASE)
+_WHATSAPP_HOSTS = ("@s.whatsapp.net", "@c.us")
+"""What follows the digits of an international number in the ids of WhatsApp."""
 _TRUNK_ZERO = "(0)"
+_FROM_NORTH_AMERICA = "011"
+"""What is dialled there before an international number (source: ITU-T, "Dialling procedures")."""
 _CODES_OF_1 = frozenset("17")
 _CODES_OF_2 = frozenset(
     map(
@@ -33,7 +39,7 @@ class PhoneNumber(NamedTuple):
 def parse_phone_number(text: str) -> PhoneNumber | None:
     """Return the number that ``text`` is as a whole, or None if it is something else."""
     if not _is_plain(text):
-        if text.isascii() and ":" not in text:
+        if text.isascii() and ":" not in text and not text.endswith(_WHATSAPP_HOSTS):
             return None
         text = _made_plain(text)
         if not _is_plain(text):
@@ -42,7 +48,7 @@ def parse_phone_number(text: str) -> PhoneNumber | None:
     international = digits.startswith(("+", "00"))
     if international:
         digits = digits.removeprefix("+").removeprefix("00")
-    if not _SHORTEST <= len(digits) <= _LONGEST or not digits.isdigit():
+    if not SHORTEST <= len(digits) <= _LONGEST or not digits.isdigit():
         return None
     return PhoneNumber(digits, international)
 
@@ -52,7 +58,11 @@ def _made_plain(text: str) -> str:
     if not text.isascii():
         normal = unicodedata.normalize("NFKC", text).translate(_DASHES)
         text = "".join(c for c in normal if unicodedata.category(c) != "Cf")
-    return _SCHEME.sub("", text.strip(), count=1)
+    text = _SCHEME.sub("", text.strip(), count=1)
+    for host in _WHATSAPP_HOSTS:
+        if text.endswith(host):
+            return "+" + text.removesuffix(host).removeprefix("+")
+    return text
 
 
 class PhoneNumbers:
@@ -61,7 +71,8 @@ class PhoneNumbers:
     A number without "+" or "00" does not say its country. It is the same as each number whose part
     after the country code is equal: a list of numbers that are never written to has to include
     them. Leading zeros of that part (trunk prefixes, which spreadsheets remove) do not count.
-    Of numbers with "+" or "00" the country code has to be the same, too.
+    Of numbers with "+" or "00" the country code has to be the same, too. A number with 011, which
+    North America dials instead of "+", may be an international one.
     """
 
     def __init__(self, numbers: Iterable[PhoneNumber] = ()) -> None:
@@ -81,6 +92,9 @@ class PhoneNumbers:
         return union
 
     def __contains__(self, number: PhoneNumber) -> bool:
+        dialled = _dialled_in_north_america(number)
+        if dialled is not None and dialled in self:
+            return True
         digits = number.digits
         if not number.international:
             value = int(digits)
@@ -99,6 +113,8 @@ class PhoneNumbers:
         return int(number.digits) in self._written
 
     def _add(self, number: PhoneNumber) -> None:
+        if (dialled := _dialled_in_north_america(number)) is not None:
+            self._add(dialled)
         digits = number.digits
         if not number.international:
             self._domestic.add(int(digits))
@@ -108,8 +124,16 @@ class PhoneNumbers:
             self._written.add(int(digits))
         whole, ending = _split(digits)
         self._whole.add(whole)
-        if ending >= 10 ** (_SHORTEST - 1):
+        if ending >= 10 ** (SHORTEST - 1):
             self._endings.add(ending)
+
+
+def _dialled_in_north_america(number: PhoneNumber) -> PhoneNumber | None:
+    """Return the international number that a number with 011 may be."""
+    rest = number.digits.removeprefix(_FROM_NORTH_AMERICA)
+    if number.international or rest == number.digits or len(rest) < SHORTEST or rest[0] == "0":
+        return None
+    return PhoneNumber(rest, international=True)
 
 
 def _split(digits: str) -> tuple[int, int]:

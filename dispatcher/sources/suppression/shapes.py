@@ -4,7 +4,11 @@ import re
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from dispatcher.sources.suppression.phone_numbers import PhoneNumber, parse_phone_number
+from dispatcher.sources.suppression.phone_numbers import (
+    SHORTEST,
+    PhoneNumber,
+    parse_phone_number,
+)
 
 _UUID = re.compile(
     r"\{?(?:urn:uuid:)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?",
@@ -27,7 +31,9 @@ class Shape(Enum):
     UUID = auto()
     EMAIL = auto()
     NUMBER = auto()
-    """A phone number, or an id of digits alone."""
+    """A phone number, or an id of as many digits."""
+    SHORT_NUMBER = auto()
+    """Fewer digits than a phone number has: an id, or the number of a row."""
     DATE = auto()
     WORDS = auto()
     """Anything with a blank inside."""
@@ -50,8 +56,10 @@ def classify(value: str) -> tuple[Shape, PhoneNumber | None]:
         return Shape.DATE, None
     may_be_number = not value[:1].isalpha() or ":" in value
     number = parse_phone_number(value) if may_be_number else None
-    if number is not None or value.isdecimal():
+    if number is not None:
         return Shape.NUMBER, number
+    if value.isdecimal():
+        return (Shape.SHORT_NUMBER if len(value) < SHORTEST else Shape.NUMBER), None
     if len(value.split(None, 1)) > 1:
         return Shape.WORDS, None
     if "@" in value and _EMAIL.fullmatch(value):
