@@ -37,6 +37,8 @@ FIRST_CALLS: Mapping[str, Mapping[str, Any]] = {
 }
 """The settings of each first call."""
 WINDOW_SECONDS = 2.0
+WORKERS = 100
+"""As many as one request reads states."""
 HALF_AND_HALF = {"active": 1.0, "ended": 1.0}
 
 
@@ -81,6 +83,7 @@ class World:
             "platform.requests_per_minute": self.allowed * 30,
             "platform.window_seconds": WINDOW_SECONDS,
             "telemetry.log_level": "warning",
+            "engine.workers": WORKERS,
         }
         barge_in = {"platform.barge_in": "always"} if dialect == "genesys" else {}
         return {**quota, **barge_in, **dict(self.settings)}
@@ -93,7 +96,7 @@ DEMO = (("retry.not_ended_seconds", 0.5),)
 
 WORLDS = (
     World("plain", SCENARIOS / "plain.toml", 1.05, 600, DEFAULT_RETRIES, plain_shares=True),
-    World("demo", DEMO_SCENARIO, 1.5, 600, DEMO),
+    World("demo", DEMO_SCENARIO, 1.5, 400, DEMO),
     World("closing-30", SCENARIOS / "closing-30.toml", 1.6, 600, DEFAULT_RETRIES),
 )
 
