@@ -213,3 +213,12 @@ def test_sandbox_contacts_writes_a_file(invoke, tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 21
     assert invoke("sandbox", "contacts", "--out", "no/such/folder.csv").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [(["stauts"], "status"), (["rum"], "run"), (["ledger", "verfy"], "verify")]
+)
+def test_a_command_with_a_typing_error_is_answered_with_the_right_one(typed, meant):
+    result = CliRunner().invoke(cli, typed)
+    assert result.exit_code == ExitCode.USAGE
+    assert f"'{meant}'" in result.output

@@ -404,3 +404,32 @@ def test_a_text_that_means_no_value_is_never_written_to_anybody(csv, column, cel
     assert counts == {Irregularity.NULL_MARKER: 1}
     contacts, rejected, _ = read(csv, data, RowRules(text=f"Hi {{{column}}}", columns=columns))
     assert (contacts, rejected) == ([], [(2, "null_marker")])
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "{{name}}",
+        "{{ Name }}",
+        "{{name|there}}",
+        "%name%",
+        "%NAME%",
+        "[name]",
+        "<name>",
+        "<<name>>",
+    ],
+)
+def test_a_placeholder_of_another_program_is_not_sent_as_it_is(csv, foreign):
+    """Everyone would get it in place of the own name."""
+    said = problem(csv, b"conversation_id,name\nc1,Ada\n", RowRules(text=f"Hello {foreign}"))
+    assert foreign in said
+    assert "Write {name}" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [("{{it}} {name}", "{it} Ada"), ("${name}", "$Ada"), ("100 % [new]", "100 % [new]")],
+)
+def test_braces_and_signs_that_name_no_column_are_text(csv, text, sent):
+    contacts, _, _ = read(csv, b"conversation_id,name\nc1,Ada\n", RowRules(text=text))
+    assert contacts[0].text == sent

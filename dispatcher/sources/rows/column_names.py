@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 
 from dispatcher.sources.options import MEANINGS, RowRules, normal_name
 from dispatcher.sources.rows.opt_out_names import Kind, opt_out_kind
-from dispatcher.sources.rows.template import Template
+from dispatcher.sources.rows.template import Template, foreign_placeholders
 
 _SYNONYMS = {
     "expires_at": re.compile(
@@ -141,6 +141,7 @@ class ColumnNames:
         resolved = tuple(self._resolved(name) for name in names)
         taken = frozenset(self._spelling.values()).intersection(resolved)
         problems = [*self._doubles(names, resolved), *self._beside_templates(names, resolved)]
+        problems += self._not_replaced(names)
         for name, own in zip(names, resolved, strict=True):
             if own and own not in taken and not self._is_plain(name):
                 problems += self._look_alike(name, taken)
@@ -197,6 +198,16 @@ class ColumnNames:
                 f'instead. Write source.attributes = ["{name}"] to send message.{meaning}, or '
                 f'source.columns = {{ {meaning} = "{name}" }} to send the column'
             )
+
+    def _not_replaced(self, names: Sequence[str]) -> Iterable[str]:
+        for meaning, text in self._templates.items():
+            written = {normal_name(n): whole for n, whole in foreign_placeholders(text or "")}
+            for name in names:
+                if name and (foreign := written.get(normal_name(name))) is not None:
+                    yield (
+                        f"has a column {name!r}, and message.{meaning} has {foreign}, which would "
+                        f"not be replaced by its value. Write {{{name}}}"
+                    )
 
     def _look_alike(self, name: str, taken: frozenset[str]) -> Iterable[str]:
         if self._lacks_zone and _ZONE.fullmatch(_words(name)):

@@ -7,6 +7,10 @@ from operator import itemgetter
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NO_NAME = re.compile(r"[!:\[\]]")
 _FALLBACK_SIGN = "|"
+_FOREIGN = re.compile(
+    r"(?<!\{)\{\{\s*([^{}|]+?)\s*(?:\|[^{}]*)?\}\}(?!\})|%([^%\s]+)%|\[+([^\[\]]+)\]+|<+([^<>]+)>+"
+)
+"""Placeholders of other programs. In a template of this one they are ordinary text."""
 
 _Placeholder = tuple[str, str | None]
 """The name of a column, and the text for rows that have no value there; None: there is none."""
@@ -79,6 +83,11 @@ class Template:
     def fallbacks_used(self, row: Mapping[str, str]) -> frozenset[str]:
         """Return the columns that the row lacks, and for which fallbacks are inserted."""
         return frozenset(name for name in self.optional if name not in row)
+
+
+def foreign_placeholders(text: str) -> list[tuple[str, str]]:
+    """Return the names and the whole of what may be meant as placeholders, but is not replaced."""
+    return [(next(filter(None, m.groups())), m.group()) for m in _FOREIGN.finditer(text)]
 
 
 def _nothing(_row: Mapping[str, str]) -> tuple[()]:
