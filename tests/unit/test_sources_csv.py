@@ -223,3 +223,22 @@ def test_a_fallback_is_for_empty_cells_not_for_a_missing_column(file):
     assert rejected == []
     with pytest.raises(SourceError, match="has no column 'name'"):
         read(file, b"conversation_id,first name\nc1,Ada\n", rules)
+
+
+def test_a_text_of_a_row_is_no_template(file):
+    """A placeholder that would be sent as it is rejects the row, also if its own cell is empty."""
+    rows = b"".join(
+        b"c%d,%s,%s\n" % (number, name, text)
+        for number, (name, text) in enumerate(
+            [
+                (b"Ada", b"Hello {First_Name}"),
+                (b"", b"Hello { first_name | there }"),
+                (b"Ada", b"Hello {you}: {}"),
+                (b"Ada", b"Hello Ada"),
+            ]
+        )
+    )
+    contacts, rejected, _ = read(file, b"conversation_id,first_name,text\n" + rows, RowRules())
+    assert ids(contacts) == ["c2", "c3"]
+    assert judged(rejected) == [(2, "placeholder"), (3, "placeholder")]
+    assert "set it as message.text" in rejected[0].detail

@@ -21,6 +21,7 @@ from dispatcher.sources.rows.ordinary_ids import (
 )
 from dispatcher.sources.rows.template import Template
 
+_PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|[^{}]*)?\}")
 _MOST_RESOLVED = 1000
 """Sets of names of which the resolved ones are kept: objects may have any names."""
 
@@ -287,6 +288,8 @@ class ContactBuilder:
         text = row.get(self._meanings["text"])
         if text is not None:
             text = self._own(text)
+            if text is not None and "{" in text:
+                self._check_not_template(text, row)
         text = text or _rendered(self._text, row, nulls)
         if text is None or not text or text.isspace():
             raise InvalidRowError("no_text", "neither the row nor the template has a text")
@@ -297,6 +300,17 @@ class ContactBuilder:
         if self._text_problem is not None and (problem := self._text_problem(text)):
             raise InvalidRowError("text_too_long", problem)
         return text
+
+    def _check_not_template(self, text: str, row: Mapping[str, str]) -> None:
+        """Reject a row whose text has placeholders for columns: they would not be replaced."""
+        for name in _PLACEHOLDER.findall(text):
+            plain = name.strip()
+            if plain in row or plain.lower() in self._header:
+                raise InvalidRowError(
+                    "placeholder",
+                    f"the text has {{{plain}}}, which is a column; a row's text is sent as it is: "
+                    "set it as message.text, or write the value",
+                )
 
     def _own(self, text: str) -> str | None:
         """Return a text of the row itself; None if it means no value."""
