@@ -31,6 +31,8 @@ class LookBackPlan:
     lag: float | None = None
     last_round: float = float("-inf")
     """When the last look back was made (seconds since the epoch)."""
+    began_at: float = float("-inf")
+    """When the run began to look (platform's clock)."""
     _retry_at: float = float("-inf")
     """When contacts are looked for again for which only evidence is missing (platform's clock)."""
 
@@ -79,11 +81,12 @@ class LookBackPlan:
 
         ``overdue`` is for how many seconds the first contact of the look has been over its bound.
         After their bounds all contacts wait for the same evidence, so they share the next look.
+        Pauses are never longer than the run: its own messages may be the evidence.
         """
         bound = self.policy.visible_by(send)
         if at <= bound:
             return bound + JUST_AFTER + (0.0 if self.policy.resend else self._evidence_lag)
-        pause = self.policy.pause(max(overdue, at - bound))
+        pause = self.policy.pause(min(max(overdue, at - bound), at - self.began_at))
         if not at < self._retry_at <= at + SHARED_RETRY * pause:
             self._retry_at = at + pause
         return self._retry_at

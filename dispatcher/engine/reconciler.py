@@ -69,6 +69,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Look back for contacts as they are due; ends when it is cancelled."""
+        self.plan.began_at = self.platform_time.now()
         while True:
             await self._until_due()
             self._looking_back = True

@@ -101,3 +101,11 @@ def test_the_shortest_lag_counts_and_impossible_ones_do_not(plan):
     for age in (20.0, 5.0, 40.0):
         plan.observe(1000.0, 1000.0 - age)
     assert plan.lag == 5.0
+
+
+def test_pauses_are_not_longer_than_the_run(plan):
+    """What was in doubt for long before the run began is proved by messages of this run."""
+    at = BOUND + 5000.0
+    plan.began_at = at - 2.0
+    assert plan.next_look(SEND, at, overdue=5000.0) == at + 10.0
+    assert plan.next_look(SEND, at + 58.0, overdue=5058.0) == at + 58.0 + 60.0

@@ -93,7 +93,8 @@ class AnalyticsEndpoint:
         ids = query.values("conversationId")
         contacts, tags = query.values("externalContactId"), query.values("externalTag")
         if not (ids or contacts or tags):
-            return self._context.archive.conversations()
+            since = query.since - self._context.traffic.answers_last_seconds
+            return self._context.archive.conversations(since)
         for contact in contacts:
             root = root_of_contact(contact)
             ids += [] if root is None else [root]

@@ -1,5 +1,6 @@
 """The messages that looking back shows: those that took effect, each after its own lag."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ class MessageArchive:
         self._messages: defaultdict[str, list[ArchivedMessage]] = defaultdict(list)
         self._continued: defaultdict[str, list[str]] = defaultdict(list)
         self._known: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._times: list[float] = []
+        self._in_order: list[str] = []
+        """The conversation of each message, and its time, in the order of the effects."""
 
     def add(self, effect: Effect, message_id: str) -> None:
         """Keep a message that took effect."""
@@ -35,6 +39,8 @@ class MessageArchive:
             message_id, effect.text, effect.time, effect.time + self.lag(message_id)
         )
         self._messages[effect.conversation_id].append(message)
+        self._times.append(max(effect.time, self._times[-1] if self._times else effect.time))
+        self._in_order.append(effect.conversation_id)
         if effect.external_contact_id is not None:
             self._known[effect.external_contact_id][effect.conversation_id] = None
         if effect.kind == "linked" and effect.previous_id is not None:
@@ -55,9 +61,10 @@ class MessageArchive:
         """Return the conversations with a message to this person."""
         return list(self._known.get(external_contact_id, ()))
 
-    def conversations(self) -> list[str]:
-        """Return every conversation that has a message."""
-        return list(self._messages)
+    def conversations(self, since: float) -> list[str]:
+        """Return the conversations with a message that is not older than ``since``."""
+        first = bisect_left(self._times, since)
+        return list(dict.fromkeys(self._in_order[first:]))
 
     def continuing(self, previous_id: str, now: float) -> list[str]:
         """Return the conversations that continue another one and are visible at this time."""

@@ -44,6 +44,11 @@ class Traffic:
         self._seed = seed
         self._started = started
 
+    @property
+    def answers_last_seconds(self) -> float:
+        """For how long guests answer after a message."""
+        return MOST_ANSWERS * self._rules.answer_seconds if self._rules.answer_share else 0.0
+
     def answers(
         self, conversation_id: str, messages: Sequence[ArchivedMessage], now: float
     ) -> list[GuestAnswer]:
