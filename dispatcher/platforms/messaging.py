@@ -181,11 +181,17 @@ def _past_conversations(body: Body) -> tuple[PastConversation, ...] | None:
             messages=tuple(_messages(row)),
             unread=tuple(_unread(row)),
             started=moment(row, "startTime"),
-            ended=moment(row, "endTime"),
+            ended=_ended(row),
         )
         for row in listed(body, "conversations")
         if (id_ := id_text(row, "conversationId")) is not None
     )
+
+
+def _ended(row: object) -> float | None:
+    """Return when a conversation ended; None for an end that is only planned."""
+    has_ended = STATES.get(text(row, "state") or "") is State.ENDED
+    return moment(row, "endTime") if has_ended else None
 
 
 def _recorded_conversations(body: Body) -> tuple[Conversation, ...] | None:

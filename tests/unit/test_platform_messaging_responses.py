@@ -489,6 +489,18 @@ def test_a_look_back():
     assert "Hello" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [("ended", True), ("closed", False), ("active", False), ("new", False), (None, False)],
+)
+def test_an_end_is_a_record_if_the_session_has_ended(state, shown):
+    """The time of an end that is planned passes without a new record: it would prove too much."""
+    (conversation,) = LOOKED["conversations"]
+    body = {"conversations": [conversation | {"state": state, "endTime": "2026-11-22T07:00:00Z"}]}
+    (found,) = looked_back(body).past_conversations
+    assert (found.ended is not None) == shown
+
+
 def test_a_look_back_that_shows_nothing_is_one_all_the_same():
     """Nothing there (yet) is an answer; a body of another kind is none."""
     assert looked_back({"conversations": []}).past_conversations == ()
