@@ -96,6 +96,15 @@ async def test_the_newest_record_or_the_statement_of_the_platform_is_enough(what
     assert world.engine.clock.monotonic() > BOUND + 1
 
 
+@in_virtual_time
+async def test_messages_of_ours_are_asked_for_where_the_newest_record_is_refused():
+    """The platform may refuse that call; a later message of ours proves as much."""
+    world = World([1], **NEWEST_FOUND)
+    batches = contacts(1), contacts(1, 2)
+    assert await world.run(*batches, seconds=BOUND + 2, wait_limit=200) is RunOutcome.DONE
+    assert world.resolutions() == [Resolution.ABSENT]
+
+
 @pytest.mark.parametrize("what", [0, 1], ids=["newest record", "statement"])
 @in_virtual_time
 async def test_neither_counts_where_the_settings_take_it_out(what):
