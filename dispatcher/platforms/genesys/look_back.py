@@ -94,6 +94,7 @@ class GenesysLookBack:
         history = [await self._past(requests, id_, trace) for id_, trace in traces.items()]
         if requests.forbidden is not None and not any(past.readable for past in history):
             raise RequestFailedError(requests.forbidden)
+        self._watermark.confirm_refusals()
         return requests.reply(tuple(history), *known)
 
     async def _past(self, requests: LookBackRequests, id_: str, trace: Trace) -> PastConversation:
