@@ -479,7 +479,7 @@ def test_a_cancelled_request_takes_its_connection_along(run):
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_nothing_of_a_request_leaves_after_its_end(run, certificate, scheme, ends_by):
     """A network that works again after the timeout does not deliver the rest of the request."""
-    body, works_again = b"x" * 16_000_000, asyncio.Event()
+    body, works_again = b"x" * 12_000_000, asyncio.Event()
     received = asyncio.Queue()
 
     async def reads_late(reader, writer):
