@@ -45,6 +45,8 @@ class Matches:
     def _examine(self, conversation: PastConversation) -> None:
         send, person = self._send, conversation.external_contact_id
         candidates = [message for message in conversation.messages if self._fits(message)]
+        if any(at is None or at >= self._earliest for at in conversation.unread):
+            self.may_be_present = self.may_be_present or self._may_be_in(conversation)
         if not conversation.readable:
             if conversation.id == send.conversation_id or self._may_be_recipient(person):
                 self._mark_ambiguous()
@@ -72,6 +74,13 @@ class Matches:
         if message.text is None:
             return message.at <= self._latest
         return digest(message.text) == self._send.text_sha256
+
+    def _may_be_in(self, conversation: PastConversation) -> bool:
+        """Return True if the send's message can be in a conversation, by its ids."""
+        if conversation.id == self._send.conversation_id:
+            return True
+        may_be_new = not conversation.has_previous or self._may_be_opened_by_send(conversation)
+        return may_be_new and self._may_be_recipient(conversation.external_contact_id)
 
     def _may_be_recipient(self, person: str | None) -> bool:
         return person in (None, self._send.external_contact_id)

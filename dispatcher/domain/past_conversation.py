@@ -24,6 +24,8 @@ class PastConversation:
 
     Without ``has_previous`` the platform records no links, so None in ``previous`` means nothing.
     Without ``readable`` the platform shows that the conversation exists, but not its messages.
+    ``unread`` are the times of messages that are not in ``messages``, because a part of them cannot
+    be read, and that may be outbound; None: the time is not known, either.
     ``started`` and ``ended`` are in seconds since the epoch by the platform's clock, if analytics
     show them.
     """
@@ -36,3 +38,4 @@ class PastConversation:
     readable: bool = True
     started: float | None = None
     ended: float | None = None
+    unread: tuple[float | None, ...] = ()

@@ -17,6 +17,8 @@ class DueTimes:
         """The earliest due time that was written since the feeder last asked the ledger."""
         self.next_look_back = 0.0
         """When the next contact in doubt is due for a look back; 0 until the ledger was asked."""
+        self.last_doubt = float("-inf")
+        """When a contact of this run was last put in doubt (seconds since the epoch)."""
         self.look_back_scheduled = asyncio.Event()
         """Set when a look back is scheduled; the reconciler clears it before it waits."""
 

@@ -65,6 +65,7 @@ class LookBackReader:
         self._plan = plan
         self._policy = plan.policy
         self._candidates = candidates
+        self._lacks_newest = False
         self._id = next(_IDS)
         self.analytics_watermark = NEVER_SHOWN
         """The platform's time up to which its analytics have caught up, as far as is known."""
@@ -88,6 +89,8 @@ class LookBackReader:
         self.batch_size = min(MAX_LOOK_BACK_IDS, self.batch_size * 2)
         made_at, answer = answered
         shown = answer.past_conversations or ()
+        if watermark is not None and watermark.records:
+            self._lacks_newest = answer.newest_record is None
         self._learn(made_at, answer, newest_shown(shown, witnesses))
         return LookBack(made_at, shown, contacts)
 
@@ -108,10 +111,9 @@ class LookBackReader:
     async def _witnesses(self, bounds: Sequence[float]) -> list[DeliveryWitness]:
         """Choose messages that were taken after the first bound, and after the last one."""
         found: dict[DeliveryWitness, None] = {}
-        # where the newest record can be asked for, it is not older than our own messages
-        if not self._uses(EvidenceKind.OWN) or (
-            self._policy.finds_newest and self._uses(EvidenceKind.RECORDS)
-        ):
+        newest = self._policy.finds_newest and self._uses(EvidenceKind.RECORDS)
+        # the newest record is not older than our own messages; the platform may refuse to show it
+        if not self._uses(EvidenceKind.OWN) or (newest and not self._lacks_newest):
             return []
         for after in {min(bounds), max(bounds)} if bounds else ():
             found.update(dict.fromkeys(await self._ledger.witnesses(after, WITNESSES)))

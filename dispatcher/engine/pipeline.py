@@ -172,13 +172,14 @@ class Pipeline:
         """Keep the workers supplied until the run is over."""
         for campaign in self._campaigns:
             await campaign.start(self._options.workers)
-        deadline = NEVER
+        idle_since, deadline = NEVER, 0.0
         while not self._stopping.is_set():
             if await self._supply():
                 continue
             if all(campaign.idle for campaign in self._campaigns):
                 now = self._clock.time()
-                deadline = min(deadline, now + self._wait_limit())
+                idle_since = min(idle_since, now)
+                deadline = max(deadline, self._deadline(idle_since))
                 outcome = self._outcome_when_idle(now, deadline)
                 if outcome is not None:
                     halts = await conclude_all(self._campaigns)
@@ -229,11 +230,14 @@ class Pipeline:
             return None
         return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
 
-    def _wait_limit(self) -> float:
-        """Return for how many seconds an idle run waits: for longer if contacts are in doubt."""
-        if all(campaign.reconciler.next_look_back == NEVER for campaign in self._campaigns):
-            return self._options.wait_limit
-        return max(self._options.wait_limit, self._options.doubt_limit)
+    def _deadline(self, idle_since: float) -> float:
+        """Return until when an idle run waits: for longer if contacts are in doubt."""
+        deadline = idle_since + self._options.wait_limit
+        for campaign in self._campaigns:
+            if campaign.reconciler.next_look_back != NEVER:
+                since = max(idle_since, campaign.due_times.last_doubt)
+                deadline = max(deadline, since + self._options.doubt_limit)
+        return deadline
 
     def _halted_too_long(self) -> bool:
         since = self._pool.halted_since

@@ -28,12 +28,12 @@ class PipelineOptions:
     """The options of a run; times in seconds.
 
     With ``once`` a run ends when source and ledger are exhausted. It still waits for contacts that
-    are due within ``wait_limit`` after that, or within ``doubt_limit`` if contacts are in doubt and
-    that is longer; the others stay in the ledger. It also ends when all
-    clients are halted, or held, for longer than ``wait_limit``. A drain that takes longer than
-    ``drain_seconds`` is cut off. Gauges are emitted each ``gauge_seconds``. With ``by_priority`` a
-    campaign gets workers only when no campaign of a higher priority has claims ready; otherwise
-    campaigns share the workers.
+    are due within ``wait_limit`` after that. If contacts are in doubt, it waits until
+    ``doubt_limit`` after the last of them came to be so, if that is longer. The others stay in the
+    ledger. It also ends when all clients are halted, or held, for longer than ``wait_limit``. A
+    drain that takes longer than ``drain_seconds`` is cut off. Gauges are emitted each
+    ``gauge_seconds``. With ``by_priority`` a campaign gets workers only when no campaign of a
+    higher priority has claims ready; otherwise campaigns share the workers.
     """
 
     workers: int = 64

@@ -170,7 +170,8 @@ class TransitionWriter:
     async def mark_in_doubt(self, in_flight: InFlight, progress: Progress, seconds: float) -> Left:
         """Leave a contact whose send has no clear answer to a look back in ``seconds``."""
         progress = replace(progress, doubted_at=self.platform_time.now())
-        at = self.clock.time() + seconds
+        now = self.clock.time()
+        at, self.due_times.last_doubt = now + seconds, now
         await self.ledger.mark_in_doubt(in_flight.id, at, progress, in_flight.history)
         self.due_times.schedule_look_back(at)
         return LEFT

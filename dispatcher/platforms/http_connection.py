@@ -6,6 +6,9 @@ That took 10 of the 17 microseconds from the bytes of a response to its status, 
 """
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
 from typing import Self
 
 import aiohttp
@@ -18,6 +21,8 @@ from aiohttp.streams import StreamReader
 
 UNLIMITED = 1 << 30
 """Bytes of a body after which the parser would pause the connection; a request has a time limit."""
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which the system sends a reset, and nothing that is not sent yet."""
 INTERIM = 1
 """The first digit of the statuses of interim responses (source: RFC 9110, 15.2)."""
 
@@ -79,11 +84,26 @@ class HttpConnection(BaseProtocol):
         return answer
 
     def fail(self, error: Exception) -> None:
-        """End the request with ``error``, and close the connection."""
+        """End the request with ``error``, and abort the connection."""
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             answer.set_exception(error)
-        self.close()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the connection of a request without a response; nothing more of it is sent.
+
+        A normal close would still send what is in the buffers, here and in the system. While the
+        network fails that may be minutes later, and the request would take effect so late.
+        """
+        self._answer = None
+        if self.transport is None:
+            return
+        opened = self.transport.get_extra_info("socket")
+        if opened is not None:
+            with suppress(OSError):
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        self.transport.abort()
 
     def close(self) -> None:
         """Close the connection, and take no more data from it."""
@@ -139,7 +159,7 @@ class HttpConnection(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the request, and let aiohttp's connector forget the connection."""
-        parser, self._parser = self._parser, None
+        parser, self._parser, self.transport = self._parser, None, None
         if self._answer is not None and parser is not None:
             try:
                 parser.feed_eof()  # completes a body that is as long as the connection lives

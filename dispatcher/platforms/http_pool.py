@@ -75,8 +75,8 @@ class ConnectionPool:
         self._end_use()
 
     def discard(self, connection: HttpConnection) -> None:
-        """Close a connection that was in use, and let another request use one."""
-        connection.close()
+        """Abort a connection whose request has no response, and let another request use one."""
+        connection.abort()
         self._end_use()
 
     def close(self) -> None:

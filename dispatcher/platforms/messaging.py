@@ -35,6 +35,8 @@ CLOSED_WORDS = "closed conversation"
 """In the 400 to a notification into a closed session (source: platform contract)."""
 CHANNEL_WORDS = "proactive initiation"
 """In the 400 of a channel without proactive messages (source: platform contract)."""
+INBOUND, OUTBOUND = "inbound", "outbound"
+"""The directions of a message in a look back."""
 
 STATES = {
     "active": State.OPEN,
@@ -177,12 +179,19 @@ def _past_conversations(body: Body) -> tuple[PastConversation, ...] | None:
             previous=id_text(row, "previousConversationId"),
             external_contact_id=id_text(row, "externalContactId"),
             messages=tuple(_messages(row)),
+            unread=tuple(_unread(row)),
             started=moment(row, "startTime"),
-            ended=moment(row, "endTime"),
+            ended=_ended(row),
         )
         for row in listed(body, "conversations")
         if (id_ := id_text(row, "conversationId")) is not None
     )
+
+
+def _ended(row: object) -> float | None:
+    """Return when a conversation ended; None for an end that is only planned."""
+    has_ended = STATES.get(text(row, "state") or "") is State.ENDED
+    return moment(row, "endTime") if has_ended else None
 
 
 def _recorded_conversations(body: Body) -> tuple[Conversation, ...] | None:
@@ -206,9 +215,23 @@ def _recorded(row: object) -> Conversation | None:
 
 def _messages(conversation: object) -> Iterator[PastMessage]:
     for row in listed(conversation, "messages"):
-        id_, at, content = id_text(row, "id"), moment(row, "time"), text(row, "text")
-        if id_ is not None and at is not None and content is not None:
-            yield PastMessage(id_, text(row, "direction") == "outbound", at, content)
+        if (message := _message(row)) is not None:
+            yield message
+
+
+def _unread(conversation: object) -> Iterator[float | None]:
+    """Yield the times of messages that cannot be read, and are not known to be inbound."""
+    for row in listed(conversation, "messages"):
+        if _message(row) is None and text(row, "direction") != INBOUND:
+            yield moment(row, "time")
+
+
+def _message(row: object) -> PastMessage | None:
+    id_, at, content = id_text(row, "id"), moment(row, "time"), text(row, "text")
+    direction = text(row, "direction")
+    if id_ is None or at is None or content is None or direction not in (INBOUND, OUTBOUND):
+        return None
+    return PastMessage(id_, direction == OUTBOUND, at, content)
 
 
 def _target(body: Body) -> Target | None:

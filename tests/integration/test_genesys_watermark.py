@@ -116,6 +116,17 @@ async def test_a_query_for_the_newest_that_is_refused_leaves_the_statement():
     assert [path for path, _ in refused] == [QUERY[1]]
 
 
+async def test_a_permission_that_is_granted_later_makes_it_available_again():
+    """Without it the whole look back is refused, which says nothing about the one call."""
+    forbidden = (403, {"message": "missing permission", "code": "missing.permissions"})
+    later = [page(traced("n-1", at(6))), NOTHING]
+    reply, _, refused = await look(
+        {QUERY: [forbidden, forbidden, *later], AVAILABILITY: [forbidden]}, times=2
+    )
+    assert reply.result.newest_record == EPOCH + 360
+    assert refused == []
+
+
 @pytest.mark.parametrize(
     "failure", [None, (500, {"message": "broken"}), (429, {"message": "slow"})]
 )

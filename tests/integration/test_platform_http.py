@@ -5,9 +5,11 @@ earnest.
 """
 
 import asyncio
+import contextlib
 import gc
 import gzip
 import json
+import ssl
 from contextlib import asynccontextmanager
 
 import pytest
@@ -471,6 +473,40 @@ def test_a_cancelled_request_takes_its_connection_along(run):
             return first.cancelled(), second.conversation.state, server.connections
 
     assert run(scene()) == (True, "open", 2)
+
+
+@pytest.mark.parametrize("ends_by", ["timeout", "cancellation"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nothing_of_a_request_leaves_after_its_end(run, certificate, scheme, ends_by):
+    """A network that works again after the timeout does not deliver the rest of the request."""
+    body, works_again = b"x" * 12_000_000, asyncio.Event()
+    received = asyncio.Queue()
+
+    async def reads_late(reader, writer):
+        await works_again.wait()
+        number = 0
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while data := await reader.read(1 << 20):
+                number += len(data)
+        received.put_nowait(number)
+
+    async def scene():
+        tls = server_tls(*certificate) if scheme == "https" else None
+        options = HttpOptions(timeout=0.3, connect_timeout=0.2, ca_bundle=str(certificate[0]))
+        async with (
+            tcp_server(reads_late, tls) as port,
+            HttpClient(options, SystemClock()) as http,
+        ):
+            origin = http.origin(URL(f"{scheme}://127.0.0.1:{port}"))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.15 if ends_by == "cancellation" else None):
+                    result, _ = await http.request(origin, "POST", "/", {}, body)
+                    assert result.cause is NoAnswerCause.TIMEOUT
+            works_again.set()
+            async with asyncio.timeout(5):
+                return await received.get()
+
+    assert run(scene()) < len(body)
 
 
 def test_what_a_request_carries(run):

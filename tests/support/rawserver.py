@@ -75,7 +75,9 @@ class Peer:
         self.open = True
 
     async def say(self, data: bytes) -> None:
-        """Send bytes without changes."""
+        """Send bytes without changes, if the client still has its connection."""
+        if self.writer.is_closing():
+            return
         self.writer.write(data)
         with contextlib.suppress(ConnectionError):
             await self.writer.drain()

@@ -13,6 +13,7 @@ from dispatcher.engine.record_candidates import NEWEST, RecordCandidates
 from dispatcher.ports import MAX_LOOK_BACK_IDS
 from tests.support.engine import contacts
 from tests.support.memory_ledger import MemoryLedger
+from tests.support.scripted import ENDED, NOT_ENDED
 from tests.support.virtual import START, VirtualClock, in_virtual_time
 from tests.unit.test_engine_reconciler import BOUND, World
 
@@ -95,6 +96,15 @@ async def test_the_newest_record_or_the_statement_of_the_platform_is_enough(what
     assert world.engine.clock.monotonic() > BOUND + 1
 
 
+@in_virtual_time
+async def test_messages_of_ours_are_asked_for_where_the_newest_record_is_refused():
+    """The platform may refuse that call; a later message of ours proves as much."""
+    world = World([1], **NEWEST_FOUND)
+    batches = contacts(1), contacts(1, 2)
+    assert await world.run(*batches, seconds=BOUND + 2, wait_limit=200) is RunOutcome.DONE
+    assert world.resolutions() == [Resolution.ABSENT]
+
+
 @pytest.mark.parametrize("what", [0, 1], ids=["newest record", "statement"])
 @in_virtual_time
 async def test_neither_counts_where_the_settings_take_it_out(what):
@@ -118,6 +128,23 @@ async def test_a_run_waits_longer_for_contacts_in_doubt_than_for_others(doubt_li
     limits = {"wait_limit": 2, "doubt_limit": doubt_limit}
     assert await run_with(world, 2, answers_in(world, "new-1"), **limits) is ending
     assert world.ledger.count(Status.OPENED) == (2 if ending is RunOutcome.DONE else 1)
+
+
+@in_virtual_time
+async def test_a_run_waits_as_long_for_a_send_that_is_in_doubt_later():
+    """The run was idle before: it waited for the end of a session."""
+    world = World([1], state=NOT_ENDED)
+    guest = answers_in(world, "conversation-1")
+
+    def traffic(at):
+        if at > START + 4:
+            world.state = ENDED
+        guest(at)
+
+    outcome = await run_with(world, 1, traffic, wait_limit=7, doubt_limit=60)
+    assert outcome is RunOutcome.DONE
+    assert world.resolutions() == [Resolution.ABSENT]
+    assert world.ledger.count(Status.OPENED) == 1
 
 
 @in_virtual_time

@@ -13,7 +13,13 @@ from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.past_conversation import PastMessage
 from dispatcher.domain.status import Step
 from dispatcher.platforms.genesys.requests import Sender
-from dispatcher.platforms.genesys.responses import FOREIGN_PURPOSES, messages, read_check, read_sent
+from dispatcher.platforms.genesys.responses import (
+    FOREIGN_PURPOSES,
+    messages,
+    read_check,
+    read_sent,
+    unread_times,
+)
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows, windows
 from dispatcher.platforms.http import HttpResponse
 
@@ -307,9 +313,12 @@ def test_messages_that_analytics_do_not_show_yet():
 
 
 def test_messages_that_cannot_be_read_are_left_out():
-    """One without an id or a time proves nothing."""
+    """One without an id or a time proves nothing, but it may be the message that is looked for."""
     broken = [said(None), said("m-1", "soon"), said("m-1", None), 7, None]
-    assert messages([participant("api", "none", messages=broken)], ENDED) == ()
+    ours = participant("api", "none", messages=broken)
+    theirs = participant("customer", "connected", messages=broken)
+    assert messages([ours, theirs], ENDED) == ()
+    assert unread_times([ours, theirs]) == (ENDED + 1, None, None, None, None)
 
 
 def test_a_timeline():

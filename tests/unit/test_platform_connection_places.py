@@ -16,6 +16,8 @@ class Connection:
     def close(self):
         self.is_usable = False
 
+    abort = close
+
 
 class Connector:
     """Makes no connection."""

@@ -489,6 +489,18 @@ def test_a_look_back():
     assert "Hello" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [("ended", True), ("closed", False), ("active", False), ("new", False), (None, False)],
+)
+def test_an_end_is_a_record_if_the_session_has_ended(state, shown):
+    """The time of an end that is planned passes without a new record: it would prove too much."""
+    (conversation,) = LOOKED["conversations"]
+    body = {"conversations": [conversation | {"state": state, "endTime": "2026-11-22T07:00:00Z"}]}
+    (found,) = looked_back(body).past_conversations
+    assert (found.ended is not None) == shown
+
+
 def test_a_look_back_that_shows_nothing_is_one_all_the_same():
     """Nothing there (yet) is an answer; a body of another kind is none."""
     assert looked_back({"conversations": []}).past_conversations == ()
@@ -503,15 +515,25 @@ def test_a_look_back_that_fails_is_a_passing_fault(status):
     assert classify(Step.LOOK_BACK, looked_back({"message": "no"}, status)) is AnswerKind.PASSING
 
 
-@pytest.mark.parametrize("key", ["id", "time", "text"])
+@pytest.mark.parametrize("key", ["id", "time", "text", "direction"])
 @pytest.mark.parametrize("value", [None, 7, "", "absent"])
-def test_a_message_without_id_time_or_text_is_left_out(key, value):
-    """Nothing can be matched with it; the others of its conversation stay."""
+def test_a_message_that_lacks_a_part_is_left_out(key, value):
+    """Nothing can be matched with it, but it may be ours; the others of its conversation stay."""
     (conversation,) = LOOKED["conversations"]
     first, second = conversation["messages"]
     odd = {name: text for name, text in (first | {key: value}).items() if text != "absent"}
     body = {"conversations": [conversation | {"messages": [odd, second]}]}
-    assert [message.id for message in looked_back(body).past_conversations[0].messages] == ["m-2"]
+    (found,) = looked_back(body).past_conversations
+    assert [message.id for message in found.messages] == ["m-2"]
+    at = looked_back(LOOKED).past_conversations[0].messages[0].at
+    assert found.unread == ((None,) if key == "time" else (at,))
+
+
+def test_a_message_of_a_guest_that_cannot_be_read_is_not_ours():
+    (conversation,) = LOOKED["conversations"]
+    _, second = conversation["messages"]
+    body = {"conversations": [conversation | {"messages": [second | {"text": None}]}]}
+    assert looked_back(body).past_conversations[0].unread == ()
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2026-13-01T00:00:00Z", "12"])

@@ -100,6 +100,36 @@ def test_what_does_not_fit_is_not_ours(intended, shown):
     assert late == Resolution.ABSENT
 
 
+@pytest.mark.parametrize("at", [None, AT + 1], ids=["no time", "after the intent"])
+@pytest.mark.parametrize(
+    ("intended", "shown"), [(NOTIFIED, session()), (OPENED, session(id_="n-1", previous="c-1"))]
+)
+def test_a_message_that_cannot_be_read_is_not_proved_absent(intended, shown, at):
+    """It may be ours: the contact waits, and is parked at last."""
+    known = {"now": BOUND + 1, "analytics_watermark": BOUND + 0.5}
+    assert judged(intended, shown, **known) == Resolution.ABSENT
+    unread = replace(shown, unread=(at,))
+    assert judged(intended, unread, **known) is None
+    assert judged(intended, unread, waited=100, **known) == Resolution.PARKED
+    found = replace(unread, messages=(message(),))
+    assert isinstance(judged(intended, found, **known), MessageFound)
+
+
+@pytest.mark.parametrize(
+    ("intended", "shown"),
+    [
+        (NOTIFIED, replace(session(), unread=(AT - 5,))),
+        (NOTIFIED, replace(session(id_="c-2"), unread=(None,))),
+        (OPENED, replace(session(id_="n-1", previous="c-2"), unread=(None,))),
+        (OPENED, replace(session(id_="n-1", previous="c-1", identity="x-2"), unread=(None,))),
+    ],
+)
+def test_a_message_that_cannot_be_read_and_is_not_ours_does_not_matter(intended, shown):
+    """It is older than the intent, or in the conversation of another person."""
+    known = {"now": BOUND + 1, "analytics_watermark": BOUND + 0.5}
+    assert judged(intended, shown, **known) == Resolution.ABSENT
+
+
 def test_the_clocks_may_differ_a_little():
     """A message up to the skew before the intent is ours all the same."""
     assert isinstance(judged(NOTIFIED, session(message(at=AT - 3.9))), MessageFound)

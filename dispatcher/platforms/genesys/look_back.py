@@ -10,7 +10,13 @@ from dispatcher.platforms.api_client import ApiClient, BackgroundClient
 from dispatcher.platforms.genesys.analytics_records import Trace
 from dispatcher.platforms.genesys.look_back_requests import LookBackRequests, RequestFailedError
 from dispatcher.platforms.genesys.requests import by_conversation, by_person
-from dispatcher.platforms.genesys.responses import address, latest_customer, messages, person
+from dispatcher.platforms.genesys.responses import (
+    address,
+    latest_customer,
+    messages,
+    person,
+    unread_times,
+)
 from dispatcher.platforms.genesys.watermark import (
     AHEAD_SECONDS,
     LONGEST_SECONDS,
@@ -88,6 +94,7 @@ class GenesysLookBack:
         history = [await self._past(requests, id_, trace) for id_, trace in traces.items()]
         if requests.forbidden is not None and not any(past.readable for past in history):
             raise RequestFailedError(requests.forbidden)
+        self._watermark.confirm_refusals()
         return requests.reply(tuple(history), *known)
 
     async def _past(self, requests: LookBackRequests, id_: str, trace: Trace) -> PastConversation:
@@ -98,7 +105,8 @@ class GenesysLookBack:
         customer = latest_customer(participants)
         who = None if self._is_foreign(customer) else person(customer) or trace.person
         shown = messages(participants, trace.until + LAG_SECONDS)
-        return PastConversation(id_, None, who, shown, has_previous=False)
+        unread = unread_times(participants)
+        return PastConversation(id_, None, who, shown, has_previous=False, unread=unread)
 
     def _is_foreign(self, customer: object) -> bool:
         """Return True if a conversation is with another sender, so that it proves nothing."""

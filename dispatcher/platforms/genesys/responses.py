@@ -188,21 +188,31 @@ def messages(participants: Sequence[object], indexed_until: float) -> tuple[Past
     texts. Analytics show those until ``indexed_until``, too.
     """
     found: dict[str, PastMessage] = {}
-    customer = {text(part, "purpose") for part in customers(participants)}
-    for participant in participants:
-        foreign = text(participant, "purpose") in FOREIGN_PURPOSES - customer
-        for message in () if foreign else _messages(participant, indexed_until):
-            found.setdefault(message.id, message)
+    for row, outbound in _message_rows(participants):
+        id_, at = id_text(row, "messageId"), moment(row, "messageTime")
+        if id_ is not None and at is not None:
+            message = PastMessage(id_, outbound, at, None, indexed=at <= indexed_until)
+            found.setdefault(id_, message)
     return tuple(found.values())
 
 
-def _messages(participant: object, indexed_until: float) -> Iterator[PastMessage]:
-    purpose = text(participant, "purpose")
-    for row in listed(participant, "messages"):
-        id_, at = id_text(row, "messageId"), moment(row, "messageTime")
-        if id_ is not None and at is not None:
-            outbound = purpose != CUSTOMER and text(row, "messageStatus") != "received"
-            yield PastMessage(id_, outbound, at, None, indexed=at <= indexed_until)
+def unread_times(participants: Sequence[object]) -> tuple[float | None, ...]:
+    """Return the times of messages that a send may have made, and that `messages` leaves out."""
+    return tuple(
+        moment(row, "messageTime")
+        for row, outbound in _message_rows(participants)
+        if outbound and None in (id_text(row, "messageId"), moment(row, "messageTime"))
+    )
+
+
+def _message_rows(participants: Sequence[object]) -> Iterator[tuple[object, bool]]:
+    """Yield the messages that are not another sender's, and whether they can be outbound."""
+    customer = {text(part, "purpose") for part in customers(participants)}
+    for participant in participants:
+        purpose = text(participant, "purpose")
+        if purpose not in FOREIGN_PURPOSES - customer:
+            for row in listed(participant, "messages"):
+                yield row, purpose != CUSTOMER and text(row, "messageStatus") != "received"
 
 
 def _joining_time(customer: object) -> float:

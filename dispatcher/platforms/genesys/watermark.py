@@ -36,20 +36,33 @@ class WatermarkReader:
     """Asks for the newest record of any conversation, and for the platform's statement.
 
     A look back works without both, so nothing halts or fails where they are not available. What
-    the platform refuses is reported once and not asked for again in this run.
+    the platform refuses, although it answers the look back itself, is reported once and not asked
+    for again in this run.
     """
 
     def __init__(self, now: Callable[[], float], on_refused: OnNoEvidence) -> None:
         self._now = now
         self._on_refused = on_refused
         self._refused: set[str] = set()
+        self._unconfirmed: dict[str, str] = {}
 
     async def read(self, requests: LookBackRequests, query: WatermarkQuery) -> Watermark:
         """Make one request or two; the statement is read if the newest record proves nothing."""
+        self._unconfirmed.clear()
         newest = await self._newest(requests, query.after) if query.records else None
         if not query.availability or (newest is not None and newest > query.after):
             return Watermark(newest)
         return Watermark(newest, await self._stated(requests))
+
+    def confirm_refusals(self) -> None:
+        """Report what was refused, and never ask for it again: the look back has a result.
+
+        Without one the refusal may mean a grant that the client lacks only now.
+        """
+        for path, reason in self._unconfirmed.items():
+            self._on_refused(path, reason)
+        self._refused.update(self._unconfirmed)
+        self._unconfirmed.clear()
 
     async def _newest(self, requests: LookBackRequests, after: float) -> float | None:
         now = self._now()
@@ -80,6 +93,5 @@ class WatermarkReader:
             if isinstance(result, Answer) and result.status == _UNAUTHORIZED:
                 raise
             if isinstance(result, Answer) and result.status in _REFUSALS:
-                self._refused.add(path)
-                self._on_refused(path, f"{result.status} {result.words}".strip())
+                self._unconfirmed[path] = f"{result.status} {result.words}".strip()
             return None
