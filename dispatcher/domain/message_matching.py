@@ -45,7 +45,8 @@ class Matches:
     def _examine(self, conversation: PastConversation) -> None:
         send, person = self._send, conversation.external_contact_id
         candidates = [message for message in conversation.messages if self._fits(message)]
-        if any(at is None or at >= self._earliest for at in conversation.unread):
+        is_unclear = any(at is None or at >= self._earliest for at in conversation.unread)
+        if is_unclear or any(map(self._may_be_altered, conversation.messages)):
             self.may_be_present = self.may_be_present or self._may_be_in(conversation)
         if not conversation.readable:
             if conversation.id == send.conversation_id or self._may_be_recipient(person):
@@ -74,6 +75,19 @@ class Matches:
         if message.text is None:
             return message.at <= self._latest
         return digest(message.text) == self._send.text_sha256
+
+    def _may_be_altered(self, message: PastMessage) -> bool:
+        """Return True if a message may be the send's with a text that the platform has changed.
+
+        It is from the time in which the send can take effect, and is not another contact's.
+        """
+        return (
+            message.outbound
+            and message.text is not None
+            and self._earliest <= message.at <= self._latest
+            and message.id not in self._evidence.messages
+            and digest(message.text) != self._send.text_sha256
+        )
 
     def _may_be_in(self, conversation: PastConversation) -> bool:
         """Return True if the send's message can be in a conversation, by its ids."""

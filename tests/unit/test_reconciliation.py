@@ -64,7 +64,7 @@ def test_an_open_that_the_platform_put_into_the_old_conversation_is_threaded():
 NOT_OURS = {
     "another conversation": session(message(), id_="c-2"),
     "what the guest wrote": session(message(outbound=False)),
-    "another text": session(message(text="Hello.")),
+    "another text, too late for ours": session(message(at=BOUND, text="Hello.")),
     "before the intent": session(message(at=AT - 4.01)),
     "another's message": session(message("taken")),
     "no message yet": session(),
@@ -74,7 +74,7 @@ NOT_OUR_CONTINUATION = {
     "with another person": continuation(identity="x-2"),
     "that another opened": continuation(id_="taken"),
     "of another's message": continuation(message("taken")),
-    "with another text": continuation(message(text="Hi")),
+    "with another text, too late": continuation(message(at=BOUND, text="Hi")),
     "from before the intent": continuation(message(at=AT - 5)),
     "that is older than the intent": continuation(message("m-0", AT - 5, "Welcome"), message()),
     "that a guest had begun": continuation(message("m-0", AT - 5, outbound=False), message()),
@@ -98,6 +98,20 @@ def test_what_does_not_fit_is_not_ours(intended, shown):
     assert judged(intended, shown, **TAKEN) is None
     late = judged(intended, shown, now=BOUND + 1, analytics_watermark=BOUND + 0.5, **TAKEN)
     assert late == Resolution.ABSENT
+
+
+@pytest.mark.parametrize("text", ["Hello\r\n", "", "Hi"])
+@pytest.mark.parametrize(
+    ("intended", "shown"), [(NOTIFIED, session()), (OPENED, session(id_="n-1", previous="c-1"))]
+)
+def test_a_message_with_another_text_may_be_ours(intended, shown, text):
+    """The platform may have changed it: the contact waits, and is parked at last."""
+    known = {"now": BOUND + 1, "analytics_watermark": BOUND + 0.5}
+    altered = replace(shown, messages=(message(text=text),))
+    assert judged(intended, altered, **known) is None
+    assert judged(intended, altered, waited=100, **known) == Resolution.PARKED
+    of_another = {**known, "messages": frozenset({"m-1"})}
+    assert judged(intended, altered, **of_another) == Resolution.ABSENT
 
 
 @pytest.mark.parametrize("at", [None, AT + 1], ids=["no time", "after the intent"])
