@@ -249,9 +249,7 @@ def make_campaign_run(
     first_calls = None
     if campaign.likeness is not None:
         learner = FirstCallLearner(check_cost=1.0 / size())
-        first_calls = FirstCalls(
-            learner, campaign.likeness, policy, rules, events, clock, lambda: pool.draining
-        )
+        first_calls = FirstCalls(learner, campaign.likeness, policy, rules, events, clock, pool)
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from dispatcher.domain.unchecked_send import (
 )
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.ports import Clock, EventSink
 
@@ -48,7 +49,7 @@ class FirstCalls:
     rules: CampaignRules
     events: EventSink
     clock: Clock
-    is_draining: Callable[[], bool]
+    pool: ClientPool
     addresses: AddressProof = field(default_factory=AddressProof)
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
     _examined: dict[OAuthClient, float] = field(default_factory=dict, init=False)
@@ -63,7 +64,7 @@ class FirstCalls:
             return None
         self.leave(in_flight)
         contact = in_flight.contact
-        call = in_flight.first_call = await self._choose(contact)
+        call = in_flight.first_call = await self._choose(in_flight)
         if call.step is Step.CHECK:
             return None
         return unchecked_send(contact, call.step, self.policy)
@@ -115,13 +116,20 @@ class FirstCalls:
             self.learner.release(call)
             self._wake()
 
-    async def _choose(self, contact: Contact) -> FirstCall:
+    async def _choose(self, in_flight: InFlight) -> FirstCall:
+        """Return the first call, at the latest when another contact's answer permits it.
+
+        A probe must not wait for others: they wait for the end of the halt, and so for it.
+        """
+        contact = in_flight.contact
         cell = self.likeness.cell(contact.attributes, self.clock.time())
         possible = self._possible(contact)
-        while not self.is_draining():
+        while not self.pool.draining:
             call = self.learner.choose(cell, possible, self.addresses.permitted(possible))
             if call is not None:
                 return call
+            if self.pool.is_probe(in_flight.id):
+                break
             await self._next_answer()
         return self.learner.check(cell)
 

@@ -530,6 +530,28 @@ async def test_a_drain_lets_those_go_that_wait_for_an_answer():
 
 
 @in_virtual_time
+async def test_the_probe_of_a_halt_does_not_wait_for_the_answers_of_those_who_wait_for_it():
+    """During the halt all that was learnt is forgotten, so its send is judged again."""
+    world = SessionWorld()
+    engine = engine_of(world)
+    await learnt(engine, world)
+    learner = engine.delivery.first_calls.learner
+    calls = [learner.choose(("", None), (LINK,), (LINK,)) for _ in range(12)]
+    engine.breaker.halt(HaltReason.SCOPE, "a scope is missing", LINK, by_token=False)
+    async with engine.working(*(world.add(State.ENDED) for _ in range(30))) as tasks:
+        await asyncio.sleep(1)
+        for call in calls:
+            if learner.pays(call):
+                learner.end_send(call, accepted=False)
+        async with engine.working(
+            *(world.add(State.ENDED) for _ in range(30)), probing=False
+        ) as more:
+            await asyncio.wait([*tasks, *more], timeout=600)
+    assert engine.ledger.count(Status.OPENED) == 30 + 60
+    assert engine.breaker.reason is None
+
+
+@in_virtual_time
 async def test_a_build_whose_first_open_has_no_link_is_found(monkeypatch):
     """It names the row's person, and the platform compares it with nothing."""
     real = first_calls.unchecked_send
