@@ -299,6 +299,36 @@ async def test_a_link_at_once_after_the_refusal_is_sent_although_notifying_pays_
     assert world.broken_rules == []
 
 
+@in_virtual_time
+async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
+    """As after the refusal of a notification that rested on a state."""
+    world = SessionWorld()
+    engine = engine_of(world, policy=ROW, states_per_call=10)
+    for _ in range(40):
+        await engine.deliver(world.add(State.OPEN))
+    real = world.answer
+
+    def answer(request):
+        if request.step is not Step.CHECK_MANY:
+            return real(request)
+        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
+        return Answer(200, from_platform=True, conversations=tuple(read))
+
+    engine.platform.answer = answer
+    engine.platform.requests.clear()
+    rows = [world.add(State.CLOSED) for _ in range(3)]
+    async with engine.working(*rows) as tasks:
+        await asyncio.gather(*tasks)
+    assert steps(engine) == [NOTIFY] * 3
+    await asyncio.sleep(10)
+    claims = await engine.ledger.claim(3, engine.clock.time())
+    await asyncio.gather(*map(engine.delivery.deliver, claims))
+    assert steps(engine) == [*[NOTIFY] * 3, Step.CHECK_MANY]
+    world.turn(State.CLOSED, State.ENDED)
+    assert [(await engine.again(row.key)).status for row in rows] == [Status.OPENED] * 3
+    assert world.broken_rules == []
+
+
 @pytest.mark.parametrize(
     ("answer", "requests"),
     [
