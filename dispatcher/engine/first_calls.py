@@ -40,7 +40,7 @@ class FirstCalls:
 
     Without a state check nothing is sent in a campaign with a suppression list, which may have an
     id or an address that only the platform knows. The first address of a row that is not the
-    platform's ends opens without a state check in this run.
+    platform's ends opens without a state check in this run, and opens that rest on a record.
     """
 
     learner: FirstCallLearner
@@ -70,14 +70,17 @@ class FirstCalls:
         return unchecked_send(contact, call.step, self.policy)
 
     def observe(self, in_flight: InFlight, conversation: Conversation) -> None:
-        """Learn from the state that was read as the first call, or after a refused send."""
-        call, in_flight.first_call = in_flight.first_call, None
-        if call is None:
-            return
+        """Compare the addresses, and learn from the state of the first call.
+
+        That is the state that was read as the first call, or after a refused send.
+        """
         contact = in_flight.contact
         if self.addresses.compare(contact, conversation):
             self.learner.exclude(Step.OPEN)
             self.events.emit(AddressesDiffer(contact.key, contact.conversation_id))
+        call, in_flight.first_call = in_flight.first_call, None
+        if call is None:
+            return
         accepted = accepted_sends(contact, conversation)
         self.learner.end_check(call, accepted, in_flight.state_requests)
         self._wake()

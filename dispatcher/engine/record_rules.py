@@ -75,6 +75,11 @@ def is_sufficient(
             return False
 
 
+def opens_to_row(record: Conversation, policy: DecisionPolicy) -> bool:
+    """Return True if an open that rests on ``record`` goes to the row's address."""
+    return policy.needs_address and record.state in _OVER and record.target is None
+
+
 def is_final(
     step: Step, kind: AnswerKind, status: int, record: Conversation, policy: DecisionPolicy
 ) -> bool:

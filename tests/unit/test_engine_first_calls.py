@@ -329,6 +329,31 @@ async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
     assert world.broken_rules == []
 
 
+@in_virtual_time
+async def test_no_record_is_enough_for_an_open_to_the_rows_address_once_one_differs():
+    """The record has no address: the state that is read instead has the platform's."""
+    world = SessionWorld()
+    engine = engine_of(world, states_per_call=10)
+    real = world.answer
+
+    def answer(request):
+        if request.step is not Step.CHECK_MANY:
+            return real(request)
+        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
+        records = (replace(state, target=None, address=None) for state in read)
+        return Answer(200, from_platform=True, conversations=tuple(records))
+
+    engine.platform.answer = answer
+    await engine.deliver(world.add(State.ENDED, row_address="a-moved"))
+    assert engine.events.of_type(AddressesDiffer)
+    rows = [world.add(State.ENDED, row_address="a-moved") for _ in range(5)]
+    async with engine.working(*rows) as tasks:
+        await asyncio.gather(*tasks)
+    opens = [r.decision for r in engine.platform.requests if r.step is LINK]
+    assert len(opens) == 6
+    assert all(sent.target.is_guest_id for sent in opens)
+
+
 @pytest.mark.parametrize(
     ("answer", "requests"),
     [
