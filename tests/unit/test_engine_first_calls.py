@@ -1,6 +1,7 @@
 """First calls without a state check: what they save, and what follows each refusal."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -175,6 +176,26 @@ async def test_what_is_saved_is_counted():
 
 
 # what follows
+
+
+@in_virtual_time
+async def test_refusals_to_the_whole_client_make_no_state_dearer():
+    """A send first would meet them, too: no open is tried where every session is open."""
+    world = SessionWorld()
+    for _ in range(40):
+        world.add(State.OPEN)
+    real, throttlings = world.answer, Counter()
+
+    def answer(request):
+        throttlings[request.conversation_id] += 1
+        if throttlings[request.conversation_id] <= 3:
+            return throttled(1)
+        return real(request)
+
+    world.answer = answer
+    engine = await delivered(world, workers=1)
+    assert LINK not in steps(engine)
+    assert engine.ledger.count(Status.NOTIFIED) == 40
 
 
 @in_virtual_time
