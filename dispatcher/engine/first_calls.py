@@ -63,6 +63,7 @@ class FirstCalls:
         if in_flight.progress != NEW:
             return None
         self.leave(in_flight)
+        in_flight.state_requests = 0.0
         contact = in_flight.contact
         call = in_flight.first_call = await self._choose(in_flight)
         if call.step is Step.CHECK:

@@ -199,6 +199,27 @@ async def test_refusals_to_the_whole_client_make_no_state_dearer():
 
 
 @in_virtual_time
+async def test_a_state_that_became_too_old_is_not_counted_in_the_cost_of_the_next():
+    world = SessionWorld()
+    engine = engine_of(world)
+    costs, learner = [], engine.delivery.first_calls.learner
+    real = learner.end_check
+    learner.end_check = lambda call, accepted, cost: (
+        costs.append(cost), real(call, accepted, cost)
+    )  # fmt: skip
+    engine.platform.on_wire = lambda _: setattr(engine.pacer, "shut", True)
+    async with engine.working(world.add(State.OPEN)) as tasks:
+        await asyncio.sleep(1)
+        assert costs == [1.0]
+        await asyncio.sleep(60)
+        engine.platform.on_wire = lambda _: None
+        engine.pacer.let_in()
+        await asyncio.gather(*tasks)
+    assert steps(engine) == [CHECK, CHECK, NOTIFY]
+    assert costs == [1.0, 1.0]
+
+
+@in_virtual_time
 async def test_no_state_is_named_that_was_not_read():
     world = SessionWorld()
     engine = engine_of(world)
