@@ -30,7 +30,7 @@ _RESOLVED_BY_RETRY = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})
 class Waiter:
     """A contact that waits for a batch."""
 
-    __slots__ = ("conversation", "in_flight", "leads", "read_at", "served")
+    __slots__ = ("conversation", "in_flight", "leads", "read_at", "repeats", "served")
 
     def __init__(self, in_flight: InFlight) -> None:
         self.in_flight = in_flight
@@ -42,6 +42,8 @@ class Waiter:
         """When the batch was read (monotonic seconds)."""
         self.served = False
         """Whether the batch was read."""
+        self.repeats = False
+        """Whether the batch was refused, and the next one may succeed."""
 
     def dismiss(self) -> None:
         """Let it go on, with what the batch returned for it so far."""
@@ -73,6 +75,16 @@ class BatchQueue:
 
     async def read(self, in_flight: InFlight) -> Waiter | Left | None:
         """Read the contact's record with those of others; None if that is not permitted.
+
+        It is tried once more after a refusal that the renewal or the hold resolves.
+        """
+        waiter = await self._read_once(in_flight)
+        if isinstance(waiter, Waiter) and waiter.repeats:
+            return await self._read_once(in_flight)
+        return waiter
+
+    async def _read_once(self, in_flight: InFlight) -> Waiter | Left | None:
+        """Read the record in one batch, like `read`.
 
         A probe must not wait for others: they wait for the end of the halt, and so for it.
         """
@@ -161,10 +173,13 @@ class BatchQueue:
             leader.client.breaker.record_success(leader.id, Step.CHECK_MANY, leader.sent_at)
             self._distribute(batch, reply.result, kind)
             return None
+        repeats = kind in _RESOLVED_BY_RETRY
         for waiter in batch:
-            waiter.dismiss()
+            waiter.repeats = repeats
+            if not repeats:
+                waiter.dismiss()
         leader.record_request(Step.CHECK_MANY, reply.result, kind)
-        if kind not in _RESOLVED_BY_RETRY:
+        if not repeats:
             self._cooldown_until = self._clock.monotonic() + COOLDOWN_SECONDS
         handled = await self._refusals.handle(leader, Step.CHECK_MANY, kind, reply)
         return handled if isinstance(handled, Left) else None

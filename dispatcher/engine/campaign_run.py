@@ -13,6 +13,7 @@ from dispatcher.domain.look_schedule import SHARE, LookSchedule
 from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import HaltReason
+from dispatcher.domain.unchecked_send import AddressProof
 from dispatcher.engine.batch_size import batch_size
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient, quota_used
@@ -234,9 +235,9 @@ def make_campaign_run(
     requester = Requester(pool, transitions, rules, events, clock, platform_time)
     refusals = RefusalHandler(pool, transitions, events, clock)
     size = batch_size(states_per_call, request_rate)
-    batcher = (
-        None if states_per_call == 1 else StateBatcher(requester, refusals, policy, size, jitter)
-    )
+    batcher, addresses = None, AddressProof()
+    if states_per_call != 1:
+        batcher = StateBatcher(requester, refusals, policy, size, jitter, addresses)
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
         transitions,
@@ -250,7 +251,7 @@ def make_campaign_run(
     if campaign.likeness is not None:
         learner = FirstCallLearner(check_cost=1.0 / size())
         first_calls = FirstCalls(
-            learner, campaign.likeness, policy, rules, events, clock, lambda: pool.draining
+            learner, campaign.likeness, policy, rules, events, clock, pool, addresses
         )
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls

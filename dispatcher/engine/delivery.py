@@ -192,7 +192,6 @@ class Delivery:
         reply = await self.requester.read(in_flight)
         if not isinstance(reply, Reply):
             return reply
-        in_flight.state_requests += 1.0
         result = reply.result
         kind = classify(Step.CHECK, result)
         in_flight.record_request(Step.CHECK, result, kind)
@@ -202,6 +201,7 @@ class Delivery:
             conversation = Conversation(in_flight.contact.conversation_id, State.GONE)
         if conversation is not None and kind in (AnswerKind.ACCEPTED, AnswerKind.GONE):
             in_flight.client.breaker.record_success(in_flight.id, Step.CHECK, in_flight.sent_at)
+            in_flight.state_requests += 1.0
             in_flight.record_state(conversation, self.clock.monotonic())
             return self._observe(in_flight, conversation)
         handled = await self.refusals.handle(in_flight, Step.CHECK, kind, reply)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from dispatcher.domain.unchecked_send import (
 )
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.client import OAuthClient
+from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.ports import Clock, EventSink
 
@@ -39,7 +40,7 @@ class FirstCalls:
 
     Without a state check nothing is sent in a campaign with a suppression list, which may have an
     id or an address that only the platform knows. The first address of a row that is not the
-    platform's ends opens without a state check in this run.
+    platform's ends opens without a state check in this run, and opens that rest on a record.
     """
 
     learner: FirstCallLearner
@@ -48,7 +49,7 @@ class FirstCalls:
     rules: CampaignRules
     events: EventSink
     clock: Clock
-    is_draining: Callable[[], bool]
+    pool: ClientPool
     addresses: AddressProof = field(default_factory=AddressProof)
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
     _examined: dict[OAuthClient, float] = field(default_factory=dict, init=False)
@@ -62,21 +63,25 @@ class FirstCalls:
         if in_flight.progress != NEW:
             return None
         self.leave(in_flight)
+        in_flight.state_requests = 0.0
         contact = in_flight.contact
-        call = in_flight.first_call = await self._choose(contact)
+        call = in_flight.first_call = await self._choose(in_flight)
         if call.step is Step.CHECK:
             return None
         return unchecked_send(contact, call.step, self.policy)
 
     def observe(self, in_flight: InFlight, conversation: Conversation) -> None:
-        """Learn from the state that was read as the first call, or after a refused send."""
-        call, in_flight.first_call = in_flight.first_call, None
-        if call is None:
-            return
+        """Compare the addresses, and learn from the state of the first call.
+
+        That is the state that was read as the first call, or after a refused send.
+        """
         contact = in_flight.contact
         if self.addresses.compare(contact, conversation):
             self.learner.exclude(Step.OPEN)
             self.events.emit(AddressesDiffer(contact.key, contact.conversation_id))
+        call, in_flight.first_call = in_flight.first_call, None
+        if call is None:
+            return
         accepted = accepted_sends(contact, conversation)
         self.learner.end_check(call, accepted, in_flight.state_requests)
         self._wake()
@@ -115,13 +120,20 @@ class FirstCalls:
             self.learner.release(call)
             self._wake()
 
-    async def _choose(self, contact: Contact) -> FirstCall:
+    async def _choose(self, in_flight: InFlight) -> FirstCall:
+        """Return the first call, at the latest when another contact's answer permits it.
+
+        A probe must not wait for others: they wait for the end of the halt, and so for it.
+        """
+        contact = in_flight.contact
         cell = self.likeness.cell(contact.attributes, self.clock.time())
         possible = self._possible(contact)
-        while not self.is_draining():
+        while not self.pool.draining:
             call = self.learner.choose(cell, possible, self.addresses.permitted(possible))
             if call is not None:
                 return call
+            if self.pool.is_probe(in_flight.id):
+                break
             await self._next_answer()
         return self.learner.check(cell)
 

@@ -26,8 +26,8 @@ class InFlight:
     ``intended`` is true while the ledger has the intent of a send. ``record`` is the state that
     the last decision rested on, if it was read with others; None: it was read individually.
     ``alone`` is true if the next state has to be read so. ``first_call`` is the contact's first
-    call until it was learnt from, ``state_requests`` the number of requests that its state took,
-    where several contacts share one a part of it.
+    call until it was learnt from, ``state_requests`` the number of requests that returned its
+    state; of one that several contacts share, a part.
     """
 
     id: int

@@ -44,13 +44,11 @@ def _is_between_conflicts(progress: Progress, policy: DecisionPolicy) -> bool:
 def may_wait_for_end(in_flight: InFlight, policy: DecisionPolicy) -> bool:
     """Return True if a record may show that it is too early for the open that is next.
 
-    That is so after a notify to a closed session. After a refused open only a state check shows
-    more.
+    That is so after a notify to a closed session, although the refusal of one without a state check
+    is not counted. After a refused open only a state check shows more.
     """
     progress = in_flight.progress
-    return (
-        progress.refusals_notify > 0 and not progress.refusals_open and may_share(in_flight, policy)
-    )
+    return progress.open_next and not progress.refusals_open and may_share(in_flight, policy)
 
 
 def is_sufficient(
@@ -75,6 +73,11 @@ def is_sufficient(
             return not progress.refusals(Step.OPEN) and _shows_people(record, policy, rules)
         case _:
             return False
+
+
+def opens_to_row(record: Conversation, policy: DecisionPolicy) -> bool:
+    """Return True if an open that rests on ``record`` goes to the row's address."""
+    return policy.needs_address and record.state in _OVER and record.target is None
 
 
 def is_final(

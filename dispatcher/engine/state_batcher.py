@@ -9,10 +9,17 @@ from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import Jitter, NextStep, Recheck
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
+from dispatcher.domain.unchecked_send import AddressProof
 from dispatcher.engine.batch_balance import BatchBalance
 from dispatcher.engine.batch_queue import BatchQueue, Waiter
 from dispatcher.engine.in_flight import InFlight
-from dispatcher.engine.record_rules import is_final, is_sufficient, may_share, may_wait_for_end
+from dispatcher.engine.record_rules import (
+    is_final,
+    is_sufficient,
+    may_share,
+    may_wait_for_end,
+    opens_to_row,
+)
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import Left
@@ -32,14 +39,16 @@ class StateBatcher:
 
     What a record is enough for says `record_rules`; for everything else a state is read
     individually. ``size`` returns how many states one request may read. ``jitter`` decides which
-    sessions that were waited for long are checked individually.
+    sessions that were waited for long are checked individually. No record is enough for an open to
+    the row's address once ``addresses`` has one that is not the platform's.
     """
 
     def __init__(
         self, requester: Requester, refusals: RefusalHandler, policy: DecisionPolicy,
-        size: Callable[[], int], jitter: Jitter,
+        size: Callable[[], int], jitter: Jitter, addresses: AddressProof,
     ) -> None:  # fmt: skip
         self._rules = requester.rules
+        self._addresses = addresses
         self._policy = policy
         self._clock = requester.clock
         self._jitter = jitter
@@ -123,7 +132,9 @@ class StateBatcher:
         in_flight, record = waiter.in_flight, waiter.conversation
         now = self._clock.time()
         if record is not None and is_sufficient(in_flight, record, self._policy, self._rules, now):
-            return replace(record, target=record.target or in_flight.progress.target)
+            known = replace(record, target=record.target or in_flight.progress.target)
+            if not (self._addresses.differ and opens_to_row(known, self._policy)):
+                return known
         is_repeat = in_flight.progress != NEW and not in_flight.has_sent
         if waiter.served and (record is None or is_repeat):
             self._note_useless(in_flight)

@@ -11,7 +11,7 @@ from dispatcher.domain.status import Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.pacing.pacer import QuotaPacer
 from tests.support.engine import EngineFixture, contacts
-from tests.support.scripted import GOOD, GUEST, OpenPacer
+from tests.support.scripted import GOOD, GUEST, OpenPacer, refused, throttled
 from tests.support.virtual import VirtualClock, in_virtual_time, until
 
 CHECK, MANY, LINK = Step.CHECK, Step.CHECK_MANY, Step.OPEN
@@ -68,6 +68,22 @@ async def test_nobody_waits_for_others_where_the_quota_is_ample(latency):
     middle = alone.clock.monotonic()
     await run(batched, 640)
     assert batched.clock.monotonic() - middle <= 1.02 * (middle - begin) + latency
+
+
+@pytest.mark.parametrize("refusal", [throttled(1), refused(401)], ids=str)
+@in_virtual_time
+async def test_a_batch_that_the_next_permit_resolves_is_read_again(refusal):
+    """It costs one request, not one for each contact of the batch."""
+    engine, left = engine_of(10, 0.04), [refusal]
+
+    def once(request):
+        is_first = request.step is MANY and left
+        return left.pop() if is_first else answer(request)
+
+    engine.platform.answer = once
+    requests = await run(engine, 400)
+    assert requests[CHECK] <= 5
+    assert requests[MANY] <= 12
 
 
 @in_virtual_time

@@ -1,6 +1,7 @@
 """First calls without a state check: what they save, and what follows each refusal."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -178,6 +179,47 @@ async def test_what_is_saved_is_counted():
 
 
 @in_virtual_time
+async def test_refusals_to_the_whole_client_make_no_state_dearer():
+    """A send first would meet them, too: no open is tried where every session is open."""
+    world = SessionWorld()
+    for _ in range(40):
+        world.add(State.OPEN)
+    real, throttlings = world.answer, Counter()
+
+    def answer(request):
+        throttlings[request.conversation_id] += 1
+        if throttlings[request.conversation_id] <= 3:
+            return throttled(1)
+        return real(request)
+
+    world.answer = answer
+    engine = await delivered(world, workers=1)
+    assert LINK not in steps(engine)
+    assert engine.ledger.count(Status.NOTIFIED) == 40
+
+
+@in_virtual_time
+async def test_a_state_that_became_too_old_is_not_counted_in_the_cost_of_the_next():
+    world = SessionWorld()
+    engine = engine_of(world)
+    costs, learner = [], engine.delivery.first_calls.learner
+    real = learner.end_check
+    learner.end_check = lambda call, accepted, cost: (
+        costs.append(cost), real(call, accepted, cost)
+    )  # fmt: skip
+    engine.platform.on_wire = lambda _: setattr(engine.pacer, "shut", True)
+    async with engine.working(world.add(State.OPEN)) as tasks:
+        await asyncio.sleep(1)
+        assert costs == [1.0]
+        await asyncio.sleep(60)
+        engine.platform.on_wire = lambda _: None
+        engine.pacer.let_in()
+        await asyncio.gather(*tasks)
+    assert steps(engine) == [CHECK, CHECK, NOTIFY]
+    assert costs == [1.0, 1.0]
+
+
+@in_virtual_time
 async def test_no_state_is_named_that_was_not_read():
     world = SessionWorld()
     engine = engine_of(world)
@@ -297,6 +339,61 @@ async def test_a_link_at_once_after_the_refusal_is_sent_although_notifying_pays_
     sends = engine.events.of_type(UncheckedSend)
     assert 3 < sum(sent.answer is SendAnswer.REFUSED for sent in sends) < 12
     assert world.broken_rules == []
+
+
+@in_virtual_time
+async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
+    """As after the refusal of a notification that rested on a state."""
+    world = SessionWorld()
+    engine = engine_of(world, policy=ROW, states_per_call=10)
+    for _ in range(40):
+        await engine.deliver(world.add(State.OPEN))
+    real = world.answer
+
+    def answer(request):
+        if request.step is not Step.CHECK_MANY:
+            return real(request)
+        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
+        return Answer(200, from_platform=True, conversations=tuple(read))
+
+    engine.platform.answer = answer
+    engine.platform.requests.clear()
+    rows = [world.add(State.CLOSED) for _ in range(3)]
+    async with engine.working(*rows) as tasks:
+        await asyncio.gather(*tasks)
+    assert steps(engine) == [NOTIFY] * 3
+    await asyncio.sleep(10)
+    claims = await engine.ledger.claim(3, engine.clock.time())
+    await asyncio.gather(*map(engine.delivery.deliver, claims))
+    assert steps(engine) == [*[NOTIFY] * 3, Step.CHECK_MANY]
+    world.turn(State.CLOSED, State.ENDED)
+    assert [(await engine.again(row.key)).status for row in rows] == [Status.OPENED] * 3
+    assert world.broken_rules == []
+
+
+@in_virtual_time
+async def test_no_record_is_enough_for_an_open_to_the_rows_address_once_one_differs():
+    """The record has no address: the state that is read instead has the platform's."""
+    world = SessionWorld()
+    engine = engine_of(world, states_per_call=10)
+    real = world.answer
+
+    def answer(request):
+        if request.step is not Step.CHECK_MANY:
+            return real(request)
+        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
+        records = (replace(state, target=None, address=None) for state in read)
+        return Answer(200, from_platform=True, conversations=tuple(records))
+
+    engine.platform.answer = answer
+    await engine.deliver(world.add(State.ENDED, row_address="a-moved"))
+    assert engine.events.of_type(AddressesDiffer)
+    rows = [world.add(State.ENDED, row_address="a-moved") for _ in range(5)]
+    async with engine.working(*rows) as tasks:
+        await asyncio.gather(*tasks)
+    opens = [r.decision for r in engine.platform.requests if r.step is LINK]
+    assert len(opens) == 6
+    assert all(sent.target.is_guest_id for sent in opens)
 
 
 @pytest.mark.parametrize(
@@ -527,6 +624,28 @@ async def test_a_drain_lets_those_go_that_wait_for_an_answer():
     assert await running is RunOutcome.DRAINED
     assert engine.ledger.count(Status.CLAIMED, Status.SENDING, Status.IN_DOUBT) == 0
     assert engine.clock.monotonic() < 200
+
+
+@in_virtual_time
+async def test_the_probe_of_a_halt_does_not_wait_for_the_answers_of_those_who_wait_for_it():
+    """During the halt all that was learnt is forgotten, so its send is judged again."""
+    world = SessionWorld()
+    engine = engine_of(world)
+    await learnt(engine, world)
+    learner = engine.delivery.first_calls.learner
+    calls = [learner.choose(("", None), (LINK,), (LINK,)) for _ in range(12)]
+    engine.breaker.halt(HaltReason.SCOPE, "a scope is missing", LINK, by_token=False)
+    async with engine.working(*(world.add(State.ENDED) for _ in range(30))) as tasks:
+        await asyncio.sleep(1)
+        for call in calls:
+            if learner.pays(call):
+                learner.end_send(call, accepted=False)
+        async with engine.working(
+            *(world.add(State.ENDED) for _ in range(30)), probing=False
+        ) as more:
+            await asyncio.wait([*tasks, *more], timeout=600)
+    assert engine.ledger.count(Status.OPENED) == 30 + 60
+    assert engine.breaker.reason is None
 
 
 @in_virtual_time
