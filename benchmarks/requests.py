@@ -113,7 +113,7 @@ class Case:
     @property
     def is_promised(self) -> bool:
         """Whether the world's promise is for these settings."""
-        return self.states_per_call == "auto"
+        return self.states_per_call == "auto" and self.first_call == "check"
 
 
 def cases() -> Iterator[Case]:
