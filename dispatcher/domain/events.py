@@ -213,12 +213,74 @@ class SuppressionListKept:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRequested:
+    """One request for an access token ended after ``seconds``.
+
+    ``status`` is the HTTP status, or the `NoAnswerCause`.
+    """
+
+    status: str
+    seconds: float
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsDropped:
+    """``samples`` of metrics were given up, because the agent has not taken them for too long."""
+
+    samples: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """What was used of a client's quota in the last whole window, in requests per minute.
+
+    ``limit`` is the quota, ``own`` what this program used, and ``others`` what other programs did.
+    """
+
+    limit: float = 0.0
+    own: float = 0.0
+    others: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ClientPace:
     """The rate of one of several clients; figures as in `Gauges`."""
 
     client: str
     pace: float
     quota_used: float
+    quota: QuotaUse = QuotaUse()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The state of a campaign's source.
+
+    ``age`` is how many seconds ago its last row was read; None before the first one. ``ended``
+    means that it has nothing more for this run. ``watched`` means that rows may come at any time.
+    ``waits_for`` is why a part of it cannot be read now; empty if there is no such part.
+    """
+
+    age: float | None = None
+    rows: int = 0
+    ended: bool = False
+    watched: bool = False
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """The state of the ledger's file.
+
+    ``size`` and ``free`` (of its disk) are in bytes, ``commit`` is the mean duration in seconds of
+    the commits since the last `Gauges`.
+    """
+
+    size: int = 0
+    free: int = 0
+    commit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +288,9 @@ class Gauges:
     """Gauges of the run, emitted several times a minute.
 
     ``oldest_due`` is in seconds, ``pace`` in requests per second, ``quota_used`` from 0 to 1.
-    ``clients`` has the pace and quota of each client if there are several.
+    ``clients`` has the pace and quota of each client if there are several. ``contacts`` has how
+    many contacts there are by state and reason: together they are all contacts that were ever
+    admitted. ``loop_lag`` is the longest delay of the event loop in seconds.
     """
 
     in_flight: int
@@ -235,6 +299,11 @@ class Gauges:
     pace: float
     quota_used: float
     clients: tuple[ClientPace, ...] = ()
+    quota: QuotaUse = QuotaUse()
+    contacts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    source: SourceState | None = None
+    ledger: LedgerState | None = None
+    loop_lag: float = 0.0
 
 
 Event = (
@@ -254,5 +323,7 @@ Event = (
     | Resumed
     | Probed
     | SuppressionListKept
+    | TokenRequested
+    | MetricsDropped
     | Gauges
 )

@@ -57,7 +57,8 @@ def _client(client: ClientSnapshot) -> dict[str, object]:
 
 def _gauges(gauges: Gauges) -> dict[str, float]:
     """Return the gauges of the run; those of clients are part of ``clients``."""
-    return {name: value for name, value in asdict(gauges).items() if name != "clients"}
+    names = ("in_flight", "backlog", "oldest_due", "pace", "quota_used")
+    return {name: getattr(gauges, name) for name in names}
 
 
 _Outer = TypeVar("_Outer", bound=str)
