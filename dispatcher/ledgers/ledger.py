@@ -69,6 +69,7 @@ class SqliteLedger:
         self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
         self._changes = 0
+        self._unrecorded: tuple[str, int] | None = None
         self._advancing = asyncio.get_running_loop().create_task(self._keep_advancing())
         self.adopted = opened.adopted
         """What shows that the ledger was a copy when it was opened; None if it was not."""
@@ -140,16 +141,16 @@ class SqliteLedger:
 
     async def _advance(self) -> None:
         """Let the lock file know of a later state of the ledger, if something was written."""
-        state = await self._writer.job(self._advance_if_changed)
-        if state is not None:
-            record_state(self._lock, state)
+        await self._writer.job(self._advance_if_changed)
+        if self._unrecorded is not None:
+            record_state(self._lock, self._unrecorded)
+            self._unrecorded = None
 
-    def _advance_if_changed(self, connection: sqlite3.Connection) -> tuple[str, int] | None:
-        if connection.total_changes == self._changes:
-            return None
-        state = advance(connection)
-        self._changes = connection.total_changes
-        return state
+    def _advance_if_changed(self, connection: sqlite3.Connection) -> None:
+        """Keep the later state: a caller that is cancelled leaves it to the next one to record."""
+        if connection.total_changes != self._changes:
+            self._unrecorded = advance(connection)
+            self._changes = connection.total_changes
 
     async def recover(self) -> Recovered:
         """Recover what an earlier run left behind. Call it once, before any other work.

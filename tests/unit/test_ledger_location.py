@@ -142,6 +142,25 @@ async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
         await open_once(path)
 
 
+async def test_the_end_of_a_run_records_what_a_cancelled_task_has_counted(tmp_path):
+    """A run that ends while a later state is counted leaves its number in the lock file."""
+    path, kept = tmp_path / "ledger.db", tmp_path / "kept"
+    await open_once(path)
+    ledger = await SqliteLedger.open(path, "c")
+    with closing(sqlite3.connect(path)) as reader, closing(sqlite3.connect(kept)) as copy:
+        reader.backup(copy)
+    await ledger.pause(1.0)
+    counting = asyncio.ensure_future(ledger._advance())
+    await asyncio.sleep(0)
+    counting.cancel()
+    await ledger.close()
+    for rest in tmp_path.glob("ledger.db-*"):
+        rest.unlink()
+    shutil.copyfile(kept, path)
+    with pytest.raises(CopiedLedgerError, match="older state"):
+        await open_once(path)
+
+
 async def test_a_state_from_before_the_record_is_refused_in_the_place_of_a_later_one(
     tmp_path, monkeypatch
 ):
