@@ -58,11 +58,13 @@ def test_what_a_steady_program_leaves_is_used(latency, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("latency", ["loopback", "uniform", "lognormal"])
-@pytest.mark.parametrize("at", [None, 0.0, 0.5], ids=["anywhere", "start", "middle"])
+@pytest.mark.parametrize(
+    ("latency", "at"),
+    [("loopback", None), ("lognormal", None), ("uniform", 0.0), ("lognormal", 0.5)],
+)
 def test_what_a_bursting_program_leaves_is_used(latency, at, seed):
     """The other one takes half of the quota at one go, once in each window."""
-    it = world(latency, seed, seconds=60.0)
+    it = world(latency, seed, seconds=40.0)
     moments = bursts(QUOTA // 2, PERIOD, random.Random(seed), at)
     it.others = within_windows(moments, it.server.phase)
     result = it.run(QUOTA, PERIOD)
@@ -166,7 +168,7 @@ def learnt(period, allowed, *, configured=(9_000, 60.0), rounding="up", latency=
 
 @pytest.mark.parametrize(
     ("rounding", "latency"),
-    [*(("up", latency) for latency in LATENCIES), ("nearest", "uniform"), ("down", "uniform")],
+    [("up", "constant"), ("up", "lognormal"), ("nearest", "uniform"), ("down", "uniform")],
 )
 def test_windows_that_are_shorter_than_configured_are_learnt(rounding, latency):
     """300 requests per 2 s, where the settings have the same rate per 60 s."""
@@ -182,7 +184,7 @@ def test_windows_that_are_shorter_than_configured_are_learnt(rounding, latency):
 )
 @pytest.mark.parametrize(
     ("period", "rate", "used"),
-    [(1.0, 150, 0.85), (1.5, 150, 0.97), (3.0, 150, 0.97), (7.3, 60, 0.97)],
+    [(1.0, 150, 0.85), (1.5, 150, 0.97), (3.0, 60, 0.97), (7.3, 30, 0.97)],
 )
 def test_windows_of_any_length_are_learnt(period, rate, used, configured, rounding):
     """One second is no longer than the error of what the platform reports."""
@@ -232,7 +234,7 @@ def test_windows_are_learnt_and_kept_when_the_headers_vanish_or_are_rare(headers
 @pytest.mark.parametrize("position", [0, 50, 290, 400, 590])
 @pytest.mark.parametrize("reset", [86_400, -5])
 def test_a_reset_that_is_wrong_once_is_soon_corrected(reset, position):
-    it = world("uniform", 1, skipped=8.0)
+    it = world("uniform", 1, skipped=8.0, seconds=12.0)
     readings, request = count(), it.server.request
 
     def wrong_once(now, *, ours=True):
