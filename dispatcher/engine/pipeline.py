@@ -161,6 +161,10 @@ class Pipeline:
             ),
             group.create_task(self._keep_gauges(), name="gauges"),
             *(
+                group.create_task(campaign.recall_waits(), name=f"waits-{campaign.name}")
+                for campaign in self._campaigns
+            ),
+            *(
                 group.create_task(campaign.reconciler.run(), name=f"doubts-{campaign.name}")
                 for campaign in self._campaigns
             ),
@@ -322,8 +326,9 @@ class Pipeline:
             await self._clock.sleep(self._options.gauge_seconds)
 
     async def _emit_gauges(self) -> None:
+        loop_lag = self._options.loop_lag()
         for campaign in self._campaigns:
-            await campaign.emit_gauges(self._pool.clients)
+            await campaign.emit_gauges(self._pool.clients, loop_lag)
 
 
 def _scheduler(campaigns: Sequence[CampaignRun], options: PipelineOptions) -> Scheduler | None:

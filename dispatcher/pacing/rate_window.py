@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from dispatcher.domain.answer import QuotaReading
 from dispatcher.pacing.other_usage import OtherUsage
+from dispatcher.pacing.sent_history import SentHistory
 from dispatcher.pacing.window_timing import WindowLength, WindowPhase
+from dispatcher.pacing.window_use import UncountedUse, WindowUse
 
 _STALE_WINDOWS = 2.0
 """Windows without a count after which the estimate is given up."""
@@ -64,7 +66,8 @@ class RateWindow:
     def __init__(self, quota: float, length: float) -> None:
         self.configured_rate = quota / length
         self._length = WindowLength(length)
-        self._history: deque[tuple[float, int]] = deque()
+        self._history = SentHistory()
+        self._uncounted = UncountedUse(self._history)
         self._samples: deque[QuotaSample] = deque()
         self._forget()
 
@@ -79,6 +82,8 @@ class RateWindow:
         self._best: QuotaSample | None = None
         self._is_whole = False
         self._confirmed = True
+        self._use: WindowUse | None = None
+        self._uncounted.start = self._history.newest[0] if self._history.newest else None
 
     @property
     def length(self) -> float:
@@ -92,17 +97,22 @@ class RateWindow:
 
     def record_sent(self, now: float, sent: int) -> None:
         """Record how many requests were sent until now; begin the next window if it is time."""
-        history = self._history
-        history.append((now, sent))
-        while history[0][0] < now - 2 * self.length:
-            history.popleft()
+        self._history.record(now, sent, 2 * self.length)
         if self._last is None:
+            self._uncounted.begin(now)
             return
         if now > max(self._end, self._last.received + _STALE_WINDOWS * self.length):
             self._forget()
             return
         while now >= self._closing:
             self._begin_expected(self._phase.boundary_near(self._end))
+
+    def record_refusal(self, now: float, sent: int) -> None:
+        """Record that the quota is used up: others took what we did not take of the last window.
+
+        Without counts from the platform nothing else shows what others take.
+        """
+        self._uncounted.record_refusal(now, self.quota, self.length, sent)
 
     def record_sample(self, sample: QuotaSample) -> None:
         """Take the platform's count from an answer; one that a later one overtook is ignored."""
@@ -126,11 +136,30 @@ class RateWindow:
         alone = others == 0 and is_known
         return WindowBudget(free, quota, rate, self._closing - now, exact_end, alone)
 
-    def used(self, now: float, sent: int) -> float:
-        """Return the requests counted in this window; without counts, ours of one length."""
+    def last_use(self, now: float, sent: int) -> WindowUse:
+        """Return what was used of the last window that is over; before that, of the present one.
+
+        ``sent`` requests were sent until now. This changes nothing, and needs no request: a window
+        is over when its time is.
+        """
         if self._last is None:
-            return sent - self._sent_until(now - self.length)
-        return self._used(sent)
+            return self._uncounted.last(now, self.quota, self.length, sent)
+        quota, length = self._last.reading.allowed, self.length
+        if now < self._closing:
+            so_far = self._used(sent)
+            others = min(self._used_by_others, so_far)
+            return self._use or WindowUse(quota, length, so_far - others, others)
+        passed = int((now - self._closing) / length)
+        if not passed:
+            return self._closing_use(self._closing, sent)
+        end = self._closing + passed * length
+        return WindowUse(quota, length, self._history.between(end - length, end, sent))
+
+    def _closing_use(self, end: float, sent: int | None = None) -> WindowUse:
+        """Return the use of the present window, which ends then."""
+        own = max(self._history.until(end, sent) - self._first, 0)
+        allowed = self._last.reading.allowed if self._last is not None else self.quota
+        return WindowUse(allowed, self.length, own, self._used_by_others)
 
     def _used(self, sent: int) -> float:
         best = self._best
@@ -167,7 +196,7 @@ class RateWindow:
         self._record_reset(sample)
         until_end = min(sample.reading.reset, self.length)
         self._end = self._phase.boundary_near(sample.middle + until_end)
-        self._first = self._sent_until(self._end - self.length - self._phase.width / 2)
+        self._first = self._history.until(self._end - self.length - self._phase.width / 2)
 
     def _update(self, last: QuotaSample, sample: QuotaSample) -> None:
         fallen_from = self._sample_before_fall(sample)
@@ -222,7 +251,8 @@ class RateWindow:
             return fall > 0 or jump > 0
         if jump > 1 or fall > 0.75 * sample.reading.allowed:
             return True
-        in_flight = max(self._history[-1][1] - last.number, 0) if self._history else 0
+        newest = self._history.newest
+        in_flight = max(newest[1] - last.number, 0) if newest else 0
         return jump > 0 and fall > 2 * in_flight + sample.reading.allowed / 20
 
     def _boundary_between(self, last: QuotaSample, sample: QuotaSample) -> float:
@@ -245,12 +275,14 @@ class RateWindow:
         """Begin a window that a count shows."""
         if abs(start + self.length - self._end) >= self.length / 2:
             self._begin_expected(start)
-        self._first = self._sent_until(start - self._round_trip / 2)
+        self._first = self._history.until(start - self._round_trip / 2)
         self._confirmed = True
         self._end = self._phase.boundary_near(start + self.length)
 
     def _begin_expected(self, start: float) -> None:
         """Begin a window because the time of the one before is over."""
+        if self._is_whole:
+            self._use = self._closing_use(start - self._round_trip / 2)
         if self._best is not None:
             if self._is_whole and self._last is not None:
                 reading = self._last.reading
@@ -260,17 +292,5 @@ class RateWindow:
         self._is_whole = True
         self._confirmed = False
         self._best = None
-        self._first = self._sent_until(start - self._round_trip / 2)
+        self._first = self._history.until(start - self._round_trip / 2)
         self._end = start + self.length
-
-    def _sent_until(self, time: float) -> int:
-        """Return how many requests were sent until then, between two records in proportion."""
-        later: tuple[float, int] | None = None
-        for moment, sent in reversed(self._history):
-            if moment <= time:
-                if later is None:
-                    return sent
-                share = (time - moment) / (later[0] - moment)
-                return sent + round(share * (later[1] - sent))
-            later = moment, sent
-        return 0 if later is None else later[1]
