@@ -1,10 +1,10 @@
 """What a Datadog Agent makes of DogStatsD lines: one point of each series for every 10 seconds.
 
 A bucket of 10 seconds is a point with the time of its begin, and can be read from its end on.
-Counts are summed, and sent as 0 for 300 seconds after the last sample (``dogstatsd_expiry_seconds``). A
-gauge is the last value of its bucket. Distributions keep their samples with the weight of their
-rate; events and service checks keep their time. An agent that dies forgets what it has of the
-bucket, and sends no zeros until it has seen a count again.
+Counts are summed, and sent as 0 for 300 seconds after the last sample
+(``dogstatsd_expiry_seconds``). A gauge is the last value of its bucket. Distributions keep their
+samples with the weight of their rate; events and service checks keep their time. An agent that
+dies forgets what it has of the bucket, and sends no zeros until it has got a count again.
 
 Left out: the sums of several hosts, sets, histograms and timers (a line of these raises), the
 approximation of percentiles by sketches, host tags, the time that the intake takes, and the Agent's

@@ -4,8 +4,9 @@ A monitor is evaluated every 60 seconds. The ``phase`` is when in a minute: alar
 on it. A group (one value of each tag that the query groups by) is known from its first point on.
 
 Modelled: thresholds for critical, warning and recovery, ``on_missing_data``, ``notify_no_data``
-with ``no_data_timeframe``, ``new_group_delay``, ``evaluation_delay``, ``require_full_window``; service
-checks by their last statuses, with no data after ``no_data_timeframe`` minutes.
+with ``no_data_timeframe``, ``new_group_delay``, ``evaluation_delay``,
+``require_full_window``; service checks by their last statuses, with no data after
+``no_data_timeframe`` minutes.
 
 Left out: composite, event and log monitors (`UnsupportedError`), downtimes, notifications and their
 repetition, and everything that `tests.diagnose.agent` and `tests.diagnose.query` leave out.

@@ -1,0 +1,47 @@
+"""The healthy worlds that are played: no monitor may fire in them."""
+
+from tests.diagnose.stage import BASE
+from tests.diagnose.world import World, at
+
+_PLAIN = """
+seed = 1
+[rate]
+allowed = 300
+window_seconds = 60.0
+[latency.default]
+kind = "lognormal"
+ms = 40.0
+sigma = 0.4
+"""
+
+HEALTHY: tuple[World, ...] = (
+    World(
+        "start_and_end", "a run with --once, from its start to its end", 60,
+        contacts=300, arguments=("--once",), silence=1200,
+    ),
+    World(
+        "drain_and_restart", "a drain and a restart", 150, contacts=3000,
+        actions=(at(40, "stop"), at(50, "start")),
+    ),
+    World(
+        "pause", "an operator pauses the campaign, and resumes it", 170,
+        actions=(at(30, "command", name="pause"), at(110, "command", name="resume")),
+    ),
+    World(
+        "quiet_hours", "it is quiet hours for everybody", 170, contacts=1000,
+        settings={"rules.quiet_hours": "00:00-23:59"},
+    ),
+    World(
+        "idle_folder", "a watched folder without new files", 200, contacts=200,
+        settings={"source.path": "{folder}/contacts.csv"},
+    ),
+    World(
+        "one_forbidden", "one contact of 300 is out of the client's reach", 150, contacts=300,
+        scenario=BASE + "[world.shares]\nactive = 299\nforbidden = 1\n",
+    ),
+    World(
+        "full_windows", "every window of 300 requests a minute is used up", 260, contacts=800,
+        scenario=_PLAIN,
+        settings={"platform.requests_per_minute": 300, "platform.window_seconds": 60},
+    ),
+)  # fmt: skip
