@@ -166,6 +166,7 @@ class _Run:
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
+            telemetry.begin(once=order.once)
             outcome = await self._run_pipeline(stack, pipeline)
             totals = {opened.campaign.name: await opened.ledger.totals() for opened in campaigns}
         return RunResult(outcome, telemetry.snapshots(), totals)

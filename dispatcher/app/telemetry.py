@@ -41,6 +41,7 @@ class RunTelemetry:
         self._clients = [client.name for client in settings.clients]
         self._stats = {name: RunStats(clients=self._clients) for name in self._names}
         self._sinks: dict[str, Fanout] = {}
+        self._metrics: list[StatsdSink] = []
         self.shared_sink: EventSink = Fanout(())
 
     def open(self, stack: AsyncExitStack, stream: BinaryIO | None) -> None:
@@ -60,6 +61,11 @@ class RunTelemetry:
             self.shared_sink = self._sinks[self._names[0]]
         else:
             self.shared_sink = Fanout([*counters, LogSink(campaign=EVERY_CAMPAIGN)])
+
+    def begin(self, *, once: bool) -> None:
+        """Begin to send metrics: the pipeline begins now, and no start can fail any more."""
+        for sink in self._metrics:
+            sink.begin("once" if once else "daemon")
 
     def sink(self, campaign: str) -> EventSink:
         """Return the sink for the events of one campaign."""
@@ -86,6 +92,7 @@ class RunTelemetry:
             flush_seconds=flush_seconds(len(self._names)),
         )  # fmt: skip
         stack.callback(sink.close)
+        self._metrics.append(sink)
         return sink
 
 

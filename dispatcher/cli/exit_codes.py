@@ -71,6 +71,19 @@ def say(text: str) -> None:
         drop_output(sys.stderr)
 
 
+def code_after(error: BaseException) -> int:
+    """Return the exit code of a command that an exception ends."""
+    match error:
+        case DispatcherError() | click.exceptions.Exit() | click.ClickException():
+            return int(error.exit_code)
+        case KeyboardInterrupt():
+            return ExitCode.STOPPED
+        case BrokenPipeError():
+            return ExitCode.DONE
+        case _:
+            return ExitCode.BUG
+
+
 def _report(error: Exception) -> ExitCode:
     if isinstance(error, DispatcherError):
         say(f"dispatcher: {error}")

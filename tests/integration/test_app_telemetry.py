@@ -34,6 +34,7 @@ def emitted(tmp_path):
             telemetry = RunTelemetry(load(config, env=secrets, sets=sets))
             async with AsyncExitStack() as stack:
                 telemetry.open(stack, None)
+                telemetry.begin(once=True)
                 for campaign, event in events:
                     sink = telemetry.sink(campaign) if campaign else telemetry.shared_sink
                     sink.emit(event)

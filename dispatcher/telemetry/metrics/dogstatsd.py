@@ -55,6 +55,7 @@ class DogStatsdClient:
             disable_telemetry=True,
             track_instance=False,
         )
+        self._statsd.constant_tags = list(tags)  # without those that the package reads itself
         self._samples = Samples()
         self._statsd.aggregator = _SampleAggregator(self._samples)
         self._counts: defaultdict[Key, int] = defaultdict(int)
@@ -62,6 +63,9 @@ class DogStatsdClient:
         self._flush_seconds = flush_seconds
         self._closed = Event()
         self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send; what was measured before leaves with the first flush."""
         self._thread.start()
 
     def count(self, key: Key, value: int = 1) -> None:
@@ -88,7 +92,8 @@ class DogStatsdClient:
             return True
         deadline = time.monotonic() + seconds
         self._closed.set()
-        self._thread.join(seconds)
+        if self._thread.ident is not None:  # else nothing is to be sent
+            self._thread.join(seconds)
         sent: bool = self._statsd.wait_for_pending(_until(deadline) / 2)
         if not sent:
             self._stop_waiting_for_socket()

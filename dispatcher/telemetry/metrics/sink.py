@@ -25,6 +25,7 @@ from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import Key, halt_gauges, zero_counts
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
+from dispatcher.telemetry.service_tags import read_service_tags
 
 _CLOSE_SECONDS = 1.5
 _MS = 1000.0
@@ -33,25 +34,34 @@ _MS = 1000.0
 class StatsdSink(HandlerSink):
     """Sends every event to a Datadog agent; `emit` waits for nothing.
 
-    Counts and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0
-    at the start. ``halted`` for every reason, and ``suppression.kept_last``, are sent as 0 or 1, at
-    the start, when they change, and with each `Gauges`. ``clients`` are the aliases where there are
-    several OAuth clients: the metrics of one client then carry its alias as a tag. An agent that is
-    not there costs nothing but the metrics.
+    Nothing is sent before `begin`, so that a start that fails leaves no trace but its exit. Counts
+    and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0 at the
+    start. ``halted`` for every reason, and ``suppression.kept_last``, are sent as 0 or 1, at the
+    start, when they change, and with each `Gauges`; so is ``heartbeat``, always as 1. ``clients``
+    are the aliases where there are several OAuth clients: the metrics of one client then carry its
+    alias as a tag.
     """
 
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
         flush_seconds: float = 0.5,
     ) -> None:  # fmt: skip
-        tags = (f"campaign:{campaign}", f"dialect:{dialect}")
+        tags = constant_tags(campaign, dialect)
         self._client = DogStatsdClient(agent, tags, flush_seconds)
         self._alarms = dict.fromkeys(halt_gauges(clients), 0)
         self._alarms["suppression.kept_last",] = 0
+        self._clients = clients
+        self._mode = ""
         self.handlers = self._table()
-        for key in zero_counts(clients):
+
+    def begin(self, mode: str) -> None:
+        """Send what was measured so far, and from now on; ``mode`` is ``daemon`` or ``once``."""
+        self._mode = mode
+        for key in zero_counts(self._clients):
             self._client.count(key, 0)
+        self._client.count(("run.started", mode))
         self._send_alarms()
+        self._client.start()
 
     def close(self) -> bool:
         """Send what is left and stop all threads, within 2 seconds; later events are dropped.
@@ -120,6 +130,15 @@ class StatsdSink(HandlerSink):
     def _send_alarms(self) -> None:
         for key, value in self._alarms.items():
             self._client.gauge(key, value)
+        if self._mode:
+            self._client.gauge(("heartbeat", self._mode), 1)
+
+
+def constant_tags(campaign: str, dialect: str) -> list[str]:
+    """Return the tags that every series of a campaign carries; an empty value is left out."""
+    own = {"campaign": campaign, "dialect": dialect}
+    tags = [f"{name}:{value}" for name, value in own.items() if value]
+    return [*tags, *read_service_tags().tags()]
 
 
 def _key(client: str, *key: str) -> Key:
