@@ -53,7 +53,7 @@ class Capture:
     def _ends(self) -> Iterable[float]:
         """Until when a verdict holds: the next one, or the end of the process."""
         begins = [begin for begin, _ in self.verdicts]
-        for begin, following in zip(begins, [*begins[1:], self.ended], strict=True):
+        for begin, following in zip(begins, [*begins, self.ended][1:], strict=True):
             exits = [t for t, _ in self.exits if begin <= t]
             yield min([following, *exits])
 

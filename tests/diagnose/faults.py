@@ -29,6 +29,11 @@ AUTHORITY = (
         scenario=BASE + f"[token]\ngranted = {_READ_ONLY}\n",
     ),
     World(
+        "no_environment", "the same, and nobody has set DD_ENV", 150,
+        monitor="scope_missing", cause="scope_missing", within=_AT_ONCE,
+        scenario=BASE + f"[token]\ngranted = {_READ_ONLY}\n", environment={"DD_ENV": ""},
+    ),
+    World(
         "scope_revoked", "the write scope is revoked: 403", 170,
         monitor="scope_missing", cause="scope_missing", within=_AT_ONCE, fault_at=_BEGIN,
         actions=(at(_BEGIN, "control", path="scopes", granted=_READ_ONLY),),
@@ -208,9 +213,15 @@ MACHINE = (
         actions=(),
     ),
     World(
-        "source_missing", "the source does not exist: exit code 3", 20,
-        monitor="exit_source", within=_EXIT, silence=900,
+        "source_missing", "the file of the source does not exist: exit code 2", 20,
+        monitor="exit_configuration", within=_EXIT, silence=900,
         settings={"source.path": "{folder}/nothing.csv"},
+    ),
+    World(
+        "source_unreadable", "the file of the source is not what it says: exit code 3", 20,
+        monitor="exit_source", within=_EXIT, silence=900,
+        settings={"source.path": "{folder}/broken.csv"},
+        files={"broken.csv": "neither,of,these\n1,2,3\n"},
     ),
     World(
         "suppression_list", "the opt-out list is damaged in mid-run", 180,

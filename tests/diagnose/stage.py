@@ -143,7 +143,8 @@ class Stage:
         return self._folder / ("disk" if self._world.small_disk else ".") / "ledger.db"
 
     def _environment(self) -> dict[str, str]:
-        return dict(two_clients.ENVIRONMENT) if self._world.clients else dict(CREDENTIALS)
+        credentials = two_clients.ENVIRONMENT if self._world.clients else CREDENTIALS
+        return {**credentials, "DD_ENV": "diagnose"}
 
     def _command(self, name: str, *more: str) -> list[str]:
         values = {
