@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from dispatcher.app.wiring import make_agent
+from dispatcher.domain.events import Event
 from dispatcher.ports import EventSink
 from dispatcher.settings import Settings
 from dispatcher.telemetry.fanout import Fanout
@@ -90,10 +91,21 @@ class RunTelemetry:
         sink = StatsdSink(
             agent, campaign=campaign, dialect=dialect, clients=clients,
             flush_seconds=flush_seconds(len(self._names)),
+            on_dropped=self._from_thread(campaign),
         )  # fmt: skip
         stack.callback(sink.close)
         self._metrics.append(sink)
         return sink
+
+    def _from_thread(self, campaign: str) -> Callable[[Event], None]:
+        """Return what emits events of other threads in the thread of the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def emit(event: Event) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(lambda: self._sinks[campaign].emit(event))
+
+        return emit
 
 
 def flush_seconds(campaigns: int) -> float:

@@ -7,7 +7,6 @@ from collections import Counter
 
 import pytest
 import structlog
-from datadog.dogstatsd.base import DogStatsd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,8 @@ from dispatcher.domain.status import (
 )
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
-from dispatcher.telemetry.metrics.dogstatsd import MOST_SAMPLES
+from dispatcher.telemetry.metrics.delivery import Delivery
+from dispatcher.telemetry.metrics.pending import MOST_SAMPLES
 from dispatcher.telemetry.metrics.sink import StatsdSink
 from tests.support import statsd
 
@@ -297,13 +297,13 @@ def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd, monkeypatch):
     Whether nobody is at the port, the socket is missing, or nobody reads it. A busy machine may
     take longer, but by far less than the socket's time limit for all packets, which is minutes.
     """
-    threads, get_socket = set(), DogStatsd.get_socket
+    threads, deliver = set(), Delivery.deliver
 
-    def noted(client, *arguments, **named):
+    def noted(delivery, *arguments):
         threads.add(threading.current_thread())
-        return get_socket(client, *arguments, **named)
+        return deliver(delivery, *arguments)
 
-    monkeypatch.setattr(DogStatsd, "get_socket", noted)
+    monkeypatch.setattr(Delivery, "deliver", noted)
     agents, sockets = dead_agents(tmp_path)
     with structlog.testing.capture_logs() as logs:
         sink = begun(agents[which], flush_seconds=0.01)
@@ -329,26 +329,28 @@ def test_a_missing_agent_is_logged_once(tmp_path):
             sink.emit(answered())
             time.sleep(0.02)
         sink.close()
-    assert [line["event"] for line in logs] == ["statsd.undelivered"]
-    assert "No such file" in logs[0]["detail"]
+    assert [line["event"] for line in logs] == ["statsd.undelivered", "statsd.lost"]
+    assert all("No such file" in line["detail"] for line in logs)
 
 
 def test_a_flush_that_fails_is_not_the_last(monkeypatch):
-    """A fault in one flush is logged; the next one is sent."""
-    flush, faults = DogStatsd.flush_aggregated_metrics, [RuntimeError("broken")]
+    """A fault in one flush is logged; the next one is sent, with what the first one had."""
+    deliver, faults = Delivery.deliver, [RuntimeError("broken")]
 
-    def flush_or_fail(client):
+    def deliver_or_fail(delivery, *arguments):
         if faults:
             raise faults.pop()
-        return flush(client)
+        return deliver(delivery, *arguments)
 
-    monkeypatch.setattr(DogStatsd, "flush_aggregated_metrics", flush_or_fail)
+    monkeypatch.setattr(Delivery, "deliver", deliver_or_fail)
     with statsd.udp() as receiver, structlog.testing.capture_logs() as logs:
         sink = sink_for(receiver, flush_seconds=0.02)
         sink.emit(settled())
         receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
         assert sink.close()
-    assert [line["event"] for line in logs] == ["statsd.flush_failed"]
+    assert receiver.total("dispatcher.run.started") == 1
+    events = [line["event"] for line in logs]
+    assert events == ["statsd.flush_failed", "statsd.undelivered", "statsd.delivered"]
 
 
 def test_a_metric_that_does_not_exist_is_refused():

@@ -24,7 +24,7 @@ from dispatcher.domain.events import (
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import Key, halt_gauges, zero_counts
-from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
+from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient, OnDropped
 from dispatcher.telemetry.service_tags import read_service_tags
 
 _CLOSE_SECONDS = 1.5
@@ -44,10 +44,10 @@ class StatsdSink(HandlerSink):
 
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
-        flush_seconds: float = 0.5,
+        flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
     ) -> None:  # fmt: skip
         tags = constant_tags(campaign, dialect)
-        self._client = DogStatsdClient(agent, tags, flush_seconds)
+        self._client = DogStatsdClient(agent, tags, flush_seconds, campaign, on_dropped)
         self._alarms = dict.fromkeys(halt_gauges(clients), 0)
         self._alarms["suppression.kept_last",] = 0
         self._clients = clients
