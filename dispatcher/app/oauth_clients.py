@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from dispatcher.app.authorization_report import log_grants
 from dispatcher.app.wiring import make_pacer, make_platform
+from dispatcher.domain.events import TokenRequested
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.client import ClientConnection, OAuthClient
@@ -34,10 +36,15 @@ async def open_pool(
     connections = []
     for name, own in per_client_settings(settings):
         pacer = make_pacer(own, clock)
-        platform = await make_platform(own, pacer, clock, stack)
+        count = partial(_count_token_request, events, name)
+        platform = await make_platform(own, pacer, clock, stack, count)
         quota = own.platform.requests_per_minute
         connections.append(ClientConnection(name, platform, pacer, quota))
     return ClientPool(connections, events, clock, settings.engine.probe_seconds)
+
+
+def _count_token_request(events: EventSink, client: str, status: str, seconds: float) -> None:
+    events.emit(TokenRequested(status, seconds, client))
 
 
 async def preflight(clients: Sequence[OAuthClient], log: Any) -> None:

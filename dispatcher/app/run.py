@@ -14,6 +14,7 @@ import uvloop
 from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
 from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import serve_commands
+from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_policy
@@ -132,6 +133,7 @@ class _Run:
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
+        self._loop_lag = LoopLag()
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
 
@@ -182,6 +184,7 @@ class _Run:
             drain_seconds=engine.drain_seconds,
             gauge_seconds=GAUGE_SECONDS,
             by_priority=engine.sharing == "priority",
+            loop_lag=self._loop_lag.take,
         )
 
     async def _serve_health(
@@ -220,6 +223,8 @@ class _Run:
 
     async def _run_pipeline(self, stack: AsyncExitStack, pipeline: Pipeline) -> RunOutcome | None:
         """Run the pipeline and show its progress; return None if a second signal ended it."""
+        self._loop_lag.start()
+        stack.callback(self._loop_lag.stop)
         running = asyncio.ensure_future(pipeline.run())
         self._pipeline, self._task = pipeline, running
         showing: asyncio.Future[None] | None = None

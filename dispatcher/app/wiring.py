@@ -23,7 +23,7 @@ from dispatcher.engine.readonly.platform_reader import PlatformReader
 from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
-from dispatcher.platforms.token import TokenManager
+from dispatcher.platforms.token import OnTokenRequest, TokenManager
 from dispatcher.ports import BackgroundPacer, Clock, Platform, Source
 from dispatcher.settings import (
     RulesSettings,
@@ -125,12 +125,18 @@ def make_layout(settings: Settings) -> Layout:
     return Layout(source.format, source.delimiter, source.max_record_lines, source.header)
 
 
+def _ignore_request(_status: str, _seconds: float) -> None:
+    """Take a request for a token that nobody counts."""
+
+
 async def make_platform(
-    settings: Settings, pacer: BackgroundPacer, clock: Clock, stack: AsyncExitStack
-) -> Platform:
+    settings: Settings, pacer: BackgroundPacer, clock: Clock, stack: AsyncExitStack,
+    on_token_request: OnTokenRequest = _ignore_request,
+) -> Platform:  # fmt: skip
     """Return the platform in its dialect; the stack closes its connections.
 
     ``pacer`` permits the requests that the platform makes beside those of the engine.
+    ``on_token_request`` is called after each request for a token.
     """
     platform = settings.platform
     options = HttpOptions(
@@ -144,7 +150,9 @@ async def make_platform(
     section, names = settings.credentials, secret_variables(settings)
     credentials = make_credentials(section, stack, settings.environment, clock, names)
     inspect = token_inspector(settings, http)
-    tokens = TokenManager(http, token_options(settings), clock, credentials, inspect)
+    tokens = TokenManager(
+        http, token_options(settings), clock, credentials, inspect, on_token_request
+    )
     stack.push_async_callback(tokens.close)
     return open_platform(settings, http, tokens, pacer, clock, stack)
 

@@ -243,6 +243,11 @@ class QuotaUse:
     own: float = 0.0
     others: float = 0.0
 
+    @property
+    def used(self) -> float:
+        """The share of the quota that anybody used, from 0 to 1."""
+        return min((self.own + self.others) / self.limit, 1.0) if self.limit else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class ClientPace:

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from dispatcher.domain.contact_counts import count_contacts
 from dispatcher.domain.decision import DecisionPolicy
-from dispatcher.domain.events import ClientPace, Gauges, Halted, Resumed
+from dispatcher.domain.events import Gauges, Halted, Resumed
 from dispatcher.domain.first_call import FirstCallLearner
 from dispatcher.domain.look_back_plan import LookBackPlan
 from dispatcher.domain.look_schedule import SHARE, LookSchedule
@@ -14,9 +15,10 @@ from dispatcher.domain.next_step import Jitter
 from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import HaltReason
 from dispatcher.domain.unchecked_send import AddressProof
+from dispatcher.domain.wait_counts import session_wait
 from dispatcher.engine.batch_size import batch_size
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.engine.clients.client import OAuthClient, quota_used
+from dispatcher.engine.clients.client import OAuthClient, client_paces, quota_use
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.delivery import Delivery
 from dispatcher.engine.due_times import NEVER, DueTimes
@@ -190,24 +192,30 @@ class CampaignRun:
         if claims:
             self.due_times.next_due = 0.0
             due = {claim.id: claim.due for claim in claims if claim.due is not None}
+            for claim in claims:
+                if claim.due is not None and claim.due > self._clock.time():
+                    self.due_times.waiting.add(session_wait(claim.progress), claim.due)
             await self.ledger.release([claim.id for claim in claims], due)
 
-    async def emit_gauges(self, clients: Sequence[OAuthClient]) -> None:
-        """Emit the campaign's gauges; pace and quota are those of the whole run."""
+    async def emit_gauges(self, clients: Sequence[OAuthClient], loop_lag: float = 0.0) -> None:
+        """Emit the campaign's gauges; pace, quota and ``loop_lag`` are those of the whole run."""
         now = self._clock.time()
-        backlog = await self.ledger.backlog(now)
+        overview = await self.ledger.overview(now)
+        backlog, quota = overview.backlog, quota_use(clients)
+        waiting = self.due_times.waiting.by_reason(backlog.later, now)
         self._events.emit(
             Gauges(
                 in_flight=self.in_flight + self.guard.holding,
                 backlog=backlog.due + backlog.later,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
                 pace=sum(client.pacer.rate for client in clients),
-                quota_used=quota_used(clients),
-                clients=tuple(
-                    ClientPace(client.name, client.pacer.rate, client.pacer.quota_used)
-                    for client in clients
-                    if client.name
-                ),
+                quota_used=quota.used,
+                clients=client_paces(clients),
+                quota=quota,
+                contacts=count_contacts(overview.totals.by_status, backlog.due, waiting),
+                source=self.intake.source_state(),
+                ledger=overview.file,
+                loop_lag=loop_lag,
             )
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from dispatcher.domain.look_schedule import LookSchedule
+from dispatcher.domain.wait_counts import WaitCounts
 
 NEVER = float("inf")
 
@@ -13,6 +14,8 @@ class DueTimes:
     def __init__(self, looks: LookSchedule | None = None) -> None:
         self.looks = looks or LookSchedule()
         """When sessions that are waited for are looked at again."""
+        self.waiting = WaitCounts()
+        """How many contacts wait, and why."""
         self.next_due = NEVER
         """The earliest due time that was written since the feeder last asked the ledger."""
         self.next_look_back = 0.0

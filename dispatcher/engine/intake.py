@@ -5,8 +5,9 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
-from dispatcher.domain.events import BadRow, RowsRead
+from dispatcher.domain.events import BadRow, RowsRead, SourceState
 from dispatcher.domain.look_schedule import waits
+from dispatcher.domain.wait_counts import NOT_BEFORE, session_wait
 from dispatcher.engine.due_times import NEVER, DueTimes
 from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
 
@@ -44,6 +45,8 @@ class Intake:
         self._fed_at = float("-inf")
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
+        self._last_row: float | None = None
+        self._rows = 0
         self.exhausted = False
         """Whether the source was read to its end."""
 
@@ -99,6 +102,17 @@ class Intake:
         """Do not count so many of the claims against the limit: no worker took them."""
         self._limit.remaining += count
 
+    def source_state(self) -> SourceState:
+        """Return how the source stands, as far as it was read into the ledger."""
+        last = self._last_row
+        return SourceState(
+            age=None if last is None else self._clock.monotonic() - last,
+            rows=self._rows,
+            ended=self.exhausted,
+            watched=self._source.watched,
+            waits_for=self._source.waits_for,
+        )
+
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again in the next run."""
         if self._reading is not None:
@@ -137,11 +151,17 @@ class Intake:
         due = self._looks.plan(claim.id, now, now)
         await self._ledger.defer(claim.id, due, claim.progress)
         self._due_times.schedule(due)
+        self._due_times.waiting.add(session_wait(claim.progress), due)
 
     async def _claim_looks(self, count: int) -> Sequence[Claim]:
         """Claim contacts whose looks may be made now, before others that are due for longer."""
         ids = self._looks.take(self._clock.time(), count)
-        return await self._ledger.claim_early(ids) if ids else ()
+        if not ids:
+            return ()
+        claims = await self._ledger.claim_early(ids)
+        for claim in claims:
+            self._due_times.waiting.remove(session_wait(claim.progress), claim.due or 0.0)
+        return claims
 
     def _is_starved(self) -> bool:
         """Return True if nothing but looks was there to claim for a while."""
@@ -156,6 +176,11 @@ class Intake:
         admitted = await self._ledger.admit(batch, now, count)
         if admitted.admitted > len(admitted.claims):
             self._due_times.schedule(now)
+        for due in admitted.later:
+            self._due_times.waiting.add(NOT_BEFORE, due)
+        if batch.rows:
+            self._last_row = self._clock.monotonic()
+            self._rows += batch.rows
         position = batch.position
         self._events.emit(
             RowsRead(

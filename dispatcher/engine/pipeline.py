@@ -322,8 +322,9 @@ class Pipeline:
             await self._clock.sleep(self._options.gauge_seconds)
 
     async def _emit_gauges(self) -> None:
+        loop_lag = self._options.loop_lag()
         for campaign in self._campaigns:
-            await campaign.emit_gauges(self._pool.clients)
+            await campaign.emit_gauges(self._pool.clients, loop_lag)
 
 
 def _scheduler(campaigns: Sequence[CampaignRun], options: PipelineOptions) -> Scheduler | None:

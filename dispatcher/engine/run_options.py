@@ -1,5 +1,6 @@
 """The options of a run, and how it can end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,7 +34,8 @@ class PipelineOptions:
     ledger. It also ends when all clients are halted, or held, for longer than ``wait_limit``. A
     drain that takes longer than ``drain_seconds`` is cut off. Gauges are emitted each
     ``gauge_seconds``. With ``by_priority`` a campaign gets workers only when no campaign of a
-    higher priority has claims ready; otherwise campaigns share the workers.
+    higher priority has claims ready; otherwise campaigns share the workers. ``loop_lag`` returns
+    the longest delay of the event loop since its last call.
     """
 
     workers: int = 64
@@ -43,3 +45,4 @@ class PipelineOptions:
     drain_seconds: float = 30.0
     gauge_seconds: float = 10.0
     by_priority: bool = False
+    loop_lag: Callable[[], float] = lambda: 0.0

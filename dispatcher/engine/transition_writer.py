@@ -155,6 +155,7 @@ class TransitionWriter:
         history.append(contact_history.entry(now, "deferred", later.reason, round(seconds, 3)))
         await self.ledger.defer(in_flight.id, due - ahead, later.progress, history)
         self.due_times.schedule(due - ahead)
+        self.due_times.waiting.add(later.reason, due - ahead)
         self.events.emit(Deferred(contact.key, contact.conversation_id, later.reason, seconds))
         return LEFT
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from dispatcher.domain.contact_history import HistoryEntry
+from dispatcher.domain.events import LedgerState
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import SendBlock
@@ -20,6 +21,7 @@ from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger
+from dispatcher.ledgers.file_size import file_size, free_bytes
 from dispatcher.ledgers.file_system import check_local
 from dispatcher.ledgers.registration import (
     ADVANCE_SECONDS,
@@ -32,6 +34,7 @@ from dispatcher.ledgers.registration import (
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered
+from dispatcher.ledgers.write.commit_times import CommitTimes
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
@@ -43,6 +46,7 @@ from dispatcher.ports import (
     Intent,
     KnownEffects,
     LedgerError,
+    Overview,
     Position,
     Settlement,
     Totals,
@@ -65,6 +69,8 @@ class SqliteLedger:
         self._campaign = campaign
         self._ids = count(last_id + 1)
         self._now = now
+        self._path = exclusive.path
+        self._commit_times = CommitTimes()
         self._lookup_ahead = LookupAhead(exclusive.path)
         self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
@@ -307,6 +313,18 @@ class SqliteLedger:
     async def totals(self) -> Totals:
         """Return the totals of the campaign."""
         return await self._writer.job(partial(totals.campaign_totals, campaign=self._campaign))
+
+    async def overview(self, now: float) -> Overview:
+        """Return backlog and totals of the same moment, and the state of the ledger's file."""
+        return await self._writer.job(partial(self._overview, now=now))
+
+    def _overview(self, connection: sqlite3.Connection, now: float) -> Overview:
+        sums = totals.campaign_totals(connection, self._campaign)
+        backlog = totals.backlog_of(connection, self._campaign, now, sums)
+        before, self._commit_times = self._commit_times, self._writer.commit_times
+        commit = self._commit_times.mean_since(before)
+        file = LedgerState(file_size(self._path), free_bytes(self._path), commit)
+        return Overview(backlog, sums, file)
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

@@ -33,14 +33,20 @@ def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
 
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
     """Count the contacts that are not final; ``now`` is in seconds since the epoch."""
-    ready = campaign_totals(connection, campaign).by_status.get((Status.READY, None), 0)
-    started = count_started(connection, campaign)
+    return backlog_of(connection, campaign, now, campaign_totals(connection, campaign))
+
+
+def backlog_of(connection: sqlite3.Connection, campaign: int, now: float, sums: Totals) -> Backlog:
+    """Return what `backlog` returns, with totals of the same moment."""
+    ready = sums.by_status.get((Status.READY, None), 0)
+    claimed = sums.by_status.get((Status.CLAIMED, None), 0)
+    sending = sums.by_status.get((Status.SENDING, None), 0)
     due, oldest = connection.execute(SQL["due"], (campaign, now)).fetchone()
     (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()
     return Backlog(
         due=due,
         later=ready - due,
-        claimed_or_sending=started.get(Status.CLAIMED, 0) + started.get(Status.SENDING, 0),
+        claimed_or_sending=claimed + sending,
         oldest_due=oldest,
         next_due=later,
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aiolimiter import AsyncLimiter
 
 from dispatcher.domain.answer import QuotaReading
+from dispatcher.domain.events import QuotaUse
 from dispatcher.domain.status import Step
 from dispatcher.pacing.schedule import RateSchedule
 from dispatcher.ports import Clock, Pacer, Permit
@@ -100,6 +101,7 @@ class QuotaPacer:
         until = self._now() + seconds
         if step is None:
             self._all_held = max(self._all_held, until)
+            self._schedule.record_refusal(self._now())
         else:
             self._held[step] = max(self._held[step], until)
             self._has_queue = True
@@ -127,9 +129,9 @@ class QuotaPacer:
         return self._schedule.rate
 
     @property
-    def quota_used(self) -> float:
-        """Share of the current window's quota that is used, from 0 to 1."""
-        return self._schedule.used(self._now())
+    def quota(self) -> QuotaUse:
+        """What was used of the quota in the last whole window; see `ports.Pacer`."""
+        return self._schedule.quota_use(self._now())
 
     def record(self, number: int, granted: float, reading: QuotaReading) -> None:
         """Take the platform's count; for permits only."""

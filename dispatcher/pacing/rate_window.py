@@ -9,6 +9,7 @@ from dispatcher.pacing.window_timing import WindowLength, WindowPhase
 
 _STALE_WINDOWS = 2.0
 """Windows without a count after which the estimate is given up."""
+_REFUSALS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,20 @@ class WindowBudget:
     alone: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WindowUse:
+    """The requests of one window of ``seconds``.
+
+    ``own`` are ours, ``others`` those of other programs as far as they are known, and ``quota``
+    are those that the window permits.
+    """
+
+    quota: float
+    seconds: float
+    own: float = 0.0
+    others: float = 0.0
+
+
 class RateWindow:
     """The current window: when it ends, how much of it is used, and how much others will use.
 
@@ -66,6 +81,8 @@ class RateWindow:
         self._length = WindowLength(length)
         self._history: deque[tuple[float, int]] = deque()
         self._samples: deque[QuotaSample] = deque()
+        self._refused: deque[tuple[float, float]] = deque(maxlen=_REFUSALS_KEPT)
+        self._use: WindowUse | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -79,6 +96,7 @@ class RateWindow:
         self._best: QuotaSample | None = None
         self._is_whole = False
         self._confirmed = True
+        self._counted_from = self._history[-1][0] if self._history else None
 
     @property
     def length(self) -> float:
@@ -94,8 +112,10 @@ class RateWindow:
         """Record how many requests were sent until now; begin the next window if it is time."""
         history = self._history
         history.append((now, sent))
-        while history[0][0] < now - 2 * self.length:
+        while len(history) > 1 and history[1][0] < now - 2 * self.length:
             history.popleft()
+        if self._counted_from is None:
+            self._counted_from = now
         if self._last is None:
             return
         if now > max(self._end, self._last.received + _STALE_WINDOWS * self.length):
@@ -103,6 +123,14 @@ class RateWindow:
             return
         while now >= self._closing:
             self._begin_expected(self._phase.boundary_near(self._end))
+
+    def record_refusal(self, now: float, sent: int) -> None:
+        """Record that the quota is used up: others took what we did not take of the last window.
+
+        Without counts from the platform nothing else shows what others take.
+        """
+        own = sent - self._sent_until(now - self.length)
+        self._refused.append((now, max(self.quota - own, 0.0)))
 
     def record_sample(self, sample: QuotaSample) -> None:
         """Take the platform's count from an answer; one that a later one overtook is ignored."""
@@ -131,6 +159,45 @@ class RateWindow:
         if self._last is None:
             return sent - self._sent_until(now - self.length)
         return self._used(sent)
+
+    def last_use(self, now: float, sent: int) -> WindowUse:
+        """Return what was used of the last window that is over; before that, of the present one.
+
+        ``sent`` requests were sent until now. This changes nothing, and needs no request: a window
+        is over when its time is.
+        """
+        if self._last is None:
+            return self._use_without_counts(now, sent)
+        quota, length = self._last.reading.allowed, self.length
+        if now < self._closing:
+            so_far = self._used(sent)
+            others = min(self._used_by_others, so_far)
+            return self._use or WindowUse(quota, length, so_far - others, others)
+        passed = int((now - self._closing) / length)
+        if not passed:
+            return self._closing_use(self._closing, sent)
+        end = self._closing + passed * length
+        return WindowUse(quota, length, self._sent_between(end - length, end, sent))
+
+    def _use_without_counts(self, now: float, sent: int) -> WindowUse:
+        """Return the use of the last window, if windows begin with the first request."""
+        length, start = self.length, self._counted_from
+        if start is None:
+            return WindowUse(self.quota, length)
+        passed = int((now - start) / length)
+        end = start + passed * length if passed else now
+        others = [taken for at, taken in self._refused if end - length <= at < end]
+        own = self._sent_between(end - length, end, sent)
+        return WindowUse(self.quota, length, own, max(others, default=0.0))
+
+    def _closing_use(self, end: float, sent: int) -> WindowUse:
+        """Return the use of the present window, which ends then."""
+        own = max(self._sent_until(end, sent) - self._first, 0)
+        allowed = self._last.reading.allowed if self._last is not None else self.quota
+        return WindowUse(allowed, self.length, own, self._used_by_others)
+
+    def _sent_between(self, start: float, end: float, sent: int) -> int:
+        return self._sent_until(end, sent) - self._sent_until(start, sent)
 
     def _used(self, sent: int) -> float:
         best = self._best
@@ -251,6 +318,8 @@ class RateWindow:
 
     def _begin_expected(self, start: float) -> None:
         """Begin a window because the time of the one before is over."""
+        if self._is_whole:
+            self._use = self._closing_use(start - self._round_trip / 2, self._history[-1][1])
         if self._best is not None:
             if self._is_whole and self._last is not None:
                 reading = self._last.reading
@@ -263,13 +332,17 @@ class RateWindow:
         self._first = self._sent_until(start - self._round_trip / 2)
         self._end = start + self.length
 
-    def _sent_until(self, time: float) -> int:
-        """Return how many requests were sent until then, between two records in proportion."""
+    def _sent_until(self, time: float, total: int | None = None) -> int:
+        """Return how many requests were sent until then, between two records in proportion.
+
+        ``total`` is how many there are now, if that is known: the last ones were sent soon after
+        the last record.
+        """
         later: tuple[float, int] | None = None
         for moment, sent in reversed(self._history):
             if moment <= time:
                 if later is None:
-                    return sent
+                    return sent if total is None else total
                 share = (time - moment) / (later[0] - moment)
                 return sent + round(share * (later[1] - sent))
             later = moment, sent

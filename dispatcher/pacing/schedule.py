@@ -1,6 +1,7 @@
 """The rate at which requests may be sent: as configured, and as the platform's counts allow."""
 
 from dispatcher.domain.answer import QuotaReading
+from dispatcher.domain.events import QuotaUse
 from dispatcher.pacing.rate_window import QuotaSample, RateWindow, WindowBudget
 
 _SHARE = 0.985
@@ -84,9 +85,15 @@ class RateSchedule:
         """Uncount a request that was not made."""
         self._sent -= 1
 
-    def used(self, now: float) -> float:
-        """Return the share of the window's quota that is used, from 0 to 1."""
-        return min(self._window.used(now, self._sent) / self._window.quota, 1.0)
+    def record_refusal(self, now: float) -> None:
+        """Record that the platform has refused a request because the quota is used up."""
+        self._window.record_refusal(now, self._sent)
+
+    def quota_use(self, now: float) -> QuotaUse:
+        """Return what was used of the quota in the last whole window, by whom."""
+        use = self._window.last_use(now, self._sent)
+        per_minute = 60.0 / use.seconds
+        return QuotaUse(use.quota * per_minute, use.own * per_minute, use.others * per_minute)
 
     def _plan(self, now: float) -> None:
         self._window.record_sent(now, self._sent)

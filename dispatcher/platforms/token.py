@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from yarl import URL
 
+from dispatcher.domain.answer import NoAnswer
 from dispatcher.platforms.access_token import AccessToken, BearerTokenTracker, TokenRefusal
 from dispatcher.platforms.grants import RequiredGrants, TokenInfo
 from dispatcher.platforms.http import HttpClient
@@ -53,6 +54,11 @@ Inspect = Callable[[dict[str, str]], Awaitable[TokenInfo]]
 """Returns what a new token grants, from its headers."""
 
 
+OnTokenRequest = Callable[[str, float], None]
+"""Called after each request for a token with its HTTP status, or the `NoAnswerCause`, and the
+seconds that it took."""
+
+
 class TokenManager:
     """Keeps one valid token, and reports what it grants.
 
@@ -70,6 +76,7 @@ class TokenManager:
         clock: Clock,
         credentials: CredentialSource,
         inspect: Inspect | None = None,
+        on_request: OnTokenRequest = lambda _status, _seconds: None,
     ) -> None:
         self._http = http
         self._credentials = credentials
@@ -79,6 +86,7 @@ class TokenManager:
         self._address = TokenAddress(str(options.url.origin()), options.setting, options.region)
         self._clock = clock
         self._inspect = inspect
+        self._on_request = on_request
         scopes = (options.read_any_of, options.write_any_of)
         self._required = RequiredGrants(scopes, options.permissions, options.pages)
         self._token: AccessToken | None = None
@@ -183,9 +191,11 @@ class TokenManager:
             "Content-Type": "application/x-www-form-urlencoded",
         }
         start = self._clock.monotonic()
-        result, _ = await self._http.request(
+        result, seconds = await self._http.request(
             self._origin, "POST", options.url.raw_path_qs, headers, data
         )
+        status = result.cause if isinstance(result, NoAnswer) else str(result.status)
+        self._on_request(status, seconds)
         return parse_token(result, self._address, start, self._issued + 1, client.where)
 
     def _grants(self, token: AccessToken) -> TokenGrants:

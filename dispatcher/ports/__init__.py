@@ -17,6 +17,7 @@ from dispatcher.ports.ledger import KnownEffects as KnownEffects
 from dispatcher.ports.ledger import Ledger as Ledger
 from dispatcher.ports.ledger import LedgerError as LedgerError
 from dispatcher.ports.ledger import Limits as Limits
+from dispatcher.ports.ledger import Overview as Overview
 from dispatcher.ports.ledger import Settlement as Settlement
 from dispatcher.ports.ledger import Totals as Totals
 from dispatcher.ports.pacer import BackgroundPacer as BackgroundPacer

@@ -8,6 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.errors import DispatcherError, ExitCode
+from dispatcher.domain.events import LedgerState
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
@@ -40,11 +41,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The result of an admission: the number of new contacts, and those that were claimed."""
+    """The result of an admission: the number of new contacts, and those that were claimed.
+
+    ``later`` has when those of them are due that are not due yet (seconds since the epoch).
+    """
 
     admitted: int
     duplicates: int
     claims: Sequence[Claim]
+    later: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,18 @@ class Totals:
     filtered: int
     rejected: Mapping[str, int]
     by_status: Mapping[tuple[Status, Reason | None], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The contacts of a campaign and the ledger's file, at one moment.
+
+    ``file.commit`` is the mean since the last overview.
+    """
+
+    backlog: Backlog
+    totals: Totals
+    file: LedgerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +251,13 @@ class Ledger(Protocol):
 
     async def totals(self) -> Totals:
         """Return the totals of the campaign."""
+        ...
+
+    async def overview(self, now: float) -> Overview:
+        """Return backlog and totals of the same moment, and the state of the ledger's file.
+
+        Its cost does not grow with the number of contacts that are final.
+        """
         ...
 
     async def paused(self) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dispatcher.domain.answer import QuotaReading
+from dispatcher.domain.events import QuotaUse
 from dispatcher.domain.status import Step
 
 
@@ -65,8 +66,12 @@ class Pacer(Protocol):
         ...
 
     @property
-    def quota_used(self) -> float:
-        """Share of the current window's quota that is used, from 0 to 1."""
+    def quota(self) -> QuotaUse:
+        """What was used of the quota in the last whole window; before its end, in the present one.
+
+        A window is over when its time is, whether requests are made or not. What others use is
+        known from the platform's counts; without them, only from its refusals.
+        """
         ...
 
 

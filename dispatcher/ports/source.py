@@ -51,6 +51,16 @@ class Batch:
 class Source(Protocol):
     """The source of contacts."""
 
+    @property
+    def watched(self) -> bool:
+        """Whether rows may come at any time, so that none for long is nothing unusual."""
+        ...
+
+    @property
+    def waits_for(self) -> str:
+        """Why a part of it cannot be read now, for people; empty if there is no such part."""
+        ...
+
     def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows after the known position of each file.
 

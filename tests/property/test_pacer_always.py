@@ -82,7 +82,7 @@ def test_nothing_is_granted_inside_a_hold_whatever_the_platform_reports(gaps, ho
             if permit is not None:
                 permit.complete(next(reported, None))
             assert pacer.rate >= 0
-            assert 0 <= pacer.quota_used <= 1
+            assert 0 <= pacer.quota.used <= 1
 
     run()
 

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.events import LedgerState
 from dispatcher.domain.evidence import DeliveryWitness, digest
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import FINAL, Reason, Relation, SendBlock, Status, Step
@@ -18,6 +19,7 @@ from dispatcher.ports import (
     KnownEffects,
     LedgerError,
     Limits,
+    Overview,
     Totals,
 )
 
@@ -107,7 +109,8 @@ class MemoryLedger:
         self.state.counts.update(rows=batch.rows, duplicates=duplicates, filtered=batch.filtered)
         self.state.rejected.update(row.reason for row in batch.rejected)
         claims = [self._claimed(number, (SendBlock.SAME_PERSON,)) for number in due[:claim_limit]]
-        return await self._end(Admitted(len(new), duplicates, claims))
+        later = [self.rows[number].due for number in ids if self.rows[number].due > now]
+        return await self._end(Admitted(len(new), duplicates, claims, later))
 
     async def claim(self, limit, now):
         await self._begin("claim")
@@ -252,26 +255,34 @@ class MemoryLedger:
             row.due = (due or {}).get(number, row.due)
         await self._end(None)
 
+    async def overview(self, now):
+        await self._begin("overview")
+        return await self._end(
+            Overview(self._backlog(now), self._totals(), LedgerState(4096, 1, 0.001))
+        )
+
     async def backlog(self, now):
         await self._begin("backlog")
+        return await self._end(self._backlog(now))
+
+    def _backlog(self, now):
         ready = [row.due for row in self._own() if row.status is Status.READY]
         due, later = [x for x in ready if x <= now], [x for x in ready if x > now]
         busy = sum(row.status in (Status.CLAIMED, Status.SENDING) for row in self._own())
-        return await self._end(
-            Backlog(len(due), len(later), busy, min(due, default=None), min(later, default=None))
-        )
+        return Backlog(len(due), len(later), busy, min(due, default=None), min(later, default=None))
 
     async def totals(self):
         await self._begin("totals")
+        return await self._end(self._totals())
+
+    def _totals(self):
         own, counts = self._own(), self.state.counts
         by_status = Counter(
             (row.status, row.settlement.reason if row.status in FINAL else None) for row in own
         )
-        return await self._end(
-            Totals(
-                counts["rows"], len(own), counts["duplicates"], counts["filtered"],
-                dict(self.state.rejected), dict(by_status),
-            )
+        return Totals(
+            counts["rows"], len(own), counts["duplicates"], counts["filtered"],
+            dict(self.state.rejected), dict(by_status),
         )  # fmt: skip
 
     async def paused(self):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from dispatcher.domain.answer import Answer, GrantKind, Hint, MissingGrant, NoAnswer, NoAnswerCause
 from dispatcher.domain.conversation import Conversation, State, Target
+from dispatcher.domain.events import QuotaUse
 from dispatcher.domain.status import Step
 from dispatcher.ports import (
     MAX_LOOK_BACK_IDS,
@@ -260,7 +261,7 @@ TIMER_SECONDS = 1e-6
 class OpenPacer:
     """Permits at once, unless the step is held; ``shut`` keeps all callers in the queue."""
 
-    rate, quota_used = 100.0, 0.5
+    rate, quota = 100.0, QuotaUse(limit=6000.0, own=3000.0)
 
     def __init__(self):
         self.permits: list[Permit] = []
@@ -347,6 +348,7 @@ class ListSource:
         self.known = None
         self.yielded = 0
         self.closed = False
+        self.watched, self.waits_for = False, ""
 
     async def batches(self, known):
         self.known = known

@@ -238,7 +238,7 @@ async def test_gauges_show_what_the_platform_counts():
     assert pacer.rate == pytest.approx(295.5)
     permit = await pacer.acquire(Step.CHECK)
     permit.complete(QuotaReading(300, 600, 1))
-    assert pacer.quota_used == pytest.approx(0.5)
+    assert pacer.quota.used == pytest.approx(0.5)
 
 
 @in_virtual_time

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dispatcher.domain.events import ClientPace, QuotaUse
 from dispatcher.engine.clients.breaker import CircuitBreaker
 from dispatcher.ports import Pacer, Platform
 
@@ -28,9 +29,19 @@ class OAuthClient(ClientConnection):
     breaker: CircuitBreaker = field(kw_only=True)
 
 
-def quota_used(clients: Sequence[OAuthClient]) -> float:
-    """Return the share of all quotas together that is used, from 0 to 1."""
-    if len(clients) == 1:
-        return clients[0].pacer.quota_used
-    used = sum(client.pacer.quota_used * client.requests_per_minute for client in clients)
-    return used / sum(client.requests_per_minute for client in clients)
+def client_paces(clients: Sequence[OAuthClient]) -> tuple[ClientPace, ...]:
+    """Return the pace and the quota of each client, if there are several."""
+    named = [(client, client.pacer.quota) for client in clients if client.name]
+    return tuple(
+        ClientPace(client.name, client.pacer.rate, quota.used, quota) for client, quota in named
+    )
+
+
+def quota_use(clients: Sequence[OAuthClient]) -> QuotaUse:
+    """Return what was used of all quotas together."""
+    uses = [client.pacer.quota for client in clients]
+    return QuotaUse(
+        limit=sum(use.limit for use in uses),
+        own=sum(use.own for use in uses),
+        others=sum(use.others for use in uses),
+    )

@@ -86,7 +86,9 @@ def admit(
         at = batch.position
         row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
         connection.execute(SQL["put_position"], row)
-    return Admitted(len(new), duplicates, claims)
+    starts = (contact.not_before for contact in new if contact.not_before is not None)
+    later = [start for start in starts if start > now]
+    return Admitted(len(new), duplicates, claims, later)
 
 
 def unknown_keys(

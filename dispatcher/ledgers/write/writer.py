@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import ChangeRecord
 from dispatcher.ledgers.errors import ledger_error, translate_error
+from dispatcher.ledgers.write.commit_times import CommitTimes
 from dispatcher.ledgers.write.group_commit import Change, Job, Operation, commit
 from dispatcher.ports import LedgerError
 
@@ -49,6 +51,8 @@ class Writer:
         self._failure: LedgerError | None = None
         self._may_have_idle_work = True
         self._closed: asyncio.Future[None] | None = None
+        self.commit_times = CommitTimes()
+        """How long all commits of changes took so far."""
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
@@ -154,11 +158,20 @@ class Writer:
     def _write(self, group: Group) -> list[Any]:
         self._may_have_idle_work = True
         if self._failure is None:
+            started = time.perf_counter()
             try:
-                return commit(self._connection, self._path, group)
+                results = commit(self._connection, self._path, group)
             except Exception as error:  # noqa: BLE001 - callers wait for any kind of error
                 self._failure = _as_ledger_error(self._path, error)
+            else:
+                self._measure(group, time.perf_counter() - started)
+                return results
         return [LedgerError(str(self._failure)) for _ in group]
+
+    def _measure(self, group: Group, seconds: float) -> None:
+        """Count a commit, unless it waited for a job, which may read for long."""
+        if not any(isinstance(operation, Job) for operation in group):
+            self.commit_times = self.commit_times.plus(seconds)
 
     def _call_in_loop(self, callback: Callable[..., None], *arguments: Any) -> bool:
         try:

@@ -27,6 +27,8 @@ class FileSource:
         self._path = path
         self._rules = rules
         self._layout = layout or Layout()
+        self.watched = False
+        self.waits_for = ""
 
     def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.

@@ -48,6 +48,8 @@ class FolderSource:
         self._layout = layout or Layout()
         self._once = once
         self._timing = timing or Timing()
+        self.watched = not once
+        self.waits_for = ""
 
     def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
@@ -87,7 +89,8 @@ class FolderSource:
     def _read_complete(
         self, scan: FolderScan, known: dict[str, Position], channel: BatchChannel
     ) -> None:
-        for name in scan.look(_entries(self._path), time.monotonic(), time.time()):
+        complete = scan.look(_entries(self._path), time.monotonic(), time.time())
+        for name in complete:
             channel.check()
             path = str(Path(self._path) / name)
             try:

@@ -25,6 +25,8 @@ class StreamSource:
         self._rules = rules
         self._layout = layout or Layout()
         self._descriptor = descriptor
+        self.watched = False
+        self.waits_for = ""
 
     def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows as they arrive; ``known`` is not used.

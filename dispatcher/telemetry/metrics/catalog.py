@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 
+from dispatcher.domain.answer import NoAnswerCause
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import (
     HaltReason,
@@ -28,6 +29,7 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "contacts.admitted": (),
     "contacts.duplicate": (),
     "contacts.rejected_rows": (),
+    "source.rows": (),
     "source.irregularities": ("kind",),
     "contacts.settled": ("status", "reason"),
     "scope_errors": ("source",),
@@ -41,6 +43,8 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "run.started": ("mode",),
     "run.exits": ("code",),
     "statsd.dropped": (),
+    "token.requests": ("status",),
+    "halts": ("reason",),
 }
 """Counts and the names of their tags."""
 
@@ -48,6 +52,7 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "api.latency": ("endpoint",),
     "contact.latency": (),
     "state.age": (),
+    "token.latency": (),
 }
 """Distributions, all in milliseconds, and the names of their tags."""
 
@@ -57,7 +62,19 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "oldest_due": (),
     "pace": (),
     "quota.used": (),
+    "quota.limit": (),
+    "quota.own": (),
+    "quota.others": (),
+    "contacts.current": ("state", "reason"),
+    "source.age": (),
+    "source.ended": (),
+    "requests.per_contact": (),
+    "ledger.size": (),
+    "ledger.disk_free": (),
+    "ledger.commit": (),
+    "loop.lag": (),
     "halted": ("reason",),
+    "halted.seconds": ("reason",),
     "suppression.kept_last": (),
     "heartbeat": ("mode",),
 }
@@ -72,7 +89,14 @@ PER_CLIENT = frozenset(
         "api.latency",
         "pace",
         "quota.used",
+        "quota.limit",
+        "quota.own",
+        "quota.others",
+        "token.requests",
+        "token.latency",
+        "halts",
         "halted",
+        "halted.seconds",
     }
 )
 """Metrics with the tag ``client`` after their other tags, where there are several clients."""
@@ -126,6 +150,7 @@ WATCHED_EXITS = tuple(
 
 _WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}|[0-9]{1,2}")
 _RUN_HALTS = (HaltReason.PAUSED, HaltReason.FAILURES, HaltReason.SUSPICIOUS)
+_OF_THE_RUN = frozenset(product(("halts",), _RUN_HALTS))
 _SENDS = tuple(step for step in Step if step.is_send)
 _REFUSALS = tuple(product((Step.NOTIFY, Step.OPEN), ("400", "409")))
 
@@ -137,7 +162,7 @@ def zero_counts(clients: Sequence[str] = ()) -> Iterator[Key]:
     watches. ``clients`` are the aliases, where there are several.
     """
     for key in _zeros():
-        if clients and key[0] in PER_CLIENT:
+        if clients and key[0] in PER_CLIENT and key not in _OF_THE_RUN:
             yield from ((*key, client) for client in clients)
         else:
             yield key
@@ -166,6 +191,8 @@ def _zeros() -> Iterator[Key]:
     yield from product(("api.requests",), Step, ("429",))
     yield from product(("run.started",), MODES)
     yield from product(("run.exits",), WATCHED_EXITS)
+    yield from product(("token.requests",), ("200", "401", "429", "503", *NoAnswerCause))
+    yield from product(("halts",), HaltReason)
 
 
 @lru_cache(maxsize=4096)

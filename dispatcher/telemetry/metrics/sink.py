@@ -1,10 +1,10 @@
 """Events as DogStatsD metrics."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from dispatcher.domain.events import (
     Answered,
-    ClientPace,
     ClosedConflict,
     Deferred,
     Event,
@@ -19,16 +19,20 @@ from dispatcher.domain.events import (
     StateAged,
     SuppressionListKept,
     Throttled,
+    TokenRequested,
     UncheckedSend,
 )
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.catalog import Key, halt_gauges, zero_counts
+from dispatcher.telemetry.metrics.catalog import zero_counts
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient, OnDropped
+from dispatcher.telemetry.metrics.gauge_series import MS, GaugeSeries
+from dispatcher.telemetry.metrics.gauge_series import of_client as _key
+from dispatcher.telemetry.metrics.halt_series import HaltSeries
 from dispatcher.telemetry.service_tags import read_service_tags
+from dispatcher.telemetry.stats.request_ratio import RequestRatio
 
 _CLOSE_SECONDS = 1.5
-_MS = 1000.0
 
 
 class StatsdSink(HandlerSink):
@@ -45,13 +49,16 @@ class StatsdSink(HandlerSink):
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
         flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         tags = constant_tags(campaign, dialect)
         self._client = DogStatsdClient(agent, tags, flush_seconds, campaign, on_dropped)
-        self._alarms = dict.fromkeys(halt_gauges(clients), 0)
-        self._alarms["suppression.kept_last",] = 0
         self._clients = clients
         self._mode = ""
+        self._halts = HaltSeries(clients, monotonic)
+        self._list_kept = 0
+        self._series = GaugeSeries()
+        self._ratio = RequestRatio(monotonic)
         self.handlers = self._table()
 
     def begin(self, mode: str) -> None:
@@ -75,7 +82,7 @@ class StatsdSink(HandlerSink):
         return {
             RowsRead: self._rows_read,
             Answered: self._answered,
-            StateAged: lambda e: self._client.distribution(("state.age",), e.seconds * _MS),
+            StateAged: lambda e: self._client.distribution(("state.age",), e.seconds * MS),
             Settled: self._settled,
             ScopeError: lambda e: count(_key(e.client, "scope_errors", e.source)),
             ClosedConflict: lambda e: count(
@@ -87,12 +94,14 @@ class StatsdSink(HandlerSink):
             InDoubt: lambda e: count(("in_doubt", e.resolution)),
             Throttled: lambda e: count(_key(e.client, "api.throttled")),
             Gauges: self._gauges,
-            Halted: lambda e: self._set_halt(e, 1),
-            Resumed: lambda e: self._set_halt(e, 0),
+            TokenRequested: self._token_requested,
+            Halted: self._halted,
+            Resumed: self._resumed,
             SuppressionListKept: self._set_list_kept,
         }
 
     def _rows_read(self, event: RowsRead) -> None:
+        self._client.count(("source.rows",), event.rows)
         self._client.count(("contacts.admitted",), event.admitted)
         self._client.count(("contacts.duplicate",), event.duplicates)
         self._client.count(("contacts.rejected_rows",), event.rejected)
@@ -101,34 +110,41 @@ class StatsdSink(HandlerSink):
 
     def _answered(self, event: Answered) -> None:
         client = event.client
+        self._ratio.requests += 1
         self._client.count(_key(client, "api.requests", event.step, event.status))
-        self._client.distribution(_key(client, "api.latency", event.step), event.seconds * _MS)
+        self._client.distribution(_key(client, "api.latency", event.step), event.seconds * MS)
 
     def _settled(self, event: Settled) -> None:
+        self._ratio.settled += 1
         self._client.count(("contacts.settled", event.status, event.reason))
-        self._client.distribution(("contact.latency",), event.seconds * _MS)
+        self._client.distribution(("contact.latency",), event.seconds * MS)
 
     def _gauges(self, event: Gauges) -> None:
-        gauge = self._client.gauge
-        gauge(("in_flight",), event.in_flight)
-        gauge(("backlog",), event.backlog)
-        gauge(("oldest_due",), round(event.oldest_due, 3))
-        whole = ClientPace("", event.pace, event.quota_used)
-        for client in event.clients or (whole,):
-            gauge(_key(client.client, "pace"), round(client.pace, 3))
-            gauge(_key(client.client, "quota.used"), round(client.quota_used, 4))
+        for key, value in self._series.of(event):
+            self._client.gauge(key, value)
+        self._client.gauge(("requests.per_contact",), round(self._ratio.value(), 3))
         self._send_alarms()
 
-    def _set_halt(self, event: Halted | Resumed, value: int) -> None:
-        self._alarms[_key(event.client, "halted", event.reason)] = value
+    def _token_requested(self, event: TokenRequested) -> None:
+        self._client.count(_key(event.client, "token.requests", event.status))
+        self._client.distribution(_key(event.client, "token.latency"), event.seconds * MS)
+
+    def _halted(self, event: Halted) -> None:
+        self._halts.halt(event)
+        self._client.count(_key(event.client, "halts", event.reason))
+        self._send_alarms()
+
+    def _resumed(self, event: Resumed) -> None:
+        self._halts.resume(event)
         self._send_alarms()
 
     def _set_list_kept(self, event: SuppressionListKept) -> None:
-        self._alarms["suppression.kept_last",] = int(event.kept)
+        self._list_kept = int(event.kept)
         self._send_alarms()
 
     def _send_alarms(self) -> None:
-        for key, value in self._alarms.items():
+        self._client.gauge(("suppression.kept_last",), self._list_kept)
+        for key, value in self._halts.values():
             self._client.gauge(key, value)
         if self._mode:
             self._client.gauge(("heartbeat", self._mode), 1)
@@ -139,8 +155,3 @@ def constant_tags(campaign: str, dialect: str) -> list[str]:
     own = {"campaign": campaign, "dialect": dialect}
     tags = [f"{name}:{value}" for name, value in own.items() if value]
     return [*tags, *read_service_tags().tags()]
-
-
-def _key(client: str, *key: str) -> Key:
-    """Return a series of one client, or of the run where there is only one client."""
-    return (*key, client) if client else key
