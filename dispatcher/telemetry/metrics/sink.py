@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from dispatcher.domain.events import (
     Answered,
     ClientPace,
@@ -47,7 +49,8 @@ class StatsdSink(HandlerSink):
         flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
     ) -> None:  # fmt: skip
         tags = constant_tags(campaign, dialect)
-        self._client = DogStatsdClient(agent, tags, flush_seconds, campaign, on_dropped)
+        log = structlog.get_logger("dispatcher.telemetry").bind(campaign=campaign)
+        self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
         self._alarms = dict.fromkeys(halt_gauges(clients), 0)
         self._alarms["suppression.kept_last",] = 0
         self._clients = clients
@@ -62,6 +65,10 @@ class StatsdSink(HandlerSink):
         self._client.count(("run.started", mode))
         self._send_alarms()
         self._client.start()
+
+    def discard(self) -> None:
+        """Forget what has not left: the start has failed after all."""
+        self._client.discard()
 
     def close(self) -> bool:
         """Send what is left and stop all threads, within 2 seconds; later events are dropped.
