@@ -3,7 +3,7 @@
 #   make test   all checks and all tests                           make fmt    format the code
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
-#   make picture  draw docs/demo.svg from a demo
+#   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
 PYTHON ?= python3
@@ -20,7 +20,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash picture fmt lock clean
+.PHONY: help demo test check bench crash diagnose picture fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -43,6 +43,9 @@ bench: $(VENV)/.bench
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
+
+diagnose: $(VENV)/.dev
+	@$(BIN)/python -m tests.diagnose.run $(ARGS)
 
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture

@@ -64,9 +64,17 @@ class RunTelemetry:
             self.shared_sink = Fanout([*counters, LogSink(campaign=EVERY_CAMPAIGN)])
 
     def begin(self, *, once: bool) -> None:
-        """Begin to send metrics: the pipeline begins now, and no start can fail any more."""
+        """Begin to send metrics: the pipeline begins now."""
         for sink in self._metrics:
             sink.begin("once" if once else "daemon")
+
+    def fail(self) -> None:
+        """Send no row of zeros for a run that has failed before its first row and request."""
+        if not any(
+            s.rows or s.requests_total or s.settled_total for s in self.snapshots().values()
+        ):
+            for sink in self._metrics:
+                sink.discard()
 
     def sink(self, campaign: str) -> EventSink:
         """Return the sink for the events of one campaign."""

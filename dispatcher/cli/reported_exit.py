@@ -5,11 +5,15 @@ from typing import Any
 import click
 
 from dispatcher import app
-from dispatcher.cli.exit_codes import code_after
-from dispatcher.domain.errors import ExitCode
+from dispatcher.cli.exit_codes import MEANINGS, code_after
+from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.settings import Settings, SettingsError
+from dispatcher.telemetry.logs.format import words
 
 _SETTINGS = "dispatcher.exit_settings"
+_WORDS = "dispatcher.exit_words"
+_MOST_MISTAKES = 20
+_MOST_CHARACTERS = 800
 
 
 class ReportedCommand(click.Command):
@@ -20,7 +24,7 @@ class ReportedCommand(click.Command):
         try:
             return super().make_context(*args, **more)
         except click.ClickException as error:
-            app.report_exit(error.exit_code, None)
+            app.report_exit(error.exit_code, describe(error), None)
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -28,18 +32,42 @@ class ReportedCommand(click.Command):
         try:
             code = super().invoke(ctx)
         except BaseException as error:
-            app.report_exit(code_after(error), _settings(ctx, error))
+            readable = error.readable if isinstance(error, SettingsError) else None
+            app.report_exit(code_after(error), describe(error), ctx.meta.get(_SETTINGS, readable))
             raise
-        app.report_exit(code or ExitCode.DONE, _settings(ctx))
+        ending = code or ExitCode.DONE
+        settings: Settings | None = ctx.meta.get(_SETTINGS)
+        app.report_exit(ending, ctx.meta.get(_WORDS, MEANINGS[ending]), settings)
         return code
 
 
 def remember_settings(settings: Settings) -> None:
-    """Say which settings the command runs with, and so which agent is told of its end."""
+    """Say which settings the command runs with: they have the agent's address."""
     click.get_current_context().meta[_SETTINGS] = settings
 
 
-def _settings(ctx: click.Context, error: BaseException | None = None) -> Settings | None:
-    readable = error.readable if isinstance(error, SettingsError) else None
-    settings: Settings | None = ctx.meta.get(_SETTINGS, readable)
-    return settings
+def remember_words(text: str) -> None:
+    """Say in words how the command ends."""
+    click.get_current_context().meta[_WORDS] = text
+
+
+def describe(error: BaseException) -> str:
+    """Return why a command ended, for readers outside of this machine.
+
+    Of mistakes in the settings and in the command only the places are named: their values may be
+    secrets at the wrong place. Of a bug only the kind is.
+    """
+    meaning = MEANINGS.get(ExitCode(code_after(error)), "")
+    match error:
+        case SettingsError():
+            places = [f"{mistake.place}: {mistake.key}" for mistake in error.mistakes]
+            return "\n".join(
+                [f"Mistakes in the settings ({len(places)}):", *places[:_MOST_MISTAKES]]
+            )
+        case DispatcherError():
+            return "\n".join(words(line) for line in str(error).splitlines())
+        case click.ClickException():
+            return "A mistake in the command; standard error has the message."
+        case _ if code_after(error) == ExitCode.BUG:
+            return f"{meaning} ({type(error).__name__})"
+    return meaning

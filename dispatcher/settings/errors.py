@@ -44,7 +44,12 @@ class SettingsProblem:
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{SettingOrigin(self.where, self.line)}: {self.key} {self.problem}{hint}"
+        return f"{self.place}: {self.key} {self.problem}{hint}"
+
+    @property
+    def place(self) -> str:
+        """Where it was set, with the line if it is in a file."""
+        return str(SettingOrigin(self.where, self.line))
 
 
 class SettingsError(DispatcherError):

@@ -14,6 +14,8 @@ _AT_ONCE = 150.0
 """For verdicts that the daemon reaches as soon as it is refused: two minutes and a half."""
 _AFTER_A_MINUTE = 210.0
 """For verdicts that need a minute of answers."""
+_NOT_STARTED_AGAIN = frozenset({"heartbeat"})
+"""Ten minutes after an exit of a run that nothing starts again there is no heartbeat, either."""
 _EXIT = 90.0
 """For what an exit shows: a bucket, and a minute."""
 
@@ -189,7 +191,7 @@ MACHINE = (
     ),
     World(
         "crash_loop", "the daemon is killed again and again, and started again", 180,
-        monitor="crash_loop", within=_EXIT, fault_at=65, contacts=4000,
+        monitor="crash_loop", within=_EXIT, fault_at=45, contacts=4000,
         actions=tuple(
             action for second in (20, 40, 60, 80)
             for action in (at(second, "kill"), at(second + 5, "start"))
@@ -202,15 +204,16 @@ MACHINE = (
     ),
     World(
         "disk_full", "the ledger's disk is full: exit code 4", 120,
-        monitor="exit_ledger", within=_AT_ONCE, fault_at=_BEGIN, also=frozenset({"ledger_disk"}),
+        monitor="exit_ledger", within=_AT_ONCE, fault_at=_BEGIN, also=frozenset({"ledger_disk", "heartbeat"}),
         silence=600, small_disk=64, contacts=4000,
         actions=(at(_BEGIN, "fill_disk", leave=0),),
     ),
     World(
-        "source_stalled", "a file in a watched folder is never finished", 300,
-        monitor="source_stalled", cause="source_stalled", within=240, fault_at=_BEGIN,
+        "source_stalled", "a file in a watched folder cannot be read", 150,
+        monitor="source_stalled", cause="source_stalled", within=_AT_ONCE, fault_at=_BEGIN,
         settings={"source.path": "{folder}/in", "source.watch": True},
-        actions=(),
+        files={"in/first.csv": "conversation_id,first_name\nended-1,Ada\n"},
+        actions=(at(_BEGIN, "write", name="in/second.csv", text="a,b\n1,2\n"),),
     ),
     World(
         "source_missing", "the file of the source does not exist: exit code 2", 20,
@@ -219,7 +222,7 @@ MACHINE = (
     ),
     World(
         "source_unreadable", "the file of the source is not what it says: exit code 3", 20,
-        monitor="exit_source", within=_EXIT, silence=900,
+        monitor="exit_source", within=_EXIT, silence=900, also=_NOT_STARTED_AGAIN,
         settings={"source.path": "{folder}/broken.csv"},
         files={"broken.csv": "neither,of,these\n1,2,3\n"},
     ),
@@ -233,7 +236,7 @@ MACHINE = (
     ),
     World(
         "too_many_failures", "too many contacts fail: exit code 14", 120,
-        monitor="exit_failures", within=_AT_ONCE, silence=600,
+        monitor="exit_failures", within=_AT_ONCE, silence=900, also=_NOT_STARTED_AGAIN,
         scenario=BASE + "[world.shares]\ngone = 1\n",
         settings={"rules.stop_failed_share": 0.5, "rules.halt_suspicious": False},
     ),

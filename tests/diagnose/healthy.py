@@ -14,6 +14,11 @@ ms = 40.0
 sigma = 0.4
 """
 
+_ROWS = "".join(f"ended-1-{number},Ada\n" for number in range(200))
+_HEADER = "conversation_id,first_name\n"
+_FOLDER = {"in/first.csv": _HEADER + _ROWS}
+_WATCHED = {"source.path": "{folder}/in", "source.watch": True}
+
 HEALTHY: tuple[World, ...] = (
     World(
         "start_and_end", "a run with --once, from its start to its end", 60,
@@ -32,8 +37,19 @@ HEALTHY: tuple[World, ...] = (
         settings={"rules.quiet_hours": "00:00-23:59"},
     ),
     World(
-        "idle_folder", "a watched folder without new files", 200, contacts=200,
-        settings={"source.path": "{folder}/contacts.csv"},
+        "idle_folder", "a watched folder without new files", 200, files=_FOLDER,
+        settings=_WATCHED,
+    ),
+    World(
+        "slow_upload", "a file of a watched folder is written for a minute and a half", 200,
+        files=_FOLDER, settings=_WATCHED,
+        actions=(
+            at(20, "append", name="in/second.csv", text=_HEADER),
+            *(
+                at(second, "append", name="in/second.csv", text=f"ended-2-{second},Ben\n")
+                for second in range(21, 110)
+            ),
+        ),
     ),
     World(
         "one_forbidden", "one contact of 300 is out of the client's reach", 150, contacts=300,

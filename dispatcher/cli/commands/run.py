@@ -12,7 +12,7 @@ from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.missing_rows import missing_rows
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.cli.progress import is_live, progress_view
-from dispatcher.cli.reported_exit import ReportedCommand, remember_settings
+from dispatcher.cli.reported_exit import ReportedCommand, remember_settings, remember_words
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.suspicion import is_key
 from dispatcher.settings import Settings, warnings
@@ -129,6 +129,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     summary.show_campaigns(console, result.snapshots)
     summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
     code, words = _ending(result, limited=limit is not None)
+    remember_words(words)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
 

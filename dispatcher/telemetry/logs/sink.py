@@ -39,11 +39,13 @@ class LogSink(HandlerSink):
         self._rejected_rows = RejectedRowLog(self._log)
         self._irregular: set[Irregularity] = set()
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
-        put = info_lines()
+        lines = info_lines()
         self.handlers = {
             RowsRead: self._rows_read,
             Answered: self._answered,
-            Settled: self._settled if put is None else write_settled(campaign, put),
+            Settled: self._settled
+            if lines is None
+            else write_settled(campaign, lines.put, lines.service),
             Deferred: self._deferred,
             ScopeError: self._scope_error,
             ClosedConflict: self._closed_conflict,

@@ -161,18 +161,18 @@ class UnixConnection:
         self._path, self._kinds = path, kinds
         self._socket: socket.socket | None = None
         self._is_stream = False
-        self._inode: tuple[int, int] | None = None
+        self._identity: tuple[int, int, int] | None = None
         self._rest = b""
         self.confirms: Confirms = "read"
         self.most_bytes = UNIX_BYTES
 
     def open(self) -> None:
         """Connect; a socket file that was made again belongs to another agent."""
-        if self._socket is not None and self._inode != self._find_inode():
-            raise ConnectionResetError(errno.ECONNRESET, "the socket was made again")
         if self._socket is None:
+            self._identity = self._find_identity()
             self._socket = self._connect()
-            self._inode = self._find_inode()
+        elif self._find_identity() != self._identity:
+            raise ConnectionResetError(errno.ECONNRESET, f"{self._path} was removed, or made again")
 
     def send(self, packet: bytes, seconds: float) -> None:
         """Hand a packet over; what a stream did not take of it goes before the next one."""
@@ -192,13 +192,13 @@ class UnixConnection:
 
     def check(self) -> bool:
         """Return whether the agent has read everything."""
-        if self._rest:
-            return False
+        sock = _opened(self._socket)
         try:
-            unread = fcntl.ioctl(_opened(self._socket), termios.TIOCOUTQ, bytes(4))
+            unread = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
         except OSError:  # not on Linux: what the kernel took counts as delivered
-            return True
-        return not any(unread)
+            unread = bytes(4)
+        # Nothing is unread, too, when the agent has ended without reading it.
+        return not any(unread) and not self._rest and self._is_alive(sock)
 
     def close(self) -> None:
         """Close it."""
@@ -211,12 +211,31 @@ class UnixConnection:
         while self._rest:
             self._rest = self._rest[_waiting(sock.send, self._rest) :]
 
-    def _find_inode(self) -> tuple[int, int] | None:
+    def _is_alive(self, sock: socket.socket) -> bool:
+        """Return whether the agent that it is connected to is there.
+
+        It raises if the agent has ended; without a file it is not known.
+        """
+        if not self._is_stream:
+            identity = self._find_identity()
+            self._connect_as(socket.SOCK_DGRAM).close()
+            return identity == self._identity
+        sock.settimeout(0)
+        try:
+            alive = bool(sock.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:  # an agent sends nothing
+            return True
+        if not alive:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        return alive
+
+    def _find_identity(self) -> tuple[int, int, int] | None:
+        """Return what another agent's socket file would differ by; None if there is no file."""
         try:
             status = Path(self._path).stat()
-        except OSError:  # it is being made again; the connection may still be one
-            return self._inode
-        return status.st_dev, status.st_ino
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_mtime_ns
 
     def _connect(self) -> socket.socket:
         *others, last = self._kinds

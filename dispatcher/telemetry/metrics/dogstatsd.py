@@ -34,11 +34,10 @@ class DogStatsdClient:
     """
 
     def __init__(
-        self, agent: AgentAddress, tags: Sequence[str], flush_seconds: float, campaign: str = "",
-        on_dropped: OnDropped = lambda _event: None,
+        self, agent: AgentAddress, tags: Sequence[str], flush_seconds: float,
+        log: Any = None, on_dropped: OnDropped = lambda _event: None,
     ) -> None:  # fmt: skip
-        log = structlog.get_logger("dispatcher.telemetry")
-        self._log: Any = log.bind(campaign=campaign) if campaign else log
+        self._log = structlog.get_logger("dispatcher.telemetry") if log is None else log
         self._undelivered = UndeliveredLog(self._log)
         self._on_dropped = on_dropped
         self._writer = LineWriter(tags)
@@ -53,6 +52,7 @@ class DogStatsdClient:
         self._flush_seconds = flush_seconds
         self._deadline = 0.0
         self._closed = Event()
+        self._discarded = False
         self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
 
     def start(self) -> None:
@@ -87,10 +87,16 @@ class DogStatsdClient:
         self._undelivered.ended(self._detail, lost)
         return ended and not lost
 
+    def discard(self) -> None:
+        """Send nothing more, and forget what has not left."""
+        self._discarded = True
+        self._closed.set()
+
     def _run(self) -> None:
         while not self._closed.wait(self._flush_seconds):
             self._flush(SEND_SECONDS)
-        self._flush_last()
+        if not self._discarded:
+            self._flush_last()
         self._delivery.close()
 
     def _flush_last(self) -> None:

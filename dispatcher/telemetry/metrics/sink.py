@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import structlog
+
 from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
@@ -52,7 +54,8 @@ class StatsdSink(HandlerSink):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         tags = constant_tags(campaign, dialect)
-        self._client = DogStatsdClient(agent, tags, flush_seconds, campaign, on_dropped)
+        log = structlog.get_logger("dispatcher.telemetry").bind(campaign=campaign)
+        self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
         self._clients = clients
         self._mode = ""
         self._halts = HaltSeries(clients, monotonic)
@@ -69,6 +72,10 @@ class StatsdSink(HandlerSink):
         self._client.count(("run.started", mode))
         self._send_alarms()
         self._client.start()
+
+    def discard(self) -> None:
+        """Forget what has not left: the start has failed after all."""
+        self._client.discard()
 
     def close(self) -> bool:
         """Send what is left and stop all threads, within 2 seconds; later events are dropped.
