@@ -204,8 +204,8 @@ MACHINE = (
     ),
     World(
         "disk_full", "the ledger's disk is full: exit code 4", 120,
-        monitor="exit_ledger", within=_AT_ONCE, fault_at=_BEGIN, also=frozenset({"ledger_disk", "heartbeat"}),
-        silence=600, small_disk=64, contacts=4000,
+        monitor="exit_ledger", within=_AT_ONCE, fault_at=_BEGIN,
+        also=_NOT_STARTED_AGAIN | {"ledger_disk"}, silence=900, small_disk=64, contacts=4000,
         actions=(at(_BEGIN, "fill_disk", leave=0),),
     ),
     World(
