@@ -200,7 +200,7 @@ MACHINE = (
     World(
         "disk_filling", "another program fills the ledger's disk", 200,
         monitor="ledger_disk", cause="ledger_disk", within=_AT_ONCE, fault_at=_BEGIN,
-        small_disk=64, actions=(at(_BEGIN, "fill_disk", leave=4),),
+        small_disk=64, actions=(at(_BEGIN, "fill_disk", leave=12),),
     ),
     World(
         "disk_full", "the ledger's disk is full: exit code 4", 120,
