@@ -35,6 +35,9 @@ MEANINGS = {
 }
 """What each exit code means, for help and documentation."""
 
+RESTART_HELPS = frozenset({ExitCode.BUG, ExitCode.DRAIN_LIMIT})
+"""Exit codes after which a supervisor should start a run again by itself."""
+
 EPILOG = "\b\nExit codes:\n" + "\n".join(
     f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items()
 )

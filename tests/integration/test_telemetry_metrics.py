@@ -23,7 +23,7 @@ from dispatcher.domain.status import (
 )
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
-from dispatcher.telemetry.metrics.delivery import Delivery
+from dispatcher.telemetry.metrics.delivery import MetricDelivery
 from dispatcher.telemetry.metrics.pending import MOST_SAMPLES
 from dispatcher.telemetry.metrics.sink import StatsdSink
 from tests.support import statsd
@@ -297,13 +297,13 @@ def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd, monkeypatch):
     Whether nobody is at the port, the socket is missing, or nobody reads it. A busy machine may
     take longer, but by far less than the socket's time limit for all packets, which is minutes.
     """
-    threads, deliver = set(), Delivery.deliver
+    threads, deliver = set(), MetricDelivery.deliver
 
     def noted(delivery, *arguments):
         threads.add(threading.current_thread())
         return deliver(delivery, *arguments)
 
-    monkeypatch.setattr(Delivery, "deliver", noted)
+    monkeypatch.setattr(MetricDelivery, "deliver", noted)
     agents, sockets = dead_agents(tmp_path)
     with structlog.testing.capture_logs() as logs:
         sink = begun(agents[which], flush_seconds=0.01)
@@ -335,14 +335,14 @@ def test_a_missing_agent_is_logged_once(tmp_path):
 
 def test_a_flush_that_fails_is_not_the_last(monkeypatch):
     """A fault in one flush is logged; the next one is sent, with what the first one had."""
-    deliver, faults = Delivery.deliver, [RuntimeError("broken")]
+    deliver, faults = MetricDelivery.deliver, [RuntimeError("broken")]
 
     def deliver_or_fail(delivery, *arguments):
         if faults:
             raise faults.pop()
         return deliver(delivery, *arguments)
 
-    monkeypatch.setattr(Delivery, "deliver", deliver_or_fail)
+    monkeypatch.setattr(MetricDelivery, "deliver", deliver_or_fail)
     with statsd.udp() as receiver, structlog.testing.capture_logs() as logs:
         sink = sink_for(receiver, flush_seconds=0.02)
         sink.emit(settled())

@@ -1,6 +1,6 @@
 """A connection to an agent: by UDP, by Unix datagrams, or by a Unix stream.
 
-What a kernel tells about packets that it took:
+What is known of packets that the kernel took:
 
 * UDP: a refusal (ICMP "port unreachable") shortly after the packet. Nothing else: neither a full
   buffer of the agent nor a lost packet.
@@ -45,7 +45,7 @@ LookUp = Callable[..., list[Any]]
 """Has the signature of `socket.getaddrinfo`."""
 
 
-class Connection(Protocol):
+class AgentConnection(Protocol):
     """A connection. Every method may raise OSError; `TimeoutError` means that a buffer is full."""
 
     confirms: Confirms
@@ -62,7 +62,7 @@ class Connection(Protocol):
         ...
 
     def check(self) -> bool:
-        """Return whether the agent has read all packets, as far as the kernel tells.
+        """Return whether the agent has read all packets, as far as the kernel knows.
 
         It raises if a packet was refused.
         """
@@ -261,7 +261,7 @@ class UnixConnection:
         return sock
 
 
-def connect_to(agent: AgentAddress) -> Connection:
+def connect_to(agent: AgentAddress) -> AgentConnection:
     """Return a connection to the agent, which is opened later."""
     if agent.socket_path is None:
         return UdpConnection(agent.host, agent.port)

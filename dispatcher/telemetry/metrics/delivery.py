@@ -4,15 +4,18 @@ import errno
 import time
 from collections.abc import Callable
 
-from dispatcher.telemetry.metrics.connection import Connection
-from dispatcher.telemetry.metrics.pending import Batch
+from dispatcher.telemetry.metrics.connection import AgentConnection
+from dispatcher.telemetry.metrics.pending import MetricBatch
 from dispatcher.telemetry.metrics.wire import LineWriter, Packet, pack
 
 READ_SECONDS = 0.02
 """How long an agent is given to read what was sent, before a flush ends."""
 
+Outcome = tuple[list[MetricBatch], OSError | None]
+"""What an agent does not have, and the error that is the cause."""
 
-class Delivery:
+
+class MetricDelivery:
     """Sends packets until one is not taken.
 
     A packet is delivered when the agent has read it (Unix sockets, on Linux), or when no refusal
@@ -23,12 +26,12 @@ class Delivery:
     """
 
     def __init__(
-        self, connection: Connection, writer: LineWriter, give_up: Callable[[int], None]
+        self, connection: AgentConnection, writer: LineWriter, give_up: Callable[[int], None]
     ) -> None:
         self._connection = connection
         self._writer = writer
         self._give_up = give_up
-        self._unconfirmed: list[Batch] = []
+        self._unconfirmed: list[MetricBatch] = []
         self.connected = False
 
     @property
@@ -36,7 +39,9 @@ class Delivery:
         """Whether a refusal of what was sent last may still come."""
         return self._connection.confirms == "later" and bool(self._unconfirmed)
 
-    def deliver(self, batch: Batch, seconds: float) -> tuple[list[Batch], OSError | None]:
+    def deliver(
+        self, batch: MetricBatch, seconds: float
+    ) -> tuple[list[MetricBatch], OSError | None]:
         """Send a batch; return what the agent does not have, and the error that is the cause.
 
         The connection waits up to ``seconds`` for room. After an error nothing more is sent, and
@@ -48,12 +53,12 @@ class Delivery:
             self._confirm()
         except OSError as error:
             return [*self._give_back(error), batch], error
-        packets, waiting = pack(batch, self._writer, self._connection.most_bytes), Batch()
+        packets, waiting = pack(batch, self._writer, self._connection.most_bytes), MetricBatch()
         try:
             for packet in packets:
                 waiting = packet.content
                 self._send(packet, seconds)
-                waiting = Batch()
+                waiting = MetricBatch()
                 self._check_refusal()
             self._wait_for_reader()
         except OSError as error:
@@ -95,7 +100,7 @@ class Delivery:
         while not self._confirm() and time.monotonic() < end:
             time.sleep(0.001)
 
-    def _give_back(self, error: OSError) -> list[Batch]:
+    def _give_back(self, error: OSError) -> list[MetricBatch]:
         if isinstance(error, TimeoutError):
             return []
         self._connection.close()

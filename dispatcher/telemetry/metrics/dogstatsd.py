@@ -10,7 +10,7 @@ import structlog
 from dispatcher.domain.events import MetricsDropped
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.connection import connect_to
-from dispatcher.telemetry.metrics.delivery import Delivery
+from dispatcher.telemetry.metrics.delivery import MetricDelivery
 from dispatcher.telemetry.metrics.pending import Pending
 from dispatcher.telemetry.metrics.undelivered import UndeliveredLog
 from dispatcher.telemetry.metrics.wire import AlertType, LineWriter, is_disabled
@@ -42,7 +42,7 @@ class DogStatsdClient:
         self._on_dropped = on_dropped
         self._writer = LineWriter(tags)
         self._pending = Pending()
-        self._delivery = Delivery(connect_to(agent), self._writer, self._pending.drop)
+        self._delivery = MetricDelivery(connect_to(agent), self._writer, self._pending.drop)
         self.count = self._pending.count
         self.gauge = self._pending.gauge
         self.distribution = self._pending.sample

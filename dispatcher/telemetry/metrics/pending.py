@@ -19,7 +19,7 @@ DROPPED: Key = ("statsd.dropped",)
 
 
 @dataclass(slots=True)
-class Batch:
+class MetricBatch:
     """Metrics of one flush, or of one packet of it."""
 
     counts: dict[Key, int] = field(default_factory=dict)
@@ -105,16 +105,16 @@ class Pending:
             self._messages.append(line)
             self._bound_messages()
 
-    def take(self) -> Batch:
+    def take(self) -> MetricBatch:
         """Return everything, and forget it."""
         with self._lock:
             counts, self._counts = self._counts, defaultdict(int)
             gauges, self._gauges = self._gauges, {}
             messages, self._messages = list(self._messages), deque()
             self._late.clear()
-        return Batch(counts, gauges, self._samples.take(), messages)
+        return MetricBatch(counts, gauges, self._samples.take(), messages)
 
-    def put_back(self, batch: Batch) -> None:
+    def put_back(self, batch: MetricBatch) -> None:
         """Keep what was taken and not delivered."""
         with self._lock:
             for key, value in batch.counts.items():

@@ -17,7 +17,7 @@ from datadog.dogstatsd.base import (
 )
 
 from dispatcher.telemetry.metrics.catalog import PREFIX, Key, format_tags
-from dispatcher.telemetry.metrics.pending import Batch
+from dispatcher.telemetry.metrics.pending import MetricBatch
 
 UDP_BYTES: int = UDP_OPTIMAL_PAYLOAD_LENGTH
 """Bytes of a packet by UDP: what fits into one frame of Ethernet."""
@@ -27,6 +27,8 @@ UNIX_BYTES: int = UDS_OPTIMAL_PAYLOAD_LENGTH
 
 MOST_TEXT = 4000
 """Bytes of the text of an event or a service check: what fits into one packet with the rest."""
+
+_AddTo = Callable[[MetricBatch], None]
 
 AlertType = Literal["info", "success", "warning", "error"]
 """The kinds of Datadog's events."""
@@ -100,33 +102,33 @@ class Packet:
     """Lines that leave together, and the metrics that they are."""
 
     data: bytes
-    content: Batch
+    content: MetricBatch
 
 
-def pack(batch: Batch, writer: LineWriter, most: int) -> Iterator[Packet]:
+def pack(batch: MetricBatch, writer: LineWriter, most: int) -> Iterator[Packet]:
     """Yield the batch in packets of up to ``most`` bytes; a longer line is a packet of its own."""
-    packet = Packet(b"", Batch())
+    packet = Packet(b"", MetricBatch())
     for line, add_to in _lines(batch, writer):
         encoded = line.encode(errors="replace") + b"\n"
         if packet.data and len(packet.data) + len(encoded) > most:
             yield packet
-            packet = Packet(b"", Batch())
+            packet = Packet(b"", MetricBatch())
         packet.data += encoded
         add_to(packet.content)
     if packet.data:
         yield packet
 
 
-def _lines(batch: Batch, writer: LineWriter) -> Iterator[tuple[str, Callable[[Batch], None]]]:
+def _lines(batch: MetricBatch, writer: LineWriter) -> Iterator[tuple[str, _AddTo]]:
     """Yield each line, and what adds its content to a batch; messages first, as they are few."""
     for message in batch.messages:
-        yield message, partial(Batch.add_message, message=message)
+        yield message, partial(MetricBatch.add_message, message=message)
     for key, value in batch.counts.items():
-        yield writer.metric(key, "c", value), partial(Batch.add_count, key=key, value=value)
+        yield writer.metric(key, "c", value), partial(MetricBatch.add_count, key=key, value=value)
     for key, number in batch.gauges.items():
-        yield writer.metric(key, "g", number), partial(Batch.add_gauge, key=key, value=number)
+        yield writer.metric(key, "g", number), partial(MetricBatch.add_gauge, key=key, value=number)
     for key, choice in batch.samples.items():
         rate, weight = choice.rate, choice.total / len(choice.values)
         for number in choice.values:
             line = writer.metric(key, "d", number, rate)
-            yield line, partial(Batch.add_sample, key=key, value=number, weight=weight)
+            yield line, partial(MetricBatch.add_sample, key=key, value=number, weight=weight)
