@@ -23,14 +23,14 @@ class WaitCounts:
         self._by_second: dict[int, Counter[str]] = {}
         self._seconds: list[int] = []
 
-    def add(self, reason: str, due: float) -> None:
-        """Count a contact that waits until ``due``."""
+    def add(self, reason: str, due: float, contacts: int = 1) -> None:
+        """Count contacts that wait until ``due``."""
         second = int(due)
         reasons = self._by_second.get(second)
         if reasons is None:
             reasons = self._by_second[second] = Counter()
             heapq.heappush(self._seconds, second)
-        reasons[reason] += 1
+        reasons[reason] += contacts
 
     def remove(self, reason: str, due: float) -> None:
         """Uncount a contact that does not wait any more, although its time has not come."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 
@@ -34,7 +35,7 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.engine.transition_writer import TransitionWriter
-from dispatcher.ports import Claim, Clock, EventSink, Ledger, Source, StatesPerCall
+from dispatcher.ports import Claim, Clock, EventSink, Ledger, LedgerError, Source, StatesPerCall
 
 MAX_PREFETCH = 1024
 """The most contacts of a campaign that are claimed ahead of the workers."""
@@ -106,6 +107,12 @@ class CampaignRun:
         self.paused_at = await self.ledger.paused()
         if self.paused_at is not None:
             self._emit_paused()
+
+    async def recall_waits(self) -> None:
+        """Learn why contacts wait that an earlier run has put off, if the ledger can be read."""
+        with suppress(LedgerError):
+            for waits in await self.ledger.earlier_waits(self._clock.time()):
+                self.due_times.waiting.add(*waits)
 
     def pause(self) -> None:
         """Claim nothing from now on."""

@@ -47,6 +47,7 @@ class Intake:
         self._reading: asyncio.Task[Batch | None] | None = None
         self._last_row: float | None = None
         self._rows = 0
+        self._asked_at = self._unanswered_since = float("-inf")
         self.exhausted = False
         """Whether the source was read to its end."""
 
@@ -104,14 +105,22 @@ class Intake:
 
     def source_state(self) -> SourceState:
         """Return how the source stands, as far as it was read into the ledger."""
-        last = self._last_row
+        last, now = self._last_row, self._clock.monotonic()
         return SourceState(
-            age=None if last is None else self._clock.monotonic() - last,
+            age=None if last is None else now - last,
             rows=self._rows,
             ended=self.exhausted,
             watched=self._source.watched,
-            waits_for=self._source.waits_for,
+            waits_for=self._source.waits_for or self._wanted_rows(now),
         )
+
+    def _wanted_rows(self, now: float) -> str:
+        """Return that a source which is not watched returns nothing although it was asked."""
+        waited = now - self._unanswered_since
+        is_asked = now - self._asked_at < STARVED_SECONDS and waited >= STARVED_SECONDS
+        if self._source.watched or self.exhausted or not is_asked:
+            return ""
+        return f"its next rows: it was asked {waited:.0f} s ago and has not answered"
 
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again in the next run."""
@@ -205,8 +214,13 @@ class Intake:
             self._reading = asyncio.ensure_future(self._read())
         if not self._reading.done():
             await asyncio.sleep(0)
+        now = self._clock.monotonic()
+        if now - self._asked_at >= STARVED_SECONDS:
+            self._unanswered_since = now
+        self._asked_at = now
         if not self._reading.done():
             return None
+        self._unanswered_since = now
         batch = self._reading.result()
         self._reading = None
         if batch is None:

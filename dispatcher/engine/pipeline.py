@@ -317,6 +317,8 @@ class Pipeline:
     # gauges
 
     async def _keep_gauges(self) -> None:
+        for campaign in self._campaigns:
+            await campaign.recall_waits()
         while True:
             await self._emit_gauges()
             await self._clock.sleep(self._options.gauge_seconds)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from dispatcher.domain.contact_history import HistoryEntry
-from dispatcher.domain.events import LedgerState
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import SendBlock
@@ -21,8 +20,9 @@ from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger
-from dispatcher.ledgers.file_size import file_size, free_bytes
+from dispatcher.ledgers.file_state import FileState
 from dispatcher.ledgers.file_system import check_local
+from dispatcher.ledgers.read.earlier_waits import earlier_waits
 from dispatcher.ledgers.registration import (
     ADVANCE_SECONDS,
     STRICT,
@@ -34,7 +34,6 @@ from dispatcher.ledgers.registration import (
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered
-from dispatcher.ledgers.write.commit_times import CommitTimes
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
@@ -50,6 +49,7 @@ from dispatcher.ports import (
     Position,
     Settlement,
     Totals,
+    Waits,
 )
 
 T = TypeVar("T")
@@ -70,7 +70,9 @@ class SqliteLedger:
         self._ids = count(last_id + 1)
         self._now = now
         self._path = exclusive.path
-        self._commit_times = CommitTimes()
+        self._file = FileState(exclusive.path)
+        self._last_id, self._opened_at = last_id, now()
+        self._readings: list[asyncio.Future[Sequence[Waits]]] = []
         self._lookup_ahead = LookupAhead(exclusive.path)
         self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
@@ -125,6 +127,7 @@ class SqliteLedger:
         )
         other = copy(self)
         other._campaign, other._opener = id_, False  # noqa: SLF001 - a copy of its own kind
+        other._file = FileState(self._path)  # noqa: SLF001 - as above
         return other
 
     async def close(self) -> None:
@@ -134,7 +137,9 @@ class SqliteLedger:
         self._advancing.cancel()
         with suppress(LedgerError):
             await self._advance()
-        await self._lookup_ahead.close()  # before the writer: the last connection removes the log
+        # both before the writer: the last connection removes the log, if it may write
+        await asyncio.gather(*self._readings, return_exceptions=True)
+        await self._lookup_ahead.close()
         await self._writer.close()
         self._lock.release()
 
@@ -318,13 +323,19 @@ class SqliteLedger:
         """Return backlog and totals of the same moment, and the state of the ledger's file."""
         return await self._writer.job(partial(self._overview, now=now))
 
+    async def earlier_waits(self, now: float) -> Sequence[Waits]:
+        """Return why contacts wait that an earlier run has put off; see `Ledger`."""
+        read = partial(
+            earlier_waits, self._path, self._campaign, now, self._opened_at, self._last_id
+        )
+        reading = asyncio.ensure_future(asyncio.to_thread(read))
+        self._readings.append(reading)
+        return await asyncio.shield(reading)
+
     def _overview(self, connection: sqlite3.Connection, now: float) -> Overview:
         sums = totals.campaign_totals(connection, self._campaign)
         backlog = totals.backlog_of(connection, self._campaign, now, sums)
-        before, self._commit_times = self._commit_times, self._writer.commit_times
-        commit = self._commit_times.mean_since(before)
-        file = LedgerState(file_size(self._path), free_bytes(self._path), commit)
-        return Overview(backlog, sums, file)
+        return Overview(backlog, sums, self._file.measure(self._writer.commit_times))
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

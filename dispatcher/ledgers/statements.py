@@ -54,6 +54,14 @@ def fetch_json(connection: sqlite3.Connection, statement: str, *values: Any) -> 
     return orjson.loads(value)
 
 
+def fetch_json_named(
+    connection: sqlite3.Connection, statement: str, values: Mapping[str, Any]
+) -> Any:
+    """Do what `fetch_json` does, with values by their names in the statement."""
+    (value,) = connection.execute(statement, values).fetchone()
+    return orjson.loads(value)
+
+
 def json_list(values: Iterable[object]) -> str:
     """Return values as a JSON array, which statements read with ``json_each``."""
     return orjson.dumps(list(values)).decode()

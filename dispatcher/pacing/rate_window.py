@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from dispatcher.domain.answer import QuotaReading
 from dispatcher.pacing.other_usage import OtherUsage
+from dispatcher.pacing.sent_history import SentHistory
 from dispatcher.pacing.window_timing import WindowLength, WindowPhase
+from dispatcher.pacing.window_use import UncountedUse, WindowUse
 
 _STALE_WINDOWS = 2.0
 """Windows without a count after which the estimate is given up."""
-_REFUSALS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +55,6 @@ class WindowBudget:
     alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WindowUse:
-    """The requests of one window of ``seconds``.
-
-    ``own`` are ours, ``others`` those of other programs as far as they are known, and ``quota``
-    are those that the window permits.
-    """
-
-    quota: float
-    seconds: float
-    own: float = 0.0
-    others: float = 0.0
-
-
 class RateWindow:
     """The current window: when it ends, how much of it is used, and how much others will use.
 
@@ -79,10 +66,9 @@ class RateWindow:
     def __init__(self, quota: float, length: float) -> None:
         self.configured_rate = quota / length
         self._length = WindowLength(length)
-        self._history: deque[tuple[float, int]] = deque()
+        self._history = SentHistory()
+        self._uncounted = UncountedUse(self._history)
         self._samples: deque[QuotaSample] = deque()
-        self._refused: deque[tuple[float, float]] = deque(maxlen=_REFUSALS_KEPT)
-        self._use: WindowUse | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -96,7 +82,8 @@ class RateWindow:
         self._best: QuotaSample | None = None
         self._is_whole = False
         self._confirmed = True
-        self._counted_from = self._history[-1][0] if self._history else None
+        self._use: WindowUse | None = None
+        self._uncounted.start = self._history.newest[0] if self._history.newest else None
 
     @property
     def length(self) -> float:
@@ -110,13 +97,9 @@ class RateWindow:
 
     def record_sent(self, now: float, sent: int) -> None:
         """Record how many requests were sent until now; begin the next window if it is time."""
-        history = self._history
-        history.append((now, sent))
-        while len(history) > 1 and history[1][0] < now - 2 * self.length:
-            history.popleft()
-        if self._counted_from is None:
-            self._counted_from = now
+        self._history.record(now, sent, 2 * self.length)
         if self._last is None:
+            self._uncounted.begin(now)
             return
         if now > max(self._end, self._last.received + _STALE_WINDOWS * self.length):
             self._forget()
@@ -129,8 +112,7 @@ class RateWindow:
 
         Without counts from the platform nothing else shows what others take.
         """
-        own = sent - self._sent_until(now - self.length)
-        self._refused.append((now, max(self.quota - own, 0.0)))
+        self._uncounted.record_refusal(now, self.quota, self.length, sent)
 
     def record_sample(self, sample: QuotaSample) -> None:
         """Take the platform's count from an answer; one that a later one overtook is ignored."""
@@ -154,12 +136,6 @@ class RateWindow:
         alone = others == 0 and is_known
         return WindowBudget(free, quota, rate, self._closing - now, exact_end, alone)
 
-    def used(self, now: float, sent: int) -> float:
-        """Return the requests counted in this window; without counts, ours of one length."""
-        if self._last is None:
-            return sent - self._sent_until(now - self.length)
-        return self._used(sent)
-
     def last_use(self, now: float, sent: int) -> WindowUse:
         """Return what was used of the last window that is over; before that, of the present one.
 
@@ -167,7 +143,7 @@ class RateWindow:
         is over when its time is.
         """
         if self._last is None:
-            return self._use_without_counts(now, sent)
+            return self._uncounted.last(now, self.quota, self.length, sent)
         quota, length = self._last.reading.allowed, self.length
         if now < self._closing:
             so_far = self._used(sent)
@@ -177,27 +153,13 @@ class RateWindow:
         if not passed:
             return self._closing_use(self._closing, sent)
         end = self._closing + passed * length
-        return WindowUse(quota, length, self._sent_between(end - length, end, sent))
+        return WindowUse(quota, length, self._history.between(end - length, end, sent))
 
-    def _use_without_counts(self, now: float, sent: int) -> WindowUse:
-        """Return the use of the last window, if windows begin with the first request."""
-        length, start = self.length, self._counted_from
-        if start is None:
-            return WindowUse(self.quota, length)
-        passed = int((now - start) / length)
-        end = start + passed * length if passed else now
-        others = [taken for at, taken in self._refused if end - length <= at < end]
-        own = self._sent_between(end - length, end, sent)
-        return WindowUse(self.quota, length, own, max(others, default=0.0))
-
-    def _closing_use(self, end: float, sent: int) -> WindowUse:
+    def _closing_use(self, end: float, sent: int | None = None) -> WindowUse:
         """Return the use of the present window, which ends then."""
-        own = max(self._sent_until(end, sent) - self._first, 0)
+        own = max(self._history.until(end, sent) - self._first, 0)
         allowed = self._last.reading.allowed if self._last is not None else self.quota
         return WindowUse(allowed, self.length, own, self._used_by_others)
-
-    def _sent_between(self, start: float, end: float, sent: int) -> int:
-        return self._sent_until(end, sent) - self._sent_until(start, sent)
 
     def _used(self, sent: int) -> float:
         best = self._best
@@ -234,7 +196,7 @@ class RateWindow:
         self._record_reset(sample)
         until_end = min(sample.reading.reset, self.length)
         self._end = self._phase.boundary_near(sample.middle + until_end)
-        self._first = self._sent_until(self._end - self.length - self._phase.width / 2)
+        self._first = self._history.until(self._end - self.length - self._phase.width / 2)
 
     def _update(self, last: QuotaSample, sample: QuotaSample) -> None:
         fallen_from = self._sample_before_fall(sample)
@@ -289,7 +251,8 @@ class RateWindow:
             return fall > 0 or jump > 0
         if jump > 1 or fall > 0.75 * sample.reading.allowed:
             return True
-        in_flight = max(self._history[-1][1] - last.number, 0) if self._history else 0
+        newest = self._history.newest
+        in_flight = max(newest[1] - last.number, 0) if newest else 0
         return jump > 0 and fall > 2 * in_flight + sample.reading.allowed / 20
 
     def _boundary_between(self, last: QuotaSample, sample: QuotaSample) -> float:
@@ -312,14 +275,14 @@ class RateWindow:
         """Begin a window that a count shows."""
         if abs(start + self.length - self._end) >= self.length / 2:
             self._begin_expected(start)
-        self._first = self._sent_until(start - self._round_trip / 2)
+        self._first = self._history.until(start - self._round_trip / 2)
         self._confirmed = True
         self._end = self._phase.boundary_near(start + self.length)
 
     def _begin_expected(self, start: float) -> None:
         """Begin a window because the time of the one before is over."""
         if self._is_whole:
-            self._use = self._closing_use(start - self._round_trip / 2, self._history[-1][1])
+            self._use = self._closing_use(start - self._round_trip / 2)
         if self._best is not None:
             if self._is_whole and self._last is not None:
                 reading = self._last.reading
@@ -329,21 +292,5 @@ class RateWindow:
         self._is_whole = True
         self._confirmed = False
         self._best = None
-        self._first = self._sent_until(start - self._round_trip / 2)
+        self._first = self._history.until(start - self._round_trip / 2)
         self._end = start + self.length
-
-    def _sent_until(self, time: float, total: int | None = None) -> int:
-        """Return how many requests were sent until then, between two records in proportion.
-
-        ``total`` is how many there are now, if that is known: the last ones were sent soon after
-        the last record.
-        """
-        later: tuple[float, int] | None = None
-        for moment, sent in reversed(self._history):
-            if moment <= time:
-                if later is None:
-                    return sent if total is None else total
-                share = (time - moment) / (later[0] - moment)
-                return sent + round(share * (later[1] - sent))
-            later = moment, sent
-        return 0 if later is None else later[1]

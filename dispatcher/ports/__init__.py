@@ -20,6 +20,7 @@ from dispatcher.ports.ledger import Limits as Limits
 from dispatcher.ports.ledger import Overview as Overview
 from dispatcher.ports.ledger import Settlement as Settlement
 from dispatcher.ports.ledger import Totals as Totals
+from dispatcher.ports.ledger import Waits as Waits
 from dispatcher.ports.pacer import BackgroundPacer as BackgroundPacer
 from dispatcher.ports.pacer import Pacer as Pacer
 from dispatcher.ports.pacer import Permit as Permit

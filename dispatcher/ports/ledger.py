@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.contact_history import HistoryEntry
@@ -143,6 +143,17 @@ class Totals:
     by_status: Mapping[tuple[Status, Reason | None], int]
 
 
+class Waits(NamedTuple):
+    """So many ``contacts`` that wait for the same ``reason`` and are due in the same second.
+
+    ``reason`` is a `RetryReason`, or that of `dispatcher.domain.wait_counts`.
+    """
+
+    reason: str
+    due: float
+    contacts: int
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The contacts of a campaign and the ledger's file, at one moment.
@@ -257,6 +268,13 @@ class Ledger(Protocol):
         """Return backlog and totals of the same moment, and the state of the ledger's file.
 
         Its cost does not grow with the number of contacts that are final.
+        """
+        ...
+
+    async def earlier_waits(self, now: float) -> Sequence[Waits]:
+        """Return why contacts wait that an earlier run has put off; of very many, of a part.
+
+        It does not delay other calls.
         """
         ...
 

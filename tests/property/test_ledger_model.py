@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from dispatcher.domain.contact import Contact, RejectedRow
+from dispatcher.domain.contact_counts import ContactState, count_contacts
 from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
@@ -455,6 +457,19 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         assert backlog.oldest_due == min(due, default=None)
         assert backlog.next_due == min(later, default=None)
+
+    @invariant()
+    def all_that_were_admitted_are_somewhere(self):
+        if self.ledger is None:
+            return
+        overview = self.run(self.ledger.overview(self.now))
+        waiting = {"quiet_hours": overview.backlog.later}
+        counts = count_contacts(overview.totals.by_status, overview.backlog.due, waiting)
+        assert sum(counts.values()) == len(self.known) + len(self.gone)
+        assert min(counts.values()) >= 0
+        held = Counter(row.status for row in self.known.values())
+        assert counts[ContactState.IN_DOUBT, "look_back"] == held[Status.IN_DOUBT]
+        assert counts[ContactState.IN_FLIGHT, "sending"] == held[Status.SENDING]
 
     @invariant()
     def doubts_agree_with_the_model(self):

@@ -261,6 +261,10 @@ class MemoryLedger:
             Overview(self._backlog(now), self._totals(), LedgerState(4096, 1, 0.001))
         )
 
+    async def earlier_waits(self, now):
+        await self._begin("earlier_waits")
+        return await self._end([])
+
     async def backlog(self, now):
         await self._begin("backlog")
         return await self._end(self._backlog(now))

@@ -362,6 +362,27 @@ WHERE campaign_id = ? AND reason IS NULL AND due <= ?
 SELECT MIN(due) FROM contact INDEXED BY contact_open
 WHERE campaign_id = ? AND reason IS NULL AND due > ?
 
+-- name: earlier_waits
+-- Why contacts wait is the last entry of their history; that of a new contact is its first date.
+SELECT json_group_array(json_array(reason, second, contacts)) FROM (
+    SELECT reason, second, COUNT(*) AS contacts FROM (
+        SELECT
+            CAST(due AS INTEGER) AS second,
+            CASE
+                WHEN story IS NULL THEN iif(due IS not_before, 'not_before', 'other')
+                WHEN last ->> 1 = 'deferred' THEN last ->> 2
+                ELSE 'other'
+            END AS reason
+        FROM (
+            SELECT due, not_before, story, ('[' || story || ']') -> '$[#-1]' AS last
+            FROM contact INDEXED BY contact_open
+            WHERE campaign_id = :campaign AND reason IS NULL AND due > :now AND id <= :last_id
+            LIMIT :most
+        )
+        WHERE story IS NULL OR last ->> 0 < :before
+    ) GROUP BY reason, second
+)
+
 -- name: lineage_page
 SELECT * FROM lineage_row WHERE id > ? AND (?2 IS NULL OR campaign = ?2) ORDER BY id LIMIT ?
 

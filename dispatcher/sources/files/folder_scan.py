@@ -32,7 +32,12 @@ class FolderScan:
     @property
     def pending(self) -> bool:
         """True if the last scan found files that are not known to be complete."""
-        return not all(sighting.taken for sighting in self._sightings.values())
+        return bool(self.incomplete)
+
+    @property
+    def incomplete(self) -> list[str]:
+        """The names that the last scan found and that are not known to be complete, sorted."""
+        return sorted(name for name, sighting in self._sightings.items() if not sighting.taken)
 
     def look(self, entries: Mapping[str, os.stat_result], watched: float, now: float) -> list[str]:
         """Return the names that are complete and were not returned before, sorted.

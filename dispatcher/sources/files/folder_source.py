@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from dispatcher.domain.contact import RejectedRow
@@ -17,6 +17,22 @@ from dispatcher.sources.files.signatures import MissingPackageError, UnreadableF
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
+
+_WHY_UNREAD = {
+    "changed": "changed while it was read",
+    "unreadable": "cannot be read",
+    "header": "does not have the columns that the settings need",
+    "package": "needs a package that is not installed",
+}
+"""Why a file is not read now, and is read when that is over."""
+
+
+def describe_unread(incomplete: Sequence[str], unread: Mapping[str, str]) -> str:
+    """Return which files of a folder are not read, and why; empty if there are none."""
+    reasons = [f"{printable_path(name)} {why}" for name, why in sorted(unread.items())]
+    reasons += [f"{printable_path(name)} is not complete yet" for name in incomplete]
+    more = f", and {len(reasons) - 1:,} more" if len(reasons) > 1 else ""
+    return reasons[0] + more if reasons else ""
 
 
 class FolderSource:
@@ -50,6 +66,7 @@ class FolderSource:
         self._timing = timing or Timing()
         self.watched = not once
         self.waits_for = ""
+        self._unread: dict[str, str] = {}
 
     def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
@@ -89,30 +106,36 @@ class FolderSource:
     def _read_complete(
         self, scan: FolderScan, known: dict[str, Position], channel: BatchChannel
     ) -> None:
-        complete = scan.look(_entries(self._path), time.monotonic(), time.time())
+        entries = _entries(self._path)
+        complete = scan.look(entries, time.monotonic(), time.time())
+        self._unread = {name: why for name, why in self._unread.items() if name in entries}
         for name in complete:
             channel.check()
+            self._unread.pop(name, None)
             path = str(Path(self._path) / name)
             try:
                 with FileContent(path) as content:
-                    self._read_file(content, known, channel)
+                    if why := self._read_file(content, known, channel):
+                        self._unread[name] = why
             except SourceError as error:
                 if Path(path).exists():
                     reason = "changed" if isinstance(error, ChangedError) else "unreadable"
+                    self._unread[name] = _WHY_UNREAD[reason]
                     row = RejectedRow(printable_path(path), 1, reason, str(error), b"")
                     channel.put(Batch((), (row,)))
+        self.waits_for = describe_unread(scan.incomplete, self._unread)
 
     def _read_file(
         self, content: FileContent, known: dict[str, Position], channel: BatchChannel
-    ) -> None:
-        """Read one file, unless it is done; mark it as done.
+    ) -> str:
+        """Read one file, unless it is done; mark it as done. Return why it cannot be read, or "".
 
         What the settings or the installation may have caused is not done: it would be the same for
         all files, and nobody would be written to once it is mended.
         """
         start = known.get(content.fingerprint)
         if start is not None and start.done:
-            return
+            return ""
         if start is None and (replaced := put_replaced(content, known, self._paths, channel)):
             known[replaced.fingerprint] = replaced
         end = Position(content.name, content.fingerprint, offset=0, line=0, done=True)
@@ -122,16 +145,17 @@ class FolderSource:
             detail = f"{error.detail}. Then restart, or write the file again: it is not done"
             row = RejectedRow(content.name, error.line, "header", detail, error.raw)
             channel.put(Batch((), (row,)))
-            return
+            return _WHY_UNREAD["header"]
         except MissingPackageError as error:
             detail = f"{error.detail}. Then restart: the file is not done"
             row = RejectedRow(content.name, 1, "format", detail, b"")
             channel.put(Batch((), (row,)))
-            return
+            return _WHY_UNREAD["package"]
         except UnreadableFormatError as error:
             row = RejectedRow(content.name, 1, "format", error.detail, b"")
             channel.put(Batch((), (row,), position=end))
         known[content.fingerprint] = end
+        return ""
 
     def _paths(self) -> list[str]:
         return [str(Path(self._path) / name) for name in _entries(self._path)]

@@ -28,8 +28,7 @@ from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import zero_counts
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient, OnDropped
-from dispatcher.telemetry.metrics.gauge_series import MS, GaugeSeries
-from dispatcher.telemetry.metrics.gauge_series import of_client as _key
+from dispatcher.telemetry.metrics.gauge_series import MS, GaugeSeries, of_client
 from dispatcher.telemetry.metrics.halt_series import HaltSeries
 from dispatcher.telemetry.service_tags import read_service_tags
 from dispatcher.telemetry.stats.request_ratio import RequestRatio
@@ -91,15 +90,15 @@ class StatsdSink(HandlerSink):
             Answered: self._answered,
             StateAged: lambda e: self._client.distribution(("state.age",), e.seconds * MS),
             Settled: self._settled,
-            ScopeError: lambda e: count(_key(e.client, "scope_errors", e.source)),
+            ScopeError: lambda e: count(of_client(e.client, "scope_errors", e.source)),
             ClosedConflict: lambda e: count(
-                _key(e.client, "closed_session_conflicts", e.step, str(e.status))
+                of_client(e.client, "closed_session_conflicts", e.step, str(e.status))
             ),
             RetryLoop: lambda e: count(("retry_loops", e.step)),
             UncheckedSend: lambda e: count(("unchecked_sends", e.step, e.answer)),
             Deferred: lambda e: count(("retries", e.reason)),
             InDoubt: lambda e: count(("in_doubt", e.resolution)),
-            Throttled: lambda e: count(_key(e.client, "api.throttled")),
+            Throttled: lambda e: count(of_client(e.client, "api.throttled")),
             Gauges: self._gauges,
             TokenRequested: self._token_requested,
             Halted: self._halted,
@@ -118,8 +117,8 @@ class StatsdSink(HandlerSink):
     def _answered(self, event: Answered) -> None:
         client = event.client
         self._ratio.requests += 1
-        self._client.count(_key(client, "api.requests", event.step, event.status))
-        self._client.distribution(_key(client, "api.latency", event.step), event.seconds * MS)
+        self._client.count(of_client(client, "api.requests", event.step, event.status))
+        self._client.distribution(of_client(client, "api.latency", event.step), event.seconds * MS)
 
     def _settled(self, event: Settled) -> None:
         self._ratio.settled += 1
@@ -133,12 +132,12 @@ class StatsdSink(HandlerSink):
         self._send_alarms()
 
     def _token_requested(self, event: TokenRequested) -> None:
-        self._client.count(_key(event.client, "token.requests", event.status))
-        self._client.distribution(_key(event.client, "token.latency"), event.seconds * MS)
+        self._client.count(of_client(event.client, "token.requests", event.status))
+        self._client.distribution(of_client(event.client, "token.latency"), event.seconds * MS)
 
     def _halted(self, event: Halted) -> None:
         self._halts.halt(event)
-        self._client.count(_key(event.client, "halts", event.reason))
+        self._client.count(of_client(event.client, "halts", event.reason))
         self._send_alarms()
 
     def _resumed(self, event: Resumed) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypeVar
 
-from dispatcher.domain.events import Gauges
+from dispatcher.domain.events import Gauges, QuotaUse
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
@@ -35,6 +35,9 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
         "in_doubt": _plain(snapshot.in_doubt),
         "throttled": snapshot.throttled,
         "halted_since": _plain(snapshot.halts),
+        "halts_begun": _plain(snapshot.halts_begun),
+        "token_requests": dict(snapshot.token_requests),
+        "requests_per_contact": round(snapshot.requests_per_contact, 2),
         "rates": {name: round(rate, 2) for name, rate in asdict(snapshot.rates).items()},
         "gauges": _gauges(snapshot.gauges) if snapshot.gauges else None,
     }
@@ -52,13 +55,25 @@ def _client(client: ClientSnapshot) -> dict[str, object]:
         "halted_since": _plain(client.halts),
         "pace": round(client.pace, 3),
         "quota_used": round(client.quota_used, 4),
+        "quota": _quota(client.quota),
     }
 
 
-def _gauges(gauges: Gauges) -> dict[str, float]:
+def _gauges(gauges: Gauges) -> dict[str, object]:
     """Return the gauges of the run; those of clients are part of ``clients``."""
     names = ("in_flight", "backlog", "oldest_due", "pace", "quota_used")
-    return {name: getattr(gauges, name) for name in names}
+    return {
+        **{name: getattr(gauges, name) for name in names},
+        "quota": _quota(gauges.quota),
+        "contacts": _nested(gauges.contacts),
+        "source": asdict(gauges.source) if gauges.source else None,
+        "ledger": asdict(gauges.ledger) if gauges.ledger else None,
+        "loop_lag": round(gauges.loop_lag, 4),
+    }
+
+
+def _quota(quota: QuotaUse) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in asdict(quota).items()}
 
 
 _Outer = TypeVar("_Outer", bound=str)

@@ -8,6 +8,7 @@ from dispatcher.domain.events import (
     ClosedConflict,
     Gauges,
     Halted,
+    QuotaUse,
     Resumed,
     ScopeError,
     Throttled,
@@ -20,7 +21,8 @@ class ClientSnapshot:
     """The state of one client at one moment, and its counts in this run.
 
     ``halts`` has the reason why it is halted, with the time of the halt in seconds since the
-    epoch. ``pace`` is in requests per second, ``quota_used`` from 0 to 1.
+    epoch. ``pace`` is in requests per second, ``quota_used`` from 0 to 1,
+    ``quota`` in requests per minute.
     """
 
     requests: int = 0
@@ -30,6 +32,7 @@ class ClientSnapshot:
     halts: Mapping[HaltReason, float] = field(default_factory=dict)
     pace: float = 0.0
     quota_used: float = 0.0
+    quota: QuotaUse = field(default_factory=QuotaUse)
 
 
 class ClientStats:
@@ -65,6 +68,7 @@ class ClientStats:
         for pace in gauges.clients:
             client = self._clients[pace.client]
             client.pace, client.quota_used = pace.pace, pace.quota_used
+            client.quota = pace.quota
 
     def halts(self) -> dict[HaltReason, float]:
         """Return why the run is halted: the reasons of its clients if all of them are halted."""

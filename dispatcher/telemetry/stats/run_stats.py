@@ -20,6 +20,7 @@ from dispatcher.domain.events import (
     ScopeError,
     Settled,
     Throttled,
+    TokenRequested,
     UncheckedSend,
 )
 from dispatcher.domain.status import (
@@ -35,6 +36,7 @@ from dispatcher.domain.status import (
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.stats.client_stats import ClientSnapshot, ClientStats
 from dispatcher.telemetry.stats.rates import RollingRate
+from dispatcher.telemetry.stats.request_ratio import RequestRatio
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Snapshot(Counts):
     ``halts`` are the reasons why the run is halted, each with the time of the halt in seconds
     since the epoch; a run of several clients is halted if all of them are. ``clients`` has each of
     several by its alias. ``gauges`` is None until the engine emitted them once.
+    ``token_requests`` counts requests for tokens by their status, ``halts_begun`` halts by reason;
+    they are those of the whole run. ``requests_per_contact`` is over the last five minutes.
     """
 
     seconds: float
@@ -97,6 +101,9 @@ class Snapshot(Counts):
     rates: Rates
     gauges: Gauges | None
     clients: Mapping[str, ClientSnapshot]
+    token_requests: Mapping[str, int] = field(default_factory=dict)
+    halts_begun: Mapping[HaltReason, int] = field(default_factory=dict)
+    requests_per_contact: float = 0.0
 
 
 class RunStats(HandlerSink):
@@ -116,6 +123,9 @@ class RunStats(HandlerSink):
         self._counts = Counts()
         self._halts: dict[HaltReason, float] = {}
         self._gauges: Gauges | None = None
+        self._token_requests: Counter[str] = Counter()
+        self._halts_begun: Counter[HaltReason] = Counter()
+        self._ratio = RequestRatio(monotonic)
         self._settled_rate = RollingRate(self._started)
         self._request_rate = RollingRate(self._started)
         self.handlers = self._table()
@@ -135,6 +145,9 @@ class RunStats(HandlerSink):
             ),
             gauges=self._gauges,
             clients=self._clients.snapshot(),
+            token_requests=copy(self._token_requests),
+            halts_begun=copy(self._halts_begun),
+            requests_per_contact=self._ratio.value(),
         )
 
     def _table(self) -> Mapping[type[Event], EventHandler]:
@@ -150,6 +163,7 @@ class RunStats(HandlerSink):
             Deferred: lambda e: counts.retries.update((e.reason,)),
             InDoubt: lambda e: counts.in_doubt.update((e.resolution,)),
             Throttled: self._throttle,
+            TokenRequested: lambda e: self._token_requests.update((e.status,)),
             Halted: self._halt,
             Resumed: self._resume,
             Gauges: self._gauge,
@@ -165,11 +179,13 @@ class RunStats(HandlerSink):
 
     def _answered(self, event: Answered) -> None:
         self._counts.requests[event.step, event.status] += 1
+        self._ratio.requests += 1
         self._request_rate.add(self._monotonic())
         self._clients.emit(event)
 
     def _settle(self, event: Settled) -> None:
         self._counts.settled[event.status, event.reason] += 1
+        self._ratio.settled += 1
         self._settled_rate.add(self._monotonic())
 
     def _scope_error(self, event: ScopeError) -> None:
@@ -190,6 +206,7 @@ class RunStats(HandlerSink):
 
     def _halt(self, event: Halted) -> None:
         self._clients.emit(event)
+        self._halts_begun[event.reason] += 1
         if not event.client:
             self._halts.setdefault(event.reason, self._epoch())
 
