@@ -1,1 +1,1 @@
-"""Datadog's assets: monitors, dashboard, metadata, log pipeline; how they are checked and applied."""
+"""Datadog's assets (monitors, dashboard, log pipeline and more): how they are checked and applied."""

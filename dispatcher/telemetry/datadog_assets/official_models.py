@@ -1,7 +1,7 @@
 """Checks of JSON by the models of Datadog's official API client.
 
-The client accepts what it does not know: an object that fits no model becomes an ``UnparsedObject``,
-and an unknown field an additional property. Both are mistakes in a file of ours.
+The client accepts what it does not know: an object that fits no model becomes an
+``UnparsedObject``, and an unknown field an additional property. Both are mistakes in our files.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ DASHBOARD = "v1.model.dashboard:Dashboard"
 WIDGET = "v1.model.widget:Widget"
 LOGS_PIPELINE = "v1.model.logs_pipeline:LogsPipeline"
 METRIC_METADATA = "v1.model.metric_metadata:MetricMetadata"
-TAG_CONFIGURATION = "v2.model.metric_tag_configuration_create_request:MetricTagConfigurationCreateRequest"  # noqa: E501 - a name of the client
+TAG_CONFIGURATION = (
+    "v2.model.metric_tag_configuration_create_request:MetricTagConfigurationCreateRequest"
+)
 """Names of models, below the package ``datadog_api_client``."""
 
 _CLIENT = "datadog_api_client"
@@ -28,8 +30,9 @@ def model_mistakes(model: str, value: Any) -> Iterator[tuple[str, str]]:
     errors = import_datadog_library(f"{_CLIENT}.exceptions")
     configuration = import_datadog_library(f"{_CLIENT}.configuration").Configuration()
     try:
+        # The two flags: names as in JSON, and types are checked.
         parsed = tools.validate_and_convert_types(
-            value, (cls,), [], True, True, configuration=configuration  # noqa: FBT003 - the client's signature
+            value, (cls,), [], *(True, True), configuration=configuration
         )
     except (errors.OpenApiException, TypeError, ValueError) as error:
         yield "", str(error)

@@ -44,8 +44,8 @@ class MetricQuery:
 
     @property
     def tags(self) -> frozenset[str]:
-        """The names of the tags that it is filtered or grouped by."""
-        filters = (part.lstrip("!").partition(":")[0] for part in self.filters)
+        """The names of the tags that it is filtered or grouped by; ``$env`` is a filter by env."""
+        filters = (part.lstrip("!$").partition(":")[0] for part in self.filters)
         return frozenset({*(name for name in filters if name != "*"), *self.by})
 
 
