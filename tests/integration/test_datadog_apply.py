@@ -7,6 +7,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
+from dispatcher.cli.commands import datadog as command
 from dispatcher.cli.root import cli
 from dispatcher.telemetry.datadog_assets import api as api_module
 from dispatcher.telemetry.datadog_assets.bundle import FOLDER, read_bundle
@@ -21,15 +22,18 @@ ALL = {f"dispatcher.{name}" for name in METRICS}
 
 
 @pytest.fixture
-async def datadog(monkeypatch):
+async def datadog(monkeypatch, request):
+    """The files are checked in one test only, because that takes a second."""
+    if "mistake_is_not_applied" not in request.node.name:
+        monkeypatch.setattr(command, "find_mistakes", lambda *_args: [])
     monkeypatch.setattr(api_module.time, "sleep", lambda _seconds: None)
     async with datadog_stand_in() as stand_in:
         yield stand_in
 
 
 async def apply(datadog, *options, env=KEYS):
-    command = ["datadog", "apply", *options, "--api-url", datadog.url]
-    return await asyncio.to_thread(CliRunner(env=env).invoke, cli, command)
+    arguments = ["datadog", "apply", *options, "--api-url", datadog.url]
+    return await asyncio.to_thread(CliRunner(env=env).invoke, cli, arguments)
 
 
 async def test_a_first_run_creates_everything_and_a_second_changes_nothing(datadog):

@@ -1,1 +1,1 @@
-"""Datadog's assets (monitors, dashboard, log pipeline and more): how they are checked and applied."""
+"""Datadog's assets, such as monitors and dashboard: how they are checked and applied."""

@@ -52,7 +52,6 @@ class DatadogApi:
         *,
         proxy: str | None = None,
         say: Callable[[str], None] = lambda _text: None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         configuration = import_datadog_library("datadog_api_client.configuration").Configuration(
             host=url.rstrip("/")
@@ -69,7 +68,7 @@ class DatadogApi:
         self._refusal: type[Exception] = errors.ApiException
         self._no_answer: type[Exception] = urllib3.HTTPError
         self._keys = {"DD-API-KEY": api_key, "DD-APPLICATION-KEY": app_key}
-        self._url, self._say, self._sleep = url, say, sleep
+        self._url, self._say = url, say
 
     def request(
         self,
@@ -96,7 +95,7 @@ class DatadogApi:
                     raise self._unanswered(error) from None
                 wait = float(attempt)
             self._say(f"Datadog cannot answer {method} {path} now: next attempt in {wait:g} s")
-            self._sleep(wait)
+            time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
     def find(self, path: str) -> Any:
@@ -131,9 +130,10 @@ class DatadogApi:
         )
 
     def _unanswered(self, error: Exception) -> DatadogApiError:
+        cause = type(getattr(error, "reason", error)).__name__
         return DatadogApiError(
-            f"{self._url} does not answer ({type(getattr(error, 'reason', error)).__name__}): check "
-            f"DD_SITE, --api-url and DD_PROXY_HTTPS, then {_LATER}"
+            f"{self._url} does not answer ({cause}): check DD_SITE, --api-url and "
+            f"DD_PROXY_HTTPS, then {_LATER}"
         )
 
 
