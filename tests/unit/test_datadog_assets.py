@@ -95,6 +95,7 @@ def test_mistakes_in_a_dashboard(change, words):
     assert any(words in mistake for mistake in new_dashboard_mistakes(change))
 
 
+@whole_catalog
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
