@@ -1,79 +1,12 @@
-"""The table of metrics, and that dashboard and monitors use nothing else."""
+"""The table of metrics."""
 
-import json
 import re
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.domain.status import FINAL, Reason, ScopeSource, Step
-from dispatcher.telemetry.metrics.catalog import COUNTS, METRICS, OUTCOMES, format_tags, zero_counts
-
-CONFIG = Path(__file__).parents[2] / "config" / "datadog"
-QUERY = re.compile(r"dispatcher\.([a-z_.]+)\{([^}]*)\}(?: by \{([^}]*)\})?")
-EVERYWHERE = {"campaign", "dialect", "env"}
-
-
-def queries(name: str) -> list[str]:
-    found = []
-
-    def walk(value):
-        if isinstance(value, dict):
-            found.extend([value["query"]] if isinstance(value.get("query"), str) else [])
-            value = list(value.values())
-        if isinstance(value, list):
-            for inner in value:
-                walk(inner)
-
-    walk(json.loads((CONFIG / name).read_text()))
-    return found
-
-
-@pytest.mark.parametrize("name", ["dashboard.json", "monitors.json"])
-def test_queries_use_metrics_that_exist(name):
-    """Every query names a metric that is sent, and groups by tags that it carries."""
-    for query in queries(name):
-        matches = QUERY.findall(query)
-        assert matches, query
-        for metric, _, by in matches:
-            assert metric in METRICS, query
-            assert set(filter(None, by.split(","))) <= {*METRICS[metric], *EVERYWHERE}, query
-
-
-@pytest.mark.parametrize("name", ["dashboard.json", "monitors.json"])
-@pytest.mark.parametrize(
-    "metric",
-    [
-        "scope_errors",
-        "closed_session_conflicts",
-        "retry_loops",
-        "halted",
-        "backlog",
-        "oldest_due",
-        "quota.used",
-        "in_doubt",
-    ],
-)
-def test_what_an_operator_watches_is_there(name, metric):
-    """The three failures apart, and what shows whether the run goes on, are on both."""
-    assert any(f"dispatcher.{metric}{{" in query for query in queries(name))
-
-
-def test_no_query_mixes_the_three_failures():
-    """A graph or monitor shows one of the three failures, never a sum of them."""
-    for query in (*queries("dashboard.json"), *queries("monitors.json")):
-        named = [m for m in ("scope_errors", "closed_session", "retry_loops") if m in query]
-        assert len(named) <= 1
-
-
-def test_monitors_can_be_imported():
-    """Every monitor has what Datadog's import asks for, and its threshold is its query's."""
-    for monitor in json.loads((CONFIG / "monitors.json").read_text()):
-        assert {"name", "type", "query", "message", "options"} <= monitor.keys()
-        limit = float(monitor["query"].rsplit(" ", 1)[1])
-        assert limit == monitor["options"]["thresholds"]["critical"]
+from dispatcher.telemetry.metrics.catalog import COUNTS, OUTCOMES, format_tags, zero_counts
 
 
 def test_every_count_starts_with_a_zero():
