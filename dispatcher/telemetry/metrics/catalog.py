@@ -54,6 +54,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "pace": (),
     "quota.used": (),
     "halted": ("reason",),
+    "condition": ("cause",),
     "suppression.kept_last": (),
 }
 """Gauges and the names of their tags."""

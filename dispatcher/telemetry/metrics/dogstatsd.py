@@ -79,6 +79,17 @@ class DogStatsdClient:
         """Add a sample to a distribution; it is sent with three decimals."""
         self._samples.add(key, value)
 
+    def event(self, title: str, text: str, *, alert_type: str, group: str) -> None:
+        """Send an event; Datadog shows those of one ``group`` together.
+
+        ``alert_type`` is "error", "warning", "info" or "success".
+        """
+        self._statsd.event(title, text, alert_type=alert_type, aggregation_key=group)
+
+    def service_check(self, name: str, status: int, message: str) -> None:
+        """Send the status of a service check: 0 OK, 1 WARNING, 2 CRITICAL."""
+        self._statsd.service_check(name, status, message=message)
+
     def close(self, seconds: float) -> bool:
         """Send what is left and stop all threads; return False if that took over ``seconds``.
 

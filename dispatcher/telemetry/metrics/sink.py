@@ -6,6 +6,7 @@ from dispatcher.domain.events import (
     Answered,
     ClientPace,
     ClosedConflict,
+    ConditionJudged,
     Deferred,
     Event,
     Gauges,
@@ -24,6 +25,7 @@ from dispatcher.domain.events import (
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import Key, halt_gauges, zero_counts
+from dispatcher.telemetry.metrics.condition import condition_event, condition_gauges, service_check
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
 
 _CLOSE_SECONDS = 1.5
@@ -42,10 +44,11 @@ class StatsdSink(HandlerSink):
 
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
-        flush_seconds: float = 0.5,
+        flush_seconds: float = 0.5, runbook_url: str = "",
     ) -> None:  # fmt: skip
         tags = (f"campaign:{campaign}", f"dialect:{dialect}")
         self._client = DogStatsdClient(agent, tags, flush_seconds)
+        self._runbook_url = runbook_url
         self._alarms = dict.fromkeys(halt_gauges(clients), 0)
         self._alarms["suppression.kept_last",] = 0
         self.handlers = self._table()
@@ -80,6 +83,7 @@ class StatsdSink(HandlerSink):
             Halted: lambda e: self._set_halt(e, 1),
             Resumed: lambda e: self._set_halt(e, 0),
             SuppressionListKept: self._set_list_kept,
+            ConditionJudged: self._condition,
         }
 
     def _rows_read(self, event: RowsRead) -> None:
@@ -116,6 +120,14 @@ class StatsdSink(HandlerSink):
     def _set_list_kept(self, event: SuppressionListKept) -> None:
         self._alarms["suppression.kept_last",] = int(event.kept)
         self._send_alarms()
+
+    def _condition(self, event: ConditionJudged) -> None:
+        for key, value in condition_gauges(event.condition):
+            self._client.gauge(key, value)
+        self._client.service_check(*service_check(event.condition))
+        if event.changed_from is not None:
+            title, text, alert_type = condition_event(event, self._runbook_url)
+            self._client.event(title, text, alert_type=alert_type, group=event.condition.cause)
 
     def _send_alarms(self) -> None:
         for key, value in self._alarms.items():
