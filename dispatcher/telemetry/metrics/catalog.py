@@ -75,6 +75,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "loop.lag": (),
     "halted": ("reason",),
     "halted.seconds": ("reason",),
+    "condition": ("cause",),
     "suppression.kept_last": (),
     "heartbeat": ("mode",),
 }

@@ -8,6 +8,7 @@ import structlog
 from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
+    ConditionJudged,
     Deferred,
     Event,
     Gauges,
@@ -27,6 +28,7 @@ from dispatcher.domain.events import (
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import zero_counts
+from dispatcher.telemetry.metrics.condition import condition_event, condition_gauges, service_check
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient, OnDropped
 from dispatcher.telemetry.metrics.gauge_series import MS, GaugeSeries, of_client
 from dispatcher.telemetry.metrics.halt_series import HaltSeries
@@ -50,11 +52,12 @@ class StatsdSink(HandlerSink):
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
         flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic, runbook_url: str = "",
     ) -> None:  # fmt: skip
         tags = constant_tags(campaign, dialect)
         log = structlog.get_logger("dispatcher.telemetry").bind(campaign=campaign)
         self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
+        self._runbook_url = runbook_url
         self._clients = clients
         self._mode = ""
         self._halts = HaltSeries(clients, monotonic)
@@ -104,6 +107,7 @@ class StatsdSink(HandlerSink):
             Halted: self._halted,
             Resumed: self._resumed,
             SuppressionListKept: self._set_list_kept,
+            ConditionJudged: self._condition,
         }
 
     def _rows_read(self, event: RowsRead) -> None:
@@ -147,6 +151,16 @@ class StatsdSink(HandlerSink):
     def _set_list_kept(self, event: SuppressionListKept) -> None:
         self._list_kept = int(event.kept)
         self._send_alarms()
+
+    def _condition(self, event: ConditionJudged) -> None:
+        for key, value in condition_gauges(event.condition):
+            self._client.gauge(key, value)
+        self._client.service_check(*service_check(event.condition))
+        if event.changed_from is not None:
+            title, text, alert_type = condition_event(event, self._runbook_url)
+            self._client.event(
+                title, text, alert_type=alert_type, aggregation_key=event.condition.cause
+            )
 
     def _send_alarms(self) -> None:
         self._client.gauge(("suppression.kept_last",), self._list_kept)
