@@ -19,7 +19,7 @@ from tests.diagnose.world import World
 from tests.support.forked_process import ROOT
 
 WORLDS = {world.name: world for world in (*FAULTS, *HEALTHY)}
-JOBS = 8
+JOBS = 12
 """Worlds that are played at the same time: most of a world is waiting."""
 MONITORS = ROOT / "config" / "datadog"
 

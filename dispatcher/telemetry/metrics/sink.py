@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from dispatcher.domain.condition import Condition
 from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
@@ -36,6 +37,8 @@ from dispatcher.telemetry.service_tags import read_service_tags
 from dispatcher.telemetry.stats.request_ratio import RequestRatio
 
 _CLOSE_SECONDS = 1.5
+CHECK_SECONDS = 20.0
+"""How often a service check that does not change is sent."""
 
 
 class StatsdSink(HandlerSink):
@@ -58,6 +61,8 @@ class StatsdSink(HandlerSink):
         log = structlog.get_logger("dispatcher.telemetry").bind(campaign=campaign)
         self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
         self._runbook_url = runbook_url
+        self._monotonic = monotonic
+        self._checked, self._check_due = -1, 0.0
         self._clients = clients
         self._mode = ""
         self._halts = HaltSeries(clients, monotonic)
@@ -155,12 +160,22 @@ class StatsdSink(HandlerSink):
     def _condition(self, event: ConditionJudged) -> None:
         for key, value in condition_gauges(event.condition):
             self._client.gauge(key, value)
-        self._client.service_check(*service_check(event.condition))
+        self._send_check(event.condition)
         if event.changed_from is not None:
             title, text, alert_type = condition_event(event, self._runbook_url)
             self._client.event(
                 title, text, alert_type=alert_type, aggregation_key=event.condition.cause
             )
+
+    def _send_check(self, condition: Condition) -> None:
+        """Send the service check when it changes, and from time to time.
+
+        With each evaluation it would displace the events that wait for an agent that is away.
+        """
+        check, now = service_check(condition), self._monotonic()
+        if check[1] != self._checked or now >= self._check_due:
+            self._checked, self._check_due = check[1], now + CHECK_SECONDS
+            self._client.service_check(*check)
 
     def _send_alarms(self) -> None:
         self._client.gauge(("suppression.kept_last",), self._list_kept)
