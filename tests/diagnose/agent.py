@@ -13,8 +13,10 @@ limits on the length of names and tags.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 BUCKET = 10
 """Seconds of one bucket."""
@@ -73,6 +75,11 @@ class Series:
     points: dict[int, float] = field(default_factory=dict)
     samples: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
+    @cached_property
+    def first(self) -> int:
+        """The begin of the first bucket, once all points are there."""
+        return min(self.samples or self.points)
+
     def tag(self, name: str) -> str | None:
         """The value of a tag; None if it has none."""
         prefix = name + ":"
@@ -86,6 +93,13 @@ class Store:
     series: list[Series]
     checks: list[Check] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    _cache: dict[object, Any] = field(default_factory=dict)
+
+    def cached(self, key: object, make: Callable[[], Any]) -> Any:
+        """What ``make`` returned the first time for this key; a store does not change."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
 
     def named(self, name: str) -> list[Series]:
         """All series of a metric."""

@@ -142,11 +142,7 @@ class _Metrics:
     def _first_point(self, store: Store, group: Group, now: float) -> float:
         tags = {f"{name}:{value}" for name, value in group}
         names = {term.metric for term in self._query.terms}
-        begins = [
-            min(one.points or one.samples)
-            for one in store.series
-            if one.name in names and tags <= one.tags
-        ]
+        begins = [one.first for one in store.series if one.name in names and tags <= one.tags]
         return min(begins, default=now)
 
     def _state(self, value: float, before: State) -> State:

@@ -157,18 +157,24 @@ class Data:
         self.buckets: Sequence[int] = range(first, int(end // BUCKET) * BUCKET, BUCKET)
 
     def groups(self, term: Term) -> dict[Group, list[Series]]:
-        """The series of a term by group; a series that lacks one of the tags has no group."""
-        found: dict[Group, list[Series]] = {}
-        for series in self._store.named(term.metric):
-            values = [series.tag(tag) for tag in term.by]
-            if None not in values and term.filter.takes(series) and self._is_known(series):
-                group = tuple(zip(term.by, map(str, values), strict=True))
-                found.setdefault(group, []).append(series)
-        return found
+        """The series of a term by group, as far as they have a point by now."""
+        known = self._store.cached(term, lambda: _groups(self._store, term))
+        return {
+            group: members
+            for group, series in known.items()
+            if (members := [one for one in series if one.first + BUCKET <= self._end])
+        }
 
-    def _is_known(self, series: Series) -> bool:
-        begin = min(series.samples or series.points)
-        return begin + BUCKET <= self._end
+
+def _groups(store: Store, term: Term) -> dict[Group, list[Series]]:
+    """The series of a term by group; a series that lacks one of the tags has no group."""
+    found: dict[Group, list[Series]] = {}
+    for series in store.named(term.metric):
+        values = [series.tag(tag) for tag in term.by]
+        if None not in values and term.filter.takes(series):
+            group = tuple(zip(term.by, map(str, values), strict=True))
+            found.setdefault(group, []).append(series)
+    return found
 
 
 def parse_query(text: str) -> Query:

@@ -9,14 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dispatcher.domain.contact import Contact
+from dispatcher.domain.events import ConditionJudged, LedgerState
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.ports import Batch
-from dispatcher.telemetry.fanout import Fanout
+from dispatcher.telemetry.condition.platform_tracker import PlatformTracker
+from dispatcher.telemetry.condition.tracker import ConditionTracker
+from dispatcher.telemetry.fanout import Fanout, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.sink import StatsdSink
 from dispatcher.telemetry.metrics.wire import UDP_BYTES, pack
 from tests.diagnose.capture import Capture
 from tests.support.engine import EngineFixture
+from tests.support.memory_ledger import MemoryLedger
 from tests.support.quota import FixedWindow
 from tests.support.scripted import ScriptedPlatform, throttled
 from tests.support.virtual import VirtualLoop
@@ -40,6 +44,26 @@ class _Recording:
         for packet in pack(batch, self._writer, UDP_BYTES):
             self.datagrams.append((self._now(), packet.data.decode()))
         return [], None
+
+
+class _RoomyLedger(MemoryLedger):
+    """A ledger whose disk has room."""
+
+    async def overview(self, now):
+        overview = await super().overview(now)
+        return replace(overview, file=LedgerState(2**20, free=2**30, commit=0.001))
+
+
+class _Verdicts(HandlerSink):
+    """Writes the causes of the condition down when they change, as the log does."""
+
+    def __init__(self, found: Capture, now: Callable[[], float]) -> None:
+        self._found, self._now = found, now
+        self.handlers = {ConditionJudged: self._judged}
+
+    def _judged(self, event: ConditionJudged) -> None:
+        if event.changed_from is not None:
+            self._found.verdicts.append((self._now(), str(event.condition.cause)))
 
 
 class WindowedPlatform(ScriptedPlatform):
@@ -99,13 +123,17 @@ def people(count: int, first: int = 1) -> list[Contact]:
 def capture(
     name: str, source: TimedSource, seconds: float, *, quota: int = 300, answer=None,
     actions: Sequence[tuple[float, Callable[[EngineFixture], object]]] = (),
+    gauge_seconds: float = FLUSH_SECONDS,
 ) -> Capture:  # fmt: skip
     """Run for so many virtual seconds and return what arrived; windows have 60 seconds."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_run(name, source, seconds, quota, answer, actions))
+        return runner.run(
+            _run(name, source, seconds, quota=quota, answer=answer, actions=actions,
+                 gauge_seconds=gauge_seconds)
+        )  # fmt: skip
 
 
-async def _run(name, source, seconds, quota, answer, actions) -> Capture:
+async def _run(name, source, seconds, *, quota, answer, actions, gauge_seconds) -> Capture:
     loop = asyncio.get_running_loop()
     found = Capture(name, seconds)
     sink = StatsdSink(AgentAddress(), campaign="play", dialect="messaging", monotonic=loop.time)
@@ -114,9 +142,12 @@ async def _run(name, source, seconds, quota, answer, actions) -> Capture:
     client._delivery = recording = _Recording(client._writer, loop.time)
     client.start = lambda: None
     sink.begin("daemon")
-    engine = _engine(sink, found, quota, answer)
-    stream = engine.pipeline(source=source, once=False, workers=WORKERS)
-    flushing = asyncio.create_task(_flush(client))
+    events = _sinks(sink, found, loop.time)
+    engine = _engine(events, quota, answer)
+    stream = engine.pipeline(
+        source=source, once=False, workers=WORKERS, gauge_seconds=gauge_seconds
+    )
+    flushing = asyncio.create_task(_flush(client, gauge_seconds))
     running = asyncio.create_task(stream.run())
     for moment, action in sorted(actions, key=lambda pair: pair[0]):
         await asyncio.sleep(moment - loop.time())
@@ -131,16 +162,23 @@ async def _run(name, source, seconds, quota, answer, actions) -> Capture:
     return found
 
 
-def _engine(sink, found: Capture, quota: int, answer) -> EngineFixture:
-    engine = EngineFixture(
-        platform=WindowedPlatform(FixedWindow(quota, 60.0, 7.0), answer), events=Fanout([sink])
-    )
+def _sinks(statsd: StatsdSink, found: Capture, now: Callable[[], float]) -> Fanout:
+    """The sinks of a run, with a list in the place of the log."""
+    platform = PlatformTracker(now)
+    judged = Fanout([statsd, _Verdicts(found, now)])
+    tracker = ConditionTracker(platform, judged, monotonic=now, epoch=now)
+    return Fanout([platform, tracker, statsd])
+
+
+def _engine(events: Fanout, quota: int, answer) -> EngineFixture:
+    platform = WindowedPlatform(FixedWindow(quota, 60.0, 7.0), answer)
+    engine = EngineFixture(platform=platform, events=events, ledger=_RoomyLedger())
     engine.pacer = QuotaPacer(quota, 60.0, engine.clock)
     engine.pool = engine.make_pool(engine.connections())
     return engine
 
 
-async def _flush(client) -> None:
+async def _flush(client, seconds: float) -> None:
     while True:
-        await asyncio.sleep(FLUSH_SECONDS)
+        await asyncio.sleep(seconds)
         client._flush(0.0)
