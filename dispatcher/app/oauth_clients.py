@@ -38,8 +38,7 @@ async def open_pool(
         pacer = make_pacer(own, clock)
         count = partial(_count_token_request, events, name)
         platform = await make_platform(own, pacer, clock, stack, count)
-        quota = own.platform.requests_per_minute
-        connections.append(ClientConnection(name, platform, pacer, quota))
+        connections.append(ClientConnection(name, platform, pacer))
     return ClientPool(connections, events, clock, settings.engine.probe_seconds)
 
 

@@ -16,12 +16,13 @@ class WaitCounts:
     """Counts the contacts that wait by reason and by the second in which they are due.
 
     A contact stops to wait when its time comes: no event says so. Times are in seconds since the
-    epoch.
+    epoch. The cost of a question is that of the seconds that passed since the last one.
     """
 
     def __init__(self) -> None:
         self._by_second: dict[int, Counter[str]] = {}
         self._seconds: list[int] = []
+        self._sums: Counter[str] = Counter()
 
     def add(self, reason: str, due: float, contacts: int = 1) -> None:
         """Count contacts that wait until ``due``."""
@@ -31,12 +32,14 @@ class WaitCounts:
             reasons = self._by_second[second] = Counter()
             heapq.heappush(self._seconds, second)
         reasons[reason] += contacts
+        self._sums[reason] += contacts
 
     def remove(self, reason: str, due: float) -> None:
         """Uncount a contact that does not wait any more, although its time has not come."""
         reasons = self._by_second.get(int(due))
         if reasons is not None and reasons[reason] > 0:
             reasons[reason] -= 1
+            self._sums[reason] -= 1
 
     def by_reason(self, waiting: int, now: float) -> dict[str, int]:
         """Return how many contacts wait, by reason; their sum is always ``waiting``.
@@ -46,8 +49,8 @@ class WaitCounts:
         """
         present = int(now)
         while self._seconds and self._seconds[0] < present:
-            del self._by_second[heapq.heappop(self._seconds)]
-        known = sum(self._by_second.values(), Counter[str]())
+            self._sums.subtract(self._by_second.pop(heapq.heappop(self._seconds)))
+        known = Counter(self._sums)
         excess = known.total() - waiting
         for candidates in (self._by_second.get(present, Counter[str]()), Counter(known)):
             for reason, contacts in candidates.most_common():

@@ -104,7 +104,7 @@ class Intake:
         self._limit.remaining += count
 
     def source_state(self) -> SourceState:
-        """Return how the source stands, as far as it was read into the ledger."""
+        """Return the state of the source, as far as it was read into the ledger."""
         last, now = self._last_row, self._clock.monotonic()
         return SourceState(
             age=None if last is None else now - last,
@@ -117,10 +117,10 @@ class Intake:
     def _wanted_rows(self, now: float) -> str:
         """Return that a source which is not watched returns nothing although it was asked."""
         waited = now - self._unanswered_since
-        is_asked = now - self._asked_at < STARVED_SECONDS and waited >= STARVED_SECONDS
-        if self._source.watched or self.exhausted or not is_asked:
+        unanswered = now - self._asked_at < STARVED_SECONDS and waited >= STARVED_SECONDS
+        if self._source.watched or self.exhausted or not unanswered:
             return ""
-        return f"its next rows: it was asked {waited:.0f} s ago and has not answered"
+        return f"it was asked for rows {waited:.0f} s ago and has not answered"
 
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again in the next run."""

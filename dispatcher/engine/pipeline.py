@@ -161,6 +161,10 @@ class Pipeline:
             ),
             group.create_task(self._keep_gauges(), name="gauges"),
             *(
+                group.create_task(campaign.recall_waits(), name=f"waits-{campaign.name}")
+                for campaign in self._campaigns
+            ),
+            *(
                 group.create_task(campaign.reconciler.run(), name=f"doubts-{campaign.name}")
                 for campaign in self._campaigns
             ),
@@ -317,8 +321,6 @@ class Pipeline:
     # gauges
 
     async def _keep_gauges(self) -> None:
-        for campaign in self._campaigns:
-            await campaign.recall_waits()
         while True:
             await self._emit_gauges()
             await self._clock.sleep(self._options.gauge_seconds)

@@ -108,7 +108,23 @@ def _repeated(layers: Layers) -> Iterator[SettingsProblem]:
         problem = f"is already the name of another {list_key.removesuffix('s')}"
         for path in layers.repeated(list_key, "name"):
             yield layers.origins[path].problem(".".join(path), problem)
+    yield from _same_tags(layers)
     for path in layers.repeated(CAMPAIGNS, "source", "path"):
         if layers.values[path] == STDIN:
             problem = "is standard input, which another campaign reads already"
             yield layers.origins[path].problem(".".join(path), problem)
+
+
+def _same_tags(layers: Layers) -> Iterator[SettingsProblem]:
+    """Return names that differ in the case of their letters alone: Datadog adds their metrics up.
+
+    It converts the values of tags to lower case.
+    """
+    earlier: dict[str, str] = {}
+    for path in ((name, "name") for name in layers.items()):
+        value = str(layers.values.get(path, ""))
+        before = earlier.setdefault(value.lower(), value)
+        if before != value:
+            problem = f'differs from the campaign "{before}" only in the case of its letters'
+            hint = "Datadog would add the metrics of both up: use another name"
+            yield layers.origins[path].problem(".".join(path), problem, hint)

@@ -83,6 +83,8 @@ class Scene:
     server: RawServer
     clock: FakeClock
     http: HttpClient
+    asked: list = field(default_factory=list)
+    """Status and seconds of each request for a token."""
 
     @property
     def issued_requests(self):
@@ -108,9 +110,13 @@ async def scene(
     ):
         source = env_source(*client)
         where = URL((url or server.url) + TOKEN_PATH)
-        keeper = TokenManager(http_client, TokenOptions(url=where, **options), clock, source)
+        asked = []
+        keeper = TokenManager(
+            http_client, TokenOptions(url=where, **options), clock, source,
+            on_request=lambda *request: asked.append(request),
+        )  # fmt: skip
         try:
-            yield Scene(keeper, tokens, server, clock, http_client)
+            yield Scene(keeper, tokens, server, clock, http_client, asked)
         finally:
             await keeper.close()
 
@@ -134,6 +140,25 @@ async def test_the_request_for_a_token():
     async with scene() as it:
         await it.current()
         assert it.server.requests[0].body == b"grant_type=client_credentials"
+
+
+async def test_each_request_for_a_token_is_reported():
+    """With its status, or why there is no answer; a token that is still good takes none."""
+    async with scene() as it:
+        for _ in range(3):
+            await it.current()
+        it.tokens.said = json_answer(503, {})
+        with pytest.raises(TokenUnavailableError):
+            await it.keeper.verify()
+        it.tokens.said = json_answer(401, {"error": "invalid_client"})
+        with pytest.raises(CredentialsError):
+            await it.keeper.verify()
+        assert [status for status, _ in it.asked] == ["200", "503", "401"]
+        assert all(seconds >= 0 for _, seconds in it.asked)
+    async with scene(url="http://127.0.0.1:9") as it:
+        with pytest.raises(TokenUnavailableError):
+            await it.current()
+        assert [status for status, _ in it.asked] == ["not_sent"]
 
 
 async def test_scopes_with_signs_of_their_own_arrive_whole():

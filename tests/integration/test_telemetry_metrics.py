@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -425,3 +426,87 @@ def test_no_id_and_no_text_is_in_any_datagram(some, text):
     )
     assert "Q" not in receiver.text
     assert not any(value in receiver.text for value in some)
+
+
+FULL = e.Gauges(
+    7,
+    5,
+    12.5,
+    5.0,
+    0.9,
+    quota=e.QuotaUse(300.0, 200.0, 70.0),
+    contacts={("ready", "due"): 3, ("waiting", "quiet_hours"): 2, ("final", "delivered"): 10},
+    source=e.SourceState(4.25, 100, ended=True),
+    ledger=e.LedgerState(4096, 10**9, 0.0035),
+    loop_lag=0.0125,
+)
+
+
+def test_quota_source_ledger_and_loop():
+    """Each has its own gauge, in its own unit."""
+    receiver = sent(FULL)
+    found = {
+        name: receiver.gauge(f"dispatcher.{name}")
+        for name in (
+            "quota.limit", "quota.own", "quota.others", "source.age", "source.ended",
+            "ledger.size", "ledger.disk_free", "ledger.commit", "loop.lag",
+        )
+    }  # fmt: skip
+    assert found == {
+        "quota.limit": 300, "quota.own": 200, "quota.others": 70, "source.age": 4.25,
+        "source.ended": 1, "ledger.size": 4096, "ledger.disk_free": 10**9, "ledger.commit": 3.5,
+        "loop.lag": 12.5,
+    }  # fmt: skip
+
+
+def test_contacts_by_state_and_reason():
+    """A reason that no contact has any more is 0, so that the sum stays true."""
+    receiver = sent(FULL, replace(FULL, contacts={("final", "delivered"): 15}))
+    tags = {"waiting": "quiet_hours", "ready": "due", "final": "delivered"}
+    assert {
+        state: receiver.gauge("dispatcher.contacts.current", f"state:{state}", f"reason:{reason}")
+        for state, reason in tags.items()
+    } == {"waiting": 0, "ready": 0, "final": 15}
+
+
+def test_requests_for_tokens():
+    """By their status, and how long they took; of several clients each."""
+    receiver = sent(e.TokenRequested("200", 0.25), e.TokenRequested("503", 0.5))
+    series = receiver.series("dispatcher.token.requests", "status")
+    assert {status: number for (status,), number in series.items() if number} == {
+        "200": 1, "503": 1,
+    }  # fmt: skip
+    assert sorted(receiver.samples("dispatcher.token.latency")) == [250.0, 500.0]
+    receiver = sent(e.TokenRequested("401", 0.25, "north"), clients=("north", "south"))
+    assert receiver.total("dispatcher.token.requests", "status:401", "client:north") == 1
+    assert receiver.total("dispatcher.token.requests", "client:south") == 0
+
+
+def test_halts_are_counted_and_their_seconds_shown():
+    """A halt of no time counts; while one lasts its seconds grow, and then they are 0 again."""
+    clock = [100.0]
+    halt = e.Halted(HaltReason.SCOPE, "detail")
+    with statsd.udp() as receiver:
+        sink = sink_for(receiver, flush_seconds=60, monotonic=lambda: clock[0])
+        sink.emit(halt)
+        sink.emit(e.Resumed(HaltReason.SCOPE, 0.0))
+        sink.emit(halt)
+        clock[0] = 107.5
+        sink.emit(FULL)
+        sink.emit(halt)
+        clock[0] = 110.0
+        sink.emit(FULL)
+        assert sink.close()
+        receiver.settle(0.1)
+    assert receiver.total("dispatcher.halts", "reason:scope") == 3
+    assert receiver.total("dispatcher.halts") == 3
+    assert receiver.gauge("dispatcher.halted.seconds", "reason:scope") == 10.0
+    assert receiver.gauge("dispatcher.halted.seconds", "reason:platform_down") == 0.0
+    receiver = sent(halt, e.Resumed(HaltReason.SCOPE, 3.0))
+    assert receiver.gauge("dispatcher.halted.seconds", "reason:scope") == 0.0
+
+
+def test_requests_for_each_contact():
+    """Of the last five minutes."""
+    receiver = sent(*[answered()] * 9, *[settled()] * 3, FULL)
+    assert receiver.gauge("dispatcher.requests.per_contact") == 3.0

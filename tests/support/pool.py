@@ -26,7 +26,7 @@ class PoolFixture(EngineFixture):
             platform.archive = self.platform.archive
             quota = self._quotas.get(name) or PLENTY
             pacer = QuotaPacer(quota, WINDOW, self.clock)
-            connections.append(ClientConnection(name, platform, pacer, quota))
+            connections.append(ClientConnection(name, platform, pacer))
         return connections
 
     def reason(self, name):

@@ -201,3 +201,26 @@ def test_the_prefetch_limit_grows_with_the_pace_and_never_beyond_its_bound():
     for second in range(3, 20):
         size = prefetch.update(float(second), 10_000)
     assert size == 4
+
+
+@in_virtual_time
+async def test_how_the_source_is():
+    """Its rows and the age of the last one, that it does not answer, and its end."""
+    engine = EngineFixture()
+    rejected = RejectedRow("contacts.csv", 2, "bad_date", "", b"")
+    first = Batch(contacts(4), (rejected,), 3, POSITION)
+    source = ListSource(first, Batch(contacts(1, 9)), seconds=30.0)
+    running = asyncio.create_task(engine.pipeline(source=source).run())
+    intake = engine.campaign_run.intake
+    await asyncio.sleep(10.0)
+    state = intake.source_state()
+    assert (state.age, state.rows, state.ended, state.watched) == (None, 0, False, False)
+    assert state.waits_for == "it was asked for rows 10 s ago and has not answered"
+    await until(lambda: intake.source_state().rows == 8)
+    assert intake.source_state().age == pytest.approx(0.0, abs=0.5)
+    assert intake.source_state().waits_for == ""
+    await asyncio.sleep(5.0)
+    assert intake.source_state().age == pytest.approx(5.0, abs=0.5)
+    await running
+    state = intake.source_state()
+    assert (state.rows, state.ended, state.waits_for) == (9, True, "")

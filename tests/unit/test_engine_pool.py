@@ -297,8 +297,11 @@ async def test_gauges_of_the_clients_and_of_the_whole():
     by_name = {one.client: one for one in gauges.clients}
     assert set(by_name) == {"small", "large"}
     assert gauges.pace == pytest.approx(sum(one.pace for one in by_name.values()))
+    limits = {name: one.quota.limit for name, one in by_name.items()}
+    assert limits == {"small": pytest.approx(60), "large": pytest.approx(180)}
     weighed = (by_name["small"].quota_used * 60 + by_name["large"].quota_used * 180) / 240
-    assert gauges.quota_used == pytest.approx(weighed)
+    assert gauges.quota_used == gauges.quota.used == pytest.approx(weighed)
+    assert gauges.quota.own == pytest.approx(sum(one.quota.own for one in by_name.values()))
 
 
 @in_virtual_time

@@ -142,6 +142,7 @@ def test_both_forms_together(config):
             14,
             "is already the name of another",
         ),
+        (('"questions"', '"CARTS"'), "campaigns[2].name", 14, "only in the case of its letters"),
         (('"*.csv"', '"-"'), "campaigns[2].source.path", 17, "standard input"),
         (("share = 3", "share = true"), "campaigns[1].share", 7, "must be a number"),
         (('path = "-"', 'path = "-"\nwatch = true'), "campaigns[2].source.watch", 18, "standard"),

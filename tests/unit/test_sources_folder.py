@@ -12,6 +12,7 @@ from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.folder_scan import FolderScan
 from dispatcher.sources.options import RowRules, Timing
+from tests.support.virtual import until
 
 RULES = RowRules(text="Hello")
 QUICK = Timing(poll_seconds=0.01, stable_seconds=0.05)
@@ -194,3 +195,36 @@ async def test_cancelling_a_watch(tmp_path):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def settled_state(source, expected):
+    """Wait until the source says so."""
+    await until(lambda: source.waits_for == expected, seconds=5)
+
+
+async def test_which_files_are_not_read_and_why(tmp_path):
+    """A file that grows, one whose columns are wrong, and one that may not be read."""
+    timing = Timing(poll_seconds=0.01, stable_seconds=60.0)
+    source = open_source(str(tmp_path), RULES, watch=True, timing=timing)
+    assert source.watched
+    write(tmp_path / "a.csv", "c1")
+    os.utime(tmp_path / "a.csv", (1000, 1000))
+    async with aclosing(source.batches({})) as batches:
+        assert ids([await anext(batches)]) == ["c1"]
+        await settled_state(source, "")
+        write(tmp_path / "growing.csv", "c2")
+        await settled_state(source, "growing.csv is not complete yet")
+        write(tmp_path / ".b.csv", "x", header="id")
+        (tmp_path / ".b.csv").rename(tmp_path / "b.csv")
+        os.utime(tmp_path / "b.csv", (1000, 1000))
+        why = "b.csv does not have the columns that the settings need, and 1 more"
+        await settled_state(source, why)
+        (tmp_path / "b.csv").unlink()
+        (tmp_path / "growing.csv").unlink()
+        await settled_state(source, "")
+
+
+async def test_a_folder_that_is_read_once_is_not_watched(tmp_path):
+    """It ends; so does a file."""
+    assert not open_source(str(tmp_path), RULES, watch=True, once=True, timing=QUICK).watched
+    assert not open_source(str(write(tmp_path / "a.csv", "c1")), RULES).watched

@@ -35,7 +35,11 @@ def snapshot_after(*facts):
 
 def test_series_of_a_client_carry_its_alias_and_no_others_do():
     """The zeros at the start as well; an alias is the operator's word and stays as it is."""
+    own = {HaltReason.PAUSED, HaltReason.FAILURES, HaltReason.SUSPICIOUS}
     for key in zero_counts(NAMES):
+        if key[0] == "halts" and key[1] in own:
+            assert len(key) == 2
+            continue
         client_tags = [tag for tag in format_tags(key) if tag.startswith("client:")]
         assert client_tags == ([f"client:{key[-1]}"] if key[0] in PER_CLIENT else [])
     assert format_tags(("api.requests", "check", "429", "eu_2")) == [

@@ -11,7 +11,9 @@ from dispatcher.domain.events import (
     RowsRead,
     ScopeError,
     Settled,
+    SourceState,
     Throttled,
+    TokenRequested,
 )
 from dispatcher.domain.status import HaltReason, Reason, ScopeSource, Status, Step
 from dispatcher.settings import load
@@ -49,6 +51,28 @@ def test_counts_are_sums(stats):
     assert found.scope_errors == {ScopeSource.FORBIDDEN: 3}
     assert found.throttled == 1
     assert found.rates.settled_10 == sum(one.snapshot().rates.settled_10 for one in stats)
+
+
+def test_contacts_and_sources_of_all_campaigns():
+    """Contacts add up by state and reason; the sources end with the last one."""
+    stats = RunStats(lambda: 10.0), RunStats(lambda: 10.0)
+    for one, source in zip(
+        stats,
+        (SourceState(3.0, 10, ended=True), SourceState(None, 0, watched=True, waits_for="a.csv")),
+        strict=True,
+    ):
+        counts = {("ready", "due"): 2, ("final", "delivered"): 1}
+        one.emit(Gauges(0, 2, 0.0, 1.0, 0.0, contacts=counts, source=source))
+        one.emit(Halted(HaltReason.SCOPE, "scope"))
+        one.emit(TokenRequested("200", 0.1))
+        one.emit(CHECKED)
+        one.emit(CHECKED)
+        one.emit(OPENED)
+    found = whole(stats)
+    assert found.gauges.contacts == {("ready", "due"): 4, ("final", "delivered"): 2}
+    assert found.gauges.source == SourceState(3.0, 10, watched=True, waits_for="a.csv")
+    assert (found.halts_begun, found.token_requests) == ({HaltReason.SCOPE: 1}, {"200": 1})
+    assert found.requests_per_contact == pytest.approx(2.0)
 
 
 def test_gauges_that_are_the_runs_are_no_sums(stats):

@@ -144,3 +144,28 @@ def test_gauges_are_the_last_ones():
     stats.emit(gauges)
     assert stats.snapshot().gauges == gauges
     assert as_json(stats.snapshot())["gauges"]["backlog"] == 100
+
+
+def test_where_contacts_and_the_quota_are_is_in_the_json():
+    """By state and reason, and by user; with the source, the ledger, tokens and halts."""
+    stats = RunStats()
+    contacts = {("waiting", "quiet_hours"): 2, ("waiting", "other"): 1, ("final", "delivered"): 4}
+    gauges = e.Gauges(
+        3, 100, 1.5, 5.0, 0.9, quota=e.QuotaUse(300.0, 200.0, 50.0), contacts=contacts,
+        source=e.SourceState(1.5, 7, waits_for="a.csv is not complete yet"),
+        ledger=e.LedgerState(10, 20, 0.5), loop_lag=0.25,
+    )  # fmt: skip
+    stats.emit(gauges)
+    stats.emit(e.TokenRequested("200", 0.1))
+    stats.emit(e.Halted(HaltReason.SCOPE, ""))
+    stats.emit(e.Resumed(HaltReason.SCOPE, 0.0))
+    found = as_json(stats.snapshot())
+    assert found["gauges"]["contacts"] == {
+        "waiting": {"quiet_hours": 2, "other": 1}, "final": {"delivered": 4},
+    }  # fmt: skip
+    assert found["gauges"]["quota"] == {"limit": 300.0, "own": 200.0, "others": 50.0}
+    assert found["gauges"]["source"]["waits_for"] == "a.csv is not complete yet"
+    assert found["gauges"]["ledger"] == {"size": 10, "free": 20, "commit": 0.5}
+    assert found["gauges"]["loop_lag"] == 0.25
+    assert (found["token_requests"], found["halts_begun"]) == ({"200": 1}, {"scope": 1})
+    assert found["requests_per_contact"] == 0.0

@@ -12,14 +12,12 @@ from dispatcher.ports import Pacer, Platform
 class ClientConnection:
     """How one OAuth client reaches the platform, and at which pace.
 
-    ``name`` is its alias, empty if the run has one client. ``requests_per_minute`` is its
-    quota, and so its weight in the share of all quotas that is used.
+    ``name`` is its alias, empty if the run has one client.
     """
 
     name: str
     platform: Platform
     pacer: Pacer
-    requests_per_minute: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

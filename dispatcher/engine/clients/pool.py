@@ -48,8 +48,7 @@ class ClientPool:
             breaker = CircuitBreaker(
                 platform, events, clock, probe_seconds, self._wake_waiters, name
             )
-            quota = connection.requests_per_minute
-            return OAuthClient(name, platform, connection.pacer, quota, breaker=breaker)
+            return OAuthClient(name, platform, connection.pacer, breaker=breaker)
 
         self.clients = tuple(map(client, connections))
         self.probe_seconds = probe_seconds

@@ -9,7 +9,7 @@ from dispatcher.ledgers.statements import SQL, fetch_json_named
 from dispatcher.ports import Waits
 
 MOST_CONTACTS = 200_000
-"""Contacts that are read at most: so many take about a second."""
+"""Contacts that are read at most: so many take one or two seconds."""
 
 
 def earlier_waits(
