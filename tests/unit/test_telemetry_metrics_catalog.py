@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from dispatcher.telemetry.metrics.catalog import COUNTS, OUTCOMES, format_tags, zero_counts
 from dispatcher.domain.contact_counts import count_contacts
 from dispatcher.domain.events import Gauges, LedgerState, SourceState
-from dispatcher.domain.status import FINAL, HaltReason, Reason, ScopeSource, Status, Step
+from dispatcher.domain.status import (
+    FINAL,
+    HaltReason,
+    Irregularity,
+    Reason,
+    Resolution,
+    RetryReason,
+    ScopeSource,
+    SendAnswer,
+    Status,
+    Step,
+)
 from dispatcher.telemetry.metrics.catalog import (
     COUNTS,
     GAUGES,
@@ -20,6 +31,9 @@ from dispatcher.telemetry.metrics.catalog import (
 from dispatcher.telemetry.metrics.gauge_series import GaugeSeries
 from dispatcher.telemetry.metrics.halt_series import HaltSeries
 
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config" / "datadog"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 def test_every_count_starts_with_a_zero():
     """No count is missing among the zeros, nor a source of scope errors, nor an outcome."""
@@ -71,3 +85,28 @@ def test_halts_of_each_client_and_of_the_run_start_with_a_zero():
     assert halts >= of_the_run
     assert halts - of_the_run == {key for key in of_clients if key[:1] not in of_the_run}
     assert {"halts", "halted", "halted.seconds"} <= PER_CLIENT
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_every_metric_is_documented(name):
+    """In a row of a table: with its tags, in its first cells."""
+    table = OPERATIONS.partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    row = re.search(rf"^\| `{re.escape(name)}` \|([^|]*)\|", table, re.MULTILINE)
+    assert row is not None
+    assert re.findall(r"`(\w+)`", row[1]) == list(METRICS[name])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [RetryReason, Reason, HaltReason, Irregularity, Resolution, ScopeSource, SendAnswer, Step],
+)
+def test_every_value_of_a_tag_is_documented(values):
+    """Also one that is rare: who sees it on a dashboard looks for it there."""
+    assert [value for value in values if not re.search(rf"\b{value}\b", OPERATIONS)] == []
+
+
+def test_every_reason_of_a_retry_has_a_row():
+    """In the table of reasons."""
+    table = OPERATIONS.partition("### Reasons of retries")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(rows) == sorted(RetryReason)
