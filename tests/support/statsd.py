@@ -85,6 +85,11 @@ class Receiver:
     def events(self) -> list[str]:
         """Every line of an event that arrived."""
         return [line for line in self.text.splitlines() if line.startswith("_e{")]
+        """Every metric that arrived."""
+        """The lines of every event that arrived."""
+    def checks(self) -> list[str]:
+        """The lines of every service check that arrived."""
+        return [line for line in self.text.splitlines() if line.startswith("_sc|")]
 
     def settle(self, seconds: float = 0.2) -> None:
         """Wait until nothing has arrived for so long."""

@@ -37,8 +37,9 @@ def condition_gauges(condition: Condition) -> Iterator[tuple[Key, int]]:
 
 def service_check(condition: Condition) -> tuple[str, int, str]:
     """Return the name, the status and the message of the service check."""
-    text = TEXTS[condition.cause]
-    return CHECK_NAME, _STATUSES[text.effect], words(headline(condition), MOST_WORDS)
+    status = _STATUSES[TEXTS[condition.cause].effect]
+    message = words(headline(condition), MOST_WORDS).replace("|", "/")  # it separates fields
+    return CHECK_NAME, status, message
 
 
 def condition_event(event: ConditionJudged, runbook_url: str = "") -> tuple[str, str, AlertType]:
