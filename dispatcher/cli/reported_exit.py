@@ -7,7 +7,9 @@ import click
 from dispatcher import app
 from dispatcher.cli.exit_codes import MEANINGS, code_after
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.settings import Settings, SettingsError
+from dispatcher.settings import Settings, SettingsError, SettingsProblem
+from dispatcher.settings.key_paths import item_list, known
+from dispatcher.settings.value_sources import ENVIRONMENT
 from dispatcher.telemetry.logs.format import words
 
 _SETTINGS = "dispatcher.exit_settings"
@@ -60,7 +62,7 @@ def describe(error: BaseException) -> str:
     meaning = MEANINGS.get(ExitCode(code_after(error)), "")
     match error:
         case SettingsError():
-            places = [f"{mistake.place}: {mistake.key}" for mistake in error.mistakes]
+            places = [f"{mistake.place}: {_key(mistake)}" for mistake in error.mistakes]
             return "\n".join(
                 [f"Mistakes in the settings ({len(places)}):", *places[:_MOST_MISTAKES]]
             )
@@ -71,3 +73,10 @@ def describe(error: BaseException) -> str:
         case _ if code_after(error) == ExitCode.BUG:
             return f"{meaning} ({type(error).__name__})"
     return meaning
+
+
+def _key(mistake: SettingsProblem) -> str:
+    """Return the key of a mistake; one that does not exist may be a value at the wrong place."""
+    path = tuple(mistake.key.split("."))
+    exists = path in known() or item_list(path) or mistake.where == ENVIRONMENT.where
+    return mistake.key if exists else "an unknown key"

@@ -376,13 +376,17 @@ def test_an_agent_that_comes_back_is_served(tmp_path):
 
 
 def test_datadog_tags_come_from_the_environment(monkeypatch):
-    """DD_ENV, DD_SERVICE and DD_VERSION are on every series."""
+    """DD_ENV, DD_SERVICE, DD_VERSION and further tags are on every series, each once."""
     monkeypatch.setenv("DD_ENV", "prod")
     monkeypatch.setenv("DD_SERVICE", "outreach")
     monkeypatch.setenv("DD_VERSION", "1.2.3")
+    monkeypatch.setenv("DD_TAGS", "team:sales,env:test")
+    monkeypatch.setenv("DATADOG_TAGS", "team:sales")
     receiver = sent(settled())
-    wanted = {"env:prod", "service:outreach", "version:1.2.3", "campaign:cart-2026-11"}
+    wanted = {"env:prod", "service:outreach", "version:1.2.3", "team:sales"}
     assert all(wanted <= metric.tags for metric in receiver.metrics)
+    for line in receiver.text.splitlines():
+        assert [line.count(name) for name in ("env:", "service:", "version:", "team:")] == [1] * 4
 
 
 def test_datadog_address_comes_from_the_environment(monkeypatch):

@@ -83,7 +83,7 @@ class DogStatsdClient:
         self._closed.set()
         self._thread.join(seconds)
         ended = not self._thread.is_alive()
-        lost = self._pending.take().lines
+        lost = self._pending.take().lines + (0 if ended else self._waiting)
         self._undelivered.ended(self._detail, lost)
         return ended and not lost
 
@@ -126,6 +126,7 @@ class DogStatsdClient:
 
     def _deliver(self, seconds: float) -> OSError | None:
         batch = self._pending.take()
+        self._waiting = batch.lines
         try:
             returned, error = self._delivery.deliver(batch, seconds)
         except Exception:  # noqa: BLE001 - a flush that fails must not end those that follow
