@@ -206,10 +206,10 @@ def test_the_dashboard_begins_with_what_is_wrong_now():
 def test_mistakes_in_metadata_and_percentiles():
     rows = copy.deepcopy(list(BUNDLE.metadata))
     latency = next(row for row in rows if row["metric_name"] == "dispatcher.api.latency")
-    latency.update(metric_type="gauge", orientation="up", description="")
+    latency.update(metric_type="count", orientation="up", description="")
     del rows[-1]
     found = " ".join(map(str, metadata_findings([*rows, rows[0]])))
-    assert "must be distribution" in found
+    assert "must be gauge" in found
     assert "orientation" in found
     assert "from 1 to 400 characters" in found
     assert 'the metric "dispatcher.unchecked_sends" is missing' in found

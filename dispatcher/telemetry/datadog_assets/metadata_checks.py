@@ -17,9 +17,11 @@ _ORIENTATIONS = frozenset({"-1", "0", "1"})
 
 
 def metric_type(name: str) -> str:
-    """Return Datadog's type of a metric of the catalog."""
-    if name in DISTRIBUTIONS:
-        return "distribution"
+    """Return the type of a metric of the catalog, as metadata.csv has it.
+
+    Datadog's format of the file knows no distributions: its own integrations list them as gauges,
+    and its validation refuses another word.
+    """
     return "count" if name in COUNTS else "gauge"
 
 
