@@ -25,7 +25,11 @@ WITHOUT_MONITOR: Mapping[Cause, str] = {
 """Causes that no monitor reports, and why."""
 
 GROUPS = frozenset({"env", "service", "campaign"})
-"""What every monitor is grouped by, so that its text can say whose fault it is."""
+"""What every monitor is grouped by, so that its text can say which campaign it is."""
+
+WITHOUT_CAMPAIGN = frozenset({"exit_configuration"})
+"""Monitors of what happens before the campaign is known: a series without a tag that a monitor
+groups by does not reach it."""
 
 _FIELDS = frozenset({"version", "created_at", "last_updated_at", "title", "description", "tags", "definition"})  # fmt: skip # noqa: E501 - one set
 _LONGEST_TITLE = 80
@@ -91,11 +95,15 @@ def _query_mistakes(name: str, query: MonitorQuery) -> Iterator[tuple[str, str]]
     for metric in query.metrics:
         for what in query_mistakes(metric):
             yield "definition.query", what
-        if missing := sorted(GROUPS - {*metric.by}):
+        if missing := sorted(_groups(name) - {*metric.by}):
             yield "definition.query", f"it must be grouped by {', '.join(missing)}, too"
         for part in metric.filters:
             if part.startswith("cause:") and part != f"cause:{name}":
                 yield "definition.query", f'the file is named "{name}", the query has "{part}"'
+
+
+def _groups(name: str) -> frozenset[str]:
+    return GROUPS - {"campaign"} if name in WITHOUT_CAMPAIGN else GROUPS
 
 
 def _threshold_mistakes(
