@@ -1,4 +1,4 @@
-"""Counts the custom metrics of one campaign; ``python -m tests.support.custom_metrics`` writes them.
+"""Counts the custom metrics of a campaign; ``python -m tests.support.custom_metrics`` writes them.
 
 Datadog bills a custom metric for each combination of a name and values of tags; for a distribution
 five, and ten with percentiles.

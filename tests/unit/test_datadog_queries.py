@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dispatcher.telemetry.datadog_assets.differences import differences
 from dispatcher.telemetry.datadog_assets.queries import (
-    QueryError,
+    MetricQueryError,
     add_filter,
     metric_queries,
     parse_monitor_query,
@@ -45,7 +45,7 @@ def test_the_metrics_of_a_ratio():
     ],
 )
 def test_a_query_that_is_no_monitors_query(text, words):
-    with pytest.raises(QueryError, match=words):
+    with pytest.raises(MetricQueryError, match=words):
         parse_monitor_query(text)
 
 
