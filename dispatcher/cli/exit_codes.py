@@ -17,7 +17,7 @@ MEANINGS = {
     ExitCode.SOURCE: "the source cannot be read",
     ExitCode.LEDGER: "the ledger cannot be used or is damaged, or another dispatcher uses it",
     ExitCode.PLATFORM: "the platform refuses the credentials, or check --online found a problem; "
-    "or plan or lineage verify cannot read from it",
+    "or plan or lineage verify cannot read from it; or Datadog refuses datadog apply",
     ExitCode.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",
     ExitCode.HALTED: (
         "ended while halted: a scope or permission, the credentials, or the platform; or most "

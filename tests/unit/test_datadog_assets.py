@@ -146,6 +146,18 @@ def test_every_cause_has_a_monitor_or_a_reason_to_have_none():
     assert 'monitors: the cause "retry_loop" has no monitor' in found
 
 
+@whole_catalog
+def test_monitors_have_the_words_and_the_urgency_of_the_condition():
+    """Datadog, the log and the status call a cause the same; a monitor's title is short."""
+    texts = pytest.importorskip("dispatcher.domain.condition_texts").TEXTS
+    for name, monitor in BUNDLE.monitors.items():
+        if name in {*Cause}:
+            text = texts[Cause(name)]
+            assert f"P{monitor['definition']['priority']}" == text.priority, name
+            assert monitor["title"] == text.title or len(text.title) > 80, name
+
+
+@whole_catalog
 def test_the_runbook_has_the_causes_in_the_order_of_precedence():
     anchors = re.findall(r'<a id="condition-(\w+)"></a>', RUNBOOK.read_text("utf-8"))
     assert anchors == [*Cause]
@@ -206,10 +218,10 @@ def test_the_dashboard_begins_with_what_is_wrong_now():
 def test_mistakes_in_metadata_and_percentiles():
     rows = copy.deepcopy(list(BUNDLE.metadata))
     latency = next(row for row in rows if row["metric_name"] == "dispatcher.api.latency")
-    latency.update(metric_type="gauge", orientation="up", description="")
+    latency.update(metric_type="count", orientation="up", description="")
     del rows[-1]
     found = " ".join(map(str, metadata_findings([*rows, rows[0]])))
-    assert "must be distribution" in found
+    assert "must be gauge" in found
     assert "orientation" in found
     assert "from 1 to 400 characters" in found
     assert 'the metric "dispatcher.unchecked_sends" is missing' in found

@@ -140,15 +140,15 @@ class DatadogApi:
 def _wait(error: Any, method: str, attempt: int) -> float | None:
     """Return how long to wait for the next attempt; None if there must be none."""
     if error.status == _TOO_MANY:
-        asked = _asked_wait(error.headers or {})
-        wait = 2.0**attempt if asked is None else asked
+        requested = _requested_wait(error.headers or {})
+        wait = 2.0**attempt if requested is None else requested
         return wait if wait <= LONGEST_WAIT else None
     if error.status >= 500 and method != "POST":  # noqa: PLR2004 - HTTP's server errors
         return float(attempt)  # a POST may have had an effect
     return None
 
 
-def _asked_wait(headers: Mapping[str, str]) -> float | None:
+def _requested_wait(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of ``Retry-After`` or of Datadog's ``X-RateLimit-Reset``."""
     lower = {name.lower(): value for name, value in headers.items()}
     for name in ("retry-after", "x-ratelimit-reset"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dispatcher.telemetry.datadog_assets.api import DatadogApi, DatadogApiError
-from dispatcher.telemetry.datadog_assets.plan import Action, Step
+from dispatcher.telemetry.datadog_assets.plan import Action, AssetStep
 from dispatcher.telemetry.datadog_assets.planning import Planner, Plans
 
 _STOPS = frozenset({0, 401, 403, 429})
@@ -45,7 +45,7 @@ def apply_plans(planner: Planner, plans: Plans, say: Callable[[str], None]) -> A
 
 
 def _apply_steps(
-    api: DatadogApi, steps: Sequence[Step], applied: Applied, say: Callable[[str], None]
+    api: DatadogApi, steps: Sequence[AssetStep], applied: Applied, say: Callable[[str], None]
 ) -> Any:
     """Make the requests of the steps, and return the answer to the last one.
 

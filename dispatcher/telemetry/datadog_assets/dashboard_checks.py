@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dispatcher.telemetry.datadog_assets.findings import Finding
 from dispatcher.telemetry.datadog_assets.metric_checks import query_mistakes
+from dispatcher.telemetry.datadog_assets.mistakes import AssetMistake
 from dispatcher.telemetry.datadog_assets.official_models import DASHBOARD, model_mistakes
 from dispatcher.telemetry.datadog_assets.queries import MetricQuery, metric_queries
 from dispatcher.telemetry.datadog_assets.variables import NAMES, used_variables
@@ -13,22 +13,24 @@ from dispatcher.telemetry.metrics.catalog import METRICS, PREFIX
 FILE = "dashboard.json"
 
 
-def dashboard_findings(dashboard: Any) -> Iterator[Finding]:
+def dashboard_findings(dashboard: Any) -> Iterator[AssetMistake]:
     """Yield what is wrong with the dashboard."""
     if not isinstance(dashboard, dict):
-        yield Finding(FILE, "", "it must be an object")
+        yield AssetMistake(FILE, "", "it must be an object")
         return
     for place, what in model_mistakes(DASHBOARD, dashboard):
-        yield Finding(FILE, place, what)
+        yield AssetMistake(FILE, place, what)
     for variable in sorted({*used_variables(dashboard)} - {*NAMES}):
-        yield Finding(FILE, "", f"${{{variable}}} is not a variable; there are: {', '.join(NAMES)}")
+        yield AssetMistake(
+            FILE, "", f"${{{variable}}} is not a variable; there are: {', '.join(NAMES)}"
+        )
     queries = [*dashboard_queries(dashboard)]
     yield from _query_findings(queries)
     yield from _variable_findings(dashboard, queries)
     shown = {query.metric for _, query in queries}
     for name in METRICS:
         if f"{PREFIX}.{name}" not in shown:
-            yield Finding(FILE, "", f'no widget shows the metric "{PREFIX}.{name}"')
+            yield AssetMistake(FILE, "", f'no widget shows the metric "{PREFIX}.{name}"')
 
 
 def dashboard_queries(value: Any, title: str = "") -> Iterator[tuple[str, MetricQuery]]:
@@ -45,21 +47,21 @@ def dashboard_queries(value: Any, title: str = "") -> Iterator[tuple[str, Metric
             yield from dashboard_queries(inner, title)
 
 
-def _query_findings(queries: list[tuple[str, MetricQuery]]) -> Iterator[Finding]:
+def _query_findings(queries: list[tuple[str, MetricQuery]]) -> Iterator[AssetMistake]:
     for title, query in queries:
         for what in query_mistakes(query):
-            yield Finding(FILE, f'widget "{title}"', what)
+            yield AssetMistake(FILE, f'widget "{title}"', what)
 
 
 def _variable_findings(
     dashboard: dict[str, Any], queries: list[tuple[str, MetricQuery]]
-) -> Iterator[Finding]:
+) -> Iterator[AssetMistake]:
     listed = dashboard.get("template_variables")
     declared = {f"${item.get('name')}" for item in listed} if isinstance(listed, list) else set()
     for title, query in queries:
         for part in query.filters:
             if part.startswith("$") and part not in declared:
-                yield Finding(FILE, f'widget "{title}"', f"{part} is not a template variable")
+                yield AssetMistake(FILE, f'widget "{title}"', f"{part} is not a template variable")
     used = {part for _, query in queries for part in query.filters}
     for variable in sorted(declared - used):
-        yield Finding(FILE, "template_variables", f"no query uses {variable}")
+        yield AssetMistake(FILE, "template_variables", f"no query uses {variable}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dispatcher.telemetry.datadog_assets.bundle import PIPELINE, SERVICE_CHECKS
-from dispatcher.telemetry.datadog_assets.findings import Finding
+from dispatcher.telemetry.datadog_assets.mistakes import AssetMistake
 from dispatcher.telemetry.datadog_assets.official_models import LOGS_PIPELINE, model_mistakes
 
 _CHECK = {"check": "dispatcher.can_send", "statuses": ["ok", "warning", "critical"]}
@@ -39,28 +39,28 @@ def _rename(key: str) -> str:
     )
 
 
-def pipeline_findings(pipeline: Any) -> Iterator[Finding]:
+def pipeline_findings(pipeline: Any) -> Iterator[AssetMistake]:
     """Yield what is wrong with the log pipeline."""
     if not isinstance(pipeline, dict) or not isinstance(pipeline.get("pipeline"), dict):
-        yield Finding(PIPELINE, "", 'it needs an object "pipeline"')
+        yield AssetMistake(PIPELINE, "", 'it needs an object "pipeline"')
         return
     for place, what in model_mistakes(LOGS_PIPELINE, pipeline_payload(pipeline)):
-        yield Finding(PIPELINE, f"pipeline.{place}", what)
+        yield AssetMistake(PIPELINE, f"pipeline.{place}", what)
 
 
-def saved_view_findings(views: Mapping[str, Any]) -> Iterator[Finding]:
+def saved_view_findings(views: Mapping[str, Any]) -> Iterator[AssetMistake]:
     """Yield what is wrong with the saved views."""
     for name, view in views.items():
         fields = view.keys() if isinstance(view, dict) else set()
         for field in sorted(_VIEW_FIELDS ^ fields):
             what = "the field is not known" if field in fields else "the field is missing"
-            yield Finding(f"assets/saved_views/{name}.json", field, what)
+            yield AssetMistake(f"assets/saved_views/{name}.json", field, what)
 
 
-def service_check_findings(checks: Any) -> Iterator[Finding]:
+def service_check_findings(checks: Any) -> Iterator[AssetMistake]:
     """Yield what is wrong with the list of service checks."""
     found = (
         [check for check in checks if isinstance(check, dict)] if isinstance(checks, list) else []
     )
     if [{field: check.get(field) for field in _CHECK} for check in found] != [_CHECK]:
-        yield Finding(SERVICE_CHECKS, "", f"it must describe the one service check: {_CHECK}")
+        yield AssetMistake(SERVICE_CHECKS, "", f"it must describe the one service check: {_CHECK}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dispatcher.telemetry.datadog_assets.bundle import METADATA
-from dispatcher.telemetry.datadog_assets.findings import Finding
+from dispatcher.telemetry.datadog_assets.mistakes import AssetMistake
 from dispatcher.telemetry.datadog_assets.official_models import (
     METRIC_METADATA,
     TAG_CONFIGURATION,
@@ -17,9 +17,11 @@ _ORIENTATIONS = frozenset({"-1", "0", "1"})
 
 
 def metric_type(name: str) -> str:
-    """Return Datadog's type of a metric of the catalog."""
-    if name in DISTRIBUTIONS:
-        return "distribution"
+    """Return the type of a metric of the catalog, as metadata.csv has it.
+
+    Datadog's format of the file knows no distributions: its own integrations list them as gauges,
+    and its validation refuses another word.
+    """
     return "count" if name in COUNTS else "gauge"
 
 
@@ -37,17 +39,17 @@ def metadata_payload(row: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def metadata_findings(rows: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
+def metadata_findings(rows: Sequence[Mapping[str, str]]) -> Iterator[AssetMistake]:
     """Yield what is wrong with metadata.csv."""
     names = [row["metric_name"] for row in rows]
     for number, row in enumerate(rows, 2):
         for what in _row_mistakes(row):
-            yield Finding(METADATA, f"line {number}", what)
+            yield AssetMistake(METADATA, f"line {number}", what)
     if names != sorted(set(names)):
-        yield Finding(METADATA, "", "the lines must be sorted by metric_name, each name once")
+        yield AssetMistake(METADATA, "", "the lines must be sorted by metric_name, each name once")
     for name in METRICS:
         if f"{PREFIX}.{name}" not in names:
-            yield Finding(METADATA, "", f'the metric "{PREFIX}.{name}" is missing')
+            yield AssetMistake(METADATA, "", f'the metric "{PREFIX}.{name}" is missing')
 
 
 def _row_mistakes(row: Mapping[str, str]) -> Iterator[str]:
@@ -65,17 +67,17 @@ def _row_mistakes(row: Mapping[str, str]) -> Iterator[str]:
     yield from (what for _, what in model_mistakes(METRIC_METADATA, metadata_payload(row)))
 
 
-def percentile_findings(percentiles: Mapping[str, Any]) -> Iterator[Finding]:
+def percentile_findings(percentiles: Mapping[str, Any]) -> Iterator[AssetMistake]:
     """Yield what is wrong with the tag configurations of the distributions."""
     for name, payload in percentiles.items():
         file = f"percentiles/{name}.json"
         for place, what in model_mistakes(TAG_CONFIGURATION, payload):
-            yield Finding(file, place, what)
+            yield AssetMistake(file, place, what)
         data = payload.get("data") if isinstance(payload, dict) else None
         if not isinstance(data, dict) or data.get("id") != name:
-            yield Finding(file, "data.id", f'it must be "{name}", the name of the file')
+            yield AssetMistake(file, "data.id", f'it must be "{name}", the name of the file')
         if name.removeprefix(f"{PREFIX}.") not in DISTRIBUTIONS:
-            yield Finding(file, "", "the catalog has no such distribution")
+            yield AssetMistake(file, "", "the catalog has no such distribution")
     for name in DISTRIBUTIONS:
         if f"{PREFIX}.{name}" not in percentiles:
-            yield Finding("percentiles", "", f'the distribution "{PREFIX}.{name}" is missing')
+            yield AssetMistake("percentiles", "", f'the distribution "{PREFIX}.{name}" is missing')

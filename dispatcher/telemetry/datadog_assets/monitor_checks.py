@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dispatcher.domain.condition import Cause
-from dispatcher.telemetry.datadog_assets.findings import Finding
 from dispatcher.telemetry.datadog_assets.metric_checks import query_mistakes
+from dispatcher.telemetry.datadog_assets.mistakes import AssetMistake
 from dispatcher.telemetry.datadog_assets.official_models import MONITOR, model_mistakes
 from dispatcher.telemetry.datadog_assets.queries import (
+    MetricQueryError,
     MonitorQuery,
-    QueryError,
     parse_monitor_query,
 )
 from dispatcher.telemetry.datadog_assets.variables import NAMES, used_variables
@@ -25,7 +25,11 @@ WITHOUT_MONITOR: Mapping[Cause, str] = {
 """Causes that no monitor reports, and why."""
 
 GROUPS = frozenset({"env", "service", "campaign"})
-"""What every monitor is grouped by, so that its text can say whose fault it is."""
+"""What every monitor is grouped by, so that its text can say which campaign it is."""
+
+WITHOUT_CAMPAIGN = frozenset({"exit_configuration"})
+"""Monitors of what happens before the campaign is known: a series without a tag that a monitor
+groups by does not reach it."""
 
 _FIELDS = frozenset({"version", "created_at", "last_updated_at", "title", "description", "tags", "definition"})  # fmt: skip # noqa: E501 - one set
 _LONGEST_TITLE = 80
@@ -38,7 +42,7 @@ _TAG = re.compile(r"\{\{(\w+)\.name\}\}")
 
 def monitor_findings(
     monitors: Mapping[str, Any], anchors: frozenset[str] | None
-) -> Iterator[Finding]:
+) -> Iterator[AssetMistake]:
     """Yield what is wrong with the monitors, by the name of their files.
 
     ``anchors`` are those of the runbook; None if there is no runbook to compare with.
@@ -46,11 +50,11 @@ def monitor_findings(
     for name, monitor in monitors.items():
         file = f"monitors/{name}.json"
         for place, what in _monitor_mistakes(name, monitor, anchors):
-            yield Finding(file, place, what)
+            yield AssetMistake(file, place, what)
     for cause in Cause:
         if (cause in monitors) == (cause in WITHOUT_MONITOR):
             what = "has a monitor, and must have none" if cause in monitors else "has no monitor"
-            yield Finding("monitors", "", f'the cause "{cause}" {what}')
+            yield AssetMistake("monitors", "", f'the cause "{cause}" {what}')
 
 
 def _monitor_mistakes(
@@ -65,7 +69,7 @@ def _monitor_mistakes(
         yield f"definition.{place}" if place else "definition", what
     try:
         query = parse_monitor_query(str(definition.get("query", "")))
-    except QueryError as error:
+    except MetricQueryError as error:
         yield "definition.query", str(error)
         return
     yield from _query_mistakes(name, query)
@@ -91,11 +95,15 @@ def _query_mistakes(name: str, query: MonitorQuery) -> Iterator[tuple[str, str]]
     for metric in query.metrics:
         for what in query_mistakes(metric):
             yield "definition.query", what
-        if missing := sorted(GROUPS - {*metric.by}):
+        if missing := sorted(_groups(name) - {*metric.by}):
             yield "definition.query", f"it must be grouped by {', '.join(missing)}, too"
         for part in metric.filters:
             if part.startswith("cause:") and part != f"cause:{name}":
                 yield "definition.query", f'the file is named "{name}", the query has "{part}"'
+
+
+def _groups(name: str) -> frozenset[str]:
+    return GROUPS - {"campaign"} if name in WITHOUT_CAMPAIGN else GROUPS
 
 
 def _threshold_mistakes(

@@ -19,7 +19,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AssetStep:
     """One asset, and the request that makes Datadog have it as in the file."""
 
     kind: str
@@ -42,8 +42,13 @@ class Step:
 
 
 def compare(
-    step: Step, present: Mapping[str, Any] | None, *, create: str, update: str, method: str = "PUT"
-) -> Step:
+    step: AssetStep,
+    present: Mapping[str, Any] | None,
+    *,
+    create: str,
+    update: str,
+    method: str = "PUT",
+) -> AssetStep:
     """Return the step with its action and request.
 
     ``create`` and ``update`` are the paths of the requests; ``method`` is the one of an update.
@@ -56,23 +61,23 @@ def compare(
 
 
 def _with(
-    step: Step,
+    step: AssetStep,
     action: Action,
     method: str,
     path: str,
     changed: Sequence[str] = (),
     present: Mapping[str, Any] | None = None,
-) -> Step:
-    return Step(step.kind, step.name, action, method, path, step.payload, changed, present)
+) -> AssetStep:
+    return AssetStep(step.kind, step.name, action, method, path, step.payload, changed, present)
 
 
-def count_actions(steps: Sequence[Step]) -> dict[Action, int]:
+def count_actions(steps: Sequence[AssetStep]) -> dict[Action, int]:
     """Return how many steps there are of each action, without those of which there is none."""
     numbers = {action: sum(step.action is action for step in steps) for action in Action}
     return {action: number for action, number in numbers.items() if number}
 
 
-def count_changes(plans: Mapping[str, Sequence[Step]]) -> int:
+def count_changes(plans: Mapping[str, Sequence[AssetStep]]) -> int:
     """Return how many assets the plans create or update."""
     steps = (step for planned in plans.values() for step in planned)
     return sum(step.action in {Action.CREATE, Action.UPDATE} for step in steps)

@@ -8,7 +8,7 @@ from dispatcher.telemetry.datadog_assets.api import DatadogApi, DatadogApiError
 from dispatcher.telemetry.datadog_assets.bundle import Bundle
 from dispatcher.telemetry.datadog_assets.log_checks import pipeline_payload
 from dispatcher.telemetry.datadog_assets.metadata_checks import metadata_payload
-from dispatcher.telemetry.datadog_assets.plan import Action, Step, compare
+from dispatcher.telemetry.datadog_assets.plan import Action, AssetStep, compare
 from dispatcher.telemetry.datadog_assets.rendering import (
     MANAGED,
     NAME_TAG,
@@ -26,7 +26,7 @@ MONITORS = "/api/v1/monitor"
 DASHBOARDS = "/api/v1/dashboard"
 PIPELINES = "/api/v1/logs/config/pipelines"
 
-Plans = Mapping[str, Sequence[Step]]
+Plans = Mapping[str, Sequence[AssetStep]]
 """The steps of each kind of assets, in the order in which they are applied."""
 
 _PAGE = 500
@@ -51,14 +51,14 @@ class Planner:
         """
         dashboard = self.dashboard_step() if {"dashboard", "monitors"} & {*kinds} else None
         link = self.dashboard_url(dashboard.present if dashboard else None)
-        found: dict[str, Sequence[Step]] = {}
+        found: dict[str, Sequence[AssetStep]] = {}
         for kind in (kind for kind in KINDS if kind in kinds):
             say(f"Reading from Datadog: {kind}")
             known = kind == "dashboard" and dashboard
             found[kind] = [dashboard] if known and dashboard else list(self.plan(kind, link))
         return found
 
-    def plan(self, kind: str, dashboard_url: str = "") -> Iterator[Step]:
+    def plan(self, kind: str, dashboard_url: str = "") -> Iterator[AssetStep]:
         """Yield the steps of one kind of assets.
 
         Raises:
@@ -76,7 +76,7 @@ class Planner:
         else:
             yield from self._percentile_steps()
 
-    def dashboard_step(self) -> Step:
+    def dashboard_step(self) -> AssetStep:
         """Return the step of the dashboard.
 
         Raises:
@@ -90,7 +90,7 @@ class Planner:
         found = _single(own, "dashboard", payload["title"])
         present = self.api.request("GET", f"{DASHBOARDS}/{found['id']}") if found else None
         path = f"{DASHBOARDS}/{found['id']}" if found else ""
-        step = Step("dashboard", payload["title"], Action.KEEP, payload=payload)
+        step = AssetStep("dashboard", payload["title"], Action.KEEP, payload=payload)
         return compare(step, present, create=DASHBOARDS, update=path)
 
     def dashboard_url(self, dashboard: Mapping[str, Any] | None) -> str:
@@ -105,7 +105,7 @@ class Planner:
             if name not in self.bundle.monitors:
                 yield from (f"{monitor['name']} (id {monitor['id']})" for monitor in monitors)
 
-    def _monitor_steps(self, dashboard_url: str) -> Iterator[Step]:
+    def _monitor_steps(self, dashboard_url: str) -> Iterator[AssetStep]:
         own = self._own_monitors()
         for name, monitor in self.bundle.monitors.items():
             payload = render_monitor(name, monitor, self.choices, dashboard_url)
@@ -113,7 +113,7 @@ class Planner:
             if present and {present.get("type"), payload.get("type")} <= _SAME_TYPES:
                 present = {**present, "type": payload["type"]}
             path = f"{MONITORS}/{present['id']}" if present else ""
-            step = Step("monitor", name, Action.KEEP, payload=payload)
+            step = AssetStep("monitor", name, Action.KEEP, payload=payload)
             yield compare(step, present, create=MONITORS, update=path)
 
     def _own_monitors(self) -> dict[str, list[Mapping[str, Any]]]:
@@ -134,7 +134,7 @@ class Planner:
             if len(listed) < _PAGE:
                 return
 
-    def _pipeline_step(self) -> Step:
+    def _pipeline_step(self) -> AssetStep:
         payload = pipeline_payload(self.bundle.pipeline)
         listed = self.api.request("GET", PIPELINES)
         own = [
@@ -144,20 +144,20 @@ class Planner:
         ]
         present = _single(own, "log pipeline", payload["name"])
         path = f"{PIPELINES}/{present['id']}" if present else ""
-        step = Step("log pipeline", payload["name"], Action.KEEP, payload=payload)
+        step = AssetStep("log pipeline", payload["name"], Action.KEEP, payload=payload)
         return compare(step, present, create=PIPELINES, update=path)
 
-    def _metadata_steps(self) -> Iterator[Step]:
+    def _metadata_steps(self) -> Iterator[AssetStep]:
         for row in self.bundle.metadata:
             name = row["metric_name"]
-            step = Step("metadata", name, Action.WAIT, payload=metadata_payload(row))
+            step = AssetStep("metadata", name, Action.WAIT, payload=metadata_payload(row))
             path = f"/api/v1/metrics/{name}"
             present = self.api.find(path)
             yield step if present is None else compare(step, present, create=path, update=path)
 
-    def _percentile_steps(self) -> Iterator[Step]:
+    def _percentile_steps(self) -> Iterator[AssetStep]:
         for name, payload in self.bundle.percentiles.items():
-            step = Step("percentiles", name, Action.WAIT, payload=payload)
+            step = AssetStep("percentiles", name, Action.WAIT, payload=payload)
             if self.api.find(f"/api/v1/metrics/{name}") is None:
                 yield step
                 continue

@@ -23,7 +23,7 @@ _MONITOR = re.compile(
 )
 
 
-class QueryError(ValueError):
+class MetricQueryError(ValueError):
     """A query does not have a form that is known here."""
 
 
@@ -76,17 +76,17 @@ def parse_monitor_query(text: str) -> MonitorQuery:
     """Return the parts of a monitor's query.
 
     Raises:
-        QueryError: the query has another form.
+        MetricQueryError: the query has another form.
 
     """
     found = _MONITOR.fullmatch(text.strip())
     if found is None:
-        raise QueryError("the form is AGGREGATOR(last_WINDOW):QUERY OPERATOR NUMBER")
+        raise MetricQueryError("the form is AGGREGATOR(last_WINDOW):QUERY OPERATOR NUMBER")
     metrics = tuple(metric_queries(found["rest"]))
     if not metrics:
-        raise QueryError("it has no AGGREGATOR:METRIC{FILTER}")
+        raise MetricQueryError("it has no AGGREGATOR:METRIC{FILTER}")
     if found["aggregator"] not in TIME_AGGREGATORS:
-        raise QueryError(f'the aggregator "{found["aggregator"]}" does not exist')
+        raise MetricQueryError(f'the aggregator "{found["aggregator"]}" does not exist')
     return MonitorQuery(
         aggregator=found["aggregator"],
         window=found["window"],

@@ -7,7 +7,6 @@ from pathlib import Path
 import dispatcher
 from dispatcher.telemetry.datadog_assets.bundle import AssetsError, Bundle
 from dispatcher.telemetry.datadog_assets.dashboard_checks import dashboard_findings
-from dispatcher.telemetry.datadog_assets.findings import Finding
 from dispatcher.telemetry.datadog_assets.log_checks import (
     pipeline_findings,
     saved_view_findings,
@@ -17,6 +16,7 @@ from dispatcher.telemetry.datadog_assets.metadata_checks import (
     metadata_findings,
     percentile_findings,
 )
+from dispatcher.telemetry.datadog_assets.mistakes import AssetMistake
 from dispatcher.telemetry.datadog_assets.monitor_checks import monitor_findings
 
 RUNBOOK = Path(dispatcher.__file__).parents[1] / "docs" / "runbook.md"
@@ -25,7 +25,7 @@ RUNBOOK = Path(dispatcher.__file__).parents[1] / "docs" / "runbook.md"
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 
 
-def validate(bundle: Bundle, runbook: Path | None = None) -> Iterator[Finding]:
+def validate(bundle: Bundle, runbook: Path | None = None) -> Iterator[AssetMistake]:
     """Yield what is wrong with the assets.
 
     ``runbook`` is the file whose anchors the monitors link to; by default the one of a clone.

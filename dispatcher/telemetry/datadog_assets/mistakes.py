@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AssetMistake:
     """One mistake: the file, the place in it (empty: the whole file), and what is wrong."""
 
     file: str
