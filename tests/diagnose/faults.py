@@ -159,7 +159,7 @@ PLATFORM = (
     World(
         "sends_in_doubt", "one send in five gets no answer", 240,
         monitor="doubts_pending", cause="doubts_pending", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
-        scenario=BASE + "[analytics]\nlag_seconds = 600\n", contacts=250,
+        scenario=BASE + "[analytics]\nlag_seconds = 600\n", contacts=1500,
         actions=(
             at(_BEGIN, "control", path="faults",
                faults=[_fault("reset_after", _SENDS, nth=list(range(1, 400, 10)))]),
@@ -200,12 +200,12 @@ MACHINE = (
     World(
         "disk_filling", "another program fills the ledger's disk", 200,
         monitor="ledger_disk", cause="ledger_disk", within=_AT_ONCE, fault_at=_BEGIN,
-        small_disk=64, actions=(at(_BEGIN, "fill_disk", leave=12),),
+        small_disk=256, actions=(at(_BEGIN, "fill_disk", leave=60),),
     ),
     World(
         "disk_full", "the ledger's disk is full: exit code 4", 120,
         monitor="exit_ledger", within=_AT_ONCE, fault_at=_BEGIN,
-        also=_NOT_STARTED_AGAIN | {"ledger_disk"}, silence=900, small_disk=64, contacts=4000,
+        also=_NOT_STARTED_AGAIN | {"ledger_disk"}, silence=900, small_disk=256, contacts=4000,
         actions=(at(_BEGIN, "fill_disk", leave=0),),
     ),
     World(

@@ -85,8 +85,8 @@ class Receiver:
     def events(self) -> list[str]:
         """Every line of an event that arrived."""
         return [line for line in self.text.splitlines() if line.startswith("_e{")]
-        """Every metric that arrived."""
-        """The lines of every event that arrived."""
+
+    @property
     def checks(self) -> list[str]:
         """The lines of every service check that arrived."""
         return [line for line in self.text.splitlines() if line.startswith("_sc|")]
