@@ -6,9 +6,9 @@ from dispatcher.domain.condition import Cause, EvidenceValue, Finding
 from dispatcher.domain.condition_facts import Facts
 
 MEBIBYTE = 2**20
-LEAST_FREE = 16 * MEBIBYTE
-"""Below it the database's write-ahead log, which grows to several MiB between two checkpoints, may
-fill the disk, whatever is left to do."""
+LEAST_FREE = 64 * MEBIBYTE
+"""Below it the database's write-ahead log may fill the disk, whatever is left to do: it grows to 32
+MiB between two checkpoints, and stays as large."""
 BYTES_PER_CONTACT = 2048
 """What a contact may still add to the ledger: its history, its lineage, and pages that are not
 full."""
