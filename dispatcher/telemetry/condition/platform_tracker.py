@@ -83,11 +83,11 @@ class PlatformTracker(HandlerSink):
         self._tokens.push(self._token_counts, now)
         self._counts.clear()
         self._token_counts.clear()
-        outages = [streak.describe(now) for streak in (self._any, self._sends)]
+        outages = filter(None, (self._any.describe(now), self._sends.describe(now)))
         return PlatformFacts(
             clients=self._clients,
             halts=self._halts.take(now),
-            outage=next(filter(None, outages), None),
+            outage=max(outages, key=lambda outage: outage.seconds, default=None),
             answers=self._answer_counts(),
             tokens=self._token_facts(),
             refusal=self._refusal,
