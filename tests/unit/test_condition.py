@@ -121,7 +121,7 @@ NOT_SHOWN = {
     "a few sends in doubt": Facts(contacts={("in_doubt", ""): 9}),
     "others for one window": Facts(pressures=(QuotaPressure(QuotaUse(300, 150, 140), 60.0),)),
     "a small disk with room for what is left": Facts(
-        ledger=LedgerState(4 * MIB, 40 * MIB), backlog=1000
+        ledger=LedgerState(4 * MIB, 90 * MIB), backlog=1000
     ),
     "a ledger that grows at its start": Facts(
         ledger=replace(LEDGER, free=100 * MIB), disk=DiskTrend(30.0, MIB, MIB)
@@ -193,7 +193,7 @@ def test_a_disk_that_others_fill_is_foreseen():
 
 def test_the_contacts_that_are_left_need_room():
     """The same disk has room for a thousand contacts, and not for a million."""
-    small = LedgerState(4 * MIB, 60 * MIB)
+    small = LedgerState(4 * MIB, 90 * MIB)
     assert judge(Facts(ledger=small, backlog=1_000)).cause is Cause.OK
     assert judge(Facts(ledger=small, backlog=1_000_000)).cause is Cause.LEDGER_DISK
     assert ledger_rules.bytes_needed(Facts()) == ledger_rules.LEAST_FREE
