@@ -31,11 +31,6 @@ AUTHORITY = (
         scenario=BASE + f"[token]\ngranted = {_READ_ONLY}\n",
     ),
     World(
-        "no_environment", "the same, and nobody has set DD_ENV", 150,
-        monitor="scope_missing", cause="scope_missing", within=_AT_ONCE,
-        scenario=BASE + f"[token]\ngranted = {_READ_ONLY}\n", environment={"DD_ENV": ""},
-    ),
-    World(
         "scope_revoked", "the write scope is revoked: 403", 170,
         monitor="scope_missing", cause="scope_missing", within=_AT_ONCE, fault_at=_BEGIN,
         actions=(at(_BEGIN, "control", path="scopes", granted=_READ_ONLY),),
@@ -47,10 +42,15 @@ AUTHORITY = (
         actions=(at(_BEGIN, "control", path="scopes", granted=_READ_ONLY, mask=True),),
     ),
     World(
-        "unauthorized", "the platform answers 401 to every send", 170,
-        monitor="unauthorized", cause="unauthorized", within=_AT_ONCE, fault_at=_BEGIN,
-        scenario=BASE + "[token]\nunauthorized = true\n",
+        "scope_revoked_401", "the write scope is revoked: 401, which a new token explains", 170,
+        monitor="scope_missing", cause="scope_missing", within=_AT_ONCE, fault_at=_BEGIN,
+        also=frozenset({"unauthorized"}), scenario=BASE + "[token]\nunauthorized = true\n",
         actions=(at(_BEGIN, "control", path="scopes", granted=_READ_ONLY),),
+    ),
+    World(
+        "unauthorized", "the platform answers 401 although the token is new and has the scopes",
+        150, monitor="unauthorized", cause="unauthorized", within=_AT_ONCE,
+        scenario=BASE + "[token]\nexpires_in = 3600\nlives = 0.001\n",
     ),
     World(
         "permission_missing", "the permission to send is taken away", 170,
@@ -183,6 +183,11 @@ MACHINE = (
         "agent_dead", "the agent dies and does not come back", 60,
         monitor="heartbeat", within=10 * 60 + 90, fault_at=_BEGIN, silence=900,
         actions=(at(_BEGIN, "stop_agent"),),
+    ),
+    World(
+        "agent_restarted", "the agent is away for half a minute: values of gauges are lost", 150,
+        monitor="telemetry_lossy", cause="telemetry_lossy", within=_AT_ONCE, fault_at=_BEGIN,
+        actions=(at(_BEGIN, "stop_agent"), at(_BEGIN + 30, "start_agent")),
     ),
     World(
         "daemon_killed", "the daemon is killed and nothing starts it again", 40,

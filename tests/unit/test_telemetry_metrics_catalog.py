@@ -18,7 +18,9 @@ def test_every_count_starts_with_a_zero():
     assert {reason for reasons in OUTCOMES.values() for reason in reasons} == set(Reason)
 
 
-@given(st.text().filter(lambda text: not re.fullmatch(r"[a-z][a-z_]{0,31}|[1-5]\d\d|[0-9]{1,2}", text)))
+@given(
+    st.text().filter(lambda text: not re.fullmatch(r"[a-z][a-z_]{0,31}|[1-5]\d\d|[0-9]{1,2}", text))
+)
 def test_only_words_and_statuses_become_tags(text):
     """A value that somebody made up becomes ``other``."""
     assert format_tags(("api.requests", Step.CHECK, text)) == ["endpoint:check", "status:other"]
