@@ -10,7 +10,7 @@ from tests.diagnose.world import World
 from tests.support.scripted import GOOD, TIMEOUT, refused
 
 HOUR = 3600.0
-NIGHT = 10 * HOUR
+NIGHT = 3 * HOUR
 _MINUTE = 60.0
 _BEGIN = 60.0
 _CONTACTS = 150
@@ -90,7 +90,7 @@ LONG = (
         "hour", "an hour at 300 requests a minute (virtual time)", lambda: _stream(60), HOUR
     ),
     _healthy(
-        "night", "a watched folder without new files over night (virtual time)",
+        "night", "a watched folder without new files for three hours (virtual time)",
         lambda: _stream(5), NIGHT, gauge_seconds=10.0,
     ),
 )  # fmt: skip
