@@ -7,10 +7,15 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.events import Gauges
+from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import HaltReason, Status, Step
+from dispatcher.domain.wait_counts import OTHER
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import SourceError
 from tests.support.campaigns import CampaignsFixture, people
+from tests.support.engine import EngineFixture
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.scripted import GOOD, NOT_ENDED
 from tests.support.virtual import START, in_virtual_time, until
 
 
@@ -231,3 +236,23 @@ async def test_gauges_are_the_campaigns_own():
     assert {(gauges.pace, gauges.quota_used) for gauges in last.values()} == {(100.0, 0.5)}
     most = max(gauges.in_flight for gauges in run.events["a"].of_type(Gauges))
     assert 0 < most <= 4
+
+
+@in_virtual_time
+async def test_sessions_that_an_earlier_run_waited_for_keep_their_reason():
+    """They are put off while other contacts are ready, and are not taken for unknown."""
+    ledger = MemoryLedger()
+    for contact in people("old", 400):
+        ledger.put(contact, progress=Progress(not_ended_since=START))
+    engine = EngineFixture(lambda r: NOT_ENDED if r.conversation_id[:3] == "old" else GOOD[r.step])
+    run = CampaignsFixture(engine=engine).add("a", people("new", 400), ledger=ledger)
+    running = asyncio.create_task(run.pipeline(gauge_seconds=0.1).run())
+    await asyncio.sleep(3.0)
+    run.stream.stop()
+    await running
+    waiting = [
+        {reason: n for (state, reason), n in tick.contacts.items() if state == "waiting"}
+        for tick in run.events["a"].of_type(Gauges)
+    ]
+    assert max(one.get("not_ended", 0) for one in waiting) > 30
+    assert not any(OTHER in one for one in waiting)
