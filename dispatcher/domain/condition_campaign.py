@@ -150,10 +150,13 @@ def _source(facts: Facts) -> Iterator[Finding]:
         return
     age = facts.seconds if source.age is None else source.age
     rows: dict[str, EvidenceValue] = {"rows": source.rows, "source_age_seconds": round(age, 1)}
-    if source.waits_for:
-        words = f"the source has a part that cannot be read: {source.waits_for}"
-        yield Finding(Cause.SOURCE_STALLED, words, {**rows, "detail": source.waits_for})
-    if facts.oldest_due > 0 or facts.in_flight or source.waits_for:
+    waits_for = source.waits_for
+    if not source.watched and age <= facts.expected_every:
+        waits_for = ""  # a pipe: it is known that rows come seldom
+    if waits_for:
+        words = f"the source has a part that cannot be read: {waits_for}"
+        yield Finding(Cause.SOURCE_STALLED, words, {**rows, "detail": waits_for})
+    if facts.oldest_due > 0 or facts.in_flight or waits_for:
         return  # rows are read when their contacts can be worked on
     last = f"its last row came {age:.0f} s ago" if source.rows else f"it had no row for {age:.0f} s"
     if source.ended:

@@ -22,7 +22,7 @@ CONFIRM_SECONDS: Mapping[Cause, float] = {
     # A retry loop begins with conflicts.
     Cause.SESSIONS_CLOSING: 30.0,
     # A file that is being written, or a share that is mounted again.
-    Cause.SOURCE_STALLED: 30.0,
+    Cause.SOURCE_STALLED: 60.0,
     # One slow commit is a checkpoint.
     Cause.LEDGER_SLOW: 30.0,
     # The states between two batches of the source, or two contacts.

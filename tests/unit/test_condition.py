@@ -169,6 +169,10 @@ def test_what_is_no_cause(name):
             Cause.SOURCE_STALLED,
         ),
         (
+            Facts(source=SourceState(age=40.0, waits_for="asked"), expected_every=300.0),
+            Cause.SOURCE_IDLE,
+        ),
+        (
             Facts(source=SourceState(age=9999.0), halts=(HaltFact(HaltReason.PAUSED, 9.0),)),
             Cause.PAUSED,
         ),

@@ -34,6 +34,8 @@ TIMES_USUAL = 5.0
 YOUNG_TOKEN = 600.0
 """Seconds: tokens are valid for hours; one that is refused sooner was ended by somebody."""
 
+_ANALYTICS = frozenset(step for step in Step if step.reads_analytics)
+
 CAMPAIGN_HALTS = frozenset({HaltReason.PAUSED, HaltReason.SUSPICIOUS, HaltReason.FAILURES})
 """Halts that concern one campaign."""
 
@@ -41,7 +43,7 @@ CAMPAIGN_HALTS = frozenset({HaltReason.PAUSED, HaltReason.SUSPICIOUS, HaltReason
 class PlatformTracker(HandlerSink):
     """Follows what all campaigns of a run share; ``clients`` are the aliases if there are several.
 
-    A good answer costs an addition: no clock is read, and sums are made when facts are taken.
+    A good answer costs little: no clock is read, and sums are made when facts are taken.
     """
 
     def __init__(self, monotonic: Callable[[], float], clients: Sequence[str] = ()) -> None:
@@ -50,8 +52,9 @@ class PlatformTracker(HandlerSink):
         self._halts = HaltTimes(monotonic)
         self._any = BadStreak(monotonic)
         self._sends = BadStreak(monotonic, sends_only=True)
-        self._good = 0
-        self._seconds = 0.0
+        self._good: list[float] = []
+        self._take_good = self._good.append
+        self._after_bad = False
         self._counts: Counter[str] = Counter()
         self._token_counts: Counter[str] = Counter()
         self._answers = RollingSums(ANSWER_SECONDS)
@@ -77,8 +80,8 @@ class PlatformTracker(HandlerSink):
     def facts(self, now: float) -> PlatformFacts:
         """Return the facts at a moment of the clock, at each evaluation of any campaign."""
         self._learn_usual(now)
-        self._counts["good"] += self._good
-        self._good = 0
+        self._counts["good"] += len(self._good)
+        self._good.clear()
         self._answers.push(self._counts, now)
         self._tokens.push(self._token_counts, now)
         self._counts.clear()
@@ -95,22 +98,20 @@ class PlatformTracker(HandlerSink):
         )
 
     def _answered(self, event: Answered) -> None:
-        step = event.step
-        if step is Step.LOOK_BACK or step is Step.CHECK_MANY:
-            return  # analytics: they show nothing about state checks and sends
-        if event.failed or event.seconds > self._slow_from:
+        seconds = event.seconds
+        if event.failed or self._after_bad or seconds > self._slow_from or event.step in _ANALYTICS:
             self._unusual(event)
-            return
-        self._good += 1
-        self._seconds += event.seconds
-        if self._any.answers:
-            self._end_streak(self._any)
-        if self._sends.answers and step is not Step.CHECK:
-            self._end_streak(self._sends)
+        else:
+            self._take_good(seconds)
 
     def _unusual(self, event: Answered) -> None:
-        """Count an answer that is slow, a refusal, a server error, or did not come."""
+        """Count an answer that is slow, a refusal, a server error, or did not come.
+
+        Also any answer after a bad one. Analytics show nothing about state checks and sends.
+        """
         status, is_send = event.status, event.step.is_send
+        if event.step in _ANALYTICS:
+            return
         if status == "401":
             self._unauthorized(event)
         if status == NoAnswerCause.TIMEOUT:
@@ -118,12 +119,12 @@ class PlatformTracker(HandlerSink):
         elif not status.isdecimal() or status[0] == "5":
             self._bad(event, "errors")
         else:
-            self._good += 1
-            self._seconds += event.seconds
+            self._take_good(event.seconds)
             self._counts["slow"] += event.seconds > self._slow_from
             self._end_streak(self._any)
             if is_send:
                 self._end_streak(self._sends)
+        self._after_bad = bool(self._any.answers or self._sends.answers)
 
     def _bad(self, event: Answered, name: str) -> None:
         self._counts[name] += 1
@@ -142,6 +143,7 @@ class PlatformTracker(HandlerSink):
     def _forget(self) -> None:
         self._answers.clear()
         self._counts.clear()
+        self._good.clear()
 
     def _unauthorized(self, event: Answered) -> None:
         """Count a token that is refused although it is young, once for each token."""
@@ -199,8 +201,7 @@ class PlatformTracker(HandlerSink):
         A minute in which too many were slow shows what is not usual.
         """
         began, good, seconds = self._minute
-        good, seconds = good + self._good + self._counts["good"], seconds + self._seconds
-        self._seconds = 0.0
+        good, seconds = good + len(self._good), seconds + sum(self._good)
         if now - began < ANSWER_SECONDS:
             self._minute = began, good, seconds
             return
