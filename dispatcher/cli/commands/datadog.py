@@ -36,7 +36,7 @@ class DatadogUsageError(DispatcherError):
 def _tag_value(_ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value and not _TAG_VALUE.fullmatch(value):
         raise click.BadParameter(
-            "a value of a tag has lower-case letters, digits and _ . / : - only, as Datadog stores it",
+            "a value of a tag has only lower-case letters, digits and _ . / : - in Datadog",
             param=param,
         )
     return value
