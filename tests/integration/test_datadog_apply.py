@@ -99,6 +99,14 @@ async def test_a_set_of_an_environment_leaves_the_others_alone(datadog):
     assert dashboard["template_variables"][0]["defaults"] == ["staging"]
 
 
+async def test_a_filter_that_is_no_value_of_a_tag(datadog):
+    """It would end the filter of a query, or never match what Datadog has stored."""
+    for value in ("live}", "a,b", "Production"):
+        result = await apply(datadog, "--yes", "--env", value)
+        assert result.exit_code == 2
+        assert "lower-case letters" in result.output
+
+
 @pytest.mark.parametrize(
     ("env", "code", "words"),
     [

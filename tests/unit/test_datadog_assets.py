@@ -280,6 +280,24 @@ def test_a_file_that_cannot_be_read(tmp_path, file, content, words):
         read_bundle(folder)
 
 
+@pytest.mark.parametrize("value", [None, [], {}, "x", 7])
+def test_any_json_in_the_place_of_an_asset_is_a_mistake_and_no_crash(value):
+    heartbeat = BUNDLE.monitors["heartbeat"]
+    for monitor in (
+        value,
+        {**heartbeat, "definition": {**heartbeat["definition"], "query": value}},
+    ):
+        assert list(monitor_findings({"heartbeat": monitor}, ANCHORS))
+    groups = [{"definition": {"type": "group", "layout_type": "ordered", "widgets": [value]}}]
+    for dashboard in (
+        value,
+        {**BUNDLE.dashboard, "widgets": groups, "template_variables": [value]},
+    ):
+        assert list(dashboard_findings(dashboard))
+    assert list(percentile_findings({"dispatcher.api.latency": value}))
+    assert list(pipeline_findings(value))
+
+
 def test_the_manifest_names_every_file():
     assets = json.loads((FOLDER / "manifest.json").read_text())["assets"]
     titles = {monitor["title"]: f"monitors/{n}.json" for n, monitor in BUNDLE.monitors.items()}

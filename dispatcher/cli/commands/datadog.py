@@ -1,6 +1,7 @@
 """``dispatcher datadog``: check the assets for Datadog, and create or update them there."""
 
 import os
+import re
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +23,7 @@ from dispatcher.telemetry.datadog_assets.rendering import Choices
 from dispatcher.telemetry.datadog_assets.sites import api_url, site_url
 from dispatcher.telemetry.datadog_assets.validation import validate as find_mistakes
 
+_TAG_VALUE = re.compile(r"[a-z0-9_./:-]+")
 FOLDER_ARGUMENT = click.Path(file_okay=False, path_type=Path)
 
 
@@ -29,6 +31,15 @@ class DatadogUsageError(DispatcherError):
     """A key or an answer is missing that `dispatcher datadog apply` needs."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+
+def _tag_value(_ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value and not _TAG_VALUE.fullmatch(value):
+        raise click.BadParameter(
+            "a value of a tag has only lower-case letters, digits and _ . / : - in Datadog",
+            param=param,
+        )
+    return value
 
 
 @click.group(cls=LazyGroup)  # which lists its commands in this order
@@ -70,8 +81,18 @@ def validate(folder: Path | None, *, runbook: Path | None) -> int:
 @click.option("--notify", default="", help='Handles for each monitor: "@pagerduty-x @slack-y".')
 @click.option("--runbook-url", default="docs/runbook.md", show_default=True, help="Your runbook.")
 @click.option("--dashboard-url", default="", help="Linked instead of the dashboard made here.")
-@click.option("--env", default="", help="Only this environment: a set of assets of its own.")
-@click.option("--service", default="", help="Only this service (DD_SERVICE): a set of its own.")
+@click.option(
+    "--env",
+    default="",
+    callback=_tag_value,
+    help="Only this environment: a set of assets of its own.",
+)
+@click.option(
+    "--service",
+    default="",
+    callback=_tag_value,
+    help="Only this service (DD_SERVICE): a set of its own.",
+)
 @click.option("--only", type=click.Choice(KINDS), multiple=True, help="Only these assets.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before changes are made.")
@@ -115,7 +136,9 @@ def apply(  # noqa: PLR0913 - one parameter for each option
             click.echo(f"no file has this monitor any more, delete it yourself: {name}")
         if dry_run or not count_changes(plans):
             return ExitCode.DONE
-        _ask(yes=yes)
+        if not (yes or _confirmed()):
+            click.echo("Nothing was changed.")
+            return ExitCode.DONE
         return _report(apply_plans(planner, plans, say))
 
 
@@ -150,12 +173,10 @@ def _show(plans: Plans) -> None:
         click.echo("To wait: Datadog knows a metric after the first run. Apply again after it.")
 
 
-def _ask(*, yes: bool) -> None:
-    if yes:
-        return
+def _confirmed() -> bool:
     if not sys.stdin.isatty():
         raise DatadogUsageError("nothing was changed: add --yes to apply the plan without asking")
-    click.confirm("Apply this plan?", abort=True)
+    return click.confirm("Apply this plan?")
 
 
 def _report(applied: Applied) -> int:

@@ -57,7 +57,10 @@ def _variable_findings(
     dashboard: dict[str, Any], queries: list[tuple[str, MetricQuery]]
 ) -> Iterator[AssetMistake]:
     listed = dashboard.get("template_variables")
-    declared = {f"${item.get('name')}" for item in listed} if isinstance(listed, list) else set()
+    variables = [
+        item for item in (listed if isinstance(listed, list) else ()) if isinstance(item, dict)
+    ]
+    declared = {f"${variable.get('name')}" for variable in variables}
     for title, query in queries:
         for part in query.filters:
             if part.startswith("$") and part not in declared:

@@ -32,7 +32,7 @@ def model_mistakes(model: str, value: Any) -> Iterator[tuple[str, str]]:
     try:
         # The two flags: names as in JSON, and types are checked.
         parsed = tools.validate_and_convert_types(
-            value, (cls,), [], *(True, True), configuration=configuration
+            value, (cls,), ["file"], *(True, True), configuration=configuration
         )
     except (errors.OpenApiException, TypeError, ValueError) as error:
         yield "", str(error)
@@ -69,7 +69,8 @@ def _fields(parsed: Any, path: str, tools: Any) -> Iterator[tuple[str, str]]:
 def _unparsed(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield the widget in a group that fits no model, or else the object itself."""
     found = False
-    for index, widget in enumerate(value.get("widgets", ())):
+    widgets = value.get("widgets")
+    for index, widget in enumerate(widgets if isinstance(widgets, list) else ()):
         for place, what in model_mistakes(WIDGET, widget):
             found = True
             yield _join(f"{path}.widgets[{index}]", place), what
