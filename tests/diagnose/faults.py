@@ -24,6 +24,12 @@ def _fault(kind: str, endpoints: list[str], **more: object) -> dict[str, object]
     return {"kind": kind, "endpoints": endpoints, **more}
 
 
+def _sharing(more: str = "", rate: str = "") -> str:
+    """The platform of all worlds with another program that takes half of the quota."""
+    window = "window_seconds = 2.0\n"
+    return BASE.replace(window, f"{window}{rate}\n[rate.other]\nper_window = 20\n{more}\n")
+
+
 AUTHORITY = (
     World(
         "scope_missing_at_start", "the write scope is missing from the start", 150,
@@ -51,6 +57,12 @@ AUTHORITY = (
         "unauthorized", "the platform answers 401 although the token is new and has the scopes",
         150, monitor="unauthorized", cause="unauthorized", within=_AT_ONCE,
         scenario=BASE + "[token]\nexpires_in = 3600\nlives = 0.001\n",
+    ),
+    World(
+        "read_scope_missing", "the scope to read states is revoked", 170,
+        monitor="scope_missing", cause="scope_missing", within=_AT_ONCE, fault_at=_BEGIN,
+        settings={"platform.read_scopes_any_of": ",".join(READ_SCOPES)},
+        actions=(at(_BEGIN, "control", path="scopes", granted=list(WRITE_SCOPES)),),
     ),
     World(
         "permission_missing", "the permission to send is taken away", 170,
@@ -153,8 +165,36 @@ PLATFORM = (
     World(
         "quota_shared", "another program takes half of the quota", 240,
         monitor="quota_shared", cause="quota_shared", within=_AFTER_A_MINUTE,
-        scenario=BASE.replace("window_seconds = 2.0\n", "window_seconds = 2.0\n"
-        "[rate.other]\nper_window = 20\n"), contacts=3000,
+        scenario=_sharing(), contacts=3000,
+    ),
+    World(
+        "quota_shared_in_bursts", "another program takes half of the quota in bursts", 240,
+        monitor="quota_shared", cause="quota_shared", within=_AFTER_A_MINUTE,
+        scenario=_sharing('mode = "burst"'), contacts=3000,
+    ),
+    World(
+        "quota_shared_unseen", "the same, and the platform sends no rate headers", 240,
+        monitor="quota_shared", cause="quota_shared", within=_AFTER_A_MINUTE,
+        scenario=_sharing('mode = "burst"', "headers = false"), contacts=3000,
+    ),
+    World(
+        "login_503", "the token endpoint answers 503", 210,
+        monitor="platform_down", cause="platform_down", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
+        actions=(
+            at(_BEGIN, "control", path="faults", faults=[_fault("error_503_json", ["token"])]),
+            at(_BEGIN, "control", path="expire_tokens"),
+        ),
+    ),
+    World(
+        "sends_500", "every send is answered with a 500", 240,
+        monitor="platform_down", cause="platform_down", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
+        actions=(at(_BEGIN, "control", path="faults", faults=[_fault("error_500", _SENDS)]),),
+    ),
+    World(
+        "no_answers", "no request has an answer", 240,
+        monitor="platform_down", cause="platform_down", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
+        settings={"platform.timeout_seconds": 3},
+        actions=(at(_BEGIN, "control", path="faults", faults=[_fault("no_answer", _CALLS)]),),
     ),
     World(
         "sends_in_doubt", "one send in five gets no answer", 240,

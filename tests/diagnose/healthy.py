@@ -56,6 +56,15 @@ HEALTHY: tuple[World, ...] = (
         scenario=BASE + "[world.shares]\nactive = 299\nforbidden = 1\n",
     ),
     World(
+        "short_tokens", "tokens live a minute, as they say", 200,
+        scenario=BASE + "[token]\nexpires_in = 60\n",
+    ),
+    World(
+        "single_faults", "one state check in twenty fails", 200,
+        scenario=BASE + '[[fault]]\nkind = "error_503_json"\n'
+        'endpoints = ["check"]\nprobability = 0.05\n',
+    ),
+    World(
         "full_windows", "every window of 300 requests a minute is used up", 260, contacts=800,
         scenario=_PLAIN,
         settings={"platform.requests_per_minute": 300, "platform.window_seconds": 60},
