@@ -29,10 +29,10 @@ class VirtualWorld:
         return self.play(self.world)
 
 
-def _stream(minutes: float, each_minute: int = _CONTACTS, *, watched: bool = True) -> TimedSource:
+def _stream(minutes: float, per_minute: int = _CONTACTS, *, watched: bool = True) -> TimedSource:
     """A source with so many contacts every minute."""
     batches = [
-        (_MINUTE * number, people(each_minute, 1 + each_minute * number))
+        (_MINUTE * number, people(per_minute, 1 + per_minute * number))
         for number in range(int(minutes))
     ]
     return TimedSource(batches, watched=watched)
@@ -98,7 +98,7 @@ LONG = (
 
 SHORT = (
     _healthy("virtual_run", "four minutes at 300 requests a minute", lambda: _stream(4), 240.0),
-    _healthy("virtual_idle", "five minutes without new rows", lambda: _stream(1), 360.0),
+    _healthy("virtual_idle", "three minutes without new rows", lambda: _stream(1, 40), 200.0),
     _healthy(
         "virtual_pause", "a pause of a minute", lambda: _stream(3), 240.0,
         actions=[
