@@ -3,7 +3,8 @@
 #   make test   all checks and all tests                           make fmt    format the code
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
-#   make picture  draw docs/demo.svg from a demo
+#   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
+#   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
 PYTHON ?= python3
@@ -20,7 +21,8 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash picture fmt lock clean
+.PHONY: help demo test check bench crash diagnose picture fmt lock clean
+.PHONY: help demo test check bench crash picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -44,8 +46,15 @@ bench: $(VENV)/.bench
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
 
+diagnose: $(VENV)/.dev
+	@$(BIN)/python -m tests.diagnose.run $(ARGS)
+
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture
+
+receiver: $(VENV)/.dev
+	@npm install --silent --no-audit --no-fund --omit=optional --prefix var/receiver statsd@0.9.0
+	@$(BIN)/python -m tests.support.real_receiver var/receiver/node_modules
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """Builds the dispatcher from its settings, and runs it for the command line."""
 
 from dispatcher.app.authorization_report import OnlineFinding
+from dispatcher.app.exit_report import report_exit
 from dispatcher.app.online_check import check_online
 from dispatcher.app.run import ProgressView, RunResult, run
 from dispatcher.app.suppression import describe_lists
@@ -15,5 +16,6 @@ __all__ = [
     "check_online",
     "describe_lists",
     "make_agent",
+    "report_exit",
     "run",
 ]

@@ -16,11 +16,13 @@ from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight
+from dispatcher.ledgers.campaigns import campaign_ids
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
 from dispatcher.ports import Clock, EventSink, Source
 from dispatcher.settings import CampaignSettings, Settings
+from dispatcher.telemetry.tag_values import same_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,12 @@ def _log_ledger(ledger: SqliteLedger, settings: Settings) -> None:
 
 
 async def _warn_of_other_campaigns(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
-    """Log the other campaigns of the ledger whose contacts in doubt this run does not resolve."""
+    """Log campaigns with the same tag, and other campaigns whose contacts in doubt stay so."""
+    names = await ledger.job(campaign_ids)
+    for value, group in same_tags(names):
+        if not set(group).isdisjoint(campaigns):
+            # Their metrics are added up, also those of an earlier run and of this one.
+            structlog.get_logger(campaign=value).warning("campaign.tag_shared", names=group)
     counts = await ledger.job(partial(campaigns_in_doubt, campaigns=campaigns))
     for name, in_doubt in counts.items():
         structlog.get_logger(campaign=name).warning("run.doubts_elsewhere", in_doubt=in_doubt)

@@ -18,6 +18,7 @@ from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_policy
+from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
 from dispatcher.engine.clients.pool import ClientPool
@@ -168,7 +169,12 @@ class _Run:
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
-            outcome = await self._run_pipeline(stack, pipeline)
+            telemetry.begin(once=order.once)
+            try:
+                outcome = await self._run_pipeline(stack, pipeline)
+            except DispatcherError:
+                telemetry.fail()
+                raise
             totals = {opened.campaign.name: await opened.ledger.totals() for opened in campaigns}
         return RunResult(outcome, telemetry.snapshots(), totals)
 

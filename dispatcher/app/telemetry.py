@@ -2,14 +2,20 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from dispatcher.app.wiring import make_agent
+from dispatcher.domain.condition import Condition
+from dispatcher.domain.events import Event
 from dispatcher.ports import EventSink
 from dispatcher.settings import Settings
+from dispatcher.telemetry.condition.as_json import condition_json, gravest
+from dispatcher.telemetry.condition.platform_tracker import PlatformTracker
+from dispatcher.telemetry.condition.tracker import ConditionTracker
 from dispatcher.telemetry.fanout import Fanout
 from dispatcher.telemetry.logs.setup import configure
 from dispatcher.telemetry.logs.sink import LogSink
@@ -40,7 +46,10 @@ class RunTelemetry:
         self._names = [campaign.name for campaign in settings.campaigns]
         self._clients = [client.name for client in settings.clients]
         self._stats = {name: RunStats(clients=self._clients) for name in self._names}
+        self._platform = PlatformTracker(time.monotonic, self._clients)
+        self._trackers: dict[str, ConditionTracker] = {}
         self._sinks: dict[str, Fanout] = {}
+        self._metrics: list[StatsdSink] = []
         self.shared_sink: EventSink = Fanout(())
 
     def open(self, stack: AsyncExitStack, stream: BinaryIO | None) -> None:
@@ -54,12 +63,27 @@ class RunTelemetry:
         counters: list[EventSink] = []
         for name, stats in self._stats.items():
             statsd = self._statsd(name, stack)
-            self._sinks[name] = Fanout([stats, statsd, LogSink(campaign=name)])
-            counters += [stats, statsd]
+            log = LogSink(campaign=name, runbook_url=settings.runbook_url)
+            tracker = self._trackers[name] = self._tracker(name, Fanout([statsd, log]))
+            self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, log])
+            counters += [stats, tracker, statsd]
         if len(self._names) == 1:
             self.shared_sink = self._sinks[self._names[0]]
         else:
-            self.shared_sink = Fanout([*counters, LogSink(campaign=EVERY_CAMPAIGN)])
+            self.shared_sink = Fanout([self._platform, *counters, LogSink(campaign=EVERY_CAMPAIGN)])
+
+    def begin(self, *, once: bool) -> None:
+        """Begin to send metrics: the pipeline begins now."""
+        for sink in self._metrics:
+            sink.begin("once" if once else "daemon")
+
+    def fail(self) -> None:
+        """Send no row of zeros for a run that has failed before its first row and request."""
+        if not any(
+            s.rows or s.requests_total or s.settled_total for s in self.snapshots().values()
+        ):
+            for sink in self._metrics:
+                sink.discard()
 
     def sink(self, campaign: str) -> EventSink:
         """Return the sink for the events of one campaign."""
@@ -73,10 +97,28 @@ class RunTelemetry:
         """Return the status of the run as JSON values; with several campaigns also that of each."""
         snapshots = self.snapshots()
         merged = as_json(merge_snapshots(list(snapshots.values())))
+        conditions = {name: tracker.condition for name, tracker in self._trackers.items()}
+        if conditions:
+            merged["condition"] = self._as_json(gravest(list(conditions.values())))
         if len(snapshots) == 1:
             return {"campaign": self._names[0], "in_flight": in_flight, **merged}
-        campaigns = {name: as_json(snapshot) for name, snapshot in snapshots.items()}
+        campaigns = {
+            name: {**as_json(snapshot), "condition": self._as_json(conditions[name])}
+            for name, snapshot in snapshots.items()
+        }
         return {"in_flight": in_flight, **merged, "campaigns": campaigns}
+
+    def _as_json(self, condition: Condition) -> Mapping[str, object]:
+        return condition_json(condition, self._settings.telemetry.runbook_url)
+
+    def _tracker(self, campaign: str, sink: EventSink) -> ConditionTracker:
+        by_name = {one.name: one.source for one in self._settings.campaigns}
+        return ConditionTracker(
+            self._platform,
+            sink,
+            window_seconds=self._settings.platform.window_seconds,
+            expected_every=by_name[campaign].expected_every_minutes * 60.0,
+        )
 
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
         dialect = self._settings.platform.dialect
@@ -84,9 +126,22 @@ class RunTelemetry:
         sink = StatsdSink(
             agent, campaign=campaign, dialect=dialect, clients=clients,
             flush_seconds=flush_seconds(len(self._names)),
+            on_dropped=self._from_thread(campaign),
+            runbook_url=self._settings.telemetry.runbook_url,
         )  # fmt: skip
         stack.callback(sink.close)
+        self._metrics.append(sink)
         return sink
+
+    def _from_thread(self, campaign: str) -> Callable[[Event], None]:
+        """Return what emits events of other threads in the thread of the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def emit(event: Event) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(lambda: self._sinks[campaign].emit(event))
+
+        return emit
 
 
 def flush_seconds(campaigns: int) -> float:

@@ -17,7 +17,7 @@ MEANINGS = {
     ExitCode.SOURCE: "the source cannot be read",
     ExitCode.LEDGER: "the ledger cannot be used or is damaged, or another dispatcher uses it",
     ExitCode.PLATFORM: "the platform refuses the credentials, or check --online found a problem; "
-    "or plan or lineage verify cannot read from it",
+    "or plan or lineage verify cannot read from it; or Datadog refuses datadog apply",
     ExitCode.DEFERRED: "with --once: contacts are left, in doubt or due later than the wait limit",
     ExitCode.HALTED: (
         "ended while halted: a scope or permission, the credentials, or the platform; or most "
@@ -34,6 +34,9 @@ MEANINGS = {
     ExitCode.STOPPED: "stopped immediately by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
+
+RESTART_HELPS = frozenset({ExitCode.BUG, ExitCode.DRAIN_LIMIT})
+"""Exit codes after which a supervisor should start a run again by itself."""
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(
     f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items()
@@ -69,6 +72,19 @@ def say(text: str) -> None:
         click.echo(text, err=True)
     except BrokenPipeError:
         drop_output(sys.stderr)
+
+
+def code_after(error: BaseException) -> int:
+    """Return the exit code of a command that an exception ends."""
+    match error:
+        case DispatcherError() | click.exceptions.Exit() | click.ClickException():
+            return int(error.exit_code)
+        case KeyboardInterrupt():
+            return ExitCode.STOPPED
+        case BrokenPipeError():
+            return ExitCode.DONE
+        case _:
+            return ExitCode.BUG
 
 
 def _report(error: Exception) -> ExitCode:

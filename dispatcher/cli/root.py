@@ -31,6 +31,7 @@ COMMANDS = {
     "resume": ("pause:resume", "Resume a paused campaign."),
     "explain": ("explain:explain", "Show the whole history of one contact."),
     "ledger": ("ledger:ledger", "Prune, verify or copy a ledger, or forget a person."),
+    "datadog": ("datadog:datadog", "Check the assets for Datadog, and apply them."),
     "sandbox": ("sandbox:sandbox", "Run a local platform for tests."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }

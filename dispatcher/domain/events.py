@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dispatcher.domain.condition import Cause, Condition
 from dispatcher.domain.status import (
     HaltReason,
     Irregularity,
@@ -311,6 +312,17 @@ class Gauges:
     loop_lag: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ConditionJudged:
+    """The condition of a campaign's run was judged, after each `Gauges`.
+
+    ``changed_from`` is the cause that was named before, if it is another one.
+    """
+
+    condition: Condition
+    changed_from: Cause | None = None
+
+
 Event = (
     RowsRead
     | Answered
@@ -331,4 +343,5 @@ Event = (
     | TokenRequested
     | MetricsDropped
     | Gauges
+    | ConditionJudged
 )

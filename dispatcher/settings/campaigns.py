@@ -11,6 +11,9 @@ from dispatcher.settings.value_sources import FLAGS
 STDIN = "-"
 """The source path that means standard input."""
 
+UNNAMED = "none"
+"""The name of a campaign that has none, where that is permitted."""
+
 
 def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     """Set a placeholder for each value that a campaign needs and that is missing.
@@ -19,10 +22,10 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     values do, too, because they may be missing.
     """
     if layers.listed or complete:
-        layers.values.setdefault(("campaign",), "none")
+        layers.values.setdefault(("campaign",), UNNAMED)
         layers.values.setdefault(("source", "path"), STDIN)
     for name in layers.items() if complete else ():
-        layers.values.setdefault((name, "name"), "none")
+        layers.values.setdefault((name, "name"), UNNAMED)
         layers.values.setdefault((name, "source", "path"), STDIN)
 
 

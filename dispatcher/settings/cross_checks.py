@@ -14,6 +14,7 @@ from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.sources.options import MEANINGS, normal_name
+from dispatcher.telemetry.tag_values import same_tags
 
 Finding = tuple[str, str]
 """What is wrong, and a hint what to do."""
@@ -240,6 +241,8 @@ def warnings(settings: Settings) -> list[str]:
         if not campaign.message.text:
             which = f"campaign {campaign.name}: " if len(settings.campaigns) > 1 else ""
             found.append(f"{which}message.text is empty: every row must have a text")
+    found += _same_tags("campaigns", [campaign.name for campaign in settings.campaigns])
+    found += _same_tags("clients", [client.name for client in settings.clients])
     if settings.engine.sharing == "fair" and any(c.priority for c in settings.campaigns):
         found.append('engine.sharing is "fair": priorities have no effect')
     if settings.telemetry.health_port and not is_loopback(settings.telemetry.health_host):
@@ -263,6 +266,15 @@ def warnings(settings: Settings) -> list[str]:
     if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
         found.append("retry.engaged_max_minutes is shorter than engaged_seconds: no second check")
     return [*found, *_platform_warnings(settings)]
+
+
+def _same_tags(what: str, names: list[str]) -> Iterator[str]:
+    for value, group in same_tags(names):
+        listed = ", ".join(group)
+        yield (
+            f"{what} {listed}: Datadog stores each name as {value}, so their metrics are added up; "
+            "choose names that differ by more than case and underscores"
+        )
 
 
 def _first_call_warnings(s: Settings) -> Iterator[str]:

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
+
+if TYPE_CHECKING:
+    from dispatcher.settings.model import Settings
 
 DEFAULTS = "defaults"
 """The origin of a value that is not set anywhere."""
@@ -40,16 +44,28 @@ class SettingsProblem:
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{SettingOrigin(self.where, self.line)}: {self.key} {self.problem}{hint}"
+        return f"{self.place}: {self.key} {self.problem}{hint}"
+
+    @property
+    def place(self) -> str:
+        """Where it was set, with the line if it is in a file."""
+        return str(SettingOrigin(self.where, self.line))
 
 
 class SettingsError(DispatcherError):
-    """The settings cannot be used; ``mistakes`` names everything that is wrong with them."""
+    """The settings cannot be used; ``mistakes`` names everything that is wrong with them.
+
+    ``readable`` are the settings with a default for each invalid value, for telemetry alone; None
+    if nothing could be read.
+    """
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, mistakes: Sequence[SettingsProblem]) -> None:
+    def __init__(
+        self, mistakes: Sequence[SettingsProblem], readable: "Settings | None" = None
+    ) -> None:
         self.mistakes = tuple(mistakes)
+        self.readable = readable
         super().__init__(list_mistakes(self.mistakes))
 
 

@@ -88,7 +88,7 @@ def load(
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
     if problems:
-        raise SettingsError(sorted(_without_consequences(problems), key=_order))
+        raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
     return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
 

@@ -50,6 +50,7 @@ class SourceSettings(SettingsSection):
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
     stable_seconds: float = Field(default=2.0, ge=0, le=86400)
+    expected_every_minutes: float = Field(default=0.0, ge=0, le=525_600)
     delimiter: Delimiter = "auto"
     max_record_lines: int = Field(default=100, ge=1, le=100_000)
     timezone: Timezone = "UTC"
@@ -194,6 +195,7 @@ class TelemetrySettings(SettingsSection):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_file: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    runbook_url: str = ""
     health_host: Text = "127.0.0.1"
     health_port: int = Field(default=0, ge=0, le=65535)
 

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import threading
 from contextlib import AsyncExitStack
 
 import pytest
 
 from dispatcher.app.telemetry import RunTelemetry
-from dispatcher.domain.events import Halted, Resumed, Settled
+from dispatcher.domain.events import Gauges, Halted, MetricsDropped, Resumed, Settled
 from dispatcher.domain.status import HaltReason, Reason, Status
 from dispatcher.settings import load
 from tests.support import statsd
@@ -34,6 +36,7 @@ def emitted(tmp_path):
             telemetry = RunTelemetry(load(config, env=secrets, sets=sets))
             async with AsyncExitStack() as stack:
                 telemetry.open(stack, None)
+                telemetry.begin(once=True)
                 for campaign, event in events:
                     sink = telemetry.sink(campaign) if campaign else telemetry.shared_sink
                     sink.emit(event)
@@ -88,3 +91,35 @@ async def test_a_hangup_does_not_end_the_process(emitted):
     await emitted(ONE)
     os.kill(os.getpid(), signal.SIGHUP)
     await asyncio.sleep(0.01)
+
+
+async def test_what_is_given_up_is_an_event_in_the_thread_of_the_run(tmp_path, unused_port):
+    """The condition of the campaign learns of it, though another thread sends the metrics."""
+    config, threads = tmp_path / "dispatcher.toml", []
+    config.write_text(ONE + '[platform]\nbase_url = "https://api.example.com"\n')
+    sets = [f"telemetry.statsd_port={unused_port}", f"telemetry.log_file={tmp_path / 'log'}"]
+    secrets = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
+    telemetry = RunTelemetry(load(config, env=secrets, sets=sets))
+    arrived = asyncio.Event()
+
+    class Recorder:
+        def emit(self, event):
+            threads.append((type(event), event.samples > 0, threading.current_thread()))
+            arrived.set()
+
+    async with AsyncExitStack() as stack:
+        telemetry.open(stack, None)
+        telemetry.begin(once=True)
+        sink, telemetry._sinks["a"] = telemetry.sink("a"), Recorder()
+        while not arrived.is_set():
+            sink.emit(Gauges(1, 1, 1.0, 1.0, 1.0))
+            await asyncio.sleep(0.05)
+    assert set(threads) == {(MetricsDropped, True, threading.main_thread())}
+
+
+@pytest.fixture
+def unused_port():
+    """A port at which nobody listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from datadog.dogstatsd.base import DogStatsd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher import __version__
 from dispatcher.domain import events as e
 from dispatcher.domain.status import (
     HaltReason,
@@ -24,11 +24,18 @@ from dispatcher.domain.status import (
 )
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
-from dispatcher.telemetry.metrics.dogstatsd import MOST_SAMPLES
+from dispatcher.telemetry.metrics.delivery import MetricDelivery
+from dispatcher.telemetry.metrics.pending import MOST_SAMPLES
 from dispatcher.telemetry.metrics.sink import StatsdSink
 from tests.support import statsd
 
-VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DATADOG_TAGS")
+CONSTANT = {
+    "campaign:cart-2026-11",
+    "dialect:messaging",
+    "service:dispatcher",
+    f"version:{__version__}",
+}
+VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DD_TAGS", "DATADOG_TAGS")
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +45,14 @@ def _no_variables(monkeypatch):
 
 
 def sink_for(receiver, **more):
-    return StatsdSink(
-        AgentAddress(receiver.host, receiver.port),
-        campaign="cart-2026-11",
-        dialect="messaging",
-        **more,
-    )
+    return begun(AgentAddress(receiver.host, receiver.port), campaign="cart-2026-11", **more)
+
+
+def begun(agent, *, campaign="c", dialect="messaging", **more):
+    """A sink whose run has begun."""
+    sink = StatsdSink(agent, campaign=campaign, dialect=dialect, **more)
+    sink.begin("once")
+    return sink
 
 
 def sent(*facts, **more):
@@ -98,7 +107,7 @@ def test_an_event_adds_to_its_count(fact, name, tags, count):
     assert receiver.total(f"dispatcher.{name}", *tags) == count
     assert receiver.total(f"dispatcher.{name}") == count
     series = {m.tags for m in receiver.metrics if m.name == f"dispatcher.{name}"}
-    assert {"campaign:cart-2026-11", "dialect:messaging", *tags} in series
+    assert {*CONSTANT, *tags} in series
 
 
 def test_the_three_failures_never_mix():
@@ -110,7 +119,7 @@ def test_the_three_failures_never_mix():
     )
     receiver = sent(*facts)
     counts = {m.name for m in receiver.metrics if m.kind == "c" and m.value}
-    assert counts == {
+    assert counts - {"dispatcher.run.started"} == {
         "dispatcher.scope_errors",
         "dispatcher.closed_session_conflicts",
         "dispatcher.retry_loops",
@@ -181,15 +190,17 @@ def test_counts_start_with_zero():
     assert receiver.series("dispatcher.contacts.settled", "status", "reason").keys() == {
         (status.value, reason.value) for status, reasons in OUTCOMES.items() for reason in reasons
     }
-    assert all(m.value == 0 for m in receiver.metrics)
+    nonzero = {m.name for m in receiver.metrics if m.value}
+    assert nonzero == {"dispatcher.run.started", "dispatcher.heartbeat"}
 
 
 def test_nothing_undocumented_is_sent():
     """Only metrics of the table leave, each with its tags and the constant ones, no more."""
     receiver = sent(settled(), answered(), e.StateAged(1.0), e.Gauges(1, 1, 1, 1, 1))
+    constant = {tag.split(":")[0] for tag in CONSTANT}
     for metric in receiver.metrics:
         own = METRICS[metric.name.removeprefix("dispatcher.")]
-        assert {tag.split(":")[0] for tag in metric.tags} == {*own, "campaign", "dialect"}
+        assert {tag.split(":")[0] for tag in metric.tags} == {*own, *constant}
 
 
 def test_counts_are_exact_under_load():
@@ -252,7 +263,7 @@ def test_a_unix_socket(tmp_path, prefix):
     path = tmp_path / "dsd.socket"
     with statsd.unix(path) as receiver:
         agent = AgentAddress(socket_path=f"{prefix}{path}")
-        sink = StatsdSink(agent, campaign="c", dialect="d", flush_seconds=0.02)
+        sink = begun(agent, flush_seconds=0.02)
         for number in range(20_000):
             sink.emit(answered(status=str(100 + number % 500)))
         assert sink.close()
@@ -287,16 +298,16 @@ def test_a_dead_agent_blocks_nothing(tmp_path, which, capfd, monkeypatch):
     Whether nobody is at the port, the socket is missing, or nobody reads it. A busy machine may
     take longer, but by far less than the socket's time limit for all packets, which is minutes.
     """
-    threads, get_socket = set(), DogStatsd.get_socket
+    threads, deliver = set(), MetricDelivery.deliver
 
-    def noted(client, *arguments, **named):
+    def noted(delivery, *arguments):
         threads.add(threading.current_thread())
-        return get_socket(client, *arguments, **named)
+        return deliver(delivery, *arguments)
 
-    monkeypatch.setattr(DogStatsd, "get_socket", noted)
+    monkeypatch.setattr(MetricDelivery, "deliver", noted)
     agents, sockets = dead_agents(tmp_path)
     with structlog.testing.capture_logs() as logs:
-        sink = StatsdSink(agents[which], campaign="c", dialect="d", flush_seconds=0.01)
+        sink = begun(agents[which], flush_seconds=0.01)
         for number in range(20_000):
             sink.emit(answered(status=str(100 + number % 500)))
         assert threading.main_thread() not in threads
@@ -314,31 +325,33 @@ def test_a_missing_agent_is_logged_once(tmp_path):
     """However many packets cannot be delivered, the log says so once a minute at most."""
     with structlog.testing.capture_logs() as logs:
         agent = AgentAddress(socket_path=str(tmp_path / "missing"))
-        sink = StatsdSink(agent, campaign="c", dialect="d", flush_seconds=0.01)
+        sink = begun(agent, flush_seconds=0.01)
         for _ in range(20):
             sink.emit(answered())
             time.sleep(0.02)
         sink.close()
-    assert [line["event"] for line in logs] == ["statsd.undelivered"]
-    assert "No such file" in logs[0]["detail"]
+    assert [line["event"] for line in logs] == ["statsd.undelivered", "statsd.lost"]
+    assert all("No such file" in line["detail"] for line in logs)
 
 
 def test_a_flush_that_fails_is_not_the_last(monkeypatch):
-    """A fault in one flush is logged; the next one is sent."""
-    flush, faults = DogStatsd.flush_aggregated_metrics, [RuntimeError("broken")]
+    """A fault in one flush is logged; the next one is sent, with what the first one had."""
+    deliver, faults = MetricDelivery.deliver, [RuntimeError("broken")]
 
-    def flush_or_fail(client):
+    def deliver_or_fail(delivery, *arguments):
         if faults:
             raise faults.pop()
-        return flush(client)
+        return deliver(delivery, *arguments)
 
-    monkeypatch.setattr(DogStatsd, "flush_aggregated_metrics", flush_or_fail)
+    monkeypatch.setattr(MetricDelivery, "deliver", deliver_or_fail)
     with statsd.udp() as receiver, structlog.testing.capture_logs() as logs:
         sink = sink_for(receiver, flush_seconds=0.02)
         sink.emit(settled())
         receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)
         assert sink.close()
-    assert [line["event"] for line in logs] == ["statsd.flush_failed"]
+    assert receiver.total("dispatcher.run.started") == 1
+    events = [line["event"] for line in logs]
+    assert events == ["statsd.flush_failed", "statsd.undelivered", "statsd.delivered"]
 
 
 def test_a_metric_that_does_not_exist_is_refused():
@@ -353,9 +366,7 @@ def test_a_metric_that_does_not_exist_is_refused():
 def test_an_agent_that_comes_back_is_served(tmp_path):
     """Once the agent's socket is there, metrics arrive without a restart."""
     path = tmp_path / "late"
-    sink = StatsdSink(
-        AgentAddress(socket_path=str(path)), campaign="c", dialect="d", flush_seconds=0.02
-    )
+    sink = begun(AgentAddress(socket_path=str(path)), flush_seconds=0.02)
     sink.emit(answered())
     time.sleep(0.1)
     with statsd.unix(path) as receiver:
@@ -365,13 +376,17 @@ def test_an_agent_that_comes_back_is_served(tmp_path):
 
 
 def test_datadog_tags_come_from_the_environment(monkeypatch):
-    """DD_ENV, DD_SERVICE and DD_VERSION are on every series."""
+    """DD_ENV, DD_SERVICE, DD_VERSION and further tags are on every series, each once."""
     monkeypatch.setenv("DD_ENV", "prod")
     monkeypatch.setenv("DD_SERVICE", "outreach")
     monkeypatch.setenv("DD_VERSION", "1.2.3")
+    monkeypatch.setenv("DD_TAGS", "team:sales,env:test")
+    monkeypatch.setenv("DATADOG_TAGS", "team:sales")
     receiver = sent(settled())
-    wanted = {"env:prod", "service:outreach", "version:1.2.3", "campaign:cart-2026-11"}
+    wanted = {"env:prod", "service:outreach", "version:1.2.3", "team:sales"}
     assert all(wanted <= metric.tags for metric in receiver.metrics)
+    for line in receiver.text.splitlines():
+        assert [line.count(name) for name in ("env:", "service:", "version:", "team:")] == [1] * 4
 
 
 def test_datadog_address_comes_from_the_environment(monkeypatch):
@@ -379,7 +394,7 @@ def test_datadog_address_comes_from_the_environment(monkeypatch):
     with statsd.udp() as receiver:
         monkeypatch.setenv("DD_AGENT_HOST", receiver.host)
         monkeypatch.setenv("DD_DOGSTATSD_PORT", str(receiver.port))
-        sink = StatsdSink(find_agent("192.0.2.1", 9), campaign="c", dialect="d")
+        sink = begun(find_agent("192.0.2.1", 9))
         sink.emit(settled())
         assert sink.close()
         receiver.wait_for(lambda r: r.total("dispatcher.contacts.settled") == 1)

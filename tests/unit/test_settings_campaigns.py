@@ -197,6 +197,12 @@ def test_status_needs_the_names_alone(config):
     assert read(config, text, purpose="status").title == "a, b"
 
 
+def test_names_that_are_one_tag_value_are_a_warning(config):
+    """Datadog would add their metrics up."""
+    (warning,) = warnings(read(config, TWO.replace('"questions"\npriority = 2', '"Carts"')))
+    assert warning.startswith("campaigns carts, Carts: Datadog stores each name as carts")
+
+
 def test_warnings_name_the_campaign(config):
     """An empty message is reported with its campaign, a priority that has no effect once."""
     first, second = warnings(read(config, TWO.replace('text = "Hello"\n', "")))

@@ -10,7 +10,8 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
-from dispatcher.sources.files.folder_scan import FolderScan
+from dispatcher.sources.files import folder_scan
+from dispatcher.sources.files.folder_scan import UNFINISHED_SECONDS, FolderScan
 from dispatcher.sources.options import RowRules, Timing
 from tests.support.virtual import until
 
@@ -202,8 +203,18 @@ async def settled_state(source, expected):
     await until(lambda: source.waits_for == expected, seconds=5)
 
 
-async def test_which_files_are_not_read_and_why(tmp_path):
+def test_a_file_that_grows_is_an_upload_for_a_quarter_of_an_hour():
+    """Only a file that is never complete is named: an upload is no reason for an alarm."""
+    scan = FolderScan(stable_seconds=2)
+    for watched in range(1000):
+        assert scan.look({"a.csv": stat(watched, watched)}, watched, watched) == []
+        assert scan.pending
+        assert scan.incomplete(watched) == (["a.csv"] if watched >= UNFINISHED_SECONDS else [])
+
+
+async def test_which_files_are_not_read_and_why(tmp_path, monkeypatch):
     """A file that grows, one whose columns are wrong, and one that may not be read."""
+    monkeypatch.setattr(folder_scan, "UNFINISHED_SECONDS", 0.0)
     timing = Timing(poll_seconds=0.01, stable_seconds=60.0)
     source = open_source(str(tmp_path), RULES, watch=True, timing=timing)
     assert source.watched

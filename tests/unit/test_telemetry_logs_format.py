@@ -12,7 +12,7 @@ from dispatcher.domain.status import Status
 from dispatcher.telemetry.logs.format import (
     MOST_WORDS,
     REDACTED,
-    order_fields,
+    FieldOrder,
     redact,
     render_json,
     words,
@@ -24,7 +24,7 @@ def line(**fields):
 
 
 def rendered(fields):
-    return render_json(None, "info", order_fields(None, "info", fields))
+    return render_json(None, "info", FieldOrder({})(None, "info", fields))
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,13 @@ def test_any_fields_make_one_line_of_json(fields):
     data = rendered({"event": "x", **{f"k{k}": v for k, v in fields.items()}})
     assert data.count(b"\n") == 1
     assert orjson.loads(data)["event"] == "x"
+
+
+def test_the_service_is_in_each_line_behind_its_fields():
+    """The tags that join log lines with metrics; no field of a line can replace them."""
+    order = FieldOrder({"service": "outreach", "version": "1.2"})
+    fields = order(None, "info", {"event": "e", "number": 1, "service": "other"})
+    assert fields.pop("time")
+    assert fields == {
+        "level": "info", "event": "e", "number": 1, "service": "outreach", "version": "1.2",
+    }  # fmt: skip

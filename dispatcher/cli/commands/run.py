@@ -12,6 +12,7 @@ from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.missing_rows import missing_rows
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.cli.progress import is_live, progress_view
+from dispatcher.cli.reported_exit import ReportedCommand, remember_settings, remember_words
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.suspicion import is_key
 from dispatcher.settings import Settings, warnings
@@ -47,7 +48,7 @@ _OUTCOMES = {
 }
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=ReportedCommand, epilog=EPILOG)
 @settings_options
 @click.option("--limit", type=click.IntRange(min=1), help="End after this many contacts.")
 @click.option(
@@ -105,6 +106,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     settings = options.load_settings(
         {"engine.wait_limit_seconds": wait_limit, "telemetry.log_format": log_format}
     )
+    remember_settings(settings)
     if accepted and len(settings.campaigns) > 1:
         raise click.UsageError(
             f"--accept-suspicious is for one campaign: --campaign, one of {settings.title}"
@@ -127,6 +129,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
     summary.show_campaigns(console, result.snapshots)
     summary.show_run(console, merge_snapshots(list(result.snapshots.values())))
     code, words = _ending(result, limited=limit is not None)
+    remember_words(words)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code
 

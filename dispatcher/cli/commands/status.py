@@ -12,6 +12,7 @@ import click
 from dispatcher.app.control import client
 from dispatcher.app.wiring import make_policy
 from dispatcher.cli import formatting, summary, tables
+from dispatcher.cli.condition_report import condition_lines
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
@@ -43,7 +44,8 @@ StatusReport = Mapping[str, Any]
 def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
     """Show the status of a campaign: from the running dispatcher, else from the ledger.
 
-    It has contacts by status and reason, how many are due and since when, halts, pauses, rates, and
+    First its condition: what is wrong, the evidence, and what to do. Then it has contacts by
+    status and reason, how many are due and since when, halts, pauses, rates, and
     how long the contacts of the ledger take with the quota.
 
     \b
@@ -107,6 +109,8 @@ def read_status(
 def show(report: StatusReport, now: float) -> None:
     """Print the status for people."""
     console = OutputConsole(highlight=False)
+    for line in condition_lines(report["run"], now):
+        console.print(line, markup=False, soft_wrap=True)
     for values in report["campaigns"]:
         campaign = from_json(values)
         summary.show_totals(console, campaign.campaign, campaign.totals)

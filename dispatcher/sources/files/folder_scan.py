@@ -9,10 +9,15 @@ _OLD_SECONDS = 60.0
 """A file unchanged for so long is complete at the first scan, even if clocks differ a little."""
 
 
+UNFINISHED_SECONDS = 900.0
+"""A file that is written for longer is no usual upload: its writer may hang."""
+
+
 @dataclass(slots=True)
 class _Sighting:
     signature: tuple[int, int, int]
     since: float
+    first: float
     taken: bool = False
 
 
@@ -32,12 +37,15 @@ class FolderScan:
     @property
     def pending(self) -> bool:
         """True if the last scan found files that are not known to be complete."""
-        return bool(self.incomplete)
+        return any(not sighting.taken for sighting in self._sightings.values())
 
-    @property
-    def incomplete(self) -> list[str]:
-        """The names that the last scan found and that are not known to be complete, sorted."""
-        return sorted(name for name, sighting in self._sightings.items() if not sighting.taken)
+    def incomplete(self, watched: float) -> list[str]:
+        """Return the names that have not become complete for `UNFINISHED_SECONDS`, sorted."""
+        return sorted(
+            name
+            for name, sighting in self._sightings.items()
+            if not sighting.taken and watched - sighting.first >= UNFINISHED_SECONDS
+        )
 
     def look(self, entries: Mapping[str, os.stat_result], watched: float, now: float) -> list[str]:
         """Return the names that are complete and were not returned before, sorted.
@@ -63,7 +71,8 @@ class FolderScan:
         before = self._sightings.get(name)
         if before is not None and before.signature == signature:
             return before
-        return _Sighting(signature, watched)
+        first = watched if before is None or before.taken else before.first
+        return _Sighting(signature, watched, first)
 
     def _is_complete(self, name: str, stat: os.stat_result, watched: float, now: float) -> bool:
         sighting = self._sightings[name]

@@ -123,7 +123,7 @@ class FolderSource:
                     self._unread[name] = _WHY_UNREAD[reason]
                     row = RejectedRow(printable_path(path), 1, reason, str(error), b"")
                     channel.put(Batch((), (row,)))
-        self.waits_for = describe_unread(scan.incomplete, self._unread)
+        self.waits_for = describe_unread(scan.incomplete(time.monotonic()), self._unread)
 
     def _read_file(
         self, content: FileContent, known: dict[str, Position], channel: BatchChannel

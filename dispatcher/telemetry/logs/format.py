@@ -72,9 +72,19 @@ def redact(_logger: object, _method: str, fields: LogFields) -> LogFields:
     return {key: _scrub(key, value) for key, value in fields.items()}
 
 
-def order_fields(_logger: object, method: str, fields: LogFields) -> LogFields:
-    """Return the fields behind the time, level and event."""
-    return {"time": log_time(), "level": method, "event": fields.pop("event", ""), **fields}
+class FieldOrder:
+    """Puts the time, level and event before the fields of a line, and the service behind them.
+
+    ``service`` has the unified tags, which join log lines with metrics.
+    """
+
+    def __init__(self, service: Mapping[str, str]) -> None:
+        self.service = service
+
+    def __call__(self, _logger: object, method: str, fields: LogFields) -> LogFields:
+        """Return the fields in their order; the service has priority over a field of its name."""
+        head = {"time": log_time(), "level": method, "event": fields.pop("event", "")}
+        return {**head, **fields, **self.service}
 
 
 def log_time() -> str:

@@ -26,7 +26,9 @@ def settled_fields(event: Settled) -> Mapping[str, object]:
     }
 
 
-def write_settled(campaign: str, put: Callable[[bytes], None]) -> Callable[[Settled], None]:
+def write_settled(
+    campaign: str, put: Callable[[bytes], None], service: Mapping[str, str]
+) -> Callable[[Settled], None]:
     """Return a handler that writes the same line as structlog, in a third of the time.
 
     structlog and its processors take 11 microseconds a line; these fields need none of them.
@@ -34,7 +36,7 @@ def write_settled(campaign: str, put: Callable[[bytes], None]) -> Callable[[Sett
 
     def write(event: Settled) -> None:
         head = {"time": log_time(), "level": "info", "event": EVENT, "campaign": campaign}
-        line = {**head, **settled_fields(event)}
+        line = {**head, **settled_fields(event), **service}
         put(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     return write

@@ -37,7 +37,9 @@ event                  level    meaning
                                 where it is granted; a warning if something is
 ``run.draining``       info     the first signal came; what is in flight is settled
 ``run.stopped``        warning  the second signal came
-``statsd.undelivered`` warning  the agent did not take metrics
+``statsd.undelivered`` warning  the agent does not take metrics, which wait; once a minute
+``statsd.delivered``   info     it takes them again, and how many were given up
+``statsd.lost``        warning  the run ends, and so many metrics never reached the agent
 =====================  =======  ===========================================================
 
 The campaign rules log ``run.too_many_failures`` (error), ``suppression.read`` (info: how many
@@ -48,6 +50,7 @@ values), ``suppression.kept_last`` (error: the list is damaged), ``suppression.m
 
 At the start, ``run.doubts_elsewhere`` (warning) names a campaign that is not part of the run, and
 how many contacts in doubt it has: they hold up the contacts of the same people.
+``campaign.tag_shared`` (warning) names campaigns of the ledger whose names are one tag value.
 ``control.socket_moved`` (warning) says where the control socket is, and why, if none can be made
 beside the ledger.
 
@@ -60,20 +63,22 @@ secrets. The platform's words are cut to 200 characters.
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import structlog
 
-from dispatcher.telemetry.logs.format import order_fields, redact, render_json
+from dispatcher.telemetry.logs.format import FieldOrder, redact, render_json
 from dispatcher.telemetry.logs.writer import LogWriter
+from dispatcher.telemetry.service_tags import read_service_tags
 
 LogFormat = Literal["auto", "json", "console"]
 """``auto`` is ``console`` at a terminal and ``json`` everywhere else."""
 
 
-_JSON = (redact, structlog.processors.format_exc_info, order_fields, render_json)
+_JSON_HEAD: list[Callable[..., Any]] = [redact, structlog.processors.format_exc_info]
 
 
 def configure(
@@ -103,7 +108,7 @@ def configure(
     pretty = format == "console" or (format == "auto" and terminal)
     writer = LogWriter(target)
     structlog.configure(
-        processors=_console(colors=terminal) if pretty else list(_JSON),
+        processors=_console(colors=terminal) if pretty else _json(),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         context_class=dict,
         logger_factory=lambda *_names: _LevelMethods(writer),
@@ -112,15 +117,26 @@ def configure(
     return writer
 
 
-def info_lines() -> Callable[[bytes], None] | None:
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """What takes a line of JSON at level info, and the fields of the service in each line."""
+
+    put: Callable[[bytes], None]
+    service: Mapping[str, str]
+
+
+def info_lines() -> JsonLines | None:
     """Return what takes a line of JSON at level info; None if such lines are not wanted."""
     config = structlog.get_config()
-    if tuple(config["processors"]) != _JSON:
-        return None
-    if not structlog.get_logger().bind().is_enabled_for(logging.INFO):
+    order = next((p for p in config["processors"] if isinstance(p, FieldOrder)), None)
+    if order is None or not structlog.get_logger().bind().is_enabled_for(logging.INFO):
         return None
     logger: _LevelMethods = config["logger_factory"]()
-    return logger.info
+    return JsonLines(logger.info, order.service)
+
+
+def _json() -> list[Callable[..., Any]]:
+    return [*_JSON_HEAD, FieldOrder(read_service_tags().unified()), render_json]
 
 
 def _console(*, colors: bool) -> list[Callable[..., Any]]:

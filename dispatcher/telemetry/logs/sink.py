@@ -8,6 +8,7 @@ from dispatcher.domain.events import (
     AddressesDiffer,
     Answered,
     ClosedConflict,
+    ConditionJudged,
     Deferred,
     Gauges,
     Halted,
@@ -21,6 +22,7 @@ from dispatcher.domain.events import (
     Throttled,
 )
 from dispatcher.domain.status import HaltReason, Irregularity
+from dispatcher.telemetry.condition.as_json import condition_json, log_level
 from dispatcher.telemetry.fanout import HandlerSink
 from dispatcher.telemetry.logs.format import words
 from dispatcher.telemetry.logs.rejected_rows import RejectedRowLog
@@ -34,16 +36,19 @@ MOST_DETAIL = 800
 class LogSink(HandlerSink):
     """Writes a line for every event but `StateAged` and `UncheckedSend`: metrics show these."""
 
-    def __init__(self, *, campaign: str) -> None:
+    def __init__(self, *, campaign: str, runbook_url: str = "") -> None:
+        self._runbook_url = runbook_url
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
         self._rejected_rows = RejectedRowLog(self._log)
         self._irregular: set[Irregularity] = set()
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
-        put = info_lines()
+        lines = info_lines()
         self.handlers = {
             RowsRead: self._rows_read,
             Answered: self._answered,
-            Settled: self._settled if put is None else write_settled(campaign, put),
+            Settled: self._settled
+            if lines is None
+            else write_settled(campaign, lines.put, lines.service),
             Deferred: self._deferred,
             ScopeError: self._scope_error,
             ClosedConflict: self._closed_conflict,
@@ -55,6 +60,7 @@ class LogSink(HandlerSink):
             Resumed: self._resumed,
             Probed: self._probed,
             Gauges: self._gauges,
+            ConditionJudged: self._condition,
         }
 
     def _rows_read(self, event: RowsRead) -> None:
@@ -184,6 +190,12 @@ class LogSink(HandlerSink):
             pace=round(event.pace, 3),
             quota_used=round(event.quota_used, 4),
         )
+
+    def _condition(self, event: ConditionJudged) -> None:
+        if event.changed_from is not None:
+            values = condition_json(event.condition, self._runbook_url)
+            level = log_level(event.condition.cause)
+            self._log.log(level, "condition.changed", was=event.changed_from, **values)
 
 
 def _client(alias: str) -> dict[str, str]:

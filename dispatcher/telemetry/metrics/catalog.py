@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import product
 
 from dispatcher.domain.answer import NoAnswerCause
+from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import (
     HaltReason,
     Irregularity,
@@ -39,6 +40,9 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "in_doubt": ("resolution",),
     "api.requests": ("endpoint", "status"),
     "api.throttled": (),
+    "run.started": ("mode",),
+    "run.exits": ("code",),
+    "statsd.dropped": (),
     "token.requests": ("status",),
     "halts": ("reason",),
 }
@@ -71,7 +75,9 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "loop.lag": (),
     "halted": ("reason",),
     "halted.seconds": ("reason",),
+    "condition": ("cause",),
     "suppression.kept_last": (),
+    "heartbeat": ("mode",),
 }
 """Gauges and the names of their tags."""
 
@@ -131,7 +137,19 @@ OUTCOMES: Mapping[Status, tuple[Reason, ...]] = {
 }
 """The reasons of each final status."""
 
-_WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}")
+MODES = ("daemon", "once")
+"""Values of the tag ``mode``: a run until a signal, or until no contact is left."""
+
+WATCHED_EXITS = tuple(
+    str(code.value)
+    for code in (
+        ExitCode.BUG, ExitCode.USAGE, ExitCode.SOURCE, ExitCode.LEDGER, ExitCode.PLATFORM,
+        ExitCode.FAILURES,
+    )
+)  # fmt: skip
+"""Exit codes after which nobody is written to until an operator has done something."""
+
+_WORD = re.compile(r"[a-z][a-z_]{0,31}|[1-5][0-9]{2}|[0-9]{1,2}")
 _RUN_HALTS = (HaltReason.PAUSED, HaltReason.FAILURES, HaltReason.SUSPICIOUS)
 _OF_THE_RUN = frozenset(product(("halts",), _RUN_HALTS))
 _SENDS = tuple(step for step in Step if step.is_send)
@@ -172,6 +190,8 @@ def _zeros() -> Iterator[Key]:
     yield from product(("retries",), RetryReason)
     yield from product(("in_doubt",), Resolution)
     yield from product(("api.requests",), Step, ("429",))
+    yield from product(("run.started",), MODES)
+    yield from product(("run.exits",), WATCHED_EXITS)
     yield from product(("token.requests",), ("200", "401", "429", "503", *NoAnswerCause))
     yield from product(("halts",), HaltReason)
 
@@ -180,9 +200,9 @@ def _zeros() -> Iterator[Key]:
 def format_tags(key: Key) -> list[str]:
     """Return the tags of a series in the format of DogStatsD.
 
-    A value that is neither a lower-case word nor an HTTP status becomes ``other``, so that no id
-    and no text of a platform is in a tag. One value more than there are names is the alias of a
-    client, which the operator chose.
+    A value that is neither a lower-case word nor an HTTP status or exit code becomes ``other``,
+    so that no id and no text of a platform is in a tag. One value more than there are names is the
+    alias of a client, which the operator chose.
     """
     names, values = METRICS[key[0]], key[1:]
     client = [f"client:{values[-1]}"] if len(values) > len(names) else []

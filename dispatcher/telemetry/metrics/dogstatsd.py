@@ -1,166 +1,139 @@
-"""The DogStatsD client: the only module that imports the datadog package, which has few types."""
+"""The DogStatsD client: aggregates metrics, and flushes them in a thread of its own."""
 
-import logging
 import time
-from collections import defaultdict
-from collections.abc import Sequence
-from threading import Event, Lock, Thread
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
 from typing import Any
 
 import structlog
-from datadog.dogstatsd.aggregator import Aggregator
-from datadog.dogstatsd.base import DogStatsd
-from datadog.dogstatsd.metric_types import MetricType
-from datadog.dogstatsd.metrics import MetricAggregator
 
+from dispatcher.domain.events import MetricsDropped
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.catalog import PREFIX, Key, format_tags
-from dispatcher.telemetry.metrics.samples import Samples
+from dispatcher.telemetry.metrics.connection import connect_to
+from dispatcher.telemetry.metrics.delivery import MetricDelivery
+from dispatcher.telemetry.metrics.pending import Pending
+from dispatcher.telemetry.metrics.undelivered import UndeliveredLog
+from dispatcher.telemetry.metrics.wire import AlertType, LineWriter, is_disabled
 
-MOST_SAMPLES = 256
-"""Samples of one distribution that leave in one flush. Of more a random choice is kept, and sent
-with its rate, so that counts and percentiles stay true."""
+SEND_SECONDS = 0.25
+"""How long the flush waits for room in a socket's buffer; after that the rest is kept."""
 
-_QUEUE_PACKETS = 1024
-_SOCKET_SECONDS = 0.25
-_WARN_SECONDS = 60.0
+AGAIN_SECONDS = 0.05
+"""The pause between attempts to send what is left at the end of a run."""
+
+OnDropped = Callable[[MetricsDropped], None]
+"""Takes what was given up, in the thread of the flush."""
 
 
 class DogStatsdClient:
     """Aggregates metrics, and sends them to one agent every ``flush_seconds``.
 
-    No call but `close` waits for the network. A full queue drops its oldest packet. The sending
-    thread waits for a full socket, for at most a quarter of a second per packet. ``DD_ENV``,
-    ``DD_SERVICE``, ``DD_VERSION``, ``DD_ENTITY_ID``, ``DD_EXTERNAL_ENV``, ``DATADOG_TAGS`` and
-    ``DD_DOGSTATSD_DISABLE`` are read by the package itself.
+    No call but `close` waits for the network. What the agent does not take is kept, and leaves with
+    the next flush that succeeds: see `Pending` for what is given up then. It has no timestamp, so
+    it counts for the time at which it arrives.
     """
 
-    def __init__(self, agent: AgentAddress, tags: Sequence[str], flush_seconds: float) -> None:
-        self._warnings = _WarningLimit(logging.WARNING)
-        self._warnings.install()
-        self._statsd: Any = DogStatsd(
-            host=agent.host,
-            port=agent.port,
-            socket_path=agent.socket_path,
-            namespace=PREFIX,
-            constant_tags=list(tags),
-            # The package's own flush thread outlives `stop`, and ends after a fault in one flush.
-            flush_interval=0,
-            disable_aggregation=False,
-            disable_buffering=False,
-            disable_background_sender=False,
-            sender_queue_size=_QUEUE_PACKETS,
-            sender_queue_timeout=0,
-            socket_timeout=_SOCKET_SECONDS,
-            disable_telemetry=True,
-            track_instance=False,
-        )
-        self._samples = Samples()
-        self._statsd.aggregator = _SampleAggregator(self._samples)
-        self._counts: defaultdict[Key, int] = defaultdict(int)
-        self._counts_lock = Lock()
+    def __init__(
+        self, agent: AgentAddress, tags: Sequence[str], flush_seconds: float,
+        log: Any = None, on_dropped: OnDropped = lambda _event: None,
+    ) -> None:  # fmt: skip
+        self._log = structlog.get_logger("dispatcher.telemetry") if log is None else log
+        self._undelivered = UndeliveredLog(self._log)
+        self._on_dropped = on_dropped
+        self._writer = LineWriter(tags)
+        self._pending = Pending()
+        self._delivery = MetricDelivery(connect_to(agent), self._writer, self._pending.drop)
+        self.count = self._pending.count
+        self.gauge = self._pending.gauge
+        self.distribution = self._pending.sample
+        self._waiting = 0
+        self._broken = False
+        self._detail = "the agent did not answer"
         self._flush_seconds = flush_seconds
+        self._deadline = 0.0
         self._closed = Event()
+        self._discarded = False
         self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
-        self._thread.start()
 
-    def count(self, key: Key, value: int = 1) -> None:
-        """Add to a count; the package, which takes three times as long, gets it with a flush."""
-        with self._counts_lock:
-            if key not in self._counts:
-                format_tags(key)  # raises KeyError here and not in the flush
-            self._counts[key] += value
+    def start(self) -> None:
+        """Begin to send; what was measured before leaves with the first flush."""
+        if not is_disabled():
+            self._thread.start()
 
-    def gauge(self, key: Key, value: float) -> None:
-        """Set a gauge."""
-        self._statsd.gauge(key[0], value, format_tags(key))
+    def event(
+        self, title: str, text: str, *, alert_type: AlertType, aggregation_key: str,
+        tags: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Send an event; those with the same key are shown as one."""
+        self._pending.message(self._writer.event(title, text, alert_type, aggregation_key, tags))
 
-    def distribution(self, key: Key, value: float) -> None:
-        """Add a sample to a distribution; it is sent with three decimals."""
-        self._samples.add(key, value)
+    def service_check(self, name: str, status: int, message: str, tags: Sequence[str] = ()) -> None:
+        """Send a service check: 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN)."""
+        self._pending.message(self._writer.service_check(name, status, message, tags))
 
     def close(self, seconds: float) -> bool:
-        """Send what is left and stop all threads; return False if that took over ``seconds``.
+        """Send what is left and stop the thread; return False if that took over ``seconds``.
 
-        What is measured afterwards is dropped.
+        An agent that does not read gets the whole time, one that is not there only a moment. What
+        is left then is given up, and logged. What is measured afterwards is dropped.
         """
-        if self._closed.is_set():
+        if self._closed.is_set() or self._thread.ident is None:
             return True
-        deadline = time.monotonic() + seconds
+        self._deadline = time.monotonic() + seconds
         self._closed.set()
         self._thread.join(seconds)
-        sent: bool = self._statsd.wait_for_pending(_until(deadline) / 2)
-        if not sent:
-            self._stop_waiting_for_socket()
-        # Not `stop`, which would make later calls send at once, in the caller's thread.
-        if self._statsd.disable_background_sender(_until(deadline)):
-            self._statsd.close_socket()
-        else:
-            sent = False
-        self._warnings.remove()
-        return sent
+        ended = not self._thread.is_alive()
+        lost = self._pending.take().lines + (0 if ended else self._waiting)
+        self._undelivered.ended(self._detail, lost)
+        return ended and not lost
+
+    def discard(self) -> None:
+        """Send nothing more, and forget what has not left."""
+        self._discarded = True
+        self._closed.set()
 
     def _run(self) -> None:
         while not self._closed.wait(self._flush_seconds):
-            self._flush()
-        self._flush()
+            self._flush(SEND_SECONDS)
+        if not self._discarded:
+            self._flush_last()
+        self._delivery.close()
 
-    def _flush(self) -> None:
-        with self._counts_lock:
-            counts, self._counts = self._counts, defaultdict(int)
+    def _flush_last(self) -> None:
+        while isinstance(self._flush(self._left(SEND_SECONDS)), TimeoutError) and self._left():
+            time.sleep(self._left(AGAIN_SECONDS))
+        if self._delivery.refusal_is_late:
+            time.sleep(self._left(AGAIN_SECONDS))
+            self._flush(self._left(SEND_SECONDS))
+
+    def _left(self, most: float = 1.0) -> float:
+        return min(max(self._deadline - time.monotonic(), 0.0), most)
+
+    def _flush(self, seconds: float) -> OSError | None:
+        was_connected = self._delivery.connected
+        error = self._deliver(seconds)
+        if error is not None and was_connected and not self._delivery.connected:
+            error = self._deliver(seconds)  # another agent may listen by now
+        dropped = self._pending.take_dropped()
+        if error is None:
+            self._undelivered.delivered(dropped)
+        else:
+            self._detail = str(error)
+            self._undelivered.failed(self._detail, self._waiting, dropped)
+        if dropped:
+            self._on_dropped(MetricsDropped(dropped, self._detail))
+        return error
+
+    def _deliver(self, seconds: float) -> OSError | None:
+        batch = self._pending.take()
+        self._waiting = batch.lines
         try:
-            for key, value in counts.items():
-                self._statsd.increment(key[0], value, format_tags(key))
-            self._statsd.flush_aggregated_metrics()
-            self._statsd.flush_buffered_metrics()
+            returned, error = self._delivery.deliver(batch, seconds)
         except Exception:  # noqa: BLE001 - a flush that fails must not end those that follow
-            structlog.get_logger("dispatcher.telemetry").exception("statsd.flush_failed")
-
-    def _stop_waiting_for_socket(self) -> None:
-        """Make the sending thread drop what the agent does not take at once."""
-        self._statsd.socket_timeout = 0
-        sock = self._statsd.socket
-        if sock is not None:
-            sock.settimeout(0)
-
-
-class _SampleAggregator(Aggregator):
-    """Gives the package's flush the samples that were kept here, at a quarter of its own cost."""
-
-    def __init__(self, samples: Samples) -> None:
-        super().__init__()
-        self._samples = samples
-
-    def flush_aggregated_sampled_metrics(self) -> list[MetricAggregator]:
-        return [
-            MetricAggregator(key[0], format_tags(key), rate, MetricType.DISTRIBUTION, value)
-            for key, rate, values in self._samples.take(MOST_SAMPLES)
-            for value in values
-        ]
-
-
-def _until(deadline: float) -> float:
-    return max(deadline - time.monotonic(), 0.0)
-
-
-class _WarningLimit(logging.Handler):
-    """Turns the package's warnings, one for each packet, into one log line a minute."""
-
-    _package = logging.getLogger("datadog.dogstatsd")
-    _next = 0.0
-
-    def install(self) -> None:
-        self._package.addHandler(self)
-        self._package.propagate = False
-
-    def remove(self) -> None:
-        self._package.removeHandler(self)
-        self._package.propagate = not self._package.handlers
-
-    def emit(self, record: logging.LogRecord) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _WARN_SECONDS
-            structlog.get_logger("dispatcher.telemetry").warning(
-                "statsd.undelivered", detail=record.getMessage()
-            )
+            if not self._broken:  # the next flush may fail for the same reason
+                self._log.exception("statsd.flush_failed")
+            returned, error, self._broken = [batch], OSError("the flush failed"), True
+        self._waiting = sum(part.lines for part in returned)
+        for part in returned:
+            self._pending.put_back(part)
+        return error

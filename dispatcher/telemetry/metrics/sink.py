@@ -3,9 +3,13 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import structlog
+
+from dispatcher.domain.condition import Condition
 from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
+    ConditionJudged,
     Deferred,
     Event,
     Gauges,
@@ -25,38 +29,60 @@ from dispatcher.domain.events import (
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.catalog import zero_counts
-from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
+from dispatcher.telemetry.metrics.condition import condition_event, condition_gauges, service_check
+from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient, OnDropped
 from dispatcher.telemetry.metrics.gauge_series import MS, GaugeSeries, of_client
 from dispatcher.telemetry.metrics.halt_series import HaltSeries
+from dispatcher.telemetry.service_tags import read_service_tags
 from dispatcher.telemetry.stats.request_ratio import RequestRatio
 
 _CLOSE_SECONDS = 1.5
+CHECK_SECONDS = 20.0
+"""How often a service check that does not change is sent."""
 
 
 class StatsdSink(HandlerSink):
     """Sends every event to a Datadog agent; `emit` waits for nothing.
 
-    Counts and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0
-    at the start. ``halted`` for every reason, and ``suppression.kept_last``, are sent as 0 or 1, at
-    the start, when they change, and with each `Gauges`. ``clients`` are the aliases where there are
-    several OAuth clients: the metrics of one client then carry its alias as a tag. An agent that is
-    not there costs nothing but the metrics.
+    Nothing is sent before `begin`, so that a start that fails leaves no trace but its exit. Counts
+    and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0 at the
+    start. ``halted`` for every reason, and ``suppression.kept_last``, are sent as 0 or 1, at the
+    start, when they change, and with each `Gauges`; so is ``heartbeat``, always as 1. ``clients``
+    are the aliases where there are several OAuth clients: the metrics of one client then carry its
+    alias as a tag.
     """
 
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
-        flush_seconds: float = 0.5, monotonic: Callable[[], float] = time.monotonic,
+        flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
+        monotonic: Callable[[], float] = time.monotonic, runbook_url: str = "",
     ) -> None:  # fmt: skip
-        tags = (f"campaign:{campaign}", f"dialect:{dialect}")
-        self._client = DogStatsdClient(agent, tags, flush_seconds)
+        tags = constant_tags(campaign, dialect)
+        log = structlog.get_logger("dispatcher.telemetry").bind(campaign=campaign)
+        self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
+        self._runbook_url = runbook_url
+        self._monotonic = monotonic
+        self._checked, self._check_due = -1, 0.0
+        self._clients = clients
+        self._mode = ""
         self._halts = HaltSeries(clients, monotonic)
         self._list_kept = 0
         self._series = GaugeSeries()
         self._ratio = RequestRatio(monotonic)
         self.handlers = self._table()
-        for key in zero_counts(clients):
+
+    def begin(self, mode: str) -> None:
+        """Send what was measured so far, and from now on; ``mode`` is ``daemon`` or ``once``."""
+        self._mode = mode
+        for key in zero_counts(self._clients):
             self._client.count(key, 0)
+        self._client.count(("run.started", mode))
         self._send_alarms()
+        self._client.start()
+
+    def discard(self) -> None:
+        """Forget what has not left: the start has failed after all."""
+        self._client.discard()
 
     def close(self) -> bool:
         """Send what is left and stop all threads, within 2 seconds; later events are dropped.
@@ -86,6 +112,7 @@ class StatsdSink(HandlerSink):
             Halted: self._halted,
             Resumed: self._resumed,
             SuppressionListKept: self._set_list_kept,
+            ConditionJudged: self._condition,
         }
 
     def _rows_read(self, event: RowsRead) -> None:
@@ -130,7 +157,36 @@ class StatsdSink(HandlerSink):
         self._list_kept = int(event.kept)
         self._send_alarms()
 
+    def _condition(self, event: ConditionJudged) -> None:
+        for key, value in condition_gauges(event.condition):
+            self._client.gauge(key, value)
+        self._send_check(event.condition)
+        if event.changed_from is not None:
+            title, text, alert_type = condition_event(event, self._runbook_url)
+            self._client.event(
+                title, text, alert_type=alert_type, aggregation_key=event.condition.cause
+            )
+
+    def _send_check(self, condition: Condition) -> None:
+        """Send the service check when it changes, and from time to time.
+
+        With each evaluation it would displace the events that wait for an agent that is away.
+        """
+        check, now = service_check(condition), self._monotonic()
+        if check[1] != self._checked or now >= self._check_due:
+            self._checked, self._check_due = check[1], now + CHECK_SECONDS
+            self._client.service_check(*check)
+
     def _send_alarms(self) -> None:
         self._client.gauge(("suppression.kept_last",), self._list_kept)
         for key, value in self._halts.values():
             self._client.gauge(key, value)
+        if self._mode:
+            self._client.gauge(("heartbeat", self._mode), 1)
+
+
+def constant_tags(campaign: str, dialect: str) -> list[str]:
+    """Return the tags that every series of a campaign carries; an empty value is left out."""
+    own = {"campaign": campaign, "dialect": dialect}
+    tags = [f"{name}:{value}" for name, value in own.items() if value]
+    return [*tags, *read_service_tags().tags()]

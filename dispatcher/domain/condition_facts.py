@@ -1,0 +1,165 @@
+"""The facts of a campaign's run by which its condition is judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dispatcher.domain.events import LedgerState, QuotaUse, SourceState
+from dispatcher.domain.status import HaltReason
+
+
+@dataclass(frozen=True, slots=True)
+class HaltFact:
+    """A halt that lasts, or that ended since the last evaluation, ``seconds`` after its start.
+
+    ``detail`` names what is missing and where it is granted. ``client`` is the alias where there
+    are several.
+    """
+
+    reason: HaltReason
+    seconds: float
+    detail: str = ""
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last refusal for a missing grant, or the last answer that was a fault of the platform."""
+
+    status: str
+    correlation_id: str = ""
+    missing: tuple[str, ...] = ()
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """No answer to ``step`` (a state check or send; empty: any of them) was good for ``seconds``.
+
+    ``answers`` were server errors or did not come, for ``contacts`` different contacts (counted up
+    to a few). ``silence`` is the time in seconds since the last of them.
+    """
+
+    seconds: float
+    answers: int
+    contacts: int
+    silence: float
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    sends_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCounts:
+    """Answers to state checks and sends of the last minute.
+
+    ``errors`` are server errors, unreadable answers and connections that were refused or broke;
+    ``timeouts`` had no answer in time; ``slow`` took longer than ``slow_from`` seconds. ``usual``
+    is the mean in seconds of the calmest minute of the run.
+    """
+
+    total: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    slow: int = 0
+    slow_from: float = 2.0
+    usual: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Token requests of the last five minutes.
+
+    ``failed`` had no token as an answer, the last one with ``last_failure``. ``refused_young`` are
+    tokens that the platform refused although they were young. ``unexplained`` were requested
+    neither by a probe nor to judge a refusal.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    refused_young: int = 0
+    unexplained: int = 0
+    last_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFacts:
+    """What is known of the platform and of the OAuth clients, which all campaigns share.
+
+    ``clients`` is how many there are.
+    """
+
+    clients: int = 1
+    halts: tuple[HaltFact, ...] = ()
+    outage: Outage | None = None
+    answers: AnswerCounts = AnswerCounts()
+    tokens: TokenCounts = TokenCounts()
+    refusal: Refusal | None = None
+    fault: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPressure:
+    """For ``seconds`` others have used a client's quota, while there was work."""
+
+    use: QuotaUse
+    seconds: float
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTrend:
+    """How the ledger's disk changed in the last ``seconds``, in bytes per second.
+
+    ``fall`` is how fast its free space falls, ``growth`` how fast the ledger itself grows.
+    """
+
+    seconds: float = 0.0
+    fall: float = 0.0
+    growth: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The state of a campaign's run at one moment.
+
+    ``seconds`` is its age. ``handled`` (contacts that became final or met a closed session)
+    and ``conflicts`` (those that met one) are of the last minute, ``loops`` of the last five,
+    ``settled`` and ``parked`` of the last ten.
+    ``list_waits`` are contacts that were deferred in the last minute because of the suppression
+    list. ``expected_every`` is how often the source should have a row, in seconds; 0: not known.
+    ``window_seconds`` is the length of a quota window. ``commit_slow_seconds`` is for how long
+    commits have been slow, ``dropped`` how many samples of metrics were lost in five minutes.
+    """
+
+    seconds: float = 0.0
+    platform: PlatformFacts = PlatformFacts()
+    halts: tuple[HaltFact, ...] = ()
+    handled: int = 0
+    conflicts: int = 0
+    conflict_step: str = ""
+    loops: int = 0
+    loop_step: str = ""
+    settled: int = 0
+    parked: Mapping[str, int] = field(default_factory=dict)
+    list_kept: bool = False
+    list_waits: int = 0
+    in_flight: int = 0
+    backlog: int = 0
+    oldest_due: float = 0.0
+    contacts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    pressures: tuple[QuotaPressure, ...] = ()
+    window_seconds: float = 60.0
+    source: SourceState | None = None
+    expected_every: float = 0.0
+    ledger: LedgerState | None = None
+    disk: DiskTrend = DiskTrend()
+    loop_lag: float = 0.0
+    dropped: int = 0
+    dropped_detail: str = ""
+
+    def count(self, state: str, reason: str | None = None) -> int:
+        """Return how many contacts there are in a state, or for one reason of it."""
+        return sum(
+            number
+            for (of_state, of_reason), number in self.contacts.items()
+            if of_state == state and reason in (None, of_reason)
+        )

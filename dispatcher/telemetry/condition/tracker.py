@@ -1,0 +1,199 @@
+"""Turns the events of a campaign into facts, and judges its condition."""
+
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from dispatcher.domain.condition import HEALTHY, Condition
+from dispatcher.domain.condition_campaign import is_shared
+from dispatcher.domain.condition_facts import DiskTrend, Facts, QuotaPressure
+from dispatcher.domain.condition_hold import ConditionHold
+from dispatcher.domain.condition_judgement import judge
+from dispatcher.domain.events import (
+    ClosedConflict,
+    ConditionJudged,
+    Deferred,
+    Gauges,
+    Halted,
+    LedgerState,
+    MetricsDropped,
+    QuotaUse,
+    Resumed,
+    RetryLoop,
+    Settled,
+    SuppressionListKept,
+)
+from dispatcher.domain.status import RetryReason, Status
+from dispatcher.ports import EventSink
+from dispatcher.telemetry.condition.halts import HaltTimes
+from dispatcher.telemetry.condition.platform_tracker import CAMPAIGN_HALTS, PlatformTracker
+from dispatcher.telemetry.condition.windows import RollingSums
+from dispatcher.telemetry.fanout import HandlerSink
+
+MINUTE = 60.0
+FIVE_MINUTES = 300.0
+TEN_MINUTES = 600.0
+DISK_SECONDS = 300.0
+"""The time over which the trend of the disk is measured."""
+DISK_STEP = 10.0
+REMEMBERED_CONFLICTS = 4096
+"""Contacts whose conflicts are counted once: a contact that is refused again is no second one."""
+
+
+class ConditionTracker(HandlerSink):
+    """Judges the condition of one campaign with each `Gauges`, and emits it to ``sink``.
+
+    ``platform`` is shared by the campaigns of the run, and takes their events itself.
+    ``expected_every`` and ``window_seconds`` are those of `Facts`. One thread must emit events.
+    """
+
+    def __init__(
+        self, platform: PlatformTracker, sink: EventSink, *,
+        window_seconds: float = MINUTE, expected_every: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic, epoch: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self.condition: Condition = HEALTHY
+        """What was judged last."""
+        self._platform, self._sink = platform, sink
+        self._window_seconds, self._expected_every = window_seconds, expected_every
+        self._monotonic, self._epoch = monotonic, epoch
+        self._started = monotonic()
+        self._hold = ConditionHold()
+        self._halts = HaltTimes(monotonic)
+        self._settled = 0
+        self._counts: Counter[str] = Counter()
+        self._minute = RollingSums(MINUTE)
+        self._five = RollingSums(FIVE_MINUTES)
+        self._ten = RollingSums(TEN_MINUTES)
+        self._conflicts: OrderedDict[str, None] = OrderedDict()
+        self._words = {"conflict": "", "loop": "", "dropped": ""}
+        self._list_kept = False
+        self._pressed: dict[str, float] = {}
+        self._disk: deque[tuple[float, LedgerState]] = deque()
+        self.handlers = {
+            Settled: self._settle,
+            Deferred: self._deferred,
+            ClosedConflict: self._conflict,
+            RetryLoop: self._loop,
+            SuppressionListKept: self._list,
+            MetricsDropped: self._drop,
+            Halted: self._halt,
+            Resumed: self._resume,
+            Gauges: self._judge,
+        }
+
+    def _settle(self, event: Settled) -> None:
+        self._settled += 1
+        if event.status is Status.PARKED:
+            self._counts[f"parked.{event.reason}"] += 1
+
+    def _deferred(self, event: Deferred) -> None:
+        if event.reason is RetryReason.SUPPRESSION_LIST:
+            self._counts["list_waits"] += 1
+
+    def _conflict(self, event: ClosedConflict) -> None:
+        """Count a contact once: a retry loop is made of conflicts of the same contacts."""
+        key = event.contact_key
+        if key in self._conflicts:
+            return
+        self._conflicts[key] = None
+        if len(self._conflicts) > REMEMBERED_CONFLICTS:
+            self._conflicts.popitem(last=False)
+        self._counts["conflicts"] += 1
+        self._words["conflict"] = event.step
+
+    def _loop(self, event: RetryLoop) -> None:
+        self._counts["loops"] += 1
+        self._words["loop"] = event.step
+
+    def _list(self, event: SuppressionListKept) -> None:
+        self._list_kept = event.kept
+
+    def _drop(self, event: MetricsDropped) -> None:
+        self._counts["dropped"] += event.samples
+        self._words["dropped"] = event.detail
+
+    def _halt(self, event: Halted) -> None:
+        if event.reason in CAMPAIGN_HALTS:
+            self._halts.begin(event)
+
+    def _resume(self, event: Resumed) -> None:
+        if event.reason in CAMPAIGN_HALTS:
+            self._halts.end(event)
+
+    def _judge(self, gauges: Gauges) -> None:
+        now = self._monotonic()
+        before = self.condition.cause
+        judged = judge(self._facts(gauges, now))
+        self.condition = self._hold.take(judged, now, self._epoch())
+        changed = before if self.condition.cause is not before else None
+        self._sink.emit(ConditionJudged(self.condition, changed))
+
+    def _facts(self, gauges: Gauges, now: float) -> Facts:
+        self._push(now)
+        minute, five, ten = self._minute, self._five, self._ten
+        facts = Facts(
+            seconds=now - self._started,
+            platform=self._platform.facts(now),
+            halts=self._halts.take(now),
+            handled=minute["settled"] + minute["conflicts"],
+            conflicts=minute["conflicts"],
+            conflict_step=self._words["conflict"],
+            loops=five["loops"],
+            loop_step=self._words["loop"],
+            settled=ten["settled"],
+            parked=ten.under("parked."),
+            list_kept=self._list_kept,
+            list_waits=minute["list_waits"],
+            in_flight=gauges.in_flight,
+            backlog=gauges.backlog,
+            oldest_due=gauges.oldest_due,
+            contacts=gauges.contacts,
+            window_seconds=self._window_seconds,
+            source=gauges.source,
+            expected_every=self._expected_every,
+            ledger=gauges.ledger,
+            disk=self._disk_trend(gauges.ledger, now),
+            loop_lag=gauges.loop_lag,
+            dropped=five["dropped"],
+            dropped_detail=self._words["dropped"],
+        )
+        return replace(facts, pressures=self._pressures(facts, gauges, now))
+
+    def _push(self, now: float) -> None:
+        self._counts["settled"] += self._settled
+        self._settled = 0
+        for sums in (self._minute, self._five, self._ten):
+            sums.push(self._counts, now)
+        self._counts.clear()
+
+    def _pressures(self, facts: Facts, gauges: Gauges, now: float) -> tuple[QuotaPressure, ...]:
+        """Return the clients whose quota others use at present, and since when."""
+        whole = {"": gauges.quota}
+        uses: dict[str, QuotaUse] = {pace.client: pace.quota for pace in gauges.clients} or whole
+        shared = {
+            client: use
+            for client, use in uses.items()
+            if is_shared(facts, QuotaPressure(use, 0.0, client))
+        }
+        self._pressed = {client: self._pressed.get(client, now) for client in shared}
+        return tuple(
+            QuotaPressure(use, now - self._pressed[client], client)
+            for client, use in shared.items()
+        )
+
+    def _disk_trend(self, ledger: LedgerState | None, now: float) -> DiskTrend:
+        """Return how the disk changed since the oldest measurement that is kept."""
+        if ledger is None:
+            return DiskTrend()
+        if not self._disk or now - self._disk[-1][0] >= DISK_STEP:
+            self._disk.append((now, ledger))
+        while now - self._disk[0][0] > DISK_SECONDS:
+            self._disk.popleft()
+        at, first = self._disk[0]
+        seconds = now - at
+        if not seconds:
+            return DiskTrend()
+        fall, growth = first.free - ledger.free, ledger.size - first.size
+        return DiskTrend(seconds, fall / seconds, growth / seconds)

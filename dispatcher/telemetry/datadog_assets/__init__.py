@@ -1,0 +1,1 @@
+"""Datadog's assets, such as monitors and dashboard: how they are checked and applied."""

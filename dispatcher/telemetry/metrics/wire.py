@@ -1,0 +1,134 @@
+"""DogStatsD on the wire: the only module that imports the datadog package, which has few types.
+
+The package writes the lines; its sender is not used, because it drops without a word what an agent
+does not take at once.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from datadog.dogstatsd.base import (
+    UDP_OPTIMAL_PAYLOAD_LENGTH,
+    UDS_OPTIMAL_PAYLOAD_LENGTH,
+    DogStatsd,
+)
+
+from dispatcher.telemetry.metrics.catalog import PREFIX, Key, format_tags
+from dispatcher.telemetry.metrics.pending import MetricBatch
+
+UDP_BYTES: int = UDP_OPTIMAL_PAYLOAD_LENGTH
+"""Bytes of a packet by UDP: what fits into one frame of Ethernet."""
+
+UNIX_BYTES: int = UDS_OPTIMAL_PAYLOAD_LENGTH
+"""Bytes of a packet by a Unix socket: the agent's default buffer."""
+
+MOST_TEXT = 4000
+"""Bytes of the text of an event or a service check: what fits into one packet with the rest."""
+
+_AddTo = Callable[[MetricBatch], None]
+
+AlertType = Literal["info", "success", "warning", "error"]
+"""The kinds of Datadog's events."""
+
+
+def is_disabled() -> bool:
+    """Return whether ``DD_DOGSTATSD_DISABLE`` turns metrics off."""
+    return os.environ.get("DD_DOGSTATSD_DISABLE", "").lower() in {"true", "yes", "1"}
+
+
+class LineWriter:
+    """Writes lines of the protocol, each with the constant tags and the container's origin.
+
+    Source: Datadog's documentation of DogStatsD datagrams, version 1.3. ``DD_EXTERNAL_ENV`` and
+    ``DD_ORIGIN_DETECTION_ENABLED`` are read by the package.
+    """
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self._package = _Package(
+            # An explicit host, so that the package reads no address from the environment.
+            host="127.0.0.1", namespace=PREFIX, flush_interval=0, disable_telemetry=True,
+            track_instance=False,
+        )  # fmt: skip
+        self._package.constant_tags = list(tags)  # without those that the package reads itself
+
+    def metric(self, key: Key, kind: str, value: float, rate: float = 1) -> str:
+        """Return the line of a metric; ``kind`` is ``c``, ``g`` or ``d``."""
+        line: str = self._package._serialize_metric(key[0], kind, value, format_tags(key), rate)  # noqa: SLF001 - the package's public methods would choose samples at random once more
+        return line
+
+    def event(
+        self, title: str, text: str, alert_type: AlertType, aggregation_key: str,
+        tags: Sequence[str] = (),
+    ) -> str:  # fmt: skip
+        """Return the line of an event; events with the same key are shown as one."""
+        self._package.event(
+            title, _cut(text), alert_type=alert_type, aggregation_key=aggregation_key,
+            source_type_name=PREFIX, tags=list(tags),
+        )  # fmt: skip
+        return self._package.lines.pop()
+
+    def service_check(self, name: str, status: int, message: str, tags: Sequence[str] = ()) -> str:
+        """Return the line of a service check, whose name gets the prefix, too.
+
+        ``status`` is 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
+        """
+        self._package.service_check(
+            f"{PREFIX}.{name}", status, tags=list(tags), message=_cut(message)
+        )
+        return self._package.lines.pop()
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:MOST_TEXT].decode(errors="ignore")
+
+
+class _Package(DogStatsd):
+    """The package's client, which keeps its lines instead of sending them."""
+
+    def __init__(self, **options: Any) -> None:
+        self.lines: list[str] = []
+        super().__init__(**options)
+
+    def _send_to_server(self, packet: str, timestamped: bool = False) -> bool:  # noqa: ARG002, FBT001, FBT002 - the package's signature
+        self.lines.append(packet.rstrip("\n"))
+        return True
+
+
+@dataclass(slots=True)
+class Packet:
+    """Lines that leave together, and the metrics that they are."""
+
+    data: bytes
+    content: MetricBatch
+
+
+def pack(batch: MetricBatch, writer: LineWriter, most: int) -> Iterator[Packet]:
+    """Yield the batch in packets of up to ``most`` bytes; a longer line is a packet of its own."""
+    packet = Packet(b"", MetricBatch())
+    for line, add_to in _lines(batch, writer):
+        encoded = line.encode(errors="replace") + b"\n"
+        if packet.data and len(packet.data) + len(encoded) > most:
+            yield packet
+            packet = Packet(b"", MetricBatch())
+        packet.data += encoded
+        add_to(packet.content)
+    if packet.data:
+        yield packet
+
+
+def _lines(batch: MetricBatch, writer: LineWriter) -> Iterator[tuple[str, _AddTo]]:
+    """Yield each line, and what adds its content to a batch; messages first, as they are few."""
+    for message in batch.messages:
+        yield message, partial(MetricBatch.add_message, message=message)
+    for key, value in batch.counts.items():
+        yield writer.metric(key, "c", value), partial(MetricBatch.add_count, key=key, value=value)
+    for key, number in batch.gauges.items():
+        yield writer.metric(key, "g", number), partial(MetricBatch.add_gauge, key=key, value=number)
+    for key, choice in batch.samples.items():
+        rate, weight = choice.rate, choice.total / len(choice.values)
+        for number in choice.values:
+            line = writer.metric(key, "d", number, rate)
+            yield line, partial(MetricBatch.add_sample, key=key, value=number, weight=weight)

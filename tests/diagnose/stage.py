@@ -1,0 +1,257 @@
+"""Plays a world: the sandbox, the command, and a socket in the place of the agent."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dispatcher.sandbox.contact_files import write_contacts
+from dispatcher.sandbox.scenario.scenario import load
+from tests.diagnose.capture import Agent, Capture, verdicts_of
+from tests.diagnose.world import World
+from tests.support import forked_process, two_clients
+from tests.support.forked_process import Forked, clean_environment
+from tests.support.sandbox_process import SandboxProcess, sandbox
+from tests.support.scenario_runner import CREDENTIALS
+
+CAMPAIGN = "play"
+READ_SCOPES = ("conversations:messaging:read", "messaging:conversation:read")
+WRITE_SCOPES = ("conversations:messaging:write", "messaging:conversation:write")
+BASE = """
+seed = 1
+[rate]
+allowed = 40
+window_seconds = 2.0
+[latency.default]
+kind = "fixed"
+ms = 20.0
+"""
+"""The platform of every world that has no other quota: 20 requests a second."""
+SETTINGS: dict[str, Any] = {
+    "message.text": "Hello {first_name}",
+    "telemetry.log_level": "info",
+    "platform.requests_per_minute": 1200,
+    "platform.window_seconds": 2,
+    "engine.workers": 16,
+}
+"""What the command gets besides its defaults."""
+_MB = 1024 * 1024
+_PIECE = 4096
+_END_SECONDS = 20.0
+
+
+class Stage:
+    """A world that is being played; every public method can be an action."""
+
+    def __init__(self, world: World, folder: Path, running: SandboxProcess, agent: Agent) -> None:
+        self._world = world
+        self._folder = folder
+        self._sandbox = running
+        self._agent = agent
+        self._process: Forked | None = None
+        self._exits: list[tuple[float, int]] = []
+        self._notes: list[str] = []
+        self._began = time.time()
+
+    def play(self) -> Capture:
+        """Play it to its end."""
+        self._began = time.time()
+        self.start()
+        for action in sorted(self._world.actions, key=lambda action: action.at):
+            self._wait_until(action.at)
+            getattr(self, action.what)(**action.arguments)
+        self._wait_until(self._world.seconds)
+        ended = time.time() - self._began
+        self._note_exit()
+        self._end()
+        self._agent.close()
+        return self._capture(ended)
+
+    # what can happen
+
+    def start(self, *more: str) -> None:
+        """Start the command."""
+        environment = {**clean_environment(), **self._environment(), **self._world.environment}
+        self._process = Forked(self._command("run", *self._world.arguments, *more), environment)
+
+    def kill(self) -> None:
+        """Kill the command as a lack of memory does."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Let the command drain."""
+        self._signal(signal.SIGTERM)
+
+    def command(self, name: str) -> None:
+        """Give an operator's command to the run."""
+        arguments = ["-m", "dispatcher", name, "--ledger", str(self._ledger)]
+        arguments += ["--campaign", CAMPAIGN]
+        done = forked_process.run(arguments, {**clean_environment(), **CREDENTIALS}, 20)
+        if done.returncode:
+            self._notes.append(f"{name}: {done.stderr.strip()}")
+
+    def control(self, path: str, **body: Any) -> None:
+        """Send a command to the sandbox's control API."""
+        self._sandbox.post(path, **body)
+
+    def stop_agent(self) -> None:
+        """Let the agent die."""
+        self._agent.stop()
+
+    def start_agent(self) -> None:
+        """Let the agent come back."""
+        self._agent.start()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the world's folder; ``{sandbox}`` is nothing special in it."""
+        path = self._folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def append(self, name: str, text: str) -> None:
+        """Append to a file of the world's folder."""
+        with (self._folder / name).open("a") as file:
+            file.write(text)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        (self._folder / name).unlink()
+
+    def move(self, name: str, to: str) -> None:
+        """Rename a file."""
+        (self._folder / name).rename(self._folder / to)
+
+    def fill_disk(self, leave: float) -> None:
+        """Fill the ledger's disk, but for so many megabytes."""
+        free = shutil.disk_usage(self._ledger.parent).free
+        pieces = max(0, int(free - leave * _MB)) // _PIECE + (not leave)
+        filler = self._ledger.parent / "filler"
+        with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            for _ in range(pieces):
+                file.write(b"x" * _PIECE)
+
+    # the rest
+
+    @property
+    def _ledger(self) -> Path:
+        return self._folder / ("disk" if self._world.small_disk else ".") / "ledger.db"
+
+    def _environment(self) -> dict[str, str]:
+        credentials = two_clients.ENVIRONMENT if self._world.clients else CREDENTIALS
+        return {**credentials, "DD_ENV": "diagnose"}
+
+    def _command(self, name: str, *more: str) -> list[str]:
+        values = {
+            **SETTINGS,
+            "platform.base_url": self._sandbox.url,
+            "telemetry.statsd_port": self._agent.port,
+            "telemetry.log_file": self._folder / "dispatcher.log",
+            "ledger.path": self._ledger,
+            "source.path": self._folder / "contacts.csv",
+            **self._world.settings,
+        }
+        command = ["-m", "dispatcher", name, "--campaign", CAMPAIGN]
+        if self._world.clients:
+            config = self._folder / "clients.toml"
+            names = (two_clients.NORTH, two_clients.SOUTH)
+            config.write_text("".join(f'[[clients]]\nname = "{one}"\n' for one in names))
+            command += ["--config", str(config)]
+        for key, value in values.items():
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            command += ["--set", f"{key}={shown.replace('{folder}', str(self._folder))}"]
+        return [*command, *more]
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        self._note_exit()
+
+    def _wait_until(self, seconds: float) -> None:
+        while (left := self._began + seconds - time.time()) > 0:
+            time.sleep(min(left, 0.2))
+            self._note_exit()
+
+    def _note_exit(self) -> None:
+        if self._process is not None and self._process.poll() is not None:
+            self._exits.append((time.time() - self._began, self._process.returncode or 0))
+            said = self._process.stderr.read().strip()
+            if said and self._process.returncode not in (0, -signal.SIGKILL):
+                self._notes.append(said[-500:])
+            self._process.close()
+            self._process = None
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(_END_SECONDS)
+            self._process.close()
+
+    def _capture(self, ended: float) -> Capture:
+        agent, began = self._agent, self._began
+        return Capture(
+            self._world.name,
+            ended,
+            [(t - began, data.decode()) for t, data in agent.datagrams if t - began <= ended],
+            [(begin - began, end - began) for begin, end in agent.deaths],
+            [
+                pair
+                for pair in verdicts_of(self._folder / "dispatcher.log", began)
+                if pair[0] <= ended
+            ],
+            self._exits,
+            self._notes,
+        )
+
+
+def play(world: World, folder: Path) -> Capture:
+    """Play a world in a folder of its own, and return what it leaves."""
+    folder.mkdir(parents=True)
+    scenario = folder / "scenario.toml"
+    scenario.write_text(world.scenario or BASE)
+    shares = dict(load(scenario).world.shares)
+    write_contacts(folder / "contacts.csv", count=world.contacts, shares=shares)
+    for name, text in world.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    with (
+        _disk(folder / "disk", world.small_disk),
+        sandbox(scenario, folder / "effects.jsonl") as running,
+    ):
+        agent = Agent()
+        stage = Stage(world, folder, running, agent)
+        try:
+            return stage.play()
+        finally:
+            stage._end()
+
+
+def can_mount() -> bool:
+    """Whether small disks can be made here."""
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
+@contextmanager
+def _disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A small disk of its own, in memory."""
+    if not megabytes:
+        yield
+        return
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "dispatcher-diagnose", str(folder)]
+    subprocess.run(["mount", *options], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
