@@ -9,7 +9,6 @@ from dispatcher.domain.condition_texts import (
     Priority,
     granted_in,
     headline,
-    runbook_link,
 )
 from dispatcher.domain.events import ConditionJudged
 from dispatcher.telemetry.logs.format import words
@@ -37,7 +36,7 @@ def service_check(condition: Condition) -> tuple[str, int, str]:
     return CHECK_NAME, status, message
 
 
-def condition_event(event: ConditionJudged, runbook_url: str = "") -> tuple[str, str, str]:
+def condition_event(event: ConditionJudged) -> tuple[str, str, str]:
     """Return the title, the text and the alert type of the event of a change.
 
     Ids are in the text and never in a tag.
@@ -55,5 +54,5 @@ def condition_event(event: ConditionJudged, runbook_url: str = "") -> tuple[str,
         lines.append(f"Granted in: {where}")
     lines += [f"{number}. {step}" for number, step in enumerate(text.steps, 1)]
     lines += [f"Also: {other.cause}: {words(other.words)}" for other in condition.others]
-    lines.append(f"Runbook: {runbook_link(cause, runbook_url)}")
+    lines.append(f"Runbook: {event.runbook}")
     return text.title, "\n".join(lines), alert_type

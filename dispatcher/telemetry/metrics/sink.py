@@ -44,11 +44,10 @@ class StatsdSink(HandlerSink):
 
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
-        flush_seconds: float = 0.5, runbook_url: str = "",
+        flush_seconds: float = 0.5,
     ) -> None:  # fmt: skip
         tags = (f"campaign:{campaign}", f"dialect:{dialect}")
         self._client = DogStatsdClient(agent, tags, flush_seconds)
-        self._runbook_url = runbook_url
         self._alarms = dict.fromkeys(halt_gauges(clients), 0)
         self._alarms["suppression.kept_last",] = 0
         self.handlers = self._table()
@@ -126,7 +125,7 @@ class StatsdSink(HandlerSink):
             self._client.gauge(key, value)
         self._client.service_check(*service_check(event.condition))
         if event.changed_from is not None:
-            title, text, alert_type = condition_event(event, self._runbook_url)
+            title, text, alert_type = condition_event(event)
             self._client.event(title, text, alert_type=alert_type, group=event.condition.cause)
 
     def _send_alarms(self) -> None:
