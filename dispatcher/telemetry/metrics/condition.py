@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dispatcher.domain.condition import Cause, Condition
 from dispatcher.domain.condition_texts import (
     TEXTS,
-    Effect,
+    Impact,
     Priority,
     granted_in,
     headline,
@@ -19,7 +19,7 @@ CHECK_NAME = f"{PREFIX}.can_send"
 MOST_WORDS = 1000
 """Characters of a sentence of the evidence; Datadog takes 4,000 of a whole event."""
 
-_STATUSES = {Effect.NONE: 0, Effect.DELAYED: 1, Effect.STOPPED: 2}
+_STATUSES = {Impact.NONE: 0, Impact.DELAYED: 1, Impact.STOPPED: 2}
 _ALERT_TYPES = {Priority.P1: "error", Priority.P2: "warning", Priority.P3: "warning"}
 
 
