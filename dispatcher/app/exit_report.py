@@ -49,7 +49,7 @@ def _send(
             f"dispatcher {campaign} ended with exit code {number}".replace("  ", " "),
             f"{words}\n\nWhat to do: docs/operations.md, section Exit codes.",
             alert_type="error" if number in WATCHED_EXITS else "warning",
-            aggregation_key=f"dispatcher-exit-{campaign}",
+            group=f"dispatcher-exit-{campaign}",
             tags=[f"code:{number}"],
         )
     client.start()

@@ -10,12 +10,13 @@ from typing import BinaryIO
 
 from dispatcher.app.wiring import make_agent
 from dispatcher.domain.condition import Condition
+from dispatcher.domain.condition_texts import runbook_link
 from dispatcher.domain.events import Event
 from dispatcher.ports import EventSink
 from dispatcher.settings import Settings
 from dispatcher.telemetry.condition.as_json import condition_json, gravest
 from dispatcher.telemetry.condition.platform_tracker import PlatformTracker
-from dispatcher.telemetry.condition.tracker import ConditionTracker
+from dispatcher.telemetry.condition.tracker import ConditionTracker, TrackerOptions
 from dispatcher.telemetry.fanout import Fanout
 from dispatcher.telemetry.logs.setup import configure
 from dispatcher.telemetry.logs.sink import LogSink
@@ -63,7 +64,7 @@ class RunTelemetry:
         counters: list[EventSink] = []
         for name, stats in self._stats.items():
             statsd = self._statsd(name, stack)
-            log = LogSink(campaign=name, runbook_url=settings.runbook_url)
+            log = LogSink(campaign=name)
             tracker = self._trackers[name] = self._tracker(name, Fanout([statsd, log]))
             self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, log])
             counters += [stats, tracker, statsd]
@@ -109,15 +110,19 @@ class RunTelemetry:
         return {"in_flight": in_flight, **merged, "campaigns": campaigns}
 
     def _as_json(self, condition: Condition) -> Mapping[str, object]:
-        return condition_json(condition, self._settings.telemetry.runbook_url)
+        url = self._settings.telemetry.runbook_url
+        return condition_json(condition, runbook_link(condition.cause, url))
 
     def _tracker(self, campaign: str, sink: EventSink) -> ConditionTracker:
         by_name = {one.name: one.source for one in self._settings.campaigns}
         return ConditionTracker(
             self._platform,
             sink,
-            window_seconds=self._settings.platform.window_seconds,
-            expected_every=by_name[campaign].expected_every_minutes * 60.0,
+            TrackerOptions(
+                self._settings.platform.window_seconds,
+                by_name[campaign].expected_every_minutes * 60.0,
+                self._settings.telemetry.runbook_url,
+            ),
         )
 
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
@@ -127,7 +132,6 @@ class RunTelemetry:
             agent, campaign=campaign, dialect=dialect, clients=clients,
             flush_seconds=flush_seconds(len(self._names)),
             on_dropped=self._from_thread(campaign),
-            runbook_url=self._settings.telemetry.runbook_url,
         )  # fmt: skip
         stack.callback(sink.close)
         self._metrics.append(sink)

@@ -20,7 +20,7 @@ class Priority(StrEnum):
     """Nothing is wrong."""
 
 
-class Effect(StrEnum):
+class Impact(StrEnum):
     """What a cause does to the people of the campaign."""
 
     STOPPED = "nobody is written to"
@@ -38,7 +38,7 @@ class CauseText:
 
     title: str
     priority: Priority
-    effect: Effect
+    effect: Impact
     steps: tuple[str, ...]
     granted_in: str = ""
 
@@ -62,7 +62,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.CREDENTIALS: CauseText(
         "The platform refuses the client id and secret",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             (
                 "Compare the client id and secret with those of the OAuth client: was the secret "
@@ -78,7 +78,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.UNAUTHORIZED: CauseText(
         "The platform refuses tokens that it has just issued",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Check whether the OAuth client is disabled or restricted to some addresses.",
             (
@@ -91,7 +91,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.SCOPE_MISSING: CauseText(
         "The OAuth client lacks a scope",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Read in the evidence which scope is missing, and where it is granted.",
             "Grant it to the OAuth client, or ask its administrator.",
@@ -102,7 +102,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.PERMISSION: CauseText(
         "The roles of the OAuth client lack a permission",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Read in the evidence which permission is missing, and where it is granted.",
             "Add it to a role of the OAuth client. It may take effect after some minutes.",
@@ -113,7 +113,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.DIVISION: CauseText(
         "The roles of the OAuth client do not include a division",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Find the division of the conversations in the source.",
             "Assign the role to the OAuth client in that division, too.",
@@ -124,7 +124,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.FORBIDDEN: CauseText(
         "The platform forbids sends, and does not name what is missing",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Run `dispatcher check --online`, and compare what is granted with what is required.",
             "Check the permissions and divisions of the roles of the OAuth client.",
@@ -135,7 +135,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.PLATFORM_DOWN: CauseText(
         "The platform cannot be reached, or answers with nothing but errors",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Look at the status page of the platform.",
             "Read in the evidence whether the API or the token requests fail, and how.",
@@ -149,7 +149,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.FAILURES: CauseText(
         "Too many contacts failed, so the run ends",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Run `dispatcher status` and read for which reasons contacts were parked or refused.",
             "Remove the cause, replay these contacts, and start the run again.",
@@ -158,7 +158,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.SUSPICIOUS: CauseText(
         "Most contacts are refused for the same reason, which is probably not their own",
         Priority.P1,
-        Effect.STOPPED,
+        Impact.STOPPED,
         (
             "Read the refusal in the evidence, and the settings that it names.",
             "Correct the setting and restart.",
@@ -168,7 +168,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.LEDGER_DISK: CauseText(
         "The disk of the ledger is nearly full",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Find out what fills the disk, and make room. Do not delete the ledger.",
             "Move old campaigns out of the ledger with `dispatcher ledger prune`.",
@@ -178,7 +178,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.PLATFORM_ERRORS: CauseText(
         "The platform answers many requests with errors",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Look at the status page of the platform.",
             "Look at `api.requests` by `status` and `endpoint`: which requests fail?",
@@ -188,7 +188,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.PLATFORM_SLOW: CauseText(
         "The platform answers slowly, or not in time",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Look at the status page of the platform, and at `api.latency` by `endpoint`.",
             (
@@ -201,7 +201,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.RETRY_LOOP: CauseText(
         "The platform refuses sends repeatedly, although the state of the session permits them",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             (
                 "Run `dispatcher parked list --reason retry_loop`, and `dispatcher explain` for "
@@ -214,7 +214,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.SUPPRESSION_LIST: CauseText(
         "The suppression list (opt-out list) is damaged, or does not fit the contacts",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Read `suppression.kept_last` or `suppression.unproved` in the log.",
             "Write the list again (rules.suppression_file); it is read without a restart.",
@@ -227,7 +227,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.CLIENT_HALTED: CauseText(
         "One of several OAuth clients is halted",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Read in the evidence which client is halted, and for which reason.",
             "Do what the runbook says about that reason. The other clients go on.",
@@ -237,7 +237,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.SOURCE_STALLED: CauseText(
         "The source should have rows, and none come",
         Priority.P2,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             (
                 "Read in the evidence why a part of the source cannot be read, or since when it is "
@@ -250,7 +250,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.TOKEN_UNSTABLE: CauseText(
         "Access tokens do not last, or are hard to get",
         Priority.P3,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             (
                 "Check whether another program uses the same OAuth client: on some platforms a new "
@@ -263,7 +263,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.SESSIONS_CLOSING: CauseText(
         "Many sessions close between their state check and the send",
         Priority.P3,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Look at `state.age`: how long after its state check does a send leave?",
             (
@@ -276,7 +276,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.QUOTA_SHARED: CauseText(
         "Another program uses the quota of this OAuth client",
         Priority.P3,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Find the program that uses the same OAuth client, and give it one of its own.",
             "Look at `quota.others` and `quota.own`.",
@@ -286,7 +286,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.CONTACTS_PARKED: CauseText(
         "Many contacts were parked, and wait for an operator",
         Priority.P3,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Run `dispatcher parked list` and read the reasons.",
             "Remove the cause that the runbook names for the reason.",
@@ -296,7 +296,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.DOUBTS_PENDING: CauseText(
         "Many sends have no clear answer",
         Priority.P3,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Run `dispatcher status`: it shows what these contacts wait for, and until when.",
             "Find out what was wrong with the platform or the network at that time.",
@@ -306,7 +306,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.LEDGER_SLOW: CauseText(
         "The disk of the ledger is slow",
         Priority.P3,
-        Effect.DELAYED,
+        Impact.DELAYED,
         (
             "Look at `ledger.commit` and at what else writes to the disk.",
             "Move the ledger to a local disk.",
@@ -315,7 +315,7 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.TELEMETRY_LOSSY: CauseText(
         "Metrics are lost on the way to the Datadog agent",
         Priority.P3,
-        Effect.NONE,
+        Impact.NONE,
         (
             (
                 "Check that the agent runs, and that telemetry.statsd_host and statsd_port, or "
@@ -327,22 +327,22 @@ TEXTS: Mapping[Cause, CauseText] = {
     Cause.PAUSED: CauseText(
         "An operator paused the campaign",
         Priority.NONE,
-        Effect.NONE,
+        Impact.NONE,
         ("Run `dispatcher resume` when it may go on.",),
     ),
     Cause.QUIET_HOURS: CauseText(
         "All contacts wait for the end of the quiet hours",
         Priority.NONE,
-        Effect.NONE,
+        Impact.NONE,
         ("Nobody has to act: the contacts are sent to when their quiet hours end.",),
     ),
     Cause.SOURCE_IDLE: CauseText(
         "There is nothing to do: every contact is final",
         Priority.NONE,
-        Effect.NONE,
+        Impact.NONE,
         ("Nobody has to act: new rows of the source are read when they come.",),
     ),
-    Cause.OK: CauseText("Nothing is wrong", Priority.NONE, Effect.NONE, ("Nobody has to act.",)),
+    Cause.OK: CauseText("Nothing is wrong", Priority.NONE, Impact.NONE, ("Nobody has to act.",)),
 }
 """The words for every cause."""
 

@@ -316,11 +316,13 @@ class Gauges:
 class ConditionJudged:
     """The condition of a campaign's run was judged, after each `Gauges`.
 
-    ``changed_from`` is the cause that was named before, if it is another one.
+    ``changed_from`` is the cause that was named before, if it is another one. ``runbook`` is the
+    address of the cause's section in the runbook.
     """
 
     condition: Condition
     changed_from: Cause | None = None
+    runbook: str = ""
 
 
 Event = (

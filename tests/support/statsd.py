@@ -78,12 +78,12 @@ class Receiver:
 
     @property
     def metrics(self) -> list[Metric]:
-        """Every line of a metric that arrived."""
+        """Every metric that arrived."""
         return [parse(line) for line in self.text.splitlines() if line and line[0] != "_"]
 
     @property
     def events(self) -> list[str]:
-        """Every line of an event that arrived."""
+        """The lines of every event that arrived."""
         return [line for line in self.text.splitlines() if line.startswith("_e{")]
 
     @property

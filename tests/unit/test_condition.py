@@ -28,7 +28,7 @@ from dispatcher.domain.condition_hold import (
 )
 from dispatcher.domain.condition_judgement import judge
 from dispatcher.domain.condition_platform import HALT_CAUSES, SHORTEST_HALT
-from dispatcher.domain.condition_texts import TEXTS, Effect, Priority, runbook_link
+from dispatcher.domain.condition_texts import TEXTS, Impact, Priority, runbook_link
 from dispatcher.domain.events import LedgerState, QuotaUse, SourceState
 from dispatcher.domain.status import HaltReason
 
@@ -323,7 +323,7 @@ def test_every_cause_has_words():
     for cause, text in TEXTS.items():
         assert text.title
         assert text.steps
-        assert (text.effect is Effect.STOPPED) == (text.priority is Priority.P1)
+        assert (text.effect is Impact.STOPPED) == (text.priority is Priority.P1)
         assert runbook_link(cause) == f"docs/operations.md#condition-{cause}"
     assert runbook_link(Cause.OK, "https://x/y") == "https://x/y#condition-ok"
 

@@ -27,7 +27,7 @@ from dispatcher.domain.events import (
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
 from dispatcher.telemetry.condition.as_json import condition_json, gravest
 from dispatcher.telemetry.condition.platform_tracker import PlatformTracker
-from dispatcher.telemetry.condition.tracker import ConditionTracker
+from dispatcher.telemetry.condition.tracker import ConditionTracker, TrackerOptions
 from dispatcher.telemetry.condition.windows import RollingSums
 from dispatcher.telemetry.fanout import Fanout
 
@@ -42,7 +42,7 @@ class World:
         self.judged = []
         self.platform = PlatformTracker(lambda: self.now, clients)
         self.tracker = ConditionTracker(
-            self.platform, self, window_seconds=window, expected_every=0.0,
+            self.platform, self, TrackerOptions(window),
             monotonic=lambda: self.now, epoch=lambda: self.now,
         )  # fmt: skip
         self.sink = Fanout([self.platform, self.tracker])
@@ -210,7 +210,7 @@ def test_a_missing_scope_with_its_evidence():
     assert [(event.changed_from, event.condition.cause) for event in changed] == [
         (Cause.OK, Cause.SCOPE_MISSING)
     ]
-    values = condition_json(world.tracker.condition)
+    values = condition_json(world.tracker.condition, world.tracker.runbook)
     assert values["evidence"]["correlation_id"] == "corr-9"
     assert values["evidence"]["missing"] == missing[0]
     assert values["runbook"] == "docs/operations.md#condition-scope_missing"

@@ -199,8 +199,8 @@ def test_status_needs_the_names_alone(config):
 
 def test_names_that_are_one_tag_value_are_a_warning(config):
     """Datadog would add their metrics up."""
-    (warning,) = warnings(read(config, TWO.replace('"questions"\npriority = 2', '"Carts"')))
-    assert warning.startswith("campaigns carts, Carts: Datadog stores each name as carts")
+    (warning,) = warnings(read(config, TWO.replace('"questions"\npriority = 2', '"carts_"')))
+    assert warning.startswith("campaigns carts, carts_: Datadog stores each name as carts")
 
 
 def test_warnings_name_the_campaign(config):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dispatcher.telemetry.metrics.pending import (
     DROPPED,
-    MOST_MESSAGES,
+    MOST_EVENTS,
     MOST_SAMPLES,
     MetricBatch,
     Pending,
@@ -65,15 +65,27 @@ def test_a_gauge_that_changes_between_two_flushes_is_no_drop():
     assert pending.take() == MetricBatch({}, {PACE: 2})
 
 
-def test_the_oldest_messages_are_given_up():
+def test_the_last_service_check_counts_and_pushes_no_event_out():
     pending = Pending()
-    for number in range(MOST_MESSAGES):
-        pending.message(f"{number}")
+    pending.event("_e{}")
+    for number in range(2 * MOST_EVENTS):
+        pending.check("can_send", f"_sc|can_send|{number}")
+        pending.put_back(pending.take())
+    batch = pending.take()
+    assert batch.events == ["_e{}"]
+    assert batch.checks == {"can_send": f"_sc|can_send|{2 * MOST_EVENTS - 1}"}
+    assert batch.counts == {DROPPED: 2 * MOST_EVENTS - 1}
+
+
+def test_the_oldest_events_are_given_up():
+    pending = Pending()
+    for number in range(MOST_EVENTS):
+        pending.event(f"{number}")
     undelivered = pending.take()
-    pending.message("new")
+    pending.event("new")
     pending.put_back(undelivered)
     batch = pending.take()
-    assert batch.messages == [*(f"{number}" for number in range(1, MOST_MESSAGES)), "new"]
+    assert batch.events == [*(f"{number}" for number in range(1, MOST_EVENTS)), "new"]
     assert batch.counts == {DROPPED: 1}
 
 
@@ -93,5 +105,7 @@ def test_an_outage_of_any_length_takes_memory_by_series_only():
 
 
 def test_lines_are_counted_as_they_leave():
-    batch = MetricBatch({REQUESTS: 5}, {PACE: 1}, {AGE: Choice([1.0, 2.0], 9)}, ["_e{}"])
-    assert (batch.lines, bool(batch), bool(MetricBatch())) == (5, True, False)
+    batch = MetricBatch(
+        {REQUESTS: 5}, {PACE: 1}, {AGE: Choice([1.0, 2.0], 9)}, {"c": "_sc|c|0"}, ["_e{}"]
+    )
+    assert (batch.lines, MetricBatch().lines) == (6, 0)

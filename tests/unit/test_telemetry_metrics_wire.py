@@ -69,8 +69,8 @@ def test_an_event(writer):
 
 
 def test_a_service_check(writer):
-    assert writer.service_check("can_send", 2, "no\nscope", ["cause:scope"]) == (
-        "_sc|dispatcher.can_send|2|#cause:scope,campaign:c,env:prod|m:no\\nscope"
+    assert writer.service_check("dispatcher.can_send", 2, "no\nscope") == (
+        "_sc|dispatcher.can_send|2|#campaign:c,env:prod|m:no\\nscope"
     )
 
 
@@ -105,6 +105,7 @@ batches = st.builds(
         st.just(AGE),
         st.lists(st.floats(0, 9), min_size=1, max_size=60).map(lambda v: Choice(v, 2 * len(v))),
     ),
+    st.dictionaries(st.text("abc"), st.text("_sc|", min_size=1)),
     st.lists(st.text(alphabet="_e{}:|é", min_size=1)),
 )
 
@@ -121,13 +122,14 @@ def test_packets_hold_every_line_once_within_their_size(batch, most):
     for packet in packets:
         together.counts |= packet.content.counts
         together.gauges |= packet.content.gauges
-        together.messages += packet.content.messages
+        together.checks |= packet.content.checks
+        together.events += packet.content.events
         for key, choice in packet.content.samples.items():
             for value in choice.values:
                 together.add_sample(key, value, choice.total / len(choice.values))
     assert together.counts == batch.counts
     assert together.gauges == batch.gauges
-    assert together.messages == batch.messages
+    assert (together.checks, together.events) == (batch.checks, batch.events)
     assert together.samples.keys() == batch.samples.keys()
     for key, choice in batch.samples.items():
         assert together.samples[key].values == choice.values

@@ -4,13 +4,16 @@ import logging
 from collections.abc import Sequence
 
 from dispatcher.domain.condition import PRECEDENCE, Cause, Condition
-from dispatcher.domain.condition_texts import TEXTS, Priority, granted_in, runbook_link
+from dispatcher.domain.condition_texts import TEXTS, Priority, granted_in
 
 _LEVELS = {Priority.P1: logging.ERROR, Priority.NONE: logging.INFO}
 
 
-def condition_json(condition: Condition, runbook_url: str = "") -> dict[str, object]:
-    """Return the cause, its evidence and what to do; ``others`` are further causes."""
+def condition_json(condition: Condition, runbook: str) -> dict[str, object]:
+    """Return the cause, its evidence and what to do; ``others`` are further causes.
+
+    ``runbook`` is the address of the cause's section in the runbook.
+    """
     cause, text = condition.cause, TEXTS[condition.cause]
     values: dict[str, object] = {
         "cause": str(cause),
@@ -21,7 +24,7 @@ def condition_json(condition: Condition, runbook_url: str = "") -> dict[str, obj
         "words": condition.primary.words,
         "evidence": dict(condition.primary.evidence),
         "steps": list(text.steps),
-        "runbook": runbook_link(cause, runbook_url),
+        "runbook": runbook,
         "others": [
             {"cause": str(other.cause), "words": other.words, "evidence": dict(other.evidence)}
             for other in condition.others

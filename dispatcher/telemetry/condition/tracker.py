@@ -3,13 +3,14 @@
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.domain.condition import HEALTHY, Condition
 from dispatcher.domain.condition_campaign import is_shared
 from dispatcher.domain.condition_facts import DiskTrend, Facts, QuotaPressure
 from dispatcher.domain.condition_hold import ConditionHold
 from dispatcher.domain.condition_judgement import judge
+from dispatcher.domain.condition_texts import runbook_link
 from dispatcher.domain.events import (
     ClosedConflict,
     ConditionJudged,
@@ -41,22 +42,30 @@ REMEMBERED_CONFLICTS = 4096
 """Contacts whose conflicts are counted once: a contact that is refused again is no second one."""
 
 
+@dataclass(frozen=True, slots=True)
+class TrackerOptions:
+    """What a campaign's settings say: ``window_seconds`` and ``expected_every`` as in `Facts`."""
+
+    window_seconds: float = MINUTE
+    expected_every: float = 0.0
+    runbook_url: str = ""
+
+
 class ConditionTracker(HandlerSink):
     """Judges the condition of one campaign with each `Gauges`, and emits it to ``sink``.
 
     ``platform`` is shared by the campaigns of the run, and takes their events itself.
-    ``expected_every`` and ``window_seconds`` are those of `Facts`. One thread must emit events.
+    One thread must emit events.
     """
 
     def __init__(
-        self, platform: PlatformTracker, sink: EventSink, *,
-        window_seconds: float = MINUTE, expected_every: float = 0.0,
+        self, platform: PlatformTracker, sink: EventSink, options: TrackerOptions, *,
         monotonic: Callable[[], float] = time.monotonic, epoch: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self.condition: Condition = HEALTHY
         """What was judged last."""
         self._platform, self._sink = platform, sink
-        self._window_seconds, self._expected_every = window_seconds, expected_every
+        self._options = options
         self._monotonic, self._epoch = monotonic, epoch
         self._started = monotonic()
         self._hold = ConditionHold()
@@ -128,7 +137,12 @@ class ConditionTracker(HandlerSink):
         judged = judge(self._facts(gauges, now))
         self.condition = self._hold.take(judged, now, self._epoch())
         changed = before if self.condition.cause is not before else None
-        self._sink.emit(ConditionJudged(self.condition, changed))
+        self._sink.emit(ConditionJudged(self.condition, changed, self.runbook))
+
+    @property
+    def runbook(self) -> str:
+        """The address of the present cause's section in the runbook."""
+        return runbook_link(self.condition.cause, self._options.runbook_url)
 
     def _facts(self, gauges: Gauges, now: float) -> Facts:
         self._push(now)
@@ -150,9 +164,9 @@ class ConditionTracker(HandlerSink):
             backlog=gauges.backlog,
             oldest_due=gauges.oldest_due,
             contacts=gauges.contacts,
-            window_seconds=self._window_seconds,
+            window_seconds=self._options.window_seconds,
             source=gauges.source,
-            expected_every=self._expected_every,
+            expected_every=self._options.expected_every,
             ledger=gauges.ledger,
             disk=self._disk_trend(gauges.ledger, now),
             loop_lag=gauges.loop_lag,

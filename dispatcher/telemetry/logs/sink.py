@@ -36,8 +36,7 @@ MOST_DETAIL = 800
 class LogSink(HandlerSink):
     """Writes a line for every event but `StateAged` and `UncheckedSend`: metrics show these."""
 
-    def __init__(self, *, campaign: str, runbook_url: str = "") -> None:
-        self._runbook_url = runbook_url
+    def __init__(self, *, campaign: str) -> None:
         self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
         self._rejected_rows = RejectedRowLog(self._log)
         self._irregular: set[Irregularity] = set()
@@ -193,7 +192,7 @@ class LogSink(HandlerSink):
 
     def _condition(self, event: ConditionJudged) -> None:
         if event.changed_from is not None:
-            values = condition_json(event.condition, self._runbook_url)
+            values = condition_json(event.condition, event.runbook)
             level = log_level(event.condition.cause)
             self._log.log(level, "condition.changed", was=event.changed_from, **values)
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from dispatcher.domain.condition import Cause, Condition
 from dispatcher.domain.condition_texts import (
     TEXTS,
-    Effect,
+    Impact,
     Priority,
     granted_in,
     headline,
-    runbook_link,
 )
 from dispatcher.domain.events import ConditionJudged
 from dispatcher.telemetry.logs.format import words
@@ -21,7 +20,7 @@ CHECK_NAME = "can_send"
 MOST_WORDS = 1000
 """Characters of a sentence of the evidence; Datadog takes 4,000 of a whole event."""
 
-_STATUSES = {Effect.NONE: 0, Effect.DELAYED: 1, Effect.STOPPED: 2}
+_STATUSES = {Impact.NONE: 0, Impact.DELAYED: 1, Impact.STOPPED: 2}
 _ALERT_TYPES: Mapping[Priority, AlertType] = {
     Priority.P1: "error",
     Priority.P2: "warning",
@@ -42,7 +41,7 @@ def service_check(condition: Condition) -> tuple[str, int, str]:
     return CHECK_NAME, status, message
 
 
-def condition_event(event: ConditionJudged, runbook_url: str = "") -> tuple[str, str, AlertType]:
+def condition_event(event: ConditionJudged) -> tuple[str, str, AlertType]:
     """Return the title, the text and the alert type of the event of a change.
 
     Ids are in the text and never in a tag.
@@ -61,5 +60,5 @@ def condition_event(event: ConditionJudged, runbook_url: str = "") -> tuple[str,
         lines.append(f"Granted in: {where}")
     lines += [f"{number}. {step}" for number, step in enumerate(text.steps, 1)]
     lines += [f"Also: {other.cause}: {words(other.words)}" for other in condition.others]
-    lines.append(f"Runbook: {runbook_link(cause, runbook_url)}")
+    lines.append(f"Runbook: {event.runbook}")
     return text.title, "\n".join(lines), alert_type

@@ -13,7 +13,7 @@ from dispatcher.telemetry.metrics.connection import connect_to
 from dispatcher.telemetry.metrics.delivery import MetricDelivery
 from dispatcher.telemetry.metrics.pending import Pending
 from dispatcher.telemetry.metrics.undelivered import UndeliveredLog
-from dispatcher.telemetry.metrics.wire import AlertType, LineWriter, is_disabled
+from dispatcher.telemetry.metrics.wire import LineWriter, is_disabled
 
 SEND_SECONDS = 0.25
 """How long the flush waits for room in a socket's buffer; after that the rest is kept."""
@@ -61,15 +61,17 @@ class DogStatsdClient:
             self._thread.start()
 
     def event(
-        self, title: str, text: str, *, alert_type: AlertType, aggregation_key: str,
-        tags: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        """Send an event; those with the same key are shown as one."""
-        self._pending.message(self._writer.event(title, text, alert_type, aggregation_key, tags))
+        self, title: str, text: str, *, alert_type: str, group: str, tags: Sequence[str] = ()
+    ) -> None:
+        """Send an event; Datadog shows those of one ``group`` together.
 
-    def service_check(self, name: str, status: int, message: str, tags: Sequence[str] = ()) -> None:
-        """Send a service check: 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN)."""
-        self._pending.message(self._writer.service_check(name, status, message, tags))
+        ``alert_type`` is "error", "warning", "info" or "success".
+        """
+        self._pending.event(self._writer.event(title, text, alert_type, group, tags))
+
+    def service_check(self, name: str, status: int, message: str) -> None:
+        """Send the status of a service check: 0 OK, 1 WARNING, 2 CRITICAL. The last one counts."""
+        self._pending.check(name, self._writer.service_check(name, status, message))
 
     def close(self, seconds: float) -> bool:
         """Send what is left and stop the thread; return False if that took over ``seconds``.

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from dispatcher.domain.condition import Condition
 from dispatcher.domain.events import (
     Answered,
     ClosedConflict,
@@ -37,8 +36,6 @@ from dispatcher.telemetry.service_tags import read_service_tags
 from dispatcher.telemetry.stats.request_ratio import RequestRatio
 
 _CLOSE_SECONDS = 1.5
-CHECK_SECONDS = 20.0
-"""How often a service check that does not change is sent."""
 
 
 class StatsdSink(HandlerSink):
@@ -55,14 +52,11 @@ class StatsdSink(HandlerSink):
     def __init__(
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
         flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
-        monotonic: Callable[[], float] = time.monotonic, runbook_url: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         tags = constant_tags(campaign, dialect)
         log = structlog.get_logger("dispatcher.telemetry").bind(campaign=campaign)
         self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
-        self._runbook_url = runbook_url
-        self._monotonic = monotonic
-        self._checked, self._check_due = -1, 0.0
         self._clients = clients
         self._mode = ""
         self._halts = HaltSeries(clients, monotonic)
@@ -160,22 +154,12 @@ class StatsdSink(HandlerSink):
     def _condition(self, event: ConditionJudged) -> None:
         for key, value in condition_gauges(event.condition):
             self._client.gauge(key, value)
-        self._send_check(event.condition)
+        self._client.service_check(*service_check(event.condition))
         if event.changed_from is not None:
-            title, text, alert_type = condition_event(event, self._runbook_url)
+            title, text, alert_type = condition_event(event)
             self._client.event(
                 title, text, alert_type=alert_type, aggregation_key=event.condition.cause
             )
-
-    def _send_check(self, condition: Condition) -> None:
-        """Send the service check when it changes, and from time to time.
-
-        With each evaluation it would displace the events that wait for an agent that is away.
-        """
-        check, now = service_check(condition), self._monotonic()
-        if check[1] != self._checked or now >= self._check_due:
-            self._checked, self._check_due = check[1], now + CHECK_SECONDS
-            self._client.service_check(*check)
 
     def _send_alarms(self) -> None:
         self._client.gauge(("suppression.kept_last",), self._list_kept)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from datadog.dogstatsd.base import (
     UDP_OPTIMAL_PAYLOAD_LENGTH,
@@ -29,9 +29,6 @@ MOST_TEXT = 4000
 """Bytes of the text of an event or a service check: what fits into one packet with the rest."""
 
 _AddTo = Callable[[MetricBatch], None]
-
-AlertType = Literal["info", "success", "warning", "error"]
-"""The kinds of Datadog's events."""
 
 
 def is_disabled() -> bool:
@@ -60,24 +57,18 @@ class LineWriter:
         return line
 
     def event(
-        self, title: str, text: str, alert_type: AlertType, aggregation_key: str,
-        tags: Sequence[str] = (),
-    ) -> str:  # fmt: skip
-        """Return the line of an event; events with the same key are shown as one."""
+        self, title: str, text: str, alert_type: str, group: str, tags: Sequence[str] = ()
+    ) -> str:
+        """Return the line of an event; Datadog shows those of one ``group`` together."""
         self._package.event(
-            title, _cut(text), alert_type=alert_type, aggregation_key=aggregation_key,
+            title, _cut(text), alert_type=alert_type, aggregation_key=group,
             source_type_name=PREFIX, tags=list(tags),
         )  # fmt: skip
         return self._package.lines.pop()
 
-    def service_check(self, name: str, status: int, message: str, tags: Sequence[str] = ()) -> str:
-        """Return the line of a service check, whose name gets the prefix, too.
-
-        ``status`` is 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN).
-        """
-        self._package.service_check(
-            f"{PREFIX}.{name}", status, tags=list(tags), message=_cut(message)
-        )
+    def service_check(self, name: str, status: int, message: str) -> str:
+        """Return the line of a service check: 0 (OK), 1 (WARNING), 2 (CRITICAL), 3 (UNKNOWN)."""
+        self._package.service_check(name, status, message=_cut(message))
         return self._package.lines.pop()
 
 
@@ -120,9 +111,11 @@ def pack(batch: MetricBatch, writer: LineWriter, most: int) -> Iterator[Packet]:
 
 
 def _lines(batch: MetricBatch, writer: LineWriter) -> Iterator[tuple[str, _AddTo]]:
-    """Yield each line, and what adds its content to a batch; messages first, as they are few."""
-    for message in batch.messages:
-        yield message, partial(MetricBatch.add_message, message=message)
+    """Yield each line, and what adds its content to a batch; events first, as they are few."""
+    for event in batch.events:
+        yield event, partial(MetricBatch.add_event, line=event)
+    for name, check in batch.checks.items():
+        yield check, partial(MetricBatch.add_check, name=name, line=check)
     for key, value in batch.counts.items():
         yield writer.metric(key, "c", value), partial(MetricBatch.add_count, key=key, value=value)
     for key, number in batch.gauges.items():
