@@ -4,6 +4,7 @@ from dispatcher.app.authorization_report import OnlineFinding
 from dispatcher.app.online_check import check_online
 from dispatcher.app.run import ProgressView, RunResult, run
 from dispatcher.app.suppression import describe_lists
+from dispatcher.app.traces import trace_endpoint
 from dispatcher.app.wiring import make_agent
 from dispatcher.engine.run_options import RunOutcome
 
@@ -16,4 +17,5 @@ __all__ = [
     "describe_lists",
     "make_agent",
     "run",
+    "trace_endpoint",
 ]

@@ -17,6 +17,7 @@ from dispatcher.ports import (
     EventSink,
     TokenGrants,
     TokenUnavailableError,
+    Tracing,
     WrongAddressError,
 )
 from dispatcher.settings import Settings, per_client_settings
@@ -28,13 +29,16 @@ WRONG_ANSWER_SECONDS = 1.0
 
 
 async def open_pool(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink
-) -> ClientPool:
+    settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink,
+    tracing: Tracing | None = None,
+) -> ClientPool:  # fmt: skip
     """Return all clients; the stack closes their connections. Their halts go to ``events``."""
     connections = []
     for name, own in per_client_settings(settings):
         pacer = make_pacer(own, clock)
         platform = await make_platform(own, pacer, clock, stack)
+        if tracing is not None:
+            platform = tracing.wrap_platform(platform, name)
         quota = own.platform.requests_per_minute
         connections.append(ClientConnection(name, platform, pacer, quota))
     return ClientPool(connections, events, clock, settings.engine.probe_seconds)

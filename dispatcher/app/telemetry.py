@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from dispatcher.app.traces import open_tracing
 from dispatcher.app.wiring import make_agent
-from dispatcher.ports import EventSink
+from dispatcher.ports import EventSink, Tracing
 from dispatcher.settings import Settings
 from dispatcher.telemetry.fanout import Fanout
 from dispatcher.telemetry.logs.setup import configure
@@ -29,7 +30,7 @@ EVERY_CAMPAIGN = "*"
 
 
 class RunTelemetry:
-    """Statistics, metrics and the log of a run, by campaign.
+    """Statistics, metrics, traces and the log of a run, by campaign.
 
     ``shared_sink`` takes the events of the whole run, such as a halt: each is counted for every
     campaign and logged once.
@@ -42,19 +43,22 @@ class RunTelemetry:
         self._stats = {name: RunStats(clients=self._clients) for name in self._names}
         self._sinks: dict[str, Fanout] = {}
         self.shared_sink: EventSink = Fanout(())
+        self.tracing: Tracing | None = None
+        """The traces of the run; None if they are off."""
 
     def open(self, stack: AsyncExitStack, stream: BinaryIO | None) -> None:
-        """Start the log, which goes to ``stream`` if there is one, and the metrics."""
+        """Start the log, which goes to ``stream`` if there is one, metrics and traces."""
         settings = self._settings.telemetry
         path = Path(settings.log_file) if settings.log_file else None
         logs = configure(settings.log_format, path=path, stream=stream, level=settings.log_level)
         stack.callback(logs.close)
         # A log file is opened again by itself: the signal only must not end the process.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+        self.tracing = open_tracing(self._settings, stack)
         counters: list[EventSink] = []
         for name, stats in self._stats.items():
             statsd = self._statsd(name, stack)
-            self._sinks[name] = Fanout([stats, statsd, LogSink(campaign=name)])
+            self._sinks[name] = Fanout([stats, statsd, *self._logs(name)])
             counters += [stats, statsd]
         if len(self._names) == 1:
             self.shared_sink = self._sinks[self._names[0]]
@@ -77,6 +81,12 @@ class RunTelemetry:
             return {"campaign": self._names[0], "in_flight": in_flight, **merged}
         campaigns = {name: as_json(snapshot) for name, snapshot in snapshots.items()}
         return {"in_flight": in_flight, **merged, "campaigns": campaigns}
+
+    def _logs(self, campaign: str) -> tuple[EventSink, ...]:
+        """Return the sinks of one campaign for its log, and for its traces if there are any."""
+        if self.tracing is None:
+            return (LogSink(campaign=campaign),)
+        return self.tracing.campaign(campaign).sinks()
 
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
         dialect = self._settings.platform.dialect
