@@ -38,6 +38,7 @@ event                  level    meaning
 ``run.draining``       info     the first signal came; what is in flight is settled
 ``run.stopped``        warning  the second signal came
 ``statsd.undelivered`` warning  the agent did not take metrics
+``traces.undelivered`` warning  so many spans were dropped since the last such line, and why
 =====================  =======  ===========================================================
 
 The campaign rules log ``run.too_many_failures`` (error), ``suppression.read`` (info: how many

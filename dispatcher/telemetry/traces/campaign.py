@@ -94,9 +94,7 @@ class CampaignTraces:
 
     def remember_doubt(self, trace: ContactTrace, progress: Progress) -> None:
         """Remember the span of a send in doubt, to which the look backs belong."""
-        self._doubts[trace.id] = _Doubt(trace.contact, progress, trace.context)
-        if len(self._doubts) > MOST_DOUBTS:
-            del self._doubts[next(iter(self._doubts))]
+        self._remember(trace.id, _Doubt(trace.contact, progress, trace.context))
 
     def note_due(self, due: Sequence[InDoubtContact]) -> None:
         """Note for which contacts the next look back may be."""
@@ -106,7 +104,7 @@ class CampaignTraces:
                 continue
             known = self._doubts.get(one.id)
             parent = known.parent if known is not None else None
-            self._doubts[one.id] = _Doubt(one.contact, one.progress, parent)
+            self._remember(one.id, _Doubt(one.contact, one.progress, parent))
             if one.send.conversation_id is not None:
                 self._due.setdefault(one.send.conversation_id, []).append(one.id)
 
@@ -126,6 +124,11 @@ class CampaignTraces:
     def forget_doubt(self, contact_id: int) -> None:
         """Forget a contact that is in doubt no more."""
         self._doubts.pop(contact_id, None)
+
+    def _remember(self, contact_id: int, doubt: _Doubt) -> None:
+        self._doubts[contact_id] = doubt
+        if len(self._doubts) > MOST_DOUBTS:
+            del self._doubts[next(iter(self._doubts))]
 
     # beginning and ending
 

@@ -18,6 +18,7 @@ from opentelemetry.trace import (
 )
 
 from dispatcher.domain.contact import Contact
+from dispatcher.telemetry.fanout import HandlerSink
 
 Attributes = Mapping[str, str | int | float | bool]
 T = TypeVar("T")
@@ -59,6 +60,8 @@ class ContactTrace:
         self.left_at: int | None = None
         """When the contact left (nanoseconds since the epoch); None while it has not."""
         self.context = span.get_span_context()
+        self.log: HandlerSink | None = None
+        """What writes the log lines with the ids of the span, after the first of them."""
         self._tracer = tracer
         self._below = set_span_in_context(span, Context())
 

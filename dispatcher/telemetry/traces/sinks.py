@@ -89,16 +89,18 @@ class TracedLog(HandlerSink):
         self._find = find
         plain = LogSink(campaign=campaign).handlers
         self.handlers = {
-            kind: self._with_ids(kind, write) if kind in _OF_CONTACT else write
+            kind: self._with_ids(write) if kind in _OF_CONTACT else write
             for kind, write in plain.items()
         }
 
-    def _with_ids(self, kind: type[Event], plain: EventHandler) -> EventHandler:
+    def _with_ids(self, plain: EventHandler) -> EventHandler:
         def write(event: Answered) -> None:  # every kind of `_OF_CONTACT` has its `contact_key`
             trace = self._find(event.contact_key)
             if trace is None:
                 plain(event)
-            else:
-                LogSink(campaign=self._campaign, fields=trace.log_fields).handlers[kind](event)
+                return
+            if trace.log is None:
+                trace.log = LogSink(campaign=self._campaign, fields=trace.log_fields)
+            trace.log.emit(event)
 
         return write
