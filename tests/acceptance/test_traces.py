@@ -17,7 +17,9 @@ LOW_64_BITS = (1 << 64) - 1
 def test_every_sampled_contact_arrives_with_its_requests_and_its_log_lines_have_its_ids(tmp_path):
     """About half of the contacts, by the variables of OpenTelemetry and of Datadog."""
     settings = {"telemetry.trace_share": 0.5, "telemetry.trace_endpoint": "http://127.0.0.1:9/x"}
-    with otlp_receiver() as receiver, play(tmp_path, "plain", COUNT, settings) as played:
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text("[world.shares]\nactive = 1\nended = 1\n")
+    with otlp_receiver() as receiver, play(tmp_path, scenario, COUNT, settings) as played:
         played.environment |= {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "OTEL_SERVICE_NAME": "another",

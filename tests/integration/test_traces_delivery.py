@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.testing import capture_logs
 
@@ -68,21 +69,23 @@ def test_a_receiver_that_stands_still_blocks_nothing():
     assert closed < 2.0
 
 
-def test_a_receiver_that_refuses_is_named_with_its_status():
-    """Nothing is repeated that is refused for good."""
-    with otlp_receiver(status=403) as receiver:
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_receiver_that_refuses_is_named_with_its_status(status):
+    """A 403 is final; what is tried again ends with the run."""
+    with otlp_receiver(status=status) as receiver:
         lines, _, _ = sent(receiver.url, 10)
-    assert [(line["spans"], line["detail"]) for line in lines] == [(10, "status 403")]
+    assert [(line["spans"], line["detail"]) for line in lines] == [(10, f"status {status}")]
 
 
 def test_drops_are_logged_at_most_once_a_minute_and_all_of_them_in_the_end():
     """The first at once; those of the next minute together."""
     now = [0.0]
-    log = DropLog("host:1", lambda: "ConnectionError", lambda: now[0])
+    log = DropLog("host:1", lambda: now[0])
     with capture_logs() as lines:
         for seconds in (0.0, 1.0, 59.0, 61.0, 62.0):
             now[0] = seconds
-            log.add(10)
-        log.close(5)
-        log.close(0)
-    assert [line["spans"] for line in lines] == [10, 30, 15]
+            log.add(10, f"at {seconds:g}")
+        log.close(5, "the end")
+        log.close(0, "nothing")
+    found = [(line["spans"], line["detail"]) for line in lines]
+    assert found == [(10, "at 0"), (30, "at 61"), (15, "the end")]

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -19,6 +20,11 @@ _EXPORT_MILLISECONDS = 1000.0
 _CLOSE_SECONDS = 1.7
 _ABORT_SECONDS = 0.2
 _WARN_SECONDS = 60.0
+_STATUSES: Mapping[object, int] = {status.phrase: status.value for status in HTTPStatus}
+"""HTTP statuses by their names: where it tries again, the exporter's message has only a name."""
+_NO_ANSWER = "no answer in time"
+_FULL = f"{MOST_SPANS} spans wait"
+_ENDED = "the run has ended"
 
 
 def otlp_queue(endpoint: str) -> "SpanQueue":
@@ -36,7 +42,7 @@ class SpanQueue(BatchSpanProcessor):
         self, exporter: SpanExporter, receiver: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._exporter = _CountingExporter(exporter)
-        self._drops = DropLog(receiver, self._exporter.cause, clock)
+        self._drops = DropLog(receiver, clock)
         self._exporter.on_failure = self._drops.add
         self._accepted = 0
         super().__init__(
@@ -49,7 +55,7 @@ class SpanQueue(BatchSpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span that has ended, or drop it if too many wait."""
         if self._accepted - self._exporter.taken >= MOST_SPANS:
-            self._drops.add(1)
+            self._drops.add(1, _FULL)
             return
         self._accepted += 1
         super().on_end(span)
@@ -62,7 +68,7 @@ class SpanQueue(BatchSpanProcessor):
         if end.is_alive():
             self._exporter.abort()
             end.join(_ABORT_SECONDS)
-        self._drops.close(self._accepted - self._exporter.done)
+        self._drops.close(self._accepted - self._exporter.done, _ENDED)
 
 
 class _CountingExporter(SpanExporter):
@@ -72,7 +78,7 @@ class _CountingExporter(SpanExporter):
         self._exporter = exporter
         self.cause = _Cause()
         self.cause.install()
-        self.on_failure: Callable[[int], None] = lambda _: None
+        self.on_failure: Callable[[int, str], None] = lambda _spans, _detail: None
         self.taken = self.done = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -83,7 +89,7 @@ class _CountingExporter(SpanExporter):
         finally:
             self.done += len(spans)
             if result is not SpanExportResult.SUCCESS:
-                self.on_failure(len(spans))
+                self.on_failure(len(spans), self.cause.take())
         return result
 
     def shutdown(self) -> None:
@@ -98,24 +104,24 @@ class _CountingExporter(SpanExporter):
 class DropLog:
     """Logs how many spans were dropped, at most once a minute. Any thread may call it."""
 
-    def __init__(self, receiver: str, cause: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(self, receiver: str, clock: Callable[[], float]) -> None:
         self._receiver = receiver
-        self._cause = cause
         self._clock = clock
         self._lock = threading.Lock()
-        self._spans, self._next = 0, float("-inf")
+        self._spans, self._detail, self._next = 0, "", float("-inf")
 
-    def add(self, spans: int) -> None:
-        """Count dropped spans."""
+    def add(self, spans: int, detail: str) -> None:
+        """Count dropped spans; ``detail`` is why."""
         with self._lock:
-            self._spans += spans
+            self._spans, self._detail = self._spans + spans, detail
             if self._clock() >= self._next:
                 self._write()
 
-    def close(self, spans: int) -> None:
+    def close(self, spans: int, detail: str) -> None:
         """Log what was not logged yet, and ``spans`` more that were left at the end."""
         with self._lock:
-            self._spans += spans
+            if spans:
+                self._spans, self._detail = self._spans + spans, detail
             if self._spans:
                 self._write()
 
@@ -123,7 +129,7 @@ class DropLog:
         self._next = self._clock() + _WARN_SECONDS
         spans, self._spans = self._spans, 0
         structlog.get_logger("dispatcher.telemetry").warning(
-            "traces.undelivered", spans=spans, receiver=self._receiver, detail=self._cause()
+            "traces.undelivered", spans=spans, receiver=self._receiver, detail=self._detail
         )
 
 
@@ -137,8 +143,10 @@ class _Cause(logging.Handler):
     _library = logging.getLogger("opentelemetry")
     _last = ""
 
-    def __call__(self) -> str:
-        return self._last or "too many spans wait"
+    def take(self) -> str:
+        """Return the cause of the export that has just failed."""
+        last, self._last = self._last, ""
+        return last or _NO_ANSWER
 
     def install(self) -> None:
         self._library.addHandler(self)
@@ -152,5 +160,5 @@ class _Cause(logging.Handler):
         for found in record.args if isinstance(record.args, tuple) else ():
             if isinstance(found, Exception):
                 self._last = type(found).__name__
-            elif isinstance(found, int):
-                self._last = f"status {found}"
+            elif isinstance(found, int) or found in _STATUSES:
+                self._last = f"status {_STATUSES.get(found, found)}"
