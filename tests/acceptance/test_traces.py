@@ -18,7 +18,8 @@ def test_every_sampled_contact_arrives_with_its_requests_and_its_log_lines_have_
     """About half of the contacts, by the variables of OpenTelemetry and of Datadog."""
     settings = {"telemetry.trace_share": 0.5, "telemetry.trace_endpoint": "http://127.0.0.1:9/x"}
     scenario = tmp_path / "scenario.toml"
-    scenario.write_text("[world.shares]\nactive = 1\nended = 1\n")
+    rate = "[rate]\nallowed = 2000\nwindow_seconds = 2.0\n"
+    scenario.write_text(f"{rate}[world.shares]\nactive = 1\nended = 1\n")
     with otlp_receiver() as receiver, play(tmp_path, scenario, COUNT, settings) as played:
         played.environment |= {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
