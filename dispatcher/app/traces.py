@@ -7,6 +7,9 @@ from dispatcher.settings import Settings, SettingsError, SettingsProblem
 from dispatcher.telemetry.service_tags import read_service_tags
 from dispatcher.telemetry.traces.endpoint import find_endpoint, is_disabled
 
+EXPORTER = "OTEL_EXPORTER_OTLP_*"
+"""The variables that the exporter reads by itself."""
+
 
 def trace_endpoint(settings: Settings) -> str | None:
     """Return where traces are sent; None if they are off.
@@ -32,7 +35,7 @@ def open_tracing(settings: Settings, stack: AsyncExitStack) -> Tracing | None:
     """Return the traces of a run, which the stack closes; None if they are off.
 
     Raises:
-        SettingsError: as for `trace_endpoint`.
+        SettingsError: as for `trace_endpoint`, or the exporter refuses its variables.
 
     """
     endpoint = trace_endpoint(settings)
@@ -51,6 +54,11 @@ def open_tracing(settings: Settings, stack: AsyncExitStack) -> Tracing | None:
         "deployment.environment": tags.env,
     }
     used = {key: value for key, value in resource.items() if value}
-    tracing = RunTraces(otlp_queue(endpoint), used, settings.telemetry.trace_share)
+    try:
+        queue = otlp_queue(endpoint)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        problem = f"do not suit OpenTelemetry's exporter: {type(error).__name__} when it was made"
+        raise SettingsError([SettingsProblem("environment", EXPORTER, problem)]) from error
+    tracing = RunTraces(queue, used, settings.telemetry.trace_share)
     stack.callback(tracing.close)
     return tracing

@@ -1,10 +1,13 @@
 """What turns traces on, and what a user is shown whose traces cannot be sent."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 from click.testing import CliRunner
 
+from dispatcher.app.traces import open_tracing
 from dispatcher.cli import cli
-from dispatcher.settings import cross_checks
+from dispatcher.settings import SettingsError, cross_checks, load
 
 ENV = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
 CONFIG = 'campaign = "c1"\n[source]\npath = "-"\n[platform]\nbase_url = "https://a.example"\n'
@@ -65,3 +68,14 @@ def test_an_unusable_address_is_a_mistake_only_while_traces_are_on(check, line, 
     assert words in output
     assert check(line, **environ)[0] == 0
     assert check("trace_share = 1", line, OTEL_SDK_DISABLED="true", **environ)[0] == 0
+
+
+def test_variables_that_the_exporter_refuses_are_a_mistake(monkeypatch, tmp_path):
+    """Its message may quote their values."""
+    monkeypatch.setenv("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "hidden")
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(CONFIG + "[telemetry]\ntrace_share = 1\n")
+    with pytest.raises(SettingsError, match="RuntimeError") as error:
+        open_tracing(load(config, env=ENV), AsyncExitStack())
+    assert "OTEL_EXPORTER_OTLP_*" in str(error.value)
+    assert "hidden" not in str(error.value)
