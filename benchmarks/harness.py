@@ -57,18 +57,20 @@ def contacts(folder: Path, name: str, count: int, seed: int) -> Path:
 
 
 def measured(
-    script: str, *arguments: object, environment: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+    script: str, *arguments: object, environment: Mapping[str, str] | None = None,
+    root: Path = ROOT,
+) -> dict[str, Any]:  # fmt: skip
     """Run a script of this folder in a process of its own and return what it prints.
 
-    ``environment`` is added to its variables.
+    ``environment`` is added to its variables. ``root`` is a checkout whose script and packages are
+    used.
     """
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, str(root / "benchmarks" / script), *map(str, arguments)]
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**clean_environment(), **CREDENTIALS, "PYTHONPATH": os.pathsep.join(paths)}
     variables |= environment or {}
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables
+        command, capture_output=True, text=True, check=False, cwd=root, env=variables
     )
     if done.returncode:
         raise RuntimeError(f"{script} failed:\n{done.stderr}")

@@ -9,12 +9,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, ledger, memory, overhead, quota, reading, requests, versus
+from benchmarks import (
+    before_after,
+    growth,
+    ledger,
+    memory,
+    overhead,
+    quota,
+    reading,
+    requests,
+    versus,
+)
 from benchmarks.harness import RESULTS
 
 Options = argparse.Namespace
 BENCHMARKS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
     "overhead": lambda o: overhead.run(o.contacts, o.repeats or 5),
+    "telemetry-before-after": lambda o: before_after.run(o.before, o.contacts, o.repeats or 9),
     "quota": lambda o: quota.run(o.seconds),
     "memory": lambda o: memory.run((10_000, o.rows or 1_000_000)),
     "ledger": lambda o: ledger.run(o.rows or 10_000_000, o.contacts, o.repeats or 5),
@@ -44,8 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("names", nargs="*", choices=[*BENCHMARKS, []], help="which ones; all by default")
-    add("--contacts", type=int, default=20_000, help="of an overhead, ledger or growth run")
-    add("--repeats", type=int, help="of what is compared: 5 times; versus and growth: 3")
+    add(
+        "--contacts",
+        type=int,
+        default=20_000,
+        help="of a run of overhead, ledger, growth",
+    )
+    add(
+        "--repeats",
+        type=int,
+        help="of what is compared: 5 times; versus and growth: 3; before and after: 9",
+    )
+    add("--before", default="", help="the commit that telemetry-before-after compares with")
     add("--seconds", type=float, default=60.0, help="of each quota case")
     add(
         "--rows",

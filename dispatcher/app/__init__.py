@@ -5,6 +5,7 @@ from dispatcher.app.exit_report import report_exit
 from dispatcher.app.online_check import check_online
 from dispatcher.app.run import ProgressView, RunResult, run
 from dispatcher.app.suppression import describe_lists
+from dispatcher.app.traces import trace_endpoint
 from dispatcher.app.wiring import make_agent
 from dispatcher.engine.run_options import RunOutcome
 
@@ -18,4 +19,5 @@ __all__ = [
     "make_agent",
     "report_exit",
     "run",
+    "trace_endpoint",
 ]

@@ -20,7 +20,7 @@ from dispatcher.ledgers.campaigns import campaign_ids
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
-from dispatcher.ports import Clock, EventSink, Source
+from dispatcher.ports import CampaignTracing, Clock, EventSink, Source
 from dispatcher.settings import CampaignSettings, Settings
 from dispatcher.telemetry.tag_values import same_tags
 
@@ -35,6 +35,7 @@ class OpenCampaign:
     ledger: SqliteLedger
     events: EventSink
     rules: CampaignRules
+    tracing: CampaignTracing | None = None
 
 
 async def open_campaigns(
@@ -70,7 +71,10 @@ async def open_campaigns(
         too_many = partial(on_too_many, campaign)
         context = list_context(view, events, remember=True)
         rules = await open_campaign_rules(view.rules, view.campaign, stack, too_many, context)
-        opened.append(OpenCampaign(campaign, view, source, ledger, events, rules))
+        tracing = None
+        if telemetry.tracing is not None:
+            tracing = telemetry.tracing.campaign(view.campaign)
+        opened.append(OpenCampaign(campaign, view, source, ledger, events, rules, tracing))
     await _warn_of_other_campaigns(first, [view.campaign for view in views])
     return opened
 
@@ -99,11 +103,12 @@ def _campaign_run(
 ) -> CampaignRun:  # fmt: skip
     settings, campaign = opened.settings, opened.campaign
     weight = Weight(campaign.share, campaign.priority)
-    return make_campaign_run(
+    tracing, ledger = opened.tracing, opened.ledger
+    run = make_campaign_run(
         Campaign(
             campaign.name,
             opened.source,
-            opened.ledger,
+            ledger if tracing is None else tracing.wrap_ledger(ledger),
             opened.events,
             make_policy(settings),
             opened.rules,
@@ -120,6 +125,9 @@ def _campaign_run(
         random.random,
         settings.platform.states_per_call,
     )
+    if tracing is not None:
+        run.deliver = tracing.wrap_delivery(run.deliver)
+    return run
 
 
 def _log_ledger(ledger: SqliteLedger, settings: Settings) -> None:

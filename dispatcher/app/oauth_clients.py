@@ -19,6 +19,7 @@ from dispatcher.ports import (
     EventSink,
     TokenGrants,
     TokenUnavailableError,
+    Tracing,
     WrongAddressError,
 )
 from dispatcher.settings import Settings, per_client_settings
@@ -30,14 +31,17 @@ WRONG_ANSWER_SECONDS = 1.0
 
 
 async def open_pool(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink
-) -> ClientPool:
+    settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink,
+    tracing: Tracing | None = None,
+) -> ClientPool:  # fmt: skip
     """Return all clients; the stack closes their connections. Their halts go to ``events``."""
     connections = []
     for name, own in per_client_settings(settings):
         pacer = make_pacer(own, clock)
         count = partial(_count_token_request, events, name)
         platform = await make_platform(own, pacer, clock, stack, count)
+        if tracing is not None:
+            platform = tracing.wrap_platform(platform, name)
         connections.append(ClientConnection(name, platform, pacer))
     return ClientPool(connections, events, clock, settings.engine.probe_seconds)
 

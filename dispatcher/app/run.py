@@ -162,7 +162,9 @@ class _Run:
                 once=order.once, adopt=order.adopt,
             )  # fmt: skip
             await self._serve_commands(stack, campaigns[0].ledger)
-            pool = await open_pool(settings, self._clock, stack, telemetry.shared_sink)
+            pool = await open_pool(
+                settings, self._clock, stack, telemetry.shared_sink, telemetry.tracing
+            )
             await preflight(pool.clients, self._log)
             campaign_runs = make_campaign_runs(
                 campaigns, pool, self._clock, order.limit, order.accepted

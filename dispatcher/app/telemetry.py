@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from dispatcher.app.traces import open_tracing
 from dispatcher.app.wiring import make_agent
 from dispatcher.domain.condition import Condition
 from dispatcher.domain.condition_texts import runbook_link
 from dispatcher.domain.events import Event
-from dispatcher.ports import EventSink
+from dispatcher.ports import EventSink, Tracing
 from dispatcher.settings import Settings
 from dispatcher.telemetry.condition.as_json import condition_json, gravest
 from dispatcher.telemetry.condition.platform_tracker import PlatformTracker
@@ -36,7 +37,7 @@ EVERY_CAMPAIGN = "*"
 
 
 class RunTelemetry:
-    """Statistics, metrics and the log of a run, by campaign.
+    """Statistics, metrics, traces and the log of a run, by campaign.
 
     ``shared_sink`` takes the events of the whole run, such as a halt: each is counted for every
     campaign and logged once.
@@ -52,21 +53,24 @@ class RunTelemetry:
         self._sinks: dict[str, Fanout] = {}
         self._metrics: list[StatsdSink] = []
         self.shared_sink: EventSink = Fanout(())
+        self.tracing: Tracing | None = None
+        """The traces of the run; None if they are off."""
 
     def open(self, stack: AsyncExitStack, stream: BinaryIO | None) -> None:
-        """Start the log, which goes to ``stream`` if there is one, and the metrics."""
+        """Start the log, which goes to ``stream`` if there is one, metrics and traces."""
         settings = self._settings.telemetry
         path = Path(settings.log_file) if settings.log_file else None
         logs = configure(settings.log_format, path=path, stream=stream, level=settings.log_level)
         stack.callback(logs.close)
         # A log file is opened again by itself: the signal only must not end the process.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+        self.tracing = open_tracing(self._settings, stack)
         counters: list[EventSink] = []
         for name, stats in self._stats.items():
             statsd = self._statsd(name, stack)
-            log = LogSink(campaign=name)
-            tracker = self._trackers[name] = self._tracker(name, Fanout([statsd, log]))
-            self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, log])
+            log = self._logs(name)
+            tracker = self._trackers[name] = self._tracker(name, Fanout([statsd, *log]))
+            self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, *log])
             counters += [stats, tracker, statsd]
         if len(self._names) == 1:
             self.shared_sink = self._sinks[self._names[0]]
@@ -124,6 +128,12 @@ class RunTelemetry:
                 self._settings.telemetry.runbook_url,
             ),
         )
+
+    def _logs(self, campaign: str) -> tuple[EventSink, ...]:
+        """Return the sinks of one campaign for its log, and for its traces if there are any."""
+        if self.tracing is None:
+            return (LogSink(campaign=campaign),)
+        return self.tracing.campaign(campaign).sinks()
 
     def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
         dialect = self._settings.platform.dialect

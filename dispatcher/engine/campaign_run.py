@@ -35,7 +35,16 @@ from dispatcher.engine.requester import Requester
 from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.engine.transition_writer import TransitionWriter
-from dispatcher.ports import Claim, Clock, EventSink, Ledger, LedgerError, Source, StatesPerCall
+from dispatcher.ports import (
+    Claim,
+    Clock,
+    Deliver,
+    EventSink,
+    Ledger,
+    LedgerError,
+    Source,
+    StatesPerCall,
+)
 
 MAX_PREFETCH = 1024
 """The most contacts of a campaign that are claimed ahead of the workers."""
@@ -83,6 +92,8 @@ class CampaignRun:
         self.due_times = due_times
         self.intake = intake
         self.delivery = delivery
+        self.deliver: Deliver = delivery.deliver
+        """Takes a claim as far as it gets now; what observes deliveries wraps it."""
         self.reconciler = reconciler
         reconciler.expects_more = lambda: not self.idle
         self.guard = delivery.guard

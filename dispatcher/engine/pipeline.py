@@ -272,7 +272,7 @@ class Pipeline:
             campaign, claim = self._next_claim()
             campaign.in_flight += 1
             try:
-                await campaign.delivery.deliver(claim)
+                await campaign.deliver(claim)
             finally:
                 campaign.in_flight -= 1
                 campaign.finished += 1

@@ -41,3 +41,6 @@ from dispatcher.ports.source import Batch as Batch
 from dispatcher.ports.source import Position as Position
 from dispatcher.ports.source import Source as Source
 from dispatcher.ports.source import SourceError as SourceError
+from dispatcher.ports.tracing import CampaignTracing as CampaignTracing
+from dispatcher.ports.tracing import Deliver as Deliver
+from dispatcher.ports.tracing import Tracing as Tracing

@@ -202,12 +202,13 @@ def _remote_fields(section: CredentialsSettings) -> Iterator[KeyFinding]:
         hint = "client_id_field and client_secret_field, or token_field"
         yield "token_field", "is empty, and the client's two fields are not both set", hint
     name = _LIBRARIES[section.source]
-    if not _installed(name):
+    if not is_installed(name):
         hint = f"pip install 'dispatcher[{section.source}]'"
         yield "source", f'"{section.source}" needs the library {name}', hint
 
 
-def _installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Return True if a library is installed; its parent packages are imported."""
     try:
         return find_spec(name) is not None
     except (ImportError, ValueError):

@@ -9,12 +9,16 @@ from pathlib import Path
 from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
 from dispatcher.settings.campaigns import STDIN
+from dispatcher.settings.credentials import is_installed
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.sources.options import MEANINGS, normal_name
 from dispatcher.telemetry.tag_values import same_tags
+
+TRACE_LIBRARIES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+"""What the extra ``otel`` installs."""
 
 Finding = tuple[str, str]
 """What is wrong, and a hint what to do."""
@@ -160,6 +164,12 @@ def _log_file(s: Settings) -> Finding | None:
     return _writable(Path(s.telemetry.log_file)) if s.telemetry.log_file else None
 
 
+def _trace_library(s: Settings) -> Finding | None:
+    if not s.telemetry.trace_share or all(map(is_installed, TRACE_LIBRARIES)):
+        return None
+    return "needs the library OpenTelemetry", "pip install 'dispatcher[otel]', or set it to 0"
+
+
 def _network(s: Settings) -> Finding | None:
     if s.ledger.allow_network_filesystem or not s.ledger.path.parent.is_dir():
         return None
@@ -204,8 +214,9 @@ FILES = (
     Check(("platform.ca_bundle",), _bundle),
     Check(("rules.suppression_file",), _suppression),
     Check(("telemetry.log_file",), _log_file),
+    Check(("telemetry.trace_share",), _trace_library),
 )
-"""Files that a run needs."""
+"""Files and libraries that a run needs."""
 
 LEDGER = (
     Check(("ledger.path",), lambda s: _writable(s.ledger.path)),

@@ -187,7 +187,7 @@ class ReconcileSettings(SettingsSection):
 
 
 class TelemetrySettings(SettingsSection):
-    """Metrics, logs and the health address."""
+    """Metrics, logs, traces and the health address."""
 
     statsd_host: str = "127.0.0.1"
     statsd_port: Port = 8125
@@ -198,6 +198,8 @@ class TelemetrySettings(SettingsSection):
     runbook_url: str = ""
     health_host: Text = "127.0.0.1"
     health_port: int = Field(default=0, ge=0, le=65535)
+    trace_share: float = Field(default=0.0, ge=0, le=1)
+    trace_endpoint: str = "http://127.0.0.1:4318/v1/traces"
 
 
 class Settings(SettingsSection):

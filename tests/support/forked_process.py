@@ -30,7 +30,7 @@ COMMAND = "from dispatcher.cli import main\nmain()"
 
 def clean_environment() -> dict[str, str]:
     """The environment without anything that would steer the dispatcher or its metrics."""
-    steering = ("DD_", "DATADOG_", "DISPATCHER_", "VAULT_", "AWS_")
+    steering = ("DD_", "DATADOG_", "DISPATCHER_", "OTEL_", "VAULT_", "AWS_")
     return {key: value for key, value in os.environ.items() if not key.startswith(steering)}
 
 

@@ -36,6 +36,7 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
         options = replace(options, source=None)
     settings = options.load_settings(purpose="check")
     app.make_agent(settings)
+    app.trace_endpoint(settings)
     for warning in warnings(settings):
         say(f"warning: {warning}")
     if show:

@@ -194,7 +194,9 @@ def _command(*arguments: str) -> Sequence[str]:
 
 def _environment() -> Mapping[str, str]:
     """Return the environment without settings that are meant for a real run."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DISPATCHER_", "DD_"))}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("DISPATCHER_", "DD_", "OTEL_"))
+    }
     return kept | _SECRETS
 
 

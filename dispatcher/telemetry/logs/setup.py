@@ -40,6 +40,7 @@ event                  level    meaning
 ``statsd.undelivered`` warning  the agent does not take metrics, which wait; once a minute
 ``statsd.delivered``   info     it takes them again, and how many were given up
 ``statsd.lost``        warning  the run ends, and so many metrics never reached the agent
+``traces.undelivered`` warning  so many spans were dropped since the last such line, and why
 =====================  =======  ===========================================================
 
 The campaign rules log ``run.too_many_failures`` (error), ``suppression.read`` (info: how many

@@ -1,6 +1,7 @@
 """Events as log lines; their names are listed in `dispatcher.telemetry.logs.setup`."""
 
 import logging
+from collections.abc import Mapping
 
 import structlog
 
@@ -34,14 +35,17 @@ MOST_DETAIL = 800
 
 
 class LogSink(HandlerSink):
-    """Writes a line for every event but `StateAged` and `UncheckedSend`: metrics show these."""
+    """Writes a line for every event but `StateAged` and `UncheckedSend`: metrics show these.
 
-    def __init__(self, *, campaign: str) -> None:
-        self._log = structlog.get_logger("dispatcher").bind(campaign=campaign)
+    Every line has ``fields``.
+    """
+
+    def __init__(self, *, campaign: str, fields: Mapping[str, str] | None = None) -> None:
+        self._log = structlog.get_logger("dispatcher").bind(campaign=campaign, **(fields or {}))
         self._rejected_rows = RejectedRowLog(self._log)
         self._irregular: set[Irregularity] = set()
         self._logs_debug = self._log.is_enabled_for(logging.DEBUG)
-        lines = info_lines()
+        lines = None if fields else info_lines()
         self.handlers = {
             RowsRead: self._rows_read,
             Answered: self._answered,

@@ -49,7 +49,7 @@ class StatsdSink(HandlerSink):
     alias as a tag.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the settings give, and a clock for virtual time
         self, agent: AgentAddress, *, campaign: str, dialect: str, clients: Sequence[str] = (),
         flush_seconds: float = 0.5, on_dropped: OnDropped = lambda _event: None,
         monotonic: Callable[[], float] = time.monotonic,

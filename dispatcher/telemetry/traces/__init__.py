@@ -1,0 +1,1 @@
+"""Spans of contacts by OpenTelemetry; nothing here is imported while traces are off."""
