@@ -61,7 +61,7 @@ AUTHORITY = (
     World(
         "read_scope_missing", "the scope to read states is revoked", 170,
         monitor="scope_missing", cause="scope_missing", within=_AT_ONCE, fault_at=_BEGIN,
-        settings={"platform.read_scopes_any_of": ",".join(READ_SCOPES)},
+        settings={"platform.read_scopes_any_of": str(_READ_ONLY).replace("'", '"')},
         actions=(at(_BEGIN, "control", path="scopes", granted=list(WRITE_SCOPES)),),
     ),
     World(

@@ -13,7 +13,7 @@ from dispatcher.domain.events import ConditionJudged, LedgerState
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.ports import Batch
 from dispatcher.telemetry.condition.platform_tracker import PlatformTracker
-from dispatcher.telemetry.condition.tracker import ConditionTracker
+from dispatcher.telemetry.condition.tracker import ConditionTracker, TrackerOptions
 from dispatcher.telemetry.fanout import Fanout, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
 from dispatcher.telemetry.metrics.sink import StatsdSink
@@ -166,7 +166,7 @@ def _sinks(statsd: StatsdSink, found: Capture, now: Callable[[], float]) -> Fano
     """The sinks of a run, with a list in the place of the log."""
     platform = PlatformTracker(now)
     judged = Fanout([statsd, _Verdicts(found, now)])
-    tracker = ConditionTracker(platform, judged, monotonic=now, epoch=now)
+    tracker = ConditionTracker(platform, judged, TrackerOptions(), monotonic=now, epoch=now)
     return Fanout([platform, tracker, statsd])
 
 

@@ -25,6 +25,7 @@ from dispatcher.domain.status import (
 from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 from dispatcher.telemetry.metrics.catalog import METRICS, OUTCOMES
 from dispatcher.telemetry.metrics.delivery import MetricDelivery
+from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
 from dispatcher.telemetry.metrics.pending import MOST_SAMPLES
 from dispatcher.telemetry.metrics.sink import StatsdSink
 from tests.support import statsd
@@ -170,8 +171,9 @@ def test_halted_is_sent_again_with_the_gauges():
         receiver.wait_for(lambda r: r.gauge("dispatcher.halted", "reason:forbidden") == 1)
         receiver.datagrams.clear()
         sink.emit(e.Gauges(0, 0, 0, 0, 0))
-        receiver.wait_for(lambda r: r.gauge("dispatcher.halted", "reason:forbidden") == 1)
-        assert {receiver.gauge("dispatcher.halted", f"reason:{r}") for r in HaltReason} == {0, 1}
+        receiver.wait_for(
+            lambda r: {r.gauge("dispatcher.halted", f"reason:{h}") for h in HaltReason} == {0, 1}
+        )
         assert sink.close()
 
 
@@ -332,6 +334,29 @@ def test_a_missing_agent_is_logged_once(tmp_path):
         sink.close()
     assert [line["event"] for line in logs] == ["statsd.undelivered", "statsd.lost"]
     assert all("No such file" in line["detail"] for line in logs)
+
+
+def test_a_look_up_that_does_not_end_sends_nothing_after_the_close(monkeypatch):
+    """What counts as lost must not arrive later, and the log has ended by then."""
+    found, calls = threading.Event(), []
+
+    def deliver(delivery, *arguments):
+        calls.append(arguments)
+        found.wait(20)
+        return [], None
+
+    monkeypatch.setattr(MetricDelivery, "deliver", deliver)
+    with structlog.testing.capture_logs() as logs:
+        client = DogStatsdClient(AgentAddress("agent.invalid"), [], 0.01)
+        client.count(("api.throttled",))
+        client.start()
+        while not calls:
+            time.sleep(0.01)
+        assert not client.close(0.05)
+        found.set()
+        client._thread.join()
+    assert len(calls) == 1
+    assert [(line["event"], line["dropped"]) for line in logs] == [("statsd.lost", 1)]
 
 
 def test_a_flush_that_fails_is_not_the_last(monkeypatch):

@@ -1,6 +1,7 @@
 """From the events of a run to its condition, in virtual time."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -350,6 +351,18 @@ def test_a_quota_that_others_use():
     world.gauges.update(oldest_due=0.0)
     world.idle(60)
     assert world.tracker.condition.cause is Cause.OK
+
+
+def test_others_that_show_in_two_windows_of_three_are_one_cause():
+    """Without rate headers they show only where a request was refused; the cause stays named."""
+    world = World()
+    causes = []
+    for window in range(9):
+        others = 0.0 if window % 3 == 2 else 145.0
+        world.gauges["quota"] = QuotaUse(300.0, 300.0 - others, others)
+        causes += world.run(60, healthy)
+    changes = [b for a, b in pairwise(causes) if a is not b]
+    assert changes == [Cause.QUOTA_SHARED]
 
 
 def test_a_suppression_list_that_is_damaged_or_does_not_fit():

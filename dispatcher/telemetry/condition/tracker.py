@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.condition import HEALTHY, Condition
-from dispatcher.domain.condition_campaign import is_shared
+from dispatcher.domain.condition_campaign import GAUGE_SECONDS, is_shared
 from dispatcher.domain.condition_facts import DiskTrend, Facts, QuotaPressure
 from dispatcher.domain.condition_hold import ConditionHold
 from dispatcher.domain.condition_judgement import judge
@@ -38,6 +38,9 @@ TEN_MINUTES = 600.0
 DISK_SECONDS = 300.0
 """The time over which the trend of the disk is measured."""
 DISK_STEP = 10.0
+WINDOWS_WITHOUT_OTHERS = 1.5
+"""A single window of the quota without others is no end of what they use: where the platform sends
+no rate headers, they show only in windows with a refusal."""
 REMEMBERED_CONFLICTS = 4096
 """Contacts whose conflicts are counted once: a contact that is refused again is no second one."""
 
@@ -49,6 +52,15 @@ class TrackerOptions:
     window_seconds: float = MINUTE
     expected_every: float = 0.0
     runbook_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pressed:
+    """Others use a quota: since when, when that showed last, and how much they used then."""
+
+    since: float
+    last: float
+    use: QuotaUse
 
 
 class ConditionTracker(HandlerSink):
@@ -78,7 +90,7 @@ class ConditionTracker(HandlerSink):
         self._conflicts: OrderedDict[str, None] = OrderedDict()
         self._words = {"conflict": "", "loop": "", "dropped": ""}
         self._list_kept = False
-        self._pressed: dict[str, float] = {}
+        self._pressed: dict[str, _Pressed] = {}
         self._disk: deque[tuple[float, LedgerState]] = deque()
         self.handlers = {
             Settled: self._settle,
@@ -186,15 +198,20 @@ class ConditionTracker(HandlerSink):
         """Return the clients whose quota others use at present, and since when."""
         whole = {"": gauges.quota}
         uses: dict[str, QuotaUse] = {pace.client: pace.quota for pace in gauges.clients} or whole
-        shared = {
-            client: use
-            for client, use in uses.items()
-            if is_shared(facts, QuotaPressure(use, 0.0, client))
+        for client, use in uses.items():
+            if is_shared(facts, QuotaPressure(use, 0.0, client)):
+                before = self._pressed.get(client)
+                since = now if before is None else before.since
+                self._pressed[client] = _Pressed(since, now, use)
+        patience = WINDOWS_WITHOUT_OTHERS * facts.window_seconds + GAUGE_SECONDS
+        self._pressed = {
+            client: pressed
+            for client, pressed in self._pressed.items()
+            if facts.oldest_due > 0 and now - pressed.last <= patience
         }
-        self._pressed = {client: self._pressed.get(client, now) for client in shared}
         return tuple(
-            QuotaPressure(use, now - self._pressed[client], client)
-            for client, use in shared.items()
+            QuotaPressure(pressed.use, pressed.last - pressed.since, client)
+            for client, pressed in self._pressed.items()
         )
 
     def _disk_trend(self, ledger: LedgerState | None, now: float) -> DiskTrend:

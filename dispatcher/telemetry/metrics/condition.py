@@ -1,6 +1,6 @@
 """A condition as a gauge, a service check and an event of Datadog."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from dispatcher.domain.condition import Cause, Condition
 from dispatcher.domain.condition_texts import (
@@ -12,20 +12,15 @@ from dispatcher.domain.condition_texts import (
 )
 from dispatcher.domain.events import ConditionJudged
 from dispatcher.telemetry.logs.format import words
-from dispatcher.telemetry.metrics.catalog import Key
-from dispatcher.telemetry.metrics.wire import AlertType
+from dispatcher.telemetry.metrics.catalog import PREFIX, Key
 
-CHECK_NAME = "can_send"
-"""The service check whether people are written to; it gets the prefix of every name."""
+CHECK_NAME = f"{PREFIX}.can_send"
+"""The service check whether people are written to."""
 MOST_WORDS = 1000
 """Characters of a sentence of the evidence; Datadog takes 4,000 of a whole event."""
 
 _STATUSES = {Impact.NONE: 0, Impact.DELAYED: 1, Impact.STOPPED: 2}
-_ALERT_TYPES: Mapping[Priority, AlertType] = {
-    Priority.P1: "error",
-    Priority.P2: "warning",
-    Priority.P3: "warning",
-}
+_ALERT_TYPES = {Priority.P1: "error", Priority.P2: "warning", Priority.P3: "warning"}
 
 
 def condition_gauges(condition: Condition) -> Iterator[tuple[Key, int]]:
@@ -41,15 +36,14 @@ def service_check(condition: Condition) -> tuple[str, int, str]:
     return CHECK_NAME, status, message
 
 
-def condition_event(event: ConditionJudged) -> tuple[str, str, AlertType]:
+def condition_event(event: ConditionJudged) -> tuple[str, str, str]:
     """Return the title, the text and the alert type of the event of a change.
 
     Ids are in the text and never in a tag.
     """
     condition = event.condition
     cause, text = condition.cause, TEXTS[condition.cause]
-    calm: AlertType = "success" if cause is Cause.OK else "info"
-    alert_type = _ALERT_TYPES.get(text.priority, calm)
+    alert_type = "success" if cause is Cause.OK else _ALERT_TYPES.get(text.priority, "info")
     lines = [
         f"{cause}, before: {event.changed_from}. {text.effect.capitalize()}.",
         f"Evidence: {words(condition.primary.words, MOST_WORDS)}",

@@ -85,6 +85,8 @@ class DogStatsdClient:
         self._closed.set()
         self._thread.join(seconds)
         ended = not self._thread.is_alive()
+        if not ended:  # such as in a look-up of the host, which has no time limit
+            self._discarded = True
         lost = self._pending.take().lines + (0 if ended else self._waiting)
         self._undelivered.ended(self._detail, lost)
         return ended and not lost
@@ -114,6 +116,8 @@ class DogStatsdClient:
     def _flush(self, seconds: float) -> OSError | None:
         was_connected = self._delivery.connected
         error = self._deliver(seconds)
+        if self._discarded:
+            return error
         if error is not None and was_connected and not self._delivery.connected:
             error = self._deliver(seconds)  # another agent may listen by now
         dropped = self._pending.take_dropped()

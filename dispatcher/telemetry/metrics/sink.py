@@ -157,9 +157,7 @@ class StatsdSink(HandlerSink):
         self._client.service_check(*service_check(event.condition))
         if event.changed_from is not None:
             title, text, alert_type = condition_event(event)
-            self._client.event(
-                title, text, alert_type=alert_type, aggregation_key=event.condition.cause
-            )
+            self._client.event(title, text, alert_type=alert_type, group=event.condition.cause)
 
     def _send_alarms(self) -> None:
         self._client.gauge(("suppression.kept_last",), self._list_kept)
