@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from dispatcher.domain.condition import Cause, Condition, Finding
 
-RUNBOOK = "docs/operations.md"
+RUNBOOK = "docs/runbook.md"
 """Where the runbook is, unless ``telemetry.runbook_url`` names another place."""
 
 

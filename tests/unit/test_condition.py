@@ -324,7 +324,7 @@ def test_every_cause_has_words():
         assert text.title
         assert text.steps
         assert (text.effect is Impact.STOPPED) == (text.priority is Priority.P1)
-        assert runbook_link(cause) == f"docs/operations.md#condition-{cause}"
+        assert runbook_link(cause) == f"docs/runbook.md#condition-{cause}"
     assert runbook_link(Cause.OK, "https://x/y") == "https://x/y#condition-ok"
 
 

@@ -214,7 +214,7 @@ def test_a_missing_scope_with_its_evidence():
     values = condition_json(world.tracker.condition, world.tracker.runbook)
     assert values["evidence"]["correlation_id"] == "corr-9"
     assert values["evidence"]["missing"] == missing[0]
-    assert values["runbook"] == "docs/operations.md#condition-scope_missing"
+    assert values["runbook"] == "docs/runbook.md#condition-scope_missing"
 
 
 def test_one_client_of_two_is_halted_and_then_the_other():

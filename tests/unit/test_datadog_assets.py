@@ -26,7 +26,6 @@ from dispatcher.telemetry.datadog_assets.monitor_checks import WITHOUT_MONITOR, 
 from dispatcher.telemetry.datadog_assets.queries import parse_monitor_query
 from dispatcher.telemetry.datadog_assets.validation import RUNBOOK, read_anchors, validate
 from dispatcher.telemetry.datadog_assets.variables import NAMES, fill_variables
-from dispatcher.telemetry.metrics.catalog import METRICS
 
 BUNDLE = read_bundle()
 ANCHORS = read_anchors()
@@ -36,12 +35,8 @@ PAGES = {
     "exit_source", "exit_ledger", "exit_credentials", "exit_failures",
 }  # fmt: skip
 """Monitors of faults in which nobody gets a message."""
-whole_catalog = pytest.mark.skipif(
-    "condition" not in METRICS, reason="the catalog does not have the metrics of the monitors yet"
-)
 
 
-@whole_catalog
 def test_the_shipped_files_have_no_mistakes():
     """Models, metrics, tags, thresholds, causes, sections of the runbook: all of it."""
     result = CliRunner().invoke(cli, ["datadog", "validate"])
@@ -95,7 +90,6 @@ def test_mistakes_in_a_dashboard(change, words):
     assert any(words in mistake for mistake in new_dashboard_mistakes(change))
 
 
-@whole_catalog
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
@@ -146,7 +140,6 @@ def test_every_cause_has_a_monitor_or_a_reason_to_have_none():
     assert 'monitors: the cause "retry_loop" has no monitor' in found
 
 
-@whole_catalog
 def test_monitors_have_the_words_and_the_urgency_of_the_condition():
     """Datadog, the log and the status call a cause the same; a monitor's title is short."""
     texts = pytest.importorskip("dispatcher.domain.condition_texts").TEXTS
@@ -157,7 +150,6 @@ def test_monitors_have_the_words_and_the_urgency_of_the_condition():
             assert monitor["title"] == text.title or len(text.title) > 80, name
 
 
-@whole_catalog
 def test_the_runbook_has_the_causes_in_the_order_of_precedence():
     anchors = re.findall(r'<a id="condition-(\w+)"></a>', RUNBOOK.read_text("utf-8"))
     assert anchors == [*Cause]

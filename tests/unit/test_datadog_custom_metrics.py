@@ -1,15 +1,8 @@
 """The number of custom metrics in the documents is that of the catalog."""
 
-import pytest
-
-from dispatcher.telemetry.metrics.catalog import METRICS
 from tests.support.custom_metrics import DOCUMENT, custom_metrics, document
 
 
-@pytest.mark.skipif(
-    "condition" not in METRICS or "halts" not in METRICS,
-    reason="the catalog does not have the metrics of the monitors yet",
-)
 def test_the_document_has_the_numbers_of_the_catalog():
     """After a change of the catalog: python -m tests.support.custom_metrics."""
     text = DOCUMENT.read_text("utf-8")

@@ -15,7 +15,7 @@ def judged(cause, words="why", **evidence):
     """A change to a cause, with others beside it."""
     others = (Finding(Cause.DOUBTS_PENDING, LONG), Finding(Cause.TELEMETRY_LOSSY, "lost"))
     condition = Condition(Finding(cause, words, evidence), others)
-    return ConditionJudged(condition, Cause.OK, f"docs/operations.md#condition-{cause}")
+    return ConditionJudged(condition, Cause.OK, f"docs/runbook.md#condition-{cause}")
 
 
 @pytest.mark.parametrize("cause", Cause)

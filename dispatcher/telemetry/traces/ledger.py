@@ -58,6 +58,8 @@ class TracedLedger:
         self.claim_early = ledger.claim_early
         self.release = ledger.release
         self.backlog = ledger.backlog
+        self.overview = ledger.overview
+        self.earlier_waits = ledger.earlier_waits
         self.totals = ledger.totals
         self.paused = ledger.paused
         self.pause = ledger.pause
