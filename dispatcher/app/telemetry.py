@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dispatcher.app.wiring import make_agent
-from dispatcher.domain.condition import Condition
+from dispatcher.domain.condition import HEALTHY, Condition
 from dispatcher.domain.condition_texts import runbook_link
 from dispatcher.domain.events import Event
 from dispatcher.ports import EventSink
@@ -98,9 +98,11 @@ class RunTelemetry:
         """Return the status of the run as JSON values; with several campaigns also that of each."""
         snapshots = self.snapshots()
         merged = as_json(merge_snapshots(list(snapshots.values())))
-        conditions = {name: tracker.condition for name, tracker in self._trackers.items()}
-        if conditions:
-            merged["condition"] = self._as_json(gravest(list(conditions.values())))
+        conditions = {
+            name: self._trackers[name].condition if name in self._trackers else HEALTHY
+            for name in self._names
+        }
+        merged["condition"] = self._as_json(gravest(list(conditions.values())))
         if len(snapshots) == 1:
             return {"campaign": self._names[0], "in_flight": in_flight, **merged}
         campaigns = {
