@@ -197,7 +197,7 @@ PLATFORM = (
         actions=(at(_BEGIN, "control", path="faults", faults=[_fault("no_answer", _CALLS)]),),
     ),
     World(
-        "sends_in_doubt", "one send in five gets no answer", 240,
+        "sends_in_doubt", "one send in ten gets no answer", 240,
         monitor="doubts_pending", cause="doubts_pending", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
         scenario=BASE + "[analytics]\nlag_seconds = 600\n", contacts=1500,
         actions=(
@@ -221,8 +221,8 @@ PLATFORM = (
 MACHINE = (
     World(
         "agent_dead", "the agent dies and does not come back", 60,
-        monitor="heartbeat", within=10 * 60 + 90, fault_at=_BEGIN, silence=900,
-        actions=(at(_BEGIN, "stop_agent"),),
+        monitor="heartbeat", cause="telemetry_lossy", within=10 * 60 + 90, fault_at=_BEGIN,
+        silence=900, actions=(at(_BEGIN, "stop_agent"),),
     ),
     World(
         "agent_restarted", "the agent is away for half a minute: values of gauges are lost", 150,
@@ -281,7 +281,7 @@ MACHINE = (
     ),
     World(
         "too_many_failures", "too many contacts fail: exit code 14", 120,
-        monitor="exit_failures", within=_AT_ONCE, silence=900, also=_NOT_STARTED_AGAIN,
+        monitor="exit_failures", cause="failures", within=_AT_ONCE, silence=900, also=_NOT_STARTED_AGAIN,
         scenario=BASE + "[world.shares]\ngone = 1\n",
         settings={"rules.stop_failed_share": 0.5, "rules.halt_suspicious": False},
     ),

@@ -29,6 +29,13 @@ HEALTHY: tuple[World, ...] = (
         actions=(at(40, "stop"), at(50, "start")),
     ),
     World(
+        "several_restarts", "three drains and restarts within two minutes", 180, contacts=3000,
+        actions=tuple(
+            action for second in (30, 70, 110)
+            for action in (at(second, "stop"), at(second + 8, "start"))
+        ),
+    ),
+    World(
         "pause", "an operator pauses the campaign, and resumes it", 170,
         actions=(at(30, "command", name="pause"), at(110, "command", name="resume")),
     ),

@@ -21,7 +21,7 @@ from tests.support.forked_process import ROOT
 
 VIRTUAL = {virtual.world.name: virtual for virtual in LONG}
 WORLDS = {world.name: world for world in (*FAULTS, *HEALTHY, *(virtual.world for virtual in LONG))}
-JOBS = 12
+JOBS = 16
 """Worlds that are played at the same time: most of a world is waiting."""
 MONITORS = ROOT / "config" / "datadog"
 

@@ -191,7 +191,7 @@ def _zeros() -> Iterator[Key]:
     yield from product(("in_doubt",), Resolution)
     yield from product(("api.requests",), Step, ("429",))
     yield from product(("run.started",), MODES)
-    yield from product(("run.exits",), WATCHED_EXITS)
+    yield from product(("run.exits",), (str(ExitCode.DONE.value), *WATCHED_EXITS))
     yield from product(("token.requests",), ("200", "401", "429", "503", *NoAnswerCause))
     yield from product(("halts",), HaltReason)
 
