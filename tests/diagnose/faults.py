@@ -281,7 +281,8 @@ MACHINE = (
     ),
     World(
         "too_many_failures", "too many contacts fail: exit code 14", 120,
-        monitor="exit_failures", cause="failures", within=_AT_ONCE, silence=900, also=_NOT_STARTED_AGAIN,
+        monitor="exit_failures", cause="failures", within=_AT_ONCE,
+        silence=900, also=_NOT_STARTED_AGAIN,
         scenario=BASE + "[world.shares]\ngone = 1\n",
         settings={"rules.stop_failed_share": 0.5, "rules.halt_suspicious": False},
     ),
