@@ -1,4 +1,8 @@
-"""Runs that are killed at every point where one can stop, and what the next one makes of it."""
+"""Runs that are killed at every point where one can stop, and what the next one makes of it.
+
+`make crash` plays power cuts, two campaigns and records beyond the bounds in both dialects; here each
+of them is played in one.
+"""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -62,9 +66,9 @@ def assert_promise_kept(verdict: Verdict, *, doubt_allowed: bool = False):
 @pytest.mark.parametrize(
     ("source", "points", "random_kills"),
     [
-        ("glob", points_for("glob"), 4),
-        ("file", FILE_POINTS, 3),
-        ("folder", FOLDER_POINTS, 3),
+        ("glob", points_for("glob"), 2),
+        ("file", FILE_POINTS, 1),
+        ("folder", FOLDER_POINTS, 1),
     ],
 )
 def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody(
@@ -107,6 +111,7 @@ def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
             assert verdict.missing or verdict.unfinished
 
 
+@pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher, dialect):
     """The real build survives the power cuts that the one without syncs does not."""
     points = [*TELLING["power-cut"], "group.middle", "group.uncommitted", "intend.after"]
@@ -117,6 +122,7 @@ def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher, dialect
         assert_promise_kept(lived.finish())
 
 
+@pytest.mark.parametrize("dialect", ["genesys"], indirect=True)
 def test_two_campaigns_with_the_same_people_reach_each_of_them_once_for_each(
     tmp_path, launcher, dialect
 ):
@@ -130,6 +136,7 @@ def test_two_campaigns_with_the_same_people_reach_each_of_them_once_for_each(
         assert_promise_kept(verdict, doubt_allowed=not tells_texts(dialect))
 
 
+@pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(
     tmp_path, launcher, dialect
 ):
