@@ -1,7 +1,7 @@
 """Runs that are killed at every point where one can stop, and what the next one makes of it.
 
-`make crash` plays power cuts, two campaigns and records beyond the bounds in both dialects; here each
-of them is played in one.
+`make crash` plays power cuts, two campaigns and records beyond the bounds in both dialects; here
+each of them is played in one.
 """
 
 from collections import defaultdict
