@@ -10,7 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-WORKERS ?= 5
+WORKERS ?= 6
 FIRST_CALL ?= check
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
