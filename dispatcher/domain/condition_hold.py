@@ -18,7 +18,7 @@ CONFIRM_SECONDS: Mapping[Cause, float] = {
     Cause.PLATFORM_SLOW: 45.0,
     Cause.CONTACTS_PARKED: 45.0,
     Cause.DOUBTS_PENDING: 45.0,
-    Cause.TOKEN_UNSTABLE: 20.0,
+    Cause.TOKEN_UNSTABLE: 45.0,
     # A retry loop begins with conflicts.
     Cause.SESSIONS_CLOSING: 30.0,
     # A file that is being written, or a share that is mounted again.

@@ -49,6 +49,8 @@ HALT_CAUSES = {
     HaltReason.PAUSED: Cause.PAUSED,
 }
 """The cause that each halt shows."""
+LEAST_HALTS = {HaltReason.PLATFORM_DOWN: OUTAGE_SECONDS}
+"""Seconds from which halts are a cause, where a short one is usual: a network may fail a while."""
 _GRANTS = frozenset(
     {
         HaltReason.UNAUTHORIZED,
@@ -86,6 +88,11 @@ def halt_finding(halt: HaltFact, evidence: dict[str, EvidenceValue] | None = Non
     return Finding(HALT_CAUSES[halt.reason], words, values)
 
 
+def is_cause(halt: HaltFact) -> bool:
+    """Return True if a halt has lasted long enough to be a cause."""
+    return halt.seconds >= LEAST_HALTS.get(halt.reason, SHORTEST_HALT)
+
+
 def is_outage(outage: Outage, *, work_left: bool) -> bool:
     """Return True if the platform is down by its answers."""
     silence = OUTAGE_SILENCE_WITH_WORK if work_left else OUTAGE_SILENCE
@@ -99,7 +106,7 @@ def is_outage(outage: Outage, *, work_left: bool) -> bool:
 
 def _halts(facts: PlatformFacts) -> Iterator[Finding]:
     """Yield the halts of the run if all clients are halted, else that of single clients."""
-    halts = [halt for halt in facts.halts if halt.seconds >= SHORTEST_HALT]
+    halts = [halt for halt in facts.halts if is_cause(halt)]
     halted = {halt.client for halt in halts}
     if "" in halted or len(halted) >= facts.clients:
         yield from (halt_finding(halt, _refused(halt, facts)) for halt in halts)

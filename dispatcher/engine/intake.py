@@ -14,6 +14,9 @@ from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
 MOST_PAGES = 50
 """How often the ledger is asked for more in place of looks that were put off."""
 STARVED_SECONDS = 2.0
+UNANSWERED_SECONDS = 240.0
+"""A source that is silent for longer is reported: the writer of a pipe may take a break, and a file
+that is compressed, or a workbook, may be read for minutes before its first new row."""
 """When no source and no due time had a contact for so long, looks may use the whole quota."""
 
 
@@ -117,7 +120,7 @@ class Intake:
     def _wanted_rows(self, now: float) -> str:
         """Return that a source which is not watched returns nothing although it was asked."""
         waited = now - self._unanswered_since
-        unanswered = now - self._asked_at < STARVED_SECONDS and waited >= STARVED_SECONDS
+        unanswered = now - self._asked_at < STARVED_SECONDS and waited >= UNANSWERED_SECONDS
         if self._source.watched or self.exhausted or not unanswered:
             return ""
         return f"it was asked for rows {waited:.0f} s ago and has not answered"

@@ -105,6 +105,7 @@ def test_the_facts_show_the_cause_and_no_other(cause):
 NOT_SHOWN = {
     "one forbidden contact": Facts(platform=halted(HaltReason.FORBIDDEN, 0.01)),
     "a halt of almost three seconds": Facts(platform=halted(HaltReason.SCOPE, 2.99)),
+    "a network that fails for a while": Facts(platform=halted(HaltReason.PLATFORM_DOWN, 29.9)),
     "one contact that the platform fails for": Facts(platform=outage(contacts=1)),
     "four errors": Facts(platform=outage(answers=4)),
     "a restart of the platform": Facts(platform=outage(seconds=29.0)),

@@ -133,6 +133,44 @@ def test_an_outage_of_sends_alone_is_an_outage():
     assert set(during) == {Cause.OK, Cause.PLATFORM_DOWN}
 
 
+def halts(reason, *seconds, between):
+    """Halts of such lengths, with contacts that are handled between them; return what is named."""
+    world = World()
+    world.run(120, healthy)
+    first = len(world.judged)
+    for length in seconds:
+        world.sink.emit(Halted(reason, "cannot be reached"))
+        world.idle(length)
+        world.sink.emit(Resumed(reason, float(length)))
+        world.run(between, healthy)
+    return set(world.named(first))
+
+
+def test_a_network_that_fails_for_a_short_time_is_no_outage():
+    """Nobody is called for 14 seconds, which the run ends by its own probe."""
+    assert halts(HaltReason.PLATFORM_DOWN, 14, between=60) == {Cause.OK}
+    assert halts(HaltReason.PLATFORM_DOWN, 14, 14, between=60) == {Cause.OK}
+    assert Cause.PLATFORM_DOWN in halts(HaltReason.PLATFORM_DOWN, 40, between=60)
+
+
+def test_a_token_host_that_is_down_is_named_as_the_outage_alone():
+    """Its failed token requests are many before the outage is known."""
+    world = World()
+    world.run(120, healthy)
+    first = len(world.judged)
+    world.sink.emit(Halted(HaltReason.PLATFORM_DOWN, "no token"))
+    for _ in range(10):
+        world.sink.emit(TokenRequested("503", 0.1))
+        world.idle(4)
+    assert set(world.named(first)) == {Cause.OK, Cause.PLATFORM_DOWN}
+
+
+def test_a_network_that_fails_again_and_again_is_an_outage():
+    """Halts with seconds between them are one; short ones of single contacts are not."""
+    assert Cause.PLATFORM_DOWN in halts(HaltReason.PLATFORM_DOWN, 14, 14, 14, between=4)
+    assert halts(HaltReason.FORBIDDEN, *[2] * 20, between=2) == {Cause.OK}
+
+
 def test_an_outage_of_analytics_is_none():
     """Look-backs that fail show nothing about sends."""
     world = World()

@@ -209,13 +209,16 @@ async def test_how_the_source_is():
     engine = EngineFixture()
     rejected = RejectedRow("contacts.csv", 2, "bad_date", "", b"")
     first = Batch(contacts(4), (rejected,), 3, POSITION)
-    source = ListSource(first, Batch(contacts(1, 9)), seconds=30.0)
+    source = ListSource(first, Batch(contacts(1, 9)), seconds=300.0)
     running = asyncio.create_task(engine.pipeline(source=source).run())
     intake = engine.campaign_run.intake
     await asyncio.sleep(10.0)
     state = intake.source_state()
     assert (state.age, state.rows, state.ended, state.watched) == (None, 0, False, False)
-    assert state.waits_for == "it was asked for rows 10 s ago and has not answered"
+    assert state.waits_for == ""
+    await asyncio.sleep(240.0)
+    waits_for = intake.source_state().waits_for
+    assert waits_for == "it was asked for rows 250 s ago and has not answered"
     await until(lambda: intake.source_state().rows == 8)
     assert intake.source_state().age == pytest.approx(0.0, abs=0.5)
     assert intake.source_state().waits_for == ""

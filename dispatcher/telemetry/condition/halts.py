@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 from dispatcher.domain.condition_facts import HaltFact
+from dispatcher.domain.condition_platform import SHORTEST_HALT
 from dispatcher.domain.events import Halted, Resumed
 from dispatcher.domain.status import HaltReason
 
 JUST_ENDED = 3.0
 """Seconds: longer than the pause between two evaluations."""
+RETURNS_WITHIN = 10.0
+"""Seconds: a halt that ends and comes again so soon is one: its cause was not removed."""
 
 
 class HaltTimes:
@@ -17,16 +20,23 @@ class HaltTimes:
         self._monotonic = monotonic
         self._last: dict[tuple[str, HaltReason], tuple[float, str]] = {}
         self._ended: list[tuple[float, HaltFact]] = []
+        self._before: dict[tuple[str, HaltReason], tuple[float, float]] = {}
 
     def begin(self, event: Halted) -> None:
         """Note a halt; the same one again changes nothing."""
-        self._last.setdefault((event.client, event.reason), (self._monotonic(), event.detail))
+        now, key = self._monotonic(), (event.client, event.reason)
+        since, ended = self._before.pop(key, (now, now))
+        began = since if now - ended <= RETURNS_WITHIN else now
+        self._last.setdefault(key, (began, event.detail))
 
     def end(self, event: Resumed) -> None:
         """Note the end of a halt."""
-        _, detail = self._last.pop((event.client, event.reason), (0.0, ""))
-        ended = HaltFact(event.reason, event.seconds, detail, event.client)
-        self._ended.append((self._monotonic(), ended))
+        now, key = self._monotonic(), (event.client, event.reason)
+        since, detail = self._last.pop(key, (now - event.seconds, ""))
+        seconds = max(event.seconds, now - since)
+        if event.seconds >= SHORTEST_HALT:
+            self._before[key] = since, now
+        self._ended.append((now, HaltFact(event.reason, seconds, detail, event.client)))
 
     def take(self, now: float) -> tuple[HaltFact, ...]:
         """Return the halts that last, and those that ended so shortly ago that none missed them.
