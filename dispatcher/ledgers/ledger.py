@@ -18,6 +18,7 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
+from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.file_state import FileState
@@ -71,6 +72,7 @@ class SqliteLedger:
         self._now = now
         self._path = exclusive.path
         self._file = FileState(exclusive.path)
+        self._due_count = DueCount()
         self._last_id, self._opened_at = last_id, now()
         self._readings: list[asyncio.Future[Sequence[Waits]]] = []
         self._lookup_ahead = LookupAhead(exclusive.path)
@@ -128,6 +130,7 @@ class SqliteLedger:
         )
         other = copy(self)
         other._campaign, other._opener = id_, False  # noqa: SLF001 - a copy of its own kind
+        other._due_count = DueCount()  # noqa: SLF001 - a copy of its own kind
         other._file = FileState(self._path)  # noqa: SLF001 - as above
         return other
 
@@ -335,7 +338,7 @@ class SqliteLedger:
 
     def _overview(self, connection: sqlite3.Connection, now: float) -> Overview:
         sums = totals.campaign_totals(connection, self._campaign)
-        backlog = totals.backlog_of(connection, self._campaign, now, sums)
+        backlog = totals.backlog_of(connection, self._campaign, now, sums, self._due_count)
         return Overview(backlog, sums, self._file.measure(self._writer.commit_times))
 
     async def paused(self) -> float | None:

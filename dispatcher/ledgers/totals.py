@@ -6,6 +6,7 @@ import orjson
 
 from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.status import Reason, Status
+from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.statements import SQL, fetch_json
 from dispatcher.ports import Backlog, Position, Totals
 
@@ -33,15 +34,19 @@ def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
 
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
     """Count the contacts that are not final; ``now`` is in seconds since the epoch."""
-    return backlog_of(connection, campaign, now, campaign_totals(connection, campaign))
+    sums = campaign_totals(connection, campaign)
+    return backlog_of(connection, campaign, now, sums, DueCount())
 
 
-def backlog_of(connection: sqlite3.Connection, campaign: int, now: float, sums: Totals) -> Backlog:
+def backlog_of(
+    connection: sqlite3.Connection, campaign: int, now: float, sums: Totals, due_count: DueCount
+) -> Backlog:
     """Return what `backlog` returns, with totals of the same moment."""
     ready = sums.by_status.get((Status.READY, None), 0)
     claimed = sums.by_status.get((Status.CLAIMED, None), 0)
     sending = sums.by_status.get((Status.SENDING, None), 0)
-    due, oldest = connection.execute(SQL["due"], (campaign, now)).fetchone()
+    due = due_count.count(connection, campaign, now, ready)
+    (oldest,) = connection.execute(SQL["oldest_due"], (campaign, now)).fetchone()
     (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()
     return Backlog(
         due=due,

@@ -8,7 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.contact_history import entry
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers import file_state
+from dispatcher.ledgers import due_count, file_state
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import earlier_waits
 from dispatcher.ledgers.write.commit_times import CommitTimes
@@ -54,6 +54,22 @@ async def test_backlog_and_totals_are_of_one_moment(path):
     assert overview.totals == await ledger.totals()
     assert overview.file.size > 4096
     assert overview.file.free > 0
+    await ledger.close()
+
+
+async def test_a_large_number_of_due_contacts_is_counted_once_a_minute(path, monkeypatch):
+    """It is old then, but never more than there are, so that the sum stays right."""
+    monkeypatch.setattr(due_count, "LARGE", 4)
+    ledger = await opened(path)
+    admitted = await ledger.admit(Batch(contacts(10)), NOW, 4)
+    assert (await ledger.overview(NOW)).backlog.due == 6
+    await ledger.release([claim.id for claim in admitted.claims])
+    kept = (await ledger.overview(NOW + 59)).backlog
+    assert (kept.due, kept.later) == (6, 4)
+    counted = (await ledger.overview(NOW + 60)).backlog
+    assert (counted.due, counted.later) == (10, 0)
+    await ledger.claim(NOW + 60, 7)
+    assert (await ledger.overview(NOW + 61)).backlog.due == 3
     await ledger.close()
 
 

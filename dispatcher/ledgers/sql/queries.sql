@@ -354,8 +354,12 @@ SELECT
     )
 FROM campaign WHERE id = ?
 
--- name: due
-SELECT COUNT(*), MIN(due) FROM contact INDEXED BY contact_open
+-- name: count_due
+SELECT COUNT(*) FROM contact INDEXED BY contact_open
+WHERE campaign_id = ? AND reason IS NULL AND due <= ?
+
+-- name: oldest_due
+SELECT MIN(due) FROM contact INDEXED BY contact_open
 WHERE campaign_id = ? AND reason IS NULL AND due <= ?
 
 -- name: next_due
