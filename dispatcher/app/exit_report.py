@@ -33,7 +33,9 @@ def report_exit(code: int, words: str, settings: Settings | None) -> None:
         _send(agent, code, words, "" if name == UNNAMED else name, dialect) for name in names
     ]
     for client in clients:
-        client.close(SECONDS / len(clients))
+        client.end(SECONDS)
+    for client in clients:
+        client.close(SECONDS)
 
 
 def _send(

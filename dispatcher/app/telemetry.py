@@ -65,9 +65,10 @@ class RunTelemetry:
         # A log file is opened again by itself: the signal only must not end the process.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
         self.tracing = open_tracing(self._settings, stack)
+        stack.callback(self._close_metrics)
         counters: list[EventSink] = []
         for name, stats in self._stats.items():
-            statsd = self._statsd(name, stack)
+            statsd = self._statsd(name)
             log = self._logs(name)
             tracker = self._trackers[name] = self._tracker(name, Fanout([statsd, *log]))
             self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, *log])
@@ -137,7 +138,7 @@ class RunTelemetry:
             return (LogSink(campaign=campaign),)
         return self.tracing.campaign(campaign).sinks()
 
-    def _statsd(self, campaign: str, stack: AsyncExitStack) -> StatsdSink:
+    def _statsd(self, campaign: str) -> StatsdSink:
         dialect = self._settings.platform.dialect
         agent, clients = make_agent(self._settings), self._clients
         sink = StatsdSink(
@@ -145,9 +146,15 @@ class RunTelemetry:
             flush_seconds=flush_seconds(len(self._names)),
             on_dropped=self._from_thread(campaign),
         )  # fmt: skip
-        stack.callback(sink.close)
         self._metrics.append(sink)
         return sink
+
+    def _close_metrics(self) -> None:
+        """Send what is left; the campaigns together take as long as one."""
+        for sink in self._metrics:
+            sink.end()
+        for sink in self._metrics:
+            sink.close()
 
     def _from_thread(self, campaign: str) -> Callable[[Event], None]:
         """Return what emits events of other threads in the thread of the event loop."""

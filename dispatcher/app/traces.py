@@ -53,12 +53,11 @@ def open_tracing(settings: Settings, stack: AsyncExitStack) -> Tracing | None:
         "deployment.environment.name": tags.env,
         "deployment.environment": tags.env,
     }
-    used = {key: value for key, value in resource.items() if value}
     try:
         queue = otlp_queue(endpoint)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         problem = f"do not suit OpenTelemetry's exporter: {type(error).__name__} when it was made"
         raise SettingsError([SettingsProblem("environment", EXPORTER, problem)]) from error
-    tracing = RunTraces(queue, used, settings.telemetry.trace_share)
+    tracing = RunTraces(queue, resource, settings.telemetry.trace_share)
     stack.callback(tracing.close)
     return tracing

@@ -13,6 +13,12 @@ from dispatcher import __version__
 SERVICE = "dispatcher"
 """The service, unless a variable names another."""
 
+NO_ENV = "none"
+"""The environment, unless a variable names one: Datadog's APM uses this value, too.
+
+A monitor that is grouped by ``env`` does not see a series without this tag.
+"""
+
 UNIFIED = ("service", "env", "version")
 """The names of the tags that join metrics, log lines and traces."""
 
@@ -22,17 +28,16 @@ OWN = frozenset({"campaign", "dialect", "client"})
 
 @dataclass(frozen=True, slots=True)
 class ServiceTags:
-    """Values of the unified tags, and further tags; ``env`` is empty if it is not known."""
+    """Values of the unified tags, and further tags."""
 
     service: str = SERVICE
-    env: str = ""
+    env: str = NO_ENV
     version: str = __version__
     further: tuple[str, ...] = ()
 
     def unified(self) -> dict[str, str]:
-        """Return the unified tags that have a value, by name."""
-        values = zip(UNIFIED, (self.service, self.env, self.version), strict=True)
-        return {name: value for name, value in values if value}
+        """Return the unified tags by name."""
+        return {"service": self.service, "env": self.env, "version": self.version}
 
     def tags(self) -> list[str]:
         """Return all tags in the format of DogStatsD."""
@@ -49,7 +54,7 @@ def read_service_tags(environ: Mapping[str, str] | None = None) -> ServiceTags:
     variables = os.environ if environ is None else environ
     listed = [*_split(variables.get("DD_TAGS", "")), *variables.get("DATADOG_TAGS", "").split(",")]
     pairs = [tag.strip().partition(":") for tag in listed if tag.strip()]
-    values = {"service": SERVICE, "env": "", "version": __version__}
+    values = {"service": SERVICE, "env": NO_ENV, "version": __version__}
     # The first of several tags of the same name is the one that holds.
     values |= {name: value for name, _, value in reversed(pairs) if name in UNIFIED and value}
     values |= {name: set_ for name in UNIFIED if (set_ := variables.get(f"DD_{name.upper()}"))}

@@ -26,7 +26,7 @@ def test_a_wrong_secret_sends_the_exit_and_nothing_else(played):
     (event,) = played.metrics.events
     for text in (played.metrics.metrics[0].tags, event):
         assert "code:5" in text
-    tags = {"campaign:play", "service:dispatcher", f"version:{__version__}"}
+    tags = {"campaign:play", "service:dispatcher", "env:none", f"version:{__version__}"}
     assert tags <= played.metrics.metrics[0].tags
     assert all(tag in event for tag in tags)
     assert "t:error" in event

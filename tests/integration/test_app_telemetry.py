@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import threading
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -91,6 +92,33 @@ async def test_a_hangup_does_not_end_the_process(emitted):
     await emitted(ONE)
     os.kill(os.getpid(), signal.SIGHUP)
     await asyncio.sleep(0.01)
+
+
+async def test_the_campaigns_of_a_run_end_together(tmp_path):
+    """An agent that does not read costs the end of a run the same time for any number of them."""
+    path, log = tmp_path / "dsd.socket", tmp_path / "log"
+    names = [f"c{number}" for number in range(6)]
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(
+        "".join(f'[[campaigns]]\nname = "{name}"\nsource.path = "{name}*"\n' for name in names)
+        + '[platform]\nbase_url = "https://api.example.com"\n'
+    )
+    sets = [f"telemetry.statsd_socket={path}", f"telemetry.log_file={log}"]
+    secrets = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
+    telemetry = RunTelemetry(load(config, env=secrets, sets=sets))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as frozen:
+        frozen.bind(str(path))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, suppress(BlockingIOError):
+            other.setblocking(False)
+            while True:  # until the buffer is full
+                other.sendto(b"x", str(path))
+        async with AsyncExitStack() as stack:
+            telemetry.open(stack, None)
+            telemetry.begin(once=True)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3.0  # one after another they would take 9 s
+    lost = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["campaign"] for line in lost if line["event"] == "statsd.lost"} == {*names}
 
 
 async def test_what_is_given_up_is_an_event_in_the_thread_of_the_run(tmp_path, unused_port):

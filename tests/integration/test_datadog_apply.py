@@ -109,6 +109,10 @@ async def test_a_filter_that_is_no_value_of_a_tag(datadog):
     [
         ({**KEYS, "DD_APP_KEY": "a-wrong-secret"}, 5, ["403", "monitors_write", "DD_SITE"]),
         ({**KEYS, "DD_APP_KEY": ""}, 2, ["DD_APP_KEY must be set"]),
+        ({**KEYS, "DD_APP_KEY": "a-wrong-secret\nx"}, 2, ["DD_APP_KEY", "copy it again"]),
+        ({**KEYS, "DD_APP_KEY": "a-wrong-secret\u0141"}, 2, ["DD_APP_KEY", "copy it again"]),
+        ({**KEYS, "DD_PROXY_HTTPS": "u:a-wrong-secret@p:1"}, 2, ["DD_PROXY_HTTPS", "https://HOST"]),
+        ({**KEYS, "DD_SITE": "https://app.datadoghq.eu"}, 2, ["DD_SITE", "datadoghq.eu"]),
     ],
 )
 async def test_keys_that_are_refused_or_missing(datadog, env, code, words):
@@ -162,6 +166,17 @@ async def test_two_monitors_with_the_same_mark_are_a_mistake(datadog):
     result = await apply(datadog, "--yes", "--only", "monitors")
     assert (result.exit_code, datadog.writes) == (5, [])
     assert f"{first['id']}, 77" in result.output
+
+
+async def test_a_log_pipeline_that_somebody_else_made_is_not_changed(datadog):
+    """The name alone does not show whose it is; the message says how to go on."""
+    datadog.pipelines["9"] = {"id": "9", "name": "Dispatcher", "processors": []}
+    result = await apply(datadog, "--yes", "--only", "pipeline")
+    assert (result.exit_code, datadog.writes) == (5, [])
+    assert all(word in result.output for word in ("id 9", "managed_by:dispatcher", "--only"))
+    datadog.pipelines["9"]["tags"] = ["managed_by:dispatcher"]
+    result = await apply(datadog, "--yes", "--only", "pipeline")
+    assert (result.exit_code, len(datadog.pipelines)) == (0, 1)
 
 
 async def test_monitors_without_a_file_are_named_and_kept(datadog, tmp_path):

@@ -34,6 +34,7 @@ CONSTANT = {
     "campaign:cart-2026-11",
     "dialect:messaging",
     "service:dispatcher",
+    "env:none",
     f"version:{__version__}",
 }
 VARIABLES = ("DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID", "DD_TAGS", "DATADOG_TAGS")

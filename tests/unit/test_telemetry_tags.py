@@ -9,9 +9,11 @@ from dispatcher.telemetry.service_tags import ServiceTags, read_service_tags
 from dispatcher.telemetry.tag_values import same_tags, tag_value
 
 
-def test_without_variables_service_and_version_are_known():
-    assert read_service_tags({}).tags() == ["service:dispatcher", f"version:{__version__}"]
-    assert read_service_tags({"DD_ENV": ""}).unified().keys() == {"service", "version"}
+@pytest.mark.parametrize("environ", [{}, {"DD_ENV": "", "DD_TAGS": "env:"}])
+def test_without_variables_every_unified_tag_has_a_value(environ):
+    """The monitors group by ``env`` and ``service``: a series without one would reach none."""
+    tags = ["service:dispatcher", "env:none", f"version:{__version__}"]
+    assert read_service_tags(environ).tags() == tags
 
 
 @pytest.mark.parametrize(

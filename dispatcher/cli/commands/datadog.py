@@ -23,6 +23,8 @@ from dispatcher.telemetry.datadog_assets.rendering import Choices
 from dispatcher.telemetry.datadog_assets.sites import api_url, site_url
 from dispatcher.telemetry.datadog_assets.validation import validate as find_mistakes
 
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _TAG_VALUE = re.compile(r"[a-z0-9_./:-]+")
 FOLDER_ARGUMENT = click.Path(file_okay=False, path_type=Path)
 
@@ -115,7 +117,7 @@ def apply(  # noqa: PLR0913 - one parameter for each option
 
     First the plan is shown, then you are asked. A second run changes nothing: assets are found by
     the tags managed_by:dispatcher and dispatcher_monitor:NAME, the dashboard by its description,
-    the log pipeline by its name. Nothing is ever deleted.
+    the log pipeline by its name and the first tag. Nothing is ever deleted.
 
     The keys are read from DD_API_KEY and DD_APP_KEY, the site from DD_SITE (datadoghq.com), a proxy
     from DD_PROXY_HTTPS.
@@ -154,12 +156,18 @@ def _connect(url: str) -> DatadogApi:
             f"{' and '.join(missing)} must be set: keys of your Datadog organization (Organization "
             "Settings, API Keys and Application Keys)"
         )
-    return DatadogApi(
-        url or api_url(os.environ.get("DD_SITE", "")),
-        *keys.values(),
-        proxy=os.environ.get("DD_PROXY_HTTPS") or None,
-        say=say,
-    )
+    # The client would quote such a key, and would refuse such an address without its name.
+    if odd := [name for name, value in keys.items() if not _KEY.fullmatch(value)]:
+        raise DatadogUsageError(
+            f"{' and '.join(odd)} must have only letters, digits and - _: copy it again"
+        )
+    site, proxy = os.environ.get("DD_SITE", ""), os.environ.get("DD_PROXY_HTTPS", "")
+    if site and not _HOST.fullmatch(site):
+        raise DatadogUsageError(f"DD_SITE is {site!r}: it must be a site such as datadoghq.eu")
+    for name, address in (("--api-url", url), ("DD_PROXY_HTTPS", proxy)):
+        if address and not address.startswith(("http://", "https://")):
+            raise DatadogUsageError(f"{name} must be http://HOST:PORT or https://HOST:PORT")
+    return DatadogApi(url or api_url(site), *keys.values(), proxy=proxy or None, say=say)
 
 
 def _show(plans: Plans) -> None:

@@ -67,6 +67,7 @@ class DatadogApi:
         self._client = client.ApiClient(configuration)
         self._refusal: type[Exception] = errors.ApiException
         self._no_answer: type[Exception] = urllib3.HTTPError
+        self._other_answer: type[Exception] = errors.OpenApiException
         self._keys = {"DD-API-KEY": api_key, "DD-APPLICATION-KEY": app_key}
         self._url, self._say = url, say
 
@@ -90,6 +91,11 @@ class DatadogApi:
                 wait = _wait(error, method, attempt)
                 if wait is None or attempt == ATTEMPTS:
                     raise _refused(method, path, error) from None
+            except self._other_answer:
+                raise DatadogApiError(
+                    f"{self._url} does not answer {method} {path} like Datadog's API: check "
+                    "DD_SITE and --api-url"
+                ) from None
             except self._no_answer as error:
                 if method == "POST" or attempt == ATTEMPTS:
                     raise self._unanswered(error) from None

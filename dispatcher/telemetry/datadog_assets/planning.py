@@ -135,7 +135,7 @@ class Planner:
                 return
 
     def _pipeline_step(self) -> AssetStep:
-        payload = pipeline_payload(self.bundle.pipeline)
+        payload = {**pipeline_payload(self.bundle.pipeline), "tags": [MANAGED]}
         listed = self.api.request("GET", PIPELINES)
         own = [
             item
@@ -143,6 +143,12 @@ class Planner:
             if item.get("name") == payload["name"] and not item.get("is_read_only")
         ]
         present = _single(own, "log pipeline", payload["name"])
+        if present and MANAGED not in (present.get("tags") or ()):
+            raise DatadogApiError(
+                f'the log pipeline "{payload["name"]}" (id {present["id"]}) in Datadog was not '
+                f"made by this command: rename it, or give it the tag {MANAGED} if it may be "
+                "overwritten; or leave it out with --only"
+            )
         path = f"{PIPELINES}/{present['id']}" if present else ""
         step = AssetStep("log pipeline", payload["name"], Action.KEEP, payload=payload)
         return compare(step, present, create=PIPELINES, update=path)
@@ -180,6 +186,7 @@ def _single(found: Sequence[Mapping[str, Any]], kind: str, name: str) -> Mapping
         ids = ", ".join(str(item["id"]) for item in found)
         raise DatadogApiError(
             f'Datadog has the {kind} "{name}" more than once (ids {ids}): delete all but one, '
-            "then run the command again"
+            f"or remove {MANAGED} from the tags or the description of copies, then run the "
+            "command again"
         )
     return found[0] if found else None

@@ -52,7 +52,7 @@ class DogStatsdClient:
         self._flush_seconds = flush_seconds
         self._deadline = 0.0
         self._closed = Event()
-        self._discarded = False
+        self._discarded = self._finished = False
         self._thread = Thread(target=self._run, name="statsd-flush", daemon=True)
 
     def start(self) -> None:
@@ -73,17 +73,24 @@ class DogStatsdClient:
         """Send the status of a service check: 0 OK, 1 WARNING, 2 CRITICAL. The last one counts."""
         self._pending.check(name, self._writer.service_check(name, status, message))
 
+    def end(self, seconds: float) -> None:
+        """Let the thread send what is left within ``seconds``, and return at once."""
+        if not self._closed.is_set():
+            self._deadline = time.monotonic() + seconds
+            self._closed.set()
+
     def close(self, seconds: float) -> bool:
         """Send what is left and stop the thread; return False if that took over ``seconds``.
 
-        An agent that does not read gets the whole time, one that is not there only a moment. What
-        is left then is given up, and logged. What is measured afterwards is dropped.
+        After `end` its time is the limit. An agent that does not read gets the whole time, one that
+        is not there only a moment. What is left then is given up, and logged. What is measured
+        afterwards is dropped.
         """
-        if self._closed.is_set() or self._thread.ident is None:
+        if self._discarded or self._finished or self._thread.ident is None:
             return True
-        self._deadline = time.monotonic() + seconds
-        self._closed.set()
-        self._thread.join(seconds)
+        self.end(seconds)
+        self._finished = True
+        self._thread.join(max(self._deadline - time.monotonic(), 0.0))
         ended = not self._thread.is_alive()
         if not ended:  # such as in a look-up of the host, which has no time limit
             self._discarded = True

@@ -78,8 +78,12 @@ class StatsdSink(HandlerSink):
         """Forget what has not left: the start has failed after all."""
         self._client.discard()
 
+    def end(self) -> None:
+        """Let what is left leave, and return at once: several sinks end at the same time."""
+        self._client.end(_CLOSE_SECONDS)
+
     def close(self) -> bool:
-        """Send what is left and stop all threads, within 2 seconds; later events are dropped.
+        """Send what is left and stop the thread, within 2 seconds; later events are dropped.
 
         Return False if a slow agent did not take it in time.
         """
