@@ -68,7 +68,7 @@ async def test_a_large_number_of_due_contacts_is_counted_once_a_minute(path, mon
     assert (kept.due, kept.later) == (6, 4)
     counted = (await ledger.overview(NOW + 60)).backlog
     assert (counted.due, counted.later) == (10, 0)
-    await ledger.claim(NOW + 60, 7)
+    await ledger.claim(7, NOW + 60)
     assert (await ledger.overview(NOW + 61)).backlog.due == 3
     await ledger.close()
 
