@@ -10,6 +10,9 @@ from dispatcher.telemetry.traces.endpoint import find_endpoint
 from dispatcher.telemetry.traces.span_queue import DropLog, otlp_queue
 from tests.support.traces import otlp_receiver
 
+SOON = 5.0
+"""Seconds: a call that waited for a receiver would take the 10 seconds of an export, and a busy
+machine takes less than this without waiting."""
 NOBODY = "http://user:hidden@127.0.0.1:9/v1/traces?key=hidden"
 
 
@@ -43,14 +46,14 @@ def test_everything_arrives_at_a_receiver():
     assert len(receiver.spans) == 700
     assert set(receiver.paths) == {"/v1/traces"}
     assert lines == []
-    assert closed < 1.9
+    assert closed < SOON
 
 
-def test_a_receiver_that_is_away_costs_a_log_line_and_at_most_two_seconds():
+def test_a_receiver_that_is_away_costs_a_log_line_and_no_wait():
     """Every span that was dropped is counted; the line has nothing secret of the address."""
     lines, blocked, closed = sent(NOBODY, 700)
-    assert blocked < 1.0
-    assert closed < 2.0
+    assert blocked < SOON
+    assert closed < SOON
     assert sum(line["spans"] for line in lines) == 700
     assert len(lines) <= 2
     assert {(line["event"], line["log_level"]) for line in lines} == {
@@ -65,8 +68,8 @@ def test_a_receiver_that_stands_still_blocks_nothing():
     with otlp_receiver(frozen=True) as receiver:
         lines, blocked, closed = sent(receiver.url, 3000)
         assert sum(line["spans"] for line in lines) == 3000
-    assert blocked < 1.5
-    assert closed < 2.0
+    assert blocked < SOON
+    assert closed < SOON
 
 
 @pytest.mark.parametrize("status", [403, 503])
