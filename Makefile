@@ -4,6 +4,7 @@
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
+#   make properties  the property tests with 1,000 examples each in place of 50 (EXAMPLES=1000)
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -12,6 +13,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 WORKERS ?= 6
 FIRST_CALL ?= check
+EXAMPLES ?= 1000
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 INSTALL = $(BIN)/python -m pip install --quiet
@@ -21,7 +23,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash diagnose picture receiver fmt lock clean
+.PHONY: help demo test check bench crash diagnose properties picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -47,6 +49,9 @@ crash: $(VENV)/.dev
 
 diagnose: $(VENV)/.dev
 	@$(BIN)/python -m tests.diagnose.run $(ARGS)
+
+properties: $(VENV)/.dev
+	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/property $(ARGS)
 
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture

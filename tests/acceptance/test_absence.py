@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support import forked_process
 from tests.support.forked_process import clean_environment
 from tests.support.scenario_runner import (
@@ -51,6 +53,7 @@ def look_backs(played):
     return sum(number for (endpoint, _), number in counted.items() if endpoint == "look_back")
 
 
+@pytest.mark.parametrize("dialect", ["genesys"], indirect=True)
 def test_nobody_is_left_in_doubt_where_records_lag_within_the_bounds(tmp_path, dialect):
     """Answers of guests, or conversations of others, are the proof; one look back for many."""
     with play(tmp_path, "absence", CONTACTS, SETTINGS, dialect=dialect) as played:

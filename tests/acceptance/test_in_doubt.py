@@ -5,6 +5,8 @@ import json
 import time
 from collections import Counter
 
+import pytest
+
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
@@ -94,6 +96,7 @@ def resolutions(played):
     return played.metrics.series("dispatcher.in_doubt", "resolution")
 
 
+@pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_path, dialect):
     """Found ones are settled; the others are sent again, once later messages are shown."""
     scenario = written(
@@ -130,6 +133,7 @@ def test_within_the_bounds_everybody_is_reached_once_and_nobody_is_parked(tmp_pa
             assert played.metrics.total(f"dispatcher.{failure}") == 0
 
 
+@pytest.mark.parametrize("dialect", ["genesys"], indirect=True)
 def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path, dialect):
     """Analytics that show nothing prove nothing: no send is repeated.
 
@@ -176,6 +180,7 @@ def test_a_start_names_campaigns_whose_doubts_it_does_not_look_for(tmp_path):
     assert (own["campaign"], own["in_doubt"]) == (played.campaign, 2)
 
 
+@pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_at_least_once_leaves_nobody_out(tmp_path, dialect):
     """What is not found in time is sent again, so some get two messages, and none gets none."""
     scenario = written(tmp_path, "lag_seconds = 600\n")

@@ -95,7 +95,11 @@ def test_a_scope_that_is_missing_from_the_start_halts_and_resumes_by_itself(tmp_
         assert played.metrics.gauge("dispatcher.halted", "reason:scope") == 0
 
 
-@pytest.mark.parametrize("scenario", ["scope-revoked-403", "scope-masked-409"])
+@pytest.mark.parametrize(
+    ("dialect", "scenario"),
+    [("genesys", "scope-revoked-403"), ("messaging", "scope-masked-409")],
+    indirect=["dialect"],
+)
 def test_a_scope_that_is_revoked_in_mid_run_halts_and_resumes_by_itself(
     tmp_path, dialect, scenario
 ):
@@ -128,6 +132,7 @@ def _assert_probes_are_rare(played):
     assert len(probed) <= 13
 
 
+@pytest.mark.parametrize("dialect", ["genesys"], indirect=True)
 def test_a_platform_that_is_down_costs_no_attempt(tmp_path, dialect):
     """Ten seconds without a platform cost no attempt, and the run finishes by itself.
 
@@ -160,6 +165,7 @@ def test_a_platform_that_is_down_costs_no_attempt(tmp_path, dialect):
         assert any("platform_down" in line for line in halts)
 
 
+@pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_tokens_that_live_three_seconds_are_renewed(tmp_path, dialect):
     """They claim an hour; a 401 renews them once for all workers, and is no scope error."""
     with play(tmp_path, "token-3s", 600, SLOWLY, dialect=dialect) as played:
@@ -210,6 +216,7 @@ def test_a_restored_scope_resumes_a_run_that_has_nothing_to_send(tmp_path, diale
         assert_each_ends_as_the_table_says(played)
 
 
+@pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_nothing_is_sent_after_its_time_however_long_a_halt_took(tmp_path, dialect):
     """Contacts that expire while the run is halted are not sent when it resumes.
 

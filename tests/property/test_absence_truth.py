@@ -144,7 +144,7 @@ def follow(world, evidence, looks, statement_lag):
     return None, None
 
 
-@settings(max_examples=400, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(
     world=worlds,
     evidence=kinds,

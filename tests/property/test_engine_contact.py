@@ -124,7 +124,7 @@ def watched(engine, answer):
     return watch, results
 
 
-PROFILE = settings(max_examples=120, derandomize=True)
+PROFILE = settings(max_examples=70, derandomize=True)
 
 
 @PROFILE

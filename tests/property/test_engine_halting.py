@@ -121,7 +121,7 @@ async def live_through(platform, phases):
     platform.answer, platform.missing = Fine().answer, ()
 
 
-@settings(max_examples=80, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(
     phases=st.lists(st.tuples(st.floats(0.02, 60), st.sampled_from(MODES)), max_size=6),
     stop=st.none() | st.floats(0, 120),
@@ -175,7 +175,7 @@ def only_probes_while_halted(engine):
             assert len(probes) <= len(at_once) + (until - begin) / PROBE_SECONDS + 1
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     forbidden=st.sets(st.integers(1, PEOPLE), max_size=4),
     workers=st.integers(1, 8),

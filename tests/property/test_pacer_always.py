@@ -34,7 +34,7 @@ def grant(pacer):
 
 
 @given(quota=st.integers(1, 400), window=st.floats(0.5, 60.0), gaps=GAPS, release=st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_without_headers_no_span_of_a_window_has_more_than_the_quota(quota, window, gaps, release):
     """However callers come and timers are late: each asks for all that is due."""
 
@@ -65,7 +65,7 @@ def test_without_headers_no_span_of_a_window_has_more_than_the_quota(quota, wind
         max_size=50,
     ),
 )
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_nothing_is_granted_inside_a_hold_whatever_the_platform_reports(gaps, holds, readings):
     @in_virtual_time
     async def run():
@@ -98,7 +98,7 @@ def test_nothing_is_granted_inside_a_hold_whatever_the_platform_reports(gaps, ho
         max_size=20,
     )
 )
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_whatever_the_platform_reported_permits_are_granted_again(readings):
     """Nonsense in the headers delays, and never for ever."""
 

@@ -18,7 +18,7 @@ from dispatcher.domain.unsettled_send import UnsettledSend
 NAMES = st.sampled_from(["a", "b", "c"])
 PEOPLE = st.sampled_from(["x", "y"])
 TIMES = st.integers(0, 40).map(float)
-PROFILE = settings(max_examples=150, derandomize=True)
+PROFILE = settings(max_examples=80, derandomize=True)
 FOR_EVER = 1e9
 
 intents = st.builds(

@@ -101,6 +101,8 @@ NASTY = st.sampled_from(
     ['"', '""', 'a "b" c', "two\nlines", "two\r\nlines", "a,b;c|d\te", "{", "}]", "[1,", "#", "\\",
      "\u2028", "\ufeff", "sep=;", "  blanks  ", "é", "😀", "conversation_id", "'", "1e5", "007"]
 )  # fmt: skip
+NAMES = st.one_of(TEXTS, NASTY).filter(lambda text: "conversation" not in text)
+"""A row with two cells like the name of the id's column counts as a header."""
 MOMENTS = st.integers(1_900_000_000, 2_500_000_000).map(lambda s: datetime.fromtimestamp(s, UTC))
 
 
@@ -112,7 +114,7 @@ def rows(draw, number):
         "contact_key": draw(st.sampled_from(["", f"k{number}"])),
         "address": draw(st.sampled_from(["", f"a{number}@example.com"])),
         "expires_at": "",
-        "name": "n" + draw(st.one_of(TEXTS, NASTY)),
+        "name": "n" + draw(NAMES),
         "note": draw(st.one_of(TEXTS, NASTY)),
     }
     row = Row(cells, draw(st.one_of(st.none(), MOMENTS)))

@@ -17,8 +17,8 @@ from tests.support.scripted import GOOD, ScriptedPlatform, throttled
 from tests.support.virtual import in_virtual_time
 
 QUOTA, MINUTE = 300, 60.0
-MINUTES = 5
-PEOPLE = 2000
+MINUTES = 3
+PEOPLE = 1400
 
 
 class Metered(ScriptedPlatform):
