@@ -153,10 +153,10 @@ class Facts:
     ``settled`` and ``parked`` of the last ten.
     ``list_waits`` are contacts that were deferred in the last minute because of the suppression
     list. ``expected_every`` is how often the source should have a row, in seconds; 0: not known.
-    ``window_seconds`` is the length of a quota window. ``commit_slow_seconds`` is for how long
-    commits have been slow, ``dropped`` how many samples of metrics were lost in five minutes.
-    ``held`` of those that are ``in_flight`` wait until their refusal is judged, and ``draining``
-    means that nothing new is begun.
+    ``window_seconds`` is the length of a quota window, ``timeout_seconds`` how long a request may
+    take. ``commit_slow_seconds`` is for how long commits have been slow, ``dropped`` how many
+    samples of metrics were lost in five minutes. ``held`` of those that are ``in_flight`` wait
+    until their refusal is judged, and ``draining`` means that nothing new is begun.
     """
 
     seconds: float = 0.0
@@ -181,6 +181,7 @@ class Facts:
     contacts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     pressures: tuple[QuotaPressure, ...] = ()
     window_seconds: float = 60.0
+    timeout_seconds: float = 0.0
     source: SourceState | None = None
     expected_every: float = 0.0
     ledger: LedgerState | None = None

@@ -8,8 +8,9 @@ from dispatcher.domain.condition_facts import Facts, Standstill
 
 STANDSTILL_SECONDS = 600.0
 """Requests time out and are repeated within a minute or two, whatever the platform does."""
-WINDOWS = 2.0
-"""A run that has used up its quota waits for the next window, which may be longer than that."""
+TIMES_THE_WAIT = 2.0
+"""A run that has used up its quota waits for the next window, and one whose requests have no answer
+for their time-out: both may be set to many minutes."""
 NO_EXPLANATION = frozenset({Cause.ROWS_REJECTED})
 """Causes that cannot be why contacts stand still which are in the ledger already."""
 
@@ -33,7 +34,8 @@ def in_hand(facts: Facts) -> int:
 def standstill(facts: Facts, found: Collection[Cause]) -> Finding | None:
     """Return that nothing moves; None if it does, or if a cause was ``found`` that explains it."""
     still, due = facts.standstill, work_due(facts)
-    longest = max(STANDSTILL_SECONDS, WINDOWS * facts.window_seconds)
+    wait = max(facts.window_seconds, facts.timeout_seconds)
+    longest = max(STANDSTILL_SECONDS, TIMES_THE_WAIT * wait)
     if not due or still.seconds < longest or not NO_EXPLANATION.issuperset(found):
         return None
     return _no_progress(still, due, facts)

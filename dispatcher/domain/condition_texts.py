@@ -254,7 +254,10 @@ TEXTS: Mapping[Cause, CauseText] = {
         (
             "Read in the evidence since when, and what the run waits for.",
             "Read the last lines of the log before that time.",
-            "Write down what its threads do: `py-spy dump --pid PID` (`dispatcher status` shows the pid).",
+            (
+                "Write down what its threads do: `py-spy dump --pid PID` (`dispatcher status` "
+                "shows the pid)."
+            ),
             (
                 "Restart the dispatcher. That is safe: the ledger has every contact, and nobody "
                 "gets a message twice."

@@ -43,6 +43,7 @@ def test_due_or_in_flight_and_nothing_moves(changes):
     [
         {"standstill": Standstill(STANDSTILL_SECONDS - 0.1)},
         {"window_seconds": 321.0},
+        {"timeout_seconds": 321.0},
         {"in_flight": 0, "oldest_due": 0.0, "contacts": {("waiting", "not_ended"): 9}},
         {"in_flight": 0, "oldest_due": 0.0, "contacts": {("in_doubt", "look_back"): 9}},
         {"oldest_due": 0.0, "held": 3},

@@ -54,11 +54,12 @@ _PARKED = Status.PARKED  # a member of an enum takes longer to look up
 
 @dataclass(frozen=True, slots=True)
 class TrackerOptions:
-    """What a campaign's settings say: ``window_seconds`` and ``expected_every`` as in `Facts`."""
+    """What a campaign's settings say; times as in `Facts`."""
 
     window_seconds: float = MINUTE
     expected_every: float = 0.0
     runbook_url: str = ""
+    timeout_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ class ConditionTracker(HandlerSink):
             oldest_due=gauges.oldest_due,
             contacts=gauges.contacts,
             window_seconds=self._options.window_seconds,
+            timeout_seconds=self._options.timeout_seconds,
             source=gauges.source,
             expected_every=self._options.expected_every,
             ledger=gauges.ledger,
