@@ -54,7 +54,7 @@ HEALTHY: tuple[World, ...] = (
         settings=_WATCHED,
     ),
     World(
-        "some_bad_rows", "a fifth of the rows is damaged, and half of the people have opted out", 150,
+        "some_bad_rows", "a fifth of the rows is damaged, half of the people have opted out", 150,
         settings={
             "source.path": "{folder}/damaged.csv",
             "rules.suppression_file": "{folder}/never.csv",
