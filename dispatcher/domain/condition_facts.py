@@ -107,7 +107,7 @@ class QuotaPressure:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """The rows that the source had in the ten minutes up to its last row.
+    """The rows that the source had in the ten minutes up to its last row, and at least the last 20.
 
     ``rejected`` of those that were ``read`` cannot become contacts, by their ``reasons``.
     ``details`` is what was wrong with the last row of a reason; it has no value of a row.

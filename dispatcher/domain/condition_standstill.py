@@ -1,4 +1,4 @@
-"""What the facts show if a run stands still although there is work, and no cause explains it."""
+"""What the facts show if a run makes no progress although work is due, and nothing explains it."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ TIMES_THE_WAIT = 2.0
 """A run that has used up its quota waits for the next window, and one whose requests have no answer
 for their time-out: both may be set to many minutes."""
 NO_EXPLANATION = frozenset({Cause.ROWS_REJECTED})
-"""Causes that cannot be why contacts stand still which are in the ledger already."""
+"""Causes that do not explain why contacts make no progress that are in the ledger already."""
 
 
 def work_due(facts: Facts) -> int:

@@ -12,13 +12,14 @@ from dispatcher.domain.condition_facts import Facts, RowCounts
 from dispatcher.domain.condition_judgement import judge
 from dispatcher.domain.events import BadRow, RowsRead, SourceState
 from dispatcher.domain.rejected_reasons import REASON_MEANINGS, named_column
-from dispatcher.telemetry.condition.row_window import RowWindow
+from dispatcher.telemetry.condition.row_window import LEAST_ROWS, RowWindow
 
 ROOT = Path(__file__).parents[2]
+DETAIL = "column 'id' is empty"
 ENDED = SourceState(age=9.0, rows=20, ended=True)
 
 
-def batch(good, *bad, filtered=0, duplicates=0, detail="column 'id' is empty"):
+def batch(good, *bad, filtered=0, duplicates=0, detail=DETAIL):
     """A batch with so many good rows, and rejected ones with these reasons."""
     rows = tuple(BadRow("a.csv", number, reason, detail) for number, reason in enumerate(bad))
     read = good + len(bad) + filtered + duplicates
@@ -112,7 +113,7 @@ def test_every_reason_has_a_meaning():
 
 
 def test_the_window_ends_with_the_last_row():
-    """Silence changes nothing; rows after it do, and old ones are forgotten by then."""
+    """Silence changes nothing; twenty rows after it do, and old ones are forgotten by then."""
     window = RowWindow(600.0)
     window.add(batch(5, *["no_id"] * 15))
     assert window.facts(0.0).rejected == 15
@@ -120,7 +121,34 @@ def test_the_window_ends_with_the_last_row():
     window.add(batch(0))
     assert window.facts(60_000.0).rejected == 15
     window.add(batch(3))
-    assert window.facts(70_000.0) == RowCounts(3, 0)
+    assert window.facts(70_000.0) == RowCounts(23, 15, {"no_id": 15}, {"no_id": DETAIL})
+    window.add(batch(17))
+    assert window.facts(70_001.0) == RowCounts(20, 0)
+
+
+@pytest.mark.parametrize(
+    ("good", "cause"), [(0, Cause.ROWS_REJECTED), (4, Cause.ROWS_REJECTED), (2, Cause.OK)]
+)
+def test_a_stream_with_a_row_every_five_minutes(good, cause):
+    """All of its rows are rejected, or three of four, or half."""
+    stream = [batch(1) if good and n % good == 0 else batch(0, "no_id") for n in range(40)]
+    assert judge(Facts(rows=counted(*stream, pause=300.0))).cause is cause
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.floats(0, 500)), max_size=40))
+def test_the_counts_are_those_of_whole_batches_up_to_the_last(parts):
+    """Compared with a list: the batches that are young enough, and as many as twenty rows need."""
+    window, now, kept, found = RowWindow(600.0), 0.0, [], RowCounts()
+    for good, bad, pause in parts:
+        now += pause
+        window.add(batch(good, *["no_id"] * bad))
+        found = window.facts(now)
+        if good + bad:
+            kept.append((now, good + bad, bad))
+            while now - kept[0][0] >= 600.0 and sum(read for _, read, _ in kept[1:]) >= LEAST_ROWS:
+                del kept[0]
+        assert found.read == sum(read for _, read, _ in kept)
+        assert found.rejected == sum(rejected for _, _, rejected in kept)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=30))

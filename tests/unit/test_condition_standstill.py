@@ -1,4 +1,4 @@
-"""When a run stands still although work is due: the rule, and the clock of the standstill."""
+"""When a run makes no progress although work is due: the rule, and its clock."""
 
 from dataclasses import replace
 
@@ -93,8 +93,8 @@ def test_the_clock_measures_from_what_moved_last():
     assert clock.take(90.0, 1090.0, 58.0, moves=False) == Standstill(10.0, 1080.0)
 
 
-def test_a_process_that_stood_still_itself_begins_again():
-    """A machine that sleeps for an hour is no run that stands still."""
+def test_a_process_that_was_stopped_itself_begins_again():
+    """A machine that sleeps for an hour is no standstill of a run."""
     clock = StandstillClock(0.0)
     assert clock.take(LONGEST_PAUSE, 0.0, 0.0, moves=False).seconds == LONGEST_PAUSE
     assert clock.take(4000.0, 0.0, 0.0, moves=False).seconds == 0.0

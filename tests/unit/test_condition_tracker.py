@@ -427,7 +427,7 @@ def test_a_source_whose_rows_are_rejected():
     assert world.tracker.condition.cause is Cause.SOURCE_IDLE
 
 
-def test_a_run_that_stands_still():
+def test_a_run_without_progress():
     """Ten minutes after the last answer, once, and until the next one."""
     world = World()
     world.run(120, healthy)
@@ -469,14 +469,14 @@ def test_what_ends_a_standstill(event):
         {"draining": True},
     ],
 )
-def test_a_run_that_has_nothing_to_begin_does_not_stand_still(gauges):
+def test_a_run_that_has_nothing_to_begin_needs_no_progress(gauges):
     """All contacts wait for their time, or for others; or the run drains."""
     world = World()
     world.gauges.update(gauges)
     assert Cause.NO_PROGRESS not in world.idle(1500)
 
 
-def test_a_campaign_that_waits_for_another_does_not_stand_still():
+def test_a_campaign_that_waits_for_another_needs_no_progress():
     """Workers are shared: while one campaign gets answers the other may be behind it."""
     world = World()
     for _ in range(10):

@@ -1,20 +1,24 @@
 """Counts the rows of a source, and the rejected ones by reason."""
 
-from collections import Counter
+from collections import Counter, deque
 
 from dispatcher.domain.condition_facts import RowCounts
 from dispatcher.domain.events import RowsRead
-from dispatcher.telemetry.condition.windows import RollingSums
+
+LEAST_ROWS = 20
+"""So many of the last rows are counted however old they are: a stream may have a row a minute."""
 
 
 class RowWindow:
-    """The rows of the ``seconds`` up to the last row of a source.
+    """The rows of the ``seconds`` up to the last row of a source, and at least the last few.
 
     A source that has nothing more does not become good by that: the counts stay until it has rows.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._sums = RollingSums(seconds)
+        self._seconds = seconds
+        self._parts: deque[tuple[float, Counter[str]]] = deque()
+        self._sums: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._details: dict[str, str] = {}
 
@@ -29,8 +33,23 @@ class RowWindow:
     def facts(self, now: float) -> RowCounts:
         """Return the counts at a moment of the clock."""
         if self._counts["read"]:
-            self._sums.push(self._counts, now)
-        self._counts.clear()
-        reasons = self._sums.under("reason.")
+            self._push(now)
+        reasons = {
+            name.removeprefix("reason."): count
+            for name, count in self._sums.items()
+            if count > 0 and name.startswith("reason.")
+        }
         details = {reason: self._details[reason] for reason in reasons}
         return RowCounts(self._sums["read"], self._sums["rejected"], reasons, details)
+
+    def _push(self, now: float) -> None:
+        """Add what was counted; forget what is too old, unless too few rows would be left."""
+        self._parts.append((now, self._counts))
+        self._sums.update(self._counts)
+        self._counts = Counter()
+        while now - self._parts[0][0] >= self._seconds:
+            _, old = self._parts[0]
+            if self._sums["read"] - old["read"] < LEAST_ROWS:
+                break
+            self._parts.popleft()
+            self._sums.subtract(old)

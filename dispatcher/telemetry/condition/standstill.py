@@ -1,10 +1,10 @@
-"""How long a campaign has stood still although it has work."""
+"""How long a campaign has made no progress although it has work."""
 
 from dispatcher.domain.condition_facts import Standstill
 
 LONGEST_PAUSE = 60.0
 """Seconds without an evaluation, after which the time is measured from the beginning: the process
-itself stood still, for example with its machine. That is shown by its heartbeat."""
+itself was stopped, for example with its machine. That is shown by its heartbeat."""
 
 
 class StandstillClock:
