@@ -93,7 +93,7 @@ def _fault(name: str, title: str, cause: str, within: float, begin: Callable) ->
 STANDSTILL = _fault(
     "no_progress", "nobody gets a permit any more (virtual time)", "no_progress", 780, _stall
 )
-"""No fault of the platform or the machine stops the command without a cause that is named."""
+"""A fault of the dispatcher itself, which cannot be ordered from the installed command."""
 
 LONG = (
     _healthy(
