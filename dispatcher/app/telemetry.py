@@ -129,6 +129,7 @@ class RunTelemetry:
                 self._settings.platform.window_seconds,
                 by_name[campaign].expected_every_minutes * 60.0,
                 self._settings.telemetry.runbook_url,
+                self._settings.platform.timeout_seconds,
             ),
         )
 

@@ -32,6 +32,9 @@ class Cause(StrEnum):
     CLIENT_HALTED = "client_halted"
     """One of several clients is halted; the others go on."""
     SOURCE_STALLED = "source_stalled"
+    NO_PROGRESS = "no_progress"
+    """Nothing moves although work is due, and nothing else explains it."""
+    ROWS_REJECTED = "rows_rejected"
     TOKEN_UNSTABLE = "token_unstable"  # noqa: S105 - a cause, not a password
     SESSIONS_CLOSING = "sessions_closing"
     QUOTA_SHARED = "quota_shared"

@@ -106,6 +106,33 @@ class QuotaPressure:
 
 
 @dataclass(frozen=True, slots=True)
+class RowCounts:
+    """The rows that the source had in the ten minutes up to its last row, and at least the last 20.
+
+    ``rejected`` of those that were ``read`` cannot become contacts, by their ``reasons``.
+    ``details`` is what was wrong with the last row of a reason; it has no value of a row.
+    """
+
+    read: int = 0
+    rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """For ``seconds`` nothing has moved although there was work all the time.
+
+    ``since`` is its beginning, in seconds since the epoch. ``hold`` is for how many more seconds
+    the platform has asked to send nothing (Retry-After).
+    """
+
+    seconds: float = 0.0
+    since: float = 0.0
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DiskTrend:
     """How the ledger's disk changed in the last ``seconds``, in bytes per second.
 
@@ -126,8 +153,10 @@ class Facts:
     ``settled`` and ``parked`` of the last ten.
     ``list_waits`` are contacts that were deferred in the last minute because of the suppression
     list. ``expected_every`` is how often the source should have a row, in seconds; 0: not known.
-    ``window_seconds`` is the length of a quota window. ``commit_slow_seconds`` is for how long
-    commits have been slow, ``dropped`` how many samples of metrics were lost in five minutes.
+    ``window_seconds`` is the length of a quota window, ``timeout_seconds`` how long a request may
+    take. ``commit_slow_seconds`` is for how long commits have been slow, ``dropped`` how many
+    samples of metrics were lost in five minutes. ``held`` of those that are ``in_flight`` wait
+    until their refusal is judged, and ``draining`` means that nothing new is begun.
     """
 
     seconds: float = 0.0
@@ -143,11 +172,16 @@ class Facts:
     list_kept: bool = False
     list_waits: int = 0
     in_flight: int = 0
+    held: int = 0
+    draining: bool = False
+    standstill: Standstill = Standstill()
+    rows: RowCounts = RowCounts()
     backlog: int = 0
     oldest_due: float = 0.0
     contacts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     pressures: tuple[QuotaPressure, ...] = ()
     window_seconds: float = 60.0
+    timeout_seconds: float = 0.0
     source: SourceState | None = None
     expected_every: float = 0.0
     ledger: LedgerState | None = None

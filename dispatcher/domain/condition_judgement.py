@@ -7,6 +7,8 @@ from dispatcher.domain.condition_campaign import campaign_findings, work_left
 from dispatcher.domain.condition_facts import Facts
 from dispatcher.domain.condition_ledger import ledger_findings
 from dispatcher.domain.condition_platform import platform_findings
+from dispatcher.domain.condition_rows import row_findings
+from dispatcher.domain.condition_standstill import standstill
 
 
 def judge(facts: Facts) -> Condition:
@@ -20,8 +22,12 @@ def judge(facts: Facts) -> Condition:
         *platform_findings(facts.platform, work_left=work_left(facts)),
         *ledger_findings(facts),
         *campaign_findings(facts),
+        *row_findings(facts),
     ):
         found.setdefault(finding.cause, finding)
+    unexplained = standstill(facts, found)
+    if unexplained is not None:
+        found[unexplained.cause] = unexplained
     return by_precedence(found.values(), facts)
 
 

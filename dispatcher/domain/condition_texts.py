@@ -247,6 +247,41 @@ TEXTS: Mapping[Cause, CauseText] = {
             "If it is right that no rows come, increase source.expected_every_minutes.",
         ),
     ),
+    Cause.NO_PROGRESS: CauseText(
+        "Contacts are due, nothing moves, and no cause is known",
+        Priority.P2,
+        Impact.STOPPED,
+        (
+            "Read in the evidence since when, and what the run waits for.",
+            "Read the last lines of the log before that time.",
+            (
+                "Write down what its threads do: `py-spy dump --pid PID` (`dispatcher status` "
+                "shows the pid)."
+            ),
+            (
+                "Restart the dispatcher. That is safe: the ledger has every contact, and nobody "
+                "gets a message twice."
+            ),
+            "Report it as a bug, with the log and the dump.",
+        ),
+    ),
+    Cause.ROWS_REJECTED: CauseText(
+        "Most rows of the source are rejected",
+        Priority.P2,
+        Impact.DELAYED,
+        (
+            "Read in the evidence the most frequent reason, and the column.",
+            (
+                "Run `dispatcher rejected export --out bad.csv` (with several campaigns also "
+                "`--campaign NAME`): it lists the rows and the reason of each."
+            ),
+            "Correct the export that writes the source, or the setting that names the column.",
+            (
+                "Run `dispatcher check --source`, then read the corrected file. Rows that were "
+                "good before are recognised as duplicates."
+            ),
+        ),
+    ),
     Cause.TOKEN_UNSTABLE: CauseText(
         "Access tokens do not last, or are hard to get",
         Priority.P3,

@@ -296,7 +296,8 @@ class Gauges:
     ``oldest_due`` is in seconds, ``pace`` in requests per second, ``quota_used`` from 0 to 1.
     ``clients`` has the pace and quota of each client if there are several. ``contacts`` has how
     many contacts there are by state and reason: together they are all contacts that were ever
-    admitted. ``loop_lag`` is the longest delay of the event loop in seconds.
+    admitted. ``loop_lag`` is the longest delay of the event loop in seconds. ``held`` of those that
+    are ``in_flight`` wait until their refusal is judged. While ``draining`` nothing is begun.
     """
 
     in_flight: int
@@ -310,6 +311,8 @@ class Gauges:
     source: SourceState | None = None
     ledger: LedgerState | None = None
     loop_lag: float = 0.0
+    held: int = 0
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,8 +215,10 @@ class CampaignRun:
                     self.due_times.waiting.add(session_wait(claim.progress), claim.due)
             await self.ledger.release([claim.id for claim in claims], due)
 
-    async def emit_gauges(self, clients: Sequence[OAuthClient], loop_lag: float = 0.0) -> None:
-        """Emit the campaign's gauges; pace, quota and ``loop_lag`` are those of the whole run."""
+    async def emit_gauges(
+        self, clients: Sequence[OAuthClient], loop_lag: float = 0.0, *, draining: bool = False
+    ) -> None:
+        """Emit the campaign's gauges; the arguments, pace and quota are those of the whole run."""
         now = self._clock.time()
         overview = await self.ledger.overview(now)
         backlog, quota = overview.backlog, quota_use(clients)
@@ -234,6 +236,8 @@ class CampaignRun:
                 source=self.intake.source_state(),
                 ledger=overview.file,
                 loop_lag=loop_lag,
+                held=self.guard.holding,
+                draining=draining,
             )
         )
 

@@ -328,7 +328,7 @@ class Pipeline:
     async def _emit_gauges(self) -> None:
         loop_lag = self._options.loop_lag()
         for campaign in self._campaigns:
-            await campaign.emit_gauges(self._pool.clients, loop_lag)
+            await campaign.emit_gauges(self._pool.clients, loop_lag, draining=self._pool.draining)
 
 
 def _scheduler(campaigns: Sequence[CampaignRun], options: PipelineOptions) -> Scheduler | None:

@@ -64,3 +64,27 @@ def test_a_halted_run_names_its_cause_and_what_to_do_everywhere(tmp_path):
         statuses = [check.split("|")[2] for check in played.metrics.checks]
         assert statuses[0] == "0"
         assert statuses[-1] == "2"
+
+
+def test_a_short_run_over_a_damaged_export_says_so_before_it_ends(tmp_path):
+    """Six of ten ids were cut by a spreadsheet: the good rows are sent to, and the cause is named.
+
+    The log, the gauge, the event and the service check have it, although the run takes seconds.
+    """
+    damaged = "".join(
+        f"{'1.23457E+15' if number % 5 < 3 else f'ended-{number}'},Ada\n" for number in range(50)
+    )
+    with play(tmp_path, "plain", 1) as played:
+        played.contacts.write_text(f"conversation_id,first_name\n{damaged}")
+        done = played.run()
+        assert done.returncode == 0, done.stderr
+        assert len(played.settled()) == 20
+        line = changes(played)[-1]
+        assert (line["cause"], line["priority"]) == ("rows_rejected", "P2")
+        evidence = line["evidence"]
+        assert (evidence["rows_rejected"], evidence["rows_read"]) == (30, 50)
+        assert (evidence["reason"], evidence["column"]) == ("mangled_number", "conversation_id")
+        assert "1.23457E+15" not in json.dumps(line)
+        assert played.metrics.gauge("dispatcher.condition", "cause:rows_rejected") == 1
+        assert "|k:rows_rejected|" in played.metrics.events[-1]
+        assert played.metrics.checks[-1].split("|")[2] == "1"

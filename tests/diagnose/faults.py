@@ -19,6 +19,11 @@ _NOT_STARTED_AGAIN = frozenset({"heartbeat"})
 _EXIT = 90.0
 """For what an exit shows: a bucket, and a minute."""
 
+_DAMAGED = "conversation_id,first_name\n" + "".join(
+    f"{'1.23457E+15' if number % 10 < 6 else f'ended-{number}'},Ada\n" for number in range(1000)
+)
+"""Three of five ids are numbers of a spreadsheet."""
+
 
 def _fault(kind: str, endpoints: list[str], **more: object) -> dict[str, object]:
     return {"kind": kind, "endpoints": endpoints, **more}
@@ -259,6 +264,11 @@ MACHINE = (
         settings={"source.path": "{folder}/in", "source.watch": True},
         files={"in/first.csv": "conversation_id,first_name\nended-1,Ada\n"},
         actions=(at(_BEGIN, "write", name="in/second.csv", text="a,b\n1,2\n"),),
+    ),
+    World(
+        "rows_rejected", "a spreadsheet has changed six of ten ids in the source", 150,
+        monitor="rows_rejected", cause="rows_rejected", within=_AT_ONCE,
+        settings={"source.path": "{folder}/damaged.csv"}, files={"damaged.csv": _DAMAGED},
     ),
     World(
         "source_missing", "the file of the source does not exist: exit code 2", 20,

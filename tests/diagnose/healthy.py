@@ -18,6 +18,12 @@ _ROWS = "".join(f"ended-1-{number},Ada\n" for number in range(200))
 _HEADER = "conversation_id,first_name\n"
 _FOLDER = {"in/first.csv": _HEADER + _ROWS}
 _WATCHED = {"source.path": "{folder}/in", "source.watch": True}
+_SOME_BAD_ROWS = _HEADER + "".join(
+    f"{'1.23457E+15' if number % 5 == 0 else f'ended-3-{number}'},Ada\n" for number in range(500)
+)
+_OPT_OUTS = "external_contact_id\n" + "".join(
+    f"x-ended-3-{number}\n" for number in range(0, 500, 2)
+)
 
 HEALTHY: tuple[World, ...] = (
     World(
@@ -46,6 +52,15 @@ HEALTHY: tuple[World, ...] = (
     World(
         "idle_folder", "a watched folder without new files", 200, files=_FOLDER,
         settings=_WATCHED,
+    ),
+    World(
+        "some_bad_rows", "a fifth of the rows is damaged, half of the people have opted out", 150,
+        settings={
+            "source.path": "{folder}/damaged.csv",
+            "rules.suppression_file": "{folder}/never.csv",
+            "rules.suppression_any_shape": True,
+        },
+        files={"damaged.csv": _SOME_BAD_ROWS, "never.csv": _OPT_OUTS},
     ),
     World(
         "slow_upload", "a file of a watched folder is written for a minute and a half", 200,

@@ -72,6 +72,11 @@ def _time_out(engine) -> None:
     engine.platform.answer = _answering(check=lambda n: TIMEOUT if n % 5 == 0 else None)
 
 
+def _stall(engine) -> None:
+    """Lose the wake-up of the pacer: what waits for a permit waits for ever."""
+    engine.pacer._has_queue, engine.pacer._pump = True, lambda: None
+
+
 def _fault(name: str, title: str, cause: str, within: float, begin: Callable) -> VirtualWorld:
     """A fault that begins after a minute of a run with enough contacts."""
     world = World(
@@ -85,6 +90,11 @@ def _fault(name: str, title: str, cause: str, within: float, begin: Callable) ->
     )
 
 
+STANDSTILL = _fault(
+    "no_progress", "nobody gets a permit any more (virtual time)", "no_progress", 780, _stall
+)
+"""A fault of the dispatcher itself, which cannot be ordered from the installed command."""
+
 LONG = (
     _healthy(
         "hour", "an hour at 300 requests a minute (virtual time)", lambda: _stream(60), HOUR
@@ -93,8 +103,9 @@ LONG = (
         "night", "a watched folder without new files for three hours (virtual time)",
         lambda: _stream(5), NIGHT, gauge_seconds=10.0,
     ),
+    STANDSTILL,
 )  # fmt: skip
-"""Healthy worlds that need hours."""
+"""Worlds that need many minutes or hours, or cannot be played otherwise."""
 
 SHORT = (
     _healthy("virtual_run", "four minutes at 300 requests a minute", lambda: _stream(4), 240.0),
@@ -110,5 +121,6 @@ SHORT = (
     _fault("platform_down", "every answer is a 503", "platform_down", 150, _fail),
     _fault("platform_errors", "four checks in ten fail", "platform_errors", 210, _fail_partly),
     _fault("platform_slow", "a state check in five has no answer", "platform_slow", 210, _time_out),
+    STANDSTILL,
 )  # fmt: skip
 """What `make test` plays."""

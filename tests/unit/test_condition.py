@@ -18,6 +18,8 @@ from dispatcher.domain.condition_facts import (
     PlatformFacts,
     QuotaPressure,
     Refusal,
+    RowCounts,
+    Standstill,
     TokenCounts,
 )
 from dispatcher.domain.condition_hold import (
@@ -68,6 +70,8 @@ SHOWN = {
     Cause.SUPPRESSION_LIST: Facts(list_kept=True),
     Cause.CLIENT_HALTED: Facts(platform=halted(HaltReason.SCOPE, client="north", clients=2)),
     Cause.SOURCE_STALLED: Facts(source=SourceState(age=400.0, rows=5)),
+    Cause.NO_PROGRESS: Facts(standstill=Standstill(600.0, 1e9), oldest_due=600.0),
+    Cause.ROWS_REJECTED: Facts(rows=RowCounts(19, 10, {"bad_date": 10})),
     Cause.TOKEN_UNSTABLE: Facts(platform=tokens(5, 0, 3)),
     Cause.SESSIONS_CLOSING: Facts(handled=100, conflicts=11),
     Cause.QUOTA_SHARED: Facts(
@@ -267,6 +271,10 @@ def merged(one, other):
         (Cause.PLATFORM_SLOW, Cause.DOUBTS_PENDING),
         (Cause.RETRY_LOOP, Cause.CONTACTS_PARKED),
         (Cause.SOURCE_STALLED, Cause.TELEMETRY_LOSSY),
+        (Cause.SOURCE_STALLED, Cause.ROWS_REJECTED),
+        (Cause.NO_PROGRESS, Cause.ROWS_REJECTED),
+        (Cause.ROWS_REJECTED, Cause.CONTACTS_PARKED),
+        (Cause.ROWS_REJECTED, Cause.SOURCE_IDLE),
         (Cause.SESSIONS_CLOSING, Cause.CONTACTS_PARKED),
         (Cause.TELEMETRY_LOSSY, Cause.PAUSED),
         (Cause.PAUSED, Cause.QUIET_HOURS),
@@ -324,7 +332,8 @@ def test_every_cause_has_words():
     for cause, text in TEXTS.items():
         assert text.title
         assert text.steps
-        assert (text.effect is Impact.STOPPED) == (text.priority is Priority.P1)
+        is_critical = text.priority is Priority.P1 or cause is Cause.NO_PROGRESS
+        assert (text.effect is Impact.STOPPED) == is_critical
         assert runbook_link(cause) == f"docs/runbook.md#condition-{cause}"
     assert runbook_link(Cause.OK, "https://x/y") == "https://x/y#condition-ok"
 

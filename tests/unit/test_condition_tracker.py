@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dispatcher.domain.condition import Cause
 from dispatcher.domain.events import (
     Answered,
+    BadRow,
     ClosedConflict,
     ConditionJudged,
     Deferred,
@@ -20,9 +21,12 @@ from dispatcher.domain.events import (
     QuotaUse,
     Resumed,
     RetryLoop,
+    RowsRead,
     ScopeError,
     Settled,
+    SourceState,
     SuppressionListKept,
+    Throttled,
     TokenRequested,
 )
 from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSource, Status, Step
@@ -401,6 +405,92 @@ def test_others_that_show_in_two_windows_of_three_are_one_cause():
         causes += world.run(60, healthy)
     changes = [b for a, b in pairwise(causes) if a is not b]
     assert changes == [Cause.QUOTA_SHARED]
+
+
+def rows(good, bad):
+    """A batch of which some rows are rejected."""
+    damaged = BadRow("a.csv", 7, "bad_date", "column 'due' is not a date")
+    return RowsRead(good + bad, good, 0, bad, 0, (damaged,) * bad)
+
+
+def test_a_source_whose_rows_are_rejected():
+    """From its first batch, through its end, until rows are good again."""
+    world = World()
+    world.sink.emit(rows(100, 156))
+    assert set(world.run(60, healthy)) == {Cause.ROWS_REJECTED}
+    assert world.tracker.condition.primary.evidence["column"] == "due"
+    ended = SourceState(age=60.0, rows=256, ended=True)
+    world.gauges.update(in_flight=0, backlog=0, oldest_due=0.0, source=ended)
+    assert set(world.idle(1000)) == {Cause.ROWS_REJECTED}
+    world.sink.emit(rows(200, 0))
+    world.idle(30)
+    assert world.tracker.condition.cause is Cause.SOURCE_IDLE
+
+
+def test_a_run_without_progress():
+    """Ten minutes after the last answer, once, and until the next one."""
+    world = World()
+    world.run(120, healthy)
+    assert set(world.idle(598)) == {Cause.OK}
+    assert Cause.NO_PROGRESS in world.idle(10)
+    assert world.tracker.condition.primary.evidence["waits_for"].startswith("a permit")
+    world.run(30, healthy)
+    assert world.tracker.condition.cause is Cause.OK
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Answered(Step.LOOK_BACK, "200", 0.1, "k", "c", "", failed=False),
+        Answered(Step.CHECK, "200", 0.1, "k", "c", "", failed=False),
+        Answered(Step.NOTIFY, "404", 0.1, "k", "c", "", failed=True),
+        Deferred("k", "c", RetryReason.NOT_ENDED, 60.0),
+        Settled("k", "c", Status.SKIPPED, Reason.DROPPED, None, None, None, "", 1.0),
+        Halted(HaltReason.PAUSED, "paused"),
+    ],
+)
+def test_what_ends_a_standstill(event):
+    """Any answer, deferral or final contact begins the ten minutes again, and so does a halt."""
+    world = World()
+    world.idle(590)
+    world.sink.emit(event)
+    if isinstance(event, Halted):
+        world.idle(4)
+        world.sink.emit(Resumed(event.reason, 4.0))
+    assert Cause.NO_PROGRESS not in world.idle(590)
+    assert Cause.NO_PROGRESS in world.idle(30)
+
+
+@pytest.mark.parametrize(
+    "gauges",
+    [
+        {"oldest_due": 0.0, "in_flight": 0},
+        {"oldest_due": 0.0, "in_flight": 3, "held": 3},
+        {"draining": True},
+    ],
+)
+def test_a_run_that_has_nothing_to_begin_needs_no_progress(gauges):
+    """All contacts wait for their time, or for others; or the run drains."""
+    world = World()
+    world.gauges.update(gauges)
+    assert Cause.NO_PROGRESS not in world.idle(1500)
+
+
+def test_a_campaign_that_waits_for_another_needs_no_progress():
+    """Workers are shared: while one campaign gets answers the other may be behind it."""
+    world = World()
+    for _ in range(10):
+        world.idle(120)
+        world.platform.emit(Answered(Step.CHECK, "200", 0.1, "k", "c", "", failed=False))
+    assert Cause.NO_PROGRESS not in world.named()
+
+
+def test_a_standstill_knows_of_a_hold():
+    """The platform asked to wait for an hour."""
+    world = World()
+    world.sink.emit(Throttled(None, 3600.0, ""))
+    world.idle(620)
+    assert "Retry-After" in str(world.tracker.condition.primary.evidence["waits_for"])
 
 
 def test_a_suppression_list_that_is_damaged_or_does_not_fit():

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dispatcher.domain.conversation import State
-from dispatcher.domain.events import Halted, Probed, Resumed
+from dispatcher.domain.events import Gauges, Halted, Probed, Resumed
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
 from dispatcher.engine.run_options import RunOutcome
 from tests.support.campaigns import CampaignsFixture, people
@@ -234,3 +234,17 @@ async def test_one_campaign_that_halts_does_not_hold_up_another():
     assert await run.pipeline(workers=8).run() is RunOutcome.HALTED
     assert run.ledgers["a"].count(Status.READY) == 100
     assert run.ledgers["b"].count(Status.OPENED) == 100
+
+
+@in_virtual_time
+async def test_the_gauges_say_what_is_held_and_when_the_run_drains():
+    """Held contacts are in flight, and need no progress; neither does a run that drains."""
+    engine = guarded(wrong_sender)
+    stream = engine.pipeline(contacts(2), once=False, wait_limit=3600.0)
+    running = asyncio.create_task(stream.run())
+    await asyncio.sleep(900)
+    gauges = engine.events.of_type(Gauges)[-1]
+    assert (gauges.held, gauges.in_flight, gauges.draining) == (2, 2, False)
+    stream.stop()
+    await running
+    assert engine.events.of_type(Gauges)[-1].draining

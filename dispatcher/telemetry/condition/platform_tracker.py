@@ -48,6 +48,9 @@ class PlatformTracker(HandlerSink):
 
     def __init__(self, monotonic: Callable[[], float], clients: Sequence[str] = ()) -> None:
         self._monotonic = monotonic
+        self.last_answer = monotonic()
+        """When an answer to any request was last found, at an evaluation."""
+        self._heard = False
         self._clients = max(1, len(clients))
         self._halts = HaltTimes(monotonic)
         self._any = BadStreak(monotonic)
@@ -79,6 +82,8 @@ class PlatformTracker(HandlerSink):
 
     def facts(self, now: float) -> PlatformFacts:
         """Return the facts at a moment of the clock, at each evaluation of any campaign."""
+        if self._good or self._heard:
+            self.last_answer, self._heard = now, False
         self._learn_usual(now)
         self._counts["good"] += len(self._good)
         self._good.clear()
@@ -110,6 +115,7 @@ class PlatformTracker(HandlerSink):
         Also any answer after a bad one. Analytics show nothing about state checks and sends.
         """
         status, is_send = event.status, event.step.is_send
+        self._heard = True
         if event.step in _ANALYTICS:
             return
         if status == "401":

@@ -10,6 +10,7 @@ from dispatcher.domain.condition_campaign import GAUGE_SECONDS, is_shared
 from dispatcher.domain.condition_facts import DiskTrend, Facts, QuotaPressure
 from dispatcher.domain.condition_hold import ConditionHold
 from dispatcher.domain.condition_judgement import judge
+from dispatcher.domain.condition_standstill import work_due
 from dispatcher.domain.condition_texts import runbook_link
 from dispatcher.domain.events import (
     ClosedConflict,
@@ -22,13 +23,17 @@ from dispatcher.domain.events import (
     QuotaUse,
     Resumed,
     RetryLoop,
+    RowsRead,
     Settled,
     SuppressionListKept,
+    Throttled,
 )
 from dispatcher.domain.status import RetryReason, Status
 from dispatcher.ports import EventSink
 from dispatcher.telemetry.condition.halts import HaltTimes
 from dispatcher.telemetry.condition.platform_tracker import CAMPAIGN_HALTS, PlatformTracker
+from dispatcher.telemetry.condition.row_window import RowWindow
+from dispatcher.telemetry.condition.standstill import StandstillClock
 from dispatcher.telemetry.condition.windows import RollingSums
 from dispatcher.telemetry.fanout import HandlerSink
 
@@ -49,11 +54,12 @@ _PARKED = Status.PARKED  # a member of an enum takes longer to look up
 
 @dataclass(frozen=True, slots=True)
 class TrackerOptions:
-    """What a campaign's settings say: ``window_seconds`` and ``expected_every`` as in `Facts`."""
+    """What a campaign's settings say; times as in `Facts`."""
 
     window_seconds: float = MINUTE
     expected_every: float = 0.0
     runbook_url: str = ""
+    timeout_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class ConditionTracker(HandlerSink):
         self._hold = ConditionHold()
         self._halts = HaltTimes(monotonic)
         self._settled = 0
+        self._moved = False
         self._counts: Counter[str] = Counter()
         self._minute = RollingSums(MINUTE)
         self._five = RollingSums(FIVE_MINUTES)
@@ -94,7 +101,11 @@ class ConditionTracker(HandlerSink):
         self._list_kept = False
         self._pressed: dict[str, _Pressed] = {}
         self._disk: deque[tuple[float, LedgerState]] = deque()
+        self._rows = RowWindow(TEN_MINUTES)
+        self._still = StandstillClock(self._started)
         self.handlers = {
+            RowsRead: self._rows.add,
+            Throttled: lambda event: self._still.hold(monotonic() + event.seconds),
             Settled: self._settle,
             Deferred: self._deferred,
             ClosedConflict: self._conflict,
@@ -112,6 +123,7 @@ class ConditionTracker(HandlerSink):
             self._counts[f"parked.{event.reason}"] += 1
 
     def _deferred(self, event: Deferred) -> None:
+        self._moved = True
         if event.reason is RetryReason.SUPPRESSION_LIST:
             self._counts["list_waits"] += 1
 
@@ -159,6 +171,7 @@ class ConditionTracker(HandlerSink):
         return runbook_link(self.condition.cause, self._options.runbook_url)
 
     def _facts(self, gauges: Gauges, now: float) -> Facts:
+        moved, self._moved = self._moved or self._settled > 0, False
         self._push(now)
         minute, five, ten = self._minute, self._five, self._ten
         facts = Facts(
@@ -175,10 +188,14 @@ class ConditionTracker(HandlerSink):
             list_kept=self._list_kept,
             list_waits=minute["list_waits"],
             in_flight=gauges.in_flight,
+            held=gauges.held,
+            draining=gauges.draining,
+            rows=self._rows.facts(now),
             backlog=gauges.backlog,
             oldest_due=gauges.oldest_due,
             contacts=gauges.contacts,
             window_seconds=self._options.window_seconds,
+            timeout_seconds=self._options.timeout_seconds,
             source=gauges.source,
             expected_every=self._options.expected_every,
             ledger=gauges.ledger,
@@ -187,7 +204,10 @@ class ConditionTracker(HandlerSink):
             dropped=five["dropped"],
             dropped_detail=self._words["dropped"],
         )
-        return replace(facts, pressures=self._pressures(facts, gauges, now))
+        moves = moved or not work_due(facts)
+        still = self._still.take(now, self._epoch(), self._platform.last_answer, moves=moves)
+        pressures = self._pressures(facts, gauges, now)
+        return replace(facts, pressures=pressures, standstill=still)
 
     def _push(self, now: float) -> None:
         self._counts["settled"] += self._settled
