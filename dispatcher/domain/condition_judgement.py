@@ -7,6 +7,7 @@ from dispatcher.domain.condition_campaign import campaign_findings, work_left
 from dispatcher.domain.condition_facts import Facts
 from dispatcher.domain.condition_ledger import ledger_findings
 from dispatcher.domain.condition_platform import platform_findings
+from dispatcher.domain.condition_throttle import throttle_findings
 
 
 def judge(facts: Facts) -> Condition:
@@ -18,6 +19,7 @@ def judge(facts: Facts) -> Condition:
     found: dict[Cause, Finding] = {}
     for finding in (
         *platform_findings(facts.platform, work_left=work_left(facts)),
+        *throttle_findings(facts),
         *ledger_findings(facts),
         *campaign_findings(facts),
     ):
