@@ -87,8 +87,9 @@ class Throttle:
     """Answers 429 to a ``client``'s requests of ``step`` (empty: all), and what they hold back.
 
     ``seconds`` is how long no answer was good, up to the last 429 or the end of the wait that it
-    asked for; ``silence`` is the time since then. ``refusals`` came in that time, or in the last
-    five minutes if these have more, and ``retry_after`` is the longest wait that one asked for.
+    asked for, and 0 after a good answer; ``silence`` is the time since then. ``refusals`` came in
+    that time, or in the last five minutes if these have more, and ``retry_after`` is the longest
+    wait that one asked for.
     ``hold`` is how much of a wait is left. ``held_back`` is how much of the last five minutes was
     between a 429 and the next good answer.
     """

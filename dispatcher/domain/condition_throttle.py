@@ -18,6 +18,8 @@ HELD_BACK_SECONDS = 300.0
 HELD_BACK_SHARE = 0.95
 """Of that time. What is left of it for requests is left of the quota, too: less than a twentieth.
 Another program that leaves more is `Cause.QUOTA_SHARED`."""
+HELD_BACK_PAUSE = 5.0
+"""Seconds without a 429 that end it: what is far too little has shorter pauses."""
 LEAST_WINDOWS = 3
 """Windows in `HELD_BACK_SECONDS`; with fewer, single windows would decide."""
 
@@ -46,7 +48,8 @@ def is_throttled(throttle: Throttle, facts: Facts) -> bool:
     if throttle.seconds >= longest and throttle.silence <= THROTTLE_SILENCE:
         return True
     is_known = LEAST_WINDOWS * facts.window_seconds <= HELD_BACK_SECONDS
-    return is_known and throttle.held_back >= HELD_BACK_SHARE * HELD_BACK_SECONDS
+    goes_on = is_known and throttle.silence <= HELD_BACK_PAUSE
+    return goes_on and throttle.held_back >= HELD_BACK_SHARE * HELD_BACK_SECONDS
 
 
 def is_refused(facts: Facts, client: str) -> bool:

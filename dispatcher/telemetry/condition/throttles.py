@@ -45,7 +45,7 @@ class _Scope:
         self._limit_key = ""
         self._sums = RollingSums(HELD_BACK_SECONDS)
         self._counts: Counter[str] = Counter()
-        self._longest = 0.0
+        self._longest = self._passed = 0.0
 
     def refuse(self, now: float, correlation_id: str) -> None:
         """Note a 429. After a long silence it has nothing to do with those before."""
@@ -68,10 +68,12 @@ class _Scope:
         """Note a good answer. One to a request from before the last 429 ends no hold."""
         if self.streak is not None and now - seconds >= self.streak.last:
             self._count(self.streak, now)
-            self.streak = None
+            self.streak, self._passed = None, now
 
     def restart(self, now: float) -> None:
         """Count from now on only."""
+        self._sums.clear()
+        self._counts.clear()
         if self.streak is not None:
             self.streak.since = self.streak.counted = now
 
@@ -79,7 +81,8 @@ class _Scope:
         """Return what is held back; None if nothing was for five minutes."""
         if self.streak is not None:
             self._count(self.streak, now)
-            if now - self.streak.end > THROTTLE_SILENCE:
+            self._passed = self.streak.end
+            if now - self._passed > THROTTLE_SILENCE:
                 self.streak = None
         self._sums.push(self._counts, now)
         self._counts.clear()
@@ -87,7 +90,7 @@ class _Scope:
         streak = self.streak
         if streak is None and not held_back:
             return None
-        ends = now if streak is None else streak.end
+        ends = self._passed
         return Throttle(
             seconds=0.0 if streak is None else max(0.0, min(now, ends) - streak.since),
             silence=max(0.0, now - ends),
