@@ -113,11 +113,10 @@ class Platform:
 SENDS = (Step.NOTIFY, Step.OPEN)
 
 
-@pytest.mark.parametrize("retry_after", [0.5, 5.0, 30.0, 60.0, 120.0, 3600.0])
+@pytest.mark.parametrize("retry_after", [0.5, 30.0, 120.0, 3600.0])
 @pytest.mark.parametrize(
     ("steps", "limits"),
-    [(tuple(Step), ()), (SENDS, ()), (SENDS, SENDS), (tuple(Step), tuple(Step)),
-     ((Step.OPEN,), (Step.OPEN,)), ((Step.CHECK,), (Step.CHECK,))],
+    [(tuple(Step), ()), (SENDS, ()), (SENDS, SENDS), ((Step.CHECK,), (Step.CHECK,))],
 )  # fmt: skip
 def test_a_storm_of_429_from_its_beginning_to_its_end(retry_after, steps, limits):
     """After a minute and a half, alone, and over with the first good answers."""
@@ -137,7 +136,7 @@ def test_a_storm_of_429_from_its_beginning_to_its_end(retry_after, steps, limits
     assert set(world.run(60, platform)) == {Cause.OK}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     share=st.floats(0.0, 0.2), retry_after=st.floats(0.0, 10.0),
     seed=st.integers(0, 2**20), limits=st.sampled_from([(), SENDS, tuple(Step)]),
@@ -146,10 +145,10 @@ def test_single_429_never_name_it(share, retry_after, seed, limits):
     """Up to one in five, each with a wait of up to ten seconds."""
     random = Random(seed)
     platform = Platform(lambda *_: random.random() < share, retry_after=retry_after, limits=limits)
-    assert Cause.THROTTLED not in platform.world.run(600, platform)
+    assert Cause.THROTTLED not in platform.world.run(400, platform)
 
 
-@pytest.mark.parametrize("used_up_at", [10, 30, 50])
+@pytest.mark.parametrize("used_up_at", [10, 50])
 def test_a_window_that_is_used_up_every_minute_is_no_throttle(used_up_at):
     """By this program alone, or with another one: there are good answers in every window."""
     platform = Platform(lambda _, now: now % 60 >= used_up_at)
@@ -160,7 +159,7 @@ def test_a_window_that_is_used_up_every_minute_is_no_throttle(used_up_at):
         platform(world, number)
 
     world.gauges["quota"] = QuotaUse(300.0, 150.0, 145.0)
-    assert set(world.run(900, contact)) == {Cause.OK, Cause.QUOTA_SHARED}
+    assert set(world.run(480, contact)) == {Cause.OK, Cause.QUOTA_SHARED}
 
 
 def test_one_good_answer_a_minute_is_far_too_little():
@@ -173,7 +172,7 @@ def test_one_good_answer_a_minute_is_far_too_little():
         platform(world, number)
 
     world.run(310, contact)
-    assert set(world.run(600, contact)) == {Cause.THROTTLED}
+    assert set(world.run(240, contact)) == {Cause.THROTTLED}
     platform.refuses = lambda *_: False
     platform.held.clear()
     world.run(14, platform)
