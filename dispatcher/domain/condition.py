@@ -25,6 +25,8 @@ class Cause(StrEnum):
     FAILURES = "failures"
     SUSPICIOUS = "suspicious"
     LEDGER_DISK = "ledger_disk"
+    THROTTLED = "throttled"
+    """The platform answers 429 for so long that nothing, or far too little, is sent."""
     PLATFORM_ERRORS = "platform_errors"
     PLATFORM_SLOW = "platform_slow"
     RETRY_LOOP = "retry_loop"

@@ -36,7 +36,8 @@ class Outage:
     """No answer to ``step`` (a state check or send; empty: any of them) was good for ``seconds``.
 
     ``answers`` were server errors or did not come, for ``contacts`` different contacts (counted up
-    to a few). ``silence`` is the time in seconds since the last of them.
+    to a few). ``silence`` is the time in seconds since the last of them. ``refusals`` came between
+    them: answers 429, which are not good either.
     """
 
     seconds: float
@@ -45,6 +46,7 @@ class Outage:
     silence: float
     statuses: Mapping[str, int] = field(default_factory=dict)
     sends_only: bool = False
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,30 @@ class TokenCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttle:
+    """Answers 429 to a ``client``'s requests of ``step`` (empty: all), and what they hold back.
+
+    ``seconds`` is how long no answer was good, up to the last 429 or the end of the wait that it
+    asked for, and 0 after a good answer; ``silence`` is the time since then. ``refusals`` came in
+    that time, or in the last five minutes if these have more, and ``retry_after`` is the longest
+    wait that one asked for.
+    ``hold`` is how much of a wait is left. ``held_back`` is how much of the last five minutes was
+    between a 429 and the next good answer.
+    """
+
+    seconds: float
+    silence: float
+    refusals: int
+    retry_after: float
+    hold: float = 0.0
+    held_back: float = 0.0
+    step: str = ""
+    limit_key: str = ""
+    correlation_id: str = ""
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformFacts:
     """What is known of the platform and of the OAuth clients, which all campaigns share.
 
@@ -92,6 +118,7 @@ class PlatformFacts:
     outage: Outage | None = None
     answers: AnswerCounts = AnswerCounts()
     tokens: TokenCounts = TokenCounts()
+    throttles: tuple[Throttle, ...] = ()
     refusal: Refusal | None = None
     fault: Refusal | None = None
 

@@ -9,6 +9,7 @@ from dispatcher.domain.condition_ledger import ledger_findings
 from dispatcher.domain.condition_platform import platform_findings
 from dispatcher.domain.condition_rows import row_findings
 from dispatcher.domain.condition_standstill import standstill
+from dispatcher.domain.condition_throttle import throttle_findings
 
 
 def judge(facts: Facts) -> Condition:
@@ -20,6 +21,7 @@ def judge(facts: Facts) -> Condition:
     found: dict[Cause, Finding] = {}
     for finding in (
         *platform_findings(facts.platform, work_left=work_left(facts)),
+        *throttle_findings(facts),
         *ledger_findings(facts),
         *campaign_findings(facts),
         *row_findings(facts),

@@ -94,12 +94,13 @@ def is_cause(halt: HaltFact) -> bool:
 
 
 def is_outage(outage: Outage, *, work_left: bool) -> bool:
-    """Return True if the platform is down by its answers."""
+    """Return True if the platform is down by its answers, and does not rather refuse by 429."""
     silence = OUTAGE_SILENCE_WITH_WORK if work_left else OUTAGE_SILENCE
     return (
         outage.seconds >= OUTAGE_SECONDS
         and outage.answers >= OUTAGE_ANSWERS
         and outage.contacts >= OUTAGE_CONTACTS
+        and outage.answers >= outage.refusals
         and outage.silence <= silence
     )
 

@@ -175,6 +175,23 @@ TEXTS: Mapping[Cause, CauseText] = {
             "When the disk is full the run ends with exit code 4; no contact is lost.",
         ),
     ),
+    Cause.THROTTLED: CauseText(
+        "The platform answers 429 for long: nothing or little is sent",
+        Priority.P2,
+        Impact.DELAYED,
+        (
+            "Read in the evidence which endpoints are held, and for how long.",
+            (
+                "With a limit_key: ask the support of the platform for a higher limit of this "
+                "endpoint; a daily limit ends by itself."
+            ),
+            (
+                "Without one: look for another program that uses up the quota of the OAuth client "
+                "(`quota.others`), and at the status page of the platform."
+            ),
+            "Do not restart: the contacts wait, and are sent to when the platform permits it.",
+        ),
+    ),
     Cause.PLATFORM_ERRORS: CauseText(
         "The platform answers many requests with errors",
         Priority.P2,

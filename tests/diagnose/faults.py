@@ -35,6 +35,19 @@ def _sharing(more: str = "", rate: str = "") -> str:
     return BASE.replace(window, f"{window}{rate}\n[rate.other]\nper_window = 20\n{more}\n")
 
 
+def _unseen() -> str:
+    """The platform of all worlds, without rate headers."""
+    return BASE.replace("window_seconds = 2.0\n", "window_seconds = 2.0\nheaders = false\n")
+
+
+def _limit(endpoint: str, value: int, retry_after: int) -> str:
+    """A limit of an endpoint beside the quota."""
+    return (
+        f'[[limit]]\nkey = "{endpoint}.per.day"\nendpoint = "{endpoint}"\n'
+        f"value = {value}\nretry_after = {retry_after}\n"
+    )
+
+
 AUTHORITY = (
     World(
         "scope_missing_at_start", "the write scope is missing from the start", 150,
@@ -181,6 +194,17 @@ PLATFORM = (
         "quota_shared_unseen", "the same, and the platform sends no rate headers", 240,
         monitor="quota_shared", cause="quota_shared", within=_AFTER_A_MINUTE,
         scenario=_sharing('mode = "burst"', "headers = false"), contacts=3000,
+    ),
+    World(
+        "throttled", "every request is answered 429 for minutes, without rate headers", 270,
+        monitor="throttled", cause="throttled", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
+        scenario=_unseen(),
+        actions=(at(_BEGIN, "control", path="rate", allowed=1, window_seconds=600),),
+    ),
+    World(
+        "throttled_sends", "the daily limits of the sends are used up", 270,
+        monitor="throttled", cause="throttled", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
+        scenario=BASE + _limit("notify", 80, 3600) + _limit("open", 80, 3600), contacts=4000,
     ),
     World(
         "login_503", "the token endpoint answers 503", 210,

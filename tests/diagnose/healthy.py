@@ -87,6 +87,12 @@ HEALTHY: tuple[World, ...] = (
         'endpoints = ["check"]\nprobability = 0.05\n',
     ),
     World(
+        "single_429", "429 now and then: limits are used up for seconds", 260,
+        contacts=3000,
+        scenario=BASE.replace("allowed = 40\n", "allowed = 38\nheaders = false\n")
+        + '[[limit]]\nkey = "open.burst"\nendpoint = "open"\nvalue = 100\nretry_after = 8\n',
+    ),
+    World(
         "full_windows", "every window of 300 requests a minute is used up", 260, contacts=800,
         scenario=_PLAIN,
         settings={"platform.requests_per_minute": 300, "platform.window_seconds": 60},

@@ -89,11 +89,8 @@ class WindowedPlatform(ScriptedPlatform):
         return replace(reply, reading=reading)
 
     async def _refuse(self, step):
-        answer, self.answer = self.answer, lambda _: throttled(1.0)
-        try:
-            return await ScriptedPlatform._request(self, step, None, None)
-        finally:
-            self.answer = answer
+        refusing = ScriptedPlatform(lambda _: throttled(1.0), self.latency)
+        return await refusing._request(step, None, None)
 
 
 class TimedSource:

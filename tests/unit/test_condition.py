@@ -20,6 +20,7 @@ from dispatcher.domain.condition_facts import (
     Refusal,
     RowCounts,
     Standstill,
+    Throttle,
     TokenCounts,
 )
 from dispatcher.domain.condition_hold import (
@@ -61,9 +62,17 @@ def tokens(*counts):
     return PlatformFacts(tokens=TokenCounts(*counts))
 
 
+def throttle(*counts, **more):
+    """Facts of the platform of a run that it answers with 429."""
+    return PlatformFacts(throttles=(Throttle(*counts, **more),))
+
+
 SHOWN = {
     Cause.PLATFORM_DOWN: Facts(platform=outage()),
     Cause.LEDGER_DISK: Facts(ledger=replace(LEDGER, free=2 * MIB)),
+    Cause.THROTTLED: Facts(
+        platform=throttle(90.0, 0.0, 1, 600.0), contacts={("waiting", "throttled"): 4}, backlog=4
+    ),
     Cause.PLATFORM_ERRORS: Facts(platform=answers(40, errors=9)),
     Cause.PLATFORM_SLOW: Facts(platform=answers(40, timeouts=5)),
     Cause.RETRY_LOOP: Facts(loops=3, handled=100, conflicts=30),
@@ -267,6 +276,9 @@ def merged(one, other):
         (Cause.PLATFORM_DOWN, Cause.DOUBTS_PENDING),
         (Cause.PLATFORM_DOWN, Cause.QUOTA_SHARED),
         (Cause.SUSPICIOUS, Cause.LEDGER_DISK),
+        (Cause.PLATFORM_DOWN, Cause.THROTTLED),
+        (Cause.THROTTLED, Cause.PLATFORM_SLOW),
+        (Cause.THROTTLED, Cause.SOURCE_STALLED),
         (Cause.PLATFORM_ERRORS, Cause.CONTACTS_PARKED),
         (Cause.PLATFORM_SLOW, Cause.DOUBTS_PENDING),
         (Cause.RETRY_LOOP, Cause.CONTACTS_PARKED),

@@ -18,11 +18,13 @@ from dispatcher.domain.events import (
     Probed,
     Resumed,
     ScopeError,
+    Throttled,
     TokenRequested,
 )
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.telemetry.condition.halts import HaltTimes
 from dispatcher.telemetry.condition.outages import BadStreak
+from dispatcher.telemetry.condition.throttles import Throttles
 from dispatcher.telemetry.condition.windows import RollingSums
 from dispatcher.telemetry.fanout import HandlerSink
 
@@ -34,6 +36,7 @@ TIMES_USUAL = 5.0
 YOUNG_TOKEN = 600.0
 """Seconds: tokens are valid for hours; one that is refused sooner was ended by somebody."""
 
+_TOO_MANY = "429"
 _ANALYTICS = frozenset(step for step in Step if step.reads_analytics)
 
 CAMPAIGN_HALTS = frozenset({HaltReason.PAUSED, HaltReason.SUSPICIOUS, HaltReason.FAILURES})
@@ -55,6 +58,7 @@ class PlatformTracker(HandlerSink):
         self._halts = HaltTimes(monotonic)
         self._any = BadStreak(monotonic)
         self._sends = BadStreak(monotonic, sends_only=True)
+        self._throttles = Throttles(monotonic)
         self._good: list[float] = []
         self._take_good = self._good.append
         self._after_bad = False
@@ -72,6 +76,7 @@ class PlatformTracker(HandlerSink):
         self._fault: Refusal | None = None
         self.handlers = {
             Answered: self._answered,
+            Throttled: self._throttled,
             TokenRequested: self._token_requested,
             ScopeError: self._scope_error,
             ClosedConflict: lambda _: self._token_counts.update(("explained",)),
@@ -98,6 +103,7 @@ class PlatformTracker(HandlerSink):
             outage=max(outages, key=lambda outage: outage.seconds, default=None),
             answers=self._answer_counts(),
             tokens=self._token_facts(),
+            throttles=self._throttles.describe(now),
             refusal=self._refusal,
             fault=self._fault,
         )
@@ -114,7 +120,7 @@ class PlatformTracker(HandlerSink):
 
         Also any answer after a bad one. Analytics show nothing about state checks and sends.
         """
-        status, is_send = event.status, event.step.is_send
+        status = event.status
         self._heard = True
         if event.step in _ANALYTICS:
             return
@@ -124,13 +130,16 @@ class PlatformTracker(HandlerSink):
             self._bad(event, "timeouts")
         elif not status.isdecimal() or status[0] == "5":
             self._bad(event, "errors")
+        elif status == _TOO_MANY:
+            self._refused_by_quota(event)
         else:
             self._take_good(event.seconds)
             self._counts["slow"] += event.seconds > self._slow_from
+            self._throttles.pass_one(event)
             self._end_streak(self._any)
-            if is_send:
+            if event.step.is_send:
                 self._end_streak(self._sends)
-        self._after_bad = bool(self._any.answers or self._sends.answers)
+        self._after_bad = bool(self._any.answers or self._sends.answers or self._throttles.lasting)
 
     def _bad(self, event: Answered, name: str) -> None:
         self._counts[name] += 1
@@ -138,6 +147,18 @@ class PlatformTracker(HandlerSink):
         self._any.add(event.status, event.contact_key)
         if event.step.is_send:
             self._sends.add(event.status, event.contact_key)
+
+    def _refused_by_quota(self, event: Answered) -> None:
+        """Count a 429: neither a fault nor a good answer."""
+        self._counts["refused"] += 1
+        self._throttles.refuse(event)
+        self._any.refuse()
+        if event.step.is_send:
+            self._sends.refuse()
+
+    def _throttled(self, event: Throttled) -> None:
+        self._throttles.hold(event)
+        self._after_bad = True  # the next good answer ends it
 
     def _end_streak(self, streak: BadStreak) -> None:
         """End a streak; an outage has explained the errors of its time."""
@@ -182,12 +203,13 @@ class PlatformTracker(HandlerSink):
         self._halts.end(event)
         if event.seconds >= SHORTEST_HALT:  # it has explained the faults of its time
             self._forget()
+            self._throttles.restart()
             self._tokens.clear()
             self._token_counts.clear()
 
     def _answer_counts(self) -> AnswerCounts:
         sums = self._answers
-        total = sums["good"] + sums["errors"] + sums["timeouts"]
+        total = sums["good"] + sums["refused"] + sums["errors"] + sums["timeouts"]
         return AnswerCounts(
             total, sums["errors"], sums["timeouts"], sums["slow"], self._slow_from,
             self._usual or 0.0,

@@ -12,6 +12,7 @@ from dispatcher.domain.condition_hold import ConditionHold
 from dispatcher.domain.condition_judgement import judge
 from dispatcher.domain.condition_standstill import work_due
 from dispatcher.domain.condition_texts import runbook_link
+from dispatcher.domain.condition_throttle import is_refused
 from dispatcher.domain.events import (
     ClosedConflict,
     ConditionJudged,
@@ -46,6 +47,9 @@ DISK_STEP = 10.0
 WINDOWS_WITHOUT_OTHERS = 1.5
 """A single window of the quota without others is no end of what they use: where the platform sends
 no rate headers, they show only in windows with a refusal."""
+WINDOWS_AFTER_REFUSALS = 2.0
+"""So many windows after a time of nothing but 429 the last whole window is one of them: what the
+pacer takes there for use by others, because it did not send, proves no other program."""
 REMEMBERED_CONFLICTS = 4096
 """Contacts whose conflicts are counted once: a contact that is refused again is no second one."""
 
@@ -100,6 +104,7 @@ class ConditionTracker(HandlerSink):
         self._words = {"conflict": "", "loop": "", "dropped": ""}
         self._list_kept = False
         self._pressed: dict[str, _Pressed] = {}
+        self._unshared: dict[str, float] = {}
         self._disk: deque[tuple[float, LedgerState]] = deque()
         self._rows = RowWindow(TEN_MINUTES)
         self._still = StandstillClock(self._started)
@@ -221,7 +226,9 @@ class ConditionTracker(HandlerSink):
         whole = {"": gauges.quota}
         uses: dict[str, QuotaUse] = {pace.client: pace.quota for pace in gauges.clients} or whole
         for client, use in uses.items():
-            if is_shared(facts, QuotaPressure(use, 0.0, client)):
+            if self._was_refused(facts, client, now):
+                self._pressed.pop(client, None)
+            elif is_shared(facts, QuotaPressure(use, 0.0, client)):
                 before = self._pressed.get(client)
                 since = now if before is None else before.since
                 self._pressed[client] = _Pressed(since, now, use)
@@ -235,6 +242,12 @@ class ConditionTracker(HandlerSink):
             QuotaPressure(pressed.use, pressed.last - pressed.since, client)
             for client, pressed in self._pressed.items()
         )
+
+    def _was_refused(self, facts: Facts, client: str, now: float) -> bool:
+        """Return True if nothing but 429 came to a client, until shortly ago."""
+        if is_refused(facts, client):
+            self._unshared[client] = now + WINDOWS_AFTER_REFUSALS * facts.window_seconds
+        return now < self._unshared.get(client, now)
 
     def _disk_trend(self, ledger: LedgerState | None, now: float) -> DiskTrend:
         """Return how the disk changed since the oldest measurement that is kept."""
