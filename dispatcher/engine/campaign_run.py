@@ -27,6 +27,7 @@ from dispatcher.engine.first_calls import FirstCalls
 from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
+from dispatcher.engine.recipients import Recipients
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.record_candidates import RecordCandidates
 from dispatcher.engine.refusal_guard import RefusalGuard
@@ -258,12 +259,15 @@ def make_campaign_run(
     looks = LookSchedule(campaign.look_share, request_rate, together=states_per_call != 1)
     due_times, platform_time = DueTimes(looks), PlatformTime(clock)
     transitions = TransitionWriter(ledger, events, clock, rules, due_times, platform_time)
-    requester = Requester(pool, transitions, rules, events, clock, platform_time)
+    proof, is_shared = AddressProof(), states_per_call != 1
+    compares = is_shared or campaign.likeness is not None
+    recipients = Recipients(policy, rules, proof, events, compares=compares)
+    requester = Requester(pool, transitions, rules, events, clock, platform_time, recipients)
     refusals = RefusalHandler(pool, transitions, events, clock)
     size = batch_size(states_per_call, request_rate)
-    batcher, addresses = None, AddressProof()
-    if states_per_call != 1:
-        batcher = StateBatcher(requester, refusals, policy, size, jitter, addresses)
+    batcher = None
+    if is_shared:
+        batcher = StateBatcher(requester, refusals, policy, size, jitter)
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
         transitions,
@@ -277,7 +281,7 @@ def make_campaign_run(
     if campaign.likeness is not None:
         learner = FirstCallLearner(check_cost=1.0 / size())
         first_calls = FirstCalls(
-            learner, campaign.likeness, policy, rules, events, clock, pool, addresses
+            learner, campaign.likeness, policy, rules, events, clock, pool, proof
         )
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.decision import Notify, Open
@@ -12,6 +13,7 @@ from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.platform_time import PlatformTime
+from dispatcher.engine.recipients import Recipients
 from dispatcher.engine.send_result import (
     DECIDE_AGAIN,
     REPEAT,
@@ -53,6 +55,7 @@ class Requester:
     events: EventSink
     clock: Clock
     platform_time: PlatformTime
+    recipients: Recipients
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
@@ -140,8 +143,9 @@ class Requester:
         """Return True if the decision is no longer true after the wait for the permit.
 
         The contact expired, or a rule of the campaign forbids the send now, or for the person
-        that the state check has named, or the state is too old: then it is discarded. Or it was to
-        be sent without a state, and that is not expected to save a request any more.
+        that the state check has named, or the recipient needs a state check now, or the state is
+        too old: then it is discarded. Or it was to be sent without a state, and that is not
+        expected to save a request any more.
         """
         now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
         if contact.expires_at is not None and now >= contact.expires_at:
@@ -149,6 +153,9 @@ class Requester:
         if self.rules.check(contact, in_flight.conversation, progress, now) is not None:
             return True
         if in_flight.first_call is not None and not in_flight.first_call.still_pays:
+            return True
+        if not self.recipients.permits_send(in_flight):
+            in_flight.forget_state_before(inf)
             return True
         return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
 
