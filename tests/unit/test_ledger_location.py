@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.ledgers import file_system, schema
-from dispatcher.ledgers import ledger as ledger_module
+from dispatcher.ledgers import file_system, schema, state_recorder
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.location import LedgerLocation, difference, find_location
 from dispatcher.ledgers.maintenance.backup import back_up
@@ -124,7 +123,7 @@ async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
     tmp_path, monkeypatch, is_killed
 ):
     """The lock file knows of the end of a run, and of what was written in between."""
-    monkeypatch.setattr(ledger_module, "ADVANCE_SECONDS", 0.01)
+    monkeypatch.setattr(state_recorder, "ADVANCE_SECONDS", 0.01)
     path, kept = tmp_path / "ledger.db", tmp_path / "kept"
     await open_once(path)
     ledger = await SqliteLedger.open(path, "c")
@@ -133,7 +132,7 @@ async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
     await ledger.pause(1.0)
     if is_killed:
         await asyncio.sleep(0.1)
-        monkeypatch.setattr(ledger, "_advance", _nothing)
+        monkeypatch.setattr(ledger._recorder, "record", _nothing)
     await ledger.close()
     for rest in tmp_path.glob("ledger.db-*"):
         rest.unlink()
@@ -150,7 +149,7 @@ async def test_the_end_of_a_run_records_what_a_cancelled_task_has_counted(tmp_pa
     with closing(sqlite3.connect(path)) as reader, closing(sqlite3.connect(kept)) as copy:
         reader.backup(copy)
     await ledger.pause(1.0)
-    counting = asyncio.ensure_future(ledger._advance())
+    counting = asyncio.ensure_future(ledger._recorder.record())
     await asyncio.sleep(0)
     counting.cancel()
     await ledger.close()
