@@ -34,6 +34,7 @@ from dispatcher.ports import (
     TokenExpiredError,
     TokenUnavailableError,
     WatermarkQuery,
+    complete_request,
 )
 
 STALE_STATE_SECONDS = 30.0
@@ -190,15 +191,7 @@ class Requester:
         self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
     ) -> Reply:
         in_flight.client, in_flight.sent_at = permit.client, self.clock.time()
-        try:
-            reply = await call(permit.client.platform)
-        except TokenExpiredError:
-            permit.release()
-            raise
-        except BaseException:
-            permit.complete(None)
-            raise
-        permit.complete(reply.reading)
+        reply = await complete_request(permit, lambda: call(permit.client.platform))
         self.transitions.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply

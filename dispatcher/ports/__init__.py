@@ -24,6 +24,7 @@ from dispatcher.ports.ledger_values import Waits as Waits
 from dispatcher.ports.pacer import BackgroundPacer as BackgroundPacer
 from dispatcher.ports.pacer import Pacer as Pacer
 from dispatcher.ports.pacer import Permit as Permit
+from dispatcher.ports.permitted_request import complete_request as complete_request
 from dispatcher.ports.platform import MAX_LOOK_BACK_IDS as MAX_LOOK_BACK_IDS
 from dispatcher.ports.platform import MAX_STATES_PER_CALL as MAX_STATES_PER_CALL
 from dispatcher.ports.platform import CredentialsError as CredentialsError

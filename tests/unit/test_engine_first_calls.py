@@ -60,6 +60,18 @@ def half_and_half(number, **more):
     return world
 
 
+def open_all_after(world, messages):
+    """Let all ended sessions be open after so many messages."""
+    real = world.answer
+
+    def answer(request):
+        if len(world.effects) == messages:
+            world.turn(State.ENDED, State.OPEN)
+        return real(request)
+
+    world.answer = answer
+
+
 def steps(engine, key=None):
     about = None if key is None else f"conversation-{key}"
     return [r.step for r in engine.platform.requests if about in (None, r.conversation_id)]
@@ -113,14 +125,7 @@ async def test_a_change_of_all_sessions_in_mid_run(workers):
     world = SessionWorld()
     for _ in range(500):
         world.add(State.ENDED)
-    real = world.answer
-
-    def answer(request):
-        if len(world.effects) == 200:
-            world.turn(State.ENDED, State.OPEN)
-        return real(request)
-
-    world.answer = answer
+    open_all_after(world, 200)
     engine = await delivered(world, workers=workers)
     assert 0 < world.refused[LINK] < 100
     assert engine.ledger.count(Status.OPENED) == 200
@@ -136,14 +141,7 @@ async def test_what_waits_for_a_permit_is_reconsidered():
     world = SessionWorld()
     for _ in range(200):
         world.add(State.ENDED)
-    real = world.answer
-
-    def answer(request):
-        if len(world.effects) == 100:
-            world.turn(State.ENDED, State.OPEN)
-        return real(request)
-
-    world.answer = answer
+    open_all_after(world, 100)
     pacer = QuotaPacer(600, 60.0, VirtualClock())
     await delivered(world, workers=64, pacer=pacer)
     assert 0 < world.refused[LINK] <= 16
