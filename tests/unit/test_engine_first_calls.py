@@ -150,15 +150,7 @@ async def test_what_waits_for_a_permit_is_reconsidered():
 @in_virtual_time
 async def test_states_that_are_read_together_are_observed_too():
     """Contacts that are not sent to first go into the batch."""
-
-    def answer(request):
-        if request.step is not Step.CHECK_MANY:
-            return real(request)
-        read = [world.sessions[id_].seen_by_check() for id_ in request.conversation_id]
-        return Answer(200, from_platform=True, conversations=tuple(read))
-
     world = half_and_half(100)
-    real, world.answer = world.answer, answer
     pacer = QuotaPacer(1200, 60.0, VirtualClock())
     engine = await delivered(world, workers=40, states_per_call=20, pacer=pacer)
     assert steps(engine).count(Step.CHECK_MANY) > 5
@@ -346,15 +338,6 @@ async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
     engine = engine_of(world, policy=ROW, states_per_call=10)
     for _ in range(40):
         await engine.deliver(world.add(State.OPEN))
-    real = world.answer
-
-    def answer(request):
-        if request.step is not Step.CHECK_MANY:
-            return real(request)
-        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
-        return Answer(200, from_platform=True, conversations=tuple(read))
-
-    engine.platform.answer = answer
     engine.platform.requests.clear()
     rows = [world.add(State.CLOSED) for _ in range(3)]
     async with engine.working(*rows) as tasks:
@@ -372,18 +355,8 @@ async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
 @in_virtual_time
 async def test_no_record_is_enough_for_an_open_to_the_rows_address_once_one_differs():
     """The record has no address: the state that is read instead has the platform's."""
-    world = SessionWorld()
+    world = SessionWorld(bare_records=True)
     engine = engine_of(world, states_per_call=10)
-    real = world.answer
-
-    def answer(request):
-        if request.step is not Step.CHECK_MANY:
-            return real(request)
-        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
-        records = (replace(state, target=None, address=None) for state in read)
-        return Answer(200, from_platform=True, conversations=tuple(records))
-
-    engine.platform.answer = answer
     await engine.deliver(world.add(State.ENDED, row_address="a-moved"))
     assert engine.events.of_type(AddressesDiffer)
     rows = [world.add(State.ENDED, row_address="a-moved") for _ in range(5)]

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.domain.answer import Answer
 from dispatcher.domain.conversation import State
 from dispatcher.domain.events import AddressesDiffer
+from dispatcher.domain.row_likeness import RowLikeness
 from dispatcher.domain.status import Status, Step
 from dispatcher.domain.unchecked_send import EQUAL_ADDRESSES
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -19,17 +19,6 @@ from tests.support.virtual import VirtualClock, in_virtual_time
 
 CHECK, MANY, NOTIFY, LINK = Step.CHECK, Step.CHECK_MANY, Step.NOTIFY, Step.OPEN
 NUMBER = 60
-
-
-class RecordWorld(SessionWorld):
-    """Sessions whose states can be read together; records have neither guest nor address."""
-
-    def answer(self, request):
-        if request.step is not MANY:
-            return super().answer(request)
-        states = (self.sessions[id_].seen_by_check() for id_ in request.conversation_id)
-        records = (replace(state, target=None, address=None) for state in states)
-        return Answer(200, from_platform=True, conversations=tuple(records))
 
 
 class AddressList:
@@ -78,7 +67,7 @@ def recipients(world):
 @in_virtual_time
 async def test_no_open_goes_to_the_address_of_another_person():
     """A column with other addresses, and every contact waits together with others."""
-    world = RecordWorld()
+    world = SessionWorld(bare_records=True)
     for _ in range(NUMBER):
         world.add(State.ENDED, row_address="a-else")
     engine = engine_of(world)
@@ -90,7 +79,7 @@ async def test_no_open_goes_to_the_address_of_another_person():
 
 @in_virtual_time
 async def test_right_addresses_are_proved_by_two_states():
-    world = RecordWorld()
+    world = SessionWorld(bare_records=True)
     for _ in range(NUMBER):
         world.add(State.ENDED)
     steps = await delivered(world, engine_of(world))
@@ -102,7 +91,7 @@ async def test_right_addresses_are_proved_by_two_states():
 @in_virtual_time
 async def test_an_address_that_differs_ends_opens_that_wait_for_a_permit():
     """Ten have their record when a state shows another address than the row's."""
-    world = RecordWorld()
+    world = SessionWorld(bare_records=True)
     first = world.add(State.ENDED)
     moved = [world.add(State.ENDED, row_address="a-else") for _ in range(10)]
     engine = engine_of(world)
@@ -118,8 +107,28 @@ async def test_an_address_that_differs_ends_opens_that_wait_for_a_permit():
 
 
 @in_virtual_time
+async def test_an_address_that_differs_ends_sends_without_a_state_check_that_wait_for_a_permit():
+    world = SessionWorld()
+    pacer = QuotaPacer(600, 60.0, VirtualClock())
+    engine = EngineFixture(world.answer, pacer=pacer, likeness=RowLikeness())
+    world.engine = engine
+    for _ in range(20):
+        await engine.deliver(world.add(State.ENDED))
+    first, before = world.rows()[0], len(world.effects)
+    moved = [world.add(State.ENDED, row_address="a-else") for _ in range(10)]
+    async with engine.working(*moved) as tasks:
+        await asyncio.sleep(0.35)
+        sent = len(world.effects)
+        engine.delivery.requester.recipients.compare(first, "a-2")
+        await asyncio.gather(*tasks)
+    assert sent < before + 8
+    assert "else" not in list(recipients(world).values())[sent:]
+    assert len(world.effects) == before + 10
+
+
+@in_virtual_time
 async def test_without_an_address_from_the_platform_no_record_is_enough_and_nobody_waits_long():
-    world = RecordWorld()
+    world = SessionWorld(bare_records=True)
     for _ in range(NUMBER):
         world.add(State.ENDED)
     real = world.answer
@@ -140,7 +149,7 @@ async def test_without_an_address_from_the_platform_no_record_is_enough_and_nobo
 @in_virtual_time
 async def test_a_refusal_without_an_address_is_no_reason_to_use_the_rows():
     """The record was old and had no address, and the rows' addresses are not proved."""
-    world = RecordWorld()
+    world = SessionWorld(bare_records=True)
     real = world.answer
 
     def answer(request):
@@ -163,7 +172,7 @@ async def test_a_refusal_without_an_address_is_no_reason_to_use_the_rows():
 
 @in_virtual_time
 async def test_the_address_in_a_refusal_is_compared_too():
-    world = RecordWorld()
+    world = SessionWorld(bare_records=True)
     engine = engine_of(world)
     rows = [world.add(State.ENDED, row_address="a-else") for _ in range(3)]
     real = world.answer
@@ -185,7 +194,7 @@ async def test_the_address_in_a_refusal_is_compared_too():
 @in_virtual_time
 async def test_a_list_that_names_addresses_since_the_record_was_read(state):
     """The record does not show the address; so the state is read before the send leaves."""
-    world, people = RecordWorld(), AddressList()
+    world, people = SessionWorld(bare_records=True), AddressList()
     engine = engine_of(world, people.rules)
     first = world.add(State.ENDED)
     prove(engine, first)
@@ -209,7 +218,7 @@ async def test_a_list_that_names_addresses_since_the_record_was_read(state):
 @in_virtual_time
 async def test_a_list_that_names_addresses_since_the_session_refused_a_message():
     """A contact that is to be opened next was checked before; the list has its address since."""
-    world, people = RecordWorld(), AddressList()
+    world, people = SessionWorld(bare_records=True), AddressList()
     engine = engine_of(world, people.rules, states_per_call=1)
     row = world.add(State.OPEN, row_address="")
     real = world.answer
@@ -230,7 +239,7 @@ async def test_a_list_that_names_addresses_since_the_session_refused_a_message()
 
 @in_virtual_time
 async def test_an_open_after_a_refusal_needs_no_check_where_the_list_has_no_addresses():
-    world, people = RecordWorld(), AddressList()
+    world, people = SessionWorld(bare_records=True), AddressList()
     engine = engine_of(world, people.rules, states_per_call=1)
     row = world.add(State.OPEN)
     real = world.answer
