@@ -598,7 +598,7 @@ async def test_a_drain_lets_those_go_that_wait_for_an_answer():
 
 
 @in_virtual_time
-async def test_the_probe_of_a_halt_does_not_wait_for_the_answers_of_those_who_wait_for_it():
+async def test_the_probe_of_a_halt_does_not_wait_for_answers_of_contacts_that_wait_for_it():
     """During the halt all that was learnt is forgotten, so its send is judged again."""
     world = SessionWorld()
     engine = engine_of(world)

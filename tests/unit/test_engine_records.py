@@ -410,7 +410,7 @@ async def test_records_that_always_mislead_are_given_up():
 
 
 @in_virtual_time
-async def test_the_probe_of_a_halt_does_not_wait_for_those_who_wait_for_it():
+async def test_the_probe_of_a_halt_does_not_wait_for_contacts_that_wait_for_it():
     """Its open is refused, and its next look is its own."""
     records = Records()
     records.recorded = lambda id_, _: State.OPEN if records.sent[id_] else State.ENDED
