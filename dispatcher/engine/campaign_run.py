@@ -277,22 +277,41 @@ def make_campaign_run(
         enabled=campaign.halt_suspicious,
         accepted=campaign.accepted,
     )
-    first_calls = None
-    if campaign.likeness is not None:
-        learner = FirstCallLearner(check_cost=1.0 / size())
-        first_calls = FirstCalls(
-            learner, campaign.likeness, policy, rules, events, clock, pool, proof
-        )
+    first_calls = _make_first_calls(campaign, requester, proof, check_cost=1.0 / size())
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls
     )
-    plan = LookBackPlan(policy.reconcile)
-    candidates = RecordCandidates(ledger, clock)
-    look_backs = LookBackReader(requester, refusals, ledger, platform_time, plan, candidates)
-    reconciler = Reconciler(
-        pool, look_backs, transitions, ledger, events, clock, platform_time, due_times, policy, plan
-    )
+    reconciler = _make_reconciler(campaign, requester, refusals)
     run = CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
     if batcher is not None:
         batcher.queue.population = lambda: run.in_flight or inf
     return run
+
+
+def _make_first_calls(
+    campaign: Campaign, requester: Requester, proof: AddressProof, *, check_cost: float
+) -> FirstCalls | None:
+    """Return what chooses first calls; None if every state is read first."""
+    if campaign.likeness is None:
+        return None
+    learner = FirstCallLearner(check_cost)
+    clock, pool = requester.clock, requester.pool
+    return FirstCalls(
+        learner, campaign.likeness, campaign.policy, campaign.rules, campaign.events, clock, pool,
+        proof,
+    )  # fmt: skip
+
+
+def _make_reconciler(
+    campaign: Campaign, requester: Requester, refusals: RefusalHandler
+) -> Reconciler:
+    """Return what finds out whether messages in doubt were accepted."""
+    ledger, policy, clock = campaign.ledger, campaign.policy, requester.clock
+    transitions, platform_time = requester.transitions, requester.platform_time
+    plan = LookBackPlan(policy.reconcile)
+    candidates = RecordCandidates(ledger, clock)
+    look_backs = LookBackReader(requester, refusals, ledger, platform_time, plan, candidates)
+    return Reconciler(
+        requester.pool, look_backs, transitions, ledger, campaign.events, clock, platform_time,
+        transitions.due_times, policy, plan,
+    )  # fmt: skip
