@@ -60,6 +60,18 @@ def prove(engine, row):
         engine.delivery.requester.recipients.compare(row, row.address)
 
 
+def end_before_the_message(world, engine):
+    """Let open sessions end just before a message comes."""
+    real = world.answer
+
+    def answer(request):
+        if request.step is NOTIFY:
+            world.turn(State.OPEN, State.ENDED)
+        return real(request)
+
+    engine.platform.answer = answer
+
+
 def recipients(world):
     return {conversation: recipient for conversation, _, recipient in world.effects}
 
@@ -221,14 +233,7 @@ async def test_a_list_that_names_addresses_since_the_session_refused_a_message()
     world, people = SessionWorld(bare_records=True), AddressList()
     engine = engine_of(world, people.rules, states_per_call=1)
     row = world.add(State.OPEN, row_address="")
-    real = world.answer
-
-    def answer(request):
-        if request.step is NOTIFY:
-            world.turn(State.OPEN, State.ENDED)
-        return real(request)
-
-    engine.platform.answer = answer
+    end_before_the_message(world, engine)
     found = await engine.deliver(row)
     assert found.progress.open_next
     people.add_address("a-p-1")
@@ -242,14 +247,7 @@ async def test_an_open_after_a_refusal_needs_no_check_where_the_list_has_no_addr
     world, people = SessionWorld(bare_records=True), AddressList()
     engine = engine_of(world, people.rules, states_per_call=1)
     row = world.add(State.OPEN)
-    real = world.answer
-
-    def answer(request):
-        if request.step is NOTIFY:
-            world.turn(State.OPEN, State.ENDED)
-        return real(request)
-
-    engine.platform.answer = answer
+    end_before_the_message(world, engine)
     found = await engine.until_final(row)
     assert found.status is Status.OPENED
     assert [r.step for r in engine.platform.requests] == [CHECK, NOTIFY, LINK]
