@@ -21,7 +21,8 @@ from dispatcher.ledgers.read.contact_history import describe_contact
 from dispatcher.ports import Batch
 from dispatcher.settings import Settings
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.rows.contact_builder import ContactBuilder, HeaderRowError, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder
+from dispatcher.sources.rows.row_errors import HeaderRowError, InvalidRowError
 from dispatcher.sources.rows.template import Template
 from dispatcher.sources.suppression.list_file import plain_name
 from dispatcher.sources.suppression_list import SuppressionList

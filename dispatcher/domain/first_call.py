@@ -127,7 +127,6 @@ class FirstCallLearner:
         self._trying = 0
         self._surprise = 0.0
         self._epoch = 0
-        self._excluded: set[Step] = set()
 
     def choose(
         self, cell: Cell, possible: Sequence[Step], permitted: Sequence[Step]
@@ -137,8 +136,6 @@ class FirstCallLearner:
         ``permitted`` are the sends that may be made without a state check now, ``possible`` also
         those that may be once some states were read.
         """
-        if self._excluded:
-            permitted = [step for step in permitted if step not in self._excluded]
         if possible and not self._has_learnt(possible):
             enough = self._checking * self._whole.check_cost >= MOST_FIRST_CHECKS
             return None if enough else self.check(cell)
@@ -155,10 +152,6 @@ class FirstCallLearner:
         estimates.trying += 1
         return FirstCall(self, cell, step, estimates.check_cost, expected, self._epoch)
 
-    def exclude(self, step: Step) -> None:
-        """Never choose a send again, nor let one leave that was chosen."""
-        self._excluded.add(step)
-
     def check(self, cell: Cell) -> FirstCall:
         """Return a state check as the first call."""
         self._checking += 1
@@ -166,7 +159,7 @@ class FirstCallLearner:
 
     def pays(self, call: FirstCall) -> bool:
         """Return True if the send of ``call`` is still expected to take fewer requests."""
-        if call.step in self._excluded or not self._has_learnt((call.step,)):
+        if not self._has_learnt((call.step,)):
             return False
         estimates = self._estimates(call.cell)
         return self._expected(estimates, call.step) > _least_share(estimates)

@@ -45,16 +45,20 @@ REFUSALS = frozenset(
 class AddressProof:
     """Whether the rows' addresses are worth as much as the platform's: a link goes to them.
 
-    `EQUAL_ADDRESSES` of the rows whose states were read must have the platform's address, and none
-    another one.
+    `EQUAL_ADDRESSES` of the rows of which the platform has shown an address must have that one,
+    and none another one.
     """
 
     equal: int = 0
     differ: bool = False
 
-    def compare(self, contact: Contact, conversation: Conversation) -> bool:
-        """Compare a row with its state; return True if they differ and none did before."""
-        row, platform = contact.address, conversation.address
+    @property
+    def is_proved(self) -> bool:
+        """Whether an open may go to the address of its row."""
+        return self.equal >= EQUAL_ADDRESSES and not self.differ
+
+    def compare(self, row: str | None, platform: str | None) -> bool:
+        """Compare two addresses of one contact; return True if they are the first that differ."""
         if not row or not platform or self.differ:
             return False
         if row.strip().casefold() == platform.strip().casefold():
@@ -65,7 +69,7 @@ class AddressProof:
 
     def permitted(self, sends: Sequence[Step]) -> Sequence[Step]:
         """Leave opens out unless the addresses are proved."""
-        if self.equal >= EQUAL_ADDRESSES and not self.differ:
+        if self.is_proved:
             return sends
         return tuple(step for step in sends if step is not Step.OPEN)
 

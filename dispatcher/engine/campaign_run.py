@@ -27,6 +27,7 @@ from dispatcher.engine.first_calls import FirstCalls
 from dispatcher.engine.intake import ContactLimit, Intake, PrefetchLimit
 from dispatcher.engine.look_back import LookBackReader
 from dispatcher.engine.platform_time import PlatformTime
+from dispatcher.engine.recipients import Recipients
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.record_candidates import RecordCandidates
 from dispatcher.engine.refusal_guard import RefusalGuard
@@ -262,12 +263,15 @@ def make_campaign_run(
     looks = LookSchedule(campaign.look_share, request_rate, together=states_per_call != 1)
     due_times, platform_time = DueTimes(looks), PlatformTime(clock)
     transitions = TransitionWriter(ledger, events, clock, rules, due_times, platform_time)
-    requester = Requester(pool, transitions, rules, events, clock, platform_time)
+    proof, is_shared = AddressProof(), states_per_call != 1
+    compares = is_shared or campaign.likeness is not None
+    recipients = Recipients(policy, rules, proof, events, compares=compares)
+    requester = Requester(pool, transitions, rules, events, clock, platform_time, recipients)
     refusals = RefusalHandler(pool, transitions, events, clock)
     size = batch_size(states_per_call, request_rate)
-    batcher, addresses = None, AddressProof()
-    if states_per_call != 1:
-        batcher = StateBatcher(requester, refusals, policy, size, jitter, addresses)
+    batcher = None
+    if is_shared:
+        batcher = StateBatcher(requester, refusals, policy, size, jitter)
     intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
     guard = RefusalGuard(
         transitions,
@@ -277,22 +281,41 @@ def make_campaign_run(
         enabled=campaign.halt_suspicious,
         accepted=campaign.accepted,
     )
-    first_calls = None
-    if campaign.likeness is not None:
-        learner = FirstCallLearner(check_cost=1.0 / size())
-        first_calls = FirstCalls(
-            learner, campaign.likeness, policy, rules, events, clock, pool, addresses
-        )
+    first_calls = _make_first_calls(campaign, requester, proof, check_cost=1.0 / size())
     delivery = Delivery(
         requester, batcher, refusals, guard, transitions, rules, policy, jitter, clock, first_calls
     )
-    plan = LookBackPlan(policy.reconcile)
-    candidates = RecordCandidates(ledger, clock)
-    look_backs = LookBackReader(requester, refusals, ledger, platform_time, plan, candidates)
-    reconciler = Reconciler(
-        pool, look_backs, transitions, ledger, events, clock, platform_time, due_times, policy, plan
-    )
+    reconciler = _make_reconciler(campaign, requester, refusals)
     run = CampaignRun(campaign, clock, due_times, intake, delivery, reconciler)
     if batcher is not None:
         batcher.queue.population = lambda: run.in_flight or inf
     return run
+
+
+def _make_first_calls(
+    campaign: Campaign, requester: Requester, proof: AddressProof, *, check_cost: float
+) -> FirstCalls | None:
+    """Return what chooses first calls; None if every state is read first."""
+    if campaign.likeness is None:
+        return None
+    learner = FirstCallLearner(check_cost)
+    clock, pool = requester.clock, requester.pool
+    return FirstCalls(
+        learner, campaign.likeness, campaign.policy, campaign.rules, campaign.events, clock, pool,
+        proof,
+    )  # fmt: skip
+
+
+def _make_reconciler(
+    campaign: Campaign, requester: Requester, refusals: RefusalHandler
+) -> Reconciler:
+    """Return what finds out whether messages in doubt were accepted."""
+    ledger, policy, clock = campaign.ledger, campaign.policy, requester.clock
+    transitions, platform_time = requester.transitions, requester.platform_time
+    plan = LookBackPlan(policy.reconcile)
+    candidates = RecordCandidates(ledger, clock)
+    look_backs = LookBackReader(requester, refusals, ledger, platform_time, plan, candidates)
+    return Reconciler(
+        requester.pool, look_backs, transitions, ledger, campaign.events, clock, platform_time,
+        transitions.due_times, policy, plan,
+    )  # fmt: skip

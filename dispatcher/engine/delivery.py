@@ -180,8 +180,11 @@ class Delivery:
             return barred
         if isinstance(turn, Suspended):
             return turn.decision
-        if progress.open_next:
+        if not progress.open_next:
+            return None
+        if self.requester.recipients.permits_send(in_flight):
             return open_with(contact, None, progress, contact.conversation_id, self.policy)
+        in_flight.progress, in_flight.alone = replace(progress, open_next=False), True
         return None
 
     async def _read_state(self, in_flight: InFlight) -> Conversation | Repeat | Left:
@@ -212,9 +215,11 @@ class Delivery:
         return followed if isinstance(followed, Left) else REPEAT
 
     def _observe(self, in_flight: InFlight, read: Conversation | Left) -> Conversation | Left:
-        """Let the choice of first calls learn from a state that was read."""
-        if self.first_calls is not None and isinstance(read, Conversation):
-            self.first_calls.observe(in_flight, read)
+        """Compare the addresses, and let the choice of first calls learn from the state."""
+        if isinstance(read, Conversation):
+            self.requester.recipients.compare(in_flight.contact, read.address)
+            if self.first_calls is not None:
+                self.first_calls.observe(in_flight, read)
         return read
 
     async def _send(self, in_flight: InFlight, decision: Notify | Open) -> Turn:
@@ -229,6 +234,8 @@ class Delivery:
             entry = contact_history.entry(in_flight.sent_at, contact_history.UNCHECKED, step)
             in_flight.history.append(entry)
         in_flight.record_request(step, result, kind)
+        if kind is AnswerKind.CLOSED and isinstance(result, Answer):
+            self.requester.recipients.compare(in_flight.contact, result.address)
         if unchecked is not None and unchecked.is_refused(in_flight, step, kind):
             return await self._after_unchecked(unchecked, in_flight, step, kind, reply)
         if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):

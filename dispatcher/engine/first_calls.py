@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation
 from dispatcher.domain.decision import DecisionPolicy, Notify, Open
-from dispatcher.domain.events import AddressesDiffer, UncheckedSend
+from dispatcher.domain.events import UncheckedSend
 from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.first_call import FirstCall, FirstCallLearner
 from dispatcher.domain.progress import NEW
@@ -39,8 +39,8 @@ class FirstCalls:
     """Chooses the first call of each contact of one campaign, and learns from the answers.
 
     Without a state check nothing is sent in a campaign with a suppression list, which may have an
-    id or an address that only the platform knows. The first address of a row that is not the
-    platform's ends opens without a state check in this run, and opens that rest on a record.
+    id or an address that only the platform knows. Opens without a state check need ``addresses``,
+    the proof that the rows have those of the platform.
     """
 
     learner: FirstCallLearner
@@ -50,7 +50,7 @@ class FirstCalls:
     events: EventSink
     clock: Clock
     pool: ClientPool
-    addresses: AddressProof = field(default_factory=AddressProof)
+    addresses: AddressProof
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
     _examined: dict[OAuthClient, float] = field(default_factory=dict, init=False)
 
@@ -71,18 +71,11 @@ class FirstCalls:
         return unchecked_send(contact, call.step, self.policy)
 
     def observe(self, in_flight: InFlight, conversation: Conversation) -> None:
-        """Compare the addresses, and learn from the state of the first call.
-
-        That is the state that was read as the first call, or after a refused send.
-        """
-        contact = in_flight.contact
-        if self.addresses.compare(contact, conversation):
-            self.learner.exclude(Step.OPEN)
-            self.events.emit(AddressesDiffer(contact.key, contact.conversation_id))
+        """Learn from the state that was read as the first call, or after a refused send."""
         call, in_flight.first_call = in_flight.first_call, None
         if call is None:
             return
-        accepted = accepted_sends(contact, conversation)
+        accepted = accepted_sends(in_flight.contact, conversation)
         self.learner.end_check(call, accepted, in_flight.state_requests)
         self._wake()
 

@@ -11,7 +11,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.conclusions import conclude_all, conclude_quiet
 from dispatcher.engine.due_times import NEVER
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
-from dispatcher.engine.scheduling import PriorityScheduler, Scheduler, StrideScheduler
+from dispatcher.engine.scheduling import make_scheduler
 from dispatcher.ports import Batch, Claim, Clock, SourceError
 
 IDLE_SECONDS = 0.25
@@ -36,7 +36,8 @@ class Pipeline:
         self._pool = pool
         self._clock = clock
         self._options = options
-        self._scheduler = _scheduler(campaigns, options)
+        weights = [campaign.weight for campaign in campaigns]
+        self._scheduler = make_scheduler(weights, by_priority=options.by_priority)
         self._claim_order = list(enumerate(campaigns))
         if options.by_priority:
             self._claim_order.sort(key=lambda numbered: -numbered[1].weight.priority)
@@ -329,16 +330,6 @@ class Pipeline:
         loop_lag = self._options.loop_lag()
         for campaign in self._campaigns:
             await campaign.emit_gauges(self._pool.clients, loop_lag, draining=self._pool.draining)
-
-
-def _scheduler(campaigns: Sequence[CampaignRun], options: PipelineOptions) -> Scheduler | None:
-    """Return how several campaigns share the workers; None for one campaign."""
-    if len(campaigns) == 1:
-        return None
-    shares = [campaign.weight.share for campaign in campaigns]
-    if not options.by_priority:
-        return StrideScheduler(shares)
-    return PriorityScheduler([campaign.weight.priority for campaign in campaigns], shares)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -10,7 +10,6 @@ from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.ids import same_id
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import RetryReason, Step
-from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.in_flight import InFlight
 
 _OVER = (State.ENDED, State.RESUMABLE)
@@ -55,10 +54,14 @@ def is_sufficient(
     in_flight: InFlight,
     record: Conversation,
     policy: DecisionPolicy,
-    rules: CampaignRules,
     now: float,
+    *,
+    may_send: bool,
 ) -> bool:
-    """Return True if a record is enough for its decision; ``now`` is in seconds since the epoch."""
+    """Return True if a record is enough for its decision; ``now`` is in seconds since the epoch.
+
+    Unless ``may_send``, it is not enough for a send.
+    """
     progress = in_flight.progress
     if in_flight.has_sent and not _explains_refusal(in_flight.record, record):
         return _repeats_conflict(record, progress, policy)
@@ -68,9 +71,9 @@ def is_sufficient(
         case Wait():
             return not progress.unknown
         case Notify():
-            return _may_notify(record, progress, policy) and _shows_people(record, policy, rules)
+            return may_send and _may_notify(record, progress, policy)
         case Open():
-            return not progress.refusals(Step.OPEN) and _shows_people(record, policy, rules)
+            return may_send and not progress.refusals(Step.OPEN)
         case _:
             return False
 
@@ -105,14 +108,6 @@ def _may_notify(record: Conversation, progress: Progress, policy: DecisionPolicy
         return False
     changed = progress.not_ended_since is not None or progress.unknown > 0
     return not changed and not progress.refusals(Step.NOTIFY)
-
-
-def _shows_people(record: Conversation, policy: DecisionPolicy, rules: CampaignRules) -> bool:
-    """Return True unless a state check might show an address that the suppression list has.
-
-    Where sends need no address, state checks show none either.
-    """
-    return not (rules.needs_platform_address and policy.needs_address and record.target is None)
 
 
 def _repeats_conflict(record: Conversation, progress: Progress, policy: DecisionPolicy) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from dispatcher.domain.answer import Answer, NoAnswer, NoAnswerCause
 from dispatcher.domain.decision import Notify, Open
@@ -12,6 +13,7 @@ from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clients.pool import ClientPermit, ClientPool
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.platform_time import PlatformTime
+from dispatcher.engine.recipients import Recipients
 from dispatcher.engine.send_result import (
     DECIDE_AGAIN,
     REPEAT,
@@ -32,6 +34,7 @@ from dispatcher.ports import (
     TokenExpiredError,
     TokenUnavailableError,
     WatermarkQuery,
+    complete_request,
 )
 
 STALE_STATE_SECONDS = 30.0
@@ -53,6 +56,7 @@ class Requester:
     events: EventSink
     clock: Clock
     platform_time: PlatformTime
+    recipients: Recipients
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
@@ -140,8 +144,9 @@ class Requester:
         """Return True if the decision is no longer true after the wait for the permit.
 
         The contact expired, or a rule of the campaign forbids the send now, or for the person
-        that the state check has named, or the state is too old: then it is discarded. Or it was to
-        be sent without a state, and that is not expected to save a request any more.
+        that the state check has named, or the recipient needs a state check now, or the state is
+        too old: then it is discarded. Or it was to be sent without a state, and that is not
+        expected to save a request any more.
         """
         now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
         if contact.expires_at is not None and now >= contact.expires_at:
@@ -149,6 +154,9 @@ class Requester:
         if self.rules.check(contact, in_flight.conversation, progress, now) is not None:
             return True
         if in_flight.first_call is not None and not in_flight.first_call.still_pays:
+            return True
+        if not self.recipients.permits_send(in_flight):
+            in_flight.forget_state_before(inf)
             return True
         return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
 
@@ -183,15 +191,7 @@ class Requester:
         self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
     ) -> Reply:
         in_flight.client, in_flight.sent_at = permit.client, self.clock.time()
-        try:
-            reply = await call(permit.client.platform)
-        except TokenExpiredError:
-            permit.release()
-            raise
-        except BaseException:
-            permit.complete(None)
-            raise
-        permit.complete(reply.reading)
+        reply = await complete_request(permit, lambda: call(permit.client.platform))
         self.transitions.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply

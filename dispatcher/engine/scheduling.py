@@ -67,3 +67,13 @@ class PriorityScheduler:
         return self._schedulers[highest].next(
             [i for i in waiting if self._priorities[i] == highest]
         )
+
+
+def make_scheduler(weights: Sequence[Weight], *, by_priority: bool) -> Scheduler | None:
+    """Return how several campaigns share the workers; None for one campaign."""
+    if len(weights) == 1:
+        return None
+    shares = [weight.share for weight in weights]
+    if not by_priority:
+        return StrideScheduler(shares)
+    return PriorityScheduler([weight.priority for weight in weights], shares)

@@ -9,7 +9,6 @@ from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.next_step import Jitter, NextStep, Recheck
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
-from dispatcher.domain.unchecked_send import AddressProof
 from dispatcher.engine.batch_balance import BatchBalance
 from dispatcher.engine.batch_queue import BatchQueue, Waiter
 from dispatcher.engine.in_flight import InFlight
@@ -18,7 +17,6 @@ from dispatcher.engine.record_rules import (
     is_sufficient,
     may_share,
     may_wait_for_end,
-    opens_to_row,
 )
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
@@ -39,16 +37,15 @@ class StateBatcher:
 
     What a record is enough for says `record_rules`; for everything else a state is read
     individually. ``size`` returns how many states one request may read. ``jitter`` decides which
-    sessions that were waited for long are checked individually. No record is enough for an open to
-    the row's address once ``addresses`` has one that is not the platform's.
+    sessions that were waited for long are checked individually. ``recipients`` decides whether a
+    record is enough for the recipient of a send.
     """
 
     def __init__(
         self, requester: Requester, refusals: RefusalHandler, policy: DecisionPolicy,
-        size: Callable[[], int], jitter: Jitter, addresses: AddressProof,
+        size: Callable[[], int], jitter: Jitter,
     ) -> None:  # fmt: skip
-        self._rules = requester.rules
-        self._addresses = addresses
+        self._recipients = requester.recipients
         self._policy = policy
         self._clock = requester.clock
         self._jitter = jitter
@@ -64,7 +61,7 @@ class StateBatcher:
             waiter = await self.queue.read(in_flight)
         if isinstance(waiter, Left):
             return waiter
-        in_flight.record = None if waiter is None else self._sufficient(waiter)
+        in_flight.record = None if waiter is None else await self._sufficient(waiter)
         if waiter is None or in_flight.record is None:
             self._balance.count_individual()
             return None
@@ -127,18 +124,22 @@ class StateBatcher:
         is_long = waited > self._policy.reconcile.max_lag
         return is_long and self._jitter() < VERIFIED_SHARE
 
-    def _sufficient(self, waiter: Waiter) -> Conversation | None:
+    async def _sufficient(self, waiter: Waiter) -> Conversation | None:
         """Return the record that a waiter got; None if it is not enough for the decision."""
         in_flight, record = waiter.in_flight, waiter.conversation
-        now = self._clock.time()
-        if record is not None and is_sufficient(in_flight, record, self._policy, self._rules, now):
+        if record is not None and self._is_sufficient(in_flight, record):
             known = replace(record, target=record.target or in_flight.progress.target)
-            if not (self._addresses.differ and opens_to_row(known, self._policy)):
+            if await self._recipients.permits_record(known):
                 return known
         is_repeat = in_flight.progress != NEW and not in_flight.has_sent
         if waiter.served and (record is None or is_repeat):
             self._note_useless(in_flight)
         return None
+
+    def _is_sufficient(self, in_flight: InFlight, record: Conversation) -> bool:
+        may_send = self._recipients.shows_address(record.target, record.address)
+        now = self._clock.time()
+        return is_sufficient(in_flight, record, self._policy, now, may_send=may_send)
 
     def _note_useless(self, in_flight: InFlight) -> None:
         """Remember that the contact's record was of no use: it is not read again."""

@@ -4,9 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,23 +14,13 @@ from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers import campaigns, totals
+from dispatcher.ledgers import campaigns, opening, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.due_count import DueCount
-from dispatcher.ledgers.errors import translated_errors
-from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.file_state import FileState
-from dispatcher.ledgers.file_system import check_local
 from dispatcher.ledgers.read.earlier_waits import earlier_waits
-from dispatcher.ledgers.registration import (
-    ADVANCE_SECONDS,
-    STRICT,
-    OpenOptions,
-    advance,
-    record_state,
-    register,
-)
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.registration import STRICT, OpenOptions
+from dispatcher.ledgers.state_recorder import StateRecorder
 from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.claims import Recovered
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
@@ -45,7 +33,6 @@ from dispatcher.ports import (
     InDoubtContact,
     Intent,
     KnownEffects,
-    LedgerError,
     Overview,
     Position,
     Settlement,
@@ -64,7 +51,7 @@ class SqliteLedger:
     epoch.
     """
 
-    def __init__(self, opened: "_Opened", now: Callable[[], float]) -> None:
+    def __init__(self, opened: opening.OpenedLedger, now: Callable[[], float]) -> None:
         exclusive, campaign, last_id = opened.exclusive, opened.campaign, opened.last_id
         self._lock = exclusive.lock
         self._campaign = campaign
@@ -78,9 +65,7 @@ class SqliteLedger:
         self._lookup_ahead = LookupAhead(exclusive.path)
         self._writer = Writer(exclusive.connection, exclusive.path, self._lookup_ahead.merge)
         self._opener = True
-        self._changes = 0
-        self._unrecorded: tuple[str, int] | None = None
-        self._advancing = asyncio.get_running_loop().create_task(self._keep_advancing())
+        self._recorder = StateRecorder(exclusive.lock, self._writer)
         self.adopted = opened.adopted
         """What shows that the ledger was a copy when it was opened; None if it was not."""
         self.created = opened.created
@@ -103,12 +88,12 @@ class SqliteLedger:
                 what to do.
 
         """
-        work = partial(_open, Path(path), campaign, now(), options)
-        opening = asyncio.ensure_future(asyncio.to_thread(work))
+        work = partial(opening.open_ledger, Path(path), campaign, now(), options)
+        opens = asyncio.ensure_future(asyncio.to_thread(work))
         try:
-            opened = await asyncio.shield(opening)
+            opened = await asyncio.shield(opens)
         except asyncio.CancelledError:
-            opening.add_done_callback(_close_unused)
+            opens.add_done_callback(opening.close_unused)
             raise
         return cls(opened, now)
 
@@ -138,33 +123,12 @@ class SqliteLedger:
         """Write what is queued, close the file and release the lock."""
         if not self._opener:
             return
-        self._advancing.cancel()
-        with suppress(LedgerError):
-            await self._advance()
+        await self._recorder.close()
         # both before the writer: the last connection removes the log, if it may write
         await asyncio.gather(*self._readings, return_exceptions=True)
         await self._lookup_ahead.close()
         await self._writer.close()
         self._lock.release()
-
-    async def _keep_advancing(self) -> None:
-        with suppress(LedgerError):  # whatever is written next reports it
-            while True:
-                await asyncio.sleep(ADVANCE_SECONDS)
-                await self._advance()
-
-    async def _advance(self) -> None:
-        """Let the lock file know of a later state of the ledger, if something was written."""
-        await self._writer.job(self._advance_if_changed)
-        if self._unrecorded is not None:
-            record_state(self._lock, self._unrecorded)
-            self._unrecorded = None
-
-    def _advance_if_changed(self, connection: sqlite3.Connection) -> None:
-        """Keep the later state: a caller that is cancelled leaves it to the next one to record."""
-        if connection.total_changes != self._changes:
-            self._unrecorded = advance(connection)
-            self._changes = connection.total_changes
 
     async def recover(self) -> Recovered:
         """Recover what an earlier run left behind. Call it once, before any other work.
@@ -352,37 +316,3 @@ class SqliteLedger:
     async def resume(self) -> None:
         """Resume the campaign."""
         await self._writer.job(partial(campaigns.resume, campaign=self._campaign))
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """An open ledger: the campaign's id, the highest id of a contact; whether it was created."""
-
-    exclusive: ExclusiveLedger
-    campaign: int
-    last_id: int
-    adopted: str | None
-    created: bool
-
-
-def _open(path: Path, campaign: str, now: float, options: OpenOptions) -> _Opened:
-    if not options.allow_network_filesystem:
-        check_local(path)
-    created = not path.exists()
-    exclusive = ExclusiveLedger.open(path)
-    try:
-        with translated_errors(path):
-            connection = exclusive.connection
-            adopted = register(connection, exclusive.lock, path, now, adopt=options.adopt)
-            id_ = campaigns.ensure_campaign(connection, campaign, now)
-            (last_id,) = connection.execute(SQL["last_id"]).fetchone()
-    except BaseException:
-        exclusive.close()
-        raise
-    return _Opened(exclusive, id_, last_id, adopted, created)
-
-
-def _close_unused(opening: "asyncio.Future[_Opened]") -> None:
-    """Close a ledger whose caller was cancelled while it was opened."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().exclusive.close()

@@ -17,7 +17,7 @@ from dispatcher.platforms.http import (
 )
 from dispatcher.platforms.rate_limits import SharedLimits, read_retry_after
 from dispatcher.platforms.token import TokenManager
-from dispatcher.ports import BackgroundPacer, Clock, Reply, TokenExpiredError, TokenLease
+from dispatcher.ports import BackgroundPacer, Clock, Reply, TokenLease, complete_request
 
 OnOddValue = Callable[[str, str], None]
 """Called with the name of a header whose value cannot be used, and with the value."""
@@ -129,16 +129,9 @@ class BackgroundClient:
     ) -> Reply:
         """Wait for a permit, and make one request; see `ApiClient.call`."""
         permit = await self._pacer.acquire_background()
-        try:
-            reply = await self._client.call(method, target, body, parse, token)
-        except TokenExpiredError:
-            permit.release()
-            raise
-        except BaseException:
-            permit.complete(None)
-            raise
-        permit.complete(reply.reading)
-        return reply
+        return await complete_request(
+            permit, lambda: self._client.call(method, target, body, parse, token)
+        )
 
 
 def _headers(token: AccessToken, body: bytes | None) -> dict[str, str]:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dispatcher.ports.events import EventSink
-from dispatcher.ports.ledger import Claim, Ledger
+from dispatcher.ports.ledger import Ledger
+from dispatcher.ports.ledger_values import Claim
 from dispatcher.ports.platform import Platform
 
 Deliver = Callable[[Claim], Awaitable[None]]

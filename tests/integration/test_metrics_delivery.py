@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 import structlog
@@ -42,6 +43,25 @@ class Emitter:
         self.agent.settle(0.1)
 
 
+@contextmanager
+def emitting(kind, folder):
+    """Yield an emitter whose agent has read what was emitted so far."""
+    with faulty_agent(kind, folder) as agent:
+        emitter = Emitter(agent)
+        emitter.emit(100)
+        emitter.wait()
+        yield emitter, agent
+
+
+@contextmanager
+def emitting_into_a_full_buffer(kind, folder, logs):
+    """Yield an emitter whose agent is frozen, and has room for nothing more."""
+    with emitting(kind, folder) as (emitter, agent):
+        agent.freeze()
+        fill(emitter, logs)
+        yield emitter, agent
+
+
 @pytest.fixture
 def logs():
     with structlog.testing.capture_logs() as lines:
@@ -63,10 +83,7 @@ def check(emitter, logs):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_agent_that_restarts_costs_no_count(kind, tmp_path, logs):
     """What is counted while it is away arrives when it is back; the log says both, once."""
-    with faulty_agent(kind, tmp_path) as agent:
-        emitter = Emitter(agent)
-        emitter.emit(100)
-        emitter.wait()
+    with emitting(kind, tmp_path) as (emitter, agent):
         agent.stop()
         emitter.emit(300)
         agent.start()
@@ -80,12 +97,7 @@ def test_an_agent_that_restarts_costs_no_count(kind, tmp_path, logs):
 @pytest.mark.parametrize("kind", UNIX)
 def test_an_agent_that_does_not_read_costs_no_count(kind, tmp_path, logs):
     """Time-outs are logged, and nothing that its buffer had no room for is lost."""
-    with faulty_agent(kind, tmp_path) as agent:
-        emitter = Emitter(agent)
-        emitter.emit(100)
-        emitter.wait()
-        agent.freeze()
-        fill(emitter, logs)
+    with emitting_into_a_full_buffer(kind, tmp_path, logs) as (emitter, agent):
         emitter.emit(200)
         agent.thaw()
         emitter.wait()
@@ -96,12 +108,7 @@ def test_an_agent_that_does_not_read_costs_no_count(kind, tmp_path, logs):
 @pytest.mark.parametrize("kind", UNIX)
 def test_what_an_agent_did_not_read_before_its_end_is_not_lost(kind, tmp_path, logs):
     """It freezes with a full buffer, and is killed: the next agent gets all of that."""
-    with faulty_agent(kind, tmp_path) as agent:
-        emitter = Emitter(agent)
-        emitter.emit(100)
-        emitter.wait()
-        agent.freeze()
-        fill(emitter, logs)
+    with emitting_into_a_full_buffer(kind, tmp_path, logs) as (emitter, agent):
         agent.stop()
         emitter.emit(100)
         agent.start()
@@ -133,10 +140,7 @@ def test_an_agent_that_starts_later_gets_everything(kind, tmp_path, logs):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_agent_that_restarts_just_before_the_end_gets_the_rest(kind, tmp_path, logs):
     """The old connection fails only with the last flush, which is then made once more."""
-    with faulty_agent(kind, tmp_path) as agent:
-        emitter = Emitter(agent)
-        emitter.emit(100)
-        emitter.wait()
+    with emitting(kind, tmp_path) as (emitter, agent):
         agent.stop()
         agent.start()
         emitter.emit(10)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from base64 import b64encode
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -12,42 +11,20 @@ import pytest
 from dispatcher.sandbox.scenario.scenario import ScenarioError, load
 from dispatcher.sandbox.scenario.value_types import READ_SCOPES, WRITE_SCOPES
 from dispatcher.sandbox.server import Sandbox
+from tests.support.sandbox_client import SandboxClient
 
 MESSAGES = "/api/v2/conversations/messages"
 QUERY = "/api/v2/analytics/conversations/details/query"
 DETAILS = "/api/v2/analytics/conversations/details"
 TIMELINE = "/api/v2/conversations/messaging/threadingtimeline"
-FORM = {"grant_type": "client_credentials"}
 WINDOW = timedelta(minutes=4320)
 STEADY = {"rate": {"allowed": 10_000}, "world": {"extra_fields_share": 0.0}}
 
 
-class Client:
-    """A client with a token, as plain as can be."""
+class Client(SandboxClient):
+    """The calls of the dialect genesys."""
 
-    def __init__(self, session, sandbox):
-        self.session, self.sandbox, self.headers = session, sandbox, {}
-
-    async def token(self, pair=b"sandbox-client:sandbox-secret", form=FORM):
-        basic = {"Authorization": "Basic " + b64encode(pair).decode()}
-        url = self.sandbox.url + "/oauth/token"
-        async with self.session.post(url, headers=basic, data=form) as answer:
-            body = await answer.json()
-            if answer.status == 200:
-                self.headers = {"Authorization": "Bearer " + body["access_token"]}
-            return answer.status, body
-
-    async def call(self, method, path, body=None, *, url=None):
-        async with self.session.request(
-            method,
-            (url or self.sandbox.url) + path,
-            json=body,
-            headers=self.headers,
-            allow_redirects=False,
-        ) as answer:
-            text = await answer.text()
-            self.last = answer
-            return answer.status, json.loads(text) if text else text
+    token_path = "/oauth/token"
 
     async def check(self, conversation_id):
         return await self.call("GET", f"{MESSAGES}/{conversation_id}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from base64 import b64encode
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -13,42 +12,16 @@ import uvloop
 from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.scenario.value_types import READ_SCOPES
 from dispatcher.sandbox.server import Sandbox
+from tests.support.sandbox_client import SandboxClient
 
 BASE = "/api/v2/conversations/messaging"
-AUTH = {"Authorization": "Basic " + b64encode(b"sandbox-client:sandbox-secret").decode()}
-FORM = {"grant_type": "client_credentials"}
 QUERY = "/api/v2/analytics/conversations/details/query"
 
 
-class Client:
-    """A client with a token, as plain as can be."""
+class Client(SandboxClient):
+    """The calls of the dialect messaging."""
 
-    def __init__(self, session, sandbox):
-        self.session = session
-        self.sandbox = sandbox
-        self.headers = {}
-
-    async def token(self, **kwargs):
-        url = self.sandbox.url + "/api/v2/oauth/token"
-        async with self.session.post(url, **({"headers": AUTH, "data": FORM} | kwargs)) as answer:
-            body = await answer.json()
-            if answer.status == 200:
-                self.headers = {"Authorization": "Bearer " + body["access_token"]}
-            return answer.status, body
-
-    async def call(self, method, path, body=None, *, url=None):
-        async with self.session.request(
-            method,
-            (url or self.sandbox.url) + path,
-            json=body,
-            headers=self.headers,
-            allow_redirects=False,
-        ) as answer:
-            text = await answer.text()
-            if answer.content_type == "application/json" and text:
-                text = json.loads(text)
-            self.last = answer
-            return answer.status, text
+    token_path = "/api/v2/oauth/token"
 
     async def check(self, conversation_id):
         return await self.call("GET", f"{BASE}/{conversation_id}")
@@ -88,9 +61,9 @@ async def test_a_token_for_the_right_client_only():
     async with client() as c:
         status, body = await c.token()
         assert (status, body["token_type"], body["expires_in"]) == (200, "bearer", 3600)
-        status, body = await c.token(headers={"Authorization": "Basic d3Jvbmc="})
+        status, body = await c.token(b"wrong")
         assert (status, body) == (401, {"error": "invalid_client"})
-        status, _ = await c.token(data={"grant_type": "password"})
+        status, _ = await c.token(form={"grant_type": "password"})
         assert status == 400
 
 
@@ -458,8 +431,7 @@ async def test_the_client_gets_another_secret():
         assert (await c.control("POST", "/client_secret", {"client_secret": "new"}))[0] == 200
         assert (await c.check("active-1"))[0] == 200
         assert (await c.token())[0] == 401
-        basic = b64encode(b"sandbox-client:new").decode()
-        assert (await c.token(headers={"Authorization": f"Basic {basic}"}))[0] == 200
+        assert (await c.token(b"sandbox-client:new"))[0] == 200
         assert (await c.control("POST", "/client_secret", {}))[0] == 400
 
 

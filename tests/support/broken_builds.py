@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.engine.look_back import LookBackReader
-from dispatcher.ledgers import ledger, schema
+from dispatcher.ledgers import opening, schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.write import writer
 from dispatcher.ledgers.write.group_commit import Change
@@ -53,7 +53,7 @@ def cut_power(killer: Killer) -> None:
     that was synced is what a disk would still have.
     """
     schema._SETTINGS = (*schema._SETTINGS, "PRAGMA wal_autocheckpoint = 0")
-    opening, commit = ledger._open, writer.commit
+    real, commit = opening.open_ledger, writer.commit
     kept: dict[Path, int] = {}
 
     def synced(connection: Any, log: Path) -> None:
@@ -63,7 +63,7 @@ def cut_power(killer: Killer) -> None:
 
     def opened(path: Path, *args: Any) -> Any:
         log = path.with_name(path.name + "-wal")
-        found = opening(path, *args)
+        found = real(path, *args)
         synced(found.exclusive.connection, log)
         return found
 
@@ -77,7 +77,7 @@ def cut_power(killer: Killer) -> None:
             if log.exists():
                 os.truncate(log, length)
 
-    ledger._open = opened
+    opening.open_ledger = opened
     writer.commit = committed
     killer.at_death = cut
 

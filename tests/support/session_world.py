@@ -46,12 +46,14 @@ class Session:
 class SessionWorld:
     """Answers requests by the state of sessions; ``fault`` is the share that is not answered so.
 
-    ``broken_rules`` has a line for each message that must not have been sent.
+    ``broken_rules`` has a line for each message that must not have been sent. With ``bare_records``
+    states that are read together have neither guest nor address, as in `messaging`.
     """
 
     sessions: dict[str, Session] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
     faults: float = 0.0
+    bare_records: bool = False
     seed: int = 0
     engine: object = None
     effects: list = field(default_factory=list)
@@ -100,6 +102,8 @@ class SessionWorld:
         return answer
 
     def _answer(self, request):
+        if request.step is Step.CHECK_MANY:
+            return Answer(200, from_platform=True, conversations=self._records(request))
         session = self.sessions[request.conversation_id]
         match request.step:
             case Step.CHECK if session.state is None:
@@ -110,6 +114,12 @@ class SessionWorld:
                 return self._notify(session, request.decision)
             case Step.OPEN:
                 return self._open(session, request.decision)
+
+    def _records(self, request):
+        states = (self.sessions[id_].seen_by_check() for id_ in request.conversation_id)
+        if self.bare_records:
+            states = (replace(state, target=None, address=None) for state in states)
+        return tuple(states)
 
     def _notify(self, session, decision):
         if session.state is None:

@@ -294,7 +294,7 @@ async def test_an_engaged_contact_is_skipped_when_it_expires():
     ],
 )
 @in_virtual_time
-async def test_the_relation_tells_where_the_message_ended(state, answer, relation):
+async def test_the_relation_shows_where_the_message_went(state, answer, relation):
     """A message may end in another conversation than the one it was sent into."""
     engine = EngineFixture(lambda request: state if request.step is CHECK else answer)
     row = await engine.until_final()

@@ -91,7 +91,7 @@ async def test_a_403_with_its_scopes_is_probed_at_once_then_by_one_contact_per_i
 
 @in_virtual_time
 async def test_a_contact_that_is_refused_while_another_passes_is_parked():
-    """Both before and after the other passed it is asked; nobody else is touched."""
+    """It is refused before and after the other passes; no other contact is affected."""
     refusing = "conversation-2"
     engine = EngineFixture(
         lambda request: (
@@ -163,7 +163,7 @@ async def test_an_answer_of_any_kind_shows_that_the_platform_is_there():
 
 
 @in_virtual_time
-async def test_whoever_queues_for_a_permit_when_the_run_halts_comes_out_of_the_queue():
+async def test_a_contact_that_queues_for_a_permit_leaves_the_queue_when_the_run_halts():
     """And makes no request until the run resumes."""
     engine = EngineFixture()
     engine.pacer.shut = True
@@ -345,7 +345,7 @@ async def test_a_probe_that_was_promised_is_withdrawn_when_the_reason_changes():
 
 @in_virtual_time
 async def test_a_probe_that_is_cancelled_gives_way_to_the_next():
-    """Nobody keeps the turn who makes no request any more."""
+    """A contact that makes no more requests is no longer the probe."""
     engine = World(None).engine
     engine.platform.latency = 100.0
     async with engine.working():
@@ -362,7 +362,7 @@ async def test_a_probe_that_is_cancelled_gives_way_to_the_next():
 
 
 @in_virtual_time
-async def test_only_a_send_proves_that_sends_are_let_in_again():
+async def test_only_a_send_proves_that_sends_are_permitted_again():
     """A state check that passes does not end the halt; its own send does."""
     engine = EngineFixture()
     async with engine.working():
@@ -417,7 +417,7 @@ async def test_a_check_with_a_permit_got_just_before_a_halt_is_not_made():
 
 
 @in_virtual_time
-async def test_whoever_waits_while_a_question_is_open_goes_on_once_it_is_answered():
+async def test_a_contact_that_waits_for_an_examination_goes_on_once_it_is_over():
     """A 409 closes the way until it is known that no scope is missing; then all go on."""
     answers = {"conversation-1": iter([refused(409)])}
     engine = EngineFixture(
@@ -447,7 +447,7 @@ async def test_whoever_waits_while_a_question_is_open_goes_on_once_it_is_answere
 
 @pytest.mark.parametrize("step", [CHECK, LINK])
 @in_virtual_time
-async def test_who_waits_for_a_token_when_the_run_halts_makes_no_request(step):
+async def test_a_contact_that_waits_for_a_token_makes_no_request_after_a_halt(step):
     """The permit was given before the halt; a new permit is acquired once the token is there."""
     world = World(refused(403), missing=("write",))
     engine, platform = world.engine, world.engine.platform

@@ -77,7 +77,7 @@ async def test_a_second_contact_of_a_person_is_skipped_without_a_request():
 
 
 @in_virtual_time
-async def test_a_second_contact_is_skipped_once_the_platform_tells_the_person():
+async def test_a_second_contact_is_skipped_once_the_platform_names_the_person():
     """The rows name nobody; the state check does, and no send follows it."""
     engine = engine_with(same_person, one_per_person=True)
     await engine.deliver(contact(1))
@@ -232,7 +232,7 @@ async def test_no_request_is_made_for_a_suppressed_contact(name):
 
 @pytest.mark.parametrize("name", ["somebody", GUEST.value])
 @in_virtual_time
-async def test_who_turns_out_to_be_on_the_list_is_not_written_to(name):
+async def test_a_person_whom_the_state_check_finds_on_the_list_gets_no_message(name):
     """The state check's identifiers are looked up, too, before the send."""
     named = state_answer(identity="somebody")
     engine = engine_with(
@@ -246,14 +246,19 @@ async def test_who_turns_out_to_be_on_the_list_is_not_written_to(name):
 # failures
 
 
-@in_virtual_time
-async def test_too_many_failures_stop_the_run():
-    """The run drains, says so by its ending, and leaves the others ready."""
+def engine_whose_sends_are_refused():
     engine = engine_with(
         lambda request: refused(422) if request.step is OPEN else ENDED,
         failure_rate=FailureRate(0.2, 10),
         on_too_many=lambda: engine.stream.stop(failed=True),
     )
+    return engine
+
+
+@in_virtual_time
+async def test_too_many_failures_stop_the_run():
+    """The run drains, says so by its ending, and leaves the others ready."""
+    engine = engine_whose_sends_are_refused()
     pipeline = engine.pipeline(contacts(100), workers=1)
     assert await pipeline.run() is RunOutcome.FAILED
     assert 3 <= engine.ledger.count(Status.REJECTED) <= 4
@@ -263,11 +268,7 @@ async def test_too_many_failures_stop_the_run():
 @in_virtual_time
 async def test_the_last_contacts_of_a_run_count_as_well():
     """A share that is exceeded when nothing is left to do is reported, too."""
-    engine = engine_with(
-        lambda request: refused(422) if request.step is OPEN else ENDED,
-        failure_rate=FailureRate(0.2, 10),
-        on_too_many=lambda: engine.stream.stop(failed=True),
-    )
+    engine = engine_whose_sends_are_refused()
     pipeline = engine.pipeline(contacts(3), workers=3)
     assert await pipeline.run() is RunOutcome.FAILED
 

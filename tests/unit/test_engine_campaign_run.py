@@ -31,7 +31,7 @@ async def test_a_fair_share_of_the_workers(share, of_four):
 
 
 @in_virtual_time
-async def test_who_has_nothing_leaves_everything_to_the_other():
+async def test_a_campaign_without_contacts_leaves_all_workers_to_the_other():
     """A small campaign does not slow a large one down, nor does one that waits for rows."""
     run = CampaignsFixture().add("a", people("a", 300))
     run.add("b", people("b-early", 4), people("b-late", 4), seconds=2.0)
@@ -68,7 +68,7 @@ async def test_a_higher_campaign_comes_between_as_soon_as_it_has_something():
 
 @in_virtual_time
 async def test_a_paused_campaign_takes_nothing_new_and_goes_on_when_resumed():
-    """What a worker holds is finished, what lay ready is due again; the other goes on alone."""
+    """Contacts in flight are finished, ready ones are due again; the other campaign goes on."""
     run = CampaignsFixture().add("a", people("a", 200)).add("b", people("b", 200))
     running = asyncio.create_task(run.pipeline(workers=4).run())
     await until(lambda: run.opened("a") >= 20)

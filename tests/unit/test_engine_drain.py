@@ -101,7 +101,7 @@ async def test_those_in_the_queue_leave_when_a_hold_comes_in_the_drain():
 
 
 @in_virtual_time
-async def test_a_drain_frees_everybody_who_waits_for_a_halt_to_end():
+async def test_a_drain_releases_the_contacts_that_wait_for_the_end_of_a_halt():
     """Checks and sends alike."""
     engine = EngineFixture()
     async with engine.working(*contacts(3)) as tasks:
@@ -115,7 +115,7 @@ async def test_a_drain_frees_everybody_who_waits_for_a_halt_to_end():
 
 @pytest.mark.parametrize("status", [403, 409])
 @in_virtual_time
-async def test_a_halt_in_the_middle_of_a_drain_frees_those_who_were_suspended(status):
+async def test_a_halt_in_the_middle_of_a_drain_releases_suspended_contacts(status):
     """While the question is open whether a scope is missing they wait; its answer lets them go."""
     engine = EngineFixture(lambda request: refused(status) if request.step is LINK else GOOD[CHECK])
     requested = asyncio.Event()

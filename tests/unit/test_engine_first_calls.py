@@ -60,6 +60,18 @@ def half_and_half(number, **more):
     return world
 
 
+def open_all_after(world, messages):
+    """Let all ended sessions be open after so many messages."""
+    real = world.answer
+
+    def answer(request):
+        if len(world.effects) == messages:
+            world.turn(State.ENDED, State.OPEN)
+        return real(request)
+
+    world.answer = answer
+
+
 def steps(engine, key=None):
     about = None if key is None else f"conversation-{key}"
     return [r.step for r in engine.platform.requests if about in (None, r.conversation_id)]
@@ -113,14 +125,7 @@ async def test_a_change_of_all_sessions_in_mid_run(workers):
     world = SessionWorld()
     for _ in range(500):
         world.add(State.ENDED)
-    real = world.answer
-
-    def answer(request):
-        if len(world.effects) == 200:
-            world.turn(State.ENDED, State.OPEN)
-        return real(request)
-
-    world.answer = answer
+    open_all_after(world, 200)
     engine = await delivered(world, workers=workers)
     assert 0 < world.refused[LINK] < 100
     assert engine.ledger.count(Status.OPENED) == 200
@@ -136,14 +141,7 @@ async def test_what_waits_for_a_permit_is_reconsidered():
     world = SessionWorld()
     for _ in range(200):
         world.add(State.ENDED)
-    real = world.answer
-
-    def answer(request):
-        if len(world.effects) == 100:
-            world.turn(State.ENDED, State.OPEN)
-        return real(request)
-
-    world.answer = answer
+    open_all_after(world, 100)
     pacer = QuotaPacer(600, 60.0, VirtualClock())
     await delivered(world, workers=64, pacer=pacer)
     assert 0 < world.refused[LINK] <= 16
@@ -152,15 +150,7 @@ async def test_what_waits_for_a_permit_is_reconsidered():
 @in_virtual_time
 async def test_states_that_are_read_together_are_observed_too():
     """Contacts that are not sent to first go into the batch."""
-
-    def answer(request):
-        if request.step is not Step.CHECK_MANY:
-            return real(request)
-        read = [world.sessions[id_].seen_by_check() for id_ in request.conversation_id]
-        return Answer(200, from_platform=True, conversations=tuple(read))
-
     world = half_and_half(100)
-    real, world.answer = world.answer, answer
     pacer = QuotaPacer(1200, 60.0, VirtualClock())
     engine = await delivered(world, workers=40, states_per_call=20, pacer=pacer)
     assert steps(engine).count(Step.CHECK_MANY) > 5
@@ -348,15 +338,6 @@ async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
     engine = engine_of(world, policy=ROW, states_per_call=10)
     for _ in range(40):
         await engine.deliver(world.add(State.OPEN))
-    real = world.answer
-
-    def answer(request):
-        if request.step is not Step.CHECK_MANY:
-            return real(request)
-        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
-        return Answer(200, from_platform=True, conversations=tuple(read))
-
-    engine.platform.answer = answer
     engine.platform.requests.clear()
     rows = [world.add(State.CLOSED) for _ in range(3)]
     async with engine.working(*rows) as tasks:
@@ -374,18 +355,8 @@ async def test_a_record_may_show_that_the_link_after_the_refusal_is_too_early():
 @in_virtual_time
 async def test_no_record_is_enough_for_an_open_to_the_rows_address_once_one_differs():
     """The record has no address: the state that is read instead has the platform's."""
-    world = SessionWorld()
+    world = SessionWorld(bare_records=True)
     engine = engine_of(world, states_per_call=10)
-    real = world.answer
-
-    def answer(request):
-        if request.step is not Step.CHECK_MANY:
-            return real(request)
-        read = (world.sessions[id_].seen_by_check() for id_ in request.conversation_id)
-        records = (replace(state, target=None, address=None) for state in read)
-        return Answer(200, from_platform=True, conversations=tuple(records))
-
-    engine.platform.answer = answer
     await engine.deliver(world.add(State.ENDED, row_address="a-moved"))
     assert engine.events.of_type(AddressesDiffer)
     rows = [world.add(State.ENDED, row_address="a-moved") for _ in range(5)]
@@ -627,7 +598,7 @@ async def test_a_drain_lets_those_go_that_wait_for_an_answer():
 
 
 @in_virtual_time
-async def test_the_probe_of_a_halt_does_not_wait_for_the_answers_of_those_who_wait_for_it():
+async def test_the_probe_of_a_halt_does_not_wait_for_answers_of_contacts_that_wait_for_it():
     """During the halt all that was learnt is forgotten, so its send is judged again."""
     world = SessionWorld()
     engine = engine_of(world)

@@ -139,7 +139,7 @@ async def test_a_source_that_cannot_be_read_comes_out_as_itself_after_a_drain():
 
 @in_virtual_time
 async def test_a_bug_in_a_delivery_stops_the_run_loudly():
-    """It comes out as what it is, and nobody else goes on."""
+    """The run ends with that exception; no other contact goes on."""
     engine = EngineFixture(
         lambda request: ZeroDivisionError("a bug") if request.step is LINK else GOOD[CHECK]
     )
@@ -291,7 +291,7 @@ async def test_a_contact_that_was_skipped_or_rejected_makes_room_for_the_next():
 
 
 def test_the_loop_of_these_tests_finds_a_lost_wake_up_and_a_busy_loop():
-    """The tests above rest on it."""
+    """The tests above rely on this loop."""
 
     async def spin():
         for _ in range(10**9):

@@ -305,7 +305,7 @@ async def test_gauges_of_the_clients_and_of_the_whole():
 
 
 @in_virtual_time
-async def test_somebody_who_stops_waiting_costs_no_permit_of_any_client():
+async def test_a_contact_that_stops_waiting_costs_no_permit_of_any_client():
     """A worker that is cut off while it waits in two queues leaves both."""
     engine = PoolFixture("one", "other", quotas={"one": 1, "other": 1})
     await engine.deliver()
@@ -317,7 +317,7 @@ async def test_somebody_who_stops_waiting_costs_no_permit_of_any_client():
 
 
 @in_virtual_time
-async def test_who_may_not_look_back_leaves_it_to_another_client():
+async def test_a_client_that_may_not_look_back_leaves_it_to_another_client():
     """One client lacks the permission to read analytics: no doubt waits for that one in vain."""
     engine = PoolFixture("one", "other")
     engine.platforms["one"].look_answer = refused(403)

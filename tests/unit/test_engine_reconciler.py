@@ -275,7 +275,7 @@ async def test_a_drain_does_not_wait_for_reconciliation():
     ids=str,
 )
 @in_virtual_time
-async def test_a_look_back_that_tells_nothing_is_made_again(answer):
+async def test_a_look_back_that_shows_nothing_is_made_again(answer):
     """Nothing is concluded from it; once it has an answer, the message is found."""
     world = World([1], [1])
     world.platform.look_answer = answer

@@ -24,7 +24,7 @@ def test_three_to_one():
     assert all(chosen[start : start + 4].count(1) == 1 for start in range(0, 400, 4))
 
 
-def test_who_has_nothing_leaves_it_to_the_others():
+def test_a_campaign_without_contacts_leaves_its_turn_to_the_others():
     """One campaign alone gets every contact, whatever its share."""
     assert choices(StrideScheduler([1, 1000]), [0], 50) == [0] * 50
 
@@ -40,7 +40,7 @@ def test_what_was_not_taken_is_not_kept():
 
 
 def test_a_short_absence_is_made_up_for():
-    """Who had nothing for a moment, while its next claims were on their way, loses nothing."""
+    """A campaign that waited a moment for its next claims keeps its share."""
     scheduler = StrideScheduler([1, 1])
     absent = choices(scheduler, [0], 10)
     assert Counter(absent + choices(scheduler, [0, 1], 90)) == {0: 50, 1: 50}

@@ -71,7 +71,7 @@ async def test_what_is_not_sent_is_explained_and_not_tried_again(answers, words,
 
 
 @in_virtual_time
-async def test_who_is_on_the_suppression_list_gets_no_test_message():
+async def test_a_person_on_the_suppression_list_gets_no_test_message():
     """By what the platform says of the conversation, too."""
     platform = ScriptedPlatform(in_turn((Step.CHECK, state_answer(identity="somebody"))))
     sender, _ = sender_of(platform, suppressed=lambda ids, _: "somebody" in ids)

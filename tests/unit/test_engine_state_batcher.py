@@ -1,4 +1,4 @@
-"""Many states in one request: what it saves, and everything that makes a contact go alone."""
+"""Many states in one request: what it saves, and what makes a state be read individually."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ def recorded(request, state=State.ENDED, **more):
 
 
 def engine_of(most, many=recorded, alone=GOOD, rules=None):
-    """A engine whose pace lets workers wait together."""
+    """An engine whose pace makes workers wait for the same batch."""
 
     def answer(request):
         if request.step is MANY:
@@ -68,7 +68,7 @@ async def delivered(engine, number, workers=20):
 @pytest.mark.parametrize(("most", "number"), [(5, 100), (20, 200)])
 @in_virtual_time
 async def test_contacts_cost_their_sends_and_a_share_of_a_read(most, number):
-    """Only the first, who finds nobody else there, is read alone."""
+    """Only the first contact, which no other waits with, is read individually."""
     engine = engine_of(most)
     requests = await delivered(engine, number)
     assert engine.ledger.count(Status.OPENED) == requests[LINK] == number
@@ -83,7 +83,7 @@ async def test_contacts_cost_their_sends_and_a_share_of_a_read(most, number):
 
 @in_virtual_time
 async def test_without_the_setting_states_are_read_individually():
-    """The usual: one check for each."""
+    """One check for each contact."""
     requests = await delivered(engine_of(1), 40)
     assert requests == {CHECK: 40, LINK: 40}
 
@@ -107,7 +107,7 @@ async def test_the_age_of_a_state_counts_from_the_answer():
 
 
 @in_virtual_time
-async def test_who_is_not_recorded_is_read_alone():
+async def test_a_session_without_a_record_is_read_individually():
     """A lag, or a conversation that is gone: only its own check can show."""
 
     def half(request):
@@ -139,8 +139,8 @@ async def test_who_is_not_recorded_is_read_alone():
     ids=str,
 )
 @in_virtual_time
-async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
-    """The states are read alone, for a while without another try; nobody is set aside."""
+async def test_a_batch_without_states_delays_no_contact(answer):
+    """The states are read individually; for a while no other batch is tried."""
     engine = engine_of(10, answer)
     requests = await delivered(engine, 100)
     assert requests[CHECK] == requests[LINK] == 100
@@ -151,8 +151,8 @@ async def test_what_tells_nothing_delivers_everybody_all_the_same(answer):
 
 
 @in_virtual_time
-async def test_after_the_rest_it_is_tried_again():
-    """A platform that was ill for a moment costs no more than that."""
+async def test_after_the_cooldown_a_batch_is_tried_again():
+    """A single failure costs one cooldown."""
     answers = [refused(500)]
     engine = engine_of(10, lambda request: answers.pop() if answers else recorded(request))
     requests = await delivered(engine, 1000)
@@ -164,7 +164,7 @@ async def test_after_the_rest_it_is_tried_again():
 
 @in_virtual_time
 async def test_a_refused_token_is_renewed_once():
-    """As after a check: those who waited go on alone, and the next group goes together again."""
+    """As after a check: the batch is read once more, and later batches follow."""
     engine = engine_of(
         10, lambda request: refused(401) if request.token == 1 else recorded(request)
     )
@@ -176,7 +176,7 @@ async def test_a_refused_token_is_renewed_once():
 
 @in_virtual_time
 async def test_an_expired_token_is_renewed_and_nobody_is_lost():
-    """The request was not made; who was to share it goes on."""
+    """The request was not made; the contacts that were to share it go on."""
     engine = engine_of(10)
     engine.platform.expired = True
     engine.platform.renewal = 2.0
@@ -187,7 +187,7 @@ async def test_an_expired_token_is_renewed_and_nobody_is_lost():
 @pytest.mark.parametrize("key", [None, "analytics.conversations.details"])
 @in_virtual_time
 async def test_over_quota_holds_as_for_a_check(key):
-    """All, or this endpoint alone, and then the states are read alone meanwhile."""
+    """All requests, or only batches: then the states are read individually meanwhile."""
     answers = [throttled(30.0, key)]
     engine = engine_of(10, lambda request: answers.pop() if answers else recorded(request))
     requests = await delivered(engine, 60)
@@ -215,8 +215,8 @@ async def test_a_missing_scope_halts_and_the_run_goes_on_once_it_is_there():
 
 
 @in_virtual_time
-async def test_a_drain_lets_everybody_go_who_waits_for_others():
-    """Nobody hangs: who was not read goes back to the ledger."""
+async def test_a_drain_releases_the_contacts_that_wait_for_a_batch():
+    """Contacts whose states were not read go back to the ledger."""
     engine = engine_of(5)
     stream = engine.pipeline(contacts(200), workers=20)
     run = asyncio.create_task(stream.run())
@@ -230,8 +230,8 @@ async def test_a_drain_lets_everybody_go_who_waits_for_others():
 
 @pytest.mark.parametrize("cancelled", range(6))
 @in_virtual_time
-async def test_who_is_cancelled_while_waiting_holds_nobody_up(cancelled):
-    """Whether it led the group or not."""
+async def test_a_waiting_contact_that_is_cancelled_delays_no_other(cancelled):
+    """Whether it led the batch or not."""
     engine = engine_of(3)
     async with engine.working(*contacts(6)) as tasks:
         await asyncio.sleep(0.02)
@@ -249,7 +249,9 @@ async def test_who_is_cancelled_while_waiting_holds_nobody_up(cancelled):
     ],
 )
 @in_virtual_time
-async def test_a_send_that_was_misled_costs_a_conflict_and_a_check(state, step, status, after):
+async def test_a_send_that_rests_on_an_old_record_costs_a_conflict_and_a_check(
+    state, step, status, after
+):
     """The record is old: the platform refuses, and the ordinary check decides."""
     alone = {**GOOD, CHECK: after, step: refused(status)}
     engine = engine_of(20, lambda request: recorded(request, state), alone)
@@ -272,7 +274,7 @@ async def test_a_send_that_was_misled_costs_a_conflict_and_a_check(state, step, 
 )
 @in_virtual_time
 async def test_nobody_is_barged_in_on_by_an_old_record(policy, engaged, reads, notified):
-    """Where nobody but the customer may be there, who is there now is read before the send."""
+    """With customer-only, a state check shows who is connected before the send."""
     rules = DecisionPolicy(barge_in=policy, engaged_seconds=1000, retry=POLICY)
     alone = {**GOOD, CHECK: OPEN if notified else ENGAGED}
     engine = engine_of(10, lambda r: recorded(r, State.OPEN, engaged=engaged), alone, rules)
@@ -315,7 +317,7 @@ async def test_nothing_is_final_by_an_old_record_alone():
 
 @in_virtual_time
 async def test_a_halt_in_the_middle_ends_and_everybody_is_delivered():
-    """A platform that is down for a while: who waits for others waits for its end with them."""
+    """The platform is down for a while: contacts that wait for a batch wait for its end."""
 
     def answer(request):
         if 3.0 < asyncio.get_running_loop().time() < 40.0:
@@ -330,8 +332,8 @@ async def test_a_halt_in_the_middle_ends_and_everybody_is_delivered():
 
 
 @in_virtual_time
-async def test_of_several_clients_one_without_analytics_halts_alone():
-    """Groups go on through the other."""
+async def test_of_several_clients_only_the_one_without_analytics_halts():
+    """Batches go on through the other."""
 
     def answer(request, missing):
         if request.step is not MANY:

@@ -257,7 +257,7 @@ async def test_an_unlinked_open_that_is_refused_for_ever_is_a_loop():
 
 
 @in_virtual_time
-async def test_the_address_that_a_closed_session_tells_is_used():
+async def test_the_address_in_the_refusal_of_a_closed_session_is_used():
     """Where neither the check nor the row knows whom to write to."""
     unknown = state_answer(State.OPEN, target=None)
     engine = EngineFixture(in_turn((CHECK, unknown), (NOTIFY, CLOSED_400), (LINK, OPENED)))

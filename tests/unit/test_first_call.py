@@ -165,16 +165,6 @@ def test_what_is_possible_and_not_permitted_yet_is_checked():
     assert learner.choose("row", LINKS, LINKS).step is LINK
 
 
-def test_an_excluded_send_is_not_made_again():
-    learner = FirstCallLearner()
-    played([("row", LINKS)] * 50, learner=learner)
-    call = learner.choose("row", LINKS, LINKS)
-    assert call.still_pays
-    learner.exclude(LINK)
-    assert not call.still_pays
-    assert learner.choose("row", LINKS, LINKS).step is CHECK
-
-
 def test_sends_without_an_answer_are_bounded():
     learner = FirstCallLearner()
     played([("row", LINKS)] * 200, learner=learner)

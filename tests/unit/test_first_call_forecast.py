@@ -70,7 +70,7 @@ def test_a_change_costs_refusals():
 def test_addresses_are_proved_by_rows_whose_states_were_read(pairs, permitted):
     proof = AddressProof()
     first = [
-        proof.compare(contact(1, address=row), conversation(1, State.ENDED, platform))
+        proof.compare(row, platform)
         for row, platform in [*pairs, ("a", "c"), ("a", "c")][: len(pairs)]
     ]
     assert proof.permitted(BOTH) == permitted

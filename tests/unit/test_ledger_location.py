@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.ledgers import file_system, schema
-from dispatcher.ledgers import ledger as ledger_module
+from dispatcher.ledgers import file_system, schema, state_recorder
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.location import LedgerLocation, difference, find_location
 from dispatcher.ledgers.maintenance.backup import back_up
@@ -119,25 +118,36 @@ async def test_an_older_state_in_the_place_of_a_newer_one_is_refused(tmp_path):
     assert await open_once(path) is None
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
-async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
-    tmp_path, monkeypatch, is_killed
-):
-    """The lock file knows of the end of a run, and of what was written in between."""
-    monkeypatch.setattr(ledger_module, "ADVANCE_SECONDS", 0.01)
-    path, kept = tmp_path / "ledger.db", tmp_path / "kept"
+async def written_since_a_copy(path, kept):
+    """Return an open ledger that has changed since it was copied to ``kept``."""
     await open_once(path)
     ledger = await SqliteLedger.open(path, "c")
     with closing(sqlite3.connect(path)) as reader, closing(sqlite3.connect(kept)) as copy:
         reader.backup(copy)
     await ledger.pause(1.0)
-    if is_killed:
-        await asyncio.sleep(0.1)
-        monkeypatch.setattr(ledger, "_advance", _nothing)
-    await ledger.close()
-    for rest in tmp_path.glob("ledger.db-*"):
+    return ledger
+
+
+def put_in_place(kept, path):
+    """Put a copy in the place of a ledger that is closed."""
+    for rest in path.parent.glob(f"{path.name}-*"):
         rest.unlink()
     shutil.copyfile(kept, path)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
+    tmp_path, monkeypatch, is_killed
+):
+    """The lock file knows of the end of a run, and of what was written in between."""
+    monkeypatch.setattr(state_recorder, "ADVANCE_SECONDS", 0.01)
+    path, kept = tmp_path / "ledger.db", tmp_path / "kept"
+    ledger = await written_since_a_copy(path, kept)
+    if is_killed:
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(ledger._recorder, "record", _nothing)
+    await ledger.close()
+    put_in_place(kept, path)
     with pytest.raises(CopiedLedgerError, match="older state"):
         await open_once(path)
 
@@ -145,18 +155,12 @@ async def test_a_state_of_the_same_run_in_the_place_of_a_later_one_is_refused(
 async def test_the_end_of_a_run_records_what_a_cancelled_task_has_counted(tmp_path):
     """A run that ends while a later state is counted leaves its number in the lock file."""
     path, kept = tmp_path / "ledger.db", tmp_path / "kept"
-    await open_once(path)
-    ledger = await SqliteLedger.open(path, "c")
-    with closing(sqlite3.connect(path)) as reader, closing(sqlite3.connect(kept)) as copy:
-        reader.backup(copy)
-    await ledger.pause(1.0)
-    counting = asyncio.ensure_future(ledger._advance())
+    ledger = await written_since_a_copy(path, kept)
+    counting = asyncio.ensure_future(ledger._recorder.record())
     await asyncio.sleep(0)
     counting.cancel()
     await ledger.close()
-    for rest in tmp_path.glob("ledger.db-*"):
-        rest.unlink()
-    shutil.copyfile(kept, path)
+    put_in_place(kept, path)
     with pytest.raises(CopiedLedgerError, match="older state"):
         await open_once(path)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from dispatcher.settings import SettingsError, load
+from tests.support.least_settings import NEEDED
 
 CLIENT = {"DISPATCHER_CLIENT_ID": "the-id-7F", "DISPATCHER_CLIENT_SECRET": "the-secret-9Q"}
-NEEDED = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://api.example.com"}
 VAULT = ("source=vault", "vault_address=https://vault.example.com", "vault_path=a/b")
 APPROLE = (*VAULT, "vault_auth=approle", "vault_role_id=r-1")
 KUBERNETES = (*VAULT, "vault_auth=kubernetes", "vault_role=shop")

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.settings import SettingsError, SettingsProblem, load
-
-SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
-NEEDED = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://api.example.com"}
+from tests.support.least_settings import NEEDED, SECRETS
 
 
 def mistakes(

@@ -18,14 +18,8 @@ from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, RetryReason, Status
 from dispatcher.ports import Limits
-from dispatcher.settings import RulesSettings, SettingsError, load, warnings
-
-SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
-NEEDED = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://api.example.com"}
-
-
-def settings(*sets):
-    return load(None, env=SECRETS, sets=sets, flags=NEEDED)
+from dispatcher.settings import RulesSettings, SettingsError, warnings
+from tests.support.least_settings import SECRETS, only_mistake, settings
 
 
 @pytest.mark.parametrize(
@@ -48,9 +42,7 @@ def settings(*sets):
 )
 def test_wrong_rules_say_what_is_right(text, words):
     """Each names its key and what it takes."""
-    with pytest.raises(SettingsError) as caught:
-        settings(text)
-    (mistake,) = caught.value.mistakes
+    mistake = only_mistake(text)
     assert mistake.key == text.partition("=")[0]
     assert words in str(mistake)
 

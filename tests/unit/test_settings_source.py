@@ -3,14 +3,7 @@
 import pytest
 
 from dispatcher.app.wiring import make_layout, make_row_rules
-from dispatcher.settings import SettingsError, load
-
-SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
-NEEDED = {"campaign": "c1", "source.path": "-", "platform.base_url": "https://api.example.com"}
-
-
-def settings(*sets):
-    return load(None, env=SECRETS, sets=sets, flags=NEEDED)
+from tests.support.least_settings import only_mistake, settings
 
 
 @pytest.mark.parametrize(
@@ -26,10 +19,7 @@ def settings(*sets):
 )
 def test_wrong_names_of_columns(sets, words):
     """Each is one mistake."""
-    with pytest.raises(SettingsError) as caught:
-        settings(*sets)
-    (mistake,) = caught.value.mistakes
-    assert words in str(mistake)
+    assert words in str(only_mistake(*sets))
 
 
 def test_what_the_source_gets():

@@ -8,7 +8,8 @@ from dispatcher.domain.sms import GSM_7_BIT, UCS_2, alphabet_of, foreign_charact
 from dispatcher.platforms.genesys.requests import text_problem
 from dispatcher.settings.sms_text import alphabet_warning, too_many_parts
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder
+from dispatcher.sources.rows.row_errors import InvalidRowError
 
 
 @pytest.mark.parametrize(

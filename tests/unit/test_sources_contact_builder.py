@@ -6,7 +6,8 @@ import pytest
 
 from dispatcher.domain.contact import TEXT_LIMIT, Contact
 from dispatcher.sources.options import Layout, RowRules, Timing
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder
+from dispatcher.sources.rows.row_errors import InvalidRowError
 
 
 def contact(row, **rules):

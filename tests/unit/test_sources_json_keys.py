@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.rows.contact_builder import InvalidRowError
 from dispatcher.sources.rows.jsonl_rows import _row
+from dispatcher.sources.rows.row_errors import InvalidRowError
 
 RULES = RowRules(text="Hello {name}", columns={"external_contact_id": "person"})
 

@@ -4,7 +4,8 @@ import pytest
 
 from dispatcher.domain.status import Irregularity
 from dispatcher.sources.options import NULL_VALUES, RowRules
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError
+from dispatcher.sources.rows.contact_builder import ContactBuilder
+from dispatcher.sources.rows.row_errors import InvalidRowError
 
 UUID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 ROW = {

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from dispatcher.domain.status import Step
-from dispatcher.ports import Pacer, Platform, Reply, TokenExpiredError
+from dispatcher.ports import Pacer, Platform, Reply, TokenExpiredError, complete_request
 
 
 async def request_with_permit(
@@ -22,13 +22,6 @@ async def request_with_permit(
         if permit is None:
             continue
         try:
-            reply = await call()
+            return await complete_request(permit, call)
         except TokenExpiredError as expired:
-            permit.release()
             await platform.renew(expired.number)
-            continue
-        except BaseException:
-            permit.complete(None)
-            raise
-        permit.complete(reply.reading)
-        return reply

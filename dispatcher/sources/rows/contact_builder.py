@@ -19,46 +19,12 @@ from dispatcher.sources.rows.ordinary_ids import (
     ordinary_number,
     starts_of,
 )
-from dispatcher.sources.rows.template import Template
+from dispatcher.sources.rows.rendering import rendered
+from dispatcher.sources.rows.row_errors import HeaderRowError, InvalidRowError
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|[^{}]*)?\}")
 _MOST_RESOLVED = 1000
 """Sets of names of which the resolved ones are kept: objects may have any names."""
-
-
-class InvalidRowError(Exception):
-    """A row that cannot become a contact.
-
-    ``reason`` is a stable word, ``detail`` a sentence with the column's name but without any
-    value of the row.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
-
-
-def decode(cells: bytes) -> str:
-    """Return bytes of a row as text.
-
-    Raises:
-        InvalidRowError: they are not UTF-8 or have a NUL byte.
-
-    """
-    if b"\0" in cells:
-        raise InvalidRowError("encoding", "a NUL byte")
-    try:
-        return cells.decode()
-    except UnicodeDecodeError:
-        raise InvalidRowError("encoding", "not UTF-8") from None
-
-
-class HeaderRowError(InvalidRowError):
-    """A row that has the name of a column as its conversation id, as a header has."""
-
-    def __init__(self) -> None:
-        super().__init__("columns", "the conversation id is the name of a column; correct the row")
 
 
 class ContactBuilder:
@@ -191,7 +157,7 @@ class ContactBuilder:
             address
             if address is None or self._is_ordinary_number(address)
             else self._address(address),
-            subject or _rendered(self._subject, row, nulls),
+            subject or rendered(self._subject, row, nulls),
             None if not_before is None else self._date(not_before, columns["not_before"]),
             None if expires_at is None else self._date(expires_at, columns["expires_at"]),
             self._attributes(row),
@@ -290,7 +256,7 @@ class ContactBuilder:
             text = self._own(text)
             if text is not None and "{" in text:
                 self._check_not_template(text, row)
-        text = text or _rendered(self._text, row, nulls)
+        text = text or rendered(self._text, row, nulls)
         if text is None or not text or text.isspace():
             raise InvalidRowError("no_text", "neither the row nor the template has a text")
         if len(text) > self._limit:
@@ -336,22 +302,3 @@ def _check_signs(value: str, column: str) -> None:
     """
     if not any(map(str.isalnum, value)):
         raise InvalidRowError("bad_id", f"column {column!r} has neither a letter nor a digit")
-
-
-def _rendered(
-    template: Template | None, row: Mapping[str, str], nulls: Collection[str]
-) -> str | None:
-    if template is None:
-        return None
-    try:
-        return template.render(row)
-    except KeyError as error:
-        name = error.args[0]
-        if name in nulls:
-            raise InvalidRowError(
-                "null_marker",
-                f"the template needs column {name!r}, which has a null marker",
-            ) from None
-        raise InvalidRowError(
-            "missing_placeholder", f"the template needs column {name!r}"
-        ) from None

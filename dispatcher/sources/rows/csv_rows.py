@@ -6,15 +6,11 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
 from dispatcher.sources.options import normal_name
 from dispatcher.sources.rows.columns_error import ColumnsError
-from dispatcher.sources.rows.contact_builder import (
-    ContactBuilder,
-    HeaderRowError,
-    InvalidRowError,
-    decode,
-)
+from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.csv_fields import FieldScanner, Scan
 from dispatcher.sources.rows.csv_header import CsvHeader, same_names
 from dispatcher.sources.rows.line_reader import BOM, LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+from dispatcher.sources.rows.row_errors import HeaderRowError, InvalidRowError, decode
 
 _BOM_START = BOM[0]
 _CUT = "a line break in a cell without quotes may have cut the row"

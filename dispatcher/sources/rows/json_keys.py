@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
-from dispatcher.sources.rows.contact_builder import InvalidRowError
+from dispatcher.sources.rows.row_errors import InvalidRowError
 
 IsUsed = Callable[[str], bool]
 """Returns True if the settings use the column of this name."""

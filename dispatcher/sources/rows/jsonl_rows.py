@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import orjson
 
 from dispatcher.domain.contact import Contact, RejectedRow
-from dispatcher.sources.rows.contact_builder import ContactBuilder, InvalidRowError, decode
+from dispatcher.sources.rows.contact_builder import ContactBuilder
 from dispatcher.sources.rows.json_document import JsonDocument
 from dispatcher.sources.rows.json_keys import IsUsed, check_keys
 from dispatcher.sources.rows.line_reader import LINE_LIMIT, RAW_LIMIT, LineReader, LongLine
+from dispatcher.sources.rows.row_errors import InvalidRowError, decode
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _LINE_ENDS = re.compile(rb"[\r\n]")
