@@ -22,6 +22,7 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.telemetry.condition.halts import HaltTimes
+from dispatcher.telemetry.condition.look_backs import LookBackStreak
 from dispatcher.telemetry.condition.outages import BadStreak
 from dispatcher.telemetry.condition.windows import RollingSums
 from dispatcher.telemetry.fanout import HandlerSink
@@ -52,6 +53,7 @@ class PlatformTracker(HandlerSink):
         self._halts = HaltTimes(monotonic)
         self._any = BadStreak(monotonic)
         self._sends = BadStreak(monotonic, sends_only=True)
+        self._look_back = LookBackStreak(monotonic)
         self._good: list[float] = []
         self._take_good = self._good.append
         self._after_bad = False
@@ -95,6 +97,7 @@ class PlatformTracker(HandlerSink):
             tokens=self._token_facts(),
             refusal=self._refusal,
             fault=self._fault,
+            look_back=self._look_back.describe(now),
         )
 
     def _answered(self, event: Answered) -> None:
@@ -111,6 +114,7 @@ class PlatformTracker(HandlerSink):
         """
         status, is_send = event.status, event.step.is_send
         if event.step in _ANALYTICS:
+            self._look_back.take(event)
             return
         if status == "401":
             self._unauthorized(event)
