@@ -46,7 +46,9 @@ BY_METRIC = {
     ("contacts.settled", "reason"): {*Reason},
 }
 NAME = re.compile(r"`(?:dispatcher\.)?([a-z_]+(?:\.[a-z_]+)*)(?:\{([^}`]*)\})?`")
-COMMAND = re.compile(r"^\$? *(dispatcher [^\n`#]*(?:\\\n[^\n`#]*)*)|`(dispatcher [^`]+)`", re.M)
+COMMAND = re.compile(
+    r"^\$? *(dispatcher [^\n`#]*(?:\\\n[^\n`#]*)*)|`(dispatcher [^`]+)`", re.MULTILINE
+)
 
 
 @cache

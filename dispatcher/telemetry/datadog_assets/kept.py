@@ -28,7 +28,7 @@ def with_kept_tags(
 
 def with_kept_fields(
     payload: Mapping[str, Any], present: Mapping[str, Any] | None
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Return the dashboard with what people have added to it, such as saved views."""
     found = present or {}
     return {**{name: found[name] for name in _DASHBOARD_FIELDS if found.get(name)}, **payload}
@@ -36,7 +36,7 @@ def with_kept_fields(
 
 def with_foreign_tags(
     payload: Mapping[str, Any], present: Mapping[str, Any] | None
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Return the monitor with tags that people have added, such as ``team:x``."""
     own = {tag.partition(":")[0] for tag in payload["tags"]}
     found = (present or {}).get("tags") or ()

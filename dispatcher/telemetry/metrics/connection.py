@@ -52,8 +52,11 @@ class AgentConnection(Protocol):
     """What `check` shows."""
     most_bytes: int
     """The size of a packet."""
-    is_cut: bool
-    """Whether the kernel has taken only a part of the last packet."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the kernel has taken only a part of the last packet."""
+        ...
 
     def open(self) -> None:
         """Connect, if there is no connection or another agent has taken the address."""
