@@ -221,7 +221,7 @@ def panel(snapshots: Mapping[str, Snapshot]) -> Group:
         table.add_row(f"client {name}", _client(client))
     table.add_row("failures", _counts(formatting.failures(snapshot), alarm=True))
     halts = [
-        Text(f"{words}, for {formatting.duration(time.time() - since)}", style="bold red")
+        Text(f"{words}, for {formatting.since(since, time.time())}", style="bold red")
         for words, since in zip(formatting.halts(snapshot), snapshot.halts.values(), strict=True)
     ]
     return Group(table, *halts)
@@ -231,7 +231,7 @@ def _client(client: ClientSnapshot) -> Text:
     text = Text(f"{client.requests:,}, {client.quota_used:.0%} of its quota")
     text.append(f", pace {client.pace:.1f}/s")
     for reason, since in client.halts.items():
-        words = f", HALTED: {reason}, for {formatting.duration(time.time() - since)}"
+        words = f", HALTED: {reason}, for {formatting.since(since, time.time())}"
         text.append(words, style="bold red")
     return text
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dispatcher.domain.condition import Cause, EvidenceValue, Finding
-from dispatcher.domain.condition_facts import Facts, QuotaPressure
+from dispatcher.domain.condition_facts import Facts, LookBackFault, QuotaPressure
 from dispatcher.domain.condition_platform import halt_finding
 from dispatcher.domain.status import HaltReason, RetryReason
 
@@ -101,7 +101,28 @@ def _doubts(facts: Facts) -> Iterator[Finding]:
     in_doubt = facts.count("in_doubt")
     if in_doubt >= LEAST_DOUBTS:
         words = f"{in_doubt} sends have no clear answer, and it is not proved yet what became of"
-        yield Finding(Cause.DOUBTS_PENDING, f"{words} them", {"in_doubt": in_doubt})
+        why, evidence = _look_back(facts.platform.look_back)
+        yield Finding(
+            Cause.DOUBTS_PENDING, f"{words} them{why}", {"in_doubt": in_doubt, **evidence}
+        )
+
+
+def _look_back(fault: LookBackFault | None) -> tuple[str, dict[str, EvidenceValue]]:
+    """Return why doubts are not resolved, in words and as evidence; empty if nothing fails."""
+    if fault is None:
+        return "", {}
+    words = (
+        f"; the endpoint {fault.endpoint}, which shows it, has failed {fault.answers} times in "
+        f"{fault.seconds:.0f} s, at last with {fault.status}"
+    )
+    evidence: dict[str, EvidenceValue] = {
+        "endpoint": fault.endpoint,
+        "status": fault.status,
+        "failed": fault.answers,
+    }
+    if fault.correlation_id:
+        evidence["correlation_id"] = fault.correlation_id
+    return words, evidence
 
 
 def _quota(facts: Facts) -> Iterator[Finding]:

@@ -107,6 +107,20 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True)
+class LookBackFault:
+    """The last look backs at an endpoint failed, ``answers`` of them for ``seconds``.
+
+    ``status`` is the last answer. Without a look back a send in doubt cannot be resolved.
+    """
+
+    endpoint: str
+    status: str
+    answers: int
+    seconds: float
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformFacts:
     """What is known of the platform and of the OAuth clients, which all campaigns share.
 
@@ -121,6 +135,7 @@ class PlatformFacts:
     throttles: tuple[Throttle, ...] = ()
     refusal: Refusal | None = None
     fault: Refusal | None = None
+    look_back: LookBackFault | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -401,7 +401,7 @@ TEXTS: Mapping[Cause, CauseText] = {
 
 def runbook_link(cause: Cause, url: str = "") -> str:
     """Return the address of a cause's section in the runbook, which is at ``url``."""
-    return f"{url or RUNBOOK}#condition-{cause}"
+    return f"{url.partition('#')[0] or RUNBOOK}#condition-{cause}"
 
 
 def headline(condition: Condition) -> str:

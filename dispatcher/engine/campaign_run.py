@@ -109,6 +109,7 @@ class CampaignRun:
         """Contacts that workers have finished so far."""
         self.paused_at: float | None = None
         """Since when it is paused (seconds since the epoch); None while it is not."""
+        self._paused_from = 0.0  # monotonic: a clock that is set makes no pause longer
         self._prefetch = PrefetchLimit(1, MAX_PREFETCH)
         self._size = 1
 
@@ -118,7 +119,7 @@ class CampaignRun:
         await self.intake.start()
         self.paused_at = await self.ledger.paused()
         if self.paused_at is not None:
-            self._emit_paused()
+            self._emit_paused(self.paused_at)
 
     async def recall_waits(self) -> None:
         """Learn why contacts wait that an earlier run has put off, if the ledger can be read."""
@@ -130,14 +131,14 @@ class CampaignRun:
         """Claim nothing from now on."""
         if self.paused_at is None:
             self.paused_at = self._clock.time()
-            self._emit_paused()
+            self._emit_paused(self.paused_at)
 
     def resume(self) -> None:
         """Claim what is due, and go on with the source."""
         since, self.paused_at = self.paused_at, None
         if since is not None:
             self.due_times.next_due = 0.0
-            seconds = max(0.0, self._clock.time() - since)
+            seconds = self._clock.monotonic() - self._paused_from
             self._events.emit(Resumed(HaltReason.PAUSED, seconds))
 
     def prefetch_room(self) -> int:
@@ -242,7 +243,9 @@ class CampaignRun:
             )
         )
 
-    def _emit_paused(self) -> None:
+    def _emit_paused(self, since: float) -> None:
+        before = max(0.0, self._clock.time() - since)
+        self._paused_from = self._clock.monotonic() - before
         self._events.emit(Halted(HaltReason.PAUSED, "paused by the operator"))
 
 

@@ -13,10 +13,16 @@ KEYS = {"DD_API_KEY": "an-api-key", "DD_APP_KEY": "an-app-key"}
 
 @dataclass
 class DatadogStandIn:
-    """``refusals`` are the (method, status, headers) of the next answers to that method."""
+    """``refusals`` are the (method, status, headers) of the next answers to that method.
+
+    ``texts`` are the (method, status, text) of the next answers that Datadog would not make;
+    without a text there is no answer. They begin after ``texts_after`` writes.
+    """
 
     known_metrics: set = field(default_factory=set)
     refusals: list = field(default_factory=list)
+    texts: list = field(default_factory=list)
+    texts_after: int = 0
     monitors: dict = field(default_factory=dict)
     dashboards: dict = field(default_factory=dict)
     pipelines: dict = field(default_factory=dict)
@@ -31,6 +37,12 @@ class DatadogStandIn:
             if method == request.method:
                 del self.refusals[index]
                 return web.json_response({"errors": ["not now"]}, status=status, headers=headers)
+        for index, (method, status, text) in enumerate(self.texts):
+            if method == request.method and len(self.writes) >= self.texts_after:
+                del self.texts[index]
+                if text is None:
+                    await asyncio.sleep(0.6)
+                return web.Response(text=text, status=status, content_type="text/html")
         keys = (request.headers.get("DD-API-KEY"), request.headers.get("DD-APPLICATION-KEY"))
         if keys != tuple(KEYS.values()):
             return web.json_response({"errors": ["Forbidden"]}, status=403)

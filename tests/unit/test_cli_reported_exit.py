@@ -3,8 +3,9 @@
 import click
 import pytest
 
+from dispatcher import app
 from dispatcher.cli.exit_codes import code_after, explain_errors
-from dispatcher.cli.reported_exit import describe
+from dispatcher.cli.reported_exit import ReportedCommand, describe, remember_words
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.settings import SettingsError, load
 
@@ -69,3 +70,29 @@ def test_of_a_bug_only_the_kind_is_named():
 
 def test_of_a_wrong_option_nothing_is_quoted():
     assert SECRET not in describe(click.UsageError(f"No such option: --{SECRET}"))
+
+
+@pytest.mark.parametrize("second", [KeyboardInterrupt(), LedgerFullError("the disk is full")])
+@pytest.mark.parametrize("first", [ExitCode.HALTED, ExitCode.FAILURES])
+def test_ends_that_come_together_are_reported_once_with_the_code_of_the_process(
+    first, second, monkeypatch
+):
+    """A halt ends the run, and a signal or an error comes while it ends: the later one is it."""
+    reported = []
+    monkeypatch.setattr(app, "report_exit", lambda code, *_: reported.append(code))
+
+    def run():
+        remember_words(f"halted: {first}")
+        try:
+            raise click.exceptions.Exit(first)
+        finally:
+            raise second
+
+    command = ReportedCommand("run", callback=run)
+    with (
+        pytest.raises(click.exceptions.Exit) as ended,
+        command.make_context("run", []) as ctx,
+        explain_errors(lambda: False),
+    ):
+        command.invoke(ctx)
+    assert reported == [code_after(second)] == [ended.value.exit_code]

@@ -552,3 +552,31 @@ def test_rolling_sums_are_the_sums_of_the_last_minute(pushes):
         for one in "ab":
             expected = sum(n for at, key, n in kept if key == one and now - at < 60.0)
             assert sums[one] == expected
+
+
+DOUBTS = {("in_doubt", "sent"): 12}
+
+
+def test_doubts_name_the_look_back_that_fails_and_its_last_status():
+    """Until one is answered; other analytics and conversations that do not exist say nothing."""
+    world = World()
+    world.gauges |= {"contacts": DOUBTS, "backlog": 12}
+    world.idle(60)
+    for status in ("503", "timeout", "502"):
+        world.answer(status, Step.LOOK_BACK)
+        world.answer("500", Step.CHECK_MANY)
+        world.idle(2)
+    found = world.judged[-1].condition
+    assert found.cause is Cause.DOUBTS_PENDING
+    assert found.primary.words.endswith(
+        "; the endpoint look_back, which shows it, has failed 3 times in 6 s, at last with 502"
+    )
+    evidence = {"in_doubt": 12, "endpoint": "look_back", "status": "502", "failed": 3}
+    assert found.primary.evidence == {**evidence, "correlation_id": "id-7"}
+    world.answer("404", Step.LOOK_BACK)
+    world.tick()
+    assert "look_back" not in world.judged[-1].condition.primary.words
+    world.answer("503", Step.LOOK_BACK)
+    world.answer("200", Step.LOOK_BACK)
+    world.tick()
+    assert world.judged[-1].condition.primary.evidence == {"in_doubt": 12}

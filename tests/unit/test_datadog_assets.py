@@ -313,6 +313,17 @@ def test_terraform_fills_all_variables():
         assert json.loads(fill_variables(path.read_text(), dict.fromkeys(NAMES, "x")))
 
 
+def test_terraform_fills_texts_escaped_into_the_json():
+    """A quote in the handles would end the text; the list of tags stays the operator's."""
+    main = (FOLDER / "terraform" / "main.tf").read_text()
+    filled = re.findall(r"^ {4}(notify|runbook_url|service) += (\S+)$", main, re.MULTILINE)
+    assert len(filled) == 4
+    for name, value in filled:
+        assert value == f"local.{name}_text"
+        assert f"{name}_text" in main.split("resource")[0]
+    assert "ignore_changes = [tags, exclude_tags_mode]" in main
+
+
 def test_the_files_in_config_are_the_installed_ones():
     config = Path(__file__).parents[2] / "config" / "datadog"
     assert config.resolve() == FOLDER.resolve()

@@ -141,7 +141,7 @@ def apply(  # noqa: PLR0913 - one parameter for each option
         if not (yes or _confirmed()):
             click.echo("Nothing was changed.")
             return ExitCode.DONE
-        return _report(apply_plans(planner, plans, say))
+        return _apply(planner, plans)
 
 
 def _refuse_mistakes(bundle: Bundle, runbook: Path | None) -> None:
@@ -187,8 +187,19 @@ def _confirmed() -> bool:
     return click.confirm("Apply this plan?")
 
 
-def _report(applied: Applied) -> int:
-    click.echo(f"{applied.created} created, {applied.updated} updated.")
+def _apply(planner: Planner, plans: Plans) -> int:
+    """Apply the plans, and say what was done, however it ends."""
+    applied = Applied()
+    try:
+        apply_plans(planner, plans, applied, say)
+    except DatadogApiError as error:
+        applied.failed.append(str(error))
+    finally:
+        done = applied.created + applied.updated
+        left = count_changes(plans) - done
+        rest = f", {left} of the plan not done" if left else ""
+        click.echo(f"{applied.created} created, {applied.updated} updated{rest}.")
     if applied.failed:
-        raise DatadogApiError(list_mistakes(applied.failed))
+        several = len(applied.failed) > 1
+        raise DatadogApiError(list_mistakes(applied.failed) if several else applied.failed[0])
     return ExitCode.DONE

@@ -23,6 +23,7 @@ from dispatcher.domain.events import (
 )
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.telemetry.condition.halts import HaltTimes
+from dispatcher.telemetry.condition.look_backs import LookBackStreak
 from dispatcher.telemetry.condition.outages import BadStreak
 from dispatcher.telemetry.condition.throttles import Throttles
 from dispatcher.telemetry.condition.windows import RollingSums
@@ -59,6 +60,7 @@ class PlatformTracker(HandlerSink):
         self._any = BadStreak(monotonic)
         self._sends = BadStreak(monotonic, sends_only=True)
         self._throttles = Throttles(monotonic)
+        self._look_back = LookBackStreak(monotonic)
         self._good: list[float] = []
         self._take_good = self._good.append
         self._after_bad = False
@@ -106,6 +108,7 @@ class PlatformTracker(HandlerSink):
             throttles=self._throttles.describe(now),
             refusal=self._refusal,
             fault=self._fault,
+            look_back=self._look_back.describe(now),
         )
 
     def _answered(self, event: Answered) -> None:
@@ -123,6 +126,7 @@ class PlatformTracker(HandlerSink):
         status = event.status
         self._heard = True
         if event.step in _ANALYTICS:
+            self._look_back.take(event)
             return
         if status == "401":
             self._unauthorized(event)

@@ -77,29 +77,31 @@ class DatadogApi:
         path: str,
         body: Any = None,
         query: Sequence[tuple[str, object]] = (),
+        shape: type = dict,
     ) -> Any:
-        """Make a request and return the JSON of its answer.
+        """Make a request and return the JSON of its answer: an object, or a list of objects.
 
         Raises:
-            DatadogApiError: Datadog refuses it, or does not answer.
+            DatadogApiError: Datadog refuses it, does not answer, or answers something else.
 
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._once(method, path, body, query)
+                answer = self._once(method, path, body, query)
             except self._refusal as error:
                 wait = _wait(error, method, attempt)
                 if wait is None or attempt == ATTEMPTS:
                     raise _refused(method, path, error) from None
             except self._other_answer:
-                raise DatadogApiError(
-                    f"{self._url} does not answer {method} {path} like Datadog's API: check "
-                    "DD_SITE and --api-url"
-                ) from None
+                raise self._unlike(method, path) from None
             except self._no_answer as error:
                 if method == "POST" or attempt == ATTEMPTS:
                     raise self._unanswered(error) from None
                 wait = float(attempt)
+            else:
+                if _has_shape(answer, shape):
+                    return answer
+                raise self._unlike(method, path)
             self._say(f"Datadog cannot answer {method} {path} now: next attempt in {wait:g} s")
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
@@ -135,12 +137,23 @@ class DatadogApi:
             check_type=False,
         )
 
+    def _unlike(self, method: str, path: str) -> DatadogApiError:
+        return DatadogApiError(
+            f"{self._url} does not answer {method} {path} like Datadog's API: check "
+            f"DD_SITE, --api-url and DD_PROXY_HTTPS, then {_LATER}"
+        )
+
     def _unanswered(self, error: Exception) -> DatadogApiError:
         cause = type(getattr(error, "reason", error)).__name__
         return DatadogApiError(
             f"{self._url} does not answer ({cause}): check DD_SITE, --api-url and "
             f"DD_PROXY_HTTPS, then {_LATER}"
         )
+
+
+def _has_shape(answer: Any, shape: type) -> bool:
+    items = answer if isinstance(answer, list) else [answer]
+    return isinstance(answer, shape) and all(isinstance(item, dict) for item in items)
 
 
 def _wait(error: Any, method: str, attempt: int) -> float | None:

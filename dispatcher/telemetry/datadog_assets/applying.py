@@ -22,8 +22,10 @@ class Applied:
     """For people: the asset, and what Datadog answered."""
 
 
-def apply_plans(planner: Planner, plans: Plans, say: Callable[[str], None]) -> Applied:
-    """Make the requests of all plans, in their order.
+def apply_plans(
+    planner: Planner, plans: Plans, applied: Applied, say: Callable[[str], None]
+) -> None:
+    """Make the requests of all plans, in their order; ``applied`` has what became of them so far.
 
     If the dashboard is new, the monitors are planned again, because they link it. An asset that
     Datadog refuses does not prevent the others.
@@ -32,7 +34,6 @@ def apply_plans(planner: Planner, plans: Plans, say: Callable[[str], None]) -> A
         DatadogApiError: the keys are refused, or Datadog does not answer.
 
     """
-    applied = Applied()
     new_link = None
     for kind, planned in plans.items():
         steps = planned
@@ -41,7 +42,6 @@ def apply_plans(planner: Planner, plans: Plans, say: Callable[[str], None]) -> A
         answer = _apply_steps(planner.api, steps, applied, say)
         if kind == "dashboard" and answer and not steps[0].present:
             new_link = planner.dashboard_url(answer)
-    return applied
 
 
 def _apply_steps(

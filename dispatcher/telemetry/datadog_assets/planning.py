@@ -6,6 +6,11 @@ from typing import Any
 
 from dispatcher.telemetry.datadog_assets.api import DatadogApi, DatadogApiError
 from dispatcher.telemetry.datadog_assets.bundle import Bundle
+from dispatcher.telemetry.datadog_assets.kept import (
+    with_foreign_tags,
+    with_kept_fields,
+    with_kept_tags,
+)
 from dispatcher.telemetry.datadog_assets.log_checks import pipeline_payload
 from dispatcher.telemetry.datadog_assets.metadata_checks import metadata_payload
 from dispatcher.telemetry.datadog_assets.plan import Action, AssetStep, compare
@@ -84,12 +89,13 @@ class Planner:
 
         """
         payload = render_dashboard(self.bundle.dashboard, self.choices)
-        listed = self.api.request("GET", DASHBOARDS).get("dashboards", [])
+        listed = self.api.request("GET", DASHBOARDS).get("dashboards") or []
         mark = dashboard_mark(self.choices)
         own = [item for item in listed if mark in (item.get("description") or "")]
         found = _single(own, "dashboard", payload["title"])
         present = self.api.request("GET", f"{DASHBOARDS}/{found['id']}") if found else None
         path = f"{DASHBOARDS}/{found['id']}" if found else ""
+        payload = with_kept_fields(payload, present)
         step = AssetStep("dashboard", payload["title"], Action.KEEP, payload=payload)
         return compare(step, present, create=DASHBOARDS, update=path)
 
@@ -112,6 +118,7 @@ class Planner:
             present = _single(own.get(name, []), "monitor", name)
             if present and {present.get("type"), payload.get("type")} <= _SAME_TYPES:
                 present = {**present, "type": payload["type"]}
+            payload = with_foreign_tags(payload, present)
             path = f"{MONITORS}/{present['id']}" if present else ""
             step = AssetStep("monitor", name, Action.KEEP, payload=payload)
             yield compare(step, present, create=MONITORS, update=path)
@@ -129,14 +136,14 @@ class Planner:
     def _listed_monitors(self) -> Iterator[Mapping[str, Any]]:
         for page in range(1000):
             query = [("monitor_tags", MANAGED), ("page", page), ("page_size", _PAGE)]
-            listed: list[Mapping[str, Any]] = self.api.request("GET", MONITORS, query=query)
+            listed: list[Mapping[str, Any]] = self.api.request("GET", MONITORS, None, query, list)
             yield from listed
             if len(listed) < _PAGE:
                 return
 
     def _pipeline_step(self) -> AssetStep:
         payload = {**pipeline_payload(self.bundle.pipeline), "tags": [MANAGED]}
-        listed = self.api.request("GET", PIPELINES)
+        listed = self.api.request("GET", PIPELINES, shape=list)
         own = [
             item
             for item in listed
@@ -149,6 +156,7 @@ class Planner:
                 f"made by this command: rename it, or give it the tag {MANAGED} if it may be "
                 "overwritten; or leave it out with --only"
             )
+        payload = with_foreign_tags(payload, present)
         path = f"{PIPELINES}/{present['id']}" if present else ""
         step = AssetStep("log pipeline", payload["name"], Action.KEEP, payload=payload)
         return compare(step, present, create=PIPELINES, update=path)
@@ -168,17 +176,9 @@ class Planner:
                 yield step
                 continue
             path = f"/api/v2/metrics/{name}/tags"
-            planned = compare(step, self.api.find(path), create=path, update=path, method="PATCH")
-            yield replace(planned, payload=_updatable(payload, planned.action))
-
-
-def _updatable(payload: Mapping[str, Any], action: Action) -> Mapping[str, Any]:
-    """Return the payload of a tag configuration; an update must not name the metric's type."""
-    if action is not Action.UPDATE:
-        return payload
-    data = payload["data"]
-    attributes = {key: value for key, value in data["attributes"].items() if key != "metric_type"}
-    return {"data": {**data, "attributes": attributes}}
+            present = self.api.find(path)
+            step = replace(step, payload=with_kept_tags(payload, present))
+            yield compare(step, present, create=path, update=path, method="PATCH")
 
 
 def _single(found: Sequence[Mapping[str, Any]], kind: str, name: str) -> Mapping[str, Any] | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dispatcher.telemetry.datadog_assets.links import link_dashboard
 from dispatcher.telemetry.datadog_assets.queries import add_filter
 from dispatcher.telemetry.datadog_assets.variables import fill_variables
 
@@ -48,7 +49,7 @@ class Choices:
         """Return the values of the variables."""
         return {
             "notify": self.notify,
-            "runbook_url": self.runbook_url,
+            "runbook_url": self.runbook_url.partition("#")[0],  # each link has its own section
             "dashboard_url": dashboard_url,
             "service": self.service or DEFAULT_SERVICE,
         }
@@ -58,9 +59,11 @@ def render_monitor(
     name: str, monitor: Mapping[str, Any], choices: Choices, dashboard_url: str
 ) -> dict[str, Any]:
     """Return the monitor for the API."""
-    payload: dict[str, Any] = fill_variables(
-        monitor["definition"], choices.variables(dashboard_url)
-    )
+    definition = {
+        **monitor["definition"],
+        "message": link_dashboard(monitor["definition"]["message"], dashboard_url),
+    }
+    payload: dict[str, Any] = fill_variables(definition, choices.variables(dashboard_url))
     for tag in choices.filters:
         payload["query"] = add_filter(payload["query"], tag)
     own = [MANAGED, f"{NAME_TAG}{name}", f"{SET_TAG}{choices.set_name}"]

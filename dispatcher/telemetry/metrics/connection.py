@@ -53,6 +53,11 @@ class AgentConnection(Protocol):
     most_bytes: int
     """The size of a packet."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the kernel has taken only a part of the last packet."""
+        ...
+
     def open(self) -> None:
         """Connect, if there is no connection or another agent has taken the address."""
         ...
@@ -64,7 +69,8 @@ class AgentConnection(Protocol):
     def check(self) -> bool:
         """Return whether the agent has read all packets, as far as the kernel knows.
 
-        It raises if a packet was refused.
+        What is left of the last packet is sent, if there is room. It raises if a packet was
+        refused.
         """
         ...
 
@@ -90,6 +96,7 @@ class UdpConnection:
         self._failure: OSError | None = None
         self.confirms: Confirms = "later"
         self.most_bytes = UDP_BYTES
+        self.is_cut = False  # datagrams are taken whole
 
     def open(self) -> None:
         """Connect; look the host up at most once a minute, or after an error."""
@@ -166,6 +173,11 @@ class UnixConnection:
         self.confirms: Confirms = "read"
         self.most_bytes = UNIX_BYTES
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether a stream has taken only a part of the last packet."""
+        return bool(self._rest)
+
     def open(self) -> None:
         """Connect; a socket file that was made again belongs to another agent."""
         if self._socket is None:
@@ -191,14 +203,16 @@ class UnixConnection:
             return  # the agent gets the rest when it reads again
 
     def check(self) -> bool:
-        """Return whether the agent has read everything."""
+        """Return whether the agent has read everything; send what is left of the last packet."""
         sock = _opened(self._socket)
+        if not self._push_rest(sock):
+            return False
         try:
             unread = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
         except OSError:  # not on Linux: what the kernel took counts as delivered
             unread = bytes(4)
         # Nothing is unread, too, when the agent has ended without reading it.
-        return not any(unread) and not self._rest and self._is_alive(sock)
+        return not any(unread) and self._is_alive(sock)
 
     def close(self) -> None:
         """Close it."""
@@ -206,6 +220,16 @@ class UnixConnection:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _push_rest(self, sock: socket.socket) -> bool:
+        """Send what there is room for, without a wait; return whether nothing is left."""
+        if self._rest:
+            sock.settimeout(0)
+            try:
+                self._send_rest(sock)
+            except TimeoutError:
+                return False
+        return True
 
     def _send_rest(self, sock: socket.socket) -> None:
         while self._rest:

@@ -67,9 +67,19 @@ class MetricDelivery:
         self.connected = True
         return [], None
 
-    def close(self) -> None:
-        """Close the connection."""
+    @property
+    def is_cut(self) -> bool:
+        """Whether the agent has only a part of the last packet."""
+        return self._connection.is_cut
+
+    def close(self) -> list[MetricBatch]:
+        """Close the connection; return what the agent has only a part of, which is worth nothing.
+
+        What the kernel has taken whole an agent that is frozen reads later.
+        """
+        cut = self._unconfirmed[-1:] if self._connection.is_cut else []
         self._connection.close()
+        return cut
 
     def _send(self, packet: Packet, seconds: float) -> None:
         try:

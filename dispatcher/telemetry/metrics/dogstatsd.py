@@ -9,7 +9,7 @@ import structlog
 
 from dispatcher.domain.events import MetricsDropped
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.connection import connect_to
+from dispatcher.telemetry.metrics.connection import FULL, connect_to
 from dispatcher.telemetry.metrics.delivery import MetricDelivery
 from dispatcher.telemetry.metrics.pending import Pending
 from dispatcher.telemetry.metrics.undelivered import UndeliveredLog
@@ -20,6 +20,9 @@ SEND_SECONDS = 0.25
 
 AGAIN_SECONDS = 0.05
 """The pause between attempts to send what is left at the end of a run."""
+
+GRACE_SECONDS = 0.25
+"""How much longer than its time the last flush may take: a look at what the agent has read."""
 
 OnDropped = Callable[[MetricsDropped], None]
 """Takes what was given up, in the thread of the flush."""
@@ -90,7 +93,7 @@ class DogStatsdClient:
             return True
         self.end(seconds)
         self._finished = True
-        self._thread.join(max(self._deadline - time.monotonic(), 0.0))
+        self._thread.join(max(self._deadline - time.monotonic(), 0.0) + GRACE_SECONDS)
         ended = not self._thread.is_alive()
         if not ended:  # such as in a look-up of the host, which has no time limit
             self._discarded = True
@@ -108,14 +111,19 @@ class DogStatsdClient:
             self._flush(SEND_SECONDS)
         if not self._discarded:
             self._flush_last()
-        self._delivery.close()
+        for cut in self._delivery.close():
+            self._detail = FULL
+            self._pending.put_back(cut)
 
     def _flush_last(self) -> None:
-        while isinstance(self._flush(self._left(SEND_SECONDS)), TimeoutError) and self._left():
+        while self._is_full(self._flush(self._left(SEND_SECONDS))) and self._left():
             time.sleep(self._left(AGAIN_SECONDS))
         if self._delivery.refusal_is_late:
             time.sleep(self._left(AGAIN_SECONDS))
             self._flush(self._left(SEND_SECONDS))
+
+    def _is_full(self, error: OSError | None) -> bool:
+        return isinstance(error, TimeoutError) or self._delivery.is_cut
 
     def _left(self, most: float = 1.0) -> float:
         return min(max(self._deadline - time.monotonic(), 0.0), most)

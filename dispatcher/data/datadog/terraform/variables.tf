@@ -27,3 +27,9 @@ variable "without" {
   type        = set(string)
   default     = []
 }
+
+variable "percentiles" {
+  description = "Whether percentiles are configured. Datadog refuses that before the first run has sent the metrics: set it to false until then."
+  type        = bool
+  default     = true
+}
