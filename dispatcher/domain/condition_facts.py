@@ -165,13 +165,11 @@ class RowCounts:
 class Standstill:
     """For ``seconds`` nothing has moved although there was work all the time.
 
-    ``since`` is its beginning, in seconds since the epoch. ``hold`` is for how many more seconds
-    the platform has asked to send nothing (Retry-After).
+    ``since`` is its beginning, in seconds since the epoch.
     """
 
     seconds: float = 0.0
     since: float = 0.0
-    hold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def standstill(facts: Facts, found: Collection[Cause]) -> Finding | None:
 
 def _no_progress(still: Standstill, due: int, facts: Facts) -> Finding:
     since = datetime.fromtimestamp(still.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    waits_for = _waits_for(still, facts)
+    waits_for = _waits_for(facts)
     words = (
         f"{due} contacts are due, and since {since} ({still.seconds / 60:.0f} minutes) no request "
         f"had an answer, and no contact became final or was deferred; the run waits for {waits_for}"
@@ -61,10 +61,8 @@ def _no_progress(still: Standstill, due: int, facts: Facts) -> Finding:
     return Finding(Cause.NO_PROGRESS, words, evidence)
 
 
-def _waits_for(still: Standstill, facts: Facts) -> str:
+def _waits_for(facts: Facts) -> str:
     """Return what the run waits for, as far as it knows."""
-    if still.hold > 0:
-        return f"the end of a Retry-After of the platform, in {still.hold:.0f} s"
     if contacts := in_hand(facts):
         return f"a permit, a token, an answer or a commit for {contacts} contacts in flight"
     return "nothing that it knows of: contacts are due, and no worker has one"

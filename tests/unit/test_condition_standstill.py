@@ -68,7 +68,6 @@ def test_rejected_rows_explain_no_standstill():
 @pytest.mark.parametrize(
     ("changes", "waits_for"),
     [
-        ({"standstill": Standstill(640.0, 1e9, 90.0)}, "the end of a Retry-After of the platform"),
         ({}, "a permit, a token, an answer or a commit for 3 contacts in flight"),
         ({"in_flight": 0}, "nothing that it knows of: contacts are due, and no worker has one"),
     ],
@@ -98,12 +97,3 @@ def test_a_process_that_was_stopped_itself_begins_again():
     clock = StandstillClock(0.0)
     assert clock.take(LONGEST_PAUSE, 0.0, 0.0, moves=False).seconds == LONGEST_PAUSE
     assert clock.take(4000.0, 0.0, 0.0, moves=False).seconds == 0.0
-
-
-def test_the_clock_knows_the_longest_hold():
-    """A later, shorter Retry-After does not end it."""
-    clock = StandstillClock(0.0)
-    clock.hold(100.0)
-    clock.hold(50.0)
-    assert clock.take(30.0, 0.0, 0.0, moves=True).hold == 70.0
-    assert clock.take(200.0, 0.0, 0.0, moves=True).hold == 0.0

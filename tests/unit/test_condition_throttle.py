@@ -138,11 +138,11 @@ def test_a_storm_of_429_from_its_beginning_to_its_end(retry_after, steps, limits
 
 @settings(max_examples=15, deadline=None)
 @given(
-    share=st.floats(0.0, 0.2), retry_after=st.floats(0.0, 10.0),
+    share=st.floats(0.0, 0.05), retry_after=st.floats(0.0, 5.0),
     seed=st.integers(0, 2**20), limits=st.sampled_from([(), SENDS, tuple(Step)]),
 )  # fmt: skip
 def test_single_429_never_name_it(share, retry_after, seed, limits):
-    """Up to one in five, each with a wait of up to ten seconds."""
+    """Up to one in twenty, each with a wait of up to five seconds."""
     random = Random(seed)
     platform = Platform(lambda *_: random.random() < share, retry_after=retry_after, limits=limits)
     assert Cause.THROTTLED not in platform.world.run(400, platform)

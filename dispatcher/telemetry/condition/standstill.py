@@ -12,11 +12,6 @@ class StandstillClock:
 
     def __init__(self, started: float) -> None:
         self._since = self._last = started
-        self._held_until = float("-inf")
-
-    def hold(self, until: float) -> None:
-        """Note until when the platform has asked to send nothing."""
-        self._held_until = max(self._held_until, until)
 
     def take(self, now: float, epoch: float, last_answer: float, *, moves: bool) -> Standstill:
         """Return the standstill at an evaluation ``now``, which is ``epoch``.
@@ -28,4 +23,4 @@ class StandstillClock:
             self._since = now
         self._since, self._last = max(self._since, last_answer), now
         seconds = now - self._since
-        return Standstill(seconds, epoch - seconds, max(0.0, self._held_until - now))
+        return Standstill(seconds, epoch - seconds)

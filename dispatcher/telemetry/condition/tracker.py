@@ -27,7 +27,6 @@ from dispatcher.domain.events import (
     RowsRead,
     Settled,
     SuppressionListKept,
-    Throttled,
 )
 from dispatcher.domain.status import RetryReason, Status
 from dispatcher.ports import EventSink
@@ -110,7 +109,6 @@ class ConditionTracker(HandlerSink):
         self._still = StandstillClock(self._started)
         self.handlers = {
             RowsRead: self._rows.add,
-            Throttled: lambda event: self._still.hold(monotonic() + event.seconds),
             Settled: self._settle,
             Deferred: self._deferred,
             ClosedConflict: self._conflict,
