@@ -36,17 +36,20 @@ def assert_all_agree(played):
 
 
 @pytest.mark.parametrize(
-    ("scenario", "count"),
+    ("dialect", "scenario", "count"),
     [
-        pytest.param(DEMO_SCENARIO, 400, id="demo-400"),
-        ("closing-30", 200),
-        ("closed-20", 200),
-        ("channel", 120),
-        ("unknown", 120),
-        ("redirect", 120),
-        ("loop", 120),
-        ("forbidden", 300),
+        pytest.param("messaging", DEMO_SCENARIO, 400, id="messaging-demo-400"),
+        pytest.param("genesys", DEMO_SCENARIO, 400, id="genesys-demo-400"),
+        ("messaging", "closing-30", 200),
+        ("genesys", "closed-20", 200),
+        ("messaging", "channel", 120),
+        ("genesys", "channel", 120),
+        ("messaging", "unknown", 120),
+        ("messaging", "redirect", 120),
+        ("messaging", "loop", 120),
+        ("genesys", "forbidden", 300),
     ],
+    indirect=["dialect"],
 )
 def test_every_contact_ends_as_the_table_says(tmp_path, dialect, scenario, count):
     """Each kind of conversation, in mixtures, ends with its status and reason."""

@@ -31,7 +31,8 @@ TEXT = {
     "dashboard": DASHBOARD,
     "causes": STEPS,
 }
-FILES = {"manifest.json", "metadata.csv", "dashboard.json", "ledger.db", "datadoghq.com"}
+FILES = {"manifest.json", "metadata.csv", "dashboard.json", "ledger.db", "datadoghq.com",
+         "bad.reasons.csv"}  # fmt: skip
 VALUES = {
     **CLOSED_TAGS,
     "endpoint": {*Step},
