@@ -218,6 +218,22 @@ def test_a_good_answer_to_an_older_request_ends_no_wait():
     assert world.tracker.condition.cause is Cause.THROTTLED
 
 
+def test_a_platform_that_refuses_faster_than_it_answers_is_not_throttled():
+    """Three requests a second get through, and their answers come after the next 429."""
+    world = World()
+    world.gauges["quota"] = QuotaUse(300.0, 180.0, 120.0)
+    for second in range(700):
+        world.answer("429")
+        world.sink.emit(Throttled(None, 0.4, ""))
+        world.now += 0.3
+        for _ in range(3):
+            world.answer("200", seconds=0.8)
+        world.now += 0.7
+        if second % 2:
+            world.tick()
+    assert set(world.named()) == {Cause.OK, Cause.QUOTA_SHARED}
+
+
 def test_a_429_long_ago_is_forgotten():
     """A second one after ten minutes without a request is a first one."""
     world = World()
