@@ -199,6 +199,18 @@ def test_a_429_to_analytics_may_hold_everything():
     assert world.tracker.condition.cause is Cause.THROTTLED
 
 
+def test_states_that_are_read_together_end_what_holds_everything():
+    """Sessions alone are waited for, with one request a minute and another that is refused."""
+    world = World()
+    for _ in range(10):
+        world.answer("429", Step.CHECK_MANY)
+        world.sink.emit(Throttled(None, 10.0, ""))
+        world.idle(10)
+        world.answer("200", Step.CHECK_MANY)
+        world.idle(40)
+    assert set(world.named()) == {Cause.OK}
+
+
 def test_an_analytics_limit_holds_no_send():
     """Sends go on."""
     world = World()

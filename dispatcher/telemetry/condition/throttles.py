@@ -160,7 +160,7 @@ class Throttles:
                 scope.hold(now, event)
 
     def pass_one(self, event: Answered) -> None:
-        """Note a good answer to a state check or send."""
+        """Note a good answer; one of analytics ends what holds all requests of the client."""
         now = self._monotonic()
         for key in ((event.client, None), (event.client, event.step)):
             if key in self._scopes:
