@@ -265,6 +265,19 @@ def test_one_of_two_clients_is_throttled():
     assert world.tracker.condition.primary.evidence["client"] == "north"
 
 
+def test_the_halts_of_one_client_explain_no_429_to_another():
+    """One is halted for five seconds of each minute, the other waits for ten minutes."""
+    world = World(("north", "south"))
+    world.answer("429", client="south")
+    world.sink.emit(Throttled(None, 600.0, "", "south"))
+    for _ in range(2):
+        world.run(55, lambda one, _: one.answer("200", client="north"))
+        world.sink.emit(Halted(HaltReason.FORBIDDEN, "x", "north"))
+        world.idle(5)
+        world.sink.emit(Resumed(HaltReason.FORBIDDEN, 5.0, "north"))
+    assert world.tracker.condition.cause is Cause.THROTTLED
+
+
 def test_a_halt_explains_the_time_before():
     """The first minute and a half after it are not counted with it."""
     world = World()

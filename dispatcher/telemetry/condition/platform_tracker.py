@@ -210,7 +210,7 @@ class PlatformTracker(HandlerSink):
         self._halts.end(event)
         if event.seconds >= SHORTEST_HALT:  # it has explained the faults of its time
             self._forget()
-            self._throttles.restart()
+            self._throttles.restart(event.client)
             self._tokens.clear()
             self._token_counts.clear()
 

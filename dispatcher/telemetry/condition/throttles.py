@@ -166,10 +166,11 @@ class Throttles:
             if key in self._scopes:
                 self._scopes[key].pass_one(now, event.seconds)
 
-    def restart(self) -> None:
-        """Note the end of a halt, which explains the time before."""
-        for scope in self._scopes.values():
-            scope.restart(self._monotonic())
+    def restart(self, client: str) -> None:
+        """Note the end of a client's halt, which explains the time before."""
+        for (halted, _), scope in self._scopes.items():
+            if halted == client:
+                scope.restart(self._monotonic())
 
     def describe(self, now: float) -> tuple[Throttle, ...]:
         """Return what is held back at present, or was in the last five minutes."""
