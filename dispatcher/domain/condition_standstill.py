@@ -11,8 +11,16 @@ STANDSTILL_SECONDS = 600.0
 TIMES_THE_WAIT = 2.0
 """A run that has used up its quota waits for the next window, and one whose requests have no answer
 for their time-out: both may be set to many minutes."""
-NO_EXPLANATION = frozenset({Cause.ROWS_REJECTED})
-"""Causes that do not explain why contacts make no progress that are in the ledger already."""
+NO_EXPLANATION = frozenset(
+    {
+        Cause.ROWS_REJECTED,
+        Cause.CONTACTS_PARKED,
+        Cause.DOUBTS_PENDING,
+        Cause.TELEMETRY_LOSSY,
+    }
+)
+"""Causes that do not explain why contacts make no progress that are due: they concern other
+contacts, or none. So they do not hide it either, though some of them last for days."""
 
 
 def work_due(facts: Facts) -> int:

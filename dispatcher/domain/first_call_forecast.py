@@ -37,7 +37,7 @@ class FirstCallForecast:
             self.learner.end_send(call, accepted=call.step in accepted)
             if call.step in accepted:
                 return replace(forecast, checks=forecast.checks - 1)
-        self.addresses.compare(contact.address, conversation.address)
+        self.addresses.compare(contact.key, contact.address, conversation.address)
         self.learner.end_check(call, accepted, 1.0)
         if call.step is Step.CHECK:
             return forecast

@@ -9,7 +9,7 @@ after a state check would not have made it. The rules are for a platform that
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.conversation import Conversation, State, Target
@@ -46,23 +46,25 @@ class AddressProof:
     """Whether the rows' addresses are worth as much as the platform's: a link goes to them.
 
     `EQUAL_ADDRESSES` of the rows of which the platform has shown an address must have that one,
-    and none another one.
+    and none another one. ``equal`` has the first keys of such rows: a contact whose state is read
+    several times proves no more by it.
     """
 
-    equal: int = 0
+    equal: set[str] = field(default_factory=set)
     differ: bool = False
 
     @property
     def is_proved(self) -> bool:
         """Whether an open may go to the address of its row."""
-        return self.equal >= EQUAL_ADDRESSES and not self.differ
+        return len(self.equal) >= EQUAL_ADDRESSES and not self.differ
 
-    def compare(self, row: str | None, platform: str | None) -> bool:
-        """Compare two addresses of one contact; return True if they are the first that differ."""
+    def compare(self, key: str, row: str | None, platform: str | None) -> bool:
+        """Compare two addresses of a contact; return True if they are the first that differ."""
         if not row or not platform or self.differ:
             return False
         if row.strip().casefold() == platform.strip().casefold():
-            self.equal += 1
+            if len(self.equal) < EQUAL_ADDRESSES:
+                self.equal.add(key)
             return False
         self.differ = True
         return True

@@ -42,7 +42,7 @@ class Recipients:
         """Compare the row's address with the one that an answer of the platform has."""
         if not self._compares:
             return
-        if self._proof.compare(contact.address, address):
+        if self._proof.compare(contact.key, contact.address, address):
             self._events.emit(AddressesDiffer(contact.key, contact.conversation_id))
         if self._proof.is_proved or self._proof.differ:
             self._is_answered.set()

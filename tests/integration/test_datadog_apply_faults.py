@@ -130,3 +130,12 @@ async def test_a_dashboard_whose_address_has_a_query_is_linked(datadog):
         assert monitor["message"].count("#top\n") == 1
         assert "https://w.example/?page=7#" in monitor["message"]
         assert "#start" not in monitor["message"]
+
+
+async def test_monitors_that_link_a_new_dashboard_are_no_part_of_the_plan(datadog):
+    """They were right, and are updated after it: nothing of the plan is left."""
+    await apply(datadog, "--only", "monitors")
+    result = await apply(datadog)
+    assert result.exit_code == 0, result.output
+    assert f"{MONITORS} updated." in result.output
+    assert "not done" not in result.output

@@ -1,6 +1,7 @@
 """When most rows of a source are rejected: the rule, its evidence, and the window of rows."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,58 @@ def test_the_window_ends_with_the_last_row():
     assert window.facts(70_000.0) == RowCounts(23, 15, {"no_id": 15}, {"no_id": DETAIL})
     window.add(batch(17))
     assert window.facts(70_001.0) == RowCounts(20, 0)
+
+
+def read_files(*files):
+    """Read files one after the other, with an evaluation after each part; then wait for an hour."""
+    window = RowWindow(600.0)
+    for number, rows in enumerate(files):
+        for part, one in enumerate(rows):
+            name = "a.csv" if part == len(rows) - 1 else None
+            window.add(replace(one, file_done=name))
+            found = window.facts(2.0 * number)
+    return found, window.facts(3600.0)
+
+
+BAD, GOOD = batch(0, *["no_id"] * 100), batch(50, *["no_id"] * 10)
+
+
+@pytest.mark.parametrize(
+    ("files", "rejected"),
+    [
+        ([[BAD], [BAD], [GOOD]], 10),
+        ([[BAD], [BAD], [GOOD, GOOD]], 20),
+        ([[BAD], [BAD], [GOOD], [batch(0)]], 10),
+        ([[BAD], [BAD], [batch(19)]], 200),
+        ([[BAD], [GOOD, BAD]], 210),
+        ([[GOOD], [GOOD], [BAD], [BAD]], 220),
+    ],
+)
+def test_a_file_that_was_corrected_ends_it_after_a_while(files, rejected):
+    """Two attempts were bad, and the last file is good: ten minutes after it they are forgotten."""
+    before, after = read_files(*files)
+    assert before.rejected == sum(one.rejected for rows in files for one in rows)
+    assert after.rejected == rejected
+    assert sum(after.reasons.values()) == rejected
+
+
+def test_files_that_are_read_between_two_evaluations():
+    """All of them are small."""
+    window = RowWindow(600.0)
+    for one in (BAD, BAD, GOOD):
+        window.add(replace(one, file_done="a.csv"))
+    assert window.facts(0.0).rejected == 210
+    assert window.facts(599.0).rejected == 210
+    assert window.facts(600.0).rejected == 10
+
+
+def test_a_file_that_is_not_read_to_its_end_is_no_corrected_one():
+    """What was read after the last good file counts."""
+    window = RowWindow(600.0)
+    for one in (BAD, replace(GOOD, file_done="a.csv"), BAD):
+        window.add(one)
+        window.facts(0.0)
+    assert window.facts(3600.0).rejected == 210
 
 
 @pytest.mark.parametrize(

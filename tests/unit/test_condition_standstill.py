@@ -5,15 +5,23 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.condition import Cause
-from dispatcher.domain.condition_facts import Facts, HaltFact, PlatformFacts, RowCounts, Standstill
+from dispatcher.domain.condition_facts import (
+    Facts,
+    HaltFact,
+    PlatformFacts,
+    QuotaPressure,
+    RowCounts,
+    Standstill,
+)
 from dispatcher.domain.condition_judgement import judge
 from dispatcher.domain.condition_standstill import STANDSTILL_SECONDS
-from dispatcher.domain.events import LedgerState
+from dispatcher.domain.events import LedgerState, QuotaUse
 from dispatcher.domain.status import HaltReason
 from dispatcher.telemetry.condition.standstill import LONGEST_PAUSE, StandstillClock
 
 STILL = Facts(standstill=Standstill(640.0, 1_000_000_000.0), oldest_due=640.0, in_flight=3)
 HALT = HaltFact(HaltReason.SCOPE, 2.0)
+SHARED = QuotaPressure(QuotaUse(300.0, 60.0, 240.0), 640.0)
 BAD_ROWS = RowCounts(20, 20, {"no_id": 20})
 
 
@@ -50,7 +58,7 @@ def test_due_or_in_flight_and_nothing_moves(changes):
         {"draining": True},
         {"platform": PlatformFacts(halts=(HALT,))},
         {"halts": (HaltFact(HaltReason.PAUSED, 1.0),)},
-        {"dropped": 1},
+        {"pressures": (SHARED,)},
         {"list_kept": True},
         {"ledger": LedgerState(2**20, 2**20)},
     ],
@@ -60,9 +68,18 @@ def test_what_is_no_standstill(changes):
     assert Cause.NO_PROGRESS not in named(**changes)
 
 
-def test_rejected_rows_explain_no_standstill():
-    """They are named beside it: the contacts that are due are other rows."""
-    assert named(rows=BAD_ROWS) == [Cause.NO_PROGRESS, Cause.ROWS_REJECTED]
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"rows": BAD_ROWS}, Cause.ROWS_REJECTED),
+        ({"settled": 20, "parked": {"engaged": 20}}, Cause.CONTACTS_PARKED),
+        ({"contacts": {("in_doubt", "look_back"): 20}}, Cause.DOUBTS_PENDING),
+        ({"dropped": 1}, Cause.TELEMETRY_LOSSY),
+    ],
+)
+def test_what_concerns_other_contacts_explains_no_standstill(changes, cause):
+    """It is named after it: an agent that is lost for days hides no run that does nothing."""
+    assert named(**changes) == [Cause.NO_PROGRESS, cause]
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,18 @@ def test_a_429_to_analytics_may_hold_everything():
     assert world.tracker.condition.cause is Cause.THROTTLED
 
 
+def test_states_that_are_read_together_end_what_holds_everything():
+    """Sessions alone are waited for, with one request a minute and another that is refused."""
+    world = World()
+    for _ in range(10):
+        world.answer("429", Step.CHECK_MANY)
+        world.sink.emit(Throttled(None, 10.0, ""))
+        world.idle(10)
+        world.answer("200", Step.CHECK_MANY)
+        world.idle(40)
+    assert set(world.named()) == {Cause.OK}
+
+
 def test_an_analytics_limit_holds_no_send():
     """Sends go on."""
     world = World()
@@ -218,6 +230,22 @@ def test_a_good_answer_to_an_older_request_ends_no_wait():
     assert world.tracker.condition.cause is Cause.THROTTLED
 
 
+def test_a_platform_that_refuses_faster_than_it_answers_is_not_throttled():
+    """Three requests a second get through, and their answers come after the next 429."""
+    world = World()
+    world.gauges["quota"] = QuotaUse(300.0, 180.0, 120.0)
+    for second in range(700):
+        world.answer("429")
+        world.sink.emit(Throttled(None, 0.4, ""))
+        world.now += 0.3
+        for _ in range(3):
+            world.answer("200", seconds=0.8)
+        world.now += 0.7
+        if second % 2:
+            world.tick()
+    assert set(world.named()) == {Cause.OK, Cause.QUOTA_SHARED}
+
+
 def test_a_429_long_ago_is_forgotten():
     """A second one after ten minutes without a request is a first one."""
     world = World()
@@ -235,6 +263,19 @@ def test_one_of_two_clients_is_throttled():
     world.run(100, lambda one, _: one.answer("200", client="south"))
     assert world.tracker.condition.cause is Cause.THROTTLED
     assert world.tracker.condition.primary.evidence["client"] == "north"
+
+
+def test_the_halts_of_one_client_explain_no_429_to_another():
+    """One is halted for five seconds of each minute, the other waits for ten minutes."""
+    world = World(("north", "south"))
+    world.answer("429", client="south")
+    world.sink.emit(Throttled(None, 600.0, "", "south"))
+    for _ in range(2):
+        world.run(55, lambda one, _: one.answer("200", client="north"))
+        world.sink.emit(Halted(HaltReason.FORBIDDEN, "x", "north"))
+        world.idle(5)
+        world.sink.emit(Resumed(HaltReason.FORBIDDEN, 5.0, "north"))
+    assert world.tracker.condition.cause is Cause.THROTTLED
 
 
 def test_a_halt_explains_the_time_before():

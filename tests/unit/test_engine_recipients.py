@@ -56,8 +56,9 @@ async def delivered(world, engine):
 
 def prove(engine, row):
     """Let the engine know that rows have the addresses of the platform."""
-    for _ in range(EQUAL_ADDRESSES):
-        engine.delivery.requester.recipients.compare(row, row.address)
+    for number in range(EQUAL_ADDRESSES):
+        other = replace(row, key=f"proof-{number}")
+        engine.delivery.requester.recipients.compare(other, other.address)
 
 
 def end_before_the_message(world, engine):

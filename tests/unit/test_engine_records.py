@@ -10,6 +10,7 @@ from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import BargeIn, DecisionPolicy, IdentityRule
 from dispatcher.domain.progress import RetryPolicy
 from dispatcher.domain.status import HaltReason, Reason, Status, Step
+from dispatcher.domain.unchecked_send import EQUAL_ADDRESSES
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.pacing.pacer import QuotaPacer
@@ -71,8 +72,8 @@ class ProvedEngine(EngineFixture):
 
     def make_campaign_run(self, source, limit=None):
         run = super().make_campaign_run(source, limit)
-        for address in ("a", "b"):
-            run.delivery.requester.recipients.compare(contact(address=address), address)
+        for number in range(EQUAL_ADDRESSES):
+            run.delivery.requester.recipients.compare(contact(number, address="a"), "a")
         return run
 
 

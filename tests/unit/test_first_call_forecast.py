@@ -70,8 +70,16 @@ def test_a_change_costs_refusals():
 def test_addresses_are_proved_by_rows_whose_states_were_read(pairs, permitted):
     proof = AddressProof()
     first = [
-        proof.compare(row, platform)
-        for row, platform in [*pairs, ("a", "c"), ("a", "c")][: len(pairs)]
+        proof.compare(f"c-{number}", row, platform)
+        for number, (row, platform) in enumerate([*pairs, ("a", "c"), ("a", "c")][: len(pairs)])
     ]
     assert proof.permitted(BOTH) == permitted
     assert sum(first) == proof.differ
+
+
+def test_a_contact_whose_state_is_read_often_proves_no_more_than_once():
+    """It waits for its session's end, or was refused."""
+    proof = AddressProof()
+    for _ in range(9):
+        assert not proof.compare("c-1", "a", "A")
+    assert proof.permitted(BOTH) == (Step.NOTIFY,)

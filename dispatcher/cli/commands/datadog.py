@@ -196,7 +196,7 @@ def _apply(planner: Planner, plans: Plans) -> int:
         applied.failed.append(str(error))
     finally:
         done = applied.created + applied.updated
-        left = count_changes(plans) - done
+        left = max(0, count_changes(plans) - done)  # monitors may link a new dashboard only now
         rest = f", {left} of the plan not done" if left else ""
         click.echo(f"{applied.created} created, {applied.updated} updated{rest}.")
     if applied.failed:

@@ -121,12 +121,15 @@ class PlatformTracker(HandlerSink):
     def _unusual(self, event: Answered) -> None:
         """Count an answer that is slow, a refusal, a server error, or did not come.
 
-        Also any answer after a bad one. Analytics show nothing about state checks and sends.
+        Also any answer after a bad one. Analytics show nothing about state checks and sends, but
+        that not all requests are refused by the quota.
         """
         status = event.status
         self._heard = True
         if event.step in _ANALYTICS:
             self._look_back.take(event)
+            if not event.failed:
+                self._throttles.pass_one(event)
             return
         if status == "401":
             self._unauthorized(event)
@@ -207,7 +210,7 @@ class PlatformTracker(HandlerSink):
         self._halts.end(event)
         if event.seconds >= SHORTEST_HALT:  # it has explained the faults of its time
             self._forget()
-            self._throttles.restart()
+            self._throttles.restart(event.client)
             self._tokens.clear()
             self._token_counts.clear()
 

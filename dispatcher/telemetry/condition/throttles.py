@@ -66,9 +66,14 @@ class _Scope:
 
     def pass_one(self, now: float, seconds: float) -> None:
         """Note a good answer. One to a request from before the last 429 ends no hold."""
-        if self.streak is not None and now - seconds >= self.streak.last:
-            self._count(self.streak, now)
-            self.streak, self._passed = None, now
+        streak, sent_at = self.streak, now - seconds
+        if streak is None or sent_at < streak.since:
+            return
+        if sent_at < streak.last:
+            self._begin_again(streak, sent_at)
+            return
+        self._count(streak, now)
+        self.streak, self._passed = None, now
 
     def restart(self, now: float) -> None:
         """Count from now on only."""
@@ -86,7 +91,8 @@ class _Scope:
                 self.streak = None
         self._sums.push(self._counts, now)
         self._counts.clear()
-        held_back, recent = self._sums["held_back"] / _MILLISECONDS, self._sums["refusals"]
+        held_back = max(0, self._sums["held_back"]) / _MILLISECONDS
+        recent = self._sums["refusals"]
         streak = self.streak
         if streak is None and not held_back:
             return None
@@ -103,6 +109,17 @@ class _Scope:
             correlation_id=self.correlation_id,
             client=self.client,
         )
+
+    def _begin_again(self, streak: _Streak, sent_at: float) -> None:
+        """Begin with the last 429: a request got through between it and an earlier one.
+
+        Where 429 come at once, and good answers take longer, no good answer is newer than all 429.
+        """
+        self._count(streak, sent_at)
+        through = min(streak.counted, streak.last) - sent_at
+        self._counts["held_back"] -= round(max(0.0, through) * _MILLISECONDS)
+        streak.counted = max(streak.counted, streak.last)
+        streak.since, streak.refusals = streak.last, 1
 
     def _count(self, streak: _Streak, now: float) -> None:
         until = min(now, streak.end)
@@ -143,16 +160,17 @@ class Throttles:
                 scope.hold(now, event)
 
     def pass_one(self, event: Answered) -> None:
-        """Note a good answer to a state check or send."""
+        """Note a good answer; one of analytics ends what holds all requests of the client."""
         now = self._monotonic()
         for key in ((event.client, None), (event.client, event.step)):
             if key in self._scopes:
                 self._scopes[key].pass_one(now, event.seconds)
 
-    def restart(self) -> None:
-        """Note the end of a halt, which explains the time before."""
-        for scope in self._scopes.values():
-            scope.restart(self._monotonic())
+    def restart(self, client: str) -> None:
+        """Note the end of a client's halt, which explains the time before."""
+        for (halted, _), scope in self._scopes.items():
+            if halted == client:
+                scope.restart(self._monotonic())
 
     def describe(self, now: float) -> tuple[Throttle, ...]:
         """Return what is held back at present, or was in the last five minutes."""
