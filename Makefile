@@ -4,7 +4,7 @@
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
-#   make properties  the property tests with 1,000 examples each in place of 50 (EXAMPLES=1000)
+#   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
