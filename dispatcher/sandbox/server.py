@@ -23,6 +23,7 @@ from dispatcher.sandbox.scenario.value_types import (
     Turns,
     WindowSeconds,
 )
+from dispatcher.sandbox.stalls import StallClock
 from dispatcher.sandbox.world.world import ConversationView
 
 _SHUTDOWN_SECONDS = 0.05
@@ -50,6 +51,7 @@ class Sandbox:
         self._seed = scenario.seed
         self._host = host
         self._outage: asyncio.Task[None] | None = None
+        self._stalls: StallClock | None = None
         self._events = events = EventSchedule(scenario.event, self._apply)
         self._platform = SandboxPlatform(scenario, log_path, events.start, events.on_effect)
         self._api = Listener(self._platform.serve, host, port)
@@ -72,6 +74,7 @@ class Sandbox:
         try:
             await self._api.open()
             await self._control.open()
+            self._stalls = StallClock()
         except BaseException:
             self._close()
             raise
@@ -82,6 +85,8 @@ class Sandbox:
 
     def _close(self) -> None:
         self._events.stop()
+        if self._stalls is not None:
+            self._stalls.stop()
         if self._outage is not None:
             self._outage.cancel()
         self._api.close()
@@ -110,7 +115,8 @@ class Sandbox:
 
     def counts(self) -> dict[str, object]:
         """Return the counts; the effect log on disk is complete up to them."""
-        return self._platform.report()
+        stalled = 0.0 if self._stalls is None else self._stalls.measure()
+        return {**self._platform.report(), "longest_stall_seconds": stalled}
 
     def look(self, conversation_id: str) -> ConversationView | None:
         """Return a conversation as it is now, without starting any timer of it; None if gone."""

@@ -4,14 +4,19 @@
 each world is played in one.
 """
 
+import os
+import signal
+import time
 from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 
 from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.sandbox.stalls import PERIOD_SECONDS
 from tests.support.broken_builds import BROKEN
 from tests.support.crash_launcher import launching
+from tests.support.crash_platform import STALL_SECONDS
 from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
 from tests.support.crash_verdict import Verdict, compare
 from tests.support.crash_world import (
@@ -191,3 +196,12 @@ def test_a_half_written_last_line_reaches_nobody_until_it_is_whole(tmp_path, lau
         verdict = lived.finish()
         assert_promise_kept(verdict)
         assert verdict.contacts == lived.fed
+
+
+def test_a_sandbox_that_is_stopped_shows_that_its_bounds_were_not_kept(tmp_path, launcher):
+    """What the comparison finds in such a world says nothing about the runs."""
+    with world(tmp_path, "glob", launcher) as lived:
+        os.kill(lived.sandbox.process.pid, signal.SIGSTOP)
+        time.sleep(STALL_SECONDS + 2 * PERIOD_SECONDS)
+        os.kill(lived.sandbox.process.pid, signal.SIGCONT)
+        assert not lived.finish(rounds=1).is_within_bounds

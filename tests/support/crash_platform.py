@@ -9,6 +9,12 @@ LATE_SECONDS = 0.6
 LAG_SECONDS = 0.6
 """The longest lag of the platform's own records while it is within the bounds."""
 SKEW_SECONDS = 1.0
+STALL_SECONDS = SKEW_SECONDS / 2
+"""How long the sandbox may be stopped while its effects come within the bounds.
+
+Sandbox and runs have the same clock: the skew that is assumed between clocks is room for a request
+that is read late, and for an effect whose timer is late.
+"""
 STRAGGLER_SECONDS = 4.0
 """The longest lag where half of the records are late, and the others are shown at once."""
 BEYOND_SECONDS = 3600.0

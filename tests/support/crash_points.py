@@ -72,10 +72,13 @@ CHECKPOINT = frozenset(name for name in POINTS if name.startswith("checkpoint.")
 class Killer:
     """Ends the process at one point: the ``nth`` time it is reached once enough is settled.
 
-    ``at_death`` is called right before, while no commit runs.
+    ``at_death`` is called right before, while no commit runs. Before one request the process stops
+    for ``stopped_seconds``.
     """
 
-    def __init__(self, point: str, nth: int = 1, settles: int = 0) -> None:
+    def __init__(
+        self, point: str, nth: int = 1, settles: int = 0, stopped_seconds: float = 0.0
+    ) -> None:
         if point and point not in POINTS:
             raise SystemExit(f"no such point: {point}; there are {', '.join(POINTS)}")
         self.point = point
@@ -83,6 +86,7 @@ class Killer:
         self.at_death: Callable[[], None] = lambda: None
         self._nth = nth
         self._settles = settles
+        self._stopped_seconds = stopped_seconds
         self._seen = 0
 
     def settled(self, number: int) -> None:
@@ -93,6 +97,12 @@ class Killer:
     def armed(self) -> bool:
         """Whether enough was settled."""
         return self._settles <= 0
+
+    def stop(self) -> None:
+        """Let the whole process do nothing for a time, once, as a machine without time for it."""
+        if self.armed and self._stopped_seconds:
+            seconds, self._stopped_seconds = self._stopped_seconds, 0.0
+            time.sleep(seconds)
 
     def reached(self, *names: str) -> None:
         """Die, if the point is one of ``names`` and its time has come."""

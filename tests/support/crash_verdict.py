@@ -8,6 +8,7 @@ from typing import Any
 
 from dispatcher.domain.status import Reason, Relation, Status
 from dispatcher.ledgers.read.reader import LedgerReader, LineageRow
+from tests.support.crash_platform import STALL_SECONDS
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)
 _IN_PLACE = (Relation.NOTIFIED, Relation.THREADED)
@@ -32,6 +33,13 @@ class Verdict:
     imagined: list[str] = field(default_factory=list)
     """The ledger has a message that never took effect, or in another conversation."""
     in_doubt: list[str] = field(default_factory=list)
+    stalled_seconds: float = 0.0
+    """The longest time for which the sandbox was stopped: the machine was too busy."""
+
+    @property
+    def is_within_bounds(self) -> bool:
+        """Whether effects came and were shown within the bounds that the runs assume."""
+        return self.stalled_seconds <= STALL_SECONDS
 
     @property
     def lost(self) -> list[str]:
@@ -55,7 +63,9 @@ class Verdict:
     def add(self, other: "Verdict") -> None:
         """Add another world's findings."""
         for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+            if name != "stalled_seconds":
+                setattr(self, name, getattr(self, name) + value)
+        self.stalled_seconds = max(self.stalled_seconds, other.stalled_seconds)
 
     def per_million(self) -> str:
         """Give the counts for a million contacts."""

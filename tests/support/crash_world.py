@@ -57,6 +57,8 @@ class World:
     broken: str = ""
     power_cut: bool = False
     stragglers: bool = False
+    stopped_seconds: float = 0.0
+    """How long each run does nothing between an intent and its request."""
     seed: int = 1
     dialect: str = "messaging"
     first_call: str = "check"
@@ -163,7 +165,9 @@ class World:
             time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + lag + SKEW_SECONDS)
             if not self._last_runs(number, seconds):
                 break
-        return compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
+        verdict = compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
+        verdict.stalled_seconds = self.sandbox.counts()["longest_stall_seconds"]
+        return verdict
 
     def _last_runs(self, number: int, seconds: float) -> bool:
         """Let every campaign run to its end; True if contacts are left for later."""
@@ -247,7 +251,8 @@ class World:
             argv += ["--campaign", *self.campaigns, "--source", source or self._path()]
         argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
-        self.launcher.start({**request, "broken": self.broken, "power_cut": self.power_cut})
+        how = {"power_cut": self.power_cut, "stopped_seconds": self.stopped_seconds}
+        self.launcher.start({**request, **how, "broken": self.broken})
 
     def _first_call(self) -> dict[str, str]:
         """Settings with which opens are sent without a state check, and notifications, too."""

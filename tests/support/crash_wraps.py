@@ -219,6 +219,8 @@ def _wrap_request(platform: type, name: str, step: str, killer: Killer) -> None:
 
     async def request(*args: Any) -> Any:
         killer.reached(f"{step}.before")
+        if step == "send":
+            killer.stop()
         token = _sending.set(step == "send")
         try:
             reply = await real(*args)

@@ -21,16 +21,20 @@ from tests.support.crash_points import Killer
 from tests.support.crash_wraps import install
 
 
-def killer_of(spec: str) -> Killer:
+def killer_of(spec: str, stopped_seconds: float = 0.0) -> Killer:
     """Read ``POINT[:N][@SETTLES]``."""
     place, _, settles = spec.partition("@")
     point, _, nth = place.partition(":")
-    return Killer("" if point == "none" else point, int(nth or 1), int(settles or 0))
+    point = "" if point == "none" else point
+    return Killer(point, int(nth or 1), int(settles or 0), stopped_seconds)
 
 
-def run(spec: str, argv: Sequence[str], broken: str = "", *, power_cut: bool = False) -> None:
+def run(
+    spec: str, argv: Sequence[str], broken: str = "", *, power_cut: bool = False,
+    stopped_seconds: float = 0.0,
+) -> None:  # fmt: skip
     """Run the command line in this process, as it is or broken, until the point or its end."""
-    killer = killer_of(spec)
+    killer = killer_of(spec, stopped_seconds)
     if broken:
         BROKEN[broken](killer)
     elif power_cut:
@@ -69,6 +73,7 @@ def _child(request: dict[str, Any]) -> None:
             request["argv"],
             request.get("broken", ""),
             power_cut=request.get("power_cut", False),
+            stopped_seconds=request.get("stopped_seconds", 0.0),
         )
     except SystemExit as ended:
         code = ended.code
