@@ -191,7 +191,7 @@ class Requester:
         self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
     ) -> Reply:
         in_flight.client, in_flight.sent_at = permit.client, self.clock.time()
-        reply = await complete_request(permit, lambda: call(permit.client.platform))
+        reply = await complete_request(permit, call, permit.client.platform)
         self.transitions.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply
