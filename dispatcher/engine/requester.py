@@ -60,14 +60,12 @@ class Requester:
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
-        at_once = self.pool.try_acquire(Step.CHECK, in_flight.id)
-        permit = at_once or await self._acquire(in_flight, Step.CHECK)
+        step = Step.CHECK
+        permit = self.pool.try_acquire(step, in_flight.id) or await self._acquire(in_flight, step)
         if isinstance(permit, Left):
             return permit
         checked = in_flight.contact.conversation_id
-        return await self._read(
-            in_flight, Step.CHECK, permit, lambda platform: platform.check(checked)
-        )
+        return await self._read(in_flight, step, permit, lambda platform: platform.check(checked))
 
     async def read_many(
         self, in_flight: InFlight, permit: ClientPermit, conversation_ids: Sequence[str]
