@@ -67,11 +67,10 @@ def _classify_success(step: Step, answer: Answer) -> AnswerKind:
     """Return ACCEPTED if the body has what the step needs."""
     if step is Step.CHECK:
         return AnswerKind.ACCEPTED if answer.conversation is not None else AnswerKind.PASSING
-    if step is Step.LOOK_BACK:
-        return AnswerKind.ACCEPTED if answer.past_conversations is not None else AnswerKind.PASSING
-    if step is Step.CHECK_MANY:
-        return AnswerKind.ACCEPTED if answer.conversations is not None else AnswerKind.PASSING
-    return AnswerKind.ACCEPTED if answer.conversation_id is not None else AnswerKind.IN_DOUBT
+    if step.is_send:
+        return AnswerKind.ACCEPTED if answer.conversation_id is not None else AnswerKind.IN_DOUBT
+    found = answer.past_conversations if step is Step.LOOK_BACK else answer.conversations
+    return AnswerKind.ACCEPTED if found is not None else AnswerKind.PASSING
 
 
 def _classify_read(step: Step, answer: Answer) -> AnswerKind:

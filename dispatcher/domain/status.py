@@ -71,12 +71,17 @@ class Step(StrEnum):
     @property
     def is_send(self) -> bool:
         """Whether the step sends a message."""
-        return self is Step.NOTIFY or self is Step.OPEN
+        return self in _SENDS
 
     @property
     def reads_analytics(self) -> bool:
         """Whether the step reads analytics, so that its failure says nothing about a contact."""
-        return self is Step.LOOK_BACK or self is Step.CHECK_MANY
+        return self in _READS_ANALYTICS
+
+
+# A set is faster: to look a member up takes an enum ten times as long as another attribute.
+_SENDS = frozenset({Step.NOTIFY, Step.OPEN})
+_READS_ANALYTICS = frozenset({Step.LOOK_BACK, Step.CHECK_MANY})
 
 
 class HaltReason(StrEnum):

@@ -195,23 +195,24 @@ class Delivery:
         reply = await self.requester.read(in_flight)
         if not isinstance(reply, Reply):
             return reply
-        result = reply.result
-        kind = classify(Step.CHECK, result)
-        in_flight.record_request(Step.CHECK, result, kind)
+        step, result = Step.CHECK, reply.result
+        kind = classify(step, result)
+        in_flight.record_request(step, result, kind)
         answer = result if isinstance(result, Answer) else None
         conversation = answer.conversation if answer is not None else None
-        if kind is AnswerKind.GONE:
+        is_gone = kind is AnswerKind.GONE
+        if is_gone:
             conversation = Conversation(in_flight.contact.conversation_id, State.GONE)
-        if conversation is not None and kind in (AnswerKind.ACCEPTED, AnswerKind.GONE):
-            in_flight.client.breaker.record_success(in_flight.id, Step.CHECK, in_flight.sent_at)
+        if conversation is not None and (is_gone or kind is AnswerKind.ACCEPTED):
+            in_flight.client.breaker.record_success(in_flight.id, step, in_flight.sent_at)
             in_flight.state_requests += 1.0
             in_flight.record_state(conversation, self.clock.monotonic())
             return self._observe(in_flight, conversation)
-        handled = await self.refusals.handle(in_flight, Step.CHECK, kind, reply)
+        handled = await self.refusals.handle(in_flight, step, kind, reply)
         if handled is not None:
             return handled
         after = after_read(result, kind, in_flight.progress, self.policy.retry, self.jitter)
-        followed = await self._follow(in_flight, after, Step.CHECK, answer)
+        followed = await self._follow(in_flight, after, step, answer)
         return followed if isinstance(followed, Left) else REPEAT
 
     def _observe(self, in_flight: InFlight, read: Conversation | Left) -> Conversation | Left:

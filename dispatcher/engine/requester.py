@@ -60,14 +60,12 @@ class Requester:
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
-        at_once = self.pool.try_acquire(Step.CHECK, in_flight.id)
-        permit = at_once or await self._acquire(in_flight, Step.CHECK)
+        step = Step.CHECK
+        permit = self.pool.try_acquire(step, in_flight.id) or await self._acquire(in_flight, step)
         if isinstance(permit, Left):
             return permit
         checked = in_flight.contact.conversation_id
-        return await self._read(
-            in_flight, Step.CHECK, permit, lambda platform: platform.check(checked)
-        )
+        return await self._read(in_flight, step, permit, lambda platform: platform.check(checked))
 
     async def read_many(
         self, in_flight: InFlight, permit: ClientPermit, conversation_ids: Sequence[str]
@@ -191,7 +189,7 @@ class Requester:
         self, in_flight: InFlight, step: Step, permit: ClientPermit, call: _Call
     ) -> Reply:
         in_flight.client, in_flight.sent_at = permit.client, self.clock.time()
-        reply = await complete_request(permit, lambda: call(permit.client.platform))
+        reply = await complete_request(permit, call, permit.client.platform)
         self.transitions.due_times.looks.count_request()
         self._record(in_flight, step, reply)
         return reply

@@ -40,6 +40,7 @@ class RateSchedule:
         self._spacing = self._shortest = window / (_SHARE * quota)
         self._longest = _LONGEST_STOP * window
         self._longest_slack = _SLACK_WINDOWS * window
+        self._set_slack()
         self._plan_at = float("-inf")
         self._sample_at = float("-inf")
         self._sent = 0
@@ -49,16 +50,6 @@ class RateSchedule:
         if now >= self._plan_at:
             self._plan(now)
         return self._spacing
-
-    @property
-    def slack(self) -> float:
-        """Seconds of delay that may be caught up at once."""
-        return _SLACK * min(self._window.length, self._longest_slack)
-
-    @property
-    def capacity(self) -> float:
-        """Seconds of requests that may be sent at once: the slack, and one request."""
-        return self.slack + self._shortest
 
     @property
     def plan_seconds(self) -> float:
@@ -80,6 +71,7 @@ class RateSchedule:
         if now >= self._sample_at:
             self._sample_at = now + self.plan_seconds / _SAMPLES_PER_PLAN
             self._window.record_sample(QuotaSample(number, sent, now, reading))
+            self._set_slack()
 
     def uncount_sent(self) -> None:
         """Uncount a request that was not made."""
@@ -94,6 +86,13 @@ class RateSchedule:
         use = self._window.last_use(now, self._sent)
         per_minute = 60.0 / use.seconds
         return QuotaUse(use.quota * per_minute, use.own * per_minute, use.others * per_minute)
+
+    def _set_slack(self) -> None:
+        """Follow the length of the window, which changes with the platform's counts alone."""
+        self.slack = _SLACK * min(self._window.length, self._longest_slack)
+        """Seconds of delay that may be caught up at once."""
+        self.capacity = self.slack + self._shortest
+        """Seconds of requests that may be sent at once: the slack, and one request."""
 
     def _plan(self, now: float) -> None:
         self._window.record_sent(now, self._sent)

@@ -129,9 +129,7 @@ class BackgroundClient:
     ) -> Reply:
         """Wait for a permit, and make one request; see `ApiClient.call`."""
         permit = await self._pacer.acquire_background()
-        return await complete_request(
-            permit, lambda: self._client.call(method, target, body, parse, token)
-        )
+        return await complete_request(permit, self._client.call, method, target, body, parse, token)
 
 
 def _headers(token: AccessToken, body: bytes | None) -> dict[str, str]:

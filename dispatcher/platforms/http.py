@@ -192,11 +192,15 @@ def parse_quota(headers: Mapping[str, str]) -> QuotaReading | None:
 
 def parse_number(value: str | None) -> float | None:
     """Parse a header's number; a negative one is 0. None if it is missing or not finite."""
+    if value is None:
+        return None
     try:
-        number = float(value) if value is not None else math.nan
+        number = float(value)
     except ValueError:
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+    if 0.0 <= number < math.inf:
+        return number
+    return 0.0 if -math.inf < number < 0.0 else None
 
 
 def replace_invalid(text: str) -> str:

@@ -130,11 +130,7 @@ def read_answer(step: Step, response: HttpResponse, checked: str = "") -> Answer
     success = partial(
         Answer, response.status, from_platform=True, correlation_id=correlation(response)
     )
-    match step:
-        case Step.LOOK_BACK:
-            return success(past_conversations=_past_conversations(body))
-        case Step.CHECK_MANY:
-            return success(conversations=_recorded_conversations(body))
+    match step:  # the usual steps first: an enum takes long to look a member up
         case Step.CHECK:
             return success(conversation=_conversation(body, checked))
         case Step.NOTIFY | Step.OPEN:
@@ -144,6 +140,10 @@ def read_answer(step: Step, response: HttpResponse, checked: str = "") -> Answer
                 message_id=own if inside is not None else None,
                 conversation_id=None if own is None else inside or own,
             )
+        case Step.LOOK_BACK:
+            return success(past_conversations=_past_conversations(body))
+        case Step.CHECK_MANY:
+            return success(conversations=_recorded_conversations(body))
 
 
 def _hint(_: Body, words: str) -> Hint:

@@ -105,8 +105,8 @@ class TokenManager:
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.expires_at:
             raise TokenExpiredError(self._issued)
-        idle = self._renewal is None and self._next_renewal is None
-        if idle and now >= max(token.refresh_at, self._renew_again_at):
+        due = now >= token.refresh_at and now >= self._renew_again_at
+        if due and self._renewal is None and self._next_renewal is None:
             self._schedule()
         return token
 

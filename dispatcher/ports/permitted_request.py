@@ -1,10 +1,12 @@
 """Ends a permit as its request ends."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVarTuple
 
 from dispatcher.domain.answer import QuotaReading
 from dispatcher.ports.platform import Reply, TokenExpiredError
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class EndedPermit(Protocol):
@@ -19,7 +21,9 @@ class EndedPermit(Protocol):
         ...
 
 
-async def complete_request(permit: EndedPermit, request: Callable[[], Awaitable[Reply]]) -> Reply:
+async def complete_request(
+    permit: EndedPermit, request: Callable[[*Arguments], Awaitable[Reply]], *arguments: *Arguments
+) -> Reply:
     """Make a request with ``permit``, which has ended then, and return the reply.
 
     Raises:
@@ -27,7 +31,7 @@ async def complete_request(permit: EndedPermit, request: Callable[[], Awaitable[
 
     """
     try:
-        reply = await request()
+        reply = await request(*arguments)
     except TokenExpiredError:
         permit.release()
         raise

@@ -33,8 +33,9 @@ class Fanout:
 
     def __init__(self, sinks: Sequence[EventSink]) -> None:
         self._sinks = tuple(sinks)
+        self._owners: dict[EventHandler, EventSink] = {}
         self._failed: set[int] = set()
-        self._handlers: dict[type[Event], list[tuple[int, EventHandler]]] = {}
+        self._handlers: dict[type[Event], list[EventHandler]] = {}
 
     def emit(self, event: Event) -> None:
         """Emit the event to every sink that handles its type."""
@@ -42,27 +43,28 @@ class Fanout:
         handlers = self._handlers.get(kind)
         if handlers is None:
             handlers = self._handlers[kind] = self._find_handlers(kind)
-        for index, handle in handlers:
+        for handle in handlers:
             try:
                 handle(event)
             except Exception as error:  # noqa: BLE001 - telemetry never stops the run
-                self._log_first(index, event, error)
+                self._log_first(self._owners[handle], event, error)
 
-    def _find_handlers(self, kind: type[Event]) -> list[tuple[int, EventHandler]]:
+    def _find_handlers(self, kind: type[Event]) -> list[EventHandler]:
         found = []
-        for index, sink in enumerate(self._sinks):
+        for sink in self._sinks:
             handler = sink.handlers.get(kind) if isinstance(sink, HandlerSink) else sink.emit
             if handler is not None:
-                found.append((index, handler))
+                self._owners[handler] = sink
+                found.append(handler)
         return found
 
-    def _log_first(self, index: int, event: Event, error: Exception) -> None:
-        if index not in self._failed:
-            self._failed.add(index)
+    def _log_first(self, sink: EventSink, event: Event, error: Exception) -> None:
+        if id(sink) not in self._failed:
+            self._failed.add(id(sink))
             with contextlib.suppress(Exception):  # the log may be what failed
                 structlog.get_logger("dispatcher.telemetry").error(
                     "telemetry.sink_failed",
-                    sink=type(self._sinks[index]).__name__,
+                    sink=type(sink).__name__,
                     fact=type(event).__name__,
                     error=type(error).__name__,
                     exc_info=error,

@@ -46,9 +46,17 @@ def test_metrics(writer):
     assert writer.metric(REQUESTS, "c", 5) == (
         "dispatcher.api.requests:5|c|#endpoint:check,status:200,campaign:c,env:prod"
     )
-    assert writer.metric(AGE, "d", 1.5, 0.25) == (
-        "dispatcher.state.age:1.5|d|@0.25|#campaign:c,env:prod"
-    )
+
+
+def test_samples(writer):
+    """Every value has a line of its own, which differs in the value alone."""
+    assert list(writer.samples(AGE, [1.5, 2.0], 0.25)) == [
+        "dispatcher.state.age:1.5|d|@0.25|#campaign:c,env:prod",
+        "dispatcher.state.age:2.0|d|@0.25|#campaign:c,env:prod",
+    ]
+    assert list(writer.samples(AGE, [3.0], 1)) == [
+        "dispatcher.state.age:3.0|d|#campaign:c,env:prod"
+    ]
 
 
 def test_tags_of_the_environment_are_not_there_twice(monkeypatch):

@@ -160,6 +160,8 @@ class CircuitBreaker:
     def record_reachable(self) -> None:
         """Note that the platform gave an answer, of whatever kind."""
         self._unreachable_in_a_row = 0
+        if self.reason is None:
+            return
         if self.reason is HaltReason.PLATFORM_DOWN:
             self._resume()
 

@@ -38,7 +38,9 @@ class MetricBatch:
 
     def add_sample(self, key: Key, value: float, weight: float) -> None:
         """Add a value of a distribution that represents ``weight`` samples."""
-        choice = self.samples.setdefault(key, Choice())
+        choice = self.samples.get(key)
+        if choice is None:  # `setdefault` would make one for every value
+            choice = self.samples[key] = Choice()
         choice.values.append(value)
         choice.total += weight
 

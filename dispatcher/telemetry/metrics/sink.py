@@ -27,7 +27,7 @@ from dispatcher.domain.events import (
 )
 from dispatcher.telemetry.fanout import EventHandler, HandlerSink
 from dispatcher.telemetry.metrics.agent import AgentAddress
-from dispatcher.telemetry.metrics.catalog import zero_counts
+from dispatcher.telemetry.metrics.catalog import Key, zero_counts
 from dispatcher.telemetry.metrics.condition import condition_event, condition_gauges, service_check
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient, OnDropped
 from dispatcher.telemetry.metrics.gauge_series import MS, GaugeSeries, of_client
@@ -122,10 +122,13 @@ class StatsdSink(HandlerSink):
             self._client.count(("source.irregularities", kind), number)
 
     def _answered(self, event: Answered) -> None:
-        client = event.client
         self._ratio.requests += 1
-        self._client.count(of_client(client, "api.requests", event.step, event.status))
-        self._client.distribution(of_client(client, "api.latency", event.step), event.seconds * MS)
+        requests: Key = ("api.requests", event.step, event.status)
+        latency: Key = ("api.latency", event.step)
+        if event.client:  # empty where there is one client
+            requests, latency = (*requests, event.client), (*latency, event.client)
+        self._client.count(requests)
+        self._client.distribution(latency, event.seconds * MS)
 
     def _settled(self, event: Settled) -> None:
         self._ratio.settled += 1

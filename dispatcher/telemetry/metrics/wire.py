@@ -7,7 +7,6 @@ does not take at once.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from datadog.dogstatsd.base import (
@@ -28,7 +27,8 @@ UNIX_BYTES: int = UDS_OPTIMAL_PAYLOAD_LENGTH
 MOST_TEXT = 4000
 """Bytes of the text of an event or a service check: what fits into one packet with the rest."""
 
-_AddTo = Callable[[MetricBatch], None]
+_Line = tuple[str, Callable[..., None], tuple[Any, ...]]
+"""A line, the method of a `MetricBatch` that adds what it contains, and the method's arguments."""
 
 
 def is_disabled() -> bool:
@@ -51,8 +51,16 @@ class LineWriter:
         )  # fmt: skip
         self._package.constant_tags = list(tags)  # without those that the package reads itself
 
-    def metric(self, key: Key, kind: str, value: float, rate: float = 1) -> str:
-        """Return the line of a metric; ``kind`` is ``c``, ``g`` or ``d``."""
+    def metric(self, key: Key, kind: str, value: float) -> str:
+        """Return the line of a metric; ``kind`` is ``c`` or ``g``."""
+        return self._line(key, kind, value)
+
+    def samples(self, key: Key, values: Sequence[float], rate: float) -> Iterator[str]:
+        """Yield the lines of a distribution's values; only the value differs between them."""
+        name, _, rest = self._line(key, "d", "", rate).partition(":")
+        return (f"{name}:{value}{rest}" for value in values)
+
+    def _line(self, key: Key, kind: str, value: float | str, rate: float = 1) -> str:
         line: str = self._package._serialize_metric(key[0], kind, value, format_tags(key), rate)  # noqa: SLF001 - the package's public methods would choose samples at random once more
         return line
 
@@ -99,29 +107,29 @@ class Packet:
 def pack(batch: MetricBatch, writer: LineWriter, most: int) -> Iterator[Packet]:
     """Yield the batch in packets of up to ``most`` bytes; a longer line is a packet of its own."""
     packet = Packet(b"", MetricBatch())
-    for line, add_to in _lines(batch, writer):
+    for line, add_to, content in _lines(batch, writer):
         encoded = line.encode(errors="replace") + b"\n"
         if packet.data and len(packet.data) + len(encoded) > most:
             yield packet
             packet = Packet(b"", MetricBatch())
         packet.data += encoded
-        add_to(packet.content)
+        add_to(packet.content, *content)
     if packet.data:
         yield packet
 
 
-def _lines(batch: MetricBatch, writer: LineWriter) -> Iterator[tuple[str, _AddTo]]:
-    """Yield each line, and what adds its content to a batch; events first, as they are few."""
+def _lines(batch: MetricBatch, writer: LineWriter) -> Iterator[_Line]:
+    """Yield each line, and how its content is added to a batch; events first, as they are few."""
     for event in batch.events:
-        yield event, partial(MetricBatch.add_event, line=event)
+        yield event, MetricBatch.add_event, (event,)
     for name, check in batch.checks.items():
-        yield check, partial(MetricBatch.add_check, name=name, line=check)
+        yield check, MetricBatch.add_check, (name, check)
     for key, value in batch.counts.items():
-        yield writer.metric(key, "c", value), partial(MetricBatch.add_count, key=key, value=value)
+        yield writer.metric(key, "c", value), MetricBatch.add_count, (key, value)
     for key, number in batch.gauges.items():
-        yield writer.metric(key, "g", number), partial(MetricBatch.add_gauge, key=key, value=number)
+        yield writer.metric(key, "g", number), MetricBatch.add_gauge, (key, number)
     for key, choice in batch.samples.items():
-        rate, weight = choice.rate, choice.total / len(choice.values)
-        for number in choice.values:
-            line = writer.metric(key, "d", number, rate)
-            yield line, partial(MetricBatch.add_sample, key=key, value=number, weight=weight)
+        weight = choice.total / len(choice.values)
+        lines = writer.samples(key, choice.values, choice.rate)
+        for number, line in zip(choice.values, lines, strict=True):
+            yield line, MetricBatch.add_sample, (key, number, weight)

@@ -181,7 +181,8 @@ class RunStats(HandlerSink):
         self._counts.requests[event.step, event.status] += 1
         self._ratio.requests += 1
         self._request_rate.add(self._monotonic())
-        self._clients.emit(event)
+        if event.client:  # empty where there is one client
+            self._clients.emit(event)
 
     def _settle(self, event: Settled) -> None:
         self._counts.settled[event.status, event.reason] += 1
