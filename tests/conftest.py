@@ -1,7 +1,9 @@
 """What all suites share."""
 
+import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "50"))
@@ -15,3 +17,19 @@ settings.register_profile(
 )
 settings.load_profile("no time limits")
 """How long an example takes depends on what else the machine does, and proves nothing."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect the tests without garbage collections, and leave what they are out of later ones.
+
+    Thousands of tests and all modules stay to the end; a full collection over them takes as long as
+    many tests.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()

@@ -1,7 +1,7 @@
 """Runs that are killed at every point where one can stop, and what the next one makes of it.
 
 `make crash` plays all worlds in both dialects, and two campaigns and late records beside them; here
-each world is played in one.
+each world is played in one, and each point in the world that has it, not in all.
 """
 
 import os
@@ -28,12 +28,11 @@ from tests.support.crash_world import (
 
 PER_CYCLE = 50
 CONTACTS = {"messaging": 1500, "genesys": 600}
-FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
-FOLDER_POINTS = (*sorted(FOLDER), "admit.before", "admit.after", "send.after", "drain.begun")
+FILE_POINTS = ("admit.before", "admit.after", "source.batch")
+FOLDER_POINTS = (*sorted(FOLDER), "admit.after", "drain.begun")
 WORKERS = 64
 OF_THE_DIALECT = [
-    "check.after", "intend.after", "send.before", "send.left", "send.after", "settle.before",
-    "look.before", "look.after",
+    "check.after", "send.before", "send.left", "send.after", "look.before", "look.after",
 ]  # fmt: skip
 """Points at which another dialect may matter; there `make crash` plays all, as in the first."""
 TELLING = {
@@ -69,10 +68,10 @@ def assert_promise_kept(verdict: Verdict, *, doubt_allowed: bool = False):
 @pytest.mark.parametrize(
     ("dialect", "source", "points", "random_kills"),
     [
-        ("messaging", "glob", points_for("glob"), 2),
+        ("messaging", "glob", points_for("glob"), 1),
         ("messaging", "file", FILE_POINTS, 1),
-        ("messaging", "folder", FOLDER_POINTS, 1),
-        ("genesys", "glob", OF_THE_DIALECT, 1),
+        ("messaging", "folder", FOLDER_POINTS, 0),
+        ("genesys", "glob", OF_THE_DIALECT, 0),
     ],
     indirect=["dialect"],
 )

@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 BUCKET = 10
@@ -82,8 +82,13 @@ class Series:
 
     def tag(self, name: str) -> str | None:
         """The value of a tag; None if it has none."""
-        prefix = name + ":"
-        return next((t[len(prefix) :] for t in self.tags if t.startswith(prefix)), None)
+        return self._values.get(name)
+
+    @cached_property
+    def _values(self) -> Mapping[str, str]:
+        """The value of each tag that has one."""
+        pairs = (tag.partition(":") for tag in self.tags)
+        return {name: value for name, colon, value in pairs if colon}
 
 
 @dataclass
@@ -202,7 +207,12 @@ def _note(time: float, line: str) -> Note:
 
 
 def _tags(fields: Iterable[str]) -> Tags:
-    return frozenset(next((f[1:].split(",") for f in fields if f.startswith("#")), []))
+    return _split(next((field for field in fields if field.startswith("#")), ""))
+
+
+@lru_cache(maxsize=4096)
+def _split(field: str) -> Tags:
+    return frozenset(field[1:].split(",")) if field else frozenset()
 
 
 def lines_of(datagrams: Iterable[tuple[float, bytes]]) -> list[Line]:

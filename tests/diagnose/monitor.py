@@ -125,7 +125,8 @@ class _Metrics:
         values = self._query.evaluate(store, now)
         found: Found = {}
         for group, value in values.items():
-            self._first.setdefault(group, self._first_point(store, group, now))
+            if group not in self._first:
+                self._first[group] = self._first_point(store, group, now)
             self._last[group] = now
             if self._is_due(group, now):
                 found[group] = (self._state(value, states.get(group, State.OK)), value)

@@ -1,6 +1,8 @@
 """The official SDK of the public API as a client of the sandbox, and its models as a yardstick."""
 
+import ast
 import asyncio
+import importlib.util
 import json
 import os
 import re
@@ -29,6 +31,32 @@ def _empty_home() -> Iterator[None]:
 
 
 SDK = Lazily("PureCloudPlatformClientV2", _empty_home)
+
+
+def fields_of_model(name: str) -> dict[str, str]:
+    """Return the type of each field of a model, out of its source.
+
+    The whole SDK takes seconds to import, and this much is written in one file of it.
+
+    Raises:
+        FileNotFoundError: the SDK has no such model.
+
+    """
+    package = importlib.util.find_spec("PureCloudPlatformClientV2")
+    assert package is not None
+    assert package.origin is not None
+    file = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    source = Path(package.origin).with_name("models") / f"{file}.py"
+    maps = {
+        statement.targets[0].attr: ast.literal_eval(statement.value)
+        for statement in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Attribute)
+        and statement.targets[0].attr in ("swagger_types", "attribute_map")
+    }
+    kinds, shown = maps["swagger_types"], maps["attribute_map"]
+    return {key: kinds[name] for name, key in shown.items()}
+
 
 _INNER = re.compile(r"(list|dict)[\[(](?:\w+, )?(.*)[\])]")
 

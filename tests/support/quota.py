@@ -84,7 +84,7 @@ class Result:
     refused: int = 0
     offered: float = 0.0
     """The quota of the whole time, less what others had."""
-    waits: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list, repr=False)
 
     @property
     def used(self) -> float:

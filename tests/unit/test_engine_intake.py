@@ -209,7 +209,7 @@ async def test_how_the_source_is():
     engine = EngineFixture()
     rejected = RejectedRow("contacts.csv", 2, "bad_date", "", b"")
     first = Batch(contacts(4), (rejected,), 3, POSITION)
-    source = ListSource(first, Batch(contacts(1, 9)), seconds=300.0)
+    source = ListSource(first, Batch(contacts(1, 9)), seconds=251.0)
     running = asyncio.create_task(engine.pipeline(source=source).run())
     intake = engine.campaign_run.intake
     await asyncio.sleep(10.0)

@@ -50,8 +50,8 @@ async def seconds_of_the_others(answer, people):
     running = asyncio.create_task(engine.pipeline(*batches, workers=8, once=False).run())
     all_sent = asyncio.Event()
 
-    def count(_):
-        if engine.platform.steps().count(Step.OPEN) == OTHERS:
+    def count(request):
+        if request.step is Step.OPEN and engine.platform.steps().count(Step.OPEN) == OTHERS:
             all_sent.set()
 
     engine.platform.on_wire = count

@@ -12,7 +12,7 @@ from dispatcher.platforms.genesys.analytics_states import details_target, read_s
 from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.genesys.threading_timeline import ThreadingWindows
 from dispatcher.platforms.http import HttpResponse
-from tests.support.genesys_sdk import SDK
+from tests.support.genesys_sdk import fields_of_model
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 TIMELINE = ThreadingWindows(72 * 60.0, {"webmessaging": 24 * 60.0, "sms": 0.0})
@@ -56,8 +56,7 @@ def read(*records, sender=WEB, now=NOW):
 
 def fields(value, model):
     """Yield every field of a body, with the SDK's names for that model."""
-    made = getattr(SDK, model)()
-    kinds = {key: made.swagger_types[name] for name, key in made.attribute_map.items()}
+    kinds = fields_of_model(model)
     for key, inner in value.items():
         yield model, key, kinds
         for item in inner if isinstance(inner, list) else ():
