@@ -28,7 +28,7 @@ from tests.support.crash_world import (
 
 PER_CYCLE = 50
 CONTACTS = {"messaging": 1500, "genesys": 600}
-FILE_POINTS = ("admit.before", "admit.after", "source.batch")
+FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
 FOLDER_POINTS = (*sorted(FOLDER), "admit.after", "drain.begun")
 WORKERS = 64
 OF_THE_DIALECT = [
