@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,14 @@ from dispatcher.settings.model import PlatformSettings
 from tests.support.crash_launcher import Launcher, launching
 from tests.support.crash_points import POINTS
 from tests.support.crash_verdict import Verdict
-from tests.support.crash_world import SOURCES, World, points_for, settles_before, world
+from tests.support.crash_world import (
+    SOURCES,
+    World,
+    play_within_bounds,
+    points_for,
+    settles_before,
+    world,
+)
 from tests.support.dialects import DIALECTS, tells_texts
 
 KILLS = 540
@@ -22,8 +28,6 @@ ROUNDS = 4
 RANDOM_SHARE = 0.25
 POWER_CUTS = ("glob", "file")
 CAMPAIGNS = ("one", "two")
-TRIES = 3
-"""How often a world is played whose sandbox was stopped for too long."""
 STOPPED_SECONDS = 4.0
 """Longer than all bounds from an intent until its effect is shown."""
 FIRST_CALLS: tuple[str, ...] = get_args(PlatformSettings.model_fields["first_call"].annotation)
@@ -84,24 +88,29 @@ def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
         return lived.finish(), lived
 
 
-def play_within_bounds(plan: Plan) -> tuple[Verdict, World]:
-    """Play a world, and again if it fails where the sandbox itself was stopped for too long.
+def play_plan(plan: Plan) -> tuple[Verdict, World]:
+    """Play a world until its sandbox was not stopped for too long, and say why it is played again.
 
-    Its effects were not within the bounds then, so that the world shows nothing about the runs.
-    What fails in the last try counts as it is.
+    Return what counts, and the world of the last try.
     """
-    for tries_left in reversed(range(TRIES)):
-        with tempfile.TemporaryDirectory() as folder, launching() as launcher:
-            verdict, lived = play(plan, Path(folder), launcher)
+    worlds: list[World] = []
+
+    def played(folder: Path) -> Verdict:
+        with launching() as launcher:
+            verdict, lived = play(plan, folder, launcher)
+        worlds.append(lived)
+        return verdict
+
+    def say(verdict: Verdict) -> None:
         problems = verdict.problems(doubt_allowed=plan.doubt_allowed)
-        if not problems or verdict.is_within_bounds or not tries_left:
-            break
         _say(
             f"{plan.title}, seed {plan.seed}: the sandbox was stopped for "
             f"{verdict.stalled_seconds:.1f} s, the machine is too busy; "
             f"played again after {'; '.join(problems)}"
         )
-    return verdict, lived
+
+    verdict = play_within_bounds(played, doubt_allowed=plan.doubt_allowed, on_again=say)
+    return verdict, worlds[-1]
 
 
 def _order(plan: Plan, lived: World) -> Iterator[str]:
@@ -124,7 +133,7 @@ def run(kills: int, contacts: int, dialect: str = "messaging", first_call: str =
     whole, number, reached, kept = Verdict(), 0, set[str](), True
     start = time.monotonic()
     for plan in plans(kills, contacts, dialect, first_call):
-        verdict, lived = play_within_bounds(plan)
+        verdict, lived = play_plan(plan)
         problems = verdict.problems(doubt_allowed=plan.doubt_allowed)
         kept, number = kept and not problems, number + lived.kills
         whole.add(verdict)
