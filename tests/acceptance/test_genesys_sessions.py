@@ -95,7 +95,7 @@ WAITING = {
 def test_who_waits_is_sent_to_once_nobody_is_there_or_parked(tmp_path, policy, notified):
     """An agent who leaves makes way for the message; who stays parks the contact in the end."""
     kinds = {"active", "botline", "agentline", "agentleaving", "ended"}
-    scenario = written(tmp_path, sorted(kinds), "[world]\nleaves_after = 1.0\n")
+    scenario = written(tmp_path, sorted(kinds), "[world]\nleaves_after = 1.0\nended_after = 600\n")
     settings = {"platform.barge_in": policy, **WAITING}
     with play(tmp_path, scenario, 100, settings, dialect=DIALECT) as played:
         ended = played.run()

@@ -236,14 +236,19 @@ async def test_a_key_of_any_characters_is_known_again(size, ledger, path, at_onc
 
 async def test_a_merge_that_stays_open_fails_the_ledger(ledger, path, at_once, monkeypatch):
     """Else the next group would be taken for committed inside of what stayed open."""
+    admitted, opened = threading.Event(), threading.Event()
 
     def move(connection):
+        if not admitted.is_set():
+            return True
         connection.execute("BEGIN IMMEDIATE")
+        opened.set()
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(index_staging, "merge_staged", move)
     (claim,) = await admit(ledger, contact("a", "p"))
-    await asyncio.sleep(0.1)
+    admitted.set()
+    assert await asyncio.to_thread(opened.wait, 30)
     with pytest.raises(LedgerError, match="disk I/O error"):
         await send(ledger, claim)
     with pytest.raises(LedgerError):
