@@ -79,7 +79,7 @@ class Step(StrEnum):
         return self in _READS_ANALYTICS
 
 
-# A set is faster: to look a member up takes an enum ten times as long as another attribute.
+# In Python 3.11 the look-up of an enum's member takes ten times as long as that of a variable.
 _SENDS = frozenset({Step.NOTIFY, Step.OPEN})
 _READS_ANALYTICS = frozenset({Step.LOOK_BACK, Step.CHECK_MANY})
 

@@ -61,9 +61,7 @@ _SENT_ONCE = NEW.count_send()
 
 def progress_json(progress: Progress) -> str | None:
     """Return as JSON what differs from `NEW`, None if nothing does."""
-    if progress is NEW:  # as nearly all intents have it; a look-up takes four times as long
-        return None
-    if progress is _SENT_ONCE:  # as nearly all settlements have it
+    if progress is _SENT_ONCE:  # as nearly all have it; a look-up takes four times as long
         return _SENT_ONCE_JSON
     return _changes_json(progress)
 

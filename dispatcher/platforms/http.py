@@ -198,9 +198,9 @@ def parse_number(value: str | None) -> float | None:
         number = float(value)
     except ValueError:
         return None
-    if 0.0 <= number < math.inf:
+    if 0.0 < number < math.inf:
         return number
-    return 0.0 if -math.inf < number < 0.0 else None
+    return 0.0 if -math.inf < number <= 0.0 else None
 
 
 def replace_invalid(text: str) -> str:

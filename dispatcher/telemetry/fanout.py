@@ -33,9 +33,8 @@ class Fanout:
 
     def __init__(self, sinks: Sequence[EventSink]) -> None:
         self._sinks = tuple(sinks)
-        self._owners: dict[EventHandler, EventSink] = {}
         self._failed: set[int] = set()
-        self._handlers: dict[type[Event], list[EventHandler]] = {}
+        self._handlers: dict[type[Event], list[tuple[EventSink, EventHandler]]] = {}
 
     def emit(self, event: Event) -> None:
         """Emit the event to every sink that handles its type."""
@@ -43,19 +42,18 @@ class Fanout:
         handlers = self._handlers.get(kind)
         if handlers is None:
             handlers = self._handlers[kind] = self._find_handlers(kind)
-        for handle in handlers:
+        for sink, handle in handlers:
             try:
                 handle(event)
             except Exception as error:  # noqa: BLE001 - telemetry never stops the run
-                self._log_first(self._owners[handle], event, error)
+                self._log_first(sink, event, error)
 
-    def _find_handlers(self, kind: type[Event]) -> list[EventHandler]:
+    def _find_handlers(self, kind: type[Event]) -> list[tuple[EventSink, EventHandler]]:
         found = []
         for sink in self._sinks:
             handler = sink.handlers.get(kind) if isinstance(sink, HandlerSink) else sink.emit
             if handler is not None:
-                self._owners[handler] = sink
-                found.append(handler)
+                found.append((sink, handler))
         return found
 
     def _log_first(self, sink: EventSink, event: Event, error: Exception) -> None:
