@@ -71,7 +71,6 @@ def run(request):
         runner.get_loop().set_exception_handler(lambda _, context: unheard.append(context))
         yield runner.run
         gc.collect()
-    gc.unfreeze()
     assert not unheard
 
 

@@ -84,7 +84,6 @@ def collected_as_usual():
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
     gc.set_threshold(*before)
 
 
