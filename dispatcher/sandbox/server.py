@@ -115,8 +115,12 @@ class Sandbox:
 
     def counts(self) -> dict[str, object]:
         """Return the counts; the effect log on disk is complete up to them."""
-        stalled = 0.0 if self._stalls is None else self._stalls.measure()
-        return {**self._platform.report(), "longest_stall_seconds": stalled}
+        clock = self._stalls
+        stalls = {
+            "longest_stall_seconds": 0.0 if clock is None else clock.longest,
+            "stalls": [] if clock is None else [tuple(stall) for stall in clock.stalls],
+        }
+        return {**self._platform.report(), **stalls}
 
     def look(self, conversation_id: str) -> ConversationView | None:
         """Return a conversation as it is now, without starting any timer of it; None if gone."""

@@ -8,13 +8,12 @@ LATE_SECONDS = 0.6
 """The longest delay of a late effect while it is within the bounds."""
 LAG_SECONDS = 0.6
 """The longest lag of the platform's own records while it is within the bounds."""
-SKEW_SECONDS = 1.0
-STALL_SECONDS = SKEW_SECONDS / 2
-"""How long the sandbox may be stopped while its effects come within the bounds.
-
-Sandbox and runs have the same clock: the skew that is assumed between clocks is room for a request
-that is read late, and for an effect whose timer is late.
+SKEW_SECONDS = 2.0
+"""Sandbox and runs have one clock, but a run reads the sandbox's time in whole seconds (its header
+Date), so that up to one second is needed. The rest is for a sandbox whose event loop does not run.
 """
+STALL_SECONDS = 0.5
+"""How long that may be: a request may be read late, and the timer of its effect be late again."""
 STRAGGLER_SECONDS = 4.0
 """The longest lag where half of the records are late, and the others are shown at once."""
 BEYOND_SECONDS = 3600.0

@@ -72,8 +72,8 @@ CHECKPOINT = frozenset(name for name in POINTS if name.startswith("checkpoint.")
 class Killer:
     """Ends the process at one point: the ``nth`` time it is reached once enough is settled.
 
-    ``at_death`` is called right before, while no commit runs. Before one request the process stops
-    for ``stopped_seconds``.
+    ``at_death`` is called right before, while no commit runs. Before one request the event loop
+    stops for ``stopped_seconds``.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Killer:
         return self._settles <= 0
 
     def stop(self) -> None:
-        """Let the whole process do nothing for a time, once, as a machine without time for it."""
+        """Let the event loop do nothing for a time, once, as on a machine without time for it."""
         if self.armed and self._stopped_seconds:
             seconds, self._stopped_seconds = self._stopped_seconds, 0.0
             time.sleep(seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.domain.status import Reason, Relation, Status
 from dispatcher.ledgers.read.reader import LedgerReader, LineageRow
-from tests.support.crash_platform import STALL_SECONDS
+from tests.support.crash_platform import LATE_SECONDS, STALL_SECONDS
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)
 _IN_PLACE = (Relation.NOTIFIED, Relation.THREADED)
@@ -33,20 +33,28 @@ class Verdict:
     imagined: list[str] = field(default_factory=list)
     """The ledger has a message that never took effect, or in another conversation."""
     in_doubt: list[str] = field(default_factory=list)
+    late: set[str] = field(default_factory=set)
+    """Conversations with a message that took effect when the sandbox stalled, or shortly after."""
     stalled_seconds: float = 0.0
-    """The longest time for which the sandbox was stopped: the machine was too busy."""
+    """The longest stall of the sandbox: its event loop did not run."""
 
     @property
-    def is_within_bounds(self) -> bool:
-        """Whether effects came and were shown within the bounds that the runs assume."""
-        return self.stalled_seconds <= STALL_SECONDS
+    def is_of_a_stall(self) -> bool:
+        """Whether stalls of the sandbox explain everything that is wrong.
+
+        What took effect too late may be sent twice, or denied. A contact may be in doubt, or not
+        final, where a run waited in vain. No stall loses a row, or invents a message.
+        """
+        if self.stalled_seconds <= STALL_SECONDS or self.missing or self.imagined:
+            return False
+        return self.late.issuperset(self.twice + self.denied)
 
     @property
     def lost(self) -> list[str]:
         """The conversations about which the ledger is wrong."""
         return [*self.missing, *self.unfinished, *self.denied, *self.imagined]
 
-    def problems(self, *, doubt_allowed: bool) -> list[str]:
+    def problems(self, *, doubt_allowed: bool = False) -> list[str]:
         """Say what is wrong, one line for each kind of problem."""
         found = {
             "twice": self.twice,
@@ -63,9 +71,20 @@ class Verdict:
     def add(self, other: "Verdict") -> None:
         """Add another world's findings."""
         for name, value in vars(other).items():
-            if name != "stalled_seconds":
+            if name not in ("stalled_seconds", "late"):
                 setattr(self, name, getattr(self, name) + value)
         self.stalled_seconds = max(self.stalled_seconds, other.stalled_seconds)
+
+    def note_stalls(
+        self, stalls: Sequence[tuple[float, float]], effects: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Note the stalls of the sandbox (seconds since the epoch), and what came late by them."""
+        long = [(start, end) for start, end in stalls if end - start > STALL_SECONDS]
+        self.stalled_seconds = max((end - start for start, end in stalls), default=0.0)
+        for effect in effects:
+            at = effect["time"]
+            if any(start <= at <= end + LATE_SECONDS + STALL_SECONDS for start, end in long):
+                self.late.add(_recipient(effect))
 
     def per_million(self) -> str:
         """Give the counts for a million contacts."""
@@ -145,6 +164,11 @@ def _same(row: LineageRow, effect: Mapping[str, Any]) -> bool:
     return identity and effect["previousConversationId"] == row.previous_conversation_id
 
 
+def _recipient(effect: Mapping[str, Any]) -> str:
+    """Return the conversation of the contact that a message is for."""
+    return str(effect["previousConversationId"] or effect["conversationId"])
+
+
 def _account(
     verdict: Verdict,
     doubts: Mapping[str, int],
@@ -155,7 +179,7 @@ def _account(
     """Nobody was reached twice in one campaign; who was reached is delivered or in doubt."""
     reached: defaultdict[str, list[bool]] = defaultdict(list)
     for effect in effects:
-        who = effect["previousConversationId"] or effect["conversationId"]
+        who = _recipient(effect)
         reached[who].append(effect["messageId"] in traced)
     for who, known in reached.items():
         unknown = known.count(False)

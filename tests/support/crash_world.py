@@ -4,7 +4,6 @@ import csv
 import itertools
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,7 +38,7 @@ TRIES = 8
 ROUNDS = 4
 """How often the last runs are made, until no contact is left for later."""
 STALL_TRIES = 3
-"""How often a world is played whose sandbox was stopped for too long."""
+"""How often a world is played at most, if stalls of its sandbox explain what is wrong in it."""
 LAST_RUN_SECONDS = 20.0
 RANDOM_SECONDS = 0.5
 """The time within which a random kill comes."""
@@ -168,8 +167,9 @@ class World:
             time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + lag + SKEW_SECONDS)
             if not self._last_runs(number, seconds):
                 break
-        verdict = compare(self.ledger, self.campaigns, self.rows(), self.sandbox.effects())
-        verdict.stalled_seconds = self.sandbox.counts()["longest_stall_seconds"]
+        effects = self.sandbox.effects()
+        verdict = compare(self.ledger, self.campaigns, self.rows(), effects)
+        verdict.note_stalls(self.sandbox.counts()["stalls"], effects)
         return verdict
 
     def _last_runs(self, number: int, seconds: float) -> bool:
@@ -307,20 +307,22 @@ def world(
             made.end()
 
 
-def play_within_bounds(
-    play: Callable[[Path], Verdict], *, doubt_allowed: bool = False,
-    on_again: Callable[[Verdict], None] = lambda _verdict: None,
+def play_without_stalls(
+    play: Callable[[Path], Verdict], folder: Path, on_again: Callable[[Verdict], None],
+    *, doubt_allowed: bool = False,
 ) -> Verdict:  # fmt: skip
-    """Play a world in a folder, and again if it fails where the sandbox was stopped for too long.
+    """Play a world, and again while stalls of its sandbox explain everything that is wrong.
 
     Its effects were not within the bounds then, so that the world shows nothing about the runs.
-    What fails in the last try counts as it is.
+    What is wrong in the last of `STALL_TRIES` counts as it is. Each try has its own folder in
+    ``folder``.
     """
-    for tries_left in reversed(range(STALL_TRIES)):
-        with tempfile.TemporaryDirectory() as folder:
-            verdict = play(Path(folder))
+    for number in range(STALL_TRIES):
+        inner = folder / str(number)
+        inner.mkdir()
+        verdict = play(inner)
         problems = verdict.problems(doubt_allowed=doubt_allowed)
-        if not problems or verdict.is_within_bounds or not tries_left:
+        if not problems or not verdict.is_of_a_stall or number == STALL_TRIES - 1:
             break
         on_again(verdict)
     return verdict
