@@ -93,7 +93,7 @@ class Origin:
 
 
 @cache
-def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return what verifies certificates; all clients share it, because reading it takes 50 ms."""
     return ssl.create_default_context(cafile=ca_bundle)
 
@@ -105,7 +105,7 @@ class HttpClient:
         self._clock = clock
         self._options = options
         self._loop = asyncio.get_running_loop()
-        verify = _tls_context(options.ca_bundle)
+        verify = tls_context(options.ca_bundle)
         self._connector = aiohttp.TCPConnector(limit=0, ssl=verify, ttl_dns_cache=60)
         connect = min(options.connect_timeout, options.timeout * 0.9)
         self._pool = ConnectionPool(self._connector, options.connections, connect)

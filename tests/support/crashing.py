@@ -6,6 +6,7 @@ does. With `--serve` it forks one such run for each line of JSON on standard inp
 the time that imports take.
 """
 
+import gc
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ import dispatcher.app.run
 import dispatcher.cli.commands.run
 import dispatcher.sources.files.stream_source  # noqa: F401 - loaded once, before the forks
 from dispatcher.cli import main
+from dispatcher.platforms.http import tls_context
 from tests.support.broken_builds import BROKEN, cut_power
 from tests.support.crash_points import Killer
 from tests.support.crash_wraps import install
@@ -46,6 +48,8 @@ def run(
 
 def serve() -> None:
     """Fork a run for each request; answer with its pid, and with its status once it ended."""
+    tls_context(None)  # to read the certificates takes a third of a short run
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

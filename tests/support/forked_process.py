@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dispatcher
+from dispatcher.platforms.http import tls_context
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "from dispatcher.cli import main\nmain()"
@@ -174,6 +175,7 @@ def _serve(number: int) -> None:
     for module in pkgutil.walk_packages(dispatcher.__path__, "dispatcher."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    tls_context(None)  # to read the certificates takes a third of a short run
     gc.freeze()
     with socket.socket(fileno=number) as requests:
         while request := _next(requests):
