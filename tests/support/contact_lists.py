@@ -194,8 +194,11 @@ def _csv(written, dialect):
     out = io.StringIO(newline="")
     if dialect.separator_line:
         out.write(f"sep={dialect.delimiter}{dialect.end}")
+    # Python 3.11 quotes no carriage return in a cell, which at the end of a file is a line end.
+    has_return = any("\r" in cell for row in written for cell in row.cells.values())
+    quoting = csv.QUOTE_ALL if has_return else dialect.quoting
     writer = csv.writer(
-        out, delimiter=dialect.delimiter, quoting=dialect.quoting, lineterminator=dialect.end
+        out, delimiter=dialect.delimiter, quoting=quoting, lineterminator=dialect.end
     )
     writer.writerow(dialect.names.get(column, column) for column in dialect.columns)
     for row in written:
