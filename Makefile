@@ -11,7 +11,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-WORKERS ?= 6
+WORKERS ?= 5
 FIRST_CALL ?= check
 EXAMPLES ?= 1000
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

@@ -52,7 +52,7 @@ def test_alone_the_quota_is_used_and_never_exceeded(latency, headers, seed):
 @pytest.mark.parametrize("latency", ["loopback", "constant", "uniform", "lognormal"])
 def test_what_a_steady_program_leaves_is_used(latency, seed):
     others = steady(QUOTA // 2, PERIOD, random.Random(seed))
-    result = world(latency, seed, others=others, seconds=60.0).run(QUOTA, PERIOD)
+    result = world(latency, seed, others=others, seconds=40.0).run(QUOTA, PERIOD)
     assert result.used >= 0.90
     assert result.throttled <= 0.01
 
