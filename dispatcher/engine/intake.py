@@ -74,7 +74,7 @@ class Intake:
 
     async def start(self) -> None:
         """Open the source where the ledger left it."""
-        self._batches = self._source.batches(await self._ledger.positions())
+        self._batches = self._source.batches(await self._ledger.streams())
         self._due_times.next_due = 0.0
         self._fed_at = self._clock.monotonic()
 
@@ -186,6 +186,8 @@ class Intake:
             return ()
         now = self._clock.time()
         admitted = await self._ledger.admit(batch, now, count)
+        if batch.done is not None:
+            batch.done(admitted)
         if admitted.admitted > len(admitted.claims):
             self._due_times.schedule(now)
         for due in admitted.later:
@@ -193,7 +195,7 @@ class Intake:
         if batch.rows:
             self._last_row = self._clock.monotonic()
             self._rows += batch.rows
-        position = batch.position
+        stream = batch.stream
         self._events.emit(
             RowsRead(
                 rows=batch.rows,
@@ -204,7 +206,7 @@ class Intake:
                 bad_rows=tuple(
                     BadRow(row.file, row.line, row.reason, row.detail) for row in batch.rejected
                 ),
-                file_done=position.file if position is not None and position.done else None,
+                file_done=stream.name if stream is not None and stream.done else None,
                 empty_file=batch.empty_file,
                 irregularities=batch.irregularities,
             )

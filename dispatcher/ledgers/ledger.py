@@ -34,8 +34,8 @@ from dispatcher.ports import (
     Intent,
     KnownEffects,
     Overview,
-    Position,
     Settlement,
+    Stream,
     Totals,
     Waits,
 )
@@ -151,12 +151,17 @@ class SqliteLedger:
         """
         return await self._writer.job(run)
 
-    async def positions(self) -> Mapping[str, Position]:
-        """Return how far each file of the campaign was read, by fingerprint."""
-        return await self._writer.job(partial(totals.positions, campaign=self._campaign))
+    async def streams(self) -> Mapping[str, Stream]:
+        """Return how far each stream of the campaign was read, by fingerprint."""
+        return await self._writer.job(partial(totals.streams, campaign=self._campaign))
 
     async def admit(self, batch: Batch, now: float, claim_limit: int) -> Admitted:
-        """Write new contacts, rejected rows and the position in one transaction."""
+        """Write new contacts, rejected rows and the place of the stream in one transaction.
+
+        Raises:
+            StreamMovedError: the ledger has another place of the stream than the batch follows.
+
+        """
         lookup = await self._lookup_ahead.look_up(self._campaign, batch.contacts)
         claiming = admission.ClaimOptions(now, claim_limit, lookup)
         admitted = await self._writer.job(

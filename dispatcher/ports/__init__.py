@@ -39,9 +39,10 @@ from dispatcher.ports.platform import TokenUnavailableError as TokenUnavailableE
 from dispatcher.ports.platform import WatermarkQuery as WatermarkQuery
 from dispatcher.ports.platform import WrongAddressError as WrongAddressError
 from dispatcher.ports.source import Batch as Batch
-from dispatcher.ports.source import Position as Position
 from dispatcher.ports.source import Source as Source
 from dispatcher.ports.source import SourceError as SourceError
+from dispatcher.ports.source import Stream as Stream
+from dispatcher.ports.source import StreamMovedError as StreamMovedError
 from dispatcher.ports.tracing import CampaignTracing as CampaignTracing
 from dispatcher.ports.tracing import Deliver as Deliver
 from dispatcher.ports.tracing import Tracing as Tracing

@@ -41,7 +41,7 @@ OF_THE_DIALECT = [
 TELLING = {
     "intent-not-committed": ("send.left", "send.after", "settle.before"),
     "settle-lost": ("settle.after",),
-    "position-before-admission": ("admit.after",),
+    "place-before-admission": ("admit.after",),
     "power-cut": ("send.left", "send.after", "settle.after"),
     "bound-without-lag": ("send.after",),
     "watermark-is-now": ("send.after",),

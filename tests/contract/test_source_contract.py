@@ -150,18 +150,18 @@ async def test_every_row_is_in_exactly_one_place(case):
 
 
 async def test_a_position_covers_its_batch(case):
-    """From every position exactly the rest follows; behind the last one, nothing."""
+    """From every place exactly the rest follows; behind the last one, nothing."""
     batches = await drained(case.source())
     if not case.resumes:
-        assert {batch.position for batch in batches} == {None}
+        assert {batch.stream for batch in batches} == {None}
         return
     known = {}
     for number, batch in enumerate(batches, 1):
-        known[batch.position.fingerprint] = batch.position
+        known[batch.stream.fingerprint] = batch.stream
         rest = await drained(case.source(), known)
         assert ids(rest) == ids(batches[number:])
         assert sum(one.rows for one in rest) == sum(one.rows for one in batches[number:])
-    assert batches[-1].position.done
+    assert batches[-1].stream.done
     assert await drained(case.source(), known) == []
 
 

@@ -14,7 +14,7 @@ POINTS = {
     "recover.before": "the start's look at what a dead run left is not committed",
     "recover.after": "it is committed, and the run has done nothing else",
     "start.recovered": "the ledger is recovered, the platform was not asked for a token yet",
-    "positions.after": "the positions are read, the source is not opened",
+    "streams.after": "the streams are read, the source is not opened",
     "admit.before": "a batch is written and not committed",
     "admit.after": "a batch is committed, and the engine does not know it",
     "source.batch": "a batch has left the source's thread; the next one is not read",
@@ -60,7 +60,7 @@ LOOKING = {
 }
 POINTS |= LOOKING
 
-START = frozenset({"recover.before", "recover.after", "start.recovered", "positions.after"})
+START = frozenset({"recover.before", "recover.after", "start.recovered", "streams.after"})
 """Points that each run passes once, before its first contact."""
 INTAKE = frozenset({"admit.before", "admit.after", "source.batch"})
 DRAIN = frozenset(name for name in POINTS if name.startswith("drain."))

@@ -106,7 +106,7 @@ def _wrap_commits(killer: Killer) -> None:
         (admission, "admit", "admit"),
         (claims, "claim", "claim"),
         (claims, "recover", "recover"),
-        (totals, "positions", "positions"),
+        (totals, "streams", "streams"),
     ):
         _record_kind(module, name, kind, transaction)
 
@@ -297,10 +297,10 @@ def _wrap_sources(killer: Killer) -> None:
     def putting(self: BatchChannel, batch: Any) -> None:
         put(self, batch)
         killer.reached("source.batch")
-        position = batch.position
-        if killer.point in ROTATION and killer.armed and position and not position.done:
+        stream = batch.stream
+        if killer.point in ROTATION and killer.armed and stream and not stream.done:
             killer.reached("rotation.before")
-            Path(position.file).rename(f"{position.file}.1")
+            Path(stream.name).rename(f"{stream.name}.1")
             killer.reached("rotation.after")
 
     def looking(self: FolderScan, *args: Any) -> list[str]:

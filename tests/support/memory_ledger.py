@@ -20,6 +20,7 @@ from dispatcher.ports import (
     LedgerError,
     Limits,
     Overview,
+    StreamMovedError,
     Totals,
 )
 
@@ -44,7 +45,7 @@ class Row:
 @dataclass
 class CampaignState:
     files: dict = field(default_factory=dict)
-    """Positions by fingerprint."""
+    """Streams by fingerprint."""
     counts: Counter = field(default_factory=Counter)
     rejected: Counter = field(default_factory=Counter)
     paused_at: float | None = None
@@ -77,8 +78,8 @@ class MemoryLedger:
         return self.state.files
 
     @files.setter
-    def files(self, positions):
-        self.state.files = positions
+    def files(self, streams):
+        self.state.files = streams
 
     @property
     def paused_at(self):
@@ -87,12 +88,17 @@ class MemoryLedger:
     async def before(self, name):
         """Replaced by tests that delay a call."""
 
-    async def positions(self):
-        await self._begin("positions")
+    async def streams(self):
+        await self._begin("streams")
         return dict(self.files)
 
     async def admit(self, batch, now, claim_limit):
         await self._begin("admit")
+        if batch.stream is not None:
+            before = self.files.get(batch.stream.fingerprint)
+            if batch.before != (before and before.at):
+                raise StreamMovedError(batch.stream.name)
+            self.files[batch.stream.fingerprint] = batch.stream
         known = {row.contact.key for row in self._own()}
         new = {}
         for contact in batch.contacts:
@@ -103,8 +109,6 @@ class MemoryLedger:
             for contact in new.values()
         ]
         due = [number for number in ids if self.rows[number].due <= now]
-        if batch.position is not None:
-            self.files[batch.position.fingerprint] = batch.position
         duplicates = len(batch.contacts) - len(new)
         self.state.counts.update(rows=batch.rows, duplicates=duplicates, filtered=batch.filtered)
         self.state.rejected.update(row.reason for row in batch.rejected)

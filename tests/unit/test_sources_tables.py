@@ -142,10 +142,10 @@ def test_reading_goes_on_after_any_batch(file, make):
     with patch("dispatcher.sources.batching.BATCH_ROWS", 3):
         whole = batches(file)
         for number, batch in enumerate(whole, 1):
-            rest = batches(file, {batch.position.fingerprint: batch.position})
+            rest = batches(file, {batch.stream.fingerprint: batch.stream})
             assert summed(rest) == summed(whole[number:])
     assert len(whole) > 4
-    assert whole[-1].position.done
+    assert whole[-1].stream.done
 
 
 def summed(got):

@@ -75,8 +75,8 @@ def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Pat
         raise CommandError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
-    positions = statuses[0].positions
-    files = _RowFiles(out, make_layout(options.load_settings()), header, positions)
+    streams = statuses[0].streams
+    files = _RowFiles(out, make_layout(options.load_settings()), header, streams)
     try:
         with LedgerReader(ledger, names[0]) as reader:
             for row in reader.rejected():

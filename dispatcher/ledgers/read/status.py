@@ -11,7 +11,7 @@ from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import find_campaigns, paused_since
 from dispatcher.ledgers.read.reader import snapshot_connection
-from dispatcher.ports import Backlog, Position, Totals
+from dispatcher.ports import Backlog, Stream, Totals
 
 _NOT_FINAL = "not_final"
 
@@ -21,7 +21,7 @@ class CampaignStatus:
     """The status of one campaign at one moment.
 
     ``paused_since`` is in seconds since the epoch. ``doubts`` is None if no contact is in doubt.
-    ``positions`` show how far each file was read, by fingerprint; the JSON form omits them.
+    ``streams`` show how far each one was read, by fingerprint; the JSON form omits them.
     """
 
     campaign: str
@@ -29,7 +29,7 @@ class CampaignStatus:
     backlog: Backlog
     paused_since: float | None = None
     doubts: Doubts | None = None
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    streams: Mapping[str, Stream] = field(default_factory=dict)
 
 
 def read_status(
@@ -64,7 +64,7 @@ def campaign_statuses(
             totals.backlog(connection, id_, now),
             paused_since(connection, id_),
             totals.doubts(connection, id_),
-            totals.positions(connection, id_),
+            totals.streams(connection, id_),
         )
         for name, id_ in find_campaigns(connection, campaign).items()
     ]

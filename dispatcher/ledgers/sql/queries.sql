@@ -95,15 +95,18 @@ UPDATE campaign SET
     filtered = filtered + ?
 WHERE id = ?
 
--- name: put_position
-INSERT INTO position (campaign_id, fingerprint, file, "offset", line, done)
+-- name: add_stream
+INSERT INTO stream (name, at, row_count, done, campaign_id, fingerprint)
 VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    file = excluded.file, "offset" = excluded."offset", line = excluded.line, done = excluded.done
+ON CONFLICT DO NOTHING
 
--- name: positions
-SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
-FROM position WHERE campaign_id = ?
+-- name: move_stream
+UPDATE stream SET name = ?, at = ?, row_count = ?, done = ?
+WHERE campaign_id = ? AND fingerprint = ? AND at = ?
+
+-- name: streams
+SELECT json_group_array(json_array(name, fingerprint, at, row_count, done))
+FROM stream WHERE campaign_id = ?
 
 -- name: lookup_people
 SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXISTS (

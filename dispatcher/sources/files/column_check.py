@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from dispatcher.ports import Position, SourceError
+from dispatcher.ports import SourceError, Stream
 from dispatcher.sources.batching import check_columns
 from dispatcher.sources.files.byte_source import FileContent
 from dispatcher.sources.files.signatures import MissingPackageError
@@ -11,7 +11,7 @@ from dispatcher.sources.rows.columns_error import ColumnsError
 
 
 def problems_of(
-    paths: Iterable[str], known: Mapping[str, Position], rules: RowRules, layout: Layout
+    paths: Iterable[str], known: Mapping[str, Stream], rules: RowRules, layout: Layout
 ) -> list[str]:
     """Return what is wrong with the columns of the files that are not read to their end.
 
@@ -22,12 +22,12 @@ def problems_of(
 
 
 def _problem(
-    path: str, known: Mapping[str, Position], rules: RowRules, layout: Layout
+    path: str, known: Mapping[str, Stream], rules: RowRules, layout: Layout
 ) -> Iterator[str]:
     try:
         with FileContent(path) as content:
-            position = known.get(content.fingerprint)
-            if position is None or not position.done:
+            stream = known.get(content.fingerprint)
+            if stream is None or not stream.done:
                 check_columns(content, rules, layout)
     except (ColumnsError, MissingPackageError) as error:
         yield str(error)

@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from dispatcher.domain.errors import list_mistakes
-from dispatcher.ports import Batch, Position, SourceError
+from dispatcher.ports import Batch, SourceError, Stream
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import FileContent
 from dispatcher.sources.files.column_check import problems_of
@@ -18,7 +18,7 @@ class FileSource:
     """Reads a file, or all files that a glob matches when reading begins, sorted by path.
 
     The columns of all files are checked before the first row of any is read. Each file is read from
-    its known position; one that is done is skipped. A path that exists
+    its known place; one that is done is skipped. A path that exists
     is used as a path even if it has a glob's characters. A match that no longer exists when it
     is to be read was renamed: the glob is matched again to find it.
     """
@@ -29,17 +29,18 @@ class FileSource:
         self._layout = layout or Layout()
         self.watched = False
         self.waits_for = ""
+        self.lag = None
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
+    def batches(self, known: Mapping[str, Stream]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
 
         Raises:
             SourceError: no file exists, a file cannot be read, or its header lacks a column.
 
         """
-        return iterate_in_thread(lambda channel: self._read(known, channel))
+        return iterate_in_thread(lambda channel: self._read(known, channel), known)
 
-    def column_problems(self, known: Mapping[str, Position]) -> list[str]:
+    def column_problems(self, known: Mapping[str, Stream]) -> list[str]:
         """Return what is wrong with the columns of the files that are not read to their end.
 
         Raises:
@@ -48,7 +49,7 @@ class FileSource:
         """
         return problems_of(self._paths(), known, self._rules, self._layout)
 
-    def _read(self, known: Mapping[str, Position], channel: BatchChannel) -> None:
+    def _read(self, known: Mapping[str, Stream], channel: BatchChannel) -> None:
         if problems := self.column_problems(known):
             raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         read: set[str] = set()
@@ -69,7 +70,7 @@ class FileSource:
                     read.add(content.fingerprint)
 
     def _read_file(
-        self, content: FileContent, known: Mapping[str, Position], channel: BatchChannel
+        self, content: FileContent, known: Mapping[str, Stream], channel: BatchChannel
     ) -> None:
         start = known.get(content.fingerprint)
         if start is None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.domain.errors import list_mistakes
-from dispatcher.ports import Batch, Position, SourceError
+from dispatcher.ports import Batch, SourceError, Stream
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import ChangedError, FileContent, printable_path
 from dispatcher.sources.files.column_check import problems_of
+from dispatcher.sources.files.file_place import BEGINNING
 from dispatcher.sources.files.folder_scan import FolderScan, is_temporary
 from dispatcher.sources.files.replaced_file import put_replaced
 from dispatcher.sources.files.signatures import MissingPackageError, UnreadableFormatError
@@ -66,9 +67,10 @@ class FolderSource:
         self._timing = timing or Timing()
         self.watched = not once
         self.waits_for = ""
+        self.lag = None
         self._unread: dict[str, str] = {}
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
+    def batches(self, known: Mapping[str, Stream]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
 
         Raises:
@@ -77,9 +79,9 @@ class FolderSource:
                 reads it is not installed.
 
         """
-        return iterate_in_thread(lambda channel: self._watch(dict(known), channel))
+        return iterate_in_thread(lambda channel: self._watch(dict(known), channel), known)
 
-    def column_problems(self, known: Mapping[str, Position]) -> list[str]:
+    def column_problems(self, known: Mapping[str, Stream]) -> list[str]:
         """Return what is wrong with the columns of the files that are in the folder now.
 
         Raises:
@@ -89,7 +91,7 @@ class FolderSource:
         paths = sorted(path for path in self._paths() if not is_temporary(Path(path).name))
         return problems_of(paths, known, self._rules, self._layout)
 
-    def _watch(self, known: dict[str, Position], channel: BatchChannel) -> None:
+    def _watch(self, known: dict[str, Stream], channel: BatchChannel) -> None:
         if problems := self.column_problems(known):
             raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         scan = FolderScan(self._timing.stable_seconds)
@@ -104,7 +106,7 @@ class FolderSource:
             self._read_complete(scan, known, channel)
 
     def _read_complete(
-        self, scan: FolderScan, known: dict[str, Position], channel: BatchChannel
+        self, scan: FolderScan, known: dict[str, Stream], channel: BatchChannel
     ) -> None:
         entries = _entries(self._path)
         complete = scan.look(entries, time.monotonic(), time.time())
@@ -126,7 +128,7 @@ class FolderSource:
         self.waits_for = describe_unread(scan.incomplete(time.monotonic()), self._unread)
 
     def _read_file(
-        self, content: FileContent, known: dict[str, Position], channel: BatchChannel
+        self, content: FileContent, known: dict[str, Stream], channel: BatchChannel
     ) -> str:
         """Read one file, unless it is done; mark it as done. Return why it cannot be read, or "".
 
@@ -138,7 +140,7 @@ class FolderSource:
             return ""
         if start is None and (replaced := put_replaced(content, known, self._paths, channel)):
             known[replaced.fingerprint] = replaced
-        end = Position(content.name, content.fingerprint, offset=0, line=0, done=True)
+        end = BEGINNING.to_stream(content.name, content.fingerprint, done=True)
         try:
             read_content(content, start, self._rules, self._layout, channel)
         except ColumnsError as error:
@@ -153,7 +155,7 @@ class FolderSource:
             return _WHY_UNREAD["package"]
         except UnreadableFormatError as error:
             row = RejectedRow(content.name, 1, "format", error.detail, b"")
-            channel.put(Batch((), (row,), position=end))
+            channel.put(Batch((), (row,), stream=end))
         known[content.fingerprint] = end
         return ""
 
