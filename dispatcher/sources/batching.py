@@ -8,8 +8,9 @@ from typing import Protocol
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
 from dispatcher.ports import Batch, Stream
-from dispatcher.sources.files.byte_source import BeforeRead, Content, FileContent
+from dispatcher.sources.files.byte_source import Content
 from dispatcher.sources.files.file_place import BEGINNING, FilePlace
+from dispatcher.sources.files.seekable_content import BeforeRead, SeekableContent
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.contact_builder import ContactBuilder
@@ -154,7 +155,7 @@ def read_content(
         batcher.finish(cursor, row)
 
 
-def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None:
+def check_columns(content: SeekableContent, rules: RowRules, layout: Layout) -> None:
     """Check the columns of a file, without its rows.
 
     Raises:
@@ -176,7 +177,7 @@ def _open(
     name = content.name
     offset, line = start or BEGINNING
     table = open_table(content, builder.columns)
-    if table is not None and isinstance(content, FileContent):
+    if table is not None and isinstance(content, SeekableContent):
         reader = table_reader(table, content, offset, line, before_read)
         return reader, JsonRows(name, builder).rows(reader)
     id_column = builder.rules.column("conversation_id")
@@ -203,7 +204,7 @@ def _open_json(
 ) -> tuple[Cursor, Iterator[ParsedRow]]:
     """Check the columns of a content of objects, and open it after ``at``."""
     reader = _json_reader(shape, chunks, (0, 0), b"")
-    if not isinstance(content, FileContent):
+    if not isinstance(content, SeekableContent):
         rows = JsonRows(content.name, builder).rows(reader)
         return reader, hold_back(rows, content.name, builder)
     scan = ContactBuilder(builder.rules)

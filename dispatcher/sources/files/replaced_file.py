@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, SourceError, Stream
-from dispatcher.sources.files.byte_source import FileContent, printable_path
+from dispatcher.sources.files.byte_source import printable_path
 from dispatcher.sources.files.file_place import BEGINNING
+from dispatcher.sources.files.seekable_content import SeekableContent
 from dispatcher.sources.thread_bridge import BatchChannel
 
 BEFORE = " (before it changed)"
@@ -14,16 +15,17 @@ BEFORE = " (before it changed)"
 
 
 def put_replaced(
-    content: FileContent,
+    content: SeekableContent,
     known: Mapping[str, Stream],
     paths: Callable[[], Iterable[str]],
+    open_file: Callable[[str], SeekableContent],
     channel: BatchChannel,
 ) -> Stream | None:
     """If another content of this name was read in part, send one rejected row, ``changed``.
 
-    ``paths`` returns the files of the source. Nothing is sent if one of them has the replaced
-    content: it was only renamed, and is read on under its new name. The row is sent with
-    the beginning of the new content, so that it is reported once.
+    ``paths`` returns the files of the source, ``open_file`` opens one. Nothing is sent if one of
+    them has the replaced content: it was only renamed, and is read on under its new name. The row
+    is sent with the beginning of the new content, so that it is reported once.
 
     Return the old stream as it is kept from now on, in case its content comes back; None if no
     content was replaced.
@@ -33,7 +35,7 @@ def put_replaced(
     if before is None:
         return None
     others = (path for path in paths() if printable_path(path) != content.name)
-    if any(_has(path, before.fingerprint) for path in others):
+    if any(_has(open_file, path, before.fingerprint) for path in others):
         return before
     detail = (
         f"the file was read up to line {before.rows} and then replaced: the new file is read from "
@@ -48,9 +50,9 @@ def put_replaced(
     return kept
 
 
-def _has(path: str, fingerprint: str) -> bool:
+def _has(open_file: Callable[[str], SeekableContent], path: str, fingerprint: str) -> bool:
     try:
-        with FileContent(path) as content:
+        with open_file(path) as content:
             return content.fingerprint == fingerprint
     except SourceError:
         return False

@@ -3,8 +3,9 @@
 import csv
 import io
 
-from dispatcher.sources.files.byte_source import BeforeRead, Content, FileContent
+from dispatcher.sources.files.byte_source import Content
 from dispatcher.sources.files.parquet_file import ParquetTable
+from dispatcher.sources.files.seekable_content import BeforeRead, SeekableContent
 from dispatcher.sources.files.table_values import Table
 from dispatcher.sources.files.workbook import WorkbookTable
 from dispatcher.sources.options import Layout
@@ -21,7 +22,7 @@ def open_table(content: Content, columns: ColumnNames) -> Table | None:
         ColumnsError: it lacks a column that the rules need.
 
     """
-    if not isinstance(content, FileContent) or content.table_format is None:
+    if not isinstance(content, SeekableContent) or content.table_format is None:
         return None
     with content.table_file() as file:
         is_parquet = content.table_format == "parquet"
@@ -31,7 +32,7 @@ def open_table(content: Content, columns: ColumnNames) -> Table | None:
 
 
 def table_reader(
-    table: Table, content: FileContent, offset: int, line: int, before_read: BeforeRead
+    table: Table, content: SeekableContent, offset: int, line: int, before_read: BeforeRead
 ) -> LineReader:
     """Return a reader of a table's rows after ``line``. ``offset`` counts bytes of JSON."""
     lines = content.checked(iter(table.lines(line)), before_read)
