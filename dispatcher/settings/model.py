@@ -31,6 +31,7 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
+from dispatcher.settings.source_kinds import ObjectStoreSettings, SourceKind
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -45,7 +46,9 @@ class MessageSettings(SettingsSection):
 class SourceSettings(SettingsSection):
     """Where contacts are read from."""
 
+    kind: SourceKind = "files"
     path: Text
+    objects: ObjectStoreSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
@@ -301,7 +304,7 @@ def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, SettingsSection):
         for name, inner in value:
             yield from _leaves(f"{key}.{name}", inner)
-    else:
+    elif value is not None:  # a section that is not there
         yield key, value
 
 
