@@ -11,6 +11,9 @@ from dispatcher.settings.value_sources import FLAGS
 STDIN = "-"
 """The source path that means standard input."""
 
+FILES = "files"
+"""The kind of a source that has a path."""
+
 UNNAMED = "none"
 """The name of a campaign that has none, where that is permitted."""
 
@@ -19,8 +22,13 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     """Set a placeholder for each value that a campaign needs and that is missing.
 
     If campaigns are listed, the short form's values need one. With ``complete`` each campaign's
-    values do, too, because they may be missing.
+    values do, too, because they may be missing. The path of a source that is no file is the name of
+    its kind.
     """
+    for prefix in ((), *((name,) for name in layers.items())):
+        kind = layers.values.get((*prefix, "source", "kind"), FILES)
+        if kind != FILES and isinstance(kind, str):
+            layers.values.setdefault((*prefix, "source", "path"), kind)
     if layers.listed or complete:
         layers.values.setdefault(("campaign",), UNNAMED)
         layers.values.setdefault(("source", "path"), STDIN)

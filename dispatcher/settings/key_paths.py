@@ -1,6 +1,7 @@
 """Which keys exist, what they accept, and which one an unknown key probably means."""
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -41,10 +42,20 @@ def known() -> dict[KeyPath, FieldInfo]:
     for name, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, SettingsSection):
-            keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
+            keys.update(_inside((name,), kind))
         elif name not in (*SECRETS, *LIST_KEYS):
             keys[name,] = field
     return keys
+
+
+def _inside(path: KeyPath, section: type[SettingsSection]) -> Iterator[tuple[KeyPath, FieldInfo]]:
+    """Yield the keys of a section, and those of the sections in it."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, SettingsSection):
+            yield from _inside((*path, name), kind)
+        else:
+            yield (*path, name), field
 
 
 def item(number: int, list_key: str = CAMPAIGNS) -> str:
@@ -63,8 +74,15 @@ def holds_keys(path: KeyPath) -> bool:
     if item_list(path) == CLIENTS:
         return path[1:] in ((), ("credentials",))
     if item_list(path) is not None:
-        return path[1:] in ((), *((name,) for name in CAMPAIGN_SECTIONS)) or is_table(path)
-    return (len(path) == 1 and path[0] in sections()) or is_table(path)
+        in_campaign = not path[1:] or path[1] in CAMPAIGN_SECTIONS
+        return in_campaign and (not path[1:] or path[1:] in section_paths() or is_table(path))
+    return path in section_paths() or is_table(path)
+
+
+@cache
+def section_paths() -> frozenset[KeyPath]:
+    """Return the paths of all tables, and of the tables in them."""
+    return frozenset(path[:end] for path in known() for end in range(1, len(path)))
 
 
 @cache

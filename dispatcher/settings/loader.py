@@ -34,6 +34,7 @@ from dispatcher.settings.key_paths import (
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
+from dispatcher.settings.source_kinds import missing_variables
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
@@ -87,6 +88,8 @@ def load(
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
+    if purpose in ("run", "check"):
+        problems += _source_variables(views, env)
     if problems:
         raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
@@ -138,6 +141,16 @@ def _credentials(
             yield value_sources.ENVIRONMENT.problem(key, problem, hint)
         elif f"{prefix}.{key}" not in invalid_keys:
             yield _problem(layers, (*path, key), problem, hint)
+
+
+def _source_variables(
+    views: Sequence[tuple[str, Settings]], env: Mapping[str, str]
+) -> Iterator[SettingsProblem]:
+    """Report variables with secrets of sources that are not set."""
+    for _, view in views:
+        for name in missing_variables(view.source.http, env):
+            hint = f"export {name}=... before the command"
+            yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)
 
 
 def _without_consequences(problems: Sequence[SettingsProblem]) -> list[SettingsProblem]:

@@ -31,6 +31,7 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
+from dispatcher.settings.source_kinds import FILE_KEYS, HttpSourceSettings, SourceKind
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -43,8 +44,9 @@ class MessageSettings(SettingsSection):
 
 
 class SourceSettings(SettingsSection):
-    """Where contacts are read from."""
+    """Where contacts are read from; ``path`` is that of files, else the name of the kind."""
 
+    kind: SourceKind = "files"
     path: Text
     format: SourceFormat = "auto"
     watch: bool = False
@@ -63,6 +65,12 @@ class SourceSettings(SettingsSection):
     alike_columns: Texts = ()
     age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
+    http: HttpSourceSettings = HttpSourceSettings()
+
+    @property
+    def unused_keys(self) -> frozenset[str]:
+        """The keys that only other kinds of sources have."""
+        return frozenset(("http",) if self.kind == "files" else FILE_KEYS)
 
 
 class RulesSettings(SettingsSection):
@@ -236,7 +244,8 @@ class Settings(SettingsSection):
         secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
         copy = self.model_copy(update=secrets)
         copy._origins = origins  # noqa: SLF001 - of the same class
-        names = [name for name in env if name.startswith(SECRET_VARIABLES)]
+        named = {campaign.source.http.token_variable for campaign in self.campaigns}
+        names = [name for name in env if name.startswith(SECRET_VARIABLES) or name in named]
         copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
 
@@ -299,8 +308,10 @@ class Settings(SettingsSection):
 def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
     """Yield a key and its value, or those inside a section."""
     if isinstance(value, SettingsSection):
+        unused = value.unused_keys if isinstance(value, SourceSettings) else ()
         for name, inner in value:
-            yield from _leaves(f"{key}.{name}", inner)
+            if name not in unused:
+                yield from _leaves(f"{key}.{name}", inner)
     else:
         yield key, value
 
