@@ -34,6 +34,7 @@ from dispatcher.settings import (
     secret_variables,
 )
 from dispatcher.sources.factory import open_source
+from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.options import Layout, RowRules, Timing
 from dispatcher.sources.rows.column_names import ColumnNames
 from dispatcher.sources.rows.dates import DateParser
@@ -48,6 +49,8 @@ leaves as soon as it has its permit."""
 def make_source(settings: Settings, *, once: bool) -> Source:
     """Return the source of the settings; it is not opened yet."""
     source = settings.source
+    if source.kind == "http":
+        return HttpSource(make_row_rules(settings), source.http.most_rows, once=once)
     return open_source(
         source.path,
         make_row_rules(settings),

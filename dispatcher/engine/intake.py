@@ -35,7 +35,7 @@ class Intake:
     as soon as the source has it, because someone waits for its commit; the source bounds how many.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a campaign's run, and how its source is read
         self, source: Source, ledger: Ledger, events: EventSink, clock: Clock,
         due_times: DueTimes, limit: ContactLimit, *, at_once: bool = False,
     ) -> None:  # fmt: skip

@@ -75,7 +75,9 @@ async def serve_posts(
         PostAddressError: the address cannot be listened on.
 
     """
-    app = web.Application(client_max_size=max(target.most_bytes for target in targets.values()))
+    app = web.Application(
+        client_max_size=max((one.most_bytes for one in targets.values()), default=0)
+    )
     app.middlewares.append(_as_problems)
     app.router.add_post("/campaigns/{name}/contacts", _PostHandler(targets).handle)
     runner = web.AppRunner(
@@ -138,7 +140,7 @@ class _PostHandler:
         """Refuse a campaign that is not here; only a client with a token learns that."""
         tokens = [target.token() for target in self._targets.values()]
         header = request.headers.get("Authorization", "")
-        if all(tokens) and not any([is_bearer(header, token) for token in tokens]):
+        if all(tokens) and not any(is_bearer(header, token) for token in tokens):
             return _unauthorized()
         detail = f"no campaign {name!r} accepts contacts here"
         return _problem(HTTPStatus.NOT_FOUND, "unknown_campaign", detail)
@@ -189,9 +191,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
         too_large, body = True, b""
     if too_large or len(body) > most_bytes:
         detail = f"the body has more than {most_bytes:,} bytes (source.http.most_bytes); split it"
-        raise _HttpProblem(
-            _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_bytes", detail)
-        )
+        raise _HttpProblem(_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_bytes", detail))
     return body
 
 
@@ -238,7 +238,11 @@ async def _as_problems(
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         status = HTTPStatus(error.status)
-        response = _problem(status, "http", f"{request.method} is not for this path; POST to /campaigns/NAME/contacts")
+        response = _problem(
+            status,
+            "http",
+            f"{request.method} is not for this path; POST to /campaigns/NAME/contacts",
+        )
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response

@@ -34,11 +34,12 @@ def token_finding(http: HttpSourceSettings) -> tuple[str, str] | None:
         return "and source.http.token_variable are both set", "remove one of the two"
     if http.token_file or http.token_variable or is_loopback(http.host):
         return None
-    return (
+    problem = (
         f'is empty, and source.http.host "{http.host}" is not loopback: everybody who reaches the '
-        "port could send messages",
-        "name a file with the token that clients must have, or set source.http.token_variable",
+        "port could send messages"
     )
+    hint = "name a file with the token that clients must have, or set source.http.token_variable"
+    return problem, hint
 
 
 def missing_variables(http: HttpSourceSettings, env: Mapping[str, str]) -> Iterator[str]:

@@ -65,7 +65,7 @@ class PostParser:
         if count > self._most_rows:
             raise PostRefusedError(
                 PostRefusal.TOO_MANY_ROWS,
-                f"the post has more than {self._most_rows:,} rows (source.http.most_rows); split it",
+                f"more than {self._most_rows:,} rows (source.http.most_rows); split the post",
             )
 
     def _check_whole(self, reader: LineReader | JsonDocument, count: int) -> None:
