@@ -9,8 +9,9 @@ from functools import partial
 import structlog
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
+from dispatcher.app.sources import make_source
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
-from dispatcher.app.wiring import make_likeness, make_policy, make_source
+from dispatcher.app.wiring import make_likeness, make_policy
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
-from dispatcher.app.wiring import make_likeness, make_policy, make_source, open_reader
+from dispatcher.app.sources import make_source
+from dispatcher.app.wiring import make_likeness, make_policy, open_reader
 from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress

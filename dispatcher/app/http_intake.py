@@ -44,7 +44,7 @@ async def serve_intake(
     sources = []
     for campaign, run in zip(opened, runs, strict=True):
         if isinstance(campaign.source, HttpSource) and campaign.source.watched:
-            http = campaign.settings.source.http
+            http = campaign.settings.source.posts
             target = _target(campaign, campaign.source, run, token_reader(http, environment))
             servers[http.host, http.port][run.name] = target
             sources.append(campaign.source)
@@ -97,7 +97,7 @@ class _TokenFile:
 def _target(
     opened: OpenCampaign, source: HttpSource, run: CampaignRun, token: Callable[[], str]
 ) -> PostTarget:
-    http, events = opened.settings.source.http, opened.events
+    http, events = opened.settings.source.posts, opened.events
 
     def check() -> None:
         check_room(run, http.most_waiting)

@@ -17,10 +17,10 @@ async def check_intake(settings: Settings) -> list[OnlineFinding]:
         source = campaign.source
         if source.kind != "http":
             continue
-        findings.append(_check_token(campaign.name, source.http, settings))
-        if (source.http.host, source.http.port) not in addresses:
-            addresses.add((source.http.host, source.http.port))
-            findings.append(await _check_address(source.http))
+        findings.append(_check_token(campaign.name, source.posts, settings))
+        if (source.posts.host, source.posts.port) not in addresses:
+            addresses.add((source.posts.host, source.posts.port))
+            findings.append(await _check_address(source.posts))
     return findings
 
 

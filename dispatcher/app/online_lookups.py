@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from dispatcher.app.authorization_report import OnlineFinding
-from dispatcher.app.wiring import make_source
+from dispatcher.app.sources import make_source
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step

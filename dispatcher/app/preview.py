@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from dispatcher.app.sources import make_source
 from dispatcher.app.suppression import id_columns, read_list
-from dispatcher.app.wiring import make_policy, make_row_rules, make_source, open_client
+from dispatcher.app.wiring import make_policy, make_row_rules, open_client
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.engine.campaign_rules import CampaignRules

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from dispatcher.app.sources import make_source
 from dispatcher.app.suppression import compare_list, id_columns, read_list
-from dispatcher.app.wiring import make_row_rules, make_source, opt_out_columns
+from dispatcher.app.wiring import make_row_rules, opt_out_columns
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
 from dispatcher.engine.clock import SystemClock

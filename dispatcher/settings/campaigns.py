@@ -6,13 +6,11 @@ from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
 from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, item
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
+from dispatcher.settings.source_kinds import PATH_KINDS
 from dispatcher.settings.value_sources import FLAGS
 
 STDIN = "-"
 """The source path that means standard input."""
-
-FILES = "files"
-"""The kind of a source that has a path."""
 
 UNNAMED = "none"
 """The name of a campaign that has none, where that is permitted."""
@@ -22,12 +20,12 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     """Set a placeholder for each value that a campaign needs and that is missing.
 
     If campaigns are listed, the short form's values need one. With ``complete`` each campaign's
-    values do, too, because they may be missing. The path of a source that is no file is the name of
-    its kind.
+    values do, too, because they may be missing. The path of a source that has none is the name of its
+    kind.
     """
     for prefix in ((), *((name,) for name in layers.items())):
-        kind = layers.values.get((*prefix, "source", "kind"), FILES)
-        if kind != FILES and isinstance(kind, str):
+        kind = layers.values.get((*prefix, "source", "kind"), PATH_KINDS[0])
+        if isinstance(kind, str) and kind not in PATH_KINDS:
             layers.values.setdefault((*prefix, "source", "path"), kind)
     if layers.listed or complete:
         layers.values.setdefault(("campaign",), UNNAMED)

@@ -4,18 +4,19 @@ import os
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
+from dispatcher.ports import SourceError
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.credentials import is_installed
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
-from dispatcher.settings.source_kinds import FILE_KEYS, HttpSourceSettings, token_finding
+from dispatcher.settings.source_kinds import SECTIONS
+from dispatcher.sources.objects.patterns import SCHEMES, parse_address
 from dispatcher.sources.options import MEANINGS, normal_name
 from dispatcher.telemetry.tag_values import same_tags
 
@@ -43,43 +44,43 @@ def _backoff(s: Settings) -> Finding | None:
     return f"must not be below backoff_seconds ({s.retry.backoff_seconds:g})", ""
 
 
-def _key_of_kind(s: Settings, key: str, kind: str) -> Finding | None:
-    """Report a key that only another kind of source has."""
-    section = s.source.http if kind == "http" else s.source
-    if s.source.kind == kind:
-        return None
-    default = s.source.kind if key == "path" else type(section).model_fields[key].default
-    if getattr(section, key) == default:
-        return None
-    return f'is for kind = "{kind}"', f'source.kind is "{s.source.kind}"; remove the key'
-
-
-def _http_token(s: Settings) -> Finding | None:
-    return token_finding(s.source.http) if s.source.kind == "http" else None
-
-
-def _http_token_file(s: Settings) -> Finding | None:
-    path = s.source.http.token_file
-    if s.source.kind != "http" or not path:
-        return None
-    hint = "a file with the token that clients must have, and nothing else"
-    if not Path(path).is_file():
-        return f'is not a file: "{path}"', hint
-    if not os.access(path, os.R_OK):
-        return f'cannot be read: "{path}"', hint
-    return None if Path(path).stat().st_size else (f'is empty: "{path}"', hint)
-
-
 def _stdin(s: Settings) -> Finding | None:
     if s.source.watch and s.source.path == STDIN:
         return "cannot be true for standard input", "name a folder in source.path"
     return None
 
 
-def _source(s: Settings) -> Finding | None:
+def _objects(s: Settings) -> Finding | None:
     path = s.source.path
+    looks_so = path.partition("://")[0] in SCHEMES and "://" in path
+    if s.source.kind == "files":
+        return ("is an address of objects", 'set source.kind = "objects"') if looks_so else None
+    if s.source.kind != "objects":
+        return None
+    try:
+        address = parse_address(path)
+    except SourceError as error:
+        return str(error), ""
+    if s.source.watch and not address.has_magic:
+        return "is one object, and source.watch is true", "watch a prefix or a glob"
+    return None
+
+
+def _kind(s: Settings) -> Finding | None:
+    """Report a section of another kind of source."""
+    others = [kind for kind in SECTIONS if kind != s.source.kind]
+    if unused := [kind for kind in others if getattr(s.source, kind) is not None]:
+        return (
+            f'is "{s.source.kind}", and there is a section [source.{unused[0]}]',
+            f'set source.kind = "{unused[0]}", or remove the section',
+        )
+    return None
+
+
+def _source(s: Settings) -> Finding | None:
     if s.source.kind != "files":
         return None
+    path = s.source.path
     if path == STDIN or (any(sign in path for sign in "*?[") and not s.source.watch):
         return None
     here = Path(path)
@@ -223,19 +224,9 @@ def _writable(path: Path) -> Finding | None:
 
 TOGETHER = (
     Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
-    *(
-        Check((f"source.{key}", "source.kind"), partial(_key_of_kind, key=key, kind="files"))
-        for key in FILE_KEYS
-    ),
-    *(
-        Check((f"source.http.{key}", "source.kind"), partial(_key_of_kind, key=key, kind="http"))
-        for key in HttpSourceSettings.model_fields
-    ),
-    Check(
-        ("source.http.token_file", "source.http.host", "source.http.token_variable", "source.kind"),
-        _http_token,
-    ),
     Check(("source.watch", "source.path"), _stdin),
+    Check(("source.kind",), _kind),
+    Check(("source.path", "source.kind", "source.watch"), _objects),
     Check(("rules.timezone_column", "source.columns"), _zone_column),
     Check(("rules.opt_out_columns", "rules.consent_columns", "source.columns"), _opt_out),
     Check(
@@ -254,7 +245,6 @@ TOGETHER = (
 
 FILES = (
     Check(("source.path", "source.watch", "source.kind"), _source),
-    Check(("source.http.token_file", "source.kind"), _http_token_file),
     Check(("platform.ca_bundle",), _bundle),
     Check(("rules.suppression_file",), _suppression),
     Check(("telemetry.log_file",), _log_file),

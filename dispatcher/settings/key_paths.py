@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -42,20 +42,28 @@ def known() -> dict[KeyPath, FieldInfo]:
     for name, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, SettingsSection):
-            keys.update(_inside((name,), kind))
+            keys.update(_keys_in((name,), kind))
         elif name not in (*SECRETS, *LIST_KEYS):
             keys[name,] = field
     return keys
 
 
-def _inside(path: KeyPath, section: type[SettingsSection]) -> Iterator[tuple[KeyPath, FieldInfo]]:
-    """Yield the keys of a section, and those of the sections in it."""
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, SettingsSection):
-            yield from _inside((*path, name), kind)
+def _keys_in(path: KeyPath, section: type[SettingsSection]) -> Iterator[tuple[KeyPath, FieldInfo]]:
+    """Yield the keys of a section, and of the sections in it."""
+    for name, info in section.model_fields.items():
+        inner = _section_of(info)
+        if inner is None:
+            yield (*path, name), info
         else:
-            yield (*path, name), field
+            yield from _keys_in((*path, name), inner)
+
+
+def _section_of(info: FieldInfo) -> type[SettingsSection] | None:
+    """Return the section that a key of another section is, if it is there; None for a value."""
+    for kind in get_args(info.annotation):
+        if isinstance(kind, type) and issubclass(kind, SettingsSection):
+            return kind
+    return None
 
 
 def item(number: int, list_key: str = CAMPAIGNS) -> str:
@@ -74,15 +82,18 @@ def holds_keys(path: KeyPath) -> bool:
     if item_list(path) == CLIENTS:
         return path[1:] in ((), ("credentials",))
     if item_list(path) is not None:
-        in_campaign = not path[1:] or path[1] in CAMPAIGN_SECTIONS
-        return in_campaign and (not path[1:] or path[1:] in section_paths() or is_table(path))
-    return path in section_paths() or is_table(path)
+        path = path[1:]
+        return path == () or (path[0] in CAMPAIGN_SECTIONS and _is_section(path)) or is_table(path)
+    return _is_section(path) or is_table(path)
 
 
 @cache
-def section_paths() -> frozenset[KeyPath]:
-    """Return the paths of all tables, and of the tables in them."""
+def _section_paths() -> frozenset[KeyPath]:
     return frozenset(path[:end] for path in known() for end in range(1, len(path)))
+
+
+def _is_section(path: KeyPath) -> bool:
+    return path in _section_paths()
 
 
 @cache

@@ -34,17 +34,19 @@ from dispatcher.settings.key_paths import (
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
-from dispatcher.settings.source_kinds import missing_variables
+from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
+_TOGETHER = cross_checks.TOGETHER + SOURCE
+_FILES = cross_checks.FILES + SOURCE_FILES
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
-    "run": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
-    "check": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES + cross_checks.LEDGER,
-    "preview": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
-    "status": cross_checks.TOGETHER,
-    "verify": cross_checks.TOGETHER + PLATFORM,
+    "run": _TOGETHER + PLATFORM + _FILES,
+    "check": _TOGETHER + PLATFORM + _FILES + cross_checks.LEDGER,
+    "preview": _TOGETHER + PLATFORM + _FILES,
+    "status": _TOGETHER,
+    "verify": _TOGETHER + PLATFORM,
 }
 
 
@@ -148,7 +150,7 @@ def _source_variables(
 ) -> Iterator[SettingsProblem]:
     """Report variables with secrets of sources that are not set."""
     for _, view in views:
-        for name in missing_variables(view.source.http, env):
+        for name in missing_variables(view, env):
             hint = f"export {name}=... before the command"
             yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)
 

@@ -31,7 +31,13 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.source_kinds import FILE_KEYS, HttpSourceSettings, SourceKind
+from dispatcher.settings.source_kinds import (
+    PATH_KEYS,
+    PATH_KINDS,
+    HttpSourceSettings,
+    ObjectStoreSettings,
+    SourceKind,
+)
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -48,6 +54,8 @@ class SourceSettings(SettingsSection):
 
     kind: SourceKind = "files"
     path: Text
+    objects: ObjectStoreSettings | None = None
+    http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
@@ -65,12 +73,16 @@ class SourceSettings(SettingsSection):
     alike_columns: Texts = ()
     age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
-    http: HttpSourceSettings = HttpSourceSettings()
 
     @property
-    def unused_keys(self) -> frozenset[str]:
+    def posts(self) -> HttpSourceSettings:
+        """How posts are accepted; the defaults if there is no section for it."""
+        return self.http or HttpSourceSettings()
+
+    @property
+    def unused_keys(self) -> tuple[str, ...]:
         """The keys that only other kinds of sources have."""
-        return frozenset(("http",) if self.kind == "files" else FILE_KEYS)
+        return () if self.kind in PATH_KINDS else PATH_KEYS
 
 
 class RulesSettings(SettingsSection):
@@ -244,7 +256,7 @@ class Settings(SettingsSection):
         secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
         copy = self.model_copy(update=secrets)
         copy._origins = origins  # noqa: SLF001 - of the same class
-        named = {campaign.source.http.token_variable for campaign in self.campaigns}
+        named = {campaign.source.posts.token_variable for campaign in self.campaigns}
         names = [name for name in env if name.startswith(SECRET_VARIABLES) or name in named]
         copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
@@ -312,7 +324,7 @@ def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
         for name, inner in value:
             if name not in unused:
                 yield from _leaves(f"{key}.{name}", inner)
-    else:
+    elif value is not None:  # a section that is not there
         yield key, value
 
 

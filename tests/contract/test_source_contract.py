@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import io
 import os
 import threading
 from contextlib import aclosing
@@ -9,9 +10,16 @@ from contextlib import aclosing
 import pytest
 import zstandard
 
+from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
+from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
+from tests.support.lazy_imports import Lazily
+from tests.support.servers.s3 import REGION, s3
+
+pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
 ROWS = 2000
 RULES = RowRules(text="Hello {n}", filter={"status": ["open"]})
@@ -106,21 +114,75 @@ class Stream:
                 thread.join(5)
 
 
+def parquet():
+    """The rows as a table; a bad one has no conversation."""
+    numbers = range(ROWS)
+    table = {
+        "conversation_id": [None if n % 10 == 3 else f"c{n}" for n in numbers],
+        "n": [str(n) for n in numbers],
+        "status": ["open" if n % 5 else "done" for n in numbers],
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table(table), file, row_group_size=300)
+    return file.getvalue()
+
+
+class Objects:
+    """Objects of a bucket of their own."""
+
+    resumes = True
+
+    def __init__(self, bucket, **objects):
+        self.bucket = bucket
+        for key, data in objects.items():
+            bucket.put(f"in/{key.replace('_', '.')}", data)
+
+    def source(self):
+        config = {
+            "endpoint": self.bucket.url,
+            "region": REGION,
+            "access_key_id": "a",
+            "secret_access_key": "b",
+        }
+        options = StoreOptions(config, allow_http=True)
+        return ObjectSource(ObjectFiles(f"{self.bucket.address}/in/*", options, AwayWait()), RULES)
+
+    def close(self):
+        """Nothing to give back: the bucket ends with its server."""
+
+
+OBJECTS = {
+    "s3 csv": lambda bucket: Objects(bucket, a_csv=csv()),
+    "s3 csv.gz": lambda bucket: Objects(bucket, a_csv_gz=gzip.compress(csv())),
+    "s3 jsonl.zst": lambda bucket: Objects(bucket, a_jsonl_zst=zstandard.compress(json_lines())),
+    "s3 parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
+}
 MAKERS = {
     "csv": lambda folder: OneFile(folder, "a.csv", csv()),
     "csv.gz": lambda folder: OneFile(folder, "a.csv.gz", gzip.compress(csv())),
     "csv.zst": lambda folder: OneFile(folder, "a.csv.zst", zstandard.compress(csv())),
     "jsonl": lambda folder: OneFile(folder, "a.jsonl", json_lines()),
     "jsonl.gz": lambda folder: OneFile(folder, "a.jsonl.gz", gzip.compress(json_lines())),
+    "parquet": lambda folder: OneFile(folder, "a.parquet", parquet()),
     "glob": Glob,
     "folder": lambda folder: Folder(folder, "a.csv", csv()),
     "stream": lambda _folder: Stream(),
 }
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture(scope="module")
+def store():
+    """One server for all cases; each has a bucket of its own."""
+    with s3() as server:
+        yield server
+
+
+@pytest.fixture(params=[*MAKERS, *OBJECTS])
 def case(request, tmp_path):
-    made = MAKERS[request.param](tmp_path)
+    if request.param in OBJECTS:
+        made = OBJECTS[request.param](request.getfixturevalue("store").bucket())
+    else:
+        made = MAKERS[request.param](tmp_path)
     yield made
     made.close()
 

@@ -1,0 +1,75 @@
+"""Opens the source of a campaign, by its kind."""
+
+from dispatcher.app.wiring import make_layout, make_row_rules
+from dispatcher.ports import Source
+from dispatcher.settings import Settings
+from dispatcher.settings.model import SourceSettings
+from dispatcher.settings.source_kinds import ObjectStoreSettings
+from dispatcher.sources.away import AwayWait
+from dispatcher.sources.factory import open_source
+from dispatcher.sources.intake.http_source import HttpSource
+from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
+from dispatcher.sources.objects.object_source import ObjectSource
+from dispatcher.sources.options import Timing
+
+
+def make_source(settings: Settings, *, once: bool) -> Source:
+    """Return the source of the settings; nothing is read yet.
+
+    ``once`` makes a source that is watched end with what is there now.
+
+    Raises:
+        SourceError: the kind's address is not one, or the package that it needs is not installed.
+
+    """
+    match settings.source.kind:
+        case "files":
+            return _open_files(settings, once=once)
+        case "objects":
+            return _open_objects(settings, once=once)
+        case "http":
+            most_rows = settings.source.posts.most_rows
+            return HttpSource(make_row_rules(settings), most_rows, once=once)
+
+
+def open_objects(source: SourceSettings) -> ObjectFiles:
+    """Return the objects of the settings.
+
+    Raises:
+        SourceError: as `make_source`.
+
+    """
+    section = source.objects or ObjectStoreSettings()
+    options = StoreOptions(_store_config(source.path, section), section.allow_http)
+    return ObjectFiles(source.path, options, AwayWait())
+
+
+def _open_files(settings: Settings, *, once: bool) -> Source:
+    source = settings.source
+    return open_source(
+        source.path,
+        make_row_rules(settings),
+        watch=source.watch,
+        once=once,
+        layout=make_layout(settings),
+        timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
+    )
+
+
+def _open_objects(settings: Settings, *, once: bool) -> Source:
+    source = settings.source
+    polls = source.poll_seconds if source.watch and not once else None
+    rules, layout = make_row_rules(settings), make_layout(settings)
+    return ObjectSource(open_objects(source), rules, layout, polls)
+
+
+def _store_config(url: str, section: ObjectStoreSettings) -> dict[str, str]:
+    """Return the configuration as the library names it; what is empty is found by itself."""
+    endpoint = "base_url" if url.startswith("gs:") else "endpoint"
+    values = {
+        endpoint: section.endpoint.rstrip("/"),
+        "region": section.region,
+        "skip_signature": "true" if section.anonymous else "",
+        "virtual_hosted_style_request": "true" if section.virtual_hosted else "",
+    }
+    return {key: value for key, value in values.items() if value}

@@ -1,0 +1,62 @@
+"""Waiting for what is away: a server that does not answer now, and is expected back."""
+
+import random
+from collections.abc import Callable
+
+from dispatcher.ports import SourceError
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds."""
+
+
+class GrowingPause:
+    """Pauses between tries: each about twice as long as the one before, up to a minute.
+
+    Each is shortened at random by up to a half, so that many programs do not return together.
+    """
+
+    def __init__(self, share: Callable[[], float] = random.random) -> None:
+        """``share`` returns a random number between 0 and 1."""
+        self._share = share
+        self._next = FIRST_PAUSE
+
+    def next(self) -> float:
+        """Return how many seconds to wait before the next try."""
+        pause = self._next
+        self._next = min(2 * pause, LONGEST_PAUSE)
+        return pause * (1 - self._share() / 2)
+
+    def reset(self) -> None:
+        """Begin with the shortest pause again."""
+        self._next = FIRST_PAUSE
+
+
+class AwayWait:
+    """Waits in the reading thread for a server that is away; ``reason`` says why, for people.
+
+    ``sleep`` waits so many seconds, and raises if reading has to end. Without one nothing waits:
+    the first failure is raised.
+    """
+
+    def __init__(self, share: Callable[[], float] = random.random) -> None:
+        self._pause = GrowingPause(share)
+        self.sleep: Callable[[float], None] | None = None
+        self.reason = ""
+
+    def wait(self, reason: str) -> None:
+        """Wait before the next try.
+
+        Raises:
+            SourceError: there is nobody to wait for it; it has the reason.
+
+        """
+        if self.sleep is None:
+            raise SourceError(f"{reason}; check that it runs and can be reached, then try again")
+        self.reason = reason
+        self.sleep(self._pause.next())
+
+    def is_back(self) -> None:
+        """Note that the server has answered."""
+        self.reason = ""
+        self._pause.reset()

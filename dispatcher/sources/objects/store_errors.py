@@ -1,0 +1,77 @@
+"""What an error of an object store means: away for now, changed, or for a person to mend."""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from dispatcher.ports import SourceError
+from dispatcher.sources.away import AwayWait
+from dispatcher.sources.files.seekable_content import ChangedError
+
+T = TypeVar("T")
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_METADATA = ("169.254.169.254", "metadata.google.internal", "metadata/identity")
+"""Parts of addresses that are asked for credentials if no others were found."""
+
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE, PRECONDITION = 401, 403, 404, 409, 410, 412
+_AGAIN = frozenset({408, 425, 429})
+_HINTS = {
+    UNAUTHORIZED: "the store does not accept the credentials: check them and their expiry",
+    FORBIDDEN: "the credentials do not permit this: they need to list the bucket and to read its "
+    "objects",
+    NOT_FOUND: "there is no such bucket or object: check source.path",
+    GONE: "it was deleted: check source.path",
+}
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the status of the HTTP answer behind an error of obstore; None if there was none."""
+    match = _STATUS.search(str(error))
+    if match is not None:
+        return int(match.group(1))
+    return NOT_FOUND if isinstance(error, FileNotFoundError) else None
+
+
+def call_store(name: str, away: AwayWait, call: Callable[[], T]) -> T:
+    """Return what a call of the store returns; wait while the store is away.
+
+    ``name`` is the object's or the bucket's address. No text of the library is shown: it may have
+    an address that is signed.
+
+    Raises:
+        ChangedError: the object has changed since it was listed.
+        SourceError: a person must mend it: credentials, permissions, a bucket that is missing.
+
+    """
+    while True:
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - the library's errors share no base class
+            away.wait(_reason(name, error))
+        else:
+            away.is_back()
+            return result
+
+
+def _reason(name: str, error: Exception) -> str:
+    """Return why the store is away; raise if it is not."""
+    status = status_of(error)
+    if status == PRECONDITION:
+        raise ChangedError(
+            f"{name}: it was replaced while it was read. The new object is read from its "
+            "beginning, and rows that are known are duplicates"
+        ) from None
+    code = _CODE.search(str(error))
+    shown = f"{status} {code.group(1)}" if code else str(status)
+    if status in _HINTS:
+        raise SourceError(f"{name}: the store answers {shown}: {_HINTS[status]}") from None
+    if any(part in str(error) for part in _METADATA):
+        raise SourceError(
+            f"{name}: no credentials were found; set the variables that the store's own tools use, "
+            "or anonymous = true in [source.objects] for a public bucket"
+        ) from None
+    if status is not None and status < 500 and status not in _AGAIN:  # noqa: PLR2004 - HTTP
+        raise SourceError(f"{name}: the store answers {shown}; check source.path") from None
+    return f"{name}: the store answers {shown}" if status else f"{name}: the store does not answer"
