@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, item
+from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, KeyPath, item
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
-from dispatcher.settings.source_kinds import PATH_KINDS
+from dispatcher.settings.source_kinds import WITH_PATH
 from dispatcher.settings.value_sources import FLAGS
 
 STDIN = "-"
@@ -20,19 +20,25 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     """Set a placeholder for each value that a campaign needs and that is missing.
 
     If campaigns are listed, the short form's values need one. With ``complete`` each campaign's
-    values do, too, because they may be missing. The path of a source that has none is the name of its
-    kind.
+    values do, too, because they may be missing.
     """
-    for prefix in ((), *((name,) for name in layers.items())):
-        kind = layers.values.get((*prefix, "source", "kind"), PATH_KINDS[0])
-        if isinstance(kind, str) and kind not in PATH_KINDS:
-            layers.values.setdefault((*prefix, "source", "path"), kind)
     if layers.listed or complete:
         layers.values.setdefault(("campaign",), UNNAMED)
         layers.values.setdefault(("source", "path"), STDIN)
     for name in layers.items() if complete else ():
         layers.values.setdefault((name, "name"), UNNAMED)
         layers.values.setdefault((name, "source", "path"), STDIN)
+
+
+def pop_missing_paths(layers: Layers) -> Iterator[KeyPath]:
+    """Yield the key of each source that needs a path and has none; set a placeholder for it."""
+    prefixes: list[KeyPath] = [(name,) for name in layers.items()] if layers.listed else [()]
+    for prefix in prefixes:
+        section = (*prefix, "source")
+        path, kind = (*section, "path"), layers.values.get((*section, "kind"), WITH_PATH[0])
+        if kind in WITH_PATH and path not in layers.values and section not in layers.values:
+            layers.values[path] = STDIN
+            yield path
 
 
 def pop_selection(layers: Layers) -> str | None:

@@ -81,7 +81,9 @@ def load(
     selected = campaigns.pop_selection(layers)
     problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
     campaigns.fill_placeholders(layers, complete=purpose in ("status", "verify"))
+    paths = list(campaigns.pop_missing_paths(layers))
     settings, invalid = _validate(layers)
+    invalid += [error_messages.missing(path, layers) for path in paths]
     problems += invalid
     invalid_keys = frozenset(problem.key for problem in invalid)
     views = campaigns.views(settings, layers, selected)

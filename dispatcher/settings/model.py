@@ -32,11 +32,10 @@ from dispatcher.settings.field_types import (
     without_userinfo,
 )
 from dispatcher.settings.source_kinds import (
-    PATH_KEYS,
-    PATH_KINDS,
     HttpSourceSettings,
     ObjectStoreSettings,
     SourceKind,
+    SqlSettings,
 )
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
@@ -50,11 +49,12 @@ class MessageSettings(SettingsSection):
 
 
 class SourceSettings(SettingsSection):
-    """Where contacts are read from; ``path`` is that of files, else the name of the kind."""
+    """Where contacts are read from."""
 
     kind: SourceKind = "files"
-    path: Text
+    path: str = ""
     objects: ObjectStoreSettings | None = None
+    sql: SqlSettings | None = None
     http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
@@ -78,11 +78,6 @@ class SourceSettings(SettingsSection):
     def posts(self) -> HttpSourceSettings:
         """How posts are accepted; the defaults if there is no section for it."""
         return self.http or HttpSourceSettings()
-
-    @property
-    def unused_keys(self) -> tuple[str, ...]:
-        """The keys that only other kinds of sources have."""
-        return () if self.kind in PATH_KINDS else PATH_KEYS
 
 
 class RulesSettings(SettingsSection):
@@ -115,7 +110,7 @@ class CampaignSettings(SettingsSection):
     """
 
     name: Campaign
-    source: SourceSettings
+    source: SourceSettings = SourceSettings()
     message: MessageSettings = MessageSettings()
     rules: RulesSettings = RulesSettings()
     priority: int = Field(default=0, ge=-1000, le=1000)
@@ -232,7 +227,7 @@ class Settings(SettingsSection):
 
     campaign: Campaign
     message: MessageSettings = MessageSettings()
-    source: SourceSettings
+    source: SourceSettings = SourceSettings()
     platform: PlatformSettings = PlatformSettings()
     credentials: CredentialsSettings = CredentialsSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -256,10 +251,16 @@ class Settings(SettingsSection):
         secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
         copy = self.model_copy(update=secrets)
         copy._origins = origins  # noqa: SLF001 - of the same class
-        named = {campaign.source.posts.token_variable for campaign in self.campaigns}
+        named = set(copy._named_variables())  # noqa: SLF001 - as above
         names = [name for name in env if name.startswith(SECRET_VARIABLES) or name in named]
         copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
+
+    def _named_variables(self) -> Iterator[str]:
+        """Yield the names of the variables that settings name for a secret."""
+        for key, value in self._items():
+            if key.endswith("_variable"):
+                yield str(value)
 
     @property
     def environment(self) -> Mapping[str, SecretStr]:
@@ -320,10 +321,8 @@ class Settings(SettingsSection):
 def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
     """Yield a key and its value, or those inside a section."""
     if isinstance(value, SettingsSection):
-        unused = value.unused_keys if isinstance(value, SourceSettings) else ()
         for name, inner in value:
-            if name not in unused:
-                yield from _leaves(f"{key}.{name}", inner)
+            yield from _leaves(f"{key}.{name}", inner)
     elif value is not None:  # a section that is not there
         yield key, value
 

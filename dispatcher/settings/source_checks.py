@@ -1,4 +1,4 @@
-"""Checks of ``[source]`` for the kinds that are not read from a path."""
+"""Checks of ``[source]`` for contacts that are posted over HTTP."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,17 +8,19 @@ from pathlib import Path
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.model import Settings, SourceSettings
-from dispatcher.settings.source_kinds import PATH_KEYS, PATH_KINDS
+
+_OF_FILES = (
+    "format", "watch", "poll_seconds", "stable_seconds", "delimiter", "max_record_lines", "header",
+)  # fmt: skip
+"""Keys of ``[source]`` that mean nothing for posts."""
 
 
-def _without_path(s: Settings, key: str) -> Finding | None:
-    """Report a key that only sources with a path have."""
-    source = s.source
-    default = source.kind if key == "path" else SourceSettings.model_fields[key].default
-    if source.kind in PATH_KINDS or getattr(source, key) == default:
+def _of_files(s: Settings, key: str) -> Finding | None:
+    """Report a key that posts do not have."""
+    default = SourceSettings.model_fields[key].default
+    if s.source.kind != "http" or getattr(s.source, key) == default:
         return None
-    kinds = " or ".join(f'"{kind}"' for kind in PATH_KINDS)
-    return f"is for the kinds {kinds}", f'source.kind is "{source.kind}"; remove the key'
+    return "is for files", 'source.kind is "http"; remove the key'
 
 
 def _token(s: Settings) -> Finding | None:
@@ -57,10 +59,7 @@ def missing_variables(settings: Settings, env: Mapping[str, str]) -> Iterator[st
 
 
 SOURCE = (
-    *(
-        Check((f"source.{key}", "source.kind"), partial(_without_path, key=key))
-        for key in PATH_KEYS
-    ),
+    *(Check((f"source.{key}", "source.kind"), partial(_of_files, key=key)) for key in _OF_FILES),
     Check(
         ("source.http.token_file", "source.http.host", "source.http.token_variable", "source.kind"),
         _token,

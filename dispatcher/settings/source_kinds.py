@@ -1,25 +1,42 @@
 """The kinds of sources, and the section that each kind but files has below ``[source]``."""
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import SettingsSection, Text
 
-SourceKind = Literal["files", "objects", "http"]
+SourceKind = Literal["files", "objects", "sql", "http"]
 """Where contacts are read from."""
 
-SECTIONS = ("objects", "http")
+SECTIONS = ("objects", "sql", "http")
 """The kinds that have a section of their own, which is called as the kind."""
 
-PATH_KINDS = ("files", "objects")
-"""The kinds that are read from ``source.path``."""
+WITH_PATH = ("files", "objects")
+"""The kinds that ``source.path`` names."""
 
-PATH_KEYS = (
-    "path", "format", "watch", "poll_seconds", "stable_seconds", "delimiter", "max_record_lines",
-    "header",
-)  # fmt: skip
-"""The keys of ``[source]`` that only these kinds have."""
+
+def _without_password(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        has_password = parts.password is not None
+    except ValueError:
+        has_password = False
+        parts = urlsplit("")
+    if has_password:
+        raise WrongValueError(
+            "has a password", "set password_file or password_variable, and remove it from the URL"
+        )
+    if not parts.scheme:
+        raise WrongValueError(
+            "is not a URL of SQLAlchemy", "for example postgresql+psycopg://user@host/database"
+        )
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_without_password)]
 
 
 class ObjectStoreSettings(SettingsSection):
@@ -30,6 +47,18 @@ class ObjectStoreSettings(SettingsSection):
     anonymous: bool = False
     allow_http: bool = False
     virtual_hosted: bool = False
+
+
+class SqlSettings(SettingsSection):
+    """The query of a SQL database, and how the database is reached."""
+
+    url: DatabaseUrl
+    query: Text
+    key: Text
+    password_file: str = ""
+    password_variable: str = ""
+    page_rows: int = Field(default=1000, ge=10, le=100_000)
+    timeout_seconds: float = Field(default=60.0, ge=1, le=86_400)
 
 
 class HttpSourceSettings(SettingsSection):

@@ -6,9 +6,11 @@ import io
 import os
 import threading
 from contextlib import aclosing
+from functools import partial
 
 import pytest
 import zstandard
+from sqlalchemy import create_engine, make_url, text
 
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
@@ -16,7 +18,10 @@ from dispatcher.sources.files.stream_source import StreamSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
+from dispatcher.sources.sql.database import Database, SqlQuery
+from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
+from tests.support.servers.postgres import postgres
 from tests.support.servers.s3 import REGION, s3
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
@@ -50,6 +55,7 @@ class OneFile:
     """A path, in one format and compression."""
 
     resumes = True
+    ends = True
 
     def __init__(self, folder, name, data):
         self.path = folder / name
@@ -131,6 +137,7 @@ class Objects:
     """Objects of a bucket of their own."""
 
     resumes = True
+    ends = True
 
     def __init__(self, bucket, **objects):
         self.bucket = bucket
@@ -151,6 +158,52 @@ class Objects:
         """Nothing to give back: the bucket ends with its server."""
 
 
+class Rows:
+    """Rows of a table, read in pages by a key."""
+
+    resumes = True
+    ends = False
+
+    def __init__(self, database):
+        self.query = SqlQuery(database.url, "SELECT * FROM contacts", "id", page_rows=300)
+        self.password = database.password
+        engine = create_engine(make_url(database.url).set(password=self.password or None))
+        with engine.begin() as connection:
+            connection.execute(text(TABLE))
+            rows = [
+                {
+                    "id": number,
+                    "conversation_id": None if number % 10 == 3 else f"c{number}",
+                    "n": number,
+                    "status": "open" if number % 5 else "done",
+                }
+                for number in range(ROWS)
+            ]
+            connection.execute(text(INSERT), rows)
+        engine.dispose()
+
+    def source(self):
+        return SqlSource(self.query, partial(Database, self.query, self.password), RULES)
+
+    def close(self):
+        """Nothing to give back: the database ends with its server."""
+
+
+class SqliteFile:
+    """A database of SQLite."""
+
+    password = ""
+
+    def __init__(self, folder):
+        self.url = f"sqlite:///{folder / 'contacts.db'}"
+
+
+TABLE = "CREATE TABLE contacts (id INTEGER, conversation_id TEXT, n INTEGER, status TEXT)"
+INSERT = "INSERT INTO contacts VALUES (:id, :conversation_id, :n, :status)"
+DATABASES = {
+    "sql postgresql": lambda request, _: Rows(request.getfixturevalue("server").database()),
+    "sql sqlite": lambda _, folder: Rows(SqliteFile(folder)),
+}
 OBJECTS = {
     "s3 csv": lambda bucket: Objects(bucket, a_csv=csv()),
     "s3 csv.gz": lambda bucket: Objects(bucket, a_csv_gz=gzip.compress(csv())),
@@ -177,9 +230,18 @@ def store():
         yield server
 
 
-@pytest.fixture(params=[*MAKERS, *OBJECTS])
+@pytest.fixture(scope="module")
+def server():
+    """One server of PostgreSQL for all cases; each has a database of its own."""
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES])
 def case(request, tmp_path):
-    if request.param in OBJECTS:
+    if request.param in DATABASES:
+        made = DATABASES[request.param](request, tmp_path)
+    elif request.param in OBJECTS:
         made = OBJECTS[request.param](request.getfixturevalue("store").bucket())
     else:
         made = MAKERS[request.param](tmp_path)
@@ -223,7 +285,7 @@ async def test_a_position_covers_its_batch(case):
         rest = await drained(case.source(), known)
         assert ids(rest) == ids(batches[number:])
         assert sum(one.rows for one in rest) == sum(one.rows for one in batches[number:])
-    assert batches[-1].stream.done
+    assert batches[-1].stream.done == case.ends
     assert await drained(case.source(), known) == []
 
 

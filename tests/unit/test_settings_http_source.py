@@ -23,9 +23,8 @@ def mistakes(*sets, env=()):
 def test_it_needs_nothing_else():
     """It listens on this machine alone by default, so that it needs no token."""
     settings = read()
-    assert (settings.source.http.host, settings.source.http.most_rows) == ("127.0.0.1", 1000)
-    assert "source.http.port = 8484" in settings.describe()
-    assert "source.path" not in settings.describe()
+    posts = settings.source.posts
+    assert (posts.host, posts.port, posts.most_rows) == ("127.0.0.1", 8484, 1000)
 
 
 @pytest.mark.parametrize("key", ["path=a.csv", "watch=true", "delimiter=;", "format=csv"])
@@ -34,8 +33,8 @@ def test_a_key_of_files(key):
     assert mistakes(f"source.{key}") == [f"source.{key.partition('=')[0]}"]
 
 
-def test_a_key_of_http_for_files(tmp_path):
-    """The other way round as well, in each of several campaigns, with its line."""
+def test_a_section_of_http_for_files(tmp_path):
+    """It is refused as well, in each of several campaigns."""
     config = tmp_path / "dispatcher.toml"
     config.write_text(
         '[platform]\nbase_url = "https://api.example.com"\n'
@@ -45,8 +44,8 @@ def test_a_key_of_http_for_files(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load(config, env=SECRETS)
     (mistake,) = caught.value.mistakes
-    assert (mistake.key, mistake.line) == ("campaigns[2].source.http.port", 10)
-    assert 'source.kind is "files"' in str(mistake)
+    assert mistake.key == "campaigns[2].source.kind"
+    assert "[source.http]" in str(mistake)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "intake.example.com"])
