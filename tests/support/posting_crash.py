@@ -139,8 +139,8 @@ def main() -> None:
             )
     print(  # noqa: T201 - the result of the command
         f"{options.contacts} contacts, each post {REPEATS} times, {report.kills} kills, "
-        f"{report.unanswered} attempts without an answer: {report.twice} twice, {report.lost} lost, "
-        f"{report.forgotten} answers forgotten "
+        f"{report.unanswered} attempts without an answer: {report.twice} twice, "
+        f"{report.lost} lost, {report.forgotten} answers forgotten "
         f"({time.monotonic() - started:.0f} s)"
     )
     sys.exit(bool(report.twice or report.lost or report.forgotten))
