@@ -10,6 +10,7 @@ from dispatcher.settings.model import SourceSettings
 from dispatcher.settings.source_kinds import ObjectStoreSettings, SqlSettings
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
+from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import Timing
@@ -34,6 +35,9 @@ def make_source(settings: Settings, *, once: bool, patient: bool = True) -> Sour
             return _open_objects(settings, once=once, patient=patient)
         case "sql":
             return _open_sql(settings, once=once, patient=patient)
+        case "http":
+            most_rows = settings.source.posts.most_rows
+            return HttpSource(make_row_rules(settings), most_rows, once=once)
 
 
 def open_objects(source: SourceSettings, away: AwayWait) -> ObjectFiles:

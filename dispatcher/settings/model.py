@@ -31,7 +31,12 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.source_kinds import ObjectStoreSettings, SourceKind, SqlSettings
+from dispatcher.settings.source_kinds import (
+    HttpSourceSettings,
+    ObjectStoreSettings,
+    SourceKind,
+    SqlSettings,
+)
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -50,6 +55,7 @@ class SourceSettings(SettingsSection):
     path: str = ""
     objects: ObjectStoreSettings | None = None
     sql: SqlSettings | None = None
+    http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
@@ -67,6 +73,11 @@ class SourceSettings(SettingsSection):
     alike_columns: Texts = ()
     age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
+
+    @property
+    def posts(self) -> HttpSourceSettings:
+        """How posts are accepted; the defaults if there is no section for it."""
+        return self.http or HttpSourceSettings()
 
 
 class RulesSettings(SettingsSection):

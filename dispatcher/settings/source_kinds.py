@@ -8,10 +8,10 @@ from pydantic import AfterValidator, Field
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import SettingsSection, Text
 
-SourceKind = Literal["files", "objects", "sql"]
+SourceKind = Literal["files", "objects", "sql", "http"]
 """Where contacts are read from."""
 
-SECTIONS = ("objects", "sql")
+SECTIONS = ("objects", "sql", "http")
 """The kinds that have a section of their own, which is called as the kind."""
 
 WITH_PATH = ("files", "objects")
@@ -59,3 +59,15 @@ class SqlSettings(SettingsSection):
     password_variable: str = ""
     page_rows: int = Field(default=1000, ge=10, le=100_000)
     timeout_seconds: float = Field(default=60.0, ge=1, le=86_400)
+
+
+class HttpSourceSettings(SettingsSection):
+    """Where clients post contacts, and how much is accepted."""
+
+    host: Text = "127.0.0.1"
+    port: int = Field(default=8484, ge=0, le=65535)
+    token_file: str = ""
+    token_variable: str = ""
+    most_waiting: int = Field(default=100_000, ge=1, le=100_000_000)
+    most_rows: int = Field(default=1000, ge=1, le=10_000)
+    most_bytes: int = Field(default=1 << 20, ge=1024, le=16 << 20)

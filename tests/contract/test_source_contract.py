@@ -12,9 +12,11 @@ import pytest
 import zstandard
 from sqlalchemy import create_engine, make_url, text
 
+from dispatcher.ports import Admitted, Post, PostLayout
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
@@ -210,6 +212,44 @@ OBJECTS = {
     "s3 jsonl.zst": lambda bucket: Objects(bucket, a_jsonl_zst=zstandard.compress(json_lines())),
     "s3 parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
 }
+
+
+class PostedSource:
+    """An HTTP source with a client that posts the rows in parts, each after the last answer."""
+
+    def __init__(self):
+        self.http = HttpSource(RULES, ROWS)
+
+    async def batches(self, known):
+        client = asyncio.ensure_future(self._post())
+        try:
+            async with aclosing(self.http.batches(known)) as batches:
+                async for batch in batches:
+                    yield batch
+                    batch.done(Admitted(len(batch.contacts), 0, ()))
+        finally:
+            client.cancel()
+            self.http.close()
+
+    async def _post(self):
+        lines = json_lines().split(b"\n")
+        for first in range(0, ROWS, 400):
+            await self.http.accept(Post(b"\n".join(lines[first : first + 400]), PostLayout.LINES))
+        self.http.close()
+
+
+class Posts:
+    """Posts have no place: their client repeats those that were not answered."""
+
+    resumes = False
+
+    def source(self):
+        return PostedSource()
+
+    def close(self):
+        """Nothing to give back."""
+
+
 MAKERS = {
     "csv": lambda folder: OneFile(folder, "a.csv", csv()),
     "csv.gz": lambda folder: OneFile(folder, "a.csv.gz", gzip.compress(csv())),
@@ -220,6 +260,7 @@ MAKERS = {
     "glob": Glob,
     "folder": lambda folder: Folder(folder, "a.csv", csv()),
     "stream": lambda _folder: Stream(),
+    "http": lambda _folder: Posts(),
 }
 
 
