@@ -10,7 +10,7 @@ from dispatcher.app import lineage_export, lineage_formats
 from dispatcher.app.lineage_export import ExportRequest, OutputError, export
 from dispatcher.app.lineage_formats import COLUMNS, FormatError, write
 from dispatcher.domain.status import Reason, Relation
-from dispatcher.ledgers.read.rows import LineageRow
+from dispatcher.ports.stored_rows import LineageRow
 
 
 def row(id_, **more):
