@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ports.lineage import LineageRow
+from dispatcher.ports.stored_rows import LineageRow
 
 Part = Literal["rows", "verdicts"]
 """New rows, or rows that were verified later and go out again."""

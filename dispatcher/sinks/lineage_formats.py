@@ -7,21 +7,21 @@ docs/lineage.md describes. A new column may be added at the end.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from itertools import islice
 from typing import Any, BinaryIO, Literal
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ports.lineage import LineageRow
+from dispatcher.ports.questions import BEGINNING, Page
+from dispatcher.ports.stored_rows import LineageRow
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[ExportFormat, ...] = ("csv", "jsonl", "parquet")
 
 BLOCK_ROWS = 5000
-"""Rows that are in memory at a time."""
+"""Rows that are written at a time; a page may exceed it."""
 
 TIMES = ("state_at", "sent_at", "settled_at", "verified_at")
 NUMBERS = ("attempts", "sends")
@@ -40,9 +40,9 @@ class FormatError(DispatcherError):
 
 @dataclass(slots=True)
 class Written:
-    """Result of an export; ``cursor`` is the id of the last row, where the next one begins."""
+    """Result of an export; ``cursor`` is after the last row, where the next one begins."""
 
-    cursor: int
+    cursor: str
     rows: int = 0
 
 
@@ -60,29 +60,37 @@ def check_format(format_: ExportFormat) -> None:
         )
 
 
-def write(format_: ExportFormat, rows: Iterable[LineageRow], out: BinaryIO, since: int) -> Written:
-    """Write ``rows`` to ``out``, one block at a time; return their number and the last id."""
-    written = Written(since)
+def write(format_: ExportFormat, pages: Iterable[Page[LineageRow]], out: BinaryIO) -> Written:
+    """Write the rows of ``pages`` to ``out``, one block at a time.
+
+    Return their number, and the cursor of the last page.
+    """
+    written = Written(BEGINNING)
     writers: dict[ExportFormat, Callable[[Iterator[list[LineageRow]], BinaryIO], None]] = {
         "csv": _write_csv,
         "jsonl": _write_jsonl,
         "parquet": _write_parquet,
     }
-    writers[format_](_blocks(rows, written), out)
+    writers[format_](_blocks(pages, written), out)
     return written
 
 
-def write_rows(format_: ExportFormat, rows: Iterable[LineageRow], out: BinaryIO) -> None:
+def write_rows(format_: ExportFormat, rows: Sequence[LineageRow], out: BinaryIO) -> None:
     """Write ``rows`` to ``out``."""
-    write(format_, rows, out, 0)
+    write(format_, [Page(rows, BEGINNING, more=False)], out)
 
 
-def _blocks(rows: Iterable[LineageRow], written: Written) -> Iterator[list[LineageRow]]:
-    source = iter(rows)
-    while block := list(islice(source, BLOCK_ROWS)):
+def _blocks(pages: Iterable[Page[LineageRow]], written: Written) -> Iterator[list[LineageRow]]:
+    block: list[LineageRow] = []
+    for page in pages:
+        block += page.rows
+        written.rows += len(page.rows)
+        written.cursor = page.cursor
+        if len(block) >= BLOCK_ROWS:
+            yield block
+            block = []
+    if block:
         yield block
-        written.rows += len(block)
-        written.cursor = block[-1].id
 
 
 def _write_csv(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:

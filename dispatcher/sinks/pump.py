@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import structlog
 
 from dispatcher.domain.growing_pause import GrowingPause
-from dispatcher.ports.lineage import LineageRow
 from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
+from dispatcher.ports.stored_rows import LineageRow
 
 PARTS: tuple[Part, ...] = ("rows", "verdicts")
 

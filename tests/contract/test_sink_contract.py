@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.domain.status import Reason, Relation
-from dispatcher.ports.lineage import LineageRow
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
+from dispatcher.ports.stored_rows import LineageRow
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget

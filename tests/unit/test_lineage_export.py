@@ -9,7 +9,7 @@ import pytest
 from dispatcher.app import lineage_export
 from dispatcher.app.lineage_export import ExportRequest, OutputError, export
 from dispatcher.domain.status import Reason, Relation
-from dispatcher.ports.lineage import LineageRow
+from dispatcher.ports.stored_rows import LineageRow
 from dispatcher.sinks import lineage_formats
 from dispatcher.sinks.lineage_formats import COLUMNS, FormatError, write
 

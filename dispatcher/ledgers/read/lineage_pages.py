@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from dispatcher.ledgers.read.reader import lineage_row, read_connection
+from dispatcher.ledgers.read.pages import lineage_row
+from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import SQL
-from dispatcher.ports.lineage import LineageRow
 from dispatcher.ports.sink import Part
+from dispatcher.ports.stored_rows import LineageRow
 
 
 def lineage_after(
@@ -23,7 +24,7 @@ def lineage_after(
 
     """
     with read_connection(path) as connection:
-        rows = [lineage_row(row) for row in _page(connection, part, cursor, limit)]
+        rows = [lineage_row(dict(row)) for row in _page(connection, part, cursor, limit)]
     return [(_cursor(part, row), row) for row in rows]
 
 
