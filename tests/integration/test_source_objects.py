@@ -54,6 +54,13 @@ async def drained(source, known=(), act=None):
     return batches
 
 
+async def until(holds):
+    """Wait for what the reading thread does behind its last batch."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+
+
 def ids(batches):
     return [contact.conversation_id for batch in batches for contact in batch.contacts]
 
@@ -103,12 +110,12 @@ async def test_a_watched_prefix(bucket):
         assert ids([await anext(batches)]) == ["a0", "a1", "a2"]
         bucket.put("in/0.csv", b"other,columns\n1,2\n")
         assert rejected([await anext(batches)]) == [(f"{bucket.address}/in/0.csv", "header")]
-        assert "0.csv does not have the columns" in source.waits_for
+        await until(lambda: "0.csv does not have the columns" in source.waits_for)
         bucket.put("in/c.csv", rows("c"))
         assert ids([await anext(batches)]) == ["c0", "c1", "c2"]
         bucket.put("in/0.csv", rows("d"))
         assert ids([await anext(batches)]) == ["d0", "d1", "d2"]
-        assert source.waits_for == ""
+        await until(lambda: not source.waits_for)
 
 
 async def test_a_store_that_is_away_is_waited_for(bucket):
@@ -119,8 +126,7 @@ async def test_a_store_that_is_away_is_waited_for(bucket):
         port = taken.getsockname()[1]
         source = make_source(bucket, url=f"http://127.0.0.1:{port}")
         reading = asyncio.ensure_future(drained(source))
-        while not source.waits_for:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+        await until(lambda: source.waits_for)
         assert source.waits_for == f"{bucket.address}/in/: the store does not answer"
         assert not reading.done()
     with forwarding(port, bucket.url):
