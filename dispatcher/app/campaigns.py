@@ -119,6 +119,7 @@ def _campaign_run(
             quota_share,
             accepted,
             make_likeness(settings),
+            settings.source.kind == "http",
         ),
         pool,
         clock,

@@ -61,7 +61,7 @@ async def _plan(
         workers, halts = settings.engine.workers, settings.rules.halt_suspicious
         options = DryRunOptions(sample, workers, ended_after, rules, halts, first_calls)
         below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
-        source = make_source(settings, once=True)
+        source = make_source(settings, once=True, patient=False)
         dry_run = DryRun(source, ledger, policy, clock, options, below)
         stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.progress, show)))
         if sample == 0:

@@ -149,7 +149,7 @@ class _Collector:
 
     async def read(self, settings: Settings) -> Preview:
         """Read the source of the settings to its end."""
-        async with aclosing(make_source(settings, once=True).batches({})) as batches:
+        async with aclosing(make_source(settings, once=True, patient=False).batches({})) as batches:
             async for batch in batches:
                 self._add(batch)
         longest, shortest = (sorted(sized, reverse=True) for sized in self._by_length)

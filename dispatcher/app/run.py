@@ -14,6 +14,7 @@ import uvloop
 from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
 from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import serve_commands
+from dispatcher.app.http_intake import serve_intake
 from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
@@ -105,6 +106,7 @@ def run(
         LedgerError: the ledger cannot be used, is a copy, or has failed.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
+        PostAddressError: the address of an HTTP intake is taken.
         ControlAddressError: the control socket cannot be made.
 
     """
@@ -171,6 +173,7 @@ class _Run:
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
+            await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
             try:
                 outcome = await self._run_pipeline(stack, pipeline)

@@ -86,7 +86,9 @@ def column_problems(settings: Settings) -> list[str]:
         SourceError: no file exists.
 
     """
-    sources = [make_source(settings.only(one), once=True) for one in settings.campaigns]
+    sources = [
+        make_source(settings.only(one), once=True, patient=False) for one in settings.campaigns
+    ]
     files = [source for source in sources if isinstance(source, FileSource | FolderSource)]
     return [problem for source in files for problem in source.column_problems({})]
 
@@ -123,7 +125,7 @@ async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport
     scan = _Scan(settings, report, opt_out)
     with DryRunView(settings.ledger.path, settings.campaign) as ledger:
         report.is_begun = ledger.has_contacts
-        source = make_source(settings, once=True)
+        source = make_source(settings, once=True, patient=False)
         async with aclosing(source.batches({})) as batches:
             async for batch in batches:
                 scan.count(batch, ledger)

@@ -57,6 +57,17 @@ class RowsRead:
 
 
 @value_class
+class PostAnswered:
+    """A post of contacts was answered with an HTTP status.
+
+    ``rows`` is the number of its rows; 0 if it was refused as a whole.
+    """
+
+    status: str
+    rows: int
+
+
+@value_class
 class Answered:
     """One request to the platform ended.
 
@@ -330,6 +341,7 @@ class ConditionJudged:
 
 Event = (
     RowsRead
+    | PostAnswered
     | Answered
     | StateAged
     | Settled

@@ -15,7 +15,7 @@ from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
-from dispatcher.settings.source_kinds import SECTIONS
+from dispatcher.settings.source_kinds import NEEDED_SECTIONS, SECTIONS, WITH_PATH
 from dispatcher.sources.objects.patterns import SCHEMES, parse_address
 from dispatcher.sources.options import MEANINGS, normal_name
 from dispatcher.telemetry.tag_values import same_tags
@@ -50,11 +50,37 @@ def _stdin(s: Settings) -> Finding | None:
     return None
 
 
+def _path(s: Settings) -> Finding | None:
+    kind = s.source.kind
+    if kind not in WITH_PATH and s.source.path not in ("", STDIN):
+        return f'is set, and source.kind is "{kind}"', "remove it, or set another kind"
+    return None
+
+
+def _section(s: Settings) -> Finding | None:
+    kind = s.source.kind
+    if kind not in NEEDED_SECTIONS or getattr(s.source, kind) is not None:
+        return None
+    return (
+        f'is "{kind}", and there is no section [source.{kind}]',
+        f"see config/examples/{kind}.toml",
+    )
+
+
+def _password(s: Settings) -> Finding | None:
+    sql = s.source.sql
+    if sql is None or not (sql.password_file and sql.password_variable):
+        return None
+    return "is set together with password_variable", "keep one of the two"
+
+
 def _objects(s: Settings) -> Finding | None:
     path = s.source.path
     looks_so = path.partition("://")[0] in SCHEMES and "://" in path
     if s.source.kind == "files":
         return ("is an address of objects", 'set source.kind = "objects"') if looks_so else None
+    if s.source.kind != "objects":
+        return None
     try:
         address = parse_address(path)
     except SourceError as error:
@@ -76,9 +102,9 @@ def _kind(s: Settings) -> Finding | None:
 
 
 def _source(s: Settings) -> Finding | None:
-    if s.source.kind != "files":
-        return None
     path = s.source.path
+    if s.source.kind != "files" or not path.strip():
+        return None
     if path == STDIN or (any(sign in path for sign in "*?[") and not s.source.watch):
         return None
     here = Path(path)
@@ -224,6 +250,9 @@ TOGETHER = (
     Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
     Check(("source.watch", "source.path"), _stdin),
     Check(("source.kind",), _kind),
+    Check(("source.kind", "source.sql"), _section),
+    Check(("source.path", "source.kind"), _path),
+    Check(("source.sql.password_file", "source.sql.password_variable"), _password),
     Check(("source.path", "source.kind", "source.watch"), _objects),
     Check(("rules.timezone_column", "source.columns"), _zone_column),
     Check(("rules.opt_out_columns", "rules.consent_columns", "source.columns"), _opt_out),

@@ -68,7 +68,7 @@ def problems(error: ValidationError, layers: Layers) -> list[SettingsProblem]:
         if detail["type"] == "missing" and path[-1] in sections():
             required = [p for p, info in known().items() if p[0] == path[-1] and info.is_required()]
             for inner in required:
-                found[*path[:-1], *inner] = _missing((*path[:-1], *inner), layers)
+                found[*path[:-1], *inner] = missing((*path[:-1], *inner), layers)
         else:
             found.setdefault(path, _problem(detail, path, layers))
     return list(found.values())
@@ -86,14 +86,15 @@ def _path(detail: ErrorDetails) -> KeyPath:
 
 def _problem(detail: ErrorDetails, path: KeyPath, layers: Layers) -> SettingsProblem:
     if detail["type"] == "missing":
-        return _missing(path, layers)
+        return missing(path, layers)
     key, origin = ".".join(path), layers.origin(path) or SettingOrigin(DEFAULTS)
     if detail["type"] == "extra_forbidden":
         return origin.problem(key, UNKNOWN, hint_for_unknown(path))
     return origin.problem(key, *_problem_and_hint(detail, key))
 
 
-def _missing(path: KeyPath, layers: Layers) -> SettingsProblem:
+def missing(path: KeyPath, layers: Layers) -> SettingsProblem:
+    """Return the problem of a required key that is not set."""
     key = ".".join(path)
     if (list_key := item_list(path)) is not None:
         hint = _EXAMPLES.get(".".join((list_key, *path[1:])), "set it")

@@ -31,19 +31,23 @@ from dispatcher.settings.key_paths import (
     did_you_mean_section,
     hint_for_unknown,
 )
+from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
+from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
+_TOGETHER = cross_checks.TOGETHER + SOURCE + KAFKA
+_FILES = cross_checks.FILES + SOURCE_FILES + KAFKA_FILES
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
-    "run": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
-    "check": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES + cross_checks.LEDGER,
-    "preview": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
-    "status": cross_checks.TOGETHER,
-    "verify": cross_checks.TOGETHER + PLATFORM,
+    "run": _TOGETHER + PLATFORM + _FILES,
+    "check": _TOGETHER + PLATFORM + _FILES + cross_checks.LEDGER,
+    "preview": _TOGETHER + PLATFORM + _FILES,
+    "status": _TOGETHER,
+    "verify": _TOGETHER + PLATFORM,
 }
 
 
@@ -78,7 +82,9 @@ def load(
     selected = campaigns.pop_selection(layers)
     problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
     campaigns.fill_placeholders(layers, complete=purpose in ("status", "verify"))
+    paths = list(campaigns.pop_missing_paths(layers))
     settings, invalid = _validate(layers)
+    invalid += [error_messages.missing(path, layers) for path in paths]
     problems += invalid
     invalid_keys = frozenset(problem.key for problem in invalid)
     views = campaigns.views(settings, layers, selected)
@@ -87,6 +93,8 @@ def load(
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
+    if purpose in ("run", "check"):
+        problems += _source_variables(views, env)
     if problems:
         raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
@@ -138,6 +146,16 @@ def _credentials(
             yield value_sources.ENVIRONMENT.problem(key, problem, hint)
         elif f"{prefix}.{key}" not in invalid_keys:
             yield _problem(layers, (*path, key), problem, hint)
+
+
+def _source_variables(
+    views: Sequence[tuple[str, Settings]], env: Mapping[str, str]
+) -> Iterator[SettingsProblem]:
+    """Report variables with secrets of sources that are not set."""
+    for _, view in views:
+        for name in missing_variables(view, env):
+            hint = f"export {name}=... before the command"
+            yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)
 
 
 def _without_consequences(problems: Sequence[SettingsProblem]) -> list[SettingsProblem]:

@@ -31,7 +31,13 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.source_kinds import ObjectStoreSettings, SourceKind
+from dispatcher.settings.source_kinds import (
+    HttpSourceSettings,
+    KafkaSettings,
+    ObjectStoreSettings,
+    SourceKind,
+    SqlSettings,
+)
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -47,8 +53,11 @@ class SourceSettings(SettingsSection):
     """Where contacts are read from."""
 
     kind: SourceKind = "files"
-    path: Text
+    path: str = ""
     objects: ObjectStoreSettings | None = None
+    sql: SqlSettings | None = None
+    kafka: KafkaSettings | None = None
+    http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
@@ -66,6 +75,11 @@ class SourceSettings(SettingsSection):
     alike_columns: Texts = ()
     age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
+
+    @property
+    def posts(self) -> HttpSourceSettings:
+        """How posts are accepted; the defaults if there is no section for it."""
+        return self.http or HttpSourceSettings()
 
 
 class RulesSettings(SettingsSection):
@@ -98,7 +112,7 @@ class CampaignSettings(SettingsSection):
     """
 
     name: Campaign
-    source: SourceSettings
+    source: SourceSettings = SourceSettings()
     message: MessageSettings = MessageSettings()
     rules: RulesSettings = RulesSettings()
     priority: int = Field(default=0, ge=-1000, le=1000)
@@ -215,7 +229,7 @@ class Settings(SettingsSection):
 
     campaign: Campaign
     message: MessageSettings = MessageSettings()
-    source: SourceSettings
+    source: SourceSettings = SourceSettings()
     platform: PlatformSettings = PlatformSettings()
     credentials: CredentialsSettings = CredentialsSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -239,9 +253,16 @@ class Settings(SettingsSection):
         secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
         copy = self.model_copy(update=secrets)
         copy._origins = origins  # noqa: SLF001 - of the same class
-        names = [name for name in env if name.startswith(SECRET_VARIABLES)]
+        named = set(copy._named_variables())  # noqa: SLF001 - as above
+        names = [name for name in env if name.startswith(SECRET_VARIABLES) or name in named]
         copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
+
+    def _named_variables(self) -> Iterator[str]:
+        """Yield the names of the variables that settings name for a secret."""
+        for key, value in self._items():
+            if key.endswith("_variable"):
+                yield str(value)
 
     @property
     def environment(self) -> Mapping[str, SecretStr]:

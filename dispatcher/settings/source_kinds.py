@@ -1,14 +1,58 @@
 """The kinds of sources, and the section that each kind but files has below ``[source]``."""
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from dispatcher.settings.field_types import SettingsSection
+from pydantic import AfterValidator, Field
 
-SourceKind = Literal["files", "objects"]
+from dispatcher.settings.errors import WrongValueError
+from dispatcher.settings.field_types import SettingsSection, Text
+
+SourceKind = Literal["files", "objects", "sql", "kafka", "http"]
 """Where contacts are read from."""
 
-SECTIONS = ("objects",)
+SECTIONS = ("objects", "sql", "kafka", "http")
 """The kinds that have a section of their own, which is called as the kind."""
+
+NEEDED_SECTIONS = ("sql", "kafka")
+"""The kinds whose section has required keys."""
+
+WITH_PATH = ("files", "objects")
+"""The kinds that ``source.path`` names."""
+
+
+def _without_password(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        has_password = parts.password is not None
+    except ValueError:
+        has_password = False
+        parts = urlsplit("")
+    if has_password:
+        raise WrongValueError(
+            "has a password", "set password_file or password_variable, and remove it from the URL"
+        )
+    if not parts.scheme:
+        raise WrongValueError(
+            "is not a URL of SQLAlchemy", "for example postgresql+psycopg://user@host/database"
+        )
+    return url
+
+
+def _servers(value: str) -> str:
+    """Check a list of host:port, as Kafka's own clients take it."""
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or "/" in host or not (port.isascii() and port.isdigit()):
+            raise WrongValueError(
+                f'has "{server.strip()}", which is not host:port',
+                'for example "kafka-1.example.com:9092,kafka-2.example.com:9092"',
+            )
+    return value
+
+
+Servers = Annotated[str, AfterValidator(_servers)]
+DatabaseUrl = Annotated[str, AfterValidator(_without_password)]
 
 
 class ObjectStoreSettings(SettingsSection):
@@ -19,3 +63,46 @@ class ObjectStoreSettings(SettingsSection):
     anonymous: bool = False
     allow_http: bool = False
     virtual_hosted: bool = False
+
+
+class SqlSettings(SettingsSection):
+    """The query of a SQL database, and how the database is reached."""
+
+    url: DatabaseUrl
+    query: Text
+    key: Text
+    password_file: str = ""
+    password_variable: str = ""
+    page_rows: int = Field(default=1000, ge=10, le=100_000)
+    timeout_seconds: float = Field(default=60.0, ge=1, le=86_400)
+
+
+class KafkaSettings(SettingsSection):
+    """The topic of a Kafka cluster, and how its brokers are reached."""
+
+    bootstrap_servers: Servers
+    topic: Text
+    start: Literal["earliest", "latest"] = "earliest"
+    key_as_contact_key: bool = False
+    generation: str = ""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    password_file: str = ""
+    password_variable: str = ""
+    ssl_cafile: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    timeout_seconds: float = Field(default=10.0, ge=1, le=600)
+
+
+class HttpSourceSettings(SettingsSection):
+    """Where clients post contacts, and how much is accepted."""
+
+    host: Text = "127.0.0.1"
+    port: int = Field(default=8484, ge=0, le=65535)
+    token_file: str = ""
+    token_variable: str = ""
+    most_waiting: int = Field(default=100_000, ge=1, le=100_000_000)
+    most_rows: int = Field(default=1000, ge=1, le=10_000)
+    most_bytes: int = Field(default=1 << 20, ge=1024, le=16 << 20)

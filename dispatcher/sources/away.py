@@ -35,14 +35,18 @@ class GrowingPause:
 class AwayWait:
     """Waits in the reading thread for a server that is away; ``reason`` says why, for people.
 
-    ``sleep`` waits so many seconds, and raises if reading has to end. Without one nothing waits:
-    the first failure is raised.
+    One that is not ``patient`` does not wait: a check returns what is wrong now.
     """
 
-    def __init__(self, share: Callable[[], float] = random.random) -> None:
+    def __init__(self, *, patient: bool = True, share: Callable[[], float] = random.random) -> None:
         self._pause = GrowingPause(share)
-        self.sleep: Callable[[float], None] | None = None
+        self._patient = patient
+        self._sleep: Callable[[float], None] | None = None
         self.reason = ""
+
+    def begin(self, sleep: Callable[[float], None]) -> None:
+        """Take the function that waits so many seconds, and raises if reading has to end."""
+        self._sleep = sleep
 
     def wait(self, reason: str) -> None:
         """Wait before the next try.
@@ -51,10 +55,10 @@ class AwayWait:
             SourceError: there is nobody to wait for it; it has the reason.
 
         """
-        if self.sleep is None:
+        if self._sleep is None or not self._patient:
             raise SourceError(f"{reason}; check that it runs and can be reached, then try again")
         self.reason = reason
-        self.sleep(self._pause.next())
+        self._sleep(self._pause.next())
 
     def is_back(self) -> None:
         """Note that the server has answered."""

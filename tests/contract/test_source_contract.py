@@ -6,20 +6,27 @@ import io
 import os
 import threading
 from contextlib import aclosing
+from functools import partial
 
 import pytest
 import zstandard
+from sqlalchemy import create_engine, make_url, text
 
+from dispatcher.ports import Admitted, Post, PostLayout
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.stream_source import StreamSource
 from dispatcher.sources.kafka.connection import KafkaOptions
 from dispatcher.sources.kafka.kafka_source import KafkaSource
+from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
+from dispatcher.sources.sql.database import Database, SqlQuery
+from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.kafka import kafka
+from tests.support.servers.postgres import postgres
 from tests.support.servers.s3 import REGION, s3
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
@@ -53,6 +60,7 @@ class OneFile:
     """A path, in one format and compression."""
 
     resumes = True
+    ends = True
 
     def __init__(self, folder, name, data):
         self.path = folder / name
@@ -134,6 +142,7 @@ class Objects:
     """Objects of a bucket of their own."""
 
     resumes = True
+    ends = True
 
     def __init__(self, bucket, **objects):
         self.bucket = bucket
@@ -158,7 +167,7 @@ class Topic:
     """A topic with one partition, so that there is one order."""
 
     resumes = True
-    grows = True
+    ends = False
 
     def __init__(self, topic):
         self.topic = topic
@@ -172,12 +181,96 @@ class Topic:
         """Nothing to give back: the topic ends with its broker."""
 
 
+class Rows:
+    """Rows of a table, read in pages by a key."""
+
+    resumes = True
+    ends = False
+
+    def __init__(self, database):
+        self.query = SqlQuery(database.url, "SELECT * FROM contacts", "id", page_rows=300)
+        self.password = database.password
+        engine = create_engine(make_url(database.url).set(password=self.password or None))
+        with engine.begin() as connection:
+            connection.execute(text(TABLE))
+            rows = [
+                {
+                    "id": number,
+                    "conversation_id": None if number % 10 == 3 else f"c{number}",
+                    "n": number,
+                    "status": "open" if number % 5 else "done",
+                }
+                for number in range(ROWS)
+            ]
+            connection.execute(text(INSERT), rows)
+        engine.dispose()
+
+    def source(self):
+        return SqlSource(self.query, partial(Database, self.query, self.password), RULES)
+
+    def close(self):
+        """Nothing to give back: the database ends with its server."""
+
+
+class SqliteFile:
+    """A database of SQLite."""
+
+    password = ""
+
+    def __init__(self, folder):
+        self.url = f"sqlite:///{folder / 'contacts.db'}"
+
+
+TABLE = "CREATE TABLE contacts (id INTEGER, conversation_id TEXT, n INTEGER, status TEXT)"
+INSERT = "INSERT INTO contacts VALUES (:id, :conversation_id, :n, :status)"
+DATABASES = {
+    "sql postgresql": lambda request, _: Rows(request.getfixturevalue("server").database()),
+    "sql sqlite": lambda _, folder: Rows(SqliteFile(folder)),
+}
 OBJECTS = {
     "s3 csv": lambda bucket: Objects(bucket, a_csv=csv()),
     "s3 csv.gz": lambda bucket: Objects(bucket, a_csv_gz=gzip.compress(csv())),
     "s3 jsonl.zst": lambda bucket: Objects(bucket, a_jsonl_zst=zstandard.compress(json_lines())),
     "s3 parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
 }
+
+
+class PostedSource:
+    """An HTTP source with a client that posts the rows in parts, each after the last answer."""
+
+    def __init__(self):
+        self.http = HttpSource(RULES, ROWS)
+
+    async def batches(self, known):
+        client = asyncio.ensure_future(self._post())
+        try:
+            async with aclosing(self.http.batches(known)) as batches:
+                async for batch in batches:
+                    yield batch
+                    batch.done(Admitted(len(batch.contacts), 0, ()))
+        finally:
+            client.cancel()
+            self.http.close()
+
+    async def _post(self):
+        lines = json_lines().split(b"\n")
+        for first in range(0, ROWS, 400):
+            await self.http.accept(Post(b"\n".join(lines[first : first + 400]), PostLayout.LINES))
+        self.http.close()
+
+
+class Posts:
+    """Posts have no place: their client repeats those that were not answered."""
+
+    resumes = False
+
+    def source(self):
+        return PostedSource()
+
+    def close(self):
+        """Nothing to give back."""
+
+
 MAKERS = {
     "csv": lambda folder: OneFile(folder, "a.csv", csv()),
     "csv.gz": lambda folder: OneFile(folder, "a.csv.gz", gzip.compress(csv())),
@@ -188,6 +281,7 @@ MAKERS = {
     "glob": Glob,
     "folder": lambda folder: Folder(folder, "a.csv", csv()),
     "stream": lambda _folder: Stream(),
+    "http": lambda _folder: Posts(),
 }
 
 
@@ -205,10 +299,19 @@ def broker():
         yield server
 
 
-@pytest.fixture(params=[*MAKERS, *OBJECTS, "kafka"])
+@pytest.fixture(scope="module")
+def server():
+    """One server of PostgreSQL for all cases; each has a database of its own."""
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, "kafka"])
 def case(request, tmp_path):
     if request.param == "kafka":
         made = Topic(request.getfixturevalue("broker").topic())
+    elif request.param in DATABASES:
+        made = DATABASES[request.param](request, tmp_path)
     elif request.param in OBJECTS:
         made = OBJECTS[request.param](request.getfixturevalue("store").bucket())
     else:
@@ -253,7 +356,7 @@ async def test_a_position_covers_its_batch(case):
         rest = await drained(case.source(), known)
         assert ids(rest) == ids(batches[number:])
         assert sum(one.rows for one in rest) == sum(one.rows for one in batches[number:])
-    assert batches[-1].stream.done or getattr(case, "grows", False)
+    assert batches[-1].stream.done == case.ends
     assert await drained(case.source(), known) == []
 
 

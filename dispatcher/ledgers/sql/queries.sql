@@ -108,6 +108,18 @@ WHERE campaign_id = ? AND fingerprint = ? AND at = ?
 SELECT json_group_array(json_array(name, fingerprint, at, row_count, done))
 FROM stream WHERE campaign_id = ?
 
+-- name: receipt
+SELECT digest, result FROM receipt WHERE campaign_id = ? AND request_key = ? AND at > ?
+
+-- name: add_receipt
+INSERT OR REPLACE INTO receipt (campaign_id, request_key, digest, at, result)
+VALUES (?, ?, ?, ?, ?)
+
+-- name: prune_receipts
+DELETE FROM receipt WHERE (campaign_id, request_key) IN (
+    SELECT campaign_id, request_key FROM receipt WHERE at <= ? ORDER BY at LIMIT ?
+)
+
 -- name: lookup_people
 SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXISTS (
     SELECT 1 FROM contact

@@ -92,8 +92,8 @@ async def find_topic(options: KafkaOptions) -> Topic:
     topic = topics.get(options.topic)
     if topic is None:
         raise SourceError(
-            f"{options.title}: the topic does not exist, or this user may not see it; create it, or "
-            "grant the user DESCRIBE and READ on it"
+            f"{options.title}: the topic does not exist, or this user may not see it; create it, "
+            "or grant the user DESCRIBE and READ on it"
         )
     numbers = sorted(part["partition"] for part in topic["partitions"])
     return Topic(cluster.get("cluster_id") or "", tuple(numbers))
@@ -131,7 +131,7 @@ async def _connected(start: Any, stop: Any, options: KafkaOptions) -> AsyncItera
         try:
             async with asyncio.timeout(3 * options.answer_seconds):
                 await start()
-        except (errors.KafkaConnectionError, TimeoutError):
+        except (errors.KafkaConnectionError, TimeoutError, KeyError):
             await _find_cause(options)
             raise
         yield
@@ -158,7 +158,11 @@ async def _find_cause(options: KafkaOptions) -> None:
     for server in arguments.pop("bootstrap_servers"):
         host, _, port = server.rpartition(":")
         async with asyncio.timeout(options.answer_seconds):
-            connection = await connect(host.strip("[]"), int(port), **arguments)
+            try:
+                connection = await connect(host.strip("[]"), int(port), **arguments)
+            except KeyError:  # the library looks for a proof in the refusal of SCRAM
+                errors = import_module("aiokafka.errors")
+                raise errors.AuthenticationFailedError from None
         connection.close()
 
 

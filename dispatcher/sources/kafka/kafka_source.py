@@ -27,16 +27,18 @@ class KafkaSource:
 
     With ``until_end`` it ends at the ends that the partitions have when reading begins; otherwise
     it waits for messages, and for new partitions, for as long as it is iterated. A new partition is
-    read from its beginning. While no broker answers it waits, and connects again.
+    read from its beginning. While no broker answers it waits, and connects again; one that is not
+    ``patient`` raises instead.
     """
 
     def __init__(
         self, options: KafkaOptions, rules: RowRules, *,
-        until_end: bool = False, key_is_contact_key: bool = False,
+        until_end: bool = False, key_is_contact_key: bool = False, patient: bool = True,
     ) -> None:  # fmt: skip
         self._options = options
         self._rows = MessageRows(rules, key_is_contact_key=key_is_contact_key)
         self._until_end = until_end
+        self._patient = patient
         self._wait_ms = END_WAIT_MS if until_end else IDLE_WAIT_MS
         self._pause = GrowingPause()
         self._known: Mapping[str, Stream] = {}
@@ -59,7 +61,7 @@ class KafkaSource:
 
         Raises:
             SourceError: the topic does not exist, the login is refused, or the library is not
-                installed.
+                installed; if the source is not patient, no broker answers.
 
         """
         self._known = known
@@ -68,10 +70,22 @@ class KafkaSource:
                 async with aclosing(self._batches()) as batches:
                     async for batch in batches:
                         yield batch
-                return
             except AwayError as error:
-                self.waits_for = str(error)
+                self.waits_for = self._wait(error)
+            else:
+                return
             await asyncio.sleep(self._pause.next())
+
+    def _wait(self, error: AwayError) -> str:
+        """Return the reason to wait.
+
+        Raises:
+            SourceError: there is nobody to wait for it.
+
+        """
+        if not self._patient:
+            raise SourceError(f"{error}; check that it runs and can be reached, then try again")
+        return str(error)
 
     async def _batches(self) -> AsyncGenerator[Batch, None]:
         """Yield batches over one connection, until it fails or the end is reached."""

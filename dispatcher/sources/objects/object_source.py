@@ -72,7 +72,7 @@ class ObjectSource:
         return problems_of(paths, self._files.open, known, self._rules, self._layout)
 
     def _read(self, known: dict[str, Stream], channel: BatchChannel) -> None:
-        self._files.away.sleep = channel.wait
+        self._files.away.begin(channel.wait)
         if problems := self.column_problems(known):
             raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         reader = RejectingReader(self._rules, self._layout, known, lambda: (), self._files.open)

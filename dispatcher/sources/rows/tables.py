@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 
 from dispatcher.sources.files.byte_source import Content
 from dispatcher.sources.files.parquet_file import ParquetTable
@@ -27,7 +28,7 @@ def open_table(content: Content, columns: ColumnNames) -> Table | None:
     with content.table_file() as file:
         is_parquet = content.table_format == "parquet"
         table: Table = (ParquetTable if is_parquet else WorkbookTable)(file, content.name)
-    _check_names(table, content.name, columns)
+    check_names(table.names, content.name, columns)
     return table
 
 
@@ -39,8 +40,13 @@ def table_reader(
     return LineReader(lines, terminator=b"\n", offset=offset, line=line)
 
 
-def _check_names(table: Table, name: str, columns: ColumnNames) -> None:
-    """Check the names of the columns as a header of CSV is checked."""
+def check_names(names: Sequence[str], name: str, columns: ColumnNames) -> None:
+    """Check the names of a table's columns as a header of CSV is checked; ``name`` is its own.
+
+    Raises:
+        ColumnsError: the table lacks a column that the rules need.
+
+    """
     text = io.StringIO()
-    csv.writer(text).writerow(table.names)
+    csv.writer(text).writerow(names)
     read_header(LineReader(iter((text.getvalue().encode(),))), name, Layout(delimiter=","), columns)

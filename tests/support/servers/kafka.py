@@ -1,4 +1,4 @@
-"""A broker that speaks Kafka's protocol: tansu, in memory. A broker that ends loses its messages."""
+"""A broker that speaks Kafka's protocol: tansu, in memory. If it ends, its messages are lost."""
 
 import asyncio
 import os

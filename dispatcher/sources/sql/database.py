@@ -1,0 +1,154 @@
+"""A SELECT of the user in a database of SQLAlchemy: opened, checked, and read page by page."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from dispatcher.ports import SourceError
+from dispatcher.sources.away import AwayWait
+from dispatcher.sources.sql.database_errors import call_database
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuery:
+    """What is read: a SELECT, and the column by whose values its result is read in order.
+
+    ``url`` is SQLAlchemy's, without a password. ``timeout_seconds`` limits each statement where the
+    database can do that.
+    """
+
+    url: str
+    query: str
+    key: str
+    page_rows: int = 1000
+    timeout_seconds: float = 60.0
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies the result: where it comes from, the query and its key."""
+        parts = f"{self.url}\0{self.query}\0{self.key}"
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+class Database:
+    """The result of a query, page by page. Use it in one thread; `close` it.
+
+    Raises:
+        SourceError: the package or the driver is not installed, or the URL is none.
+
+    """
+
+    def __init__(self, query: SqlQuery, password: str, away: AwayWait) -> None:
+        if find_spec("sqlalchemy") is None:
+            raise SourceError(
+                "a SQL database needs the package sqlalchemy: pip install 'dispatcher[sql]'"
+            )
+        import sqlalchemy  # noqa: PLC0415 - an optional extra
+
+        self._sql = sqlalchemy
+        self._query = query
+        self._password = password
+        self.away = away
+        self._engine = self._open()
+        self.name = f"{self._engine.dialect.name}:{self._engine.url.database or ''}"
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._engine.dispose()
+
+    def columns(self) -> Sequence[str]:
+        """Return the names of the result's columns.
+
+        Raises:
+            SourceError: the query is refused.
+
+        """
+        return self._execute(self._page(None, 0), lambda result: tuple(result.keys()))
+
+    def count_without_key(self) -> int:
+        """Return how many rows have no key, so that they are never read."""
+        sql, key = self._sql, self._key()
+        count = sql.select(sql.func.count()).select_from(self._rows()).where(key.is_(None))
+        return self._execute(count, lambda result: int(result.scalar_one()))
+
+    def count(self) -> int:
+        """Return how many rows the result has now."""
+        sql = self._sql
+        count = sql.select(sql.func.count()).select_from(self._rows())
+        return self._execute(count, lambda result: int(result.scalar_one()))
+
+    def page(self, after: Any) -> Sequence[Mapping[str, object]]:
+        """Return the rows with the smallest keys after ``after``, in order; None: from the first.
+
+        Raises:
+            SourceError: the query is refused.
+
+        """
+        statement = self._page(after, self._query.page_rows)
+        return self._execute(statement, lambda result: [dict(row) for row in result.mappings()])
+
+    def _rows(self) -> Any:
+        """Return the user's query as a table of rows."""
+        text = self._query.query.strip().rstrip(";")
+        return self._sql.text(text.replace(":", "\\:")).columns(self._key()).subquery("contacts")
+
+    def _key(self) -> Any:
+        return self._sql.column(self._query.key)
+
+    def _page(self, after: Any, limit: int) -> Any:
+        sql, key = self._sql, self._key()
+        page = sql.select(sql.text("*")).select_from(self._rows()).order_by(key).limit(limit)
+        return page.where(key.is_not(None) if after is None else key > after)
+
+    def _execute(self, statement: Any, take: Callable[[Any], T]) -> T:
+        def execute() -> T:
+            with self._engine.connect() as connection:
+                return take(connection.execute(statement))
+
+        return call_database(self.name, self._password, self.away, execute)
+
+    def _open(self) -> Any:
+        try:
+            url = self._sql.make_url(self._query.url)
+            if self._password:
+                url = url.set(password=self._password)
+            dialect = url.get_backend_name()
+            engine = self._sql.create_engine(
+                url,
+                hide_parameters=True,
+                pool_size=1,
+                max_overflow=0,
+                pool_pre_ping=True,
+                connect_args=_connect_args(url.get_driver_name(), self._query.timeout_seconds),
+            )
+        except ModuleNotFoundError as error:
+            raise SourceError(
+                f"source.sql.url: the driver {error.name} is not installed; install it, for "
+                "PostgreSQL with pip install 'dispatcher[postgres]'"
+            ) from None
+        except (self._sql.exc.ArgumentError, ValueError):
+            raise SourceError(
+                "source.sql.url: is not a URL of SQLAlchemy, such as "
+                "postgresql+psycopg://user@host/database"
+            ) from None
+        return engine.execution_options(**_READ_ONLY.get(dialect, {}))
+
+
+_READ_ONLY: Mapping[str, Mapping[str, bool]] = {"postgresql": {"postgresql_readonly": True}}
+
+
+def _connect_args(driver: str, timeout_seconds: float) -> dict[str, object]:
+    """Return a driver's own arguments for time limits; none for a driver that is not known."""
+    milliseconds = int(timeout_seconds * 1000)
+    if driver == "psycopg":
+        options = f"-c statement_timeout={milliseconds}"
+        return {"connect_timeout": _CONNECT_SECONDS, "options": options}
+    if driver == "pymysql":
+        return {"connect_timeout": _CONNECT_SECONDS, "read_timeout": int(timeout_seconds)}
+    return {}

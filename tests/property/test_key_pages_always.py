@@ -1,0 +1,89 @@
+"""Paging by a key: whatever the keys, the pages and the stops, each row is read once."""
+
+import asyncio
+import sqlite3
+import tempfile
+from contextlib import aclosing, closing
+from datetime import UTC, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.ports import SourceError
+from dispatcher.sources.key_pages import read_key, write_key
+from dispatcher.sources.options import RowRules
+from dispatcher.sources.sql.database import Database, SqlQuery
+from dispatcher.sources.sql.sql_source import SqlSource
+
+KEYS = (
+    st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.datetimes()
+    | st.datetimes(timezones=st.just(UTC))
+    | st.dates()
+    | st.uuids()
+    | st.binary()
+)
+
+
+@given(KEYS)
+def test_a_key_is_read_as_it_was_written(key):
+    """The value and its type, since another type compares otherwise."""
+    again = read_key(write_key(key))
+    assert (again, type(again)) == (key, type(key))
+
+
+@pytest.mark.parametrize("key", [True, None, timedelta(1), [1], {"a": 1}])
+def test_what_cannot_be_compared_is_no_key(key):
+    """A clear error, and not a place that the next run cannot read."""
+    with pytest.raises(SourceError, match=r"the key has values of the type \w+; take"):
+        write_key(key)
+
+
+def make_source(path, page_rows):
+    query = SqlQuery(f"sqlite:///{path}", "SELECT * FROM t", "id", page_rows)
+    return SqlSource(query, partial(Database, query, ""), RowRules(text="Hello"))
+
+
+async def read(path, page_rows, known, batches):
+    """Read up to so many batches, each of which moves the place; return the conversations."""
+    found = []
+    async with aclosing(make_source(path, page_rows).batches(known)) as coming:
+        async for batch in coming:
+            assert batch.before == (known[batch.stream.fingerprint].at if known else None)
+            known[batch.stream.fingerprint] = batch.stream
+            found += [contact.conversation_id for contact in batch.contacts]
+            batches -= 1
+            if not batches:
+                break
+    return found
+
+
+@given(
+    keys=st.lists(st.integers(-50, 50) | st.sampled_from(["a", "B", "\u00e9", "zz"]), max_size=60),
+    page_rows=st.integers(2, 20),
+    stops=st.lists(st.integers(1, 3), max_size=4),
+)
+def test_each_row_is_read_once(keys, page_rows, stops):
+    """Keys that several rows have are read together, or named if they fill a page."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE t (id, conversation_id)")
+            rows = [(key, f"c{number}") for number, key in enumerate(keys)]
+            connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+            connection.commit()
+        known, found = {}, []
+        try:
+            for count in [*stops, 0]:
+                found += asyncio.run(read(path, page_rows, known, count))
+        except SourceError:
+            assert max(keys.count(key) for key in keys) >= page_rows
+        else:
+            assert sorted(found) == sorted(f"c{number}" for number in range(len(keys)))
+        assert len(found) == len(set(found))
