@@ -24,6 +24,7 @@ from dispatcher.settings.errors import (
     SettingsError,
     SettingsProblem,
 )
+from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.key_paths import (
     CLIENTS,
     KeyPath,
@@ -31,7 +32,6 @@ from dispatcher.settings.key_paths import (
     did_you_mean_section,
     hint_for_unknown,
 )
-from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM

@@ -16,9 +16,9 @@ from dispatcher.ports import Admitted, Post, PostLayout
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.kafka.connection import KafkaOptions
 from dispatcher.sources.kafka.kafka_source import KafkaSource
-from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing

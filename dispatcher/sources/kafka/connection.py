@@ -131,15 +131,13 @@ async def _connected(start: Any, stop: Any, options: KafkaOptions) -> AsyncItera
         try:
             async with asyncio.timeout(3 * options.answer_seconds):
                 await start()
-        except (errors.KafkaConnectionError, TimeoutError, KeyError):
+        except (errors.KafkaConnectionError, TimeoutError, KeyError) as error:
             await _find_cause(options)
-            raise
+            raise AwayError(f"{options.title}: {_words(error)}") from None
         yield
-    except errors.KafkaError as error:
+    except (errors.KafkaError, OSError) as error:  # a timeout and a failure of TLS, too
         if problem := _needs_person(error, options):
             raise SourceError(problem) from None
-        raise AwayError(f"{options.title}: {_words(error)}") from None
-    except (OSError, TimeoutError) as error:
         raise AwayError(f"{options.title}: {_words(error)}") from None
     finally:
         with suppress(Exception):  # the connection is of no use any more

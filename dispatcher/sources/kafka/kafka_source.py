@@ -98,7 +98,9 @@ class KafkaSource:
             self.waits_for = ""
             self._pause.reset()
             while not self._is_at_end():
-                for number, messages in (await reader.messages(self._wait_ms)).items():
+                found = await reader.messages(self._wait_ms)
+                self._note_ends(reader)
+                for number, messages in found.items():
                     yield await self._batch(number, messages)
                 for batch in await self._look(reader):
                     yield batch
@@ -189,12 +191,12 @@ class KafkaSource:
         )  # fmt: skip
 
     async def _look(self, reader: TopicReader) -> list[Batch]:
-        """Note what the last fetches have shown; when it is time, look at the whole topic."""
-        await self._note_ends(reader)
-        is_first = any(one.target is None for one in self._partitions.values())
-        suspects = frozenset(n for n, one in self._partitions.items() if one.next > one.end)
-        is_proved = suspects and self._until_end and not is_first
-        if not (is_proved or reader.is_out_of_range or reader.is_due()):
+        """Look at the whole topic when it is time, or when messages may be lost."""
+        for number, partition in self._partitions.items():
+            partition.next = await reader.place(number)
+        suspects = frozenset(n for n, one in self._partitions.items() if one.is_behind_end)
+        must_know = suspects and self._until_end
+        if not (must_know or reader.is_out_of_range or reader.is_due()):
             return []
         begins, ends = await reader.limits(tuple(self._partitions))
         batches = self._lost(begins, self._ends_behind(reader, suspects, ends))
@@ -202,9 +204,8 @@ class KafkaSource:
             self._assign(reader)
         return [*batches, *([] if self._until_end else await self._find_new(reader))]
 
-    async def _note_ends(self, reader: TopicReader) -> None:
+    def _note_ends(self, reader: TopicReader) -> None:
         for number, partition in self._partitions.items():
-            partition.next = await reader.place(number)
             shown = reader.ends(number)
             if shown is None:
                 continue

@@ -53,6 +53,11 @@ class Partition:
         """Whether it was read as far as it was to be read."""
         return self.target is not None and self.next >= self.target
 
+    @property
+    def is_behind_end(self) -> bool:
+        """Whether its place is behind the end that a fetch has shown."""
+        return self.target is not None and self.next > self.end
+
     def move(self, offset: int, rows: int) -> tuple[Stream, str | None]:
         """Advance to ``offset``; return the stream there, and the place before it."""
         before = self.before

