@@ -50,7 +50,8 @@ def execute(store: OperatorStore, order: Order) -> CommandResult:
         if locked.socket == SOCKET_OFF:
             raise ControlError(
                 f"ledger {store.name}: the running dispatcher (pid {locked.holder}) takes no "
-                "commands: its control.socket is off. Nothing was done; stop it, and repeat the command"
+                "commands: its control.socket is off. Nothing was done; stop it, and repeat the "
+                "command"
             ) from None
         if not locked.socket:
             raise ControlError(f"{locked}; it takes no commands at present: try again") from None
