@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -84,11 +83,11 @@ class SqliteStore:
 
     async def page(self, rows: Rows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor. It does not delay other calls; see `Store`."""
+        return await asyncio.shield(asyncio.ensure_future(self._read_page(rows, cursor)))
+
+    async def _read_page(self, rows: Rows[R], cursor: str) -> Page[R]:
         async with self._reading:
-            read = asyncio.ensure_future(
-                asyncio.to_thread(partial(self._reader.page, rows, cursor))
-            )
-            return await asyncio.shield(read)
+            return await asyncio.to_thread(self._reader.page, rows, cursor)
 
     def record_socket(self, path: str) -> None:
         """Record where the run takes commands, in the lock file."""
