@@ -14,11 +14,13 @@ from dispatcher.ports import (
     CommandError,
     Intent,
     LedgerError,
+    LedgerLockedError,
     Recovered,
     Settlement,
     Stream,
     StreamMovedError,
 )
+from dispatcher.ports.care import ErasureTarget, Pruned, PruneOrder
 from dispatcher.ports.orders import (
     ApproveOrder,
     DropOrder,
@@ -309,6 +311,25 @@ async def test_an_operator_without_a_run(open_store, operator):
         operator.order(PauseOrder("nobody"))
     ledger = await (await open_store("a")).campaign("a")
     assert len(await ledger.claim(9, 1e12)) == 1
+
+
+async def test_old_contacts_are_pruned_and_a_person_is_erased(open_store, operator):
+    """Not while a run has the store for itself. No key becomes new again."""
+    store = await open_store("a")
+    ledger = await store.campaign("a")
+    for claim in await admitted(ledger, 1, 2, 3):
+        await deliver(ledger, claim)
+    with pytest.raises(LedgerLockedError):
+        operator.tend(PruneOrder(NOW + 2))
+    await store.close()
+    assert operator.tend(PruneOrder(NOW + 2, dry=True))[0] == Pruned(2, 2, 0)
+    assert operator.tend(PruneOrder(NOW + 2))[0] == Pruned(2, 2, 0)
+    erased = operator.tend(ErasureTarget("key-3"))
+    assert (erased.contacts, erased.refused, erased.in_log) == (1, (), False)
+    assert operator.tend(ErasureTarget("key-3")).known_before
+    assert [finding.name for finding in operator.verify() if finding.count] == []
+    ledger = await (await open_store("a")).campaign("a")
+    assert (await ledger.admit(Batch(contacts(1, 2, 3)), NOW, 0)).duplicates == 3
 
 
 def test_a_store_that_is_not_there(operator):
