@@ -174,7 +174,7 @@ class _Run:
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline)
-            self._sinks = start_sinks(settings, campaigns[0].ledger, stack)
+            self._sinks = start_sinks(settings, campaigns[0].store.lineage_log(), stack)
             await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
             try:
