@@ -277,7 +277,8 @@ class SourceState:
 
     ``age`` is how many seconds ago its last row was read; None before the first one. ``ended``
     means that it has nothing more for this run. ``watched`` means that rows may come at any time.
-    ``waits_for`` is why a part of it cannot be read now; empty if there is no such part.
+    ``waits_for`` is why a part of it cannot be read now; empty if there is no such part. ``lag`` is
+    how many rows wait in it; None if it cannot know.
     """
 
     age: float | None = None
@@ -285,6 +286,7 @@ class SourceState:
     ended: bool = False
     watched: bool = False
     waits_for: str = ""
+    lag: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

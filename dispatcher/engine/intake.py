@@ -120,6 +120,7 @@ class Intake:
             ended=self.exhausted,
             watched=self._source.watched,
             waits_for=self._source.waits_for or self._wanted_rows(now),
+            lag=self._source.lag,
         )
 
     def _wanted_rows(self, now: float) -> str:

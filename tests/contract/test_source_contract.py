@@ -25,9 +25,10 @@ from dispatcher.sources.options import RowRules, Timing
 from dispatcher.sources.sql.database import Database, SqlQuery
 from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
+from tests.support.servers.azure import azurite
 from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import postgres
-from tests.support.servers.s3 import REGION, s3
+from tests.support.servers.s3 import PublicBucket, s3
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
@@ -150,13 +151,7 @@ class Objects:
             bucket.put(f"in/{key.replace('_', '.')}", data)
 
     def source(self):
-        config = {
-            "endpoint": self.bucket.url,
-            "region": REGION,
-            "access_key_id": "a",
-            "secret_access_key": "b",
-        }
-        options = StoreOptions(config, allow_http=True)
+        options = StoreOptions(self.bucket.config, allow_http=True)
         return ObjectSource(ObjectFiles(f"{self.bucket.address}/in/*", options, AwayWait()), RULES)
 
     def close(self):
@@ -232,6 +227,9 @@ OBJECTS = {
     "s3 csv.gz": lambda bucket: Objects(bucket, a_csv_gz=gzip.compress(csv())),
     "s3 jsonl.zst": lambda bucket: Objects(bucket, a_jsonl_zst=zstandard.compress(json_lines())),
     "s3 parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
+    "gs csv": lambda bucket: Objects(bucket, a_csv=csv()),
+    "az csv": lambda bucket: Objects(bucket, a_csv=csv()),
+    "az parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
 }
 
 
@@ -300,6 +298,13 @@ def broker():
 
 
 @pytest.fixture(scope="module")
+def azure():
+    """One server for all cases; each has a container of its own."""
+    with azurite() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def server():
     """One server of PostgreSQL for all cases; each has a database of its own."""
     with postgres() as running:
@@ -313,11 +318,18 @@ def case(request, tmp_path):
     elif request.param in DATABASES:
         made = DATABASES[request.param](request, tmp_path)
     elif request.param in OBJECTS:
-        made = OBJECTS[request.param](request.getfixturevalue("store").bucket())
+        made = OBJECTS[request.param](bucket_for(request))
     else:
         made = MAKERS[request.param](tmp_path)
     yield made
     made.close()
+
+
+def bucket_for(request):
+    """Return a new bucket of the kind of store that the case names."""
+    scheme = request.param.split()[0]
+    server = request.getfixturevalue("azure" if scheme == "az" else "store")
+    return server.bucket(PublicBucket) if scheme == "gs" else server.bucket()
 
 
 def end_readers():

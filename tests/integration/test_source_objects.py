@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from contextlib import aclosing, contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -14,7 +14,7 @@ from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
-from tests.support.servers.s3 import REGION, s3
+from tests.support.servers.s3 import s3
 
 RULES = RowRules(text="Hello")
 ROWS = 60_000
@@ -37,12 +37,7 @@ def rows(letter, count=3):
 
 
 def make_source(bucket, pattern="in/*", *, url=None, poll_seconds=None, patient=True):
-    config = {
-        "endpoint": url or bucket.url,
-        "region": REGION,
-        "access_key_id": "a",
-        "secret_access_key": "b",
-    }
+    config = {**bucket.config, "endpoint": url or bucket.url}
     away = AwayWait(patient=patient, share=lambda: 0.99)
     files = ObjectFiles(f"{bucket.address}/{pattern}", StoreOptions(config, allow_http=True), away)
     return ObjectSource(files, RULES, poll_seconds=poll_seconds)
@@ -57,6 +52,13 @@ async def drained(source, known=(), act=None):
             if act is not None and len(batches) == 1:
                 act()
     return batches
+
+
+async def until(holds):
+    """Wait for what the reading thread does behind its last batch."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
 
 
 def ids(batches):
@@ -108,12 +110,12 @@ async def test_a_watched_prefix(bucket):
         assert ids([await anext(batches)]) == ["a0", "a1", "a2"]
         bucket.put("in/0.csv", b"other,columns\n1,2\n")
         assert rejected([await anext(batches)]) == [(f"{bucket.address}/in/0.csv", "header")]
-        assert "0.csv does not have the columns" in source.waits_for
+        await until(lambda: "0.csv does not have the columns" in source.waits_for)
         bucket.put("in/c.csv", rows("c"))
         assert ids([await anext(batches)]) == ["c0", "c1", "c2"]
         bucket.put("in/0.csv", rows("d"))
         assert ids([await anext(batches)]) == ["d0", "d1", "d2"]
-        assert source.waits_for == ""
+        await until(lambda: not source.waits_for)
 
 
 async def test_a_store_that_is_away_is_waited_for(bucket):
@@ -124,8 +126,7 @@ async def test_a_store_that_is_away_is_waited_for(bucket):
         port = taken.getsockname()[1]
         source = make_source(bucket, url=f"http://127.0.0.1:{port}")
         reading = asyncio.ensure_future(drained(source))
-        while not source.waits_for:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+        await until(lambda: source.waits_for)
         assert source.waits_for == f"{bucket.address}/in/: the store does not answer"
         assert not reading.done()
     with forwarding(port, bucket.url):
@@ -192,8 +193,7 @@ class Ranges(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def http_server(folder, refusal=0):
-    handler = type("Handler", (Ranges,), {"directory_path": folder, "refusal": refusal})
+def serving(handler):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -202,6 +202,10 @@ def http_server(folder, refusal=0):
         finally:
             server.shutdown()
             thread.join()
+
+
+def http_server(folder, refusal=0):
+    return serving(type("Handler", (Ranges,), {"directory_path": folder, "refusal": refusal}))
 
 
 def http_source(url, **options):
@@ -226,6 +230,32 @@ async def test_a_refusal_says_what_to_do(tmp_path, status, words):
     (tmp_path / "a.csv").write_bytes(rows("a"))
     with http_server(tmp_path, status) as url, pytest.raises(SourceError, match=words):
         await drained(http_source(f"{url}/a.csv"))
+
+
+async def test_the_account_of_azure_is_in_the_address():
+    """The account is the host of the address, and the container the first part of its path."""
+    asked = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.path.partition("?")[0], self.headers.get("Authorization", "")))
+            self.send_error(403)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with serving(Refusing) as url:
+        config = {"endpoint": url, "account_key": "a2V5"}
+        files = ObjectFiles(
+            "az://shop/exports/in/*",
+            StoreOptions(config, allow_http=True),
+            AwayWait(patient=False),
+        )
+        with pytest.raises(SourceError, match="az://shop/exports/in/: the store answers 403"):
+            await drained(ObjectSource(files, RULES))
+    path, authorization = asked[0]
+    assert path == "/exports"
+    assert authorization.startswith("SharedKey shop:")
 
 
 @contextmanager

@@ -70,6 +70,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "contacts.current": ("state", "reason"),
     "source.age": (),
     "source.ended": (),
+    "source.lag": (),
     "requests.per_contact": (),
     "ledger.size": (),
     "ledger.disk_free": (),
