@@ -1,11 +1,12 @@
 """A topic as a source: its partitions are read from the places in the ledger, without a group."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
+from dispatcher.domain.growing_pause import GrowingPause
 from dispatcher.ports import Admitted, Batch, SourceError, Stream
-from dispatcher.sources.away import GrowingPause
 from dispatcher.sources.kafka.connection import (
     AwayError,
     KafkaOptions,
@@ -40,7 +41,7 @@ class KafkaSource:
         self._until_end = until_end
         self._patient = patient
         self._wait_ms = END_WAIT_MS if until_end else IDLE_WAIT_MS
-        self._pause = GrowingPause()
+        self._pause = GrowingPause(random.random)
         self._known: Mapping[str, Stream] = {}
         self._cluster: str | None = None
         self._is_started = False
