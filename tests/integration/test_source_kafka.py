@@ -5,8 +5,8 @@ from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
 
+from dispatcher.domain.growing_pause import GrowingPause
 from dispatcher.ports import Admitted, SourceError
-from dispatcher.sources.away import GrowingPause
 from dispatcher.sources.kafka.connection import KafkaOptions
 from dispatcher.sources.kafka.kafka_source import KafkaSource
 from dispatcher.sources.kafka.topic_count import count_topic
