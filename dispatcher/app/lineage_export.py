@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dispatcher.app.lineage_formats import ExportFormat, Written, check_format, write
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ledgers.read.reader import lineage_rows
+from dispatcher.sinks.lineage_formats import ExportFormat, Written, check_format, write
 
 MODE = 0o600
 """Owner only: the lineage identifies people."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Reason, Relation, Status
-from dispatcher.ledgers.read.reader import LedgerReader, LineageRow
+from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ports.lineage import LineageRow
 from tests.support.crash_platform import LATE_SECONDS, STALL_SECONDS
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)

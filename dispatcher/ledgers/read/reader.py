@@ -13,9 +13,10 @@ from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.codec import progress_of
 from dispatcher.ledgers.errors import ledger_error, translated_errors
-from dispatcher.ledgers.read.rows import ContactRow, LineageRow, StoredRejectedRow
+from dispatcher.ledgers.read.rows import ContactRow, StoredRejectedRow
 from dispatcher.ledgers.schema import MIGRATIONS, check_exists, read_schema_version
 from dispatcher.ledgers.statements import SQL
+from dispatcher.ports.lineage import LineageRow
 
 _PAGE = 1000
 
@@ -122,7 +123,7 @@ class LedgerReader:
 
     def lineage(self, after: int = 0) -> Iterator[LineageRow]:
         """Return lineage rows with an id above ``after``, in the order of their commits."""
-        return map(_lineage_row, self._pages("lineage_page", after, self._campaign))
+        return map(lineage_row, self._pages("lineage_page", after, self._campaign))
 
     def rejected(self, after: int = 0) -> Iterator[StoredRejectedRow]:
         """Yield the rejected rows in the order of the source."""
@@ -154,7 +155,7 @@ def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[Linea
     """
     with read_connection(path) as connection:
         find_campaigns(connection, campaign, path)
-        yield from map(_lineage_row, _pages(connection, path, "lineage_page", after, campaign))
+        yield from map(lineage_row, _pages(connection, path, "lineage_page", after, campaign))
 
 
 def _pages(
@@ -169,7 +170,8 @@ def _pages(
         after = page[-1]["id"]
 
 
-def _lineage_row(row: sqlite3.Row) -> LineageRow:
+def lineage_row(row: sqlite3.Row) -> LineageRow:
+    """Return a row of the view ``lineage_row``."""
     values = dict(row)
     values["relation"] = Relation(values["relation"])
     values["reason"] = Reason(values["reason"])

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, BinaryIO, Literal
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ledgers.read.rows import LineageRow
+from dispatcher.ports.lineage import LineageRow
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[ExportFormat, ...] = ("csv", "jsonl", "parquet")
@@ -72,6 +72,11 @@ def write(format_: ExportFormat, rows: Iterable[LineageRow], out: BinaryIO, sinc
     return written
 
 
+def write_rows(format_: ExportFormat, rows: Iterable[LineageRow], out: BinaryIO) -> None:
+    """Write ``rows`` to ``out``."""
+    write(format_, rows, out, 0)
+
+
 def _blocks(rows: Iterable[LineageRow], written: Written) -> Iterator[list[LineageRow]]:
     source = iter(rows)
     while block := list(islice(source, BLOCK_ROWS)):
@@ -104,7 +109,7 @@ def _write_parquet(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
     schema = pa.schema([(name, _arrow_type(pa, name)) for name in COLUMNS])
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for block in blocks:
-            columns = [[_value(name, row) for row in block] for name in COLUMNS]
+            columns = [[column_value(name, row) for row in block] for name in COLUMNS]
             arrays = [
                 pa.array(column, type=field.type)
                 for column, field in zip(columns, schema, strict=True)
@@ -118,8 +123,8 @@ def _arrow_type(pa: Any, name: str) -> Any:
     return pa.int64() if name in NUMBERS else pa.string()
 
 
-def _value(name: str, row: LineageRow) -> Any:
-    """Return a column's value for Parquet: a time is a datetime, attributes are a JSON text."""
+def column_value(name: str, row: LineageRow) -> Any:
+    """Return a column's value: a time is a datetime in UTC, attributes are a JSON text."""
     value = getattr(row, name)
     if name == "attributes":
         return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
@@ -130,7 +135,7 @@ def _value(name: str, row: LineageRow) -> Any:
 
 def _cell(name: str, row: LineageRow) -> Any:
     """Return a column's value for CSV: times are ISO 8601, all of one length."""
-    value = _value(name, row)
+    value = column_value(name, row)
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 
