@@ -156,8 +156,8 @@ class _HttpProblem(Exception):  # noqa: N818 - it carries a response, and never 
 
 def is_bearer(header: str, token: str) -> bool:
     """Return True if an Authorization header has the token; in the same time for any other one."""
-    scheme, _, given = header.partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+    scheme, _, sent = header.partition(" ")
+    same = hmac.compare_digest(sent.strip().encode("utf-8", "surrogateescape"), token.encode())
     return same and scheme.lower() == "bearer"
 
 
