@@ -168,7 +168,7 @@ class _Run:
                 campaigns, pool, self._clock, order.limit, order.accepted
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
-            await self._serve_health(stack, pool, pipeline)
+            await self._serve_health(stack, pool, pipeline, campaigns[0].store)
             telemetry.begin(once=order.once)
             try:
                 outcome = await self._run_pipeline(stack, pipeline)
@@ -193,7 +193,7 @@ class _Run:
         )
 
     async def _serve_health(
-        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
+        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline, store: Store
     ) -> None:
         settings = self._settings.telemetry
         if settings.health_port:
@@ -202,7 +202,9 @@ class _Run:
                 settings.health_host,
                 settings.health_port,
                 status=lambda: self._telemetry.status(pipeline.in_flight),
-                ready=lambda: pool.halted_since is None and not pipeline.halted,
+                ready=lambda: (
+                    pool.halted_since is None and not pipeline.halted and store.away_since is None
+                ),
             )
 
     async def _serve_commands(self, stack: AsyncExitStack, store: Store) -> None:
