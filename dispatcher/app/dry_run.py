@@ -9,11 +9,11 @@ import uvloop
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
 from dispatcher.app.sources import make_source
+from dispatcher.app.store import open_dry_run_view
 from dispatcher.app.wiring import make_likeness, make_policy, open_reader
 from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
-from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.settings import Settings
 
 SHOW_SECONDS = 0.2
@@ -52,7 +52,7 @@ async def _plan(
 ) -> DryRunReport:
     clock, policy = SystemClock(), make_policy(settings)
     async with AsyncExitStack() as stack:
-        ledger = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
+        ledger = stack.enter_context(open_dry_run_view(settings))
         rules = await open_campaign_rules(
             settings.rules, settings.campaign, stack, lambda: None, list_context(settings)
         )

@@ -28,9 +28,7 @@ from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.http_server.health import serve_health
 from dispatcher.http_server.unix_socket import OFF, open_socket
-from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lock import SOCKET_OFF
-from dispatcher.ports import Clock, Totals
+from dispatcher.ports import SOCKET_OFF, Clock, Store, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
@@ -163,7 +161,7 @@ class _Run:
                 settings, telemetry, stack, self._too_many_failed,
                 once=order.once, adopt=order.adopt,
             )  # fmt: skip
-            await self._serve_commands(stack, campaigns[0].ledger)
+            await self._serve_commands(stack, campaigns[0].store)
             pool = await open_pool(
                 settings, self._clock, stack, telemetry.shared_sink, telemetry.tracing
             )
@@ -210,18 +208,18 @@ class _Run:
                 ready=lambda: pool.halted_since is None and not pipeline.halted,
             )
 
-    async def _serve_commands(self, stack: AsyncExitStack, ledger: SqliteLedger) -> None:
+    async def _serve_commands(self, stack: AsyncExitStack, store: Store) -> None:
         """Serve the operator's commands, and record the socket in the ledger's lock file."""
         configured = self._settings.control.socket
         if configured == OFF:
-            ledger.record_socket(SOCKET_OFF)
+            store.record_socket(SOCKET_OFF)
             return
         control = open_socket(self._settings.ledger.path, configured)
         if control.moved:
             self._log.warning("control.socket_moved", path=str(control.path), detail=control.moved)
-        handler = CommandHandler(ledger, self._status, lambda: self._pipeline)
+        handler = CommandHandler(store, self._status, lambda: self._pipeline)
         await serve_commands(stack, control, handler.by_name())
-        ledger.record_socket(str(control.path))
+        store.record_socket(str(control.path))
 
     def _status(self) -> Mapping[str, object]:
         """Return the status of the run for its control socket."""

@@ -18,11 +18,12 @@ from dispatcher.ledgers import campaigns, opening, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
+from dispatcher.ledgers.orders import answer_question, carry_out
+from dispatcher.ledgers.read import lineage_pages
 from dispatcher.ledgers.read.earlier_waits import earlier_waits
 from dispatcher.ledgers.registration import STRICT, OpenOptions
 from dispatcher.ledgers.state_recorder import StateRecorder
-from dispatcher.ledgers.write import admission, claims, in_doubt
-from dispatcher.ledgers.write.claims import Recovered
+from dispatcher.ledgers.write import admission, claims, in_doubt, sinks
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
@@ -34,13 +35,18 @@ from dispatcher.ports import (
     Intent,
     KnownEffects,
     Overview,
+    Recovered,
     Settlement,
     Stream,
     Totals,
     Waits,
 )
+from dispatcher.ports.orders import Order, OrderAnswer
+from dispatcher.ports.questions import Question
+from dispatcher.ports.sink import Part, SinkPlace
+from dispatcher.ports.stored_rows import LineageRow
 
-T = TypeVar("T")
+A = TypeVar("A")
 
 
 class SqliteLedger:
@@ -144,12 +150,13 @@ class SqliteLedger:
         """Record the path of our control socket in the lock file."""
         self._lock.record_socket(path)
 
-    async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Call ``run`` in the writer's thread, within the transaction of its group.
+    async def order(self, order: Order) -> OrderAnswer:
+        """Carry out an operator's order in one transaction; see `Store`."""
+        return await self._writer.job(partial(carry_out, order=order, now=self._now()))
 
-        If it raises, only its own writes are rolled back.
-        """
-        return await self._writer.job(run)
+    async def look(self, question: Question[A]) -> A:
+        """Return the answer to a question; see `Store`."""
+        return await self._writer.job(partial(answer_question, question=question))
 
     async def streams(self) -> Mapping[str, Stream]:
         """Return how far each stream of the campaign was read, by fingerprint."""
@@ -309,6 +316,28 @@ class SqliteLedger:
         sums = totals.campaign_totals(connection, self._campaign)
         backlog = totals.backlog_of(connection, self._campaign, now, sums, self._due_count)
         return Overview(backlog, sums, self._file.measure(self._writer.commit_times))
+
+    async def sink_place(self, sink: str, part: Part) -> SinkPlace:
+        """Return how far a part of the lineage has gone out to a sink."""
+        return await self._writer.job(partial(sinks.sink_place, sink=sink, part=part))
+
+    async def begin_range(self, sink: str, part: Part, last: str) -> None:
+        """Record that the range up to ``last`` is going out to a sink."""
+        await self._writer.job(partial(sinks.begin_range, sink=sink, part=part, last=last))
+
+    async def end_range(self, sink: str, part: Part, last: str) -> None:
+        """Record that the range up to ``last`` has gone out to a sink."""
+        await self._writer.job(partial(sinks.end_range, sink=sink, part=part, last=last))
+
+    async def lineage_after(
+        self, part: Part, cursor: str, limit: int
+    ) -> Sequence[tuple[str, LineageRow]]:
+        """Return up to ``limit`` lineage rows after a cursor; it does not delay other calls."""
+        return await asyncio.to_thread(lineage_pages.lineage_after, self._path, part, cursor, limit)
+
+    async def lineage_lag(self, cursor: str) -> int:
+        """Return how many new lineage rows there are after a cursor, at most."""
+        return await asyncio.to_thread(lineage_pages.lineage_lag, self._path, cursor)
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

@@ -21,6 +21,7 @@ MIGRATIONS = (
     "schema_5.sql",
     "schema_6.sql",
     "schema_7.sql",
+    "schema_8.sql",
 )
 """Scripts from each version to the next one; the first creates version 1."""
 

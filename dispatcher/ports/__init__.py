@@ -22,6 +22,7 @@ from dispatcher.ports.ledger_values import Overview as Overview
 from dispatcher.ports.ledger_values import Settlement as Settlement
 from dispatcher.ports.ledger_values import Totals as Totals
 from dispatcher.ports.ledger_values import Waits as Waits
+from dispatcher.ports.orders import CommandError as CommandError
 from dispatcher.ports.pacer import BackgroundPacer as BackgroundPacer
 from dispatcher.ports.pacer import Pacer as Pacer
 from dispatcher.ports.pacer import Permit as Permit
@@ -51,6 +52,12 @@ from dispatcher.ports.source import Source as Source
 from dispatcher.ports.source import SourceError as SourceError
 from dispatcher.ports.source import Stream as Stream
 from dispatcher.ports.source import StreamMovedError as StreamMovedError
+from dispatcher.ports.store import SOCKET_OFF as SOCKET_OFF
+from dispatcher.ports.store import LedgerLockedError as LedgerLockedError
+from dispatcher.ports.store import OperatorStore as OperatorStore
+from dispatcher.ports.store import Recovered as Recovered
+from dispatcher.ports.store import Store as Store
+from dispatcher.ports.store import Tenure as Tenure
 from dispatcher.ports.tracing import CampaignTracing as CampaignTracing
 from dispatcher.ports.tracing import Deliver as Deliver
 from dispatcher.ports.tracing import Tracing as Tracing

@@ -24,6 +24,7 @@ from dispatcher.settings.errors import (
     SettingsError,
     SettingsProblem,
 )
+from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.key_paths import (
     CLIENTS,
     KeyPath,
@@ -39,8 +40,8 @@ from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_vari
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
-_TOGETHER = cross_checks.TOGETHER + SOURCE
-_FILES = cross_checks.FILES + SOURCE_FILES
+_TOGETHER = cross_checks.TOGETHER + SOURCE + KAFKA
+_FILES = cross_checks.FILES + SOURCE_FILES + KAFKA_FILES
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
     "run": _TOGETHER + PLATFORM + _FILES,
     "check": _TOGETHER + PLATFORM + _FILES + cross_checks.LEDGER,

@@ -33,6 +33,7 @@ from dispatcher.settings.field_types import (
 )
 from dispatcher.settings.source_kinds import (
     HttpSourceSettings,
+    KafkaSettings,
     ObjectStoreSettings,
     SourceKind,
     SqlSettings,
@@ -55,6 +56,7 @@ class SourceSettings(SettingsSection):
     path: str = ""
     objects: ObjectStoreSettings | None = None
     sql: SqlSettings | None = None
+    kafka: KafkaSettings | None = None
     http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False

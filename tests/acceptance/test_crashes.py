@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.sandbox.stalls import PERIOD_SECONDS
 from tests.support.broken_builds import BROKEN
 from tests.support.crash_launcher import launching
@@ -29,6 +28,7 @@ from tests.support.crash_world import (
     points_for,
     world,
 )
+from tests.support.ledger_reader import LedgerReader
 
 PER_CYCLE = 50
 CONTACTS = {"messaging": 1500, "genesys": 600}

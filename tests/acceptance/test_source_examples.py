@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.dialects import settings_for
 from tests.support.forked_process import clean_environment
 from tests.support.lazy_imports import Lazily
 from tests.support.scenario_runner import QUICK, play
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import IDENTITY, s3
 
@@ -104,6 +106,40 @@ def test_sql(played):
         for said in (ended, checked, wrong):
             assert PASSWORD not in said.stdout + said.stderr
             assert "wrong-5X" not in said.stdout + said.stderr
+
+
+def test_kafka(played):
+    """Messages in two partitions, with the key of the contact; a second run reads none again."""
+    with kafka() as broker, played.contacts.open(newline="") as lines:
+        topic = broker.topic(2)
+        rows = list(csv.DictReader(lines))
+        for number in range(2):
+            part = rows[number::2]
+            keys = [f"key-{row['conversation_id']}".encode() for row in part]
+            values = [json.dumps(row).encode() for row in part]
+            topic.put(b"[]", *values, partition=number, keys=[b"bad", *keys])
+        sets = (
+            f"source.kafka.bootstrap_servers={broker.servers}",
+            f"source.kafka.topic={topic.name}",
+            "source.kafka.security_protocol=PLAINTEXT",
+            "source.kafka.sasl_username=",
+            "source.kafka.password_variable=",
+        )
+        ended = run(played, command(played, "kafka", *sets))
+        assert ended.returncode == 0, ended.stderr
+        assert_everybody_once(played)
+        again = run(played, command(played, "kafka", *sets))
+        assert again.returncode == 0, again.stderr
+        assert_everybody_once(played)
+        checked = run(played, command(played, "kafka", *sets, verb=("check", "--online")))
+        assert "2 partitions with about" in checked.stdout
+        source = run(played, command(played, "kafka", *sets, verb=("check", "--source")))
+        assert f"{CONTACTS} " in source.stdout, source.stdout
+        other = [*sets, f"source.kafka.topic={topic.name}-other"]
+        refused = run(played, command(played, "kafka", *other))
+        assert (refused.returncode, "does not exist" in refused.stderr) == (3, True)
+        planned = run(played, command(played, "kafka", *sets, verb=("plan",)))
+        assert planned.returncode == 0, planned.stdout + planned.stderr
 
 
 def fill(database, contacts):

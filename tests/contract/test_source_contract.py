@@ -17,6 +17,8 @@ from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.stream_source import StreamSource
 from dispatcher.sources.intake.http_source import HttpSource
+from dispatcher.sources.kafka.connection import KafkaOptions
+from dispatcher.sources.kafka.kafka_source import KafkaSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
@@ -24,6 +26,7 @@ from dispatcher.sources.sql.database import Database, SqlQuery
 from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.azure import azurite
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import postgres
 from tests.support.servers.s3 import PublicBucket, s3
 
@@ -155,6 +158,24 @@ class Objects:
         """Nothing to give back: the bucket ends with its server."""
 
 
+class Topic:
+    """A topic with one partition, so that there is one order."""
+
+    resumes = True
+    ends = False
+
+    def __init__(self, topic):
+        self.topic = topic
+        topic.put(*json_lines().split(b"\n"))
+
+    def source(self):
+        options = KafkaOptions(self.topic.servers, self.topic.name)
+        return KafkaSource(options, RULES, until_end=True)
+
+    def close(self):
+        """Nothing to give back: the topic ends with its broker."""
+
+
 class Rows:
     """Rows of a table, read in pages by a key."""
 
@@ -277,15 +298,24 @@ def azure():
 
 
 @pytest.fixture(scope="module")
+def broker():
+    """One broker for all cases; each has a topic of its own."""
+    with kafka() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def server():
     """One server of PostgreSQL for all cases; each has a database of its own."""
     with postgres() as running:
         yield running
 
 
-@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES])
+@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, "kafka"])
 def case(request, tmp_path):
-    if request.param in DATABASES:
+    if request.param == "kafka":
+        made = Topic(request.getfixturevalue("broker").topic())
+    elif request.param in DATABASES:
         made = DATABASES[request.param](request, tmp_path)
     elif request.param in OBJECTS:
         made = OBJECTS[request.param](bucket_for(request))

@@ -26,10 +26,9 @@ from dispatcher.http_server.unix_socket import (
     open_socket,
     socket_path,
 )
-from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lock import SOCKET_OFF
-from dispatcher.ports import Batch, LedgerError, Settlement
+from dispatcher.ports import Batch, CommandError, LedgerError, Settlement
 
 
 class Run:

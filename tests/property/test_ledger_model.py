@@ -27,12 +27,12 @@ from dispatcher.domain.status import REPLAYABLE, Reason, Relation, SendBlock, St
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import index_staging, lookup_ahead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement, Stream
 from tests.support.ledger_commands import replay
+from tests.support.ledger_reader import LedgerReader
 
 CAMPAIGN = "campaign"
 
@@ -404,7 +404,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(number=st.integers(1, 5))
     def merge_staged(self, number):
         index_staging.MIN_STAGED, index_staging.MERGE_BATCH = 0, number
-        self.run(self.ledger.job(self.ledger._lookup_ahead.merge))  # as when it is idle
+        self.run(self.ledger._writer.job(self.ledger._lookup_ahead.merge))  # as when it is idle
         index_staging.MIN_STAGED = self.defaults[1]
 
     @precondition(anybody)

@@ -18,8 +18,8 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import status
-from dispatcher.ledgers.read.status import CampaignStatus
 from dispatcher.ports import Backlog, Batch, Intent, Totals
+from dispatcher.ports.questions import CampaignStatus
 
 TOTALS = Totals(
     rows=9,

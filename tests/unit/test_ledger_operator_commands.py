@@ -4,17 +4,15 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from dispatcher.ledgers.operator_commands import COMMANDS, Selection, read_parked
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.operator_commands import COMMANDS, Selection, read_parked
 from dispatcher.ledgers.read.contact_history import describe_contact
-from dispatcher.ports import Batch, LedgerError, Settlement
+from dispatcher.ports import Batch, CommandError, LedgerError, LedgerLockedError, Settlement
 
 REASONS = [Reason.EXHAUSTED, Reason.EXHAUSTED, Reason.IN_DOUBT, Reason.IDENTITY]
 

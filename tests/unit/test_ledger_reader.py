@@ -11,12 +11,11 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read import reader as reader_module
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.read.status import read_status
-from dispatcher.ports import Batch, Intent, LedgerError, Settlement, Stream
+from dispatcher.ports import Batch, CommandError, Intent, LedgerError, Settlement, Stream
+from tests.support.ledger_reader import LedgerReader
 
 NOW = 1000.0
 

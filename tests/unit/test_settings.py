@@ -13,6 +13,7 @@ from dispatcher.settings.key_paths import known
 from dispatcher.settings.source_kinds import (
     SECTIONS,
     HttpSourceSettings,
+    KafkaSettings,
     ObjectStoreSettings,
     SqlSettings,
 )
@@ -192,7 +193,12 @@ def test_the_shipped_config_is_the_defaults():
 
 @pytest.mark.parametrize(
     ("section", "model"),
-    [("objects", ObjectStoreSettings), ("sql", SqlSettings), ("http", HttpSourceSettings)],
+    [
+        ("objects", ObjectStoreSettings),
+        ("sql", SqlSettings),
+        ("kafka", KafkaSettings),
+        ("http", HttpSourceSettings),
+    ],
 )
 def test_the_sections_of_kinds_are_shipped_as_comments_with_their_defaults(section, model):
     """Who takes the comment signs away has changed nothing yet."""

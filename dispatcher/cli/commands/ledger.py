@@ -16,14 +16,13 @@ from dispatcher.cli.options import FILE, debug_option, progress_option
 from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ledgers.errors import ledger_error
-from dispatcher.ledgers.lock import LedgerLockedError
 from dispatcher.ledgers.maintenance import erase
 from dispatcher.ledgers.maintenance import prune as pruner
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.maintenance.batches import ReportProgress, truncate_wal
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.registration import adopt_ledger
-from dispatcher.ports import LedgerError
+from dispatcher.ports import LedgerError, LedgerLockedError
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _YOUNGEST = _UNITS["d"]

@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from dispatcher.app.control import client
+from dispatcher.app.control.status_json import from_json, to_json
+from dispatcher.app.store import operator_store
 from dispatcher.app.wiring import make_policy
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.condition_report import condition_lines
@@ -21,9 +23,8 @@ from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import SendAnswer, Status
-from dispatcher.ledgers.read import status as ledger_status
-from dispatcher.ledgers.read.status import CampaignStatus, from_json, to_json
 from dispatcher.ports import Backlog
+from dispatcher.ports.questions import CampaignStatus, StatusOf
 from dispatcher.settings import requests_per_minute
 
 WATCH_SECONDS = 2.0
@@ -83,14 +84,15 @@ def read_status(
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    answer = client.running_status(ledger, campaign)
+    store = operator_store(ledger)
+    answer = client.running_status(store, campaign)
     if answer is not None:
         run: StatusReport | None = answer["run"]
         campaigns, source = answer["campaigns"], f"dispatcher {answer['pid']}"
         quota = answer["run"]["requests_per_second"]
     else:
         run, source = None, "ledger"
-        found = ledger_status.read_status(ledger, campaign, now=time.time())
+        found = store.look(StatusOf(campaign, time.time()))
         campaigns = [to_json(_with_assumptions(item, policy)) for item in found]
     unfinished = ("due", "later", "busy")
     left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)

@@ -521,3 +521,23 @@ FROM contact
 INNER JOIN campaign ON contact.campaign_id = campaign.id
 LEFT JOIN lineage ON lineage.contact_id = contact.id
 WHERE contact.id IN (SELECT value FROM json_each(?)) ORDER BY contact.id
+
+-- name: add_sink
+INSERT INTO sink (name, part, token, cursor) VALUES (?, ?, ?, '') ON CONFLICT DO NOTHING
+
+-- name: sink_place
+SELECT token, cursor, sending_to FROM sink WHERE name = ? AND part = ?
+
+-- name: begin_range
+UPDATE sink SET sending_to = ? WHERE name = ? AND part = ?
+
+-- name: end_range
+UPDATE sink SET cursor = ?, sending_to = NULL WHERE name = ? AND part = ?
+
+-- name: verdict_page
+SELECT * FROM lineage_row
+WHERE verified_at IS NOT NULL AND (verified_at, id) > (?, ?)
+ORDER BY verified_at, id LIMIT ?
+
+-- name: newest_lineage
+SELECT MAX(id) FROM lineage
