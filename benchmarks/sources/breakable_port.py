@@ -15,6 +15,11 @@ class BreakablePort:
         self.port = int(self._listening.getsockname()[1])
         self._accept()
 
+    @property
+    def url(self) -> str:
+        """The address of an HTTP server behind it."""
+        return f"http://127.0.0.1:{self.port}"
+
     def break_off(self) -> None:
         """End all connections, and refuse new ones."""
         with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ class File:
     """A file on the local disk; it is never away."""
 
     environment: Mapping[str, str] = {}
-    port = None
+    breakable = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,9 +21,9 @@ class File:
         """Write the file."""
         write_csv(self._path, rows)
 
-    def settings(self, port: int | None) -> Mapping[str, object]:
+    def settings(self, *, breakable: bool) -> Mapping[str, object]:
         """Return the path."""
-        del port
+        del breakable
         return {"source.path": self._path}
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import as_environment, keep, table
-from benchmarks.sources import files, objects, sql
-from benchmarks.sources.breakable_port import BreakablePort
-from benchmarks.sources.kind import Kind, Served, bad_rows
+from benchmarks.sources import files, kafka, objects, sql
+from benchmarks.sources.kind import Breakable, Kind, Served, bad_rows
 from tests.support.forked_process import ROOT, clean_environment
 
 KINDS: Mapping[str, Kind] = {
@@ -22,6 +21,7 @@ KINDS: Mapping[str, Kind] = {
     "objects": objects.plain,
     "objects-gz": objects.compressed,
     "sql": sql.table,
+    "kafka": kafka.topic,
 }
 """One module a kind; to add one, add its line here."""
 PARTS = tuple(KINDS)
@@ -86,11 +86,11 @@ def _measure(served: Served, folder: Path, rows: int) -> Figures:
     served.fill(RESUMED_ROWS)
     mistakes = _wrong("after kills", _kill(served, folder), RESUMED_ROWS)
     back = None
-    if served.port is not None:
-        back, result = _go_away(served, folder)
+    if served.breakable is not None:
+        back, result = _go_away(served, served.breakable, folder)
         mistakes += _wrong("away and back", result, RESUMED_ROWS)
     served.fill(rows)
-    result = _end(_start(served, folder, served.port))
+    result = _end(_start(served, folder))
     mistakes += _wrong("read at once", result, rows)
     return Figures(
         kills=KILLS,
@@ -119,37 +119,32 @@ def _kill(served: Served, folder: Path) -> dict[str, Any]:
     """Kill readers a moment after their first batches, then let one read to the end."""
     dice, ledger = random.Random(1), folder / "killed.db"
     for _ in range(KILLS):
-        reader = _start(served, folder, served.port, ledger)
+        reader = _start(served, folder, ledger)
         _await(reader, "." * dice.randint(1, 2))
         time.sleep(dice.uniform(0, 0.02))
         reader.kill()
         reader.communicate()
-    return _end(_start(served, folder, served.port, ledger))
+    return _end(_start(served, folder, ledger))
 
 
-def _go_away(served: Served, folder: Path) -> tuple[float, dict[str, Any]]:
-    """Take the server away while it is read; return the seconds until it is noticed that it is back."""
-    assert served.port is not None
-    before = BreakablePort(served.port)
-    reader = _start(served, folder, before.port, folder / "away.db")
+def _go_away(served: Served, server: Breakable, folder: Path) -> tuple[float, dict[str, Any]]:
+    """Take the server away while it is read; return the seconds until its return is noticed."""
+    reader = _start(served, folder, folder / "away.db", breakable=True)
     _await(reader, "...")
-    before.break_off()
+    server.break_off()
     _await(reader, "?")
     time.sleep(AWAY_SECONDS)
-    before.give_back()
+    server.give_back()
     began = time.perf_counter()
     _await(reader, "!")
-    seconds = time.perf_counter() - began
-    result = _end(reader)
-    before.break_off()
-    return seconds, result
+    return time.perf_counter() - began, _end(reader)
 
 
 def _start(
-    served: Served, folder: Path, port: int | None, ledger: Path | None = None
+    served: Served, folder: Path, ledger: Path | None = None, *, breakable: bool = False
 ) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "benchmarks.sources.reader", str(folder / "config.toml")]
-    settings = as_environment(served.settings(port))
+    settings = as_environment(served.settings(breakable=breakable))
     environment = {**clean_environment(), **served.environment, **settings, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [*command, *([str(ledger)] if ledger else [])],

@@ -23,20 +23,32 @@ def bad_rows(count: int) -> int:
     return sum(number % BAD_EVERY == 3 for number in range(count))
 
 
+class Breakable(Protocol):
+    """A server that can be taken away."""
+
+    def break_off(self) -> None:
+        """Take it away."""
+        ...
+
+    def give_back(self) -> None:
+        """Let it answer again."""
+        ...
+
+
 class Served(Protocol):
     """A source with rows in it, whose server runs."""
 
     environment: Mapping[str, str]
     """Variables that hold its credentials."""
-    port: int | None
-    """The server's port on loopback; None if there is no server that can be away."""
+    breakable: Breakable | None
+    """None if there is no server that can be away."""
 
     def fill(self, rows: int) -> None:
         """Write so many rows in place of those that are there."""
         ...
 
-    def settings(self, port: int | None) -> Mapping[str, object]:
-        """Return the settings that read it, with the server at a port; without one if None."""
+    def settings(self, *, breakable: bool) -> Mapping[str, object]:
+        """Return the settings that read it, over what can be taken away or not."""
         ...
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.sources.breakable_port import BreakablePort
 from benchmarks.sources.files import write_csv
 from benchmarks.sources.kind import Kind
 from tests.support.servers.s3 import IDENTITY, REGION, Bucket, s3
@@ -19,7 +20,7 @@ class Objects:
 
     def __init__(self, bucket: Bucket, folder: Path, name: str) -> None:
         self._bucket, self._folder, self._name = bucket, folder, name
-        self.port = urlsplit(bucket.url).port
+        self.breakable = BreakablePort(urlsplit(bucket.url).port or 0)
 
     def fill(self, rows: int) -> None:
         """Write the object."""
@@ -28,12 +29,13 @@ class Objects:
         data = path.read_bytes()
         self._bucket.put(self._name, gzip.compress(data, 1) if ".gz" in self._name else data)
 
-    def settings(self, port: int | None) -> Mapping[str, object]:
+    def settings(self, *, breakable: bool) -> Mapping[str, object]:
         """Return the address and where the server is."""
+        url = self.breakable.url if breakable else self._bucket.url
         return {
             "source.kind": "objects",
             "source.path": f"{self._bucket.address}/{self._name}",
-            "source.objects.endpoint": f"http://127.0.0.1:{port}",
+            "source.objects.endpoint": url,
             "source.objects.region": REGION,
             "source.objects.allow_http": "true",
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.sources.breakable_port import BreakablePort
 from benchmarks.sources.kind import COLUMNS, contact_rows
 from tests.support.servers.postgres import PASSWORD, PostgresDatabase, postgres
 
@@ -19,7 +20,7 @@ class Table:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self.port = database.port
+        self.breakable = BreakablePort(database.port)
 
     def fill(self, rows: int) -> None:
         """Create the table and write it."""
@@ -32,11 +33,13 @@ class Table:
                 for row in contact_rows(rows):
                     copy.write_row(row)
 
-    def settings(self, port: int | None) -> Mapping[str, object]:
+    def settings(self, *, breakable: bool) -> Mapping[str, object]:
         """Return the query and where the server is."""
+        there = self._database.port
+        port = self.breakable.port if breakable else there
         return {
             "source.kind": "sql",
-            "source.sql.url": self._database.url.replace(f":{self.port}/", f":{port}/"),
+            "source.sql.url": self._database.url.replace(f":{there}/", f":{port}/"),
             "source.sql.query": "SELECT * FROM contacts",
             "source.sql.key": "id",
             "source.sql.password_variable": "DATABASE_PASSWORD",
