@@ -71,8 +71,8 @@ def parse_address(url: str) -> ObjectAddress:
     address = ObjectAddress(root, pattern)
     if parts.scheme in HTTP and (address.has_magic or not pattern):
         raise SourceError(  # what follows a question mark may be a signature, so it is not shown
-            f"{root}: an HTTP server has no list of its objects, and an address with a query cannot "
-            "be read in parts: name one object, without *, ?, [ and a last slash"
+            f"{root}: an HTTP server has no list of its objects, and a query cannot be "
+            "read in parts: name one object, without *, ?, [ and a last slash"
         )
     return address
 
