@@ -54,6 +54,11 @@ class MessageRows:
         self._key_is_contact_key = key_is_contact_key
         self._key_column = rules.column("contact_key")
 
+    @property
+    def missing_columns(self) -> tuple[str, ...]:
+        """The columns that the settings name and that no object had; none before an object came."""
+        return self._builder.missing_columns if self._builder.has_objects else ()
+
     def build(self, stream: str, messages: Sequence[Message]) -> Rows:
         """Return the rows of messages of one partition. A bad one is kept with its offset."""
         contacts: list[Contact] = []
