@@ -13,6 +13,7 @@ from dispatcher.settings import (
     credentials,
     cross_checks,
     error_messages,
+    sink_checks,
     value_sources,
 )
 from dispatcher.settings.credentials import CredentialsSettings
@@ -27,10 +28,12 @@ from dispatcher.settings.errors import (
 from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.key_paths import (
     CLIENTS,
+    SINKS,
     KeyPath,
     did_you_mean,
     did_you_mean_section,
     hint_for_unknown,
+    item_list,
 )
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
@@ -90,6 +93,7 @@ def load(
     views = campaigns.views(settings, layers, selected)
     findings = cross_checks.apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
+    problems += [_problem(layers, *finding) for finding in sink_checks.find(settings)]
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
@@ -120,6 +124,8 @@ def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
         for key in [key for key in usable.values if key[: len(path)] == path]:
             del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)
+    if any(item_list(tuple(problem.key.split("."))) == SINKS for problem in invalid):
+        usable.drop_list(SINKS)
     for number, name in enumerate(usable.items(CLIENTS), 1):
         usable.values.setdefault((name, "name"), f"client_{number}")
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid

@@ -291,17 +291,17 @@ def store():
 
 
 @pytest.fixture(scope="module")
-def broker():
-    """One broker for all cases; each has a topic of its own."""
-    with kafka() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def azure():
     """One server for all cases; each has a container of its own."""
     with azurite() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def broker():
+    """One broker for all cases; each has a topic of its own."""
+    with kafka() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
