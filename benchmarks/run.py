@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import (
     before_after,
     growth,
+    intake,
     ledger,
     memory,
     overhead,
@@ -30,6 +31,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
     "memory": lambda o: memory.run((10_000, o.rows or 1_000_000)),
     "ledger": lambda o: ledger.run(o.rows or 10_000_000, o.contacts, o.repeats or 5),
     "reading": lambda o: reading.run(o.rows or 200_000, o.repeats or 5),
+    "intake": lambda o: intake.run(o.rows or 10_000, o.repeats or 3),
     "requests": lambda o: requests.run(o.rows or 5_000),
     "versus": lambda o: versus.run(o.parts, o.repeats or 3, plots=o.plots),
     "growth": lambda o: growth.run(
@@ -64,14 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--repeats",
         type=int,
-        help="of what is compared: 5 times; versus and growth: 3; before and after: 9",
+        help="of what is compared: 5 times; versus, growth and intake: 3; before and after: 9",
     )
     add("--before", default="", help="the commit that telemetry-before-after compares with")
     add("--seconds", type=float, default=60.0, help="of each quota case")
     add(
         "--rows",
         type=int,
-        help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 5,000",
+        help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 5,000; intake: "
+        "10,000 posts",
     )
     add("--parts", nargs="+", choices=PARTS, default=[], help="of versus or growth; all by default")
     add("--plots", type=Path, default=RESULTS, help="the folder that versus and growth draw into")

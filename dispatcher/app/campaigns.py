@@ -121,6 +121,7 @@ def _campaign_run(
             quota_share,
             accepted,
             make_likeness(settings),
+            settings.source.kind == "http",
             opened.store.tenure,
         ),
         pool,

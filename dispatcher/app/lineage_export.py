@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dispatcher.app.lineage_formats import ExportFormat, Written, check_format, write
 from dispatcher.app.store import operator_store, pages
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ports.questions import BEGINNING, LineageRows, Page
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks.lineage_formats import ExportFormat, Written, check_format, write
 
 MODE = 0o600
 """Owner only: the lineage identifies people."""

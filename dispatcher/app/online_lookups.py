@@ -58,7 +58,7 @@ async def _look_up_sender(settings: Settings, platform: Platform) -> list[Online
 
 
 async def _look_up_source(settings: Settings, platform: Platform) -> list[OnlineFinding]:
-    if settings.source.path == _STANDARD_INPUT:
+    if settings.source.kind == "http" or settings.source.path == _STANDARD_INPUT:
         return []
     name = f"source of {settings.campaign}"
     try:

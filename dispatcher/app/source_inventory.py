@@ -1,11 +1,13 @@
 """Counts what a source has, without its rows, for people who check a configuration."""
 
+import asyncio
 from contextlib import closing
 
 from dispatcher.app.secret_files import read_password
-from dispatcher.app.sources import open_objects, sql_query
+from dispatcher.app.sources import kafka_options, open_objects, sql_query
 from dispatcher.settings import Settings
 from dispatcher.sources.away import AwayWait
+from dispatcher.sources.kafka.topic_count import count_topic
 from dispatcher.sources.sql.database import Database
 
 
@@ -21,6 +23,8 @@ def count_source(settings: Settings) -> str:
         versions = open_objects(source, away).versions()
         size = sum(version.size for version in versions)
         return f"{len(versions):,} objects with {size:,} bytes"
+    if source.kind == "kafka":
+        return asyncio.run(count_topic(kafka_options(settings)))
     if source.sql is None:
         return ""
     password = read_password("source.sql", source.sql, settings.environment)

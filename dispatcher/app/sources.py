@@ -10,6 +10,9 @@ from dispatcher.settings.model import SourceSettings
 from dispatcher.settings.source_kinds import ObjectStoreSettings, SqlSettings
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
+from dispatcher.sources.intake.http_source import HttpSource
+from dispatcher.sources.kafka.connection import KafkaOptions
+from dispatcher.sources.kafka.kafka_source import KafkaSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import Timing
@@ -34,6 +37,11 @@ def make_source(settings: Settings, *, once: bool, patient: bool = True) -> Sour
             return _open_objects(settings, once=once, patient=patient)
         case "sql":
             return _open_sql(settings, once=once, patient=patient)
+        case "kafka":
+            return _open_kafka(settings, once=once, patient=patient)
+        case "http":
+            most_rows = settings.source.posts.most_rows
+            return HttpSource(make_row_rules(settings), most_rows, once=once)
 
 
 def open_objects(source: SourceSettings, away: AwayWait) -> ObjectFiles:
@@ -84,6 +92,44 @@ def _open_sql(settings: Settings, *, once: bool, patient: bool) -> Source:
     open_database = partial(Database, query, password)
     return SqlSource(
         query, open_database, make_row_rules(settings), polls, AwayWait(patient=patient)
+    )
+
+
+def kafka_options(settings: Settings) -> KafkaOptions:
+    """Return the topic of the settings, with the password of its user.
+
+    Raises:
+        CredentialsError, SourceError: the password cannot be read, or there is no section.
+
+    """
+    section = settings.source.kafka
+    if section is None:
+        raise SourceError("[source.kafka] is missing")
+    return KafkaOptions(
+        section.bootstrap_servers,
+        section.topic,
+        protocol=section.security_protocol,
+        mechanism=section.sasl_mechanism,
+        username=section.sasl_username,
+        password=read_password("source.kafka", section, settings.environment),
+        ca_file=section.ssl_cafile,
+        certificate_file=section.ssl_certfile,
+        key_file=section.ssl_keyfile,
+        generation=section.generation,
+        start=section.start,
+        answer_seconds=section.timeout_seconds,
+        look_seconds=settings.source.poll_seconds,
+    )
+
+
+def _open_kafka(settings: Settings, *, once: bool, patient: bool) -> Source:
+    source = settings.source
+    return KafkaSource(
+        kafka_options(settings),
+        make_row_rules(settings),
+        until_end=once or not source.watch,
+        key_is_contact_key=source.kafka is not None and source.kafka.key_as_contact_key,
+        patient=patient,
     )
 
 

@@ -18,6 +18,7 @@ from dispatcher.ledgers import campaigns, opening, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
+from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ledgers.orders import answer_question, carry_out
 from dispatcher.ledgers.read.earlier_waits import earlier_waits
 from dispatcher.ledgers.registration import STRICT, OpenOptions
@@ -313,6 +314,10 @@ class SqliteLedger:
         sums = totals.campaign_totals(connection, self._campaign)
         backlog = totals.backlog_of(connection, self._campaign, now, sums, self._due_count)
         return Overview(backlog, sums, self._file.measure(self._writer.commit_times))
+
+    def lineage_log(self) -> SqliteLineageLog:
+        """Return the lineage of all campaigns, for sinks. It ends when this ledger is closed."""
+        return SqliteLineageLog(self._writer, self._path)
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

@@ -20,6 +20,8 @@ MIGRATIONS = (
     "schema_4.sql",
     "schema_5.sql",
     "schema_6.sql",
+    "schema_7.sql",
+    "schema_8.sql",
 )
 """Scripts from each version to the next one; the first creates version 1."""
 

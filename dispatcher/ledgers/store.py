@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.registration import STRICT, OpenOptions
 from dispatcher.ports import ENDLESS, Recovered
@@ -60,6 +61,10 @@ class SqliteStore:
         if name not in self._ledgers:
             self._ledgers[name] = await self._first.for_campaign(name)
         return self._ledgers[name]
+
+    def lineage_log(self) -> SqliteLineageLog:
+        """Return the lineage of all campaigns, for sinks."""
+        return self._first.lineage_log()
 
     async def take_up(self) -> Mapping[str, Recovered]:
         """Take up what ended runs left in the campaigns that are open here; see `Store`."""

@@ -7,6 +7,7 @@ from dispatcher.ports.credentials import Credentials as Credentials
 from dispatcher.ports.credentials import CredentialSource as CredentialSource
 from dispatcher.ports.credentials import CredentialsUnavailableError as CredentialsUnavailableError
 from dispatcher.ports.events import EventSink as EventSink
+from dispatcher.ports.ledger import RECEIPT_SECONDS as RECEIPT_SECONDS
 from dispatcher.ports.ledger import Ledger as Ledger
 from dispatcher.ports.ledger_values import NO_LIMITS as NO_LIMITS
 from dispatcher.ports.ledger_values import Admitted as Admitted
@@ -39,6 +40,13 @@ from dispatcher.ports.platform import TokenLease as TokenLease
 from dispatcher.ports.platform import TokenUnavailableError as TokenUnavailableError
 from dispatcher.ports.platform import WatermarkQuery as WatermarkQuery
 from dispatcher.ports.platform import WrongAddressError as WrongAddressError
+from dispatcher.ports.posts import Post as Post
+from dispatcher.ports.posts import PostLayout as PostLayout
+from dispatcher.ports.posts import PostRefusal as PostRefusal
+from dispatcher.ports.posts import PostRefusedError as PostRefusedError
+from dispatcher.ports.posts import Receipt as Receipt
+from dispatcher.ports.posts import RejectedPostRow as RejectedPostRow
+from dispatcher.ports.posts import RequestKey as RequestKey
 from dispatcher.ports.source import Batch as Batch
 from dispatcher.ports.source import Source as Source
 from dispatcher.ports.source import SourceError as SourceError

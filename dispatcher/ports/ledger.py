@@ -21,6 +21,9 @@ from dispatcher.ports.ledger_values import (
 )
 from dispatcher.ports.source import Batch, Stream
 
+RECEIPT_SECONDS = 86_400.0
+"""How long the result of a request is kept for its repeats."""
+
 
 class Ledger(Protocol):
     """The durable record of every contact's progress.
@@ -39,7 +42,9 @@ class Ledger(Protocol):
 
         Up to ``claim_limit`` of the new contacts that are due are claimed in the same transaction.
         A contact whose (campaign, key) is already known counts as a duplicate. The place is written
-        if the ledger has the one that ``batch.before`` names (compare-and-set).
+        if the ledger has the one that ``batch.before`` names (compare-and-set). The result of a
+        batch with a ``request`` is written, too, and is kept for `RECEIPT_SECONDS`; if there is
+        one already, nothing else is written, and it is returned.
 
         Raises:
             StreamMovedError: it has another one; nothing of the batch is written.

@@ -8,6 +8,7 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.domain.status import Irregularity
 from dispatcher.ports.ledger_values import Admitted
+from dispatcher.ports.posts import Receipt, RejectedPostRow, RequestKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Batch:
     None if it must not have the stream yet. ``filtered`` is the number of rows that the filter
     excluded. ``irregularities`` are counts of what was passed over or read as empty. ``empty_file``
     is the name of a stream that was read from its beginning to its end and has no row. ``done`` is
-    called in the event loop once the batch is admitted, after the commit.
+    called in the event loop once the batch is admitted, after the commit. ``request`` is that of a
+    client which may repeat it: its result is kept with the batch, and a repeat admits nothing.
     """
 
     contacts: Sequence[Contact]
@@ -47,11 +49,19 @@ class Batch:
     empty_file: str | None = None
     before: str | None = None
     done: Callable[[Admitted], None] | None = None
+    request: RequestKey | None = None
 
     @property
     def rows(self) -> int:
         """The number of rows of the input in this batch."""
         return len(self.contacts) + len(self.rejected) + self.filtered
+
+    def receipt(self, admitted: Admitted) -> Receipt:
+        """Return what became of the rows: now, or when the request was made first."""
+        if admitted.receipt is not None:
+            return admitted.receipt
+        rejected = [RejectedPostRow(row.line, row.reason, row.detail) for row in self.rejected]
+        return Receipt(admitted.admitted, admitted.duplicates, self.filtered, rejected)
 
 
 class Source(Protocol):

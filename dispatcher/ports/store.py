@@ -13,6 +13,7 @@ from dispatcher.ports.ledger import Ledger
 from dispatcher.ports.ledger_values import LedgerError
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Page, Question, Rows
+from dispatcher.ports.sink import LineageLog
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -89,6 +90,10 @@ class Store(Protocol):
 
     async def campaign(self, name: str) -> Ledger:
         """Return the ledger of a campaign. Add the campaign if the store does not have it."""
+        ...
+
+    def lineage_log(self) -> LineageLog:
+        """Return the lineage of all campaigns, for sinks, until the store is closed."""
         ...
 
     async def take_up(self) -> Mapping[str, Recovered]:

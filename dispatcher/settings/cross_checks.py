@@ -15,7 +15,7 @@ from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
-from dispatcher.settings.source_kinds import SECTIONS, WITH_PATH
+from dispatcher.settings.source_kinds import NEEDED_SECTIONS, SECTIONS, WITH_PATH
 from dispatcher.sources.objects.patterns import SCHEMES, parse_address
 from dispatcher.sources.options import MEANINGS, normal_name
 from dispatcher.telemetry.tag_values import same_tags
@@ -59,7 +59,7 @@ def _path(s: Settings) -> Finding | None:
 
 def _section(s: Settings) -> Finding | None:
     kind = s.source.kind
-    if kind != "sql" or s.source.sql is not None:
+    if kind not in NEEDED_SECTIONS or getattr(s.source, kind) is not None:
         return None
     return (
         f'is "{kind}", and there is no section [source.{kind}]',

@@ -31,7 +31,14 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
-from dispatcher.settings.source_kinds import ObjectStoreSettings, SourceKind, SqlSettings
+from dispatcher.settings.sinks import AnySink
+from dispatcher.settings.source_kinds import (
+    HttpSourceSettings,
+    KafkaSettings,
+    ObjectStoreSettings,
+    SourceKind,
+    SqlSettings,
+)
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -50,6 +57,8 @@ class SourceSettings(SettingsSection):
     path: str = ""
     objects: ObjectStoreSettings | None = None
     sql: SqlSettings | None = None
+    kafka: KafkaSettings | None = None
+    http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
@@ -67,6 +76,11 @@ class SourceSettings(SettingsSection):
     alike_columns: Texts = ()
     age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
+
+    @property
+    def posts(self) -> HttpSourceSettings:
+        """How posts are accepted; the defaults if there is no section for it."""
+        return self.http or HttpSourceSettings()
 
 
 class RulesSettings(SettingsSection):
@@ -228,6 +242,7 @@ class Settings(SettingsSection):
     telemetry: TelemetrySettings = TelemetrySettings()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     clients: Annotated[tuple[ClientSettings, ...], Field(strict=False)] = ()
+    sinks: Annotated[tuple[AnySink, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
@@ -295,7 +310,13 @@ class Settings(SettingsSection):
     def _items(self) -> Iterator[tuple[str, object]]:
         """Yield every key and its value, except secrets."""
         is_list = any(key.startswith("campaigns[") for key in self._origins)
-        skipped = {"campaigns", "clients", *SECRETS, *(("campaign", "source") if is_list else ())}
+        skipped = {
+            "campaigns",
+            "clients",
+            "sinks",
+            *SECRETS,
+            *(("campaign", "source") if is_list else ()),
+        }
         for name, value in self:
             if name not in skipped:
                 yield from _leaves(name, value)
@@ -305,6 +326,8 @@ class Settings(SettingsSection):
             quota = client.requests_per_minute or self.platform.requests_per_minute
             shown = client.model_copy(update={"requests_per_minute": quota})
             yield from _leaves(f"clients[{number}]", shown)
+        for number, sink in enumerate(self.sinks, 1):
+            yield from _leaves(f"sinks[{number}]", sink)
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:

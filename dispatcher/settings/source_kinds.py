@@ -8,11 +8,14 @@ from pydantic import AfterValidator, Field
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import SettingsSection, Text
 
-SourceKind = Literal["files", "objects", "sql"]
+SourceKind = Literal["files", "objects", "sql", "kafka", "http"]
 """Where contacts are read from."""
 
-SECTIONS = ("objects", "sql")
+SECTIONS = ("objects", "sql", "kafka", "http")
 """The kinds that have a section of their own, which is called as the kind."""
+
+NEEDED_SECTIONS = ("sql", "kafka")
+"""The kinds whose section has required keys."""
 
 WITH_PATH = ("files", "objects")
 """The kinds that ``source.path`` names."""
@@ -36,6 +39,19 @@ def _without_password(url: str) -> str:
     return url
 
 
+def _servers(value: str) -> str:
+    """Check a list of host:port, as Kafka's own clients take it."""
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or "/" in host or not (port.isascii() and port.isdigit()):
+            raise WrongValueError(
+                f'has "{server.strip()}", which is not host:port',
+                'for example "kafka-1.example.com:9092,kafka-2.example.com:9092"',
+            )
+    return value
+
+
+Servers = Annotated[str, AfterValidator(_servers)]
 DatabaseUrl = Annotated[str, AfterValidator(_without_password)]
 
 
@@ -59,3 +75,34 @@ class SqlSettings(SettingsSection):
     password_variable: str = ""
     page_rows: int = Field(default=1000, ge=10, le=100_000)
     timeout_seconds: float = Field(default=60.0, ge=1, le=86_400)
+
+
+class KafkaSettings(SettingsSection):
+    """The topic of a Kafka cluster, and how its brokers are reached."""
+
+    bootstrap_servers: Servers
+    topic: Text
+    start: Literal["earliest", "latest"] = "earliest"
+    key_as_contact_key: bool = False
+    generation: str = ""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    password_file: str = ""
+    password_variable: str = ""
+    ssl_cafile: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    timeout_seconds: float = Field(default=10.0, ge=1, le=600)
+
+
+class HttpSourceSettings(SettingsSection):
+    """Where clients post contacts, and how much is accepted."""
+
+    host: Text = "127.0.0.1"
+    port: int = Field(default=8484, ge=0, le=65535)
+    token_file: str = ""
+    token_variable: str = ""
+    most_waiting: int = Field(default=100_000, ge=1, le=100_000_000)
+    most_rows: int = Field(default=1000, ge=1, le=10_000)
+    most_bytes: int = Field(default=1 << 20, ge=1024, le=16 << 20)

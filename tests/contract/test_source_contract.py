@@ -12,17 +12,23 @@ import pytest
 import zstandard
 from sqlalchemy import create_engine, make_url, text
 
+from dispatcher.ports import Admitted, Post, PostLayout
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.files.stream_source import StreamSource
+from dispatcher.sources.intake.http_source import HttpSource
+from dispatcher.sources.kafka.connection import KafkaOptions
+from dispatcher.sources.kafka.kafka_source import KafkaSource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
 from dispatcher.sources.sql.database import Database, SqlQuery
 from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
+from tests.support.servers.azure import azurite
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import postgres
-from tests.support.servers.s3 import REGION, s3
+from tests.support.servers.s3 import PublicBucket, s3
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
@@ -145,17 +151,29 @@ class Objects:
             bucket.put(f"in/{key.replace('_', '.')}", data)
 
     def source(self):
-        config = {
-            "endpoint": self.bucket.url,
-            "region": REGION,
-            "access_key_id": "a",
-            "secret_access_key": "b",
-        }
-        options = StoreOptions(config, allow_http=True)
+        options = StoreOptions(self.bucket.config, allow_http=True)
         return ObjectSource(ObjectFiles(f"{self.bucket.address}/in/*", options, AwayWait()), RULES)
 
     def close(self):
         """Nothing to give back: the bucket ends with its server."""
+
+
+class Topic:
+    """A topic with one partition, so that there is one order."""
+
+    resumes = True
+    ends = False
+
+    def __init__(self, topic):
+        self.topic = topic
+        topic.put(*json_lines().split(b"\n"))
+
+    def source(self):
+        options = KafkaOptions(self.topic.servers, self.topic.name)
+        return KafkaSource(options, RULES, until_end=True)
+
+    def close(self):
+        """Nothing to give back: the topic ends with its broker."""
 
 
 class Rows:
@@ -209,7 +227,48 @@ OBJECTS = {
     "s3 csv.gz": lambda bucket: Objects(bucket, a_csv_gz=gzip.compress(csv())),
     "s3 jsonl.zst": lambda bucket: Objects(bucket, a_jsonl_zst=zstandard.compress(json_lines())),
     "s3 parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
+    "gs csv": lambda bucket: Objects(bucket, a_csv=csv()),
+    "az csv": lambda bucket: Objects(bucket, a_csv=csv()),
+    "az parquet": lambda bucket: Objects(bucket, a_parquet=parquet()),
 }
+
+
+class PostedSource:
+    """An HTTP source with a client that posts the rows in parts, each after the last answer."""
+
+    def __init__(self):
+        self.http = HttpSource(RULES, ROWS)
+
+    async def batches(self, known):
+        client = asyncio.ensure_future(self._post())
+        try:
+            async with aclosing(self.http.batches(known)) as batches:
+                async for batch in batches:
+                    yield batch
+                    batch.done(Admitted(len(batch.contacts), 0, ()))
+        finally:
+            client.cancel()
+            self.http.close()
+
+    async def _post(self):
+        lines = json_lines().split(b"\n")
+        for first in range(0, ROWS, 400):
+            await self.http.accept(Post(b"\n".join(lines[first : first + 400]), PostLayout.LINES))
+        self.http.close()
+
+
+class Posts:
+    """Posts have no place: their client repeats those that were not answered."""
+
+    resumes = False
+
+    def source(self):
+        return PostedSource()
+
+    def close(self):
+        """Nothing to give back."""
+
+
 MAKERS = {
     "csv": lambda folder: OneFile(folder, "a.csv", csv()),
     "csv.gz": lambda folder: OneFile(folder, "a.csv.gz", gzip.compress(csv())),
@@ -220,6 +279,7 @@ MAKERS = {
     "glob": Glob,
     "folder": lambda folder: Folder(folder, "a.csv", csv()),
     "stream": lambda _folder: Stream(),
+    "http": lambda _folder: Posts(),
 }
 
 
@@ -231,22 +291,45 @@ def store():
 
 
 @pytest.fixture(scope="module")
+def azure():
+    """One server for all cases; each has a container of its own."""
+    with azurite() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def broker():
+    """One broker for all cases; each has a topic of its own."""
+    with kafka() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def server():
     """One server of PostgreSQL for all cases; each has a database of its own."""
     with postgres() as running:
         yield running
 
 
-@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES])
+@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, "kafka"])
 def case(request, tmp_path):
-    if request.param in DATABASES:
+    if request.param == "kafka":
+        made = Topic(request.getfixturevalue("broker").topic())
+    elif request.param in DATABASES:
         made = DATABASES[request.param](request, tmp_path)
     elif request.param in OBJECTS:
-        made = OBJECTS[request.param](request.getfixturevalue("store").bucket())
+        made = OBJECTS[request.param](bucket_for(request))
     else:
         made = MAKERS[request.param](tmp_path)
     yield made
     made.close()
+
+
+def bucket_for(request):
+    """Return a new bucket of the kind of store that the case names."""
+    scheme = request.param.split()[0]
+    server = request.getfixturevalue("azure" if scheme == "az" else "store")
+    return server.bucket(PublicBucket) if scheme == "gs" else server.bucket()
 
 
 def end_readers():

@@ -12,6 +12,7 @@ from dispatcher.domain.status import FINAL, Reason, Relation, SendBlock, Status,
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ports import (
     NO_LIMITS,
+    RECEIPT_SECONDS,
     Admitted,
     Backlog,
     Claim,
@@ -48,6 +49,8 @@ class CampaignState:
     """Streams by fingerprint."""
     counts: Counter = field(default_factory=Counter)
     rejected: Counter = field(default_factory=Counter)
+    receipts: dict = field(default_factory=dict)
+    """Digest, time and receipt of each request, by its key."""
     paused_at: float | None = None
 
 
@@ -94,6 +97,13 @@ class MemoryLedger:
 
     async def admit(self, batch, now, claim_limit):
         await self._begin("admit")
+        if batch.request is not None:
+            key, digest = batch.request
+            earlier = self.state.receipts.get(key)
+            if earlier is not None and earlier[1] > now - RECEIPT_SECONDS:
+                if earlier[0] != digest:
+                    return await self._end(Admitted(0, 0, (), key_reused=True))
+                return await self._end(Admitted(0, 0, (), receipt=earlier[2]))
         if batch.stream is not None:
             before = self.files.get(batch.stream.fingerprint)
             if batch.before != (before and before.at):
@@ -114,7 +124,11 @@ class MemoryLedger:
         self.state.rejected.update(row.reason for row in batch.rejected)
         claims = [self._claimed(number, (SendBlock.SAME_PERSON,)) for number in due[:claim_limit]]
         later = [self.rows[number].due for number in ids if self.rows[number].due > now]
-        return await self._end(Admitted(len(new), duplicates, claims, later))
+        admitted = Admitted(len(new), duplicates, claims, later)
+        if batch.request is not None:
+            key, digest = batch.request
+            self.state.receipts[key] = (digest, now, batch.receipt(admitted))
+        return await self._end(admitted)
 
     async def claim(self, limit, now):
         await self._begin("claim")

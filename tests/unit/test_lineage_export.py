@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.app import lineage_export, lineage_formats
+from dispatcher.app import lineage_export
 from dispatcher.app.lineage_export import ExportRequest, OutputError, export
-from dispatcher.app.lineage_formats import COLUMNS, FormatError, write
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.questions import Page
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks import lineage_formats
+from dispatcher.sinks.lineage_formats import COLUMNS, FormatError, write
 
 
 def row(id_, **more):

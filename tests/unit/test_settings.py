@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from dispatcher.settings import Settings, SettingsError, load, warnings
 from dispatcher.settings.key_paths import known
-from dispatcher.settings.source_kinds import SECTIONS, ObjectStoreSettings, SqlSettings
+from dispatcher.settings.source_kinds import (
+    SECTIONS,
+    HttpSourceSettings,
+    KafkaSettings,
+    ObjectStoreSettings,
+    SqlSettings,
+)
 from dispatcher.settings.toml_format import as_toml
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "the-id-7F", "DISPATCHER_CLIENT_SECRET": "the-secret-9Q"}
@@ -186,7 +192,13 @@ def test_the_shipped_config_is_the_defaults():
 
 
 @pytest.mark.parametrize(
-    ("section", "model"), [("objects", ObjectStoreSettings), ("sql", SqlSettings)]
+    ("section", "model"),
+    [
+        ("objects", ObjectStoreSettings),
+        ("sql", SqlSettings),
+        ("kafka", KafkaSettings),
+        ("http", HttpSourceSettings),
+    ],
 )
 def test_the_sections_of_kinds_are_shipped_as_comments_with_their_defaults(section, model):
     """Who takes the comment signs away has changed nothing yet."""

@@ -8,7 +8,6 @@ import click
 
 from dispatcher.app import lineage_export
 from dispatcher.app.lineage_check import verify_lineage
-from dispatcher.app.lineage_formats import FORMATS, ExportFormat
 from dispatcher.cli.config import (
     LedgerOptions,
     SettingsOptions,
@@ -22,6 +21,7 @@ from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
 from dispatcher.engine.readonly.lineage_check import LineageCheckProgress
 from dispatcher.ports.questions import UnverifiedLinks
+from dispatcher.sinks.lineage_formats import FORMATS, ExportFormat
 
 
 @click.group()

@@ -33,7 +33,7 @@ from dispatcher.sources.rows.line_reader import RAW_LIMIT
 
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
-_NO_ROWS = frozenset({"header", "unreadable", "format"})
+_NO_ROWS = frozenset({"header", "unreadable", "format", "lost", "tombstone"})
 """Reasons that concern a whole file, or the rest of it."""
 _MODE = 0o600
 """Owner only: rows contain messages and addresses."""

@@ -226,7 +226,18 @@ def _run(report: StatusReport, now: float) -> list[str]:
         for name, client in clients.items()
         for reason, since in client["halted_since"].items()
     )
-    return [in_flight, *_unchecked_sends(run), *halts, *requests, *client_halts]
+    return [in_flight, *_posts(run), *_unchecked_sends(run), *halts, *requests, *client_halts]
+
+
+def _posts(run: StatusReport) -> list[str]:
+    """Return a sentence with the posts of contacts, if there were any."""
+    posts = run.get("posts", {})  # a running dispatcher may be an older one
+    answers = posts.get("answers", {})
+    if not answers:
+        return []
+    by_status = ", ".join(f"{number:,} with {status}" for status, number in sorted(answers.items()))
+    total = sum(answers.values())
+    return [f"{total:,} posts with {posts['rows']:,} rows accepted; answered {by_status}."]
 
 
 def _unchecked_sends(run: StatusReport) -> list[str]:

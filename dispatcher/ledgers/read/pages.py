@@ -67,7 +67,8 @@ def _campaign_id(connection: sqlite3.Connection, path: Path, rows: Any) -> int |
     return find_campaigns(connection, rows.campaign, path).get(rows.campaign)
 
 
-def _lineage_row(values: dict[str, Any]) -> LineageRow:
+def lineage_row(values: dict[str, Any]) -> LineageRow:
+    """Return a row of the view ``lineage_row``."""
     values["relation"] = Relation(values["relation"])
     values["reason"] = Reason(values["reason"])
     values["attributes"] = orjson.loads(values["attributes"] or "{}")
@@ -87,7 +88,7 @@ def _contact_row(values: dict[str, Any]) -> ContactRow:
 
 
 _KINDS: Mapping[type[Rows[Any]], _Kind] = {
-    LineageRows: _Kind("lineage_page", lambda rows, _: (rows.campaign,), _lineage_row),
+    LineageRows: _Kind("lineage_page", lambda rows, _: (rows.campaign,), lineage_row),
     RejectedRows: _Kind("rejected_page", lambda _, campaign: (campaign,), _rejected_row),
     ContactRows: _Kind("contacts_page", lambda rows, id_: (id_, rows.status), _contact_row),
 }

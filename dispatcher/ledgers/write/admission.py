@@ -13,7 +13,7 @@ from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_hash
 from dispatcher.ledgers.spellings import respelled_people, spelled_keys, spelled_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
-from dispatcher.ledgers.write import index_staging
+from dispatcher.ledgers.write import index_staging, receipts
 from dispatcher.ports import Admitted, Batch, Claim, Stream, StreamMovedError
 
 _CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLite caches them
@@ -63,7 +63,26 @@ def admit(
     batch: Batch,
     claiming: ClaimOptions,
 ) -> Admitted:
-    """Write ``batch`` in the open transaction; ``ids`` yields unused ids of contacts."""
+    """Write ``batch`` in the open transaction; ``ids`` yields unused ids of contacts.
+
+    If it repeats a request, nothing is written.
+    """
+    if batch.request is not None:
+        repeat = receipts.find_repeat(connection, campaign, batch.request, claiming.now)
+        if repeat is not None:
+            return repeat
+    admitted = _admit(connection, campaign, ids, batch, claiming)
+    receipts.keep(connection, campaign, batch, admitted, claiming.now)
+    return admitted
+
+
+def _admit(
+    connection: sqlite3.Connection,
+    campaign: int,
+    ids: Iterator[int],
+    batch: Batch,
+    claiming: ClaimOptions,
+) -> Admitted:
     now = claiming.now
     new = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
     rows: list[Sequence[Any]] = []

@@ -156,16 +156,20 @@ def _version(meta: Any) -> ObjectVersion:
 
 
 def _open_store(root: str, options: StoreOptions) -> Any:
-    from obstore.store import from_url  # noqa: PLC0415 - an optional extra
+    from obstore.store import AzureStore, from_url  # noqa: PLC0415 - an optional extra
 
     client: Any = {"timeout": _TIMEOUT, "allow_http": options.allow_http}
-    retries: Any = _RETRIES
-    is_http = root.startswith("http")
-    config: Any = None if is_http else dict(options.config)
+    common: Any = {"client_options": client, "retry_config": _RETRIES}
+    config: Any = dict(options.config)
+    scheme, _, place = root.partition("://")
     try:
-        if config is None:
-            return from_url(root, client_options=client, retry_config=retries)
-        return from_url(root, config=config, client_options=client, retry_config=retries)
+        if scheme == "az":
+            account, _, container = place.partition("/")
+            config = {"account_name": account, **config}
+            return AzureStore(container, config=config, **common)
+        if scheme.startswith("http"):
+            return from_url(root, **common)
+        return from_url(root, config=config, **common)
     except Exception:  # noqa: BLE001 - the library's errors share no base class
         raise SourceError(
             f"{root}: the store cannot be opened with these settings; check source.path and "

@@ -36,14 +36,14 @@ class ObjectSource:
         self._rules = rules
         self._layout = layout or Layout()
         self._poll_seconds = poll_seconds
-        self._unread: dict[str, str] = {}
+        self._unread: dict[str, tuple[ObjectVersion, str]] = {}
         self.watched = poll_seconds is not None
         self.lag = None
 
     @property
     def waits_for(self) -> str:
         """Why the store, or an object, cannot be read now; empty if nothing is waited for."""
-        unread = [f"{name} {why}" for name, why in sorted(self._unread.items())]
+        unread = [f"{name} {why}" for name, (_, why) in sorted(self._unread.items())]
         return "; ".join(filter(None, [self._files.away.reason, *unread[:1]]))
 
     def batches(self, known: Mapping[str, Stream]) -> AsyncGenerator[Batch, None]:
@@ -85,16 +85,18 @@ class ObjectSource:
         for _ in range(_TRIES):
             versions = sorted(self._files.versions(), key=lambda version: version.key)
             names = {self._files.name(version) for version in versions}
-            self._unread = {name: why for name, why in self._unread.items() if name in names}
+            self._unread = {name: one for name, one in self._unread.items() if name in names}
             if not [one for one in versions if self._has_changed(one, reader, channel)]:
                 return
 
     def _has_changed(
         self, version: ObjectVersion, reader: RejectingReader, channel: BatchChannel
     ) -> bool:
-        """Read a version; return True if it was replaced meanwhile."""
+        """Read a version, unless it cannot be read; return True if it was replaced meanwhile."""
         channel.check()
         name = self._files.name(version)
+        if name in self._unread and self._unread[name][0] == version:
+            return False
         try:
             with self._files.open_version(name, version) as content:
                 why = reader.read(content, channel)
@@ -102,12 +104,11 @@ class ObjectSource:
             self._reject(name, "changed", str(error), channel)
             return True
         except SourceError as error:
-            if name not in self._unread:
-                self._reject(name, "unreadable", str(error), channel)
+            self._reject(name, "unreadable", str(error), channel)
             why = WHY_UNREAD["unreadable"]
         self._unread.pop(name, None)
         if why:
-            self._unread[name] = why
+            self._unread[name] = (version, why)
         return False
 
     @staticmethod

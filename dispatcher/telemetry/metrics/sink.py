@@ -14,6 +14,7 @@ from dispatcher.domain.events import (
     Gauges,
     Halted,
     InDoubt,
+    PostAnswered,
     Resumed,
     RetryLoop,
     RowsRead,
@@ -93,6 +94,7 @@ class StatsdSink(HandlerSink):
         count = self._client.count
         return {
             RowsRead: self._rows_read,
+            PostAnswered: self._post_answered,
             Answered: self._answered,
             StateAged: lambda e: self._client.distribution(("state.age",), e.seconds * MS),
             Settled: self._settled,
@@ -120,6 +122,10 @@ class StatsdSink(HandlerSink):
         self._client.count(("contacts.rejected_rows",), event.rejected)
         for kind, number in event.irregularities.items():
             self._client.count(("source.irregularities", kind), number)
+
+    def _post_answered(self, event: PostAnswered) -> None:
+        self._client.count(("intake.posts", event.status))
+        self._client.count(("intake.rows",), event.rows)
 
     def _answered(self, event: Answered) -> None:
         self._ratio.requests += 1

@@ -29,6 +29,12 @@ class Bucket:
         """The address of the bucket, without a last slash."""
         return f"s3://{self.name}"
 
+    @property
+    def config(self) -> dict[str, str]:
+        """How the bucket is reached, as the library names it."""
+        identity = {"access_key_id": "a", "secret_access_key": "b"}
+        return {"endpoint": self.url, "region": REGION, **identity}
+
     def put(self, key: str, data: bytes) -> None:
         """Write an object, in place of one that has the key."""
         self.admin.put_object(Bucket=self.name, Key=key, Body=data)
@@ -39,6 +45,24 @@ class Bucket:
         return bytes(body.read())
 
 
+class PublicBucket(Bucket):
+    """A bucket that needs no credentials, as Google's library reads it: its XML is that of S3."""
+
+    @property
+    def address(self) -> str:
+        """The address of the bucket, without a last slash."""
+        return f"gs://{self.name}"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """How the bucket is reached, as the library names it."""
+        return {"base_url": self.url, "skip_signature": "true"}
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object that everybody may read."""
+        self.admin.put_object(Bucket=self.name, Key=key, Body=data, ACL="public-read")
+
+
 @dataclass
 class S3:
     """A running server."""
@@ -46,12 +70,12 @@ class S3:
     url: str
     admin: Any
 
-    def bucket(self) -> Bucket:
+    def bucket(self, kind: type[Bucket] = Bucket) -> Bucket:
         """Return a new, empty bucket."""
-        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        name = f"bucket{uuid.uuid4().hex[:12]}"
         place = {"LocationConstraint": REGION}
         self.admin.create_bucket(Bucket=name, CreateBucketConfiguration=place)
-        return Bucket(self.url, name, self.admin)
+        return kind(self.url, name, self.admin)
 
 
 @contextmanager

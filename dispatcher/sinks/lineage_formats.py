@@ -7,7 +7,7 @@ docs/lineage.md describes. A new column may be added at the end.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -75,6 +75,11 @@ def write(format_: ExportFormat, pages: Iterable[Page[LineageRow]], out: BinaryI
     return written
 
 
+def write_rows(format_: ExportFormat, rows: Sequence[LineageRow], out: BinaryIO) -> None:
+    """Write ``rows`` to ``out``."""
+    write(format_, [Page(rows, BEGINNING, more=False)], out)
+
+
 def _blocks(pages: Iterable[Page[LineageRow]], written: Written) -> Iterator[list[LineageRow]]:
     block: list[LineageRow] = []
     for page in pages:
@@ -112,7 +117,7 @@ def _write_parquet(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
     schema = pa.schema([(name, _arrow_type(pa, name)) for name in COLUMNS])
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for block in blocks:
-            columns = [[_value(name, row) for row in block] for name in COLUMNS]
+            columns = [[column_value(name, row) for row in block] for name in COLUMNS]
             arrays = [
                 pa.array(column, type=field.type)
                 for column, field in zip(columns, schema, strict=True)
@@ -126,8 +131,8 @@ def _arrow_type(pa: Any, name: str) -> Any:
     return pa.int64() if name in NUMBERS else pa.string()
 
 
-def _value(name: str, row: LineageRow) -> Any:
-    """Return a column's value for Parquet: a time is a datetime, attributes are a JSON text."""
+def column_value(name: str, row: LineageRow) -> Any:
+    """Return a column's value: a time is a datetime in UTC, attributes are a JSON text."""
     value = getattr(row, name)
     if name == "attributes":
         return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
@@ -138,7 +143,7 @@ def _value(name: str, row: LineageRow) -> Any:
 
 def _cell(name: str, row: LineageRow) -> Any:
     """Return a column's value for CSV: times are ISO 8601, all of one length."""
-    value = _value(name, row)
+    value = column_value(name, row)
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 

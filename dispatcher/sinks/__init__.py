@@ -1,0 +1,1 @@
+"""Where lineage goes as it is written: databases and object stores, each row once."""
