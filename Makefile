@@ -5,6 +5,7 @@
 #   make clean  remove what the targets made                       make crash  kill runs, compare
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
+#   make crash-posts  kill runs while clients repeat every post, compare
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -23,7 +24,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash diagnose properties picture receiver fmt lock clean
+.PHONY: help demo test check bench crash crash-posts diagnose properties picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -43,6 +44,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+crash-posts: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.posting_crash $(ARGS)
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)

@@ -73,9 +73,7 @@ def _play(size: int, posts: int) -> dict[str, float]:
             before = _cpu(process.pid)
             seconds, latencies = asyncio.run(_post_all(posted.port, size, posts))
             measured = _Measured(seconds, _cpu(process.pid) - before, latencies)
-            process.kill()
-            process.wait(10)
-            process.close()
+            posted.kill()
     return measured.figures(size)
 
 

@@ -5,7 +5,7 @@ import gc
 import signal
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import BinaryIO, Protocol, Self
 
 import structlog
@@ -17,6 +17,7 @@ from dispatcher.app.control.server import serve_commands
 from dispatcher.app.http_intake import serve_intake
 from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
+from dispatcher.app.sinks import start_sinks
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_policy
 from dispatcher.domain.errors import DispatcherError
@@ -30,6 +31,7 @@ from dispatcher.http_server.health import serve_health
 from dispatcher.http_server.unix_socket import OFF, open_socket
 from dispatcher.ports import SOCKET_OFF, Clock, Store, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
+from dispatcher.sinks.pump import LineagePump
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 COLLECT_AFTER = 20_000
@@ -137,6 +139,7 @@ class _Run:
         self._loop_lag = LoopLag()
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
+        self._sinks: Mapping[str, LineagePump] = {}
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
@@ -170,7 +173,8 @@ class _Run:
                 campaigns, pool, self._clock, order.limit, order.accepted
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
-            await self._serve_health(stack, pool, pipeline)
+            await self._serve_health(stack, pool, pipeline, campaigns[0].store)
+            self._sinks = start_sinks(settings, campaigns[0].store.lineage_log(), stack)
             await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
             try:
@@ -196,7 +200,7 @@ class _Run:
         )
 
     async def _serve_health(
-        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
+        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline, store: Store
     ) -> None:
         settings = self._settings.telemetry
         if settings.health_port:
@@ -205,7 +209,9 @@ class _Run:
                 settings.health_host,
                 settings.health_port,
                 status=lambda: self._telemetry.status(pipeline.in_flight),
-                ready=lambda: pool.halted_since is None and not pipeline.halted,
+                ready=lambda: (
+                    pool.halted_since is None and not pipeline.halted and store.away_since is None
+                ),
             )
 
     async def _serve_commands(self, stack: AsyncExitStack, store: Store) -> None:
@@ -226,6 +232,7 @@ class _Run:
         in_flight = self._pipeline.in_flight if self._pipeline else 0
         return {
             "requests_per_second": requests_per_minute(self._settings) / 60,
+            "sinks": {name: asdict(pump.state) for name, pump in self._sinks.items()},
             **self._telemetry.status(in_flight),
         }
 

@@ -1,15 +1,18 @@
 """Opens the store of the ledgers. Only this module knows of what kind it is."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
+from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.read.dry_run_view import DryRunView
-from dispatcher.ledgers.registration import OpenOptions
+from dispatcher.ledgers.registration import OpenOptions, adopt_ledger
 from dispatcher.ledgers.store import SqliteStore
 from dispatcher.ports import OperatorStore, Store
+from dispatcher.ports.care import IntegrityFinding, ReportProgress
 from dispatcher.ports.questions import BEGINNING, Page, Rows, UnverifiedLinks
 from dispatcher.settings import Settings
 
@@ -47,6 +50,31 @@ def pages(store: OperatorStore, rows: Rows[R], cursor: str = BEGINNING) -> Itera
         page = store.page(rows, cursor)
         yield page
         cursor, more = page.cursor, page.more
+
+
+def back_up_file(
+    path: Path, target: Path, *, overwrite: bool, report: ReportProgress
+) -> list[IntegrityFinding]:
+    """Copy the file of a ledger, and return what is wrong with the copy.
+
+    Only a file has it: a database server has tools of its own.
+
+    Raises:
+        LedgerError: the ledger cannot be read, or the copy cannot be written or exists already.
+
+    """
+    return back_up(path, target, overwrite=overwrite, report=report)
+
+
+def adopt_file(path: Path) -> str | None:
+    """Accept a copy of a ledger's file as the ledger; return what showed that it is one.
+
+    Raises:
+        LedgerLockedError: a dispatcher has locked it.
+        LedgerError: there is no ledger, or it cannot be written.
+
+    """
+    return adopt_ledger(path, time.time())
 
 
 def open_links(settings: Settings, query: UnverifiedLinks) -> ExclusiveLinkStore:

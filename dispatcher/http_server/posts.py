@@ -1,5 +1,6 @@
 """HTTP intake: ``POST /campaigns/NAME/contacts``."""
 
+import asyncio
 import errno
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,6 +26,8 @@ LAYOUTS: Mapping[str, PostLayout] = {
     "application/jsonlines": PostLayout.LINES,
 }
 """The content types that are accepted."""
+BODY_SECONDS = 30.0
+"""How long a body may take to arrive."""
 MOST_KEY = 255
 """Characters that an Idempotency-Key may have."""
 
@@ -156,8 +159,8 @@ class _HttpProblem(Exception):  # noqa: N818 - it carries a response, and never 
 
 def is_bearer(header: str, token: str) -> bool:
     """Return True if an Authorization header has the token; in the same time for any other one."""
-    scheme, _, given = header.partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+    scheme, _, sent = header.partition(" ")
+    same = hmac.compare_digest(sent.strip().encode("utf-8", "surrogateescape"), token.encode())
     return same and scheme.lower() == "bearer"
 
 
@@ -186,9 +189,13 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
     """Return the body, decompressed."""
     too_large = (request.content_length or 0) > most_bytes
     try:
-        body = b"" if too_large else await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            body = b"" if too_large else await request.read()
     except web.HTTPRequestEntityTooLarge:
         too_large, body = True, b""
+    except TimeoutError:
+        detail = f"the body did not arrive within {BODY_SECONDS:g} s"
+        raise _HttpProblem(_problem(HTTPStatus.REQUEST_TIMEOUT, "slow_body", detail)) from None
     if too_large or len(body) > most_bytes:
         detail = f"the body has more than {most_bytes:,} bytes (source.http.most_bytes); split it"
         raise _HttpProblem(_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_bytes", detail))

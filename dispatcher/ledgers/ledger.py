@@ -18,12 +18,12 @@ from dispatcher.ledgers import campaigns, opening, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
+from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ledgers.orders import answer_question, carry_out
-from dispatcher.ledgers.read import lineage_pages
 from dispatcher.ledgers.read.earlier_waits import earlier_waits
 from dispatcher.ledgers.registration import STRICT, OpenOptions
 from dispatcher.ledgers.state_recorder import StateRecorder
-from dispatcher.ledgers.write import admission, claims, in_doubt, sinks
+from dispatcher.ledgers.write import admission, claims, in_doubt
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
@@ -43,8 +43,6 @@ from dispatcher.ports import (
 )
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Question
-from dispatcher.ports.sink import Part, SinkPlace
-from dispatcher.ports.stored_rows import LineageRow
 
 A = TypeVar("A")
 
@@ -317,27 +315,9 @@ class SqliteLedger:
         backlog = totals.backlog_of(connection, self._campaign, now, sums, self._due_count)
         return Overview(backlog, sums, self._file.measure(self._writer.commit_times))
 
-    async def sink_place(self, sink: str, part: Part) -> SinkPlace:
-        """Return how far a part of the lineage has gone out to a sink."""
-        return await self._writer.job(partial(sinks.sink_place, sink=sink, part=part))
-
-    async def begin_range(self, sink: str, part: Part, last: str) -> None:
-        """Record that the range up to ``last`` is going out to a sink."""
-        await self._writer.job(partial(sinks.begin_range, sink=sink, part=part, last=last))
-
-    async def end_range(self, sink: str, part: Part, last: str) -> None:
-        """Record that the range up to ``last`` has gone out to a sink."""
-        await self._writer.job(partial(sinks.end_range, sink=sink, part=part, last=last))
-
-    async def lineage_after(
-        self, part: Part, cursor: str, limit: int
-    ) -> Sequence[tuple[str, LineageRow]]:
-        """Return up to ``limit`` lineage rows after a cursor; it does not delay other calls."""
-        return await asyncio.to_thread(lineage_pages.lineage_after, self._path, part, cursor, limit)
-
-    async def lineage_lag(self, cursor: str) -> int:
-        """Return how many new lineage rows there are after a cursor, at most."""
-        return await asyncio.to_thread(lineage_pages.lineage_lag, self._path, cursor)
+    def lineage_log(self) -> SqliteLineageLog:
+        """Return the lineage of all campaigns, for sinks. It ends when this ledger is closed."""
+        return SqliteLineageLog(self._writer, self._path)
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

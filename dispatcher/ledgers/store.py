@@ -1,31 +1,22 @@
 """The store of a run in a SQLite file, which the run has for itself."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.registration import STRICT, OpenOptions
-from dispatcher.ports import Recovered
+from dispatcher.ports import ENDLESS, Recovered
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Page, Question, Rows
 
 A = TypeVar("A")
 R = TypeVar("R")
-
-
-class LockTenure:
-    """The tenure of a run that has locked the file: no other process can take it."""
-
-    def left(self) -> float:
-        """Return infinity."""
-        return math.inf
 
 
 class SqliteStore:
@@ -35,9 +26,10 @@ class SqliteStore:
     """
 
     away_since: float | None = None
+    tenure = ENDLESS
+    """The lock of the file: no other process can take it."""
 
     def __init__(self, path: Path, campaign: str, first: SqliteLedger) -> None:
-        self.tenure = LockTenure()
         self.adopted, self.created = first.adopted, first.created
         self._first, self._ledgers = first, {campaign: first}
         self._reader = SqliteOperatorStore(path)
@@ -70,6 +62,10 @@ class SqliteStore:
             self._ledgers[name] = await self._first.for_campaign(name)
         return self._ledgers[name]
 
+    def lineage_log(self) -> SqliteLineageLog:
+        """Return the lineage of all campaigns, for sinks."""
+        return self._first.lineage_log()
+
     async def take_up(self) -> Mapping[str, Recovered]:
         """Take up what ended runs left in the campaigns that are open here; see `Store`."""
         return {name: await ledger.recover() for name, ledger in self._ledgers.items()}
@@ -84,11 +80,11 @@ class SqliteStore:
 
     async def page(self, rows: Rows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor. It does not delay other calls; see `Store`."""
+        return await asyncio.shield(asyncio.ensure_future(self._read_page(rows, cursor)))
+
+    async def _read_page(self, rows: Rows[R], cursor: str) -> Page[R]:
         async with self._reading:
-            read = asyncio.ensure_future(
-                asyncio.to_thread(partial(self._reader.page, rows, cursor))
-            )
-            return await asyncio.shield(read)
+            return await asyncio.to_thread(self._reader.page, rows, cursor)
 
     def record_socket(self, path: str) -> None:
         """Record where the run takes commands, in the lock file."""

@@ -3,14 +3,17 @@
 A run has a `Store`. A command of an operator has an `OperatorStore`, beside a run or without one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol, Self, TypeVar
 
+from dispatcher.ports.care import Care, IntegrityFinding, ReportProgress, ignore_progress
 from dispatcher.ports.ledger import Ledger
 from dispatcher.ports.ledger_values import LedgerError
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Page, Question, Rows
+from dispatcher.ports.sink import LineageLog
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -47,6 +50,17 @@ class Tenure(Protocol):
         ...
 
 
+class EndlessTenure:
+    """The tenure of a run that no other run can replace while it lives, as a lock gives it."""
+
+    def left(self) -> float:
+        """Return infinity."""
+        return inf
+
+
+ENDLESS: Tenure = EndlessTenure()
+
+
 class Store(Protocol):
     """What a run has open: the ledgers of its campaigns, and what is beside them.
 
@@ -76,6 +90,10 @@ class Store(Protocol):
 
     async def campaign(self, name: str) -> Ledger:
         """Return the ledger of a campaign. Add the campaign if the store does not have it."""
+        ...
+
+    def lineage_log(self) -> LineageLog:
+        """Return the lineage of all campaigns, for sinks, until the store is closed."""
         ...
 
     async def take_up(self) -> Mapping[str, Recovered]:
@@ -155,6 +173,22 @@ class OperatorStore(Protocol):
 
     def page(self, rows: Rows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor; see `Store.page`."""
+        ...
+
+    def tend(self, care: Care[A], report: ReportProgress = ignore_progress) -> A:
+        """Do long work on the store, and report how much of it is done.
+
+        Raises:
+            LedgerLockedError: a run has the store for itself, and must end first.
+
+        """
+        ...
+
+    def verify(self, *, quick: bool = False) -> Iterator[IntegrityFinding]:
+        """Check the store, also beside a run, and yield each finding, also of what is sound.
+
+        ``quick`` leaves out what takes long.
+        """
         ...
 
     def socket(self) -> str:

@@ -18,6 +18,7 @@ from dispatcher.settings.model import (
     ClientSettings,
     Settings,
 )
+from dispatcher.settings.sinks import SINK_KINDS
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
@@ -30,9 +31,11 @@ CAMPAIGNS = "campaigns"
 """The key that is a list of campaigns."""
 CLIENTS = "clients"
 """The key that is a list of OAuth clients."""
-LIST_KEYS = (CAMPAIGNS, CLIENTS)
+SINKS = "sinks"
+"""The key that is a list of sinks."""
+LIST_KEYS = (CAMPAIGNS, CLIENTS, SINKS)
 """The keys that are lists of tables."""
-_ITEM = re.compile(rf"({CAMPAIGNS}|{CLIENTS})\[([1-9][0-9]*)\]")
+_ITEM = re.compile(rf"({'|'.join(LIST_KEYS)})\[([1-9][0-9]*)\]")
 
 
 @cache
@@ -81,6 +84,8 @@ def holds_keys(path: KeyPath) -> bool:
     """Return True if the table at this path has keys of the settings, each with its own origin."""
     if item_list(path) == CLIENTS:
         return path[1:] in ((), ("credentials",))
+    if item_list(path) == SINKS:
+        return path[1:] == ()
     if item_list(path) is not None:
         path = path[1:]
         return path == () or (path[0] in CAMPAIGN_SECTIONS and _is_section(path)) or is_table(path)
@@ -148,6 +153,8 @@ def _names_in(list_key: str) -> list[str]:
     """Return the names of all keys of an item of a list, those in its sections too."""
     if list_key == CLIENTS:
         return [*ClientSettings.model_fields, *CredentialsSettings.model_fields]
+    if list_key == SINKS:
+        return [name for kind in SINK_KINDS for name in kind.model_fields]
     inner = [path[1] for path in known() if path[0] in CAMPAIGN_SECTIONS]
     return [*CampaignSettings.model_fields, *inner]
 

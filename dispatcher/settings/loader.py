@@ -13,6 +13,7 @@ from dispatcher.settings import (
     credentials,
     cross_checks,
     error_messages,
+    sink_checks,
     value_sources,
 )
 from dispatcher.settings.credentials import CredentialsSettings
@@ -27,15 +28,18 @@ from dispatcher.settings.errors import (
 from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.key_paths import (
     CLIENTS,
+    SINKS,
     KeyPath,
     did_you_mean,
     did_you_mean_section,
     hint_for_unknown,
+    item_list,
 )
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
 from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
+from dispatcher.settings.source_kinds import WITH_PATH
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
@@ -90,6 +94,7 @@ def load(
     views = campaigns.views(settings, layers, selected)
     findings = cross_checks.apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
+    problems += [_problem(layers, *finding) for finding in sink_checks.find(settings)]
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
@@ -117,9 +122,14 @@ def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
     usable = deepcopy(layers)
     for problem in invalid:
         path = tuple(problem.key.split("."))
+        if path[-3:-2] == ("source",):  # without a required key the section cannot be there
+            path = path[:-1]
+            usable.values[*path[:-1], "kind"] = WITH_PATH[0]
         for key in [key for key in usable.values if key[: len(path)] == path]:
             del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)
+    if any(item_list(tuple(problem.key.split("."))) == SINKS for problem in invalid):
+        usable.drop_list(SINKS)
     for number, name in enumerate(usable.items(CLIENTS), 1):
         usable.values.setdefault((name, "name"), f"client_{number}")
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid

@@ -31,6 +31,7 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
+from dispatcher.settings.sinks import AnySink
 from dispatcher.settings.source_kinds import (
     HttpSourceSettings,
     KafkaSettings,
@@ -241,6 +242,7 @@ class Settings(SettingsSection):
     telemetry: TelemetrySettings = TelemetrySettings()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     clients: Annotated[tuple[ClientSettings, ...], Field(strict=False)] = ()
+    sinks: Annotated[tuple[AnySink, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
@@ -308,7 +310,13 @@ class Settings(SettingsSection):
     def _items(self) -> Iterator[tuple[str, object]]:
         """Yield every key and its value, except secrets."""
         is_list = any(key.startswith("campaigns[") for key in self._origins)
-        skipped = {"campaigns", "clients", *SECRETS, *(("campaign", "source") if is_list else ())}
+        skipped = {
+            "campaigns",
+            "clients",
+            "sinks",
+            *SECRETS,
+            *(("campaign", "source") if is_list else ()),
+        }
         for name, value in self:
             if name not in skipped:
                 yield from _leaves(name, value)
@@ -318,6 +326,8 @@ class Settings(SettingsSection):
             quota = client.requests_per_minute or self.platform.requests_per_minute
             shown = client.model_copy(update={"requests_per_minute": quota})
             yield from _leaves(f"clients[{number}]", shown)
+        for number, sink in enumerate(self.sinks, 1):
+            yield from _leaves(f"sinks[{number}]", sink)
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:

@@ -20,7 +20,9 @@ def posted(tmp_path):
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(SCENARIO)
     with sandbox(scenario, tmp_path / "effects.jsonl") as running:
-        yield PostedRun(tmp_path, running)
+        made = PostedRun(tmp_path, running)
+        yield made
+        made.kill()
 
 
 def test_the_example_for_http(posted):
@@ -53,9 +55,7 @@ def test_a_post_is_answered_alike_after_a_kill(posted):
     """By its Idempotency-Key, as the ledger kept it; the same key with another body is 422."""
     process, client, rows = posted.start(), posted.client(), rows_of(3)
     first = client.deliver(rows, "key-1")
-    process.kill()
-    process.wait(10)
-    process.close()
+    posted.kill()
     process = posted.start()
     assert first == {"admitted": 3, "duplicates": 0, "rejected": []}
     assert client.deliver(rows, "key-1") == first

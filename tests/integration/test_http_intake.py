@@ -1,5 +1,6 @@
 """The HTTP intake over real HTTP: who may post, what is accepted, and how refusals look."""
 
+import asyncio
 import gzip
 import json
 import socket
@@ -8,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
+from dispatcher.http_server import posts
 from dispatcher.http_server.posts import PostAddressError, PostTarget, serve_posts
 from dispatcher.ports import (
     Post,
@@ -127,6 +129,21 @@ async def test_a_body_that_is_too_long():
         response = await client.post(PATH, data=gzip.compress(b"[]"), headers=packed)
         assert response.status == 202
     assert [post.body for post in campaign.posts] == [b"[]"]
+
+
+async def test_a_body_that_does_not_arrive(monkeypatch):
+    """408 after a while, so that a client which went silent holds nothing."""
+    monkeypatch.setattr(posts, "BODY_SECONDS", 0.05)
+    never = asyncio.Event()
+
+    async def silent():
+        yield b"["
+        await never.wait()
+
+    async with serving(web=Campaign()) as client:
+        response = await client.post(PATH, data=silent(), headers=JSON)
+        assert (response.status, await problem(response)) == (408, "slow_body")
+        never.set()
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,12 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import REPLAYABLE, Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
-from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
+from dispatcher.ledgers.maintenance.prune import prune
 from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import index_staging, lookup_ahead
 from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement, Stream
+from dispatcher.ports.care import PruneOrder
 from tests.support.ledger_commands import replay
 from tests.support.ledger_reader import LedgerReader
 

@@ -51,6 +51,9 @@ POINTS = {
     "folder.read": "a file was read to its end, and the folder does not know it",
     "rotation.before": "in mid file, right before it is renamed",
     "rotation.after": "in mid file, right after it was renamed under the reader",
+    "topic.assigned": "the places of a topic's partitions are taken up, and nothing is fetched",
+    "topic.fetched": "messages of a topic were fetched, and none of them is a row",
+    "page.read": "a page of rows was read from a database, and none of them is in a batch",
 }
 """Every point by its name, and what is true when it is reached."""
 
@@ -66,6 +69,8 @@ INTAKE = frozenset({"admit.before", "admit.after", "source.batch"})
 DRAIN = frozenset(name for name in POINTS if name.startswith("drain."))
 FOLDER = frozenset(name for name in POINTS if name.startswith("folder."))
 ROTATION = frozenset(name for name in POINTS if name.startswith("rotation."))
+KAFKA = frozenset(name for name in POINTS if name.startswith("topic."))
+SQL = frozenset({"page.read"})
 CHECKPOINT = frozenset(name for name in POINTS if name.startswith("checkpoint."))
 
 

@@ -22,6 +22,7 @@ CURRENT = 3
 LATER = {
     "api.requests": "each endpoint with each HTTP status that occurs",
     "token.requests": "each HTTP status that occurs",
+    "intake.posts": "each HTTP status that occurs",
     "run.exits": "each exit code that occurs",
     "contacts.current": "each reason of a wait, and each reason of a final status that occurs",
     "api.latency": f"{PER_DISTRIBUTION} for each further endpoint",

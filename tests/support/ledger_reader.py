@@ -1,13 +1,20 @@
-"""All rows of one campaign of a ledger's file, for tests that look at many of them."""
+"""What tests read from a ledger's file: all rows of one campaign, and the status of campaigns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from dispatcher.app.store import pages
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
-from dispatcher.ports.questions import ContactRows, LineageRows, RejectedRows, Rows
+from dispatcher.ports.questions import (
+    CampaignStatus,
+    ContactRows,
+    LineageRows,
+    RejectedRows,
+    Rows,
+    StatusOf,
+)
 from dispatcher.ports.stored_rows import ContactRow, LineageRow, StoredRejectedRow
 
 R = TypeVar("R")
@@ -35,3 +42,10 @@ class LedgerReader(SqliteOperatorStore):
     def _all(self, rows: Rows[R], after: int) -> Iterator[R]:
         for page in pages(self, rows, str(after)):
             yield from page.rows
+
+
+def read_status(
+    path: str | Path, campaign: str | None = None, *, now: float
+) -> Sequence[CampaignStatus]:
+    """Return the status of one campaign, or of all; ``now`` is in seconds since the epoch."""
+    return SqliteOperatorStore(Path(path)).look(StatusOf(campaign, now))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.crash_platform import reconcile_settings
+from tests.support import forked_process
+from tests.support.crash_platform import TIMEOUT_SECONDS, reconcile_settings
 from tests.support.forked_process import ROOT, Forked, clean_environment
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.scenario_runner import CREDENTIALS, QUICK
@@ -37,6 +38,7 @@ class PostedRun:
     sandbox: SandboxProcess
     settings: Mapping[str, Any] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    running: Forked | None = None
 
     @property
     def ledger(self) -> Path:
@@ -48,6 +50,7 @@ class PostedRun:
         values = {
             **QUICK,
             **reconcile_settings(),
+            "platform.timeout_seconds": TIMEOUT_SECONDS,
             "telemetry.log_file": str(self.folder / "dispatcher.log"),
             "source.http.port": self.port,
             **self.settings,
@@ -60,7 +63,20 @@ class PostedRun:
 
     def start(self) -> Forked:
         """Start a run."""
-        return Forked(self.command("run"), self.environment)
+        self.running = Forked(self.command("run"), self.environment)
+        return self.running
+
+    def kill(self) -> None:
+        """End the last run, if it has not ended."""
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait(10)
+            self.running.close()
+
+    def finish(self) -> None:
+        """Send what is left in the ledger, and look for what is in doubt at once."""
+        done = forked_process.run(self.command("run", "--once"), self.environment, 90.0)
+        assert done.returncode == 0, done.stderr
 
     @property
     def environment(self) -> dict[str, str]:

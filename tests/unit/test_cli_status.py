@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.app.control import client
+from dispatcher.app.control import status_json as status
 from dispatcher.cli import cli
 from dispatcher.cli.commands import status as status_command
 from dispatcher.cli.config import LedgerOptions
@@ -17,7 +18,6 @@ from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read import status
 from dispatcher.ports import Backlog, Batch, Intent, Totals
 from dispatcher.ports.questions import CampaignStatus
 

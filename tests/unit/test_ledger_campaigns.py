@@ -6,8 +6,8 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import Batch, LedgerError, Settlement, Stream
+from tests.support.ledger_reader import read_status
 
 NOW = 1000.0
 

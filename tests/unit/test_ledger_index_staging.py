@@ -14,11 +14,12 @@ from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import person_hash
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
+from dispatcher.ledgers.maintenance.prune import prune
 from dispatcher.ledgers.write import admission, index_staging, lookup_ahead
 from dispatcher.ledgers.write.admission import LookupResult
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
+from dispatcher.ports.care import PruneOrder
 
 NOW = 1000.0
 NOBODY = frozenset[str]()

@@ -12,10 +12,10 @@ from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read import pages
 from dispatcher.ledgers.read import reader as reader_module
-from dispatcher.ledgers.read.status import read_status
 from dispatcher.ports import Batch, CommandError, Intent, LedgerError, Settlement, Stream
-from tests.support.ledger_reader import LedgerReader
+from tests.support.ledger_reader import LedgerReader, read_status
 
 NOW = 1000.0
 
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_refused(path, content, words):
 
 async def test_lineage_in_the_order_of_the_commits(path, monkeypatch):
     """Each message once with all it continues, in pages, and from a cursor on."""
-    monkeypatch.setattr(reader_module, "_PAGE", 2)
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
     async with await SqliteLedger.open(path, "c") as ledger:
         claims = (await ledger.admit(Batch(contacts(5)), NOW, 5)).claims
         for claim in reversed(claims):

@@ -14,8 +14,7 @@ from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.registration import OpenOptions
-from dispatcher.ledgers.write.claims import Recovered
-from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from dispatcher.ports import Batch, Intent, LedgerError, Recovered, Settlement
 from tests.support.ledger_commands import replay
 from tests.support.ledger_reader import LedgerReader
 

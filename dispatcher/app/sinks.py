@@ -1,0 +1,72 @@
+"""Opens the sinks of a run: each gets the lineage as it is written."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+
+import structlog
+from pydantic import SecretStr
+
+from dispatcher.app.secret_files import read_password
+from dispatcher.ports.sink import LineageLog, SinkTarget
+from dispatcher.settings import Settings
+from dispatcher.settings.sinks import ObjectSinkSettings, SqlSinkSettings
+from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
+from dispatcher.sinks.pump import LineagePump, PumpOptions
+from dispatcher.sinks.sql_target import SqlTable, SqlTarget
+
+END_SECONDS = 10.0
+"""How long the end of a run waits for its sinks; the rest goes out in the next run."""
+
+
+def make_target(
+    sink: SqlSinkSettings | ObjectSinkSettings, environment: Mapping[str, SecretStr]
+) -> SinkTarget:
+    """Return the target of a sink; it is not opened yet.
+
+    Raises:
+        SinkError: a package is not installed, or the address is none.
+        CredentialsError: the file of the password cannot be read.
+        SourceError: the variable of the password is not set.
+
+    """
+    if isinstance(sink, SqlSinkSettings):
+        password = read_password(f"sink {sink.name}", sink, environment)
+        names = sink.table, sink.cursor_table, sink.table_schema
+        table = SqlTable(sink.url, *names, create=sink.create_tables)
+        return SqlTarget(sink.name, table, password)
+    values = {"endpoint": sink.endpoint.rstrip("/"), "region": sink.region}
+    config = {key: value for key, value in values.items() if value}
+    place = ObjectPlace(sink.url, sink.format, config, sink.allow_http)
+    return ObjectTarget(sink.name, place)
+
+
+def start_sinks(
+    settings: Settings, log: LineageLog, stack: AsyncExitStack
+) -> Mapping[str, LineagePump]:
+    """Start the sinks of the settings, which end with ``stack``; return them by name.
+
+    Raises:
+        SinkError: as `make_target`.
+
+    """
+    pumps = {sink.name: _make_pump(sink, settings, log) for sink in settings.sinks}
+    for pump in pumps.values():
+        pump.start()
+        stack.push_async_callback(partial(_end, pump))
+    return pumps
+
+
+def _make_pump(
+    sink: SqlSinkSettings | ObjectSinkSettings, settings: Settings, log: LineageLog
+) -> LineagePump:
+    options = PumpOptions(sink.campaigns, sink.flush_seconds, sink.rows_per_range)
+    return LineagePump(sink.name, log, make_target(sink, settings.environment), options)
+
+
+async def _end(pump: LineagePump) -> None:
+    if not await pump.end(END_SECONDS):
+        detail = pump.state.error or f"it did not take everything within {END_SECONDS:.0f} s"
+        structlog.get_logger(sink=pump.name).warning(
+            "sink.unfinished", rows=pump.state.lag, detail=detail
+        )

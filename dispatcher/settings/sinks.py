@@ -1,0 +1,45 @@
+"""``[[sinks]]``: where the lineage goes as it is written."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
+from dispatcher.settings.source_kinds import DatabaseUrl
+
+
+class SinkSettings(SettingsSection):
+    """What every kind of sink has; ``campaigns`` limits what goes out, empty: all."""
+
+    name: Alias
+    campaigns: Texts = ()
+    flush_seconds: float = Field(default=5.0, ge=0.1, le=86_400)
+    rows_per_range: int = Field(default=5000, ge=1, le=100_000)
+
+
+class SqlSinkSettings(SinkSettings):
+    """Rows into a table of a SQL database."""
+
+    kind: Literal["sql"]
+    url: DatabaseUrl
+    password_file: str = ""
+    password_variable: str = ""
+    table: Text = "dispatcher_lineage"
+    cursor_table: Text = "dispatcher_sink"
+    table_schema: str = ""
+    create_tables: bool = True
+
+
+class ObjectSinkSettings(SinkSettings):
+    """Objects below a prefix, one for each range."""
+
+    kind: Literal["objects"]
+    url: Text
+    format: Literal["parquet", "jsonl"] = "parquet"
+    endpoint: str = ""
+    region: str = ""
+    allow_http: bool = False
+
+
+AnySink = Annotated[SqlSinkSettings | ObjectSinkSettings, Field(discriminator="kind")]
+SINK_KINDS: tuple[type[SinkSettings], ...] = (SqlSinkSettings, ObjectSinkSettings)
