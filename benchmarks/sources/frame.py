@@ -54,10 +54,11 @@ class Figures:
 def run(parts: Sequence[str], rows: int) -> dict[str, Any]:
     """Measure each source, print the table, and return the result."""
     found: dict[str, Figures] = {}
+    print(table([_head(rows)]), flush=True)
     for name in parts or PARTS:
         with tempfile.TemporaryDirectory() as folder, KINDS[name](Path(folder)) as served:
             found[name] = _measure(served, Path(folder), rows)
-    print(table([_head(rows), *(_line(name, one) for name, one in found.items())]))
+            print(table([_line(name, found[name])]).partition("\n")[0], flush=True)
     for name, one in found.items():
         for mistake in one.mistakes:
             print(f"{name}: {mistake}")

@@ -1,5 +1,6 @@
 """What a kind of source brings to the benchmark, and the rows that all of them have."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,11 +12,11 @@ BAD_EVERY = 100
 
 
 def contact_rows(count: int) -> Iterator[tuple[int, str, str, str, str, str]]:
-    """Yield rows with values for all columns."""
+    """Yield rows with values for all columns; the ids are such that they do not compress well."""
     for number in range(count):
-        conversation = "" if number % BAD_EVERY == 3 else f"conversation-{number:012}"
-        phone = f"+49170{number:07}"
-        yield number, conversation, f"customer-{number:012}", phone, "Ada", "Rome"
+        ids = hashlib.sha512(str(number).encode()).hexdigest()
+        conversation = "" if number % BAD_EVERY == 3 else ids[:32]
+        yield number, conversation, ids[32:64], f"+49170{number:07}", "Ada", "Rome"
 
 
 def bad_rows(count: int) -> int:
