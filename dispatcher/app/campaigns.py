@@ -122,6 +122,7 @@ def _campaign_run(
             accepted,
             make_likeness(settings),
             settings.source.kind == "http",
+            opened.store.tenure,
         ),
         pool,
         clock,

@@ -173,7 +173,7 @@ class _Run:
                 campaigns, pool, self._clock, order.limit, order.accepted
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
-            await self._serve_health(stack, pool, pipeline)
+            await self._serve_health(stack, pool, pipeline, campaigns[0].store)
             self._sinks = start_sinks(settings, campaigns[0].store.lineage_log(), stack)
             await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
@@ -200,7 +200,7 @@ class _Run:
         )
 
     async def _serve_health(
-        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
+        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline, store: Store
     ) -> None:
         settings = self._settings.telemetry
         if settings.health_port:
@@ -209,7 +209,9 @@ class _Run:
                 settings.health_host,
                 settings.health_port,
                 status=lambda: self._telemetry.status(pipeline.in_flight),
-                ready=lambda: pool.halted_since is None and not pipeline.halted,
+                ready=lambda: (
+                    pool.halted_since is None and not pipeline.halted and store.away_since is None
+                ),
             )
 
     async def _serve_commands(self, stack: AsyncExitStack, store: Store) -> None:

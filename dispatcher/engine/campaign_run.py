@@ -37,6 +37,7 @@ from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import (
+    ENDLESS,
     Claim,
     Clock,
     Deliver,
@@ -45,6 +46,7 @@ from dispatcher.ports import (
     LedgerError,
     Source,
     StatesPerCall,
+    Tenure,
 )
 
 MAX_PREFETCH = 1024
@@ -62,7 +64,8 @@ class Campaign:
     ``accepted`` are keys of kinds of refusals for which it does not halt. With ``likeness`` the
     first call of a contact is learnt from rows alike; without, it is the state check. It requires a
     platform that `dispatcher.domain.unchecked_send` describes. With ``admits_at_once`` the batches
-    of the source do not wait until the workers need contacts.
+    of the source do not wait until the workers need contacts. No send begins after the
+    ``tenure``.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Campaign:
     accepted: Collection[str] = ()
     likeness: RowLikeness | None = None
     admits_at_once: bool = False
+    tenure: Tenure = ENDLESS
 
 
 class CampaignRun:
@@ -272,7 +276,9 @@ def make_campaign_run(
     proof, is_shared = AddressProof(), states_per_call != 1
     compares = is_shared or campaign.likeness is not None
     recipients = Recipients(policy, rules, proof, events, compares=compares)
-    requester = Requester(pool, transitions, rules, events, clock, platform_time, recipients)
+    requester = Requester(
+        pool, transitions, rules, events, clock, platform_time, recipients, campaign.tenure
+    )
     refusals = RefusalHandler(pool, transitions, events, clock)
     size = batch_size(states_per_call, request_rate)
     batcher = None

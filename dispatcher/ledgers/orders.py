@@ -102,10 +102,14 @@ def _selected_ids(connection: sqlite3.Connection, selection: Selection) -> list[
 
 
 _ANSWERS: Mapping[type[Question[Any]], Callable[[sqlite3.Connection, Any], Any]] = {
-    CampaignNames: lambda connection, asked: list(find_campaigns(connection, asked.campaign)),
-    StatusOf: lambda connection, asked: campaign_statuses(connection, asked.campaign, asked.now),
-    ParkedContacts: lambda connection, asked: select_parked(connection, asked.selection),
+    CampaignNames: lambda connection, question: list(find_campaigns(connection, question.campaign)),
+    StatusOf: lambda connection, question: campaign_statuses(
+        connection, question.campaign, question.now
+    ),
+    ParkedContacts: lambda connection, question: select_parked(connection, question.selection),
     HistoryOf: describe_contact,
-    DoubtsElsewhere: lambda connection, asked: campaigns_in_doubt(connection, asked.campaigns),
+    DoubtsElsewhere: lambda connection, question: campaigns_in_doubt(
+        connection, question.campaigns
+    ),
 }
 """What answers each kind of question."""

@@ -1,7 +1,6 @@
 """The store of a run in a SQLite file, which the run has for itself."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -12,20 +11,12 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.registration import STRICT, OpenOptions
-from dispatcher.ports import Recovered
+from dispatcher.ports import ENDLESS, Recovered
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Page, Question, Rows
 
 A = TypeVar("A")
 R = TypeVar("R")
-
-
-class LockTenure:
-    """The tenure of a run that has locked the file: no other process can take it."""
-
-    def left(self) -> float:
-        """Return infinity."""
-        return math.inf
 
 
 class SqliteStore:
@@ -35,9 +26,10 @@ class SqliteStore:
     """
 
     away_since: float | None = None
+    tenure = ENDLESS
+    """The lock of the file: no other process can take it."""
 
     def __init__(self, path: Path, campaign: str, first: SqliteLedger) -> None:
-        self.tenure = LockTenure()
         self.adopted, self.created = first.adopted, first.created
         self._first, self._ledgers = first, {campaign: first}
         self._reader = SqliteOperatorStore(path)

@@ -52,6 +52,7 @@ from dispatcher.ports.source import Source as Source
 from dispatcher.ports.source import SourceError as SourceError
 from dispatcher.ports.source import Stream as Stream
 from dispatcher.ports.source import StreamMovedError as StreamMovedError
+from dispatcher.ports.store import ENDLESS as ENDLESS
 from dispatcher.ports.store import SOCKET_OFF as SOCKET_OFF
 from dispatcher.ports.store import LedgerLockedError as LedgerLockedError
 from dispatcher.ports.store import OperatorStore as OperatorStore

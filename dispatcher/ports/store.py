@@ -5,6 +5,7 @@ A run has a `Store`. A command of an operator has an `OperatorStore`, beside a r
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol, Self, TypeVar
 
 from dispatcher.ports.care import Care, IntegrityFinding, ReportProgress, ignore_progress
@@ -47,6 +48,17 @@ class Tenure(Protocol):
     def left(self) -> float:
         """Return the seconds for which the run may begin a send; ``inf``: no other can take it."""
         ...
+
+
+class EndlessTenure:
+    """The tenure of a run that no other run can replace while it lives, as a lock gives it."""
+
+    def left(self) -> float:
+        """Return infinity."""
+        return inf
+
+
+ENDLESS: Tenure = EndlessTenure()
 
 
 class Store(Protocol):

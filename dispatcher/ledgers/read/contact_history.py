@@ -27,8 +27,8 @@ _FIELDS = {
 """Field names by entry type. A type that is not listed here is a request."""
 
 
-def describe_contact(connection: sqlite3.Connection, asked: HistoryOf) -> list[dict[str, Any]]:
-    """Return the contacts whose key, conversation id or external contact id is ``asked.name``.
+def describe_contact(connection: sqlite3.Connection, question: HistoryOf) -> list[dict[str, Any]]:
+    """Return the contacts whose key, conversation id or external contact id is ``question.name``.
 
     The ids are compared only if no key is equal. A UUID may be in any case. Times are in seconds
     since the epoch.
@@ -37,26 +37,26 @@ def describe_contact(connection: sqlite3.Connection, asked: HistoryOf) -> list[d
         CommandError: there is no such contact, or the campaign is not in the ledger.
 
     """
-    campaigns = json_list(find_campaigns(connection, asked.campaign).values())
-    ids = _ids(connection, "contact_by_key", campaigns, asked.name)
-    ids = ids or _ids(connection, "contact_by_id", campaigns, asked.name)
+    campaigns = json_list(find_campaigns(connection, question.campaign).values())
+    ids = _ids(connection, "contact_by_key", campaigns, question.name)
+    ids = ids or _ids(connection, "contact_by_id", campaigns, question.name)
     rows = connection.execute(SQL["contact_facts"], (json_list(ids),))
     names = [column[0] for column in rows.description]
     contacts = [dict(zip(names, row, strict=True)) for row in rows]
-    wanted = [each for each in contacts if not asked.parked_only or each["status"] == "parked"]
+    wanted = [fact for fact in contacts if not question.parked_only or fact["status"] == "parked"]
     if not wanted:
-        raise CommandError(_missing(asked))
+        raise CommandError(_missing(question))
     for contact in wanted:
         contact["story"] = [_entry(*entry) for entry in orjson.loads(f"[{contact['story']}]")]
     return wanted
 
 
-def _missing(asked: HistoryOf) -> str:
-    where = "the ledger" if asked.campaign is None else f"campaign {asked.campaign!r}"
-    kind = "parked contact" if asked.parked_only else "contact"
+def _missing(question: HistoryOf) -> str:
+    where = "the ledger" if question.campaign is None else f"campaign {question.campaign!r}"
+    kind = "parked contact" if question.parked_only else "contact"
     return (
         f"no {kind} in {where} has the key, the conversation id or the external contact id "
-        f"{asked.name!r}"
+        f"{question.name!r}"
     )
 
 
