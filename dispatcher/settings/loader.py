@@ -39,6 +39,7 @@ from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
 from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
+from dispatcher.settings.source_kinds import WITH_PATH
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
@@ -121,6 +122,9 @@ def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
     usable = deepcopy(layers)
     for problem in invalid:
         path = tuple(problem.key.split("."))
+        if path[-3:-2] == ("source",):  # without a required key the section cannot be there
+            path = path[:-1]
+            usable.values[*path[:-1], "kind"] = WITH_PATH[0]
         for key in [key for key in usable.values if key[: len(path)] == path]:
             del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)

@@ -107,6 +107,18 @@ async def test_the_key_of_a_message_is_the_contact_key(broker):
     assert [reason for _, _, reason in bad_rows(batches)] == ["bad_id", "columns"]
 
 
+async def test_a_column_that_the_settings_name_must_be_somewhere(topic):
+    """A misspelt one is named before anybody is admitted; one message that has it is enough."""
+    rules = RowRules(text="Hello {name|there}", needed=("name",))
+    with pytest.raises(SourceError, match="no message has 'name'"):
+        await drained(make_source(topic, rules=rules))
+    topic.put(message(5, ', "name": null'))
+    batches = await drained(make_source(topic, rules=rules))
+    assert ids(batches) == ["c0", "c1", "c2", "c5"]
+    topic.put(message(6))
+    assert ids(await drained(make_source(topic, rules=rules), places(batches))) == ["c6"]
+
+
 async def test_each_partition_has_its_own_place(broker):
     """What is known of one says nothing about the others."""
     topic = broker.topic(3)
@@ -281,12 +293,15 @@ async def tls_before(servers, front, context):
         writer.close()
 
     async def join(reader, writer):
+        joins.add(asyncio.current_task())
         inner_reader, inner_writer = await asyncio.open_connection(*servers.split(":"))
         await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
 
+    joins = set()
     host, port = front.split(":")
     server = await asyncio.start_server(join, host, int(port), ssl=context)
     try:
         yield
     finally:
         server.close()
+        await asyncio.gather(*joins)

@@ -258,6 +258,14 @@ async def test_the_account_of_azure_is_in_the_address():
     assert authorization.startswith("SharedKey shop:")
 
 
+@pytest.mark.parametrize("path", ["", "in/", "in/*.csv", "a.csv?sig=signature-7Q"])
+def test_an_http_server_has_no_list(path):
+    """A query may be a signature, so it is not shown."""
+    with pytest.raises(SourceError, match="has no list of its objects") as caught:
+        http_source(f"https://shop.example/{path}")
+    assert "7Q" not in str(caught.value)
+
+
 @contextmanager
 def forwarding(port, target):
     """Forward every connection to ``port`` to the host and port of a URL."""

@@ -13,6 +13,7 @@ from dispatcher.sources.kafka.connection import (
     find_topic,
     open_consumer,
 )
+from dispatcher.sources.kafka.held_batches import hold_back
 from dispatcher.sources.kafka.message_rows import Message, MessageRows
 from dispatcher.sources.kafka.partitions import Partition, fingerprint_of
 from dispatcher.sources.kafka.topic_reader import TopicReader
@@ -48,7 +49,14 @@ class KafkaSource:
         self._partitions: dict[int, Partition] = {}
         self._behind: frozenset[int] = frozenset()
         self.watched = not until_end
-        self.waits_for = ""
+        self._away = ""
+        self._holds = False
+
+    @property
+    def waits_for(self) -> str:
+        """Why no messages are read now, or why those that were read wait; empty if none do."""
+        missing = ", ".join(map(repr, self._rows.missing_columns)) if self._holds else ""
+        return self._away or (f"no message has {missing} yet" if missing else "")
 
     @property
     def lag(self) -> int | None:
@@ -62,17 +70,32 @@ class KafkaSource:
 
         Raises:
             SourceError: the topic does not exist, the login is refused, or the library is not
-                installed; if the source is not patient, no broker answers.
+                installed; if the source is not patient, no broker answers; at the first start, no
+                message has a column that the settings name.
 
         """
         self._known = known
+        found = self._all_batches()
+        self._holds = not self._is_known()
+        if self._holds:
+            found = hold_back(found, self._rows, self._options.title)
+        async with aclosing(found) as batches:
+            async for batch in batches:
+                yield batch
+
+    def _is_known(self) -> bool:
+        """Return True if the ledger has a place of the topic."""
+        title = f"{self._options.topic}["
+        return any(stream.name.startswith(title) and stream.rows for stream in self._known.values())
+
+    async def _all_batches(self) -> AsyncGenerator[Batch, None]:
         while True:
             try:
                 async with aclosing(self._batches()) as batches:
                     async for batch in batches:
                         yield batch
             except AwayError as error:
-                self.waits_for = self._wait(error)
+                self._away = self._wait(error)
             else:
                 return
             await asyncio.sleep(self._pause.next())
@@ -96,7 +119,7 @@ class KafkaSource:
             reader = TopicReader(consumer, self._options)
             for batch in await self._begin(reader, topic.partitions):
                 yield batch
-            self.waits_for = ""
+            self._away = ""
             self._pause.reset()
             while not self._is_at_end():
                 found = await reader.messages(self._wait_ms)

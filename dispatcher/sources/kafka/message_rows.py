@@ -37,7 +37,7 @@ class Message(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class BuiltRows:
     """What messages became; those that are in neither list were excluded by the filter."""
 
     contacts: list[Contact] = field(default_factory=list)
@@ -54,7 +54,12 @@ class MessageRows:
         self._key_is_contact_key = key_is_contact_key
         self._key_column = rules.column("contact_key")
 
-    def build(self, stream: str, messages: Sequence[Message]) -> Rows:
+    @property
+    def missing_columns(self) -> tuple[str, ...]:
+        """The columns that the settings name and that no object had; none before an object came."""
+        return self._builder.missing_columns if self._builder.has_objects else ()
+
+    def build(self, stream: str, messages: Sequence[Message]) -> BuiltRows:
         """Return the rows of messages of one partition. A bad one is kept with its offset."""
         contacts: list[Contact] = []
         rejected: list[RejectedRow] = []
@@ -69,7 +74,7 @@ class MessageRows:
                 if contact is not None:
                     contacts.append(contact)
         filtered = len(messages) - len(contacts) - len(rejected)
-        return Rows(contacts, rejected, self._take_irregularities(), filtered)
+        return BuiltRows(contacts, rejected, self._take_irregularities(), filtered)
 
     def _take_irregularities(self) -> dict[Irregularity, int]:
         counts: Counter[Irregularity] = self._builder.irregularities

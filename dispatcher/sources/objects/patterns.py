@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from dispatcher.ports import SourceError
 
-SCHEMES = ("s3", "gs", "az", "http", "https")
+HTTP = ("http", "https")
+SCHEMES = ("s3", "gs", "az", *HTTP)
 _MAGIC = "*?["
 
 
@@ -67,7 +68,13 @@ def parse_address(url: str) -> ObjectAddress:
     if parts.scheme == "az":  # the account is the host, the container the first part of the path
         container, _, pattern = pattern.partition("/")
         root = f"{root}/{container}"
-    return ObjectAddress(root, pattern)
+    address = ObjectAddress(root, pattern)
+    if parts.scheme in HTTP and (address.has_magic or not pattern):
+        raise SourceError(  # what follows a question mark may be a signature, so it is not shown
+            f"{root}: an HTTP server has no list of its objects, and a query cannot be "
+            "read in parts: name one object, without *, ?, [ and a last slash"
+        )
+    return address
 
 
 def _match(key: list[str], pattern: list[str]) -> bool:
