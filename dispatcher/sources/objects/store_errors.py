@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_NO_RANGES = "Range request not supported"
 _METADATA = ("169.254.169.254", "metadata.google.internal", "metadata/identity")
 """Parts of addresses that are asked for credentials if no others were found."""
 
@@ -67,6 +68,11 @@ def _reason(name: str, error: Exception) -> str:
     shown = f"{status} {code.group(1)}" if code else str(status)
     if status in _HINTS:
         raise SourceError(f"{name}: the store answers {shown}: {_HINTS[status]}") from None
+    if _NO_RANGES in str(error):
+        raise SourceError(
+            f"{name}: the server does not answer requests for ranges, so it cannot be read in parts; "
+            "copy the file to a folder, or to a server that does"
+        ) from None
     if any(part in str(error) for part in _METADATA):
         raise SourceError(
             f"{name}: no credentials were found; set the variables that the store's own tools use, "
