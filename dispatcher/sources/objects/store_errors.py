@@ -70,7 +70,7 @@ def _reason(name: str, error: Exception) -> str:
         raise SourceError(f"{name}: the store answers {shown}: {_HINTS[status]}") from None
     if _NO_RANGES in str(error):
         raise SourceError(
-            f"{name}: the server does not answer requests for ranges, so it cannot be read in parts; "
+            f"{name}: the server does not answer requests for ranges, which are needed; "
             "copy the file to a folder, or to a server that does"
         ) from None
     if any(part in str(error) for part in _METADATA):
