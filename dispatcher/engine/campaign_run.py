@@ -64,7 +64,8 @@ class Campaign:
     ``accepted`` are keys of kinds of refusals for which it does not halt. With ``likeness`` the
     first call of a contact is learnt from rows alike; without, it is the state check. It requires a
     platform that `dispatcher.domain.unchecked_send` describes. With ``admits_at_once`` the batches
-    of the source do not wait until the workers need contacts. No send begins after the ``tenure``.
+    of the source do not wait until the workers need contacts. No send begins after the
+    ``tenure``.
     """
 
     name: str

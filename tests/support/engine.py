@@ -86,7 +86,8 @@ class EngineFixture:
             "play", source, self.ledger, self.events, self.policy, self.rules,
             halt_suspicious=self.halt_suspicious, look_share=self.look_share,
             accepted=self.accepted,
-            likeness=self.likeness, admits_at_once=self.admits_at_once, tenure=self.tenure,
+            likeness=self.likeness, admits_at_once=self.admits_at_once,
+            tenure=self.tenure,
         )  # fmt: skip
         return make_campaign_run(
             campaign,
