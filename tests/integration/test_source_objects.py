@@ -258,6 +258,24 @@ async def test_the_account_of_azure_is_in_the_address():
     assert authorization.startswith("SharedKey shop:")
 
 
+async def test_a_server_without_ranges_is_not_waited_for(tmp_path):
+    """It answers with the whole file, which may be of any size: that is named."""
+    (tmp_path / "a.csv").write_bytes(rows("a"))
+
+    class Whole(SimpleHTTPRequestHandler):
+        def __init__(self, *given):
+            super().__init__(*given, directory=tmp_path)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with serving(Whole) as url:
+        files = ObjectFiles(f"{url}/a.csv", StoreOptions(allow_http=True), AwayWait())
+        batches = await asyncio.wait_for(drained(ObjectSource(files, RULES)), 10)
+    assert rejected(batches) == [(f"{url}/a.csv", "unreadable")]
+    assert "does not answer requests for ranges" in batches[0].rejected[0].detail
+
+
 @pytest.mark.parametrize("path", ["", "in/", "in/*.csv", "a.csv?sig=signature-7Q"])
 def test_an_http_server_has_no_list(path):
     """A query may be a signature, so it is not shown."""

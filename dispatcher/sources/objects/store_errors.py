@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_NO_RANGES = "Range request not supported"
 _METADATA = ("169.254.169.254", "metadata.google.internal", "metadata/identity")
 """Parts of addresses that are asked for credentials if no others were found."""
 
@@ -64,14 +65,26 @@ def _reason(name: str, error: Exception) -> str:
             "beginning, and rows that are known are duplicates"
         ) from None
     code = _CODE.search(str(error))
-    shown = f"{status} {code.group(1)}" if code else str(status)
+    shown = f"the store answers {status} {code.group(1)}" if code else f"the store answers {status}"
+    if refusal := _refusal(error, status, shown):
+        raise SourceError(f"{name}: {refusal}") from None
+    return f"{name}: {shown if status else 'the store does not answer'}"
+
+
+def _refusal(error: Exception, status: int | None, shown: str) -> str:
+    """Return what a person must mend; empty if it may be over soon."""
     if status in _HINTS:
-        raise SourceError(f"{name}: the store answers {shown}: {_HINTS[status]}") from None
+        return f"{shown}: {_HINTS[status]}"
+    if _NO_RANGES in str(error):
+        return (
+            "the server does not answer requests for ranges, which are needed; copy the file to a "
+            "folder, or to a server that does"
+        )
     if any(part in str(error) for part in _METADATA):
-        raise SourceError(
-            f"{name}: no credentials were found; set the variables that the store's own tools use, "
-            "or anonymous = true in [source.objects] for a public bucket"
-        ) from None
+        return (
+            "no credentials were found; set the variables that the store's own tools use, or "
+            "anonymous = true in [source.objects] for a public bucket"
+        )
     if status is not None and status < 500 and status not in _AGAIN:  # noqa: PLR2004 - HTTP
-        raise SourceError(f"{name}: the store answers {shown}; check source.path") from None
-    return f"{name}: the store answers {shown}" if status else f"{name}: the store does not answer"
+        return f"{shown}; check source.path"
+    return ""
