@@ -9,13 +9,15 @@ import structlog
 from pydantic import SecretStr
 
 from dispatcher.app.secret_files import read_password
+from dispatcher.app.snowflake_logins import snowflake_login
 from dispatcher.domain.events import SinkLagged
 from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
 from dispatcher.settings import Settings
-from dispatcher.settings.sinks import ObjectSinkSettings, SqlSinkSettings
+from dispatcher.settings.sinks import AnySink, SnowflakeSinkSettings, SqlSinkSettings
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
+from dispatcher.sinks.snowflake_target import SnowflakeTables, SnowflakeTarget
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 
 GAUGE_SECONDS = 2.0
@@ -25,7 +27,7 @@ END_SECONDS = 10.0
 
 
 def make_target(
-    sink: SqlSinkSettings | ObjectSinkSettings, environment: Mapping[str, SecretStr]
+    sink: AnySink, environment: Mapping[str, SecretStr]
 ) -> SinkTarget:
     """Return the target of a sink; it is not opened yet.
 
@@ -40,6 +42,10 @@ def make_target(
         names = sink.table, sink.cursor_table, sink.table_schema
         table = SqlTable(sink.url, *names, create=sink.create_tables)
         return SqlTarget(sink.name, table, password)
+    if isinstance(sink, SnowflakeSinkSettings):
+        login = snowflake_login(f"sink {sink.name}", sink, environment)
+        tables = SnowflakeTables(sink.table, sink.cursor_table, create=sink.create_tables)
+        return SnowflakeTarget(sink.name, login, tables)
     values = {"endpoint": sink.endpoint.rstrip("/"), "region": sink.region}
     config = {key: value for key, value in values.items() if value}
     place = ObjectPlace(sink.url, sink.format, config, sink.allow_http)
@@ -75,7 +81,7 @@ async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
 
 
 def _make_pump(
-    sink: SqlSinkSettings | ObjectSinkSettings, settings: Settings, log: LineageLog
+    sink: AnySink, settings: Settings, log: LineageLog
 ) -> LineagePump:
     options = PumpOptions(sink.campaigns, sink.flush_seconds, sink.rows_per_range)
     return LineagePump(sink.name, log, make_target(sink, settings.environment), options)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from dispatcher.settings.key_paths import SINKS, KeyPath, item
 from dispatcher.settings.model import Settings
-from dispatcher.settings.sinks import SqlSinkSettings
+from dispatcher.settings.sinks import SnowflakeSinkSettings, SqlSinkSettings
+from dispatcher.settings.snowflake_checks import find_files, find_login
 
 Finding = tuple[KeyPath, str, str]
 """The key, what is wrong with it, and a hint what to do."""
@@ -22,3 +23,6 @@ def find(settings: Settings) -> Iterator[Finding]:
         if isinstance(sink, SqlSinkSettings) and sink.password_file and sink.password_variable:
             problem = "is set together with password_variable"
             yield (prefix, "password_file"), problem, "keep one of the two"
+        if isinstance(sink, SnowflakeSinkSettings):
+            for key, (problem, hint) in (find_login(sink) | find_files(sink)).items():
+                yield (prefix, key), problem, hint

@@ -1,11 +1,26 @@
 """``[[sinks]]``: where the lineage goes as it is written."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
-from dispatcher.settings.source_kinds import DatabaseUrl
+from dispatcher.settings.source_kinds import DatabaseUrl, SnowflakeLoginSettings
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", value):
+        raise WrongValueError(
+            f'is "{value}", which is no plain name of a table',
+            "letters, digits and _; the section has database and schema_name",
+        )
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+"""The name of a table that needs no quotes."""
 
 
 class SinkSettings(SettingsSection):
@@ -41,5 +56,21 @@ class ObjectSinkSettings(SinkSettings):
     allow_http: bool = False
 
 
-AnySink = Annotated[SqlSinkSettings | ObjectSinkSettings, Field(discriminator="kind")]
-SINK_KINDS: tuple[type[SinkSettings], ...] = (SqlSinkSettings, ObjectSinkSettings)
+class SnowflakeSinkSettings(SnowflakeLoginSettings, SinkSettings):
+    """Rows into a table of Snowflake."""
+
+    kind: Literal["snowflake"]
+    flush_seconds: float = Field(default=60.0, ge=0.1, le=86_400)
+    table: Identifier = "dispatcher_lineage"
+    cursor_table: Identifier = "dispatcher_sink"
+    create_tables: bool = True
+
+
+AnySink = Annotated[
+    SqlSinkSettings | ObjectSinkSettings | SnowflakeSinkSettings, Field(discriminator="kind")
+]
+SINK_KINDS: tuple[type[SinkSettings], ...] = (
+    SqlSinkSettings,
+    ObjectSinkSettings,
+    SnowflakeSinkSettings,
+)

@@ -20,11 +20,11 @@ from dispatcher.sources.files.stream_source import StreamSource
 from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.kafka.connection import KafkaOptions
 from dispatcher.sources.kafka.kafka_source import KafkaSource
+from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
 from dispatcher.sources.sql.database import Database, SqlQuery
-from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.azure import azurite
 from tests.support.servers.kafka import kafka
@@ -203,7 +203,7 @@ class Rows:
         engine.dispose()
 
     def source(self):
-        return SqlSource(self.query, partial(Database, self.query, self.password), RULES)
+        return KeySource(self.query, partial(Database, self.query, self.password), RULES)
 
     def close(self):
         """Nothing to give back: the database ends with its server."""

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.key_pages import read_key, write_key
+from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.sql.database import Database, SqlQuery
-from dispatcher.sources.sql.sql_source import SqlSource
 
 KEYS = (
     st.integers()
@@ -47,7 +47,7 @@ def test_what_cannot_be_compared_is_no_key(key):
 
 def make_source(path, page_rows):
     query = SqlQuery(f"sqlite:///{path}", "SELECT * FROM t", "id", page_rows)
-    return SqlSource(query, partial(Database, query, ""), RowRules(text="Hello"))
+    return KeySource(query, partial(Database, query, ""), RowRules(text="Hello"))
 
 
 async def read(path, page_rows, known, batches):
