@@ -26,9 +26,7 @@ END_SECONDS = 10.0
 """How long the end of a run waits for its sinks; the rest goes out in the next run."""
 
 
-def make_target(
-    sink: AnySink, environment: Mapping[str, SecretStr]
-) -> SinkTarget:
+def make_target(sink: AnySink, environment: Mapping[str, SecretStr]) -> SinkTarget:
     """Return the target of a sink; it is not opened yet.
 
     Raises:
@@ -80,9 +78,7 @@ async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
         await asyncio.sleep(GAUGE_SECONDS)
 
 
-def _make_pump(
-    sink: AnySink, settings: Settings, log: LineageLog
-) -> LineagePump:
+def _make_pump(sink: AnySink, settings: Settings, log: LineageLog) -> LineagePump:
     options = PumpOptions(sink.campaigns, sink.flush_seconds, sink.rows_per_range)
     return LineagePump(sink.name, log, make_target(sink, settings.environment), options)
 
