@@ -174,7 +174,9 @@ class _Run:
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline, campaigns[0].store)
-            self._sinks = start_sinks(settings, campaigns[0].store.lineage_log(), stack)
+            self._sinks = start_sinks(
+                settings, campaigns[0].store.lineage_log(), stack, campaigns[0].events
+            )
             await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
             try:

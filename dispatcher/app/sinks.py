@@ -1,5 +1,6 @@
 """Opens the sinks of a run: each gets the lineage as it is written."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -8,6 +9,8 @@ import structlog
 from pydantic import SecretStr
 
 from dispatcher.app.secret_files import read_password
+from dispatcher.domain.events import SinkLagged
+from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
 from dispatcher.settings import Settings
 from dispatcher.settings.sinks import ObjectSinkSettings, SqlSinkSettings
@@ -15,6 +18,8 @@ from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 
+GAUGE_SECONDS = 2.0
+"""How often it is measured how far each sink is behind."""
 END_SECONDS = 10.0
 """How long the end of a run waits for its sinks; the rest goes out in the next run."""
 
@@ -42,9 +47,11 @@ def make_target(
 
 
 def start_sinks(
-    settings: Settings, log: LineageLog, stack: AsyncExitStack
+    settings: Settings, log: LineageLog, stack: AsyncExitStack, events: EventSink
 ) -> Mapping[str, LineagePump]:
     """Start the sinks of the settings, which end with ``stack``; return them by name.
+
+    How far each is behind goes to ``events``.
 
     Raises:
         SinkError: as `make_target`.
@@ -54,7 +61,17 @@ def start_sinks(
     for pump in pumps.values():
         pump.start()
         stack.push_async_callback(partial(_end, pump))
+    if pumps:
+        measuring = asyncio.ensure_future(_measure(pumps, events))
+        stack.callback(measuring.cancel)
     return pumps
+
+
+async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
+    while True:
+        for name, pump in pumps.items():
+            events.emit(SinkLagged(name, pump.state.lag))
+        await asyncio.sleep(GAUGE_SECONDS)
 
 
 def _make_pump(

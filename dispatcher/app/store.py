@@ -13,7 +13,7 @@ from dispatcher.ledgers.registration import OpenOptions, adopt_ledger
 from dispatcher.ledgers.store import SqliteStore
 from dispatcher.ports import OperatorStore, Store
 from dispatcher.ports.care import IntegrityFinding, ReportProgress
-from dispatcher.ports.questions import BEGINNING, Page, Rows, UnverifiedLinks
+from dispatcher.ports.questions import BEGINNING, Page, PagedRows, UnverifiedLinks
 from dispatcher.settings import Settings
 
 R = TypeVar("R")
@@ -37,7 +37,7 @@ def operator_store(path: Path) -> OperatorStore:
     return SqliteOperatorStore(path)
 
 
-def pages(store: OperatorStore, rows: Rows[R], cursor: str = BEGINNING) -> Iterator[Page[R]]:
+def pages(store: OperatorStore, rows: PagedRows[R], cursor: str = BEGINNING) -> Iterator[Page[R]]:
     """Yield the pages after a cursor, up to the rows that are there now.
 
     Raises:

@@ -341,8 +341,17 @@ class ConditionJudged:
     runbook: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SinkLagged:
+    """How many lineage rows have not gone out to a sink, emitted several times a minute."""
+
+    sink: str
+    rows: int
+
+
 Event = (
     RowsRead
+    | SinkLagged
     | PostAnswered
     | Answered
     | StateAged

@@ -26,7 +26,7 @@ from dispatcher.ports.care import (
     ignore_progress,
 )
 from dispatcher.ports.orders import Order, OrderAnswer
-from dispatcher.ports.questions import Page, Question, Rows
+from dispatcher.ports.questions import Page, PagedRows, Question
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -75,7 +75,7 @@ class SqliteOperatorStore:
         with snapshot_connection(self._path) as connection:
             return answer_question(connection, question)
 
-    def page(self, rows: Rows[R], cursor: str) -> Page[R]:
+    def page(self, rows: PagedRows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor; each page is one short read.
 
         Raises:

@@ -13,7 +13,7 @@ from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.registration import STRICT, OpenOptions
 from dispatcher.ports import ENDLESS, Recovered
 from dispatcher.ports.orders import Order, OrderAnswer
-from dispatcher.ports.questions import Page, Question, Rows
+from dispatcher.ports.questions import Page, PagedRows, Question
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -78,11 +78,11 @@ class SqliteStore:
         """Return the answer to a question; see `Store`."""
         return await self._first.look(question)
 
-    async def page(self, rows: Rows[R], cursor: str) -> Page[R]:
+    async def page(self, rows: PagedRows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor. It does not delay other calls; see `Store`."""
         return await asyncio.shield(asyncio.ensure_future(self._read_page(rows, cursor)))
 
-    async def _read_page(self, rows: Rows[R], cursor: str) -> Page[R]:
+    async def _read_page(self, rows: PagedRows[R], cursor: str) -> Page[R]:
         async with self._reading:
             return await asyncio.to_thread(self._reader.page, rows, cursor)
 

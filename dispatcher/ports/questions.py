@@ -104,28 +104,28 @@ class UnverifiedLinks:
     campaign: str | None = None
 
 
-class Rows(Generic[R_co]):
+class PagedRows(Generic[R_co]):
     """Rows of type ``R_co`` that a store returns in pages."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class LineageRows(Rows[LineageRow]):
+class LineageRows(PagedRows[LineageRow]):
     """The lineage of a campaign, or with None of all campaigns, in the order of the commits."""
 
     campaign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedRows(Rows[StoredRejectedRow]):
+class RejectedRows(PagedRows[StoredRejectedRow]):
     """The rejected rows of a campaign, in the order of the source."""
 
     campaign: str
 
 
 @dataclass(frozen=True, slots=True)
-class ContactRows(Rows[ContactRow]):
+class ContactRows(PagedRows[ContactRow]):
     """The contacts of a campaign with one status, in the order of their admission.
 
     A contact that gets the status later may come before a cursor.

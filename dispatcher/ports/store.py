@@ -12,7 +12,7 @@ from dispatcher.ports.care import Care, IntegrityFinding, ReportProgress, ignore
 from dispatcher.ports.ledger import Ledger
 from dispatcher.ports.ledger_values import LedgerError
 from dispatcher.ports.orders import Order, OrderAnswer
-from dispatcher.ports.questions import Page, Question, Rows
+from dispatcher.ports.questions import Page, PagedRows, Question
 from dispatcher.ports.sink import LineageLog
 
 A = TypeVar("A")
@@ -122,7 +122,7 @@ class Store(Protocol):
         """
         ...
 
-    async def page(self, rows: Rows[R], cursor: str) -> Page[R]:
+    async def page(self, rows: PagedRows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor; `BEGINNING` is before the first one.
 
         Raises:
@@ -171,7 +171,7 @@ class OperatorStore(Protocol):
         """Return the answer to a question; see `Store.look`."""
         ...
 
-    def page(self, rows: Rows[R], cursor: str) -> Page[R]:
+    def page(self, rows: PagedRows[R], cursor: str) -> Page[R]:
         """Return the rows after a cursor; see `Store.page`."""
         ...
 

@@ -108,6 +108,7 @@ def test_a_sink_that_is_away_holds_nothing_up(played):
         assert '"event":"sink.failed"' in log
         assert '"event":"sink.unfinished"' in log
         assert "wrong-5X" not in log + ended.stderr
+        assert played.metrics.gauge("dispatcher.lineage.sink_lag") == CONTACTS
         played.environment["WAREHOUSE_PASSWORD"] = PASSWORD
         assert played.run().returncode == 0
         assert links(in_table(database)) == expected(played)

@@ -1,6 +1,7 @@
 """A topic of a real broker: bad messages, lost ones, new partitions, and a broker that is away."""
 
 import asyncio
+import gc
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
@@ -15,6 +16,16 @@ from tests.support.rawserver import self_signed, server_tls
 from tests.support.servers.kafka import free_port, kafka
 
 RULES = RowRules(text="Hello {name|there}")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"  # the library closes some sockets too late
+)
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """What a test leaves open is closed before the next one, which may be another module's."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -296,6 +307,8 @@ async def tls_before(servers, front, context):
         joins.add(asyncio.current_task())
         inner_reader, inner_writer = await asyncio.open_connection(*servers.split(":"))
         await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+        for end in (writer, inner_writer):
+            end.transport.abort()
 
     joins = set()
     host, port = front.split(":")

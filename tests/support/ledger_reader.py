@@ -11,8 +11,8 @@ from dispatcher.ports.questions import (
     CampaignStatus,
     ContactRows,
     LineageRows,
+    PagedRows,
     RejectedRows,
-    Rows,
     StatusOf,
 )
 from dispatcher.ports.stored_rows import ContactRow, LineageRow, StoredRejectedRow
@@ -39,7 +39,7 @@ class LedgerReader(SqliteOperatorStore):
         """Yield the contacts of one status with ids above ``after``."""
         return self._all(ContactRows(self._campaign, status), after)
 
-    def _all(self, rows: Rows[R], after: int) -> Iterator[R]:
+    def _all(self, rows: PagedRows[R], after: int) -> Iterator[R]:
         for page in pages(self, rows, str(after)):
             yield from page.rows
 

@@ -23,7 +23,7 @@ from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import FINAL
 from dispatcher.ports import OperatorStore
-from dispatcher.ports.questions import ContactRows, LineageRows, RejectedRows, Rows
+from dispatcher.ports.questions import ContactRows, LineageRows, PagedRows, RejectedRows
 
 R = TypeVar("R")
 
@@ -188,7 +188,7 @@ def _read_evidence(files: DemoFolder) -> DemoEvidence:
     return DemoEvidence(tuple(effects), lineage, settled, swallowed)
 
 
-def _all_rows(store: OperatorStore, rows: Rows[R]) -> Iterator[R]:
+def _all_rows(store: OperatorStore, rows: PagedRows[R]) -> Iterator[R]:
     return chain.from_iterable(page.rows for page in pages(store, rows))
 
 

@@ -18,8 +18,8 @@ from dispatcher.ports.questions import (
     ContactRows,
     LineageRows,
     Page,
+    PagedRows,
     RejectedRows,
-    Rows,
 )
 from dispatcher.ports.stored_rows import ContactRow, LineageRow, StoredRejectedRow
 
@@ -40,7 +40,9 @@ class _Kind:
     read: Callable[[dict[str, Any]], Any]
 
 
-def read_page(connection: sqlite3.Connection, path: Path, rows: Rows[R], cursor: str) -> Page[R]:
+def read_page(
+    connection: sqlite3.Connection, path: Path, rows: PagedRows[R], cursor: str
+) -> Page[R]:
     """Return the page after a cursor. ``connection`` returns rows with names.
 
     Raises:
@@ -87,7 +89,7 @@ def _contact_row(values: dict[str, Any]) -> ContactRow:
     return ContactRow(**values)
 
 
-_KINDS: Mapping[type[Rows[Any]], _Kind] = {
+_KINDS: Mapping[type[PagedRows[Any]], _Kind] = {
     LineageRows: _Kind("lineage_page", lambda rows, _: (rows.campaign,), lineage_row),
     RejectedRows: _Kind("rejected_page", lambda _, campaign: (campaign,), _rejected_row),
     ContactRows: _Kind("contacts_page", lambda rows, id_: (id_, rows.status), _contact_row),

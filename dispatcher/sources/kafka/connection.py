@@ -142,6 +142,7 @@ async def _connected(start: Any, stop: Any, options: KafkaOptions) -> AsyncItera
     finally:
         with suppress(Exception):  # the connection is of no use any more
             await stop()
+        await asyncio.sleep(0)  # the library does not wait until its first connection is closed
 
 
 async def _find_cause(options: KafkaOptions) -> None:

@@ -71,6 +71,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "source.age": (),
     "source.ended": (),
     "source.lag": (),
+    "lineage.sink_lag": ("sink",),
     "requests.per_contact": (),
     "ledger.size": (),
     "ledger.disk_free": (),

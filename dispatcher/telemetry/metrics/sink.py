@@ -20,6 +20,7 @@ from dispatcher.domain.events import (
     RowsRead,
     ScopeError,
     Settled,
+    SinkLagged,
     StateAged,
     SuppressionListKept,
     Throttled,
@@ -111,6 +112,7 @@ class StatsdSink(HandlerSink):
             TokenRequested: self._token_requested,
             Halted: self._halted,
             Resumed: self._resumed,
+            SinkLagged: lambda e: self._client.gauge(("lineage.sink_lag", e.sink), e.rows),
             SuppressionListKept: self._set_list_kept,
             ConditionJudged: self._condition,
         }
