@@ -118,8 +118,9 @@ class SqlTarget:
             return False
         raise SinkError(
             f"sink {self._name}: the cursor in {cursors.fullname} is at {found!r}, and the range "
-            f"begins after {lineage.first!r}; the table was changed or restored. Delete the row of "
-            f"{sink} there if all rows may be written again"
+            f"begins after {lineage.first!r}; the table was changed or restored. Write at = "
+            f"'{lineage.first}' for sink = '{sink}' there, and export the rows between with "
+            "dispatcher lineage export"
         )
 
     def _upsert(self, connection: Any, lineage: LineageRange) -> None:
