@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dispatcher.settings.key_paths import SINKS, KeyPath, item
 from dispatcher.settings.model import Settings
-from dispatcher.settings.sinks import SqlSinkSettings
+from dispatcher.settings.sinks import KafkaSinkSettings, SqlSinkSettings
 
 Finding = tuple[KeyPath, str, str]
 """The key, what is wrong with it, and a hint what to do."""
@@ -19,6 +19,10 @@ def find(settings: Settings) -> Iterator[Finding]:
             if name not in known:
                 problem = f'has "{name}", which is no campaign of this configuration'
                 yield (prefix, "campaigns"), problem, f"there are: {', '.join(sorted(known))}"
-        if isinstance(sink, SqlSinkSettings) and sink.password_file and sink.password_variable:
+        if (
+            isinstance(sink, SqlSinkSettings | KafkaSinkSettings)
+            and sink.password_file
+            and sink.password_variable
+        ):
             problem = "is set together with password_variable"
             yield (prefix, "password_file"), problem, "keep one of the two"

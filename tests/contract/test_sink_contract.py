@@ -11,10 +11,12 @@ import pytest
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks.kafka_target import KafkaTarget, KafkaTopic
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from tests.support.lazy_imports import Lazily
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import REGION, s3
 
@@ -94,6 +96,27 @@ class ObjectCase:
         return pq.read_table(io.BytesIO(data)).to_pylist()
 
 
+class KafkaCase:
+    """A topic: a range that comes again makes its messages again, each key has one last message."""
+
+    def __init__(self, topic):
+        self.topic = topic
+
+    def target(self):
+        return KafkaTarget("out", KafkaTopic(self.topic.servers, self.topic.name, idempotent=False))
+
+    def keys(self):
+        last = {message.key: json.loads(message.value) for message in self.topic.messages()}
+        assert all(key.decode() == f"c/{one['contact_key']}" for key, one in last.items())
+        return sorted((one["contact_key"], one["conversation_id"]) for one in last.values())
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with kafka() as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def store():
     with s3() as server:
@@ -110,6 +133,7 @@ CASES = {
     "sql postgresql": lambda request, _: PostgresCase(request.getfixturevalue("server").database()),
     "sql sqlite": lambda _, folder: SqliteCase(folder),
     "parquet": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "parquet"),
+    "kafka": lambda request, _: KafkaCase(request.getfixturevalue("broker").topic()),
     "jsonl": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "jsonl"),
 }
 
