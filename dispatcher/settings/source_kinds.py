@@ -1,7 +1,7 @@
 """The kinds of sources, and the section that each kind but files has below ``[source]``."""
 
+import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -21,18 +21,16 @@ WITH_PATH = ("files", "objects")
 """The kinds that ``source.path`` names."""
 
 
+_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@|(?:password|passwd|pwd)(?:=|%3d)", re.IGNORECASE)
+"""A password as SQLAlchemy reads it, also with slashes, or among the options of the driver."""
+
+
 def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        has_password = parts.password is not None
-    except ValueError:
-        has_password = False
-        parts = urlsplit("")
-    if has_password:
+    if _PASSWORD.search(url):
         raise WrongValueError(
             "has a password", "set password_file or password_variable, and remove it from the URL"
         )
-    if not parts.scheme:
+    if not re.match(r"[\w+]+:/", url):
         raise WrongValueError(
             "is not a URL of SQLAlchemy", "for example postgresql+psycopg://user@host/database"
         )

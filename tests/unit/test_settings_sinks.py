@@ -58,6 +58,14 @@ def test_all_mistakes_at_once(mistakes):
     ("text", "key", "words"),
     [
         (SQL.replace("u@h", "u:secret-9Q@h"), "sinks[1].url", "has a password"),
+        (SQL.replace("u@h", "u:secret-9Q/1@h"), "sinks[1].url", "has a password"),
+        (SQL.replace("h/d", "h/d?password=secret-9Q"), "sinks[1].url", "has a password"),
+        (
+            SQL.replace("u@h/d", "?odbc_connect=D%3Dx%3BPWD%3Dsecret-9Q"),
+            "sinks[1].url",
+            "has a pass",
+        ),
+        (SQL.replace("postgresql+psycopg://u@h/d", "crm"), "sinks[1].url", "is not a URL"),
         (SQL + SQL, "sinks[2].name", "already the name of another sink"),
         (SQL + 'campaigns = ["none"]\n', "sinks[1].campaigns", "is no campaign"),
         (
