@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.sql.database_errors import call_database
+from dispatcher.sources.sql.postgresql_values import keep_far_dates
 
 T = TypeVar("T")
 
@@ -95,7 +97,7 @@ class Database:
 
     def _rows(self) -> Any:
         """Return the user's query as a table of rows."""
-        text = self._query.query.strip().rstrip(";")
+        text = self._query.query.strip().rstrip(";") + "\n"  # ends a comment in the last line
         return self._sql.text(text.replace(":", "\\:")).columns(self._key()).subquery("contacts")
 
     def _key(self) -> Any:
@@ -104,7 +106,13 @@ class Database:
     def _page(self, after: Any, limit: int) -> Any:
         sql, key = self._sql, self._key()
         page = sql.select(sql.text("*")).select_from(self._rows()).order_by(key).limit(limit)
-        return page.where(key.is_not(None) if after is None else key > after)
+        if after is None:
+            return page.where(key.is_not(None))
+        return page.where(key > (self._text(after) if isinstance(after, str) else after))
+
+    def _text(self, after: str) -> Any:
+        """Return a text without a type: as VARCHAR it is not compared as the key is ordered."""
+        return self._sql.bindparam(None, after, type_=self._sql.types.NullType())
 
     def _execute(self, statement: Any, take: Callable[[Any], T]) -> T:
         def execute() -> T:
@@ -137,7 +145,28 @@ class Database:
                 "source.sql.url: is not a URL of SQLAlchemy, such as "
                 "postgresql+psycopg://user@host/database"
             ) from None
+        if dialect == "sqlite":
+            _prepare_sqlite(self._sql, engine)
+        if url.get_driver_name() == "psycopg":
+            self._sql.event.listen(engine, "connect", keep_far_dates)
         return engine.execution_options(**_READ_ONLY.get(dialect, {}))
+
+
+def _prepare_sqlite(sql: Any, engine: Any) -> None:
+    """Make SQLite read only, and look for the file, which it would create.
+
+    Raises:
+        SourceError: there is no such file.
+
+    """
+    path = engine.url.database or ""
+    if path and path != ":memory:" and not path.startswith("file:") and not Path(path).is_file():
+        raise SourceError(f"source.sql.url: there is no file {path}")
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    sql.event.listen(engine, "connect", connected)
 
 
 _READ_ONLY: Mapping[str, Mapping[str, bool]] = {"postgresql": {"postgresql_readonly": True}}
