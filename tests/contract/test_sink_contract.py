@@ -252,6 +252,7 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     pump.start()
     while not pump.state.error:  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.01)
+    await pump.measure()
     assert (pump.state.lag, pump.state.error) == (4, "sink out: the database does not answer")
     assert await pump.end(10)
     assert (pump.state.error, len(case.keys())) == ("", 4)
