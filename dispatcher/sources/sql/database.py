@@ -3,16 +3,15 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from dispatcher.drivers.database import CONNECT_SECONDS, load_sqlalchemy, open_engine
+from dispatcher.drivers.errors import DriverError
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.sql.database_errors import call_database
 
 T = TypeVar("T")
-
-_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +44,10 @@ class Database:
     """
 
     def __init__(self, query: SqlQuery, password: str, away: AwayWait) -> None:
-        if find_spec("sqlalchemy") is None:
-            raise SourceError(
-                "a SQL database needs the package sqlalchemy: pip install 'dispatcher[sql]'"
-            )
-        import sqlalchemy  # noqa: PLC0415 - an optional extra
-
-        self._sql = sqlalchemy
+        try:
+            self._sql = load_sqlalchemy()
+        except DriverError as error:
+            raise SourceError(str(error)) from None
         self._query = query
         self._password = password
         self.away = away
@@ -114,30 +110,14 @@ class Database:
         return call_database(self.name, self._password, self.away, execute)
 
     def _open(self) -> Any:
+        timeout = self._query.timeout_seconds
         try:
-            url = self._sql.make_url(self._query.url)
-            if self._password:
-                url = url.set(password=self._password)
-            dialect = url.get_backend_name()
-            engine = self._sql.create_engine(
-                url,
-                hide_parameters=True,
-                pool_size=1,
-                max_overflow=0,
-                pool_pre_ping=True,
-                connect_args=_connect_args(url.get_driver_name(), self._query.timeout_seconds),
+            engine = open_engine(
+                self._query.url, self._password, lambda driver: _connect_args(driver, timeout)
             )
-        except ModuleNotFoundError as error:
-            raise SourceError(
-                f"source.sql.url: the driver {error.name} is not installed; install it, for "
-                "PostgreSQL with pip install 'dispatcher[postgres]'"
-            ) from None
-        except (self._sql.exc.ArgumentError, ValueError):
-            raise SourceError(
-                "source.sql.url: is not a URL of SQLAlchemy, such as "
-                "postgresql+psycopg://user@host/database"
-            ) from None
-        return engine.execution_options(**_READ_ONLY.get(dialect, {}))
+        except DriverError as error:
+            raise SourceError(f"source.sql.url: {error}") from None
+        return engine.execution_options(**_READ_ONLY.get(engine.dialect.name, {}))
 
 
 _READ_ONLY: Mapping[str, Mapping[str, bool]] = {"postgresql": {"postgresql_readonly": True}}
@@ -148,7 +128,7 @@ def _connect_args(driver: str, timeout_seconds: float) -> dict[str, object]:
     milliseconds = int(timeout_seconds * 1000)
     if driver == "psycopg":
         options = f"-c statement_timeout={milliseconds}"
-        return {"connect_timeout": _CONNECT_SECONDS, "options": options}
+        return {"connect_timeout": CONNECT_SECONDS, "options": options}
     if driver == "pymysql":
-        return {"connect_timeout": _CONNECT_SECONDS, "read_timeout": int(timeout_seconds)}
+        return {"connect_timeout": CONNECT_SECONDS, "read_timeout": int(timeout_seconds)}
     return {}

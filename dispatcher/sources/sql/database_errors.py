@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from dispatcher.drivers.database import first_line
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 
@@ -36,12 +37,12 @@ def call_database(name: str, password: str, away: AwayWait, call: Callable[[], T
         try:
             result = call()
         except exc.DBAPIError as error:
-            reason = _first_line(error.orig, password)
+            reason = first_line(error.orig, password)
             if not _is_away(error):
                 raise SourceError(f"{name}: the database refuses the query: {reason}") from None
             away.wait(f"{name}: the database does not answer: {reason}")
         except exc.SQLAlchemyError as error:
-            raise SourceError(f"{name}: {_first_line(error, password)}") from None
+            raise SourceError(f"{name}: {first_line(error, password)}") from None
         else:
             away.is_back()
             return result
@@ -57,9 +58,3 @@ def _is_away(error: Any) -> bool:
     is_operational = type(error.orig).__name__ in ("OperationalError", "InterfaceError")
     text = str(error.orig).lower()
     return is_operational and not any(words in text for words in _WORDS)
-
-
-def _first_line(error: object, password: str) -> str:
-    """Return the first line of a driver's message, without the password."""
-    line = (str(error).splitlines() or [""])[0][:300]
-    return line.replace(password, "***") if password else line
