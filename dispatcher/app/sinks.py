@@ -13,7 +13,8 @@ from dispatcher.domain.events import SinkLagged
 from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
 from dispatcher.settings import Settings
-from dispatcher.settings.sinks import ObjectSinkSettings, SqlSinkSettings
+from dispatcher.settings.sinks import AnySink, KafkaSinkSettings, SqlSinkSettings
+from dispatcher.sinks.kafka_target import KafkaTarget, TopicPlace
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
@@ -24,9 +25,7 @@ END_SECONDS = 10.0
 """How long the end of a run waits for its sinks; the rest goes out in the next run."""
 
 
-def make_target(
-    sink: SqlSinkSettings | ObjectSinkSettings, environment: Mapping[str, SecretStr]
-) -> SinkTarget:
+def make_target(sink: AnySink, environment: Mapping[str, SecretStr]) -> SinkTarget:
     """Return the target of a sink; it is not opened yet.
 
     Raises:
@@ -40,10 +39,29 @@ def make_target(
         names = sink.table, sink.cursor_table, sink.table_schema
         table = SqlTable(sink.url, *names, create=sink.create_tables)
         return SqlTarget(sink.name, table, password)
+    if isinstance(sink, KafkaSinkSettings):
+        password = read_password(f"sink {sink.name}", sink, environment)
+        return KafkaTarget(sink.name, _topic_place(sink, password))
     values = {"endpoint": sink.endpoint.rstrip("/"), "region": sink.region}
     config = {key: value for key, value in values.items() if value}
     place = ObjectPlace(sink.url, sink.format, config, sink.allow_http)
     return ObjectTarget(sink.name, place)
+
+
+def _topic_place(sink: KafkaSinkSettings, password: str) -> TopicPlace:
+    return TopicPlace(
+        sink.bootstrap_servers,
+        sink.topic,
+        protocol=sink.security_protocol,
+        mechanism=sink.sasl_mechanism,
+        username=sink.sasl_username,
+        password=password,
+        ca_file=sink.ssl_cafile,
+        certificate_file=sink.ssl_certfile,
+        key_file=sink.ssl_keyfile,
+        idempotent=sink.idempotent,
+        answer_seconds=sink.timeout_seconds,
+    )
 
 
 def start_sinks(
@@ -74,9 +92,7 @@ async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
         await asyncio.sleep(GAUGE_SECONDS)
 
 
-def _make_pump(
-    sink: SqlSinkSettings | ObjectSinkSettings, settings: Settings, log: LineageLog
-) -> LineagePump:
+def _make_pump(sink: AnySink, settings: Settings, log: LineageLog) -> LineagePump:
     options = PumpOptions(sink.campaigns, sink.flush_seconds, sink.rows_per_range)
     return LineagePump(sink.name, log, make_target(sink, settings.environment), options)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
-from dispatcher.settings.source_kinds import DatabaseUrl
+from dispatcher.settings.source_kinds import DatabaseUrl, TopicSettings
 
 
 class SinkSettings(SettingsSection):
@@ -41,5 +41,18 @@ class ObjectSinkSettings(SinkSettings):
     allow_http: bool = False
 
 
-AnySink = Annotated[SqlSinkSettings | ObjectSinkSettings, Field(discriminator="kind")]
-SINK_KINDS: tuple[type[SinkSettings], ...] = (SqlSinkSettings, ObjectSinkSettings)
+class KafkaSinkSettings(SinkSettings, TopicSettings):
+    """Messages of a topic, one for each row, keyed by the contact."""
+
+    kind: Literal["kafka"]
+    idempotent: bool = True
+
+
+AnySink = Annotated[
+    SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings, Field(discriminator="kind")
+]
+SINK_KINDS: tuple[type[SinkSettings], ...] = (
+    SqlSinkSettings,
+    ObjectSinkSettings,
+    KafkaSinkSettings,
+)

@@ -1,6 +1,7 @@
 """The configurations of sinks in config/examples, with the installed command and real servers."""
 
 import io
+import json
 import signal
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.support.lazy_imports import Lazily
 from tests.support.scenario_runner import play
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import IDENTITY, s3
 
@@ -93,6 +95,26 @@ def test_objects(played):
         found = bucket.admin.list_objects_v2(Bucket=bucket.name)["Contents"]
         tables = [pq.read_table(io.BytesIO(bucket.get(item["Key"]))) for item in found]
         assert links([row for table in tables for row in table.to_pylist()]) == expected(played)
+
+
+def test_kafka(played):
+    """Each link is the value of a message, whose key is the contact's."""
+    with kafka() as broker:
+        topic = broker.topic(2)
+        changes = {
+            "kafka-1.example.com:9093,kafka-2.example.com:9093": broker.servers,
+            'topic = "lineage"': f'topic = "{topic.name}"\nidempotent = false',
+            'security_protocol = "SASL_SSL"\nsasl_mechanism = "SCRAM-SHA-512"\n'
+            'sasl_username = "dispatcher"\npassword_variable = "KAFKA_PASSWORD"\n': "",
+            "flush_seconds = 1": "flush_seconds = 0.1\nrows_per_range = 20",
+        }
+        use(played, "sink-kafka", changes, {})
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        rows = [json.loads(value) for _, value, _ in topic.read()]
+        assert links(rows) == expected(played)
+        keys = {key for key, _, _ in topic.read()}
+        assert keys == {f"play/{row['contact_key']}" for row in rows}
 
 
 def test_a_sink_that_is_away_holds_nothing_up(played):

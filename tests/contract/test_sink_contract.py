@@ -11,10 +11,12 @@ import pytest
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks.kafka_target import KafkaTarget, TopicPlace
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from tests.support.lazy_imports import Lazily
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import REGION, s3
 
@@ -94,6 +96,27 @@ class ObjectCase:
         return pq.read_table(io.BytesIO(data)).to_pylist()
 
 
+class KafkaCase:
+    """Messages of a topic; the last one of a key counts."""
+
+    def __init__(self, topic):
+        self.topic = topic
+
+    def target(self):
+        return KafkaTarget("out", TopicPlace(self.topic.servers, self.topic.name, idempotent=False))
+
+    def keys(self):
+        rows = {key: json.loads(value) for key, value, _ in self.topic.read()}
+        assert all(key == f"{one['campaign']}/{one['contact_key']}" for key, one in rows.items())
+        return sorted((one["contact_key"], one["conversation_id"]) for one in rows.values())
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with kafka() as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def store():
     with s3() as server:
@@ -111,6 +134,7 @@ CASES = {
     "sql sqlite": lambda _, folder: SqliteCase(folder),
     "parquet": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "parquet"),
     "jsonl": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "jsonl"),
+    "kafka": lambda request, _: KafkaCase(request.getfixturevalue("broker").topic(2)),
 }
 
 
@@ -169,6 +193,44 @@ async def test_a_range_that_comes_again_changes_nothing(case):
     await target.write(a_range(row(3), first="2"))
     await target.close()
     assert case.keys() == [(f"key-{n}", f"new-{n}") for n in (1, 2, 3)]
+
+
+async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
+    """A reader can recognise them, and the last of a key is the same row."""
+    topic = broker.topic()
+    target = KafkaCase(topic).target()
+    for _ in range(2):
+        await target.write(a_range(row(1), row(2)))
+    await target.close()
+    headers = [dict(one) for _, _, one in topic.read()]
+    assert headers == [{"range": b"t0--2", "part": b"rows"}] * 4
+
+
+async def test_a_topic_that_is_missing_is_named_and_not_created(broker):
+    """A broker may create one for every name that it gets."""
+    target = KafkaTarget("out", TopicPlace(broker.servers, "absent", idempotent=False))
+    with pytest.raises(SinkError, match=r"sink out: .*topic absent: the topic does not exist"):
+        await target.write(a_range(row(1)))
+    with pytest.raises(SinkError, match="does not exist"):
+        await target.check()
+    await target.close()
+
+
+async def test_a_broker_that_is_away_is_named(broker):
+    """The same target writes when it is back."""
+    topic = broker.topic()
+    place = TopicPlace(topic.servers, topic.name, idempotent=False, answer_seconds=0.3)
+    target = KafkaTarget("out", place)
+    await target.write(a_range(row(1)))
+    broker.freeze()
+    try:
+        with pytest.raises(SinkError, match="sink out: kafka"):
+            await target.write(a_range(row(2), first="1"))
+    finally:
+        broker.thaw()
+    await target.write(a_range(row(2), first="1"))
+    await target.close()
+    assert KafkaCase(topic).keys() == [("key-1", "new-1"), ("key-2", "new-2")]
 
 
 async def test_everything_goes_out_once_wherever_it_is_killed(case):

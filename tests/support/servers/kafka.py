@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +33,12 @@ class Topic:
         """Append messages to a partition, with ``keys`` or without."""
         given = [*keys] or [None] * len(values)
         _run(_send(self.servers, self.name, partition, list(zip(given, values, strict=True))))
+
+    def read(self) -> list[tuple[str, bytes, Sequence[tuple[str, bytes]]]]:
+        """Return all messages as key, value and headers, in the order of each partition."""
+        found: list[tuple[str, bytes, Sequence[tuple[str, bytes]]]] = []
+        _run(_read(self.servers, self.name, found))
+        return found
 
     def recreate(self, partitions: int = 1) -> None:
         """Delete the topic and all of its messages, and create it again."""
@@ -148,3 +154,20 @@ async def _send(
         await producer.flush()
     finally:
         await producer.stop()
+
+
+async def _read(
+    servers: str, name: str, found: list[tuple[str, bytes, Sequence[tuple[str, bytes]]]]
+) -> None:
+    consumer = aiokafka.AIOKafkaConsumer(
+        name, bootstrap_servers=servers, auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        missing = sum(ends.values())
+        while len(found) < missing:
+            for messages in (await consumer.getmany(timeout_ms=1000)).values():
+                found += [(one.key.decode(), one.value, one.headers) for one in messages]
+    finally:
+        await consumer.stop()
