@@ -88,7 +88,8 @@ def start_sinks(
 async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
     while True:
         for name, pump in pumps.items():
-            events.emit(SinkLagged(name, pump.state.lag))
+            state = pump.state
+            events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
         await asyncio.sleep(GAUGE_SECONDS)
 
 

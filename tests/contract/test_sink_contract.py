@@ -195,6 +195,15 @@ async def test_a_range_that_comes_again_changes_nothing(case):
     assert case.keys() == [(f"key-{n}", f"new-{n}") for n in (1, 2, 3)]
 
 
+async def test_a_check_shows_what_is_there_and_writes_no_row(case):
+    """A new target is found, and has nothing."""
+    target = case.target()
+    assert await target.check()
+    await target.write(a_range(row(1)))
+    await target.close()
+    assert case.keys() == [("key-1", "new-1")]
+
+
 async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
     """A reader can recognise them, and the last of a key is the same row."""
     topic = broker.topic()
