@@ -4,7 +4,7 @@ from dispatcher.app.authorization_report import OnlineFinding
 from dispatcher.app.sinks import make_target
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.settings import Settings
-from dispatcher.settings.sinks import AnySink
+from dispatcher.settings.sinks import SinkOfAKind
 
 
 async def check_sinks(settings: Settings) -> list[OnlineFinding]:
@@ -12,7 +12,7 @@ async def check_sinks(settings: Settings) -> list[OnlineFinding]:
     return [await _check_sink(sink, settings) for sink in settings.sinks]
 
 
-async def _check_sink(sink: AnySink, settings: Settings) -> OnlineFinding:
+async def _check_sink(sink: SinkOfAKind, settings: Settings) -> OnlineFinding:
     what = f"sink {sink.name}"
     try:
         target = make_target(sink, settings.environment)

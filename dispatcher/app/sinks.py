@@ -13,8 +13,8 @@ from dispatcher.domain.events import SinkLagged
 from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
 from dispatcher.settings import Settings
-from dispatcher.settings.sinks import AnySink, KafkaSinkSettings, SqlSinkSettings
-from dispatcher.sinks.kafka_target import KafkaTarget, TopicPlace
+from dispatcher.settings.sinks import KafkaSinkSettings, SinkOfAKind, SqlSinkSettings
+from dispatcher.sinks.kafka_target import KafkaTarget, KafkaTopic
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
@@ -25,7 +25,7 @@ END_SECONDS = 10.0
 """How long the end of a run waits for its sinks; the rest goes out in the next run."""
 
 
-def make_target(sink: AnySink, environment: Mapping[str, SecretStr]) -> SinkTarget:
+def make_target(sink: SinkOfAKind, environment: Mapping[str, SecretStr]) -> SinkTarget:
     """Return the target of a sink; it is not opened yet.
 
     Raises:
@@ -40,27 +40,26 @@ def make_target(sink: AnySink, environment: Mapping[str, SecretStr]) -> SinkTarg
         table = SqlTable(sink.url, *names, create=sink.create_tables)
         return SqlTarget(sink.name, table, password)
     if isinstance(sink, KafkaSinkSettings):
-        password = read_password(f"sink {sink.name}", sink, environment)
-        return KafkaTarget(sink.name, _topic_place(sink, password))
+        return KafkaTarget(sink.name, _topic(sink, environment))
     values = {"endpoint": sink.endpoint.rstrip("/"), "region": sink.region}
     config = {key: value for key, value in values.items() if value}
     place = ObjectPlace(sink.url, sink.format, config, sink.allow_http)
     return ObjectTarget(sink.name, place)
 
 
-def _topic_place(sink: KafkaSinkSettings, password: str) -> TopicPlace:
-    return TopicPlace(
-        sink.bootstrap_servers,
-        sink.topic,
+def _topic(sink: KafkaSinkSettings, environment: Mapping[str, SecretStr]) -> KafkaTopic:
+    return KafkaTopic(
+        servers=sink.bootstrap_servers,
+        topic=sink.topic,
         protocol=sink.security_protocol,
         mechanism=sink.sasl_mechanism,
         username=sink.sasl_username,
-        password=password,
+        password=read_password(f"sink {sink.name}", sink, environment),
         ca_file=sink.ssl_cafile,
         certificate_file=sink.ssl_certfile,
         key_file=sink.ssl_keyfile,
-        idempotent=sink.idempotent,
         answer_seconds=sink.timeout_seconds,
+        idempotent=sink.idempotent,
     )
 
 
@@ -76,24 +75,30 @@ def start_sinks(
 
     """
     pumps = {sink.name: _make_pump(sink, settings, log) for sink in settings.sinks}
+    if pumps:
+        measuring = asyncio.ensure_future(_measure(pumps, events))
+        stack.push_async_callback(partial(_stop, measuring))
     for pump in pumps.values():
         pump.start()
         stack.push_async_callback(partial(_end, pump))
-    if pumps:
-        measuring = asyncio.ensure_future(_measure(pumps, events))
-        stack.callback(measuring.cancel)
     return pumps
+
+
+async def _stop(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
     while True:
         for name, pump in pumps.items():
+            await pump.measure()
             state = pump.state
             events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
         await asyncio.sleep(GAUGE_SECONDS)
 
 
-def _make_pump(sink: AnySink, settings: Settings, log: LineageLog) -> LineagePump:
+def _make_pump(sink: SinkOfAKind, settings: Settings, log: LineageLog) -> LineagePump:
     options = PumpOptions(sink.campaigns, sink.flush_seconds, sink.rows_per_range)
     return LineagePump(sink.name, log, make_target(sink, settings.environment), options)
 

@@ -42,15 +42,14 @@ class ObjectSinkSettings(SinkSettings):
 
 
 class KafkaSinkSettings(SinkSettings, TopicSettings):
-    """Messages of a topic, one for each row, keyed by the contact."""
+    """Messages of a topic, one for each row."""
 
     kind: Literal["kafka"]
     idempotent: bool = True
 
 
-AnySink = Annotated[
-    SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings, Field(discriminator="kind")
-]
+SinkOfAKind = SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings
+AnySink = Annotated[SinkOfAKind, Field(discriminator="kind")]
 SINK_KINDS: tuple[type[SinkSettings], ...] = (
     SqlSinkSettings,
     ObjectSinkSettings,

@@ -1,25 +1,36 @@
-"""Lineage into a topic of Kafka: the last message of a key is the row of its contact."""
+"""Lineage into a topic of Kafka: each row once by its key, campaign and contact key."""
 
 import asyncio
-import logging
-import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
+from io import BytesIO
 from typing import Any
 
+from dispatcher.drivers.kafka import TlsFilesError, client_arguments, load_aiokafka
 from dispatcher.ports.sink import LineageRange, SinkError
-from dispatcher.sinks.lineage_formats import json_line
+from dispatcher.sinks.lineage_formats import write_rows
+
+_HINTS: Mapping[frozenset[str], str] = {
+    frozenset({"AuthenticationFailedError", "SaslAuthenticationFailed"}): (
+        "; check sasl_username, the password and sasl_mechanism"
+    ),
+    frozenset({"TopicAuthorizationFailedError", "ClusterAuthorizationFailedError"}): (
+        "; grant the user DESCRIBE and WRITE on the topic"
+    ),
+    frozenset({"UnsupportedVersionError", "IncompatibleBrokerVersion"}): (
+        "; if the brokers have no idempotent producers, set idempotent = false"
+    ),
+}
+"""What to do about errors of the library, by the names of their classes."""
 
 
 @dataclass(frozen=True, slots=True)
-class TopicPlace:
-    """The topic that messages go to, and how its brokers are reached.
+class KafkaTopic:
+    """The topic, and how its brokers are reached; see `Brokers`.
 
-    ``servers`` are host:port, separated by commas. An ``idempotent`` producer writes no message of
-    one attempt twice; the brokers must support it. ``answer_seconds`` is how long an answer may
-    take.
+    An ``idempotent`` producer writes a message once although it repeats a request. The brokers must
+    support that, and the user must have the right IDEMPOTENT_WRITE in older clusters.
     """
 
     servers: str
@@ -31,44 +42,54 @@ class TopicPlace:
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
-    idempotent: bool = True
     answer_seconds: float = 10.0
+    idempotent: bool = True
 
 
 class KafkaTarget:
-    """Writes each row as a message with the key ``campaign/contact_key``.
+    """Writes each row as a message: JSON as in an export, its key ``CAMPAIGN/CONTACT_KEY``.
 
-    A range that comes again is written again: a reader that keeps the last message of each key, as
-    a compacted topic does, has each row once. The header ``range`` is the same in both.
+    The header ``cursor`` has the end of the row's range. A range that goes out again after a crash
+    makes its messages again: consumers take the last one of a key, as a compacted topic keeps it.
 
     Raises:
-        SinkError: the package is not installed.
+        SinkError: the package is not installed, or a file of TLS cannot be read.
 
     """
 
-    def __init__(self, name: str, place: TopicPlace) -> None:
-        if find_spec("aiokafka") is None:
-            raise SinkError(
-                f"sink {name}: Kafka needs the package aiokafka: pip install 'dispatcher[kafka]'"
-            )
-        self._title = f"sink {name}: kafka {place.servers}, topic {place.topic}"
-        self._place = place
+    def __init__(self, name: str, topic: KafkaTopic) -> None:
+        self._name = name
+        self._topic = topic
         self._producer: Any = None
+        try:
+            self._library = load_aiokafka()
+            self._arguments = client_arguments(topic)
+        except ImportError:
+            raise SinkError(
+                f"sink {name}: the package aiokafka is missing: pip install 'dispatcher[kafka]'"
+            ) from None
+        except TlsFilesError as error:
+            raise SinkError(f"sink {name}: a file of TLS cannot be read: {error}") from None
 
     async def write(self, lineage: LineageRange) -> None:
-        """Write the messages of a range, and wait until all replicas in sync have them.
+        """Write the messages of a range, and wait until all brokers that matter have them.
 
         Raises:
-            SinkError: the brokers are away or refuse.
+            SinkError: a message was perhaps not written.
 
         """
         if not lineage.rows:
             return
         try:
-            if self._producer is None:
-                self._producer = await self._open()
-            await self._send(lineage)
-        except Exception as error:  # noqa: BLE001 - errors of sockets, TLS and the library
+            producer = await self._open()
+            sent = [
+                await producer.send(self._topic.topic, value, key, headers=headers)
+                for key, value, headers in self._messages(lineage)
+            ]
+            await producer.flush()
+            for future in sent:
+                await future
+        except Exception as error:  # noqa: BLE001 - the library's errors share no base class
             await self.close()
             raise self._error(error) from None
 
@@ -83,88 +104,51 @@ class KafkaTarget:
             partitions = await self._count_partitions()
         except Exception as error:  # noqa: BLE001 - as above
             raise self._error(error) from None
-        return f"topic {self._place.topic} with {partitions:,} partitions"
+        return f"{partitions:,} partitions in the topic {self._topic.topic}"
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(Exception):  # the connection is of no use any more
-                async with asyncio.timeout(self._place.answer_seconds):
+            with suppress(Exception):  # what was not written is known already
+                async with asyncio.timeout(self._topic.answer_seconds):
                     await producer.stop()
 
-    async def _send(self, lineage: LineageRange) -> None:
-        name = f"{lineage.token}-{lineage.first}-{lineage.last}"
-        headers = [("range", name.encode()), ("part", lineage.part.encode())]
-        sent = []
-        for row in lineage.rows:
-            key = f"{row.campaign}/{row.contact_key}".encode()
-            value, topic = json_line(row).encode(), self._place.topic
-            sent.append(await self._producer.send(topic, value, key=key, headers=headers))
-        results = await asyncio.gather(*sent, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-
     async def _open(self) -> Any:
-        await self._count_partitions()
-        place = self._place
-        producer = import_module("aiokafka").AIOKafkaProducer(
-            **self._arguments(), acks="all", enable_idempotence=place.idempotent
-        )
-        await self._start(producer.start, producer.stop)
-        return producer
+        if self._producer is None:
+            await self._count_partitions()
+            producer = self._library.AIOKafkaProducer(
+                **self._arguments, acks="all", enable_idempotence=self._topic.idempotent
+            )
+            await self._start(producer.start, producer.stop)
+            self._producer = producer
+        return self._producer
 
     async def _count_partitions(self) -> int:
-        """Look the topic up in the list of all, since a broker may create one by its name.
-
-        Raises:
-            SinkError: the topic does not exist.
-
-        """
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it reports is an error here
-        admin = import_module("aiokafka.admin").AIOKafkaAdminClient(**self._arguments())
+        """Look the topic up in the list of all, since a broker may create one by its name."""
+        admin = self._library.admin.AIOKafkaAdminClient(**self._arguments)
         await self._start(admin.start, admin.close)
         try:
             topics = {topic["topic"]: topic for topic in await admin.describe_topics()}
         finally:
             with suppress(Exception):  # the connection is of no use any more
                 await admin.close()
-        if (topic := topics.get(self._place.topic)) is None:
+        if (topic := topics.get(self._topic.topic)) is None:
             raise SinkError(
-                f"{self._title}: the topic does not exist, or this user may not see it; create it, "
-                "or grant the user DESCRIBE and WRITE on it"
+                f"sink {self._name}: the brokers at {self._topic.servers} have no topic "
+                f"{self._topic.topic}, or this user may not see it; create it, or grant the user "
+                "DESCRIBE and WRITE on it"
             )
         return len(topic["partitions"])
 
     async def _start(self, start: Any, stop: Any) -> None:
         try:
-            async with asyncio.timeout(3 * self._place.answer_seconds):
+            async with asyncio.timeout(3 * self._topic.answer_seconds):
                 await start()
         except BaseException:
             with suppress(Exception):  # it has nothing that could be lost
                 await stop()
             raise
-
-    def _arguments(self) -> dict[str, Any]:
-        """Return the arguments that every client of the library takes."""
-        place = self._place
-        arguments: dict[str, Any] = {
-            "bootstrap_servers": [one.strip() for one in place.servers.split(",") if one.strip()],
-            "client_id": "dispatcher",
-            "request_timeout_ms": int(place.answer_seconds * 1000),
-            "security_protocol": place.protocol,
-        }
-        if place.protocol.endswith("SSL"):
-            context = ssl.create_default_context(cafile=place.ca_file or None)
-            if place.certificate_file:
-                context.load_cert_chain(place.certificate_file, place.key_file or None)
-            arguments["ssl_context"] = context
-        if place.protocol.startswith("SASL"):
-            arguments["sasl_mechanism"] = place.mechanism
-            arguments["sasl_plain_username"] = place.username
-            arguments["sasl_plain_password"] = place.password
-        return arguments
 
     def _error(self, error: Exception) -> SinkError:
         """Return the error in our words, with what to do where that is known."""
@@ -172,13 +156,19 @@ class KafkaTarget:
             return error
         names = {kind.__name__ for kind in type(error).__mro__}
         reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        hint = ""
-        if names & {"AuthenticationFailedError", "SaslAuthenticationFailed"}:
-            hint = "; check sasl_username, the password and sasl_mechanism"
-        elif names & {"TopicAuthorizationFailedError", "ClusterAuthorizationFailedError"}:
-            hint = "; grant the user DESCRIBE and WRITE on the topic"
-        elif names & {"UnsupportedVersionError", "IncompatibleBrokerVersion"}:
-            hint = "; if the brokers have no idempotent producers, set idempotent = false"
-        elif names & {"SSLError", "FileNotFoundError", "PermissionError"}:
-            hint = "; check security_protocol, ssl_cafile, ssl_certfile and ssl_keyfile"
-        return SinkError(f"{self._title}: {reason or type(error).__name__}{hint}")
+        hints = (hint for kinds, hint in _HINTS.items() if names & kinds)
+        return SinkError(
+            f"sink {self._name}: the brokers at {self._topic.servers} do not take messages of "
+            f"the topic {self._topic.topic}: {reason or type(error).__name__}{next(hints, '')}"
+        )
+
+    def _messages(
+        self, lineage: LineageRange
+    ) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+        out = BytesIO()
+        write_rows("jsonl", lineage.rows, out)
+        headers = [("cursor", lineage.last.encode()), ("part", lineage.part.encode())]
+        return [
+            (f"{row.campaign}/{row.contact_key}".encode(), line, headers)
+            for row, line in zip(lineage.rows, out.getvalue().splitlines(), strict=True)
+        ]

@@ -103,7 +103,11 @@ def _write_csv(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
 
 
 def _write_jsonl(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
-    out.writelines("".join(f"{json_line(row)}\n" for row in block).encode() for block in blocks)
+    for block in blocks:
+        lines = (
+            json.dumps(_object(row), ensure_ascii=False, separators=(",", ":")) for row in block
+        )
+        out.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def _write_parquet(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
@@ -143,9 +147,8 @@ def _cell(name: str, row: LineageRow) -> Any:
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 
-def json_line(row: LineageRow) -> str:
-    """Return a row as a JSON object in one line: attributes are an object."""
-    values = {
+def _object(row: LineageRow) -> dict[str, Any]:
+    """Return a row for JSON Lines: attributes are an object."""
+    return {
         name: dict(row.attributes) if name == "attributes" else _cell(name, row) for name in COLUMNS
     }
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))

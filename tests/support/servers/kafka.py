@@ -7,7 +7,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,10 +35,10 @@ class Topic:
         given = [*keys] or [None] * len(values)
         _run(_send(self.servers, self.name, partition, list(zip(given, values, strict=True))))
 
-    def read(self) -> list[tuple[str, bytes, Sequence[tuple[str, bytes]]]]:
-        """Return all messages as key, value and headers, in the order of each partition."""
-        found: list[tuple[str, bytes, Sequence[tuple[str, bytes]]]] = []
-        _run(_read(self.servers, self.name, found))
+    def messages(self) -> list[Any]:
+        """Return all messages of its first partition."""
+        with ThreadPoolExecutor(1) as other:  # a test may have an event loop of its own
+            found: list[Any] = other.submit(asyncio.run, _read(self.servers, self.name)).result()
         return found
 
     def recreate(self, partitions: int = 1) -> None:
@@ -143,6 +144,21 @@ async def _recreate(servers: str, name: str, partitions: int) -> None:
         await client.close()
 
 
+async def _read(servers: str, name: str) -> list[Any]:
+    consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+    await consumer.start()
+    try:
+        partition = aiokafka.TopicPartition(name, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        found: list[Any] = []
+        while got := (await consumer.getmany(timeout_ms=500)).get(partition):
+            found += got
+        return found
+    finally:
+        await consumer.stop()
+
+
 async def _send(
     servers: str, name: str, partition: int, messages: list[tuple[bytes | None, bytes | None]]
 ) -> None:
@@ -154,20 +170,3 @@ async def _send(
         await producer.flush()
     finally:
         await producer.stop()
-
-
-async def _read(
-    servers: str, name: str, found: list[tuple[str, bytes, Sequence[tuple[str, bytes]]]]
-) -> None:
-    consumer = aiokafka.AIOKafkaConsumer(
-        name, bootstrap_servers=servers, auto_offset_reset="earliest", enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets(consumer.assignment())
-        missing = sum(ends.values())
-        while len(found) < missing:
-            for messages in (await consumer.getmany(timeout_ms=1000)).values():
-                found += [(one.key.decode(), one.value, one.headers) for one in messages]
-    finally:
-        await consumer.stop()
