@@ -93,7 +93,8 @@ async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
     while True:
         for name, pump in pumps.items():
             await pump.measure()
-            events.emit(SinkLagged(name, pump.state.lag))
+            state = pump.state
+            events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
         await asyncio.sleep(GAUGE_SECONDS)
 
 
