@@ -75,19 +75,26 @@ def start_sinks(
 
     """
     pumps = {sink.name: _make_pump(sink, settings, log) for sink in settings.sinks}
+    if pumps:
+        measuring = asyncio.ensure_future(_measure(pumps, events))
+        stack.push_async_callback(partial(_stop, measuring))
     for pump in pumps.values():
         pump.start()
         stack.push_async_callback(partial(_end, pump))
-    if pumps:
-        measuring = asyncio.ensure_future(_measure(pumps, events))
-        stack.callback(measuring.cancel)
     return pumps
+
+
+async def _stop(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
     while True:
         for name, pump in pumps.items():
-            events.emit(SinkLagged(name, pump.state.lag))
+            await pump.measure()
+            state = pump.state
+            events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
         await asyncio.sleep(GAUGE_SECONDS)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dispatcher.settings.key_paths import SINKS, KeyPath, item
 from dispatcher.settings.model import Settings
-from dispatcher.settings.sinks import KafkaSinkSettings, SqlSinkSettings
+from dispatcher.settings.sinks import KafkaSinkSettings, SinkOfAKind, SqlSinkSettings
 
 Finding = tuple[KeyPath, str, str]
 """The key, what is wrong with it, and a hint what to do."""
@@ -19,10 +19,20 @@ def find(settings: Settings) -> Iterator[Finding]:
             if name not in known:
                 problem = f'has "{name}", which is no campaign of this configuration'
                 yield (prefix, "campaigns"), problem, f"there are: {', '.join(sorted(known))}"
-        if (
-            isinstance(sink, SqlSinkSettings | KafkaSinkSettings)
-            and sink.password_file
-            and sink.password_variable
-        ):
-            problem = "is set together with password_variable"
-            yield (prefix, "password_file"), problem, "keep one of the two"
+        for key, problem, hint in _find_in(sink):
+            yield (prefix, key), problem, hint
+
+
+def _find_in(sink: SinkOfAKind) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong with the keys of one sink."""
+    if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings):
+        return
+    if sink.password_file and sink.password_variable:
+        yield "password_file", "is set together with password_variable", "keep one of the two"
+    if not isinstance(sink, KafkaSinkSettings):
+        return
+    if sink.security_protocol.startswith("SASL") != bool(sink.sasl_username):
+        problem = f'does not fit security_protocol = "{sink.security_protocol}"'
+        yield "sasl_username", problem, "set both for a login, or neither"
+    if sink.ssl_keyfile and not sink.ssl_certfile:
+        yield "ssl_keyfile", "is set without ssl_certfile", "set both"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
-from dispatcher.settings.source_kinds import DatabaseUrl, Servers
+from dispatcher.settings.source_kinds import DatabaseUrl, TopicSettings
 
 
 class SinkSettings(SettingsSection):
@@ -41,22 +41,11 @@ class ObjectSinkSettings(SinkSettings):
     allow_http: bool = False
 
 
-class KafkaSinkSettings(SinkSettings):
+class KafkaSinkSettings(SinkSettings, TopicSettings):
     """Messages of a topic, one for each row."""
 
     kind: Literal["kafka"]
-    bootstrap_servers: Servers
-    topic: Text
     idempotent: bool = True
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    sasl_username: str = ""
-    password_file: str = ""
-    password_variable: str = ""
-    ssl_cafile: str = ""
-    ssl_certfile: str = ""
-    ssl_keyfile: str = ""
-    timeout_seconds: float = Field(default=10.0, ge=1, le=600)
 
 
 SinkOfAKind = SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings

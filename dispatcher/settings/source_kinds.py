@@ -75,14 +75,11 @@ class SqlSettings(SettingsSection):
     timeout_seconds: float = Field(default=60.0, ge=1, le=86_400)
 
 
-class KafkaSettings(SettingsSection):
+class TopicSettings(SettingsSection):
     """The topic of a Kafka cluster, and how its brokers are reached."""
 
     bootstrap_servers: Servers
     topic: Text
-    start: Literal["earliest", "latest"] = "earliest"
-    key_as_contact_key: bool = False
-    generation: str = ""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str = ""
@@ -92,6 +89,14 @@ class KafkaSettings(SettingsSection):
     ssl_certfile: str = ""
     ssl_keyfile: str = ""
     timeout_seconds: float = Field(default=10.0, ge=1, le=600)
+
+
+class KafkaSettings(TopicSettings):
+    """The topic that contacts are read from."""
+
+    start: Literal["earliest", "latest"] = "earliest"
+    key_as_contact_key: bool = False
+    generation: str = ""
 
 
 class HttpSourceSettings(SettingsSection):

@@ -1,5 +1,8 @@
 """Lineage into a topic of Kafka: each row once by its key, campaign and contact key."""
 
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -7,6 +10,19 @@ from typing import Any
 from dispatcher.drivers.kafka import TlsFilesError, client_arguments, load_aiokafka
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import write_rows
+
+_HINTS: Mapping[frozenset[str], str] = {
+    frozenset({"AuthenticationFailedError", "SaslAuthenticationFailed"}): (
+        "; check sasl_username, the password and sasl_mechanism"
+    ),
+    frozenset({"TopicAuthorizationFailedError", "ClusterAuthorizationFailedError"}): (
+        "; grant the user DESCRIBE and WRITE on the topic"
+    ),
+    frozenset({"UnsupportedVersionError", "IncompatibleBrokerVersion"}): (
+        "; if the brokers have no idempotent producers, set idempotent = false"
+    ),
+}
+"""What to do about errors of the library, by the names of their classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +89,78 @@ class KafkaTarget:
             await producer.flush()
             for future in sent:
                 await future
-        except (self._library.errors.KafkaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the library's errors share no base class
             await self.close()
-            raise SinkError(
-                f"sink {self._name}: the brokers at {self._topic.servers} do not take messages of "
-                f"the topic {self._topic.topic}: {str(error) or type(error).__name__}"
-            ) from None
+            raise self._error(error) from None
+
+    async def check(self) -> str:
+        """Return what is there, in words.
+
+        Raises:
+            SinkError: the brokers are away or refuse, or the topic does not exist.
+
+        """
+        try:
+            partitions = await self._count_partitions()
+        except Exception as error:  # noqa: BLE001 - as above
+            raise self._error(error) from None
+        return f"{partitions:,} partitions in the topic {self._topic.topic}"
 
     async def close(self) -> None:
         """Close the connections."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            with suppress(Exception):  # what was not written is known already
+                async with asyncio.timeout(self._topic.answer_seconds):
+                    await producer.stop()
 
     async def _open(self) -> Any:
         if self._producer is None:
+            await self._count_partitions()
             producer = self._library.AIOKafkaProducer(
                 **self._arguments, acks="all", enable_idempotence=self._topic.idempotent
             )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
+            await self._start(producer.start, producer.stop)
             self._producer = producer
         return self._producer
+
+    async def _count_partitions(self) -> int:
+        """Look the topic up in the list of all, since a broker may create one by its name."""
+        admin = self._library.admin.AIOKafkaAdminClient(**self._arguments)
+        await self._start(admin.start, admin.close)
+        try:
+            topics = {topic["topic"]: topic for topic in await admin.describe_topics()}
+        finally:
+            with suppress(Exception):  # the connection is of no use any more
+                await admin.close()
+        if (topic := topics.get(self._topic.topic)) is None:
+            raise SinkError(
+                f"sink {self._name}: the brokers at {self._topic.servers} have no topic "
+                f"{self._topic.topic}, or this user may not see it; create it, or grant the user "
+                "DESCRIBE and WRITE on it"
+            )
+        return len(topic["partitions"])
+
+    async def _start(self, start: Any, stop: Any) -> None:
+        try:
+            async with asyncio.timeout(3 * self._topic.answer_seconds):
+                await start()
+        except BaseException:
+            with suppress(Exception):  # it has nothing that could be lost
+                await stop()
+            raise
+
+    def _error(self, error: Exception) -> SinkError:
+        """Return the error in our words, with what to do where that is known."""
+        if isinstance(error, SinkError):
+            return error
+        names = {kind.__name__ for kind in type(error).__mro__}
+        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        hints = (hint for kinds, hint in _HINTS.items() if names & kinds)
+        return SinkError(
+            f"sink {self._name}: the brokers at {self._topic.servers} do not take messages of "
+            f"the topic {self._topic.topic}: {reason or type(error).__name__}{next(hints, '')}"
+        )
 
     def _messages(
         self, lineage: LineageRange

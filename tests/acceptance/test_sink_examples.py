@@ -105,6 +105,7 @@ def test_kafka(played):
             "kafka-1.example.com:9093": broker.servers,
             '"dispatcher-lineage"': f'"{topic.name}"\nidempotent = false',
             'security_protocol = "SASL_SSL"\n': "",
+            'sasl_username = "dispatcher"\n': "",
         }
         use(played, "sink-kafka", changes, {"KAFKA_PASSWORD": "unused-2B"})
         ended = played.run()

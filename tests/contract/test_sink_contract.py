@@ -195,6 +195,53 @@ async def test_a_range_that_comes_again_changes_nothing(case):
     assert case.keys() == [(f"key-{n}", f"new-{n}") for n in (1, 2, 3)]
 
 
+async def test_a_check_shows_what_is_there_and_writes_no_row(case):
+    """A new target is found, and has nothing."""
+    target = case.target()
+    assert await target.check()
+    await target.write(a_range(row(1)))
+    await target.close()
+    assert case.keys() == [("key-1", "new-1")]
+
+
+async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
+    """The last one of a key is the same row."""
+    topic = broker.topic()
+    target = KafkaCase(topic).target()
+    for _ in range(2):
+        await target.write(a_range(row(1), row(2)))
+    await target.close()
+    headers = [dict(message.headers) for message in topic.messages()]
+    assert headers == [{"cursor": b"2", "part": b"rows"}] * 4
+
+
+async def test_a_topic_that_is_missing_is_named_and_not_created(broker):
+    """A broker may create one for every name that it gets."""
+    target = KafkaTarget("out", KafkaTopic(broker.servers, "absent", idempotent=False))
+    with pytest.raises(SinkError, match=r"sink out: .* have no topic absent"):
+        await target.write(a_range(row(1)))
+    with pytest.raises(SinkError, match="have no topic absent"):
+        await target.check()
+    await target.close()
+
+
+async def test_a_broker_that_is_away_is_named(broker):
+    """The same target writes when it is back."""
+    topic = broker.topic()
+    place = KafkaTopic(topic.servers, topic.name, idempotent=False, answer_seconds=0.3)
+    target = KafkaTarget("out", place)
+    await target.write(a_range(row(1)))
+    broker.freeze()
+    try:
+        with pytest.raises(SinkError, match=r"sink out: the brokers at .* do not take"):
+            await target.write(a_range(row(2), first="1"))
+    finally:
+        broker.thaw()
+    await target.write(a_range(row(2), first="1"))
+    await target.close()
+    assert KafkaCase(topic).keys() == [("key-1", "new-1"), ("key-2", "new-2")]
+
+
 async def test_everything_goes_out_once_wherever_it_is_killed(case):
     """Before and after each step of each of three ranges, and then to the end."""
     log = Log([row(n) for n in range(1, 8)])
@@ -252,6 +299,7 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     pump.start()
     while not pump.state.error:  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.01)
+    await pump.measure()
     assert (pump.state.lag, pump.state.error) == (4, "sink out: the database does not answer")
     assert await pump.end(10)
     assert (pump.state.error, len(case.keys())) == ("", 4)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from dispatcher.drivers.database import first_line
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 
@@ -45,12 +46,12 @@ def call_database(name: str, password: str, away: AwayWait, call: Callable[[], T
         try:
             result = call()
         except exc.DBAPIError as error:
-            reason = _first_line(error.orig, password)
+            reason = first_line(error.orig, password)
             if not _is_away(error):
                 raise SourceError(f"{name}: the database refuses the query: {reason}") from None
             away.wait(f"{name}: the database does not answer: {reason}")
         except exc.SQLAlchemyError as error:
-            raise SourceError(f"{name}: {_first_line(error, password)}") from None
+            raise SourceError(f"{name}: {first_line(error, password)}") from None
         else:
             away.is_back()
             return result
@@ -85,9 +86,3 @@ def _odbc_state(first: object) -> str:
     """Return the SQLSTATE that ODBC has as the first part of an error."""
     is_state = isinstance(first, str) and re.fullmatch("[0-9A-Z]{5}", first)
     return str(first) if is_state else ""
-
-
-def _first_line(error: object, password: str) -> str:
-    """Return the first line of a driver's message, without the password."""
-    line = (str(error).splitlines() or [""])[0][:300]
-    return line.replace(password, "***") if password else line
