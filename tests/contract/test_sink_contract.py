@@ -309,7 +309,7 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
 
 
 async def test_a_defect_of_a_target_does_not_end_it(tmp_path):
-    """An error that nobody expects is tried again as well; its text, perhaps a row's, is not shown."""
+    """An unexpected error is tried again as well; its text, which may be a row's, is not shown."""
     case, log = SqliteCase(tmp_path), Log([row(1)])
     away = Away(case.target(), 1, ZeroDivisionError("secret-9Q"))
     pump = LineagePump("out", log, away, PumpOptions((), 0.01, 10))
