@@ -113,6 +113,7 @@ class KafkaTarget:
             with suppress(Exception):  # what was not written is known already
                 async with asyncio.timeout(self._topic.answer_seconds):
                     await producer.stop()
+            await asyncio.sleep(0)  # the library does not wait until its connections are closed
 
     async def _open(self) -> Any:
         if self._producer is None:

@@ -157,6 +157,7 @@ async def _read(servers: str, name: str) -> list[Any]:
         return found
     finally:
         await consumer.stop()
+        await asyncio.sleep(0.01)  # the library does not wait until its connections are closed
 
 
 async def _send(
