@@ -70,8 +70,8 @@ class Webhook:
     def add(self, notice: Notice) -> None:
         """Let a notice be posted."""
         if len(self._waiting) >= MOST_WAITING:
-            given_up = self._waiting.popleft()
-            self._logger.warning("sink.given_up", id=given_up.id, detail=self.state.error)
+            oldest = self._waiting.popleft()
+            self._logger.warning("sink.dropped", id=oldest.id, detail=self.state.error)
         self._waiting.append(notice)
         self.state.lag = len(self._waiting)
         self._wake.set()

@@ -6,7 +6,13 @@ import json
 
 import pytest
 
+from dispatcher.app.webhooks import Webhooks
+from dispatcher.domain.events import Halted, Resumed
+from dispatcher.domain.status import HaltReason
+from dispatcher.settings import load
 from dispatcher.sinks.webhook import MOST_WAITING, Notice, Webhook
+from dispatcher.telemetry.fanout import Fanout
+from tests.support.least_settings import NEEDED, SECRETS
 from tests.support.servers.hooks import hooks
 
 
@@ -59,3 +65,32 @@ async def test_a_server_that_is_away_holds_nothing_up():
     assert not await webhook.end(0.2)
     assert "does not answer" in webhook.state.error
     assert webhook.state.lag == MOST_WAITING
+
+
+async def test_halts_and_resumes_of_a_run_are_notices(server, tmp_path):
+    """Each webhook gets those of its campaigns, and those of the whole run."""
+    config, contacts = tmp_path / "dispatcher.toml", tmp_path / "contacts.csv"
+    contacts.touch()
+    sink = f'[[sinks]]\nname = "{{}}"\nkind = "webhook"\nurl = "{server.url}"\n'
+    listed = '[[campaigns]]\nname = "{0}"\n[campaigns.source]\npath = "{1}"\n'
+    config.write_text(
+        sink.format("all") + sink.format("one") + 'campaigns = ["c2"]\n'
+        + listed.format("c1", contacts) + listed.format("c2", contacts)
+    )  # fmt: skip
+    flags = {key: value for key, value in NEEDED.items() if key not in ("campaign", "source.path")}
+    webhooks = Webhooks(load(config, env=SECRETS, flags=flags))
+    telemetry = Fanout(webhooks.listeners("c1"))
+    telemetry.emit(Halted(HaltReason.PAUSED, "by an operator"))
+    telemetry.emit(Resumed(HaltReason.PAUSED, 3.0))
+    Fanout(webhooks.listeners("")).emit(Halted(HaltReason.SCOPE, "a scope is missing"))
+    for webhook in webhooks.by_name.values():
+        webhook.start()
+        assert await webhook.end(10)
+    found = [json.loads(body) for _, body in server.posts]
+    assert [(one["event"], one["campaign"], one["reason"]) for one in found] == [
+        ("halted", "c1", "paused"),
+        ("resumed", "c1", "paused"),
+        ("halted", "", "scope"),
+        ("halted", "", "scope"),
+    ]
+    assert found[2]["detail"] == "a scope is missing"
