@@ -127,20 +127,25 @@ class LineagePump:
 
     async def _deliver(self, lineage: LineageRange) -> None:
         """Write a range until the target has it."""
-        while True:
-            try:
-                await self._target.write(lineage)
-            except SinkError as error:
-                if str(error) != self.state.error:
-                    self._logger.warning("sink.failed", detail=str(error))
-                self.state.error = str(error)
-                await asyncio.sleep(self._pause.next())
-            else:
-                break
+        while error := await self._try(lineage):
+            if error != self.state.error:
+                self._logger.warning("sink.failed", detail=error)
+            self.state.error = error
+            await asyncio.sleep(self._pause.next())
         if self.state.error:
             self._logger.info("sink.back")
         self.state.error = ""
         self._pause.reset()
+
+    async def _try(self, lineage: LineageRange) -> str:
+        """Write a range; return why that failed, empty if it did not."""
+        try:
+            await self._target.write(lineage)
+        except SinkError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a defect of a driver must not end the pump
+            return f"sink {self.name}: {type(error).__name__}, which is not expected"
+        return ""
 
 
 def _order(cursor: str) -> tuple[float, ...]:

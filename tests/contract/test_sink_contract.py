@@ -275,16 +275,19 @@ async def test_a_cursor_that_somebody_else_moved_is_named(tmp_path):
     assert case.keys() == [("key-1", "new-1")]
 
 
+AWAY = SinkError("sink out: the database does not answer")
+
+
 class Away:
     """A target that is away for some calls, and then another."""
 
-    def __init__(self, target, times):
-        self._target, self.left = target, times
+    def __init__(self, target, times, error=AWAY):
+        self._target, self.left, self._error = target, times, error
 
     async def write(self, lineage):
         if self.left:
             self.left -= 1
-            raise SinkError("sink out: the database does not answer")
+            raise self._error
         await self._target.write(lineage)
 
     async def close(self):
@@ -303,6 +306,19 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     assert (pump.state.lag, pump.state.error) == (4, "sink out: the database does not answer")
     assert await pump.end(10)
     assert (pump.state.error, len(case.keys())) == ("", 4)
+
+
+async def test_a_defect_of_a_target_does_not_end_it(tmp_path):
+    """An error that nobody expects is tried again as well; its text, perhaps a row's, is not shown."""
+    case, log = SqliteCase(tmp_path), Log([row(1)])
+    away = Away(case.target(), 1, ZeroDivisionError("secret-9Q"))
+    pump = LineagePump("out", log, away, PumpOptions((), 0.01, 10))
+    pump.start()
+    while not pump.state.error:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+    assert pump.state.error == "sink out: ZeroDivisionError, which is not expected"
+    assert await pump.end(10)
+    assert case.keys() == [("key-1", "new-1")]
 
 
 async def test_a_run_does_not_wait_for_a_sink_for_ever(tmp_path):
