@@ -34,7 +34,7 @@ class Webhooks:
         return (_Halts(self, campaign),) if self.by_name else ()
 
     def add(self, event: str, campaign: str, facts: Mapping[str, str | int | float]) -> None:
-        """Post a notice to each webhook that wants the campaign; an empty one concerns all."""
+        """Post a notice to each webhook of the campaign; an empty one concerns all."""
         notice = Notice(event, campaign, facts)
         for name, webhook in self.by_name.items():
             if not campaign or not self._campaigns[name] or campaign in self._campaigns[name]:
