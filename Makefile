@@ -6,6 +6,7 @@
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
 #   make crash-posts  kill runs while clients repeat every post, compare
+#   make round-trip  contacts from Snowflake (a local server), lineage back, and its SQL
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -24,7 +25,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash crash-posts diagnose properties picture receiver fmt lock clean
+.PHONY: help demo test check bench crash crash-posts diagnose properties picture receiver round-trip fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -59,6 +60,9 @@ properties: $(VENV)/.dev
 
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture
+
+round-trip: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.round_trip
 
 receiver: $(VENV)/.dev
 	@npm install --silent --no-audit --no-fund --omit=optional --prefix var/receiver statsd@0.9.0

@@ -46,6 +46,10 @@ WHERE c.status = 'abandoned'
 """The query that the example has in a comment, for a campaign that follows."""
 
 
+_ADDED = ("host", "port", "protocol", "timeout_seconds")
+"""Keys that the example does not have: its server is the account's own."""
+
+
 @dataclass
 class RoundTrip:
     """What was played: the outputs of the commands, and the rows of the last query."""
@@ -112,11 +116,9 @@ def _replace(text: str, values: dict[str, Any]) -> str:
     for line in text.splitlines():
         key = line.partition(" = ")[0]
         if key == "account":
-            lines += [f"{name} = {_toml(values[name])}" for name in ("host", "port", "protocol")]
-            lines.append(f"timeout_seconds = {values['timeout_seconds']}")
-        if key in values and key not in ("host", "port", "protocol", "timeout_seconds"):
-            line = f"{key} = {_toml(values[key])}"
-        lines.append(line)
+            lines += [f"{name} = {_toml(values[name])}" for name in _ADDED]
+        has_other = key in values and key not in _ADDED
+        lines.append(f"{key} = {_toml(values[key])}" if has_other else line)
     return "\n".join(lines) + "\n"
 
 
@@ -141,11 +143,11 @@ def main() -> None:
         trip = start(Path(folder), 24, stack)
         _show(trip, "SELECT status, count(*) FROM carts GROUP BY 1 ORDER BY 1", "status", "carts")
         _say("dispatcher run --once --config config/examples/round-trip.toml", query)
-        print(trip.run("cart-reminder").stdout)
+        _say(trip.run("cart-reminder").stdout)
         _show(trip, COUNT, "campaign", "relation", "rows")
         _say("Some customers order, and a second campaign goes to the others:", ORDERED, SECOND)
         trip.database.execute(ORDERED)
-        print(trip.run("cart-offer", "--set", f"source.snowflake.query={SECOND}").stdout)
+        _say(trip.run("cart-offer", "--set", f"source.snowflake.query={SECOND}").stdout)
         _show(trip, COUNT, "campaign", "relation", "rows")
         _say("One query follows each customer from the old conversation to the new one:")
         names = ("customer", "status now", "step", "campaign", "relation", "from", "to")
@@ -153,16 +155,16 @@ def main() -> None:
 
 
 def _say(*lines: str) -> None:
-    print("\n".join(line.strip() for line in lines), end="\n\n")
+    text = "\n".join(line.rstrip() for line in lines).strip()
+    print(text, end="\n\n")  # noqa: T201 - the result of the command
 
 
 def _show(trip: RoundTrip, query: str, *names: str) -> None:
     rows = [names, *(tuple(map(str, row)) for row in trip.database.execute(query))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     _say(query)
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
-    print()
+    _say(*("  ".join(row) for row in cells))
 
 
 if __name__ == "__main__":
