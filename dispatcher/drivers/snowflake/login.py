@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LOGIN_SECONDS = 10
-_NETWORK_SECONDS = 30
-"""How long the connector repeats a request that is not answered."""
+_NETWORK_SECONDS = 15
+"""How long the connector repeats a request that fails; one that is still answered goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from dispatcher.drivers.snowflake.login import SnowflakeLogin
 
 T = TypeVar("T")
 
+_GRACE_SECONDS = 60
+"""How much later than Snowflake itself the connector gives a statement up."""
+
 
 class SnowflakeSession:
     """Executes statements, one thread at a time. `close` it.
@@ -43,8 +46,13 @@ class SnowflakeSession:
             SnowflakeError: it is refused, or Snowflake is away.
 
         """
+        seconds = int(self.login.timeout_seconds) + _GRACE_SECONDS
         return self.call(
-            lambda: self._open().cursor().execute(statement, parameters or None, **options)
+            lambda: (
+                self._open()
+                .cursor()
+                .execute(statement, parameters or None, timeout=seconds, **options)
+            )
         )
 
     def columns(self, statement: str) -> tuple[str, ...]:
