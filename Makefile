@@ -6,6 +6,7 @@
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
 #   make crash-posts  kill runs while clients repeat every post, compare
+#   make sinks  kill the pump of each sink between its steps, count rows
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -24,7 +25,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash crash-posts diagnose properties picture receiver fmt lock clean
+.PHONY: help demo test check bench crash crash-posts sinks diagnose properties picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -47,6 +48,9 @@ bench: $(VENV)/.bench
 
 crash-posts: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.posting_crash $(ARGS)
+
+sinks: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.sinks_whole
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
