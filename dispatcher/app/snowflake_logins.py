@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from dispatcher.app.secret_files import read_named, read_password
+from dispatcher.drivers.snowflake.login import SnowflakeLogin
 from dispatcher.settings.source_kinds import SnowflakeLoginSettings
-from dispatcher.snowflake.login import SnowflakeLogin
 
 
 def snowflake_login(

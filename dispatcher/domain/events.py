@@ -343,10 +343,14 @@ class ConditionJudged:
 
 @dataclass(frozen=True, slots=True)
 class SinkLagged:
-    """How many lineage rows have not gone out to a sink, emitted several times a minute."""
+    """How many lineage rows have not gone out to a sink, emitted several times a minute.
+
+    One that is ``failing`` did not take the last range.
+    """
 
     sink: str
     rows: int
+    failing: bool = False
 
 
 Event = (

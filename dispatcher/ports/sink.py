@@ -57,6 +57,15 @@ class SinkTarget(Protocol):
         """
         ...
 
+    async def check(self) -> str:
+        """Return what is there, in words, without writing lineage.
+
+        Raises:
+            SinkError: it is away, refuses, or lacks something.
+
+        """
+        ...
+
     async def close(self) -> None:
         """Close its connections."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.drivers.object_store import SCHEMES
 from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
 from dispatcher.ports import SourceError
@@ -16,7 +17,7 @@ from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.settings.source_kinds import NEEDED_SECTIONS, SECTIONS, WITH_PATH
-from dispatcher.sources.objects.patterns import SCHEMES, parse_address
+from dispatcher.sources.objects.patterns import parse_address
 from dispatcher.sources.options import MEANINGS, normal_name
 from dispatcher.telemetry.tag_values import same_tags
 

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 from dispatcher.settings.key_paths import SINKS, KeyPath, item
 from dispatcher.settings.model import Settings
-from dispatcher.settings.sinks import SnowflakeSinkSettings, SqlSinkSettings
+from dispatcher.settings.sinks import (
+    AnySink,
+    KafkaSinkSettings,
+    SnowflakeSinkSettings,
+    SqlSinkSettings,
+    WebhookSettings,
+)
 from dispatcher.settings.snowflake_checks import find_files, find_login
 
 Finding = tuple[KeyPath, str, str]
@@ -20,9 +26,23 @@ def find(settings: Settings) -> Iterator[Finding]:
             if name not in known:
                 problem = f'has "{name}", which is no campaign of this configuration'
                 yield (prefix, "campaigns"), problem, f"there are: {', '.join(sorted(known))}"
-        if isinstance(sink, SqlSinkSettings) and sink.password_file and sink.password_variable:
-            problem = "is set together with password_variable"
-            yield (prefix, "password_file"), problem, "keep one of the two"
-        if isinstance(sink, SnowflakeSinkSettings):
-            for key, (problem, hint) in (find_login(sink) | find_files(sink)).items():
-                yield (prefix, key), problem, hint
+        for key, problem, hint in _find_in(sink):
+            yield (prefix, key), problem, hint
+
+
+def _find_in(sink: AnySink) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong with the keys of one sink."""
+    if isinstance(sink, SnowflakeSinkSettings):
+        for key, finding in (find_login(sink) | find_files(sink)).items():
+            yield key, *finding
+    if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings | WebhookSettings):
+        return
+    if sink.password_file and sink.password_variable:
+        yield "password_file", "is set together with password_variable", "keep one of the two"
+    if not isinstance(sink, KafkaSinkSettings):
+        return
+    if sink.security_protocol.startswith("SASL") != bool(sink.sasl_username):
+        problem = f'does not fit security_protocol = "{sink.security_protocol}"'
+        yield "sasl_username", problem, "set both for a login, or neither"
+    if sink.ssl_keyfile and not sink.ssl_certfile:
+        yield "ssl_keyfile", "is set without ssl_certfile", "set both"

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
-from dispatcher.settings.source_kinds import DatabaseUrl, SnowflakeLoginSettings
+from dispatcher.settings.source_kinds import DatabaseUrl, SnowflakeLoginSettings, TopicSettings
 
 
 def _identifier(value: str) -> str:
@@ -28,11 +28,16 @@ class SinkSettings(SettingsSection):
 
     name: Alias
     campaigns: Texts = ()
+
+
+class LineageSinkSettings(SinkSettings):
+    """What every sink of the lineage has."""
+
     flush_seconds: float = Field(default=5.0, ge=0.1, le=86_400)
     rows_per_range: int = Field(default=5000, ge=1, le=100_000)
 
 
-class SqlSinkSettings(SinkSettings):
+class SqlSinkSettings(LineageSinkSettings):
     """Rows into a table of a SQL database."""
 
     kind: Literal["sql"]
@@ -45,7 +50,7 @@ class SqlSinkSettings(SinkSettings):
     create_tables: bool = True
 
 
-class ObjectSinkSettings(SinkSettings):
+class ObjectSinkSettings(LineageSinkSettings):
     """Objects below a prefix, one for each range."""
 
     kind: Literal["objects"]
@@ -56,7 +61,7 @@ class ObjectSinkSettings(SinkSettings):
     allow_http: bool = False
 
 
-class SnowflakeSinkSettings(SnowflakeLoginSettings, SinkSettings):
+class SnowflakeSinkSettings(SnowflakeLoginSettings, LineageSinkSettings):
     """Rows into a table of Snowflake."""
 
     kind: Literal["snowflake"]
@@ -66,11 +71,36 @@ class SnowflakeSinkSettings(SnowflakeLoginSettings, SinkSettings):
     create_tables: bool = True
 
 
-AnySink = Annotated[
-    SqlSinkSettings | ObjectSinkSettings | SnowflakeSinkSettings, Field(discriminator="kind")
-]
+class KafkaSinkSettings(LineageSinkSettings, TopicSettings):
+    """Messages of a topic, one for each row."""
+
+    kind: Literal["kafka"]
+    idempotent: bool = True
+
+
+def _web_address(url: str) -> str:
+    if not url.startswith(("https://", "http://")) or "@" in url:
+        raise WrongValueError(
+            "is not a web address without a password", "for example https://hooks.example.com/ops"
+        )
+    return url
+
+
+class WebhookSettings(SinkSettings):
+    """A web server that gets notices, but no lineage; its password signs them."""
+
+    kind: Literal["webhook"]
+    url: Annotated[str, AfterValidator(_web_address)]
+    password_file: str = ""
+    password_variable: str = ""
+
+
+SinkOfAKind = SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings | SnowflakeSinkSettings
+AnySink = Annotated[SinkOfAKind | WebhookSettings, Field(discriminator="kind")]
 SINK_KINDS: tuple[type[SinkSettings], ...] = (
     SqlSinkSettings,
     ObjectSinkSettings,
+    KafkaSinkSettings,
     SnowflakeSinkSettings,
+    WebhookSettings,
 )

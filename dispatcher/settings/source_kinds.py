@@ -1,7 +1,7 @@
 """The kinds of sources, and the section that each kind but files has below ``[source]``."""
 
+import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -21,18 +21,16 @@ WITH_PATH = ("files", "objects")
 """The kinds that ``source.path`` names."""
 
 
+_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@|(?:password|passwd|pwd)(?:=|%3d)", re.IGNORECASE)
+"""A password as SQLAlchemy reads it, also with slashes, or among the options of the driver."""
+
+
 def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        has_password = parts.password is not None
-    except ValueError:
-        has_password = False
-        parts = urlsplit("")
-    if has_password:
+    if _PASSWORD.search(url):
         raise WrongValueError(
             "has a password", "set password_file or password_variable, and remove it from the URL"
         )
-    if not parts.scheme:
+    if not re.match(r"[\w+]+:/", url):
         raise WrongValueError(
             "is not a URL of SQLAlchemy", "for example postgresql+psycopg://user@host/database"
         )
@@ -105,14 +103,11 @@ class SnowflakeSettings(SnowflakeLoginSettings):
     page_rows: int = Field(default=10_000, ge=10, le=100_000)
 
 
-class KafkaSettings(SettingsSection):
+class TopicSettings(SettingsSection):
     """The topic of a Kafka cluster, and how its brokers are reached."""
 
     bootstrap_servers: Servers
     topic: Text
-    start: Literal["earliest", "latest"] = "earliest"
-    key_as_contact_key: bool = False
-    generation: str = ""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str = ""
@@ -122,6 +117,14 @@ class KafkaSettings(SettingsSection):
     ssl_certfile: str = ""
     ssl_keyfile: str = ""
     timeout_seconds: float = Field(default=10.0, ge=1, le=600)
+
+
+class KafkaSettings(TopicSettings):
+    """The topic that contacts are read from."""
+
+    start: Literal["earliest", "latest"] = "earliest"
+    key_as_contact_key: bool = False
+    generation: str = ""
 
 
 class HttpSourceSettings(SettingsSection):

@@ -1,1 +1,1 @@
-"""Where lineage goes as it is written: databases and object stores, each row once."""
+"""Where lineage goes as it is written: databases, object stores, topics of Kafka, webhooks."""

@@ -5,15 +5,14 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, Literal
 
+from dispatcher.drivers.errors import DriverError
+from dispatcher.drivers.object_store import open_store, split_address, status_of
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import write_rows
 
-_TIMEOUT = timedelta(seconds=60)
-_STATUS = re.compile(r"status code: (\d{3})")
 _SAFE = re.compile(r"[^A-Za-z0-9]+")
 _DIGITS = 12
 
@@ -106,26 +105,18 @@ class ObjectTarget:
 
     def _error(self, error: Exception) -> SinkError:
         """Return the error in our words: the library's have addresses that may be signed."""
-        match = _STATUS.search(str(error))
-        what = f"answers {match.group(1)}" if match else "does not answer"
+        status = status_of(error)
+        what = f"answers {status}" if status else "does not answer"
         hint = "check that the bucket exists, and that the credentials may create objects in it"
         return SinkError(f"sink {self._name}: {self._place.url}: the store {what}; {hint}")
 
     def _open(self) -> Any:
-        from obstore.store import from_url  # noqa: PLC0415 - an optional extra
-
-        client: Any = {"timeout": _TIMEOUT, "allow_http": self._place.allow_http}
-        retries: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
-        config: Any = dict(self._place.config)
+        place = self._place
         try:
-            return from_url(
-                self._place.url, config=config, client_options=client, retry_config=retries
-            )
-        except Exception:  # noqa: BLE001 - as above
-            raise SinkError(
-                f"sink {self._name}: {self._place.url} cannot be opened; write an address such as "
-                "s3://bucket/lineage/"
-            ) from None
+            root, prefix = split_address(place.url)
+            return open_store(root, place.config, allow_http=place.allow_http, prefix=prefix)
+        except DriverError as error:
+            raise SinkError(f"sink {self._name}: url {error}") from None
 
 
 def _padded(cursor: str) -> str:

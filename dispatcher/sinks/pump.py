@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from dispatcher.domain.growing_pause import GrowingPause
+from dispatcher.ports import LedgerError
 from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
 from dispatcher.ports.stored_rows import LineageRow
 
@@ -62,6 +63,11 @@ class LineagePump:
         """Begin to send, beside everything else."""
         self._task = asyncio.ensure_future(self._run())
 
+    async def measure(self) -> None:
+        """Bring the lag of `state` up to date."""
+        place = await self._log.sink_place(self.name, "rows")
+        self.state.lag = await self._log.lineage_lag(place.cursor)
+
     async def end(self, seconds: float) -> bool:
         """Send what is there, for at most ``seconds``, and end; return whether all has gone out.
 
@@ -74,6 +80,8 @@ class LineagePump:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._target.close()
+        with suppress(LedgerError):  # it has failed, which ends the run by itself
+            await self.measure()
         return bool(done)
 
     async def _run(self) -> None:
@@ -91,8 +99,6 @@ class LineagePump:
     async def _send_next(self, part: Part) -> bool:
         """Send the next range of a part; return False if there is none."""
         place = await self._log.sink_place(self.name, part)
-        if part == "rows":
-            self.state.lag = await self._log.lineage_lag(place.cursor)
         last = place.sending_to
         if last is None:
             limit = self._options.rows_per_range
@@ -121,20 +127,25 @@ class LineagePump:
 
     async def _deliver(self, lineage: LineageRange) -> None:
         """Write a range until the target has it."""
-        while True:
-            try:
-                await self._target.write(lineage)
-            except SinkError as error:
-                if str(error) != self.state.error:
-                    self._logger.warning("sink.failed", detail=str(error))
-                self.state.error = str(error)
-                await asyncio.sleep(self._pause.next())
-            else:
-                break
+        while error := await self._try(lineage):
+            if error != self.state.error:
+                self._logger.warning("sink.failed", detail=error)
+            self.state.error = error
+            await asyncio.sleep(self._pause.next())
         if self.state.error:
             self._logger.info("sink.back")
         self.state.error = ""
         self._pause.reset()
+
+    async def _try(self, lineage: LineageRange) -> str:
+        """Write a range; return why that failed, empty if it did not."""
+        try:
+            await self._target.write(lineage)
+        except SinkError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a defect of a driver must not end the pump
+            return f"sink {self.name}: {type(error).__name__}, which is not expected"
+        return ""
 
 
 def _order(cursor: str) -> tuple[float, ...]:

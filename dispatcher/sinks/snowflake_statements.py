@@ -14,10 +14,11 @@ class SnowflakeStatements:
     """
 
     def __init__(self, table: str, cursor_table: str) -> None:
+        key = ", ".join(KEY)
+        place = "sink VARCHAR NOT NULL PRIMARY KEY, place VARCHAR NOT NULL"
         self.create = (
-            f"CREATE TABLE IF NOT EXISTS {table} ({_columns()}, PRIMARY KEY ({', '.join(KEY)}))",
-            f"CREATE TABLE IF NOT EXISTS {cursor_table} (sink VARCHAR NOT NULL PRIMARY KEY, "
-            "place VARCHAR NOT NULL)",
+            f"CREATE TABLE IF NOT EXISTS {table} ({_columns()}, PRIMARY KEY ({key}))",
+            f"CREATE TABLE IF NOT EXISTS {cursor_table} ({place})",
         )
         self.count = f"SELECT count(*) FROM {table}"
         self.staging = f"CREATE OR REPLACE TEMPORARY TABLE {_STAGING} ({_columns()})"

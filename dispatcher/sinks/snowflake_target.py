@@ -4,12 +4,12 @@ import asyncio
 import io
 from dataclasses import dataclass
 
+from dispatcher.drivers.snowflake.errors import SnowflakeError
+from dispatcher.drivers.snowflake.login import SnowflakeLogin
+from dispatcher.drivers.snowflake.session import SnowflakeSession
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import write_rows
 from dispatcher.sinks.snowflake_statements import SnowflakeStatements
-from dispatcher.snowflake.errors import SnowflakeError
-from dispatcher.snowflake.login import SnowflakeLogin
-from dispatcher.snowflake.session import SnowflakeSession
 
 
 @dataclass(frozen=True, slots=True)

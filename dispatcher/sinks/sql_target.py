@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
+from dispatcher.drivers.database import first_line, load_sqlalchemy, open_engine
+from dispatcher.drivers.errors import DriverError
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import COLUMNS, NUMBERS, TIMES, column_value
 
@@ -40,18 +41,14 @@ class SqlTarget:
     """
 
     def __init__(self, name: str, table: SqlTable, password: str) -> None:
-        if find_spec("sqlalchemy") is None:
-            raise SinkError(
-                f"sink {name}: a SQL database needs the package sqlalchemy: "
-                "pip install 'dispatcher[sql]'"
-            )
-        import sqlalchemy  # noqa: PLC0415 - an optional extra
-
-        self._sql = sqlalchemy
+        try:
+            sqlalchemy = self._sql = load_sqlalchemy()
+            self._engine = open_engine(table.url, password)
+        except DriverError as error:
+            raise SinkError(f"sink {name}: {error}") from None
         self._name = name
         self._table = table
         self._password = password
-        self._engine = self._open()
         self._metadata = sqlalchemy.MetaData(schema=table.schema or None)
         self._rows = sqlalchemy.Table(table.table, self._metadata, *_columns(sqlalchemy))
         self._cursors = sqlalchemy.Table(
@@ -145,31 +142,10 @@ class SqlTarget:
         try:
             return call()
         except exc.DBAPIError as error:
-            reason = (str(error.orig).splitlines() or [""])[0][:300]
+            reason = first_line(error.orig, self._password)
         except exc.SQLAlchemyError as error:
             reason = type(error).__name__
-        if self._password:
-            reason = reason.replace(self._password, "***")
         raise SinkError(f"sink {self._name}: the database does not take the rows: {reason}")
-
-    def _open(self) -> Any:
-        try:
-            url = self._sql.make_url(self._table.url)
-            if self._password:
-                url = url.set(password=self._password)
-            return self._sql.create_engine(
-                url, hide_parameters=True, pool_size=1, max_overflow=0, pool_pre_ping=True
-            )
-        except ModuleNotFoundError as error:
-            raise SinkError(
-                f"sink {self._name}: the driver {error.name} is not installed; install it, for "
-                "PostgreSQL with pip install 'dispatcher[postgres]'"
-            ) from None
-        except (self._sql.exc.ArgumentError, ValueError):
-            raise SinkError(
-                f"sink {self._name}: url is not a URL of SQLAlchemy, such as "
-                "postgresql+psycopg://user@host/database"
-            ) from None
 
 
 def _insert_of(dialect: str) -> Any:

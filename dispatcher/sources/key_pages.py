@@ -5,6 +5,7 @@ compares with the same value.
 """
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,6 +34,9 @@ _TYPES: Mapping[type, str] = {
     UUID: "uuid",
     bytes: "bytes",
 }
+
+_IGNORED = ("Mn", "Cf", "Cc")
+"""Categories of characters that collations ignore: accents, and what is not seen."""
 
 
 def write_key(key: object) -> str:
@@ -78,8 +82,7 @@ def whole_keys(
     """
     if len(rows) < limit:
         return rows
-    last = rows[-1][key]
-    end = next(number for number, row in enumerate(rows) if row[key] == last)
+    end = _start_of_key(rows, key, len(rows) - 1)
     if end == 0:
         raise SourceError(
             f"{name}: {limit:,} rows or more have the same {key}; the key must be different in "
@@ -103,8 +106,52 @@ def check_progress(rows: Sequence[Mapping[str, object]], key: str, last: object,
 
 
 def in_batches(
-    rows: Sequence[Mapping[str, object]], size: int
+    rows: Sequence[Mapping[str, object]], key: str, size: int
 ) -> Iterator[Sequence[Mapping[str, object]]]:
-    """Yield the rows of a page in parts of at most ``size``."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+    """Yield the rows of a page in parts of at most ``size``; more only where they have one key.
+
+    Rows with one key are in one part: reading goes on behind the key of a part's last row.
+    """
+    start = 0
+    while start < len(rows):
+        end = min(start + size, len(rows))
+        if end < len(rows):
+            end = _start_of_key(rows, key, end)
+        if end <= start:
+            end = _end_of_key(rows, key, start)
+        yield rows[start:end]
+        start = end
+
+
+def _start_of_key(rows: Sequence[Mapping[str, object]], key: str, index: int) -> int:
+    """Return the index of the first row with the same key as a row."""
+    while index > 0 and _may_be_same(rows[index - 1][key], rows[index][key]):
+        index -= 1
+    return index
+
+
+def _end_of_key(rows: Sequence[Mapping[str, object]], key: str, index: int) -> int:
+    """Return the index behind the last row with the same key as a row."""
+    index += 1
+    while index < len(rows) and _may_be_same(rows[index - 1][key], rows[index][key]):
+        index += 1
+    return index
+
+
+def _may_be_same(one: Any, other: Any) -> bool:
+    """Return True if a database may regard two keys that follow each other as equal.
+
+    Collations ignore case, accents or spaces at the end. NaN is not equal to itself here, but in a
+    database it is.
+    """
+    if isinstance(one, str) and isinstance(other, str):
+        return _folded(one) == _folded(other)
+    return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
+
+
+def _folded(text: str) -> str:
+    """Return what all texts have in common that a usual collation regards as equal."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(
+        letter for letter in letters if unicodedata.category(letter) not in _IGNORED
+    ).rstrip()

@@ -126,7 +126,7 @@ class KeySource:
             found = database.page(last)
             check_progress(found, key, last, database.name)
             rows = whole_keys(found, key, limit, database.name)
-            for part in in_batches(rows, BATCH_ROWS):
+            for part in in_batches(rows, key, BATCH_ROWS):
                 at, count = write_key(part[-1][key]), stream.rows + len(part)
                 after = Stream(database.name, stream.fingerprint, at, count, done=False)
                 channel.put(builder.batch(part, stream.rows + 1, after))

@@ -1,14 +1,18 @@
 """The configurations of sinks in config/examples, with the installed command and real servers."""
 
 import io
+import json
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.support.lazy_imports import Lazily
 from tests.support.scenario_runner import play
+from tests.support.servers.hooks import hooks
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import IDENTITY, s3
 
@@ -93,6 +97,37 @@ def test_objects(played):
         found = bucket.admin.list_objects_v2(Bucket=bucket.name)["Contents"]
         tables = [pq.read_table(io.BytesIO(bucket.get(item["Key"]))) for item in found]
         assert links([row for table in tables for row in table.to_pylist()]) == expected(played)
+
+
+def test_kafka(played):
+    """Each link is a message, by its key."""
+    with kafka() as broker:
+        topic = broker.topic()
+        changes = {
+            "kafka-1.example.com:9093": broker.servers,
+            '"dispatcher-lineage"': f'"{topic.name}"\nidempotent = false',
+            'security_protocol = "SASL_SSL"\n': "",
+            'sasl_username = "dispatcher"\n': "",
+        }
+        use(played, "sink-kafka", changes, {"KAFKA_PASSWORD": "unused-2B"})
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        found = {message.key: json.loads(message.value) for message in topic.messages()}
+        assert links(found.values()) == expected(played)
+
+
+def test_webhook(played):
+    """The end of the run, with the number of contacts of each status."""
+    with hooks() as server:
+        changes = {"https://hooks.example.com/dispatcher": server.url}
+        use(played, "sink-webhook", changes, {"WEBHOOK_SECRET": "secret-4T"})
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        (notice,) = [json.loads(body) for _, body in server.posts]
+        assert (notice["event"], notice["campaign"], notice["outcome"]) == ("ended", "play", "done")
+        settled = Counter(status for status, _ in played.settled().values())
+        assert {key: value for key, value in notice.items() if key in settled} == settled
+        assert "secret-4T" not in played.log.read_text()
 
 
 def test_a_sink_that_is_away_holds_nothing_up(played):

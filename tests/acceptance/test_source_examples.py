@@ -3,6 +3,8 @@
 import csv
 import gzip
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,31 @@ def test_sql(played):
         for said in (ended, checked, wrong):
             assert PASSWORD not in said.stdout + said.stderr
             assert "wrong-5X" not in said.stdout + said.stderr
+
+
+def test_sql_of_sqlite(played, tmp_path):
+    """Rows of a file, with a text as their key; a column that is missing is named, online too."""
+    path = tmp_path / "crm.db"
+    with closing(sqlite3.connect(path)) as crm, played.contacts.open(newline="") as lines:
+        rows = [
+            (f"Cart-{number}", row["conversation_id"], row.get("external_contact_id"), "abandoned")
+            for number, row in enumerate(csv.DictReader(lines))
+        ]
+        columns = "id TEXT UNIQUE COLLATE NOCASE, conversation_id, external_contact_id, status"
+        crm.execute(f"CREATE TABLE carts ({columns}, first_name DEFAULT 'Ada')")
+        statement = "INSERT INTO carts (id, conversation_id, external_contact_id, status) "
+        crm.executemany(statement + "VALUES (?, ?, ?, ?)", rows)
+        crm.commit()
+    sets = (f"source.sql.url=sqlite:///{path}", "source.sql.page_rows=50")
+    ended = run(played, command(played, "sql-sqlite", *sets))
+    assert ended.returncode == 0, ended.stderr
+    assert_everybody_once(played)
+    again = run(played, command(played, "sql-sqlite", *sets))
+    assert again.returncode == 0, again.stderr
+    assert_everybody_once(played)
+    query = "source.sql.query=SELECT id, conversation_id FROM carts"
+    checked = run(played, command(played, "sql-sqlite", *sets, query, verb=("check", "--online")))
+    assert (checked.returncode, "first_name" in checked.stdout) == (5, True), checked.stdout
 
 
 def test_kafka(played):

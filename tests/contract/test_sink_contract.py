@@ -11,11 +11,13 @@ import pytest
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks.kafka_target import KafkaTarget, KafkaTopic
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.snowflake_target import SnowflakeTables, SnowflakeTarget
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from tests.support.lazy_imports import Lazily
+from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import REGION, s3
 from tests.support.servers.snowflake import snowflake
@@ -110,6 +112,27 @@ class ObjectCase:
         return pq.read_table(io.BytesIO(data)).to_pylist()
 
 
+class KafkaCase:
+    """A topic: a range that comes again makes its messages again, each key has one last message."""
+
+    def __init__(self, topic):
+        self.topic = topic
+
+    def target(self):
+        return KafkaTarget("out", KafkaTopic(self.topic.servers, self.topic.name, idempotent=False))
+
+    def keys(self):
+        last = {message.key: json.loads(message.value) for message in self.topic.messages()}
+        assert all(key.decode() == f"c/{one['contact_key']}" for key, one in last.items())
+        return sorted((one["contact_key"], one["conversation_id"]) for one in last.values())
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with kafka() as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def store():
     with s3() as server:
@@ -133,6 +156,7 @@ CASES = {
     "sql sqlite": lambda _, folder: SqliteCase(folder),
     "snowflake": lambda request, _: SnowflakeCase(request.getfixturevalue("warehouse").database()),
     "parquet": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "parquet"),
+    "kafka": lambda request, _: KafkaCase(request.getfixturevalue("broker").topic()),
     "jsonl": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "jsonl"),
 }
 
@@ -194,6 +218,53 @@ async def test_a_range_that_comes_again_changes_nothing(case):
     assert case.keys() == [(f"key-{n}", f"new-{n}") for n in (1, 2, 3)]
 
 
+async def test_a_check_shows_what_is_there_and_writes_no_row(case):
+    """A new target is found, and has nothing."""
+    target = case.target()
+    assert await target.check()
+    await target.write(a_range(row(1)))
+    await target.close()
+    assert case.keys() == [("key-1", "new-1")]
+
+
+async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
+    """The last one of a key is the same row."""
+    topic = broker.topic()
+    target = KafkaCase(topic).target()
+    for _ in range(2):
+        await target.write(a_range(row(1), row(2)))
+    await target.close()
+    headers = [dict(message.headers) for message in topic.messages()]
+    assert headers == [{"cursor": b"2", "part": b"rows"}] * 4
+
+
+async def test_a_topic_that_is_missing_is_named_and_not_created(broker):
+    """A broker may create one for every name that it gets."""
+    target = KafkaTarget("out", KafkaTopic(broker.servers, "absent", idempotent=False))
+    with pytest.raises(SinkError, match=r"sink out: .* have no topic absent"):
+        await target.write(a_range(row(1)))
+    with pytest.raises(SinkError, match="have no topic absent"):
+        await target.check()
+    await target.close()
+
+
+async def test_a_broker_that_is_away_is_named(broker):
+    """The same target writes when it is back."""
+    topic = broker.topic()
+    place = KafkaTopic(topic.servers, topic.name, idempotent=False, answer_seconds=0.3)
+    target = KafkaTarget("out", place)
+    await target.write(a_range(row(1)))
+    broker.freeze()
+    try:
+        with pytest.raises(SinkError, match=r"sink out: the brokers at .* do not take"):
+            await target.write(a_range(row(2), first="1"))
+    finally:
+        broker.thaw()
+    await target.write(a_range(row(2), first="1"))
+    await target.close()
+    assert KafkaCase(topic).keys() == [("key-1", "new-1"), ("key-2", "new-2")]
+
+
 async def test_everything_goes_out_once_wherever_it_is_killed(case):
     """Before and after each step of each of three ranges, and then to the end."""
     log = Log([row(n) for n in range(1, 8)])
@@ -227,16 +298,19 @@ async def test_a_cursor_that_somebody_else_moved_is_named(tmp_path):
     assert case.keys() == [("key-1", "new-1")]
 
 
+AWAY = SinkError("sink out: the database does not answer")
+
+
 class Away:
     """A target that is away for some calls, and then another."""
 
-    def __init__(self, target, times):
-        self._target, self.left = target, times
+    def __init__(self, target, times, error=AWAY):
+        self._target, self.left, self._error = target, times, error
 
     async def write(self, lineage):
         if self.left:
             self.left -= 1
-            raise SinkError("sink out: the database does not answer")
+            raise self._error
         await self._target.write(lineage)
 
     async def close(self):
@@ -251,9 +325,23 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     pump.start()
     while not pump.state.error:  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.01)
+    await pump.measure()
     assert (pump.state.lag, pump.state.error) == (4, "sink out: the database does not answer")
     assert await pump.end(10)
     assert (pump.state.error, len(case.keys())) == ("", 4)
+
+
+async def test_a_defect_of_a_target_does_not_end_it(tmp_path):
+    """An unexpected error is tried again as well; its text, which may be a row's, is not shown."""
+    case, log = SqliteCase(tmp_path), Log([row(1)])
+    away = Away(case.target(), 1, ZeroDivisionError("secret-9Q"))
+    pump = LineagePump("out", log, away, PumpOptions((), 0.01, 10))
+    pump.start()
+    while not pump.state.error:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+    assert pump.state.error == "sink out: ZeroDivisionError, which is not expected"
+    assert await pump.end(10)
+    assert case.keys() == [("key-1", "new-1")]
 
 
 async def test_a_run_does_not_wait_for_a_sink_for_ever(tmp_path):

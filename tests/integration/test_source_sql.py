@@ -1,13 +1,15 @@
 """A query of a real database: what it must be, what is reported, what is waited for."""
 
 import asyncio
+import sqlite3
 import time
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 
 import pytest
 
 from dispatcher.ports import SourceError
+from dispatcher.sources.away import AwayWait
 from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
@@ -55,6 +57,19 @@ async def test_every_type_of_column_becomes_text(database):
     assert [contact.text for contact in batch.contacts] == ["Hello 1.50"] * 3
 
 
+async def test_a_date_that_python_cannot_hold_costs_no_other_row(database):
+    """It is the text that the database shows."""
+    for value in ("'infinity'::timestamptz", "'0044-03-15 BC'::date", "'12026-01-01'::timestamp"):
+        query = f"SELECT *, CASE id WHEN 2 THEN {value} END AS until FROM carts"
+        assert ids(await drained(make_source(database, query))) == ["c1", "c2", "c3"]
+    query = (
+        "SELECT *, CASE id WHEN 2 THEN date 'infinity' ELSE date '2026-01-01' + id END AS day "
+        "FROM carts"
+    )
+    found = ids(await drained(make_source(database, query, "day", page_rows=2)))
+    assert found == ["c1", "c3", "c2"]
+
+
 async def test_rows_without_a_key_are_named(database):
     """They cannot be read in order, and nobody is lost silently."""
     database.execute(
@@ -72,6 +87,11 @@ async def test_rows_without_a_key_are_named(database):
         ({"query": "SELECT * FROM nothing"}, 'relation "nothing" does not exist'),
         ({"query": "SELEC 1"}, "syntax error"),
         ({"key": "nr"}, 'column "nr" does not exist'),
+        ({"query": "SELECT * FROM carts FOR UPDATE"}, "read-only transaction"),
+        (
+            {"query": "SELECT id, conversation_id, 1 / (id - 2) AS name FROM carts"},
+            "division by zero",
+        ),
         ({"password": "wrong-5X"}, "password authentication failed"),
     ],
 )
@@ -97,6 +117,26 @@ async def test_a_query_may_only_read(database):
     assert len(ids(await drained(make_source(database)))) == 3
 
 
+async def test_texts_are_compared_as_they_are_ordered(database):
+    """Also those of a type that ignores case, or that has an order of its own."""
+    database.execute("CREATE EXTENSION citext")
+    database.execute("CREATE TYPE size AS ENUM ('s', 'm', 'l')")
+    database.execute("CREATE TABLE texts (id citext, size size, conversation_id text)")
+    database.execute("INSERT INTO texts VALUES ('a', 'l', '1'), ('B', 'm', '2'), ('c', 's', '3')")
+    for key, found in (("id", ["1", "2", "3"]), ("size", ["3", "2", "1"])):
+        source = make_source(database, "SELECT *, 'Ada' AS name FROM texts", key, page_rows=2)
+        assert ids(await drained(source)) == found
+
+
+async def test_a_query_may_end_in_a_comment(database):
+    """It is put into brackets."""
+    source = make_source(database, "SELECT * FROM carts WHERE name LIKE '%a'; -- all\n")
+    with pytest.raises(SourceError, match="syntax error"):
+        await drained(source)
+    source = make_source(database, "SELECT * FROM carts WHERE name LIKE '%a' -- all")
+    assert len(ids(await drained(source))) == 3
+
+
 async def test_a_watched_query_goes_on_after_the_database_was_away(server, database):
     """New rows come by later keys; meanwhile the reason is shown."""
     made = SqlQuery(database.url, "SELECT * FROM carts", "id")
@@ -116,3 +156,43 @@ async def test_a_watched_query_goes_on_after_the_database_was_away(server, datab
         database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
         assert ids([await anext(batches)]) == ["c4"]
         assert source.waits_for == ""
+
+
+def sqlite_source(path, query="SELECT * FROM carts"):
+    made = SqlQuery(f"sqlite:///{path}", query, "id")
+    return KeySource(made, partial(Database, made, ""), RULES)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT * FRM carts", "syntax error"),
+        ("SELECT * FROM missing", "no such table"),
+        ("SELECT id, abs(name, 1) FROM carts", "wrong number of arguments"),
+    ],
+)
+async def test_what_sqlite_refuses_is_named(tmp_path, query, words):
+    """It has the same type of error for these as for a database that is locked."""
+    with closing(sqlite3.connect(tmp_path / "carts.db")) as connection:
+        connection.execute("CREATE TABLE carts (id, conversation_id, name)")
+    with pytest.raises(SourceError, match=words):
+        await drained(sqlite_source(tmp_path / "carts.db", query))
+
+
+async def test_sqlite_waits_for_a_lock(tmp_path):
+    """Another program that writes does not end the run."""
+    with closing(sqlite3.connect(tmp_path / "carts.db", isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE carts (id, conversation_id, name)")
+        writer.execute("BEGIN EXCLUSIVE")
+        away = AwayWait(patient=False)
+        made = SqlQuery(f"sqlite:///{tmp_path / 'carts.db'}?timeout=0", "SELECT * FROM carts", "id")
+        source = KeySource(made, partial(Database, made, ""), RULES, away=away)
+        with pytest.raises(SourceError, match="does not answer: database is locked"):
+            await drained(source)
+
+
+async def test_a_file_of_sqlite_that_is_missing(tmp_path):
+    """It is named, and not created."""
+    with pytest.raises(SourceError, match="there is no file"):
+        await drained(sqlite_source(tmp_path / "carts.db"))
+    assert not (tmp_path / "carts.db").exists()

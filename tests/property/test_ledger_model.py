@@ -120,7 +120,10 @@ class LedgerMachine(RuleBasedStateMachine):
         return Path(self.folder.name) / str(self.generation) / "ledger.db"
 
     def run(self, awaitable):
-        return self.runner.run(awaitable)
+        async def result():
+            return await awaitable
+
+        return self.runner.run(result())
 
     def teardown(self):
         try:

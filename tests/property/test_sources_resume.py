@@ -117,6 +117,7 @@ def test_resuming_a_json_document(values, separator, brackets, batch_rows, data)
         brackets[0] + separator.join([b'{\n"a":"z","conversation_id":"c"}', *values]) + brackets[1]
     )
     with patch(
-        "dispatcher.sources.files.byte_source._CHUNK", data.draw(st.sampled_from([3, 1 << 16]))
+        "dispatcher.sources.files.seekable_content.CHUNK_BYTES",
+        data.draw(st.sampled_from([3, 1 << 16])),
     ):
         check(f"a.json{suffix}", content, batch_rows, to_the_end=False)

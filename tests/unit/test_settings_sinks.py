@@ -6,6 +6,8 @@ from dispatcher.settings import SettingsError, load
 from tests.support.least_settings import NEEDED, SECRETS
 
 SQL = '[[sinks]]\nname = "a"\nkind = "sql"\nurl = "postgresql+psycopg://u@h/d"\n'
+KAFKA = '[[sinks]]\nname = "k"\nkind = "kafka"\nbootstrap_servers = "h:9"\ntopic = "t"\n'
+HOOK = '[[sinks]]\nname = "w"\nkind = "webhook"\nurl = "https://h.example/x"\n'
 OBJECTS = '[[sinks]]\nname = "b"\nkind = "objects"\nurl = "s3://bucket/lineage/"\n'
 
 
@@ -58,7 +60,20 @@ def test_all_mistakes_at_once(mistakes):
     ("text", "key", "words"),
     [
         (SQL.replace("u@h", "u:secret-9Q@h"), "sinks[1].url", "has a password"),
+        (SQL.replace("u@h", "u:secret-9Q/1@h"), "sinks[1].url", "has a password"),
+        (SQL.replace("h/d", "h/d?password=secret-9Q"), "sinks[1].url", "has a password"),
+        (
+            SQL.replace("u@h/d", "?odbc_connect=D%3Dx%3BPWD%3Dsecret-9Q"),
+            "sinks[1].url",
+            "has a pass",
+        ),
+        (SQL.replace("postgresql+psycopg://u@h/d", "crm"), "sinks[1].url", "is not a URL"),
         (SQL + SQL, "sinks[2].name", "already the name of another sink"),
+        (HOOK.replace("https:", "ftp:"), "sinks[1].url", "is not a web address"),
+        (HOOK + "flush_seconds = 3\n", "sinks[1].flush_seconds", ""),
+        (KAFKA + 'sasl_username = "u"\n', "sinks[1].sasl_username", "does not fit"),
+        (KAFKA + 'security_protocol = "SASL_SSL"\n', "sinks[1].sasl_username", "does not fit"),
+        (KAFKA + 'ssl_keyfile = "k.pem"\n', "sinks[1].ssl_keyfile", "without ssl_certfile"),
         (SQL + 'campaigns = ["none"]\n', "sinks[1].campaigns", "is no campaign"),
         (
             SQL + 'password_file = "a"\npassword_variable = "B"\n',

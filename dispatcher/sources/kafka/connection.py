@@ -1,14 +1,14 @@
 """Connects to the brokers, and names what is wrong if that is not possible."""
 
 import asyncio
-import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from dispatcher.drivers.kafka import TlsFilesError, client_arguments, load_aiokafka
 from dispatcher.ports import SourceError
 
 FETCH_BYTES = 4 << 20
@@ -66,14 +66,11 @@ def load_library() -> Any:
 
     """
     try:
-        library = import_module("aiokafka")
-        import_module("aiokafka.admin")
+        return load_aiokafka()
     except ImportError:
         raise SourceError(
             "source.kind = \"kafka\" needs the library aiokafka: pip install 'dispatcher[kafka]'"
         ) from None
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    return library
 
 
 async def find_topic(options: KafkaOptions) -> Topic:
@@ -197,33 +194,10 @@ def _words(error: Exception) -> str:
 
 def _common(options: KafkaOptions) -> dict[str, Any]:
     """Return the arguments that every client of the library takes."""
-    arguments: dict[str, Any] = {
-        "bootstrap_servers": _split(options.servers),
-        "client_id": "dispatcher",
-        "request_timeout_ms": int(options.answer_seconds * 1000),
-        "security_protocol": options.protocol,
-    }
-    if options.protocol.endswith("SSL"):
-        arguments["ssl_context"] = _tls(options)
-    if options.protocol.startswith("SASL"):
-        arguments["sasl_mechanism"] = options.mechanism
-        arguments["sasl_plain_username"] = options.username
-        arguments["sasl_plain_password"] = options.password
-    return arguments
-
-
-def _tls(options: KafkaOptions) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=options.ca_file or None)
-        if options.certificate_file:
-            context.load_cert_chain(options.certificate_file, options.key_file or None)
-    except (OSError, ssl.SSLError) as error:
+        return client_arguments(options)
+    except TlsFilesError as error:
         raise SourceError(
             f"{options.title}: source.kafka.ssl_cafile, ssl_certfile or ssl_keyfile cannot be "
-            f"read: {error.strerror or error}"
+            f"read: {error}"
         ) from None
-    return context
-
-
-def _split(servers: str) -> Sequence[str]:
-    return [server.strip() for server in servers.split(",") if server.strip()]

@@ -4,29 +4,18 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, BinaryIO, cast
 
+from dispatcher.drivers.errors import DriverError
+from dispatcher.drivers.object_store import open_store
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.files.seekable_content import SeekableContent
 from dispatcher.sources.objects.patterns import ObjectAddress, parse_address
 from dispatcher.sources.objects.range_file import RangeFile
 from dispatcher.sources.objects.store_errors import call_store
-
-_TIMEOUT = timedelta(seconds=30)
-_RETRIES = {
-    "max_retries": 2,
-    "retry_timeout": timedelta(seconds=10),
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=100),
-        "max_backoff": timedelta(seconds=1),
-        "base": 2,
-    },
-}
-"""The library's own tries; after them the store counts as away, and the pauses are ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +145,7 @@ def _version(meta: Any) -> ObjectVersion:
 
 
 def _open_store(root: str, options: StoreOptions) -> Any:
-    from obstore.store import AzureStore, from_url  # noqa: PLC0415 - an optional extra
-
-    client: Any = {"timeout": _TIMEOUT, "allow_http": options.allow_http}
-    common: Any = {"client_options": client, "retry_config": _RETRIES}
-    config: Any = dict(options.config)
-    scheme, _, place = root.partition("://")
     try:
-        if scheme == "az":
-            account, _, container = place.partition("/")
-            config = {"account_name": account, **config}
-            return AzureStore(container, config=config, **common)
-        if scheme.startswith("http"):
-            return from_url(root, **common)
-        return from_url(root, config=config, **common)
-    except Exception:  # noqa: BLE001 - the library's errors share no base class
-        raise SourceError(
-            f"{root}: the store cannot be opened with these settings; check source.path and "
-            "[source.objects]"
-        ) from None
+        return open_store(root, options.config, allow_http=options.allow_http)
+    except DriverError as error:
+        raise SourceError(f"{error}; check source.path and [source.objects]") from None

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from urllib.parse import urlsplit
 
+from dispatcher.drivers.errors import DriverError
+from dispatcher.drivers.object_store import split_address
 from dispatcher.ports import SourceError
 
-HTTP = ("http", "https")
-SCHEMES = ("s3", "gs", "az", *HTTP)
 _MAGIC = "*?["
 
 
@@ -53,23 +52,12 @@ def parse_address(url: str) -> ObjectAddress:
         SourceError: it is not one.
 
     """
-    parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
-    if parts.scheme not in SCHEMES or not parts.netloc:
-        raise SourceError(
-            f"{url}: is not an address of objects; write one such as s3://bucket/folder/*.csv, "
-            f"with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
-        )
-    if parts.username or parts.password:
-        raise SourceError(
-            "source.path has a user name or a password; credentials are kept elsewhere"
-        )
-    pattern = parts.path.removeprefix("/").replace("%3F", "?").replace("%23", "#")
-    root = f"{parts.scheme}://{parts.netloc}"
-    if parts.scheme == "az":  # the account is the host, the container the first part of the path
-        container, _, pattern = pattern.partition("/")
-        root = f"{root}/{container}"
+    try:
+        root, pattern = split_address(url)
+    except DriverError as error:
+        raise SourceError(f"source.path {error}") from None
     address = ObjectAddress(root, pattern)
-    if parts.scheme in HTTP and (address.has_magic or not pattern):
+    if root.startswith("http") and (address.has_magic or not pattern):
         raise SourceError(  # what follows a question mark may be a signature, so it is not shown
             f"{root}: an HTTP server has no list of its objects, and a query cannot be "
             "read in parts: name one object, without *, ?, [ and a last slash"

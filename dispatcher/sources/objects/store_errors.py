@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
+from dispatcher.drivers.object_store import status_of
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.files.seekable_content import ChangedError
 
 T = TypeVar("T")
 
-_STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _NO_RANGES = "Range request not supported"
 _METADATA = ("169.254.169.254", "metadata.google.internal", "metadata/identity")
@@ -25,14 +25,6 @@ _HINTS = {
     NOT_FOUND: "there is no such bucket or object: check source.path",
     GONE: "it was deleted: check source.path",
 }
-
-
-def status_of(error: BaseException) -> int | None:
-    """Return the status of the HTTP answer behind an error of obstore; None if there was none."""
-    match = _STATUS.search(str(error))
-    if match is not None:
-        return int(match.group(1))
-    return NOT_FOUND if isinstance(error, FileNotFoundError) else None
 
 
 def call_store(name: str, away: AwayWait, call: Callable[[], T]) -> T:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from dispatcher.drivers.snowflake.errors import SnowflakeError
+from dispatcher.drivers.snowflake.login import SnowflakeLogin
+from dispatcher.drivers.snowflake.session import SnowflakeSession
 from dispatcher.ports import SourceError
-from dispatcher.snowflake.errors import SnowflakeError
-from dispatcher.snowflake.login import SnowflakeLogin
-from dispatcher.snowflake.session import SnowflakeSession
 from dispatcher.sources.away import AwayWait
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class SnowflakeRows:
         if not query_id:
             return self.call(lambda: self._session.execute(self._query.text))
         try:
-            scan = f"SELECT * FROM TABLE(RESULT_SCAN('{query_id}'))"  # noqa: S608 - Snowflake's own id
+            scan = f"SELECT * FROM TABLE(RESULT_SCAN('{query_id}'))"
             return self.call(lambda: self._session.execute(scan))
         except SourceError as error:
             raise SourceError(
@@ -134,8 +134,10 @@ class SnowflakeRows:
             SnowflakeError: the download failed.
 
         """
+        if not part.rowcount:  # the connector would need pandas to return no row
+            return []
         table = self._session.call(lambda: part.to_arrow(force_microsecond_precision=True))
-        found: list[dict[str, Any]] = [] if table is None else table.to_pylist()
+        found: list[dict[str, Any]] = table.to_pylist()
         return found
 
     def call(self, work: Callable[[], T]) -> T:

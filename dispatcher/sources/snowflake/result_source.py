@@ -11,7 +11,6 @@ from dispatcher.ports import Batch, SourceError, Stream
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.batching import BATCH_ROWS
 from dispatcher.sources.files.table_values import json_line
-from dispatcher.sources.key_pages import in_batches
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.records import RecordBuilder
 from dispatcher.sources.snowflake.query import SnowflakeQuery, SnowflakeRows
@@ -116,7 +115,8 @@ class _Reading:
         self._place = ResultPlace(query_id, self._place.rows, self._place.digest)
         total = cursor.rowcount or 0
         for rows in self._parts(cursor.get_result_batches()):
-            for part in in_batches(rows, BATCH_ROWS):
+            for start in range(0, len(rows), BATCH_ROWS):
+                part = rows[start : start + BATCH_ROWS]
                 self._send(part, done=self._place.rows + len(part) >= total)
         if not total:
             stream = self._stream(done=True)

@@ -3,16 +3,17 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
+from dispatcher.drivers.database import CONNECT_SECONDS, load_sqlalchemy, open_engine
+from dispatcher.drivers.errors import DriverError
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.sql.database_errors import call_database
+from dispatcher.sources.sql.postgresql_values import keep_far_dates
 
 T = TypeVar("T")
-
-_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,10 @@ class Database:
     """
 
     def __init__(self, query: SqlQuery, password: str, away: AwayWait) -> None:
-        if find_spec("sqlalchemy") is None:
-            raise SourceError(
-                "a SQL database needs the package sqlalchemy: pip install 'dispatcher[sql]'"
-            )
-        import sqlalchemy  # noqa: PLC0415 - an optional extra
-
-        self._sql = sqlalchemy
+        try:
+            self._sql = load_sqlalchemy()
+        except DriverError as error:
+            raise SourceError(str(error)) from None
         self._query = query
         self._password = password
         self.away = away
@@ -96,7 +94,7 @@ class Database:
 
     def _rows(self) -> Any:
         """Return the user's query as a table of rows."""
-        text = self._query.query.strip().rstrip(";")
+        text = self._query.query.strip().rstrip(";") + "\n"  # ends a comment in the last line
         return self._sql.text(text.replace(":", "\\:")).columns(self._key()).subquery("contacts")
 
     def _key(self) -> Any:
@@ -105,7 +103,13 @@ class Database:
     def _page(self, after: Any, limit: int) -> Any:
         sql, key = self._sql, self._key()
         page = sql.select(sql.text("*")).select_from(self._rows()).order_by(key).limit(limit)
-        return page.where(key.is_not(None) if after is None else key > after)
+        if after is None:
+            return page.where(key.is_not(None))
+        return page.where(key > (self._text(after) if isinstance(after, str) else after))
+
+    def _text(self, after: str) -> Any:
+        """Return a text without a type: as VARCHAR it is not compared as the key is ordered."""
+        return self._sql.bindparam(None, after, type_=self._sql.types.NullType())
 
     def _execute(self, statement: Any, take: Callable[[Any], T]) -> T:
         def execute() -> T:
@@ -115,30 +119,35 @@ class Database:
         return call_database(self.name, self._password, self.away, execute)
 
     def _open(self) -> Any:
+        timeout = self._query.timeout_seconds
         try:
-            url = self._sql.make_url(self._query.url)
-            if self._password:
-                url = url.set(password=self._password)
-            dialect = url.get_backend_name()
-            engine = self._sql.create_engine(
-                url,
-                hide_parameters=True,
-                pool_size=1,
-                max_overflow=0,
-                pool_pre_ping=True,
-                connect_args=_connect_args(url.get_driver_name(), self._query.timeout_seconds),
+            engine = open_engine(
+                self._query.url, self._password, lambda driver: _connect_args(driver, timeout)
             )
-        except ModuleNotFoundError as error:
-            raise SourceError(
-                f"source.sql.url: the driver {error.name} is not installed; install it, for "
-                "PostgreSQL with pip install 'dispatcher[postgres]'"
-            ) from None
-        except (self._sql.exc.ArgumentError, ValueError):
-            raise SourceError(
-                "source.sql.url: is not a URL of SQLAlchemy, such as "
-                "postgresql+psycopg://user@host/database"
-            ) from None
-        return engine.execution_options(**_READ_ONLY.get(dialect, {}))
+        except DriverError as error:
+            raise SourceError(f"source.sql.url: {error}") from None
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(self._sql, engine)
+        if engine.dialect.driver == "psycopg":
+            self._sql.event.listen(engine, "connect", keep_far_dates)
+        return engine.execution_options(**_READ_ONLY.get(engine.dialect.name, {}))
+
+
+def _prepare_sqlite(sql: Any, engine: Any) -> None:
+    """Make SQLite read only, and look for the file, which it would create.
+
+    Raises:
+        SourceError: there is no such file.
+
+    """
+    path = engine.url.database or ""
+    if path and path != ":memory:" and not path.startswith("file:") and not Path(path).is_file():
+        raise SourceError(f"source.sql.url: there is no file {path}")
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    sql.event.listen(engine, "connect", connected)
 
 
 _READ_ONLY: Mapping[str, Mapping[str, bool]] = {"postgresql": {"postgresql_readonly": True}}
@@ -149,7 +158,7 @@ def _connect_args(driver: str, timeout_seconds: float) -> dict[str, object]:
     milliseconds = int(timeout_seconds * 1000)
     if driver == "psycopg":
         options = f"-c statement_timeout={milliseconds}"
-        return {"connect_timeout": _CONNECT_SECONDS, "options": options}
+        return {"connect_timeout": CONNECT_SECONDS, "options": options}
     if driver == "pymysql":
-        return {"connect_timeout": _CONNECT_SECONDS, "read_timeout": int(timeout_seconds)}
+        return {"connect_timeout": CONNECT_SECONDS, "read_timeout": int(timeout_seconds)}
     return {}

@@ -1,24 +1,34 @@
 """What an error of a database means: away for now, or for a person to mend."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from dispatcher.drivers.database import first_line
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 
 T = TypeVar("T")
 
-_MENDED_BY_PEOPLE = ("28", "3D", "3F", "42", "0A", "22")
-"""Classes of SQLSTATE: authorization, no such database or schema, the statement, its data."""
+_AWAY_STATES = ("08", "40", "53", "55006", "55P03", "57", "58", "72", "HYT", "XX")
+"""SQLSTATEs, or their classes, of what ends by itself: the connection, locks, load, a shutdown."""
+_NO_STATES = ("", "HY000")
+"""SQLSTATEs that mean nothing."""
+_AWAY_SQLITE = (5, 6, 10)
+"""Result codes of SQLite: busy, locked, an error of reading."""
+_AWAY_MYSQL = frozenset(
+    (1040, 1053, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226, 1317, 3024)
+) | frozenset(range(2000, 2060))
+"""Numbers of errors of MySQL and MariaDB: load, locks, a shutdown; from 2000 on the connection."""
 _WORDS = (
     "password authentication failed",
     "no password supplied",
-    "access denied",
+    "no pg_hba.conf entry",
+    "denied",
+    "login failed",
     "does not exist",
     "unknown database",
-    "unable to open database file",
-    "no such",
-    "permission denied",
+    "invalid username",
 )
 """Parts of messages of drivers that have no SQLSTATE for errors while they connect."""
 
@@ -36,12 +46,12 @@ def call_database(name: str, password: str, away: AwayWait, call: Callable[[], T
         try:
             result = call()
         except exc.DBAPIError as error:
-            reason = _first_line(error.orig, password)
+            reason = first_line(error.orig, password)
             if not _is_away(error):
                 raise SourceError(f"{name}: the database refuses the query: {reason}") from None
             away.wait(f"{name}: the database does not answer: {reason}")
         except exc.SQLAlchemyError as error:
-            raise SourceError(f"{name}: {_first_line(error, password)}") from None
+            raise SourceError(f"{name}: {first_line(error, password)}") from None
         else:
             away.is_back()
             return result
@@ -51,15 +61,28 @@ def _is_away(error: Any) -> bool:
     """Return True if the database may accept the same later."""
     if error.connection_invalidated:
         return True
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if state:
-        return not state.startswith(_MENDED_BY_PEOPLE)
-    is_operational = type(error.orig).__name__ in ("OperationalError", "InterfaceError")
-    text = str(error.orig).lower()
+    cause = error.orig
+    by_number = _away_by_number(cause)
+    if by_number is not None:
+        return by_number
+    is_operational = type(cause).__name__ in ("OperationalError", "InterfaceError")
+    text = str(cause).lower()
     return is_operational and not any(words in text for words in _WORDS)
 
 
-def _first_line(error: object, password: str) -> str:
-    """Return the first line of a driver's message, without the password."""
-    line = (str(error).splitlines() or [""])[0][:300]
-    return line.replace(password, "***") if password else line
+def _away_by_number(cause: Any) -> bool | None:
+    """Return what the number of a driver's error says; None if it has none."""
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _AWAY_SQLITE
+    first = cause.args[0] if cause.args else None
+    if isinstance(first, int):
+        return first in _AWAY_MYSQL
+    state = getattr(cause, "sqlstate", None) or _odbc_state(first)
+    return None if state in _NO_STATES else state.startswith(_AWAY_STATES)
+
+
+def _odbc_state(first: object) -> str:
+    """Return the SQLSTATE that ODBC has as the first part of an error."""
+    is_state = isinstance(first, str) and re.fullmatch("[0-9A-Z]{5}", first)
+    return str(first) if is_state else ""

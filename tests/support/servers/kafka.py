@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,12 @@ class Topic:
         """Append messages to a partition, with ``keys`` or without."""
         given = [*keys] or [None] * len(values)
         _run(_send(self.servers, self.name, partition, list(zip(given, values, strict=True))))
+
+    def messages(self) -> list[Any]:
+        """Return all messages of its first partition."""
+        with ThreadPoolExecutor(1) as other:  # a test may have an event loop of its own
+            found: list[Any] = other.submit(asyncio.run, _read(self.servers, self.name)).result()
+        return found
 
     def recreate(self, partitions: int = 1) -> None:
         """Delete the topic and all of its messages, and create it again."""
@@ -135,6 +142,22 @@ async def _recreate(servers: str, name: str, partitions: int) -> None:
         await client.create_topics([admin.NewTopic(name, partitions, 1)])
     finally:
         await client.close()
+
+
+async def _read(servers: str, name: str) -> list[Any]:
+    consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=servers, group_id=None)
+    await consumer.start()
+    try:
+        partition = aiokafka.TopicPartition(name, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        found: list[Any] = []
+        while got := (await consumer.getmany(timeout_ms=500)).get(partition):
+            found += got
+        return found
+    finally:
+        await consumer.stop()
+        await asyncio.sleep(0.01)  # the library does not wait until its connections are closed
 
 
 async def _send(

@@ -17,8 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dispatcher.snowflake.login import SnowflakeLogin
-from dispatcher.snowflake.session import SnowflakeSession
+from dispatcher.drivers.snowflake.login import SnowflakeLogin
+from dispatcher.drivers.snowflake.session import SnowflakeSession
 
 PASSPHRASE = "key-secret-7S"
 """What the private key is encrypted with."""

@@ -6,8 +6,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from dispatcher.snowflake.errors import SnowflakeError, describe, describe_key
-from dispatcher.snowflake.login import SnowflakeLogin
+from dispatcher.drivers.snowflake.errors import SnowflakeError, describe, describe_key
+from dispatcher.drivers.snowflake.login import SnowflakeLogin
 
 T = TypeVar("T")
 
