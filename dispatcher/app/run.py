@@ -19,6 +19,7 @@ from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
 from dispatcher.app.sinks import start_sinks
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
+from dispatcher.app.webhooks import Webhooks
 from dispatcher.app.wiring import make_policy
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.events import Halted
@@ -32,6 +33,7 @@ from dispatcher.http_server.unix_socket import OFF, open_socket
 from dispatcher.ports import SOCKET_OFF, Clock, Store, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.sinks.pump import LineagePump
+from dispatcher.sinks.webhook import Webhook
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 COLLECT_AFTER = 20_000
@@ -132,14 +134,15 @@ class _Run:
         self._order = order
         self._view = view
         self._clock: Clock = SystemClock()
-        self._telemetry = RunTelemetry(settings)
+        self._webhooks = Webhooks(settings)
+        self._telemetry = RunTelemetry(settings, self._webhooks.listeners)
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
         self._loop_lag = LoopLag()
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
-        self._sinks: Mapping[str, LineagePump] = {}
+        self._sinks: Mapping[str, LineagePump | Webhook] = {}
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
@@ -175,7 +178,11 @@ class _Run:
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
             await self._serve_health(stack, pool, pipeline, campaigns[0].store)
             self._sinks = start_sinks(
-                settings, campaigns[0].store.lineage_log(), stack, campaigns[0].events
+                settings,
+                campaigns[0].store.lineage_log(),
+                stack,
+                campaigns[0].events,
+                self._webhooks.by_name,
             )
             await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
@@ -185,7 +192,16 @@ class _Run:
                 telemetry.fail()
                 raise
             totals = {opened.campaign.name: await opened.ledger.totals() for opened in campaigns}
+            self._note_end(outcome, totals)
         return RunResult(outcome, telemetry.snapshots(), totals)
+
+    def _note_end(self, outcome: RunOutcome | None, totals: Mapping[str, Totals]) -> None:
+        """Post a notice for each campaign: how its run ended, and its contacts by status."""
+        for name, total in totals.items():
+            facts: dict[str, str | int | float] = {"outcome": outcome or "stopped"}
+            for (status, _), number in total.by_status.items():
+                facts[status] = int(facts.get(status, 0)) + number
+            self._webhooks.add("ended", name, facts)
 
     def _pipeline_options(self) -> PipelineOptions:
         engine = self._settings.engine

@@ -9,15 +9,24 @@ import structlog
 from pydantic import SecretStr
 
 from dispatcher.app.secret_files import read_password
+from dispatcher.app.snowflake_logins import snowflake_login
 from dispatcher.domain.events import SinkLagged
 from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
 from dispatcher.settings import Settings
-from dispatcher.settings.sinks import KafkaSinkSettings, SinkOfAKind, SqlSinkSettings
+from dispatcher.settings.sinks import (
+    KafkaSinkSettings,
+    SinkOfAKind,
+    SnowflakeSinkSettings,
+    SqlSinkSettings,
+    WebhookSettings,
+)
 from dispatcher.sinks.kafka_target import KafkaTarget, KafkaTopic
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
+from dispatcher.sinks.snowflake_target import SnowflakeTables, SnowflakeTarget
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
+from dispatcher.sinks.webhook import Webhook
 
 GAUGE_SECONDS = 2.0
 """How often it is measured how far each sink is behind."""
@@ -39,6 +48,10 @@ def make_target(sink: SinkOfAKind, environment: Mapping[str, SecretStr]) -> Sink
         names = sink.table, sink.cursor_table, sink.table_schema
         table = SqlTable(sink.url, *names, create=sink.create_tables)
         return SqlTarget(sink.name, table, password)
+    if isinstance(sink, SnowflakeSinkSettings):
+        login = snowflake_login(f"sink {sink.name}", sink, environment)
+        tables = SnowflakeTables(sink.table, sink.cursor_table, create=sink.create_tables)
+        return SnowflakeTarget(sink.name, login, tables)
     if isinstance(sink, KafkaSinkSettings):
         return KafkaTarget(sink.name, _topic(sink, environment))
     values = {"endpoint": sink.endpoint.rstrip("/"), "region": sink.region}
@@ -64,8 +77,12 @@ def _topic(sink: KafkaSinkSettings, environment: Mapping[str, SecretStr]) -> Kaf
 
 
 def start_sinks(
-    settings: Settings, log: LineageLog, stack: AsyncExitStack, events: EventSink
-) -> Mapping[str, LineagePump]:
+    settings: Settings,
+    log: LineageLog,
+    stack: AsyncExitStack,
+    events: EventSink,
+    webhooks: Mapping[str, Webhook],
+) -> Mapping[str, LineagePump | Webhook]:
     """Start the sinks of the settings, which end with ``stack``; return them by name.
 
     How far each is behind goes to ``events``.
@@ -74,7 +91,12 @@ def start_sinks(
         SinkError: as `make_target`.
 
     """
-    pumps = {sink.name: _make_pump(sink, settings, log) for sink in settings.sinks}
+    pumps: dict[str, LineagePump | Webhook] = {
+        sink.name: webhooks[sink.name]
+        if isinstance(sink, WebhookSettings)
+        else _make_pump(sink, settings, log)
+        for sink in settings.sinks
+    }
     if pumps:
         measuring = asyncio.ensure_future(_measure(pumps, events))
         stack.push_async_callback(partial(_stop, measuring))
@@ -89,7 +111,7 @@ async def _stop(task: "asyncio.Future[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _measure(pumps: Mapping[str, LineagePump], events: EventSink) -> None:
+async def _measure(pumps: Mapping[str, LineagePump | Webhook], events: EventSink) -> None:
     while True:
         for name, pump in pumps.items():
             await pump.measure()
@@ -103,7 +125,7 @@ def _make_pump(sink: SinkOfAKind, settings: Settings, log: LineageLog) -> Lineag
     return LineagePump(sink.name, log, make_target(sink, settings.environment), options)
 
 
-async def _end(pump: LineagePump) -> None:
+async def _end(pump: LineagePump | Webhook) -> None:
     if not await pump.end(END_SECONDS):
         detail = pump.state.error or f"it did not take everything within {END_SECONDS:.0f} s"
         structlog.get_logger(sink=pump.name).warning(

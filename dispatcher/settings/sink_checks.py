@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 from dispatcher.settings.key_paths import SINKS, KeyPath, item
 from dispatcher.settings.model import Settings
-from dispatcher.settings.sinks import KafkaSinkSettings, SinkOfAKind, SqlSinkSettings
+from dispatcher.settings.sinks import (
+    AnySink,
+    KafkaSinkSettings,
+    SnowflakeSinkSettings,
+    SqlSinkSettings,
+    WebhookSettings,
+)
+from dispatcher.settings.snowflake_checks import find_files, find_login
 
 Finding = tuple[KeyPath, str, str]
 """The key, what is wrong with it, and a hint what to do."""
@@ -23,9 +30,12 @@ def find(settings: Settings) -> Iterator[Finding]:
             yield (prefix, key), problem, hint
 
 
-def _find_in(sink: SinkOfAKind) -> Iterator[tuple[str, str, str]]:
+def _find_in(sink: AnySink) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong with the keys of one sink."""
-    if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings):
+    if isinstance(sink, SnowflakeSinkSettings):
+        for key, finding in (find_login(sink) | find_files(sink)).items():
+            yield key, *finding
+    if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings | WebhookSettings):
         return
     if sink.password_file and sink.password_variable:
         yield "password_file", "is set together with password_variable", "keep one of the two"

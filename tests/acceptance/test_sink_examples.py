@@ -4,12 +4,14 @@ import io
 import json
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.support.lazy_imports import Lazily
 from tests.support.scenario_runner import play
+from tests.support.servers.hooks import hooks
 from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import IDENTITY, s3
@@ -112,6 +114,20 @@ def test_kafka(played):
         assert ended.returncode == 0, ended.stderr
         found = {message.key: json.loads(message.value) for message in topic.messages()}
         assert links(found.values()) == expected(played)
+
+
+def test_webhook(played):
+    """The end of the run, with the number of contacts of each status."""
+    with hooks() as server:
+        changes = {"https://hooks.example.com/dispatcher": server.url}
+        use(played, "sink-webhook", changes, {"WEBHOOK_SECRET": "secret-4T"})
+        ended = played.run()
+        assert ended.returncode == 0, ended.stderr
+        (notice,) = [json.loads(body) for _, body in server.posts]
+        assert (notice["event"], notice["campaign"], notice["outcome"]) == ("ended", "play", "done")
+        settled = Counter(status for status, _ in played.settled().values())
+        assert {key: value for key, value in notice.items() if key in settled} == settled
+        assert "secret-4T" not in played.log.read_text()
 
 
 def test_a_sink_that_is_away_holds_nothing_up(played):

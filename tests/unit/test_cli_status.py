@@ -212,3 +212,16 @@ def test_waiting_says_when_it_goes_on():
     assert "the next in 30 s" in status_command.waiting(BACKLOG, 0, 100.0)
     assert status_command.waiting(Backlog(0, 0, 0, None, None), 0, 1.0) == "Every contact is final."
     assert "2 in doubt" in status_command.waiting(Backlog(0, 0, 0, None, None), 2, 1.0)
+
+
+def test_people_see_what_waits_for_each_sink_and_why():
+    """One that works, and one that fails."""
+    sinks = {
+        "lake": {"lag": 0, "error": "", "ranges": 4},
+        "warehouse": {"lag": 1200, "error": "sink warehouse: no answer", "ranges": 0},
+    }
+    assert status_command._sinks(RUN | {"sinks": sinks}) == [
+        "Sink lake: 0 wait.",
+        "Sink warehouse: 1,200 wait; sink warehouse: no answer.",
+    ]
+    assert status_command._sinks(RUN) == []

@@ -7,6 +7,7 @@ from tests.support.least_settings import NEEDED, SECRETS
 
 SQL = '[[sinks]]\nname = "a"\nkind = "sql"\nurl = "postgresql+psycopg://u@h/d"\n'
 KAFKA = '[[sinks]]\nname = "k"\nkind = "kafka"\nbootstrap_servers = "h:9"\ntopic = "t"\n'
+HOOK = '[[sinks]]\nname = "w"\nkind = "webhook"\nurl = "https://h.example/x"\n'
 OBJECTS = '[[sinks]]\nname = "b"\nkind = "objects"\nurl = "s3://bucket/lineage/"\n'
 
 
@@ -68,6 +69,8 @@ def test_all_mistakes_at_once(mistakes):
         ),
         (SQL.replace("postgresql+psycopg://u@h/d", "crm"), "sinks[1].url", "is not a URL"),
         (SQL + SQL, "sinks[2].name", "already the name of another sink"),
+        (HOOK.replace("https:", "ftp:"), "sinks[1].url", "is not a web address"),
+        (HOOK + "flush_seconds = 3\n", "sinks[1].flush_seconds", ""),
         (KAFKA + 'sasl_username = "u"\n', "sinks[1].sasl_username", "does not fit"),
         (KAFKA + 'security_protocol = "SASL_SSL"\n', "sinks[1].sasl_username", "does not fit"),
         (KAFKA + 'ssl_keyfile = "k.pem"\n', "sinks[1].ssl_keyfile", "without ssl_certfile"),

@@ -226,7 +226,8 @@ def _run(report: StatusReport, now: float) -> list[str]:
         for name, client in clients.items()
         for reason, since in client["halted_since"].items()
     )
-    return [in_flight, *_posts(run), *_unchecked_sends(run), *halts, *requests, *client_halts]
+    counted = [*_posts(run), *_sinks(run), *_unchecked_sends(run)]
+    return [in_flight, *counted, *halts, *requests, *client_halts]
 
 
 def _posts(run: StatusReport) -> list[str]:
@@ -238,6 +239,15 @@ def _posts(run: StatusReport) -> list[str]:
     by_status = ", ".join(f"{number:,} with {status}" for status, number in sorted(answers.items()))
     total = sum(answers.values())
     return [f"{total:,} posts with {posts['rows']:,} rows accepted; answered {by_status}."]
+
+
+def _sinks(run: StatusReport) -> list[str]:
+    """Return a sentence for each sink: what waits for it, and why if it fails."""
+    sinks = run.get("sinks", {})  # a running dispatcher may be an older one
+    return [
+        f"Sink {name}: {state['lag']:,} wait" + (f"; {state['error']}." if state["error"] else ".")
+        for name, state in sinks.items()
+    ]
 
 
 def _unchecked_sends(run: StatusReport) -> list[str]:
