@@ -32,11 +32,24 @@ def read_password(key: str, section: PasswordSettings, environment: Mapping[str,
         SourceError: the variable is not set.
 
     """
-    if section.password_file:
-        return read_secret(Path(section.password_file), f"{key}.password_file")
-    if not section.password_variable:
+    names = section.password_file, section.password_variable
+    return read_named(f"{key}.password", *names, environment)
+
+
+def read_named(key: str, file: str, variable: str, environment: Mapping[str, SecretStr]) -> str:
+    """Return a secret of a file or of a variable, which are named by ``key``_file and _variable.
+
+    It is empty if neither is named.
+
+    Raises:
+        CredentialsError, SourceError: as `read_password`.
+
+    """
+    if file:
+        return read_secret(Path(file), f"{key}_file")
+    if not variable:
         return ""
-    secret = environment.get(section.password_variable)
+    secret = environment.get(variable)
     if secret is None or not secret.get_secret_value():
-        raise SourceError(f"{key}.password_variable: {section.password_variable} is not set")
+        raise SourceError(f"{key}_variable: {variable} is not set")
     return secret.get_secret_value()

@@ -9,6 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from dispatcher.app.secret_files import read_password
+from dispatcher.app.snowflake_logins import snowflake_login
 from dispatcher.domain.events import SinkLagged
 from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
@@ -16,12 +17,14 @@ from dispatcher.settings import Settings
 from dispatcher.settings.sinks import (
     KafkaSinkSettings,
     SinkOfAKind,
+    SnowflakeSinkSettings,
     SqlSinkSettings,
     WebhookSettings,
 )
 from dispatcher.sinks.kafka_target import KafkaTarget, KafkaTopic
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
+from dispatcher.sinks.snowflake_target import SnowflakeTables, SnowflakeTarget
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from dispatcher.sinks.webhook import Webhook
 
@@ -45,6 +48,10 @@ def make_target(sink: SinkOfAKind, environment: Mapping[str, SecretStr]) -> Sink
         names = sink.table, sink.cursor_table, sink.table_schema
         table = SqlTable(sink.url, *names, create=sink.create_tables)
         return SqlTarget(sink.name, table, password)
+    if isinstance(sink, SnowflakeSinkSettings):
+        login = snowflake_login(f"sink {sink.name}", sink, environment)
+        tables = SnowflakeTables(sink.table, sink.cursor_table, create=sink.create_tables)
+        return SnowflakeTarget(sink.name, login, tables)
     if isinstance(sink, KafkaSinkSettings):
         return KafkaTarget(sink.name, _topic(sink, environment))
     values = {"endpoint": sink.endpoint.rstrip("/"), "region": sink.region}

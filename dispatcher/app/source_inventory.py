@@ -4,10 +4,11 @@ import asyncio
 from contextlib import closing
 
 from dispatcher.app.secret_files import read_password
-from dispatcher.app.sources import kafka_options, open_objects, sql_query
+from dispatcher.app.sources import kafka_options, open_objects, snowflake_query, sql_query
 from dispatcher.settings import Settings
 from dispatcher.sources.away import AwayWait
 from dispatcher.sources.kafka.topic_count import count_topic
+from dispatcher.sources.snowflake.query import SnowflakeRows
 from dispatcher.sources.sql.database import Database
 
 
@@ -25,6 +26,9 @@ def count_source(settings: Settings) -> str:
         return f"{len(versions):,} objects with {size:,} bytes"
     if source.kind == "kafka":
         return asyncio.run(count_topic(kafka_options(settings)))
+    if source.kind == "snowflake":
+        with closing(SnowflakeRows(snowflake_query(settings), away)) as rows:
+            return f"{rows.count():,} rows with the columns {', '.join(rows.columns())}"
     if source.sql is None:
         return ""
     password = read_password("source.sql", source.sql, settings.environment)

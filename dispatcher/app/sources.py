@@ -3,6 +3,7 @@
 from functools import partial
 
 from dispatcher.app.secret_files import read_password
+from dispatcher.app.snowflake_logins import snowflake_login
 from dispatcher.app.wiring import make_layout, make_row_rules
 from dispatcher.ports import Source, SourceError
 from dispatcher.settings import Settings
@@ -13,11 +14,13 @@ from dispatcher.sources.factory import open_source
 from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.kafka.connection import KafkaOptions
 from dispatcher.sources.kafka.kafka_source import KafkaSource
+from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import Timing
+from dispatcher.sources.snowflake.query import SnowflakeQuery, SnowflakeRows
+from dispatcher.sources.snowflake.result_source import SnowflakeResultSource
 from dispatcher.sources.sql.database import Database, SqlQuery
-from dispatcher.sources.sql.sql_source import SqlSource
 
 
 def make_source(settings: Settings, *, once: bool, patient: bool = True) -> Source:
@@ -37,6 +40,8 @@ def make_source(settings: Settings, *, once: bool, patient: bool = True) -> Sour
             return _open_objects(settings, once=once, patient=patient)
         case "sql":
             return _open_sql(settings, once=once, patient=patient)
+        case "snowflake":
+            return _open_snowflake(settings, once=once, patient=patient)
         case "kafka":
             return _open_kafka(settings, once=once, patient=patient)
         case "http":
@@ -90,9 +95,33 @@ def _open_sql(settings: Settings, *, once: bool, patient: bool) -> Source:
     password = read_password("source.sql", source.sql, settings.environment)
     polls = source.poll_seconds if source.watch and not once else None
     open_database = partial(Database, query, password)
-    return SqlSource(
+    return KeySource(
         query, open_database, make_row_rules(settings), polls, AwayWait(patient=patient)
     )
+
+
+def snowflake_query(settings: Settings) -> SnowflakeQuery:
+    """Return the query of the settings, with the secrets of its login.
+
+    Raises:
+        CredentialsError, SourceError: a secret cannot be read, or there is no section.
+
+    """
+    section = settings.source.snowflake
+    if section is None:
+        raise SourceError("[source.snowflake] is missing")
+    login = snowflake_login("source.snowflake", section, settings.environment)
+    return SnowflakeQuery(login, section.query, section.key, section.page_rows)
+
+
+def _open_snowflake(settings: Settings, *, once: bool, patient: bool) -> Source:
+    source, query = settings.source, snowflake_query(settings)
+    open_rows, away = partial(SnowflakeRows, query), AwayWait(patient=patient)
+    rules = make_row_rules(settings)
+    if not query.key:
+        return SnowflakeResultSource(query, open_rows, rules, away)
+    polls = source.poll_seconds if source.watch and not once else None
+    return KeySource(query, open_rows, rules, polls, away)
 
 
 def kafka_options(settings: Settings) -> KafkaOptions:

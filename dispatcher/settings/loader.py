@@ -38,14 +38,15 @@ from dispatcher.settings.key_paths import (
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
+from dispatcher.settings.snowflake_checks import SNOWFLAKE, SNOWFLAKE_FILES
 from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
 from dispatcher.settings.source_kinds import WITH_PATH
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
-_TOGETHER = cross_checks.TOGETHER + SOURCE + KAFKA
-_FILES = cross_checks.FILES + SOURCE_FILES + KAFKA_FILES
+_TOGETHER = cross_checks.TOGETHER + SOURCE + KAFKA + SNOWFLAKE
+_FILES = cross_checks.FILES + SOURCE_FILES + KAFKA_FILES + SNOWFLAKE_FILES
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
     "run": _TOGETHER + PLATFORM + _FILES,
     "check": _TOGETHER + PLATFORM + _FILES + cross_checks.LEDGER,

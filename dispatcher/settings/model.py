@@ -36,6 +36,7 @@ from dispatcher.settings.source_kinds import (
     HttpSourceSettings,
     KafkaSettings,
     ObjectStoreSettings,
+    SnowflakeSettings,
     SourceKind,
     SqlSettings,
 )
@@ -57,6 +58,7 @@ class SourceSettings(SettingsSection):
     path: str = ""
     objects: ObjectStoreSettings | None = None
     sql: SqlSettings | None = None
+    snowflake: SnowflakeSettings | None = None
     kafka: KafkaSettings | None = None
     http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 from dispatcher.settings.key_paths import SINKS, KeyPath, item
 from dispatcher.settings.model import Settings
-from dispatcher.settings.sinks import AnySink, KafkaSinkSettings, SqlSinkSettings, WebhookSettings
+from dispatcher.settings.sinks import (
+    AnySink,
+    KafkaSinkSettings,
+    SnowflakeSinkSettings,
+    SqlSinkSettings,
+    WebhookSettings,
+)
+from dispatcher.settings.snowflake_checks import find_files, find_login
 
 Finding = tuple[KeyPath, str, str]
 """The key, what is wrong with it, and a hint what to do."""
@@ -25,6 +32,9 @@ def find(settings: Settings) -> Iterator[Finding]:
 
 def _find_in(sink: AnySink) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong with the keys of one sink."""
+    if isinstance(sink, SnowflakeSinkSettings):
+        for key, finding in (find_login(sink) | find_files(sink)).items():
+            yield key, *finding
     if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings | WebhookSettings):
         return
     if sink.password_file and sink.password_variable:

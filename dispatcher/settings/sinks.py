@@ -1,12 +1,26 @@
 """``[[sinks]]``: where the lineage goes as it is written."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
-from dispatcher.settings.source_kinds import DatabaseUrl, TopicSettings
+from dispatcher.settings.source_kinds import DatabaseUrl, SnowflakeLoginSettings, TopicSettings
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", value):
+        raise WrongValueError(
+            f'is "{value}", which is no plain name of a table',
+            "letters, digits and _; the section has database and schema_name",
+        )
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+"""The name of a table that needs no quotes."""
 
 
 class SinkSettings(SettingsSection):
@@ -47,6 +61,16 @@ class ObjectSinkSettings(LineageSinkSettings):
     allow_http: bool = False
 
 
+class SnowflakeSinkSettings(SnowflakeLoginSettings, LineageSinkSettings):
+    """Rows into a table of Snowflake."""
+
+    kind: Literal["snowflake"]
+    flush_seconds: float = Field(default=60.0, ge=0.1, le=86_400)
+    table: Identifier = "dispatcher_lineage"
+    cursor_table: Identifier = "dispatcher_sink"
+    create_tables: bool = True
+
+
 class KafkaSinkSettings(LineageSinkSettings, TopicSettings):
     """Messages of a topic, one for each row."""
 
@@ -71,11 +95,12 @@ class WebhookSettings(SinkSettings):
     password_variable: str = ""
 
 
-SinkOfAKind = SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings
+SinkOfAKind = SqlSinkSettings | ObjectSinkSettings | KafkaSinkSettings | SnowflakeSinkSettings
 AnySink = Annotated[SinkOfAKind | WebhookSettings, Field(discriminator="kind")]
 SINK_KINDS: tuple[type[SinkSettings], ...] = (
     SqlSinkSettings,
     ObjectSinkSettings,
     KafkaSinkSettings,
+    SnowflakeSinkSettings,
     WebhookSettings,
 )

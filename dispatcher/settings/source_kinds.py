@@ -8,13 +8,13 @@ from pydantic import AfterValidator, Field
 from dispatcher.settings.errors import WrongValueError
 from dispatcher.settings.field_types import SettingsSection, Text
 
-SourceKind = Literal["files", "objects", "sql", "kafka", "http"]
+SourceKind = Literal["files", "objects", "sql", "snowflake", "kafka", "http"]
 """Where contacts are read from."""
 
-SECTIONS = ("objects", "sql", "kafka", "http")
+SECTIONS = ("objects", "sql", "snowflake", "kafka", "http")
 """The kinds that have a section of their own, which is called as the kind."""
 
-NEEDED_SECTIONS = ("sql", "kafka")
+NEEDED_SECTIONS = ("sql", "snowflake", "kafka")
 """The kinds whose section has required keys."""
 
 WITH_PATH = ("files", "objects")
@@ -73,6 +73,34 @@ class SqlSettings(SettingsSection):
     password_variable: str = ""
     page_rows: int = Field(default=1000, ge=10, le=100_000)
     timeout_seconds: float = Field(default=60.0, ge=1, le=86_400)
+
+
+class SnowflakeLoginSettings(SettingsSection):
+    """Who logs in to Snowflake, and where."""
+
+    account: Text
+    user: Text
+    role: str = ""
+    warehouse: str = ""
+    database: Text
+    schema_name: Text = "PUBLIC"
+    private_key_file: str = ""
+    passphrase_file: str = ""
+    passphrase_variable: str = ""
+    password_file: str = ""
+    password_variable: str = ""
+    host: str = ""
+    port: int = Field(default=443, ge=1, le=65535)
+    protocol: Literal["https", "http"] = "https"
+    timeout_seconds: float = Field(default=600.0, ge=1, le=86_400)
+
+
+class SnowflakeSettings(SnowflakeLoginSettings):
+    """The query of Snowflake; without a key its result is read once, as it is."""
+
+    query: Text
+    key: str = ""
+    page_rows: int = Field(default=10_000, ge=10, le=100_000)
 
 
 class TopicSettings(SettingsSection):

@@ -14,11 +14,13 @@ from dispatcher.ports.stored_rows import LineageRow
 from dispatcher.sinks.kafka_target import KafkaTarget, KafkaTopic
 from dispatcher.sinks.object_target import ObjectPlace, ObjectTarget
 from dispatcher.sinks.pump import LineagePump, PumpOptions
+from dispatcher.sinks.snowflake_target import SnowflakeTables, SnowflakeTarget
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import PASSWORD, postgres
 from tests.support.servers.s3 import REGION, s3
+from tests.support.servers.snowflake import snowflake
 
 psycopg, pq = Lazily("psycopg"), Lazily("pyarrow.parquet")
 
@@ -65,6 +67,20 @@ class SqliteCase:
         with closing(sqlite3.connect(self.path)) as connection:
             query = "SELECT contact_key, conversation_id FROM dispatcher_lineage ORDER BY 1, 2"
             return connection.execute(query).fetchall()
+
+
+class SnowflakeCase:
+    """Tables of Snowflake."""
+
+    def __init__(self, database):
+        self.database = database
+
+    def target(self):
+        return SnowflakeTarget("out", self.database.login, SnowflakeTables())
+
+    def keys(self):
+        query = "SELECT contact_key, conversation_id FROM dispatcher_lineage ORDER BY 1, 2"
+        return list(self.database.execute(query))
 
 
 class ObjectCase:
@@ -129,9 +145,16 @@ def server():
         yield running
 
 
+@pytest.fixture(scope="module")
+def warehouse():
+    with snowflake() as running:
+        yield running
+
+
 CASES = {
     "sql postgresql": lambda request, _: PostgresCase(request.getfixturevalue("server").database()),
     "sql sqlite": lambda _, folder: SqliteCase(folder),
+    "snowflake": lambda request, _: SnowflakeCase(request.getfixturevalue("warehouse").database()),
     "parquet": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "parquet"),
     "kafka": lambda request, _: KafkaCase(request.getfixturevalue("broker").topic()),
     "jsonl": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "jsonl"),

@@ -20,16 +20,19 @@ from dispatcher.sources.files.stream_source import StreamSource
 from dispatcher.sources.intake.http_source import HttpSource
 from dispatcher.sources.kafka.connection import KafkaOptions
 from dispatcher.sources.kafka.kafka_source import KafkaSource
+from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules, Timing
+from dispatcher.sources.snowflake.query import SnowflakeQuery, SnowflakeRows
+from dispatcher.sources.snowflake.result_source import SnowflakeResultSource
 from dispatcher.sources.sql.database import Database, SqlQuery
-from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.azure import azurite
 from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import postgres
 from tests.support.servers.s3 import PublicBucket, s3
+from tests.support.servers.snowflake import snowflake
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
@@ -203,7 +206,31 @@ class Rows:
         engine.dispose()
 
     def source(self):
-        return SqlSource(self.query, partial(Database, self.query, self.password), RULES)
+        return KeySource(self.query, partial(Database, self.query, self.password), RULES)
+
+    def close(self):
+        """Nothing to give back: the database ends with its server."""
+
+
+class SnowflakeTable:
+    """Rows of a table in Snowflake, read in pages by a key, or as one result."""
+
+    resumes = True
+
+    def __init__(self, database, key):
+        select = "SELECT * FROM contacts ORDER BY id -- the order is for the result"
+        self.query = SnowflakeQuery(database.login, select, key, page_rows=600)
+        self.ends = not key
+        database.execute(
+            "CREATE TABLE contacts AS SELECT seq4() AS id, "
+            "iff(id % 10 = 3, NULL, 'c' || id) AS conversation_id, id AS n, "
+            "iff(id % 5 = 0, 'done', 'open') AS status "
+            f"FROM TABLE(GENERATOR(ROWCOUNT => {ROWS}))"
+        )
+
+    def source(self):
+        kind = KeySource if self.query.key else SnowflakeResultSource
+        return kind(self.query, partial(SnowflakeRows, self.query), RULES)
 
     def close(self):
         """Nothing to give back: the database ends with its server."""
@@ -220,6 +247,10 @@ class SqliteFile:
 
 TABLE = "CREATE TABLE contacts (id INTEGER, conversation_id TEXT, n INTEGER, status TEXT)"
 INSERT = "INSERT INTO contacts VALUES (:id, :conversation_id, :n, :status)"
+SNOWFLAKE = {
+    "snowflake by key": lambda database: SnowflakeTable(database, "id"),
+    "snowflake result": lambda database: SnowflakeTable(database, ""),
+}
 DATABASES = {
     "sql postgresql": lambda request, _: Rows(request.getfixturevalue("server").database()),
     "sql sqlite": lambda _, folder: Rows(SqliteFile(folder)),
@@ -313,6 +344,13 @@ def server():
         yield running
 
 
+@pytest.fixture(scope="module")
+def warehouse():
+    """One server of Snowflake for all cases; each has a database of its own."""
+    with snowflake() as running:
+        yield running
+
+
 KAFKA = pytest.param(
     "kafka",
     marks=pytest.mark.filterwarnings(
@@ -321,12 +359,14 @@ KAFKA = pytest.param(
 )
 
 
-@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, KAFKA])
+@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, *SNOWFLAKE, KAFKA])
 def case(request, tmp_path):
     if request.param == "kafka":
         made = Topic(request.getfixturevalue("broker").topic())
     elif request.param in DATABASES:
         made = DATABASES[request.param](request, tmp_path)
+    elif request.param in SNOWFLAKE:
+        made = SNOWFLAKE[request.param](request.getfixturevalue("warehouse").database())
     elif request.param in OBJECTS:
         made = OBJECTS[request.param](bucket_for(request))
     else:

@@ -10,10 +10,10 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
+from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.sql.database import Database, SqlQuery
-from dispatcher.sources.sql.sql_source import SqlSource
 from tests.support.servers.postgres import PASSWORD, postgres
 
 RULES = RowRules(text="Hello {name}", needed=("name",))
@@ -36,7 +36,7 @@ def database(server):
 
 def make_source(database, query="SELECT * FROM carts", key="id", password=PASSWORD, **more):
     made = SqlQuery(database.url, query, key, **more)
-    return SqlSource(made, partial(Database, made, password), RULES)
+    return KeySource(made, partial(Database, made, password), RULES)
 
 
 async def drained(source, known=()):
@@ -140,7 +140,7 @@ async def test_a_query_may_end_in_a_comment(database):
 async def test_a_watched_query_goes_on_after_the_database_was_away(server, database):
     """New rows come by later keys; meanwhile the reason is shown."""
     made = SqlQuery(database.url, "SELECT * FROM carts", "id")
-    source = SqlSource(made, partial(Database, made, PASSWORD), RULES, poll_seconds=0.05)
+    source = KeySource(made, partial(Database, made, PASSWORD), RULES, poll_seconds=0.05)
     async with aclosing(source.batches({})) as batches:
         assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
         server.execute(f'ALTER DATABASE "{database.name}" WITH ALLOW_CONNECTIONS false')
@@ -160,7 +160,7 @@ async def test_a_watched_query_goes_on_after_the_database_was_away(server, datab
 
 def sqlite_source(path, query="SELECT * FROM carts"):
     made = SqlQuery(f"sqlite:///{path}", query, "id")
-    return SqlSource(made, partial(Database, made, ""), RULES)
+    return KeySource(made, partial(Database, made, ""), RULES)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ async def test_sqlite_waits_for_a_lock(tmp_path):
         writer.execute("BEGIN EXCLUSIVE")
         away = AwayWait(patient=False)
         made = SqlQuery(f"sqlite:///{tmp_path / 'carts.db'}?timeout=0", "SELECT * FROM carts", "id")
-        source = SqlSource(made, partial(Database, made, ""), RULES, away=away)
+        source = KeySource(made, partial(Database, made, ""), RULES, away=away)
         with pytest.raises(SourceError, match="does not answer: database is locked"):
             await drained(source)
 

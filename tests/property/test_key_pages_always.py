@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.ports import SourceError
+from dispatcher.sources import key_source
 from dispatcher.sources.key_pages import in_batches, read_key, whole_keys, write_key
+from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.sql import sql_source
 from dispatcher.sources.sql.database import Database, SqlQuery
-from dispatcher.sources.sql.sql_source import SqlSource
 
 NAN = float("nan")
 KEYS = (
@@ -51,7 +51,7 @@ def test_what_cannot_be_compared_is_no_key(key):
 
 def make_source(path, page_rows):
     query = SqlQuery(f"sqlite:///{path}", "SELECT * FROM t", "id", page_rows)
-    return SqlSource(query, partial(Database, query, ""), RowRules(text="Hello"))
+    return KeySource(query, partial(Database, query, ""), RowRules(text="Hello"))
 
 
 async def read(path, page_rows, known, batches):
@@ -88,7 +88,7 @@ def test_each_row_is_read_once(keys, page_rows, batch_rows, stops):
         known, found = {}, []
         try:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sql_source, "BATCH_ROWS", batch_rows)
+                patch.setattr(key_source, "BATCH_ROWS", batch_rows)
                 for count in [*stops, 0]:
                     found += asyncio.run(read(path, page_rows, known, count))
         except SourceError:

@@ -53,6 +53,7 @@ class Database:
         self._query = query
         self._password = password
         self.away = away
+        self.key = query.key
         self._engine = self._open()
         self.name = f"{self._engine.dialect.name}:{self._engine.url.database or ''}"
 

@@ -1,7 +1,8 @@
-"""The rows of a database's query as a source."""
+"""The rows of a query as a source, read in the order of a key."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import closing
+from typing import Any, Protocol
 
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.ports import Batch, SourceError, Stream
@@ -16,11 +17,48 @@ from dispatcher.sources.key_pages import (
 )
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.records import RecordBuilder
-from dispatcher.sources.sql.database import Database, SqlQuery
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
-class SqlSource:
+class KeyQuery(Protocol):
+    """What is read: a query, and how its rows are identified."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies the rows."""
+        ...
+
+    @property
+    def page_rows(self) -> int:
+        """The rows of a page, at most."""
+        ...
+
+
+class KeyRows(Protocol):
+    """The rows of a query, page by page, used in one thread."""
+
+    name: str
+    key: str
+    """The name of the column by which it is read."""
+
+    def columns(self) -> Sequence[str]:
+        """Return the names of the result's columns."""
+        ...
+
+    def count_without_key(self) -> int:
+        """Return how many rows have no key."""
+        ...
+
+    def page(self, after: Any) -> Sequence[Mapping[str, object]]:
+        """Return the rows with the smallest keys after ``after``, in order."""
+        ...
+
+    def close(self) -> None:
+        """Close its connection."""
+        ...
+
+
+class KeySource:
     """Reads the result of a query in the order of its key, page by page.
 
     ``open_database`` opens it in the reading thread. With ``poll_seconds`` it looks for rows with
@@ -30,8 +68,8 @@ class SqlSource:
 
     def __init__(
         self,
-        query: SqlQuery,
-        open_database: Callable[[AwayWait], Database],
+        query: KeyQuery,
+        open_database: Callable[[AwayWait], KeyRows],
         rules: RowRules,
         poll_seconds: float | None = None,
         away: AwayWait | None = None,
@@ -65,10 +103,10 @@ class SqlSource:
         with closing(self._open_database(self._away)) as database:
             builder = RecordBuilder(database.name, self._rules)
             columns = database.columns()
-            if self._query.key not in columns:
+            if database.key not in columns:
                 raise SourceError(
-                    f"source.sql.key: the query has no column {self._query.key}; it has "
-                    f"{', '.join(columns)}"
+                    f"{database.name}: the query has no column {database.key}, which is its key; "
+                    f"it has {', '.join(columns)}"
                 )
             builder.check_columns(columns)
             stream = start or Stream(database.name, self._query.fingerprint, "", 0, done=False)
@@ -79,10 +117,10 @@ class SqlSource:
                 stream = self._read_pages(database, builder, stream, channel)
 
     def _read_pages(
-        self, database: Database, builder: RecordBuilder, stream: Stream, channel: BatchChannel
+        self, database: KeyRows, builder: RecordBuilder, stream: Stream, channel: BatchChannel
     ) -> Stream:
         """Read all pages that there are now; return the stream after them."""
-        key, limit = self._query.key, self._query.page_rows
+        key, limit = database.key, self._query.page_rows
         while True:
             last = read_key(stream.at) if stream.at else None
             found = database.page(last)
@@ -97,10 +135,10 @@ class SqlSource:
             if len(found) < limit:
                 return stream
 
-    def _reject_keyless(self, database: Database, stream: Stream, channel: BatchChannel) -> None:
+    def _reject_keyless(self, database: KeyRows, stream: Stream, channel: BatchChannel) -> None:
         """Send one rejected row if some rows have no key, so that they are not lost silently."""
         count = database.count_without_key()
         if count:
-            detail = f"{count:,} rows have no {self._query.key}: they are not read"
+            detail = f"{count:,} rows have no {database.key}: they are not read"
             row = RejectedRow(database.name, stream.rows, "unreadable", detail, b"")
             channel.put(Batch((), (row,)))
