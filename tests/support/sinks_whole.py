@@ -18,6 +18,7 @@ from tests.contract.test_sink_contract import (
     Log,
     ObjectCase,
     PostgresCase,
+    SnowflakeCase,
     SqliteCase,
     pumped,
     row,
@@ -25,6 +26,7 @@ from tests.contract.test_sink_contract import (
 from tests.support.servers.kafka import kafka
 from tests.support.servers.postgres import postgres
 from tests.support.servers.s3 import s3
+from tests.support.servers.snowflake import snowflake
 
 KILLS = 20
 STEPS = (
@@ -66,6 +68,7 @@ def cases() -> Iterator[dict[str, Any]]:
             "sql, SQLite": SqliteCase(folder),
             "objects, Parquet": ObjectCase(store.bucket(), "parquet"),
             "objects, JSON Lines": ObjectCase(store.bucket(), "jsonl"),
+            "snowflake": SnowflakeCase(stack.enter_context(snowflake()).database()),
             "kafka": KafkaCase(stack.enter_context(kafka()).topic()),
         }
 
