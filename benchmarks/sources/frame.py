@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import as_environment, keep, table
-from benchmarks.sources import files, kafka, objects, sql
+from benchmarks.sources import files, kafka, objects, snowflake, sql
 from benchmarks.sources.kind import Breakable, Kind, Served, bad_rows
 from tests.support.forked_process import ROOT, clean_environment
 
@@ -21,6 +21,8 @@ KINDS: Mapping[str, Kind] = {
     "objects": objects.plain,
     "objects-gz": objects.compressed,
     "sql": sql.table,
+    "snowflake": snowflake.by_key,
+    "snowflake-result": snowflake.result,
     "kafka": kafka.topic,
 }
 """One module a kind; to add one, add its line here."""

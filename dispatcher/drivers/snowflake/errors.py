@@ -10,7 +10,7 @@ _AWAY = frozenset({
 })  # fmt: skip
 """The connector's classes for a server that does not answer, or not now."""
 _SESSION_ENDED = frozenset({
-    250002, 390104, 390108, 390110, 390111, 390112, 390114, 390115, 390195,
+    250002, 290401, 390104, 390108, 390110, 390111, 390112, 390114, 390115, 390195,
 })  # fmt: skip
 """Codes after which a new login goes on."""
 _LOCKED = frozenset({603, 604, 625})

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from dispatcher.drivers.snowflake.errors import SnowflakeError
@@ -96,7 +97,7 @@ class SnowflakeRows:
 
         """
         key = self._key
-        behind = f"{key} IS NOT NULL" if after is None else f"{key} > ?"
+        behind = f"{key} IS NOT NULL" if after is None else f"{key} > {_placeholder(after)}"
         limit = self._query.page_rows
         statement = f"SELECT * FROM {self._table} WHERE {behind} ORDER BY {key} LIMIT {limit}"
         values = () if after is None else (_bound(after),)
@@ -172,8 +173,18 @@ class SnowflakeRows:
         return self.call(lambda: int(self._session.execute(statement).fetchone()[0]))
 
 
+def _placeholder(key: Any) -> str:
+    """Return a place for a key; a decimal is bound as text, which loses no digit."""
+    if isinstance(key, Decimal):
+        exponent = key.as_tuple().exponent
+        return f"CAST(? AS NUMBER(38, {max(0, -int(exponent))}))"
+    return "?"
+
+
 def _bound(key: Any) -> Any:
     """Return a key as the connector binds it: a time with an offset needs its type."""
+    if isinstance(key, Decimal):
+        return f"{key:f}"
     if isinstance(key, datetime) and key.tzinfo is not None:
         return ("TIMESTAMP_TZ", key)
     return key
