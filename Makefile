@@ -3,10 +3,11 @@
 #   make test   all checks and all tests                           make fmt    format the code
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
+#   make round-trip  from Snowflake and back, against a local server
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
 #   make crash-posts  kill runs while clients repeat every post, compare
-#   make round-trip  contacts from Snowflake (a local server), lineage back, and its SQL
+#   make sinks  kill the pump of each sink between its steps, count rows
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -25,7 +26,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash crash-posts diagnose properties picture receiver round-trip fmt lock clean
+.PHONY: help demo test check bench round-trip crash crash-posts sinks diagnose properties picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -49,6 +50,9 @@ bench: $(VENV)/.bench
 crash-posts: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.posting_crash $(ARGS)
 
+sinks: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.sinks_whole
+
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
 
@@ -58,11 +62,11 @@ diagnose: $(VENV)/.dev
 properties: $(VENV)/.dev
 	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/property $(ARGS)
 
-picture: $(VENV)/.dev
-	@$(BIN)/python -m tests.support.demo_picture
-
 round-trip: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.round_trip
+
+picture: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.demo_picture
 
 receiver: $(VENV)/.dev
 	@npm install --silent --no-audit --no-fund --omit=optional --prefix var/receiver statsd@0.9.0

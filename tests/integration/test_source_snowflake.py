@@ -168,3 +168,22 @@ async def test_a_watched_query_goes_on_after_an_absence(server, database):
         database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
         assert ids([await anext(batches)]) == ["c4"]
         assert source.waits_for == ""
+
+
+async def test_a_server_that_is_silent_is_shown(server, database, monkeypatch):
+    """The connector waits for it by itself; people see why nothing comes."""
+    monkeypatch.setattr("dispatcher.drivers.snowflake.session._SLOW_SECONDS", 0.3)
+    source = make_source(make_query(database), poll_seconds=0.05)
+    async with aclosing(source.batches({})) as batches:
+        assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
+        server.freeze()
+        try:
+            end = time.monotonic() + 20
+            while not source.waits_for and time.monotonic() < end:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+            assert "has not answered yet" in source.waits_for
+        finally:
+            server.thaw()
+        database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
+        assert ids([await anext(batches)]) == ["c4"]
+        assert source.waits_for == ""

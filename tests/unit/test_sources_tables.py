@@ -122,6 +122,14 @@ def test_text_that_is_not_utf_8_costs_its_row_only(file):
     assert rejected == [(2, "encoding")]
 
 
+def test_a_time_in_a_list_that_python_cannot_hold_costs_no_row(file):
+    """Its column is not used, and the rows behind it are read."""
+    times = pa.array([[1], None, [10**9]], pa.list_(pa.timestamp("ns")))
+    data = packed(pa.table({"conversation_id": ["c1", "c2", "c3"], "times": times}))
+    contacts, rejected = read(file, data)
+    assert ([contact.conversation_id for contact in contacts], rejected) == (["c1", "c2", "c3"], [])
+
+
 def rows_of(number):
     return {"conversation_id": f"c{number}" if number % 7 else None, "f": "xy"[number % 5 == 0]}
 

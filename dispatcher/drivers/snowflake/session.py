@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
+from threading import Timer
 from typing import Any, TypeVar
 
 from dispatcher.drivers.snowflake.errors import SnowflakeError, describe, describe_key
@@ -15,10 +16,18 @@ _GRACE_SECONDS = 60
 """How much later than Snowflake itself the connector gives a statement up."""
 
 
+_SLOW_SECONDS = 15.0
+"""After so long it is shown that an answer has not come."""
+
+
+_SLOW = "has not answered yet: it executes a long statement, or is away"
+
+
 class SnowflakeSession:
     """Executes statements, one thread at a time. `close` it.
 
-    If Snowflake was away, the session ends, and the next statement logs in again.
+    If Snowflake was away, the session ends, and the next statement logs in again. ``on_slow`` gets a
+    text for people when an answer takes long, and an empty one when it is there.
 
     Raises:
         SnowflakeError: a package is not installed.
@@ -35,6 +44,7 @@ class SnowflakeSession:
                     "pip install 'dispatcher[snowflake]'"
                 )
         self.login = login
+        self.on_slow: Callable[[str], None] = _ignore
         self._connection: Any = None
 
     def execute(self, statement: str, *parameters: object, **options: Any) -> Any:
@@ -74,10 +84,17 @@ class SnowflakeSession:
         """
         from snowflake.connector import errors  # noqa: PLC0415 - an optional extra
 
+        timer = Timer(_SLOW_SECONDS, self.on_slow, [_SLOW])
+        timer.daemon = True
+        timer.start()
         try:
             return work()
         except errors.Error as error:
             found = describe(error)
+        finally:
+            timer.cancel()
+            timer.join()
+            self.on_slow("")
         if self._connection is not None and found.is_away:
             self.close()
         raise SnowflakeError(
@@ -111,3 +128,7 @@ class SnowflakeSession:
             return connector.connect(**self.login.arguments())
         except (FileNotFoundError, PermissionError, TypeError, ValueError) as error:
             raise describe_key(error) from None
+
+
+def _ignore(_reason: str) -> None:
+    """Do nothing with the reason of a slow answer."""

@@ -58,6 +58,7 @@ class SnowflakeRows:
         self.away = away
         self.key = query.key
         self.name = f"snowflake:{query.login.place}"
+        self._session.on_slow = self._show
 
     def close(self) -> None:
         """End the session."""
@@ -158,6 +159,10 @@ class SnowflakeRows:
             else:
                 self.away.is_back()
                 return result
+
+    def _show(self, reason: str) -> None:
+        """Show why nothing comes now; an empty reason ends it."""
+        self.away.reason = f"{self.name}: Snowflake {reason}" if reason else ""
 
     @property
     def _table(self) -> str:
