@@ -33,7 +33,7 @@ def find(settings: Settings) -> Iterator[Finding]:
 def _find_in(sink: AnySink) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong with the keys of one sink."""
     if isinstance(sink, SnowflakeSinkSettings):
-        for key, finding in (find_login(sink) | find_files(sink)).items():
+        for key, finding in (find_files(sink) | find_login(sink)).items():
             yield key, *finding
     if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings | WebhookSettings):
         return

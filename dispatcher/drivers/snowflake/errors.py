@@ -75,7 +75,7 @@ def describe(error: Any) -> SnowflakeError:
     reason = " ".join(str(error.msg or type(error).__name__).split())[:300]
     if code in _SESSION_ENDED or code in _LOCKED or _is_away(error):
         return SnowflakeError(f"does not answer: {reason}", is_away=True, code=code)
-    hint = _HINTS.get(code)
+    hint = _LOGIN if type(error).__name__ == "ForbiddenError" else _HINTS.get(code)
     return SnowflakeError(f"refuses: {reason}" + (f"; {hint}" if hint else ""), code=code)
 
 

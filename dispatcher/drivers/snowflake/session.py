@@ -1,10 +1,10 @@
 """A session of Snowflake: it logs in when it is used, and again after it was lost."""
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from threading import Timer
+from threading import Event, Timer
 from typing import Any, TypeVar
 
 from dispatcher.drivers.snowflake.errors import SnowflakeError, describe, describe_key
@@ -18,16 +18,14 @@ _GRACE_SECONDS = 60
 
 _SLOW_SECONDS = 15.0
 """After so long it is shown that an answer has not come."""
-
-
 _SLOW = "has not answered yet: it executes a long statement, or is away"
 
 
 class SnowflakeSession:
     """Executes statements, one thread at a time. `close` it.
 
-    If Snowflake was away, the session ends, and the next statement logs in again. ``on_slow`` gets a
-    text for people when an answer takes long, and an empty one when it is there.
+    If Snowflake was away, the session ends, and the next statement logs in again. ``on_slow`` gets
+    a text for people when an answer takes long, and an empty one when it is there.
 
     Raises:
         SnowflakeError: a package is not installed.
@@ -57,12 +55,9 @@ class SnowflakeSession:
 
         """
         seconds = int(self.login.timeout_seconds) + _GRACE_SECONDS
+        values = parameters or None
         return self.call(
-            lambda: (
-                self._open()
-                .cursor()
-                .execute(statement, parameters or None, timeout=seconds, **options)
-            )
+            lambda: self._open().cursor().execute(statement, values, timeout=seconds, **options)
         )
 
     def columns(self, statement: str) -> tuple[str, ...]:
@@ -84,17 +79,11 @@ class SnowflakeSession:
         """
         from snowflake.connector import errors  # noqa: PLC0415 - an optional extra
 
-        timer = Timer(_SLOW_SECONDS, self.on_slow, [_SLOW])
-        timer.daemon = True
-        timer.start()
         try:
-            return work()
+            with self._watched():
+                return work()
         except errors.Error as error:
             found = describe(error)
-        finally:
-            timer.cancel()
-            timer.join()
-            self.on_slow("")
         if self._connection is not None and found.is_away:
             self.close()
         raise SnowflakeError(
@@ -114,12 +103,33 @@ class SnowflakeSession:
             with suppress(Exception):  # it may be the server that is away
                 connection.close(retry=False)
 
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Show that an answer takes long, until it is there."""
+        is_shown = Event()
+
+        def show() -> None:
+            is_shown.set()
+            self.on_slow(_SLOW)
+
+        timer = Timer(_SLOW_SECONDS, show)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            if is_shown.is_set():
+                self.on_slow("")
+
     def _open(self) -> Any:
         if self._connection is None:
             self._connection = self._log_in()
         return self._connection
 
     def _log_in(self) -> Any:
+        """Log in. The connector's own log is off: it has statements and signed addresses."""
         for name in ("snowflake", "botocore", "boto3"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         from snowflake import connector  # noqa: PLC0415 - an optional extra
