@@ -83,6 +83,7 @@ def test_no_rows_stop_a_watched_folder(header, data, name):
     """Any bytes under any name end with a position that says done, and every line once.
 
     Wrong columns alone end the start; another header within the rows leaves the file undone.
+    Values of a JSON array may share a line.
     """
     try:
         batches = read(name, header + data)
@@ -92,7 +93,8 @@ def test_no_rows_stop_a_watched_folder(header, data, name):
         assert not header or name != "a.csv"
         return
     lines = [row.line for batch in batches for row in batch.rejected]
-    assert lines == sorted(set(lines))
+    is_array = (header + data).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    assert lines == sorted(lines if is_array else set(lines))
     *before, last = batches
     assert not any(batch.position.done for batch in before)
     if last.position is None:
